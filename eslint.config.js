@@ -1,0 +1,81 @@
+import tseslint from 'typescript-eslint';
+
+/**
+ * The import law (docs/adr/0001-import-law.md): which outside packages and which of our libraries each folder may use.
+ * Everything not listed is refused, so a new arrow in the architecture is a reviewed line here.
+ */
+const law = {
+  'libs/eventsourcing': { packages: [], libs: [] },
+  'libs/ticketing': { packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'], libs: ['eventsourcing'] },
+  'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
+  'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
+  'libs/platform': { packages: ['@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'], libs: ['eventsourcing'] },
+  'libs/ticketing-nest': {
+    packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'rxjs', 'reflect-metadata', 'node:*'],
+    libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
+  },
+  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'google-protobuf', 'google-protobuf/*', 'lmdb', 'node:*'], libs: [] },
+  'libs/embedded-mongodb': { packages: ['bson', 'mingo', 'mingo/*', 'lmdb', 'node:*'], libs: [] },
+};
+
+const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+const oneOf = (names) => names.map((name) => escape(name).replace('\\*', '.*')).join('|');
+
+/** One regular expression per folder that matches every import the law does not allow. */
+const lawRules = Object.entries(law).map(([folder, { packages, libs }]) => {
+  const allowed = [...packages, ...libs.map((lib) => `#${lib}`)];
+  return {
+    files: [`${folder}/src/**/*.ts`],
+    ignores: ['**/*.spec.ts', '**/testing/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: allowed.length ? `^(?!\\.{1,2}/)(?!(?:${oneOf(allowed)})$)` : '^(?!\\.{1,2}/)', message: `${folder} may import only: ${allowed.join(', ') || 'nothing'}` },
+            { regex: '^(\\.\\./)+(apps|libs)/', message: 'import a library by its name, #<library>' },
+          ],
+        },
+      ],
+    },
+  };
+});
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/', 'data/', 'coverage/'] },
+  ...tseslint.configs.recommended,
+  {
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] }, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      eqeqeq: 'error',
+    },
+  },
+  ...lawRules,
+  {
+    files: ['apps/{api,worker}/src/**/*.ts'],
+    ignores: ['**/*.spec.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^#embedded-|^@eventstore/|^mongodb$|^lmdb$|^mingo', message: 'apps speak to the stores through #eventstoredb and #mongo' }, { regex: '/apps/|^\\.\\./\\.\\./(api|worker|standalone|cli)/', message: 'nothing imports an app' }] },
+      ],
+    },
+  },
+  {
+    // The domain is deterministic: time, ids and chance arrive as data.
+    files: ['libs/{eventsourcing,ticketing}/src/**/*.ts'],
+    ignores: ['**/*.spec.ts', '**/testing/**'],
+    rules: {
+      'no-restricted-globals': ['error', 'process', 'setTimeout', 'setInterval', 'fetch'],
+      'no-restricted-syntax': [
+        'error',
+        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'the domain does not ask for the time' },
+        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'the domain does not ask for the time' },
+        { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'the domain knows no chance' },
+      ],
+    },
+  },
+);
