@@ -1,0 +1,72 @@
+import type { NewEvent, Position, StoredEvent } from './event.js';
+
+/** The revision that a stream must be at for an append: exactly this one, or that it does not exist. There is no "any". */
+export type ExpectedRevision = number | 'no-stream';
+
+/** Where the last appended event is. */
+export interface Appended {
+  readonly revision: number;
+  /** Absent when the server recognised a repeat but no longer knows where it stands. */
+  readonly position?: Position;
+}
+
+/** The stream was not at the expected revision. */
+export class RevisionConflict extends Error {
+  override readonly name = 'RevisionConflict';
+  constructor(
+    readonly stream: string,
+    readonly expected: ExpectedRevision,
+    readonly actual: number | 'no-stream' | 'unknown',
+  ) {
+    super(`${stream} is at ${actual}, not at ${expected}`);
+  }
+}
+
+/** The store could not be reached or did not answer in time: whether an append was done is not known; repeating it is safe. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}
+
+/** The stream was tombstoned: it can neither be read nor written again. */
+export class StreamDeleted extends Error {
+  override readonly name = 'StreamDeleted';
+  constructor(readonly stream: string) {
+    super(`${stream} was deleted for good`);
+  }
+}
+
+/** What comes from a subscription: events in log order; places up to which nothing more matched; and the news that history is over. */
+export type FeedItem =
+  | { readonly kind: 'event'; readonly event: StoredEvent }
+  | { readonly kind: 'checkpoint'; readonly position: Position }
+  | { readonly kind: 'caught-up' };
+
+/** Which events of the log a feed carries. One of both: servers filter by stream or by type, not by both at once. */
+export type FeedFilter = { readonly streamPrefixes: readonly string[] } | { readonly eventTypes: readonly string[] };
+
+/** The event store as the application sees it. Its own dependency-injection token. */
+export abstract class EventStore {
+  /**
+   * The events of a stream in order, from a revision (default 0). A missing stream yields none.
+   * @throws StoreUnavailable, StreamDeleted
+   */
+  abstract readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent>;
+
+  /**
+   * Appends atomically and durably. Repeating an append with the same ids and expectation succeeds and writes nothing.
+   * @throws RevisionConflict, StoreUnavailable, StreamDeleted
+   */
+  abstract append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended>;
+
+  /**
+   * All matching events after a position, or from the start, up to the present end of the log; then it ends.
+   * @throws StoreUnavailable
+   */
+  abstract readAll(filter: FeedFilter, after?: Position): AsyncIterable<StoredEvent>;
+
+  /**
+   * All matching events after a position, or from the start, or from now on, and then those to come. Lost connections are taken
+   * up again where they were, with growing pauses; it ends only when the signal aborts. Nothing is delivered twice or skipped.
+   */
+  abstract subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem>;
+}

@@ -1,0 +1,71 @@
+import type { Instant } from './instant.js';
+
+/** An events map: event type → its data, as JSON. Unions, handlers and filters are derived from it. */
+export type EventMap = object;
+
+/** The union of an events map's events. */
+export type EventOf<Events extends EventMap> = { [Type in keyof Events & string]: { readonly type: Type; readonly data: Events[Type] } }[keyof Events & string];
+
+/** Who did it: a person at the desk, a requester, a system, or a policy of ours. */
+export interface Actor {
+  readonly id: string;
+  readonly kind: 'agent' | 'requester' | 'system';
+  readonly name?: string;
+}
+
+/** Where an imported fact comes from, and which of our rules it would have broken had it been a command. */
+export interface ImportedFrom {
+  /** The source, such as `bpic2013`. */
+  readonly system: string;
+  /** The key of the record there, such as the case id. */
+  readonly key: string;
+  /** Number of the row of the record that the event comes from, from 0. Several events may share a row. */
+  readonly row: number;
+  /** What the row said, in the source's own words. */
+  readonly said: Readonly<Record<string, string>>;
+  /** Codes of the refusals that a command would have met; absent when the rules allow it. */
+  readonly deviations?: readonly string[];
+}
+
+/** What is known of every event besides its data. `effectiveAt` is when it happened, `recordedAt` when this system learnt of it. */
+export interface EventMetadata {
+  readonly commandId: string;
+  /** Name of the command, and a digest of its content: the same idempotency key with another content is told apart. */
+  readonly commandType: string;
+  readonly commandDigest?: string;
+  readonly correlationId: string;
+  readonly causationId: string;
+  readonly actor: Actor;
+  /** The client (tenant) whose ticket it is. */
+  readonly client: string;
+  readonly effectiveAt: Instant;
+  readonly recordedAt: Instant;
+  /** Version of the shape of the event's data, from 1: upcasters bring older ones up to date. */
+  readonly schemaVersion: number;
+  readonly imported?: ImportedFrom;
+}
+
+/** An event about to be appended. */
+export interface NewEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: unknown;
+  readonly metadata: EventMetadata;
+}
+
+/** A place in the log of all events: total order, opaque, comparable. Without explicit transactions commit = prepare. */
+export interface Position {
+  readonly commit: bigint;
+  readonly prepare: bigint;
+}
+
+/** An event as the store returns it, before upcasting. */
+export interface StoredEvent extends NewEvent {
+  readonly stream: string;
+  /** Its number in the stream, from 0. */
+  readonly revision: number;
+  readonly position: Position;
+}
+
+/** A stored event whose data has the present shape. */
+export type RecordedEvent<Events extends EventMap> = Omit<StoredEvent, 'type' | 'data'> & EventOf<Events>;

@@ -1,0 +1,102 @@
+import { type Decider, type DecisionContext, evolve, streamName } from './decider.js';
+import { type Appended, type EventStore, RevisionConflict, StoreUnavailable } from './event-store.js';
+import type { EventMap, EventOf, NewEvent, Position } from './event.js';
+import { eventIdFor } from './ids.js';
+import type { Instant } from './instant.js';
+import { isRefusal, refuse, type Refusal } from './refusal.js';
+import { schemaVersion, upcast, type Upcasters } from './upcasting.js';
+
+/** All that surrounds a command. */
+export interface CommandContext extends DecisionContext {
+  readonly commandDigest?: string;
+  readonly correlationId: string;
+  readonly causationId: string;
+  readonly recordedAt: Instant;
+  /** The revision that the sender has seen (If-Match): when the stream is at another one, the command is refused. */
+  readonly ifRevision?: number;
+}
+
+/** What was done. `revision` is -1 when nothing was done to a stream that does not exist. */
+export interface Executed<Events extends EventMap> {
+  readonly revision: number;
+  /** Where the last event is in the log; absent when nothing was appended now. */
+  readonly position?: Position;
+  readonly events: readonly EventOf<Events>[];
+  /** True when this command had been done before: nothing was appended now. */
+  readonly repeated: boolean;
+}
+
+const ATTEMPTS = 6;
+
+/**
+ * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision.
+ * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, a few times.
+ * @param opens the command begins a stream, so the first attempt need not read one
+ * @throws StoreUnavailable when the store stays out of reach, StreamDeleted, RevisionConflict when others were faster every time
+ */
+export async function execute<Commands extends object, Events extends EventMap, State, Name extends keyof Commands & string>(
+  store: EventStore,
+  decider: Decider<Commands, Events, State>,
+  upcasters: Upcasters,
+  id: string,
+  name: Name,
+  command: Commands[Name],
+  context: CommandContext,
+  { opens = false }: { readonly opens?: boolean } = {},
+): Promise<Executed<Events> | Refusal> {
+  const stream = streamName(decider.category, id);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      let state = decider.initial;
+      let revision = -1;
+      let doneAt = -1;
+      const done: EventOf<Events>[] = [];
+      if (!opens || attempt > 1) {
+        for await (const stored of store.readStream(stream)) {
+          const event = upcast<Events>(upcasters, stored);
+          state = evolve(decider, state, event, event.metadata);
+          revision = event.revision;
+          if (event.metadata.commandId !== context.commandId) continue;
+          if (event.metadata.commandType !== name || event.metadata.commandDigest !== context.commandDigest) {
+            return refuse('idempotency-key-reused', `The idempotency key was already used for another ${event.metadata.commandType} command`);
+          }
+          doneAt = revision;
+          done.push({ type: event.type, data: event.data } as EventOf<Events>);
+        }
+      }
+      if (doneAt >= 0) return { revision: doneAt, events: done, repeated: true };
+      if (context.ifRevision !== undefined && context.ifRevision !== revision) {
+        return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevision}`);
+      }
+      const decision = decider.decide[name](command, state, context);
+      if (isRefusal(decision)) return decision;
+      if (decision.length === 0) return { revision, events: [], repeated: false };
+      const events = decision.map((event, index) => newEvent(upcasters, event, index, name, context));
+      const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
+      return { ...appended, events: decision, repeated: false };
+    } catch (error) {
+      const again = error instanceof RevisionConflict || error instanceof StoreUnavailable;
+      if (!again || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+function newEvent(upcasters: Upcasters, event: { readonly type: string; readonly data: unknown }, index: number, commandType: string, context: CommandContext): NewEvent {
+  return {
+    id: eventIdFor(context.commandId, index),
+    type: event.type,
+    data: event.data,
+    metadata: {
+      commandId: context.commandId,
+      commandType,
+      ...(context.commandDigest === undefined ? {} : { commandDigest: context.commandDigest }),
+      correlationId: context.correlationId,
+      causationId: context.causationId,
+      actor: context.actor,
+      client: context.client,
+      effectiveAt: context.effectiveAt,
+      recordedAt: context.recordedAt,
+      schemaVersion: schemaVersion(upcasters, event.type),
+    },
+  };
+}

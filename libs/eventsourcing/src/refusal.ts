@@ -1,0 +1,20 @@
+/** One thing that is wrong or missing, with the field it is about (a JSON path such as `handoff.summary`). */
+export interface Fault {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** Why a command was not done: a value, never an exception. `code` is stable and documented; `message` is for people. */
+export interface Refusal {
+  readonly refused: string;
+  readonly message: string;
+  readonly faults?: readonly Fault[];
+}
+
+export function refuse(code: string, message: string, faults?: readonly Fault[]): Refusal {
+  return faults === undefined ? { refused: code, message } : { refused: code, message, faults };
+}
+
+export function isRefusal(value: unknown): value is Refusal {
+  return typeof value === 'object' && value !== null && 'refused' in value;
+}
