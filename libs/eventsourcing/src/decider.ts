@@ -6,8 +6,6 @@ import type { Refusal } from './refusal.js';
 export interface DecisionContext {
   readonly commandId: string;
   readonly actor: Actor;
-  /** The client (tenant) on whose behalf the command is given. */
-  readonly client: string;
   /** When what the command tells of happened. */
   readonly effectiveAt: Instant;
 }
@@ -16,7 +14,7 @@ export interface DecisionContext {
 export type Decision<Events extends EventMap> = readonly EventOf<Events>[] | Refusal;
 
 /** What an evolve function may use of an event's metadata. */
-export type EventFacts = Pick<EventMetadata, 'actor' | 'client' | 'effectiveAt' | 'commandId' | 'imported'>;
+export type EventFacts = Pick<EventMetadata, 'actor' | 'effectiveAt' | 'commandId' | 'imported'>;
 
 /**
  * One aggregate: its initial state, how each event changes it (total, never refuses) and what each command leads to (never throws).
@@ -26,6 +24,8 @@ export interface Decider<Commands extends object, Events extends EventMap, State
   /** Prefix of its streams: `ticket` makes `ticket-<id>`. */
   readonly category: string;
   readonly initial: State;
+  /** The client (tenant) that an aggregate in this state belongs to, written into the metadata of its events. Asked only after its first event. */
+  readonly client: (state: State) => string;
   readonly evolve: { readonly [Type in keyof Events]: (state: State, data: Events[Type], facts: EventFacts) => State };
   readonly decide: { readonly [Name in keyof Commands]: (command: Commands[Name], state: State, context: DecisionContext) => Decision<Events> };
 }

@@ -71,7 +71,8 @@ export async function execute<Commands extends object, Events extends EventMap, 
       const decision = decider.decide[name](command, state, context);
       if (isRefusal(decision)) return decision;
       if (decision.length === 0) return { revision, events: [], repeated: false };
-      const events = decision.map((event, index) => newEvent(upcasters, event, index, name, context));
+      const client = decider.client(decision.reduce((folded, event) => evolve(decider, folded, event, context), state));
+      const events = decision.map((event, index) => newEvent(upcasters, event, index, name, client, context));
       const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
       return { ...appended, events: decision, repeated: false };
     } catch (error) {
@@ -81,7 +82,14 @@ export async function execute<Commands extends object, Events extends EventMap, 
   }
 }
 
-function newEvent(upcasters: Upcasters, event: { readonly type: string; readonly data: unknown }, index: number, commandType: string, context: CommandContext): NewEvent {
+function newEvent(
+  upcasters: Upcasters,
+  event: { readonly type: string; readonly data: unknown },
+  index: number,
+  commandType: string,
+  client: string,
+  context: CommandContext,
+): NewEvent {
   return {
     id: eventIdFor(context.commandId, index),
     type: event.type,
@@ -93,7 +101,7 @@ function newEvent(upcasters: Upcasters, event: { readonly type: string; readonly
       correlationId: context.correlationId,
       causationId: context.causationId,
       actor: context.actor,
-      client: context.client,
+      client,
       effectiveAt: context.effectiveAt,
       recordedAt: context.recordedAt,
       schemaVersion: schemaVersion(upcasters, event.type),

@@ -1,0 +1,102 @@
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNotEmpty,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  ValidateBy,
+  ValidateNested,
+} from 'class-validator';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { parseInstant } from '#eventsourcing';
+
+/**
+ * Field decorators of the command classes. Each sets the rule and its documentation together, so that what OpenAPI says is what is checked.
+ */
+
+interface About {
+  readonly description: string;
+  readonly example?: unknown;
+  readonly optional?: boolean;
+}
+
+function field(rules: readonly PropertyDecorator[], { description, example, optional = false }: About, schema: object = {}): PropertyDecorator {
+  return (target, property) => {
+    for (const rule of [...rules, ...(optional ? [IsOptional()] : [])]) rule(target, property);
+    JSONSchema({ ...schema, description, ...(example === undefined ? {} : { examples: [example] }) })(target, property as string);
+  };
+}
+
+/** Text that says something: not blank, of limited length (characters). */
+export function Text(about: About & { readonly max?: number }): PropertyDecorator {
+  return field([IsString(), IsNotEmpty(), Matches(/\S/, { message: '$property must not be blank' }), MaxLength(about.max ?? 200)], about);
+}
+
+export function TextList(about: About & { readonly max?: number; readonly atLeastOne?: boolean }): PropertyDecorator {
+  const each = { each: true };
+  return field(
+    [IsArray(), ArrayMaxSize(100), ...(about.atLeastOne ? [ArrayMinSize(1)] : []), IsString(each), IsNotEmpty(each), MaxLength(about.max ?? 2000, each)],
+    about,
+  );
+}
+
+export function OneOf(words: readonly string[], about: About): PropertyDecorator {
+  return field([IsIn([...words])], about);
+}
+
+export function Flag(about: About): PropertyDecorator {
+  return field([IsBoolean()], about);
+}
+
+export function WholeNumber(about: About & { readonly min: number; readonly max: number }): PropertyDecorator {
+  return field([IsInt(), Min(about.min), Max(about.max)], about);
+}
+
+export function WholeNumberList(about: About & { readonly min: number }): PropertyDecorator {
+  return field([IsArray(), ArrayMaxSize(100), IsInt({ each: true }), Min(about.min, { each: true })], about);
+}
+
+export function Pattern(pattern: RegExp, message: string, about: About): PropertyDecorator {
+  return field([Matches(pattern, { message: `$property ${message}` })], about, { pattern: pattern.source });
+}
+
+/** An ISO 8601 date-time with its offset. */
+export function DateTime(about: About): PropertyDecorator {
+  const isInstant = ValidateBy({
+    name: 'isInstant',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && parseInstant(value) !== undefined,
+      defaultMessage: (args) => `${args?.property} must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z`,
+    },
+  });
+  return field([isInstant], about, { type: 'string', format: 'date-time' });
+}
+
+/** An object with fields of its own. */
+export function Part(type: () => new () => object, about: About): PropertyDecorator {
+  return field([ValidateNested(), IsObjectLiteral(), Type(type)], about);
+}
+
+export function PartList(type: () => new () => object, about: About): PropertyDecorator {
+  return field([IsArray(), ArrayMaxSize(100), ValidateNested({ each: true }), Type(type)], about);
+}
+
+/** ValidateNested alone lets arrays and `null` prototypes through. */
+function IsObjectLiteral(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isObjectLiteral',
+    validator: {
+      validate: (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      defaultMessage: (args) => `${args?.property} must be an object`,
+    },
+  });
+}

@@ -1,0 +1,149 @@
+import type { Instant } from '#eventsourcing';
+import type { AnalysisMethod, Channel, EvidenceKind, HoldReason, Impact, Priority, SkipReason, TicketKind, Tier, Urgency } from './vocabulary.js';
+
+export interface Person {
+  readonly id: string;
+  readonly name?: string;
+}
+
+/** What was tried before the work was handed on, and what came of it. */
+export interface DiagnosticStep {
+  readonly action: string;
+  readonly outcome: string;
+}
+
+/** A vendor's case that an L4 hand-off refers to. */
+export interface VendorCase {
+  readonly vendor: string;
+  readonly caseReference: string;
+  readonly contract: string;
+}
+
+/** What travels with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
+export interface HandOff {
+  readonly summary?: string;
+  readonly errorMessages?: readonly string[];
+  /** References (URLs or names of attached evidence) to logs. */
+  readonly logs?: readonly string[];
+  readonly stepsTried?: readonly DiagnosticStep[];
+  /** Steps that reproduce the fault … */
+  readonly stepsToReproduce?: readonly string[];
+  /** … or why it can't be reproduced. */
+  readonly notReproducibleBecause?: string;
+  readonly diagnosticData?: readonly string[];
+  readonly environment?: string;
+  readonly vendor?: VendorCase;
+}
+
+export interface PreventiveAction {
+  readonly action: string;
+  readonly owner: string;
+}
+
+/** Root cause analysis as L3 must give it. */
+export interface RootCause {
+  readonly category: string;
+  readonly analysis: {
+    readonly method: AnalysisMethod;
+    readonly text: string;
+    /** Revisions of the events of this ticket that prove it. */
+    readonly citedEvents: readonly number[];
+  };
+  readonly permanentFix?: string;
+  readonly workaround?: string;
+  readonly preventiveActions: readonly PreventiveAction[];
+  readonly changeReference?: string;
+  readonly knowledgeArticle: { readonly id: string; readonly action: 'written' | 'updated' };
+  /** Whether L1 or L2 can do it alone next time. */
+  readonly lowerTierCanResolve: boolean;
+}
+
+/** Events of a ticket's life, in the past tense. Adding one: a line here and a key in ticket.ts. */
+export interface TicketEvents {
+  TicketOpened: {
+    readonly client: string;
+    readonly kind: TicketKind;
+    readonly summary: string;
+    readonly description?: string;
+    readonly reporter: Person;
+    readonly channel: Channel;
+    readonly impact: Impact;
+    readonly urgency: Urgency;
+    readonly priority: Priority;
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly service?: string;
+    readonly component?: string;
+    readonly category?: string;
+    /** Knowledge articles that L0 showed without success. */
+    readonly articlesShown?: readonly string[];
+    /** The ticket that this one follows, when that one could no longer be reopened. */
+    readonly follows?: string;
+  };
+  TicketTriaged: {
+    readonly category: string;
+    readonly impact: Impact;
+    readonly urgency: Urgency;
+    readonly priority: Priority;
+    readonly service?: string;
+    readonly component?: string;
+    readonly majorIncident: boolean;
+    readonly securityIncident: boolean;
+  };
+  /** To a person, to a team, or to both; within the tier. */
+  TicketAssigned: { readonly tier: Tier; readonly team?: string; readonly assignee?: Person };
+  WorkStarted: { readonly tier: Tier; readonly team?: string; readonly agent: Person };
+  DiagnosticStepRecorded: { readonly tier: Tier } & DiagnosticStep;
+  EvidenceAttached: {
+    readonly name: string;
+    readonly kind: EvidenceKind;
+    readonly url: string;
+    readonly mediaType: string;
+    readonly sha256: string;
+    readonly bytes: number;
+  };
+  /** Functional escalation: the work is handed up and waits there to be accepted. */
+  TicketEscalated: {
+    readonly escalationId: string;
+    readonly from: Tier;
+    readonly fromTeam?: string;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly skipped?: SkipReason;
+    readonly handOff: HandOff;
+  };
+  EscalationAccepted: { readonly escalationId: string; readonly tier: Tier; readonly team?: string; readonly agent: Person };
+  /** The receiver gives it back to the sender. */
+  EscalationReturned: { readonly escalationId: string; readonly from: Tier; readonly to: Tier; readonly toTeam?: string; readonly reason: string; readonly pingPong: number };
+  /** Someone higher up is told; the work does not move. */
+  HierarchicalEscalationRaised: { readonly tier: Tier; readonly cause: 'ping-pong-limit'; readonly reason: string };
+  /** The work is handed down, with the solution, so that the lower tier can do it alone next time. */
+  TicketDeescalated: {
+    readonly from: Tier;
+    readonly fromTeam?: string;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly solution: { readonly kind: 'solution' | 'procedure'; readonly text: string; readonly article?: string };
+  };
+  TicketPutOnHold: { readonly reason: HoldReason; readonly note: string; readonly until?: Instant };
+  TicketResumed: { readonly after: HoldReason };
+  TicketResolved: {
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly category: string;
+    readonly article?: string;
+    readonly cause?: string;
+    readonly fix?: string;
+    readonly workaround?: string;
+  };
+  TicketResolvedWithRootCause: { readonly tier: Tier; readonly team?: string; readonly rootCause: RootCause };
+  TicketReopened: { readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number };
+  TicketClosed: { readonly note?: string };
+  TicketCancelled: { readonly reason: string };
+  /** A row of an imported record that changed nothing we know of: kept, because it was said. */
+  ImportedNoteRecorded: { readonly text: string };
+}
+
+export type TicketEventType = keyof TicketEvents;

@@ -1,0 +1,45 @@
+/** The words of the trade (ITIL): each list is the one declaration that types, validation and documentation derive from. */
+
+/** Support tiers from self-service to vendor, lowest first. */
+export const TIERS = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
+export type Tier = (typeof TIERS)[number];
+
+export const TICKET_KINDS = ['incident', 'service-request'] as const;
+export type TicketKind = (typeof TICKET_KINDS)[number];
+
+/** How many are affected. `major` is a whole service or many users. */
+export const IMPACTS = ['low', 'medium', 'high', 'major'] as const;
+export type Impact = (typeof IMPACTS)[number];
+
+/** How long it can wait. */
+export const URGENCIES = ['low', 'medium', 'high', 'critical'] as const;
+export type Urgency = (typeof URGENCIES)[number];
+
+/** Most pressing first: the order in which a lead reads a queue. */
+export const PRIORITIES = ['critical', 'high', 'medium', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export const CHANNELS = ['phone', 'chat', 'email', 'portal', 'social', 'monitoring', 'walk-in'] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** The only reasons for which work may be paused. */
+export const HOLD_REASONS = ['customer', 'vendor', 'planned-change', 'onsite-visit'] as const;
+export type HoldReason = (typeof HOLD_REASONS)[number];
+
+export const EVIDENCE_KINDS = ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] as const;
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+
+export const TICKET_STATUSES = ['open', 'in-progress', 'escalated', 'on-hold', 'resolved', 'closed', 'cancelled'] as const;
+export type TicketStatus = (typeof TICKET_STATUSES)[number];
+
+export const ANALYSIS_METHODS = ['5-whys', 'narrative'] as const;
+export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
+
+/** Why a hand-off may leave tiers out on its way up. */
+export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
+export type SkipReason = (typeof SKIP_REASONS)[number];
+
+/** Position in a list of ordered words: L0 is 0. */
+export function rank(tier: Tier): number {
+  return TIERS.indexOf(tier);
+}
