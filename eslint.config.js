@@ -53,6 +53,8 @@ export default tseslint.config(
       eqeqeq: 'error',
     },
   },
+  // Plain JavaScript that is run as it stands.
+  { files: ['bin/**/*.js', 'examples/**/*.js'], ...tseslint.configs.disableTypeChecked },
   ...lawRules,
   {
     files: ['apps/{api,worker}/src/**/*.ts'],
