@@ -1,0 +1,31 @@
+# Two images from one build: `docker build --target api .` and `docker build --target worker .`
+# Both speak to servers named by EVENTSTORE_URL and MONGODB_URL; the embedded stores are for one machine, see `npm start`.
+
+FROM node:22.22.2-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY bin ./bin
+# `prepare` builds, and needs sources that are copied only after the packages: a change to the code keeps this layer.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json nest-cli.json ./
+COPY apps ./apps
+COPY libs ./libs
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:22.22.2-bookworm-slim AS program
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/bin ./bin
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+USER node
+
+FROM program AS api
+# The API answers on loopback only until identity is built, so nothing is exposed; see docker-compose.yml for how to reach it.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3000}/openapi.json`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/apps/api/src/main.js"]
+
+FROM program AS worker
+CMD ["node", "dist/apps/worker/src/main.js"]
