@@ -91,7 +91,7 @@ function newEvent(
   context: CommandContext,
 ): NewEvent {
   return {
-    id: eventIdFor(context.commandId, index),
+    id: eventIdFor(context.commandId, index, context.commandDigest),
     type: event.type,
     data: event.data,
     metadata: {

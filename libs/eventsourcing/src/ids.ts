@@ -11,7 +11,10 @@ export function deterministicId(...parts: readonly string[]): string {
   return v5(JSON.stringify(parts), NAMESPACE);
 }
 
-/** The id of the `index`-th event of a command. A retried command therefore makes the same events again, not new ones. */
-export function eventIdFor(commandId: string, index: number): string {
-  return deterministicId('event', commandId, String(index));
+/**
+ * The id of the `index`-th event of a command. A retried command makes the same events again, not new ones. The digest of the
+ * command's content keeps another command that borrows the id from being taken for a retry, since servers compare ids only.
+ */
+export function eventIdFor(commandId: string, index: number, commandDigest?: string): string {
+  return deterministicId('event', commandId, String(index), ...(commandDigest === undefined ? [] : [commandDigest]));
 }

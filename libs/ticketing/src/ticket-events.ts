@@ -132,7 +132,7 @@ export interface TicketEvents {
   TicketResolved: {
     readonly tier: Tier;
     readonly team?: string;
-    readonly category: string;
+    readonly category?: string;
     readonly article?: string;
     readonly cause?: string;
     readonly fix?: string;

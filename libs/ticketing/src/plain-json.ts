@@ -1,0 +1,24 @@
+/** Events are JSON: a field that has no value is not there. */
+export function present<Fields extends object>(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
+}
+
+/** The same without some fields. */
+export function without<Fields extends object, Key extends keyof Fields>(fields: Fields, ...keys: readonly Key[]): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => !keys.includes(key as Key))) as Fields;
+}
+
+/** Whether two JSON values have the same content, in whatever order of fields. */
+export function same(one: object, other: object): boolean {
+  const sorted = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(sorted)
+      : typeof value === 'object' && value !== null
+        ? Object.fromEntries(
+            Object.entries(value)
+              .sort(([a], [b]) => (a < b ? -1 : 1))
+              .map(([key, inner]) => [key, sorted(inner)]),
+          )
+        : value;
+  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+}

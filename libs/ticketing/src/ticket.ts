@@ -1,0 +1,490 @@
+import {
+  type Decider,
+  type Decision,
+  type DecisionContext,
+  type EventFacts,
+  type EventOf,
+  deterministicId,
+  epochMillis,
+  type Fault,
+  type Instant,
+  isRefusal,
+  parseInstant,
+  refuse,
+  type Refusal,
+  type Upcasters,
+} from '#eventsourcing';
+import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
+import { type Contract, DAY, defaultContract, entryTier, MINUTE, nextTier } from './contract.js';
+import { missingFromHandOff } from './hand-off.js';
+import { completeRootCause, missingFromResolution } from './resolution.js';
+import { present, same, without } from './plain-json.js';
+import type { DiagnosticStep, HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
+import { type HoldReason, type Impact, type Priority, rank, type SkipReason, type TicketKind, type Tier, type Urgency, type Channel } from './vocabulary.js';
+
+/** Work at a tier: nobody's yet, or somebody's. */
+export type ActiveWork = { readonly status: 'open' } | { readonly status: 'in-progress'; readonly agent: Person } | { readonly status: 'escalated'; readonly handedOver: HandedOver };
+
+/** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
+export interface HandedOver {
+  readonly escalationId: string;
+  readonly from: Tier;
+  readonly fromTeam?: string;
+  readonly fromAssignee?: Person;
+  readonly at: Instant;
+}
+
+/** Where a ticket stands in its life. */
+export type Work =
+  | ActiveWork
+  | { readonly status: 'on-hold'; readonly reason: HoldReason; readonly since: Instant; readonly until?: Instant; readonly paused: ActiveWork }
+  | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
+  | { readonly status: 'cancelled' };
+
+/** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
+export interface Ticket {
+  readonly client: string;
+  readonly kind: TicketKind;
+  readonly summary: string;
+  readonly description?: string;
+  readonly reporter: Person;
+  readonly channel: Channel;
+  readonly impact: Impact;
+  readonly urgency: Urgency;
+  readonly priority: Priority;
+  readonly tier: Tier;
+  readonly team?: string;
+  readonly assignee?: Person;
+  readonly category?: string;
+  readonly service?: string;
+  readonly component?: string;
+  readonly majorIncident: boolean;
+  readonly securityIncident: boolean;
+  readonly follows?: string;
+  readonly work: Work;
+  readonly stepsTried: readonly DiagnosticStep[];
+  readonly evidence: readonly TicketEvents['EvidenceAttached'][];
+  /** Id of the last hand-off that was accepted or returned: repeating that changes nothing. */
+  readonly settledEscalation?: { readonly id: string; readonly how: 'accepted' | 'returned' };
+  readonly resolution?: Omit<TicketEvents['TicketResolved'], 'tier' | 'team'> & { readonly tier: Tier };
+  readonly rootCause?: RootCause;
+  /** Tiers that have resolved it so far, oldest first. */
+  readonly resolvedBy: readonly Tier[];
+  /** 1, and one more for each reopening. */
+  readonly cycle: number;
+  readonly returns: number;
+  /** How many events it has. */
+  readonly revisions: number;
+  /** When the last event that moved the ticket on took effect. */
+  readonly movedAt: Instant;
+}
+
+/** No ticket yet, or one. */
+export type TicketState = Ticket | null;
+
+/** No ticket event has changed its shape yet. */
+export const ticketUpcasters: Upcasters = {};
+
+/** How far the clocks of two machines may differ before what happened is out of order. */
+const CLOCK_SKEW = MINUTE;
+
+type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: TicketEvents[Type], facts: EventFacts) => Ticket };
+
+/** How each event changes a ticket that was opened. */
+const evolveTicket: Evolve = {
+  TicketOpened: (ticket) => ticket,
+  TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
+  TicketAssigned: (ticket, { team, assignee }) => ({ ...placed(ticket, ticket.tier, team ?? ticket.team, assignee), work: handedTo(ticket.work, assignee) }),
+  WorkStarted: (ticket, { agent, team }) => ({ ...placed(ticket, ticket.tier, team ?? ticket.team, agent), work: { status: 'in-progress', agent } }),
+  DiagnosticStepRecorded: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
+  EvidenceAttached: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
+  TicketEscalated: (ticket, { escalationId, from, fromTeam, to, toTeam }, { effectiveAt }) => ({
+    ...placed(ticket, to, toTeam),
+    work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
+  }),
+  EscalationAccepted: (ticket, { escalationId, tier, team, agent }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, agent),
+    work: { status: 'in-progress', agent },
+    settledEscalation: { id: escalationId, how: 'accepted' },
+  }),
+  EscalationReturned: (ticket, { escalationId, to, toTeam, pingPong }) => ({
+    ...placed(ticket, to, toTeam, ticket.work.status === 'escalated' ? ticket.work.handedOver.fromAssignee : undefined),
+    work: { status: 'open' },
+    settledEscalation: { id: escalationId, how: 'returned' },
+    returns: pingPong,
+  }),
+  HierarchicalEscalationRaised: (ticket) => ticket,
+  TicketDeescalated: (ticket, { to, toTeam }) => ({ ...placed(ticket, to, toTeam), work: { status: 'open' } }),
+  TicketPutOnHold: (ticket, { reason, until }, { effectiveAt }) => ({
+    ...ticket,
+    work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
+  }),
+  TicketResumed: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
+  TicketResolved: (ticket, { tier, category, article, cause, fix, workaround }, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'resolved', resolvedAt: effectiveAt },
+    resolution: present({ tier, category, article, cause, fix, workaround }),
+    resolvedBy: [...ticket.resolvedBy, tier],
+  }),
+  TicketResolvedWithRootCause: (ticket, { tier, rootCause }, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'resolved', resolvedAt: effectiveAt },
+    rootCause,
+    resolvedBy: [...ticket.resolvedBy, tier],
+  }),
+  TicketReopened: (ticket, { tier, team, cycle }) => ({ ...without(placed(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'), work: { status: 'open' }, cycle }),
+  TicketClosed: (ticket, _data, { effectiveAt }) => ({ ...ticket, work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt } }),
+  TicketCancelled: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
+  ImportedNoteRecorded: (ticket) => ticket,
+};
+
+/** Notes about the work, which may be written down late, as opposed to events that move it on. */
+const notes: ReadonlySet<keyof TicketEvents> = new Set(['DiagnosticStepRecorded', 'EvidenceAttached', 'ImportedNoteRecorded']);
+
+function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'], { effectiveAt }: EventFacts): Ticket {
+  return {
+    ...data,
+    tier,
+    majorIncident: false,
+    securityIncident: false,
+    work: { status: 'open' },
+    stepsTried: [],
+    evidence: [],
+    resolvedBy: [],
+    cycle: 1,
+    returns: 0,
+    revisions: 1,
+    movedAt: effectiveAt,
+  };
+}
+
+/** A ticket's state after one more event. What cannot be (an event before the opening, say) is stored all the same, and changes nothing. */
+export const evolveTicketState = Object.fromEntries(
+  Object.entries(evolveTicket).map(([type, apply]) => [
+    type,
+    (state: TicketState, data: never, facts: EventFacts): TicketState => {
+      if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
+      const ticket = apply(state, data, facts);
+      return { ...ticket, revisions: state.revisions + 1, movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt };
+    },
+  ]),
+) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
+
+type TicketDecision = Decision<TicketEvents>;
+type Decide<Name extends TicketCommandName> = (command: TicketCommands[Name], ticket: Ticket, context: DecisionContext, contract: Contract) => TicketDecision;
+
+/** What each command leads to, on a ticket that exists. */
+const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>]: Decide<Name> } = {
+  TriageTicket(command, ticket, _context, contract) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    const impact = command.impact ?? ticket.impact;
+    const urgency = command.urgency ?? ticket.urgency;
+    const triaged = present({
+      category: command.category,
+      impact,
+      urgency,
+      priority: contract.priorities[impact][urgency],
+      service: command.service ?? ticket.service,
+      component: command.component ?? ticket.component,
+      majorIncident: command.majorIncident ?? ticket.majorIncident,
+      securityIncident: command.securityIncident ?? ticket.securityIncident,
+    });
+    return Object.entries(triaged).every(([field, value]) => ticket[field as keyof Ticket] === value) ? [] : [event('TicketTriaged', triaged)];
+  },
+
+  AssignTicket({ team, assignee }, ticket) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (team === undefined && assignee === undefined) {
+      return refuse('assignment-empty', 'An assignment names a team, a person or both', [
+        { field: 'team', message: 'name a team, an assignee or both' },
+        { field: 'assignee', message: 'name a team, an assignee or both' },
+      ]);
+    }
+    const quiet = (team ?? ticket.team) === ticket.team && assignee?.id === ticket.assignee?.id && assignee?.name === ticket.assignee?.name;
+    return quiet ? [] : [event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && person(assignee) }))];
+  },
+
+  StartWork({ agent }, ticket, context) {
+    const barred = unlessWorkable(ticket);
+    if (barred) return barred;
+    const who = agent ? person(agent) : actorAsPerson(context);
+    if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
+    return [event('WorkStarted', present({ tier: ticket.tier, team: ticket.team, agent: who }))];
+  },
+
+  RecordDiagnosticStep({ action, outcome }, ticket) {
+    return unlessActive(ticket) ?? [event('DiagnosticStepRecorded', { tier: ticket.tier, action, outcome })];
+  },
+
+  AttachEvidence({ name, kind, url, mediaType, sha256, bytes }, ticket) {
+    const barred = ticket.work.status === 'resolved' ? undefined : unlessActive(ticket);
+    if (barred) return barred;
+    const evidence = { name, kind, url, mediaType, sha256, bytes };
+    const known = ticket.evidence.find((other) => other.name === name);
+    if (known === undefined) return [event('EvidenceAttached', evidence)];
+    return same(known, evidence) ? [] : refuse('evidence-exists', `Evidence named ${name} is already attached, with other content: evidence is not replaced`, [{ field: 'name', message: 'must be new to this ticket' }]);
+  },
+
+  EscalateToTier({ tier, team, reason, handoff = {} }, ticket, context, contract) {
+    const barred = unlessWorkable(ticket);
+    if (barred) return barred;
+    if (rank(tier) <= rank(ticket.tier)) return refuse('not-an-escalation', `The ticket is at ${ticket.tier}: ${tier} is not higher. Use a de-escalation or an assignment`, [{ field: 'tier', message: `must be above ${ticket.tier}` }]);
+    if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+    const next = nextTier(contract, ticket.tier);
+    const skipped = tier === next ? undefined : skipReason(ticket, tier);
+    if (tier !== next && skipped === undefined) {
+      return refuse('tier-skipped', `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence that L2 has fixed before goes straight to L3`, [
+        { field: 'tier', message: `must be ${next}` },
+      ]);
+    }
+    const handOff = complete(handoff, ticket);
+    const missing = missingFromHandOff(ticket.tier, tier, handOff);
+    if (missing.length > 0) return refuse('hand-off-incomplete', `The hand-off from ${ticket.tier} to ${tier} lacks ${missing.length === 1 ? 'an item' : `${missing.length} items`}`, missing);
+    return [
+      event(
+        'TicketEscalated',
+        present({ escalationId: deterministicId('escalation', context.commandId), from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, skipped, handOff }),
+      ),
+    ];
+  },
+
+  AcceptEscalation({ agent }, ticket, context) {
+    const who = agent ? person(agent) : actorAsPerson(context);
+    if (ticket.work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && ticket.work.agent.id === who.id) return [];
+    const handedOver = pending(ticket);
+    if (isRefusal(handedOver)) return handedOver;
+    return [event('EscalationAccepted', present({ escalationId: handedOver.escalationId, tier: ticket.tier, team: ticket.team, agent: who }))];
+  },
+
+  ReturnEscalation({ reason }, ticket, _context, contract) {
+    if (ticket.work.status === 'open' && ticket.settledEscalation?.how === 'returned') return [];
+    const handedOver = pending(ticket);
+    if (isRefusal(handedOver)) return handedOver;
+    const pingPong = ticket.returns + 1;
+    const returned = event(
+      'EscalationReturned',
+      present({ escalationId: handedOver.escalationId, from: ticket.tier, to: handedOver.from, toTeam: handedOver.fromTeam, reason, pingPong }),
+    );
+    if (pingPong <= contract.pingPongLimit) return [returned];
+    const told = `Returned ${pingPong} times; the contract bears ${contract.pingPongLimit}`;
+    return [returned, event('HierarchicalEscalationRaised', { tier: handedOver.from, cause: 'ping-pong-limit', reason: told })];
+  },
+
+  DeescalateToTier({ tier, team, reason, solution }, ticket, _context, contract) {
+    const barred = unlessWorkable(ticket);
+    if (barred) return barred;
+    if (rank(tier) >= rank(ticket.tier)) return refuse('not-a-de-escalation', `The ticket is at ${ticket.tier}: ${tier} is not lower`, [{ field: 'tier', message: `must be below ${ticket.tier}` }]);
+    if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+    const { kind, text, article } = solution;
+    return [event('TicketDeescalated', present({ from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, solution: present({ kind, text, article }) }))];
+  },
+
+  PutOnHold({ reason, note, until }, ticket) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (ticket.work.status === 'on-hold') {
+      return ticket.work.reason === reason ? [] : refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+    }
+    return [event('TicketPutOnHold', present({ reason, note, until: until === undefined ? undefined : parseInstant(until) }))];
+  },
+
+  Resume(_command, ticket) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    return ticket.work.status === 'on-hold' ? [event('TicketResumed', { after: ticket.work.reason })] : [];
+  },
+
+  ResolveTicket({ category, article, cause, fix, workaround }, ticket) {
+    const resolution = present({ tier: ticket.tier, category: category ?? ticket.category, article, cause, fix, workaround });
+    if (ticket.work.status === 'resolved' && ticket.resolution !== undefined && same(ticket.resolution, resolution)) return [];
+    const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
+    if (barred) return barred;
+    if (rank(ticket.tier) >= rank('L3')) return refuse('root-cause-required', `${ticket.tier} resolves with a root cause: use ResolveWithRootCause`);
+    const missing = missingFromResolution(ticket.tier, resolution);
+    if (missing.length > 0) return refuse('resolution-incomplete', `The resolution at ${ticket.tier} is incomplete`, missing);
+    return [...endOfHold(ticket), event('TicketResolved', present({ ...resolution, team: ticket.team }))];
+  },
+
+  ResolveWithRootCause(command, ticket) {
+    const rootCause = completeRootCause(command.rootCause, ticket.revisions);
+    if (isFaults(rootCause)) return unlessActive(ticket) ?? unlessAccepted(ticket) ?? refuse('root-cause-incomplete', 'The root cause is incomplete', rootCause);
+    if (ticket.work.status === 'resolved' && ticket.rootCause !== undefined && same(ticket.rootCause, rootCause)) return [];
+    const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
+    if (barred) return barred;
+    return [...endOfHold(ticket), event('TicketResolvedWithRootCause', present({ tier: ticket.tier, team: ticket.team, rootCause }))];
+  },
+
+  ReopenTicket({ reason }, ticket, { effectiveAt }, contract) {
+    if (ticket.work.status === 'cancelled') return refuse('ticket-cancelled', 'The ticket was cancelled');
+    const resolved = resolvedAt(ticket.work);
+    if (resolved === undefined) return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
+    if (epochMillis(effectiveAt) - epochMillis(resolved) > contract.reopenWindow) {
+      return refuse('reopen-window-passed', `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`);
+    }
+    return [event('TicketReopened', present({ reason, tier: ticket.tier, team: ticket.team, cycle: ticket.cycle + 1 }))];
+  },
+
+  CloseTicket({ note }, ticket) {
+    if (ticket.work.status === 'closed') return [];
+    if (ticket.work.status === 'cancelled') return refuse('ticket-cancelled', 'The ticket was cancelled');
+    return ticket.work.status === 'resolved' ? [event('TicketClosed', present({ note }))] : refuse('not-resolved', 'Only a resolved ticket can be closed');
+  },
+
+  CancelTicket({ reason }, ticket) {
+    return ticket.work.status === 'cancelled' ? [] : (unlessActive(ticket) ?? [event('TicketCancelled', { reason })]);
+  },
+};
+
+/** Notes about the work may come late; everything else must not come before what has already happened. */
+const lateAllowed: ReadonlySet<TicketCommandName> = new Set(['RecordDiagnosticStep', 'AttachEvidence']);
+
+/** The ticket aggregate under a contract. */
+export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketEvents, TicketState> {
+  const decideExisting =
+    <Name extends Exclude<TicketCommandName, 'OpenTicket'>>(name: Name) =>
+    (command: TicketCommands[Name], state: TicketState, context: DecisionContext): TicketDecision => {
+      if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
+      if (!lateAllowed.has(name) && epochMillis(context.effectiveAt) < epochMillis(state.movedAt) - CLOCK_SKEW) {
+        return refuse('out-of-order', `The ticket has moved on at ${state.movedAt}; what happened before that can no longer be told`, [
+          { field: 'effectiveAt', message: `must not be before ${state.movedAt}` },
+        ]);
+      }
+      return (decideTicket[name] as Decide<Name>)(command, state, context, contract);
+    };
+
+  return {
+    category: 'ticket',
+    initial: null,
+    client: (state) => state?.client ?? '',
+    evolve: evolveTicketState,
+    decide: {
+      OpenTicket(command, state) {
+        const { client, kind, summary, description, reporter, channel, impact, urgency, team, service, component, category, articlesShown, follows } = command;
+        const tier = command.tier ?? entryTier(contract);
+        if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+        if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
+        const priority = contract.priorities[impact][urgency];
+        return [
+          event(
+            'TicketOpened',
+            present({ client, kind, summary, description, reporter: person(reporter), channel, impact, urgency, priority, tier, team, service, component, category, articlesShown, follows }),
+          ),
+        ];
+      },
+      ...(Object.fromEntries(
+        (Object.keys(decideTicket) as Exclude<TicketCommandName, 'OpenTicket'>[]).map((name) => [name, decideExisting(name)]),
+      ) as unknown as Omit<Decider<TicketCommands, TicketEvents, TicketState>['decide'], 'OpenTicket'>),
+    },
+  };
+}
+
+/** The ticket aggregate under the default contract. */
+export const ticket = ticketUnder(defaultContract);
+
+/** The work as it goes on when a hold ends. */
+export function activeWork(work: Work): ActiveWork {
+  switch (work.status) {
+    case 'on-hold':
+      return work.paused;
+    case 'resolved':
+    case 'closed':
+    case 'cancelled':
+      return { status: 'open' };
+    default:
+      return work;
+  }
+}
+
+/** Work that is given to somebody else waits until they start. */
+function handedTo(work: Work, assignee: Person | undefined): Work {
+  if (work.status === 'on-hold') return { ...work, paused: handedTo(work.paused, assignee) as ActiveWork };
+  return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;
+}
+
+function resolvedAt(work: Work): Instant | undefined {
+  return work.status === 'resolved' || work.status === 'closed' ? work.resolvedAt : undefined;
+}
+
+function unlessActive({ work }: Ticket): Refusal | undefined {
+  switch (work.status) {
+    case 'resolved':
+      return refuse('already-resolved', 'The ticket is resolved: reopen it first');
+    case 'closed':
+      return refuse('ticket-closed', 'The ticket is closed: reopen it, or open a new one that follows it');
+    case 'cancelled':
+      return refuse('ticket-cancelled', 'The ticket was cancelled');
+    default:
+      return undefined;
+  }
+}
+
+function unlessAccepted({ work, tier }: Ticket): Refusal | undefined {
+  const active = work.status === 'on-hold' ? work.paused : work;
+  return active.status === 'escalated' ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`) : undefined;
+}
+
+/** Neither done with, nor waiting for acceptance, nor on hold. */
+function unlessWorkable(ticket: Ticket): Refusal | undefined {
+  if (ticket.work.status === 'on-hold') return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+  return unlessActive(ticket) ?? unlessAccepted(ticket);
+}
+
+function pending(ticket: Ticket): HandedOver | Refusal {
+  if (ticket.work.status === 'escalated') return ticket.work.handedOver;
+  if (ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated') return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+  return unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
+}
+
+function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
+  if (to !== 'L3') return undefined;
+  if (ticket.majorIncident) return 'major-incident';
+  if (ticket.securityIncident) return 'security-incident';
+  return ticket.resolvedBy.includes('L2') ? 'recurrence' : undefined;
+}
+
+/** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */
+function complete(given: HandOffBody, ticket: Ticket): HandOff {
+  const attached = (kind: 'log' | 'diagnostic-data'): string[] => ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
+  const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
+  return present({
+    summary: given.summary,
+    errorMessages: filled(given.errorMessages ?? []),
+    logs: filled([...attached('log'), ...(given.logs ?? [])]),
+    stepsTried: filled([...ticket.stepsTried, ...steps]),
+    stepsToReproduce: filled(given.stepsToReproduce ?? []),
+    notReproducibleBecause: given.notReproducibleBecause,
+    diagnosticData: filled([...attached('diagnostic-data'), ...(given.diagnosticData ?? [])]),
+    environment: given.environment,
+    vendor: given.vendor && { vendor: given.vendor.vendor, caseReference: given.vendor.caseReference, contract: given.vendor.contract },
+  });
+}
+
+function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
+  return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
+}
+
+function placed(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
+  return { ...without(ticket, 'team', 'assignee'), tier, ...(team === undefined ? {} : { team }), ...(assignee === undefined ? {} : { assignee }) };
+}
+
+function event<Type extends keyof TicketEvents>(type: Type, data: TicketEvents[Type]): EventOf<TicketEvents> {
+  return { type, data } as EventOf<TicketEvents>;
+}
+
+function person({ id, name }: Person): Person {
+  return present({ id, name });
+}
+
+function actorAsPerson({ actor }: DecisionContext): Person {
+  return person(actor);
+}
+
+function filled<Item>(items: readonly Item[]): readonly Item[] | undefined {
+  return items.length > 0 ? items : undefined;
+}
+
+function isFaults(value: RootCause | readonly Fault[]): value is readonly Fault[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,74 @@
+import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { present } from '../plain-json.js';
+import { ticket, type Ticket, type TicketState, ticketUpcasters } from '../ticket.js';
+import type { TicketEvents } from '../ticket-events.js';
+import type { TicketStatus, Tier } from '../vocabulary.js';
+
+/** A stay of the ticket with a team of a tier. */
+export interface Stay {
+  readonly tier: Tier;
+  readonly team?: string;
+  readonly since: Instant;
+}
+
+/** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
+export interface TicketDetails extends Ticket {
+  readonly status: TicketStatus;
+  readonly openedAt: Instant;
+  /** When somebody first worked on it. */
+  readonly firstResponseAt?: Instant;
+  readonly resolvedAt?: Instant;
+  readonly closedAt?: Instant;
+  readonly cancelledAt?: Instant;
+  readonly escalations: number;
+  readonly deescalations: number;
+  /** Where it has been, oldest first. */
+  readonly stays: readonly Stay[];
+  readonly updatedAt: Instant;
+  /** Where an imported ticket comes from, and which of our rules its history breaks. */
+  readonly imported?: { readonly system: string; readonly key: string; readonly deviations: readonly string[] };
+}
+
+type Event = RecordedEvent<TicketEvents>;
+
+function details(doc: TicketDetails | null, event: Event): TicketDetails | null {
+  // The document is a state, so what evolves the state evolves the document and leaves the fields that only readers want.
+  const state = evolve<TicketEvents, TicketState>(ticket, doc, event, event.metadata);
+  if (state === null) return null;
+  const at = event.metadata.effectiveAt;
+  const stays = doc?.stays ?? [];
+  const { tier, team } = state;
+  const last = stays.at(-1);
+  const moved = last === undefined || last.tier !== tier || last.team !== team;
+  return present({
+    ...state,
+    status: state.work.status,
+    openedAt: doc?.openedAt ?? at,
+    firstResponseAt: doc?.firstResponseAt ?? (event.type === 'WorkStarted' || event.type === 'EscalationAccepted' ? at : undefined),
+    resolvedAt: state.work.status === 'resolved' || state.work.status === 'closed' ? state.work.resolvedAt : undefined,
+    closedAt: state.work.status === 'closed' ? (doc?.closedAt ?? at) : undefined,
+    cancelledAt: state.work.status === 'cancelled' ? (doc?.cancelledAt ?? at) : undefined,
+    escalations: (doc?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
+    deescalations: (doc?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
+    stays: moved ? [...stays, present({ tier, team, since: at })] : stays,
+    updatedAt: at,
+    ...importedFrom(doc, event),
+  });
+}
+
+function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Event): Pick<TicketDetails, 'imported'> {
+  if (imported === undefined) return {};
+  const deviations = [...new Set([...(doc?.imported?.deviations ?? []), ...(imported.deviations ?? [])])].sort();
+  return { imported: { system: imported.system, key: imported.key, deviations } };
+}
+
+/** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
+export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
+  name: 'ticket_details',
+  version: 1,
+  streamPrefix: 'ticket-',
+  upcasters: ticketUpcasters,
+  key: ({ stream }) => streamId(stream),
+  apply: details,
+  indexes: [{ key: { client: 1, openedAt: -1 } }, { key: { status: 1, updatedAt: -1 } }, { key: { 'imported.system': 1, 'imported.key': 1 } }],
+};

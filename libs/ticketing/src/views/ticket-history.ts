@@ -1,0 +1,26 @@
+import { type EventMetadata, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { ticketUpcasters } from '../ticket.js';
+import type { TicketEvents } from '../ticket-events.js';
+
+/** One event of a ticket's life, with who did it, why, when it happened and when it was recorded. */
+export interface HistoryEntry extends EventMetadata {
+  readonly ticketId: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly data: unknown;
+}
+
+function entry(_doc: HistoryEntry | null, { stream, id, type, data, metadata }: RecordedEvent<TicketEvents>): HistoryEntry {
+  return { ticketId: streamId(stream), eventId: id, type, data, ...metadata };
+}
+
+/** One document an event, by `<ticket id>/<revision>`: the audit trail. The projector adds `revision` and `position`. */
+export const ticketHistory: Projection<HistoryEntry, TicketEvents> = {
+  name: 'ticket_history',
+  version: 1,
+  streamPrefix: 'ticket-',
+  upcasters: ticketUpcasters,
+  key: ({ stream, revision }) => `${streamId(stream)}/${revision}`,
+  apply: entry,
+  indexes: [{ key: { ticketId: 1, revision: 1 } }, { key: { type: 1, effectiveAt: 1 } }],
+};
