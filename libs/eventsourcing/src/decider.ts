@@ -27,7 +27,9 @@ export interface Decider<Commands extends object, Events extends EventMap, State
   /** The client (tenant) that an aggregate in this state belongs to, written into the metadata of its events. Asked only after its first event. */
   readonly client: (state: State) => string;
   readonly evolve: { readonly [Type in keyof Events]: (state: State, data: Events[Type], facts: EventFacts) => State };
-  readonly decide: { readonly [Name in keyof Commands]: (command: Commands[Name], state: State, context: DecisionContext) => Decision<Events> };
+  readonly decide: {
+    readonly [Name in keyof Commands]: (command: Commands[Name], state: State, context: DecisionContext) => Decision<Events>;
+  };
 }
 
 /** Applies one event to a state. An event of an unknown type, from a newer version perhaps, changes nothing. */

@@ -4,7 +4,9 @@ import type { Instant } from './instant.js';
 export type EventMap = object;
 
 /** The union of an events map's events. */
-export type EventOf<Events extends EventMap> = { [Type in keyof Events & string]: { readonly type: Type; readonly data: Events[Type] } }[keyof Events & string];
+export type EventOf<Events extends EventMap> = {
+  [Type in keyof Events & string]: { readonly type: Type; readonly data: Events[Type] };
+}[keyof Events & string];
 
 /** Who did it: a person at the desk, a requester, a system, or a policy of ours. */
 export interface Actor {

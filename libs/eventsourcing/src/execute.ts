@@ -58,7 +58,10 @@ export async function execute<Commands extends object, Events extends EventMap, 
           revision = event.revision;
           if (event.metadata.commandId !== context.commandId) continue;
           if (event.metadata.commandType !== name || event.metadata.commandDigest !== context.commandDigest) {
-            return refuse('idempotency-key-reused', `The idempotency key was already used for another ${event.metadata.commandType} command`);
+            return refuse(
+              'idempotency-key-reused',
+              `The idempotency key was already used for another ${event.metadata.commandType} command`,
+            );
           }
           doneAt = revision;
           done.push({ type: event.type, data: event.data } as EventOf<Events>);

@@ -29,7 +29,11 @@ interface About {
   readonly optional?: boolean;
 }
 
-function field(rules: readonly PropertyDecorator[], { description, example, optional = false }: About, schema: object = {}): PropertyDecorator {
+function field(
+  rules: readonly PropertyDecorator[],
+  { description, example, optional = false }: About,
+  schema: object = {},
+): PropertyDecorator {
   return (target, property) => {
     for (const rule of [...rules, ...(optional ? [IsOptional()] : [])]) rule(target, property);
     JSONSchema({ ...schema, description, ...(example === undefined ? {} : { examples: [example] }) })(target, property as string);
@@ -44,7 +48,14 @@ export function Text(about: About & { readonly max?: number }): PropertyDecorato
 export function TextList(about: About & { readonly max?: number; readonly atLeastOne?: boolean }): PropertyDecorator {
   const each = { each: true };
   return field(
-    [IsArray(), ArrayMaxSize(100), ...(about.atLeastOne ? [ArrayMinSize(1)] : []), IsString(each), IsNotEmpty(each), MaxLength(about.max ?? 2000, each)],
+    [
+      IsArray(),
+      ArrayMaxSize(100),
+      ...(about.atLeastOne ? [ArrayMinSize(1)] : []),
+      IsString(each),
+      IsNotEmpty(each),
+      MaxLength(about.max ?? 2000, each),
+    ],
     about,
   );
 }

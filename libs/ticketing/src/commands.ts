@@ -94,7 +94,12 @@ export class OpenTicket extends TicketCommand {
   @Text({ description: 'Category', example: 'hardware/printer', optional: true })
   category?: string;
 
-  @TextList({ description: 'Knowledge articles that self-service (L0) showed without success', example: ['KB-0042'], max: 200, optional: true })
+  @TextList({
+    description: 'Knowledge articles that self-service (L0) showed without success',
+    example: ['KB-0042'],
+    max: 200,
+    optional: true,
+  })
   articlesShown?: string[];
 
   @Pattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be the id of a ticket', {
@@ -105,7 +110,8 @@ export class OpenTicket extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Classifies a ticket: category, impact and urgency (and so priority), what is affected, and the flags that let it skip tiers.',
+  description:
+    'Classifies a ticket: category, impact and urgency (and so priority), what is affected, and the flags that let it skip tiers.',
   examples: [{ category: 'hardware/printer', impact: 'medium', urgency: 'high', service: 'printing', component: 'printer-FIN-2' }],
 })
 export class TriageTicket extends TicketCommand {
@@ -131,7 +137,10 @@ export class TriageTicket extends TicketCommand {
   securityIncident?: boolean;
 }
 
-@JSONSchema({ description: 'Gives a ticket to a person, a team, or both, within its tier.', examples: [{ team: 'service-desk', assignee: { id: 'ada', name: 'Ada Lovelace' } }] })
+@JSONSchema({
+  description: 'Gives a ticket to a person, a team, or both, within its tier.',
+  examples: [{ team: 'service-desk', assignee: { id: 'ada', name: 'Ada Lovelace' } }],
+})
 export class AssignTicket extends TicketCommand {
   @Text({ description: 'Team', example: 'service-desk', optional: true })
   team?: string;
@@ -140,7 +149,10 @@ export class AssignTicket extends TicketCommand {
   assignee?: PersonRef;
 }
 
-@JSONSchema({ description: 'The person named, or else the actor, begins to work on the ticket.', examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }] })
+@JSONSchema({
+  description: 'The person named, or else the actor, begins to work on the ticket.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
+})
 export class StartWork extends TicketCommand {
   @Part(() => PersonRef, { description: 'Who works on it; the actor unless said otherwise', optional: true })
   agent?: PersonRef;
@@ -178,10 +190,16 @@ export class AttachEvidence extends TicketCommand {
   @OneOf(EVIDENCE_KINDS, { description: 'What it is; logs and diagnostic data count towards the hand-off contract', example: 'log' })
   kind!: EvidenceKind;
 
-  @Pattern(/^[a-z][a-z0-9+.-]*:\S{1,2000}$/i, 'must be an absolute URL', { description: 'Where it is kept', example: 'https://files.example.com/spooler.log' })
+  @Pattern(/^[a-z][a-z0-9+.-]*:\S{1,2000}$/i, 'must be an absolute URL', {
+    description: 'Where it is kept',
+    example: 'https://files.example.com/spooler.log',
+  })
   url!: string;
 
-  @Pattern(/^[a-z0-9.+-]{1,100}\/[a-z0-9.+-]{1,100}$/i, 'must be a media type such as text/plain', { description: 'Media type', example: 'text/plain' })
+  @Pattern(/^[a-z0-9.+-]{1,100}\/[a-z0-9.+-]{1,100}$/i, 'must be a media type such as text/plain', {
+    description: 'Media type',
+    example: 'text/plain',
+  })
   mediaType!: string;
 
   @Pattern(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hexadecimal', { description: 'SHA-256 of its content' })
@@ -244,7 +262,8 @@ export class HandOffBody {
 }
 
 @JSONSchema({
-  description: 'Hands the work up to a tier, with what the hand-off contract of the step asks for. It waits there to be accepted or returned.',
+  description:
+    'Hands the work up to a tier, with what the hand-off contract of the step asks for. It waits there to be accepted or returned.',
   examples: [
     {
       tier: 'L2',
@@ -279,7 +298,10 @@ export class AcceptEscalation extends TicketCommand {
   agent?: PersonRef;
 }
 
-@JSONSchema({ description: 'The receiving tier gives the work back to the sender, with a reason.', examples: [{ reason: 'The log does not cover the time of the fault' }] })
+@JSONSchema({
+  description: 'The receiving tier gives the work back to the sender, with a reason.',
+  examples: [{ reason: 'The log does not cover the time of the fault' }],
+})
 export class ReturnEscalation extends TicketCommand {
   @Text({ description: 'Why, and what is needed', max: 2000 })
   reason!: string;
@@ -320,7 +342,10 @@ export class DeescalateToTier extends TicketCommand {
   solution!: SolutionBody;
 }
 
-@JSONSchema({ description: 'Pauses the work, for one of the listed reasons.', examples: [{ reason: 'customer', note: 'Waiting for the user to be back at the printer' }] })
+@JSONSchema({
+  description: 'Pauses the work, for one of the listed reasons.',
+  examples: [{ reason: 'customer', note: 'Waiting for the user to be back at the printer' }],
+})
 export class PutOnHold extends TicketCommand {
   @OneOf(HOLD_REASONS, { description: 'Reason', example: 'customer' })
   reason!: HoldReason;
@@ -336,7 +361,8 @@ export class PutOnHold extends TicketCommand {
 export class Resume extends TicketCommand {}
 
 @JSONSchema({
-  description: 'Resolves a ticket at L0 to L2. L1 names category and article; L2 the cause and a fix or workaround. L3 resolves with a root cause.',
+  description:
+    'Resolves a ticket at L0 to L2. L1 names category and article; L2 the cause and a fix or workaround. L3 resolves with a root cause.',
   examples: [{ category: 'hardware/printer', article: 'KB-0107', cause: 'Driver 4.1 loses jobs', fix: 'Installed driver 4.2' }],
 })
 export class ResolveTicket extends TicketCommand {
@@ -431,7 +457,10 @@ export class ResolveWithRootCause extends TicketCommand {
   rootCause!: RootCauseBody;
 }
 
-@JSONSchema({ description: 'Opens a resolved or closed ticket again, within the window of the contract.', examples: [{ reason: 'The fault is back' }] })
+@JSONSchema({
+  description: 'Opens a resolved or closed ticket again, within the window of the contract.',
+  examples: [{ reason: 'The fault is back' }],
+})
 export class ReopenTicket extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
@@ -443,7 +472,10 @@ export class CloseTicket extends TicketCommand {
   note?: string;
 }
 
-@JSONSchema({ description: 'Cancels a ticket that needs no resolution, such as a duplicate or a mistake.', examples: [{ reason: 'Reported twice' }] })
+@JSONSchema({
+  description: 'Cancels a ticket that needs no resolution, such as a duplicate or a mistake.',
+  examples: [{ reason: 'Reported twice' }],
+})
 export class CancelTicket extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;

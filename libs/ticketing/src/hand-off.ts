@@ -11,7 +11,11 @@ const requirements: Partial<Record<Tier, readonly ((handOff: HandOff) => Fault |
     need('stepsTried', 'every step already tried, with its outcome', (h) => h.stepsTried),
   ],
   L3: [
-    need('stepsToReproduce', "steps that reproduce the fault, or why it can't be reproduced", (h) => h.stepsToReproduce ?? h.notReproducibleBecause),
+    need(
+      'stepsToReproduce',
+      "steps that reproduce the fault, or why it can't be reproduced",
+      (h) => h.stepsToReproduce ?? h.notReproducibleBecause,
+    ),
     need('diagnosticData', 'diagnostic data', (h) => h.diagnosticData),
     need('environment', 'the environment', (h) => h.environment),
   ],
@@ -25,7 +29,9 @@ const requirements: Partial<Record<Tier, readonly ((handOff: HandOff) => Fault |
 function need(field: string, what: string, value: (handOff: HandOff) => string | readonly unknown[] | undefined) {
   return (handOff: HandOff): Fault | undefined => {
     const found = value(handOff);
-    return found === undefined || found.length === 0 ? { field: `handoff.${field}`, message: `The hand-off must carry ${what}` } : undefined;
+    return found === undefined || found.length === 0
+      ? { field: `handoff.${field}`, message: `The hand-off must carry ${what}` }
+      : undefined;
   };
 }
 

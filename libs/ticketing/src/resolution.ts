@@ -29,14 +29,27 @@ export function completeRootCause(given: RootCauseBody, revisions: number): Root
     faults.push({ field: 'rootCause.analysis.citedEvents', message: 'The analysis must cite the events that prove it' });
   }
   analysis?.citedEvents.forEach((revision, index) => {
-    if (revision >= revisions) faults.push({ field: `rootCause.analysis.citedEvents[${index}]`, message: `The ticket has no event ${revision}; its last is ${revisions - 1}` });
+    if (revision >= revisions)
+      faults.push({
+        field: `rootCause.analysis.citedEvents[${index}]`,
+        message: `The ticket has no event ${revision}; its last is ${revisions - 1}`,
+      });
   });
   need('permanentFix', permanentFix ?? workaround, 'a permanent fix or a workaround');
   need('preventiveActions', preventiveActions?.length ? preventiveActions : undefined, 'preventive actions with their owners');
   need('changeReference', changeReference, 'the reference of the change, or "none"');
   need('knowledgeArticle', knowledgeArticle, 'the knowledge article that was written or updated');
   need('lowerTierCanResolve', lowerTierCanResolve, 'whether L1 or L2 can do it alone next time');
-  if (faults.length > 0 || !category || !analysis || !preventiveActions || !changeReference || !knowledgeArticle || lowerTierCanResolve === undefined) return faults;
+  if (
+    faults.length > 0 ||
+    !category ||
+    !analysis ||
+    !preventiveActions ||
+    !changeReference ||
+    !knowledgeArticle ||
+    lowerTierCanResolve === undefined
+  )
+    return faults;
   return {
     category,
     analysis: { method: analysis.method, text: analysis.text, citedEvents: [...analysis.citedEvents] },

@@ -42,7 +42,11 @@ export interface SlaClocks {
 type At = Pick<EventMetadata, 'effectiveAt'>;
 
 /** The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are. */
-export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: EventOf<TicketEvents> & { readonly metadata: At }): SlaClocks | null {
+export function evolveClocks(
+  contract: Contract,
+  sla: SlaClocks | null,
+  event: EventOf<TicketEvents> & { readonly metadata: At },
+): SlaClocks | null {
   const at = event.metadata.effectiveAt;
   if (event.type === 'TicketOpened') {
     const { priority } = event.data;
@@ -50,7 +54,10 @@ export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: E
     return { priority, clocks: [started('response', 1, target.response, at), started('resolution', 1, target.resolution, at)] };
   }
   if (sla === null) return null;
-  const each = (change: (clock: SlaClock) => SlaClock): SlaClocks => ({ ...sla, clocks: sla.clocks.map((clock) => (ended(clock) ? clock : change(clock))) });
+  const each = (change: (clock: SlaClock) => SlaClock): SlaClocks => ({
+    ...sla,
+    clocks: sla.clocks.map((clock) => (ended(clock) ? clock : change(clock))),
+  });
 
   switch (event.type) {
     case 'WorkStarted':
@@ -124,7 +131,12 @@ function endPause(pauses: readonly Pause[], at: Instant): readonly Pause[] {
 function stopped(clock: SlaClock, at: Instant): SlaClock {
   const stoppedClock = still(clock, at);
   const breached = stoppedClock.breachedAt !== undefined;
-  return { ...stoppedClock, state: breached ? 'breached' : 'met', stoppedAt: at, pauses: clock.state === 'paused' ? endPause(clock.pauses, at) : clock.pauses };
+  return {
+    ...stoppedClock,
+    state: breached ? 'breached' : 'met',
+    stoppedAt: at,
+    pauses: clock.state === 'paused' ? endPause(clock.pauses, at) : clock.pauses,
+  };
 }
 
 /** Another priority, another target: the time on the clock is carried over, a pause goes on, a breach stays. */

@@ -1,5 +1,16 @@
 import type { Instant } from '#eventsourcing';
-import type { AnalysisMethod, Channel, EvidenceKind, HoldReason, Impact, Priority, SkipReason, TicketKind, Tier, Urgency } from './vocabulary.js';
+import type {
+  AnalysisMethod,
+  Channel,
+  EvidenceKind,
+  HoldReason,
+  Impact,
+  Priority,
+  SkipReason,
+  TicketKind,
+  Tier,
+  Urgency,
+} from './vocabulary.js';
 
 export interface Person {
   readonly id: string;
@@ -115,7 +126,14 @@ export interface TicketEvents {
   };
   EscalationAccepted: { readonly escalationId: string; readonly tier: Tier; readonly team?: string; readonly agent: Person };
   /** The receiver gives it back to the sender. */
-  EscalationReturned: { readonly escalationId: string; readonly from: Tier; readonly to: Tier; readonly toTeam?: string; readonly reason: string; readonly pingPong: number };
+  EscalationReturned: {
+    readonly escalationId: string;
+    readonly from: Tier;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly pingPong: number;
+  };
   /** Someone higher up is told; the work does not move. */
   HierarchicalEscalationRaised: { readonly tier: Tier; readonly cause: 'ping-pong-limit'; readonly reason: string };
   /** The work is handed down, with the solution, so that the lower tier can do it alone next time. */

@@ -20,10 +20,23 @@ import { missingFromHandOff } from './hand-off.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
 import { present, same, without } from './plain-json.js';
 import type { DiagnosticStep, HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
-import { type HoldReason, type Impact, type Priority, rank, type SkipReason, type TicketKind, type Tier, type Urgency, type Channel } from './vocabulary.js';
+import {
+  type HoldReason,
+  type Impact,
+  type Priority,
+  rank,
+  type SkipReason,
+  type TicketKind,
+  type Tier,
+  type Urgency,
+  type Channel,
+} from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
-export type ActiveWork = { readonly status: 'open' } | { readonly status: 'in-progress'; readonly agent: Person } | { readonly status: 'escalated'; readonly handedOver: HandedOver };
+export type ActiveWork =
+  | { readonly status: 'open' }
+  | { readonly status: 'in-progress'; readonly agent: Person }
+  | { readonly status: 'escalated'; readonly handedOver: HandedOver };
 
 /** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
 export interface HandedOver {
@@ -37,7 +50,13 @@ export interface HandedOver {
 /** Where a ticket stands in its life. */
 export type Work =
   | ActiveWork
-  | { readonly status: 'on-hold'; readonly reason: HoldReason; readonly since: Instant; readonly until?: Instant; readonly paused: ActiveWork }
+  | {
+      readonly status: 'on-hold';
+      readonly reason: HoldReason;
+      readonly since: Instant;
+      readonly until?: Instant;
+      readonly paused: ActiveWork;
+    }
   | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
   | { readonly status: 'cancelled' };
 
@@ -94,8 +113,14 @@ type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: Ti
 const evolveTicket: Evolve = {
   TicketOpened: (ticket) => ticket,
   TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
-  TicketAssigned: (ticket, { team, assignee }) => ({ ...placed(ticket, ticket.tier, team ?? ticket.team, assignee), work: handedTo(ticket.work, assignee) }),
-  WorkStarted: (ticket, { agent, team }) => ({ ...placed(ticket, ticket.tier, team ?? ticket.team, agent), work: { status: 'in-progress', agent } }),
+  TicketAssigned: (ticket, { tier, team, assignee }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, assignee),
+    work: handedTo(ticket.work, assignee),
+  }),
+  WorkStarted: (ticket, { tier, team, agent }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, agent),
+    work: { status: 'in-progress', agent },
+  }),
   DiagnosticStepRecorded: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
   EvidenceAttached: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
   TicketEscalated: (ticket, { escalationId, from, fromTeam, to, toTeam }, { effectiveAt }) => ({
@@ -132,8 +157,15 @@ const evolveTicket: Evolve = {
     rootCause,
     resolvedBy: [...ticket.resolvedBy, tier],
   }),
-  TicketReopened: (ticket, { tier, team, cycle }) => ({ ...without(placed(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'), work: { status: 'open' }, cycle }),
-  TicketClosed: (ticket, _data, { effectiveAt }) => ({ ...ticket, work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt } }),
+  TicketReopened: (ticket, { tier, team, cycle }) => ({
+    ...without(placed(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'),
+    work: { status: 'open' },
+    cycle,
+  }),
+  TicketClosed: (ticket, _data, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
+  }),
   TicketCancelled: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
   ImportedNoteRecorded: (ticket) => ticket,
 };
@@ -165,13 +197,22 @@ export const evolveTicketState = Object.fromEntries(
     (state: TicketState, data: never, facts: EventFacts): TicketState => {
       if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
       const ticket = apply(state, data, facts);
-      return { ...ticket, revisions: state.revisions + 1, movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt };
+      return {
+        ...ticket,
+        revisions: state.revisions + 1,
+        movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt,
+      };
     },
   ]),
 ) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
 
 type TicketDecision = Decision<TicketEvents>;
-type Decide<Name extends TicketCommandName> = (command: TicketCommands[Name], ticket: Ticket, context: DecisionContext, contract: Contract) => TicketDecision;
+type Decide<Name extends TicketCommandName> = (
+  command: TicketCommands[Name],
+  ticket: Ticket,
+  context: DecisionContext,
+  contract: Contract,
+) => TicketDecision;
 
 /** What each command leads to, on a ticket that exists. */
 const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>]: Decide<Name> } = {
@@ -190,7 +231,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       majorIncident: command.majorIncident ?? ticket.majorIncident,
       securityIncident: command.securityIncident ?? ticket.securityIncident,
     });
-    return Object.entries(triaged).every(([field, value]) => ticket[field as keyof Ticket] === value) ? [] : [event('TicketTriaged', triaged)];
+    return Object.entries(triaged).every(([field, value]) => ticket[field as keyof Ticket] === value)
+      ? []
+      : [event('TicketTriaged', triaged)];
   },
 
   AssignTicket({ team, assignee }, ticket) {
@@ -203,7 +246,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       ]);
     }
     const quiet = (team ?? ticket.team) === ticket.team && assignee?.id === ticket.assignee?.id && assignee?.name === ticket.assignee?.name;
-    return quiet ? [] : [event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && person(assignee) }))];
+    return quiet
+      ? []
+      : [event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && person(assignee) }))];
   },
 
   StartWork({ agent }, ticket, context) {
@@ -224,28 +269,54 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     const evidence = { name, kind, url, mediaType, sha256, bytes };
     const known = ticket.evidence.find((other) => other.name === name);
     if (known === undefined) return [event('EvidenceAttached', evidence)];
-    return same(known, evidence) ? [] : refuse('evidence-exists', `Evidence named ${name} is already attached, with other content: evidence is not replaced`, [{ field: 'name', message: 'must be new to this ticket' }]);
+    return same(known, evidence)
+      ? []
+      : refuse('evidence-exists', `Evidence named ${name} is already attached, with other content: evidence is not replaced`, [
+          { field: 'name', message: 'must be new to this ticket' },
+        ]);
   },
 
   EscalateToTier({ tier, team, reason, handoff = {} }, ticket, context, contract) {
     const barred = unlessWorkable(ticket);
     if (barred) return barred;
-    if (rank(tier) <= rank(ticket.tier)) return refuse('not-an-escalation', `The ticket is at ${ticket.tier}: ${tier} is not higher. Use a de-escalation or an assignment`, [{ field: 'tier', message: `must be above ${ticket.tier}` }]);
-    if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+    if (rank(tier) <= rank(ticket.tier))
+      return refuse('not-an-escalation', `The ticket is at ${ticket.tier}: ${tier} is not higher. Use a de-escalation or an assignment`, [
+        { field: 'tier', message: `must be above ${ticket.tier}` },
+      ]);
+    if (!contract.tiers.includes(tier))
+      return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
+        { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
+      ]);
     const next = nextTier(contract, ticket.tier);
     const skipped = tier === next ? undefined : skipReason(ticket, tier);
     if (tier !== next && skipped === undefined) {
-      return refuse('tier-skipped', `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence that L2 has fixed before goes straight to L3`, [
-        { field: 'tier', message: `must be ${next}` },
-      ]);
+      return refuse(
+        'tier-skipped',
+        `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence that L2 has fixed before goes straight to L3`,
+        [{ field: 'tier', message: `must be ${next}` }],
+      );
     }
     const handOff = complete(handoff, ticket);
     const missing = missingFromHandOff(ticket.tier, tier, handOff);
-    if (missing.length > 0) return refuse('hand-off-incomplete', `The hand-off from ${ticket.tier} to ${tier} lacks ${missing.length === 1 ? 'an item' : `${missing.length} items`}`, missing);
+    if (missing.length > 0)
+      return refuse(
+        'hand-off-incomplete',
+        `The hand-off from ${ticket.tier} to ${tier} lacks ${missing.length === 1 ? 'an item' : `${missing.length} items`}`,
+        missing,
+      );
     return [
       event(
         'TicketEscalated',
-        present({ escalationId: deterministicId('escalation', context.commandId), from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, skipped, handOff }),
+        present({
+          escalationId: deterministicId('escalation', context.commandId),
+          from: ticket.tier,
+          fromTeam: ticket.team,
+          to: tier,
+          toTeam: team,
+          reason,
+          skipped,
+          handOff,
+        }),
       ),
     ];
   },
@@ -255,7 +326,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     if (ticket.work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && ticket.work.agent.id === who.id) return [];
     const handedOver = pending(ticket);
     if (isRefusal(handedOver)) return handedOver;
-    return [event('EscalationAccepted', present({ escalationId: handedOver.escalationId, tier: ticket.tier, team: ticket.team, agent: who }))];
+    return [
+      event('EscalationAccepted', present({ escalationId: handedOver.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
+    ];
   },
 
   ReturnEscalation({ reason }, ticket, _context, contract) {
@@ -265,7 +338,14 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     const pingPong = ticket.returns + 1;
     const returned = event(
       'EscalationReturned',
-      present({ escalationId: handedOver.escalationId, from: ticket.tier, to: handedOver.from, toTeam: handedOver.fromTeam, reason, pingPong }),
+      present({
+        escalationId: handedOver.escalationId,
+        from: ticket.tier,
+        to: handedOver.from,
+        toTeam: handedOver.fromTeam,
+        reason,
+        pingPong,
+      }),
     );
     if (pingPong <= contract.pingPongLimit) return [returned];
     const told = `Returned ${pingPong} times; the contract bears ${contract.pingPongLimit}`;
@@ -275,17 +355,30 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   DeescalateToTier({ tier, team, reason, solution }, ticket, _context, contract) {
     const barred = unlessWorkable(ticket);
     if (barred) return barred;
-    if (rank(tier) >= rank(ticket.tier)) return refuse('not-a-de-escalation', `The ticket is at ${ticket.tier}: ${tier} is not lower`, [{ field: 'tier', message: `must be below ${ticket.tier}` }]);
-    if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+    if (rank(tier) >= rank(ticket.tier))
+      return refuse('not-a-de-escalation', `The ticket is at ${ticket.tier}: ${tier} is not lower`, [
+        { field: 'tier', message: `must be below ${ticket.tier}` },
+      ]);
+    if (!contract.tiers.includes(tier))
+      return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
+        { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
+      ]);
     const { kind, text, article } = solution;
-    return [event('TicketDeescalated', present({ from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, solution: present({ kind, text, article }) }))];
+    return [
+      event(
+        'TicketDeescalated',
+        present({ from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, solution: present({ kind, text, article }) }),
+      ),
+    ];
   },
 
   PutOnHold({ reason, note, until }, ticket) {
     const barred = unlessActive(ticket);
     if (barred) return barred;
     if (ticket.work.status === 'on-hold') {
-      return ticket.work.reason === reason ? [] : refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+      return ticket.work.reason === reason
+        ? []
+        : refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
     }
     return [event('TicketPutOnHold', present({ reason, note, until: until === undefined ? undefined : parseInstant(until) }))];
   },
@@ -301,7 +394,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     if (ticket.work.status === 'resolved' && ticket.resolution !== undefined && same(ticket.resolution, resolution)) return [];
     const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
     if (barred) return barred;
-    if (rank(ticket.tier) >= rank('L3')) return refuse('root-cause-required', `${ticket.tier} resolves with a root cause: use ResolveWithRootCause`);
+    if (rank(ticket.tier) >= rank('L3'))
+      return refuse('root-cause-required', `${ticket.tier} resolves with a root cause: use ResolveWithRootCause`);
     const missing = missingFromResolution(ticket.tier, resolution);
     if (missing.length > 0) return refuse('resolution-incomplete', `The resolution at ${ticket.tier} is incomplete`, missing);
     return [...endOfHold(ticket), event('TicketResolved', present({ ...resolution, team: ticket.team }))];
@@ -309,7 +403,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
 
   ResolveWithRootCause(command, ticket) {
     const rootCause = completeRootCause(command.rootCause, ticket.revisions);
-    if (isFaults(rootCause)) return unlessActive(ticket) ?? unlessAccepted(ticket) ?? refuse('root-cause-incomplete', 'The root cause is incomplete', rootCause);
+    if (isFaults(rootCause))
+      return unlessActive(ticket) ?? unlessAccepted(ticket) ?? refuse('root-cause-incomplete', 'The root cause is incomplete', rootCause);
     if (ticket.work.status === 'resolved' && ticket.rootCause !== undefined && same(ticket.rootCause, rootCause)) return [];
     const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
     if (barred) return barred;
@@ -321,7 +416,10 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     const resolved = resolvedAt(ticket.work);
     if (resolved === undefined) return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
     if (epochMillis(effectiveAt) - epochMillis(resolved) > contract.reopenWindow) {
-      return refuse('reopen-window-passed', `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`);
+      return refuse(
+        'reopen-window-passed',
+        `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`,
+      );
     }
     return [event('TicketReopened', present({ reason, tier: ticket.tier, team: ticket.team, cycle: ticket.cycle + 1 }))];
   },
@@ -329,7 +427,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   CloseTicket({ note }, ticket) {
     if (ticket.work.status === 'closed') return [];
     if (ticket.work.status === 'cancelled') return refuse('ticket-cancelled', 'The ticket was cancelled');
-    return ticket.work.status === 'resolved' ? [event('TicketClosed', present({ note }))] : refuse('not-resolved', 'Only a resolved ticket can be closed');
+    return ticket.work.status === 'resolved'
+      ? [event('TicketClosed', present({ note }))]
+      : refuse('not-resolved', 'Only a resolved ticket can be closed');
   },
 
   CancelTicket({ reason }, ticket) {
@@ -361,15 +461,50 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
     evolve: evolveTicketState,
     decide: {
       OpenTicket(command, state) {
-        const { client, kind, summary, description, reporter, channel, impact, urgency, team, service, component, category, articlesShown, follows } = command;
+        const {
+          client,
+          kind,
+          summary,
+          description,
+          reporter,
+          channel,
+          impact,
+          urgency,
+          team,
+          service,
+          component,
+          category,
+          articlesShown,
+          follows,
+        } = command;
         const tier = command.tier ?? entryTier(contract);
-        if (!contract.tiers.includes(tier)) return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` }]);
+        if (!contract.tiers.includes(tier))
+          return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
+            { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
+          ]);
         if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
         const priority = contract.priorities[impact][urgency];
         return [
           event(
             'TicketOpened',
-            present({ client, kind, summary, description, reporter: person(reporter), channel, impact, urgency, priority, tier, team, service, component, category, articlesShown, follows }),
+            present({
+              client,
+              kind,
+              summary,
+              description,
+              reporter: person(reporter),
+              channel,
+              impact,
+              urgency,
+              priority,
+              tier,
+              team,
+              service,
+              component,
+              category,
+              articlesShown,
+              follows,
+            }),
           ),
         ];
       },
@@ -422,7 +557,9 @@ function unlessActive({ work }: Ticket): Refusal | undefined {
 
 function unlessAccepted({ work, tier }: Ticket): Refusal | undefined {
   const active = work.status === 'on-hold' ? work.paused : work;
-  return active.status === 'escalated' ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`) : undefined;
+  return active.status === 'escalated'
+    ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`)
+    : undefined;
 }
 
 /** Neither done with, nor waiting for acceptance, nor on hold. */
@@ -433,7 +570,8 @@ function unlessWorkable(ticket: Ticket): Refusal | undefined {
 
 function pending(ticket: Ticket): HandedOver | Refusal {
   if (ticket.work.status === 'escalated') return ticket.work.handedOver;
-  if (ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated') return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+  if (ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated')
+    return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
   return unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
 }
 
@@ -446,7 +584,8 @@ function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
 
 /** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */
 function complete(given: HandOffBody, ticket: Ticket): HandOff {
-  const attached = (kind: 'log' | 'diagnostic-data'): string[] => ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
+  const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
+    ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
   const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
   return present({
     summary: given.summary,
@@ -466,7 +605,12 @@ function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
 }
 
 function placed(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
-  return { ...without(ticket, 'team', 'assignee'), tier, ...(team === undefined ? {} : { team }), ...(assignee === undefined ? {} : { assignee }) };
+  return {
+    ...without(ticket, 'team', 'assignee'),
+    tier,
+    ...(team === undefined ? {} : { team }),
+    ...(assignee === undefined ? {} : { assignee }),
+  };
 }
 
 function event<Type extends keyof TicketEvents>(type: Type, data: TicketEvents[Type]): EventOf<TicketEvents> {

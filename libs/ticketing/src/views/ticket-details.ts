@@ -70,5 +70,9 @@ export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
   apply: details,
-  indexes: [{ key: { client: 1, openedAt: -1 } }, { key: { status: 1, updatedAt: -1 } }, { key: { 'imported.system': 1, 'imported.key': 1 } }],
+  indexes: [
+    { key: { client: 1, openedAt: -1 } },
+    { key: { status: 1, updatedAt: -1 } },
+    { key: { 'imported.system': 1, 'imported.key': 1 } },
+  ],
 };

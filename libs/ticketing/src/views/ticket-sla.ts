@@ -14,8 +14,15 @@ export interface TicketSla extends SlaClocks {
 function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketSla | null {
   const clocks = evolveClocks(defaultContract, doc, event);
   if (clocks === null) return null;
-  const due = clocks.clocks.flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : [])).sort();
-  return { client: event.metadata.client, priority: clocks.priority, clocks: clocks.clocks, ...(due[0] === undefined ? {} : { nextDueAt: due[0] }) };
+  const due = clocks.clocks
+    .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
+    .sort();
+  return {
+    client: event.metadata.client,
+    priority: clocks.priority,
+    clocks: clocks.clocks,
+    ...(due[0] === undefined ? {} : { nextDueAt: due[0] }),
+  };
 }
 
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */

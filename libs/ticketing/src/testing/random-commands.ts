@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
+import { ANALYSIS_METHODS, CHANNELS, EVIDENCE_KINDS, HOLD_REASONS, IMPACTS, TICKET_KINDS, TIERS, URGENCIES } from '../vocabulary.js';
+
+/** Random but valid commands, as they come past validation: for properties that hold for every ticket. */
+
+const word = fc.constantFrom('alpha', 'beta', 'gamma', 'delta');
+const person = fc.record({ id: word });
+const maybe = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> => fc.option(value, { nil: undefined });
+const few = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value[]> => fc.array(value, { maxLength: 2 });
+
+const completeHandOff: HandOffBody = {
+  summary: 's',
+  errorMessages: ['e'],
+  logs: ['l'],
+  stepsTried: [{ action: 'a', outcome: 'o' }],
+  notReproducibleBecause: 'b',
+  diagnosticData: ['d'],
+  environment: 'e',
+  vendor: { vendor: 'v', caseReference: 'c', contract: 'k' },
+};
+
+const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketCommands[Name]> } = {
+  OpenTicket: fc.record({
+    client: word,
+    kind: fc.constantFrom(...TICKET_KINDS),
+    summary: word,
+    reporter: person,
+    channel: fc.constantFrom(...CHANNELS),
+    impact: fc.constantFrom(...IMPACTS),
+    urgency: fc.constantFrom(...URGENCIES),
+    tier: maybe(fc.constantFrom(...TIERS)),
+    team: maybe(word),
+  }),
+  TriageTicket: fc.record({
+    category: word,
+    impact: maybe(fc.constantFrom(...IMPACTS)),
+    urgency: maybe(fc.constantFrom(...URGENCIES)),
+    majorIncident: maybe(fc.boolean()),
+    securityIncident: maybe(fc.boolean()),
+  }),
+  AssignTicket: fc.record({ team: maybe(word), assignee: maybe(person) }),
+  StartWork: fc.record({ agent: maybe(person) }),
+  RecordDiagnosticStep: fc.record({ action: word, outcome: word }),
+  AttachEvidence: fc.record({
+    name: word,
+    kind: fc.constantFrom(...EVIDENCE_KINDS),
+    url: fc.constant('https://x/y'),
+    mediaType: fc.constant('text/plain'),
+    sha256: fc.constant('0'.repeat(64)),
+    bytes: fc.nat(),
+  }),
+  EscalateToTier: fc.record({
+    tier: fc.constantFrom(...TIERS),
+    team: maybe(word),
+    reason: word,
+    handoff: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(completeHandOff) },
+      { weight: 1, arbitrary: fc.record<HandOffBody>({ summary: maybe(word), errorMessages: maybe(few(word)) }) },
+    ),
+  }),
+  AcceptEscalation: fc.record({ agent: maybe(person) }),
+  ReturnEscalation: fc.record({ reason: word }),
+  DeescalateToTier: fc.record({
+    tier: fc.constantFrom(...TIERS),
+    team: maybe(word),
+    reason: word,
+    solution: fc.record({ kind: fc.constantFrom('solution' as const, 'procedure' as const), text: word, article: maybe(word) }),
+  }),
+  PutOnHold: fc.record({ reason: fc.constantFrom(...HOLD_REASONS), note: word, until: maybe(fc.constant('2026-12-01T00:00:00Z')) }),
+  Resume: fc.constant({}),
+  ResolveTicket: fc.record({ category: maybe(word), article: maybe(word), cause: maybe(word), fix: maybe(word), workaround: maybe(word) }),
+  ResolveWithRootCause: fc.record({
+    rootCause: fc.record({
+      category: word,
+      analysis: fc.record({ method: fc.constantFrom(...ANALYSIS_METHODS), text: word, citedEvents: fc.array(fc.nat(3), { maxLength: 2 }) }),
+      permanentFix: maybe(word),
+      preventiveActions: few(fc.record({ action: word, owner: word })),
+      changeReference: word,
+      knowledgeArticle: fc.record({ id: word, action: fc.constantFrom('written' as const, 'updated' as const) }),
+      lowerTierCanResolve: fc.boolean(),
+    }),
+  }),
+  ReopenTicket: fc.record({ reason: word }),
+  CloseTicket: fc.record({ note: maybe(word) }),
+  CancelTicket: fc.record({ reason: word }),
+};
+
+/** One command with when it is sent: so many milliseconds after the one before. */
+export interface SentCommand {
+  readonly name: TicketCommandName;
+  readonly command: TicketCommands[TicketCommandName];
+  readonly after: number;
+}
+
+const names = Object.keys(contents).filter((name) => name !== 'CancelTicket') as TicketCommandName[];
+
+const sent = (allowed: readonly TicketCommandName[]): fc.Arbitrary<SentCommand> =>
+  fc
+    .constantFrom(...allowed)
+    .chain((name) =>
+      fc.record({
+        name: fc.constant(name),
+        command: contents[name] as fc.Arbitrary<TicketCommands[TicketCommandName]>,
+        after: fc.oneof(fc.nat(100_000), fc.nat(500_000_000)),
+      }),
+    );
+
+/** A hand-off that comes back at once, where the ticket is at L1: chance alone seldom goes past the ping-pong limit. */
+const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
+  { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff }, after: 1000 },
+  { name: 'ReturnEscalation', command: { reason: 'r' }, after: 1000 },
+]);
+
+/** A ticket's life: an opening, then anything; cancelled rarely, since nothing follows a cancellation. */
+export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
+  .tuple(
+    sent(['OpenTicket']),
+    fc.array(
+      fc.oneof(
+        { weight: 30, arbitrary: sent(names).map((one) => [one]) },
+        { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
+        { weight: 10, arbitrary: bounce },
+        { weight: 1, arbitrary: sent(['CancelTicket']).map((one) => [one]) },
+      ),
+      { maxLength: 40 },
+    ),
+  )
+  .map(([first, rest]) => [first, ...rest.flat()]);
