@@ -1,0 +1,74 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { open } from 'lmdb';
+
+/** The data directory is in use by a node that is alive. */
+export class DirectoryLocked extends Error {
+  readonly code = 'ERR_DIRECTORY_LOCKED';
+  constructor(
+    readonly directory: string,
+    readonly pid: number,
+  ) {
+    super(`The directory ${directory} is in use by another event store node, process ${pid}. Stop it, or choose another directory.`);
+  }
+}
+
+interface Owner {
+  readonly pid: number;
+  /** When the process was started, as the operating system tells it: a pid alone may be another process by now. */
+  readonly started: string;
+}
+
+/**
+ * Holds a directory for this process. The holder is a record in an LMDB environment of its own, taken in a write
+ * transaction, so that of two processes only one can find the place free. It counts for as long as a process with that
+ * pid and that start time runs: what a killed process leaves behind does not lock anyone out, and no one has to delete
+ * a file. Returns the function that lets go.
+ */
+export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
+  const db = open<Owner, string>({ path: join(directory, 'owner'), encoding: 'json', overlappingSync: false });
+  const holder = db.transactionSync(() => {
+    const owner = db.get('owner');
+    if (owner && startOf(owner.pid) === owner.started) return owner;
+    db.putSync('owner', { pid: process.pid, started: startOf(process.pid) ?? '' });
+    return undefined;
+  });
+  if (holder) {
+    await db.close();
+    throw new DirectoryLocked(directory, holder.pid);
+  }
+  return async () => {
+    db.removeSync('owner');
+    await db.close();
+  };
+}
+
+/** Something that differs between two processes that had the same pid; undefined when there is no such process. */
+function startOf(pid: number): string | undefined {
+  if (process.platform === 'linux') return linuxStartOf(pid);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+  }
+  if (process.platform === 'win32') return 'running';
+  try {
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Clock ticks between boot and start, and which boot. A zombie runs no longer. */
+function linuxStartOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command name in parentheses may itself hold spaces and parentheses.
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === 'Z' || state === 'X') return undefined;
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${rest[18]}`;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { mkdirSync, realpathSync } from 'node:fs';
+import { lockDirectory } from './directory-lock.js';
+import { runNode } from './node.js';
+
+export { DirectoryLocked } from './directory-lock.js';
+export { UnknownFormat } from './event-log.js';
+export { PortUnavailable } from './node.js';
+
+export interface EmbeddedEventStoreDBOptions {
+  /** Where the log lies; made when missing. One node at a time may hold it. */
+  readonly directory: string;
+  /** TCP port; 0 for any free one. */
+  readonly port: number;
+  /** A loopback address, 127.0.0.1 by default: the node knows no users, so it is not for a network. */
+  readonly host?: string;
+}
+
+export interface EmbeddedEventStoreDB {
+  /** Connection string for any EventStoreDB client. */
+  readonly url: string;
+  readonly port: number;
+  /** Answers what is being written, ends all calls and lets go of the directory. */
+  close(): Promise<void>;
+}
+
+/** The node would be reachable from other machines, which it refuses. */
+export class NotLoopback extends Error {
+  readonly code = 'ERR_NOT_LOOPBACK';
+  constructor(readonly host: string) {
+    super(`The embedded event store node listens on loopback addresses only, not on ${host}: it has no users and no encryption.`);
+  }
+}
+
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
+
+/**
+ * Starts a single EventStoreDB node on a directory. Everything it acknowledges has been flushed to disk.
+ *
+ * @throws NotLoopback, DirectoryLocked, PortUnavailable, UnknownFormat; each has a stable `code`.
+ */
+export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOptions): Promise<EmbeddedEventStoreDB> {
+  const host = options.host ?? '127.0.0.1';
+  if (!LOOPBACK.test(host)) throw new NotLoopback(host);
+  mkdirSync(options.directory, { recursive: true });
+  const directory = realpathSync(options.directory);
+  const unlock = await lockDirectory(directory);
+  try {
+    const node = await runNode({ directory, host, port: options.port });
+    let closing: Promise<void> | undefined;
+    return {
+      url: `esdb://${host}:${node.port}?tls=false`,
+      port: node.port,
+      close: () => (closing ??= node.close().finally(unlock)),
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}

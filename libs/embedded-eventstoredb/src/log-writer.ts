@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import { ANY, judgeAppend, type StreamView } from './append-rules.js';
+import { isSoftDeleted, type Change, type EventLog, type StreamState } from './event-log.js';
+import { dataOf, encodeRecord, EVENT, idOf, isJson, MARK, NO_BYTES, positionOf, TOMBSTONE, TOMBSTONE_REVISION, type LogRecord, type RecordContent } from './record.js';
+import { isMetadataStream, metadataStreamOf, NO_METADATA, parseStreamMetadata, revivedMetadata, SOFT_DELETE_JSON } from './stream-metadata.js';
+
+export interface NewEvent {
+  /** Lower-case uuid with dashes. */
+  readonly id: string;
+  readonly type: Buffer;
+  readonly json: boolean;
+  readonly data: Uint8Array;
+  readonly customMetadata: Uint8Array;
+}
+
+/** How a write ended. `position` is that of its last record; a repeat whose events are truncated has none. */
+export type WriteOutcome =
+  | { readonly kind: 'written'; readonly lastRevision: number; readonly position: number | undefined }
+  | { readonly kind: 'wrong-revision'; readonly lastRevision: number }
+  | { readonly kind: 'deleted' };
+
+type Write =
+  | { readonly kind: 'append'; readonly stream: string; readonly expected: number; readonly events: readonly NewEvent[] }
+  | { readonly kind: 'delete' | 'tombstone'; readonly stream: string; readonly expected: number };
+
+interface Waiting {
+  readonly write: Write;
+  readonly resolve: (outcome: WriteOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A commit takes no more than this many events or bytes, so that one flush does not keep the others waiting for long. */
+const GROUP_EVENTS = 4096;
+const GROUP_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Group commit: while one transaction is being flushed the writes that come in wait, and then go into the next one
+ * together. Each is decided against everything before it, also within its group, and is answered after the flush.
+ */
+export class LogWriter {
+  private queue: Waiting[] = [];
+  private running: Promise<void> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly now: () => number,
+  ) {}
+
+  append(stream: string, expected: number, events: readonly NewEvent[]): Promise<WriteOutcome> {
+    return this.enqueue({ kind: 'append', stream, expected, events });
+  }
+
+  delete(stream: string, expected: number): Promise<WriteOutcome> {
+    return this.enqueue({ kind: 'delete', stream, expected });
+  }
+
+  tombstone(stream: string, expected: number): Promise<WriteOutcome> {
+    return this.enqueue({ kind: 'tombstone', stream, expected });
+  }
+
+  /** Writes what is waiting, and takes nothing more. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.running;
+  }
+
+  private enqueue(write: Write): Promise<WriteOutcome> {
+    if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ write, resolve, reject });
+      this.running ??= this.run().finally(() => (this.running = undefined));
+    });
+  }
+
+  private async run(): Promise<void> {
+    // Requests that came in the same turn of the event loop go into one group, also the very first.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.queue.length > 0) {
+      const group = new Group(this.log, this.now());
+      const decided: Array<{ waiting: Waiting; outcome: WriteOutcome }> = [];
+      let taken = 0;
+      while (taken < this.queue.length && group.events < GROUP_EVENTS && group.bytes < GROUP_BYTES) {
+        const waiting = this.queue[taken++] as Waiting;
+        try {
+          decided.push({ waiting, outcome: group.apply(waiting.write) });
+        } catch (error) {
+          waiting.reject(error);
+        }
+      }
+      this.queue = this.queue.slice(taken);
+      try {
+        if (group.events > 0) await this.log.commit(group.change(), group.names);
+        for (const { waiting, outcome } of decided) waiting.resolve(outcome);
+      } catch (error) {
+        for (const { waiting } of decided) waiting.reject(error);
+      }
+    }
+  }
+}
+
+/** A stream as the writes of the group so far will leave it. */
+interface Draft {
+  state: StreamState;
+  readonly committedRevision: number;
+  /** Events of this group, in order of revision. */
+  readonly fresh: Array<{ readonly id: string; readonly position: number }>;
+  /** First revision of each event id of this group. */
+  readonly freshIds: Map<string, number>;
+  /** Last record written to it in this group. */
+  lastRecord: LogRecord | undefined;
+}
+
+class Group {
+  readonly records: LogRecord[] = [];
+  readonly names: string[] = [];
+  bytes = 0;
+  private readonly drafts = new Map<string, Draft>();
+  private readonly entries: Array<Change['entries'][number]> = [];
+  private position: number;
+  private streamNumber: number;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly now: number,
+  ) {
+    this.position = log.end;
+    this.streamNumber = log.nextStreamNumber;
+  }
+
+  get events(): number {
+    return this.records.length;
+  }
+
+  change(): Change {
+    return { records: this.records, entries: this.entries, streams: [...this.drafts.values()].map((draft) => draft.state), nextStreamNumber: this.streamNumber };
+  }
+
+  apply(write: Write): WriteOutcome {
+    const draft = this.draft(write.stream);
+    const { lastRevision } = draft.state;
+    // A delete counts as one event that was never written before.
+    const ids = write.kind === 'append' ? write.events.map((event) => event.id) : [randomUUID()];
+    const verdict = judgeAppend(this.view(draft), write.expected, ids);
+    if (verdict.kind === 'deleted') return { kind: 'deleted' };
+    if (verdict.kind === 'wrong-revision') return { kind: 'wrong-revision', lastRevision };
+    if (verdict.kind === 'repeated') return { kind: 'written', lastRevision: verdict.lastRevision, position: this.visiblePosition(draft, verdict.lastRevision) };
+    if (write.kind === 'append') return this.append(draft, write.events);
+    if (write.kind === 'tombstone') return { kind: 'written', lastRevision, position: this.tombstone(draft) };
+    if (lastRevision < 0) return { kind: 'wrong-revision', lastRevision };
+    return { kind: 'written', lastRevision, position: this.metadata(draft, SOFT_DELETE_JSON) };
+  }
+
+  private append(draft: Draft, events: readonly NewEvent[]): WriteOutcome {
+    const nextRevision = draft.state.lastRevision + 1;
+    const revive = isSoftDeleted(draft.state) && !isMetadataStream(draft.state.name);
+    let position: number | undefined;
+    for (const event of events) position = this.event(draft, event);
+    if (revive) {
+      const revived = this.metadata(draft, revivedMetadata(this.metadataJson(draft), nextRevision));
+      position ??= revived;
+    }
+    position ??= this.mark(draft);
+    return { kind: 'written', lastRevision: draft.state.lastRevision, position };
+  }
+
+  private event(draft: Draft, event: NewEvent): number {
+    const revision = draft.state.lastRevision + 1;
+    const known = this.view(draft).revisionOf(event.id) !== undefined;
+    const position = this.put(draft, { ...event, kind: EVENT, revision });
+    this.entries.push({ stream: draft.state.number, revision, id: event.id, position, firstOfId: !known });
+    draft.fresh.push({ id: event.id, position });
+    if (!known) draft.freshIds.set(event.id, revision);
+    draft.state = { ...draft.state, lastRevision: revision };
+    if (isMetadataStream(draft.state.name)) this.settle(draft.state.name.slice(2), event.data, event.json);
+    return position;
+  }
+
+  private metadata(draft: Draft, json: string): number {
+    const about = this.draft(metadataStreamOf(draft.state.name));
+    return this.event(about, { id: randomUUID(), type: METADATA_TYPE, json: true, data: Buffer.from(json), customMetadata: NO_BYTES });
+  }
+
+  /** What was just written to a metadata stream holds for its stream at once. */
+  private settle(stream: string, data: Uint8Array, json: boolean): void {
+    const draft = this.draft(stream);
+    const metadata = isMetadataStream(stream) ? draft.state.metadata : parseStreamMetadata(Buffer.from(data), json);
+    draft.state = { ...draft.state, metadata, hasMetadata: true };
+  }
+
+  private tombstone(draft: Draft): number {
+    const position = this.put(draft, { kind: TOMBSTONE, revision: TOMBSTONE_REVISION, id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
+    draft.state = { ...draft.state, tombstoned: true };
+    if (isMetadataStream(draft.state.name) && !isMetadataStream(draft.state.name.slice(2))) {
+      const about = this.draft(draft.state.name.slice(2));
+      about.state = { ...about.state, metadata: NO_METADATA };
+    }
+    return position;
+  }
+
+  private mark(draft: Draft): number {
+    return this.put(draft, { kind: MARK, revision: Math.max(draft.state.lastRevision, 0), id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES }, false);
+  }
+
+  private put(draft: Draft, content: Omit<RecordContent, 'position' | 'stream' | 'created'>, claimsNumber = true): number {
+    if (draft.state.number < 0 && claimsNumber) draft.state = { ...draft.state, number: this.streamNumber++ };
+    const { position } = this;
+    const full: RecordContent = { ...content, position, created: this.now, stream: { number: Math.max(draft.state.number, 0), name: Buffer.from(draft.state.name, 'utf8') } };
+    const record = encodeRecord(full);
+    this.records.push(record);
+    this.names.push(draft.state.name);
+    this.bytes += record.length;
+    this.position += record.length;
+    draft.lastRecord = record;
+    return position;
+  }
+
+  private draft(name: string): Draft {
+    const known = this.drafts.get(name);
+    if (known) return known;
+    const state = this.log.stream(name);
+    const draft: Draft = { state, committedRevision: state.lastRevision, fresh: [], freshIds: new Map(), lastRecord: undefined };
+    this.drafts.set(name, draft);
+    return draft;
+  }
+
+  private view(draft: Draft): StreamView {
+    const { log } = this;
+    const { state, committedRevision, fresh, freshIds } = draft;
+    return {
+      lastRevision: state.lastRevision,
+      tombstoned: state.tombstoned,
+      softDeleted: isSoftDeleted(state),
+      hasMetadata: state.hasMetadata,
+      revisionOf: (id) => {
+        const committed = committedRevision < 0 ? undefined : log.revisionOfId(state.number, id);
+        return committed ?? freshIds.get(id);
+      },
+      idAt: (revision) => {
+        if (revision > committedRevision) return fresh[revision - committedRevision - 1]?.id;
+        const record = log.recordAt(state.number, revision);
+        return record && idOf(record);
+      },
+    };
+  }
+
+  /** Where the event stands, unless readers no longer see it. */
+  private visiblePosition(draft: Draft, revision: number): number | undefined {
+    const { metadata, lastRevision, number } = draft.state;
+    const lowest = Math.max(metadata.truncateBefore ?? 0, metadata.maxCount ? lastRevision - metadata.maxCount + 1 : 0);
+    if (revision < lowest) return undefined;
+    if (revision > draft.committedRevision) return draft.fresh[revision - draft.committedRevision - 1]?.position;
+    const record = this.log.recordAt(number, revision);
+    return record && positionOf(record);
+  }
+
+  private metadataJson(draft: Draft): Buffer {
+    const about = this.draft(metadataStreamOf(draft.state.name));
+    const record = about.lastRecord ?? this.log.recordAt(about.state.number, about.state.lastRevision);
+    return record && isJson(record) ? dataOf(record) : Buffer.from('{}');
+  }
+}
+
+const METADATA_TYPE = Buffer.from('$metadata');
+const TOMBSTONE_TYPE = Buffer.from('$streamDeleted');
+const NO_TYPE = Buffer.alloc(0);
+
+/** What a fresh genuine node has in its log before anyone wrote to it. */
+export const FIRST_EVENT = {
+  stream: '$$$scavenges',
+  expected: ANY,
+  event: (): NewEvent => ({
+    id: randomUUID(),
+    type: METADATA_TYPE,
+    json: true,
+    data: Buffer.from('{"$maxAge":2592000,"$acl":{"$r":"$ops","$w":[],"$d":[],"$mr":[],"$mw":[]}}'),
+    customMetadata: NO_BYTES,
+  }),
+};

@@ -1,0 +1,111 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
+import type streams from '@eventstore/db-client/generated/streams_pb.js';
+import type { EventLog } from './event-log.js';
+import { asFault, Fault, streamDeleted } from './faults.js';
+import { positionOf, revisionOf, kindOf, MARK, type LogRecord } from './record.js';
+import { eventMessage, firstStreamPositionMessage, lastStreamPositionMessage, resolvedLinkMessage, streamNotFoundMessage, type UuidForm } from './read-messages.js';
+import { parseReadRequest, type ReadRequest } from './read-request.js';
+import { subscribeToAll, subscribeToStream } from './subscriptions.js';
+import { followLink, isMissing, isTombstoned, lowestVisible } from './visible-events.js';
+
+export type ReadCall = ServerWritableStream<streams.ReadReq, Buffer>;
+
+export interface ReadContext {
+  readonly log: EventLog;
+  readonly now: () => number;
+}
+
+/** Records that one turn of the event loop reads and hands to a call, at most. */
+export const PAGE = 512;
+
+/** Streams.Read: reads with a count, and subscriptions. */
+export function read(context: ReadContext) {
+  return (call: ReadCall): void => {
+    answer(context, call).catch((error: unknown) => call.emit('error', asFault(error)));
+  };
+}
+
+async function answer(context: ReadContext, call: ReadCall): Promise<void> {
+  const request = parseReadRequest(call.request);
+  const { uuid } = request;
+  // The genuine server leaves these without an answer until the client gives up; so does this one.
+  if (uuid === undefined || (request.kind === 'all' && (request.count === 0 || request.filter?.pageSize === 0))) return;
+  const message = (record: LogRecord): Buffer => readMessage(context, record, request.resolveLinks, uuid);
+  if (request.kind === 'subscribe-stream') return subscribeToStream(context, call, request, message);
+  if (request.kind === 'subscribe-all') return subscribeToAll(context, call, request, message);
+  if (request.kind === 'stream') await readStream(context, call, request, message);
+  else await readAll(context, call, request, message);
+  call.end();
+}
+
+function readMessage({ log, now }: ReadContext, record: LogRecord, resolveLinks: boolean, uuid: UuidForm): Buffer {
+  const link = resolveLinks ? followLink(log, record, now()) : undefined;
+  return link ? resolvedLinkMessage(link.target, record, uuid) : eventMessage(record, uuid);
+}
+
+/** Resolves when the client has taken what was written; false once the call is over. */
+export async function roomToWrite(call: ReadCall): Promise<boolean> {
+  if (call.cancelled || call.destroyed) return false;
+  if (call.writableNeedDrain) {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        for (const event of ENDINGS) call.off(event, done);
+        resolve();
+      };
+      for (const event of ENDINGS) call.on(event, done);
+    });
+  } else await new Promise<void>((resolve) => setImmediate(resolve));
+  return !call.cancelled && !call.destroyed;
+}
+const ENDINGS = ['drain', 'cancelled', 'close', 'error'];
+
+type Message = (record: LogRecord) => Buffer;
+
+async function readStream({ log, now }: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'stream' }, message: Message): Promise<void> {
+  const stream = log.stream(request.stream);
+  if (isTombstoned(log, stream)) throw streamDeleted(request.stream);
+  if (isMissing(stream)) return void call.write(streamNotFoundMessage(request.stream));
+  const { lastRevision } = stream;
+  const lowest = lowestVisible(log, stream, now());
+  let next = request.start === 'start' ? 0 : request.start === 'end' ? lastRevision : request.start;
+  const from = next;
+  let left = request.count;
+  while (left > 0) {
+    const records = log.readStream(stream.number, next, { lowest, highest: lastRevision }, Math.min(left, PAGE), request.backwards);
+    for (const record of records) call.write(message(record));
+    const last = records.at(-1);
+    if (!last) break;
+    left -= records.length;
+    next = revisionOf(last) + (request.backwards ? -1 : 1);
+    if (next < 0 || !(await roomToWrite(call))) break;
+  }
+  if (!request.positions) return;
+  if (!request.backwards && left === request.count) {
+    // Where the next event will be readable; first as the truncation point says, then as the end of the stream does.
+    if (from <= lastRevision && lowest > lastRevision + 1) call.write(firstStreamPositionMessage(lowest));
+    call.write(firstStreamPositionMessage(lastRevision + 1));
+  }
+  call.write(lastStreamPositionMessage(lastRevision));
+}
+
+async function readAll({ log }: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'all' }, message: Message): Promise<void> {
+  const { backwards, filter } = request;
+  const end = log.end;
+  let next = request.start === 'start' ? 0 : request.start === 'end' ? end : Math.min(request.start.commit, end);
+  if (!log.isBoundary(next)) throw new Fault(status.UNKNOWN, 'Unexpected ReadAllResult: Error');
+  let left = request.count;
+  while (left > 0) {
+    const records = backwards ? log.readAllBackwards(next, PAGE) : log.readAll(next, PAGE);
+    for (const record of records) {
+      if (left === 0 || kindOf(record) === MARK || (filter && !filter.matches(record))) continue;
+      call.write(message(record));
+      left--;
+    }
+    const last = records.at(-1);
+    if (!last) break;
+    next = positionOf(last) + (backwards ? 0 : last.length);
+    // What is written after the read began is not part of it.
+    if (next >= end || !(await roomToWrite(call))) break;
+  }
+}

@@ -1,0 +1,56 @@
+/** The settings of a stream that change what its readers see. */
+export interface StreamMetadata {
+  readonly maxCount?: number;
+  /** Seconds. */
+  readonly maxAge?: number;
+  /** Revisions below are gone for readers; `DELETED` after a soft delete. */
+  readonly truncateBefore?: number;
+}
+
+/** `$tb` of a soft-deleted stream: 2^63 - 1, as near as a double comes. */
+export const DELETED = 2 ** 63;
+export const SOFT_DELETE_JSON = '{"$tb":9223372036854775807}';
+
+export const NO_METADATA: StreamMetadata = {};
+/** A metadata stream keeps its last event only, whatever is written about it. */
+export const OF_METADATA_STREAM: StreamMetadata = { maxCount: 1 };
+
+export const isMetadataStream = (stream: string): boolean => stream.startsWith('$$');
+export const metadataStreamOf = (stream: string): string => `$$${stream}`;
+
+const isInteger = (value: unknown, atLeast: number): value is number => typeof value === 'number' && Number.isInteger(value) && value >= atLeast;
+const isRoles = (value: unknown): boolean => typeof value === 'string' || (Array.isArray(value) && value.every((role) => typeof role === 'string'));
+
+const KEYS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  $maxCount: (value) => isInteger(value, 1),
+  $maxAge: (value) => isInteger(value, 1),
+  $tb: (value) => isInteger(value, 0),
+  $cacheControl: (value) => isInteger(value, 1),
+  $acl: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isRoles),
+};
+
+/** Reads metadata as the server does: one invalid key makes it ignore all of it. */
+export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata {
+  const value = json ? parseObject(data.toString('utf8')) : undefined;
+  if (!value) return NO_METADATA;
+  for (const [key, valid] of Object.entries(KEYS)) if (value[key] !== undefined && !valid(value[key])) return NO_METADATA;
+  return {
+    ...(value['$maxCount'] !== undefined && { maxCount: value['$maxCount'] as number }),
+    ...(value['$maxAge'] !== undefined && { maxAge: value['$maxAge'] as number }),
+    ...(value['$tb'] !== undefined && { truncateBefore: value['$tb'] as number }),
+  };
+}
+
+/** The metadata that revives a soft-deleted stream: all that it had, truncated before its next revision. */
+export function revivedMetadata(data: Buffer, nextRevision: number): string {
+  return JSON.stringify({ ...parseObject(data.toString('utf8')), $tb: nextRevision });
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
