@@ -1,0 +1,106 @@
+import { upcast, type EventMetadata, type Instant, type RecordedEvent, type StoredEvent } from '#eventsourcing';
+import { ended, ticketDetails, ticketSla, ticketUpcasters, type SlaClock, type TicketDetails, type TicketEvents, type TicketSla } from '#ticketing';
+
+/** A facet of a ticket that an event changed; undefined where it has no value. */
+export interface Change {
+  readonly what: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** One event of a ticket's life, and what it changed. */
+export interface LifeStep {
+  readonly revision: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly effectiveAt: Instant;
+  readonly recordedAt: Instant;
+  readonly actor: EventMetadata['actor'];
+  readonly cause: Pick<EventMetadata, 'commandId' | 'commandType' | 'correlationId' | 'causationId'>;
+  readonly changes: readonly Change[];
+  readonly data: unknown;
+  readonly imported?: EventMetadata['imported'];
+}
+
+/** How much of a life to tell. */
+export interface Extent {
+  /** Leaves out what happened later. */
+  readonly asOf?: Instant;
+  /** Leaves out what was recorded later: the life as it was known then. */
+  readonly knownAt?: Instant;
+}
+
+/** What a reader follows through a ticket's life: each is looked at before and after every event. */
+const facets: Readonly<Record<string, (ticket: TicketDetails, sla: TicketSla | null) => string | undefined>> = {
+  tier: ({ tier }) => tier,
+  team: ({ team }) => team,
+  owner: ({ assignee }) => assignee && (assignee.name ?? assignee.id),
+  status: ({ status }) => status,
+  hold: ({ work }) => (work.status === 'on-hold' ? `${work.reason}${work.until === undefined ? '' : ` until ${work.until}`}` : undefined),
+  priority: ({ priority }) => priority,
+  'major incident': ({ majorIncident }) => (majorIncident ? 'yes' : undefined),
+  'security incident': ({ securityIncident }) => (securityIncident ? 'yes' : undefined),
+  'first response': (_, sla) => clockInWords(sla, 'response'),
+  resolution: (_, sla) => clockInWords(sla, 'resolution'),
+};
+
+function clockInWords(sla: TicketSla | null, kind: SlaClock['kind']): string | undefined {
+  const clock = sla?.clocks.filter((one) => one.kind === kind).at(-1);
+  if (clock === undefined) return undefined;
+  if (ended(clock)) return clock.breachedAt === undefined || clock.state === 'cancelled' ? clock.state : `breached at ${clock.breachedAt}`;
+  if (clock.breachedAt !== undefined) return `breached at ${clock.breachedAt}, not done yet`;
+  return clock.state === 'paused' ? `paused, ${duration(clock.target - clock.elapsed)} left` : `due ${clock.dueAt ?? 'never'}`;
+}
+
+/** A duration in its two largest units: `2 d 4 h`, `35 min`. */
+export function duration(millis: number): string {
+  const units: [string, number][] = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ];
+  let rest = Math.round(millis / 1_000) * 1_000;
+  const parts: string[] = [];
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts.slice(0, 2).join(' ') || '0 s';
+}
+
+/** A ticket's life, event by event, in the order of its stream: folded by the very projections that make the read models. */
+export async function* ticketLife(events: AsyncIterable<StoredEvent>, { asOf, knownAt }: Extent = {}): AsyncGenerator<LifeStep> {
+  let ticket: TicketDetails | null = null;
+  let sla: TicketSla | null = null;
+  for await (const stored of events) {
+    const event: RecordedEvent<TicketEvents> = upcast(ticketUpcasters, stored);
+    const { effectiveAt, recordedAt, actor, commandId, commandType, correlationId, causationId, imported } = event.metadata;
+    if ((asOf !== undefined && effectiveAt > asOf) || (knownAt !== undefined && recordedAt > knownAt)) continue;
+    const before = look(ticket, sla);
+    ticket = ticketDetails.apply(ticket, event);
+    sla = ticketSla.apply(sla, event);
+    const after = look(ticket, sla);
+    yield {
+      revision: event.revision,
+      eventId: event.id,
+      type: event.type,
+      effectiveAt,
+      recordedAt,
+      actor,
+      cause: { commandId, commandType, correlationId, causationId },
+      changes: Object.keys(facets).flatMap((what) => change(what, before.get(what), after.get(what))),
+      data: event.data,
+      ...(imported === undefined ? {} : { imported }),
+    };
+  }
+}
+
+function look(ticket: TicketDetails | null, sla: TicketSla | null): Map<string, string | undefined> {
+  return new Map(Object.entries(facets).map(([what, facet]) => [what, ticket === null ? undefined : facet(ticket, sla)]));
+}
+
+function change(what: string, from: string | undefined, to: string | undefined): Change[] {
+  return from === to ? [] : [{ what, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }];
+}
