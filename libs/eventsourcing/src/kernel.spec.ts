@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import {
+  type StoredEvent,
+  deterministicId,
+  epochMillis,
+  eventIdFor,
+  evolve,
+  instantFrom,
+  isRefusal,
+  parseInstant,
+  refuse,
+  schemaVersion,
+  streamId,
+  streamName,
+  upcast,
+} from './index.js';
+
+describe('instants', () => {
+  it.each([
+    ['2026-11-21T10:00:00Z', '2026-11-21T10:00:00.000Z'],
+    ['2026-11-21T10:00Z', '2026-11-21T10:00:00.000Z'],
+    ['2010-03-31T16:59:42+02:00', '2010-03-31T14:59:42.000Z'],
+    ['2010-03-31T16:59:42-0230', '2010-03-31T19:29:42.000Z'],
+    ['2026-11-21T10:00:00.123456789Z', '2026-11-21T10:00:00.123Z'],
+  ])('%s is %s', (text, instant) => expect(parseInstant(text)).toBe(instant));
+
+  it.each([
+    '',
+    'yesterday',
+    '2026-11-21',
+    '2026-11-21T10:00:00',
+    '2026-13-01T00:00:00Z',
+    '2026-02-30T00:00:00.000Z',
+    '2026-02-30T00:00:00Z',
+    '2026-11-21T25:00:00+01:00',
+  ])('%s is none', (text) => expect(parseInstant(text)).toBeUndefined());
+
+  it('compare as texts do as they do in time, and come back from milliseconds', () => {
+    const millis = fc.integer({ min: 0, max: Date.parse('9999-12-31T23:59:59.999Z') });
+    fc.assert(
+      fc.property(millis, millis, (one, other) => {
+        expect(epochMillis(instantFrom(one))).toBe(one);
+        expect(instantFrom(one) < instantFrom(other)).toBe(one < other);
+        expect(parseInstant(instantFrom(one))).toBe(instantFrom(one));
+      }),
+    );
+  });
+});
+
+describe('ids', () => {
+  it('never change: stored events and retries rely on these values', () => {
+    expect(deterministicId('ticket', 'a')).toBe('320027ae-e3e3-5a1a-ab0a-8cbbd3b3bfbf');
+    expect(eventIdFor('5f0c3d2e-0000-4000-8000-000000000001', 0)).toBe('6a8f0a3f-2339-5383-88cd-548ff0d0f9ef');
+  });
+
+  it('differ when parts are cut elsewhere, and by the content of the command', () => {
+    expect(deterministicId('ab', 'c')).not.toBe(deterministicId('a', 'bc'));
+    expect(eventIdFor('c', 0, 'one')).not.toBe(eventIdFor('c', 0, 'other'));
+    expect(eventIdFor('c', 0)).not.toBe(eventIdFor('c', 1));
+  });
+
+  it('name streams and are read back from them', () => {
+    fc.assert(fc.property(fc.uuid(), (id) => streamId(streamName('ticket', id)) === id));
+  });
+});
+
+describe('refusals', () => {
+  it('are told from results', () => {
+    expect(isRefusal(refuse('code', 'why'))).toBe(true);
+    for (const value of [[], null, undefined, {}, 'refused']) expect(isRefusal(value)).toBe(false);
+  });
+});
+
+describe('upcasting', () => {
+  // Version 1 had a name; version 2 split it; version 3 counts.
+  const upcasters = {
+    Named: [
+      ({ name }: { name: string }) => ({ first: name.split(' ')[0], last: name.split(' ')[1] }),
+      (data: object) => ({ ...data, times: 1 }),
+    ],
+  };
+  const stored = (type: string, schema: number, data: unknown) => ({ type, data, metadata: { schemaVersion: schema } }) as StoredEvent;
+
+  it('brings any older version to the present one, step by step', () => {
+    const present = { first: 'Ada', last: 'Lovelace', times: 1 };
+    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 1, { name: 'Ada Lovelace' }))).toMatchObject({
+      data: present,
+      metadata: { schemaVersion: 3 },
+    });
+    expect(
+      upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 2, { first: 'Ada', last: 'Lovelace' })).data,
+    ).toEqual(present);
+    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 3, present)).data).toBe(present);
+  });
+
+  it('leaves alone what is newer or has no upcasters, also a type named like a property of every object', () => {
+    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 9, 'future')).data).toBe('future');
+    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('constructor', 1, 'x')).data).toBe('x');
+    expect(schemaVersion(upcasters, 'Named')).toBe(3);
+    expect(schemaVersion(upcasters, 'toString')).toBe(1);
+  });
+});
+
+describe('evolve', () => {
+  it('ignores events of a type that it does not know', () => {
+    const decider = { evolve: { Added: (sum: number, data: number) => sum + data } };
+    const facts = { actor: { id: 'a', kind: 'agent' as const }, effectiveAt: instantFrom(0), commandId: 'c' };
+    expect(evolve<{ Added: number }, number>(decider, 1, { type: 'Added', data: 2 }, facts)).toBe(3);
+    expect(evolve<{ Added: number }, number>(decider, 1, { type: 'toString', data: 2 }, facts)).toBe(1);
+  });
+});
