@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { deterministicId, type Actor } from '#eventsourcing';
+import { allowedRevisions, parseTags } from './entity-tags.js';
+import { Problem } from './problem.js';
+
+/** Who acts when nobody says who it is. Until there is identity, whoever reaches the loopback address is trusted. */
+export const ANONYMOUS: Actor = { id: 'anonymous', kind: 'agent' };
+
+const ACTOR_KINDS = ['agent', 'requester', 'system'] as const satisfies readonly Actor['kind'][];
+
+/** What the headers of a command say. */
+export interface CommandHeaders {
+  readonly commandId: string;
+  /** Whether the sender may repeat it: it named an idempotency key. */
+  readonly repeatable: boolean;
+  readonly actor: Actor;
+  /** Revisions that the thing may be at (If-Match); undefined when any will do. */
+  readonly ifRevisions?: readonly number[];
+}
+
+/**
+ * @param scope what the idempotency key is unique in: the same key elsewhere is another command
+ * @throws Problem invalid-header
+ */
+export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string): CommandHeaders {
+  const key = idempotencyKey(headers['idempotency-key']);
+  const ifRevisions = allowedRevisions(parseTags('If-Match', headers['if-match']));
+  return {
+    commandId: key === undefined ? randomUUID() : deterministicId('command', scope, key),
+    repeatable: key !== undefined,
+    actor: actorOf(headers),
+    ...(ifRevisions === undefined ? {} : { ifRevisions }),
+  };
+}
+
+/** As it is, or in quotes, as the standard to be has it (draft-ietf-httpapi-idempotency-key-header). */
+function idempotencyKey(given: string | string[] | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const found = typeof given === 'string' ? /^(?:"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255}))$/.exec(given) : null;
+  if (found === null) throw invalid('Idempotency-Key', 'must be 1 to 255 visible ASCII characters, without comma, in quotes or not');
+  return found[1] ?? found[2];
+}
+
+function actorOf(headers: IncomingHttpHeaders): Actor {
+  const [id, name, kind] = [headers['x-actor-id'], headers['x-actor-name'], headers['x-actor-kind']].map(readable);
+  if (id === undefined) {
+    if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name or a kind');
+    return ANONYMOUS;
+  }
+  if (!/^[^\s\p{C}]{1,200}$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
+  if (name !== undefined && !/^(?=.*\S)[^\p{C}]{1,200}$/u.test(name)) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
+  const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
+  if (known === undefined) throw invalid('X-Actor-Kind', `must be one of ${ACTOR_KINDS.join(', ')}`);
+  return { id, kind: known, ...(name === undefined ? {} : { name }) };
+}
+
+/** Node reads headers as Latin-1. Names beyond ASCII come as UTF-8 from most clients; what is no UTF-8 is taken for Latin-1. */
+function readable(given: string | string[] | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const latin1 = String(given);
+  const utf8 = Buffer.from(latin1, 'latin1').toString('utf8');
+  return utf8.includes('\ufffd') ? latin1 : utf8;
+}
+
+/** The sender's id for what it is doing, from X-Correlation-Id or the trace of `traceparent`, when well formed; else a new one. */
+export function correlationIdOf(headers: IncomingHttpHeaders): string {
+  const given = headers['x-correlation-id'];
+  if (typeof given === 'string' && /^[A-Za-z0-9._:/+=@-]{1,128}$/.test(given)) return given;
+  const trace = typeof headers.traceparent === 'string' ? /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.exec(headers.traceparent)?.[1] : undefined;
+  return trace ?? randomUUID();
+}
+
+function invalid(field: string, message: string): Problem {
+  return Problem.of('invalid-header', `${field} ${message}`, { faults: [{ field, message }] });
+}

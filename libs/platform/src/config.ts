@@ -1,0 +1,102 @@
+import type { Fault } from '#eventsourcing';
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** All that can be configured. Each field is one environment variable; see `loadConfig` for their names and defaults. */
+export interface Config {
+  /** Address of the HTTP server: a loopback one, until there is identity. */
+  readonly host: string;
+  /** Port of the HTTP server; 0 is any free one. */
+  readonly port: number;
+  /** Where the embedded stores keep their data. */
+  readonly dataDir: string;
+  /** Connection string of EventStoreDB; without one an embedded node is started. */
+  readonly eventStoreUrl?: string;
+  /** Connection string of MongoDB; without one an embedded node is started. */
+  readonly mongodbUrl?: string;
+  readonly embeddedEventStoreDBPort: number;
+  readonly embeddedMongoDBPort: number;
+  readonly logLevel: LogLevel;
+}
+
+/** The environment asks for what cannot be. Its message names every fault, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly faults: readonly Fault[]) {
+    super(`The configuration is wrong:\n${faults.map(({ field, message }) => `  ${field} ${message}`).join('\n')}`);
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The configuration of the process, read once at boot. A variable that is empty counts as unset. The default ports of the embedded
+ * stores lie off the ones of the real servers (2113 and 27017), so that both can run on one machine.
+ *
+ * | variable | default |
+ * |---|---|
+ * | `HOST` | `127.0.0.1` |
+ * | `PORT` | `3000` |
+ * | `DATA_DIR` | `./data` |
+ * | `EVENTSTORE_URL` | embedded node |
+ * | `MONGODB_URL` | embedded node |
+ * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
+ * | `EMBEDDED_MONGODB_PORT` | `17017` |
+ * | `LOG_LEVEL` | `info` |
+ *
+ * @throws ConfigError that names every fault, not just the first
+ */
+export function loadConfig(env: Environment): Config {
+  const faults: Fault[] = [];
+  const read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string): Value => {
+    const text = env[name]?.trim();
+    if (text === undefined || text === '') return fallback;
+    const value = parse(text);
+    if (value === undefined) faults.push({ field: name, message: `${rule}, not ${JSON.stringify(text)}` });
+    return value ?? fallback;
+  };
+
+  const eventStoreUrl = read('EVENTSTORE_URL', undefined, urlOf(['esdb:', 'esdb+discover:']), 'must be a connection string such as esdb://localhost:2113?tls=false');
+  const mongodbUrl = read('MONGODB_URL', undefined, urlOf(['mongodb:', 'mongodb+srv:']), 'must be a connection string such as mongodb://localhost:27017/tierline');
+  const config: Config = {
+    host: read('HOST', '127.0.0.1', loopback, 'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are'),
+    port: read('PORT', 3000, port, PORT_RULE),
+    dataDir: read('DATA_DIR', './data', (text) => (text.includes('\0') ? undefined : text), 'must be a path'),
+    ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }),
+    ...(mongodbUrl === undefined ? {} : { mongodbUrl }),
+    embeddedEventStoreDBPort: read('EMBEDDED_EVENTSTOREDB_PORT', 12113, port, PORT_RULE),
+    embeddedMongoDBPort: read('EMBEDDED_MONGODB_PORT', 17017, port, PORT_RULE),
+    logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
+  };
+  const ports = new Map<number, string>();
+  const used: readonly (readonly [string, number, boolean])[] = [
+    ['PORT', config.port, true],
+    ['EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort, config.eventStoreUrl === undefined],
+    ['EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort, config.mongodbUrl === undefined],
+  ];
+  for (const [name, number, inUse] of used) {
+    if (number === 0 || !inUse) continue;
+    const other = ports.get(number);
+    if (other !== undefined) faults.push({ field: name, message: `must differ from ${other}: both are ${number}` });
+    ports.set(number, name);
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+const PORT_RULE = 'must be a port from 1 to 65535, or 0 for any free one';
+
+function port(text: string): number | undefined {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
+}
+
+/** The host, when it is the machine's own loopback. */
+function loopback(text: string): string | undefined {
+  return text === 'localhost' || text === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text) ? text : undefined;
+}
+
+/** MongoDB's URLs may name several hosts, which `URL` cannot read, so only what is common to all is looked at. */
+function urlOf(schemes: readonly string[]) {
+  return (text: string): string | undefined => (schemes.some((scheme) => text.startsWith(`${scheme}//`) && /^\/\/[^\s/?]+\S*$/.test(text.slice(scheme.length))) ? text : undefined);
+}

@@ -1,0 +1,89 @@
+import { isUtf8 } from 'node:buffer';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { correlationIdOf } from './command-headers.js';
+import { type JsonLog, withCorrelation } from './logging.js';
+import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
+import { ProblemFilter, sendProblem } from './problem-filter.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What ties together all that follows from one thing that somebody did. Set before anything else happens to a request. */
+    correlationId: string;
+  }
+}
+
+/** Largest request body in bytes. */
+export const BODY_LIMIT = 1024 * 1024;
+
+/** The HTTP server, with limits, and with problem details also for what never reaches a route. Create Nest's application with `bodyParser: false`. */
+export function httpAdapter(): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000,
+    routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      request.correlationId ??= correlationIdOf(request.headers);
+      const code: HttpProblemCode = error.statusCode === 414 ? 'uri-too-long' : 'malformed-request';
+      sendProblem(Problem.of(code, error.message), request, reply);
+    },
+    clientErrorHandler: answerUnreadable,
+  });
+}
+
+/**
+ * Sets up what all requests share: correlation ids, JSON and nothing else as bodies, problem details for every error, an access log
+ * (level debug), and refusal of foreign host names. Call it before routes are registered, that is before `app.init()`.
+ */
+export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const routes: { readonly method: string; readonly pattern: RegExp }[] = [];
+  const methodsAt = (path: string) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
+  app.useGlobalFilters(new ProblemFilter(log, methodsAt));
+
+  server.decorateRequest('correlationId', '');
+  server.addHook('onRoute', ({ method, url }) => {
+    const pattern = new RegExp(`^${url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}/?$`);
+    for (const each of [method].flat()) routes.push({ method: each, pattern });
+  });
+  server.addHook('onRequest', (request, reply, done) => {
+    request.correlationId = correlationIdOf(request.headers);
+    void reply.header('X-Correlation-Id', request.correlationId).header('X-Content-Type-Options', 'nosniff');
+    if (isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
+    else sendProblem(Problem.of('misdirected-request', 'Until callers can prove who they are, only localhost, 127.0.0.1 and [::1] are answered to'), request, reply);
+  });
+  // Reading a body loses the context that the hook before set.
+  server.addHook('preHandler', (request, _reply, done) => withCorrelation({ correlationId: request.correlationId }, done));
+  server.addHook('onResponse', (request, reply, done) => {
+    log.debug({ correlationId: request.correlationId, method: request.method, url: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request');
+    done();
+  });
+
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (request, body: Buffer, done) => {
+    if (isUtf8(body)) void parse(request, body.toString('utf8'), done);
+    else done(Problem.of('malformed-json', 'The body is not UTF-8'));
+  });
+}
+
+/** A web page that makes its own host name resolve to this machine must not get at an API that trusts whoever reaches it. */
+function isLoopbackName(host: string | undefined): boolean {
+  return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host);
+}
+
+/** Answers what Node could not read as HTTP at all. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code: HttpProblemCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'malformed-request';
+  const { status } = httpProblems[code];
+  const body = JSON.stringify(Problem.of(code, 'The request is not HTTP as this server understands it').details('/'));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,78 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { LoggerService } from '@nestjs/common';
+import { type DestinationStream, type Logger as Pino, pino, stdTimeFunctions } from 'pino';
+import type { LogLevel } from './config.js';
+
+/** What ties a log line to the request that it was written for. */
+export interface Correlation {
+  readonly correlationId: string;
+  readonly causationId?: string;
+}
+
+const current = new AsyncLocalStorage<Correlation>();
+
+/** Runs something, and all that it starts, so that each log line carries these ids. */
+export function withCorrelation<Result>(correlation: Correlation, run: () => Result): Result {
+  return current.run(correlation, run);
+}
+
+/**
+ * The process's log: JSON lines with time, level, message and the ids of the request. It is pino (`log.pino`), and Nest's logger too.
+ */
+export class JsonLog implements LoggerService {
+  constructor(readonly pino: Pino) {}
+
+  info(fields: object, message: string): void {
+    this.pino.info(fields, message);
+  }
+
+  log(message: unknown, ...rest: unknown[]): void {
+    this.#write('info', message, rest);
+  }
+
+  fatal(message: unknown, ...rest: unknown[]): void {
+    this.#write('fatal', message, rest);
+  }
+
+  error(message: unknown, ...rest: unknown[]): void {
+    this.#write('error', message, rest);
+  }
+
+  warn(message: unknown, ...rest: unknown[]): void {
+    this.#write('warn', message, rest);
+  }
+
+  debug(message: unknown, ...rest: unknown[]): void {
+    this.#write('debug', message, rest);
+  }
+
+  verbose(message: unknown, ...rest: unknown[]): void {
+    this.#write('trace', message, rest);
+  }
+
+  /** Nest says (message, …more, context); ours say (fields, message), as pino does. */
+  #write(level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace', message: unknown, rest: readonly unknown[]): void {
+    if (message instanceof Error) {
+      this.pino[level]({ err: message, context: rest.at(-1) }, message.message);
+    } else if (typeof message === 'object' && message !== null) {
+      this.pino[level](message, typeof rest[0] === 'string' ? rest[0] : undefined);
+    } else {
+      const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
+      const more = context === undefined ? rest : rest.slice(0, -1);
+      this.pino[level]({ ...(context === undefined ? {} : { context }), ...(more.length === 0 ? {} : { more }) }, String(message));
+    }
+  }
+}
+
+/** @param destination standard output unless given */
+export function createLog(level: LogLevel, destination?: DestinationStream): JsonLog {
+  const options = {
+    level,
+    base: null,
+    messageKey: 'message',
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    mixin: () => current.getStore() ?? {},
+  };
+  return new JsonLog(destination === undefined ? pino(options) : pino(options, destination));
+}

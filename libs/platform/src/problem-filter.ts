@@ -1,0 +1,94 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
+import type { JsonLog } from './logging.js';
+import { Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
+
+/** The problem for each status that the HTTP server itself ends a request with. */
+const byStatus: Readonly<Record<number, HttpProblemCode>> = {
+  400: 'malformed-request',
+  404: 'not-found',
+  408: 'request-timeout',
+  413: 'body-too-large',
+  414: 'uri-too-long',
+  415: 'unsupported-media-type',
+  417: 'expectation-failed',
+  431: 'headers-too-large',
+};
+
+/** Makes problem details of whatever ends a request, and logs what is our fault. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  /** @param methodsAt the methods that an address knows, for 405 */
+  constructor(
+    private readonly log: JsonLog,
+    private readonly methodsAt: (path: string) => readonly string[],
+  ) {}
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const problem = this.problemOf(exception, request);
+    if (problem.kind.status >= 500) this.#report(problem, exception, request);
+    if (reply.sent || reply.raw.headersSent) {
+      reply.raw.destroy();
+      return;
+    }
+    sendProblem(problem, request, reply);
+  }
+
+  problemOf(exception: unknown, request: FastifyRequest): Problem {
+    if (exception instanceof Problem) return exception;
+    if (exception instanceof StoreUnavailable) {
+      return Problem.of('store-unavailable', 'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe', {
+        headers: { 'Retry-After': '2' },
+        cause: exception,
+      });
+    }
+    if (exception instanceof RevisionConflict) {
+      return Problem.of('contended', 'Others were changing it all the time; nothing was done', { headers: { 'Retry-After': '1' }, cause: exception });
+    }
+    if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
+    const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
+    if (status === 404) {
+      const methods = this.methodsAt(pathOf(request));
+      if (methods.length > 0) {
+        return Problem.of('method-not-allowed', `${request.method} is not known here: there is ${methods.join(', ')}`, { headers: { Allow: methods.join(', ') } });
+      }
+      return Problem.of('not-found', 'There is nothing at this address');
+    }
+    const cause = exception instanceof HttpException ? exception.cause : exception;
+    if (status === 400 && (cause instanceof SyntaxError || /JSON/.test((cause as { code?: string } | undefined)?.code ?? ''))) {
+      return Problem.of('malformed-json', cause instanceof Error ? cause.message : 'The body is not JSON', { cause });
+    }
+    const code = typeof status === 'number' ? byStatus[status] : undefined;
+    if (code === 'unsupported-media-type') return Problem.of(code, 'The body must be JSON, and Content-Type must say so: application/json', { cause });
+    if (code !== undefined) return Problem.of(code, cause instanceof Error ? cause.message : 'The request was refused', { cause });
+    return Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log', { cause: exception });
+  }
+
+  #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
+    const fields = { method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
+    // A view that lags is part of the protocol; a store that is away needs no stack trace; anything else is a mistake of ours.
+    if (problem.code === 'not-yet-visible') this.log.debug(fields, problem.message);
+    else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);
+    else this.log.warn({ ...fields, cause: problem.cause instanceof Error ? problem.cause.message : undefined }, problem.message);
+  }
+}
+
+/** Sends problem details, also where Nest has no part in the request yet. */
+export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  void reply
+    .code(problem.kind.status)
+    .headers(problem.headers)
+    .header('Cache-Control', 'no-store')
+    .type(PROBLEM_JSON)
+    .serializer((details: unknown) => JSON.stringify(details))
+    .send(problem.details(pathOf(request), request.correlationId));
+}
+
+/** The path of a request as a URI reference, whatever bytes were sent. */
+function pathOf(request: FastifyRequest): string {
+  const path = request.url.split(/[?#]/, 1)[0] ?? '/';
+  return path.slice(0, 500).replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) => (char.charCodeAt(0) < 256 ? `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}` : encodeURIComponent(char)));
+}

@@ -1,0 +1,98 @@
+import type { Fault, Refusal } from '#eventsourcing';
+
+/** What a problem's stable code stands for. */
+export interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+}
+
+/** The problems that any HTTP interface of ours may have. Those of the domain are added by the apps that speak of it. */
+export const httpProblems = {
+  'malformed-request': { status: 400, title: 'The request cannot be read' },
+  'malformed-json': { status: 400, title: 'The body is not JSON' },
+  'invalid-body': { status: 400, title: 'The body breaks the rules of its fields' },
+  'invalid-query': { status: 400, title: 'The query breaks the rules of its parameters' },
+  'invalid-header': { status: 400, title: 'A header cannot be read' },
+  'not-found': { status: 404, title: 'There is nothing at this address' },
+  'method-not-allowed': { status: 405, title: 'The address does not know this method' },
+  'request-timeout': { status: 408, title: 'The request did not arrive in time' },
+  contended: { status: 409, title: 'Others were changing it all the time' },
+  deleted: { status: 410, title: 'It was deleted for good' },
+  'revision-mismatch': { status: 412, title: 'It is at another revision' },
+  'body-too-large': { status: 413, title: 'The body is too large' },
+  'uri-too-long': { status: 414, title: 'The address is too long' },
+  'unsupported-media-type': { status: 415, title: 'The body must be application/json' },
+  'expectation-failed': { status: 417, title: 'The expectation cannot be met' },
+  'misdirected-request': { status: 421, title: 'This server does not answer to that host name' },
+  'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for something else' },
+  'too-many-streams': { status: 429, title: 'Too many streams are open' },
+  'headers-too-large': { status: 431, title: 'The headers are too large' },
+  'internal-error': { status: 500, title: 'Something went wrong here' },
+  'store-unavailable': { status: 503, title: 'A store is out of reach' },
+  'not-yet-visible': { status: 503, title: 'The view is not that far yet' },
+} as const satisfies Record<string, ProblemKind>;
+
+export type HttpProblemCode = keyof typeof httpProblems;
+
+/** Problem details as they are sent (RFC 9457). */
+export interface ProblemDetails {
+  /** `urn:tierline:problem:` and the code. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly code: string;
+  readonly correlationId?: string;
+  readonly faults?: readonly Fault[];
+}
+
+interface ProblemOptions {
+  readonly faults?: readonly Fault[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** Ends a request with problem details. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly faults: readonly Fault[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    readonly code: string,
+    readonly kind: ProblemKind,
+    detail: string,
+    { faults, headers = {}, cause }: ProblemOptions = {},
+  ) {
+    super(detail, cause === undefined ? undefined : { cause });
+    this.faults = faults;
+    this.headers = headers;
+  }
+
+  static of(code: HttpProblemCode, detail: string, options?: ProblemOptions): Problem {
+    return new Problem(code, httpProblems[code], detail, options);
+  }
+
+  /** A refused command. A code that `kinds` does not list is a conflict with the state that the thing is in. */
+  static ofRefusal({ refused, message, faults }: Refusal, kinds: Readonly<Record<string, ProblemKind>>): Problem {
+    const known: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...kinds };
+    const kind = Object.hasOwn(known, refused) ? known[refused] : undefined;
+    return new Problem(refused, kind ?? { status: 409, title: 'The command was refused' }, message, faults === undefined ? {} : { faults });
+  }
+
+  details(instance: string, correlationId?: string): ProblemDetails {
+    return {
+      type: `urn:tierline:problem:${this.code}`,
+      title: this.kind.title,
+      status: this.kind.status,
+      detail: this.message,
+      instance,
+      code: this.code,
+      ...(correlationId === undefined ? {} : { correlationId }),
+      ...(this.faults === undefined ? {} : { faults: this.faults }),
+    };
+  }
+}
+
+export const PROBLEM_JSON = 'application/problem+json';

@@ -1,0 +1,4 @@
+export { ReadModels, reached, viewPosition } from './read-models.js';
+export * from './run-ticket-command.js';
+export * from './ticket-queries.js';
+export { TicketingModule } from './ticketing.module.js';

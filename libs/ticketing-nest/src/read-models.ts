@@ -1,0 +1,99 @@
+import { type EventStore, type Position, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
+import { type Mongo, type ViewDocument, waitForRevision } from '#mongo';
+import { ticket } from '#ticketing';
+
+/** How long a reader waits for a view to get where it is asked to be. */
+const PATIENCE_MS = 2_000;
+
+/** The database of the read models; its own dependency-injection token. A `Mongo` fits. */
+export abstract class ReadModels {
+  abstract readonly db: Mongo['db'];
+}
+
+/** A collection of views as its documents are stored. */
+export function view<Doc extends object>({ db }: ReadModels, name: string) {
+  return db.collection<ViewDocument<Doc>>(name);
+}
+
+/**
+ * The document of a ticket once it has seen a revision, or why not: the log knows no such ticket, or it never was at that revision,
+ * or the view is not that far yet.
+ */
+export async function readVisible<Doc extends object>(
+  models: ReadModels,
+  store: EventStore,
+  name: string,
+  { id, ticketId, atLeast = 0 }: { readonly id: string; readonly ticketId: string; readonly atLeast?: number | undefined },
+): Promise<ViewDocument<Doc> | Refusal> {
+  const collection = view<Doc>(models, name);
+  const now = await reached(waitForRevision(collection, id, atLeast, 0));
+  if (now !== 'stale') return now;
+  const unknown = await unknownToLog(store, ticketId, atLeast);
+  if (unknown !== undefined) return unknown;
+  const soon = await reached(waitForRevision(collection, id, atLeast, PATIENCE_MS));
+  return soon === 'stale' ? notYetVisible(name) : soon;
+}
+
+/** Why a ticket or a revision of it cannot become visible however long one waits; undefined when it can. */
+async function unknownToLog(store: EventStore, ticketId: string, revision: number): Promise<Refusal | undefined> {
+  const stream = streamName(ticket.category, ticketId);
+  for await (const _ of store.readStream(stream, revision)) return undefined;
+  if (revision > 0) {
+    for await (const _ of store.readStream(stream)) {
+      return refuse('unknown-revision', `The ticket has no revision ${revision} yet`, [{ field: 'atLeast', message: 'must be a revision that the ticket has' }]);
+    }
+  }
+  return refuse('ticket-not-found', 'There is no such ticket');
+}
+
+/** Waits until a view has seen all up to a position; undefined when it has. */
+export async function waitForPosition(models: ReadModels, store: EventStore, name: string, position: Position): Promise<Refusal | undefined> {
+  const until = Date.now() + PATIENCE_MS;
+  for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
+    const at = await viewPosition(models, name);
+    if (at !== undefined && at.commit >= position.commit) return undefined;
+    const left = until - Date.now();
+    if (left > 0) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));
+      continue;
+    }
+    // With nothing left to project, the position is none that this log has had.
+    for await (const _ of store.readAll({ streamPrefixes: [`${ticket.category}-`] }, at)) return notYetVisible(name);
+    return refuse('unknown-position', 'The log is not that far yet', [{ field: 'atLeast', message: 'must be a position that a command has answered' }]);
+  }
+}
+
+/** Up to where a view has seen the log. The projector notes it in the collection `views`. */
+export async function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
+  const control = await reached(db.collection<{ _id: string; checkpoint: { commit: string; prepare: string } | null }>('views').findOne({ _id: name }));
+  const checkpoint = control?.checkpoint;
+  return checkpoint === null || checkpoint === undefined ? undefined : { commit: BigInt(checkpoint.commit), prepare: BigInt(checkpoint.prepare) };
+}
+
+function notYetVisible(name: string): Refusal {
+  return refuse('not-yet-visible', `${name} is not that far yet; try again`);
+}
+
+/** The names that the driver gives to errors of connections, as opposed to errors of operations. */
+const AWAY: ReadonlySet<string> = new Set([
+  'MongoServerSelectionError',
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoPoolClearedError',
+  'PoolClearedOnNetworkError',
+  'MongoPoolClosedError',
+  'MongoNotConnectedError',
+  'MongoTopologyClosedError',
+  'MongoClientClosedError',
+  'MongoWaitQueueTimeoutError',
+]);
+
+/** An answer of the database. @throws StoreUnavailable when it is out of reach */
+export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Error && AWAY.has(error.name)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { EventStore } from '#eventsourcing';
+import { ReadModels } from './read-models.js';
+import { RunTicketCommandHandler } from './run-ticket-command.js';
+import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
+
+/** Binds the ticket domain to Nest's buses: one handler for all commands, one for each view. */
+@Module({})
+export class TicketingModule {
+  static on(store: EventStore, readModels: ReadModels): DynamicModule {
+    return {
+      module: TicketingModule,
+      imports: [CqrsModule.forRoot()],
+      providers: [
+        { provide: EventStore, useValue: store },
+        { provide: ReadModels, useValue: readModels },
+        RunTicketCommandHandler,
+        TicketDetailsHandler,
+        TicketHistoryHandler,
+        TicketSlaHandler,
+        TierQueueHandler,
+      ],
+      exports: [CqrsModule, EventStore, ReadModels],
+    };
+  }
+}
