@@ -1,0 +1,260 @@
+import { setMaxListeners } from 'node:events';
+import {
+  BACKWARDS,
+  END,
+  START,
+  StreamNotFoundError,
+  eventTypeFilter,
+  jsonEvent,
+  streamNameFilter,
+  type AllStreamResolvedEvent,
+  type AllStreamSubscription,
+  type Filter,
+  type Position as ClientPosition,
+  type ResolvedEvent,
+  type StreamingRead,
+} from '@eventstore/db-client';
+import {
+  EventStore,
+  StoreUnavailable,
+  type Appended,
+  type ExpectedRevision,
+  type FeedFilter,
+  type FeedItem,
+  type NewEvent,
+  type Position,
+  type StoredEvent,
+} from '#eventsourcing';
+import { Connection } from './connection.js';
+import { appendVerdict, readVerdict } from './failures.js';
+import { TimedOut, backoff, pause, within } from './pauses.js';
+import { checkpointPosition, foreignEvent, ownEvent } from './stored-event.js';
+
+export interface EventStoreDBOptions {
+  /** How long an append or the start of a read is tried, in milliseconds (default 10,000), before StoreUnavailable. */
+  readonly patienceMs?: number;
+  /** How long one attempt may take, in milliseconds (default 4,000). */
+  readonly attemptMs?: number;
+  /** Told of each failure that is being retried: for logs. */
+  readonly onRetry?: (what: string, error: unknown) => void;
+}
+
+/** Events that a feed holds ready while its reader is busy: a live reader that falls behind by more is dropped by the server, and resumes. */
+const FEED_BUFFER = 512;
+
+/** Every so many windows (of 32 events looked at) the server says how far it is. */
+const CHECKPOINT_WINDOWS = 16;
+
+/** The event store on EventStoreDB or KurrentDB, over gRPC. */
+export class EventStoreDB extends EventStore {
+  readonly #connection: Connection;
+  readonly #closed = new AbortController();
+  readonly #patienceMs: number;
+  readonly #attemptMs: number;
+  readonly #onRetry: (what: string, error: unknown) => void;
+
+  private constructor(connection: Connection, { patienceMs = 10_000, attemptMs = 4_000, onRetry = () => {} }: EventStoreDBOptions) {
+    super();
+    // Every call that waits listens to it: many at once are no leak.
+    setMaxListeners(0, this.#closed.signal);
+    this.#connection = connection;
+    this.#patienceMs = patienceMs;
+    this.#attemptMs = attemptMs;
+    this.#onRetry = onRetry;
+  }
+
+  /**
+   * @param url a connection string, such as `esdb://localhost:2113?tls=false`. Nothing is sent before the first call.
+   * @throws Error when the URL cannot be read
+   */
+  static connect(url: string, options: EventStoreDBOptions = {}): EventStoreDB {
+    return new EventStoreDB(Connection.take(url), options);
+  }
+
+  /** Ends its subscriptions and, when nobody else in this process uses the same URL, every call of the connection. */
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    await this.#connection.release();
+  }
+
+  async append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended> {
+    if (events.length === 0) throw new RangeError(`nothing to append to ${stream}`);
+    const proposed = events.map(({ id, type, data, metadata }) => jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: { ...metadata } }));
+    const expectedRevision = expected === 'no-stream' ? 'no_stream' : BigInt(expected);
+    const began = Date.now();
+    for (let failures = 1; ; failures++) {
+      const since = Date.now();
+      try {
+        // Two limits: the server gives up at the first, we at the second, for an answer may never come.
+        const attempt = this.#connection
+          .ready()
+          .then((client) => client.appendToStream(stream, proposed, { expectedRevision, deadline: this.#attemptMs * 0.8 }));
+        const { nextExpectedRevision, position } = await within(this.#attemptMs, `append to ${stream}`, attempt);
+        this.#connection.answered();
+        const revision = Number(nextExpectedRevision);
+        return position === undefined ? { revision } : { revision, position: { commit: position.commit, prepare: position.prepare } };
+      } catch (error) {
+        const verdict = appendVerdict(error, stream, expected);
+        if (verdict !== undefined) {
+          this.#connection.answered();
+          throw verdict;
+        }
+        if (error instanceof TimedOut) await this.#connection.renewIfSilentSince(since);
+        await this.#retry(`append to ${stream}`, error, failures, began);
+      }
+    }
+  }
+
+  async *readStream(stream: string, fromRevision = 0): AsyncGenerator<StoredEvent> {
+    let began = Date.now();
+    let next = fromRevision;
+    for (let failures = 1; ; failures++) {
+      try {
+        const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next) });
+        for await (const { event } of complete(reading)) {
+          if (event === undefined) continue;
+          next = Number(event.revision) + 1;
+          failures = 1;
+          began = Date.now();
+          yield ownEvent(event) ?? foreignEvent(event);
+        }
+        return;
+      } catch (error) {
+        if (error instanceof StreamNotFoundError) return;
+        const verdict = readVerdict(error, stream);
+        if (verdict !== undefined) throw verdict;
+        await this.#retry(`read ${stream}`, error, failures, began);
+      }
+    }
+  }
+
+  async *readAll(filter: FeedFilter, after?: Position): AsyncGenerator<StoredEvent> {
+    let began = Date.now();
+    let position: Position | 'start' = after ?? 'start';
+    for (let failures = 1; ; failures++) {
+      try {
+        // A subscription and not a read, for the client can filter only the former at the server. History ends where it catches up.
+        for await (const item of this.#follow(filter, position, this.#closed.signal)) {
+          if (item.kind === 'caught-up') return;
+          position = item.kind === 'event' ? item.event.position : item.position;
+          failures = 1;
+          began = Date.now();
+          if (item.kind === 'event') yield item.event;
+        }
+        throw new StoreUnavailable('the log could not be read to its end');
+      } catch (error) {
+        const verdict = readVerdict(error, '$all');
+        if (verdict !== undefined) throw verdict;
+        await this.#retry('read $all', error, failures, began);
+      }
+    }
+  }
+
+  async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncGenerator<FeedItem> {
+    const ending = AbortSignal.any([signal, this.#closed.signal]);
+    let position: Position | 'start' | undefined = after === 'end' ? undefined : after;
+    let failures = 0;
+    while (!ending.aborted) {
+      try {
+        // The end is looked up once and kept: asking for it again after a lost connection would skip what came in between.
+        position ??= await this.#end();
+        for await (const item of this.#follow(filter, position, ending)) {
+          failures = 0;
+          if (item.kind === 'event') position = item.event.position;
+          else if (item.kind === 'checkpoint') position = item.position;
+          yield item;
+        }
+        if (!ending.aborted) throw new StoreUnavailable('the server ended the subscription');
+      } catch (error) {
+        if (ending.aborted) return;
+        failures++;
+        this.#onRetry('subscribe to $all', error);
+        await pause(backoff(failures), ending);
+      }
+    }
+  }
+
+  /** One subscription, until it breaks (throws), ends, or the signal aborts (returns). */
+  async *#follow(filter: FeedFilter, after: Position | 'start', signal: AbortSignal): AsyncGenerator<FeedItem> {
+    if (signal.aborted) return;
+    // The client tells of checkpoints and of having caught up by callbacks, while events wait in the stream's buffer. Put into the same
+    // buffer they keep their place among the events.
+    const note = (subscription: AllStreamSubscription, item: FeedItem) => (subscription as unknown as { push(item: FeedItem): void }).push(item);
+    const subscription = this.#connection.client.subscribeToAll(
+      {
+        fromPosition: after === 'start' ? START : { ...after },
+        filter: clientFilter(filter, (position) => note(subscription, { kind: 'checkpoint', position: checkpointPosition(position) })),
+      },
+      { highWaterMark: FEED_BUFFER },
+    );
+    subscription.on('caughtUp', () => note(subscription, { kind: 'caught-up' }));
+    const abort = () => void subscription.destroy();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for await (const item of complete<AllStreamResolvedEvent | FeedItem>(subscription as unknown as StreamingRead<AllStreamResolvedEvent | FeedItem>)) {
+        if (signal.aborted) return;
+        if ('kind' in item) {
+          yield item;
+        } else if (item.event !== undefined) {
+          const event = ownEvent(item.event);
+          // What others wrote is passed over, but it counts as looked at.
+          yield event === undefined ? { kind: 'checkpoint', position: item.event.position } : { kind: 'event', event };
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Where the log ends now. */
+  async #end(): Promise<Position | 'start'> {
+    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }))) {
+      if (event !== undefined) return { commit: event.position.commit, prepare: event.position.prepare };
+    }
+    return 'start';
+  }
+
+  /** Waits before the next attempt. @throws StoreUnavailable when patience is at an end */
+  async #retry(what: string, error: unknown, failures: number, began: number): Promise<void> {
+    const wait = backoff(failures);
+    if (this.#closed.signal.aborted) throw new StoreUnavailable(`${what}: the connection was closed`, { cause: error });
+    if (Date.now() + wait - began > this.#patienceMs) {
+      throw new StoreUnavailable(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+    this.#onRetry(what, error);
+    await pause(wait, this.#closed.signal);
+  }
+}
+
+function clientFilter(filter: FeedFilter, onCheckpoint: (position: ClientPosition) => void): Filter {
+  const checkpoints = {
+    checkpointInterval: CHECKPOINT_WINDOWS,
+    checkpointReached: (_: AllStreamSubscription, position: ClientPosition) => onCheckpoint(position),
+  };
+  return 'streamPrefixes' in filter
+    ? streamNameFilter({ prefixes: [...filter.streamPrefixes], ...checkpoints })
+    : // A prefix would also let longer names of types through.
+      eventTypeFilter({ regex: `^(${filter.eventTypes.map(escapeRegex).join('|')})$`, ...checkpoints });
+}
+
+function escapeRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+/** The items of a read or subscription. However the loop over them ends, its call ends at the server too. */
+async function* complete<Item extends object = ResolvedEvent>(reading: StreamingRead<Item>): AsyncGenerator<Item> {
+  let ended = false;
+  // The client may emit an error when nobody iterates any more; without a listener that would end the process.
+  reading.on('error', () => {});
+  reading.on('end', () => {
+    ended = true;
+  });
+  try {
+    yield* reading as AsyncIterable<Item>;
+  } finally {
+    if (!ended) await ('unsubscribe' in reading ? (reading as unknown as AllStreamSubscription).unsubscribe() : reading.cancel()).catch(() => {});
+  }
+}

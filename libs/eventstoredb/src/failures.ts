@@ -1,0 +1,40 @@
+import {
+  AccessDeniedError,
+  InvalidArgumentError,
+  MaxAppendSizeExceededError,
+  StreamDeletedError,
+  UnknownError,
+  WrongExpectedVersionError,
+  isCommandError,
+} from '@eventstore/db-client';
+import { RevisionConflict, StreamDeleted, type ExpectedRevision } from '#eventsourcing';
+
+/**
+ * What a rejected append means: an error to throw, or undefined when nothing is known and the append is to be repeated.
+ *
+ * The client keeps one table of pending appends per process. An answer of the server about one append settles that one alone, and has no
+ * gRPC status (`code`). But when the call that carries them breaks, every pending append is rejected with that call's error, whosever
+ * fault it was: such an error says nothing about this append. That is why only an answer without a status is believed.
+ */
+export function appendVerdict(error: unknown, stream: string, expected: ExpectedRevision): Error | undefined {
+  if (!(error instanceof Error)) return undefined;
+  // The same for everybody, and repeating changes nothing.
+  if (error instanceof AccessDeniedError || error instanceof InvalidArgumentError) return error;
+  if (!isCommandError(error)) return error instanceof TypeError || error instanceof SyntaxError ? error : undefined;
+  const answered = error.code === undefined;
+  if (error instanceof WrongExpectedVersionError && (answered || error.streamName === stream)) {
+    return new RevisionConflict(stream, expected, error.actualVersion === 'no_stream' ? 'no-stream' : Number(error.actualVersion));
+  }
+  if (error instanceof StreamDeletedError && (answered || error.streamName === stream)) return new StreamDeleted(stream);
+  if (error instanceof MaxAppendSizeExceededError) return error;
+  // A request that the server could read but not understand.
+  if (error instanceof UnknownError && answered) return error;
+  return undefined;
+}
+
+/** What a failed read means: an error to throw, or undefined when the store was out of reach. */
+export function readVerdict(error: unknown, stream: string): Error | undefined {
+  if (error instanceof StreamDeletedError) return new StreamDeleted(stream);
+  if (error instanceof AccessDeniedError || error instanceof InvalidArgumentError) return error;
+  return undefined;
+}

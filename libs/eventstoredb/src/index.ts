@@ -1,0 +1,1 @@
+export { EventStoreDB, type EventStoreDBOptions } from './event-store-db.js';

@@ -1,0 +1,58 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A TCP line to a server that can be cut, or go dead without anybody being told. */
+export interface CuttableLine {
+  readonly port: number;
+  /** Ends all connections and accepts no more. */
+  cut(): Promise<void>;
+  /** Passes nothing on any more, of old and new connections alike. */
+  freeze(): void;
+  /** As at first. What was swallowed is lost: its connections are closed. */
+  mend(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function cuttableLine(targetPort: number): Promise<CuttableLine> {
+  const sockets = new Set<Socket>();
+  let frozen = false;
+  const server = createServer((near) => {
+    const far = connect(targetPort, '127.0.0.1');
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from);
+      from.on('data', (data) => void (frozen || to.write(data)));
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+    }
+  });
+  const listen = (port: number) =>
+    new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    });
+  const hangUp = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const port = await listen(0);
+  const cut = async () => {
+    if (!server.listening) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    hangUp();
+    await closed;
+  };
+  return {
+    port,
+    cut,
+    freeze: () => {
+      frozen = true;
+    },
+    mend: async () => {
+      if (frozen) hangUp();
+      frozen = false;
+      if (!server.listening) await listen(port);
+    },
+    close: cut,
+  };
+}
