@@ -1,5 +1,5 @@
 import { type Decider, type DecisionContext, evolve, streamName } from './decider.js';
-import { type Appended, type EventStore, RevisionConflict, StoreUnavailable } from './event-store.js';
+import { type Appended, type EventStore, RevisionConflict } from './event-store.js';
 import type { EventMap, EventOf, NewEvent, Position } from './event.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
@@ -26,13 +26,14 @@ export interface Executed<Events extends EventMap> {
   readonly repeated: boolean;
 }
 
-const ATTEMPTS = 6;
+/** In each round of a race for one stream somebody wins, so this many can race without anybody giving up. */
+const ATTEMPTS = 32;
 
 /**
  * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision.
- * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, a few times.
+ * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
  * @param opens the command begins a stream, so the first attempt need not read one
- * @throws StoreUnavailable when the store stays out of reach, StreamDeleted, RevisionConflict when others were faster every time
+ * @throws StoreUnavailable when the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict when others were faster every time
  */
 export async function execute<Commands extends object, Events extends EventMap, State, Name extends keyof Commands & string>(
   store: EventStore,
@@ -79,8 +80,7 @@ export async function execute<Commands extends object, Events extends EventMap, 
       const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
       return { ...appended, events: decision, repeated: false };
     } catch (error) {
-      const again = error instanceof RevisionConflict || error instanceof StoreUnavailable;
-      if (!again || attempt === ATTEMPTS) throw error;
+      if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
     }
   }
 }
