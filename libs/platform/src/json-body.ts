@@ -79,5 +79,11 @@ function faultsOf({ property, value, constraints, children }: ValidationError, p
   const below = (children ?? []).flatMap((child) => faultsOf(child, path, Array.isArray(value)));
   if (constraints === undefined) return below;
   const [[rule, message] = ['', '']] = Object.entries(constraints);
-  return [{ field: path.slice(0, 300), message: rule === 'whitelistValidation' ? 'is not a known field' : value === undefined ? `${property} is required` : message }, ...below];
+  return [{ field: path.slice(0, 300), message: said(rule, message, property, value) }, ...below];
+}
+
+function said(rule: string, message: string, property: string, value: unknown): string {
+  if (rule === 'whitelistValidation') return 'is not a known field';
+  if (value === undefined) return `${property} is required`;
+  return rule === 'nestedValidation' ? 'must be an object' : message;
 }

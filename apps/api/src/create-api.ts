@@ -1,0 +1,27 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { EventStore } from '#eventsourcing';
+import { httpAdapter, type JsonLog, prepareHttp } from '#platform';
+import type { ReadModels } from '#ticketing-nest';
+import { ApiModule } from './api.module.js';
+import { DocsController } from './docs.controller.js';
+import { openApiDocument } from './openapi.js';
+
+/** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
+export interface ApiParts {
+  readonly store: EventStore;
+  /** A `Mongo` connection. */
+  readonly mongo: ReadModels;
+  readonly log: JsonLog;
+}
+
+/** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
+export async function createApi({ store, mongo, log }: ApiParts): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, log), httpAdapter(), { logger: log, bodyParser: false, abortOnError: false });
+  prepareHttp(app, log);
+  await app.init();
+  app.get(DocsController).publish(openApiDocument(app));
+  await app.getHttpAdapter().getInstance().ready();
+  return app;
+}

@@ -1,0 +1,77 @@
+import { createReadStream } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Controller, Get, Header, Param, StreamableFile } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { Problem } from '#platform';
+
+const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+
+const files: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+};
+
+const page = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Tierline API</title>
+    <link rel="stylesheet" href="/docs/swagger-ui.css">
+    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+  </head>
+  <body>
+    <div id="swagger-ui"></div>
+    <script src="/docs/swagger-ui-bundle.js"></script>
+    <script src="/docs/start.js"></script>
+  </body>
+</html>
+`;
+
+const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n`;
+
+// Swagger UI sets styles on its elements and has its icons as data URLs; nothing else is needed, and nothing from elsewhere.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** The OpenAPI document, and Swagger UI to read and try it. */
+@ApiExcludeController()
+@Controller()
+export class DocsController {
+  #document: OpenAPIObject | undefined;
+
+  /** The document can only be made when all routes are there. */
+  publish(document: OpenAPIObject): void {
+    this.#document = document;
+  }
+
+  @Get('openapi.json')
+  @Header('Cache-Control', 'no-cache')
+  document(): OpenAPIObject {
+    if (this.#document === undefined) throw new Error('no OpenAPI document was published');
+    return this.#document;
+  }
+
+  @Get('docs')
+  @Header('Content-Type', 'text/html; charset=utf-8')
+  @Header('Content-Security-Policy', policy)
+  @Header('Referrer-Policy', 'no-referrer')
+  page(): string {
+    return page;
+  }
+
+  @Get('docs/start.js')
+  @Header('Content-Type', 'text/javascript; charset=utf-8')
+  start(): string {
+    return start;
+  }
+
+  @Get('docs/:file')
+  @Header('Cache-Control', 'max-age=3600')
+  file(@Param('file') name: string): StreamableFile {
+    const type = Object.hasOwn(files, name) ? files[name] : undefined;
+    if (type === undefined) throw Problem.of('not-found', 'There is nothing at this address');
+    return new StreamableFile(createReadStream(join(swaggerUi, name)), { type });
+  }
+}

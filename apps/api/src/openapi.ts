@@ -1,0 +1,212 @@
+import { applyDecorators, type INestApplication } from '@nestjs/common';
+import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiProduces, ApiResponse, ApiTags, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+// @ts-expect-error The package keeps its storage in this file, and has no types for it.
+import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
+import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
+import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
+import { ticketCommands, ticketDetails, ticketHistory, ticketSla, tierQueue, TIERS, type TicketCommandName } from '#ticketing';
+import { ticketProblems } from './ticket-problems.js';
+
+/** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
+
+type Schema = Readonly<Record<string, unknown>> & { readonly properties?: Readonly<Record<string, Schema>>; readonly examples?: readonly unknown[]; readonly description?: string };
+
+/** The command classes as JSON Schemas, by name: what is documented is what is checked. */
+const schemas = Object.fromEntries(
+  Object.entries(validationMetadatasToSchemas({ refPointerPrefix: '#/components/schemas/', classTransformerMetadataStorage: defaultMetadataStorage })).map(([name, schema]) => [
+    name,
+    { ...schema, additionalProperties: false },
+  ]),
+) as unknown as Readonly<Record<string, Schema>>;
+
+const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...ticketProblems };
+
+const everywhere = ['malformed-request', 'invalid-query', 'invalid-header', 'misdirected-request', 'internal-error', 'store-unavailable'];
+const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
+const ofReads = ['ticket-not-found', 'unknown-revision', 'not-yet-visible'];
+const ofOpening = ['effective-in-the-future', 'event-too-large', 'tier-not-in-contract', 'revision-mismatch', 'idempotency-key-reused', 'contended'];
+const ofCommands = [...new Set([...ofOpening, 'deleted', ...Object.keys(ticketProblems).filter((code) => !['queue-not-found', 'unknown-revision', 'unknown-position'].includes(code))])];
+
+/** One response for each status, with the codes that tell its reasons apart. */
+function problems(...codes: readonly string[]): MethodDecorator {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) {
+    const kind = allProblems[code];
+    if (kind !== undefined) byStatus.set(kind.status, [...(byStatus.get(kind.status) ?? []), code]);
+  }
+  return applyDecorators(
+    ...[...byStatus].map(([status, reasons]) =>
+      ApiResponse({
+        status,
+        description: reasons.map((code) => `\`${code}\`: ${allProblems[code]?.title}`).join('\n\n'),
+        content: { [PROBLEM_JSON]: { schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: reasons } } }] } as never } },
+        ...(status === 503 || status === 429 ? { headers: { 'Retry-After': { description: 'Seconds to wait', schema: { type: 'integer' } } } } : {}),
+      }),
+    ),
+  );
+}
+
+const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
+const idParam = ApiParam({ name: 'id', description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } });
+
+export function documentCommand(name: TicketCommandName): MethodDecorator {
+  const { route } = ticketCommands[name];
+  const schema = schemas[name];
+  const opens = route === '';
+  return applyDecorators(
+    ApiTags('commands'),
+    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
+    ...(opens ? [] : [idParam]),
+    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } } }),
+    ApiHeader({
+      name: 'Idempotency-Key',
+      description: `Makes it safe to repeat: the same key ${opens ? '' : 'for the same ticket '}does the same thing once. With another body it is refused.`,
+      schema: { type: 'string', minLength: 1, maxLength: 257 },
+    }),
+    ApiHeader({ name: 'If-Match', description: 'ETags that the ticket may be at; at another revision nothing is done (412). `*` is any.', schema: { type: 'string' } }),
+    ApiHeader({ name: 'X-Actor-Id', description: 'Who does it; `anonymous` unless said. Trusted until there is identity.', schema: { type: 'string', maxLength: 200 } }),
+    ApiHeader({ name: 'X-Actor-Name', description: 'The name of who does it, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
+    ApiHeader({ name: 'X-Actor-Kind', description: 'What who does it is', schema: { type: 'string', enum: ['agent', 'requester', 'system'], default: 'agent' } }),
+    correlationHeader,
+    ApiResponse({
+      status: opens ? 201 : 200,
+      description: opens ? 'The ticket is open: durable, and soon in the views' : 'Done, or done before, or so already',
+      content: { 'application/json': { schema: ref('CommandAnswer') as never } },
+      headers: opens ? { ...etag, Location: { description: 'Address of the ticket', schema: { type: 'string' } } } : etag,
+    }),
+    problems(...everywhere.filter((code) => code !== 'invalid-query'), ...ofBodies, ...(opens ? ofOpening : ofCommands)),
+  );
+}
+
+const correlationHeader = ApiHeader({
+  name: 'X-Correlation-Id',
+  description: 'What it belongs to; kept with the events, in the log and in the answer. The trace of `traceparent` unless given, else a new one.',
+  schema: { type: 'string', pattern: '^[A-Za-z0-9._:/+=@-]{1,128}$' },
+});
+
+const views = {
+  details: {
+    summary: 'All that is known of a ticket now',
+    schema: ref('TicketDetails'),
+    extra: [
+      idParam,
+      ApiHeader({ name: 'If-None-Match', description: 'ETags that the reader has: 304 when the ticket is still there', schema: { type: 'string' } }),
+      ApiResponse({ status: 304, description: 'The ticket is at a revision that the reader has', headers: etag }),
+      problems(...everywhere, ...ofReads),
+    ],
+    headers: etag,
+  },
+  history: { summary: "A ticket's events in order: who did what, why, when it happened and when it was recorded", schema: page('HistoryEntry'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  sla: { summary: "A ticket's clocks as they stand now", schema: ref('TicketSla'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  queue: {
+    summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
+    schema: page('QueueEntry'),
+    extra: [ApiParam({ name: 'tier', schema: { type: 'string', enum: [...TIERS] } }), problems(...everywhere, 'queue-not-found', 'unknown-position', 'not-yet-visible')],
+  },
+};
+
+export function documentView(name: keyof typeof views): MethodDecorator {
+  const { summary, schema, extra, ...rest } = views[name];
+  return applyDecorators(
+    ApiTags('views'),
+    ApiOperation({ operationId: name, summary }),
+    ApiResponse({ status: 200, description: summary, content: { 'application/json': { schema: schema as never } }, ...rest }),
+    correlationHeader,
+    ...extra,
+  );
+}
+
+export function documentFeed(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('events'),
+    ApiOperation({
+      operationId: 'events',
+      summary: 'Every event of every ticket, in order, as they happen',
+      description:
+        'Server-sent events: `id` is the position in the log, `event` the type, `data` the event as JSON. History first, then what comes; a comment says when history is over, and ' +
+        'one every 15 seconds that the line is alive. A reader that comes back with Last-Event-ID misses nothing and gets nothing twice.',
+    }),
+    ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event that was read: goes on after it', schema: { type: 'string' } }),
+    ApiProduces('text/event-stream'),
+    ApiResponse({ status: 200, description: 'The feed; it does not end', content: { 'text/event-stream': { schema: { type: 'string' } } } }),
+    problems(...everywhere, 'too-many-streams'),
+  );
+}
+
+/** The OpenAPI 3.1 document of the application's routes. */
+export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const about = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Tierline')
+    .setVersion('1')
+    .setDescription(
+      "The system of record for multi-tier IT support. Commands go in by POST and become events; views, read by GET, follow within moments: a command's ETag as `atLeast` makes a read " +
+        `wait for it. Errors are problem details (RFC 9457) with a stable \`code\`. Bodies are JSON of at most ${BODY_LIMIT / 1024 / 1024} MiB; unknown fields and parameters are refused.`,
+    )
+    .addTag('commands', 'What people and systems do to tickets')
+    .addTag('views', 'What is known')
+    .addTag('events', 'What happens')
+    .addTag('health', 'How the process is')
+    .addServer('/')
+    .build();
+  const document = SwaggerModule.createDocument(app, about);
+  return { ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } };
+}
+
+const answerSchemas = {
+  Problem: {
+    type: 'object',
+    description: 'Problem details (RFC 9457)',
+    required: ['type', 'title', 'status', 'detail', 'instance', 'code'],
+    properties: {
+      type: { type: 'string', format: 'uri', description: '`urn:tierline:problem:` and the code' },
+      title: { type: 'string', description: 'What the code stands for' },
+      status: { type: 'integer' },
+      detail: { type: 'string', description: 'What is wrong here' },
+      instance: { type: 'string', format: 'uri-reference' },
+      code: { type: 'string', description: 'Stable: what programs decide by' },
+      correlationId: { type: 'string' },
+      faults: {
+        type: 'array',
+        description: 'Each thing that is wrong or missing',
+        items: { type: 'object', required: ['field', 'message'], properties: { field: { type: 'string', examples: ['handoff.stepsTried[0].action'] }, message: { type: 'string' } } },
+      },
+    },
+  },
+  CommandAnswer: {
+    type: 'object',
+    required: ['ticketId', 'revision', 'repeated', 'events'],
+    properties: {
+      ticketId: { type: 'string', format: 'uuid' },
+      revision: { type: 'integer', minimum: 0, description: 'Revision of the ticket after it: also the ETag' },
+      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now', examples: ['1234/1234'] },
+      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
+      events: {
+        type: 'array',
+        description: 'What it led to, or had led to; empty when it was so already',
+        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
+      },
+    },
+  },
+  TicketDetails: { type: 'object', description: 'A ticket as the view holds it', ...ticketDetails.schema },
+  HistoryEntry: { type: 'object', description: 'An event of a ticket with what is known about it', ...ticketHistory.schema },
+  TicketSla: { type: 'object', description: 'The clocks of a ticket', ...ticketSla.schema },
+  QueueEntry: { type: 'object', description: 'A ticket in the queue of its tier', ...tierQueue.schema },
+} as unknown as NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
+
+function ref(name: string) {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function page(name: string) {
+  return {
+    type: 'object',
+    required: ['items'],
+    properties: { items: { type: 'array', items: ref(name) }, next: { type: 'string', description: '`cursor` of the next page; absent on the last' } },
+  };
+}
+
+/** The first sentence, without its full stop. */
+function summary(description: string): string {
+  return description.split(/[.:] /, 1)[0]?.replace(/\.$/, '') ?? description;
+}

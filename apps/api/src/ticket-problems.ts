@@ -1,0 +1,40 @@
+import { type ProblemKind, Problem } from '#platform';
+import { isRefusal, type Refusal } from '#eventsourcing';
+
+/** The refusals of the ticket domain in HTTP. The ones that are not listed are conflicts with the state that the ticket is in (409). */
+export const ticketProblems = {
+  'ticket-not-found': { status: 404, title: 'There is no such ticket' },
+  'queue-not-found': { status: 404, title: 'There is no such queue' },
+  'unknown-revision': { status: 400, title: 'The ticket has no such revision' },
+  'unknown-position': { status: 400, title: 'The log has no such position' },
+  'effective-in-the-future': { status: 422, title: 'What has not happened yet cannot be recorded' },
+  'event-too-large': { status: 422, title: 'The store cannot hold an event that large' },
+  'assignment-empty': { status: 422, title: 'The assignment names nobody' },
+  'hand-off-incomplete': { status: 422, title: 'The hand-off lacks what the receiver needs' },
+  'resolution-incomplete': { status: 422, title: 'The resolution lacks what its tier must say' },
+  'root-cause-incomplete': { status: 422, title: 'The root cause is incomplete' },
+  'tier-not-in-contract': { status: 422, title: 'The contract has no such tier' },
+  'root-cause-required': { status: 409, title: 'This tier resolves with a root cause' },
+  'not-an-escalation': { status: 409, title: 'The tier is not higher' },
+  'not-a-de-escalation': { status: 409, title: 'The tier is not lower' },
+  'tier-skipped': { status: 409, title: 'No tier may be left out' },
+  'evidence-exists': { status: 409, title: 'Evidence is not replaced' },
+  'ticket-exists': { status: 409, title: 'The ticket exists already' },
+  'ticket-on-hold': { status: 409, title: 'The ticket is on hold' },
+  'ticket-closed': { status: 409, title: 'The ticket is closed' },
+  'ticket-cancelled': { status: 409, title: 'The ticket was cancelled' },
+  'already-resolved': { status: 409, title: 'The ticket is resolved' },
+  'not-resolved': { status: 409, title: 'The ticket is not resolved' },
+  'escalation-pending': { status: 409, title: 'A hand-off waits to be accepted' },
+  'no-escalation-pending': { status: 409, title: 'No hand-off waits to be accepted' },
+  'not-on-hold': { status: 409, title: 'The ticket is not on hold' },
+  'reopen-window-passed': { status: 409, title: 'It was resolved too long ago' },
+  'out-of-order': { status: 409, title: 'The ticket has moved on since then' },
+} as const satisfies Record<string, ProblemKind>;
+
+/** What is no refusal. @throws Problem for what is one */
+export function unlessRefused<Result>(result: Result | Refusal): Result {
+  if (!isRefusal(result)) return result;
+  const problem = Problem.ofRefusal(result, ticketProblems);
+  throw problem.kind.status === 503 ? Problem.of('not-yet-visible', result.message, { headers: { 'Retry-After': '1' } }) : problem;
+}
