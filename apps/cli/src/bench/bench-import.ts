@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * The whole real log: imported, projected and queryable, and the report that proves it. In one process with both embedded stores, as on a
+ * fresh machine. The second import, which finds everything there, is the first one's measure.
+ */
+export async function benchImport(log: string): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
+  try {
+    const first = await tierline(directory, ['import', 'bpic2013', log]);
+    const again = await tierline(directory, ['import', 'bpic2013', log]);
+    const report = await tierline(directory, ['report', 'bpic2013']);
+    console.log(
+      `import     the log in ${first.seconds.toFixed(1)} s, peak ${first.peakMiB} MiB; ` +
+        `a second time ${again.seconds.toFixed(1)} s (${((again.seconds / first.seconds) * 100).toFixed(0)} %); ` +
+        `report ${report.seconds.toFixed(1)} s (${((report.seconds / first.seconds) * 100).toFixed(0)} %), peak ${report.peakMiB} MiB`,
+    );
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Runs a command of the CLI on an empty environment but for the data directory; seconds and peak memory of the process. */
+async function tierline(directory: string, args: readonly string[]): Promise<{ seconds: number; peakMiB: number }> {
+  const began = performance.now();
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../main.js', import.meta.url)), ...args], {
+    env: { PATH: process.env['PATH'], DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  let peakKiB = 0;
+  const watch = setInterval(() => {
+    try {
+      peakKiB = Math.max(peakKiB, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0));
+    } catch {
+      // It has ended, or the system has no /proc; the peak stays what was seen.
+    }
+  }, 100);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearInterval(watch);
+  if (code !== 0) throw new Error(`tierline ${args.join(' ')} ended with ${code}`);
+  return { seconds: (performance.now() - began) / 1000, peakMiB: Math.round(peakKiB / 1024) };
+}

@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { benchHttp } from './bench-http.js';
+import { benchImport } from './bench-import.js';
+import { benchProjector } from './bench-projector.js';
+
+/**
+ * `npm run bench [http] [projector] [import]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * than about the product.
+ */
+const log = process.env['BPIC2013_LOG'] ?? '../shared/data/bpic2013_incidents.xes.gz';
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  http: benchHttp,
+  projector: benchProjector,
+  import: () =>
+    existsSync(log)
+      ? benchImport(log)
+      : Promise.resolve(
+          console.log(
+            `import: left out, there is no log at ${log} (set BPIC2013_LOG; DOI 10.4121/uuid:500573e6-accc-4b0c-9576-aa5468b10cee)`,
+          ),
+        ),
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+for (const [name, run] of Object.entries(benches)) {
+  if (asked.length === 0 || asked.includes(name)) await run();
+}
