@@ -1,0 +1,68 @@
+import { ConfigError, loadConfig } from './config.js';
+
+describe('loadConfig', () => {
+  it('has a default for everything', () => {
+    expect(loadConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 3000,
+      dataDir: './data',
+      embeddedEventStoreDBPort: 12113,
+      embeddedMongoDBPort: 17017,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes empty variables for unset ones', () => {
+    expect(loadConfig({ PORT: '', EVENTSTORE_URL: ' ', HOST: '' })).toEqual(loadConfig({}));
+  });
+
+  it('reads every variable', () => {
+    expect(
+      loadConfig({
+        HOST: '::1',
+        PORT: '0',
+        DATA_DIR: '/var/lib/tierline',
+        EVENTSTORE_URL: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
+        MONGODB_URL: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
+        EMBEDDED_EVENTSTOREDB_PORT: '0',
+        EMBEDDED_MONGODB_PORT: '65535',
+        LOG_LEVEL: 'debug',
+      }),
+    ).toEqual({
+      host: '::1',
+      port: 0,
+      dataDir: '/var/lib/tierline',
+      eventStoreUrl: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
+      mongodbUrl: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
+      embeddedEventStoreDBPort: 0,
+      embeddedMongoDBPort: 65535,
+      logLevel: 'debug',
+    });
+  });
+
+  it('names every fault at once', () => {
+    const env = { HOST: '0.0.0.0', PORT: '70000', EVENTSTORE_URL: 'http://localhost:2113', MONGODB_URL: 'mongodb://', EMBEDDED_MONGODB_PORT: '1.5', LOG_LEVEL: 'loud' };
+    let error: unknown;
+    try {
+      loadConfig(env);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).faults.map(({ field }) => field).sort()).toEqual(Object.keys(env).sort());
+    expect((error as ConfigError).message).toContain('PORT must be a port from 1 to 65535, or 0 for any free one, not "70000"');
+  });
+
+  it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', '1270.0.0.1', 'example.com', '127.0.0.256', ''.padEnd(3, '*')])('refuses to listen at %s', (host) => {
+    expect(() => loadConfig({ HOST: host })).toThrow(/HOST must be a loopback address/);
+  });
+
+  it.each(['127.0.0.1', '127.255.0.9', '::1', 'localhost'])('listens at %s', (host) => {
+    expect(loadConfig({ HOST: host }).host).toBe(host);
+  });
+
+  it('refuses one port for two servers, unless one of them is not started here', () => {
+    expect(() => loadConfig({ PORT: '4000', EMBEDDED_MONGODB_PORT: '4000' })).toThrow(/EMBEDDED_MONGODB_PORT must differ from PORT/);
+    expect(loadConfig({ PORT: '4000', EMBEDDED_MONGODB_PORT: '4000', MONGODB_URL: 'mongodb://localhost' }).port).toBe(4000);
+  });
+});
