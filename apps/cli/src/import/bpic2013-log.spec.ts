@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { readBpic2013Log } from './bpic2013-log.js';
+import type { LogCase } from './log-case.js';
+import { LogError } from './log-text.js';
+import { anyLog, temporaryFolder, toCsv, toXes, withoutLines } from './testing/log-files.js';
+import { describeWith, realLog, realLogAsCsv } from './testing/real-log.js';
+
+const csv = readFileSync(new URL('./fixtures/small.csv', import.meta.url), 'utf8');
+const xes = readFileSync(new URL('./fixtures/small.xes', import.meta.url), 'utf8');
+const files = temporaryFolder();
+afterAll(() => files.remove());
+
+async function collect(cases: AsyncIterable<LogCase>): Promise<LogCase[]> {
+  const all: LogCase[] = [];
+  for await (const one of cases) all.push(one);
+  return all;
+}
+
+let number = 0;
+async function read(content: string | Buffer): Promise<LogCase[]> {
+  return collect(readBpic2013Log(files.write(`log-${number++}`, content)));
+}
+
+async function problem(content: string | Buffer): Promise<string> {
+  const error = await read(content).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(LogError);
+  return (error as LogError).message;
+}
+
+describe('reading the log', () => {
+  it('finds the same cases in XES and CSV, gzipped or not, whatever the file is called', async () => {
+    const [fromCsv, ...others] = await Promise.all([csv, xes, gzipSync(csv), gzipSync(xes)].map(read));
+    expect(fromCsv!.map(({ caseId, rows }) => [caseId, rows.length])).toEqual([['1-100', 2], ['1-101', 7], ['1-102', 18], ['1-103', 2]]);
+    for (const other of others) expect(withoutLines(other)).toEqual(withoutLines(fromCsv!));
+  });
+
+  it('reads a row with all that it says, and knows its line', async () => {
+    const row = {
+      seq: 3,
+      at: '2012-03-25T01:10:00.000Z',
+      saidAt: '2012-03-25T03:10:00+02:00',
+      status: 'Accepted',
+      subStatus: 'In Progress',
+      impact: 'High',
+      product: 'PROD "8", EU',
+      team: 'G97 2nd',
+      supportLine: 2,
+      orgLine: 'Org line C',
+      owner: 'Börje & söner',
+      ownerCountry: 'Sweden',
+      orgCountry: 'se',
+    };
+    const lineIn = (text: string, found: number): string => text.split(/\r?\n/)[found - 1]!;
+    const [fromCsv, fromXes] = [(await read(csv))[1]!.rows[3]!, (await read(xes))[1]!.rows[3]!];
+    expect(fromCsv).toEqual({ ...row, line: 7 });
+    expect(lineIn(csv, fromCsv.line)).toContain('Börje');
+    expect(fromXes).toEqual({ ...row, line: fromXes.line });
+    expect(lineIn(xes, fromXes.line)).toContain('<event>');
+    expect(xes.split('\n').slice(fromXes.line, fromXes.line + 10).join()).toContain('Börje');
+  });
+
+  it('reads back what any log says', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyLog, async (cases) => {
+        expect(withoutLines(await read(toCsv(cases)))).toEqual(withoutLines(cases));
+        expect(withoutLines(await read(gzipSync(toXes(cases))))).toEqual(withoutLines(cases));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('accepts columns in another order, Unix line ends and a byte order mark', async () => {
+    const turned = csv.replaceAll('\r\n', '\n').replace(/^(.*?),(.*)$/gm, '$2,$1');
+    expect(withoutLines(await read(`\uFEFF${turned}`))).toEqual(withoutLines(await read(csv)));
+    expect(withoutLines(await read(`\uFEFF${xes}`))).toEqual(withoutLines(await read(csv)));
+  });
+});
+
+describe('a CSV log with a fault', () => {
+  const line = (found: number): string => csv.split('\r\n')[found - 1]!;
+  const withLine = (found: number, changed: string | undefined): string =>
+    csv
+      .split('\r\n')
+      .flatMap((text, index) => (index === found - 1 ? (changed === undefined ? [] : [changed]) : [text]))
+      .join('\r\n');
+
+  it.each<[string, string | Buffer, RegExp]>([
+    ['is empty', '', /^line 1: the log holds no case/],
+    ['has only a header', `${line(1)}\r\n`, /^line 1: the log holds no case/],
+    ['is something else', 'Dear all,\nplease find enclosed\n', /^line 1: column case_id is missing/],
+    ['lacks a column', withLine(1, line(1).replace(',owner,', ',owned,')), /^line 1: column owner is missing/],
+    ['has an unknown column', withLine(1, `${line(1)},mood`), /^line 1: unknown column "mood"/],
+    ['has a column twice', withLine(1, `${line(1)},owner`), /^line 1: column owner twice/],
+    ['has a row with a cell too few', withLine(9, line(9).replace('Sweden,', '')), /^line 9: 12 cells where the header has 13/],
+    ['misspells a status', withLine(5, line(5).replace('Accepted', 'Acepted')), /^line 5: status "Acepted" is not one of Queued, Accepted, Completed, Unmatched/],
+    ['misspells a sub-status', withLine(8, line(8).replace('Wait - Vendor', 'Wait-Vendor')), /^line 8: sub-status of Accepted "Wait-Vendor" is not one of In Progress/],
+    ['has a sub-status of another status', withLine(8, line(8).replace('Wait - Vendor', 'Closed')), /^line 8: sub-status of Accepted "Closed"/],
+    ['misspells an impact', withLine(2, line(2).replace('Medium', 'medium')), /^line 2: impact "medium" is not one of Low, Medium, High, Major/],
+    ['misspells a support line', withLine(7, line(7).replace('G97 2nd', 'G97 2dn')), /^line 7: team "G97 2dn" does not end in a known support line/],
+    ['has no time', withLine(3, line(3).replace('2012-04-02T09:04:30+02:00', 'yesterday')), /^line 3: case 1-100: timestamp "yesterday" is not/],
+    ['has a time without offset', withLine(3, line(3).replace('+02:00', '')), /^line 3: case 1-100: timestamp "2012-04-02T09:04:30" is not/],
+    ['has a time that no calendar has', withLine(3, line(3).replace('04-02', '04-31')), /^line 3: case 1-100: timestamp/],
+    ['leaves an owner empty', withLine(3, line(3).replace('Ada', '')), /^line 3: case 1-100: owner .* is missing/],
+    ['leaves a case id empty', withLine(3, line(3).replace('1-100', '')), /^line 3: case_id is missing/],
+    ['goes back in time', withLine(6, line(6).replace('2012-03-25T00:10', '2012-03-24T23:10')), /^line 6: case 1-101: out of order: .* on line 5/],
+    ['goes back in time by its offset only', withLine(7, line(7).replace('03:10:00+02:00', '01:05:00+02:00')), /^line 7: case 1-101: out of order/],
+    ['lacks a row', withLine(6, undefined), /^line 6: case 1-101: seq is "3" where 2 follows/],
+    ['has a row twice', withLine(6, `${line(6)}\r\n${line(6)}`), /^line 7: case 1-101: seq is "2" where 3 follows/],
+    ['comes back to a case', `${csv}${line(2)}\r\n`, /^line 31: case 1-100 is already on line 2/],
+    ['opens a quote and never closes it', withLine(4, line(4).replace(', EU"', ', EU')), /^line 4: not well-formed CSV/],
+    ['is cut off within a row', csv.slice(0, csv.indexOf('Fay') + 2), /^line 24: the log is cut off/],
+    ['is cut off within its last cell', csv.slice(0, -3), /^line 30: the log is cut off/],
+    ['is not UTF-8', Buffer.from(csv, 'latin1'), /^line 7: the text is not UTF-8/],
+  ])('that %s is refused, and the line named', async (_, content, expected) => {
+    expect(content).not.toBe(csv);
+    expect(await problem(content)).toMatch(expected);
+    expect(await problem(gzipSync(content))).toMatch(expected);
+  });
+});
+
+describe('a XES log with a fault', () => {
+  const lineOf = (text: string, from = 0): number => xes.slice(0, xes.indexOf(text, from)).split('\n').length;
+
+  it.each<[string, string, RegExp]>([
+    ['is other XML', '<?xml version="1.0"?>\n<html><body/></html>\n', /^line 2: this is XML but not a XES log: its root is <html>/],
+    ['has no traces', '<log>\n</log>\n', /^line 1: the log holds no case/],
+    ['misspells an attribute', xes.replace('key="org:group"', 'key="org:grup"'), new RegExp(`^line ${lineOf('org:group')}: unknown attribute "org:grup" of an event`)],
+    ['lacks an attribute', xes.replace(/.*key="org:group".*\n/, ''), new RegExp(`^line ${lineOf('<event>')}: case 1-100: support_team \\(XES org:group\\) is missing`)],
+    ['has an attribute twice', xes.replace(/(.*key="org:group".*\n)/, '$1$1'), new RegExp(`^line ${lineOf('org:group') + 1}: attribute "org:group" twice`)],
+    ['nests attributes in an event', xes.replace('<string key="org:group" value="D5"/>', '<string key="org:group" value="D5"><string key="a" value="b"/></string>'), new RegExp(`^line ${lineOf('org:group')}: <string> within`)],
+    ['has elements that are no attributes', xes.replace('<string key="org:group" value="D5"/>', '<int key="org:group" value="5"/>'), new RegExp(`^line ${lineOf('org:group')}: <int> is not an attribute`)],
+    ['misspells a status', xes.replace('value="Completed"', 'value="Complete"'), new RegExp(`^line ${lineOf('<event>', xes.indexOf('<event>') + 1)}: status "Complete"`)],
+    ['has a trace without name', xes.replace(/.*value="1-101".*\n/, ''), new RegExp(`^line ${lineOf('1-101') - 1}: a trace without a name`)],
+    ['has a trace with two names', xes.replace(/(.*value="1-101".*\n)/, '$1$1'), new RegExp(`^line ${lineOf('1-101') + 1}: a trace with two names`)],
+    ['has a trace twice', xes.replace('value="1-101"', 'value="1-100"'), new RegExp(`^line ${lineOf('1-101') - 1}: case 1-100 is already on line`)],
+    ['has a trace without events', xes.replace('</log>', '<trace><string key="concept:name" value="1-9"/></trace></log>'), new RegExp(`^line ${lineOf('</log>')}: case 1-9 has no events`)],
+    ['has an event outside of a trace', xes.replace('</log>', '<event/></log>'), new RegExp(`^line ${lineOf('</log>')}: an <event> outside`)],
+    ['goes back in time', xes.replace('2012-03-24T23:59:00+01:00', '2012-03-24T22:59:00+01:00'), new RegExp(`^line ${lineOf('23:59:00') - 11}: case 1-101: out of order`)],
+    ['is not well-formed', xes.replace('</trace>', '</track>'), new RegExp(`^line ${lineOf('</trace>')}: not well-formed XML`)],
+    ['uses entities that nobody declared', xes.replace('value="Ada"', 'value="&ada;"'), new RegExp(`^line ${lineOf('value="Ada"')}: not well-formed XML: undefined entity`)],
+    ['is cut off between events', xes.slice(0, xes.indexOf('<event>', 3000)), /^line \d+: the log is cut off: the XML ends before <\/log>/],
+    ['is cut off within a tag', xes.slice(0, xes.indexOf('Emil') + 2), new RegExp(`^line ${lineOf('Emil')}: the log is cut off`)],
+    ['is cut off just before its end', xes.slice(0, xes.lastIndexOf('</log>')), new RegExp(`^line ${lineOf('</log>')}: the log is cut off`)],
+    ['goes on after its end', `${xes}<log/>`, new RegExp(`^line ${xes.split('\n').length}: not well-formed XML`)],
+  ])('that %s is refused, and the line named', async (_, content, expected) => {
+    expect(content).not.toBe(xes);
+    expect(await problem(content)).toMatch(expected);
+    expect(await problem(gzipSync(content))).toMatch(expected);
+  });
+});
+
+describe('a compressed log that came over badly', () => {
+  // Long enough that it is compressed in several blocks, so that there is something to read before the cut.
+  const long = toXes(Array.from({ length: 400 }, (_, index) => fc.sample(anyLog, { numRuns: 1, seed: index })[0]!.map((one) => ({ ...one, caseId: `${index}-${one.caseId}` }))).flat());
+
+  it.each([0.3, 0.6, 0.9, 0.9999])('names the line up to which it could be read when %d of it came', async (share) => {
+    const whole = gzipSync(long);
+    const message = await problem(whole.subarray(0, Math.floor(whole.length * share)));
+    expect(message).toMatch(/^line \d+: the compressed file is cut off: it cannot be read beyond this line/);
+    const lines = long.split('\n').length;
+    const named = Number(/\d+/.exec(message)![0]) / lines;
+    expect(Math.abs(named - share)).toBeLessThan(0.15);
+  });
+
+  it('is refused when a byte was changed', async () => {
+    const damaged = Buffer.from(gzipSync(long));
+    damaged[damaged.length - 6]! ^= 1; // In the checksum: all of the text arrives, and is not to be believed.
+    expect(await problem(damaged)).toMatch(/^line \d+: the compressed file is damaged/);
+  });
+
+  it('is refused when the cut leaves whole lines only', async () => {
+    const whole = gzipSync(csv);
+    expect(await problem(whole.subarray(0, -8))).toMatch(/^line 31: the compressed file is cut off/);
+  });
+});
+
+it('says so when there is no such file', async () => {
+  await expect(collect(readBpic2013Log('/nowhere/at/all'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('stops when it is told to', async () => {
+  const stop = new AbortController();
+  stop.abort(new Error('enough'));
+  await expect(collect(readBpic2013Log(files.write('stopped', csv), { signal: stop.signal }))).rejects.toThrow('enough');
+});
+
+describeWith(realLog, 'the real log', (file) => {
+  it('has 7,554 cases with 65,533 rows', async () => {
+    let cases = 0;
+    let rows = 0;
+    let bytes = 0;
+    for await (const one of readBpic2013Log(file, { onBytes: (read) => (bytes = read) })) {
+      cases++;
+      rows += one.rows.length;
+    }
+    expect({ cases, rows }).toEqual({ cases: 7554, rows: 65_533 });
+    expect(bytes).toBe(readFileSync(file).length);
+  }, 60_000);
+});
+
+describeWith(realLog && realLogAsCsv, 'the real log in both formats', () => {
+  it('tells the same cases', async () => {
+    const fromXes = readBpic2013Log(realLog!);
+    const fromCsv = readBpic2013Log(realLogAsCsv!);
+    let compared = 0;
+    for await (const one of fromXes) {
+      const other = await fromCsv.next();
+      expect(JSON.stringify(withoutLines([one]))).toBe(JSON.stringify(withoutLines([other.value as LogCase])));
+      compared++;
+    }
+    expect((await fromCsv.next()).done).toBe(true);
+    expect(compared).toBe(7554);
+  }, 60_000);
+});

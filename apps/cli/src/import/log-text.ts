@@ -1,0 +1,95 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+
+/** What is wrong with a log, and on which line of its (uncompressed) text, counted from 1. */
+export class LogError extends Error {
+  override readonly name = 'LogError';
+  constructor(
+    readonly line: number,
+    readonly problem: string,
+  ) {
+    super(`line ${line}: ${problem}`);
+  }
+}
+
+export interface ReadLogOptions {
+  /** Told how many bytes of the file, as it lies on disk, have been read so far. */
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The text of a UTF-8 file, in pieces, decompressed where it begins with the mark of gzip, whatever its name says.
+ * Holds no more than a few pieces at a time.
+ * @throws LogError naming the last readable line when the compressed data is cut off or damaged, or the text is not UTF-8
+ */
+export async function* readLogText(file: string, { onBytes, signal }: ReadLogOptions = {}): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let line = 1;
+  const decode = (bytes?: Buffer): string => {
+    let text: string;
+    try {
+      text = bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
+    } catch {
+      throw new LogError(line + goodLines(bytes), 'the text is not UTF-8');
+    }
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) line++;
+    return text;
+  };
+  const { chunks, failure } = await openBytes(file, onBytes);
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    yield decode(chunk);
+  }
+  const cause = failure();
+  if (cause !== undefined) {
+    const how = cause.code === 'Z_BUF_ERROR' ? 'is cut off' : 'is damaged';
+    throw new LogError(line, `the compressed file ${how}: it cannot be read beyond this line (${cause.message})`);
+  }
+  yield decode();
+}
+
+/**
+ * The bytes of the text. A failure to decompress is told after all that could be decompressed: passed on through a stream of
+ * its own, because a failed stream throws away what it still holds.
+ */
+async function openBytes(file: string, onBytes?: (bytes: number) => void) {
+  const compressed = await isGzip(file);
+  const source = createReadStream(file);
+  let read = 0;
+  source.on('data', (chunk) => onBytes?.((read += chunk.length)));
+  source.pause();
+  let failure: NodeJS.ErrnoException | undefined;
+  const through = new PassThrough();
+  source.on('error', (error) => through.destroy(error));
+  if (compressed) {
+    const gunzip = createGunzip();
+    gunzip.on('error', (error) => {
+      failure = error;
+      through.end();
+    });
+    source.pipe(gunzip).pipe(through);
+  } else {
+    source.pipe(through);
+  }
+  through.on('close', () => source.destroy());
+  return { chunks: through as AsyncIterable<Buffer>, failure: () => failure };
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** How many lines of a piece come before its first byte that is not UTF-8. */
+function goodLines(bytes: Buffer | undefined): number {
+  const lossy = bytes?.toString('utf-8') ?? '';
+  return lossy.slice(0, Math.max(0, lossy.indexOf('\uFFFD'))).split('\n').length - 1;
+}
