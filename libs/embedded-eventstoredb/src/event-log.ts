@@ -273,11 +273,13 @@ function numberValue(value: number): Buffer {
   return bytes;
 }
 
-/** No byte of UTF-8 is 0xff, so that a hash cannot be taken for a name. */
+/** The first byte tells names from hashes, and keeps the key of the empty name (which `$$` is about) from being empty. */
 function nameKey(name: string): Buffer {
   const bytes = Buffer.from(name, 'utf8');
-  return bytes.length <= KEY_BYTES ? bytes : Buffer.concat([Buffer.from([0xff]), createHash('sha256').update(bytes).digest()]);
+  return bytes.length <= KEY_BYTES ? Buffer.concat([NAME, bytes]) : Buffer.concat([HASH, createHash('sha256').update(bytes).digest()]);
 }
+const NAME = Buffer.from([1]);
+const HASH = Buffer.from([2]);
 
 function streamValue(state: StreamState): Buffer {
   const value = Buffer.alloc(13);

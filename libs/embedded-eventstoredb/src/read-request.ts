@@ -76,7 +76,7 @@ function checkCombination(options: Options, all: boolean): void {
 function uuidForm(options: Options): UuidForm | undefined {
   const uuid = options.getUuidOption();
   if (uuid?.hasString()) return 'string';
-  return uuid?.hasStructured() ? 'structured' : undefined;
+  return uuid ? 'structured' : undefined;
 }
 
 /** The generated messages keep 64-bit numbers as text. */
