@@ -1,0 +1,1147 @@
+import { randomBytes } from 'node:crypto';
+import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { compareValues, equalValues, isNumber } from './bson-order.js';
+import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
+import { Cursor, cursorReply, Cursors, DEFAULT_BATCH, drain, Pace } from './cursors.js';
+import { badValue, failedToParse, ServerError } from './errors.js';
+import { compileExpression, isTrue, type Variables } from './expressions.js';
+import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter } from './filter.js';
+import { candidates, PAUSE, type Source } from './planner.js';
+import { Sorter, parseSort } from './sorting.js';
+import { namespaceOf, readIndex, recordPrefix, afterPrefix, type Collection, type Index, type Reader, type Snapshot, type Store, type Writer } from './store.js';
+import { compileProjection } from './transformations.js';
+import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted, type Update } from './update.js';
+import { MAX_MESSAGE_BYTES } from './wire.js';
+
+/** The version whose behaviour this node follows, and its wire version. */
+export const VERSION = '7.0.0';
+const MAX_WIRE_VERSION = 21;
+const MAX_BATCH = 100_000;
+
+/** What the commands work with: one for the whole node. */
+export type Node = {
+  readonly store: Store;
+  readonly cursors: Cursors;
+  readonly startedAt: number;
+  readonly counters: Map<string, number>;
+  connections(): { readonly current: number; readonly total: number };
+};
+
+/** One command of one connection. */
+export type Call = {
+  readonly node: Node;
+  readonly database: string;
+  readonly command: Doc;
+  readonly connectionId: number;
+  /** Whether the client has gone. */
+  readonly gone: () => boolean;
+};
+
+type Handler = (call: Call) => Doc | Promise<Doc>;
+type Command = { readonly fields: readonly string[]; readonly run: Handler };
+
+/** Fields that every command may have. */
+const genericFields = new Set([
+  '$db', 'lsid', '$readPreference', 'comment', 'maxTimeMS', 'maxTimeMSOpOnly', 'readConcern', 'writeConcern', '$clusterTime', 'apiVersion', 'apiStrict', 'apiDeprecationErrors',
+  'txnNumber', 'autocommit', 'startTransaction', 'clientOperationKey', '$configServerState', '$audit', '$client', 'mayBypassWriteBlocking', 'serialization_context',
+]);
+
+const checkGeneric = (command: Doc): void => {
+  if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
+    throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  const version = command.get('apiVersion');
+  if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
+  const concern = command.get('readConcern');
+  if (concern !== undefined) {
+    if (!(concern instanceof Doc)) throw new ServerError(14, `BSON field 'readConcern' is the wrong type '${bsonTypeName(concern)}', expected type 'object'`);
+    for (const key of concern.keys) {
+      if (key === 'afterClusterTime' || key === 'atClusterTime') throw new ServerError(72, `readConcern ${key} requires a replica set`);
+      if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
+    }
+    const level = concern.get('level');
+    if (level === 'linearizable') throw new ServerError(148, 'node needs to be a replica set member to use read concern');
+    if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
+    if (level !== undefined && !['local', 'available', 'majority'].includes(level as string)) throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
+  }
+  const write = command.get('writeConcern');
+  if (write !== undefined) {
+    if (!(write instanceof Doc)) throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
+    for (const key of write.keys) if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS'].includes(key)) throw failedToParse(`unrecognized write concern field: ${key}`);
+    const w = write.get('w');
+    if (isNumber(w)) {
+      if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');
+      if (numberOf(w) > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
+    } else if (typeof w === 'string' && w !== 'majority') throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
+  }
+};
+
+const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
+  new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
+
+/** Reads the fields of a command or of a part of one, with the server's errors for wrong types. */
+export class Fields {
+  constructor(
+    readonly name: string,
+    readonly doc: Doc,
+  ) {}
+
+  #path(key: string): string {
+    return `${this.name}.${key}`;
+  }
+
+  only(allowed: readonly string[]): this {
+    for (const key of this.doc.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
+    return this;
+  }
+
+  document(key: string): Doc | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!(value instanceof Doc)) throw typeError(this.#path(key), value, 'object');
+    return value;
+  }
+
+  string(key: string): string | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'string') throw typeError(this.#path(key), value, 'string');
+    return value;
+  }
+
+  array(key: string): readonly Value[] | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!(value instanceof Arr)) throw typeError(this.#path(key), value, 'array');
+    return value.values;
+  }
+
+  documents(key: string): readonly Doc[] | undefined {
+    return this.array(key)?.map((value, index) => {
+      if (!(value instanceof Doc)) throw typeError(`${this.#path(key)}.${index}`, value, 'object');
+      return value;
+    });
+  }
+
+  boolean(key: string): boolean {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return false;
+    if (typeof value !== 'boolean' && !isNumber(value)) throw typeError(this.#path(key), value, 'bool');
+    return isTrue(value);
+  }
+
+  /** A whole number that is not negative. */
+  count(key: string): number | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!isNumber(value)) throw typeError(this.#path(key), value, 'long');
+    const number = numberOf(value);
+    if (!Number.isInteger(number)) throw badValue(`BSON field '${this.#path(key)}' must be a whole number`);
+    if (number < 0) throw new ServerError(51024, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
+    return number;
+  }
+
+  need<T>(value: T | undefined, key: string): T {
+    if (value === undefined) throw new ServerError(40414, `BSON field '${this.#path(key)}' is missing but a required field`);
+    return value;
+  }
+
+  /** Refuses a field that this node has no meaning for, unless it has the value that means nothing. */
+  refuse(key: string, harmless: (value: Value) => boolean = (value) => value === false || value === null): void {
+    const value = this.doc.get(key);
+    if (value !== undefined && !harmless(value)) throw new ServerError(238, `${this.#path(key)} is not supported by this node`);
+  }
+
+  noCollation(): void {
+    this.refuse('collation', (value) => value instanceof Doc && (!value.size || (value.size === 1 && value.get('locale') === 'simple')));
+  }
+}
+
+const checkDatabase = (database: string): void => {
+  if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database)) throw new ServerError(73, `Invalid database name: '${database}'`);
+};
+
+const checkCollectionName = (database: string, name: string): string => {
+  checkDatabase(database);
+  if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
+  if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd'))) throw new ServerError(73, `Invalid collection name: ${name}`);
+  if (Buffer.byteLength(`${database}.${name}`) > 255) throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
+  return name;
+};
+
+/** The collection that a command is about: its first field. */
+const target = ({ command, database }: Call): string => {
+  const value = command.values[0];
+  if (typeof value !== 'string') throw new ServerError(73, `collection name has invalid type ${bsonTypeName(value)}`);
+  return checkCollectionName(database, value);
+};
+
+const ok = (fields: Readonly<Record<string, Value | undefined>> = {}): Doc => Doc.from({ ...fields, ok: new Double(1) });
+const withOk = (doc: Doc): Doc => doc.with('ok', new Double(1));
+
+const fieldsOf = (call: Call): Fields => new Fields(call.command.keys[0] as string, call.command);
+
+const paceOf = (call: Call): Pace => new Pace(new Fields(call.command.keys[0] as string, call.command).count('maxTimeMS'), call.gone);
+
+export const now = (): DateTime => new DateTime(BigInt(Date.now()));
+
+/** The variables of a command's `let`. */
+const letOf = (fields: Fields): Variables => {
+  const variables: Record<string, Value | undefined> = { NOW: now() };
+  const given = fields.document('let');
+  given?.keys.forEach((key, index) => {
+    if (!/^[a-z]\w*$/.test(key)) throw failedToParse(`'${key}' starts with an invalid character for a user variable name`);
+    variables[key] = compileExpression(given.values[index] as Value)(Doc.empty, { ...variables, ROOT: Doc.empty, CURRENT: Doc.empty });
+  });
+  return variables;
+};
+
+/** Wraps an error of the server's kind as an element of `writeErrors`. */
+const writeError = (index: number, error: ServerError): Doc => {
+  const { keyPattern, keyValue } = error.details as { keyPattern?: Value; keyValue?: Value };
+  return Doc.from({ index, code: error.code, keyPattern, keyValue, errmsg: error.message });
+};
+
+const hello: Handler = ({ connectionId, command }) => {
+  const legacy = command.keys[0] !== 'hello';
+  return ok({
+    helloOk: command.get('helloOk') === true ? true : undefined,
+    [legacy ? 'ismaster' : 'isWritablePrimary']: true,
+    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
+    maxMessageSizeBytes: MAX_MESSAGE_BYTES,
+    maxWriteBatchSize: MAX_BATCH,
+    localTime: now(),
+    connectionId,
+    minWireVersion: 0,
+    maxWireVersion: MAX_WIRE_VERSION,
+    readOnly: false,
+  });
+};
+
+const buildInfo: Handler = () =>
+  ok({
+    version: VERSION,
+    gitVersion: 'embedded',
+    modules: Arr.of(['embedded']),
+    allocator: 'node',
+    javascriptEngine: 'none',
+    sysInfo: 'deprecated',
+    versionArray: Arr.of([...VERSION.split('.').map(Number), 0]),
+    bits: 64,
+    debug: false,
+    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
+    storageEngines: Arr.of(['lmdb']),
+  });
+
+/** The collection of a name, or a namespace without one: a query of it finds nothing. */
+const collectionOf = (reader: Reader, database: string, name: string): Collection | undefined => reader.catalog.collections.get(`${database}.${name}`);
+
+const existing = (reader: Reader, database: string, name: string): Collection => {
+  const collection = collectionOf(reader, database, name);
+  if (!collection) throw new ServerError(26, `ns not found ${database}.${name}`);
+  return collection;
+};
+
+const noView = (collection: Collection | undefined): Collection | undefined => {
+  if (collection?.view) throw new ServerError(166, `Namespace ${namespaceOf(collection)} is a view, not a collection`);
+  return collection;
+};
+
+const newCollection = (writer: Writer, database: string, name: string, options: Doc = Doc.empty, view?: Collection['view']): Collection => {
+  checkCollectionName(database, name);
+  if (name.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${database}.${name}`);
+  const uuid = randomBytes(16);
+  uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;
+  uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
+  const collection: Collection = { number: writer.nextNumber(), database, name, options, uuid, indexes: [], view };
+  writer.saveCollection(collection);
+  return collection;
+};
+
+/** The collection that a write goes to; it is made where it does not exist. */
+const forWriting = (writer: Writer, database: string, name: string): Collection => noView(collectionOf(writer, database, name)) ?? newCollection(writer, database, name);
+
+/** Runs a source to its end without letting others in: what happens within a transaction. */
+const rows = function* (source: Source): Generator<Doc, void, undefined> {
+  for (const row of source) if (row !== PAUSE) yield row;
+};
+
+const matching = function* (reader: Reader, collection: Collection, filter: Filter): Generator<Doc, void, undefined> {
+  const test = compileFilter(filter);
+  for (const doc of rows(candidates(reader, collection, filter))) if (test(doc)) yield doc;
+};
+
+const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumentValidation');
+
+/** The validator of a collection, compiled once. */
+const validators = new WeakMap<Collection, ((doc: Doc) => boolean) | null>();
+
+const validate = (collection: Collection, doc: Doc, bypassed: boolean): void => {
+  if (bypassed || !collection.options.size) return;
+  let test = validators.get(collection);
+  if (test === undefined) {
+    const validator = collection.options.get('validator');
+    const enforced = validator instanceof Doc && validator.size > 0 && collection.options.get('validationLevel') !== 'off' && collection.options.get('validationAction') !== 'warn';
+    test = enforced ? compileFilter(parseFilter(validator)) : null;
+    validators.set(collection, test);
+  }
+  if (test && !test(doc))
+    throw new ServerError(121, 'Document failed validation', { errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }) });
+};
+
+const insert: Handler = async (call) => {
+  const { node, database } = call;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const documents = fields.need(fields.documents('documents'), 'documents');
+  const ordered = call.command.get('ordered') !== false;
+  const bypassed = bypass(fields);
+  checkBatch(documents.length);
+  return node.store.write((writer) => {
+    const errors: Doc[] = [];
+    let inserted = 0;
+    forWriting(writer, database, name);
+    for (const [index, doc] of documents.entries()) {
+      try {
+        const collection = existing(writer, database, name);
+        const whole = toInsert(doc);
+        validate(collection, whole, bypassed);
+        writer.insert(collection, whole);
+        inserted++;
+      } catch (error) {
+        if (!(error instanceof ServerError)) throw error;
+        errors.push(writeError(index, error));
+        if (ordered) break;
+      }
+    }
+    return ok({ n: inserted, writeErrors: errors.length ? Arr.of(errors) : undefined });
+  });
+};
+
+const checkBatch = (size: number): void => {
+  if (size < 1 || size > MAX_BATCH) throw new ServerError(16, `Write batch sizes must be between 1 and ${MAX_BATCH}. Got ${size} operations.`);
+};
+
+type UpdateStatement = { readonly filter: Filter; readonly update: Update; readonly replacement: boolean; readonly multi: boolean; readonly upsert: boolean };
+
+/** Updates that only differ in their values are compiled one by one, which is cheap: no text is parsed. */
+const parseUpdate = (statement: Doc, name: string, variables: Variables): UpdateStatement => {
+  const fields = new Fields(name, statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+  fields.noCollation();
+  const constants = fields.document('c');
+  const bound: Record<string, Value | undefined> = { ...variables };
+  constants?.keys.forEach((key, index) => (bound[key] = constants.values[index]));
+  const spec = fields.need(statement.get('u'), 'u');
+  const multi = fields.boolean('multi');
+  const filter = parseFilter(fields.need(fields.document('q'), 'q'), bound);
+  return {
+    filter,
+    update: compileUpdate(spec, { arrayFilters: fields.documents('arrayFilters') ?? [], multi, variables: bound }),
+    replacement: isReplacement(spec),
+    multi,
+    upsert: fields.boolean('upsert'),
+  };
+};
+
+const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert }: UpdateStatement, bypassed: boolean, now_: number): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined } => {
+  let collection = noView(collectionOf(writer, database, name));
+  let matched = 0;
+  let modified = 0;
+  const context = { inserting: false, filter, now: now_ };
+  if (collection) {
+    const found: Doc[] = [];
+    for (const doc of matching(writer, collection, filter)) {
+      found.push(doc);
+      if (!multi) break;
+    }
+    for (const doc of found) {
+      matched++;
+      const after = applyUpdate(update, doc, context);
+      if (after === doc) continue;
+      validate(collection, after, bypassed);
+      writer.replace(collection, doc, after);
+      collection = existing(writer, database, name);
+      modified++;
+    }
+  }
+  if (matched || !upsert) return { matched, modified, upserted: undefined };
+  const doc = upserted(update, replacement, { ...context, inserting: true });
+  collection ??= newCollection(writer, database, name);
+  validate(collection, doc, bypassed);
+  writer.insert(collection, doc);
+  return { matched: 0, modified: 0, upserted: doc.get('_id') };
+};
+
+const update: Handler = async (call) => {
+  const { node, database } = call;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const statements = fields.need(fields.documents('updates'), 'updates');
+  const ordered = call.command.get('ordered') !== false;
+  const variables = letOf(fields);
+  const bypassed = bypass(fields);
+  checkBatch(statements.length);
+  for (const statement of statements) new Fields('update.updates', statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+  return node.store.write((writer) => {
+    const errors: Doc[] = [];
+    const upserts: Doc[] = [];
+    let matched = 0;
+    let modified = 0;
+    const at = Date.now();
+    for (const [index, statement] of statements.entries()) {
+      try {
+        const result = runUpdate(writer, database, name, parseUpdate(statement, 'update.updates', variables), bypassed, at);
+        matched += result.matched;
+        modified += result.modified;
+        if (result.upserted !== undefined) upserts.push(Doc.from({ index, _id: result.upserted }));
+      } catch (error) {
+        if (!(error instanceof ServerError)) throw error;
+        errors.push(writeError(index, error));
+        if (ordered) break;
+      }
+    }
+    return ok({ n: matched + upserts.length, nModified: modified, upserted: upserts.length ? Arr.of(upserts) : undefined, writeErrors: errors.length ? Arr.of(errors) : undefined });
+  });
+};
+
+const remove: Handler = async (call) => {
+  const { node, database } = call;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const statements = fields.need(fields.documents('deletes'), 'deletes');
+  const ordered = call.command.get('ordered') !== false;
+  const variables = letOf(fields);
+  checkBatch(statements.length);
+  for (const statement of statements) new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
+  return node.store.write((writer) => {
+    const errors: Doc[] = [];
+    let removed = 0;
+    for (const [index, statement] of statements.entries()) {
+      try {
+        const part = new Fields('delete.deletes', statement);
+        part.noCollation();
+        const limit = part.need(part.count('limit'), 'limit');
+        if (limit > 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${limit}`);
+        const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
+        const collection = noView(collectionOf(writer, database, name));
+        if (!collection) continue;
+        const found: Doc[] = [];
+        for (const doc of matching(writer, collection, filter)) {
+          found.push(doc);
+          if (limit === 1) break;
+        }
+        for (const doc of found) writer.remove(collection, doc);
+        removed += found.length;
+      } catch (error) {
+        if (!(error instanceof ServerError)) throw error;
+        errors.push(writeError(index, error));
+        if (ordered) break;
+      }
+    }
+    return ok({ n: removed, writeErrors: errors.length ? Arr.of(errors) : undefined });
+  });
+};
+
+const findAndModify: Handler = async (call) => {
+  const { node, database } = call;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const removing = fields.boolean('remove');
+  const spec = call.command.get('update');
+  const upsert = fields.boolean('upsert');
+  const wantsNew = fields.boolean('new');
+  if (removing && spec !== undefined) throw failedToParse("Cannot specify both an update and remove=true");
+  if (removing && upsert) throw failedToParse('Cannot specify both upsert=true and remove=true ');
+  if (removing && wantsNew) throw failedToParse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
+  if (!removing && spec === undefined) throw failedToParse('Either an update or remove=true must be specified');
+  const variables = letOf(fields);
+  const filter = parseFilter(fields.document('query') ?? Doc.empty, variables);
+  const sort = parseSort(fields.document('sort') ?? Doc.empty);
+  const projection = fields.document('fields');
+  const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
+  const update_ = removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
+  const bypassed = bypass(fields);
+  return node.store.write((writer) => {
+    let collection = noView(collectionOf(writer, database, name));
+    let doc: Doc | undefined;
+    if (collection) {
+      if (sort.length) {
+        const sorter = new Sorter(sort, 1);
+        for (const found of matching(writer, collection, filter)) sorter.add(found);
+        doc = sorter.sorted()[0];
+      } else doc = matching(writer, collection, filter).next().value as Doc | undefined;
+    }
+    const show_ = (value: Doc | undefined): Value => (value ? (project ? project(value, variables) : value) : null);
+    if (!update_) {
+      if (doc && collection) writer.remove(collection, doc);
+      return ok({ lastErrorObject: Doc.from({ n: doc ? 1 : 0 }), value: show_(doc) });
+    }
+    const context = { inserting: false, filter, now: Date.now() };
+    if (doc && collection) {
+      const after = applyUpdate(update_, doc, context);
+      if (after !== doc) {
+        validate(collection, after, bypassed);
+        writer.replace(collection, doc, after);
+      }
+      return ok({ lastErrorObject: Doc.from({ n: 1, updatedExisting: true }), value: show_(wantsNew ? after : doc) });
+    }
+    if (!upsert) return ok({ lastErrorObject: Doc.from({ n: 0, updatedExisting: false }), value: null });
+    const fresh = upserted(update_, isReplacement(spec as Value), { ...context, inserting: true });
+    collection ??= newCollection(writer, database, name);
+    validate(collection, fresh, bypassed);
+    writer.insert(collection, fresh);
+    return ok({ lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: fresh.get('_id') }), value: wantsNew ? show_(fresh) : null });
+  });
+};
+
+type FindSpec = {
+  readonly filter: Filter;
+  readonly sort: ReturnType<typeof parseSort>;
+  readonly skip: number;
+  readonly limit: number;
+  readonly projection: Doc | undefined;
+  readonly variables: Variables;
+};
+
+/** The documents of a find, in its order, projected. */
+const findSource = function* (reader: Reader, collection: Collection, { filter, sort, skip, limit, projection, variables }: FindSpec): Source {
+  const test = compileFilter(filter);
+  const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
+  const most = limit || Infinity;
+  let passed = 0;
+  const emit = function* (doc: Doc): Source {
+    if (passed++ < skip) return;
+    yield project ? project(doc, variables) : doc;
+  };
+  if (sort.length) {
+    const sorter = new Sorter(sort, most + skip);
+    for (const row of candidates(reader, collection, filter)) {
+      if (row === PAUSE) yield row;
+      else if (test(row)) sorter.add(row);
+    }
+    for (const doc of sorter.sorted()) yield* emit(doc);
+    return;
+  }
+  if (most === Infinity || most > 0)
+    for (const row of candidates(reader, collection, filter)) {
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      if (!test(row)) continue;
+      yield* emit(row);
+      if (passed >= skip + most) return;
+    }
+};
+
+const answerWithCursor = async (call: Call, namespace: string, snapshot: Snapshot, source: Source, batchSize: number, single: boolean, neverTimesOut = false): Promise<Doc> => {
+  const maxTimeMS = fieldsOf(call).count('maxTimeMS');
+  const cursor = new Cursor(namespace, source, () => snapshot.close(), { neverTimesOut, maxTimeMS });
+  const { batch, more } = await cursor.next(batchSize, paceOf(call));
+  if (!more || single) {
+    cursor.close();
+    return withOk(cursorReply(0n, namespace, 'firstBatch', batch));
+  }
+  return withOk(cursorReply(call.node.cursors.keep(cursor), namespace, 'firstBatch', batch));
+};
+
+const empty = function* (): Source {
+  // Nothing: the collection does not exist.
+};
+
+const find: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const) fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
+  if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
+  if (fields.boolean('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
+  for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults', 'allowDiskUse']) fields.boolean(key);
+  const variables = letOf(fields);
+  const filter = parseFilter(fields.document('filter') ?? Doc.empty, variables);
+  const sort = naturalOrder(fields.document('sort'));
+  const projection = fields.document('projection');
+  if (projection?.size) compileProjection(projection, { filter, variables });
+  const spec: FindSpec = { filter, sort, skip: fields.count('skip') ?? 0, limit: fields.count('limit') ?? 0, projection, variables };
+  const batchSize = fields.count('batchSize') ?? DEFAULT_BATCH;
+  const single = fields.boolean('singleBatch');
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    const source = collection ? findSource(snapshot, collection, spec) : empty();
+    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+/** `{ $natural: 1 }` is the order that documents are stored in, which is what no sort gives. */
+const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort> => {
+  if (sort?.has('$natural')) {
+    if (sort.size > 1 || numberOf(sort.get('$natural')) !== 1) throw badValue('$natural sort can only be 1 and alone on this node');
+    return [];
+  }
+  return parseSort(sort ?? Doc.empty);
+};
+
+const getMore: Handler = async (call) => {
+  const { command, node, database } = call;
+  const id = command.get('getMore');
+  if (typeof id !== 'bigint') throw typeError('getMore.getMore', id, 'long');
+  const fields = fieldsOf(call);
+  const name = fields.need(fields.string('collection'), 'collection');
+  const count = fields.count('batchSize');
+  const cursor = node.cursors.find(id);
+  if (!cursor) throw new ServerError(43, `cursor id ${id} not found`);
+  const namespace = `${database}.${name}`;
+  if (cursor.namespace !== namespace) throw new ServerError(13, `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`);
+  if (cursor.busy) throw new ServerError(12051, `cursor id ${id} is already in use`);
+  cursor.busy = true;
+  try {
+    const { batch, more } = await cursor.next(count || Infinity, new Pace(cursor.times.maxTimeMS, call.gone));
+    if (!more) node.cursors.forget(id);
+    else if (!node.cursors.find(id)) cursor.close();
+    return withOk(cursorReply(more ? id : 0n, namespace, 'nextBatch', batch));
+  } catch (error) {
+    node.cursors.forget(id);
+    throw error;
+  } finally {
+    cursor.busy = false;
+    cursor.lastUsed = Date.now();
+  }
+};
+
+const killCursors: Handler = (call) => {
+  target(call);
+  const fields = fieldsOf(call);
+  const ids = fields.need(fields.array('cursors'), 'cursors');
+  const killed: Value[] = [];
+  const missing: Value[] = [];
+  for (const id of ids) {
+    if (typeof id !== 'bigint') throw typeError('killCursors.cursors', id, 'long');
+    (call.node.cursors.kill(id) ? killed : missing).push(id);
+  }
+  return ok({ cursorsKilled: Arr.of(killed), cursorsNotFound: Arr.of(missing), cursorsAlive: Arr.empty, cursorsUnknown: Arr.empty });
+};
+
+const count: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const limit = Math.abs(numberOf(call.command.get('limit') ?? 0)) || Infinity;
+  const skip = fields.count('skip') ?? 0;
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    let total = 0;
+    if (collection) {
+      if (filter.op === 'always' && filter.value) total = call.node.store.statistics(snapshot, collection).documents;
+      else {
+        const test = compileFilter(filter);
+        await drain(candidates(snapshot, collection, filter), paceOf(call), (doc) => {
+          if (test(doc)) total++;
+        });
+      }
+    }
+    return ok({ n: Math.min(limit, Math.max(0, total - skip)) });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const distinct: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const path = fields.need(fields.string('key'), 'key');
+  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const parts = splitPath(path);
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    let found: Value[] = [];
+    let bytes = 0;
+    const settle = (): void => {
+      found = found.toSorted(compareValues).filter((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1]));
+    };
+    if (collection) {
+      const test = compileFilter(filter);
+      let next = 1000;
+      await drain(candidates(snapshot, collection, filter), paceOf(call), (doc) => {
+        if (!test(doc)) return;
+        visitPath(doc, parts, 0, false, (value) => {
+          if (value instanceof Arr) found.push(...value.values);
+          else if (value !== undefined) found.push(value);
+          return false;
+        });
+        if (found.length > next) {
+          settle();
+          next = found.length * 2 + 1000;
+        }
+      });
+      settle();
+    }
+    for (const value of found) bytes += encode(Doc.of(['v'], [value])).length;
+    if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(17217, 'distinct too big, 16mb cap');
+    return ok({ values: Arr.of(found) });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const createOptions = ['validator', 'validationLevel', 'validationAction'];
+
+const create: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  for (const key of ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'encryptedFields', 'size', 'max']) fields.refuse(key);
+  const keys = createOptions.filter((key) => call.command.has(key));
+  const options = Doc.of(keys, keys.map((key) => call.command.get(key) as Value));
+  checkValidation(options);
+  const viewOn = fields.string('viewOn');
+  const pipeline = fields.documents('pipeline');
+  if (pipeline && viewOn === undefined) throw new ServerError(72, `'pipeline' requires 'viewOn' to also be specified`);
+  return call.node.store.write((writer) => {
+    const known = collectionOf(writer, call.database, name);
+    if (known) {
+      if (encode(known.options).equals(encode(options)) && !known.view && viewOn === undefined) return ok();
+      throw new ServerError(48, `Collection ${call.database}.${name} already exists.`);
+    }
+    newCollection(writer, call.database, name, options, viewOn === undefined ? undefined : { on: viewOn, pipeline: pipeline ?? [] });
+    return ok();
+  });
+};
+
+const checkValidation = (options: Doc): void => {
+  const validator = options.get('validator');
+  if (validator !== undefined && !(validator instanceof Doc)) throw typeError('create.validator', validator, 'object');
+  if (validator instanceof Doc) compileFilter(parseFilter(validator));
+  const level = options.get('validationLevel');
+  if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string)) throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
+  if (level === 'moderate') throw new ServerError(238, 'create.validationLevel moderate is not supported by this node');
+  const action = options.get('validationAction');
+  if (action !== undefined && !['error', 'warn'].includes(action as string)) throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
+};
+
+const collMod: Handler = async (call) => {
+  const name = target(call);
+  return call.node.store.write((writer) => {
+    const collection = existing(writer, call.database, name);
+    let { options } = collection;
+    for (const key of createOptions) {
+      const value = call.command.get(key);
+      if (value !== undefined) options = options.with(key, value);
+    }
+    checkValidation(options);
+    writer.saveCollection({ ...collection, options });
+    return ok();
+  });
+};
+
+const drop: Handler = async (call) => {
+  const name = target(call);
+  return call.node.store.write((writer) => {
+    const collection = collectionOf(writer, call.database, name);
+    // The server has answered a drop of nothing with success since version 7.
+    if (!collection) return ok();
+    writer.dropCollection(collection);
+    return ok({ nIndexesWas: collection.view ? undefined : collection.indexes.length + 1, ns: `${call.database}.${name}` });
+  });
+};
+
+const dropDatabase: Handler = async ({ node, database }) => {
+  checkDatabase(database);
+  return node.store.write((writer) => {
+    const collections = [...writer.catalog.collections.values()].filter((collection) => collection.database === database);
+    for (const collection of collections) writer.dropCollection(collection);
+    return ok({ dropped: collections.length ? database : undefined });
+  });
+};
+
+const renameCollection: Handler = async (call) => {
+  const from = call.command.get('renameCollection');
+  const to = call.command.get('to');
+  if (call.database !== 'admin') throw new ServerError(13, 'renameCollection may only be run against the admin database.');
+  if (typeof from !== 'string' || typeof to !== 'string') throw typeError('renameCollection.to', typeof from === 'string' ? to : from, 'string');
+  const dropTarget = fieldsOf(call).boolean('dropTarget');
+  const split = (namespace: string): readonly [string, string] => {
+    const dot = namespace.indexOf('.');
+    const parts = [namespace.slice(0, Math.max(0, dot)), dot < 0 ? '' : namespace.slice(dot + 1)] as const;
+    checkCollectionName(...parts);
+    return parts;
+  };
+  const [fromDatabase, fromName] = split(from);
+  const [toDatabase, toName] = split(to);
+  if (toName.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${to}`);
+  return call.node.store.write((writer) => {
+    const source = collectionOf(writer, fromDatabase, fromName);
+    if (!source) throw new ServerError(26, `Source collection ${from} does not exist`);
+    noView(source);
+    if (from === to) throw new ServerError(20, "Can't rename a collection to itself");
+    const there = collectionOf(writer, toDatabase, toName);
+    if (there && !dropTarget) throw new ServerError(48, 'target namespace exists');
+    if (there) writer.dropCollection(there);
+    writer.saveCollection({ ...source, database: toDatabase, name: toName });
+    return ok();
+  });
+};
+
+const indexFields = ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'background', 'v', 'ns', 'expireAfterSeconds', 'hidden', 'collation', 'comment'];
+
+const defaultIndexName = (key: Doc): string => key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
+const indexValueText = (value: Value): string => (typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value));
+
+const checkIndexSpec = (spec: Doc): Doc => {
+  for (const key of spec.keys) if (!indexFields.includes(key)) throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
+  const key = spec.get('key');
+  if (!(key instanceof Doc)) throw failedToParse("The 'key' property is a required property of an index specification");
+  if (!key.size) throw new ServerError(67, 'Index keys cannot be empty.');
+  if (key.size > 32) throw new ServerError(13103, 'too many compound keys');
+  const seen = new Set<string>();
+  key.keys.forEach((path, index) => {
+    const value = key.values[index] as Value;
+    if (typeof value === 'string') throw new ServerError(67, ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value) ? `${value} indexes are not supported by this node` : `Unknown index plugin '${value}'`);
+    if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value))) throw new ServerError(67, `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`);
+    if (!path || path.split('.').some((part) => !part)) throw new ServerError(67, 'Index keys cannot be an empty field.');
+    if (path.split('.').some((part) => part === '$**')) throw new ServerError(67, 'wildcard indexes are not supported by this node');
+    if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part))) throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
+    if (seen.has(path)) throw new ServerError(67, `Invalid index key: duplicate field ${path}`);
+    seen.add(path);
+  });
+  const fields = new Fields('createIndexes.indexes', spec);
+  fields.noCollation();
+  fields.refuse('hidden');
+  if (spec.has('expireAfterSeconds')) throw new ServerError(238, 'createIndexes.indexes.expireAfterSeconds (TTL) is not supported by this node');
+  const name = fields.string('name') ?? defaultIndexName(key);
+  if (!name) throw new ServerError(67, 'index name cannot be empty');
+  const partial = fields.document('partialFilterExpression');
+  if (partial) {
+    checkPartial(parseFilter(partial));
+    if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
+  }
+  return Doc.from({ v: 2, key, name, unique: fields.boolean('unique') ? true : undefined, sparse: fields.boolean('sparse') ? true : undefined, partialFilterExpression: partial });
+};
+
+const checkPartial = (filter: Filter): void => {
+  if (filter.op === 'and') return filter.of.forEach(checkPartial);
+  if (filter.op === 'or') return filter.of.forEach(checkPartial);
+  if (filter.op === 'compare' || filter.op === 'exists' || filter.op === 'in' || filter.op === 'test' || filter.op === 'always') return;
+  throw new ServerError(67, 'unsupported expression in partial index');
+};
+
+const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' && numberOf(key.values[0]) === 1;
+
+const createIndexes: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const specs = fields.need(fields.documents('indexes'), 'indexes').map(checkIndexSpec);
+  if (!specs.length) throw badValue('Must specify at least one index to create');
+  return call.node.store.write((writer) => {
+    const known = noView(collectionOf(writer, call.database, name));
+    const collection = known ?? newCollection(writer, call.database, name);
+    const indexes: Index[] = [...collection.indexes];
+    const before = indexes.length + 1;
+    for (const spec of specs) {
+      const key = spec.get('key') as Doc;
+      if (isIdKey(key)) continue;
+      if (spec.get('name') === '_id_') throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
+      const pattern = normalKey(key);
+      const same = indexes.find((index) => normalKey(index.spec.get('key') as Doc) === pattern && equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')));
+      const named = indexes.find((index) => index.name === spec.get('name'));
+      if (same) {
+        if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
+          throw new ServerError(86, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
+        if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
+        continue;
+      }
+      if (named) throw new ServerError(86, `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`);
+      if (indexes.length >= 63) throw new ServerError(67, `add index fails, too many indexes for ${call.database}.${name}`);
+      indexes.push(writer.buildIndex(collection, readIndex(writer.nextNumber(), spec, false)));
+    }
+    if (indexes.length !== collection.indexes.length) writer.saveCollection({ ...collection, indexes });
+    return ok({
+      numIndexesBefore: before,
+      numIndexesAfter: indexes.length + 1,
+      createdCollectionAutomatically: known ? false : true,
+      note: indexes.length + 1 === before ? 'all indexes already exist' : undefined,
+    });
+  });
+};
+
+const normalKey = (key: Doc): string => key.keys.map((path, index) => `${path}:${Math.sign(numberOf(key.values[index]))}`).join();
+
+const dropIndexes: Handler = async (call) => {
+  const name = target(call);
+  const wanted = call.command.get('index');
+  return call.node.store.write((writer) => {
+    const collection = noView(existing(writer, call.database, name)) as Collection;
+    let dropped: readonly Index[];
+    if (wanted === '*') dropped = collection.indexes;
+    else {
+      const each = wanted instanceof Arr ? wanted.values : [wanted];
+      dropped = each.map((one) => {
+        if (one === '_id_' || (one instanceof Doc && isIdKey(one))) throw new ServerError(72, 'cannot drop _id index');
+        const found = collection.indexes.find((index) => (one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one));
+        if (!found) throw new ServerError(27, one instanceof Doc ? `can't find index with key: ${show(one)}` : `index not found with name [${String(one)}]`);
+        return found;
+      });
+    }
+    for (const index of dropped) writer.dropIndex(index);
+    writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !dropped.includes(index)) });
+    return ok({ nIndexesWas: collection.indexes.length + 1, msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined });
+  });
+};
+
+const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
+
+const listIndexes: Handler = async (call) => {
+  const name = target(call);
+  const snapshot = call.node.store.snapshot();
+  const cursor = fieldsOf(call).document('cursor');
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    if (!collection) throw new ServerError(26, `ns does not exist: ${call.database}.${name}`);
+    const found = [idIndexSpec, ...collection.indexes.map(({ spec }) => spec)];
+    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, listed(found), cursorBatch(cursor, 'listIndexes'), false);
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+const listed = function* (docs: readonly Doc[]): Source {
+  yield* docs;
+};
+
+const cursorBatch = (cursor: Doc | undefined, name: string): number => (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
+
+const listCollections: Handler = async (call) => {
+  const { database, node } = call;
+  checkDatabase(database);
+  const fields = fieldsOf(call);
+  const filter = compileFilter(parseFilter(fields.document('filter') ?? Doc.empty));
+  const nameOnly = fields.boolean('nameOnly');
+  const snapshot = node.store.snapshot();
+  try {
+    const found = [...snapshot.catalog.collections.values()]
+      .filter((collection) => collection.database === database)
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((collection) =>
+        collection.view
+          ? Doc.from({ name: collection.name, type: 'view', options: Doc.from({ viewOn: collection.view.on, pipeline: Arr.of(collection.view.pipeline) }), info: Doc.from({ readOnly: true }) })
+          : Doc.from({ name: collection.name, type: 'collection', options: collection.options, info: Doc.from({ readOnly: false, uuid: new Binary(4, collection.uuid) }), idIndex: idIndexSpec }),
+      )
+      .filter(filter)
+      .map((doc) => (nameOnly ? Doc.from({ name: doc.get('name'), type: doc.get('type') }) : doc));
+    return await answerWithCursor(call, `${database}.$cmd.listCollections`, snapshot, listed(found), cursorBatch(fields.document('cursor'), 'listCollections'), false);
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+const listDatabases: Handler = (call) => {
+  if (call.database !== 'admin') throw new ServerError(13, 'listDatabases may only be run against the admin database.');
+  const fields = fieldsOf(call);
+  const filter = compileFilter(parseFilter(fields.document('filter') ?? Doc.empty));
+  const snapshot = call.node.store.snapshot();
+  try {
+    const sizes = new Map<string, number>();
+    for (const collection of snapshot.catalog.collections.values()) sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + call.node.store.statistics(snapshot, collection).bytes);
+    const found = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, bytes]) => Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false }));
+    const databases = found.filter(filter);
+    if (fields.boolean('nameOnly')) return ok({ databases: Arr.of(databases.map((doc) => Doc.from({ name: doc.get('name') }))) });
+    const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return ok({ databases: Arr.of(databases), totalSize: BigInt(total), totalSizeMb: BigInt(Math.floor(total / 1024 / 1024)) });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const numberValue = (value: number): Value => (Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value));
+
+/** The bytes of an index's entries, by walking them: asked for rarely. */
+const indexBytes = (reader: Reader, collection: Collection, index: Index | undefined): number => {
+  const prefix = index ? Buffer.from([0x20, ...uint32(index.number)]) : recordPrefix(collection);
+  return index ? reader.count({ start: prefix, end: afterPrefix(prefix) }) * 64 : 0;
+};
+const uint32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+
+const collStats: Handler = (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const scale = fields.count('scale') || 1;
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    const { documents, bytes } = collection ? call.node.store.statistics(snapshot, collection) : { documents: 0, bytes: 0 };
+    const sizes: Record<string, Value> = { _id_: 0 };
+    let total = 0;
+    for (const index of collection?.indexes ?? []) {
+      const size = Math.floor(indexBytes(snapshot, collection as Collection, index) / scale);
+      sizes[index.name] = numberValue(size);
+      total += size;
+    }
+    return ok({
+      ns: `${call.database}.${name}`,
+      size: numberValue(Math.floor(bytes / scale)),
+      count: numberValue(documents),
+      avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
+      storageSize: numberValue(Math.floor(bytes / scale)),
+      nindexes: (collection?.indexes.length ?? -1) + 1,
+      capped: false,
+      totalIndexSize: numberValue(total),
+      totalSize: numberValue(Math.floor(bytes / scale) + total),
+      indexSizes: Doc.from(sizes),
+      scaleFactor: scale,
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const dbStats: Handler = (call) => {
+  checkDatabase(call.database);
+  const scale = fieldsOf(call).count('scale') || 1;
+  const snapshot = call.node.store.snapshot();
+  try {
+    let [collections, views, objects, bytes, indexes] = [0, 0, 0, 0, 0];
+    for (const collection of snapshot.catalog.collections.values()) {
+      if (collection.database !== call.database) continue;
+      if (collection.view) {
+        views++;
+        continue;
+      }
+      const statistics = call.node.store.statistics(snapshot, collection);
+      collections++;
+      objects += statistics.documents;
+      bytes += statistics.bytes;
+      indexes += collection.indexes.length + 1;
+    }
+    return ok({
+      db: call.database,
+      collections,
+      views,
+      objects: numberValue(objects),
+      avgObjSize: new Double(objects ? bytes / objects : 0),
+      dataSize: new Double(bytes / scale),
+      storageSize: new Double(bytes / scale),
+      indexes,
+      indexSize: new Double(0),
+      totalSize: new Double(bytes / scale),
+      scaleFactor: numberValue(scale),
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const serverStatus: Handler = ({ node }) => {
+  const { current, total } = node.connections();
+  const uptime = (Date.now() - node.startedAt) / 1000;
+  const { rss, heapUsed } = process.memoryUsage();
+  return ok({
+    host: hostname(),
+    version: VERSION,
+    process: 'embedded-mongodb',
+    pid: BigInt(process.pid),
+    uptime: new Double(Math.floor(uptime)),
+    uptimeMillis: BigInt(Math.floor(uptime * 1000)),
+    localTime: now(),
+    connections: Doc.from({ current, available: 100_000 - current, totalCreated: total }),
+    opcounters: Doc.from(Object.fromEntries(['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]))),
+    mem: Doc.from({ bits: 64, resident: Math.floor(rss / 1048576), virtual: Math.floor(rss / 1048576), heap: Math.floor(heapUsed / 1048576) }),
+    metrics: Doc.from({ cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }) }),
+    storageEngine: Doc.from({ name: 'lmdb', supportsCommittedReads: true, persistent: true }),
+  });
+};
+
+const hostInfo: Handler = () =>
+  ok({
+    system: Doc.from({ currentTime: now(), hostname: hostname(), cpuAddrSize: 64, memSizeMB: BigInt(Math.floor(totalmem() / 1048576)), numCores: cpus().length, cpuArch: arch() }),
+    os: Doc.from({ type: platform(), name: platform(), version: release() }),
+    extra: Doc.empty,
+  });
+
+const commands: Record<string, Command> = {
+  hello: { fields: ['hello', 'client', 'compression', 'helloOk', 'loadBalanced', 'saslSupportedMechs', 'speculativeAuthenticate', 'topologyVersion', 'maxAwaitTimeMS', 'backpressure'], run: hello },
+  ping: { fields: [], run: () => ok() },
+  buildInfo: { fields: [], run: buildInfo },
+  endSessions: { fields: [], run: () => ok() },
+  connectionStatus: { fields: ['showPrivileges'], run: () => ok({ authInfo: Doc.from({ authenticatedUsers: Arr.empty, authenticatedUserRoles: Arr.empty }) }) },
+  whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
+  hostInfo: { fields: [], run: hostInfo },
+  serverStatus: { fields: [], run: serverStatus },
+  find: {
+    fields: ['filter', 'sort', 'projection', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'max', 'min', 'returnKey', 'showRecordId', 'tailable', 'oplogReplay', 'noCursorTimeout', 'awaitData', 'allowPartialResults', 'collation', 'allowDiskUse', 'let'],
+    run: find,
+  },
+  getMore: { fields: ['collection', 'batchSize', 'term', 'lastKnownCommittedOpTime'], run: getMore },
+  killCursors: { fields: ['cursors'], run: killCursors },
+  insert: { fields: ['documents', 'ordered', 'bypassDocumentValidation'], run: insert },
+  update: { fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let'], run: update },
+  delete: { fields: ['deletes', 'ordered', 'let'], run: remove },
+  findAndModify: { fields: ['query', 'sort', 'remove', 'update', 'new', 'fields', 'upsert', 'bypassDocumentValidation', 'collation', 'arrayFilters', 'hint', 'let'], run: findAndModify },
+  count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
+  distinct: { fields: ['key', 'query', 'collation', 'hint'], run: distinct },
+  create: {
+    fields: ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'size', 'max', 'storageEngine', 'validator', 'validationLevel', 'validationAction', 'indexOptionDefaults', 'viewOn', 'pipeline', 'collation', 'encryptedFields', 'autoIndexId', 'temp'],
+    run: create,
+  },
+  collMod: { fields: createOptions, run: collMod },
+  drop: { fields: [], run: drop },
+  dropDatabase: { fields: [], run: dropDatabase },
+  renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], run: renameCollection },
+  createIndexes: { fields: ['indexes', 'commitQuorum', 'ignoreUnknownIndexOptions'], run: createIndexes },
+  dropIndexes: { fields: ['index'], run: dropIndexes },
+  listIndexes: { fields: ['cursor'], run: listIndexes },
+  listCollections: { fields: ['filter', 'nameOnly', 'authorizedCollections', 'cursor'], run: listCollections },
+  listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], run: listDatabases },
+  collStats: { fields: ['scale'], run: collStats },
+  dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },
+};
+
+/** Other spellings of commands. */
+const aliases: Readonly<Record<string, string>> = { isMaster: 'hello', ismaster: 'hello', buildinfo: 'buildInfo', findandmodify: 'findAndModify', collstats: 'collStats', dbstats: 'dbStats', deleteIndexes: 'dropIndexes' };
+
+const counterOf: Readonly<Record<string, string>> = { find: 'query', getMore: 'getmore', insert: 'insert', update: 'update', delete: 'delete' };
+
+const failure = (error: ServerError): Doc => {
+  const details = Object.entries(error.details) as [string, Value][];
+  return Doc.of(['ok', 'errmsg', 'code', 'codeName', ...details.map(([key]) => key)], [new Double(0), error.message, error.code, error.codeName, ...details.map(([, value]) => value)]);
+};
+
+/**
+ * Runs a command and answers it; errors are answers too.
+ *
+ * An error that is not the server's kind is a fault of this node: it is answered as 1 InternalError and does no harm
+ * to other commands.
+ */
+export const runCommand = async (call: Call): Promise<Doc> => {
+  const name = call.command.keys[0];
+  try {
+    if (name === undefined) throw new ServerError(59, "no such command: ''");
+    const known = aliases[name] ?? name;
+    const command = Object.hasOwn(commands, known) ? commands[known] : undefined;
+    if (!command) throw new ServerError(59, `no such command: '${name}'`);
+    call.node.counters.set(counterOf[known] ?? 'command', (call.node.counters.get(counterOf[known] ?? 'command') ?? 0) + 1);
+    call.command.keys.forEach((key, index) => {
+      if (index > 0 && !command.fields.includes(key) && !genericFields.has(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+    });
+    checkGeneric(call.command);
+    return await command.run(call);
+  } catch (error) {
+    if (error instanceof ServerError) return failure(error);
+    if (error instanceof RangeError && /call stack/i.test(error.message)) return failure(new ServerError(15, 'the command nests too deeply'));
+    return failure(new ServerError(1, `an unexpected error: ${error instanceof Error ? error.message : String(error)}`));
+  }
+};
+
+export { failure };

@@ -1,0 +1,60 @@
+const DAY = 86_400_000n;
+
+/** The calendar fields of an instant, in UTC. */
+export type Calendar = { readonly year: number; readonly month: number; readonly day: number; readonly hour: number; readonly minute: number; readonly second: number; readonly millisecond: number };
+
+const pad = (value: number, length: number): string => String(Math.abs(value)).padStart(length, '0');
+
+/** Days since 1970 of a date of the proleptic Gregorian calendar; the month may lie outside of 1 to 12. */
+export const daysOf = (year: number, month: number, day: number): number => {
+  const years = year + Math.floor((month - 1) / 12);
+  const months = ((((month - 1) % 12) + 12) % 12) + 1;
+  const shifted = months <= 2 ? years - 1 : years;
+  const era = Math.floor(shifted / 400);
+  const ofEra = shifted - era * 400;
+  const ofYear = Math.floor((153 * (months + (months > 2 ? -3 : 9)) + 2) / 5);
+  return era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear + day - 1 - 719_468;
+};
+
+export const calendarOf = (ms: bigint): Calendar => {
+  const days = Number((ms - (((ms % DAY) + DAY) % DAY)) / DAY);
+  const rest = Number(((ms % DAY) + DAY) % DAY);
+  const shifted = days + 719_468;
+  const era = Math.floor(shifted / 146_097);
+  const ofEra = shifted - era * 146_097;
+  const yearOfEra = Math.floor((ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365);
+  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const shiftedMonth = Math.floor((5 * ofYear + 2) / 153);
+  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
+  return {
+    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
+    month,
+    day: ofYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1,
+    hour: Math.floor(rest / 3_600_000),
+    minute: Math.floor(rest / 60_000) % 60,
+    second: Math.floor(rest / 1000) % 60,
+    millisecond: rest % 1000,
+  };
+};
+
+/** Milliseconds since 1970 of calendar fields in UTC; fields beyond their range carry over. */
+export const instantOf = ({ year, month, day, hour, minute, second, millisecond }: Calendar): bigint =>
+  BigInt(daysOf(year, month, 1) + day - 1) * DAY + BigInt(hour) * 3_600_000n + BigInt(minute) * 60_000n + BigInt(second) * 1000n + BigInt(millisecond);
+
+/** An instant as the server writes it: 2024-05-06T07:08:09.010Z. */
+export const formatIsoDate = (ms: bigint): string => {
+  const { year, month, day, hour, minute, second, millisecond } = calendarOf(ms);
+  return `${year < 0 ? '-' : ''}${pad(year, 4)}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(millisecond, 3)}Z`;
+};
+
+/** The instant of an ISO 8601 text, or undefined; without a zone it is UTC. */
+export const parseIsoDate = (text: string): bigint | undefined => {
+  const parts = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?(?:\d{2})?)?$/.exec(text.trim());
+  if (!parts) return undefined;
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number];
+  if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month + 1, 1) - daysOf(year, month, 1) || hour > 23 || minute > 59 || second > 59) return undefined;
+  const millisecond = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
+  const zone = parts[8];
+  const offset = !zone || zone === 'Z' ? 0 : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', '') || 0));
+  return instantOf({ year, month, day, hour, minute: minute - offset, second, millisecond });
+};

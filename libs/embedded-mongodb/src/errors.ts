@@ -1,0 +1,82 @@
+/** The server's error codes that this node uses, by their names (`src/mongo/base/error_codes.yml` of the server). */
+const codeNames: Readonly<Record<number, string>> = {
+  1: 'InternalError',
+  2: 'BadValue',
+  9: 'FailedToParse',
+  11: 'UserNotFound',
+  13: 'Unauthorized',
+  14: 'TypeMismatch',
+  15: 'Overflow',
+  16: 'InvalidLength',
+  17: 'ProtocolError',
+  20: 'IllegalOperation',
+  22: 'InvalidBSON',
+  26: 'NamespaceNotFound',
+  27: 'IndexNotFound',
+  28: 'PathNotViable',
+  34: 'CannotBackfillArray',
+  40: 'ConflictingUpdateOperators',
+  43: 'CursorNotFound',
+  48: 'NamespaceExists',
+  50: 'MaxTimeMSExpired',
+  51: 'ManualInterventionRequired',
+  52: 'DollarPrefixedFieldName',
+  53: 'InvalidIdField',
+  55: 'InvalidDBRef',
+  56: 'EmptyFieldName',
+  57: 'DottedFieldName',
+  59: 'CommandNotFound',
+  66: 'ImmutableField',
+  67: 'CannotCreateIndex',
+  72: 'InvalidOptions',
+  73: 'InvalidNamespace',
+  85: 'IndexOptionsConflict',
+  86: 'IndexKeySpecsConflict',
+  91: 'ShutdownInProgress',
+  96: 'OperationFailed',
+  115: 'CommandNotSupported',
+  121: 'DocumentValidationFailure',
+  125: 'CommandFailed',
+  136: 'CappedPositionLost',
+  146: 'ExceededMemoryLimit',
+  166: 'CommandNotSupportedOnView',
+  167: 'OptionNotSupportedOnView',
+  168: 'InvalidPipelineOperator',
+  171: 'CannotIndexParallelArrays',
+  181: 'AmbiguousIndexKeyPattern',
+  197: 'InvalidIndexSpecificationOption',
+  224: 'QueryFeatureNotAllowed',
+  238: 'NotImplemented',
+  241: 'ConversionFailure',
+  292: 'QueryExceededMemoryLimitNoDiskUseAllowed',
+  10334: 'BSONObjectTooLarge',
+  11000: 'DuplicateKey',
+  11601: 'InterruptedAtShutdown',
+  14031: 'OutOfDiskSpace',
+  17280: 'KeyTooLong',
+};
+
+/** An error as the server reports it: a numeric code, its name, and further fields of the reply. */
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
+  readonly codeName: string;
+
+  constructor(
+    readonly code: number,
+    message: string,
+    /** Further fields of the error document, such as `keyPattern` and `keyValue` of a duplicate key. */
+    readonly details: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(message);
+    this.codeName = codeNames[code] ?? `Location${code}`;
+  }
+}
+
+/** The error of an operator, option or value that is malformed: 2 BadValue. */
+export const badValue = (message: string): ServerError => new ServerError(2, message);
+
+/** The error of a specification that cannot be read: 9 FailedToParse. */
+export const failedToParse = (message: string): ServerError => new ServerError(9, message);
+
+/** The error of a field that has the wrong type: 14 TypeMismatch. */
+export const typeMismatch = (message: string): ServerError => new ServerError(14, message);

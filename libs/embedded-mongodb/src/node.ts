@@ -1,0 +1,174 @@
+import { mkdirSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { failure, runCommand, type Node } from './commands.js';
+import { Cursors } from './cursors.js';
+import { lockDirectory } from './directory-lock.js';
+import { ServerError } from './errors.js';
+import { Store } from './store.js';
+import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
+
+/** A port that another program listens on. */
+export class PortTakenError extends Error {
+  /** Stable: tells this error from others. */
+  readonly code = 'EMBEDDED_MONGODB_PORT_TAKEN';
+  override readonly name = 'PortTakenError';
+
+  constructor(
+    readonly host: string,
+    readonly port: number,
+  ) {
+    super(`port ${port} on ${host} is taken by another program`);
+  }
+}
+
+/** An address that is not the machine's own: the node has no users and passwords. */
+export class HostRefusedError extends Error {
+  /** Stable: tells this error from others. */
+  readonly code = 'EMBEDDED_MONGODB_HOST_REFUSED';
+  override readonly name = 'HostRefusedError';
+
+  constructor(readonly host: string) {
+    super(`the embedded MongoDB listens on loopback only (127.0.0.1, ::1, localhost), not on ${host}`);
+  }
+}
+
+export type NodeOptions = {
+  readonly directory: string;
+  readonly port: number;
+  readonly host: string;
+  readonly cursorTimeoutMs: number;
+  readonly maxOpenCursors: number;
+};
+
+export type RunningNode = { readonly port: number; close(): Promise<void> };
+
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+
+/** Connections at once; more are closed at their arrival. */
+const MAX_CONNECTIONS = 2000;
+
+/** Opens the directory and serves it, in this thread. */
+export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenCursors }: NodeOptions): Promise<RunningNode> => {
+  if (!LOOPBACK.includes(host)) throw new HostRefusedError(host);
+  mkdirSync(directory, { recursive: true });
+  const lock = await lockDirectory(directory);
+  let store: Store | undefined;
+  try {
+    store = await Store.open(directory);
+    const cursors = new Cursors(cursorTimeoutMs, maxOpenCursors);
+    const sockets = new Set<Socket>();
+    let total = 0;
+    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), connections: () => ({ current: sockets.size, total }) };
+    const server = createServer({ noDelay: true }, (socket) => {
+      total++;
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      serve(socket, node, total);
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        cursors.close();
+        reject(error.code === 'EADDRINUSE' ? new PortTakenError(host, port) : error);
+      });
+      server.listen({ port, host: host === 'localhost' ? '127.0.0.1' : host, exclusive: true }, resolve);
+    });
+    const address = server.address();
+    const opened = store;
+    let closing: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      const stopped = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await stopped;
+      cursors.close();
+      await opened.close();
+      await lock.release();
+    };
+    return { port: typeof address === 'object' && address ? address.port : port, close: () => (closing ??= close()) };
+  } catch (error) {
+    await store?.close();
+    await lock.release();
+    throw error;
+  }
+};
+
+/**
+ * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,
+ * so a client that sends without end fills its own buffers and not this process.
+ */
+const serve = (socket: Socket, node: Node, connectionId: number): void => {
+  let chunks: Buffer[] = [];
+  let buffered = 0;
+  let needed = 4;
+  const waiting: Request[] = [];
+  let working = false;
+  let gone = false;
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => {
+    gone = true;
+    waiting.length = 0;
+  });
+  // A client that leaves half of a message behind is not waited for without end, a quiet one is.
+  const work = async (): Promise<void> => {
+    if (working) return;
+    working = true;
+    for (let request = waiting.shift(); request; request = waiting.shift()) {
+      const { command, database, requestId, silent, legacy } = request;
+      const reply = await runCommand({ node, command, database, connectionId, gone: () => gone });
+      if (gone) break;
+      if (!silent && !socket.write(encodeReply(reply, requestId, legacy))) await new Promise<void>((resolve) => {
+        const go = (): void => {
+          socket.off('drain', go);
+          socket.off('close', go);
+          resolve();
+        };
+        socket.on('drain', go);
+        socket.on('close', go);
+      });
+    }
+    working = false;
+    if (!gone) socket.resume();
+  };
+  const receive = (): void => {
+    while (buffered >= needed && !gone) {
+      const whole = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      chunks = [whole];
+      const length = messageLength(whole);
+      if (!length || whole.length < length) {
+        needed = length || 4;
+        return;
+      }
+      const message = whole.subarray(0, length);
+      buffered -= length;
+      chunks = buffered ? [whole.subarray(length)] : [];
+      needed = 4;
+      try {
+        waiting.push(readRequest(message));
+      } catch (error) {
+        if (!(error instanceof ServerError)) throw error;
+        socket.write(encodeReply(failure(error), message.readInt32LE(4), false));
+      }
+    }
+  };
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    buffered += chunk.length;
+    try {
+      receive();
+    } catch (error) {
+      // What is not a message of the protocol ends the connection, and nothing else.
+      if (!(error instanceof ProtocolViolation)) process.emitWarning(`the embedded MongoDB closes a connection: ${String(error)}`);
+      socket.destroy();
+      return;
+    }
+    if (waiting.length) {
+      socket.pause();
+      void work();
+    }
+  });
+};
+
+const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number, legacy: boolean): Buffer => {
+  const bytes = writeReply(reply, requestId, legacy);
+  return bytes.length > MAX_MESSAGE_BYTES ? writeReply(failure(new ServerError(10334, `the reply of ${bytes.length} bytes is larger than ${MAX_MESSAGE_BYTES}`)), requestId, legacy) : bytes;
+};
