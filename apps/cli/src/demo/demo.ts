@@ -1,0 +1,64 @@
+import type { Colors } from 'picocolors/types.js';
+import { instantFrom } from '#eventsourcing';
+import type { Config, JsonLog } from '#platform';
+import { TIERS } from '#ticketing';
+import { startStandalone } from '../../../standalone/src/standalone.js';
+import { Complaint } from '../complaint.js';
+import { findStores } from '../session.js';
+import { showProgress } from '../progress.js';
+import { demoDay, lastWorkingDay } from './scenario.js';
+import { queueOf, sendAll, whenReady } from './send.js';
+
+export interface DemoOptions {
+  readonly config: Config;
+  readonly log: JsonLog;
+  /** The API to send to; by default that of an `npm start` on the data directory, or one started for the purpose. */
+  readonly api?: string;
+  readonly signal: AbortSignal;
+  readonly print: (text: string) => void;
+  readonly colours: Colors;
+}
+
+/** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */
+export async function demo(options: DemoOptions): Promise<void> {
+  const { config, log, signal, print, colours } = options;
+  const { api, close, own } = options.api === undefined ? await findApi(config, log) : { api: options.api, close: async () => {}, own: false };
+  try {
+    await whenReady(api, signal);
+    print(own ? 'Nothing runs on the data directory yet, so the demo starts the stores and the API for itself.\n' : `Sending to ${api}\n`);
+    const day = lastWorkingDay(instantFrom(Date.now()));
+    const commands = demoDay(day);
+    const progress = showProgress(`Replaying ${day}`, 'commands');
+    const { tickets, done, repeated, position } = await sendAll(api, commands, signal, (sent) => progress.update(sent, commands.length)).finally(() => progress.stop());
+    print(`${day}: ${done} commands on ${tickets.size} tickets${repeated === 0 ? '' : `, ${repeated === done ? 'all' : repeated} of them known already, so nothing was done twice`}\n\n`);
+    for (const tier of TIERS) {
+      const { tickets: waiting, byState, first } = await queueOf(api, tier, position, signal);
+      const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
+      print(`  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`);
+    }
+    const returned = tickets.get('wifi-warehouse');
+    const root = own ? '  npm start\n' : '';
+    print(`
+Look at it:
+${root}  curl ${own ? 'http://127.0.0.1:3000' : api}/v1/queues/L2                      the queue of L2
+  npx tierline replay ${returned}   a hand-off that was returned for want of evidence
+  npx tierline replay ${tickets.get('vpn-gateway-defect')}   a fault that went up to the vendor
+  npx tierline doctor                                              the views against a fresh fold of the log
+  node examples/reporting-job/report.js                            a report from MongoDB
+  node examples/escalation-subscriber/subscriber.js                every escalation from EventStoreDB
+`);
+  } finally {
+    await close();
+  }
+}
+
+async function findApi(config: Config, log: JsonLog): Promise<{ api: string; close: () => Promise<void>; own: boolean }> {
+  const { running, stores } = await findStores(config);
+  if (running !== undefined) return { api: running.api, close: async () => {}, own: false };
+  if (stores === undefined) {
+    throw new Complaint('EVENTSTORE_URL and MONGODB_URL are set, so the demo cannot tell which API serves these stores', 'Set API_URL, such as http://127.0.0.1:3000');
+  }
+  await stores.close();
+  const standalone = await startStandalone({ ...config, port: 0, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 }, log);
+  return { api: standalone.api, close: () => standalone.stop(), own: true };
+}

@@ -1,0 +1,164 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import pc from 'picocolors';
+import { parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
+import { ConfigError, createLog, loadConfig, type Config, type JsonLog } from '#platform';
+import { CannotStart } from '../../standalone/src/stores.js';
+import { Complaint } from './complaint.js';
+import { demo } from './demo/demo.js';
+import { askForKey } from './key-press.js';
+import { replay } from './replay/replay.js';
+import { openSession, type Session } from './session.js';
+import { doctor, rebuild, viewNames } from './views.js';
+
+const SUCCESS = 0;
+const FAILED = 1;
+const MISUSED = 2;
+const INTERRUPTED = 130;
+
+/** What every command is given. */
+interface Surroundings {
+  readonly config: Config;
+  readonly log: JsonLog;
+  /** Aborts at the first Ctrl-C; the second one ends the process. */
+  readonly signal: AbortSignal;
+}
+
+const print = (text: string): void => void process.stdout.write(text);
+/** Colours are for people: not for pipes, whatever the environment (CI) says. */
+const colours = pc.createColors(pc.isColorSupported && process.stdout.isTTY);
+
+function build(around: () => Surroundings, exitWith: (code: number) => void): Command {
+  const program = new Command('tierline')
+    .description('Looks into Tierline, fills it and keeps it healthy.')
+    .version('0.1.0')
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Which stores a command speaks to: EVENTSTORE_URL and MONGODB_URL where they are set; else those of an \`npm start\` that runs on DATA_DIR
+(./data); else embedded ones on DATA_DIR, for as long as the command runs.
+
+Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupted.`,
+    );
+
+  const withSession = async (work: (session: Session, around: Surroundings) => Promise<void>): Promise<void> => {
+    const surroundings = around();
+    const session = await openSession(surroundings.config, surroundings.log);
+    try {
+      await work(session, surroundings);
+    } finally {
+      await session.close();
+    }
+  };
+
+  program
+    .command('replay')
+    .description("step through a ticket's life, from the log itself")
+    .argument('<ticket>', 'id of the ticket')
+    .option('--all', 'everything at once; as when the output is no terminal')
+    .option('--json', 'one JSON object a line')
+    .option('--as-of <instant>', 'leave out what happened later', instant)
+    .option('--known-at <instant>', 'leave out what was recorded later: the life as it was known then', instant)
+    .action((ticketId: string, options: { all?: boolean; json?: boolean; asOf?: Instant; knownAt?: Instant }) =>
+      withSession(async ({ store }) => {
+        const { all = false, json = false, asOf, knownAt } = options;
+        const interactive = !all && !json && process.stdin.isTTY && process.stdout.isTTY;
+        await replay({ store, ticketId, json, print, colours, ...(asOf && { asOf }), ...(knownAt && { knownAt }), ...(interactive && { askForNext: askForKey }) });
+      }),
+    );
+
+  program
+    .command('rebuild')
+    .description('build views anew beside the present ones, and switch; readers notice nothing')
+    .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
+    .action((name: string | undefined) => withSession((session, { signal }) => rebuild(session, name, signal, print)));
+
+  program
+    .command('doctor')
+    .description('compare views with a fresh fold of the log; exit code 1 when they differ')
+    .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
+    .action((name: string | undefined) =>
+      withSession(async (session, { signal }) => {
+        if (!(await doctor(session, name, signal, print))) exitWith(FAILED);
+      }),
+    );
+
+  program
+    .command('demo')
+    .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
+    .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
+    .action(({ api }: { api?: string }) => demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) }));
+
+  return program;
+}
+
+function instant(text: string): Instant {
+  const parsed = parseInstant(text);
+  if (parsed === undefined) throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
+  return parsed;
+}
+
+function view(name: string): string {
+  if (!viewNames.includes(name)) throw new InvalidArgumentError(`There is no view ${name}. There are ${viewNames.join(', ')}.`);
+  return name;
+}
+
+async function main(): Promise<void> {
+  let exitCode = SUCCESS;
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (interrupted.signal.aborted) process.exit(INTERRUPTED);
+      interrupted.abort(new Complaint('Interrupted'));
+    });
+  }
+  // Whoever reads our output may stop reading, as `head` does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(SUCCESS);
+    throw error;
+  });
+  const around = (): Surroundings => {
+    const config = loadConfig(process.env);
+    // What goes wrong is told in words; the log is for those who ask for it.
+    return { config, log: createLog(process.env.LOG_LEVEL ? config.logLevel : 'silent', process.stderr), signal: interrupted.signal };
+  };
+
+  const program = build(around, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      exitCode = error.exitCode === 0 ? SUCCESS : MISUSED;
+    } else if (interrupted.signal.aborted) {
+      exitCode = INTERRUPTED;
+    } else {
+      exitCode = FAILED;
+      process.stderr.write(inWords(error));
+    }
+  }
+  // Not before everything is written: to a pipe that takes a while on some systems.
+  process.stdout.write('', () => process.exit(exitCode));
+}
+
+/** One clear line and a hint. Where it happened is for those who ask for it. */
+function inWords(error: unknown): string {
+  if (!(error instanceof Error)) return `${String(error)}\n`;
+  const debug = process.env.LOG_LEVEL === 'debug' || process.env.LOG_LEVEL === 'trace';
+  const lines = [debug ? (error.stack ?? error.message) : `tierline: ${error.message}`];
+  const hint = hintFor(error);
+  if (hint !== undefined) lines.push(`  ${hint}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function hintFor(error: Error): string | undefined {
+  if (error instanceof Complaint) return error.hint;
+  if (error instanceof CannotStart || error instanceof ConfigError) return undefined;
+  if (error instanceof StoreUnavailable) return 'Is EVENTSTORE_URL right, and is the server running?';
+  if (error.name.startsWith('Mongo')) return 'Is MONGODB_URL right, and is the server running?';
+  return process.env.LOG_LEVEL === 'debug' ? undefined : 'LOG_LEVEL=debug shows where it happened.';
+}
+
+await main();

@@ -1,0 +1,44 @@
+import { SingleBar } from 'cli-progress';
+
+/** Shows how far something is: a bar on a terminal, else a line every few seconds. On standard error, so that results can be piped. */
+export interface Progress {
+  /** @param total undefined or 0: not known */
+  update(done: number, total: number | undefined, note?: string): void;
+  /** Takes the bar away, or leaves it as it is. */
+  stop(): void;
+}
+
+const LINE_EVERY_MS = 5_000;
+
+export function showProgress(what: string, unit: string, stream: NodeJS.WriteStream = process.stderr): Progress {
+  return stream.isTTY ? bar(what, unit, stream) : lines(what, unit, stream);
+}
+
+function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
+  const shown = new SingleBar({ format: `${what} {bar} {shown} {note}`, stream, hideCursor: true, clearOnComplete: true, stopOnComplete: false, barsize: 30, fps: 10 });
+  shown.start(1, 0, { shown: '', note: '' });
+  return {
+    update(done, total, note = '') {
+      shown.setTotal(total || done || 1);
+      shown.update(total ? Math.min(done, total) : 0, { shown: figures(done, total, unit), note });
+    },
+    stop: () => shown.stop(),
+  };
+}
+
+function lines(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
+  let next = Date.now() + LINE_EVERY_MS;
+  return {
+    update(done, total, note = '') {
+      if (Date.now() < next) return;
+      next = Date.now() + LINE_EVERY_MS;
+      stream.write(`${what}: ${figures(done, total, unit)}${note && `, ${note}`}\n`);
+    },
+    stop() {},
+  };
+}
+
+function figures(done: number, total: number | undefined, unit: string): string {
+  const number = (value: number): string => value.toLocaleString('en');
+  return total ? `${number(done)} of ${number(total)} ${unit} (${Math.floor((100 * Math.min(done, total)) / total)} %)` : `${number(done)} ${unit}`;
+}

@@ -1,0 +1,94 @@
+import { resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo } from '#mongo';
+import type { Config, JsonLog } from '#platform';
+import { projections } from '#ticketing';
+import { DataDirLocked, openStores, type Stores } from '../../standalone/src/stores.js';
+import { readWhereabouts, type Whereabouts } from '../../standalone/src/whereabouts.js';
+import { startWorker, type Worker } from '../../worker/src/worker.js';
+import { Complaint } from './complaint.js';
+
+/** The stores that a command speaks to. */
+export interface Session {
+  readonly store: EventStoreDB;
+  readonly mongo: Mongo;
+  /** What `npm start` tells of itself, when it is its stores that are used. */
+  readonly running?: Whereabouts;
+  /** Keeps the views up to date while the command runs; only where nobody else can, on embedded stores of our own. */
+  startWorkerIfAlone(): Worker | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * The stores that the environment names; else those of an `npm start` that runs on the data directory; else embedded ones on that directory,
+ * for as long as the command runs.
+ * @throws Complaint, CannotStart, StoreUnavailable
+ */
+export async function openSession(config: Config, log: JsonLog): Promise<Session> {
+  const found = await findStores(config);
+  const store = EventStoreDB.connect(found.eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
+  const opened: (() => Promise<void>)[] = [() => found.stores?.close() ?? Promise.resolve(), () => store.close()];
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).reverse()) await end();
+  };
+  try {
+    const mongo = await connectMongo(found.mongodbUrl);
+    opened.push(() => mongo.close());
+    return {
+      store,
+      mongo,
+      ...(found.running === undefined ? {} : { running: found.running }),
+      startWorkerIfAlone() {
+        if (found.stores === undefined) return undefined;
+        const worker = startWorker({ store, db: mongo.db, projections, log });
+        opened.push(() => worker.stop());
+        return worker;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Found {
+  readonly eventStoreUrl: string;
+  readonly mongodbUrl: string;
+  /** Ours to close. */
+  readonly stores?: Stores;
+  readonly running?: Whereabouts;
+}
+
+/** How long a process that has just begun to hold the data directory may take to say where it is. */
+const STARTING_MS = 5_000;
+
+/**
+ * Where the stores are, without connecting to them.
+ * @throws Complaint, CannotStart
+ */
+export async function findStores(config: Config): Promise<Found> {
+  const { eventStoreUrl, mongodbUrl } = config;
+  if (eventStoreUrl !== undefined && mongodbUrl !== undefined) return { eventStoreUrl, mongodbUrl };
+  const until = Date.now() + STARTING_MS;
+  for (;;) {
+    try {
+      // On any free port: only this command uses them.
+      const stores = await openStores({ ...config, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 });
+      return { eventStoreUrl: stores.eventStoreUrl, mongodbUrl: stores.mongodbUrl, stores };
+    } catch (error) {
+      if (!(error instanceof DataDirLocked)) throw error;
+      // The lock tells which process lives; what a dead one has left in the directory has another pid.
+      const running = await readWhereabouts(resolve(config.dataDir));
+      if (running?.pid === error.pid) return { eventStoreUrl: eventStoreUrl ?? running.eventStoreUrl, mongodbUrl: mongodbUrl ?? running.mongodbUrl, running };
+      if (Date.now() > until) {
+        throw new Complaint(
+          `The data directory ${error.directory} is in use by process ${error.pid}, which is not \`npm start\``,
+          'Perhaps another tierline command: wait until it is done, or set DATA_DIR',
+        );
+      }
+      await pause(100);
+    }
+  }
+}

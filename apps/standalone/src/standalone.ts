@@ -1,0 +1,69 @@
+import { resolve } from 'node:path';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo } from '#mongo';
+import type { Config, JsonLog } from '#platform';
+import { projections } from '#ticketing';
+import { createApi } from '../../api/src/create-api.js';
+import { startWorker } from '../../worker/src/worker.js';
+import { CannotStart, openStores, portTaken } from './stores.js';
+import { leaveWhereabouts, removeWhereabouts, type Whereabouts } from './whereabouts.js';
+
+/** API, worker and, where none are configured, the stores: all in this process. */
+export interface Standalone extends Whereabouts {
+  /** Where the embedded stores keep their data; undefined when both stores run elsewhere. */
+  readonly dataDir?: string;
+  /** Stops taking requests, finishes what is in work, flushes and lets go of the data directory. */
+  stop(): Promise<void>;
+}
+
+/** @throws CannotStart, StoreUnavailable */
+export async function startStandalone(config: Config, log: JsonLog): Promise<Standalone> {
+  const opened: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of opened.splice(0).reverse()) await end();
+  };
+  try {
+    const stores = await openStores(config);
+    opened.push(() => stores.close());
+    const store = EventStoreDB.connect(stores.eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
+    opened.push(() => store.close());
+    await answers(store).catch((error: Error) => {
+      throw new CannotStart(`EventStoreDB does not answer (${error.message}). Is EVENTSTORE_URL right, and is the server running?`, { cause: error });
+    });
+    const mongo = await connectMongo(stores.mongodbUrl).catch((error: Error) => {
+      throw new CannotStart(`MongoDB does not answer (${error.message}). Is MONGODB_URL right, and is the server running?`, { cause: error });
+    });
+    opened.push(() => mongo.close());
+    const worker = startWorker({ store, db: mongo.db, projections, log });
+    opened.push(() => worker.stop());
+    const api = await createApi({ store, mongo, log });
+    opened.push(() => api.close());
+    await api.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') throw portTaken(config.port, 'the API', 'PORT');
+      if (error.code === 'EACCES') throw new CannotStart(`Port ${config.port} for the API may not be used (${error.message}). Set PORT to another one.`, { cause: error });
+      if (error.code === 'EADDRNOTAVAIL') throw new CannotStart(`This machine has no address ${config.host}. Set HOST to another loopback address.`, { cause: error });
+      throw error;
+    });
+    const { port } = api.getHttpServer().address() as { port: number };
+    const whereabouts: Whereabouts = {
+      pid: process.pid,
+      api: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
+      eventStoreUrl: stores.eventStoreUrl,
+      mongodbUrl: stores.mongodbUrl,
+    };
+    if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return { ...whereabouts, stop };
+    const dataDir = resolve(config.dataDir);
+    await leaveWhereabouts(dataDir, whereabouts);
+    // Last opened, first closed: nobody finds the way to a process that is stopping.
+    opened.push(() => removeWhereabouts(dataDir));
+    return { ...whereabouts, dataDir, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Reads a little: connecting sends nothing by itself. */
+async function answers(store: EventStoreDB): Promise<void> {
+  for await (const _event of store.readStream('health-check')) return;
+}
