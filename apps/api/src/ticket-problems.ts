@@ -27,7 +27,6 @@ export const ticketProblems = {
   'not-resolved': { status: 409, title: 'The ticket is not resolved' },
   'escalation-pending': { status: 409, title: 'A hand-off waits to be accepted' },
   'no-escalation-pending': { status: 409, title: 'No hand-off waits to be accepted' },
-  'not-on-hold': { status: 409, title: 'The ticket is not on hold' },
   'reopen-window-passed': { status: 409, title: 'It was resolved too long ago' },
   'out-of-order': { status: 409, title: 'The ticket has moved on since then' },
 } as const satisfies Record<string, ProblemKind>;

@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { httpProblems } from '#platform';
+import { ticketCommands } from '#ticketing';
+import { ticketProblems } from '../apps/api/src/ticket-problems.js';
+
+const root = new URL('../', import.meta.url);
+const page = (path: string) => readFileSync(new URL(path, root), 'utf8');
+
+function sources(folder: string): string[] {
+  return readdirSync(new URL(folder, root), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory()
+      ? sources(`${folder}${entry.name}/`)
+      : entry.name.endsWith('.ts') && !entry.name.endsWith('.spec.ts')
+        ? [page(folder + entry.name)]
+        : [],
+  );
+}
+
+describe('the documentation', () => {
+  const commands = page('docs/commands.md');
+
+  it('lists every command with its route', () => {
+    for (const [name, { route }] of Object.entries(ticketCommands)) {
+      expect(commands).toContain(`| ${name} | \`/v1/tickets${route === '' ? '' : `/{id}/${route}`}\` |`);
+    }
+  });
+
+  it('lists every code of a problem', () => {
+    for (const code of Object.keys({ ...httpProblems, ...ticketProblems })) expect(commands).toContain(`\`${code}\``);
+  });
+
+  it('knows every code that the domain refuses with', () => {
+    const refusals = ['libs/ticketing/src/', 'libs/ticketing-nest/src/', 'libs/eventsourcing/src/']
+      .flatMap(sources)
+      .flatMap((text) => [...text.matchAll(/\brefuse\(\s*'([^']+)'/g)].map(([, code]) => code));
+    expect(refusals.length).toBeGreaterThan(20);
+    for (const code of refusals) expect(Object.keys({ ...httpProblems, ...ticketProblems })).toContain(code);
+  });
+
+  it('names every environment variable in the README', () => {
+    const variables = [...page('libs/platform/src/config.ts').matchAll(/read\('([A-Z_]+)'/g)].map(([, name]) => name);
+    expect(variables.length).toBe(8);
+    for (const variable of variables) expect(page('README.md')).toContain(`| \`${variable}\` |`);
+  });
+
+  it('has no links to files that are not there', () => {
+    const files = [
+      'README.md',
+      ...readdirSync(new URL('docs/', root))
+        .filter((file) => file.endsWith('.md'))
+        .map((file) => `docs/${file}`),
+    ];
+    for (const file of files) {
+      for (const [, target] of page(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g))
+        expect(() => readFileSync(new URL(target ?? '', new URL(file, root)))).not.toThrow();
+    }
+  });
+});
