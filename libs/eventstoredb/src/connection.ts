@@ -1,4 +1,8 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
+import { within } from './pauses.js';
+
+/** How long the end of cancelled calls is waited for, in milliseconds. */
+const ENDING_MS = 1_000;
 
 /**
  * The client of one server, shared by all who connect to the same URL in this process: the client keeps one table of pending appends
@@ -55,7 +59,7 @@ export class Connection {
    */
   async renewIfSilentSince(since: number): Promise<void> {
     if (this.#lastAnswer >= since) return;
-    this.#reset ??= this.#client.dispose().finally(() => {
+    this.#reset ??= ended(this.#client).finally(() => {
       this.#reset = undefined;
     });
     await this.#reset;
@@ -65,8 +69,13 @@ export class Connection {
   async release(): Promise<void> {
     if (--this.#users > 0) return;
     if (Connection.#open.get(this.url) === this) Connection.#open.delete(this.url);
-    await this.#client.dispose();
+    await ended(this.#client);
     const channel = await this.#client['getChannel']().catch(() => undefined);
     channel?.close();
   }
+}
+
+/** Cancels every call of a client, and waits for their end, though not for ever. */
+async function ended(client: EventStoreDBClient): Promise<void> {
+  await within(ENDING_MS, 'ending all calls', client.dispose()).catch(() => {});
 }

@@ -189,7 +189,7 @@ export class EventStoreDB extends EventStore {
       { highWaterMark: FEED_BUFFER },
     );
     subscription.on('caughtUp', () => note(subscription, { kind: 'caught-up' }));
-    const abort = () => void subscription.destroy();
+    const abort = () => void subscription.unsubscribe().catch(() => {});
     signal.addEventListener('abort', abort, { once: true });
     try {
       for await (const item of complete<AllStreamResolvedEvent | FeedItem>(subscription as unknown as StreamingRead<AllStreamResolvedEvent | FeedItem>)) {
@@ -248,13 +248,24 @@ function escapeRegex(text: string): string {
 async function* complete<Item extends object = ResolvedEvent>(reading: StreamingRead<Item>): AsyncGenerator<Item> {
   let ended = false;
   // The client may emit an error when nobody iterates any more; without a listener that would end the process.
-  reading.on('error', () => {});
+  reading.on('error', () => {
+    ended = true;
+  });
   reading.on('end', () => {
     ended = true;
   });
   try {
-    yield* reading as AsyncIterable<Item>;
+    // Not destroyed by the loop: the client's inner stream would keep what it still holds, and never end.
+    yield* reading.iterator({ destroyOnReturn: false }) as AsyncIterable<Item>;
   } finally {
-    if (!ended) await ('unsubscribe' in reading ? (reading as unknown as AllStreamSubscription).unsubscribe() : reading.cancel()).catch(() => {});
+    if (!ended) {
+      await cancel(reading);
+      reading.resume();
+    }
   }
+}
+
+/** Ends the call. What had arrived is still to be read. */
+async function cancel(reading: StreamingRead<object>): Promise<void> {
+  await ('unsubscribe' in reading ? (reading as unknown as AllStreamSubscription).unsubscribe() : reading.cancel()).catch(() => {});
 }

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { StoredEvent } from '#eventsourcing';
+import { ProjectionFailed, projectBatch } from './project-batch.js';
+import { storedTrailEvent, trailView, type TrailEvents } from './testing/counting-view.js';
+import { openDatabase, type TestDatabase } from './testing/servers.js';
+import { viewCollection } from './view.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openDatabase();
+}, 30_000);
+afterAll(() => database.close());
+
+const view = trailView('t');
+let name: string;
+beforeEach(() => {
+  name = `batch_${randomUUID().slice(0, 8)}`;
+});
+const collection = (of = name) => viewCollection(database.db, of);
+const docs = (of = name) => collection(of).find({}).sort({ _id: 1 }).toArray();
+
+/** A log of events on a few streams: what each is, by turns. */
+const logOf = (plan: readonly (readonly [stream: number, type: keyof TrailEvents])[]): StoredEvent[] => {
+  const revisions = new Map<number, number>();
+  return plan.map(([stream, type], i) => {
+    const revision = revisions.get(stream) ?? 0;
+    revisions.set(stream, revision + 1);
+    return storedTrailEvent(`t-${stream}`, revision, 100 + i * 7, type, i);
+  });
+};
+
+describe('projecting a batch', () => {
+  it('folds each document and keeps where it is, also for events that change nothing', async () => {
+    const log = logOf([
+      [1, 'Began'],
+      [1, 'Added'],
+      [2, 'Began'],
+      [1, 'Noted'],
+      [3, 'Added'],
+    ]);
+    expect(await projectBatch(collection(), view, log)).toEqual({ count: 5 });
+    expect(await docs()).toEqual([
+      { _id: '1', count: 2, trail: '0,1', nested: { list: [1, 1] }, position: 121, revision: 2 },
+      { _id: '2', count: 1, trail: '2', position: 114, revision: 0 },
+    ]);
+  });
+
+  it('a batch that comes again, from any earlier place, changes nothing', async () => {
+    const log = logOf(Array.from({ length: 60 }, (_, i) => [i % 5, i < 5 ? 'Began' : 'Added']));
+    await projectBatch(collection(), view, log);
+    const before = await docs();
+    for (const from of [0, 13, 59]) await projectBatch(collection(), view, log.slice(from));
+    expect(await docs()).toEqual(before);
+  });
+
+  it('a projector that is behind does not undo the work of one that is ahead', async () => {
+    const log = logOf(Array.from({ length: 100 }, (_, i) => [i % 7, i < 7 ? 'Began' : 'Added']));
+    const parts = (size: number) => Array.from({ length: Math.ceil(log.length / size) }, (_, i) => log.slice(i * size, (i + 1) * size));
+    const projector = async (size: number) => {
+      for (const part of parts(size)) await projectBatch(collection(), view, part);
+    };
+    await Promise.all([projector(3), projector(11), projector(100), projector(1)]);
+    const raced = await docs();
+    const alone = `${name}_alone`;
+    await projectBatch(collection(alone), view, log);
+    expect(raced).toEqual(await docs(alone));
+  });
+
+  it('removes a document when the projection says so, unless a later event has begun it again', async () => {
+    const log = logOf([
+      [1, 'Began'],
+      [1, 'Removed'],
+      [2, 'Began'],
+      [2, 'Removed'],
+      [2, 'Began'],
+      [2, 'Added'],
+    ]);
+    await projectBatch(collection(), view, log.slice(0, 3));
+    expect((await docs()).map(({ _id }) => _id)).toEqual(['2']);
+    await projectBatch(collection(), view, log);
+    await projectBatch(collection(), view, log.slice(2, 4));
+    expect(await docs()).toEqual([expect.objectContaining({ _id: '2', trail: '4,5' })]);
+  });
+
+  it('writes the events before one that cannot be projected, and names it', async () => {
+    const log = logOf([
+      [1, 'Began'],
+      [2, 'Began'],
+      [1, 'Poisoned'],
+      [2, 'Added'],
+    ]);
+    const { count, failure } = await projectBatch(collection(), view, log);
+    expect(count).toBe(2);
+    expect(failure).toBeInstanceOf(ProjectionFailed);
+    expect(failure?.message).toBe(`${view.name} failed at Poisoned (t-1 revision 1): poison`);
+    expect((await docs()).map(({ _id, revision }) => [_id, revision])).toEqual([
+      ['1', 0],
+      ['2', 0],
+    ]);
+  });
+
+  it('refuses a position that a number cannot hold', async () => {
+    const beyond = { ...storedTrailEvent('t-1', 0, 0, 'Began', 0), position: { commit: 2n ** 53n, prepare: 2n ** 53n } };
+    const { count, failure } = await projectBatch(collection(), view, [beyond]);
+    expect(count).toBe(0);
+    expect(failure?.message).toMatch(/9007199254740992 is beyond/);
+    const last = { ...beyond, position: { commit: 2n ** 53n - 1n, prepare: 2n ** 53n - 1n } };
+    await projectBatch(collection(), view, [last]);
+    expect((await docs())[0]?.position).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it('a clash on another unique index is an error, not somebody else being further', async () => {
+    await collection().createIndex({ count: 1 }, { unique: true });
+    const log = logOf([
+      [1, 'Began'],
+      [2, 'Began'],
+    ]);
+    await expect(projectBatch(collection(), view, log)).rejects.toThrow(/E11000/);
+  });
+
+  it('property: however a log is cut into batches, and some of them repeated, the documents are those of one fold', async () => {
+    let run = 0;
+    const type = fc.constantFrom<keyof TrailEvents>('Began', 'Added', 'Added', 'Added', 'Noted', 'Removed');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), type), { minLength: 1, maxLength: 40 }),
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 8 }),
+        async (plan, cuts) => {
+          const log = logOf(plan);
+          const [whole, cut] = [`${name}_w${++run}`, `${name}_c${run}`];
+          await projectBatch(collection(whole), view, log);
+          for (let at = 0, turn = 0; at < log.length; turn++) {
+            const [size, again] = cuts[turn % cuts.length] ?? [1, 0];
+            // Goes back a little, as after a crash between a write and its checkpoint, but takes in all that was there.
+            await projectBatch(collection(cut), view, log.slice(Math.max(0, at - again), at + size));
+            at += size;
+          }
+          expect(await docs(cut)).toEqual(await docs(whole));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  }, 60_000);
+});

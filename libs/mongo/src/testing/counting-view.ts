@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { instantFrom, type NewEvent, type Projection, type StoredEvent } from '#eventsourcing';
+import type { ViewLog } from '../view.js';
+
+/** The smallest view that shows each mistake: an event left out, doubled or out of order changes `trail`. */
+export interface Trail {
+  readonly count: number;
+  readonly trail: string;
+  readonly nested?: { readonly list: readonly number[] };
+}
+
+export interface TrailEvents {
+  Began: { n: number };
+  Added: { n: number };
+  /** No view cares about it. */
+  Noted: { n: number };
+  Removed: { n: number };
+  /** Makes the handler throw. */
+  Poisoned: { n: number };
+}
+
+export function trailView(category: string, over: Partial<Projection<Trail, TrailEvents>> = {}): Projection<Trail, TrailEvents> {
+  return {
+    name: `trails_${category}`,
+    version: 1,
+    streamPrefix: `${category}-`,
+    upcasters: {},
+    key: (event) => event.stream.slice(category.length + 1),
+    apply: (doc, event) => {
+      switch (event.type) {
+        case 'Began':
+          return { count: 1, trail: String(event.data.n) };
+        case 'Added':
+          return doc && { ...doc, count: doc.count + 1, trail: `${doc.trail},${event.data.n}`.slice(-200), nested: { list: [event.data.n, doc.count] } };
+        case 'Removed':
+          return null;
+        case 'Poisoned':
+          throw new Error('poison');
+        default:
+          return doc;
+      }
+    },
+    indexes: [{ key: { count: 1 } }],
+    ...over,
+  };
+}
+
+export const trailEvent = (type: keyof TrailEvents, n: number): NewEvent => ({
+  id: randomUUID(),
+  type,
+  data: { n },
+  metadata: {
+    commandId: randomUUID(),
+    commandType: 'Do',
+    correlationId: 'c',
+    causationId: 'c',
+    actor: { id: 'a', kind: 'system' },
+    client: 'acme',
+    effectiveAt: instantFrom(0),
+    recordedAt: instantFrom(Date.now()),
+    schemaVersion: 1,
+  },
+});
+
+/** An event as it stands in a log, for tests that need none. */
+export const storedTrailEvent = (stream: string, revision: number, position: number, type: keyof TrailEvents, n: number): StoredEvent => ({
+  ...trailEvent(type, n),
+  stream,
+  revision,
+  position: { commit: BigInt(position), prepare: BigInt(position) },
+});
+
+/** Keeps what was logged. */
+export class KeptLog implements ViewLog {
+  readonly lines: { level: string; message: string; fields: object }[] = [];
+  info(fields: object, message: string): void {
+    this.lines.push({ level: 'info', message, fields });
+  }
+  warn(fields: object, message: string): void {
+    this.lines.push({ level: 'warn', message, fields });
+  }
+  error(fields: object, message: string): void {
+    this.lines.push({ level: 'error', message, fields });
+  }
+}
+
+/** Waits until something is so; fails after a while with what it was last. */
+export async function eventually<Value>(look: () => Promise<Value> | Value, holds: (value: Value) => boolean, timeoutMs = 10_000): Promise<Value> {
+  const until = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await look();
+    if (holds(value)) return value;
+    if (Date.now() > until) throw new Error(`it never came to be; the last was ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
