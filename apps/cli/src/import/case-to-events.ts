@@ -63,22 +63,23 @@ export function ticketIdOfCase(caseId: string): string {
  * ticketing system of the time.
  */
 export function caseToEvents({ caseId, rows }: LogCase): ImportedTicket {
+  const ticketId = ticketIdOfCase(caseId);
   const events: ImportedEvent[] = [];
   let state: TicketState = null;
   for (const row of rows) {
-    const told = rowToEvents(caseId, row, state);
+    const told = rowToEvents(caseId, ticketId, row, state);
     events.push(...told.events);
     state = told.state;
   }
-  return { ticketId: ticketIdOfCase(caseId), events };
+  return { ticketId, events };
 }
 
-function rowToEvents(caseId: string, row: LogRow, before: TicketState): { readonly events: readonly ImportedEvent[]; readonly state: TicketState } {
+function rowToEvents(caseId: string, ticketId: string, row: LogRow, before: TicketState): { readonly events: readonly ImportedEvent[]; readonly state: TicketState } {
   const tier = TIER_OF_LINE[row.supportLine];
   const { team } = row;
   const actor: Actor = { id: row.owner, kind: row.owner === 'Siebel' ? 'system' : 'agent', name: row.owner };
   const agent = { id: row.owner, name: row.owner };
-  const context = { commandId: `${ticketIdOfCase(caseId)}/${row.seq}`, actor, effectiveAt: row.at };
+  const context = { commandId: `${ticketId}/${row.seq}`, actor, effectiveAt: row.at };
   const facts: EventFacts = context;
   const events: ImportedEvent[] = [];
   let state = before;
