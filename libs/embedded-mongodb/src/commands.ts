@@ -4,11 +4,12 @@ import { compareValues, equalValues, isNumber } from './bson-order.js';
 import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
 import { Cursor, cursorReply, Cursors, DEFAULT_BATCH, drain, Pace } from './cursors.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
-import { compileExpression, isTrue, type Variables } from './expressions.js';
+import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter } from './filter.js';
+import { compilePipeline, type Pipeline, type PipelineContext } from './pipeline.js';
 import { candidates, PAUSE, type Source } from './planner.js';
 import { Sorter, parseSort } from './sorting.js';
-import { namespaceOf, readIndex, recordPrefix, afterPrefix, type Collection, type Index, type Reader, type Snapshot, type Store, type Writer } from './store.js';
+import { duplicateKey, namespaceOf, readIndex, recordPrefix, afterPrefix, type Collection, type Index, type Reader, type Snapshot, type Store, type Writer } from './store.js';
 import { compileProjection } from './transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted, type Update } from './update.js';
 import { MAX_MESSAGE_BYTES } from './wire.js';
@@ -504,7 +505,7 @@ type FindSpec = {
 };
 
 /** The documents of a find, in its order, projected. */
-const findSource = function* (reader: Reader, collection: Collection, { filter, sort, skip, limit, projection, variables }: FindSpec): Source {
+const findSource = function* (reader: Reader, database: string, name: string, { filter, sort, skip, limit, projection, variables }: FindSpec): Source {
   const test = compileFilter(filter);
   const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
   const most = limit || Infinity;
@@ -515,7 +516,7 @@ const findSource = function* (reader: Reader, collection: Collection, { filter, 
   };
   if (sort.length) {
     const sorter = new Sorter(sort, most + skip);
-    for (const row of candidates(reader, collection, filter)) {
+    for (const row of sourceOf(reader, database, name, filter, variables)) {
       if (row === PAUSE) yield row;
       else if (test(row)) sorter.add(row);
     }
@@ -523,7 +524,7 @@ const findSource = function* (reader: Reader, collection: Collection, { filter, 
     return;
   }
   if (most === Infinity || most > 0)
-    for (const row of candidates(reader, collection, filter)) {
+    for (const row of sourceOf(reader, database, name, filter, variables)) {
       if (row === PAUSE) {
         yield row;
         continue;
@@ -567,8 +568,7 @@ const find: Handler = async (call) => {
   const single = fields.boolean('singleBatch');
   const snapshot = call.node.store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
-    const source = collection ? findSource(snapshot, collection, spec) : empty();
+    const source = collectionOf(snapshot, call.database, name) ? findSource(snapshot, call.database, name, spec) : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
     snapshot.close();
@@ -584,6 +584,182 @@ const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort> => {
   }
   return parseSort(sort ?? Doc.empty);
 };
+
+/** The documents of a collection or a view that may match: a view's own pipeline runs first. */
+const sourceOf = (reader: Reader, database: string, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
+  if (depth > 20) throw new ServerError(165, 'View depth too deep or view cycle detected');
+  const collection = collectionOf(reader, database, name);
+  if (!collection) return empty();
+  if (!collection.view) return candidates(reader, collection, filter);
+  const pipeline = compilePipeline(Arr.of(collection.view.pipeline));
+  return runPipeline(reader, database, collection.view.on, pipeline, variables, depth + 1);
+};
+
+const contextOf = (reader: Reader, database: string, variables: Variables, depth: number): PipelineContext => ({
+  variables,
+  from: (other, filter) => sourceOf(reader, database, other, filter, variables, depth),
+});
+
+/** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
+const runPipeline = (reader: Reader, database: string, name: string, pipeline: Pipeline, variables: Variables, depth = 0): Source => {
+  const context = contextOf(reader, database, variables, depth);
+  const collection = collectionOf(reader, database, name);
+  if (collection?.view) return pipeline.run(sourceOf(reader, database, name, { op: 'always', value: true }, variables, depth), context);
+  if (!collection) return pipeline.run(empty(), context);
+  const { match, sort, limit } = pipeline.head;
+  const filter = parseFilter(match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }), variables);
+  return pipeline.rest(findSource(reader, database, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables }), context);
+};
+
+const aggregate: Handler = async (call) => {
+  const { node, database, command } = call;
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const on = command.get('aggregate');
+  const pipeline = fields.need(command.get('pipeline'), 'pipeline');
+  const cursorSpec = fields.document('cursor');
+  if (!cursorSpec) throw failedToParse("The 'cursor' option is required, except for aggregate with the explain argument");
+  const batchSize = cursorBatch(cursorSpec, 'aggregate');
+  const variables = letOf(fields);
+  if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
+  const last = pipeline.values.at(-1);
+  const lastName = last instanceof Doc ? last.keys[0] : undefined;
+  const first = pipeline.values[0];
+  const firstName = first instanceof Doc ? first.keys[0] : undefined;
+  const target_ = lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database) : undefined;
+  if (firstName === '$documents' || isNumber(on)) {
+    if (!isNumber(on)) throw new ServerError(73, `{aggregate: 1} is not valid for '$documents'; a collection must not be named`);
+    if (firstName !== '$documents') throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
+  }
+  const name = isNumber(on) ? '$cmd.aggregate' : target(call);
+  const body = Arr.of(pipeline.values.slice(firstName === '$documents' ? 1 : 0, target_ ? -1 : undefined));
+  const compiled = withVariables(Object.keys(variables), () => compilePipeline(body));
+  const snapshot = node.store.snapshot();
+  try {
+    let source: Source;
+    if (firstName === '$documents') {
+      const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
+      if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc)) throw new ServerError(5858203, `an array is expected`);
+      source = compiled.run(listed(given.values as readonly Doc[]), contextOf(snapshot, database, variables, 0));
+    } else source = runPipeline(snapshot, database, name, compiled, variables);
+    if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
+    await target_(node, source, paceOf(call), bypass(fields));
+    snapshot.close();
+    return withOk(cursorReply(0n, `${database}.${name}`, 'firstBatch', []));
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+type Target = (node: Node, source: Source, pace: Pace, bypassed: boolean) => Promise<void>;
+
+/** Where `$out` and `$merge` put their documents. */
+const parseTarget = (stage: string, spec: Value, database: string): Target => {
+  const into = stage === '$out' ? spec : spec instanceof Doc ? spec.get('into') : spec;
+  let name: Value | undefined = into;
+  let otherDatabase = database;
+  if (into instanceof Doc) {
+    const fields = new Fields(stage, into).only(['db', 'coll']);
+    name = fields.string('coll');
+    otherDatabase = fields.string('db') ?? database;
+  }
+  if (typeof name !== 'string') throw new ServerError(stage === '$out' ? 16990 : 51178, `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`);
+  const collectionName = checkCollectionName(otherDatabase, name);
+  if (collectionName.startsWith('system.')) throw new ServerError(17385, `Can't ${stage} to special collection: ${name}`);
+  if (stage === '$out')
+    return async (node, source, pace, bypassed) => {
+      const docs: Doc[] = [];
+      let bytes = 0;
+      await drain(source, pace, (doc) => {
+        const whole = toInsert(doc);
+        bytes += encode(whole).length;
+        if (bytes > OUT_LIMIT) throw new ServerError(146, `$out of more than ${OUT_LIMIT} bytes is not supported by this node`);
+        docs.push(whole);
+      });
+      await node.store.write((writer) => {
+        const old = noView(collectionOf(writer, otherDatabase, collectionName));
+        if (old) writer.dropCollection(old);
+        const fresh = newCollection(writer, otherDatabase, collectionName, old?.options);
+        const indexes = (old?.indexes ?? []).map((index) => readIndex(writer.nextNumber(), index.spec, false));
+        if (indexes.length) writer.saveCollection({ ...fresh, indexes });
+        for (const doc of docs) {
+          const collection = existing(writer, otherDatabase, collectionName);
+          validate(collection, doc, bypassed);
+          writer.insert(collection, doc);
+        }
+      });
+    };
+  const fields = new Fields('$merge', spec instanceof Doc ? spec : Doc.empty).only(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
+  const given = fields.doc.get('on');
+  const on = given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : [];
+  if (!on.length || on.some((path) => typeof path !== 'string')) throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
+  const whenMatched = fields.doc.get('whenMatched') ?? 'merge';
+  const whenNotMatched = fields.string('whenNotMatched') ?? 'insert';
+  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string)) throw badValue(`Enumeration value '${show(whenMatched)}' for field 'whenMatched' is not a valid value.`);
+  if (!['insert', 'discard', 'fail'].includes(whenNotMatched)) throw badValue(`Enumeration value '${whenNotMatched}' for field '$merge.whenNotMatched' is not a valid value.`);
+  const lets = fields.document('let');
+  if (lets && !(whenMatched instanceof Arr)) throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
+  const letNames = lets ? lets.keys : ['new'];
+  const letValues = (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value));
+  const pipelineUpdate = whenMatched instanceof Arr ? withVariables(letNames, () => (variables: Variables) => compileUpdate(whenMatched, { variables })) : undefined;
+  if (pipelineUpdate) withVariables(letNames, () => compileUpdate(whenMatched as Value, {}));
+  return async (node, source, pace, bypassed) => {
+    const store = (docs: readonly Doc[]): Promise<void> =>
+      node.store.write((writer) => {
+        forWriting(writer, otherDatabase, collectionName);
+        for (const doc of docs) {
+          const collection = existing(writer, otherDatabase, collectionName);
+          if ((on.length !== 1 || on[0] !== '_id') && !collection.indexes.some((index) => index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path))))
+            throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
+          const whole = on.length === 1 && on[0] === '_id' ? toInsert(doc) : doc;
+          const parts: Filter[] = on.map((path) => {
+            const operand = splitPath(path).reduce<Value | undefined>((value, part) => (value instanceof Doc ? value.get(part) : undefined), whole);
+            if (operand === undefined || operand === null || operand instanceof Arr) throw new ServerError(51132, `$merge write error: 'on' field cannot be missing, null, undefined or an array`);
+            return { op: 'compare', path, relation: 'eq', operand };
+          });
+          const filter: Filter = { op: 'and', of: parts };
+          const old = matching(writer, collection, filter).next().value as Doc | undefined;
+          if (!old) {
+            if (whenNotMatched === 'fail') throw new ServerError(13113, `$merge could not find a matching document in the target collection for at least one document in the source collection`);
+            if (whenNotMatched === 'discard') continue;
+            const fresh = toInsert(whole);
+            validate(collection, fresh, bypassed);
+            writer.insert(collection, fresh);
+            continue;
+          }
+          if (whenMatched === 'fail') throw duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
+          if (whenMatched === 'keepExisting') continue;
+          const bound: Record<string, Value | undefined> = { NOW: now() };
+          letNames.forEach((key, index) => (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, { ROOT: whole, CURRENT: whole })));
+          const update_: Update = pipelineUpdate
+            ? withVariables(letNames, () => pipelineUpdate(bound))
+            : whenMatched === 'replace'
+              ? () => (whole.has('_id') ? whole : Doc.of(['_id', ...whole.keys], [old.get('_id') as Value, ...whole.values]))
+              : (doc_) => whole.keys.reduce((merged, key, index) => merged.with(key, whole.values[index] as Value), doc_);
+          const after = applyUpdate(update_, old, { inserting: false, filter, now: Date.now() });
+          if (after === old) continue;
+          validate(collection, after, bypassed);
+          writer.replace(collection, old, after);
+        }
+      });
+    let batch: Doc[] = [];
+    for (const row of source) {
+      if (row === PAUSE) {
+        await pace.pause();
+        continue;
+      }
+      batch.push(row);
+      if (batch.length < 1000) continue;
+      await store(batch);
+      batch = [];
+    }
+    if (batch.length) await store(batch);
+  };
+};
+
+/** What `$out` may hold in memory before it replaces the collection at once. */
+const OUT_LIMIT = 512 * 1024 * 1024;
 
 const getMore: Handler = async (call) => {
   const { command, node, database } = call;
@@ -1089,6 +1265,7 @@ const commands: Record<string, Command> = {
   update: { fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let'], run: update },
   delete: { fields: ['deletes', 'ordered', 'let'], run: remove },
   findAndModify: { fields: ['query', 'sort', 'remove', 'update', 'new', 'fields', 'upsert', 'bypassDocumentValidation', 'collation', 'arrayFilters', 'hint', 'let'], run: findAndModify },
+  aggregate: { fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'bypassDocumentValidation', 'collation', 'hint', 'let'], run: aggregate },
   count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
   distinct: { fields: ['key', 'query', 'collation', 'hint'], run: distinct },
   create: {

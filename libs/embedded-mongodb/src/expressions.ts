@@ -59,7 +59,18 @@ const unavailableVariables = new Set(['CLUSTER_TIME', 'JS_SCOPE', 'IS_MR', 'SEAR
 
 /** The names that are bound where an expression stands; a `$$name` beyond them is refused when it is compiled. */
 export type Scope = ReadonlySet<string>;
-const outermost: Scope = new Set();
+let ambient: Scope = new Set();
+
+/** Compiles something with names bound that come from outside of it: a command's `let`, or that of a `$lookup`. */
+export const withVariables = <Result>(names: Iterable<string>, compile: () => Result): Result => {
+  const before = ambient;
+  ambient = new Set([...before, ...names]);
+  try {
+    return compile();
+  } finally {
+    ambient = before;
+  }
+};
 
 /** A literal: parsed as an expression nowhere. */
 export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } => Object.assign(() => value, { constant: { value } });
@@ -92,7 +103,7 @@ const fieldOf = (value: Value | undefined, name: string, parts: readonly string[
  *
  * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
  */
-export const compileExpression = (expression: Value, scope: Scope = outermost): Evaluate => {
+export const compileExpression = (expression: Value, scope: Scope = ambient): Evaluate => {
   if (typeof expression === 'string') return expression.startsWith('$') && expression.length > 1 ? compilePath(expression, scope) : constant(expression);
   if (expression instanceof Arr) {
     const elements = expression.values.map((element) => compileExpression(element, scope));

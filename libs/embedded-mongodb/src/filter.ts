@@ -2,7 +2,7 @@ import { compareValues, equalValues, isNaNValue, isNumber, typeRank } from './bs
 import { Arr, Binary, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Code, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, SymbolText, UNDEFINED, type Value } from './bson-values.js';
 import { Decimal128, doubleOfDecimal, unpack } from './decimal128.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
-import { compileExpression, isTrue, type Variables } from './expressions.js';
+import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
 import { parseSchema } from './json-schema.js';
 import { compileRegex } from './patterns.js';
 
@@ -252,7 +252,7 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
         parts.push({ op: 'nor', of: clauses(key, operand, variables) });
         return;
       case '$expr': {
-        const evaluate = compileExpression(operand);
+        const evaluate = withVariables(Object.keys(variables), () => compileExpression(operand));
         parts.push({ op: 'document', test: (doc) => isTrue(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })) });
         return;
       }

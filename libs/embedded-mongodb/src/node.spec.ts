@@ -32,3 +32,18 @@ test('writes and reads', async () => {
   expect(await c.estimatedDocumentCount()).toBe(3);
   expect(await c.distinct('tags')).toEqual(['a', 'b', 'new']);
 });
+
+test('aggregates', async () => {
+  const c = db.collection<{ _id: number; tier: string; minutes: number; tags: string[] }>('agg');
+  await c.insertMany(Array.from({ length: 10 }, (_, index) => ({ _id: index, tier: `L${index % 3}`, minutes: index * 10, tags: ['a', `t${index % 2}`] })));
+  expect(await c.countDocuments({ tier: 'L1' })).toBe(3);
+  expect(await c.aggregate([{ $match: { minutes: { $gte: 20 } } }, { $group: { _id: '$tier', n: { $sum: 1 }, total: { $sum: '$minutes' }, mean: { $avg: '$minutes' } } }, { $sort: { _id: 1 } }]).toArray()).toEqual([
+    { _id: 'L0', n: 3, total: 180, mean: 60 },
+    { _id: 'L1', n: 2, total: 110, mean: 55 },
+    { _id: 'L2', n: 3, total: 150, mean: 50 },
+  ]);
+  expect(await c.aggregate([{ $unwind: '$tags' }, { $sortByCount: '$tags' }, { $limit: 1 }]).toArray()).toEqual([{ _id: 'a', count: 10 }]);
+  expect(await c.aggregate([{ $match: { _id: 3 } }, { $lookup: { from: 'agg', localField: 'tier', foreignField: 'tier', as: 'same' } }, { $project: { n: { $size: '$same' } } }]).toArray()).toEqual([{ _id: 3, n: 4 }]);
+  expect(await c.aggregate([{ $facet: { low: [{ $match: { minutes: { $lt: 20 } } }, { $count: 'n' }], high: [{ $skip: 9 }] } }]).toArray()).toMatchObject([{ low: [{ n: 2 }], high: [{ _id: 9 }] }]);
+  await expect(c.aggregate([{ $nonsense: 1 }]).toArray()).rejects.toMatchObject({ code: 40324 });
+});
