@@ -3,21 +3,25 @@ import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiProduces, ApiResponse, A
 // @ts-expect-error The package keeps its storage in this file, and has no types for it.
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
+import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
-import { ticketCommands, ticketDetails, ticketHistory, ticketSla, tierQueue, TIERS, type TicketCommandName } from '#ticketing';
+import { ticketCommands, ticketDetails, ticketHistory, ticketSla, tierQueue, TIERS, TicketCommand, type TicketCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 
 /** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
 
 type Schema = Readonly<Record<string, unknown>> & { readonly properties?: Readonly<Record<string, Schema>>; readonly examples?: readonly unknown[]; readonly description?: string };
 
-/** The command classes as JSON Schemas, by name: what is documented is what is checked. */
+const derived = validationMetadatasToSchemas({ refPointerPrefix: '#/components/schemas/', classTransformerMetadataStorage: defaultMetadataStorage }) as unknown as Readonly<Record<string, Schema>>;
+
+/** The command classes and their parts as JSON Schemas, by name: what is documented is what is checked. */
 const schemas = Object.fromEntries(
-  Object.entries(validationMetadatasToSchemas({ refPointerPrefix: '#/components/schemas/', classTransformerMetadataStorage: defaultMetadataStorage })).map(([name, schema]) => [
-    name,
-    { ...schema, additionalProperties: false },
-  ]),
-) as unknown as Readonly<Record<string, Schema>>;
+  Object.entries<object>({
+    // A class without fields of its own has those of what it extends, but is left out of what is derived.
+    ...Object.fromEntries(Object.entries(ticketCommands).map(([name, { body }]) => [name, { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) }])),
+    ...derived,
+  }).map(([name, schema]) => [name, { ...schema, additionalProperties: false }]),
+) as Readonly<Record<string, Schema>>;
 
 const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...ticketProblems };
 

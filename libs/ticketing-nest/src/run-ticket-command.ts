@@ -87,7 +87,7 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
       if (!isRefusal(result)) return { ...result, ticketId };
       return result.refused === 'revision-mismatch' ? { ...result, message: 'The ticket is at another revision than the one that If-Match names' } : result;
     } catch (error) {
-      if ((error as { type?: unknown } | null)?.type === 'max-append-size-exceeded') {
+      if ((error as { type?: unknown } | null)?.type === 'maximum-append-size-exceeded') {
         return refuse('event-too-large', 'What this command would record, with what it takes over from the ticket, is larger than the store allows');
       }
       throw error;

@@ -1,0 +1,211 @@
+import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
+const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
+
+async function post(path: string, body: unknown) {
+  const answer = await send(api.url, 'POST', path, { body });
+  expect(answer.status).toBeLessThan(300);
+  return answer.json;
+}
+
+interface Message {
+  readonly id: string;
+  readonly event: string;
+  readonly data: { type: string; ticketId: string; revision: number; position: string; data: { reason?: string; action?: string }; metadata: { client: string; actor: object } };
+}
+
+/** A reader of server-sent events, as the standard has it. */
+class Reader {
+  readonly messages: Message[] = [];
+  comments = '';
+  lastEventId = '';
+  #rest = '';
+
+  private constructor(readonly response: IncomingMessage) {
+    response.setEncoding('utf8').on('data', (chunk: string) => this.#read(chunk));
+    response.on('error', () => {});
+  }
+
+  static async of(query: string, headers: Record<string, string> = {}): Promise<Reader> {
+    const [response] = (await once(httpGet(`${api.url}/v1/events${query}`, { headers, agent: false }), 'response')) as [IncomingMessage];
+    return new Reader(response);
+  }
+
+  #read(chunk: string): void {
+    this.#rest += chunk;
+    for (let end = this.#rest.indexOf('\n\n'); end >= 0; end = this.#rest.indexOf('\n\n')) {
+      const fields = new Map<string, string>();
+      for (const line of this.#rest.slice(0, end).split('\n')) {
+        const colon = line.indexOf(':');
+        if (colon === 0) this.comments += line;
+        else fields.set(line.slice(0, colon), line.slice(colon + 2));
+      }
+      this.#rest = this.#rest.slice(end + 2);
+      this.lastEventId = fields.get('id') ?? this.lastEventId;
+      const data = fields.get('data');
+      if (data !== undefined) this.messages.push({ id: this.lastEventId, event: fields.get('event') ?? '', data: JSON.parse(data) });
+    }
+  }
+
+  async until(done: (reader: this) => boolean): Promise<this> {
+    const deadline = Date.now() + 10_000;
+    while (!done(this)) {
+      if (Date.now() > deadline) throw new Error(`got only ${JSON.stringify(this.messages.map(({ event }) => event))} ${this.comments}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return this;
+  }
+
+  close(): void {
+    this.response.destroy();
+  }
+}
+
+const summary = ({ event, data }: Message) => [event, data.ticketId, data.revision];
+
+describe('GET /v1/events', () => {
+  it('tells history from the start, in order, then what comes', async () => {
+    const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+    await post(`/v1/tickets/${ticketId}/escalations`, { tier: 'L2', reason: 'help', handoff });
+    const reader = await Reader.of(`?from=start&client=${api.client}`);
+    expect(reader.response.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-correlation-id': expect.any(String) });
+    await reader.until(({ comments }) => comments.includes('caught up'));
+    const history = reader.messages.filter(({ data }) => data.ticketId === ticketId);
+    expect(history.map(summary)).toEqual([
+      ['TicketOpened', ticketId, 0],
+      ['TicketEscalated', ticketId, 1],
+    ]);
+    expect(history[1]?.data).toMatchObject({ type: 'TicketEscalated', position: history[1]?.id, data: { reason: 'help' }, metadata: { client: api.client, actor: { id: 'anonymous' } } });
+
+    await post(`/v1/tickets/${ticketId}/escalations/accept`, { agent: { id: 'grace' } });
+    await reader.until(({ messages }) => messages.at(-1)?.event === 'EscalationAccepted');
+    reader.close();
+  });
+
+  it('goes on after Last-Event-ID, whatever the query says: nothing lost, nothing twice', async () => {
+    const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+    for (let step = 1; step <= 30; step++) await post(`/v1/tickets/${ticketId}/diagnostic-steps`, { action: `step ${step}`, outcome: 'o' });
+    const seen: Message[] = [];
+    let lastEventId: string | undefined;
+    // A reader that loses the line after each few events.
+    while (seen.length < 31) {
+      const reader = await Reader.of(`?from=start&ticket=${ticketId}`, lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId });
+      const wanted = Math.min(4, 31 - seen.length);
+      await reader.until(({ messages }) => messages.length >= wanted);
+      reader.close();
+      seen.push(...reader.messages.slice(0, wanted));
+      lastEventId = seen.at(-1)?.id;
+    }
+    expect(seen.map(({ data }) => data.revision)).toEqual([...Array(31).keys()]);
+  });
+
+  it('begins at a position of a command’s answer, or at the end', async () => {
+    const { ticketId, position } = await post('/v1/tickets', { ...open, client: api.client });
+    await post(`/v1/tickets/${ticketId}/work`, {});
+    const [after, end] = await Promise.all([Reader.of(`?from=${position}&client=${api.client}`), Reader.of(`?from=end&client=${api.client}`)]);
+    await end.until(({ comments }) => comments.includes('caught up'));
+    await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
+    await after.until(({ messages }) => messages.length >= 2);
+    await end.until(({ messages }) => messages.length >= 1);
+    expect(after.messages.map(({ event }) => event)).toEqual(['WorkStarted', 'TicketPutOnHold']);
+    expect(end.messages.map(({ event }) => event)).toEqual(['TicketPutOnHold']);
+    after.close();
+    end.close();
+  });
+
+  it('leaves out what is not asked for', async () => {
+    const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+    const other = (await post('/v1/tickets', { ...open, client: `${api.client}-other` })).ticketId;
+    for (const id of [ticketId, other]) await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'help', handoff });
+    await post(`/v1/tickets/${ticketId}/escalations/return`, { reason: 'no log' });
+    const readers = await Promise.all([
+      Reader.of(`?types=TicketEscalated,EscalationReturned&client=${api.client}`),
+      Reader.of(`?types=TicketOpened&ticket=${other.toUpperCase()}`),
+      Reader.of(`?client=${api.client}-other`),
+    ]);
+    const [escalations, ofTicket, ofClient] = await Promise.all(readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))));
+    expect(escalations?.messages.filter(({ data }) => data.ticketId === ticketId).map(({ event }) => event)).toEqual(['TicketEscalated', 'EscalationReturned']);
+    expect(new Set(escalations?.messages.map(({ data }) => data.metadata.client))).toEqual(new Set([api.client]));
+    expect(ofTicket?.messages.map(summary)).toEqual([['TicketOpened', other, 0]]);
+    expect(ofClient?.messages.map(summary)).toEqual([
+      ['TicketOpened', other, 0],
+      ['TicketEscalated', other, 1],
+    ]);
+    for (const reader of readers) reader.close();
+  });
+
+  it('waits for a reader that does not read, and loses it nothing', async () => {
+    const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+    const text = 'x'.repeat(2000);
+    const reader = await Reader.of(`?ticket=${ticketId}`);
+    await reader.until(({ messages }) => messages.length === 1);
+    reader.response.pause();
+    const steps = Array.from({ length: 100 }, () => ({ action: text, outcome: text }));
+    const large = { tier: 'L2', reason: 'help', handoff: { ...handoff, stepsTried: steps } };
+    // 400 kB an event: far more than the buffers of the connection hold.
+    for (let round = 0; round < 15; round++) {
+      await post(`/v1/tickets/${ticketId}/escalations`, large);
+      await post(`/v1/tickets/${ticketId}/escalations/return`, { reason: `round ${round}` });
+    }
+    expect(reader.messages.length).toBeLessThan(30);
+    reader.response.resume();
+    await reader.until(({ messages }) => messages.at(-1)?.data.data.reason === 'Returned 15 times; the contract bears 2' || messages.length > 60);
+    const revisions = reader.messages.map(({ data }) => data.revision);
+    expect(revisions).toEqual([...Array(revisions.length).keys()]);
+    reader.close();
+  }, 30_000);
+
+  it.each([
+    ['?from=now', {}, 'invalid-query'],
+    ['?from=1', {}, 'invalid-query'],
+    ['?from=1/2', {}, 'invalid-query'],
+    ['?from=99999999999999999999/1', {}, 'invalid-query'],
+    ['?types=TicketOpened,Nothing', {}, 'invalid-query'],
+    ['?types=constructor', {}, 'invalid-query'],
+    ['?ticket=first', {}, 'invalid-query'],
+    ['?to=end', {}, 'invalid-query'],
+    ['', { 'Last-Event-ID': 'first' }, 'invalid-header'],
+  ])('refuses %s %j', async (query, headers: Record<string, string>, code) => {
+    expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code });
+  });
+
+  it('answers HEAD without a feed', async () => {
+    const head = await send(api.url, 'HEAD', '/v1/events');
+    expect([head.status, head.headers.get('content-type'), head.text]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
+  });
+
+  it('carries a hundred readers, tells the next one to come back, and makes room when some leave', async () => {
+    const readers = await Promise.all(Array.from({ length: 100 }, () => Reader.of('?from=end')));
+    const refused = await send(api.url, 'GET', '/v1/events');
+    expect(refused.json).toMatchObject({ status: 429, code: 'too-many-streams' });
+    expect(refused.headers.get('retry-after')).toBe('30');
+    for (const reader of readers) reader.close();
+    let welcome: Reader | undefined;
+    for (let attempt = 0; attempt < 100 && welcome?.response.statusCode !== 200; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      welcome = await Reader.of('?from=end');
+      if (welcome.response.statusCode !== 200) welcome.close();
+    }
+    expect(welcome?.response.statusCode).toBe(200);
+    welcome?.close();
+  }, 30_000);
+
+  it('ends when the server stops', async () => {
+    const other = await startApi();
+    const [response] = (await once(httpGet(`${other.url}/v1/events`, { agent: false }), 'response')) as [IncomingMessage];
+    const ended = once(response.resume(), 'end');
+    await Promise.all([ended, other.stop()]);
+    expect(response.complete).toBe(true);
+  }, 30_000);
+});

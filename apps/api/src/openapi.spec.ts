@@ -1,0 +1,81 @@
+import { validate } from '@readme/openapi-parser';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { ticketCommands } from '#ticketing';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
+let document: any;
+beforeAll(async () => {
+  api = await startApi();
+  document = (await send(api.url, 'GET', '/openapi.json')).json;
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+describe('/openapi.json', () => {
+  it('is valid OpenAPI 3.1', async () => {
+    expect(document.openapi).toBe('3.1.0');
+    const result = await validate(structuredClone(document));
+    expect(result).toEqual({ valid: true, warnings: [], specification: 'OpenAPI' });
+  });
+
+  it('has every command with its body, and every other route', () => {
+    for (const [name, { route }] of Object.entries(ticketCommands)) {
+      const { post } = document.paths[route === '' ? '/v1/tickets' : `/v1/tickets/{id}/${route}`];
+      expect(post.operationId).toBe(name);
+      expect(post.requestBody.content['application/json'].schema).toEqual({ $ref: `#/components/schemas/${name}` });
+      expect(Object.keys(post.responses)).toEqual(expect.arrayContaining(['400', '409', '412', '413', '415', '422', '503']));
+    }
+    expect(Object.keys(document.paths)).toEqual(
+      expect.arrayContaining(['/v1/tickets/{id}', '/v1/tickets/{id}/history', '/v1/tickets/{id}/sla', '/v1/queues/{tier}', '/v1/events', '/health/live', '/health/ready']),
+    );
+    expect(document.paths['/v1/queues/{tier}'].get.parameters.map(({ name }: { name: string }) => name)).toEqual(
+      expect.arrayContaining(['tier', 'client', 'team', 'state', 'limit', 'cursor', 'atLeast']),
+    );
+  });
+
+  it('gives examples that its own schemas allow', () => {
+    const ajv = new Ajv2020({ strict: false });
+    ajv.addFormat('date-time', true).addFormat('uuid', true).addFormat('uri', true).addFormat('uri-reference', true);
+    ajv.addSchema({ $id: 'api', components: document.components });
+    for (const name of Object.keys(ticketCommands)) {
+      const valid = ajv.compile({ $ref: `api#/components/schemas/${name}` });
+      const [example] = document.components.schemas[name].examples;
+      expect({ name, valid: valid(example), errors: valid.errors }).toEqual({ name, valid: true, errors: null });
+      expect(valid({ ...example, unknownField: 1 })).toBe(false);
+    }
+  });
+});
+
+describe('/docs', () => {
+  it('is Swagger UI, from here alone', async () => {
+    const page = await send(api.url, 'GET', '/docs');
+    expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
+    const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = '']) => path);
+    expect(files).toHaveLength(4);
+    for (const file of files) expect((await send(api.url, 'GET', file)).status).toBe(200);
+  });
+
+  it('serves nothing else', async () => {
+    for (const path of ['/docs/package.json', '/docs/..%2fpackage.json', '/docs/../../etc/passwd', '/docs/constructor']) {
+      expect((await send(api.url, 'GET', path)).status).toBe(404);
+    }
+  });
+});
+
+describe('/health', () => {
+  it('lives', async () => {
+    expect((await send(api.url, 'GET', '/health/live')).json).toEqual({ status: 'up' });
+  });
+
+  it('is ready, with the lag of each view', async () => {
+    const ready = await send(api.url, 'GET', '/health/ready');
+    expect(ready.status).toBe(200);
+    expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
+    expect(Object.keys(ready.json.views).sort()).toEqual(['ticket_details', 'ticket_history', 'ticket_sla', 'tier_queue']);
+    for (const { lagMs } of Object.values(ready.json.views as Record<string, { lagMs: number }>)) expect(lagMs).toBeGreaterThanOrEqual(0);
+  });
+});

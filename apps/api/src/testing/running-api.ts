@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo, projectView } from '#mongo';
+import { createLog } from '#platform';
+import { projections } from '#ticketing';
+import { createApi } from '../create-api.js';
+
+/** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of EVENTSTORE_URL and MONGODB_URL. */
+export interface RunningApi {
+  readonly url: string;
+  readonly store: EventStoreDB;
+  readonly mongo: Mongo;
+  /** A client (tenant) that no other test has: what a shared server holds besides does not matter. */
+  readonly client: string;
+  /** What the log says at level warn and above, one JSON object a line. */
+  readonly logged: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startApi(): Promise<RunningApi> {
+  const directory = await mkdtemp(join(tmpdir(), 'tierline-api-'));
+  const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
+  const node = async (url: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>): Promise<string> => {
+    if (url) return url;
+    const started = await start();
+    closing.push(() => started.close());
+    return started.url;
+  };
+  const stop = async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  };
+  try {
+    const eventStoreUrl = await node(process.env.EVENTSTORE_URL, () => startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }));
+    const mongodbUrl = await node(process.env.MONGODB_URL, () => startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 }));
+    const store = EventStoreDB.connect(eventStoreUrl);
+    closing.push(() => store.close());
+    const mongo = await connectMongo(mongodbUrl, `test_${randomUUID().replaceAll('-', '')}`);
+    closing.push(() => mongo.close());
+    closing.push(() => mongo.db.dropDatabase());
+    const logged: string[] = [];
+    const log = createLog('warn', { write: (line) => void logged.push(line) });
+    const owner = randomUUID();
+    const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner }));
+    closing.push(() => Promise.all(projectors.map((projector) => projector.stop())));
+    const app = await createApi({ store, mongo, log });
+    closing.push(() => app.close());
+    await app.listen(0, '127.0.0.1');
+    return { url: await app.getUrl(), store, mongo, client: `client-${randomUUID()}`, logged, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** An answer, read to its end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON. Tests look into answers of all shapes. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly json: any;
+}
+
+export async function send(url: string, method: string, path: string, { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+  const response = await fetch(url + path, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    get json() {
+      return JSON.parse(text);
+    },
+  };
+}

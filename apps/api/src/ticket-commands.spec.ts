@@ -1,0 +1,288 @@
+import { randomUUID } from 'node:crypto';
+import { streamName } from '#eventsourcing';
+import { ticketCommands, type TicketCommandName } from '#ticketing';
+import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
+
+function post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  return send(api.url, 'POST', path, { body, headers });
+}
+
+async function openTicket(): Promise<string> {
+  const opened = await post('/v1/tickets', { ...open, client: api.client });
+  expect(opened.status).toBe(201);
+  return opened.json.ticketId;
+}
+
+async function eventsOf(ticketId: string) {
+  const events = [];
+  for await (const event of api.store.readStream(streamName('ticket', ticketId))) events.push(event);
+  return events;
+}
+
+function expectProblem(answer: Answer, status: number, code: string): void {
+  expect({ status: answer.status, code: answer.json.code, type: answer.headers.get('content-type') }).toEqual({ status, code, type: 'application/problem+json' });
+  expect(answer.json).toMatchObject({ type: `urn:tierline:problem:${code}`, status, title: expect.any(String), detail: expect.any(String), instance: expect.stringMatching(/^\//) });
+}
+
+describe('the documented examples', () => {
+  it('work as they stand, in the order of a ticket’s life', async () => {
+    const lives: TicketCommandName[][] = [
+      [
+        'OpenTicket',
+        'TriageTicket',
+        'AssignTicket',
+        'StartWork',
+        'RecordDiagnosticStep',
+        'AttachEvidence',
+        'EscalateToTier',
+        'ReturnEscalation',
+        'EscalateToTier',
+        'AcceptEscalation',
+        'DeescalateToTier',
+        'PutOnHold',
+        'Resume',
+        'ResolveTicket',
+        'ReopenTicket',
+        'ResolveWithRootCause',
+        'CloseTicket',
+      ],
+      ['OpenTicket', 'CancelTicket'],
+    ];
+    expect(new Set(lives.flat())).toEqual(new Set(Object.keys(ticketCommands)));
+
+    const { json: document } = await send(api.url, 'GET', '/openapi.json');
+    for (const life of lives) {
+      let ticketId = '';
+      let revision = -1;
+      for (const name of life) {
+        const { route } = ticketCommands[name];
+        const path = `/v1/tickets${route === '' ? '' : `/{id}/${route}`}`;
+        const { value } = document.paths[path].post.requestBody.content['application/json'].examples.example;
+        const answer = await post(path.replace('{id}', ticketId), value);
+        expect({ name, status: answer.status, body: answer.json }).toMatchObject({ name, status: route === '' ? 201 : 200, body: { repeated: false } });
+        ticketId = answer.json.ticketId;
+        expect(answer.json.events.length).toBeGreaterThan(0);
+        revision += answer.json.events.length;
+        expect(answer.json.revision).toBe(revision);
+        expect(answer.headers.get('etag')).toBe(`"${revision}"`);
+        expect(answer.json.position).toMatch(/^\d+\/\d+$/);
+        if (route === '') expect(answer.headers.get('location')).toBe(`/v1/tickets/${ticketId}`);
+      }
+      expect((await eventsOf(ticketId)).map(({ revision }) => revision)).toEqual([...Array(revision + 1).keys()]);
+    }
+  }, 30_000);
+});
+
+describe('what is recorded with an event', () => {
+  it('is who did it, what it belongs to, and both times', async () => {
+    const before = new Date().toISOString();
+    const opened = await post(
+      '/v1/tickets',
+      { ...open, client: api.client, effectiveAt: '2026-01-02T03:04:05+01:00' },
+      { 'X-Actor-Id': 'ada', 'X-Actor-Name': Buffer.from('Ada Łovelace').toString('latin1'), 'X-Actor-Kind': 'requester', 'X-Correlation-Id': 'call-77', 'Idempotency-Key': randomUUID() },
+    );
+    expect(opened.headers.get('x-correlation-id')).toBe('call-77');
+    const [event] = await eventsOf(opened.json.ticketId);
+    expect(event?.metadata).toMatchObject({
+      actor: { id: 'ada', name: 'Ada Łovelace', kind: 'requester' },
+      correlationId: 'call-77',
+      causationId: event?.metadata.commandId,
+      commandType: 'OpenTicket',
+      client: api.client,
+      effectiveAt: '2026-01-02T02:04:05.000Z',
+    });
+    expect(event && event.metadata.recordedAt >= before && event.metadata.recordedAt <= new Date().toISOString()).toBe(true);
+  });
+
+  it('is the anonymous agent, a new correlation and now, when nothing is said', async () => {
+    const [event] = await eventsOf(await openTicket());
+    expect(event?.metadata).toMatchObject({ actor: { id: 'anonymous', kind: 'agent' }, correlationId: expect.stringMatching(/^[0-9a-f-]{36}$/), effectiveAt: event?.metadata.recordedAt });
+  });
+});
+
+describe('Idempotency-Key', () => {
+  it('makes a repeated opening answer as it did, once done', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() };
+    const first = await post('/v1/tickets', { ...open, client: api.client }, headers);
+    const reordered = Object.fromEntries(Object.entries({ ...open, client: api.client }).reverse());
+    const second = await post('/v1/tickets', reordered, headers);
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.json).toEqual({ ticketId: first.json.ticketId, revision: 0, repeated: true, events: first.json.events });
+    expect(second.headers.get('etag')).toBe('"0"');
+    expect(second.headers.get('location')).toBe(first.headers.get('location'));
+    expect(await eventsOf(first.json.ticketId)).toHaveLength(1);
+  });
+
+  it('answers a repeated command with what it did then, also when the ticket has moved on', async () => {
+    const id = await openTicket();
+    const headers = { 'Idempotency-Key': 'start' };
+    const first = await post(`/v1/tickets/${id}/work`, {}, headers);
+    await post(`/v1/tickets/${id}/hold`, { reason: 'customer', note: 'away' });
+    const second = await post(`/v1/tickets/${id}/work`, {}, headers);
+    expect(second.status).toBe(200);
+    expect(second.json).toMatchObject({ revision: first.json.revision, repeated: true, events: first.json.events });
+    expect(await eventsOf(id)).toHaveLength(3);
+  });
+
+  it('is refused for another body, and for another command', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() };
+    const { json } = await post('/v1/tickets', { ...open, client: api.client }, headers);
+    expectProblem(await post('/v1/tickets', { ...open, client: api.client, summary: 'Another' }, headers), 422, 'idempotency-key-reused');
+    await post(`/v1/tickets/${json.ticketId}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' }, headers);
+    expectProblem(await post(`/v1/tickets/${json.ticketId}/diagnostic-steps`, { action: 'looked', outcome: 'smoke' }, headers), 422, 'idempotency-key-reused');
+    expectProblem(await post(`/v1/tickets/${json.ticketId}/work`, {}, headers), 422, 'idempotency-key-reused');
+    expect(await eventsOf(json.ticketId)).toHaveLength(2);
+  });
+
+  it('does it once for twenty that send it at once', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => post('/v1/tickets', { ...open, client: api.client }, headers)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
+    const ids = new Set(answers.map(({ json }) => json.ticketId));
+    expect(ids.size).toBe(1);
+    const [id] = [...ids];
+    const steps = await Promise.all(Array.from({ length: 20 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' }, headers)));
+    expect(steps.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(await eventsOf(id)).toHaveLength(2);
+  });
+
+  it('tells apart two bodies that come with one key at once: one is done, the others are refused', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() };
+    const answers = await Promise.all(Array.from({ length: 6 }, (_, index) => post('/v1/tickets', { ...open, client: api.client, summary: `No ${index}` }, headers)));
+    const done = answers.filter(({ status }) => status === 201);
+    expect(done).toHaveLength(1);
+    for (const answer of answers.filter(({ status }) => status !== 201)) expectProblem(answer, 422, 'idempotency-key-reused');
+    const [event] = await eventsOf(done[0]?.json.ticketId);
+    expect(event?.data).toMatchObject({ summary: done[0]?.json.events[0].data.summary });
+  });
+
+  it('lets everybody through who comes without one', async () => {
+    const id = await openTicket();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' })));
+    expect(answers.map(({ status }) => status)).toEqual(Array(5).fill(200));
+    expect(await eventsOf(id)).toHaveLength(6);
+  });
+});
+
+describe('If-Match', () => {
+  const step = { action: 'looked', outcome: 'nothing' };
+
+  it('lets a command through at the revision that it names, alone or in a list', async () => {
+    const id = await openTicket();
+    expect((await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '"0"' })).headers.get('etag')).toBe('"1"');
+    expect((await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '"0", "1"' })).headers.get('etag')).toBe('"2"');
+    expect((await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '*' })).headers.get('etag')).toBe('"3"');
+  });
+
+  it.each(['"7"', '"1", "7"', 'W/"0"', '"zero"'])('refuses at another revision than %s', async (tag) => {
+    const id = await openTicket();
+    expectProblem(await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': tag }), 412, 'revision-mismatch');
+    expect(await eventsOf(id)).toHaveLength(1);
+  });
+
+  it('lets one of two through that saw the same revision', async () => {
+    const id = await openTicket();
+    const answers = await Promise.all([1, 2, 3].map(() => post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '"0"' })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+  });
+
+  it('does not stand in the way of a repeat', async () => {
+    const id = await openTicket();
+    const headers = { 'If-Match': '"0"', 'Idempotency-Key': 'k' };
+    await post(`/v1/tickets/${id}/diagnostic-steps`, step, headers);
+    expect((await post(`/v1/tickets/${id}/diagnostic-steps`, step, headers)).json).toMatchObject({ repeated: true, revision: 1 });
+  });
+
+  it('must be entity tags', async () => {
+    const answer = await post(`/v1/tickets/${randomUUID()}/diagnostic-steps`, step, { 'If-Match': '7' });
+    expectProblem(answer, 400, 'invalid-header');
+    expect(answer.json.faults).toEqual([{ field: 'If-Match', message: expect.any(String) }]);
+  });
+});
+
+describe('what a command is refused for', () => {
+  it('a hand-off that lacks something: the list of what is missing', async () => {
+    const answer = await post(`/v1/tickets/${await openTicket()}/escalations`, { tier: 'L2', reason: 'No idea' });
+    expectProblem(answer, 422, 'hand-off-incomplete');
+    expect(answer.json.faults.map(({ field }: { field: string }) => field)).toEqual(['handoff.summary', 'handoff.errorMessages', 'handoff.logs', 'handoff.stepsTried']);
+  });
+
+  it('a transition that its state does not have', async () => {
+    expectProblem(await post(`/v1/tickets/${await openTicket()}/close`, {}), 409, 'not-resolved');
+  });
+
+  it('fields that break their rules, each named', async () => {
+    const answer = await post('/v1/tickets', { ...open, client: '', kind: 'wish', reporter: { name: 7 }, priority: 'high' });
+    expectProblem(answer, 400, 'invalid-body');
+    expect(answer.json.faults.map(({ field }: { field: string }) => field).sort()).toEqual(['client', 'kind', 'priority', 'reporter.id', 'reporter.name']);
+  });
+
+  it('what has not happened yet', async () => {
+    const effectiveAt = new Date(Date.now() + 120_000).toISOString();
+    expectProblem(await post('/v1/tickets', { ...open, client: api.client, effectiveAt }), 422, 'effective-in-the-future');
+    const almost = new Date(Date.now() + 20_000).toISOString();
+    expect((await post('/v1/tickets', { ...open, client: api.client, effectiveAt: almost })).status).toBe(201);
+  });
+
+  it('a ticket that is none', async () => {
+    expectProblem(await post(`/v1/tickets/${randomUUID()}/work`, {}), 404, 'ticket-not-found');
+    expectProblem(await post('/v1/tickets/first/work', {}), 404, 'ticket-not-found');
+  });
+
+  it('more than the store can hold in one event', async () => {
+    const id = await openTicket();
+    const text = 'é'.repeat(2000);
+    for (let step = 0; step < 40; step++) await post(`/v1/tickets/${id}/diagnostic-steps`, { action: text, outcome: text });
+    // The steps that the ticket has, and as many again as one body may have: 1.1 MB together.
+    const handoff = { summary: 'all of it', errorMessages: ['x'], logs: ['x'], stepsTried: Array.from({ length: 100 }, () => ({ action: text, outcome: text })) };
+    const answer = await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'too much', handoff });
+    expectProblem(answer, 422, 'event-too-large');
+  }, 30_000);
+});
+
+describe('what does not even reach a command', () => {
+  it.each([
+    ['no JSON', '{"client": ', {}, 400, 'malformed-json'],
+    ['an empty body that claims to be JSON', '', { 'Content-Type': 'application/json' }, 400, 'malformed-json'],
+    ['a __proto__', '{"__proto__": {"a": 1}}', {}, 400, 'malformed-json'],
+    ['another media type', 'client=a', { 'Content-Type': 'application/x-www-form-urlencoded' }, 415, 'unsupported-media-type'],
+    ['text', '{}', { 'Content-Type': 'text/plain' }, 415, 'unsupported-media-type'],
+    ['a megabyte and more', `{"summary": "${'x'.repeat(1024 * 1024)}"}`, {}, 413, 'body-too-large'],
+    ['a key that is none', '{}', { 'Idempotency-Key': 'a b' }, 400, 'invalid-header'],
+    ['an actor that is none', '{}', { 'X-Actor-Name': 'Ada' }, 400, 'invalid-header'],
+  ])('%s', async (_what, body, headers: Record<string, string>, status, code) => {
+    const path = status === 400 && code === 'invalid-header' ? `/v1/tickets/${randomUUID()}/resume` : '/v1/tickets';
+    expectProblem(await post(path, body, headers), status, code);
+  });
+
+  it('bytes that are no UTF-8', async () => {
+    const response = await fetch(`${api.url}/v1/tickets`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: Buffer.from('7b22ff223a317d', 'hex') });
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'malformed-json']);
+  });
+
+  it('an address or a method that there is not', async () => {
+    expectProblem(await post('/v1/nowhere', {}), 404, 'not-found');
+    expectProblem(await post(`/v1/tickets/${randomUUID()}/Work`, {}), 404, 'not-found');
+    const wrong = await send(api.url, 'DELETE', `/v1/tickets/${randomUUID()}`);
+    expectProblem(wrong, 405, 'method-not-allowed');
+    expect(wrong.headers.get('allow')).toBe('GET, HEAD');
+    expectProblem(await send(api.url, 'GET', '/v1/tickets/%zz'), 400, 'malformed-request');
+    expectProblem(await send(api.url, 'GET', `/v1/tickets/${'x'.repeat(200)}`), 414, 'uri-too-long');
+  });
+
+  it('a trailing slash is none the worse, and neither is no body where nothing must be said', async () => {
+    const id = await openTicket();
+    await post(`/v1/tickets/${id}/hold/`, { reason: 'customer', note: 'away' });
+    expect((await post(`/v1/tickets/${id.toUpperCase()}/resume/`)).status).toBe(200);
+  });
+});
