@@ -6,7 +6,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { correlationIdOf } from './command-headers.js';
 import { type JsonLog, withCorrelation } from './logging.js';
 import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
-import { ProblemFilter, sendProblem } from './problem-filter.js';
+import { instanceOf, ProblemFilter, sendProblem } from './problem-filter.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -59,6 +59,13 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
   server.addHook('onResponse', (request, reply, done) => {
     log.debug({ correlationId: request.correlationId, method: request.method, url: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request');
     done();
+  });
+
+  // Node answers an Expect that is none with a bare 417.
+  server.server.on('checkExpectation', ({ url, headers }, response) => {
+    const problem = Problem.of('expectation-failed', '100-continue is the only expectation that this server meets');
+    response.writeHead(problem.kind.status, { 'Content-Type': PROBLEM_JSON, Connection: 'close' });
+    response.end(JSON.stringify(problem.details(instanceOf(url ?? '/'), correlationIdOf(headers))));
   });
 
   const parse = server.getDefaultJsonParser('error', 'error');

@@ -51,7 +51,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
     if (status === 404) {
-      const methods = this.methodsAt(pathOf(request));
+      const methods = this.methodsAt(instanceOf(request.url));
       if (methods.length > 0) {
         return Problem.of('method-not-allowed', `${request.method} is not known here: there is ${methods.join(', ')}`, { headers: { Allow: methods.join(', ') } });
       }
@@ -84,11 +84,11 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
     .header('Cache-Control', 'no-store')
     .type(PROBLEM_JSON)
     .serializer((details: unknown) => JSON.stringify(details))
-    .send(problem.details(pathOf(request), request.correlationId));
+    .send(problem.details(instanceOf(request.url), request.correlationId));
 }
 
-/** The path of a request as a URI reference, whatever bytes were sent. */
-function pathOf(request: FastifyRequest): string {
-  const path = request.url.split(/[?#]/, 1)[0] ?? '/';
+/** The path of a request's target as a URI reference, whatever bytes were sent. */
+export function instanceOf(target: string): string {
+  const path = target.split(/[?#]/, 1)[0] ?? '/';
   return path.slice(0, 500).replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) => (char.charCodeAt(0) < 256 ? `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}` : encodeURIComponent(char)));
 }
