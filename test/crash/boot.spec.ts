@@ -1,0 +1,111 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { build, Program, whereaboutsIn } from './built-program.js';
+
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+
+describe('npm start', () => {
+  let dataDir: string;
+  const started: Program[] = [];
+  const start = (env: Record<string, string> = {}): Program => {
+    const program = Program.standalone({ DATA_DIR: dataDir, ...env });
+    started.push(program);
+    return program;
+  };
+
+  beforeAll(() => build(), 300_000);
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'tierline-boot-'));
+  });
+  afterEach(async () => {
+    for (const program of started.splice(0)) await program.end('SIGKILL');
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('refuses a wrong configuration, and names all that is wrong with it', async () => {
+    const program = start({ HOST: '0.0.0.0', PORT: '99999', LOG_LEVEL: 'loud', MONGODB_URL: 'http://localhost' });
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    for (const name of ['HOST', 'PORT', 'LOG_LEVEL', 'MONGODB_URL']) expect(program.stderr).toContain(`  ${name} must be`);
+    expect(program.stdout).toBe('');
+    expect(program.stderr).not.toMatch(/^\s+at /m);
+  }, 60_000);
+
+  it.each(['PORT', 'EMBEDDED_EVENTSTOREDB_PORT', 'EMBEDDED_MONGODB_PORT'])(
+    'names the port that is taken, and that %s sets it',
+    async (variable) => {
+      const taken: Server = createServer().listen(0, '127.0.0.1');
+      await once(taken, 'listening');
+      const { port } = taken.address() as AddressInfo;
+      try {
+        const program = start({ [variable]: String(port) });
+        expect(await program.exited).toEqual({ code: 1, signal: null });
+        expect(program.stderr).toMatch(new RegExp(`^Port ${port} for .* is taken.* set ${variable} to another port`, 'm'));
+        expect(program.stderr).not.toMatch(/^\s+at /m);
+      } finally {
+        taken.close();
+      }
+      // The API is the last to listen: by then all else was open, and it has let go of everything.
+      if (variable === 'PORT') await start().ready(dataDir);
+    },
+    60_000,
+  );
+
+  it('names the process that holds the data directory', async () => {
+    const first = start();
+    await first.ready(dataDir);
+    const second = start();
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.stderr).toContain(`${dataDir} is in use by process ${first.pid}`);
+    expect(whereaboutsIn(dataDir)?.pid).toBe(first.pid);
+  }, 60_000);
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'stops in order on %s, and starts again',
+    async (signal) => {
+      const first = start();
+      const { api } = await first.ready(dataDir);
+      // A reader that stays connected does not keep it from stopping.
+      const feed = await fetch(`${api}/v1/events`);
+      expect(await first.end(signal)).toEqual({ code: 0, signal: null });
+      await feed.body?.cancel().catch(() => {});
+      expect(whereaboutsIn(dataDir)).toBeUndefined();
+      await start().ready(dataDir);
+    },
+    60_000,
+  );
+
+  it('says in which server it found nobody', async () => {
+    const program = start({ EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toMatch(/EventStoreDB does not answer .* Is EVENTSTORE_URL right/);
+  }, 60_000);
+
+  (hasCurl ? it : it.skip)(
+    'prints three curl lines that work as they stand',
+    async () => {
+      const program = start();
+      await program.ready(dataDir);
+      while (!program.stdout.includes('Ctrl-C stops')) await pause(20);
+      const lines = program.stdout.split('\n').map((line) => line.trim());
+      const [open = '', queue = '', follow = ''] = lines.filter((line) => line.startsWith('curl '));
+      const run = async (line: string): Promise<string> => (await promisify(execFile)('sh', ['-c', line])).stdout;
+
+      const opened = await run(open);
+      expect(opened).toMatch(/^HTTP\/1.1 201 /);
+      const { ticketId } = JSON.parse(opened.slice(opened.indexOf('{'))) as { ticketId: string };
+      expect(await run(open)).toContain('"repeated":true');
+      expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(new RegExp(`event: TicketOpened\\ndata: .*"ticketId":"${ticketId}"`));
+      const { items } = JSON.parse(await run(queue)) as { items: { _id: string }[] };
+      expect(items.map(({ _id }) => _id)).toEqual([ticketId]);
+      for (const place of [/EventStoreDB +esdb:\/\/127/, /MongoDB +mongodb:\/\/127/, /Docs +http.*\/docs/, /Log level +warn/]) expect(program.stdout).toMatch(place);
+      expect(program.stdout).toContain(dataDir);
+    },
+    60_000,
+  );
+});

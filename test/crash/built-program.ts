@@ -1,0 +1,97 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Whereabouts } from '../../apps/standalone/src/whereabouts.js';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** Longer than any build takes: a lock that old was left by a run that was killed. */
+const STALE_MS = 180_000;
+
+/**
+ * Builds what these tests run as real processes; little is done when it is up to date. Test files run side by side, so one builds and
+ * the others wait.
+ */
+export async function build(): Promise<void> {
+  const lock = join(root, 'node_modules', '.tierline-test-build');
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > STALE_MS) rmdirSync(lock);
+      else await pause(100);
+    }
+  }
+  try {
+    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: root, encoding: 'utf8' });
+    if (compiled.status !== 0) throw new Error(`the build failed:\n${compiled.stdout}`);
+  } finally {
+    rmdirSync(lock);
+  }
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+/** The environment of a child: nothing configured but what is given, and any free ports, so that tests can run side by side. */
+function environment(given: Environment): NodeJS.ProcessEnv {
+  const configured = new Set(['HOST', 'PORT', 'DATA_DIR', 'EVENTSTORE_URL', 'MONGODB_URL', 'LOG_LEVEL', 'API_URL', 'NODE_OPTIONS', 'FORCE_COLOR']);
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !configured.has(name)));
+  return { ...inherited, PORT: '0', EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', LOG_LEVEL: 'warn', ...given };
+}
+
+/** A process and what it has said so far. */
+export class Program {
+  stdout = '';
+  stderr = '';
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+
+  private constructor(readonly child: ChildProcess) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.exited = once(child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
+  }
+
+  /** What `npm start` runs. */
+  static standalone(env: Environment): Program {
+    return new Program(spawn(process.execPath, ['dist/apps/standalone/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
+  /** What `npx tierline` runs. */
+  static tierline(args: readonly string[], env: Environment): Program {
+    return new Program(spawn(process.execPath, ['bin/tierline.js', ...args], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Waits until it says in its data directory where it is. */
+  async ready(dataDir: string): Promise<Whereabouts> {
+    const until = Date.now() + 30_000;
+    while (this.child.exitCode === null && this.child.signalCode === null && Date.now() < until) {
+      const found = whereaboutsIn(dataDir);
+      if (found?.pid === this.pid) return found;
+      await pause(20);
+    }
+    throw new Error(`it did not start:\n${this.stdout}${this.stderr}`);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> {
+    this.child.kill(signal);
+    return this.exited;
+  }
+}
+
+export function whereaboutsIn(dataDir: string): Whereabouts | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'tierline.json'), 'utf8')) as Whereabouts;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
