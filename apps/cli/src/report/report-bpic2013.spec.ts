@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo, projectView } from '#mongo';
+import { ticket, ticketDetails, ticketHistory, ticketUpcasters } from '#ticketing';
+import { execute, instantFrom, isRefusal } from '#eventsourcing';
+import { readBpic2013Log } from '../import/bpic2013-log.js';
+import { caseToEvents, ticketIdOfCase } from '../import/case-to-events.js';
+import { importBpic2013 } from '../import/import-bpic2013.js';
+import { describeWith, realLog } from '../import/testing/real-log.js';
+import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
+import { readBpic2013Figures, renderFigures, reportBpic2013 } from './report-bpic2013.js';
+import { courses, type HistoryLine } from './ticket-course.js';
+
+const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
+const asIs = (text: string): string => text;
+const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
+const found = (figures: readonly Figure[]): Record<string, string> => Object.fromEntries(figures.map((figure) => [figure.name, figure.found]));
+
+describe('the report of the small log, from the read models on their servers', () => {
+  let directory: string;
+  let store: EventStoreDB;
+  let mongo: Mongo;
+  const closing: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'tierline-report-'));
+    const events = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
+    const documents = await startEmbeddedMongoDB({ directory: join(directory, 'documents'), port: 0 });
+    store = EventStoreDB.connect(events.url);
+    mongo = await connectMongo(documents.url);
+    const log = { info() {}, warn() {}, error: console.error };
+    await importBpic2013({ file: smallLog, store });
+    const projectors = [ticketDetails, ticketHistory].map((projection) => projectView({ db: mongo.db, store, projection, log, owner: 'spec' }));
+    closing.push(() => Promise.all(projectors.map((one) => one.stop())), () => store.close(), () => mongo.close(), () => documents.close(), () => events.close());
+    await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 41 && (await mongo.db.collection('ticket_details').countDocuments({ revision: { $gt: 0 } })) === 4);
+  });
+  afterAll(async () => {
+    for (const close of closing) await close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  async function until(condition: () => Promise<boolean>): Promise<void> {
+    for (const deadline = Date.now() + 20_000; !(await condition()); await pause(20)) if (Date.now() > deadline) throw new Error('the views did not catch up');
+  }
+
+  const expected = {
+    cases: '4',
+    'cases, as tickets': '4',
+    events: '29',
+    from: '2011-01-03',
+    to: '2012-05-01',
+    offsets: '+01:00, +02:00',
+    'impact medium': '1',
+    'impact major': '1',
+    'impact changes': '0',
+    'Accepted/In Progress': '9',
+    'Accepted/Wait': '1',
+    'Unmatched/Unmatched': '1',
+    'starts at line 1': '3',
+    'starts at line 2': '0',
+    'starts at line 3': '1',
+    'stays on 1st line': '1 (25.0 %)',
+    'any upward move': '2 (50.0 %)',
+    'any downward move': '1 (25.0 %)',
+    'touches the 3rd line': '2',
+    'ping-pong cases': '1 (25.0 %)',
+    'ping-pong bounces': '1',
+    'never reassigned': '2',
+    'reassignments, mean': '1.50',
+    'reassignments, max': '5',
+    reopened: '1 (50.0 % of 2)',
+    'duration, max': '63 d',
+    'Wait - User, cases': '1',
+  };
+
+  it('has the figures that one counts by hand', async () => {
+    expect(found(await readBpic2013Figures(mongo.db))).toMatchObject(expected);
+  });
+
+  it('prints them beside the reference, says which differ, and that they do', async () => {
+    let printed = '';
+    const agree = await reportBpic2013({ db: mongo.db, print: (text) => (printed += text), colours: plain });
+    expect(agree).toBe(false);
+    expect(printed).toMatch(/cases +│ +7,554 │ +4 │ ✗/);
+    expect(printed).toMatch(/impact changes +│ +0 │ +0 │ ✓/);
+    expect(printed).toMatch(/\d+ of 41 figures differ from the reference:\n {2}cases: tickets in ticket_history/);
+  });
+
+  it('does not count what happened after the import', async () => {
+    const id = ticketIdOfCase('1-100');
+    const now = instantFrom(Date.parse('2012-04-03T10:00:00Z'));
+    const by = { commandId: 'b2f0fc2e-7b7f-4b7c-9f0e-000000000001', actor: { id: 'ada', kind: 'agent' }, effectiveAt: now, recordedAt: now, correlationId: 'x', causationId: 'x' } as const;
+    const done = await execute(store, ticket, ticketUpcasters, id, 'ReopenTicket', { reason: 'The fault is back' }, by);
+    expect(isRefusal(done)).toBe(false);
+    await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 42);
+    expect(found(await readBpic2013Figures(mongo.db))).toMatchObject(expected);
+  });
+});
+
+it('prints that all agree when they do', () => {
+  const figure = { name: 'cases', definition: 'tickets', reference: '1', found: '1', agrees: true };
+  expect(renderFigures([figure], plain)).toContain('All 1 figures agree with the reference.');
+});
+
+describeWith(realLog, 'the figures of the real log', (file) => {
+  async function* history(): AsyncGenerator<HistoryLine> {
+    for await (const one of readBpic2013Log(file)) {
+      const { ticketId, events } = caseToEvents(one);
+      for (const event of events) yield { ticketId, ...event };
+    }
+  }
+
+  it('all agree with the reference', async () => {
+    const figures = await bpic2013Figures(courses(history()), 7554);
+    expect(figures.filter(({ agrees }) => !agrees)).toEqual([]);
+    expect(figures).toHaveLength(41);
+  }, 60_000);
+});

@@ -1,0 +1,69 @@
+import Table from 'cli-table3';
+import type { Mongo } from '#mongo';
+import { BPIC2013 } from '../import/case-to-events.js';
+import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
+import { courses, type HistoryLine } from './ticket-course.js';
+
+/** What of each event crosses the wire. */
+const NEEDED = {
+  _id: 0,
+  ticketId: 1,
+  type: 1,
+  effectiveAt: 1,
+  'data.impact': 1,
+  'data.tier': 1,
+  'data.team': 1,
+  'data.to': 1,
+  'data.toTeam': 1,
+  'imported.row': 1,
+  'imported.said.at': 1,
+  'imported.said.status': 1,
+  'imported.said.subStatus': 1,
+  'imported.said.impact': 1,
+} as const;
+
+/**
+ * The figures of the imported log from the read models `ticket_history` and `ticket_details`, each beside its reference. What happened
+ * to the tickets after their import does not count. One pass over the history in its own order, folded as it arrives: the same on every
+ * MongoDB, in memory that grows by a number a ticket.
+ */
+export async function readBpic2013Figures(db: Mongo['db']): Promise<Figure[]> {
+  const fromLog = { 'imported.system': BPIC2013 };
+  const tickets = await db.collection('ticket_details').countDocuments(fromLog);
+  const history = db
+    .collection('ticket_history')
+    .find<HistoryLine>(fromLog, { projection: NEEDED, batchSize: 5000 })
+    .sort({ ticketId: 1, revision: 1 });
+  try {
+    return await bpic2013Figures(courses(history), tickets);
+  } finally {
+    await history.close();
+  }
+}
+
+/** How a table is coloured; picocolors' functions fit. */
+export interface Colours {
+  readonly green: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly bold: (text: string) => string;
+}
+
+/** The figures as a table for people, and a line that sums it up. */
+export function renderFigures(figures: readonly Figure[], { green, red, dim, bold }: Colours): string {
+  const table = new Table({ head: ['figure', 'reference', 'read models', ''].map(bold), colAligns: ['left', 'right', 'right', 'left'], style: { head: [], border: [], compact: true } });
+  for (const { name, reference, found, agrees } of figures) table.push([name, dim(reference), found, agrees ? green('✓') : red('✗')]);
+  const wrong = figures.filter(({ agrees }) => !agrees);
+  const sum = wrong.length === 0 ? green(`All ${figures.length} figures agree with the reference.`) : red(`${wrong.length} of ${figures.length} figures differ from the reference:`);
+  return [table.toString(), sum, ...wrong.map(({ name, definition }) => `  ${name}: ${definition}`), ''].join('\n');
+}
+
+/**
+ * `tierline report bpic2013`: prints the figures beside the reference.
+ * @returns whether all of them agree
+ */
+export async function reportBpic2013({ db, print, colours }: { readonly db: Mongo['db']; readonly print: (text: string) => void; readonly colours: Colours }): Promise<boolean> {
+  const figures = await readBpic2013Figures(db);
+  print(renderFigures(figures, colours));
+  return figures.every(({ agrees }) => agrees);
+}

@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { epochMillis } from '#eventsourcing';
+import { caseToEvents } from '../import/case-to-events.js';
+import type { LogCase, LogRow } from '../import/log-case.js';
+import { anyCase } from '../import/testing/log-files.js';
+import { bounces, courseOf, courses, type HistoryLine, type TicketCourse } from './ticket-course.js';
+
+function historyOf(one: LogCase): HistoryLine[] {
+  const { ticketId, events } = caseToEvents(one);
+  return events.map((event) => ({ ticketId, ...event }));
+}
+
+/** What the figures are defined by, straight from the rows of the log: the definitions that the reference was computed with. */
+function courseOfRows({ rows }: LogCase): TicketCourse {
+  const last = rows.at(-1)!;
+  const [first] = rows;
+  // A row that is "Unmatched" says nothing of where the work is.
+  const placed = rows.filter(({ status }, index) => index === 0 || status !== 'Unmatched');
+  const steps = placed.slice(1).map((row, index): [LogRow, LogRow] => [placed[index]!, row]);
+  const resolvedAt = rows.findIndex(({ subStatus }) => subStatus === 'Resolved');
+  return {
+    impact: first.impact.toLowerCase() as TicketCourse['impact'],
+    impactConstant: rows.every(({ impact }) => impact === first.impact),
+    openedAtTier: `L${first.supportLine}`,
+    movedUp: steps.some(([from, to]) => to.supportLine > from.supportLine),
+    movedDown: steps.some(([from, to]) => to.supportLine < from.supportLine),
+    touchedL3: placed.some(({ supportLine }) => supportLine === 3),
+    teams: placed.map(({ team }) => team).filter((team, index, all) => team !== all[index - 1]),
+    rows: rows.map(({ status, subStatus }) => `${status}/${subStatus}`),
+    firstSaidAt: first.saidAt,
+    lastSaidAt: last.saidAt,
+    duration: epochMillis(last.at) - epochMillis(first.at),
+    offsets: new Set(rows.map(({ saidAt }) => saidAt.slice(-6))),
+    resolved: resolvedAt >= 0,
+    reopened: resolvedAt >= 0 && rows.slice(resolvedAt).some(({ status }) => status === 'Queued' || status === 'Accepted'),
+  };
+}
+
+describe("a ticket's course", () => {
+  it('told by its events is the one that the rows of the log tell', () => {
+    fc.assert(
+      fc.property(anyCase(), (one) => {
+        expect(courseOf(historyOf(one))).toEqual(courseOfRows(one));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is none without its opening', () => {
+    expect(courseOf([])).toBeUndefined();
+    const [one] = fc.sample(anyCase(), { numRuns: 1, seed: 1 });
+    expect(courseOf(historyOf(one!).slice(1))).toBeUndefined();
+  });
+
+  it('ends where the lines of the next ticket begin', async () => {
+    const ids = ['1-1', '1-2', '1-3'];
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(...ids.map((id) => anyCase(fc.constant(id)))), async (cases) => {
+        const found: TicketCourse[] = [];
+        for await (const course of courses(cases.flatMap(historyOf))) found.push(course);
+        expect(found).toEqual(cases.map(courseOfRows));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+it.each<[string[], number]>([
+  [[], 0],
+  [['A', 'B'], 0],
+  [['A', 'B', 'A'], 1],
+  [['A', 'B', 'A', 'B'], 2],
+  [['A', 'B', 'C', 'A'], 0],
+  [['A', 'B', 'C', 'B', 'A'], 1],
+])('bounces of %j', (teams, expected) => {
+  expect(bounces({ teams })).toBe(expected);
+});

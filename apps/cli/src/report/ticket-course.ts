@@ -1,0 +1,120 @@
+import { epochMillis, type ImportedFrom, type Instant } from '#eventsourcing';
+import type { Impact, TicketEvents, Tier } from '#ticketing';
+
+/** What the report reads of a document of the `ticket_history` view. */
+export interface HistoryLine {
+  readonly ticketId: string;
+  readonly type: string;
+  readonly data: unknown;
+  readonly effectiveAt: Instant;
+  readonly imported: Pick<ImportedFrom, 'row' | 'said'>;
+}
+
+/** An imported ticket's course, as far as the figures need it. */
+export interface TicketCourse {
+  readonly impact: Impact;
+  /** False when a row says another impact than the ticket was opened with. */
+  readonly impactConstant: boolean;
+  readonly openedAtTier: Tier;
+  /** Work was handed up at least once, accepted or not. */
+  readonly movedUp: boolean;
+  /** Work was handed down or returned at least once. */
+  readonly movedDown: boolean;
+  readonly touchedL3: boolean;
+  /** The teams that had it, one after the other; the same team twice running counts once. */
+  readonly teams: readonly string[];
+  /** What each row said: `status/sub-status`. */
+  readonly rows: readonly string[];
+  /** First and last row, as the log wrote the time, and the time between them in milliseconds. */
+  readonly firstSaidAt: string;
+  readonly lastSaidAt: string;
+  readonly duration: number;
+  /** The offsets from UTC that the times were written with. */
+  readonly offsets: ReadonlySet<string>;
+  /** A row says `Resolved`, which being solved in the first call is not. */
+  readonly resolved: boolean;
+  /** It was reopened after that. */
+  readonly reopened: boolean;
+}
+
+/** The course that a ticket's imported events tell, in the order of their revisions. Undefined when there is none. */
+export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefined {
+  const first = lines[0];
+  const last = lines.at(-1);
+  if (first === undefined || last === undefined || first.type !== 'TicketOpened') return undefined;
+  const opened = first.data as TicketEvents['TicketOpened'];
+  const rows: string[] = [];
+  const teams: string[] = [];
+  const offsets = new Set<string>();
+  let impactConstant = true;
+  let movedUp = false;
+  let movedDown = false;
+  let touchedL3 = opened.tier === 'L3';
+  let resolved = false;
+  let reopened = false;
+  for (const { type, data, imported } of lines) {
+    const { said, row } = imported;
+    if (row === rows.length) rows.push(`${said.status}/${said.subStatus}`);
+    offsets.add(said.at?.slice(19) ?? '');
+    if (said.impact?.toLowerCase() !== opened.impact) impactConstant = false;
+    const team = teamAfter(type, data);
+    if (team !== undefined && team !== teams.at(-1)) teams.push(team);
+    if (type === 'TicketEscalated') {
+      movedUp = true;
+      touchedL3 ||= (data as TicketEvents['TicketEscalated']).to === 'L3';
+    }
+    if (type === 'TicketDeescalated' || type === 'EscalationReturned') movedDown = true;
+    if (said.subStatus === 'Resolved') resolved = true;
+    if (type === 'TicketReopened' && resolved) reopened = true;
+  }
+  return {
+    impact: opened.impact,
+    impactConstant,
+    openedAtTier: opened.tier,
+    movedUp,
+    movedDown,
+    touchedL3,
+    teams,
+    rows,
+    firstSaidAt: first.imported.said.at ?? '',
+    lastSaidAt: last.imported.said.at ?? '',
+    duration: epochMillis(last.effectiveAt) - epochMillis(first.effectiveAt),
+    offsets,
+    resolved,
+    reopened,
+  };
+}
+
+/** How often the work came back to a team from the one team that had it in between: A → B → A. */
+export function bounces({ teams }: Pick<TicketCourse, 'teams'>): number {
+  return teams.filter((team, index) => index >= 2 && teams[index - 2] === team).length;
+}
+
+function teamAfter(type: string, data: unknown): string | undefined {
+  switch (type) {
+    case 'TicketOpened':
+    case 'TicketAssigned':
+      return (data as TicketEvents['TicketOpened' | 'TicketAssigned']).team;
+    case 'TicketEscalated':
+    case 'TicketDeescalated':
+    case 'EscalationReturned':
+      return (data as TicketEvents['TicketEscalated' | 'TicketDeescalated' | 'EscalationReturned']).toTeam;
+    default:
+      return undefined;
+  }
+}
+
+/** The courses of all tickets. Holds one ticket's lines at a time, so the lines of a ticket must follow each other. */
+export async function* courses(lines: AsyncIterable<HistoryLine> | Iterable<HistoryLine>): AsyncGenerator<TicketCourse> {
+  let current: HistoryLine[] = [];
+  for await (const line of lines) {
+    if (current.length > 0 && current[0]?.ticketId !== line.ticketId) {
+      const course = courseOf(current);
+      if (course !== undefined) yield course;
+      current = [];
+    }
+    current.push(line);
+  }
+  const course = courseOf(current);
+  if (course !== undefined) yield course;
+}
