@@ -1,0 +1,354 @@
+import { epochMillis, type Fault, type Instant, instantFrom } from '#eventsourcing';
+import { Temporal } from 'temporal-polyfill';
+
+/** Monday first, as ISO 8601 numbers them. */
+export const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
+export type Weekday = (typeof WEEKDAYS)[number];
+
+/** Hours of one day by the wall clock, half-open: `from` is in, `to` is not. `HH:MM`; `to` may be `24:00`. Overnight is two of them. */
+export interface OpenHours {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A date on which the week's hours do not hold. Without hours of its own it is closed. */
+export interface Holiday {
+  /** `YYYY-MM-DD`, a date of the calendar's zone. */
+  readonly date: string;
+  readonly name?: string;
+  readonly hours?: readonly OpenHours[];
+}
+
+/**
+ * When a promise's clock may run. Plain JSON. A moment is open exactly when a wall clock in the zone shows a time within the hours of
+ * the date that it shows. So on a day of 23 hours the skipped hour is not there to be open, and on a day of 25 hours the repeated one
+ * is open both times or closed both times; a date that a zone skipped altogether has no moment.
+ *
+ * Holidays are dates, not rules or countries: what is promised for a day must not change because a library was updated.
+ */
+export interface BusinessCalendar {
+  /** IANA name such as `Europe/Berlin`. */
+  readonly zone: string;
+  /** The hours of each weekday (one that is left out is closed), or `24x7`: always open, without holidays. */
+  readonly week: '24x7' | Readonly<Partial<Record<Weekday, readonly OpenHours[]>>>;
+  readonly holidays?: readonly Holiday[];
+}
+
+const DAY = 86_400_000;
+
+/**
+ * Open time is laid out in stretches of this length when somebody asks about them, and kept: 400 days, so that most questions stay
+ * within one, and a stretch costs about as much as the two or three changes of offset in it.
+ */
+const STRETCH = 400 * DAY;
+
+/** The last instant that can be written with a year of four digits, and so compared as text. */
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** The open intervals of a stretch, clipped to it, disjoint, never touching, in order. */
+interface Stretch {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  /** Open time of the stretch before each interval. */
+  readonly before: readonly number[];
+  readonly total: number;
+  /** Number of a local day (0 is 1970-01-01) → end of its last open interval within the stretch. */
+  readonly closings: ReadonlyMap<number, number>;
+  readonly offsets: readonly OffsetPeriod[];
+}
+
+/** How far a zone's wall clock is ahead of UTC until a moment. All in milliseconds. */
+interface OffsetPeriod {
+  readonly until: number;
+  readonly offset: number;
+}
+
+/** A calendar that is ready to be asked. Make it once and keep it: it remembers what it has worked out. */
+export interface CompiledCalendar {
+  readonly definition: BusinessCalendar;
+  readonly alwaysOpen: boolean;
+  /** The `index`-th stretch from 1970 on. */
+  stretch(index: number): Stretch;
+}
+
+/**
+ * Makes a calendar ready to be asked.
+ * @throws RangeError when the definition is faulty: see `calendarFaults`
+ */
+export function compileCalendar(definition: BusinessCalendar): CompiledCalendar {
+  const [fault] = calendarFaults(definition);
+  if (fault !== undefined) throw new RangeError(`${fault.field} ${fault.message}`);
+  const { zone, week, holidays = [] } = definition;
+  // 1970-01-01, day 0, was a Thursday: the 4th of the ISO week.
+  const hoursByWeekday = WEEKDAYS.map((_, index) => {
+    const weekday = WEEKDAYS[(index + 3) % 7];
+    return week === '24x7' ? [[0, DAY] as const] : spans((weekday && week[weekday]) ?? []);
+  });
+  const hoursByDate = new Map(holidays.map(({ date, hours = [] }) => [Date.parse(date) / DAY, spans(hours)]));
+  const hoursOf = (day: number) => hoursByDate.get(day) ?? hoursByWeekday[((day % 7) + 7) % 7] ?? [];
+
+  const layOut = (index: number): Stretch => {
+    const starts: number[] = [];
+    const ends: number[] = [];
+    const closings = new Map<number, number>();
+    const offsets: OffsetPeriod[] = [];
+    const end = (index + 1) * STRETCH;
+    for (let at = index * STRETCH; at < end;) {
+      const there = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone);
+      const offset = there.offsetNanoseconds / 1e6;
+      const stop = Math.min(end, there.getTimeZoneTransition('next')?.epochMilliseconds ?? end);
+      offsets.push({ until: stop, offset });
+      const lastDay = Math.floor((stop - 1 + offset) / DAY);
+      for (let day = Math.floor((at + offset) / DAY); day <= lastDay; day++) {
+        for (const [opens, closes] of hoursOf(day)) {
+          const from = Math.max(at, day * DAY + opens - offset);
+          const to = Math.min(stop, day * DAY + closes - offset);
+          if (from >= to) continue;
+          if (ends.at(-1) === from) ends[ends.length - 1] = to;
+          else {
+            starts.push(from);
+            ends.push(to);
+          }
+          closings.set(day, to);
+        }
+      }
+      at = stop;
+    }
+    let total = 0;
+    const before = starts.map((start, place) => {
+      const sofar = total;
+      total += (ends[place] ?? start) - start;
+      return sofar;
+    });
+    return { starts, ends, before, total, closings, offsets };
+  };
+
+  const stretches = new Map<number, Stretch>();
+  return {
+    definition,
+    alwaysOpen: week === '24x7',
+    stretch(index) {
+      let stretch = stretches.get(index);
+      if (stretch === undefined) {
+        stretch = layOut(index);
+        stretches.set(index, stretch);
+      }
+      return stretch;
+    },
+  };
+}
+
+/** Open milliseconds from one instant up to another; 0 when the second is not later. */
+export function openTimeBetween(calendar: CompiledCalendar, from: Instant, to: Instant): number {
+  const start = epochMillis(from);
+  const end = epochMillis(to);
+  if (end <= start) return 0;
+  if (calendar.alwaysOpen) return end - start;
+  const first = Math.floor(start / STRETCH);
+  const last = Math.floor(end / STRETCH);
+  let open = openBefore(calendar.stretch(last), end) - openBefore(calendar.stretch(first), start);
+  for (let index = first; index < last; index++) open += calendar.stretch(index).total;
+  return open;
+}
+
+/**
+ * The earliest instant at which so much open time has passed: the moment of closing rather than the next opening, and `from` itself
+ * when there is nothing to add. Never later than the year 9999.
+ */
+export function addOpenTime(calendar: CompiledCalendar, from: Instant, millis: number): Instant {
+  const start = epochMillis(from);
+  if (!(millis > 0)) return from;
+  if (start + millis >= END_OF_TIME) return instantFrom(END_OF_TIME);
+  if (calendar.alwaysOpen) return instantFrom(start + millis);
+  let index = Math.floor(start / STRETCH);
+  let needed = millis + openBefore(calendar.stretch(index), start);
+  for (; index * STRETCH < END_OF_TIME; index++) {
+    const stretch = calendar.stretch(index);
+    if (needed <= stretch.total) {
+      // The last interval with less open time before it than is needed: it is in this one that the rest passes.
+      const place = lastBelow(stretch.before, needed);
+      return instantFrom(Math.min(END_OF_TIME, (stretch.starts[place] ?? 0) + needed - (stretch.before[place] ?? 0)));
+    }
+    needed -= stretch.total;
+  }
+  return instantFrom(END_OF_TIME);
+}
+
+/** The open intervals between two instants, clipped to them, in order; those that touch are one. */
+export function openIntervals(
+  calendar: CompiledCalendar,
+  from: Instant,
+  to: Instant,
+): readonly { readonly from: Instant; readonly to: Instant }[] {
+  const start = epochMillis(from);
+  const end = epochMillis(to);
+  if (end <= start) return [];
+  if (calendar.alwaysOpen) return [{ from, to }];
+  const found: { from: number; to: number }[] = [];
+  for (let index = Math.floor(start / STRETCH); index * STRETCH < end; index++) {
+    const { starts, ends } = calendar.stretch(index);
+    for (let place = Math.max(0, lastBelow(starts, start)); place < starts.length; place++) {
+      const opens = Math.max(start, starts[place] ?? 0);
+      const closes = Math.min(end, ends[place] ?? 0);
+      if (opens >= end) break;
+      if (opens >= closes) continue;
+      const last = found.at(-1);
+      if (last?.to === opens) last.to = closes;
+      else found.push({ from: opens, to: closes });
+    }
+  }
+  return found.map((interval) => ({ from: instantFrom(interval.from), to: instantFrom(interval.to) }));
+}
+
+/**
+ * The end of open time on the `days`-th business day after an instant: what "within two business days" means to a service desk. A business
+ * day is a local date with open time; the date of the instant itself never counts, however early it is. With overnight hours a
+ * date ends at its midnight. Never later than the year 9999.
+ * @param days a whole number from 1
+ */
+export function endOfBusinessDay(calendar: CompiledCalendar, from: Instant, days: number): Instant {
+  let counted = 0;
+  const lastDay = Math.floor(END_OF_TIME / DAY);
+  for (let day = localDay(calendar, epochMillis(from)) + 1; day < lastDay; day++) {
+    const closes = closing(calendar, day);
+    if (closes !== undefined && ++counted >= days) return instantFrom(Math.min(closes, END_OF_TIME));
+  }
+  return instantFrom(END_OF_TIME);
+}
+
+function localDay(calendar: CompiledCalendar, millis: number): number {
+  const period = calendar.stretch(Math.floor(millis / STRETCH)).offsets.find(({ until }) => millis < until);
+  return Math.floor((millis + (period?.offset ?? 0)) / DAY);
+}
+
+/** When a local day closes; undefined when it does not open. Offsets go up to a day, so a local day may reach into two stretches. */
+function closing(calendar: CompiledCalendar, day: number): number | undefined {
+  const first = Math.floor(((day - 1) * DAY) / STRETCH);
+  const last = Math.floor(((day + 2) * DAY) / STRETCH);
+  return (last > first ? calendar.stretch(last).closings.get(day) : undefined) ?? calendar.stretch(first).closings.get(day);
+}
+
+function openBefore({ starts, ends, before }: Stretch, millis: number): number {
+  const place = lastBelow(starts, millis);
+  if (place < 0) return 0;
+  return (before[place] ?? 0) + Math.min(millis, ends[place] ?? 0) - (starts[place] ?? 0);
+}
+
+/** Place of the last number that is less than a value; -1 when there is none. */
+function lastBelow(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? Infinity) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Hours in milliseconds of the wall clock since midnight, in order. */
+function spans(hours: readonly OpenHours[]): readonly (readonly [number, number])[] {
+  return hours.map(({ from, to }) => [timeOfDay(from) ?? 0, timeOfDay(to) ?? 0] as const).sort(([a], [b]) => a - b);
+}
+
+const time = /^(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
+
+function timeOfDay(text: unknown): number | undefined {
+  const match = typeof text === 'string' ? time.exec(text) : null;
+  if (match === null) return undefined;
+  return match[1] === undefined ? DAY : Number(match[1]) * 3_600_000 + Number(match[2]) * 60_000;
+}
+
+/**
+ * All that is wrong with a calendar as it came from outside, each fault with its field. None means that it can be compiled.
+ * @param field where the calendar stands in what was sent, such as `calendar`
+ */
+export function calendarFaults(calendar: unknown, field = 'calendar'): readonly Fault[] {
+  if (!isObject(calendar)) return [{ field, message: 'must be a calendar: its zone and its week' }];
+  const { zone, week, holidays } = calendar;
+  const faults: Fault[] = [];
+  if (!isZone(zone))
+    faults.push({ field: `${field}.zone`, message: 'must be the name of a zone in the IANA database, such as Europe/Berlin' });
+  if (week === '24x7') {
+    if (holidays !== undefined && !(Array.isArray(holidays) && holidays.length === 0))
+      faults.push({
+        field: `${field}.holidays`,
+        message: 'must be left out: 24x7 is always open. Write out the hours of the week to have holidays',
+      });
+  } else if (!isObject(week)) {
+    faults.push({ field: `${field}.week`, message: 'must be 24x7, or the hours of each weekday' });
+  } else {
+    for (const [weekday, hours] of Object.entries(week)) {
+      if ((WEEKDAYS as readonly string[]).includes(weekday)) faults.push(...hoursFaults(hours, `${field}.week.${weekday}`));
+      else faults.push({ field: `${field}.week.${weekday}`, message: `must be one of ${WEEKDAYS.join(', ')}` });
+    }
+    if (!Object.values(week).some((hours) => Array.isArray(hours) && hours.length > 0))
+      faults.push({ field: `${field}.week`, message: 'must be open at some time of the week: a clock on it would never run' });
+  }
+  if (week !== '24x7' && holidays !== undefined) faults.push(...holidayFaults(holidays, `${field}.holidays`));
+  return faults;
+}
+
+function holidayFaults(holidays: unknown, field: string): readonly Fault[] {
+  if (!Array.isArray(holidays)) return [{ field, message: 'must be a list of holidays' }];
+  const seen = new Set<unknown>();
+  return holidays.flatMap((holiday: unknown, index): readonly Fault[] => {
+    const place = `${field}[${index}]`;
+    if (!isObject(holiday)) return [{ field: place, message: 'must be a holiday: its date, and hours if it has any' }];
+    const { date, name, hours } = holiday;
+    const faults: Fault[] = [];
+    if (!isDate(date)) faults.push({ field: `${place}.date`, message: 'must be a date that exists, as YYYY-MM-DD' });
+    else if (seen.has(date)) faults.push({ field: `${place}.date`, message: `must be listed once: ${date} already is` });
+    seen.add(date);
+    if (name !== undefined && typeof name !== 'string') faults.push({ field: `${place}.name`, message: 'must be text' });
+    if (hours !== undefined) faults.push(...hoursFaults(hours, `${place}.hours`));
+    return faults;
+  });
+}
+
+function hoursFaults(hours: unknown, field: string): readonly Fault[] {
+  if (!Array.isArray(hours)) return [{ field, message: 'must be a list of hours' }];
+  const faults: Fault[] = [];
+  const sound: { readonly place: string; readonly from: number; readonly to: number }[] = [];
+  hours.forEach((one: unknown, index) => {
+    const place = `${field}[${index}]`;
+    const from = isObject(one) ? timeOfDay(one.from) : undefined;
+    const to = isObject(one) ? timeOfDay(one.to) : undefined;
+    if (from === undefined || from === DAY) faults.push({ field: `${place}.from`, message: 'must be a time from 00:00 to 23:59' });
+    if (to === undefined) faults.push({ field: `${place}.to`, message: 'must be a time from 00:01 to 24:00' });
+    if (from === undefined || from === DAY || to === undefined) return;
+    if (from < to) sound.push({ place, from, to });
+    else faults.push({ field: place, message: 'must end after it begins: overnight is two intervals, one to 24:00 and one from 00:00' });
+  });
+  sound.sort((one, other) => one.from - other.from);
+  let latest = sound[0];
+  for (const one of sound.slice(1)) {
+    if (latest !== undefined && one.from < latest.to) faults.push({ field: one.place, message: `must not overlap ${latest.place}` });
+    if (latest === undefined || one.to > latest.to) latest = one;
+  }
+  return faults;
+}
+
+/** Names only: offsets such as +02:00 know no summer time, and Temporal would take a whole date-time for its zone. */
+function isZone(zone: unknown): zone is string {
+  if (typeof zone !== 'string' || !/^[A-Za-z][\w+-]*(?:\/[\w+-]+)*$/.test(zone)) return false;
+  try {
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(zone);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isDate(date: unknown): date is string {
+  if (typeof date !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(date)) return false;
+  try {
+    return Temporal.PlainDate.from(date, { overflow: 'reject' }).toString() === date;
+  } catch {
+    return false;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
