@@ -39,7 +39,10 @@ export interface Change {
 /** The data directory holds a log that this version cannot read. */
 export class UnknownFormat extends Error {
   readonly code = 'ERR_UNKNOWN_FORMAT';
-  constructor(directory: string, found: string) {
+  constructor(
+    directory: string,
+    readonly found: string,
+  ) {
     super(`The event log in ${directory} has format ${found}; this version reads format ${FORMAT}.`);
   }
 }

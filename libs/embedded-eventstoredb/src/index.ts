@@ -1,6 +1,11 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { lockDirectory } from './directory-lock.js';
-import { runNode } from './node.js';
+import { UnknownFormat } from './event-log.js';
+import { PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
+import type { ThreadFailure, ThreadMessage } from './node-thread.js';
 
 export { DirectoryLocked } from './directory-lock.js';
 export { UnknownFormat } from './event-log.js';
@@ -13,6 +18,11 @@ export interface EmbeddedEventStoreDBOptions {
   readonly port: number;
   /** A loopback address, 127.0.0.1 by default: the node knows no users, so it is not for a network. */
   readonly host?: string;
+  /**
+   * Whether the node runs in a thread of its own, so that the application and the node do not wait for each other.
+   * By default it does wherever it is compiled; run from TypeScript sources it stays in the calling thread.
+   */
+  readonly thread?: boolean;
 }
 
 export interface EmbeddedEventStoreDB {
@@ -45,7 +55,8 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
   const directory = realpathSync(options.directory);
   const unlock = await lockDirectory(directory);
   try {
-    const node = await runNode({ directory, host, port: options.port });
+    const thread = options.thread ?? existsSync(THREAD);
+    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port });
     let closing: Promise<void> | undefined;
     return {
       url: `esdb://${host}:${node.port}?tls=false`,
@@ -56,4 +67,29 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
     await unlock();
     throw error;
   }
+}
+
+const THREAD = fileURLToPath(new URL('./node-thread.js', import.meta.url));
+
+async function runInThread(options: NodeOptions): Promise<RunningNode> {
+  // Flags of the process, such as --input-type or --eval, are not meant for this file.
+  const worker = new Worker(THREAD, { workerData: options, execArgv: [] });
+  const exited = once(worker, 'exit');
+  // An error ends the thread, and the application is told by its calls, which fail; once() would leave it unhandled.
+  const failed = new Promise<never>((_resolve, reject) => worker.on('error', reject));
+  failed.catch(() => undefined);
+  const [message] = (await Promise.race([once(worker, 'message'), failed])) as [ThreadMessage];
+  if ('failure' in message) throw revived(message.failure, options);
+  return {
+    port: message.port,
+    async close() {
+      worker.postMessage('close');
+      await exited;
+    },
+  };
+}
+
+function revived({ kind, detail }: ThreadFailure, { port, directory }: NodeOptions): Error {
+  if (kind === 'port') return new PortUnavailable(port, detail);
+  return kind === 'format' ? new UnknownFormat(directory, detail) : new Error(detail);
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
@@ -27,7 +28,7 @@ export class PortUnavailable extends Error {
   readonly code = 'ERR_PORT_UNAVAILABLE';
   constructor(
     readonly port: number,
-    reason: string,
+    readonly reason: string,
   ) {
     super(`The event store node cannot listen on port ${port}: ${reason}`);
   }
@@ -73,12 +74,22 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
-function listen(server: Server, { host, port }: NodeOptions): Promise<number> {
+async function listen(server: Server, { host, port }: NodeOptions): Promise<number> {
+  await checkPort(host, port);
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(new PortUnavailable(port, error.message.includes('EADDRINUSE') ? 'it is already in use.' : error.message));
+      if (error) reject(new PortUnavailable(port, error.message));
       else resolve(bound);
     });
+  });
+}
+
+/** The gRPC library does not say why it could not listen; a plain socket does. */
+function checkPort(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => reject(new PortUnavailable(port, error.code === 'EADDRINUSE' ? 'it is already in use.' : error.message)));
+    probe.listen({ port, host: host.replace(/^\[|\]$/g, ''), exclusive: true }, () => probe.close(() => resolve()));
   });
 }
 

@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
+import { open } from 'lmdb';
+import { DirectoryLocked, NotLoopback, PortUnavailable, startEmbeddedEventStoreDB, UnknownFormat } from './index.js';
+import { compileLibrary, startNodeProcess } from './testing/compiled-node.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+describe('starting', () => {
+  it('refuses an address that other machines could reach', async () => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.10', 'example.org', '127.0.0.1.example.org']) await expect(startEmbeddedEventStoreDB({ directory, port: 0, host })).rejects.toThrow(NotLoopback);
+  });
+
+  it('names a port that is taken, and leaves the directory free', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    const refused = startEmbeddedEventStoreDB({ directory, port });
+    await expect(refused).rejects.toThrow(PortUnavailable);
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_PORT_UNAVAILABLE', port, message: expect.stringContaining(`port ${port}`) as string });
+    other.close();
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+  });
+
+  it('refuses a directory that this process already has open, until it is closed', async () => {
+    const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    const second = startEmbeddedEventStoreDB({ directory: join(directory, '.'), port: 0 });
+    await expect(second).rejects.toThrow(DirectoryLocked);
+    await expect(second).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
+    await first.close();
+    await first.close();
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+  });
+
+  it('refuses a log of another format', async () => {
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+    const root = open({ path: directory, maxDbs: 8 });
+    await root.openDB<number, string>('node', { encoding: 'json' }).put('format', 99);
+    await root.close();
+    await expect(startEmbeddedEventStoreDB({ directory, port: 0 })).rejects.toThrow(UnknownFormat);
+  });
+
+  it('goes on where it stopped', async () => {
+    const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    const writing = EventStoreDBClient.connectionString(first.url);
+    await writing.appendToStream('kept', jsonEvent({ type: 'one', data: {} }));
+    await writing.dispose();
+    await first.close();
+    const second = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    const reading = EventStoreDBClient.connectionString(second.url);
+    const { nextExpectedRevision } = await reading.appendToStream('kept', jsonEvent({ type: 'two', data: {} }), { expectedRevision: 0n });
+    expect(nextExpectedRevision).toBe(1n);
+    await reading.dispose();
+    await second.close();
+  });
+});
+
+describe('in another process', () => {
+  let compiled: ReturnType<typeof compileLibrary>;
+  beforeAll(() => {
+    compiled = compileLibrary();
+  });
+  afterAll(() => compiled.remove());
+
+  it.each([true, false])('holds its directory while it lives, and no longer than that (thread: %s)', async (thread) => {
+    const other = await startNodeProcess(compiled.entry, { directory, port: 0, thread });
+    const refused = startEmbeddedEventStoreDB({ directory, port: 0 });
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: other.pid, message: expect.stringContaining(directory) as string });
+    await other.kill('SIGKILL');
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+  });
+
+  it('is not fooled by another process that got the pid of a dead holder', async () => {
+    const owner = open<{ pid: number; started: string }, string>({ path: join(directory, 'owner'), encoding: 'json' });
+    await owner.put('owner', { pid: process.ppid, started: 'another boot/12345' });
+    await owner.close();
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+  });
+
+  it('serves from a thread of its own, whose errors keep their class', async () => {
+    const { startEmbeddedEventStoreDB: start, PortUnavailable: Unavailable } = (await import(compiled.entry)) as typeof import('./index.js');
+    const node = await start({ directory, port: 0 });
+    const client = EventStoreDBClient.connectionString(node.url);
+    expect((await client.appendToStream('threaded', jsonEvent({ type: 'one', data: {} }))).success).toBe(true);
+    const elsewhere = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
+    await expect(start({ directory: elsewhere, port: node.port })).rejects.toThrow(Unavailable);
+    rmSync(elsewhere, { recursive: true });
+    await client.dispose();
+    await node.close();
+    await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
+  });
+});

@@ -1,0 +1,57 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { transformSync } from '@swc/core';
+
+/**
+ * The library as plain JavaScript in a directory of its own, for specs that need it in another process or in a worker
+ * thread: neither can load TypeScript.
+ */
+export function compileLibrary(): { readonly entry: string; remove(): void } {
+  const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-js-'));
+  const source = join(process.cwd(), 'libs/embedded-eventstoredb/src');
+  mkdirSync(join(root, 'src'));
+  for (const file of readdirSync(source)) {
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    const { code } = transformSync(readFileSync(join(source, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
+    writeFileSync(join(root, 'src', file.replace(/\.ts$/, '.js')), code);
+  }
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'dir');
+  return { entry: join(root, 'src/index.js'), remove: () => rmSync(root, { recursive: true }) };
+}
+
+export interface NodeProcess {
+  readonly port: number;
+  readonly pid: number;
+  /** Resolves when the process is gone. */
+  kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+}
+
+/** Starts a node in a process of its own; rejects with what the node said when it does not start. */
+export function startNodeProcess(entry: string, options: { directory: string; port: number; thread: boolean }): Promise<NodeProcess> {
+  const script = `
+    import { startEmbeddedEventStoreDB } from ${JSON.stringify(entry)};
+    try {
+      const node = await startEmbeddedEventStoreDB(${JSON.stringify(options)});
+      process.on('SIGTERM', () => node.close().then(() => process.exit(0)));
+      console.log(JSON.stringify({ port: node.port }));
+    } catch (error) {
+      console.log(JSON.stringify({ code: error.code, message: error.message }));
+    }`;
+  const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return new Promise((resolve, reject) => {
+    child.stdout?.once('data', (line: Buffer) => {
+      const said = JSON.parse(line.toString('utf8')) as { port?: number; code?: string; message?: string };
+      if (said.port === undefined) return reject(Object.assign(new Error(said.message), { code: said.code }));
+      const kill = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
+        child.kill(signal);
+        await exited;
+      };
+      resolve({ port: said.port, pid: child.pid as number, kill });
+    });
+    void exited.then(() => reject(new Error('the node process ended before it listened')));
+  });
+}
