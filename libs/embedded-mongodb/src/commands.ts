@@ -7,7 +7,7 @@ import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter } from './filter.js';
 import { compilePipeline, type Pipeline, type PipelineContext } from './pipeline.js';
-import { candidates, PAUSE, type Source } from './planner.js';
+import { candidates, choosePlan, countByIndex, describePlan, PAUSE, runPlan, type Counters, type Hint, type Source } from './planner.js';
 import { Sorter, parseSort } from './sorting.js';
 import { duplicateKey, namespaceOf, readIndex, recordPrefix, afterPrefix, type Collection, type Index, type Reader, type Snapshot, type Store, type Writer } from './store.js';
 import { compileProjection } from './transformations.js';
@@ -266,9 +266,16 @@ const rows = function* (source: Source): Generator<Doc, void, undefined> {
   for (const row of source) if (row !== PAUSE) yield row;
 };
 
-const matching = function* (reader: Reader, collection: Collection, filter: Filter): Generator<Doc, void, undefined> {
+const matching = function* (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Generator<Doc, void, undefined> {
   const test = compileFilter(filter);
-  for (const doc of rows(candidates(reader, collection, filter))) if (test(doc)) yield doc;
+  for (const doc of rows(candidates(reader, collection, filter, hint))) if (test(doc)) yield doc;
+};
+
+/** A hint: the name of an index, or its keys. */
+const hintOf = (fields: Fields): Hint => {
+  const value = fields.doc.get('hint');
+  if (value === undefined || typeof value === 'string' || value instanceof Doc) return value;
+  throw failedToParse('Hint must be a string or an object');
 };
 
 const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumentValidation');
@@ -322,7 +329,7 @@ const checkBatch = (size: number): void => {
   if (size < 1 || size > MAX_BATCH) throw new ServerError(16, `Write batch sizes must be between 1 and ${MAX_BATCH}. Got ${size} operations.`);
 };
 
-type UpdateStatement = { readonly filter: Filter; readonly update: Update; readonly replacement: boolean; readonly multi: boolean; readonly upsert: boolean };
+type UpdateStatement = { readonly filter: Filter; readonly update: Update; readonly replacement: boolean; readonly multi: boolean; readonly upsert: boolean; readonly hint: Hint };
 
 /** Updates that only differ in their values are compiled one by one, which is cheap: no text is parsed. */
 const parseUpdate = (statement: Doc, name: string, variables: Variables): UpdateStatement => {
@@ -340,17 +347,18 @@ const parseUpdate = (statement: Doc, name: string, variables: Variables): Update
     replacement: isReplacement(spec),
     multi,
     upsert: fields.boolean('upsert'),
+    hint: hintOf(fields),
   };
 };
 
-const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert }: UpdateStatement, bypassed: boolean, now_: number): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined } => {
+const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert, hint }: UpdateStatement, bypassed: boolean, now_: number): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined } => {
   let collection = noView(collectionOf(writer, database, name));
   let matched = 0;
   let modified = 0;
   const context = { inserting: false, filter, now: now_ };
   if (collection) {
     const found: Doc[] = [];
-    for (const doc of matching(writer, collection, filter)) {
+    for (const doc of matching(writer, collection, filter, hint)) {
       found.push(doc);
       if (!multi) break;
     }
@@ -426,7 +434,7 @@ const remove: Handler = async (call) => {
         const collection = noView(collectionOf(writer, database, name));
         if (!collection) continue;
         const found: Doc[] = [];
-        for (const doc of matching(writer, collection, filter)) {
+        for (const doc of matching(writer, collection, filter, hintOf(part))) {
           found.push(doc);
           if (limit === 1) break;
         }
@@ -462,15 +470,12 @@ const findAndModify: Handler = async (call) => {
   const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
   const update_ = removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
   const bypassed = bypass(fields);
+  const hint = hintOf(fields);
   return node.store.write((writer) => {
     let collection = noView(collectionOf(writer, database, name));
     let doc: Doc | undefined;
     if (collection) {
-      if (sort.length) {
-        const sorter = new Sorter(sort, 1);
-        for (const found of matching(writer, collection, filter)) sorter.add(found);
-        doc = sorter.sorted()[0];
-      } else doc = matching(writer, collection, filter).next().value as Doc | undefined;
+      doc = rows(findSource(writer, database, name, { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint })).next().value as Doc | undefined;
     }
     const show_ = (value: Doc | undefined): Value => (value ? (project ? project(value, variables) : value) : null);
     if (!update_) {
@@ -502,37 +507,38 @@ type FindSpec = {
   readonly limit: number;
   readonly projection: Doc | undefined;
   readonly variables: Variables;
+  readonly hint?: Hint;
+  /** Counts what is looked at, for `explain`. */
+  readonly counters?: Counters;
 };
 
 /** The documents of a find, in its order, projected. */
-const findSource = function* (reader: Reader, database: string, name: string, { filter, sort, skip, limit, projection, variables }: FindSpec): Source {
+const findSource = function* (reader: Reader, database: string, name: string, { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec): Source {
   const test = compileFilter(filter);
   const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
   const most = limit || Infinity;
+  const collection = collectionOf(reader, database, name);
+  const plan = collection && !collection.view ? choosePlan(reader, collection, filter, sort, hint) : undefined;
+  const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(reader, database, name, filter, variables);
   let passed = 0;
-  const emit = function* (doc: Doc): Source {
-    if (passed++ < skip) return;
-    yield project ? project(doc, variables) : doc;
-  };
-  if (sort.length) {
+  if (sort.length && !plan?.sorted) {
     const sorter = new Sorter(sort, most + skip);
-    for (const row of sourceOf(reader, database, name, filter, variables)) {
+    for (const row of source) {
       if (row === PAUSE) yield row;
       else if (test(row)) sorter.add(row);
     }
-    for (const doc of sorter.sorted()) yield* emit(doc);
+    for (const doc of sorter.sorted()) if (passed++ >= skip) yield project ? project(doc, variables) : doc;
     return;
   }
-  if (most === Infinity || most > 0)
-    for (const row of sourceOf(reader, database, name, filter, variables)) {
-      if (row === PAUSE) {
-        yield row;
-        continue;
-      }
-      if (!test(row)) continue;
-      yield* emit(row);
-      if (passed >= skip + most) return;
+  for (const row of source) {
+    if (row === PAUSE) {
+      yield row;
+      continue;
     }
+    if (!test(row)) continue;
+    if (passed++ >= skip) yield project ? project(row, variables) : row;
+    if (passed >= skip + most) return;
+  }
 };
 
 const answerWithCursor = async (call: Call, namespace: string, snapshot: Snapshot, source: Source, batchSize: number, single: boolean, neverTimesOut = false): Promise<Doc> => {
@@ -563,7 +569,7 @@ const find: Handler = async (call) => {
   const sort = naturalOrder(fields.document('sort'));
   const projection = fields.document('projection');
   if (projection?.size) compileProjection(projection, { filter, variables });
-  const spec: FindSpec = { filter, sort, skip: fields.count('skip') ?? 0, limit: fields.count('limit') ?? 0, projection, variables };
+  const spec: FindSpec = { filter, sort, skip: fields.count('skip') ?? 0, limit: fields.count('limit') ?? 0, projection, variables, hint: hintOf(fields) };
   const batchSize = fields.count('batchSize') ?? DEFAULT_BATCH;
   const single = fields.boolean('singleBatch');
   const snapshot = call.node.store.snapshot();
@@ -601,14 +607,14 @@ const contextOf = (reader: Reader, database: string, variables: Variables, depth
 });
 
 /** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
-const runPipeline = (reader: Reader, database: string, name: string, pipeline: Pipeline, variables: Variables, depth = 0): Source => {
+const runPipeline = (reader: Reader, database: string, name: string, pipeline: Pipeline, variables: Variables, depth = 0, hint?: Hint, counters?: Counters): Source => {
   const context = contextOf(reader, database, variables, depth);
   const collection = collectionOf(reader, database, name);
   if (collection?.view) return pipeline.run(sourceOf(reader, database, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);
   const { match, sort, limit } = pipeline.head;
   const filter = parseFilter(match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }), variables);
-  return pipeline.rest(findSource(reader, database, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables }), context);
+  return pipeline.rest(findSource(reader, database, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables, hint, ...(counters && { counters }) }), context);
 };
 
 const aggregate: Handler = async (call) => {
@@ -618,6 +624,7 @@ const aggregate: Handler = async (call) => {
   const on = command.get('aggregate');
   const pipeline = fields.need(command.get('pipeline'), 'pipeline');
   const cursorSpec = fields.document('cursor');
+  if (fields.boolean('explain')) return explainCommand(call, 'queryPlanner');
   if (!cursorSpec) throw failedToParse("The 'cursor' option is required, except for aggregate with the explain argument");
   const batchSize = cursorBatch(cursorSpec, 'aggregate');
   const variables = letOf(fields);
@@ -641,7 +648,7 @@ const aggregate: Handler = async (call) => {
       const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
       if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc)) throw new ServerError(5858203, `an array is expected`);
       source = compiled.run(listed(given.values as readonly Doc[]), contextOf(snapshot, database, variables, 0));
-    } else source = runPipeline(snapshot, database, name, compiled, variables);
+    } else source = runPipeline(snapshot, database, name, compiled, variables, 0, hintOf(fields));
     if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
     await target_(node, source, paceOf(call), bypass(fields));
     snapshot.close();
@@ -761,6 +768,111 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
 /** What `$out` may hold in memory before it replaces the collection at once. */
 const OUT_LIMIT = 512 * 1024 * 1024;
 
+/** Runs a read, or the search of a write, and tells how its documents were found. */
+const explain: Handler = async (call) => {
+  const inner = call.command.get('explain');
+  if (!(inner instanceof Doc) || !inner.size) throw typeError('explain.explain', inner, 'object');
+  const verbosity = fieldsOf(call).string('verbosity') ?? 'allPlansExecution';
+  if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity)) throw failedToParse(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
+  return explainCommand({ ...call, command: inner }, verbosity);
+};
+
+const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
+  const { command, database, node } = call;
+  const kind = command.keys[0] as string;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const known = commands[aliases[kind] ?? kind];
+  command.keys.forEach((key, index) => {
+    if (index > 0 && known && !known.fields.includes(key) && !genericFields.has(key)) throw new ServerError(40415, `BSON field '${kind}.${key}' is an unknown field.`);
+  });
+  const variables = letOf(fields);
+  const counters: Counters = { keys: 0, documents: 0 };
+  const statement = (key: string): Fields => new Fields(key, fields.need(fields.documents(key), key)[0] ?? Doc.empty);
+  let query = Doc.empty;
+  let sort: Doc | undefined;
+  let hint = hintOf(fields);
+  let pipeline: Pipeline | undefined;
+  let limit = 0;
+  let skip = 0;
+  switch (kind) {
+    case 'find':
+      query = fields.document('filter') ?? Doc.empty;
+      sort = fields.document('sort');
+      limit = fields.count('limit') ?? 0;
+      skip = fields.count('skip') ?? 0;
+      break;
+    case 'count':
+    case 'distinct':
+      query = fields.document('query') ?? Doc.empty;
+      break;
+    case 'findAndModify':
+      query = fields.document('query') ?? Doc.empty;
+      sort = fields.document('sort');
+      limit = 1;
+      break;
+    case 'update':
+    case 'delete': {
+      const part = statement(kind === 'update' ? 'updates' : 'deletes');
+      query = part.document('q') ?? Doc.empty;
+      hint = hintOf(part);
+      break;
+    }
+    case 'aggregate': {
+      pipeline = withVariables(Object.keys(variables), () => compilePipeline(fields.need(command.get('pipeline'), 'pipeline')));
+      const { head } = pipeline;
+      query = head.match.length === 1 ? (head.match[0] as Doc) : head.match.length ? Doc.from({ $and: Arr.of(head.match) }) : Doc.empty;
+      sort = head.sort;
+      limit = head.limit ?? 0;
+      break;
+    }
+    default:
+      throw new ServerError(59, `Explain failed due to unknown command: ${kind}`);
+  }
+  const filter = parseFilter(query, variables);
+  const order = naturalOrder(sort);
+  const snapshot = node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, database, name));
+    const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
+    const planner = Doc.from({
+      namespace: `${database}.${name}`,
+      parsedQuery: query,
+      indexFilterSet: false,
+      winningPlan: plan ? describePlan(plan, order.length > 0 && !plan.sorted) : Doc.from({ stage: 'EOF' }),
+      rejectedPlans: Arr.empty,
+    });
+    const base = { explainVersion: '1', queryPlanner: planner, command, serverInfo: Doc.from({ host: hostname(), port: 0, version: VERSION, gitVersion: 'embedded' }) };
+    if (verbosity === 'queryPlanner') return ok(base);
+    const began = performance.now();
+    let returned = 0;
+    const counted = kind === 'count' && plan ? countByIndex(snapshot, plan) : undefined;
+    if (counted !== undefined) {
+      returned = 0;
+      counters.keys = counted;
+    } else {
+      const source = pipeline
+        ? runPipeline(snapshot, database, name, pipeline, variables, 0, hint, counters)
+        : collection
+          ? findSource(snapshot, database, name, { filter, sort: order, skip, limit, projection: undefined, variables, hint, counters })
+          : empty();
+      await drain(source, paceOf(call), () => void returned++);
+    }
+    return ok({
+      ...base,
+      executionStats: Doc.from({
+        executionSuccess: true,
+        nReturned: returned,
+        executionTimeMillis: Math.round(performance.now() - began),
+        totalKeysExamined: counters.keys,
+        totalDocsExamined: counters.documents,
+      }),
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
 const getMore: Handler = async (call) => {
   const { command, node, database } = call;
   const id = command.get('getMore');
@@ -810,13 +922,17 @@ const count: Handler = async (call) => {
   const skip = fields.count('skip') ?? 0;
   const snapshot = call.node.store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
+    const collection = collectionOf(snapshot, call.database, name);
     let total = 0;
     if (collection) {
-      if (filter.op === 'always' && filter.value) total = call.node.store.statistics(snapshot, collection).documents;
+      const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));
+      const known = plan && countByIndex(snapshot, plan);
+      if (known !== undefined) total = known;
+      else if (!collection.view && filter.op === 'always' && filter.value) total = call.node.store.statistics(snapshot, collection).documents;
       else {
         const test = compileFilter(filter);
-        await drain(candidates(snapshot, collection, filter), paceOf(call), (doc) => {
+        const source = plan ? runPlan(snapshot, collection, plan) : sourceOf(snapshot, call.database, name, filter, { NOW: now() });
+        await drain(source, paceOf(call), (doc) => {
           if (test(doc)) total++;
         });
       }
@@ -836,7 +952,7 @@ const distinct: Handler = async (call) => {
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
+    const collection = collectionOf(snapshot, call.database, name);
     let found: Value[] = [];
     let bytes = 0;
     const settle = (): void => {
@@ -845,7 +961,7 @@ const distinct: Handler = async (call) => {
     if (collection) {
       const test = compileFilter(filter);
       let next = 1000;
-      await drain(candidates(snapshot, collection, filter), paceOf(call), (doc) => {
+      await drain(findSource(snapshot, call.database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) }), paceOf(call), (doc) => {
         if (!test(doc)) return;
         visitPath(doc, parts, 0, false, (value) => {
           if (value instanceof Arr) found.push(...value.values);
@@ -1259,6 +1375,7 @@ const commands: Record<string, Command> = {
     fields: ['filter', 'sort', 'projection', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'max', 'min', 'returnKey', 'showRecordId', 'tailable', 'oplogReplay', 'noCursorTimeout', 'awaitData', 'allowPartialResults', 'collation', 'allowDiskUse', 'let'],
     run: find,
   },
+  explain: { fields: ['verbosity'], run: explain },
   getMore: { fields: ['collection', 'batchSize', 'term', 'lastKnownCommittedOpTime'], run: getMore },
   killCursors: { fields: ['cursors'], run: killCursors },
   insert: { fields: ['documents', 'ordered', 'bypassDocumentValidation'], run: insert },

@@ -1,7 +1,9 @@
-import { keyOf } from './bson-order.js';
-import { Doc, Regex } from './bson-values.js';
-import { afterPrefix, recordKey, recordPrefix, type Collection, type Reader } from './store.js';
-import type { Filter } from './filter.js';
+import { inverted, keyBracket, keyOf, isNumber } from './bson-order.js';
+import { Arr, Doc, MAX_KEY, MIN_KEY, Regex, type Value } from './bson-values.js';
+import { badValue, ServerError } from './errors.js';
+import { compileRelation, indexOfComponent, numberOf, type Filter } from './filter.js';
+import type { KeyField } from './index-keys.js';
+import { afterPrefix, indexPrefix, recordKey, recordPrefix, type Collection, type Index, type KeyRange, type Reader } from './store.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
 export const PAUSE = Symbol('pause');
@@ -12,41 +14,401 @@ export type Counters = { keys: number; documents: number };
 
 const PAUSE_EVERY = 128;
 
-/** The keys of the _ids that a filter allows, or undefined where it does not name them. */
-const idsOf = (filter: Filter): readonly Buffer[] | undefined => {
-  if (filter.op === 'and') {
-    for (const part of filter.of) {
-      const ids = idsOf(part);
-      if (ids) return ids;
-    }
-    return undefined;
-  }
-  if (filter.op === 'compare' && filter.relation === 'eq' && filter.path === '_id') return [keyOf(filter.operand)];
-  if (filter.op === 'in' && filter.path === '_id' && !filter.operands.some((operand) => operand instanceof Regex)) {
-    const keys = filter.operands.map(keyOf).sort((a, b) => Buffer.compare(a, b));
-    return keys.filter((key, index) => index === 0 || !key.equals(keys[index - 1] as Buffer));
-  }
-  return undefined;
+/** How the documents of a query are found; whoever runs it still tests each one. */
+export type Plan = {
+  readonly stage: 'IDHACK' | 'IXSCAN' | 'COLLSCAN';
+  /** The index, or undefined where the collection itself is read, which is ordered by _id. */
+  readonly index: Index | undefined;
+  /** In the order of their keys, without overlap. */
+  readonly ranges: readonly KeyRange[];
+  readonly reverse: boolean;
+  /** Whether the documents come in the order of the sort. */
+  readonly sorted: boolean;
+  /** Whether each key in the ranges stands for exactly one match. */
+  readonly exact: boolean;
+  /** How many leading fields are bound to single values, and whether a range follows. */
+  readonly points: number;
+  readonly bounded: boolean;
 };
 
-/** The documents that may match a filter; whoever asks still tests them. */
-export function* candidates(reader: Reader, collection: Collection, filter: Filter, counters: Counters = { keys: 0, documents: 0 }): Source {
-  const ids = idsOf(filter);
-  if (ids) {
-    for (const id of ids) {
-      counters.keys++;
-      const bytes = reader.get(recordKey(collection, id));
-      if (!bytes) continue;
-      counters.documents++;
-      yield Doc.read(bytes);
-      if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+/** A place between keys: before, or after, all keys that begin with these bytes. */
+type Edge = { readonly bytes: Buffer; readonly after: boolean };
+type Interval = { readonly low: Edge; readonly high: Edge; /** The key, where it is the only one. */ readonly point: Buffer | undefined; readonly exact: boolean };
+
+const at = (bytes: Buffer): Interval => ({ low: { bytes, after: false }, high: { bytes, after: true }, point: bytes, exact: true });
+
+type Condition = Extract<Filter, { path: string }>;
+
+/** Where more alternatives than this come of a query, its `$or` is tested and not planned by. */
+const MOST_ALTERNATIVES = 64;
+const MOST_RANGES = 2000;
+
+/** The alternatives of a filter: a document matches where all conditions of one of them hold. */
+const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
+  if (filter.op === 'or') {
+    const all = filter.of.flatMap(alternatives);
+    return all.length > MOST_ALTERNATIVES ? [[filter]] : all;
+  }
+  if (filter.op !== 'and') return [[filter]];
+  let product: readonly (readonly Filter[])[] = [[]];
+  for (const part of filter.of) {
+    const each = alternatives(part);
+    product = each.length * product.length > MOST_ALTERNATIVES ? product.map((known) => [...known, part]) : product.flatMap((known) => each.map((more) => [...known, ...more]));
+  }
+  return product;
+};
+
+/** The keys that a condition leaves, or undefined where it says nothing about them. */
+const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
+  switch (condition.op) {
+    case 'compare':
+      return ofRelation(condition.relation, condition.operand);
+    case 'in': {
+      const intervals: Interval[] = [];
+      for (const operand of condition.operands) {
+        if (operand instanceof Regex) return undefined;
+        const found = ofRelation('eq', operand);
+        if (!found) return undefined;
+        intervals.push(...found);
+      }
+      const distinct = new Map(intervals.map((interval) => [(interval.point as Buffer).toString('latin1'), interval]));
+      return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
     }
+    default:
+      return undefined;
+  }
+};
+
+const ofRelation = (relation: string, operand: Value): readonly Interval[] | undefined => {
+  // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
+  if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
+  // Null stands for undefined and missing values as well.
+  if (operand === null) return relation === 'lt' || relation === 'gt' ? [] : [Buffer.from([15]), Buffer.from([20])].map((bytes) => ({ ...at(bytes), exact: false }));
+  let key: Buffer;
+  try {
+    key = keyOf(operand);
+  } catch (error) {
+    if (error instanceof ServerError) return undefined;
+    throw error;
+  }
+  if (relation === 'eq') return [at(key)];
+  const bracket = keyBracket(operand);
+  // NaN, the lowest number, is below no number in a query, and only equal to itself.
+  const nan = isNumber(operand) && key[0] === 29;
+  if (nan) return relation === 'lt' || relation === 'gt' ? [] : [at(key)];
+  const bottom: Edge = { bytes: Buffer.from([isNumber(operand) ? 30 : bracket.from]), after: false };
+  const top: Edge = { bytes: Buffer.from([bracket.to]), after: false };
+  const make = (low: Edge, high: Edge): readonly Interval[] => [{ low, high, point: undefined, exact: true }];
+  switch (relation) {
+    case 'lt':
+      return make(bottom, { bytes: key, after: false });
+    case 'lte':
+      return make(bottom, { bytes: key, after: true });
+    case 'gt':
+      return make({ bytes: key, after: true }, top);
+    default:
+      return make({ bytes: key, after: false }, top);
+  }
+};
+
+const compareEdges = (a: Edge, b: Edge): number => {
+  const left = a.after ? afterPrefix(a.bytes) : a.bytes;
+  const right = b.after ? afterPrefix(b.bytes) : b.bytes;
+  return Buffer.compare(left, right);
+};
+
+const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Interval[] => {
+  const found: Interval[] = [];
+  for (const left of a)
+    for (const right of b) {
+      const low = compareEdges(left.low, right.low) >= 0 ? left.low : right.low;
+      const high = compareEdges(left.high, right.high) <= 0 ? left.high : right.high;
+      if (compareEdges(low, high) < 0) found.push({ low, high, point: left.point && right.point ? left.point : (left.point ?? right.point), exact: left.exact && right.exact });
+    }
+  return found;
+};
+
+type FieldBounds = { readonly intervals: readonly Interval[]; readonly used: readonly Filter[] };
+
+/** What an alternative says about one field of an index. */
+const boundsOfField = (conditions: readonly Filter[], path: string, multikey: boolean): FieldBounds | undefined => {
+  let bounds: FieldBounds | undefined;
+  for (const condition of conditions) {
+    if (!('path' in condition) || condition.path !== path) continue;
+    const intervals = intervalsOf(condition);
+    if (!intervals) continue;
+    if (!bounds) bounds = { intervals, used: [condition] };
+    // Two elements of one array may satisfy two conditions: their bounds must not be put together. The narrower one is taken.
+    else if (multikey) {
+      if (isPoints(intervals) && !isPoints(bounds.intervals)) bounds = { intervals, used: [condition] };
+    } else bounds = { intervals: intersect(bounds.intervals, intervals), used: [...bounds.used, condition] };
+  }
+  return bounds;
+};
+
+const isPoints = (intervals: readonly Interval[]): boolean => intervals.every(({ point }) => point !== undefined);
+
+const directed = ({ bytes, after }: Edge, direction: 1 | -1): Edge => (direction === 1 ? { bytes, after } : { bytes: inverted(bytes), after: !after });
+
+const edgeKey = (prefix: Buffer, { bytes, after }: Edge): Buffer => {
+  const key = Buffer.concat([prefix, bytes]);
+  return after ? afterPrefix(key) : key;
+};
+
+type AlternativeBounds = { readonly ranges: readonly KeyRange[]; readonly single: readonly string[]; readonly points: number; readonly bounded: boolean; readonly exact: boolean };
+
+/** The ranges of an index that an alternative needs. */
+const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], multikey: boolean, prefix: Buffer): AlternativeBounds => {
+  let prefixes: readonly Buffer[] = [prefix];
+  const single: string[] = [];
+  const roots = new Set<string>();
+  let points = 0;
+  let onlySingle = true;
+  let exact = true;
+  const used = new Set<Filter>();
+  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({ ranges, single, points, bounded, exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)) });
+  for (const { path, parts, direction } of fields) {
+    // Fields below one array are indexed element by element; conditions on them may hold for different elements.
+    const shared = multikey && roots.has(parts[0] as string);
+    roots.add(parts[0] as string);
+    const bounds = shared ? undefined : boundsOfField(conditions, path, multikey);
+    if (!bounds) break;
+    if (bounds.intervals.length * prefixes.length > MOST_RANGES) break;
+    for (const condition of bounds.used) used.add(condition);
+    if (bounds.intervals.some((interval) => !interval.exact)) exact = false;
+    if (!isPoints(bounds.intervals)) {
+      const ranges = prefixes.flatMap((known) =>
+        bounds.intervals.map(({ low, high }) => {
+          const [from, to] = direction === 1 ? [low, high] : [directed(high, -1), directed(low, -1)];
+          return { start: edgeKey(known, from), end: edgeKey(known, to) };
+        }),
+      );
+      return done(ranges, true);
+    }
+    prefixes = prefixes.flatMap((known) => bounds.intervals.map(({ point }) => Buffer.concat([known, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])));
+    points++;
+    if (bounds.intervals.length !== 1) onlySingle = false;
+    if (onlySingle) single.push((bounds.intervals[0] as Interval & { point: Buffer }).point.toString('latin1'));
+  }
+  return done(
+    prefixes.map((known) => ({ start: known, end: afterPrefix(known) })),
+    points > 0,
+  );
+};
+
+const merged = (ranges: readonly KeyRange[]): readonly KeyRange[] => {
+  const sorted = ranges.filter(({ start, end }) => Buffer.compare(start, end) < 0).sort((a, b) => Buffer.compare(a.start, b.start));
+  const result: KeyRange[] = [];
+  for (const range of sorted) {
+    const last = result.at(-1);
+    if (last && Buffer.compare(range.start, last.end) < 0) {
+      if (Buffer.compare(range.end, last.end) > 0) result[result.length - 1] = { start: last.start, end: range.end };
+    } else result.push(range);
+  }
+  return result;
+};
+
+/** Whether the keys of an index come in the order of a sort, forwards or backwards. */
+const orderOf = (fields: readonly KeyField[], constant: number, sort: readonly KeyField[], multikey: boolean): { readonly sorted: boolean; readonly reverse: boolean } => {
+  const no = { sorted: false, reverse: false };
+  if (!sort.length) return { sorted: true, reverse: false };
+  if (multikey) return no;
+  const fixed = new Set(fields.slice(0, constant).map(({ path }) => path));
+  const wanted = sort.filter(({ path }) => !fixed.has(path));
+  const rest = fields.slice(constant);
+  if (wanted.length > rest.length || !wanted.every(({ path }, index) => rest[index]?.path === path)) return no;
+  const signs = new Set(wanted.map(({ direction }, index) => direction * (rest[index]?.direction ?? 1)));
+  return signs.size > 1 ? no : { sorted: true, reverse: signs.has(-1) };
+};
+
+/** Whether a condition holds only for documents that have a value at its path. */
+const demandsPresence = (condition: Filter, path: string): boolean => {
+  if (!('path' in condition) || condition.path !== path) return false;
+  if (condition.op === 'exists') return true;
+  if (condition.op === 'compare') return condition.operand !== null && condition.operand !== MIN_KEY && condition.operand !== MAX_KEY;
+  return condition.op === 'in' && condition.operands.every((operand) => operand !== null);
+};
+
+const equalFilters = (a: Condition, b: Condition): boolean => a.op === 'compare' && b.op === 'compare' && a.relation === b.relation && keyEquals(a.operand, b.operand);
+const keyEquals = (a: Value, b: Value): boolean => {
+  try {
+    return keyOf(a).equals(keyOf(b));
+  } catch {
+    return false;
+  }
+};
+
+/** Whether the conditions of an alternative leave only documents that a partial index holds. */
+const implies = (conditions: readonly Filter[], wanted: Filter): boolean => {
+  if (wanted.op === 'always') return wanted.value;
+  if (wanted.op === 'and') return wanted.of.every((part) => implies(conditions, part));
+  if (wanted.op === 'or') return wanted.of.some((part) => implies(conditions, part));
+  if (wanted.op === 'exists') return conditions.some((condition) => demandsPresence(condition, wanted.path));
+  if (wanted.op !== 'compare') return false;
+  const test = compileRelation(wanted.relation, wanted.operand);
+  return conditions.some((condition) => {
+    if (!('path' in condition) || condition.path !== wanted.path) return false;
+    if (condition.op === 'in') return condition.operands.length > 0 && condition.operands.every((operand) => !(operand instanceof Regex) && operand !== null && !(operand instanceof Arr) && test(operand));
+    if (condition.op !== 'compare') return false;
+    if (equalFilters(condition, wanted)) return true;
+    if (condition.operand === null || condition.operand instanceof Arr || condition.operand === MIN_KEY || condition.operand === MAX_KEY) return false;
+    if (condition.relation === 'eq') return test(condition.operand);
+    // A bound on the same side that is at least as narrow.
+    if (wanted.relation === 'eq' || condition.relation[0] !== wanted.relation[0]) return false;
+    return test(condition.operand) || (condition.relation.length === 2 && keyEquals(condition.operand, wanted.operand));
+  });
+};
+
+const usable = (index: Index, all: readonly (readonly Filter[])[]): boolean => {
+  if (index.fields.some(({ parts }) => parts.some((part) => indexOfComponent(part) >= 0))) return false;
+  return all.every((conditions) => {
+    if (index.sparse && !index.fields.some(({ path }) => conditions.some((condition) => demandsPresence(condition, path)))) return false;
+    return !index.partial || implies(conditions, index.partial.filter);
+  });
+};
+
+const idField: readonly KeyField[] = [{ path: '_id', parts: ['_id'], direction: 1 }];
+
+const planWith = (index: Index | undefined, collection: Collection, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan => {
+  const fields = index ? index.fields : idField;
+  const prefix = index ? indexPrefix(index) : recordPrefix(collection);
+  const multikey = index?.multikey ?? false;
+  const bounds = all.map((conditions) => rangesOf(conditions, fields, multikey, prefix));
+  const ranges = merged(bounds.flatMap((bound) => bound.ranges));
+  let constant = 0;
+  const [first] = bounds;
+  if (first) while (bounds.every(({ single }) => single[constant] !== undefined && single[constant] === first.single[constant])) constant++;
+  const { sorted, reverse } = orderOf(fields, constant, sort, multikey);
+  const points = Math.min(...bounds.map((bound) => bound.points));
+  const bounded = bounds.every((bound) => bound.bounded);
+  return {
+    stage: index ? 'IXSCAN' : points > 0 ? 'IDHACK' : 'COLLSCAN',
+    index,
+    ranges,
+    reverse,
+    sorted,
+    exact: bounds.length === 1 && (first?.exact ?? false),
+    points: points === Infinity ? 0 : points,
+    bounded,
+  };
+};
+
+const score = (plan: Plan, sort: readonly KeyField[]): number => {
+  if (plan.stage === 'IDHACK') return 1000;
+  const order = sort.length && plan.sorted ? 5 : 0;
+  if (!plan.bounded) return order + (plan.index ? 0 : 1);
+  return plan.points * 10 + 4 + order;
+};
+
+/** How many keys of a plan are counted to compare it with another one. */
+const PROBE = 100;
+
+const probe = (reader: Reader, plan: Plan): number => {
+  let keys = 0;
+  for (const range of plan.ranges) {
+    for (const _ of reader.entries(range)) if (++keys >= PROBE) return keys;
+  }
+  return keys;
+};
+
+export type Hint = string | Doc | undefined;
+
+const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
+  if (hint === undefined || (hint instanceof Doc && !hint.size)) return undefined;
+  if (hint instanceof Doc && hint.keys[0] === '$natural') return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length };
+  const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
+  const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
+  if (isId) return planWith(undefined, collection, all, sort);
+  const index = collection.indexes.find((known) => (hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint));
+  if (!index) throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
+  return planWith(index, collection, all, sort);
+};
+
+/** Chooses how the documents of a query are found. */
+export const choosePlan = (reader: Reader, collection: Collection, filter: Filter, sort: readonly KeyField[] = [], hint?: Hint): Plan => {
+  const all = alternatives(filter);
+  const forced = hinted(collection, hint, all, sort);
+  if (forced) return forced;
+  const natural = planWith(undefined, collection, all, sort);
+  if (natural.stage === 'IDHACK' || !collection.indexes.length) return natural;
+  const plans = [natural, ...collection.indexes.filter((index) => usable(index, all)).map((index) => planWith(index, collection, all, sort))]
+    .map((plan) => ({ plan, score: score(plan, sort) }))
+    .sort((a, b) => b.score - a.score);
+  const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
+  if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10) return best.plan;
+  // Two indexes that could serve: the one with fewer keys to look at, as far as a short look tells.
+  return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
+};
+
+/** The documents that a plan finds. */
+export function* runPlan(reader: Reader, collection: Collection, plan: Plan, counters: Counters = { keys: 0, documents: 0 }): Source {
+  const ranges = plan.reverse ? plan.ranges.toReversed() : plan.ranges;
+  if (!plan.index) {
+    if (plan.stage === 'IDHACK') {
+      for (const { start } of ranges) {
+        counters.keys++;
+        // A range of one _id begins with the document's own key.
+        const bytes = reader.get(start);
+        if (!bytes) continue;
+        counters.documents++;
+        yield Doc.read(bytes);
+        if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+      }
+      return;
+    }
+    for (const range of ranges)
+      for (const { value } of reader.entries({ ...range, reverse: plan.reverse })) {
+        counters.documents++;
+        yield Doc.read(value);
+        if (counters.documents % PAUSE_EVERY === 0) yield PAUSE;
+      }
     return;
   }
-  const prefix = recordPrefix(collection);
-  for (const { value } of reader.entries({ start: prefix, end: afterPrefix(prefix) })) {
-    counters.documents++;
-    yield Doc.read(value);
-    if (counters.documents % PAUSE_EVERY === 0) yield PAUSE;
-  }
+  const seen = plan.index.multikey ? new Set<string>() : undefined;
+  for (const range of ranges)
+    for (const { value: idKey } of reader.entries({ ...range, reverse: plan.reverse })) {
+      counters.keys++;
+      if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+      if (seen) {
+        // A document with an array has several keys, and is one result.
+        const id = idKey.toString('latin1');
+        if (seen.has(id)) continue;
+        seen.add(id);
+      }
+      const bytes = reader.get(recordKey(collection, idKey));
+      if (!bytes) throw new Error(`index ${plan.index.name} names a document that is not there`);
+      counters.documents++;
+      yield Doc.read(bytes);
+    }
 }
+
+/** The documents that may match a filter; whoever asks still tests them. */
+export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Source => runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint));
+
+/** How many documents match, by the index alone, where it knows; otherwise undefined. */
+export const countByIndex = (reader: Reader, plan: Plan): number | undefined => {
+  if (!plan.exact || !plan.bounded || !plan.index) return undefined;
+  return plan.ranges.reduce((total, range) => total + reader.count(range), 0);
+};
+
+/** A plan as `explain` shows it. */
+export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
+  const direction = plan.reverse ? 'backward' : 'forward';
+  const access = plan.index
+    ? Doc.from({
+        stage: 'FETCH',
+        inputStage: Doc.from({
+          stage: 'IXSCAN',
+          keyPattern: plan.index.spec.get('key'),
+          indexName: plan.index.name,
+          isMultiKey: plan.index.multikey,
+          isUnique: plan.index.unique,
+          isSparse: plan.index.sparse,
+          isPartial: plan.index.partial !== undefined,
+          direction,
+          ranges: plan.ranges.length,
+        }),
+      })
+    : Doc.from({ stage: plan.stage, direction });
+  return needsSort ? Doc.from({ stage: 'SORT', inputStage: access }) : access;
+};

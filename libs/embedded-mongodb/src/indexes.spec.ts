@@ -1,0 +1,125 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { Double, Long, MongoClient, type Db, type Document } from 'mongodb';
+import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
+
+let node: EmbeddedMongoDB;
+let client: MongoClient;
+let db: Db;
+const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-indexes-'));
+
+beforeAll(async () => {
+  node = await startEmbeddedMongoDB({ directory, port: 0 });
+  client = await MongoClient.connect(node.url);
+  db = client.db('indexes');
+});
+afterAll(async () => {
+  await client.close();
+  await node.close();
+  rmSync(directory, { recursive: true });
+});
+
+const scalar = fc.oneof(
+  fc.integer({ min: -3, max: 3 }),
+  fc.constantFrom<unknown>('', 'a', 'b', 'ab', 'a\0b', null, true, false, new Date(0), new Date(5), new Double(1.5), new Double(1), new Double(NaN), new Double(-Infinity), Long.fromString('9007199254740993'), '😀', '\uffff'),
+);
+const value = fc.oneof({ weight: 6, arbitrary: scalar }, { weight: 2, arbitrary: fc.array(scalar, { maxLength: 3 }) }, { weight: 1, arbitrary: fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }) }, { weight: 1, arbitrary: fc.array(fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }), { maxLength: 2 }) });
+const document = fc.record({ a: value, b: value, c: value }, { requiredKeys: [] });
+const path = fc.constantFrom('a', 'b', 'c', 'a.x', 'a.y', 'b.x');
+const condition = fc.oneof(
+  { weight: 4, arbitrary: fc.tuple(path, value).map(([key, operand]) => ({ [key]: operand })) },
+  { weight: 4, arbitrary: fc.tuple(path, fc.constantFrom('$gt', '$gte', '$lt', '$lte'), scalar).map(([key, name, operand]) => ({ [key]: { [name]: operand } })) },
+  { weight: 2, arbitrary: fc.tuple(path, scalar, scalar).map(([key, low, high]) => ({ [key]: { $gte: low, $lt: high } })) },
+  { weight: 2, arbitrary: fc.tuple(path, fc.array(scalar, { maxLength: 3 })).map(([key, operands]) => ({ [key]: { $in: operands } })) },
+  { weight: 1, arbitrary: fc.tuple(path, scalar).map(([key, operand]) => ({ [key]: { $ne: operand } })) },
+  { weight: 1, arbitrary: fc.tuple(path, fc.boolean()).map(([key, exists]) => ({ [key]: { $exists: exists } })) },
+);
+const conjunction = fc.array(condition, { minLength: 1, maxLength: 3 }).map((parts) => ({ $and: parts }) as Document);
+const filter = fc.oneof(conjunction, fc.tuple(conjunction, fc.array(conjunction, { minLength: 1, maxLength: 3 })).map(([all, any]) => ({ $and: [all, { $or: any }] }) as Document));
+const keys = fc.uniqueArray(path, { minLength: 1, maxLength: 3 }).chain((paths) => fc.tuple(...paths.map((name) => fc.constantFrom<1 | -1>(1, -1).map((direction) => [name, direction] as const)))).map((pairs) => Object.fromEntries(pairs));
+
+test('a query by an index finds what a full scan finds, in the order of the sort', async () => {
+  const collection = db.collection<Document>('property');
+  let used = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(document, { minLength: 5, maxLength: 25 }), fc.array(keys, { minLength: 1, maxLength: 3 }), fc.array(fc.tuple(filter, fc.option(keys)), { minLength: 3, maxLength: 6 }), async (documents, indexes, queries) => {
+      await collection.drop();
+      // Indexes on parallel arrays refuse a document; the rest is what is searched.
+      for (const key of indexes) await collection.createIndex(key);
+      await collection.insertMany(documents.map((each, index) => ({ ...each, _id: index as never })), { ordered: false }).catch((error: { code?: number }) => {
+        if (error.code !== 171) throw error;
+      });
+      for (const [query, sort] of queries) {
+        const run = async (hint?: Document | string): Promise<{ ids: unknown[]; error: unknown }> => {
+          try {
+            const cursor = collection.find(query, { projection: { _id: 1 } });
+            if (hint) cursor.hint(hint);
+            if (sort) cursor.sort({ ...sort, _id: 1 });
+            const ids = (await cursor.toArray()).map(({ _id }) => _id);
+            return { ids: sort ? ids : ids.sort((a, b) => Number(a) - Number(b)), error: undefined };
+          } catch (error) {
+            return { ids: [], error: (error as { code?: number }).code };
+          }
+        };
+        const expected = await run({ $natural: 1 });
+        expect(await run()).toEqual(expected);
+        for (const key of indexes) expect(await run(key)).toEqual(expected);
+        if (!expected.error) expect((await collection.countDocuments(query))).toBe(expected.ids.length);
+        const plan = (await collection.find(query).explain('queryPlanner')) as { queryPlanner: { winningPlan: { stage: string } } };
+        if (plan.queryPlanner.winningPlan.stage === 'FETCH') used++;
+      }
+    }),
+    { numRuns: 60 },
+  );
+  expect(used).toBeGreaterThan(20);
+}, 60_000);
+
+test('an indexed page of a queue touches only its page', async () => {
+  const queue = db.collection<{ _id: string; tier: string; priority: number; since: Date; state: string }>('queue');
+  await queue.createIndex({ tier: 1, priority: -1, since: 1, _id: 1 });
+  const total = 5000;
+  await queue.insertMany(Array.from({ length: total }, (_, index) => ({ _id: `t${String(index).padStart(6, '0')}`, tier: `L${index % 4}`, priority: index % 5, since: new Date(index * 1000), state: 'waiting' })));
+  const sort = { priority: -1, since: 1, _id: 1 } as const;
+  const seen: string[] = [];
+  let last: { priority: number; since: Date; _id: string } | undefined;
+  for (;;) {
+    const after = last && {
+      $or: [{ priority: { $lt: last.priority } }, { priority: last.priority, since: { $gt: last.since } }, { priority: last.priority, since: last.since, _id: { $gt: last._id } }],
+    };
+    const query = { tier: 'L2', ...after };
+    const page = await queue.find(query).sort(sort).limit(50).toArray();
+    if (seen.length < 200) {
+      const plan = (await queue.find(query).sort(sort).limit(50).explain('executionStats')) as Document;
+      expect(plan['queryPlanner'].winningPlan.stage).toBe('FETCH');
+      expect(plan['executionStats'].totalKeysExamined).toBeLessThanOrEqual(51);
+      expect(plan['executionStats'].totalDocsExamined).toBeLessThanOrEqual(51);
+    }
+    if (!page.length) break;
+    seen.push(...page.map(({ _id }) => _id));
+    last = page.at(-1);
+  }
+  const all = await queue.find({ tier: 'L2' }).hint({ $natural: 1 }).toArray();
+  expect(seen).toEqual(all.sort((a, b) => b.priority - a.priority || a.since.getTime() - b.since.getTime() || (a._id < b._id ? -1 : 1)).map(({ _id }) => _id));
+});
+
+test('unique, sparse and partial indexes', async () => {
+  const users = db.collection<Document>('users');
+  await users.createIndex({ email: 1 }, { unique: true, sparse: true });
+  await users.createIndex({ seat: 1 }, { unique: true, partialFilterExpression: { active: true } });
+  await users.insertMany([{ name: 'a' }, { name: 'b' }, { email: 'x', seat: 1, active: true }, { email: 'y', seat: 1, active: false }]);
+  await expect(users.insertOne({ email: 'x' })).rejects.toMatchObject({ code: 11000, keyPattern: { email: 1 }, keyValue: { email: 'x' } });
+  await expect(users.updateOne({ email: 'y' }, { $set: { active: true } })).rejects.toMatchObject({ code: 11000, keyPattern: { seat: 1 } });
+  expect(await users.countDocuments({ email: null })).toBe(2);
+  expect(await users.countDocuments({ seat: 1 })).toBe(2);
+  const partial = (await users.find({ seat: 1, active: true }).explain('executionStats')) as Document;
+  expect(partial['executionStats']).toMatchObject({ totalKeysExamined: 1, nReturned: 1 });
+  await users.createIndex({ tags: 1 }, { unique: true, sparse: true });
+  await users.insertOne({ tags: ['p', 'q', 'p'] });
+  await expect(users.insertOne({ tags: ['r', 'q'] })).rejects.toMatchObject({ code: 11000, keyValue: { tags: 'q' } });
+  await expect(db.collection('users').createIndex({ name: 1, missing: 1 }, { name: 'email_1' })).rejects.toMatchObject({ code: 86 });
+  await users.insertMany([{ k: 1 }, { k: 1 }]);
+  await expect(users.createIndex({ k: 1 }, { unique: true })).rejects.toMatchObject({ code: 11000 });
+  expect((await users.indexes()).map(({ name }) => name)).toEqual(['_id_', 'email_1', 'seat_1', 'tags_1']);
+});
