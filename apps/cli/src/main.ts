@@ -3,10 +3,14 @@ import pc from 'picocolors';
 import { parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog } from '#platform';
 import { CannotStart } from '../../standalone/src/stores.js';
+import { viewsCaughtUp } from './caught-up.js';
 import { Complaint } from './complaint.js';
 import { demo } from './demo/demo.js';
 import { askForKey } from './key-press.js';
+import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
+import { runImport } from './import-command.js';
 import { replay } from './replay/replay.js';
+import { reportBpic2013 } from './report/report-bpic2013.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
 
@@ -82,6 +86,35 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       withSession(async (session, { signal }) => {
         if (!(await doctor(session, name, signal, print))) exitWith(FAILED);
       }),
+    );
+
+  program
+    .command('import')
+    .description("import a log of another service desk's tickets")
+    .addCommand(
+      new Command('bpic2013')
+        .description('every case becomes a ticket; run again, it goes on where it stopped, and nothing is imported twice')
+        .argument('<file>', 'the log, as XES or CSV, gzipped or not')
+        .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
+        .action((file: string) =>
+          withSession(async (session, { signal }) => {
+            if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
+          }),
+        ),
+    );
+
+  program
+    .command('report')
+    .description('figures from the read models')
+    .addCommand(
+      new Command('bpic2013')
+        .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
+        .action(() =>
+          withSession(async (session, { signal }) => {
+            await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
+            if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
+          }),
+        ),
     );
 
   program

@@ -16,13 +16,16 @@ export function showProgress(what: string, unit: string, stream: NodeJS.WriteStr
 
 function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
   const shown = new SingleBar({ format: `${what} {bar} {shown} {note}`, stream, hideCursor: true, clearOnComplete: true, stopOnComplete: false, barsize: 30, fps: 10 });
-  shown.start(1, 0, { shown: '', note: '' });
   return {
     update(done, total, note = '') {
+      // Shown with the first news: of several, one after the other has the line.
+      if (!shown.isActive) shown.start(1, 0, { shown: '', note: '' });
       shown.setTotal(total || done || 1);
       shown.update(total ? Math.min(done, total) : 0, { shown: figures(done, total, unit), note });
     },
-    stop: () => shown.stop(),
+    stop() {
+      if (shown.isActive) shown.stop();
+    },
   };
 }
 
