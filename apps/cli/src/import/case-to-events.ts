@@ -81,11 +81,12 @@ function rowToEvents(caseId: string, ticketId: string, row: LogRow, before: Tick
   const agent = { id: row.owner, name: row.owner };
   const context = { commandId: `${ticketId}/${row.seq}`, actor, effectiveAt: row.at };
   const facts: EventFacts = context;
+  const source = { system: BPIC2013, key: caseId, row: row.seq, said: saidBy(row) };
   const events: ImportedEvent[] = [];
   let state = before;
 
   const record = (fact: EventOf<TicketEvents>, deviations: readonly string[] = []): void => {
-    const imported: ImportedFrom = { system: BPIC2013, key: caseId, row: row.seq, said: saidBy(row), ...(deviations.length === 0 ? {} : { deviations }) };
+    const imported: ImportedFrom = deviations.length === 0 ? source : { ...source, deviations };
     events.push({ ...fact, effectiveAt: row.at, actor, imported });
     state = evolve<TicketEvents, TicketState>(ticket, state, fact, facts);
   };
