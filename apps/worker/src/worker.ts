@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { EventStore } from '#eventsourcing';
-import { projectView, type AnyProjection, type Mongo, type ViewLog, type ViewStatus } from '#mongo';
+import { projectView, shareFeeds, type AnyProjection, type Mongo, type ViewLog, type ViewStatus } from '#mongo';
 
 export interface WorkerOptions {
   readonly store: EventStore;
@@ -23,7 +23,8 @@ export interface Worker {
 /** Projects every view. Several workers may run: each view has one owner at a time, and another one when that one dies. */
 export function startWorker({ store, db, projections, log, leaseMs }: WorkerOptions): Worker {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-  const projectors = projections.map((projection) => projectView({ db, store, projection, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) }));
+  const shared = shareFeeds(store);
+  const projectors = projections.map((projection) => projectView({ db, store: shared, projection, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) }));
   return {
     status: () => projectors.map((projector) => projector.status()),
     stop: async () => {

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import type { StoredEvent } from '#eventsourcing';
 import { ProjectionFailed, projectBatch } from './project-batch.js';
 import { storedTrailEvent, trailView, type TrailEvents } from './testing/counting-view.js';
 import { openDatabase, type TestDatabase } from './testing/servers.js';
 import { viewCollection } from './view.js';
+
+// Far more than they take: machines may be busy.
+jest.setTimeout(30_000);
 
 let database: TestDatabase;
 beforeAll(async () => {

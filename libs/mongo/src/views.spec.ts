@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { EventStore, type NewEvent } from '#eventsourcing';
 import { diagnoseView } from './diagnose-view.js';
 import { projectView, type ProjectViewOptions, type ViewProjector } from './project-view.js';
@@ -9,6 +9,9 @@ import { openDatabase, openStore, type TestDatabase, type TestStore } from './te
 import { acquire, acquireByHandover, nextName, storedPosition, viewControls } from './view-control.js';
 import { viewCollection, type AnyProjection } from './view.js';
 import { waitForRevision } from './wait-for-revision.js';
+
+// Far more than they take: machines may be busy.
+jest.setTimeout(30_000);
 
 let database: TestDatabase;
 let server: TestStore;

@@ -32,6 +32,7 @@ export async function openDatabase(): Promise<TestDatabase> {
 }
 
 export interface TestStore {
+  readonly url: string;
   readonly store: EventStore;
   close(): Promise<void>;
 }
@@ -40,8 +41,10 @@ export interface TestStore {
 export async function openStore(): Promise<TestStore> {
   const directory = await mkdtemp(join(tmpdir(), 'store-spec-'));
   const node = process.env['EVENTSTORE_URL'] === undefined ? await startEmbeddedEventStoreDB({ directory, port: 0 }) : undefined;
-  const store = EventStoreDB.connect(node?.url ?? process.env['EVENTSTORE_URL'] ?? '');
+  const url = node?.url ?? process.env['EVENTSTORE_URL'] ?? '';
+  const store = EventStoreDB.connect(url);
   return {
+    url,
     store,
     close: async () => {
       await store.close();

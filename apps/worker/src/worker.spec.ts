@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { eventIdFor, instantFrom, type NewEvent } from '#eventsourcing';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, diagnoseView, type Mongo } from '#mongo';
+import { createLog } from '#platform';
+import { projections } from '#ticketing';
+import { startWorker, type Worker } from './worker.js';
+
+let directory: string;
+let store: EventStoreDB;
+let mongo: Mongo;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'worker-spec-'));
+  let eventStoreUrl = process.env['EVENTSTORE_URL'];
+  if (eventStoreUrl === undefined) {
+    const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
+    closing.push(() => node.close());
+    eventStoreUrl = node.url;
+  }
+  let mongodbUrl = process.env['MONGODB_URL'];
+  if (mongodbUrl === undefined) {
+    const node = await startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 });
+    closing.push(() => node.close());
+    mongodbUrl = node.url;
+  }
+  store = EventStoreDB.connect(eventStoreUrl);
+  mongo = await connectMongo(mongodbUrl, `tierline_spec_${randomUUID().slice(0, 8)}`);
+}, 30_000);
+afterAll(async () => {
+  await mongo.db.dropDatabase();
+  await mongo.close();
+  await store.close();
+  for (const close of closing) await close();
+  await rm(directory, { recursive: true });
+});
+
+const log = createLog('silent');
+const start = (): Worker => startWorker({ store, db: mongo.db, projections, log, leaseMs: 1_000 });
+
+/** A ticket as it may come from an old log. */
+const ticket = (id: string): NewEvent[] =>
+  [
+    {
+      type: 'TicketOpened',
+      data: { client: 'acme', kind: 'incident', summary: 'Cannot print', reporter: { id: 'joe' }, channel: 'phone', impact: 'medium', urgency: 'high', priority: 'high', tier: 'L1' },
+    },
+    { type: 'WorkStarted', data: { tier: 'L1', agent: { id: 'ada' } } },
+    { type: 'TicketPutOnHold', data: { reason: 'customer', note: 'away' } },
+  ].map(({ type, data }, index) => ({
+    id: eventIdFor(id, index),
+    type,
+    data,
+    metadata: {
+      commandId: id,
+      commandType: 'Import',
+      correlationId: id,
+      causationId: id,
+      actor: { id: 'ada', kind: 'agent' },
+      client: 'acme',
+      effectiveAt: instantFrom(1_700_000_000_000 + index * 60_000),
+      recordedAt: instantFrom(1_700_000_000_000),
+      schemaVersion: 1,
+    },
+  }));
+
+const until = async (holds: () => boolean): Promise<void> => {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries > 1_000) throw new Error('it never came to be');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+describe('the worker', () => {
+  it('projects every view of the product; when it stops another one takes them over, and each is as a fresh fold', async () => {
+    const ids = Array.from({ length: 30 }, () => randomUUID());
+    await Promise.all(ids.map((id) => store.append(`ticket-${id}`, 'no-stream', ticket(id))));
+    const [first, second] = [start(), start()];
+    const states = (worker: Worker) => worker.status().map(({ state }) => state);
+    const settled = () => projections.every((_, i) => [states(first)[i], states(second)[i]].sort().join() === 'live,waiting');
+    await until(settled);
+    await first.stop();
+    await until(() => states(second).every((state) => state === 'live'));
+    const late = randomUUID();
+    const { position } = await store.append(`ticket-${late}`, 'no-stream', ticket(late));
+    await until(() => second.status().every((view) => (view.position ?? 0) >= Number(position?.commit) && view.lagMs === 0));
+    await second.stop();
+    expect(states(second).every((state) => state === 'stopped')).toBe(true);
+    for (const projection of projections) {
+      const diagnosis = await diagnoseView({ db: mongo.db, store, projection });
+      expect(diagnosis).toMatchObject({ different: 0, differences: [], behind: 0, moving: 0 });
+      expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
+    }
+  }, 60_000);
+});
