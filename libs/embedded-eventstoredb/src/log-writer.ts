@@ -69,7 +69,7 @@ export class LogWriter {
     if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
     return new Promise((resolve, reject) => {
       this.queue.push({ write, resolve, reject });
-      this.running ??= this.run().finally(() => (this.running = undefined));
+      this.running ??= this.run();
     });
   }
 
@@ -96,6 +96,8 @@ export class LogWriter {
         for (const { waiting } of decided) waiting.reject(error);
       }
     }
+    // In the same breath as the look at the queue: a write that comes in behind it starts the next run.
+    this.running = undefined;
   }
 }
 
