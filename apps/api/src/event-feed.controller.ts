@@ -67,6 +67,8 @@ export class EventFeedController implements OnModuleDestroy {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
+      // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
+      Connection: 'close',
     });
     if (request.method === 'HEAD') {
       out.end();

@@ -70,7 +70,7 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
     ApiHeader({ name: 'If-Match', description: 'ETags that the ticket may be at; at another revision nothing is done (412). `*` is any.', schema: { type: 'string' } }),
     ApiHeader({ name: 'X-Actor-Id', description: 'Who does it; `anonymous` unless said. Trusted until there is identity.', schema: { type: 'string', maxLength: 200 } }),
     ApiHeader({ name: 'X-Actor-Name', description: 'The name of who does it, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
-    ApiHeader({ name: 'X-Actor-Kind', description: 'What who does it is', schema: { type: 'string', enum: ['agent', 'requester', 'system'], default: 'agent' } }),
+    ApiHeader({ name: 'X-Actor-Kind', description: 'What who does it is; `agent` unless said', schema: { type: 'string', enum: ['agent', 'requester', 'system'] } }),
     correlationHeader,
     ApiResponse({
       status: opens ? 201 : 200,
@@ -78,7 +78,7 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
       content: { 'application/json': { schema: ref('CommandAnswer') as never } },
       headers: opens ? { ...etag, Location: { description: 'Address of the ticket', schema: { type: 'string' } } } : etag,
     }),
-    problems(...everywhere.filter((code) => code !== 'invalid-query'), ...ofBodies, ...(opens ? ofOpening : ofCommands)),
+    problems(...everywhere, ...ofBodies, ...(opens ? ofOpening : ofCommands)),
   );
 }
 

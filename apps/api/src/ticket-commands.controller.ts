@@ -1,7 +1,7 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { entityTag, formatPosition, JsonBody, readCommandHeaders } from '#platform';
+import { entityTag, formatPosition, JsonBody, QueryParameters, readCommandHeaders } from '#platform';
 import { ticketCommands, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { documentCommand } from './openapi.js';
@@ -28,7 +28,7 @@ export class TicketCommandsController {
 
   async run<Name extends TicketCommandName>(name: Name, ticketId: string | undefined, body: TicketCommands[Name], request: FastifyRequest, reply: FastifyReply): Promise<CommandAnswer> {
     const { commandId, repeatable, actor, ifRevisions } = readCommandHeaders(request.headers, ticketId ?? 'tickets');
-    const command = new RunTicketCommand(ticketId as RunTicketCommand<Name>['ticketId'], name, body, {
+    const command = new RunTicketCommand(ticketId, name, body, {
       commandId,
       repeatable,
       actor,
@@ -36,7 +36,7 @@ export class TicketCommandsController {
       causationId: commandId,
       ...(ifRevisions === undefined ? {} : { ifRevisions }),
     });
-    const done = unlessRefused(await this.commands.execute(command as unknown as RunTicketCommand));
+    const done = unlessRefused(await this.commands.execute(command));
     void reply.header('ETag', entityTag(done.revision));
     if (ticketId === undefined) void reply.header('Location', `/v1/tickets/${done.ticketId}`);
     return {
@@ -54,7 +54,7 @@ for (const name of Object.keys(ticketCommands) as TicketCommandName[]) {
   const prototype = TicketCommandsController.prototype;
   Object.defineProperty(prototype, name, {
     configurable: true,
-    value(this: TicketCommandsController, content: TicketCommands[typeof name], request: FastifyRequest, reply: FastifyReply, ticketId?: string) {
+    value(this: TicketCommandsController, content: TicketCommands[typeof name], request: FastifyRequest, reply: FastifyReply, _query: object, ticketId?: string) {
       return this.run(name, ticketId, content, request, reply);
     },
   });
@@ -62,7 +62,9 @@ for (const name of Object.keys(ticketCommands) as TicketCommandName[]) {
   Body(new JsonBody<object>(body))(prototype, name, 0);
   Req()(prototype, name, 1);
   Res({ passthrough: true })(prototype, name, 2);
-  if (!opens) Param('id', TicketId)(prototype, name, 3);
+  // There are no parameters, and one that somebody believes in is refused rather than ignored.
+  Query(new QueryParameters({}))(prototype, name, 3);
+  if (!opens) Param('id', TicketId)(prototype, name, 4);
   const method = Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor;
   for (const decorate of [Post(opens ? '' : `:id/${route}`), HttpCode(opens ? 201 : 200), documentCommand(name)]) decorate(prototype, name, method);
 }

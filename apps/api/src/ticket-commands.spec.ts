@@ -270,6 +270,10 @@ describe('what does not even reach a command', () => {
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'malformed-json']);
   });
 
+  it('a parameter that there is not', async () => {
+    expectProblem(await post('/v1/tickets?dryRun=true', { ...open, client: api.client }), 400, 'invalid-query');
+  });
+
   it('an address or a method that there is not', async () => {
     expectProblem(await post('/v1/nowhere', {}), 404, 'not-found');
     expectProblem(await post(`/v1/tickets/${randomUUID()}/Work`, {}), 404, 'not-found');

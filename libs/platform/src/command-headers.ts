@@ -44,14 +44,14 @@ function idempotencyKey(given: string | string[] | undefined): string | undefine
 
 function actorOf(headers: IncomingHttpHeaders): Actor {
   const [id, name, kind] = [headers['x-actor-id'], headers['x-actor-name'], headers['x-actor-kind']].map(readable);
+  const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
+  if (known === undefined) throw invalid('X-Actor-Kind', `must be one of ${ACTOR_KINDS.join(', ')}`);
   if (id === undefined) {
-    if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name or a kind');
-    return ANONYMOUS;
+    if (name !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name');
+    return { ...ANONYMOUS, kind: known };
   }
   if (!/^[^\s\p{C}]{1,200}$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
   if (name !== undefined && !/^(?=.*\S)[^\p{C}]{1,200}$/u.test(name)) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
-  const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
-  if (known === undefined) throw invalid('X-Actor-Kind', `must be one of ${ACTOR_KINDS.join(', ')}`);
   return { id, kind: known, ...(name === undefined ? {} : { name }) };
 }
 

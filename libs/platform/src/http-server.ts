@@ -56,11 +56,12 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
   });
   // Reading a body loses the context that the hook before set.
   server.addHook('preHandler', (request, _reply, done) => withCorrelation({ correlationId: request.correlationId }, done));
-  server.addHook('onResponse', (request, reply, done) => {
-    log.debug({ correlationId: request.correlationId, method: request.method, url: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request');
-    done();
-  });
-
+  if (log.pino.isLevelEnabled('debug')) {
+    server.addHook('onResponse', ({ correlationId, method, url }, { statusCode, elapsedTime }, done) => {
+      log.debug({ correlationId, method, url, status: statusCode, ms: Math.round(elapsedTime * 10) / 10 }, 'request');
+      done();
+    });
+  }
   // Node answers an Expect that is none with a bare 417.
   server.server.on('checkExpectation', ({ url, headers }, response) => {
     const problem = Problem.of('expectation-failed', '100-continue is the only expectation that this server meets');

@@ -16,6 +16,9 @@ export function withCorrelation<Result>(correlation: Correlation, run: () => Res
   return current.run(correlation, run);
 }
 
+/** Where Nest tells of every module and route that it sets up. */
+const STARTING_UP: ReadonlySet<string> = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+
 /**
  * The process's log: JSON lines with time, level, message and the ids of the request. It is pino (`log.pino`), and Nest's logger too.
  */
@@ -27,7 +30,7 @@ export class JsonLog implements LoggerService {
   }
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.#write('info', message, rest);
+    this.#write(STARTING_UP.has(String(rest.at(-1))) ? 'debug' : 'info', message, rest);
   }
 
   fatal(message: unknown, ...rest: unknown[]): void {

@@ -84,6 +84,7 @@ const AWAY: ReadonlySet<string> = new Set([
   'MongoPoolClosedError',
   'MongoNotConnectedError',
   'MongoTopologyClosedError',
+  'MongoServerClosedError',
   'MongoClientClosedError',
   'MongoWaitQueueTimeoutError',
 ]);
@@ -93,7 +94,13 @@ export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> 
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof Error && AWAY.has(error.name)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
+    if (isAway(error)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+function isAway(error: unknown): error is Error {
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
+  // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
+  return (typeof name === 'string' && AWAY.has(name)) || (typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code));
 }

@@ -15,6 +15,7 @@ import {
   type Refusal,
   streamName,
 } from '#eventsourcing';
+import { withCorrelation } from '#platform';
 import { ticket, type TicketCommandName, type TicketCommands, type TicketEvents, ticketUpcasters } from '#ticketing';
 
 /** What the sender of a command adds to it. */
@@ -37,7 +38,7 @@ export type TicketCommandResult = (Executed<TicketEvents> & { readonly ticketId:
 export class RunTicketCommand<Name extends TicketCommandName = TicketCommandName> extends Command<TicketCommandResult> {
   constructor(
     /** Undefined for OpenTicket, whose ticket gets an id that follows from the command's. */
-    readonly ticketId: Name extends 'OpenTicket' ? undefined : string,
+    readonly ticketId: string | undefined,
     readonly name: Name,
     readonly body: TicketCommands[Name],
     readonly context: TicketCommandContext,
@@ -54,7 +55,12 @@ const CLOCK_SKEW_MS = 60_000;
 export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand> {
   constructor(@Inject(EventStore) private readonly store: EventStore) {}
 
-  async execute({ ticketId: given, name, body, context }: RunTicketCommand): Promise<TicketCommandResult> {
+  execute(command: RunTicketCommand): Promise<TicketCommandResult> {
+    const { correlationId, causationId } = command.context;
+    return withCorrelation({ correlationId, causationId }, () => this.#run(command));
+  }
+
+  async #run({ ticketId: given, name, body, context }: RunTicketCommand): Promise<TicketCommandResult> {
     const { commandId, repeatable, actor, correlationId, causationId, ifRevisions } = context;
     const ticketId = given ?? deterministicId('ticket', commandId);
     const now = Date.now();

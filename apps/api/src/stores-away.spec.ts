@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo } from '#mongo';
+import { createLog } from '#platform';
+import { createApi } from './create-api.js';
+import { send } from './testing/running-api.js';
+
+/** A line to a server that can be cut and mended. */
+class Line {
+  #sockets = new Set<Socket>();
+  #cut = false;
+  private constructor(readonly server: Server) {}
+
+  static async to(port: number): Promise<Line> {
+    const line: Line = new Line(
+      createServer((near) => {
+        if (line.#cut) return void near.destroy();
+        const far = connect(port, '127.0.0.1');
+        for (const socket of [near, far]) {
+          line.#sockets.add(socket);
+          socket.on('error', () => {}).on('close', () => (near.destroy(), far.destroy()));
+        }
+        near.pipe(far).pipe(near);
+      }),
+    );
+    await new Promise<void>((resolve) => line.server.listen(0, '127.0.0.1', resolve));
+    return line;
+  }
+
+  get port(): number {
+    return (this.server.address() as { port: number }).port;
+  }
+
+  cut(): void {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
+  mend(): void {
+    this.#cut = false;
+  }
+
+  close(): void {
+    this.cut();
+    this.server.close();
+  }
+}
+
+const open = { client: 'c', kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
+
+describe('when a store is away', () => {
+  it('says so with 503 and Retry-After, lives on, and works again when it is back', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tierline-away-'));
+    const eventNode = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
+    const viewNode = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });
+    const [eventLine, viewLine] = [await Line.to(eventNode.port), await Line.to(viewNode.port)];
+    const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 300, attemptMs: 200 });
+    const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
+    const app = await createApi({ store, mongo, log: createLog('silent') });
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    try {
+      const key = { 'Idempotency-Key': randomUUID() };
+      expect((await send(url, 'POST', '/v1/tickets', { body: open, headers: key })).status).toBe(201);
+
+      eventLine.cut();
+      const command = await send(url, 'POST', '/v1/tickets', { body: open, headers: { 'Idempotency-Key': 'other' } });
+      expect(command.json).toMatchObject({ status: 503, code: 'store-unavailable' });
+      expect(command.headers.get('retry-after')).toBe('2');
+      expect((await send(url, 'GET', '/health/ready')).json).toMatchObject({ status: 'down', stores: { eventStore: 'down', readModels: 'up' } });
+      expect((await send(url, 'GET', '/health/live')).status).toBe(200);
+
+      viewLine.cut();
+      const view = await send(url, 'GET', '/v1/queues/L1');
+      expect(view.json).toMatchObject({ status: 503, code: 'store-unavailable' });
+      const ready = await send(url, 'GET', '/health/ready');
+      expect([ready.status, ready.json]).toEqual([503, { status: 'down', stores: { eventStore: 'down', readModels: 'down' } }]);
+
+      eventLine.mend();
+      viewLine.mend();
+      const again = await send(url, 'POST', '/v1/tickets', { body: open, headers: key });
+      expect(again.json).toMatchObject({ repeated: true });
+      expect((await send(url, 'GET', '/v1/queues/L1')).status).toBe(200);
+    } finally {
+      await app.close();
+      await mongo.close();
+      await store.close();
+      eventLine.close();
+      viewLine.close();
+      await viewNode.close();
+      await eventNode.close();
+      await rm(directory, { recursive: true, force: true });
+    }
+  }, 60_000);
+});
