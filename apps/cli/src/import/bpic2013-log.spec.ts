@@ -154,6 +154,38 @@ describe('a XES log with a fault', () => {
   });
 });
 
+describe('a log that is cut off anywhere', () => {
+  /** Nothing is taken for whole that is not: a cut is told, and a line of what was there is named. */
+  async function expectRefused(content: Buffer, length: number, lines: number): Promise<void> {
+    const cut = content.subarray(0, length);
+    const line = Number(/^line (\d+): /.exec(await problem(cut))?.[1]);
+    expect(line).toBeGreaterThanOrEqual(1);
+    expect(line).toBeLessThanOrEqual(lines);
+  }
+  const lengths = (content: Buffer): fc.Arbitrary<number> => fc.nat(content.length - 1);
+
+  it.each([
+    ['XES', Buffer.from(xes.trimEnd())],
+    ['gzipped XES', gzipSync(xes)],
+    ['gzipped CSV', gzipSync(csv)],
+  ])('is refused: %s', async (_, content) => {
+    await fc.assert(fc.asyncProperty(lengths(content), (length) => expectRefused(content, length, 600)), { numRuns: 150 });
+  });
+
+  it('is refused: CSV, but for a cut between two rows, which leaves a log with fewer rows', async () => {
+    const content = Buffer.from(csv);
+    await fc.assert(
+      fc.asyncProperty(lengths(content), async (length) => {
+        const rows = content.subarray(0, length).toString().split('\r\n').length - 2;
+        if (content[length - 1] !== 0x0a || rows <= 0) return expectRefused(content, length, 31);
+        const cases = await read(content.subarray(0, length));
+        expect(cases.flatMap((one) => one.rows)).toHaveLength(rows);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
 describe('a compressed log that came over badly', () => {
   // Long enough that it is compressed in several blocks, so that there is something to read before the cut.
   const long = toXes(Array.from({ length: 400 }, (_, index) => fc.sample(anyLog, { numRuns: 1, seed: index })[0]!.map((one) => ({ ...one, caseId: `${index}-${one.caseId}` }))).flat());

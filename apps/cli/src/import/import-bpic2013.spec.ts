@@ -116,6 +116,15 @@ describe('importing the log', () => {
     await expectWhole();
   });
 
+  it('imports what it has checked, whatever becomes of the file meanwhile', async () => {
+    const file = files.write('changing.csv', csv);
+    const onProgress = ({ phase }: ImportProgress): void => {
+      if (phase === 'importing') files.write('changing.csv', csv.replaceAll('Ada', 'Eve').slice(0, -40));
+    };
+    expect(await importBpic2013({ file, store, concurrency: 1, onProgress })).toMatchObject({ imported: 4, complete: true });
+    await expectWhole();
+  });
+
   it('takes up the rest after it was stopped', async () => {
     const stopping = new AbortController();
     const onProgress = ({ phase }: ImportProgress): void => {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { deterministicId, eventIdFor, type EventStore, instantFrom, type Instant, type NewEvent, schemaVersion, streamName } from '#eventsourcing';
 import { ticket, ticketUpcasters } from '#ticketing';
 import { readBpic2013Log } from './bpic2013-log.js';
+import { CaseSpool } from './case-spool.js';
 import { BPIC2013, BPIC2013_CLIENT, caseToEvents, type ImportedTicket } from './case-to-events.js';
 import type { LogCase } from './log-case.js';
 
@@ -47,96 +48,94 @@ export interface ImportResult {
 /**
  * Imports the log: a ticket a case, one atomic append each, so no case is ever there in part. The whole log is read and checked before
  * anything is appended. Ids follow from what a case says, so importing again, after a crash or for no reason, adds what is missing and
- * nothing twice.
- * @throws LogError when something is wrong with the log: then nothing was appended. StoreUnavailable when the store stays out of
- * reach. Error when the file changes under way.
+ * nothing twice. Memory does not grow with the log, but for the ids of its cases.
+ * @throws LogError when something is wrong with the log: then nothing was appended. StoreUnavailable when the store stays out of reach.
  */
 export async function importBpic2013({ file, store, onProgress = () => {}, signal, concurrency = 64, now = systemClock }: ImportOptions): Promise<ImportResult> {
-  const before = await stat(file);
-  const log = await survey(file, before.size, await importedBefore(store), onProgress, signal);
-  const unchanged = await stat(file);
-  if (unchanged.size !== before.size || unchanged.mtimeMs !== before.mtimeMs) throw new Error(`${file} was changed while it was read; nothing was imported`);
-
-  let { rowsDone } = log;
-  let imported = 0;
-  let events = 0;
-  let deviating = 0;
-  const deviations: Record<string, number> = {};
-  const importCase = async (one: LogCase): Promise<void> => {
-    const told = caseToEvents(one);
-    await store.append(streamName(ticket.category, told.ticketId), 'no-stream', newEvents(one, told, now()));
-    imported++;
-    events += told.events.length;
-    const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));
-    if (codes.size > 0) deviating++;
-    for (const code of codes) deviations[code] = (deviations[code] ?? 0) + 1;
-    rowsDone += one.rows.length;
-    onProgress({ phase: 'importing', done: rowsDone, of: log.rows });
-  };
-  const complete = log.missing.size === 0 || (await importMissing(file, log.missing, importCase, concurrency, signal));
-  return {
-    cases: log.cases,
-    rows: log.rows,
-    imported,
-    events,
-    alreadyThere: log.cases - log.missing.size - log.different.length,
-    different: log.different,
-    deviating,
-    deviations: Object.fromEntries(Object.entries(deviations).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))),
-    complete,
-  };
+  const missing = await CaseSpool.open();
+  try {
+    const survey = await surveyLog(file, await importedBefore(store), missing, onProgress, signal);
+    let { rowsDone } = survey;
+    let imported = 0;
+    let events = 0;
+    let deviating = 0;
+    const deviations: Record<string, number> = {};
+    const importCase = async (one: LogCase): Promise<void> => {
+      const told = caseToEvents(one);
+      await store.append(streamName(ticket.category, told.ticketId), 'no-stream', newEvents(one, told, now()));
+      imported++;
+      events += told.events.length;
+      const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));
+      if (codes.size > 0) deviating++;
+      for (const code of codes) deviations[code] = (deviations[code] ?? 0) + 1;
+      rowsDone += one.rows.length;
+      onProgress({ phase: 'importing', done: rowsDone, of: survey.rows });
+    };
+    const complete = await manyAtOnce(missing.cases(), importCase, concurrency, signal);
+    return {
+      cases: survey.cases,
+      rows: survey.rows,
+      imported,
+      events,
+      alreadyThere: survey.alreadyThere,
+      different: survey.different,
+      deviating,
+      deviations: Object.fromEntries(Object.entries(deviations).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))),
+      complete,
+    };
+  } finally {
+    await missing.close();
+  }
 }
 
-/** What the log holds, once all of it was checked, and what of it the store has not. */
+/** What the log holds, once all of it was checked, and what of it the store has. */
 interface Survey {
   readonly cases: number;
   readonly rows: number;
   /** Rows of the cases that need not be imported. */
   readonly rowsDone: number;
-  readonly missing: ReadonlySet<string>;
+  readonly alreadyThere: number;
   readonly different: readonly string[];
 }
 
-async function survey(
+/** Reads and checks the whole log, and puts aside what the store has not. */
+async function surveyLog(
   file: string,
-  size: number,
   before: ReadonlyMap<string, string>,
+  missing: CaseSpool,
   onProgress: (progress: ImportProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<Survey> {
+  const { size } = await stat(file);
   const onBytes = (done: number): void => onProgress({ phase: 'checking', done, of: size });
-  const missing = new Set<string>();
   const different: string[] = [];
   let cases = 0;
   let rows = 0;
   let rowsDone = 0;
+  let alreadyThere = 0;
   for await (const one of readBpic2013Log(file, { onBytes, ...(signal === undefined ? {} : { signal }) })) {
-    const { caseId } = one;
     cases++;
     rows += one.rows.length;
-    const digest = before.get(caseId);
-    if (digest === undefined) missing.add(caseId);
-    else rowsDone += one.rows.length;
-    if (digest !== undefined && digest !== digestOf(one)) different.push(caseId);
+    const digest = before.get(one.caseId);
+    if (digest === undefined) {
+      await missing.add(one);
+      continue;
+    }
+    rowsDone += one.rows.length;
+    if (digest === digestOf(one)) alreadyThere++;
+    else different.push(one.caseId);
   }
-  return { cases, rows, rowsDone, missing, different };
+  return { cases, rows, rowsDone, alreadyThere, different };
 }
 
-/** Reads the log once more and imports what is missing, so many cases at once. False when it was stopped. */
-async function importMissing(
-  file: string,
-  missing: ReadonlySet<string>,
-  importCase: (one: LogCase) => Promise<void>,
-  concurrency: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
+/** Does a task for each item, so many at once. False when it was stopped before the last was begun. */
+async function manyAtOnce<Item>(items: AsyncIterable<Item>, task: (item: Item) => Promise<void>, concurrency: number, signal: AbortSignal | undefined): Promise<boolean> {
   const underWay = new Set<Promise<void>>();
   try {
-    for await (const one of readBpic2013Log(file)) {
+    for await (const item of items) {
       if (signal?.aborted) return false;
-      if (!missing.has(one.caseId)) continue;
-      const task: Promise<void> = importCase(one).finally(() => underWay.delete(task));
-      underWay.add(task);
+      const one: Promise<void> = task(item).finally(() => underWay.delete(one));
+      underWay.add(one);
       if (underWay.size >= concurrency) await Promise.race(underWay);
     }
     await Promise.all(underWay);
