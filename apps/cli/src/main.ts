@@ -88,33 +88,30 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       }),
     );
 
+  // Each log that is known is a command of its own below these.
   program
     .command('import')
     .description("import a log of another service desk's tickets")
-    .addCommand(
-      new Command('bpic2013')
-        .description('every case becomes a ticket; run again, it goes on where it stopped, and nothing is imported twice')
-        .argument('<file>', 'the log, as XES or CSV, gzipped or not')
-        .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
-        .action((file: string) =>
-          withSession(async (session, { signal }) => {
-            if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
-          }),
-        ),
+    .command('bpic2013')
+    .description('every case becomes a ticket; run again, it goes on where it stopped, and nothing is imported twice')
+    .argument('<file>', 'the log, as XES or CSV, gzipped or not')
+    .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
+    .action((file: string) =>
+      withSession(async (session, { signal }) => {
+        if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
+      }),
     );
 
   program
     .command('report')
     .description('figures from the read models')
-    .addCommand(
-      new Command('bpic2013')
-        .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
-        .action(() =>
-          withSession(async (session, { signal }) => {
-            await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
-            if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
-          }),
-        ),
+    .command('bpic2013')
+    .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
+    .action(() =>
+      withSession(async (session, { signal }) => {
+        await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
+        if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
+      }),
     );
 
   program

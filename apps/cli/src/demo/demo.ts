@@ -36,17 +36,18 @@ export async function demo(options: DemoOptions): Promise<void> {
       const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
       print(`  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`);
     }
-    const returned = tickets.get('wifi-warehouse');
-    const root = own ? '  npm start\n' : '';
-    print(`
-Look at it:
-${root}  curl ${own ? 'http://127.0.0.1:3000' : api}/v1/queues/L2                      the queue of L2
-  npx tierline replay ${returned}   a hand-off that was returned for want of evidence
-  npx tierline replay ${tickets.get('vpn-gateway-defect')}   a fault that went up to the vendor
-  npx tierline doctor                                              the views against a fresh fold of the log
-  node examples/reporting-job/report.js                            a report from MongoDB
-  node examples/escalation-subscriber/subscriber.js                every escalation from EventStoreDB
-`);
+    const address = own ? `http://${config.host}:${config.port}` : api;
+    const next: [string, string][] = [
+      ...(own ? ([['npm start', 'API and worker, to stay']] as [string, string][]) : []),
+      [`curl ${address}/v1/queues/L2`, 'the queue of L2'],
+      [`npx tierline replay ${tickets.get('wifi-warehouse')}`, 'a hand-off that was returned for want of evidence'],
+      [`npx tierline replay ${tickets.get('vpn-gateway-defect')}`, 'a fault that went up to the vendor'],
+      ['npx tierline doctor', 'the views against a fresh fold of the log'],
+      ['node examples/reporting-job/report.js', 'a report from MongoDB'],
+      ['node examples/escalation-subscriber/subscriber.js', 'every escalation from EventStoreDB'],
+    ];
+    const width = Math.max(...next.map(([command]) => command.length));
+    print(`\nLook at it:\n${next.map(([command, what]) => `  ${command.padEnd(width)}   ${colours.dim(what)}\n`).join('')}`);
   } finally {
     await close();
   }
