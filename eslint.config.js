@@ -58,7 +58,7 @@ export default tseslint.config(
   ...lawRules,
   {
     files: ['apps/{api,worker}/src/**/*.ts'],
-    ignores: ['**/*.spec.ts'],
+    ignores: ['**/*.spec.ts', '**/testing/**'],
     rules: {
       'no-restricted-imports': [
         'error',

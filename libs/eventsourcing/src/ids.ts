@@ -1,7 +1,7 @@
-import { v5 } from 'uuid';
+import { parse, v5 } from 'uuid';
 
 /** Names this product's deterministic ids apart from everybody else's (RFC 9562, version 5). Changing it would break idempotency. */
-const NAMESPACE = '6f1c2a52-5a4e-5d0e-9a53-7d1f1c9c2b11';
+const NAMESPACE = parse('6f1c2a52-5a4e-5d0e-9a53-7d1f1c9c2b11');
 
 /**
  * A UUID that is the same for the same parts, always and everywhere: what makes retries, replays and imports idempotent.

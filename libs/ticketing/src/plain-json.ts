@@ -1,11 +1,16 @@
 /** Events are JSON: a field that has no value is not there. */
 export function present<Fields extends object>(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
+  // A plain loop: every event and document passes here, and Object.fromEntries is several times slower.
+  const kept: Partial<Fields> = {};
+  for (const key in fields) if (fields[key] !== undefined) kept[key] = fields[key];
+  return kept as Fields;
 }
 
 /** The same without some fields. */
 export function without<Fields extends object, Key extends keyof Fields>(fields: Fields, ...keys: readonly Key[]): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([key]) => !keys.includes(key as Key))) as Fields;
+  const kept = { ...fields };
+  for (const key of keys) delete kept[key];
+  return kept;
 }
 
 /** Whether two JSON values have the same content, in whatever order of fields. */
