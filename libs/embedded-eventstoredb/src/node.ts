@@ -9,6 +9,7 @@ import { append, batchAppend, deletion } from './appends.js';
 import { EventLog } from './event-log.js';
 import { readGossip } from './gossip.js';
 import { FIRST_EVENT, LogWriter } from './log-writer.js';
+import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
 import { getSupportedMethods } from './server-features.js';
 
@@ -46,15 +47,15 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   try {
     if (log.isEmpty) await writer.append(FIRST_EVENT.stream, FIRST_EVENT.expected, [FIRST_EVENT.event()]);
     let port = 0;
-    server.addService(streamsDefinition(), {
+    server.addService(service(streamsService.StreamsService, STREAMS, true), {
       append: append(writer),
       batchAppend: batchAppend(writer, now),
       delete: deletion(writer, 'delete'),
       tombstone: deletion(writer, 'tombstone'),
       read: read({ log, now }),
     } as unknown as UntypedServiceImplementation);
-    server.addService(featuresService.ServerFeaturesService as ServiceDefinition, { getSupportedMethods } as unknown as UntypedServiceImplementation);
-    server.addService(gossipService.GossipService as ServiceDefinition, {
+    server.addService(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods } as unknown as UntypedServiceImplementation);
+    server.addService(service(gossipService.GossipService, { read: nothing }, false), {
       read: readGossip(randomUUID(), () => ({ host: options.host, port }), now),
     } as unknown as UntypedServiceImplementation);
     port = await listen(server, options);
@@ -93,17 +94,20 @@ function checkPort(host: string, port: number): Promise<void> {
   });
 }
 
-/** The generated service, with hand-written messages where it is hot. */
-function streamsDefinition(): ServiceDefinition {
-  const decoders: Readonly<Record<string, (bytes: Buffer) => unknown>> = {
-    append: decodeAppendRequest,
-    batchAppend: decodeBatchAppendRequest,
-    delete: decodeDeleteRequest,
-    tombstone: decodeDeleteRequest,
-  };
-  const methods = Object.entries(streamsService.StreamsService as ServiceDefinition).map(([name, method]) => {
+type Decoders = Readonly<Record<string, (bytes: Buffer) => unknown>>;
+
+const STREAMS: Decoders = { append: decodeAppendRequest, batchAppend: decodeBatchAppendRequest, delete: decodeDeleteRequest, tombstone: decodeDeleteRequest, read: decodeReadRequest };
+const nothing = (): Record<string, never> => ({});
+
+/**
+ * A generated service with decoders of our own for what clients send: the hot ones for speed, the others because the
+ * generated ones can be made to run for ever. `encoded` services answer with bytes.
+ */
+function service(generated: object, decoders: Decoders, encoded: boolean): ServiceDefinition {
+  const methods = Object.entries(generated as ServiceDefinition).map(([name, method]) => {
     const decode = decoders[name];
-    return [name, { ...method, responseSerialize: (message: Buffer) => message, ...(decode && { requestDeserialize: decode }) }];
+    if (!decode) throw new Error(`no decoder for ${method.path}`);
+    return [name, { ...method, requestDeserialize: decode, ...(encoded && { responseSerialize: (message: Buffer) => message }) }];
   });
   return Object.fromEntries(methods) as ServiceDefinition;
 }

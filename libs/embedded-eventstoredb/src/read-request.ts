@@ -1,11 +1,37 @@
-import streams from '@eventstore/db-client/generated/streams_pb.js';
+import { status } from '@grpc/grpc-js';
 import { eventFilter, type EventFilter } from './event-filter.js';
 import { Fault, handlerThrew, invalidArgument } from './faults.js';
-import { status } from '@grpc/grpc-js';
 import type { UuidForm } from './read-messages.js';
+import { bool, bytes, message, present, repeated, request, text, uint32, uint64 } from './wire.js';
 
-const { ReadReq } = streams;
-type Options = streams.ReadReq.Options;
+const position = message({ commit: [1, uint64], prepare: [2, uint64] });
+export const streamIdentifier = message({ name: [3, bytes] });
+const expression = message({ regex: [1, text], prefixes: [2, repeated(text)] });
+export const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
+export const uuidOption = message({ structured: [1, present], string: [2, present] });
+export const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
+export const allOptions = message({ position: [1, position], start: [2, present], end: [3, present] });
+
+/** Decodes `ReadReq`. */
+export const decodeReadRequest = request({
+  options: [
+    1,
+    message({
+      stream: [1, streamOptions],
+      all: [2, allOptions],
+      direction: [3, uint32],
+      resolveLinks: [4, bool],
+      count: [5, uint64],
+      subscription: [6, present],
+      filter: [7, filterOptions],
+      noFilter: [8, present],
+      uuid: [9, uuidOption],
+      control: [10, message({ compatibility: [1, uint32] })],
+    }),
+  ],
+});
+export type ReadMessage = ReturnType<typeof decodeReadRequest>;
+type Options = NonNullable<ReadMessage['options']>;
 
 /** Where a read starts: an end of the stream or log, or a revision or position. */
 export type StreamStart = 'start' | 'end' | number;
@@ -37,81 +63,73 @@ const INT64 = 2n ** 63n;
 const DEFAULT_WINDOW = 32;
 
 /** Checks a `ReadReq` and says what is asked; throws the answer to requests that make no sense. */
-export function parseReadRequest(request: streams.ReadReq): ReadRequest {
-  const options = request.getOptions();
+export function parseReadRequest({ options }: ReadMessage): ReadRequest {
   if (!options) throw handlerThrew();
-  if (options.getStreamOptionCase() === ReadReq.Options.StreamOptionCase.STREAM_OPTION_NOT_SET) {
-    throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+StreamOptionOneofCase");
-  }
-  const all = options.hasAll();
-  const backwards = options.getReadDirection() === ReadReq.Options.ReadDirection.BACKWARDS;
-  checkCombination(options, all);
-  const common = { resolveLinks: options.getResolveLinks(), uuid: uuidForm(options) };
+  const { stream, all } = options;
+  if (!stream && !all) throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+StreamOptionOneofCase");
+  const backwards = options.direction === 1;
+  checkCombination(options);
+  const common = { resolveLinks: options.resolveLinks ?? false, uuid: uuidForm(options.uuid) };
   if (all) {
-    const start = allStart(options);
-    const filter = options.hasFilter() ? filterWindow(options, options.hasSubscription()) : undefined;
-    if (options.hasSubscription()) return { ...common, kind: 'subscribe-all', start, filter };
-    return { ...common, kind: 'all', start, filter, backwards, count: uint64(options.getCount()) };
+    const start = allStart(all);
+    const filter = options.filter && filterWindow(options.filter, options.subscription ?? false);
+    if (options.subscription) return { ...common, kind: 'subscribe-all', start, filter };
+    return { ...common, kind: 'all', start, filter, backwards, count: Number(options.count ?? 0n) };
   }
-  const stream = options.getStream()?.getStreamIdentifier()?.getStreamName_asU8() ?? new Uint8Array();
-  if (stream.length === 0) throw handlerThrew();
-  const name = Buffer.from(stream).toString('utf8');
-  const start = streamStart(options);
-  if (options.hasSubscription()) return { ...common, kind: 'subscribe-stream', stream: name, start };
-  const count = uint64(options.getCount());
+  const name = streamName(stream?.stream);
+  const start = streamStart(stream ?? {});
+  if (options.subscription) return { ...common, kind: 'subscribe-stream', stream: name, start };
+  const count = Number(options.count ?? 0n);
   if (count === 0 || (start === 'end' && !backwards)) throw new Fault(status.UNKNOWN, 'Unexpected ReadStreamResult: Error');
-  return { ...common, kind: 'stream', stream: name, start, count, backwards, positions: (options.getControlOption()?.getCompatibility() ?? 0) >= 1 };
+  return { ...common, kind: 'stream', stream: name, start, count, backwards, positions: (options.control?.compatibility ?? 0) >= 1 };
 }
 
 /** A stream takes no filter, a subscription goes forwards, and everything has to be said. */
-function checkCombination(options: Options, all: boolean): void {
-  const direction = options.getReadDirection() as number;
-  const count = options.hasSubscription() ? 'Subscription' : options.hasCount() ? 'Count' : 'None';
-  const filter = options.hasFilter() ? 'Filter' : options.hasNoFilter() ? 'NoFilter' : 'None';
+function checkCombination(options: Options): void {
+  const direction = options.direction ?? 0;
+  const count = options.subscription ? 'Subscription' : options.count !== undefined ? 'Count' : 'None';
+  const filter = options.filter ? 'Filter' : options.noFilter ? 'NoFilter' : 'None';
   const known = DIRECTIONS[direction] !== undefined && count !== 'None' && filter !== 'None';
-  if (known && (all || filter === 'NoFilter') && (direction === 0 || count === 'Count')) return;
-  throw invalidArgument(`The combination of (${all ? 'All' : 'Stream'}, ${count}, ${DIRECTIONS[direction] ?? direction}, ${filter}) is invalid.`);
+  if (known && (options.all || filter === 'NoFilter') && (direction === 0 || count === 'Count')) return;
+  throw invalidArgument(`The combination of (${options.all ? 'All' : 'Stream'}, ${count}, ${DIRECTIONS[direction] ?? direction}, ${filter}) is invalid.`);
 }
 
-function uuidForm(options: Options): UuidForm | undefined {
-  const uuid = options.getUuidOption();
-  if (uuid?.hasString()) return 'string';
-  return uuid ? 'structured' : undefined;
+export function uuidForm(option: ReturnType<typeof uuidOption> | undefined): UuidForm | undefined {
+  if (!option) return undefined;
+  return option.string ? 'string' : 'structured';
 }
 
-/** The generated messages keep 64-bit numbers as text. */
-const uint64 = (text: string): number => Number(BigInt.asUintN(64, BigInt(text)));
+export function streamName(identifier: ReturnType<typeof streamIdentifier> | undefined): string {
+  const name = identifier?.name?.toString('utf8') ?? '';
+  if (name === '') throw handlerThrew();
+  return name;
+}
 
-function streamStart(options: Options): StreamStart {
-  const stream = options.getStream();
-  if (stream?.hasStart()) return 'start';
-  if (stream?.hasEnd()) return 'end';
-  if (!stream?.hasRevision()) throw handlerThrew();
-  const revision = BigInt.asUintN(64, BigInt(stream.getRevision()));
+export function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>): StreamStart {
+  if (start) return 'start';
+  if (end) return 'end';
+  if (revision === undefined) throw handlerThrew();
   if (revision === UINT64_MAX) return 'end';
   if (revision >= INT64) throw handlerThrew();
   return Number(revision);
 }
 
-function allStart(options: Options): AllStart {
-  const all = options.getAll();
-  if (all?.hasStart()) return 'start';
-  if (all?.hasEnd()) return 'end';
-  const position = all?.getPosition();
+export function allStart({ start, end, position }: ReturnType<typeof allOptions>): AllStart {
+  if (start) return 'start';
+  if (end) return 'end';
   if (!position) throw handlerThrew();
-  const [commit, prepare] = [BigInt.asUintN(64, BigInt(position.getCommitPosition())), BigInt.asUintN(64, BigInt(position.getPreparePosition()))];
+  const { commit = 0n, prepare = 0n } = position;
   if (commit === UINT64_MAX && prepare === UINT64_MAX) return 'end';
   if (prepare > commit) throw handlerThrew();
   return { commit: Number(commit), prepare: Number(prepare) };
 }
 
-function filterWindow(options: Options, subscription: boolean): FilterWindow {
-  const filter = options.getFilter() as streams.ReadReq.Options.FilterOptions;
-  const multiplier = filter.getCheckpointintervalmultiplier();
-  const expression = filter.getStreamIdentifier() ?? filter.getEventType();
+export function filterWindow(filter: ReturnType<typeof filterOptions>, subscription: boolean): FilterWindow {
+  const multiplier = filter.multiplier ?? 0;
+  const expression = filter.stream ?? filter.type;
   if (!expression) throw invalidArgument(`'{ "count": { }, "checkpointIntervalMultiplier": ${multiplier} }' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions`);
-  const matches = eventFilter({ on: filter.hasStreamIdentifier() ? 'stream' : 'type', regex: expression.getRegex(), prefixes: expression.getPrefixList() });
-  if (!filter.hasMax() && !filter.hasCount()) throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions+WindowOneofCase");
+  const matches = eventFilter({ on: filter.stream ? 'stream' : 'type', regex: expression.regex ?? '', prefixes: expression.prefixes ?? [] });
+  if (filter.max === undefined && !filter.count) throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions+WindowOneofCase");
   if (subscription && multiplier === 0) throw handlerThrew();
-  return { matches, pageSize: filter.hasMax() ? filter.getMax() : DEFAULT_WINDOW, pages: multiplier };
+  return { matches, pageSize: filter.max ?? DEFAULT_WINDOW, pages: multiplier };
 }

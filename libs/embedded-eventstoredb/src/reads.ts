@@ -1,15 +1,14 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import type streams from '@eventstore/db-client/generated/streams_pb.js';
 import type { EventLog } from './event-log.js';
 import { asFault, Fault, streamDeleted } from './faults.js';
 import { positionOf, revisionOf, kindOf, MARK, type LogRecord } from './record.js';
 import { eventMessage, firstStreamPositionMessage, lastStreamPositionMessage, resolvedLinkMessage, streamNotFoundMessage, type UuidForm } from './read-messages.js';
-import { parseReadRequest, type ReadRequest } from './read-request.js';
+import { parseReadRequest, type ReadMessage, type ReadRequest } from './read-request.js';
 import { subscribeToAll, subscribeToStream } from './subscriptions.js';
 import { followLink, isMissing, isTombstoned, lowestVisible } from './visible-events.js';
 
-export type ReadCall = ServerWritableStream<streams.ReadReq, Buffer>;
+export type ReadCall = ServerWritableStream<ReadMessage, Buffer>;
 
 export interface ReadContext {
   readonly log: EventLog;

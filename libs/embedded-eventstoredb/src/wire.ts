@@ -98,6 +98,55 @@ export class WireReader {
   }
 }
 
+/**
+ * Decoders for the messages that are not hot, put together field by field. The generated ones are not used for what
+ * clients send: they run for ever on a length of 2^32 - 1.
+ */
+export type FieldDecoder<T> = (reader: WireReader, before: T | undefined) => T;
+
+export const uint64: FieldDecoder<bigint> = (reader) => reader.uint64();
+export const int64: FieldDecoder<bigint> = (reader) => BigInt.asIntN(64, reader.uint64());
+export const int32: FieldDecoder<number> = (reader) => Number(BigInt.asIntN(32, reader.uint64()));
+export const uint32: FieldDecoder<number> = (reader) => Number(BigInt.asUintN(32, reader.uint64()));
+export const bool: FieldDecoder<boolean> = (reader) => reader.bool();
+export const text: FieldDecoder<string> = (reader) => reader.text();
+export const bytes: FieldDecoder<Buffer> = (reader) => reader.bytes();
+/** A message of which only the presence counts. */
+export const present: FieldDecoder<true> = (reader) => {
+  reader.message();
+  return true;
+};
+export const repeated =
+  <T>(decoder: FieldDecoder<T>): FieldDecoder<readonly T[]> =>
+  (reader, before) => [...(before ?? []), decoder(reader, undefined)];
+
+type Fields = Readonly<Record<string, readonly [number: number, decoder: FieldDecoder<never>]>>;
+type Message<F> = { readonly [K in keyof F]?: F[K] extends readonly [number, FieldDecoder<infer T>] ? T : never };
+
+export function message<F extends { readonly [K in keyof F]: readonly [number, FieldDecoder<any>] }>(fields: F): FieldDecoder<Message<F>> { // eslint-disable-line @typescript-eslint/no-explicit-any -- each field has a type of its own
+  const decode = decodeFields(fields);
+  return (reader) => decode(reader.message());
+}
+
+/** A decoder for a whole request. */
+export function request<F extends { readonly [K in keyof F]: readonly [number, FieldDecoder<any>] }>(fields: F): (bytes: Buffer) => Message<F> { // eslint-disable-line @typescript-eslint/no-explicit-any -- each field has a type of its own
+  const decode = decodeFields(fields);
+  return (buffer) => decode(new WireReader(buffer));
+}
+
+function decodeFields<F>(fields: F): (reader: WireReader) => Message<F> {
+  const byNumber = new Map(Object.entries(fields as unknown as Fields).map(([name, [number, decoder]]) => [number, { name, decoder }]));
+  return (reader) => {
+    const values: Record<string, unknown> = {};
+    while (reader.next()) {
+      const field = byNumber.get(reader.field);
+      if (field) values[field.name] = field.decoder(reader, values[field.name] as undefined);
+      else reader.skip();
+    }
+    return values as Message<F>;
+  };
+}
+
 /** The largest signed 64-bit number, as the nearest double above it: the revision of a tombstone. */
 export const INT64_MAX = 2 ** 63;
 
