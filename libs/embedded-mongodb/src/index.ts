@@ -1,7 +1,10 @@
-import { runNode, type RunningNode } from './node.js';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { DirectoryHeldError } from './directory-lock.js';
+import { HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
+import type { ThreadMessage } from './node-thread.js';
 
-export { DirectoryHeldError } from './directory-lock.js';
-export { HostRefusedError, PortTakenError } from './node.js';
+export { DirectoryHeldError, HostRefusedError, PortTakenError };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */
@@ -14,6 +17,11 @@ export type EmbeddedMongoDBOptions = {
   readonly cursorTimeoutMs?: number;
   /** Cursors that may be open at once. Default 1000. */
   readonly maxOpenCursors?: number;
+  /**
+   * Whether the node runs in a thread of its own, so that a long query does not hold up its starter. Default: yes where
+   * the library is compiled; from TypeScript sources, which a thread cannot load, it always runs in the starter's.
+   */
+  readonly thread?: boolean;
 };
 
 export type EmbeddedMongoDB = {
@@ -24,6 +32,39 @@ export type EmbeddedMongoDB = {
   close(): Promise<void>;
 };
 
+/** The error that a thread has reported, as what it was. */
+const revived = ({ name, message, details }: Extract<ThreadMessage, { kind: 'failed' }>): Error => {
+  if (name === 'PortTakenError') return new PortTakenError(String(details['host']), Number(details['port']));
+  if (name === 'HostRefusedError') return new HostRefusedError(String(details['host']));
+  if (name === 'DirectoryHeldError') return new DirectoryHeldError(String(details['directory']), details['pid'] as number | undefined);
+  return Object.assign(new Error(message), { name, ...details });
+};
+
+const runInThread = (options: NodeOptions): Promise<RunningNode> =>
+  new Promise((resolve, reject) => {
+    const worker = new Worker(fileURLToPath(new URL('./node-thread.js', import.meta.url)), { workerData: options, name: 'embedded-mongodb' });
+    const exited = new Promise<void>((done) => worker.once('exit', () => done()));
+    let closing: Promise<void> | undefined;
+    worker.on('error', (error) => {
+      reject(error);
+      // After the start nobody waits for the rejection: the fault must not pass unnoticed.
+      process.emitWarning(`the embedded MongoDB has stopped: ${error.stack ?? error.message}`, 'EmbeddedMongoDBStopped');
+    });
+    void exited.then(() => reject(new Error('the thread of the embedded MongoDB ended before it was listening')));
+    worker.on('message', (message: ThreadMessage) => {
+      if (message.kind === 'failed') reject(revived(message));
+      if (message.kind === 'listening')
+        resolve({
+          port: message.port,
+          close: () =>
+            (closing ??= (() => {
+              worker.postMessage('close');
+              return exited;
+            })()),
+        });
+    });
+  });
+
 /**
  * Starts a MongoDB node on a directory of this machine: it speaks MongoDB's wire protocol on a loopback port, and what
  * it has acknowledged is on disk.
@@ -32,6 +73,8 @@ export type EmbeddedMongoDB = {
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
   const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000 } = options;
-  const node: RunningNode = await runNode({ directory, port, host, cursorTimeoutMs, maxOpenCursors });
+  const given: NodeOptions = { directory, port, host, cursorTimeoutMs, maxOpenCursors };
+  const compiled = import.meta.url.endsWith('.js');
+  const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
   return { url: `mongodb://${host === '::1' ? '[::1]' : '127.0.0.1'}:${node.port}/?directConnection=true`, port: node.port, close: () => node.close() };
 };

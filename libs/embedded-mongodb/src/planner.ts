@@ -324,8 +324,25 @@ const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filt
   return planWith(index, collection, all, sort);
 };
 
+/** The _id that a filter demands, where it demands one. */
+const demandedId = (filter: Filter): Value | undefined => {
+  if (filter.op === 'compare') return filter.path === '_id' && filter.relation === 'eq' && filter.operand !== null && !(filter.operand instanceof Arr) ? filter.operand : undefined;
+  if (filter.op !== 'and') return undefined;
+  for (const part of filter.of) {
+    const id = part.op === 'compare' ? demandedId(part) : undefined;
+    if (id !== undefined) return id;
+  }
+  return undefined;
+};
+
 /** Chooses how the documents of a query are found. */
 export const choosePlan = (reader: Reader, collection: Collection, filter: Filter, sort: readonly KeyField[] = [], hint?: Hint): Plan => {
+  // Most writes name one _id: they need no look at the indexes.
+  const id = hint === undefined ? demandedId(filter) : undefined;
+  if (id !== undefined) {
+    const start = recordKey(collection, keyOf(id));
+    return { stage: 'IDHACK', index: undefined, ranges: [{ start, end: start }], reverse: false, sorted: true, exact: false, points: 1, bounded: true };
+  }
   const all = alternatives(filter);
   const forced = hinted(collection, hint, all, sort);
   if (forced) return forced;

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { keyOf } from './bson-order.js';
-import { Arr, checkDocument, Doc, encode, show, type Value } from './bson-values.js';
+import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from './bson-values.js';
 import { ServerError } from './errors.js';
 import { compileFilter, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { extractKeys, rowKey, type KeyField } from './index-keys.js';
@@ -455,14 +455,14 @@ class StoreWriter implements Writer {
       for (const key of keys) this.#put(key, idKey);
       if (multikey && !index.multikey) this.#setMultikey(collection, index);
     }
-    this.#count(collection, 0, bytes.length - encode(before).length);
+    this.#count(collection, 0, bytes.length - encodedLength(before));
   }
 
   remove(collection: Collection, doc: Doc): void {
     const idKey = keyOf(doc.get('_id') as Value);
     for (const index of collection.indexes) for (const key of indexKeys(index, doc, idKey).keys) this.#remove(key);
     this.#remove(recordKey(collection, idKey));
-    this.#count(collection, -1, -encode(doc).length);
+    this.#count(collection, -1, -encodedLength(doc));
   }
 
   #setCatalog(collections: ReadonlyMap<string, Collection>): void {
