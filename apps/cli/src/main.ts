@@ -3,14 +3,10 @@ import pc from 'picocolors';
 import { parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog } from '#platform';
 import { CannotStart } from '../../standalone/src/stores.js';
-import { viewsCaughtUp } from './caught-up.js';
 import { Complaint } from './complaint.js';
-import { demo } from './demo/demo.js';
 import { askForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
-import { runImport } from './import-command.js';
 import { replay } from './replay/replay.js';
-import { reportBpic2013 } from './report/report-bpic2013.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
 
@@ -26,6 +22,8 @@ interface Surroundings {
   /** Aborts at the first Ctrl-C; the second one ends the process. */
   readonly signal: AbortSignal;
 }
+
+// Commands that need much (the API, the reports) load it themselves, so that the others start quickly.
 
 const print = (text: string): void => void process.stdout.write(text);
 /** Colours are for people: not for pipes, whatever the environment (CI) says. */
@@ -98,6 +96,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
     .action((file: string) =>
       withSession(async (session, { signal }) => {
+        const { runImport } = await import('./import-command.js');
         if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
       }),
     );
@@ -109,6 +108,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
     .action(() =>
       withSession(async (session, { signal }) => {
+        const [{ viewsCaughtUp }, { reportBpic2013 }] = await Promise.all([import('./caught-up.js'), import('./report/report-bpic2013.js')]);
         await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
         if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
       }),
@@ -118,7 +118,10 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('demo')
     .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
     .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
-    .action(({ api }: { api?: string }) => demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) }));
+    .action(async ({ api }: { api?: string }) => {
+      const { demo } = await import('./demo/demo.js');
+      await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
+    });
 
   return program;
 }
