@@ -18,7 +18,11 @@ export interface ApiParts {
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi({ store, mongo, log }: ApiParts): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, log), httpAdapter(), { logger: log, bodyParser: false, abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, log), httpAdapter(), {
+    logger: log,
+    bodyParser: false,
+    abortOnError: false,
+  });
   prepareHttp(app, log);
   await app.init();
   app.get(DocsController).publish(openApiDocument(app));

@@ -18,5 +18,8 @@ export function readCursor(query: readonly unknown[], cursor: string): readonly 
 }
 
 function check(query: readonly unknown[], text: string): string {
-  return createHash('sha256').update(JSON.stringify([query, text])).digest('base64url').slice(0, 12);
+  return createHash('sha256')
+    .update(JSON.stringify([query, text]))
+    .digest('base64url')
+    .slice(0, 12);
 }

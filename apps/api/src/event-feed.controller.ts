@@ -17,7 +17,8 @@ const feedQuery = {
   from: {
     parse: (given: string): Position | 'start' | 'end' | undefined => (given === 'start' || given === 'end' ? given : parsePosition(given)),
     rule: 'must be start, end, or a position such as 1234/1234',
-    description: 'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), or after a position. Last-Event-ID goes before it.',
+    description:
+      'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), or after a position. Last-Event-ID goes before it.',
     schema: { type: 'string', pattern: '^(start|end|\\d{1,19}/\\d{1,19})$', default: 'start' },
   },
   types: someOf(ticketEventTypes, 'Only events of these types'),
@@ -57,9 +58,12 @@ export class EventFeedController implements OnModuleDestroy {
   ): Promise<void> {
     const after = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePosition(lastEventId);
     if (after === undefined) {
-      throw Problem.of('invalid-header', 'Last-Event-ID must be the id of an event of this feed', { faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }] });
+      throw Problem.of('invalid-header', 'Last-Event-ID must be the id of an event of this feed', {
+        faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
+      });
     }
-    if (this.#open >= MOST_STREAMS) throw Problem.of('too-many-streams', `There are ${MOST_STREAMS} streams already`, { headers: { 'Retry-After': '30' } });
+    if (this.#open >= MOST_STREAMS)
+      throw Problem.of('too-many-streams', `There are ${MOST_STREAMS} streams already`, { headers: { 'Retry-After': '30' } });
     reply.hijack();
     const out = reply.raw;
     out.writeHead(200, {
@@ -127,7 +131,12 @@ function filterOf(types: readonly string[] | undefined, ticket: string | undefin
   return types === undefined ? { streamPrefixes: [`${ticketDecider.category}-`] } : { eventTypes: types };
 }
 
-function isWanted({ type, stream, metadata }: StoredEvent, types: readonly string[] | undefined, ticket: string | undefined, client: string | undefined): boolean {
+function isWanted(
+  { type, stream, metadata }: StoredEvent,
+  types: readonly string[] | undefined,
+  ticket: string | undefined,
+  client: string | undefined,
+): boolean {
   return (
     stream.startsWith(`${ticketDecider.category}-`) &&
     (ticket === undefined || streamId(stream) === ticket) &&

@@ -22,7 +22,14 @@ async function post(path: string, body: unknown) {
 interface Message {
   readonly id: string;
   readonly event: string;
-  readonly data: { type: string; ticketId: string; revision: number; position: string; data: { reason?: string; action?: string }; metadata: { client: string; actor: object } };
+  readonly data: {
+    type: string;
+    ticketId: string;
+    revision: number;
+    position: string;
+    data: { reason?: string; action?: string };
+    metadata: { client: string; actor: object };
+  };
 }
 
 /** A reader of server-sent events, as the standard has it. */
@@ -79,14 +86,23 @@ describe('GET /v1/events', () => {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
     await post(`/v1/tickets/${ticketId}/escalations`, { tier: 'L2', reason: 'help', handoff });
     const reader = await Reader.of(`?from=start&client=${api.client}`);
-    expect(reader.response.headers).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-correlation-id': expect.any(String) });
+    expect(reader.response.headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-correlation-id': expect.any(String),
+    });
     await reader.until(({ comments }) => comments.includes('caught up'));
     const history = reader.messages.filter(({ data }) => data.ticketId === ticketId);
     expect(history.map(summary)).toEqual([
       ['TicketOpened', ticketId, 0],
       ['TicketEscalated', ticketId, 1],
     ]);
-    expect(history[1]?.data).toMatchObject({ type: 'TicketEscalated', position: history[1]?.id, data: { reason: 'help' }, metadata: { client: api.client, actor: { id: 'anonymous' } } });
+    expect(history[1]?.data).toMatchObject({
+      type: 'TicketEscalated',
+      position: history[1]?.id,
+      data: { reason: 'help' },
+      metadata: { client: api.client, actor: { id: 'anonymous' } },
+    });
 
     await post(`/v1/tickets/${ticketId}/escalations/accept`, { agent: { id: 'grace' } });
     await reader.until(({ messages }) => messages.at(-1)?.event === 'EscalationAccepted');
@@ -113,7 +129,10 @@ describe('GET /v1/events', () => {
   it('begins at a position of a command’s answer, or at the end', async () => {
     const { ticketId, position } = await post('/v1/tickets', { ...open, client: api.client });
     await post(`/v1/tickets/${ticketId}/work`, {});
-    const [after, end] = await Promise.all([Reader.of(`?from=${position}&client=${api.client}`), Reader.of(`?from=end&client=${api.client}`)]);
+    const [after, end] = await Promise.all([
+      Reader.of(`?from=${position}&client=${api.client}`),
+      Reader.of(`?from=end&client=${api.client}`),
+    ]);
     await end.until(({ comments }) => comments.includes('caught up'));
     await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
     await after.until(({ messages }) => messages.length >= 2);
@@ -134,8 +153,13 @@ describe('GET /v1/events', () => {
       Reader.of(`?types=TicketOpened&ticket=${other.toUpperCase()}`),
       Reader.of(`?client=${api.client}-other`),
     ]);
-    const [escalations, ofTicket, ofClient] = await Promise.all(readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))));
-    expect(escalations?.messages.filter(({ data }) => data.ticketId === ticketId).map(({ event }) => event)).toEqual(['TicketEscalated', 'EscalationReturned']);
+    const [escalations, ofTicket, ofClient] = await Promise.all(
+      readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))),
+    );
+    expect(escalations?.messages.filter(({ data }) => data.ticketId === ticketId).map(({ event }) => event)).toEqual([
+      'TicketEscalated',
+      'EscalationReturned',
+    ]);
     expect(new Set(escalations?.messages.map(({ data }) => data.metadata.client))).toEqual(new Set([api.client]));
     expect(ofTicket?.messages.map(summary)).toEqual([['TicketOpened', other, 0]]);
     expect(ofClient?.messages.map(summary)).toEqual([
@@ -160,7 +184,9 @@ describe('GET /v1/events', () => {
     }
     expect(reader.messages.length).toBeLessThan(30);
     reader.response.resume();
-    await reader.until(({ messages }) => messages.at(-1)?.data.data.reason === 'Returned 15 times; the contract bears 2' || messages.length > 60);
+    await reader.until(
+      ({ messages }) => messages.at(-1)?.data.data.reason === 'Returned 15 times; the contract bears 2' || messages.length > 60,
+    );
     const revisions = reader.messages.map(({ data }) => data.revision);
     expect(revisions).toEqual([...Array(revisions.length).keys()]);
     reader.close();

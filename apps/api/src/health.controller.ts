@@ -43,7 +43,9 @@ export class HealthController {
     return {
       status: up ? 'up' : 'down',
       stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },
-      ...(up ? { views: Object.fromEntries(await Promise.all(projections.map(async ({ name }) => [name, await this.#view(name)] as const))) } : {}),
+      ...(up
+        ? { views: Object.fromEntries(await Promise.all(projections.map(async ({ name }) => [name, await this.#view(name)] as const))) }
+        : {}),
     };
   }
 

@@ -54,21 +54,84 @@ async function expectSound(sent: Sent): Promise<number> {
   if (status >= 500) throw new Error(`${status} for ${sent.method} ${sent.path}: ${text}\n${api.logged.at(-1)}`);
   if (status >= 400) {
     expect(type).toBe('application/problem+json');
-    if (sent.method !== 'HEAD') expect(JSON.parse(text)).toMatchObject({ status, code: expect.any(String), title: expect.any(String), detail: expect.any(String) });
+    if (sent.method !== 'HEAD')
+      expect(JSON.parse(text)).toMatchObject({ status, code: expect.any(String), title: expect.any(String), detail: expect.any(String) });
   }
   return status;
 }
 
-const commandPaths = Object.values(ticketCommands).map(({ route }) => (id: string) => `/v1/tickets${route === '' ? '' : `/${id}/${route}`}`);
-const aTicket = () => fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.uuid() }).map((id) => id ?? ticketId);
+const commandPaths = Object.values(ticketCommands).map(
+  ({ route }) =>
+    (id: string) =>
+      `/v1/tickets${route === '' ? '' : `/${id}/${route}`}`,
+);
+const aTicket = () =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.uuid() }).map((id) => id ?? ticketId);
 const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 40 });
-const latin1 = fc.string({ unit: fc.oneof(fc.integer({ min: 0x20, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff })).map((code) => String.fromCharCode(code)), maxLength: 60 });
+const latin1 = fc.string({
+  unit: fc.oneof(fc.integer({ min: 0x20, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff })).map((code) => String.fromCharCode(code)),
+  maxLength: 60,
+});
 
 /** Words that have a meaning somewhere, so that arbitrary bodies come close to valid ones. */
-const word = fc.constantFrom('L1', 'L2', 'L3', 'incident', 'low', 'critical', 'phone', 'customer', 'log', 'other', '2026-01-01T00:00:00Z', '9999-12-31T23:59:59+14:00', '0000-01-01T00:00:00Z', 'a', ' ', '__proto__');
+const word = fc.constantFrom(
+  'L1',
+  'L2',
+  'L3',
+  'incident',
+  'low',
+  'critical',
+  'phone',
+  'customer',
+  'log',
+  'other',
+  '2026-01-01T00:00:00Z',
+  '9999-12-31T23:59:59+14:00',
+  '0000-01-01T00:00:00Z',
+  'a',
+  ' ',
+  '__proto__',
+);
 const field = fc.constantFrom(
-  ...['client', 'kind', 'summary', 'reporter', 'id', 'name', 'channel', 'impact', 'urgency', 'tier', 'team', 'category', 'action', 'outcome', 'reason', 'handoff', 'stepsTried', 'errorMessages'],
-  ...['logs', 'vendor', 'solution', 'kind', 'text', 'note', 'until', 'effectiveAt', 'rootCause', 'analysis', 'citedEvents', 'preventiveActions', 'bytes', 'sha256', 'constructor', 'toString', '__proto__'],
+  ...[
+    'client',
+    'kind',
+    'summary',
+    'reporter',
+    'id',
+    'name',
+    'channel',
+    'impact',
+    'urgency',
+    'tier',
+    'team',
+    'category',
+    'action',
+    'outcome',
+    'reason',
+    'handoff',
+    'stepsTried',
+    'errorMessages',
+  ],
+  ...[
+    'logs',
+    'vendor',
+    'solution',
+    'kind',
+    'text',
+    'note',
+    'until',
+    'effectiveAt',
+    'rootCause',
+    'analysis',
+    'citedEvents',
+    'preventiveActions',
+    'bytes',
+    'sha256',
+    'constructor',
+    'toString',
+    '__proto__',
+  ],
 );
 const { value: likelyJson } = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -117,37 +180,134 @@ it('takes any JSON as the body of any command', async () => {
 }, 120_000);
 
 it('takes any bytes as a body, of any type and with any headers', async () => {
-  const headerName = fc.constantFrom('idempotency-key', 'if-match', 'if-none-match', 'x-actor-id', 'x-actor-name', 'x-actor-kind', 'x-correlation-id', 'traceparent', 'last-event-id', 'accept', 'range', 'expect', 'host', 'cookie', 'content-encoding', 'content-type');
-  const type = fc.constantFrom('application/json', 'application/json; charset=latin1', 'application/problem+json', 'text/plain', 'multipart/form-data', '', 'a/b/c', 'application/json;;;');
-  const bytes = fc.oneof(fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)), fc.json().map((json) => Buffer.from(json)), fc.constant(Buffer.alloc(0)));
+  const headerName = fc.constantFrom(
+    'idempotency-key',
+    'if-match',
+    'if-none-match',
+    'x-actor-id',
+    'x-actor-name',
+    'x-actor-kind',
+    'x-correlation-id',
+    'traceparent',
+    'last-event-id',
+    'accept',
+    'range',
+    'expect',
+    'host',
+    'cookie',
+    'content-encoding',
+    'content-type',
+  );
+  const type = fc.constantFrom(
+    'application/json',
+    'application/json; charset=latin1',
+    'application/problem+json',
+    'text/plain',
+    'multipart/form-data',
+    '',
+    'a/b/c',
+    'application/json;;;',
+  );
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)),
+    fc.json().map((json) => Buffer.from(json)),
+    fc.constant(Buffer.alloc(0)),
+  );
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...commandPaths), aTicket(), type, bytes, fc.dictionary(headerName, fc.oneof(latin1, word, fc.constantFrom('"0"', '*', 'W/"1"', '"0", "1"')), { maxKeys: 5 }), async (path, id, contentType, body, headers) => {
-      await expectSound({ method: 'POST', path: path(id), headers: { 'content-type': contentType, ...headers, 'content-length': String(body.length) }, body });
-    }),
+    fc.asyncProperty(
+      fc.constantFrom(...commandPaths),
+      aTicket(),
+      type,
+      bytes,
+      fc.dictionary(headerName, fc.oneof(latin1, word, fc.constantFrom('"0"', '*', 'W/"1"', '"0", "1"')), { maxKeys: 5 }),
+      async (path, id, contentType, body, headers) => {
+        await expectSound({
+          method: 'POST',
+          path: path(id),
+          headers: { 'content-type': contentType, ...headers, 'content-length': String(body.length) },
+          body,
+        });
+      },
+    ),
     runs,
   );
 }, 120_000);
 
 it('takes any path, method and query', async () => {
   const method = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND');
-  const segment = fc.oneof(fc.constantFrom('v1', 'tickets', 'queues', 'events', 'history', 'sla', 'docs', 'health', 'ready', 'openapi.json', '..', '%2e%2e', '%00', '%zz', '%ff', '*', ':id', ...TIERS), printable.map(encodeURIComponent), fc.uuid());
+  const segment = fc.oneof(
+    fc.constantFrom(
+      'v1',
+      'tickets',
+      'queues',
+      'events',
+      'history',
+      'sla',
+      'docs',
+      'health',
+      'ready',
+      'openapi.json',
+      '..',
+      '%2e%2e',
+      '%00',
+      '%zz',
+      '%ff',
+      '*',
+      ':id',
+      ...TIERS,
+    ),
+    printable.map(encodeURIComponent),
+    fc.uuid(),
+  );
   const path = fc.array(segment, { maxLength: 6 }).map((segments) => `/${segments.join('/')}`);
-  const name = fc.constantFrom('atLeast', 'limit', 'cursor', 'client', 'team', 'state', 'from', 'types', 'ticket', '__proto__', 'constructor', 'a[b]', 'client[$ne]');
-  const value = fc.oneof(fc.string({ unit: 'binary' }).map(encodeURIComponent), fc.constantFrom('0', '-1', '1e3', '%', '%ff', '1/1', '0/0', 'start', 'end', '9223372036854775807/1', 'waiting', 'TicketOpened'), fc.nat().map(String));
-  const query = fc.array(fc.tuple(name, value), { maxLength: 4 }).map((pairs) => (pairs.length === 0 ? '' : `?${pairs.map((pair) => pair.join('=')).join('&')}`));
+  const name = fc.constantFrom(
+    'atLeast',
+    'limit',
+    'cursor',
+    'client',
+    'team',
+    'state',
+    'from',
+    'types',
+    'ticket',
+    '__proto__',
+    'constructor',
+    'a[b]',
+    'client[$ne]',
+  );
+  const value = fc.oneof(
+    fc.string({ unit: 'binary' }).map(encodeURIComponent),
+    fc.constantFrom('0', '-1', '1e3', '%', '%ff', '1/1', '0/0', 'start', 'end', '9223372036854775807/1', 'waiting', 'TicketOpened'),
+    fc.nat().map(String),
+  );
+  const query = fc
+    .array(fc.tuple(name, value), { maxLength: 4 })
+    .map((pairs) => (pairs.length === 0 ? '' : `?${pairs.map((pair) => pair.join('=')).join('&')}`));
   await fc.assert(
     fc.asyncProperty(method, path, query, async (verb, at, asked) => {
       await expectSound({ method: verb, path: at + asked, headers: {} });
     }),
     runs,
   );
-  const views = fc.constantFrom('/v1/tickets/{id}', '/v1/tickets/{id}/history', '/v1/tickets/{id}/sla', '/v1/queues/L1', '/v1/events', '/health/ready');
+  const views = fc.constantFrom(
+    '/v1/tickets/{id}',
+    '/v1/tickets/{id}/history',
+    '/v1/tickets/{id}/sla',
+    '/v1/queues/L1',
+    '/v1/events',
+    '/health/ready',
+  );
   const readable = fc.constantFrom('GET', 'HEAD');
   await fc.assert(
     fc.asyncProperty(readable, views, aTicket(), query, async (verb, view, id, asked) => {
       await expectSound({ method: verb, path: view.replace('{id}', id) + asked, headers: {} });
     }),
-    { ...runs, examples: [['GET', '/v1/queues/L1', null, '?atLeast=9223372036854775807/1']].map(([verb, view, , asked]) => [verb, view, ticketId, asked] as [string, string, string, string]) },
+    {
+      ...runs,
+      examples: [['GET', '/v1/queues/L1', null, '?atLeast=9223372036854775807/1']].map(
+        ([verb, view, , asked]) => [verb, view, ticketId, asked] as [string, string, string, string],
+      ),
+    },
   );
 }, 120_000);
 
@@ -162,8 +322,17 @@ it('takes what is no HTTP at all', async () => {
       socket.on('close', () => resolve(text));
       socket.end(bytes);
     });
-  const lines = ['GARBAGE\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 'POST /v1/tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n'];
-  for (const line of [...lines, 'POST /v1/tickets HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n']) {
+  const lines = [
+    'GARBAGE\r\n\r\n',
+    'GET / HTTP/9.9\r\n\r\n',
+    'GET / HTTP/1.1\r\n\r\n',
+    `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`,
+    'POST /v1/tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n',
+  ];
+  for (const line of [
+    ...lines,
+    'POST /v1/tickets HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n',
+  ]) {
     const answer = await talk(line);
     expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
   }

@@ -29,7 +29,15 @@ describe('/openapi.json', () => {
       expect(Object.keys(post.responses)).toEqual(expect.arrayContaining(['400', '409', '412', '413', '415', '422', '503']));
     }
     expect(Object.keys(document.paths)).toEqual(
-      expect.arrayContaining(['/v1/tickets/{id}', '/v1/tickets/{id}/history', '/v1/tickets/{id}/sla', '/v1/queues/{tier}', '/v1/events', '/health/live', '/health/ready']),
+      expect.arrayContaining([
+        '/v1/tickets/{id}',
+        '/v1/tickets/{id}/history',
+        '/v1/tickets/{id}/sla',
+        '/v1/queues/{tier}',
+        '/v1/events',
+        '/health/live',
+        '/health/ready',
+      ]),
     );
     expect(document.paths['/v1/queues/{tier}'].get.parameters.map(({ name }: { name: string }) => name)).toEqual(
       expect.arrayContaining(['tier', 'client', 'team', 'state', 'limit', 'cursor', 'atLeast']),
@@ -47,6 +55,77 @@ describe('/openapi.json', () => {
       expect(valid({ ...example, unknownField: 1 })).toBe(false);
     }
   });
+});
+
+describe('the answers', () => {
+  /** The schema, with nothing allowed that it does not name. */
+  function closed(schema: unknown): unknown {
+    if (Array.isArray(schema)) return schema.map(closed);
+    if (typeof schema !== 'object' || schema === null) return schema;
+    const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+    return 'properties' in inner && !('additionalProperties' in inner) ? { ...inner, additionalProperties: false } : inner;
+  }
+
+  it('are what the document says, with every field, through a ticket’s whole life', async () => {
+    const ajv = new Ajv2020({ strict: false });
+    for (const format of ['date-time', 'uuid', 'uri', 'uri-reference']) ajv.addFormat(format, true);
+    ajv.addSchema({ $id: 'answers', components: { schemas: closed(document.components.schemas) } });
+    const matches = (name: string) => {
+      const valid = ajv.compile({ $ref: `answers#/components/schemas/${name}` });
+      return (value: unknown) =>
+        expect({ name, valid: valid(value), errors: valid.errors, value }).toEqual({ name, valid: true, errors: null, value });
+    };
+    const [isAnswer, isDetails, isEntry, isSla, isQueued, isProblem] = [
+      'CommandAnswer',
+      'TicketDetails',
+      'HistoryEntry',
+      'TicketSla',
+      'QueueEntry',
+      'Problem',
+    ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
+    const example = (name: string) => document.components.schemas[name].examples[0];
+    const lives = [
+      [
+        'TriageTicket',
+        'AssignTicket',
+        'StartWork',
+        'RecordDiagnosticStep',
+        'AttachEvidence',
+        'EscalateToTier',
+        'PutOnHold',
+        'Resume',
+        'ReturnEscalation',
+        'EscalateToTier',
+        'AcceptEscalation',
+      ],
+      ['DeescalateToTier', 'PutOnHold', 'ResolveTicket', 'ReopenTicket', 'ResolveWithRootCause', 'CloseTicket'],
+    ].flat() as (keyof typeof ticketCommands)[];
+    for (const life of [lives, ['CancelTicket'] as const]) {
+      const opened = await send(api.url, 'POST', '/v1/tickets', {
+        body: { ...example('OpenTicket'), client: api.client, team: 'service-desk' },
+        headers: { 'X-Actor-Id': 'ada', 'X-Actor-Name': 'Ada' },
+      });
+      let answer = opened.json;
+      const path = `/v1/tickets/${answer.ticketId}`;
+      for (const name of [undefined, ...life]) {
+        if (name !== undefined)
+          answer = (await send(api.url, 'POST', `${path}/${ticketCommands[name].route}`, { body: example(name) })).json;
+        isAnswer(answer);
+        const [details, history, sla, queue] = await Promise.all(
+          [`${path}?`, `${path}/history?`, `${path}/sla?`]
+            .map((view) => `${view}atLeast=${answer.revision}`)
+            .concat(`/v1/queues/L1?client=${api.client}&atLeast=${answer.position}`)
+            .map((view) => send(api.url, 'GET', view)),
+        );
+        isDetails?.(details?.json);
+        for (const entry of history?.json.items ?? []) isEntry?.(entry);
+        expect(history?.json.items).toHaveLength(answer.revision + 1);
+        isSla?.(sla?.json);
+        for (const entry of queue?.json.items ?? []) isQueued?.(entry);
+      }
+    }
+    isProblem?.((await send(api.url, 'POST', '/v1/tickets', { body: {} })).json);
+  }, 60_000);
 });
 
 describe('/docs', () => {

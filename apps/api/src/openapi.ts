@@ -1,24 +1,48 @@
 import { applyDecorators, type INestApplication } from '@nestjs/common';
-import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiProduces, ApiResponse, ApiTags, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiProduces,
+  ApiResponse,
+  ApiTags,
+  DocumentBuilder,
+  type OpenAPIObject,
+  SwaggerModule,
+} from '@nestjs/swagger';
 // @ts-expect-error The package keeps its storage in this file, and has no types for it.
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
-import { ticketCommands, ticketDetails, ticketHistory, ticketSla, tierQueue, TIERS, TicketCommand, type TicketCommandName } from '#ticketing';
+import { ticketCommands, TIERS, TicketCommand, type TicketCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
+import { viewSchemas } from './view-schemas.js';
 
 /** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
 
-type Schema = Readonly<Record<string, unknown>> & { readonly properties?: Readonly<Record<string, Schema>>; readonly examples?: readonly unknown[]; readonly description?: string };
+type Schema = Readonly<Record<string, unknown>> & {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly examples?: readonly unknown[];
+  readonly description?: string;
+};
 
-const derived = validationMetadatasToSchemas({ refPointerPrefix: '#/components/schemas/', classTransformerMetadataStorage: defaultMetadataStorage }) as unknown as Readonly<Record<string, Schema>>;
+const derived = validationMetadatasToSchemas({
+  refPointerPrefix: '#/components/schemas/',
+  classTransformerMetadataStorage: defaultMetadataStorage,
+}) as unknown as Readonly<Record<string, Schema>>;
 
 /** The command classes and their parts as JSON Schemas, by name: what is documented is what is checked. */
 const schemas = Object.fromEntries(
   Object.entries<object>({
     // A class without fields of its own has those of what it extends, but is left out of what is derived.
-    ...Object.fromEntries(Object.entries(ticketCommands).map(([name, { body }]) => [name, { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) }])),
+    ...Object.fromEntries(
+      Object.entries(ticketCommands).map(([name, { body }]) => [
+        name,
+        { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) },
+      ]),
+    ),
     ...derived,
   }).map(([name, schema]) => [name, { ...schema, additionalProperties: false }]),
 ) as Readonly<Record<string, Schema>>;
@@ -28,8 +52,21 @@ const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ..
 const everywhere = ['malformed-request', 'invalid-query', 'invalid-header', 'misdirected-request', 'internal-error', 'store-unavailable'];
 const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
 const ofReads = ['ticket-not-found', 'unknown-revision', 'not-yet-visible'];
-const ofOpening = ['effective-in-the-future', 'event-too-large', 'tier-not-in-contract', 'revision-mismatch', 'idempotency-key-reused', 'contended'];
-const ofCommands = [...new Set([...ofOpening, 'deleted', ...Object.keys(ticketProblems).filter((code) => !['queue-not-found', 'unknown-revision', 'unknown-position'].includes(code))])];
+const ofOpening = [
+  'effective-in-the-future',
+  'event-too-large',
+  'tier-not-in-contract',
+  'revision-mismatch',
+  'idempotency-key-reused',
+  'contended',
+];
+const ofCommands = [
+  ...new Set([
+    ...ofOpening,
+    'deleted',
+    ...Object.keys(ticketProblems).filter((code) => !['queue-not-found', 'unknown-revision', 'unknown-position'].includes(code)),
+  ]),
+];
 
 /** One response for each status, with the codes that tell its reasons apart. */
 function problems(...codes: readonly string[]): MethodDecorator {
@@ -43,8 +80,14 @@ function problems(...codes: readonly string[]): MethodDecorator {
       ApiResponse({
         status,
         description: reasons.map((code) => `\`${code}\`: ${allProblems[code]?.title}`).join('\n\n'),
-        content: { [PROBLEM_JSON]: { schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: reasons } } }] } as never } },
-        ...(status === 503 || status === 429 ? { headers: { 'Retry-After': { description: 'Seconds to wait', schema: { type: 'integer' } } } } : {}),
+        content: {
+          [PROBLEM_JSON]: {
+            schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: reasons } } }] } as never,
+          },
+        },
+        ...(status === 503 || status === 429
+          ? { headers: { 'Retry-After': { description: 'Seconds to wait', schema: { type: 'integer' } } } }
+          : {}),
       }),
     ),
   );
@@ -61,16 +104,32 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
     ApiTags('commands'),
     ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
     ...(opens ? [] : [idParam]),
-    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } } }),
+    ApiBody({
+      required: true,
+      schema: ref(name) as never,
+      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
+    }),
     ApiHeader({
       name: 'Idempotency-Key',
       description: `Makes it safe to repeat: the same key ${opens ? '' : 'for the same ticket '}does the same thing once. With another body it is refused.`,
       schema: { type: 'string', minLength: 1, maxLength: 257 },
     }),
-    ApiHeader({ name: 'If-Match', description: 'ETags that the ticket may be at; at another revision nothing is done (412). `*` is any.', schema: { type: 'string' } }),
-    ApiHeader({ name: 'X-Actor-Id', description: 'Who does it; `anonymous` unless said. Trusted until there is identity.', schema: { type: 'string', maxLength: 200 } }),
+    ApiHeader({
+      name: 'If-Match',
+      description: 'ETags that the ticket may be at; at another revision nothing is done (412). `*` is any.',
+      schema: { type: 'string' },
+    }),
+    ApiHeader({
+      name: 'X-Actor-Id',
+      description: 'Who does it; `anonymous` unless said. Trusted until there is identity.',
+      schema: { type: 'string', maxLength: 200 },
+    }),
     ApiHeader({ name: 'X-Actor-Name', description: 'The name of who does it, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
-    ApiHeader({ name: 'X-Actor-Kind', description: 'What who does it is; `agent` unless said', schema: { type: 'string', enum: ['agent', 'requester', 'system'] } }),
+    ApiHeader({
+      name: 'X-Actor-Kind',
+      description: 'What who does it is; `agent` unless said',
+      schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
+    }),
     correlationHeader,
     ApiResponse({
       status: opens ? 201 : 200,
@@ -84,7 +143,8 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
 
 const correlationHeader = ApiHeader({
   name: 'X-Correlation-Id',
-  description: 'What it belongs to; kept with the events, in the log and in the answer. The trace of `traceparent` unless given, else a new one.',
+  description:
+    'What it belongs to; kept with the events, in the log and in the answer. The trace of `traceparent` unless given, else a new one.',
   schema: { type: 'string', pattern: '^[A-Za-z0-9._:/+=@-]{1,128}$' },
 });
 
@@ -94,18 +154,29 @@ const views = {
     schema: ref('TicketDetails'),
     extra: [
       idParam,
-      ApiHeader({ name: 'If-None-Match', description: 'ETags that the reader has: 304 when the ticket is still there', schema: { type: 'string' } }),
+      ApiHeader({
+        name: 'If-None-Match',
+        description: 'ETags that the reader has: 304 when the ticket is still there',
+        schema: { type: 'string' },
+      }),
       ApiResponse({ status: 304, description: 'The ticket is at a revision that the reader has', headers: etag }),
       problems(...everywhere, ...ofReads),
     ],
     headers: etag,
   },
-  history: { summary: "A ticket's events in order: who did what, why, when it happened and when it was recorded", schema: page('HistoryEntry'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  history: {
+    summary: "A ticket's events in order: who did what, why, when it happened and when it was recorded",
+    schema: page('HistoryEntry'),
+    extra: [idParam, problems(...everywhere, ...ofReads)],
+  },
   sla: { summary: "A ticket's clocks as they stand now", schema: ref('TicketSla'), extra: [idParam, problems(...everywhere, ...ofReads)] },
   queue: {
     summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
     schema: page('QueueEntry'),
-    extra: [ApiParam({ name: 'tier', schema: { type: 'string', enum: [...TIERS] } }), problems(...everywhere, 'queue-not-found', 'unknown-position', 'not-yet-visible')],
+    extra: [
+      ApiParam({ name: 'tier', schema: { type: 'string', enum: [...TIERS] } }),
+      problems(...everywhere, 'queue-not-found', 'unknown-position', 'not-yet-visible'),
+    ],
   },
 };
 
@@ -132,7 +203,11 @@ export function documentFeed(): MethodDecorator {
     }),
     ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event that was read: goes on after it', schema: { type: 'string' } }),
     ApiProduces('text/event-stream'),
-    ApiResponse({ status: 200, description: 'The feed; it does not end', content: { 'text/event-stream': { schema: { type: 'string' } } } }),
+    ApiResponse({
+      status: 200,
+      description: 'The feed; it does not end',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    }),
     problems(...everywhere, 'too-many-streams'),
   );
 }
@@ -173,7 +248,11 @@ const answerSchemas = {
       faults: {
         type: 'array',
         description: 'Each thing that is wrong or missing',
-        items: { type: 'object', required: ['field', 'message'], properties: { field: { type: 'string', examples: ['handoff.stepsTried[0].action'] }, message: { type: 'string' } } },
+        items: {
+          type: 'object',
+          required: ['field', 'message'],
+          properties: { field: { type: 'string', examples: ['handoff.stepsTried[0].action'] }, message: { type: 'string' } },
+        },
       },
     },
   },
@@ -183,7 +262,11 @@ const answerSchemas = {
     properties: {
       ticketId: { type: 'string', format: 'uuid' },
       revision: { type: 'integer', minimum: 0, description: 'Revision of the ticket after it: also the ETag' },
-      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now', examples: ['1234/1234'] },
+      position: {
+        type: 'string',
+        description: 'Where its last event is in the log; absent when nothing was appended now',
+        examples: ['1234/1234'],
+      },
       repeated: { type: 'boolean', description: 'True when this very command had been done before' },
       events: {
         type: 'array',
@@ -192,10 +275,7 @@ const answerSchemas = {
       },
     },
   },
-  TicketDetails: { type: 'object', description: 'A ticket as the view holds it', ...ticketDetails.schema },
-  HistoryEntry: { type: 'object', description: 'An event of a ticket with what is known about it', ...ticketHistory.schema },
-  TicketSla: { type: 'object', description: 'The clocks of a ticket', ...ticketSla.schema },
-  QueueEntry: { type: 'object', description: 'A ticket in the queue of its tier', ...tierQueue.schema },
+  ...viewSchemas,
 } as unknown as NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 
 function ref(name: string) {
@@ -206,7 +286,10 @@ function page(name: string) {
   return {
     type: 'object',
     required: ['items'],
-    properties: { items: { type: 'array', items: ref(name) }, next: { type: 'string', description: '`cursor` of the next page; absent on the last' } },
+    properties: {
+      items: { type: 'array', items: ref(name) },
+      next: { type: 'string', description: '`cursor` of the next page; absent on the last' },
+    },
   };
 }
 

@@ -74,7 +74,10 @@ describe('when a store is away', () => {
       const command = await send(url, 'POST', '/v1/tickets', { body: open, headers: { 'Idempotency-Key': 'other' } });
       expect(command.json).toMatchObject({ status: 503, code: 'store-unavailable' });
       expect(command.headers.get('retry-after')).toBe('2');
-      expect((await send(url, 'GET', '/health/ready')).json).toMatchObject({ status: 'down', stores: { eventStore: 'down', readModels: 'up' } });
+      expect((await send(url, 'GET', '/health/ready')).json).toMatchObject({
+        status: 'down',
+        stores: { eventStore: 'down', readModels: 'up' },
+      });
       expect((await send(url, 'GET', '/health/live')).status).toBe(200);
 
       viewLine.cut();

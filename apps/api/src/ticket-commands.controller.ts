@@ -26,7 +26,13 @@ export interface CommandAnswer {
 export class TicketCommandsController {
   constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
 
-  async run<Name extends TicketCommandName>(name: Name, ticketId: string | undefined, body: TicketCommands[Name], request: FastifyRequest, reply: FastifyReply): Promise<CommandAnswer> {
+  async run<Name extends TicketCommandName>(
+    name: Name,
+    ticketId: string | undefined,
+    body: TicketCommands[Name],
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const { commandId, repeatable, actor, ifRevisions } = readCommandHeaders(request.headers, ticketId ?? 'tickets');
     const command = new RunTicketCommand(ticketId, name, body, {
       commandId,
@@ -54,7 +60,14 @@ for (const name of Object.keys(ticketCommands) as TicketCommandName[]) {
   const prototype = TicketCommandsController.prototype;
   Object.defineProperty(prototype, name, {
     configurable: true,
-    value(this: TicketCommandsController, content: TicketCommands[typeof name], request: FastifyRequest, reply: FastifyReply, _query: object, ticketId?: string) {
+    value(
+      this: TicketCommandsController,
+      content: TicketCommands[typeof name],
+      request: FastifyRequest,
+      reply: FastifyReply,
+      _query: object,
+      ticketId?: string,
+    ) {
       return this.run(name, ticketId, content, request, reply);
     },
   });
@@ -66,5 +79,6 @@ for (const name of Object.keys(ticketCommands) as TicketCommandName[]) {
   Query(new QueryParameters({}))(prototype, name, 3);
   if (!opens) Param('id', TicketId)(prototype, name, 4);
   const method = Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor;
-  for (const decorate of [Post(opens ? '' : `:id/${route}`), HttpCode(opens ? 201 : 200), documentCommand(name)]) decorate(prototype, name, method);
+  for (const decorate of [Post(opens ? '' : `:id/${route}`), HttpCode(opens ? 201 : 200), documentCommand(name)])
+    decorate(prototype, name, method);
 }

@@ -30,8 +30,18 @@ async function eventsOf(ticketId: string) {
 }
 
 function expectProblem(answer: Answer, status: number, code: string): void {
-  expect({ status: answer.status, code: answer.json.code, type: answer.headers.get('content-type') }).toEqual({ status, code, type: 'application/problem+json' });
-  expect(answer.json).toMatchObject({ type: `urn:tierline:problem:${code}`, status, title: expect.any(String), detail: expect.any(String), instance: expect.stringMatching(/^\//) });
+  expect({ status: answer.status, code: answer.json.code, type: answer.headers.get('content-type') }).toEqual({
+    status,
+    code,
+    type: 'application/problem+json',
+  });
+  expect(answer.json).toMatchObject({
+    type: `urn:tierline:problem:${code}`,
+    status,
+    title: expect.any(String),
+    detail: expect.any(String),
+    instance: expect.stringMatching(/^\//),
+  });
 }
 
 describe('the documented examples', () => {
@@ -69,7 +79,11 @@ describe('the documented examples', () => {
         const path = `/v1/tickets${route === '' ? '' : `/{id}/${route}`}`;
         const { value } = document.paths[path].post.requestBody.content['application/json'].examples.example;
         const answer = await post(path.replace('{id}', ticketId), value);
-        expect({ name, status: answer.status, body: answer.json }).toMatchObject({ name, status: route === '' ? 201 : 200, body: { repeated: false } });
+        expect({ name, status: answer.status, body: answer.json }).toMatchObject({
+          name,
+          status: route === '' ? 201 : 200,
+          body: { repeated: false },
+        });
         ticketId = answer.json.ticketId;
         expect(answer.json.events.length).toBeGreaterThan(0);
         revision += answer.json.events.length;
@@ -89,7 +103,13 @@ describe('what is recorded with an event', () => {
     const opened = await post(
       '/v1/tickets',
       { ...open, client: api.client, effectiveAt: '2026-01-02T03:04:05+01:00' },
-      { 'X-Actor-Id': 'ada', 'X-Actor-Name': Buffer.from('Ada Łovelace').toString('latin1'), 'X-Actor-Kind': 'requester', 'X-Correlation-Id': 'call-77', 'Idempotency-Key': randomUUID() },
+      {
+        'X-Actor-Id': 'ada',
+        'X-Actor-Name': Buffer.from('Ada Łovelace').toString('latin1'),
+        'X-Actor-Kind': 'requester',
+        'X-Correlation-Id': 'call-77',
+        'Idempotency-Key': randomUUID(),
+      },
     );
     expect(opened.headers.get('x-correlation-id')).toBe('call-77');
     const [event] = await eventsOf(opened.json.ticketId);
@@ -106,7 +126,11 @@ describe('what is recorded with an event', () => {
 
   it('is the anonymous agent, a new correlation and now, when nothing is said', async () => {
     const [event] = await eventsOf(await openTicket());
-    expect(event?.metadata).toMatchObject({ actor: { id: 'anonymous', kind: 'agent' }, correlationId: expect.stringMatching(/^[0-9a-f-]{36}$/), effectiveAt: event?.metadata.recordedAt });
+    expect(event?.metadata).toMatchObject({
+      actor: { id: 'anonymous', kind: 'agent' },
+      correlationId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      effectiveAt: event?.metadata.recordedAt,
+    });
   });
 });
 
@@ -139,7 +163,11 @@ describe('Idempotency-Key', () => {
     const { json } = await post('/v1/tickets', { ...open, client: api.client }, headers);
     expectProblem(await post('/v1/tickets', { ...open, client: api.client, summary: 'Another' }, headers), 422, 'idempotency-key-reused');
     await post(`/v1/tickets/${json.ticketId}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' }, headers);
-    expectProblem(await post(`/v1/tickets/${json.ticketId}/diagnostic-steps`, { action: 'looked', outcome: 'smoke' }, headers), 422, 'idempotency-key-reused');
+    expectProblem(
+      await post(`/v1/tickets/${json.ticketId}/diagnostic-steps`, { action: 'looked', outcome: 'smoke' }, headers),
+      422,
+      'idempotency-key-reused',
+    );
     expectProblem(await post(`/v1/tickets/${json.ticketId}/work`, {}, headers), 422, 'idempotency-key-reused');
     expect(await eventsOf(json.ticketId)).toHaveLength(2);
   });
@@ -151,14 +179,18 @@ describe('Idempotency-Key', () => {
     const ids = new Set(answers.map(({ json }) => json.ticketId));
     expect(ids.size).toBe(1);
     const [id] = [...ids];
-    const steps = await Promise.all(Array.from({ length: 20 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' }, headers)));
+    const steps = await Promise.all(
+      Array.from({ length: 20 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' }, headers)),
+    );
     expect(steps.map(({ status }) => status)).toEqual(Array(20).fill(200));
     expect(await eventsOf(id)).toHaveLength(2);
   });
 
   it('tells apart two bodies that come with one key at once: one is done, the others are refused', async () => {
     const headers = { 'Idempotency-Key': randomUUID() };
-    const answers = await Promise.all(Array.from({ length: 6 }, (_, index) => post('/v1/tickets', { ...open, client: api.client, summary: `No ${index}` }, headers)));
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, (_, index) => post('/v1/tickets', { ...open, client: api.client, summary: `No ${index}` }, headers)),
+    );
     const done = answers.filter(({ status }) => status === 201);
     expect(done).toHaveLength(1);
     for (const answer of answers.filter(({ status }) => status !== 201)) expectProblem(answer, 422, 'idempotency-key-reused');
@@ -168,7 +200,9 @@ describe('Idempotency-Key', () => {
 
   it('lets everybody through who comes without one', async () => {
     const id = await openTicket();
-    const answers = await Promise.all(Array.from({ length: 5 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' })));
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' })),
+    );
     expect(answers.map(({ status }) => status)).toEqual(Array(5).fill(200));
     expect(await eventsOf(id)).toHaveLength(6);
   });
@@ -214,7 +248,12 @@ describe('what a command is refused for', () => {
   it('a hand-off that lacks something: the list of what is missing', async () => {
     const answer = await post(`/v1/tickets/${await openTicket()}/escalations`, { tier: 'L2', reason: 'No idea' });
     expectProblem(answer, 422, 'hand-off-incomplete');
-    expect(answer.json.faults.map(({ field }: { field: string }) => field)).toEqual(['handoff.summary', 'handoff.errorMessages', 'handoff.logs', 'handoff.stepsTried']);
+    expect(answer.json.faults.map(({ field }: { field: string }) => field)).toEqual([
+      'handoff.summary',
+      'handoff.errorMessages',
+      'handoff.logs',
+      'handoff.stepsTried',
+    ]);
   });
 
   it('a transition that its state does not have', async () => {
@@ -224,7 +263,13 @@ describe('what a command is refused for', () => {
   it('fields that break their rules, each named', async () => {
     const answer = await post('/v1/tickets', { ...open, client: '', kind: 'wish', reporter: { name: 7 }, priority: 'high' });
     expectProblem(answer, 400, 'invalid-body');
-    expect(answer.json.faults.map(({ field }: { field: string }) => field).sort()).toEqual(['client', 'kind', 'priority', 'reporter.id', 'reporter.name']);
+    expect(answer.json.faults.map(({ field }: { field: string }) => field).sort()).toEqual([
+      'client',
+      'kind',
+      'priority',
+      'reporter.id',
+      'reporter.name',
+    ]);
   });
 
   it('what has not happened yet', async () => {
@@ -244,7 +289,12 @@ describe('what a command is refused for', () => {
     const text = 'é'.repeat(2000);
     for (let step = 0; step < 40; step++) await post(`/v1/tickets/${id}/diagnostic-steps`, { action: text, outcome: text });
     // The steps that the ticket has, and as many again as one body may have: 1.1 MB together.
-    const handoff = { summary: 'all of it', errorMessages: ['x'], logs: ['x'], stepsTried: Array.from({ length: 100 }, () => ({ action: text, outcome: text })) };
+    const handoff = {
+      summary: 'all of it',
+      errorMessages: ['x'],
+      logs: ['x'],
+      stepsTried: Array.from({ length: 100 }, () => ({ action: text, outcome: text })),
+    };
     const answer = await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'too much', handoff });
     expectProblem(answer, 422, 'event-too-large');
   }, 30_000);
@@ -266,7 +316,11 @@ describe('what does not even reach a command', () => {
   });
 
   it('bytes that are no UTF-8', async () => {
-    const response = await fetch(`${api.url}/v1/tickets`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: Buffer.from('7b22ff223a317d', 'hex') });
+    const response = await fetch(`${api.url}/v1/tickets`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: Buffer.from('7b22ff223a317d', 'hex'),
+    });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'malformed-json']);
   });
 

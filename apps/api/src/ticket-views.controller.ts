@@ -1,7 +1,18 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { alreadySeen, entityTag, oneOf, parsePosition, parseTags, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
+import {
+  alreadySeen,
+  entityTag,
+  oneOf,
+  parsePosition,
+  parseTags,
+  Problem,
+  QueryParameters,
+  type QueryOf,
+  text,
+  wholeNumber,
+} from '#platform';
 import { QUEUE_STATES, TIERS } from '#ticketing';
 import { TicketDetailsQuery, TicketHistoryQuery, TicketSlaQuery, TierQueueQuery } from '#ticketing-nest';
 import { readCursor, writeCursor } from './cursor.js';
@@ -12,10 +23,13 @@ import { ticketProblems, unlessRefused } from './ticket-problems.js';
 const PAGE = 50;
 const LARGEST_PAGE = 200;
 
-const atLeast = wholeNumber('Revision (ETag of a command) that the view must have seen. Waits up to two seconds, then answers 503 with Retry-After.', {
-  min: 0,
-  max: Number.MAX_SAFE_INTEGER,
-});
+const atLeast = wholeNumber(
+  'Revision (ETag of a command) that the view must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+  {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  },
+);
 const limit = wholeNumber('Entries on a page', { min: 1, max: LARGEST_PAGE, fallback: PAGE });
 const cursor = text('The `next` of the page before, as it was given', { max: 1000 });
 
@@ -24,13 +38,17 @@ const historyQuery = { atLeast, limit, cursor };
 const queueQuery = {
   client: text('Only tickets of this client'),
   team: text('Only tickets of this team'),
-  state: oneOf(QUEUE_STATES.filter((state) => state !== 'done'), 'Only tickets in this state'),
+  state: oneOf(
+    QUEUE_STATES.filter((state) => state !== 'done'),
+    'Only tickets in this state',
+  ),
   limit,
   cursor,
   atLeast: {
     parse: parsePosition,
     rule: 'must be a position such as 1234/1234',
-    description: 'Position (of the answer to a command) that the queue must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+    description:
+      'Position (of the answer to a command) that the queue must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
     schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
   },
 };
@@ -67,7 +85,9 @@ export class TicketViewsController {
   async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>) {
     const pages = ['history', id];
     const [after = -1] = query.cursor === undefined ? [] : (readCursor(pages, query.cursor) ?? refuseCursor());
-    const { items, more } = unlessRefused(await this.queries.execute(new TicketHistoryQuery(id, query.limit ?? PAGE, Number(after), query.atLeast)));
+    const { items, more } = unlessRefused(
+      await this.queries.execute(new TicketHistoryQuery(id, query.limit ?? PAGE, Number(after), query.atLeast)),
+    );
     const last = items.at(-1);
     return { items, ...(more && last !== undefined ? { next: writeCursor(pages, [last.revision]) } : {}) };
   }
@@ -84,17 +104,22 @@ export class TicketViewsController {
   @readQueueQuery.documented()
   async queue(@Param('tier') name: string, @Query(readQueueQuery) query: QueryOf<typeof queueQuery>) {
     const tier = TIERS.find((known) => known === name);
-    if (tier === undefined) throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
+    if (tier === undefined)
+      throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
     const { client, team, state } = query;
     const pages = ['queue', tier, client, team, state];
     const [rank, since, id] = query.cursor === undefined ? [] : (readCursor(pages, query.cursor) ?? refuseCursor());
     const after = rank === undefined ? undefined : { rank: Number(rank), since: String(since), id: String(id) };
-    const { items, more } = unlessRefused(await this.queries.execute(new TierQueueQuery(tier, { client, team, state }, query.limit ?? PAGE, after, query.atLeast)));
+    const { items, more } = unlessRefused(
+      await this.queries.execute(new TierQueueQuery(tier, { client, team, state }, query.limit ?? PAGE, after, query.atLeast)),
+    );
     const last = items.at(-1);
     return { items, ...(more && last !== undefined ? { next: writeCursor(pages, [last.rank, last.since, last._id]) } : {}) };
   }
 }
 
 function refuseCursor(): never {
-  throw Problem.of('invalid-query', 'The cursor is none of this list', { faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }] });
+  throw Problem.of('invalid-query', 'The cursor is none of this list', {
+    faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }],
+  });
 }

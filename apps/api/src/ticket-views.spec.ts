@@ -15,7 +15,10 @@ const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe
 
 async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const answer = await send(api.url, 'POST', path, { body, headers });
-  expect({ status: answer.status, body: answer.status < 300 ? '' : answer.text }).toEqual({ status: path === '/v1/tickets' ? 201 : 200, body: '' });
+  expect({ status: answer.status, body: answer.status < 300 ? '' : answer.text }).toEqual({
+    status: path === '/v1/tickets' ? 201 : 200,
+    body: '',
+  });
   return answer;
 }
 
@@ -114,14 +117,24 @@ describe('GET /v1/tickets/{id}/history', () => {
       [2, 'TicketPutOnHold'],
       [3, 'TicketResumed'],
     ]);
-    expect(entries[0]).toMatchObject({ actor: { id: 'ada' }, commandType: 'OpenTicket', client: api.client, data: { summary: 'Cannot print' }, causationId: entries[0].commandId });
+    expect(entries[0]).toMatchObject({
+      actor: { id: 'ada' },
+      commandType: 'OpenTicket',
+      client: api.client,
+      data: { summary: 'Cannot print' },
+      causationId: entries[0].commandId,
+    });
     expect(entries[0].recordedAt).toMatch(/Z$/);
   });
 
   it('refuses a cursor that it did not give, or gave for another ticket', async () => {
     const [one, other] = [await livelyTicket(), await livelyTicket()];
     const { next } = (await get(`/v1/tickets/${one}/history?limit=1&atLeast=3`)).json;
-    for (const path of [`/v1/tickets/${other}/history?cursor=${next}`, `/v1/tickets/${one}/history?cursor=x${next}`, `/v1/tickets/${one}/history?cursor=bnVsbA.x`]) {
+    for (const path of [
+      `/v1/tickets/${other}/history?cursor=${next}`,
+      `/v1/tickets/${one}/history?cursor=x${next}`,
+      `/v1/tickets/${one}/history?cursor=bnVsbA.x`,
+    ]) {
       expect((await get(path)).json).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field: 'cursor' }] });
     }
   });
@@ -134,10 +147,14 @@ describe('GET /v1/tickets/{id}/history', () => {
 describe('GET /v1/tickets/{id}/sla', () => {
   it('shows the clocks as they stand now: overdue is breached', async () => {
     const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
-    const { ticketId } = (await post('/v1/tickets', { ...open, client: api.client, impact: 'major', urgency: 'critical', effectiveAt: hoursAgo(5) })).json;
+    const { ticketId } = (
+      await post('/v1/tickets', { ...open, client: api.client, impact: 'major', urgency: 'critical', effectiveAt: hoursAgo(5) })
+    ).json;
     const late = (await get(`/v1/tickets/${ticketId}/sla?atLeast=0`)).json;
     expect(late.evaluatedAt >= hoursAgo(0.01)).toBe(true);
-    expect(late.clocks.map(({ kind, state, breachedAt, dueAt }: Record<string, string>) => ({ kind, state, breachedAt, dueAt }))).toMatchObject([
+    expect(
+      late.clocks.map(({ kind, state, breachedAt, dueAt }: Record<string, string>) => ({ kind, state, breachedAt, dueAt })),
+    ).toMatchObject([
       { kind: 'response', state: 'running', breachedAt: expect.any(String) },
       { kind: 'resolution', state: 'running', breachedAt: expect.any(String) },
     ]);
@@ -157,7 +174,14 @@ describe('GET /v1/queues/{tier}', () => {
     let position = '';
     const opened = [];
     for (const [index, urgency] of urgencies.entries()) {
-      const answer = await post('/v1/tickets', { ...open, client: api.client, tier, impact: 'high', urgency, team: index % 2 ? 'odd' : 'even' });
+      const answer = await post('/v1/tickets', {
+        ...open,
+        client: api.client,
+        tier,
+        impact: 'high',
+        urgency,
+        team: index % 2 ? 'odd' : 'even',
+      });
       position = answer.json.position;
       opened.push({ id: answer.json.ticketId, priority: answer.json.events[0].data.priority });
     }
@@ -171,7 +195,7 @@ describe('GET /v1/queues/{tier}', () => {
     expect(whole.next).toBeUndefined();
 
     const paged: string[] = [];
-    for (let next: string | undefined = ''; next !== undefined; ) {
+    for (let next: string | undefined = ''; next !== undefined;) {
       const page = await queue(`&limit=2${next === '' ? '' : `&cursor=${next}`}`);
       paged.push(...page.items.map(({ _id }: { _id: string }) => _id));
       next = page.next;
@@ -181,7 +205,9 @@ describe('GET /v1/queues/{tier}', () => {
     expect((await queue('&team=odd')).items).toHaveLength(3);
     expect((await queue('&state=working')).items).toHaveLength(0);
     const started = await post(`/v1/tickets/${expected[0]}/work`, {});
-    expect((await queue(`&state=working&atLeast=${started.json.position}`)).items.map(({ _id }: { _id: string }) => _id)).toEqual([expected[0]]);
+    expect((await queue(`&state=working&atLeast=${started.json.position}`)).items.map(({ _id }: { _id: string }) => _id)).toEqual([
+      expected[0],
+    ]);
   });
 
   it('refuses a position that the log does not have, after looking whether it comes', async () => {
@@ -190,12 +216,20 @@ describe('GET /v1/queues/{tier}', () => {
   });
 
   it('is one of five', async () => {
-    for (const name of ['L5', 'l1', 'constructor', '$ne']) expect((await get(`/v1/queues/${name}`)).json).toMatchObject({ status: 404, code: 'queue-not-found' });
+    for (const name of ['L5', 'l1', 'constructor', '$ne'])
+      expect((await get(`/v1/queues/${name}`)).json).toMatchObject({ status: 404, code: 'queue-not-found' });
   });
 
-  it.each(['state=done', 'limit=0', 'limit=201', 'client=', 'client[$ne]=x', 'cursor=x', 'atLeast=1', 'sort=rank'])('refuses ?%s', async (query) => {
-    expect((await get(`/v1/queues/${tier}?${query}`)).json).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field: expect.any(String) }] });
-  });
+  it.each(['state=done', 'limit=0', 'limit=201', 'client=', 'client[$ne]=x', 'cursor=x', 'atLeast=1', 'sort=rank'])(
+    'refuses ?%s',
+    async (query) => {
+      expect((await get(`/v1/queues/${tier}?${query}`)).json).toMatchObject({
+        status: 400,
+        code: 'invalid-query',
+        faults: [{ field: expect.any(String) }],
+      });
+    },
+  );
 });
 
 describe('a host name from elsewhere', () => {
@@ -205,7 +239,8 @@ describe('a host name from elsewhere', () => {
       response.resume();
       return response.statusCode;
     };
-    for (const host of ['evil.example.com', '127.0.0.1.example.com', 'localhost.example.com:3000']) expect([host, await status(host)]).toEqual([host, 421]);
+    for (const host of ['evil.example.com', '127.0.0.1.example.com', 'localhost.example.com:3000'])
+      expect([host, await status(host)]).toEqual([host, 421]);
     for (const host of ['localhost:3000', '127.0.0.1', '[::1]:3000']) expect([host, await status(host)]).toEqual([host, 200]);
   });
 });

@@ -23,12 +23,18 @@ describe('readCommandHeaders', () => {
   });
 
   it('reads who acts, with names beyond ASCII', () => {
-    expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': latin1('Ada Lovelace 🦉 Ł'), 'x-actor-kind': 'system' }, 'x').actor).toEqual({
+    expect(
+      readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': latin1('Ada Lovelace 🦉 Ł'), 'x-actor-kind': 'system' }, 'x').actor,
+    ).toEqual({
       id: 'ada',
       name: 'Ada Lovelace 🦉 Ł',
       kind: 'system',
     });
-    expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': 'Andr\xe9' }, 'x').actor).toEqual({ id: 'ada', name: 'André', kind: 'agent' });
+    expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': 'Andr\xe9' }, 'x').actor).toEqual({
+      id: 'ada',
+      name: 'André',
+      kind: 'agent',
+    });
   });
 
   it.each([
@@ -47,10 +53,18 @@ describe('readCommandHeaders', () => {
 describe('correlationIdOf', () => {
   it('takes what the sender gives, when it is well formed', () => {
     expect(correlationIdOf({ 'x-correlation-id': 'order/42' })).toBe('order/42');
-    expect(correlationIdOf({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })).toBe('0af7651916cd43dd8448eb211c80319c');
+    expect(correlationIdOf({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })).toBe(
+      '0af7651916cd43dd8448eb211c80319c',
+    );
   });
 
-  it.each([{}, { 'x-correlation-id': 'a\nb' }, { 'x-correlation-id': '' }, { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` }, { traceparent: 'x' }])('makes one for %j', (headers) => {
+  it.each([
+    {},
+    { 'x-correlation-id': 'a\nb' },
+    { 'x-correlation-id': '' },
+    { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` },
+    { traceparent: 'x' },
+  ])('makes one for %j', (headers) => {
     expect(correlationIdOf(headers)).toMatch(/^[0-9a-f-]{36}$/);
   });
 });

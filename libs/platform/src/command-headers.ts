@@ -37,7 +37,8 @@ export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string):
 /** As it is, or in quotes, as the standard to be has it (draft-ietf-httpapi-idempotency-key-header). */
 function idempotencyKey(given: string | string[] | undefined): string | undefined {
   if (given === undefined) return undefined;
-  const found = typeof given === 'string' ? /^(?:"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255}))$/.exec(given) : null;
+  const found =
+    typeof given === 'string' ? /^(?:"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255}))$/.exec(given) : null;
   if (found === null) throw invalid('Idempotency-Key', 'must be 1 to 255 visible ASCII characters, without comma, in quotes or not');
   return found[1] ?? found[2];
 }
@@ -67,7 +68,10 @@ function readable(given: string | string[] | undefined): string | undefined {
 export function correlationIdOf(headers: IncomingHttpHeaders): string {
   const given = headers['x-correlation-id'];
   if (typeof given === 'string' && /^[A-Za-z0-9._:/+=@-]{1,128}$/.test(given)) return given;
-  const trace = typeof headers.traceparent === 'string' ? /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.exec(headers.traceparent)?.[1] : undefined;
+  const trace =
+    typeof headers.traceparent === 'string'
+      ? /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.exec(headers.traceparent)?.[1]
+      : undefined;
   return trace ?? randomUUID();
 }
 

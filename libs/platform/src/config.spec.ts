@@ -41,7 +41,14 @@ describe('loadConfig', () => {
   });
 
   it('names every fault at once', () => {
-    const env = { HOST: '0.0.0.0', PORT: '70000', EVENTSTORE_URL: 'http://localhost:2113', MONGODB_URL: 'mongodb://', EMBEDDED_MONGODB_PORT: '1.5', LOG_LEVEL: 'loud' };
+    const env = {
+      HOST: '0.0.0.0',
+      PORT: '70000',
+      EVENTSTORE_URL: 'http://localhost:2113',
+      MONGODB_URL: 'mongodb://',
+      EMBEDDED_MONGODB_PORT: '1.5',
+      LOG_LEVEL: 'loud',
+    };
     let error: unknown;
     try {
       loadConfig(env);
@@ -53,9 +60,12 @@ describe('loadConfig', () => {
     expect((error as ConfigError).message).toContain('PORT must be a port from 1 to 65535, or 0 for any free one, not "70000"');
   });
 
-  it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', '1270.0.0.1', 'example.com', '127.0.0.256', ''.padEnd(3, '*')])('refuses to listen at %s', (host) => {
-    expect(() => loadConfig({ HOST: host })).toThrow(/HOST must be a loopback address/);
-  });
+  it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', '1270.0.0.1', 'example.com', '127.0.0.256', ''.padEnd(3, '*')])(
+    'refuses to listen at %s',
+    (host) => {
+      expect(() => loadConfig({ HOST: host })).toThrow(/HOST must be a loopback address/);
+    },
+  );
 
   it.each(['127.0.0.1', '127.255.0.9', '::1', 'localhost'])('listens at %s', (host) => {
     expect(loadConfig({ HOST: host }).host).toBe(host);

@@ -57,10 +57,25 @@ export function loadConfig(env: Environment): Config {
     return value ?? fallback;
   };
 
-  const eventStoreUrl = read('EVENTSTORE_URL', undefined, urlOf(['esdb:', 'esdb+discover:']), 'must be a connection string such as esdb://localhost:2113?tls=false');
-  const mongodbUrl = read('MONGODB_URL', undefined, urlOf(['mongodb:', 'mongodb+srv:']), 'must be a connection string such as mongodb://localhost:27017/tierline');
+  const eventStoreUrl = read(
+    'EVENTSTORE_URL',
+    undefined,
+    urlOf(['esdb:', 'esdb+discover:']),
+    'must be a connection string such as esdb://localhost:2113?tls=false',
+  );
+  const mongodbUrl = read(
+    'MONGODB_URL',
+    undefined,
+    urlOf(['mongodb:', 'mongodb+srv:']),
+    'must be a connection string such as mongodb://localhost:27017/tierline',
+  );
   const config: Config = {
-    host: read('HOST', '127.0.0.1', loopback, 'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are'),
+    host: read(
+      'HOST',
+      '127.0.0.1',
+      loopback,
+      'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are',
+    ),
     port: read('PORT', 3000, port, PORT_RULE),
     dataDir: read('DATA_DIR', './data', (text) => (text.includes('\0') ? undefined : text), 'must be a path'),
     ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }),
@@ -98,5 +113,6 @@ function loopback(text: string): string | undefined {
 
 /** MongoDB's URLs may name several hosts, which `URL` cannot read, so only what is common to all is looked at. */
 function urlOf(schemes: readonly string[]) {
-  return (text: string): string | undefined => (schemes.some((scheme) => text.startsWith(`${scheme}//`) && /^\/\/[^\s/?]+\S*$/.test(text.slice(scheme.length))) ? text : undefined);
+  return (text: string): string | undefined =>
+    schemes.some((scheme) => text.startsWith(`${scheme}//`) && /^\/\/[^\s/?]+\S*$/.test(text.slice(scheme.length))) ? text : undefined;
 }

@@ -45,14 +45,24 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
 
   server.decorateRequest('correlationId', '');
   server.addHook('onRoute', ({ method, url }) => {
-    const pattern = new RegExp(`^${url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}/?$`);
+    const pattern = new RegExp(
+      `^${url
+        .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+        .replace(/:[^/]+/g, '[^/]+')
+        .replaceAll('*', '.*')}/?$`,
+    );
     for (const each of [method].flat()) routes.push({ method: each, pattern });
   });
   server.addHook('onRequest', (request, reply, done) => {
     request.correlationId = correlationIdOf(request.headers);
     void reply.header('X-Correlation-Id', request.correlationId).header('X-Content-Type-Options', 'nosniff');
     if (isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
-    else sendProblem(Problem.of('misdirected-request', 'Until callers can prove who they are, only localhost, 127.0.0.1 and [::1] are answered to'), request, reply);
+    else
+      sendProblem(
+        Problem.of('misdirected-request', 'Until callers can prove who they are, only localhost, 127.0.0.1 and [::1] are answered to'),
+        request,
+        reply,
+      );
   });
   // Reading a body loses the context that the hook before set.
   server.addHook('preHandler', (request, _reply, done) => withCorrelation({ correlationId: request.correlationId }, done));
@@ -88,7 +98,12 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const code: HttpProblemCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'malformed-request';
+  const code: HttpProblemCode =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'headers-too-large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'request-timeout'
+        : 'malformed-request';
   const { status } = httpProblems[code];
   const body = JSON.stringify(Problem.of(code, 'The request is not HTTP as this server understands it').details('/'));
   socket.end(

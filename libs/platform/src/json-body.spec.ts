@@ -98,9 +98,15 @@ describe('JsonBody', () => {
 
   it('answers any JSON with an instance or a problem', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.json(), fc.json().map((inner) => `{"reason": "x", "handoff": ${inner}}`)), (json) => {
-        expect(Array.isArray(faultsOf(json))).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.json(),
+          fc.json().map((inner) => `{"reason": "x", "handoff": ${inner}}`),
+        ),
+        (json) => {
+          expect(Array.isArray(faultsOf(json))).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -17,7 +17,8 @@ export class JsonBody<Body extends object> implements PipeTransform<unknown, Bod
   constructor(private readonly body: new () => Body) {}
 
   transform(value: unknown = {}): Body {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid([{ field: '', message: 'the body must be a JSON object' }]);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw invalid([{ field: '', message: 'the body must be a JSON object' }]);
     const { faults, unsafe } = inspect(value);
     if (unsafe) throw invalid(faults);
     const body = plainToInstance(this.body, value, { enableImplicitConversion: false });
@@ -31,7 +32,11 @@ export class JsonBody<Body extends object> implements PipeTransform<unknown, Bod
 function invalid(faults: readonly Fault[]): Problem {
   const fields = new Set<string>();
   const once = faults.filter(({ field }) => !fields.has(field) && fields.add(field)).slice(0, MOST_FAULTS);
-  return Problem.of('invalid-body', once.length === 1 ? 'A field of the body is not as it must be' : `${once.length} fields of the body are not as they must be`, { faults: once });
+  return Problem.of(
+    'invalid-body',
+    once.length === 1 ? 'A field of the body is not as it must be' : `${once.length} fields of the body are not as they must be`,
+    { faults: once },
+  );
 }
 
 /** What is wrong with a JSON value whatever its class. Unsafe: the class's rules must not even be tried. Not recursive, so no depth can exhaust the stack. */

@@ -40,20 +40,29 @@ export class ProblemFilter implements ExceptionFilter {
   problemOf(exception: unknown, request: FastifyRequest): Problem {
     if (exception instanceof Problem) return exception;
     if (exception instanceof StoreUnavailable) {
-      return Problem.of('store-unavailable', 'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe', {
-        headers: { 'Retry-After': '2' },
-        cause: exception,
-      });
+      return Problem.of(
+        'store-unavailable',
+        'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe',
+        {
+          headers: { 'Retry-After': '2' },
+          cause: exception,
+        },
+      );
     }
     if (exception instanceof RevisionConflict) {
-      return Problem.of('contended', 'Others were changing it all the time; nothing was done', { headers: { 'Retry-After': '1' }, cause: exception });
+      return Problem.of('contended', 'Others were changing it all the time; nothing was done', {
+        headers: { 'Retry-After': '1' },
+        cause: exception,
+      });
     }
     if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
     if (status === 404) {
       const methods = this.methodsAt(instanceOf(request.url));
       if (methods.length > 0) {
-        return Problem.of('method-not-allowed', `${request.method} is not known here: there is ${methods.join(', ')}`, { headers: { Allow: methods.join(', ') } });
+        return Problem.of('method-not-allowed', `${request.method} is not known here: there is ${methods.join(', ')}`, {
+          headers: { Allow: methods.join(', ') },
+        });
       }
       return Problem.of('not-found', 'There is nothing at this address');
     }
@@ -62,7 +71,8 @@ export class ProblemFilter implements ExceptionFilter {
       return Problem.of('malformed-json', cause instanceof Error ? cause.message : 'The body is not JSON', { cause });
     }
     const code = typeof status === 'number' ? byStatus[status] : undefined;
-    if (code === 'unsupported-media-type') return Problem.of(code, 'The body must be JSON, and Content-Type must say so: application/json', { cause });
+    if (code === 'unsupported-media-type')
+      return Problem.of(code, 'The body must be JSON, and Content-Type must say so: application/json', { cause });
     if (code !== undefined) return Problem.of(code, cause instanceof Error ? cause.message : 'The request was refused', { cause });
     return Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log', { cause: exception });
   }
@@ -90,5 +100,9 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
 /** The path of a request's target as a URI reference, whatever bytes were sent. */
 export function instanceOf(target: string): string {
   const path = target.split(/[?#]/, 1)[0] ?? '/';
-  return path.slice(0, 500).replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) => (char.charCodeAt(0) < 256 ? `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}` : encodeURIComponent(char)));
+  return path
+    .slice(0, 500)
+    .replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) =>
+      char.charCodeAt(0) < 256 ? `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}` : encodeURIComponent(char),
+    );
 }

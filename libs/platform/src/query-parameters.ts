@@ -17,9 +17,14 @@ export interface Parameter<Value> {
 export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
 
 /** The values of a query: each of its parameters may be absent. */
-export type QueryOf<Declared extends Parameters> = { readonly [Name in keyof Declared]?: Declared[Name] extends Parameter<infer Value> ? Value : never };
+export type QueryOf<Declared extends Parameters> = {
+  readonly [Name in keyof Declared]?: Declared[Name] extends Parameter<infer Value> ? Value : never;
+};
 
-export function wholeNumber(description: string, { min, max, fallback }: { readonly min: number; readonly max: number; readonly fallback?: number }): Parameter<number> {
+export function wholeNumber(
+  description: string,
+  { min, max, fallback }: { readonly min: number; readonly max: number; readonly fallback?: number },
+): Parameter<number> {
   return {
     parse: (text) => (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
     rule: `must be a whole number from ${min} to ${max}`,
@@ -29,7 +34,12 @@ export function wholeNumber(description: string, { min, max, fallback }: { reado
 }
 
 export function oneOf<Word extends string>(words: readonly Word[], description: string): Parameter<Word> {
-  return { parse: (text) => words.find((word) => word === text), rule: `must be one of ${words.join(', ')}`, description, schema: { type: 'string', enum: [...words] } };
+  return {
+    parse: (text) => words.find((word) => word === text),
+    rule: `must be one of ${words.join(', ')}`,
+    description,
+    schema: { type: 'string', enum: [...words] },
+  };
 }
 
 /** Words with commas between them. */
@@ -67,7 +77,10 @@ export class QueryParameters<Declared extends Parameters> implements PipeTransfo
       const field = name.slice(0, 100);
       if (parameter === undefined) {
         const known = Object.keys(this.declared);
-        faults.push({ field, message: known.length === 0 ? 'is not known: there are no parameters here' : `is not known: there are ${known.join(', ')}` });
+        faults.push({
+          field,
+          message: known.length === 0 ? 'is not known: there are no parameters here' : `is not known: there are ${known.join(', ')}`,
+        });
       } else if (typeof given !== 'string') {
         faults.push({ field, message: 'must be given once' });
       } else {
@@ -76,12 +89,15 @@ export class QueryParameters<Declared extends Parameters> implements PipeTransfo
         else values[name] = value;
       }
     }
-    if (faults.length > 0) throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', { faults: faults.slice(0, 100) });
+    if (faults.length > 0)
+      throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', { faults: faults.slice(0, 100) });
     return values as QueryOf<Declared>;
   }
 
   /** The parameters in the OpenAPI document. */
   documented(): MethodDecorator {
-    return applyDecorators(...Object.entries(this.declared).map(([name, { description, schema }]) => ApiQuery({ name, description, required: false, schema })));
+    return applyDecorators(
+      ...Object.entries(this.declared).map(([name, { description, schema }]) => ApiQuery({ name, description, required: false, schema })),
+    );
   }
 }

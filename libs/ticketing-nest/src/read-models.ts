@@ -40,14 +40,21 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
   for await (const _ of store.readStream(stream, revision)) return undefined;
   if (revision > 0) {
     for await (const _ of store.readStream(stream)) {
-      return refuse('unknown-revision', `The ticket has no revision ${revision} yet`, [{ field: 'atLeast', message: 'must be a revision that the ticket has' }]);
+      return refuse('unknown-revision', `The ticket has no revision ${revision} yet`, [
+        { field: 'atLeast', message: 'must be a revision that the ticket has' },
+      ]);
     }
   }
   return refuse('ticket-not-found', 'There is no such ticket');
 }
 
 /** Waits until a view has seen all up to a position; undefined when it has. */
-export async function waitForPosition(models: ReadModels, store: EventStore, name: string, position: Position): Promise<Refusal | undefined> {
+export async function waitForPosition(
+  models: ReadModels,
+  store: EventStore,
+  name: string,
+  position: Position,
+): Promise<Refusal | undefined> {
   const until = Date.now() + PATIENCE_MS;
   for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
     const at = await viewPosition(models, name);
@@ -59,15 +66,21 @@ export async function waitForPosition(models: ReadModels, store: EventStore, nam
     }
     // With nothing left to project, the position is none that this log has had.
     for await (const _ of store.readAll({ streamPrefixes: [`${ticket.category}-`] }, at)) return notYetVisible(name);
-    return refuse('unknown-position', 'The log is not that far yet', [{ field: 'atLeast', message: 'must be a position that a command has answered' }]);
+    return refuse('unknown-position', 'The log is not that far yet', [
+      { field: 'atLeast', message: 'must be a position that a command has answered' },
+    ]);
   }
 }
 
 /** Up to where a view has seen the log. The projector notes it in the collection `views`. */
 export async function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
-  const control = await reached(db.collection<{ _id: string; checkpoint: { commit: string; prepare: string } | null }>('views').findOne({ _id: name }));
+  const control = await reached(
+    db.collection<{ _id: string; checkpoint: { commit: string; prepare: string } | null }>('views').findOne({ _id: name }),
+  );
   const checkpoint = control?.checkpoint;
-  return checkpoint === null || checkpoint === undefined ? undefined : { commit: BigInt(checkpoint.commit), prepare: BigInt(checkpoint.prepare) };
+  return checkpoint === null || checkpoint === undefined
+    ? undefined
+    : { commit: BigInt(checkpoint.commit), prepare: BigInt(checkpoint.prepare) };
 }
 
 function notYetVisible(name: string): Refusal {
@@ -102,5 +115,8 @@ export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> 
 function isAway(error: unknown): error is Error {
   const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
   // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
-  return (typeof name === 'string' && AWAY.has(name)) || (typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code));
+  return (
+    (typeof name === 'string' && AWAY.has(name)) ||
+    (typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code))
+  );
 }

@@ -66,7 +66,9 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
     const now = Date.now();
     const effectiveAt = body.effectiveAt === undefined ? instantFrom(now) : parseInstant(body.effectiveAt);
     if (effectiveAt === undefined || epochMillis(effectiveAt) > now + CLOCK_SKEW_MS) {
-      return refuse('effective-in-the-future', 'What has not happened yet cannot be recorded', [{ field: 'effectiveAt', message: `must not be after ${instantFrom(now)}` }]);
+      return refuse('effective-in-the-future', 'What has not happened yet cannot be recorded', [
+        { field: 'effectiveAt', message: `must not be after ${instantFrom(now)}` },
+      ]);
     }
     const ifRevision = ifRevisions === undefined ? undefined : await this.#wanted(ticketId, ifRevisions);
     try {
@@ -91,10 +93,15 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
         { opens: name === 'OpenTicket' && !repeatable },
       );
       if (!isRefusal(result)) return { ...result, ticketId };
-      return result.refused === 'revision-mismatch' ? { ...result, message: 'The ticket is at another revision than the one that If-Match names' } : result;
+      return result.refused === 'revision-mismatch'
+        ? { ...result, message: 'The ticket is at another revision than the one that If-Match names' }
+        : result;
     } catch (error) {
       if ((error as { type?: unknown } | null)?.type === 'maximum-append-size-exceeded') {
-        return refuse('event-too-large', 'What this command would record, with what it takes over from the ticket, is larger than the store allows');
+        return refuse(
+          'event-too-large',
+          'What this command would record, with what it takes over from the ticket, is larger than the store allows',
+        );
       }
       throw error;
     }
@@ -114,7 +121,9 @@ const NEVER = -2;
 /** Tells the contents of two commands apart, whatever the order of their fields. */
 function digest(body: object): string {
   const canonical = JSON.stringify(body, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
   );
   return createHash('sha256').update(canonical).digest('hex');
 }

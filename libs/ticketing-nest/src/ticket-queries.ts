@@ -68,7 +68,11 @@ export class TicketHistoryHandler implements IQueryHandler<TicketHistoryQuery> {
 
   async execute({ ticketId, limit, after, atLeast }: TicketHistoryQuery): Promise<Page<ViewDocument<HistoryEntry>> | Refusal> {
     // Each event is a document of its own, so the last one that is wanted vouches for those before it.
-    const last = await readVisible<HistoryEntry>(this.models, this.store, ticketHistory.name, { id: `${ticketId}/${atLeast ?? 0}`, ticketId, atLeast });
+    const last = await readVisible<HistoryEntry>(this.models, this.store, ticketHistory.name, {
+      id: `${ticketId}/${atLeast ?? 0}`,
+      ticketId,
+      atLeast,
+    });
     if (isRefusal(last)) return last;
     const found = await reached(
       view<HistoryEntry>(this.models, ticketHistory.name)
@@ -91,7 +95,10 @@ export class TicketSlaQuery extends Query<TicketSlaNow | Refusal> {
   }
 }
 
-export type TicketSlaNow = Omit<ViewDocument<TicketSla>, 'clocks'> & { readonly clocks: readonly SlaClock[]; readonly evaluatedAt: Instant };
+export type TicketSlaNow = Omit<ViewDocument<TicketSla>, 'clocks'> & {
+  readonly clocks: readonly SlaClock[];
+  readonly evaluatedAt: Instant;
+};
 
 @QueryHandler(TicketSlaQuery)
 export class TicketSlaHandler implements IQueryHandler<TicketSlaQuery> {

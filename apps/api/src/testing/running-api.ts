@@ -35,7 +35,9 @@ export async function startApi(): Promise<RunningApi> {
     for (const close of closing.splice(0).reverse()) await close();
   };
   try {
-    const eventStoreUrl = await node(process.env.EVENTSTORE_URL, () => startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }));
+    const eventStoreUrl = await node(process.env.EVENTSTORE_URL, () =>
+      startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }),
+    );
     const mongodbUrl = await node(process.env.MONGODB_URL, () => startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 }));
     const store = EventStoreDB.connect(eventStoreUrl);
     closing.push(() => store.close());
@@ -67,7 +69,12 @@ export interface Answer {
   readonly json: any;
 }
 
-export async function send(url: string, method: string, path: string, { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+export async function send(
+  url: string,
+  method: string,
+  path: string,
+  { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   const response = await fetch(url + path, {
     method,
     headers: { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },

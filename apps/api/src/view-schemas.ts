@@ -1,0 +1,230 @@
+import {
+  ANALYSIS_METHODS,
+  CHANNELS,
+  EVIDENCE_KINDS,
+  HOLD_REASONS,
+  IMPACTS,
+  PRIORITIES,
+  QUEUE_STATES,
+  TICKET_KINDS,
+  TICKET_STATUSES,
+  TIERS,
+  URGENCIES,
+} from '#ticketing';
+
+/** JSON Schemas of the views as they are answered. A test holds real answers against them: every field that there is must be here. */
+
+type Fields = Readonly<Record<string, object>>;
+
+function object(required: Fields, optional: Fields = {}, description?: string) {
+  return {
+    type: 'object',
+    ...(description === undefined ? {} : { description }),
+    required: Object.keys(required),
+    properties: { ...required, ...optional },
+  };
+}
+const text = { type: 'string' };
+const uuid = { type: 'string', format: 'uuid' };
+const flag = { type: 'boolean' };
+const count = { type: 'integer', minimum: 0 };
+const instant = { type: 'string', format: 'date-time' };
+const milliseconds = { type: 'integer', minimum: 0, description: 'Milliseconds' };
+const oneOf = (words: readonly string[]) => ({ type: 'string', enum: [...words] });
+const listOf = (items: object) => ({ type: 'array', items });
+const about = (schema: object, description: string) => ({ ...schema, description });
+
+const tier = oneOf(TIERS);
+const person = object({ id: text }, { name: text });
+const stored = {
+  revision: about(count, 'Revision of the last event that it has seen'),
+  position: about(count, 'Position of that event in the log'),
+};
+const importedFrom = { system: text, key: text };
+
+const activeWork = [
+  object({ status: { const: 'open' } }, {}, 'Nobody’s yet'),
+  object({ status: { const: 'in-progress' }, agent: person }),
+  object(
+    {
+      status: { const: 'escalated' },
+      handedOver: object({ escalationId: uuid, from: tier, at: instant }, { fromTeam: text, fromAssignee: person }),
+    },
+    {},
+    'Handed over, and neither accepted nor returned yet',
+  ),
+];
+
+const vocabulary = {
+  kind: oneOf(TICKET_KINDS),
+  channel: oneOf(CHANNELS),
+  impact: oneOf(IMPACTS),
+  urgency: oneOf(URGENCIES),
+  priority: oneOf(PRIORITIES),
+};
+
+export const viewSchemas = {
+  TicketDetails: object(
+    {
+      _id: about(uuid, 'Id of the ticket'),
+      ...stored,
+      client: text,
+      summary: text,
+      reporter: person,
+      ...vocabulary,
+      tier,
+      status: oneOf(TICKET_STATUSES),
+      majorIncident: flag,
+      securityIncident: flag,
+      work: {
+        oneOf: [
+          ...activeWork,
+          object(
+            { status: { const: 'on-hold' }, reason: oneOf(HOLD_REASONS), since: instant, paused: { oneOf: activeWork } },
+            { until: instant },
+          ),
+          object({ status: oneOf(['resolved', 'closed']), resolvedAt: instant }),
+          object({ status: { const: 'cancelled' } }),
+        ],
+        description: 'Where it stands in its life',
+      },
+      stepsTried: listOf(object({ action: text, outcome: text })),
+      evidence: listOf(object({ name: text, kind: oneOf(EVIDENCE_KINDS), url: text, mediaType: text, sha256: text, bytes: count })),
+      resolvedBy: about(listOf(tier), 'Tiers that have resolved it so far'),
+      cycle: about(count, '1, and one more for each reopening'),
+      returns: about(count, 'Hand-offs that were returned'),
+      escalations: count,
+      deescalations: count,
+      revisions: about(count, 'How many events it has'),
+      stays: about(listOf(object({ tier, since: instant }, { team: text })), 'Where it has been'),
+      openedAt: instant,
+      movedAt: about(instant, 'When the last event that moved it on took effect'),
+      updatedAt: instant,
+    },
+    {
+      description: text,
+      team: text,
+      assignee: person,
+      category: text,
+      service: text,
+      component: text,
+      follows: about(uuid, 'The ticket that this one follows'),
+      settledEscalation: object({ id: uuid, how: oneOf(['accepted', 'returned']) }, {}, 'The last hand-off that was accepted or returned'),
+      resolution: object({ tier, category: text }, { article: text, cause: text, fix: text, workaround: text }),
+      rootCause: object(
+        {
+          category: text,
+          analysis: object({ method: oneOf(ANALYSIS_METHODS), text, citedEvents: listOf(count) }),
+          preventiveActions: listOf(object({ action: text, owner: text })),
+          knowledgeArticle: object({ id: text, action: oneOf(['written', 'updated']) }),
+          lowerTierCanResolve: flag,
+        },
+        { permanentFix: text, workaround: text, changeReference: text },
+      ),
+      firstResponseAt: instant,
+      resolvedAt: instant,
+      closedAt: instant,
+      cancelledAt: instant,
+      imported: object(
+        { ...importedFrom, deviations: listOf(text) },
+        {},
+        'Where an imported ticket comes from, and which rules its history breaks',
+      ),
+    },
+    'All that is known of a ticket now',
+  ),
+  HistoryEntry: object(
+    {
+      _id: about(text, '`<ticket id>/<revision>`'),
+      ...stored,
+      ticketId: uuid,
+      eventId: uuid,
+      type: about(text, 'Type of the event'),
+      data: about({ type: 'object' }, 'What the event says'),
+      actor: object({ id: text, kind: oneOf(['agent', 'requester', 'system']) }, { name: text }, 'Who did it'),
+      client: text,
+      commandType: about(text, 'The command that it came from'),
+      commandId: uuid,
+      correlationId: about(text, 'What it belongs to'),
+      causationId: about(text, 'What led to it'),
+      effectiveAt: about(instant, 'When it happened'),
+      recordedAt: about(instant, 'When this system learnt of it'),
+      schemaVersion: about(count, 'Version of the shape in which it was written'),
+    },
+    {
+      commandDigest: text,
+      imported: object(
+        { ...importedFrom, row: count, said: { type: 'object', additionalProperties: text } },
+        { deviations: listOf(text) },
+        'Where an imported fact comes from',
+      ),
+    },
+    'An event of a ticket, with all that is known about it',
+  ),
+  TicketSla: object(
+    {
+      _id: about(uuid, 'Id of the ticket'),
+      ...stored,
+      client: text,
+      priority: vocabulary.priority,
+      clocks: listOf(
+        object(
+          {
+            kind: about(
+              oneOf(['response', 'resolution', 'tier-accept', 'tier-work', 'vendor']),
+              'Promised to the client, between tiers, or by a vendor',
+            ),
+            cycle: about(count, '1, and one more each time it begins anew'),
+            state: oneOf(['running', 'paused', 'met', 'breached', 'cancelled']),
+            target: milliseconds,
+            startedAt: instant,
+            elapsed: about(milliseconds, 'Milliseconds on the clock up to `runningSince`, or in all when it does not run'),
+            pauses: listOf(object({ reason: oneOf([...HOLD_REASONS, 'hand-off', 'resolved']), from: instant }, { to: instant })),
+          },
+          {
+            tier: about(tier, 'Whose promise it is, between tiers'),
+            vendor: about(text, 'Whose promise it is, by a vendor'),
+            terms: about(count, '1, and one more each time its target was changed'),
+            runningSince: instant,
+            dueAt: about(instant, 'When it will be breached if nothing happens'),
+            breachedAt: about(instant, 'When it was breached'),
+            stoppedAt: instant,
+            thresholds: about(listOf(object({ percent: count, at: instant })), 'The shares of its target that are still ahead'),
+            moments: about(
+              listOf(object({ what: oneOf(['threshold', 'breach']), terms: count, effectiveAt: instant }, { percent: count })),
+              'The shares of its target that were used up, and its breach',
+            ),
+          },
+        ),
+      ),
+      evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
+    },
+    {
+      nextDueAt: about(instant, 'The earliest due instant of its running clocks'),
+      holds: about(listOf(oneOf(HOLD_REASONS)), 'Why the ticket is on hold'),
+      handOffPending: about(flag, 'Whether a hand-off waits to be accepted or returned'),
+      vendor: about(text, 'The vendor of the last hand-off that named one'),
+    },
+    'The clocks of a ticket as they stand now',
+  ),
+  QueueEntry: object(
+    {
+      _id: about(uuid, 'Id of the ticket'),
+      ...stored,
+      tier,
+      queued: flag,
+      state: oneOf(QUEUE_STATES),
+      client: text,
+      kind: vocabulary.kind,
+      summary: text,
+      priority: vocabulary.priority,
+      majorIncident: flag,
+      rank: about(count, 'Major incidents, then by priority: lower comes first'),
+      atTierSince: about(instant, 'When it came to this tier'),
+      since: about(instant, 'When it came to this state at this tier'),
+      openedAt: instant,
+    },
+    { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
+    'A ticket in the queue of its tier',
+  ),
+};
