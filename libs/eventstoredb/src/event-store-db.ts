@@ -45,6 +45,8 @@ const FEED_BUFFER = 512;
 /** Every so many windows (of 32 events looked at) the server says how far it is. */
 const CHECKPOINT_WINDOWS = 16;
 
+const encoder = new TextEncoder();
+
 /** The event store on EventStoreDB or KurrentDB, over gRPC. */
 export class EventStoreDB extends EventStore {
   readonly #connection: Connection;
@@ -80,7 +82,10 @@ export class EventStoreDB extends EventStore {
 
   async append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended> {
     if (events.length === 0) throw new RangeError(`nothing to append to ${stream}`);
-    const proposed = events.map(({ id, type, data, metadata }) => jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: { ...metadata } }));
+    const proposed = events.map(({ id, type, data, metadata }) =>
+      // Bytes, for the client turns metadata given as an object into base64 and back, at a fifth of an append's cost.
+      jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: encoder.encode(JSON.stringify(metadata)) }),
+    );
     const expectedRevision = expected === 'no-stream' ? 'no_stream' : BigInt(expected);
     const began = Date.now();
     for (let failures = 1; ; failures++) {

@@ -1,4 +1,12 @@
-import { MongoClient, type Db } from 'mongodb';
+import {
+  MongoClient,
+  MongoNetworkError,
+  MongoNotConnectedError,
+  MongoServerClosedError,
+  MongoServerSelectionError,
+  MongoTopologyClosedError,
+  type Db,
+} from 'mongodb';
 
 /** An open connection to the database of the read models. */
 export interface Mongo {
@@ -20,11 +28,43 @@ export async function connectMongo(url: string, database?: string): Promise<Mong
   });
   try {
     await client.connect();
-    const db = database !== undefined ? client.db(database) : client.options.dbName === 'test' ? client.db('tierline') : client.db();
+    const db = client.db(database ?? databaseIn(url) ?? 'tierline');
     await db.command({ ping: 1 });
     return { db, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;
   }
+}
+
+/** The database that a connection string names. The driver would make `test` of none. */
+function databaseIn(url: string): string | undefined {
+  const name = /^mongodb(?:\+srv)?:\/\/[^/?]+\/([^?]+)/.exec(url)?.[1];
+  return name === undefined ? undefined : decodeURIComponent(name);
+}
+
+/** Errors of the driver's connection pool, whose classes it does not export. */
+const POOL_ERRORS: ReadonlySet<string> = new Set([
+  'MongoPoolClearedError',
+  'PoolClearedOnNetworkError',
+  'MongoPoolClosedError',
+  'MongoWaitQueueTimeoutError',
+  'MongoClientClosedError',
+]);
+
+/** Whether an error says that the database could not be reached, as opposed to one that it answered with. */
+export function isUnreachable(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  if (
+    error instanceof MongoNetworkError ||
+    error instanceof MongoServerSelectionError ||
+    error instanceof MongoNotConnectedError ||
+    error instanceof MongoTopologyClosedError ||
+    error instanceof MongoServerClosedError ||
+    POOL_ERRORS.has(error.name)
+  ) {
+    return true;
+  }
+  // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
+  return 'code' in error && typeof error.code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(error.code);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Collection, Db } from 'mongodb';
 import type { EventStore, Position, StoredEvent } from '#eventsourcing';
 import { projectBatch } from './project-batch.js';
-import { readPosition, viewControls } from './view-control.js';
+import { viewPosition } from './view-control.js';
 import { positionNumber, prepareCollection, viewCollection, type AnyProjection, type ViewDocument } from './view.js';
 
 /** One way in which a view differs from a fresh fold of the log. */
@@ -65,10 +65,7 @@ export async function diagnoseView(options: DiagnoseViewOptions): Promise<Diagno
 async function compare(options: DiagnoseViewOptions, view: Collection<ViewDocument>, scratch: Collection<ViewDocument>): Promise<Diagnosis> {
   const { db, projection, signal, limit = 100 } = options;
   const fold = new Fold(options, scratch);
-  const checkpoint = async () => {
-    const control = await viewControls(db).findOne({ _id: projection.name });
-    return readPosition(control?.checkpoint ?? null);
-  };
+  const checkpoint = () => viewPosition(db, projection.name);
 
   let position = await checkpoint();
   if (position !== undefined) await fold.upTo(position);

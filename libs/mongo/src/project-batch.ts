@@ -128,7 +128,7 @@ function overtakenWrites(error: unknown, operations: readonly AnyBulkWriteOperat
   const overtaken: Replacement[] = [];
   for (const { code, index, errmsg } of writeErrors) {
     const operation = operations[index];
-    if (code !== DUPLICATE_KEY || !/\b_id_\b/.test(errmsg ?? '') || operation === undefined || !('replaceOne' in operation)) return undefined;
+    if (code !== DUPLICATE_KEY || !/index: _id_\b/.test(errmsg ?? '') || operation === undefined || !('replaceOne' in operation)) return undefined;
     overtaken.push(operation.replaceOne);
   }
   return overtaken;

@@ -111,7 +111,7 @@ class Projector implements ViewProjector {
   async #turn(signal: AbortSignal): Promise<void> {
     const { db, store, projection, log, owner } = this.options;
     const { version, pending } = await ensureControl(db, projection.name, projection.version);
-    if (pending !== null && (await this.#settle())) return;
+    if (pending !== null) return (await this.#settle()) ? undefined : pause(heartbeatMs(this.#leaseMs), signal);
     if (version > projection.version) {
       if (this.#state !== 'outdated') log.warn({ view: projection.name, version, ours: projection.version }, 'the view was built by a newer version; leaving it alone');
       this.#state = 'outdated';

@@ -105,7 +105,10 @@ async function switchOver({ db, projection, owner, onProgress }: RebuildViewOpti
     }
     const pending = { version: projection.version, checkpoint: storedPosition(course.position) };
     const mine = { _id: name, owner, generation: control.generation };
-    if ((await viewControls(db).updateOne(mine, { $set: { pending } })).matchedCount === 0) throw new LeaseLost(name);
+    // With a whole lease ahead, so that nobody comes between this and the renaming.
+    const until = new Date(Date.now() + leaseMs);
+    const begun = await viewControls(db).updateOne(mine, { $set: { pending, leaseUntil: until, handover: { to: owner, until } } });
+    if (begun.matchedCount === 0) throw new LeaseLost(name);
     await viewCollection(db, nextName(name)).rename(name, { dropTarget: true });
     await viewControls(db).updateOne(mine, { $set: { ...switched(control, pending), owner: null, leaseUntil: null, handover: null } });
     onProgress?.(course.progress('switched'));

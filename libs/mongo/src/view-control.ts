@@ -38,6 +38,12 @@ export function readPosition(stored: StoredPosition | null): Position | undefine
   return stored === null ? undefined : { commit: BigInt(stored.commit), prepare: BigInt(stored.prepare) };
 }
 
+/** Up to where a view has seen the log; undefined when it has seen nothing yet. */
+export async function viewPosition(db: Db, name: string): Promise<Position | undefined> {
+  const control = await viewControls(db).findOne({ _id: name });
+  return readPosition(control?.checkpoint ?? null);
+}
+
 /** Name under which a view is built anew. */
 export function nextName(view: string): string {
   return `${view}__next`;

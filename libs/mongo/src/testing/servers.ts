@@ -10,6 +10,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '../connect.js';
 
 export interface TestDatabase {
+  readonly url: string;
   readonly db: Db;
   /** Drops the database. */
   close(): Promise<void>;
@@ -19,8 +20,10 @@ export interface TestDatabase {
 export async function openDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), 'mongo-spec-'));
   const node = process.env['MONGODB_URL'] === undefined ? await startEmbeddedMongoDB({ directory, port: 0 }) : undefined;
-  const mongo = await connectMongo(node?.url ?? process.env['MONGODB_URL'] ?? '', `tierline_spec_${randomUUID().slice(0, 8)}`);
+  const url = node?.url ?? process.env['MONGODB_URL'] ?? '';
+  const mongo = await connectMongo(url, `tierline_spec_${randomUUID().slice(0, 8)}`);
   return {
+    url,
     db: mongo.db,
     close: async () => {
       await mongo.db.dropDatabase();
