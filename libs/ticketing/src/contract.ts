@@ -1,27 +1,71 @@
-import { type HoldReason, type Impact, type Priority, rank, TIERS, type Tier, type Urgency } from './vocabulary.js';
+import type { Fault } from '#eventsourcing';
+import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
+import {
+  HOLD_REASONS,
+  type HoldReason,
+  IMPACTS,
+  type Impact,
+  PRIORITIES,
+  type Priority,
+  rank,
+  TIERS,
+  type Tier,
+  URGENCIES,
+  type Urgency,
+} from './vocabulary.js';
 
 /** Milliseconds in a minute, an hour, a day of 24 hours. */
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** What was agreed with a client. All durations in milliseconds of the contract's time, which in the default contract is 24×7. */
+/**
+ * How long a promise gives: milliseconds of open time, or a number of business days, which end with the open time of the last of them
+ * (see `endOfBusinessDay`). Two business days are not sixteen hours.
+ */
+export type Target = number | { readonly businessDays: number };
+
+/** The SLA of a priority. */
+export interface ClientTargets {
+  readonly response: Target;
+  readonly resolution: Target;
+}
+
+/** The OLA of a tier for a priority: to take the work once it is there, and to do it once it is taken. What is left out is not measured. */
+export interface TierTargets {
+  readonly accept?: Target;
+  readonly work?: Target;
+}
+
+/** What was agreed with a client: plain JSON. What can be wrong with one is told by `contractFaults`. */
 export interface Contract {
   /** Tiers that exist, lowest first. */
   readonly tiers: readonly Tier[];
   readonly priorities: Readonly<Record<Impact, Readonly<Record<Urgency, Priority>>>>;
+  /** When the clocks of this contract may run: in the client's zone and hours, not in the agent's. */
+  readonly calendar: BusinessCalendar;
   /** The SLA promised to the client: time to the first response and to the resolution. */
-  readonly targets: Readonly<Record<Priority, { readonly response: number; readonly resolution: number }>>;
-  /** Holds that pause the client's clocks. Waiting for a vendor does not, unless the contract says so. */
+  readonly targets: Readonly<Record<Priority, ClientTargets>>;
+  /** The OLA between tiers. A tier that is left out has no clock. */
+  readonly tierTargets?: Readonly<Partial<Record<Tier, Readonly<Record<Priority, TierTargets>>>>>;
+  /** The UC with each vendor, by the name that hand-offs to L4 give: how long one may be waited for. `*` is every vendor not named. */
+  readonly vendorTargets?: Readonly<Record<string, Target>>;
+  /** Per cent of a target at which someone is warned, ascending. */
+  readonly thresholds: readonly number[];
+  /** Holds that pause the client's clocks. Waiting for a vendor does not, unless the contract says so; it pauses those of the tiers always. */
   readonly pausedBy: readonly HoldReason[];
+  /** Whether a reopened ticket has its whole resolution target again, or what was left of it. */
+  readonly reopen: 'new-cycle' | 'continue';
   /** Returned hand-offs that are borne before someone higher up is told. */
   readonly pingPongLimit: number;
-  /** How long after its resolution a ticket can be reopened. */
+  /** How long after its resolution a ticket can be reopened: milliseconds, whatever the calendar. */
   readonly reopenWindow: number;
 }
 
 /** The figures of the field's practice, for every client that has agreed nothing else. */
-export const defaultContract: Contract = {
+export const defaultContract: Contract & {
+  readonly targets: Readonly<Record<Priority, { readonly response: number; readonly resolution: number }>>;
+} = {
   tiers: TIERS,
   priorities: {
     major: { critical: 'critical', high: 'critical', medium: 'high', low: 'high' },
@@ -29,13 +73,16 @@ export const defaultContract: Contract = {
     medium: { critical: 'high', high: 'high', medium: 'medium', low: 'medium' },
     low: { critical: 'medium', high: 'medium', medium: 'low', low: 'low' },
   },
+  calendar: { zone: 'UTC', week: '24x7' },
   targets: {
     critical: { response: 15 * MINUTE, resolution: 4 * HOUR },
     high: { response: 15 * MINUTE, resolution: 8 * HOUR },
     medium: { response: 30 * MINUTE, resolution: 24 * HOUR },
     low: { response: 30 * MINUTE, resolution: 48 * HOUR },
   },
+  thresholds: [50, 75, 90],
   pausedBy: ['customer', 'planned-change'],
+  reopen: 'new-cycle',
   pingPongLimit: 2,
   reopenWindow: 14 * DAY,
 };
@@ -48,4 +95,131 @@ export function nextTier(contract: Contract, tier: Tier): Tier | undefined {
 /** Where a ticket enters when nobody says otherwise: the lowest tier with people in it. */
 export function entryTier(contract: Contract): Tier {
   return contract.tiers.find((tier) => tier !== 'L0') ?? 'L1';
+}
+
+const compiled = new WeakMap<BusinessCalendar, CompiledCalendar>();
+
+/**
+ * The contract's calendar, ready to be asked: compiled when it is first needed, once for each calendar object.
+ * @throws RangeError when the calendar is faulty: see `contractFaults`
+ */
+export function calendarOf({ calendar }: Contract): CompiledCalendar {
+  let ready = compiled.get(calendar);
+  if (ready === undefined) {
+    ready = compileCalendar(calendar);
+    compiled.set(calendar, ready);
+  }
+  return ready;
+}
+
+/** A promise for longer than this is a slip of the keyboard. */
+const LONGEST = 3650 * DAY;
+const MOST_BUSINESS_DAYS = 1000;
+
+/** All that is wrong with a contract as it came from outside, each fault with its field. None means that it is sound. */
+export function contractFaults(contract: unknown): readonly Fault[] {
+  const { tiers, priorities, calendar, targets, tierTargets, vendorTargets, thresholds, pausedBy, reopen, pingPongLimit, reopenWindow } =
+    fieldsOf(contract);
+  return [
+    ...orderedFaults(tiers, TIERS, 'tiers'),
+    ...(Array.isArray(tiers) && tiers.length === 0 ? [{ field: 'tiers', message: 'must name at least one tier' }] : []),
+    ...gridFaults(priorities, 'priorities', IMPACTS, (urgencies, field) =>
+      gridFaults(urgencies, field, URGENCIES, (priority, place) => oneOfFaults(priority, PRIORITIES, place)),
+    ),
+    ...calendarFaults(calendar),
+    ...gridFaults(targets, 'targets', PRIORITIES, (ofPriority, field) =>
+      gridFaults(ofPriority, field, ['response', 'resolution'], targetFaults),
+    ),
+    ...(tierTargets === undefined ? [] : tierTargetFaults(tierTargets, tiers)),
+    ...(vendorTargets === undefined ? [] : gridFaults(vendorTargets, 'vendorTargets', Object.keys(fieldsOf(vendorTargets)), targetFaults)),
+    ...thresholdFaults(thresholds),
+    ...(Array.isArray(pausedBy)
+      ? pausedBy.flatMap((reason: unknown, index) => oneOfFaults(reason, HOLD_REASONS, `pausedBy[${index}]`))
+      : [{ field: 'pausedBy', message: 'must be a list of reasons for a hold' }]),
+    ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
+    ...(isWhole(pingPongLimit, 0, 1000) ? [] : [{ field: 'pingPongLimit', message: 'must be a whole number from 0 to 1000' }]),
+    ...(isWhole(reopenWindow, 0, LONGEST)
+      ? []
+      : [{ field: 'reopenWindow', message: 'must be a whole number of milliseconds, at most 3650 days' }]),
+  ];
+}
+
+function tierTargetFaults(tierTargets: unknown, tiers: unknown): readonly Fault[] {
+  const named = Object.keys(fieldsOf(tierTargets));
+  const existing = Array.isArray(tiers) ? tiers : [];
+  return gridFaults(tierTargets, 'tierTargets', named, (ofTier, field, tier) =>
+    existing.includes(tier)
+      ? gridFaults(ofTier, field, PRIORITIES, (ofPriority, place) => {
+          const promised = ['accept', 'work'].filter((what) => Object.hasOwn(fieldsOf(ofPriority), what));
+          return promised.length === 1
+            ? gridFaults(ofPriority, place, promised, targetFaults)
+            : gridFaults(ofPriority, place, ['accept', 'work'], targetFaults);
+        })
+      : [{ field, message: 'must be a tier of the contract' }],
+  );
+}
+
+function targetFaults(target: unknown, field: string): readonly Fault[] {
+  if (isWhole(target, 1, LONGEST)) return [];
+  if (typeof target === 'object' && target !== null && 'businessDays' in target) {
+    if (isWhole(target.businessDays, 1, MOST_BUSINESS_DAYS)) return [];
+    return [{ field: `${field}.businessDays`, message: `must be a whole number from 1 to ${MOST_BUSINESS_DAYS}` }];
+  }
+  return [{ field, message: 'must be a whole number of milliseconds above 0, at most 3650 days, or a number of businessDays' }];
+}
+
+function thresholdFaults(thresholds: unknown): readonly Fault[] {
+  if (!Array.isArray(thresholds)) return [{ field: 'thresholds', message: 'must be a list of percentages' }];
+  return thresholds.flatMap((percent: unknown, index) => {
+    const field = `thresholds[${index}]`;
+    if (!isWhole(percent, 1, 99)) return [{ field, message: 'must be a whole number from 1 to 99: the breach comes by itself' }];
+    return index > 0 && !(percent > Number(thresholds[index - 1])) ? [{ field, message: 'must be higher than the one before' }] : [];
+  });
+}
+
+/** Words from an ordered vocabulary, each once and in its order. */
+function orderedFaults(words: unknown, vocabulary: readonly string[], field: string): readonly Fault[] {
+  if (!Array.isArray(words)) return [{ field, message: `must be a list of ${vocabulary.join(', ')}` }];
+  return words.flatMap((word: unknown, index) => {
+    const place = `${field}[${index}]`;
+    const unknown = oneOfFaults(word, vocabulary, place);
+    if (unknown.length > 0 || index === 0) return unknown;
+    const ascends = vocabulary.indexOf(word as string) > vocabulary.indexOf(words[index - 1] as string);
+    return ascends ? [] : [{ field: place, message: `must come in the order ${vocabulary.join(', ')}, each once` }];
+  });
+}
+
+/** An object with exactly the given keys: what is missing is a gap, what is more is unknown, what is there is checked. */
+function gridFaults(
+  grid: unknown,
+  field: string,
+  keys: readonly string[],
+  check: (value: unknown, field: string, key: string) => readonly Fault[],
+): readonly Fault[] {
+  if (!isFields(grid))
+    return [{ field, message: `must be an object with ${keys.length > 0 ? keys.join(', ') : 'a target for each name'}` }];
+  return [
+    ...keys.flatMap((key) =>
+      Object.hasOwn(grid, key) ? check(grid[key], `${field}.${key}`, key) : [{ field: `${field}.${key}`, message: 'is missing' }],
+    ),
+    ...Object.keys(grid).flatMap((key) =>
+      keys.includes(key) ? [] : [{ field: `${field}.${key}`, message: `must be one of ${keys.join(', ')}` }],
+    ),
+  ];
+}
+
+function oneOfFaults(word: unknown, vocabulary: readonly string[], field: string): readonly Fault[] {
+  return vocabulary.includes(word as string) ? [] : [{ field, message: `must be one of ${vocabulary.join(', ')}` }];
+}
+
+function isWhole(value: unknown, least: number, most: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
+function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return isFields(value) ? value : {};
 }

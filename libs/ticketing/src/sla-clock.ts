@@ -1,97 +1,148 @@
-import { type EventOf, type EventMetadata, epochMillis, type Instant, instantFrom } from '#eventsourcing';
-import type { Contract } from './contract.js';
+import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
+import { addOpenTime, endOfBusinessDay, openTimeBetween } from './business-calendar.js';
+import { calendarOf, type Contract, type Target } from './contract.js';
+import { present } from './plain-json.js';
 import type { TicketEvents } from './ticket-events.js';
-import type { HoldReason, Priority } from './vocabulary.js';
+import type { HoldReason, Priority, Tier } from './vocabulary.js';
 
-/** What is promised to the client: a first response, and a resolution. */
-export type ClockKind = 'response' | 'resolution';
+/**
+ * What is promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from when the work comes
+ * to a tier until somebody there takes it or passes it on; `tier-work`, from when it is taken until it leaves. By a vendor (UC):
+ * `vendor`, while the ticket is on hold for one.
+ */
+export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
+export type ClockKind = (typeof CLOCK_KINDS)[number];
 
-/** A stretch during which a clock stood still. */
+/** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
 export interface Pause {
-  readonly reason: HoldReason;
+  readonly reason: HoldReason | 'hand-off' | 'resolved';
   readonly from: Instant;
   readonly to?: Instant;
 }
 
+/** A share of a target, in per cent, with the instant at which it is used up. */
+export interface Threshold {
+  readonly percent: number;
+  readonly at: Instant;
+}
+
+/** Something that is told of a clock once: that a share of its target is used up, or that it is breached. */
+export type ClockMoment =
+  | { readonly what: 'threshold'; readonly percent: number; readonly terms: number; readonly effectiveAt: Instant }
+  | { readonly what: 'breach'; readonly terms: number; readonly effectiveAt: Instant };
+
 /**
- * One promise's clock. `elapsed` and `target` are milliseconds of the contract's time. While it runs, `dueAt` is when it will be
- * breached; `breachedAt` is when it was, and is never taken back.
+ * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached when it still
+ * runs after its due instant, the earliest at which the target is used up: whoever stops it at that instant is in time, whoever stops
+ * it later is not, also where nothing was open in between.
  */
 export interface SlaClock {
   readonly kind: ClockKind;
-  /** 1, and one more for each reopening of the ticket. The response clock has one cycle only. */
+  /** Whose promise it is, for the clocks between tiers. */
+  readonly tier?: Tier;
+  /** Whose promise it is, for the clock of a vendor who is known by name. */
+  readonly vendor?: string;
+  /** Of the resolution: 1, and one more for each reopening. Of tiers and vendors: 1, and one more each time it is theirs again. */
   readonly cycle: number;
+  /** 1, and one more each time its target was changed: part of the identity of what is told of it. */
+  readonly terms: number;
   readonly state: 'running' | 'paused' | 'met' | 'breached' | 'cancelled';
   readonly target: number;
   readonly startedAt: Instant;
-  /** Time on the clock up to `runningSince`, or in all when it does not run. */
+  /** Open time on the clock up to `runningSince`, or in all when it does not run. */
   readonly elapsed: number;
   readonly runningSince?: Instant;
+  /** While it runs: when its target is used up, or was, if it is breached. */
   readonly dueAt?: Instant;
+  /** While it runs: the shares of its target that are still ahead, in order. */
+  readonly thresholds?: readonly Threshold[];
+  /** When it was breached. Never taken back. */
   readonly breachedAt?: Instant;
   readonly stoppedAt?: Instant;
   readonly pauses: readonly Pause[];
+  /** What there was to tell of it up to its last change, in order. What has come up since: see `clockEventsUntil`. */
+  readonly moments: readonly ClockMoment[];
 }
 
 /** The clocks of one ticket, a fold over its events. */
 export interface SlaClocks {
   readonly priority: Priority;
   readonly clocks: readonly SlaClock[];
+  /** Why the ticket is on hold. More than one reason only in imported histories. */
+  readonly holds?: readonly HoldReason[];
+  /** True while a hand-off waits to be accepted or returned. */
+  readonly handOffPending?: boolean;
+  /** The vendor of the last hand-off that named one. */
+  readonly vendor?: string;
 }
 
 type At = Pick<EventMetadata, 'effectiveAt'>;
+type TicketEvent = EventOf<TicketEvents>;
+/** What a clock is of, before it has started. */
+type Subject = Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'>;
 
-/** The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are. */
-export function evolveClocks(
-  contract: Contract,
-  sla: SlaClocks | null,
-  event: EventOf<TicketEvents> & { readonly metadata: At },
-): SlaClocks | null {
+/** What an event does to clocks, besides changing the circumstances that pause them and the priority that sets their targets. */
+interface Effects {
+  readonly starts?: readonly Subject[];
+  readonly stops?: (clock: Subject) => boolean;
+  readonly cancels?: boolean;
+}
+
+/**
+ * The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are.
+ *
+ * One event is applied to a clock in this order: attach it if the event starts it and neither stops nor cancels it; then stop, cancel,
+ * new target, pause, resume. Nothing in a ticket's life resets a clock to zero: what begins anew is a new cycle, and the verdict on the
+ * old one stays.
+ */
+export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: TicketEvent & { readonly metadata: At }): SlaClocks | null {
+  const effects = effectsOf(sla, event);
+  if (effects === undefined) return sla;
+  const before = sla ?? openedWith(event);
+  if (before === null) return null;
   const at = event.metadata.effectiveAt;
-  if (event.type === 'TicketOpened') {
-    const { priority } = event.data;
-    const target = contract.targets[priority];
-    return { priority, clocks: [started('response', 1, target.response, at), started('resolution', 1, target.resolution, at)] };
-  }
-  if (sla === null) return null;
-  const each = (change: (clock: SlaClock) => SlaClock): SlaClocks => ({
-    ...sla,
-    clocks: sla.clocks.map((clock) => (ended(clock) ? clock : change(clock))),
-  });
+  const { starts = [], stops = () => false, cancels = false } = effects;
+  const now = { ...circumstances(before, event), clocks: before.clocks };
 
-  switch (event.type) {
-    case 'WorkStarted':
-    case 'EscalationAccepted':
-      return each((clock) => (clock.kind === 'response' ? stopped(clock, at) : clock));
-    case 'TicketPutOnHold': {
-      const { reason } = event.data;
-      return contract.pausedBy.includes(reason) ? each((clock) => paused(clock, reason, at)) : sla;
-    }
-    case 'TicketResumed':
-      return each((clock) => resumed(clock, at));
-    case 'TicketTriaged': {
-      const { priority } = event.data;
-      const target = contract.targets[priority];
-      return { ...each((clock) => retargeted(clock, target[clock.kind], at)), priority };
-    }
-    case 'TicketResolved':
-    case 'TicketResolvedWithRootCause':
-      return each((clock) => stopped(clock, at));
-    case 'TicketReopened':
-      // A new cycle with the whole target: continuing the old one would make a reopened ticket overdue at once. The old verdict stays.
-      return { ...sla, clocks: [...sla.clocks, started('resolution', event.data.cycle, contract.targets[sla.priority].resolution, at)] };
-    case 'TicketCancelled':
-    case 'TicketClosed':
-      return each((clock) => ({ ...still(clock, at), state: 'cancelled', stoppedAt: at }));
-    default:
-      return sla;
-  }
+  const attached = cancels
+    ? []
+    : starts.filter((subject) => !stops(subject)).flatMap((subject) => attach(contract, now, subject, at) ?? []);
+  const clocks = [...before.clocks, ...attached].map((clock) => {
+    if (ended(clock)) return clock;
+    // An event may be told with a slightly earlier time than the one before it: a clock never runs backwards.
+    const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
+    if (stops(clock)) return stopped(contract, clock, when);
+    if (cancels) return cancelled(contract, clock, when);
+    const retargeted = withTarget(contract, clock, targetOf(contract, now.priority, clock), when);
+    const reason = standsStillFor(contract, now, clock);
+    return reason === undefined ? resumed(contract, retargeted, when) : paused(contract, retargeted, reason, when);
+  });
+  return { ...now, clocks };
 }
 
 /** A clock as it stands at an instant: one that is overdue by then is breached although no event says so yet. */
 export function clockAt(clock: SlaClock, at: Instant): SlaClock {
-  if (clock.state !== 'running' || clock.dueAt === undefined || clock.breachedAt !== undefined) return clock;
-  return at > clock.dueAt ? { ...clock, breachedAt: clock.dueAt } : clock;
+  return isOverdue(clock, at) ? { ...clock, breachedAt: clock.dueAt } : clock;
+}
+
+/**
+ * What there is to tell of a clock up to and including an instant, in order and each once: the shares of its target as they were used
+ * up, and its breach. `effectiveAt` is when it happened in the clock, whenever it is noticed. A pure function of the ticket's events
+ * and the instant, so that what was missed during a downtime comes out the same afterwards, also of a clock that has ended since.
+ *
+ * A change of target that breaches the clock is one breach, without the warnings that it jumped; one that jumps warnings only is told
+ * as the highest of them. Where the target grows, shares that are ahead again are told again, under the new terms. A clock that
+ * continues after a reopening does not repeat what was told before.
+ * @param told keys (`momentKey`) of what was told already and is left out
+ */
+export function clockEventsUntil(clock: SlaClock, until: Instant, told?: ReadonlySet<string>): readonly ClockMoment[] {
+  const moments = [...clock.moments.filter(({ effectiveAt }) => effectiveAt <= until), ...comeUp(clock, until)];
+  return told === undefined ? moments : moments.filter((moment) => !told.has(momentKey(clock, moment)));
+}
+
+/** What tells a moment of a ticket's clock from every other of that ticket: clock, cycle, version of its terms, threshold. */
+export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: ClockMoment): string {
+  return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);
 }
 
 /** Whether a clock has come to its end. */
@@ -99,51 +150,281 @@ export function ended({ state }: SlaClock): boolean {
   return state === 'met' || state === 'breached' || state === 'cancelled';
 }
 
-function started(kind: ClockKind, cycle: number, target: number, at: Instant): SlaClock {
-  return running({ kind, cycle, state: 'running', target, startedAt: at, elapsed: 0, pauses: [] }, at);
+function openedWith(event: TicketEvent): SlaClocks | null {
+  return event.type === 'TicketOpened' ? { priority: event.data.priority, clocks: [] } : null;
 }
 
-function running(clock: SlaClock, at: Instant): SlaClock {
-  return { ...clock, state: 'running', runningSince: at, dueAt: instantFrom(epochMillis(at) + clock.target - clock.elapsed) };
+/** Undefined where an event concerns no clock. */
+function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefined {
+  switch (event.type) {
+    case 'TicketOpened':
+      // A second opening is no opening.
+      return sla === null
+        ? { starts: [{ kind: 'response', cycle: 1 }, { kind: 'resolution', cycle: 1 }, ofTier('tier-accept', event.data.tier, sla)] }
+        : undefined;
+    case 'WorkStarted':
+    case 'EscalationAccepted': {
+      const { tier } = event.data;
+      return {
+        starts: [ofTier('tier-work', tier, sla)],
+        stops: (clock) => clock.kind === 'response' || clock.kind === 'tier-accept' || leftBehind(clock, tier),
+      };
+    }
+    case 'TicketEscalated': {
+      const { to } = event.data;
+      return { starts: [ofTier('tier-accept', to, sla)], stops: (clock) => clock.kind === 'tier-accept' && clock.tier !== to };
+    }
+    case 'EscalationReturned': {
+      const { to } = event.data;
+      const goesOn = sla?.clocks.some((clock) => clock.kind === 'tier-work' && clock.tier === to && !ended(clock));
+      return {
+        starts: goesOn ? [] : [ofTier('tier-accept', to, sla)],
+        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || leftBehind(clock, to),
+      };
+    }
+    case 'TicketDeescalated': {
+      const { to } = event.data;
+      return {
+        starts: [ofTier('tier-accept', to, sla)],
+        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || clock.kind === 'tier-work',
+      };
+    }
+    case 'TicketPutOnHold':
+      return event.data.reason === 'vendor' ? { starts: [ofVendor(sla)] } : {};
+    case 'TicketResumed':
+      return { stops: (clock) => clock.kind === 'vendor' };
+    case 'TicketTriaged':
+      return {};
+    case 'TicketResolved':
+    case 'TicketResolvedWithRootCause':
+      return { stops: () => true };
+    case 'TicketReopened':
+      return { starts: [{ kind: 'resolution', cycle: event.data.cycle }, ofTier('tier-accept', event.data.tier, sla)] };
+    case 'TicketCancelled':
+    case 'TicketClosed':
+      return { cancels: true };
+    default:
+      return undefined;
+  }
 }
 
-/** The clock with its running segment up to `at` counted; a breach on the way is kept. */
-function still(clock: SlaClock, at: Instant): SlaClock {
-  const { runningSince, dueAt, ...rest } = clock;
-  if (runningSince === undefined) return rest;
-  const elapsed = clock.elapsed + Math.max(0, epochMillis(at) - epochMillis(runningSince));
-  const breachedAt = clock.breachedAt ?? (elapsed > clock.target ? dueAt : undefined);
-  return { ...rest, elapsed, ...(breachedAt === undefined ? {} : { breachedAt }) };
+/** The clock of a tier whose work has gone to another. */
+function leftBehind(clock: Subject, to: Tier): boolean {
+  return clock.kind === 'tier-work' && clock.tier !== to;
 }
 
-function paused(clock: SlaClock, reason: HoldReason, at: Instant): SlaClock {
-  return clock.state === 'paused' ? clock : { ...still(clock, at), state: 'paused', pauses: [...clock.pauses, { reason, from: at }] };
+function ofTier(kind: 'tier-accept' | 'tier-work', tier: Tier, sla: SlaClocks | null): Subject {
+  return { kind, tier, cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === kind && clock.tier === tier).length ?? 0) };
 }
 
-function resumed(clock: SlaClock, at: Instant): SlaClock {
-  return clock.state === 'paused' ? running({ ...clock, pauses: endPause(clock.pauses, at) }, at) : clock;
+function ofVendor(sla: SlaClocks | null): Subject {
+  const vendor = sla?.vendor;
+  return present({
+    kind: 'vendor' as const,
+    vendor,
+    cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === 'vendor' && clock.vendor === vendor).length ?? 0),
+  });
+}
+
+/** What holds for all clocks of the ticket after an event. */
+function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, event: TicketEvent): Omit<SlaClocks, 'clocks'> {
+  const as = { priority, holds, handOffPending, vendor };
+  switch (event.type) {
+    case 'TicketTriaged':
+      return present({ ...as, priority: event.data.priority });
+    case 'TicketPutOnHold': {
+      const { reason } = event.data;
+      return present({ ...as, holds: holds?.includes(reason) ? holds : [...(holds ?? []), reason] });
+    }
+    case 'TicketResumed':
+      return present({ ...as, holds: undefined });
+    case 'TicketEscalated':
+      return present({ ...as, handOffPending: true, vendor: event.data.handOff?.vendor?.vendor ?? vendor });
+    case 'WorkStarted':
+    case 'EscalationAccepted':
+    case 'EscalationReturned':
+    case 'TicketDeescalated':
+      return present({ ...as, handOffPending: undefined });
+    case 'TicketResolved':
+    case 'TicketResolvedWithRootCause':
+    case 'TicketReopened':
+    case 'TicketCancelled':
+    case 'TicketClosed':
+      return present({ ...as, holds: undefined, handOffPending: undefined });
+    default:
+      return present(as);
+  }
+}
+
+/** Why a clock must not run, if so. A tier's work stands still while its hand-off waits: a return makes it run again. */
+function standsStillFor({ pausedBy }: Contract, { holds, handOffPending }: SlaClocks, { kind }: SlaClock): Pause['reason'] | undefined {
+  if (kind === 'vendor') return undefined;
+  const ofTiers = kind === 'tier-accept' || kind === 'tier-work';
+  const hold = holds?.find((reason) => pausedBy.includes(reason) || (ofTiers && reason === 'vendor'));
+  return hold ?? (kind === 'tier-work' && handOffPending ? 'hand-off' : undefined);
+}
+
+/** What the contract promises for a clock; undefined where it promises nothing. */
+function targetOf(
+  { targets, tierTargets, vendorTargets }: Contract,
+  priority: Priority,
+  { kind, tier, vendor }: Subject,
+): Target | undefined {
+  switch (kind) {
+    case 'response':
+    case 'resolution':
+      return targets[priority][kind];
+    case 'tier-accept':
+    case 'tier-work':
+      return tier && tierTargets?.[tier]?.[priority]?.[kind === 'tier-accept' ? 'accept' : 'work'];
+    case 'vendor': {
+      if (vendorTargets === undefined) return undefined;
+      const named = vendor !== undefined && Object.hasOwn(vendorTargets, vendor) ? vendorTargets[vendor] : undefined;
+      return named ?? (Object.hasOwn(vendorTargets, '*') ? vendorTargets['*'] : undefined);
+    }
+  }
+}
+
+/** A target in open time. Business days are turned into it once, from where the clock started: so they can be paused and warned of as hours are. */
+function openTimeOf(contract: Contract, target: Target, startedAt: Instant): number {
+  if (typeof target === 'number') return target;
+  const calendar = calendarOf(contract);
+  return openTimeBetween(calendar, startedAt, endOfBusinessDay(calendar, startedAt, target.businessDays));
+}
+
+/** A new clock; undefined where one like it still goes on, or where nothing is promised. */
+function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Subject, at: Instant): SlaClock | undefined {
+  const target = targetOf(contract, priority, subject);
+  if (target === undefined) return undefined;
+  const alike = clocks.filter(({ kind, tier, vendor }) => kind === subject.kind && tier === subject.tier && vendor === subject.vendor);
+  if (alike.some((clock) => !ended(clock))) return undefined;
+  const earlier = alike.at(-1);
+  return subject.kind === 'resolution' && earlier !== undefined && contract.reopen === 'continue'
+    ? continued(contract, earlier, subject.cycle, at)
+    : running(
+        contract,
+        {
+          ...subject,
+          terms: 1,
+          state: 'running',
+          target: openTimeOf(contract, target, at),
+          startedAt: at,
+          elapsed: 0,
+          pauses: [],
+          moments: [],
+        },
+        at,
+      );
+}
+
+/** An ended clock that goes on in a cycle of its own: what it showed is carried over, a breach too, and the time between is a pause. */
+function continued(contract: Contract, { stoppedAt, ...earlier }: SlaClock, cycle: number, at: Instant): SlaClock {
+  const from = stoppedAt ?? at;
+  const to = latest(at, from);
+  return running(contract, { ...earlier, cycle, terms: 1, pauses: [...earlier.pauses, { reason: 'resolved', from, to }], moments: [] }, to);
+}
+
+function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const calendar = calendarOf(contract);
+  const { target, elapsed, breachedAt } = clock;
+  return {
+    ...clock,
+    state: 'running',
+    runningSince: at,
+    dueAt: breachedAt ?? addOpenTime(calendar, at, target - elapsed),
+    thresholds:
+      breachedAt === undefined
+        ? contract.thresholds.flatMap((percent) => {
+            const left = share(target, percent) - elapsed;
+            return left > 0 ? [{ percent, at: addOpenTime(calendar, at, left) }] : [];
+          })
+        : [],
+  };
+}
+
+/** Exact, in whole milliseconds: the least that is no less than the share. */
+function share(target: number, percent: number): number {
+  return Math.ceil((target * percent) / 100);
+}
+
+/** What a running clock has to tell since it runs. */
+function comeUp({ terms, thresholds = [], ...clock }: SlaClock, until: Instant): readonly ClockMoment[] {
+  const moments: ClockMoment[] = [];
+  for (const { percent, at } of thresholds) if (at <= until) moments.push({ what: 'threshold', percent, terms, effectiveAt: at });
+  if (clock.dueAt !== undefined && isOverdue(clock, until)) moments.push({ what: 'breach', terms, effectiveAt: clock.dueAt });
+  return moments;
+}
+
+function isOverdue({ state, dueAt, breachedAt }: Pick<SlaClock, 'state' | 'dueAt' | 'breachedAt'>, at: Instant): boolean {
+  return state === 'running' && breachedAt === undefined && dueAt !== undefined && at > dueAt;
+}
+
+/** The clock with its running segment up to `at` counted, and what came up in it. */
+function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const { runningSince, dueAt, thresholds: _, ...rest } = clock;
+  if (runningSince === undefined) return clock;
+  return present({
+    ...rest,
+    elapsed: clock.elapsed + openTimeBetween(calendarOf(contract), runningSince, at),
+    breachedAt: isOverdue(clock, at) ? dueAt : clock.breachedAt,
+    moments: [...clock.moments, ...comeUp(clock, at)],
+  });
+}
+
+function paused(contract: Contract, clock: SlaClock, reason: Pause['reason'], at: Instant): SlaClock {
+  if (clock.state === 'paused') return clock;
+  return { ...still(contract, clock, at), state: 'paused', pauses: [...clock.pauses, { reason, from: at }] };
+}
+
+function resumed(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  return clock.state === 'paused' ? running(contract, { ...clock, pauses: endPause(clock.pauses, at) }, at) : clock;
 }
 
 function endPause(pauses: readonly Pause[], at: Instant): readonly Pause[] {
   return pauses.map((pause, index) => (index === pauses.length - 1 && pause.to === undefined ? { ...pause, to: at } : pause));
 }
 
-function stopped(clock: SlaClock, at: Instant): SlaClock {
-  const stoppedClock = still(clock, at);
-  const breached = stoppedClock.breachedAt !== undefined;
+/** The verdict. A pause ends first; a tier's work whose hand-off was accepted had ended with the hand-off. */
+function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const counted = still(contract, clock, at);
+  const last = clock.state === 'paused' ? clock.pauses.at(-1) : undefined;
+  const handedOver = last?.reason === 'hand-off';
   return {
-    ...stoppedClock,
-    state: breached ? 'breached' : 'met',
-    stoppedAt: at,
-    pauses: clock.state === 'paused' ? endPause(clock.pauses, at) : clock.pauses,
+    ...counted,
+    state: counted.breachedAt === undefined ? 'met' : 'breached',
+    stoppedAt: handedOver ? last.from : at,
+    pauses: handedOver ? clock.pauses.slice(0, -1) : endPause(clock.pauses, at),
   };
 }
 
-/** Another priority, another target: the time on the clock is carried over, a pause goes on, a breach stays. */
-function retargeted(clock: SlaClock, target: number, at: Instant): SlaClock {
-  if (clock.target === target) return clock;
-  const counted = { ...still(clock, at), target };
-  const breachedAt = counted.breachedAt ?? (counted.elapsed > target ? at : undefined);
-  const judged = { ...counted, ...(breachedAt === undefined ? {} : { breachedAt }) };
-  return clock.state === 'running' ? running(judged, at) : judged;
+function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  return { ...still(contract, clock, at), state: 'cancelled', stoppedAt: at, pauses: endPause(clock.pauses, at) };
+}
+
+/** Under another target the time on the clock is carried over, a pause goes on, a breach stays. */
+function withTarget(contract: Contract, clock: SlaClock, promised: Target | undefined, at: Instant): SlaClock {
+  const target = promised === undefined ? clock.target : openTimeOf(contract, promised, clock.startedAt);
+  if (target === clock.target) return clock;
+  const counted = still(contract, clock, at);
+  const terms = clock.terms + 1;
+  const judged = { ...counted, target, terms, ...judgedAnew(contract, counted, target, terms, at) };
+  return clock.state === 'running' ? running(contract, judged, at) : judged;
+}
+
+/** What a new target does at once to a clock that stands still: a breach, or the highest warning that it jumped. */
+function judgedAnew(
+  { thresholds }: Contract,
+  { elapsed, target: old, breachedAt, moments }: SlaClock,
+  target: number,
+  terms: number,
+  at: Instant,
+): Partial<SlaClock> {
+  if (breachedAt !== undefined) return {};
+  if (elapsed > target) return { breachedAt: at, moments: [...moments, { what: 'breach', terms, effectiveAt: at }] };
+  const percent = thresholds.findLast((one) => elapsed >= share(target, one) && elapsed < share(old, one));
+  return percent === undefined ? {} : { moments: [...moments, { what: 'threshold', percent, terms, effectiveAt: at }] };
+}
+
+function latest(one: Instant, other: Instant): Instant {
+  return epochMillis(one) < epochMillis(other) ? other : one;
 }

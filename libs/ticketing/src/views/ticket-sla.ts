@@ -19,8 +19,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
     .sort();
   return {
     client: event.metadata.client,
-    priority: clocks.priority,
-    clocks: clocks.clocks,
+    ...clocks,
     ...(due[0] === undefined ? {} : { nextDueAt: due[0] }),
   };
 }
@@ -28,7 +27,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 1,
+  version: 2,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
