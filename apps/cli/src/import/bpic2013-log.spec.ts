@@ -35,7 +35,12 @@ async function problem(content: string | Buffer): Promise<string> {
 describe('reading the log', () => {
   it('finds the same cases in XES and CSV, gzipped or not, whatever the file is called', async () => {
     const [fromCsv, ...others] = await Promise.all([csv, xes, gzipSync(csv), gzipSync(xes)].map(read));
-    expect(fromCsv!.map(({ caseId, rows }) => [caseId, rows.length])).toEqual([['1-100', 2], ['1-101', 7], ['1-102', 18], ['1-103', 2]]);
+    expect(fromCsv!.map(({ caseId, rows }) => [caseId, rows.length])).toEqual([
+      ['1-100', 2],
+      ['1-101', 7],
+      ['1-102', 18],
+      ['1-103', 2],
+    ]);
     for (const other of others) expect(withoutLines(other)).toEqual(withoutLines(fromCsv!));
   });
 
@@ -61,7 +66,12 @@ describe('reading the log', () => {
     expect(lineIn(csv, fromCsv.line)).toContain('Börje');
     expect(fromXes).toEqual({ ...row, line: fromXes.line });
     expect(lineIn(xes, fromXes.line)).toContain('<event>');
-    expect(xes.split('\n').slice(fromXes.line, fromXes.line + 10).join()).toContain('Börje');
+    expect(
+      xes
+        .split('\n')
+        .slice(fromXes.line, fromXes.line + 10)
+        .join(),
+    ).toContain('Börje');
   });
 
   it('reads back what any log says', async () => {
@@ -97,18 +107,54 @@ describe('a CSV log with a fault', () => {
     ['has an unknown column', withLine(1, `${line(1)},mood`), /^line 1: unknown column "mood"/],
     ['has a column twice', withLine(1, `${line(1)},owner`), /^line 1: column owner twice/],
     ['has a row with a cell too few', withLine(9, line(9).replace('Sweden,', '')), /^line 9: 12 cells where the header has 13/],
-    ['misspells a status', withLine(5, line(5).replace('Accepted', 'Acepted')), /^line 5: status "Acepted" is not one of Queued, Accepted, Completed, Unmatched/],
-    ['misspells a sub-status', withLine(8, line(8).replace('Wait - Vendor', 'Wait-Vendor')), /^line 8: sub-status of Accepted "Wait-Vendor" is not one of In Progress/],
-    ['has a sub-status of another status', withLine(8, line(8).replace('Wait - Vendor', 'Closed')), /^line 8: sub-status of Accepted "Closed"/],
-    ['misspells an impact', withLine(2, line(2).replace('Medium', 'medium')), /^line 2: impact "medium" is not one of Low, Medium, High, Major/],
-    ['misspells a support line', withLine(7, line(7).replace('G97 2nd', 'G97 2dn')), /^line 7: team "G97 2dn" does not end in a known support line/],
-    ['has no time', withLine(3, line(3).replace('2012-04-02T09:04:30+02:00', 'yesterday')), /^line 3: case 1-100: timestamp "yesterday" is not/],
-    ['has a time without offset', withLine(3, line(3).replace('+02:00', '')), /^line 3: case 1-100: timestamp "2012-04-02T09:04:30" is not/],
+    [
+      'misspells a status',
+      withLine(5, line(5).replace('Accepted', 'Acepted')),
+      /^line 5: status "Acepted" is not one of Queued, Accepted, Completed, Unmatched/,
+    ],
+    [
+      'misspells a sub-status',
+      withLine(8, line(8).replace('Wait - Vendor', 'Wait-Vendor')),
+      /^line 8: sub-status of Accepted "Wait-Vendor" is not one of In Progress/,
+    ],
+    [
+      'has a sub-status of another status',
+      withLine(8, line(8).replace('Wait - Vendor', 'Closed')),
+      /^line 8: sub-status of Accepted "Closed"/,
+    ],
+    [
+      'misspells an impact',
+      withLine(2, line(2).replace('Medium', 'medium')),
+      /^line 2: impact "medium" is not one of Low, Medium, High, Major/,
+    ],
+    [
+      'misspells a support line',
+      withLine(7, line(7).replace('G97 2nd', 'G97 2dn')),
+      /^line 7: team "G97 2dn" does not end in a known support line/,
+    ],
+    [
+      'has no time',
+      withLine(3, line(3).replace('2012-04-02T09:04:30+02:00', 'yesterday')),
+      /^line 3: case 1-100: timestamp "yesterday" is not/,
+    ],
+    [
+      'has a time without offset',
+      withLine(3, line(3).replace('+02:00', '')),
+      /^line 3: case 1-100: timestamp "2012-04-02T09:04:30" is not/,
+    ],
     ['has a time that no calendar has', withLine(3, line(3).replace('04-02', '04-31')), /^line 3: case 1-100: timestamp/],
     ['leaves an owner empty', withLine(3, line(3).replace('Ada', '')), /^line 3: case 1-100: owner .* is missing/],
     ['leaves a case id empty', withLine(3, line(3).replace('1-100', '')), /^line 3: case_id is missing/],
-    ['goes back in time', withLine(6, line(6).replace('2012-03-25T00:10', '2012-03-24T23:10')), /^line 6: case 1-101: out of order: .* on line 5/],
-    ['goes back in time by its offset only', withLine(7, line(7).replace('03:10:00+02:00', '01:05:00+02:00')), /^line 7: case 1-101: out of order/],
+    [
+      'goes back in time',
+      withLine(6, line(6).replace('2012-03-25T00:10', '2012-03-24T23:10')),
+      /^line 6: case 1-101: out of order: .* on line 5/,
+    ],
+    [
+      'goes back in time by its offset only',
+      withLine(7, line(7).replace('03:10:00+02:00', '01:05:00+02:00')),
+      /^line 7: case 1-101: out of order/,
+    ],
     ['lacks a row', withLine(6, undefined), /^line 6: case 1-101: seq is "3" where 2 follows/],
     ['has a row twice', withLine(6, `${line(6)}\r\n${line(6)}`), /^line 7: case 1-101: seq is "2" where 3 follows/],
     ['comes back to a case', `${csv}${line(2)}\r\n`, /^line 31: case 1-100 is already on line 2/],
@@ -129,23 +175,79 @@ describe('a XES log with a fault', () => {
   it.each<[string, string, RegExp]>([
     ['is other XML', '<?xml version="1.0"?>\n<html><body/></html>\n', /^line 2: this is XML but not a XES log: its root is <html>/],
     ['has no traces', '<log>\n</log>\n', /^line 1: the log holds no case/],
-    ['misspells an attribute', xes.replace('key="org:group"', 'key="org:grup"'), new RegExp(`^line ${lineOf('org:group')}: unknown attribute "org:grup" of an event`)],
-    ['lacks an attribute', xes.replace(/.*key="org:group".*\n/, ''), new RegExp(`^line ${lineOf('<event>')}: case 1-100: support_team \\(XES org:group\\) is missing`)],
-    ['has an attribute twice', xes.replace(/(.*key="org:group".*\n)/, '$1$1'), new RegExp(`^line ${lineOf('org:group') + 1}: attribute "org:group" twice`)],
-    ['nests attributes in an event', xes.replace('<string key="org:group" value="D5"/>', '<string key="org:group" value="D5"><string key="a" value="b"/></string>'), new RegExp(`^line ${lineOf('org:group')}: <string> within`)],
-    ['has elements that are no attributes', xes.replace('<string key="org:group" value="D5"/>', '<int key="org:group" value="5"/>'), new RegExp(`^line ${lineOf('org:group')}: <int> is not an attribute`)],
-    ['misspells a status', xes.replace('value="Completed"', 'value="Complete"'), new RegExp(`^line ${lineOf('<event>', xes.indexOf('<event>') + 1)}: status "Complete"`)],
-    ['has a trace without name', xes.replace(/.*value="1-101".*\n/, ''), new RegExp(`^line ${lineOf('1-101') - 1}: a trace without a name`)],
-    ['has a trace with two names', xes.replace(/(.*value="1-101".*\n)/, '$1$1'), new RegExp(`^line ${lineOf('1-101') + 1}: a trace with two names`)],
-    ['has a trace twice', xes.replace('value="1-101"', 'value="1-100"'), new RegExp(`^line ${lineOf('1-101') - 1}: case 1-100 is already on line`)],
-    ['has a trace without events', xes.replace('</log>', '<trace><string key="concept:name" value="1-9"/></trace></log>'), new RegExp(`^line ${lineOf('</log>')}: case 1-9 has no events`)],
-    ['has an event outside of a trace', xes.replace('</log>', '<event/></log>'), new RegExp(`^line ${lineOf('</log>')}: an <event> outside`)],
-    ['goes back in time', xes.replace('2012-03-24T23:59:00+01:00', '2012-03-24T22:59:00+01:00'), new RegExp(`^line ${lineOf('23:59:00') - 11}: case 1-101: out of order`)],
+    [
+      'misspells an attribute',
+      xes.replace('key="org:group"', 'key="org:grup"'),
+      new RegExp(`^line ${lineOf('org:group')}: unknown attribute "org:grup" of an event`),
+    ],
+    [
+      'lacks an attribute',
+      xes.replace(/.*key="org:group".*\n/, ''),
+      new RegExp(`^line ${lineOf('<event>')}: case 1-100: support_team \\(XES org:group\\) is missing`),
+    ],
+    [
+      'has an attribute twice',
+      xes.replace(/(.*key="org:group".*\n)/, '$1$1'),
+      new RegExp(`^line ${lineOf('org:group') + 1}: attribute "org:group" twice`),
+    ],
+    [
+      'nests attributes in an event',
+      xes.replace('<string key="org:group" value="D5"/>', '<string key="org:group" value="D5"><string key="a" value="b"/></string>'),
+      new RegExp(`^line ${lineOf('org:group')}: <string> within`),
+    ],
+    [
+      'has elements that are no attributes',
+      xes.replace('<string key="org:group" value="D5"/>', '<int key="org:group" value="5"/>'),
+      new RegExp(`^line ${lineOf('org:group')}: <int> is not an attribute`),
+    ],
+    [
+      'misspells a status',
+      xes.replace('value="Completed"', 'value="Complete"'),
+      new RegExp(`^line ${lineOf('<event>', xes.indexOf('<event>') + 1)}: status "Complete"`),
+    ],
+    [
+      'has a trace without name',
+      xes.replace(/.*value="1-101".*\n/, ''),
+      new RegExp(`^line ${lineOf('1-101') - 1}: a trace without a name`),
+    ],
+    [
+      'has a trace with two names',
+      xes.replace(/(.*value="1-101".*\n)/, '$1$1'),
+      new RegExp(`^line ${lineOf('1-101') + 1}: a trace with two names`),
+    ],
+    [
+      'has a trace twice',
+      xes.replace('value="1-101"', 'value="1-100"'),
+      new RegExp(`^line ${lineOf('1-101') - 1}: case 1-100 is already on line`),
+    ],
+    [
+      'has a trace without events',
+      xes.replace('</log>', '<trace><string key="concept:name" value="1-9"/></trace></log>'),
+      new RegExp(`^line ${lineOf('</log>')}: case 1-9 has no events`),
+    ],
+    [
+      'has an event outside of a trace',
+      xes.replace('</log>', '<event/></log>'),
+      new RegExp(`^line ${lineOf('</log>')}: an <event> outside`),
+    ],
+    [
+      'goes back in time',
+      xes.replace('2012-03-24T23:59:00+01:00', '2012-03-24T22:59:00+01:00'),
+      new RegExp(`^line ${lineOf('23:59:00') - 11}: case 1-101: out of order`),
+    ],
     ['is not well-formed', xes.replace('</trace>', '</track>'), new RegExp(`^line ${lineOf('</trace>')}: not well-formed XML`)],
-    ['uses entities that nobody declared', xes.replace('value="Ada"', 'value="&ada;"'), new RegExp(`^line ${lineOf('value="Ada"')}: not well-formed XML: undefined entity`)],
+    [
+      'uses entities that nobody declared',
+      xes.replace('value="Ada"', 'value="&ada;"'),
+      new RegExp(`^line ${lineOf('value="Ada"')}: not well-formed XML: undefined entity`),
+    ],
     ['is cut off between events', xes.slice(0, xes.indexOf('<event>', 3000)), /^line \d+: the log is cut off: the XML ends before <\/log>/],
     ['is cut off within a tag', xes.slice(0, xes.indexOf('Emil') + 2), new RegExp(`^line ${lineOf('Emil')}: the log is cut off`)],
-    ['is cut off just before its end', xes.slice(0, xes.lastIndexOf('</log>')), new RegExp(`^line ${lineOf('</log>')}: the log is cut off`)],
+    [
+      'is cut off just before its end',
+      xes.slice(0, xes.lastIndexOf('</log>')),
+      new RegExp(`^line ${lineOf('</log>')}: the log is cut off`),
+    ],
     ['goes on after its end', `${xes}<log/>`, new RegExp(`^line ${xes.split('\n').length}: not well-formed XML`)],
   ])('that %s is refused, and the line named', async (_, content, expected) => {
     expect(content).not.toBe(xes);
@@ -169,7 +271,10 @@ describe('a log that is cut off anywhere', () => {
     ['gzipped XES', gzipSync(xes)],
     ['gzipped CSV', gzipSync(csv)],
   ])('is refused: %s', async (_, content) => {
-    await fc.assert(fc.asyncProperty(lengths(content), (length) => expectRefused(content, length, 600)), { numRuns: 150 });
+    await fc.assert(
+      fc.asyncProperty(lengths(content), (length) => expectRefused(content, length, 600)),
+      { numRuns: 150 },
+    );
   });
 
   it('is refused: CSV, but for a cut between two rows, which leaves a log with fewer rows', async () => {
@@ -188,7 +293,11 @@ describe('a log that is cut off anywhere', () => {
 
 describe('a compressed log that came over badly', () => {
   // Long enough that it is compressed in several blocks, so that there is something to read before the cut.
-  const long = toXes(Array.from({ length: 400 }, (_, index) => fc.sample(anyLog, { numRuns: 1, seed: index })[0]!.map((one) => ({ ...one, caseId: `${index}-${one.caseId}` }))).flat());
+  const long = toXes(
+    Array.from({ length: 400 }, (_, index) =>
+      fc.sample(anyLog, { numRuns: 1, seed: index })[0]!.map((one) => ({ ...one, caseId: `${index}-${one.caseId}` })),
+    ).flat(),
+  );
 
   it.each([0.3, 0.6, 0.9, 0.9999])('names the line up to which it could be read when %d of it came', async (share) => {
     const whole = gzipSync(long);

@@ -4,7 +4,8 @@ import { LogError, readLogText, type ReadLogOptions } from './log-text.js';
 import { readXesCases } from './xes-cases.js';
 
 /** Where anyone gets the log; it is not ours to hand on. */
-export const BPIC2013_SOURCE = 'BPI Challenge 2013, incidents (Volvo IT Belgium), 4TU.ResearchData, DOI 10.4121/uuid:500573e6-accc-4b0c-9576-aa5468b10cee';
+export const BPIC2013_SOURCE =
+  'BPI Challenge 2013, incidents (Volvo IT Belgium), 4TU.ResearchData, DOI 10.4121/uuid:500573e6-accc-4b0c-9576-aa5468b10cee';
 
 /**
  * The cases of the BPI Challenge 2013 incident log one by one, in the order of the file, from XES or CSV, gzipped or not:
@@ -18,7 +19,8 @@ export async function* readBpic2013Log(file: string, options: ReadLogOptions = {
   const raws = text.first.startsWith('<') ? readXesCases(text.all) : readCsvCases(text.all);
   for await (const raw of raws) {
     const before = seen.get(raw.caseId);
-    if (before !== undefined) throw new LogError(raw.line, `case ${raw.caseId} is already on line ${before}: its rows must follow each other`);
+    if (before !== undefined)
+      throw new LogError(raw.line, `case ${raw.caseId} is already on line ${before}: its rows must follow each other`);
     seen.set(raw.caseId, raw.line);
     yield checkedCase(raw);
   }

@@ -16,12 +16,20 @@ beforeAll(async () => {
 
 /** `row Type (deviations)` of each event. */
 function outline(caseId: string): string[] {
-  return caseToEvents(cases.get(caseId)!).events.map(({ type, imported: { row, deviations } }) => `${row} ${type}${deviations === undefined ? '' : ` (${deviations.join(', ')})`}`);
+  return caseToEvents(cases.get(caseId)!).events.map(
+    ({ type, imported: { row, deviations } }) => `${row} ${type}${deviations === undefined ? '' : ` (${deviations.join(', ')})`}`,
+  );
 }
 
 function fold(events: readonly ImportedEvent[], from: TicketState = null): TicketState {
   return events.reduce<TicketState>(
-    (state, event) => evolve<TicketEvents, TicketState>(ticket, state, event, { actor: event.actor, effectiveAt: event.effectiveAt, commandId: 'import', imported: event.imported }),
+    (state, event) =>
+      evolve<TicketEvents, TicketState>(ticket, state, event, {
+        actor: event.actor,
+        effectiveAt: event.effectiveAt,
+        commandId: 'import',
+        imported: event.imported,
+      }),
     from,
   );
 }
@@ -52,7 +60,9 @@ function contradictions(row: LogRow, state: TicketState): string[] {
   return [
     ...(standing[row.subStatus].includes(work.status) ? [] : [`${row.subStatus}, yet ${work.status}`]),
     ...(row.subStatus === 'Unmatched' || (tier === `L${row.supportLine}` && team === row.team) ? [] : [`${row.team}, yet ${tier} ${team}`]),
-    ...(work.status === 'on-hold' && work.reason !== HOLD_REASONS_OF_LOG[row.subStatus] && row.status === 'Accepted' ? [`${row.subStatus}, yet for ${work.reason}`] : []),
+    ...(work.status === 'on-hold' && work.reason !== HOLD_REASONS_OF_LOG[row.subStatus] && row.status === 'Accepted'
+      ? [`${row.subStatus}, yet for ${work.reason}`]
+      : []),
     ...(unassigned && assignee !== undefined ? [`nobody's, yet ${assignee.id}'s`] : []),
     ...(worked && assignee?.id !== row.owner ? [`${row.owner}'s, yet ${assignee?.id}'s`] : []),
   ];
@@ -72,7 +82,8 @@ function unfaithful(one: LogCase): string[] {
     const ofRow = events.slice(begin, next);
     if (ofRow.length === 0) faults.push(`row ${row.seq} is lost`);
     for (const event of ofRow) {
-      if (event.effectiveAt !== row.at || event.actor.id !== row.owner || event.imported.key !== one.caseId) faults.push(`row ${row.seq}: another time, actor or case`);
+      if (event.effectiveAt !== row.at || event.actor.id !== row.owner || event.imported.key !== one.caseId)
+        faults.push(`row ${row.seq}: another time, actor or case`);
       const { at: saidAt, ...said } = event.imported.said;
       const { line: _line, seq: _seq, at: _at, supportLine: _supportLine, ...all } = row;
       if (!isDeepStrictEqual({ saidAt, ...said }, all)) faults.push(`row ${row.seq}: not all of what it said`);
@@ -141,7 +152,10 @@ describe('a case as the facts of a ticket', () => {
     ]);
     const { events } = caseToEvents(cases.get('1-101')!);
     expect(events[3]!.data).toMatchObject({ from: 'L1', fromTeam: 'D5', to: 'L2', toTeam: 'G97 2nd', handOff: {} });
-    expect(events[4]!.data).toMatchObject({ escalationId: (events[3]!.data as TicketEvents['TicketEscalated']).escalationId, agent: { id: 'Börje & söner' } });
+    expect(events[4]!.data).toMatchObject({
+      escalationId: (events[3]!.data as TicketEvents['TicketEscalated']).escalationId,
+      agent: { id: 'Börje & söner' },
+    });
     expect(events[8]!.actor).toEqual({ id: 'Siebel', kind: 'system', name: 'Siebel' });
   });
 
@@ -191,13 +205,19 @@ describe('a case as the facts of a ticket', () => {
     const one = cases.get('1-102')!;
     const [first, second, third, back] = one.rows;
     const { events } = caseToEvents({ caseId: '1-104', rows: [first, second!, third!, { ...back!, team: 'G96' }] });
-    expect(events.find(({ type }) => type === 'EscalationReturned')).toMatchObject({ data: { from: 'L3', to: 'L1', toTeam: 'G96', pingPong: 1 }, imported: { deviations: ['returned-elsewhere'] } });
+    expect(events.find(({ type }) => type === 'EscalationReturned')).toMatchObject({
+      data: { from: 'L3', to: 'L1', toTeam: 'G96', pingPong: 1 },
+      imported: { deviations: ['returned-elsewhere'] },
+    });
   });
 });
 
 describe('any case', () => {
   it('is told row by row, and the ticket stands after each row as the row says', () => {
-    fc.assert(fc.property(anyCase(), (one) => expect(unfaithful(one)).toEqual([])), { numRuns: 500 });
+    fc.assert(
+      fc.property(anyCase(), (one) => expect(unfaithful(one)).toEqual([])),
+      { numRuns: 500 },
+    );
   });
 
   it('is told the same every time, as JSON, and the rows to come change nothing of what is told of those before', () => {

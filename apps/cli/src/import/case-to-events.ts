@@ -1,5 +1,28 @@
-import { type Actor, deterministicId, type EventFacts, type EventOf, evolve, type ImportedFrom, type Instant, isRefusal } from '#eventsourcing';
-import { defaultContract, type HoldReason, type Impact, rank, ticket, type TicketCommandName, type TicketCommands, type TicketEvents, type TicketState, type Tier } from '#ticketing';
+import {
+  type Actor,
+  type DecisionContext,
+  deterministicId,
+  type EventOf,
+  evolve,
+  type ImportedFrom,
+  type Instant,
+  isRefusal,
+} from '#eventsourcing';
+import {
+  defaultContract,
+  type HandedOver,
+  type HoldReason,
+  type Impact,
+  type Person,
+  rank,
+  ticket,
+  type TicketCommandName,
+  type TicketCommands,
+  type TicketEvents,
+  type TicketState,
+  type Tier,
+  type Work,
+} from '#ticketing';
 import type { LogCase, LogRow, LogSubStatus } from './log-case.js';
 
 /** Name of the source in the metadata of what was imported from it. */
@@ -12,7 +35,11 @@ export const BPIC2013_CLIENT = 'volvo-it-belgium';
 export const NOT_RECORDED = 'not recorded in the log';
 
 /** A fact of a ticket's life that the log tells of. */
-export type ImportedEvent = EventOf<TicketEvents> & { readonly effectiveAt: Instant; readonly actor: Actor; readonly imported: ImportedFrom };
+export type ImportedEvent = EventOf<TicketEvents> & {
+  readonly effectiveAt: Instant;
+  readonly actor: Actor;
+  readonly imported: ImportedFrom;
+};
 
 export interface ImportedTicket {
   readonly ticketId: string;
@@ -60,150 +87,207 @@ export function ticketIdOfCase(caseId: string): string {
  * Where the log is silent: the urgency is `medium`; the channel is `phone`, because the first line is a help desk that resolves "in
  * call"; the reporter is unknown; hand-offs carry nothing and resolutions name no cause. Who acts is the row's owner, whom a row that
  * queues or assigns a case still names as the one who does so: the next owner shows on the row on which they start. `Siebel` is the
- * ticketing system of the time.
+ * ticketing system of the time. A row that is `Unmatched` says nothing that a ticket could show.
  */
 export function caseToEvents({ caseId, rows }: LogCase): ImportedTicket {
   const ticketId = ticketIdOfCase(caseId);
   const events: ImportedEvent[] = [];
   let state: TicketState = null;
   for (const row of rows) {
-    const told = rowToEvents(caseId, ticketId, row, state);
-    events.push(...told.events);
-    state = told.state;
+    const telling: RowTelling = new RowTelling(caseId, ticketId, row, state);
+    telling.tellAll();
+    events.push(...telling.events);
+    state = telling.state;
   }
   return { ticketId, events };
 }
 
-function rowToEvents(caseId: string, ticketId: string, row: LogRow, before: TicketState): { readonly events: readonly ImportedEvent[]; readonly state: TicketState } {
-  const tier = TIER_OF_LINE[row.supportLine];
-  const { team } = row;
-  const actor: Actor = { id: row.owner, kind: row.owner === 'Siebel' ? 'system' : 'agent', name: row.owner };
-  const agent = { id: row.owner, name: row.owner };
-  const context = { commandId: `${ticketId}/${row.seq}`, actor, effectiveAt: row.at };
-  const facts: EventFacts = context;
-  const source = { system: BPIC2013, key: caseId, row: row.seq, said: saidBy(row) };
-  const events: ImportedEvent[] = [];
-  let state = before;
+/** Tells one row: the events that lead from the ticket before it to the ticket that it shows. */
+class RowTelling {
+  readonly events: ImportedEvent[] = [];
+  readonly #tier: Tier;
+  readonly #agent: Person;
+  readonly #context: DecisionContext;
+  readonly #source: ImportedFrom;
 
-  const record = (fact: EventOf<TicketEvents>, deviations: readonly string[] = []): void => {
-    const imported: ImportedFrom = deviations.length === 0 ? source : { ...source, deviations };
-    events.push({ ...fact, effectiveAt: row.at, actor, imported });
-    state = evolve<TicketEvents, TicketState>(ticket, state, fact, facts);
-  };
+  constructor(
+    caseId: string,
+    ticketId: string,
+    readonly row: LogRow,
+    public state: TicketState,
+  ) {
+    this.#tier = TIER_OF_LINE[row.supportLine];
+    this.#agent = { id: row.owner, name: row.owner };
+    const actor: Actor = { ...this.#agent, kind: row.owner === 'Siebel' ? 'system' : 'agent' };
+    this.#context = { commandId: `${ticketId}/${row.seq}`, actor, effectiveAt: row.at };
+    this.#source = { system: BPIC2013, key: caseId, row: row.seq, said: saidBy(row) };
+  }
 
-  /** Puts a step to the domain; `fact` is what happened in case the domain would have refused it. */
-  const tell = <Name extends TicketCommandName>(name: Name, command: TicketCommands[Name], fact: EventOf<TicketEvents>, deviations: readonly ImportDeviation[] = []): void => {
-    const decision = ticket.decide[name](command, state, context);
-    if (isRefusal(decision)) return record(fact, [decision.refused, ...deviations]);
-    const decided = decision.find(({ type }) => type === fact.type);
-    if (decided !== undefined) record(decided, deviations);
-  };
+  tellAll(): void {
+    const { status, subStatus } = this.row;
+    const holdReason = HOLD_REASONS_OF_LOG[subStatus];
+    if (this.state === null) this.#open();
+    if (status !== 'Unmatched') {
+      this.#takeUp(holdReason);
+      this.#move();
+      // A hand-off counts as accepted when, and only when, the log says so.
+      if (status === 'Accepted') this.#accept();
+      if (status === 'Completed') this.#finish();
+      else if (holdReason !== undefined) this.#hold(holdReason);
+      else if (subStatus === 'In Progress') this.#work();
+      else this.#assign();
+    }
+    if (this.events.length === 0) this.#record({ type: 'ImportedNoteRecorded', data: { text: `${status}/${subStatus}` } });
+  }
 
-  const open = (): void => {
-    const impact = row.impact.toLowerCase() as Impact;
+  #open(): void {
+    const { product, team } = this.row;
+    const impact = this.row.impact.toLowerCase() as Impact;
     const about = {
       client: BPIC2013_CLIENT,
       kind: 'incident',
-      summary: `Incident ${caseId} with ${row.product}`,
+      summary: `Incident ${this.#source.key} with ${product}`,
       reporter: { id: NOT_RECORDED },
       channel: 'phone',
       impact,
       urgency: 'medium',
-      tier,
+      tier: this.#tier,
       team,
-      component: row.product,
+      component: product,
     } as const;
-    tell('OpenTicket', about, { type: 'TicketOpened', data: { ...about, priority: defaultContract.priorities[impact].medium } });
-  };
+    const priority = defaultContract.priorities[impact].medium;
+    this.#tell('OpenTicket', about, { type: 'TicketOpened', data: { ...about, priority } });
+  }
 
   /** Ends what the row shows to be over: a hold, or the ticket's being done with. */
-  const takeUp = (hold: HoldReason | undefined): void => {
-    if (state === null) return;
-    const { work, cycle } = state;
-    const reason = `Taken up again: ${row.status}/${row.subStatus}`;
-    const holdIsOver = work.status === 'on-hold' && (work.reason !== hold || state.tier !== tier);
-    if (holdIsOver) tell('Resume', {}, { type: 'TicketResumed', data: { after: work.reason } });
-    else if (isDone(state) && (row.status === 'Queued' || row.status === 'Accepted')) {
-      tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...placeOf(state), cycle: cycle + 1 } });
+  #takeUp(hold: HoldReason | undefined): void {
+    if (this.state === null) return;
+    const { status, subStatus } = this.row;
+    const { work, tier, team, cycle } = this.state;
+    if (work.status === 'on-hold' && (work.reason !== hold || tier !== this.#tier)) {
+      this.#tell('Resume', {}, { type: 'TicketResumed', data: { after: work.reason } });
+    } else if (isDone(work) && (status === 'Queued' || status === 'Accepted')) {
+      const reason = `Taken up again: ${status}/${subStatus}`;
+      const at = team === undefined ? { tier } : { tier, team };
+      this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...at, cycle: cycle + 1 } });
     }
-  };
+  }
 
-  const move = (): void => {
-    if (state === null || (state.tier === tier && state.team === team)) return;
-    const from = state.tier;
-    const fromTeam = state.team === undefined ? {} : { fromTeam: state.team };
-    const reason = NOT_RECORDED;
-    const { work } = state;
-    if (rank(tier) > rank(from)) {
-      const escalationId = deterministicId('escalation', context.commandId);
-      tell('EscalateToTier', { tier, team, reason }, { type: 'TicketEscalated', data: { escalationId, from, ...fromTeam, to: tier, toTeam: team, reason, handOff: {} } });
-    } else if (tier === from) {
-      tell('AssignTicket', { team }, { type: 'TicketAssigned', data: { tier, team } });
-    } else if (work.status === 'escalated' && work.handedOver.from === tier) {
-      const elsewhere: ImportDeviation[] = work.handedOver.fromTeam === team ? [] : ['returned-elsewhere'];
-      record({ type: 'EscalationReturned', data: { escalationId: work.handedOver.escalationId, from, to: tier, toTeam: team, reason, pingPong: state.returns + 1 } }, elsewhere);
+  /** Brings the ticket to the tier and team of the row. */
+  #move(): void {
+    const { team } = this.row;
+    if (this.state === null || (this.state.tier === this.#tier && this.state.team === team)) return;
+    const { tier: from, team: fromTeam, work } = this.state;
+    const sent = { from, ...(fromTeam === undefined ? {} : { fromTeam }), to: this.#tier, toTeam: team, reason: NOT_RECORDED };
+    const to = { tier: this.#tier, team, reason: NOT_RECORDED };
+    if (from === this.#tier) {
+      this.#assign();
+    } else if (rank(from) < rank(this.#tier)) {
+      const escalationId = deterministicId('escalation', this.#context.commandId);
+      this.#tell('EscalateToTier', to, { type: 'TicketEscalated', data: { escalationId, ...sent, handOff: {} } });
+    } else if (work.status === 'escalated' && work.handedOver.from === this.#tier) {
+      this.#giveBack(work.handedOver, from);
     } else {
       const solution = { kind: 'solution', text: NOT_RECORDED } as const;
-      const down = { type: 'TicketDeescalated', data: { from, ...fromTeam, to: tier, toTeam: team, reason, solution } } as const;
-      tell('DeescalateToTier', { tier, team, reason, solution }, down, ['solution-missing']);
+      this.#tell('DeescalateToTier', { ...to, solution }, { type: 'TicketDeescalated', data: { ...sent, solution } }, ['solution-missing']);
     }
-  };
+  }
 
-  /** A hand-off counts as accepted when, and only when, the log says `Accepted`. */
-  const accept = (): void => {
-    if (state?.work.status !== 'escalated') return;
-    tell('AcceptEscalation', { agent }, { type: 'EscalationAccepted', data: { escalationId: state.work.handedOver.escalationId, tier, team, agent } });
-  };
-  const work = (): void => tell('StartWork', { agent }, { type: 'WorkStarted', data: { tier, team, agent } });
-  const backToQueue = (): void => tell('AssignTicket', { team }, { type: 'TicketAssigned', data: { tier, team } });
+  #giveBack({ escalationId, fromTeam }: HandedOver, from: Tier): void {
+    const { team } = this.row;
+    const pingPong = (this.state?.returns ?? 0) + 1;
+    this.#tell(
+      'ReturnEscalation',
+      { reason: NOT_RECORDED },
+      { type: 'EscalationReturned', data: { escalationId, from, to: this.#tier, toTeam: team, reason: NOT_RECORDED, pingPong } },
+      fromTeam === team ? [] : ['returned-elsewhere'],
+    );
+  }
 
-  const hold = (reason: HoldReason): void => {
-    const note = row.subStatus;
-    if (state?.work.status === 'on-hold') {
-      if (state.assignee?.id !== agent.id) tell('AssignTicket', { team, assignee: agent }, { type: 'TicketAssigned', data: { tier, team, assignee: agent } });
+  #accept(): void {
+    if (this.state?.work.status !== 'escalated') return;
+    const { escalationId } = this.state.work.handedOver;
+    const agent = this.#agent;
+    this.#tell('AcceptEscalation', { agent }, { type: 'EscalationAccepted', data: { escalationId, ...this.#place(), agent } });
+  }
+
+  #work(): void {
+    const agent = this.#agent;
+    this.#tell('StartWork', { agent }, { type: 'WorkStarted', data: { ...this.#place(), agent } });
+  }
+
+  /** To the team, or to a person of it. */
+  #assign(assignee?: Person): void {
+    const to = assignee === undefined ? {} : { assignee };
+    this.#tell('AssignTicket', { team: this.row.team, ...to }, { type: 'TicketAssigned', data: { ...this.#place(), ...to } });
+  }
+
+  #hold(reason: HoldReason): void {
+    if (this.state?.work.status === 'on-hold') {
+      if (this.state.assignee?.id !== this.#agent.id) this.#assign(this.#agent);
       return;
     }
-    work();
-    tell('PutOnHold', { reason, note }, { type: 'TicketPutOnHold', data: { reason, note } }, row.subStatus === 'Wait' ? ['hold-reason-missing'] : []);
-  };
-
-  const finish = (): void => {
-    switch (row.subStatus) {
-      case 'Closed':
-        return tell('CloseTicket', {}, { type: 'TicketClosed', data: {} });
-      case 'Cancelled':
-        return tell('CancelTicket', { reason: NOT_RECORDED }, { type: 'TicketCancelled', data: { reason: NOT_RECORDED } });
-      default:
-        if (state?.work.status === 'resolved') return;
-        return tell('ResolveTicket', {}, { type: 'TicketResolved', data: { tier, team, category: NOT_RECORDED } });
-    }
-  };
-
-  const holdReason = HOLD_REASONS_OF_LOG[row.subStatus];
-  if (state === null) open();
-  if (row.status !== 'Unmatched') {
-    takeUp(holdReason);
-    move();
-    if (row.status === 'Accepted') accept();
-    if (row.status === 'Completed') finish();
-    else if (holdReason !== undefined) hold(holdReason);
-    else if (row.subStatus === 'In Progress') work();
-    else backToQueue();
+    this.#work();
+    const held = { reason, note: this.row.subStatus };
+    this.#tell('PutOnHold', held, { type: 'TicketPutOnHold', data: held }, this.row.subStatus === 'Wait' ? ['hold-reason-missing'] : []);
   }
-  if (events.length === 0) record({ type: 'ImportedNoteRecorded', data: { text: `${row.status}/${row.subStatus}` } });
-  return { events, state };
+
+  #finish(): void {
+    switch (this.row.subStatus) {
+      case 'Closed':
+        return this.#tell('CloseTicket', {}, { type: 'TicketClosed', data: {} });
+      case 'Cancelled':
+        return this.#tell('CancelTicket', { reason: NOT_RECORDED }, { type: 'TicketCancelled', data: { reason: NOT_RECORDED } });
+      default:
+        if (this.state?.work.status === 'resolved') return;
+        return this.#tell('ResolveTicket', {}, { type: 'TicketResolved', data: { ...this.#place(), category: NOT_RECORDED } });
+    }
+  }
+
+  /** Puts a step to the domain. `fact` is what happened, where that is not what the domain decides. */
+  #tell<Name extends TicketCommandName>(
+    name: Name,
+    command: TicketCommands[Name],
+    fact: EventOf<TicketEvents>,
+    deviations: readonly ImportDeviation[] = [],
+  ): void {
+    const decision = ticket.decide[name](command, this.state, this.#context);
+    if (isRefusal(decision)) return this.#record(fact, [decision.refused, ...deviations]);
+    if (decision.length === 0) return;
+    const decided = deviations.length > 0 ? undefined : decision.find(({ type }) => type === fact.type);
+    this.#record(decided ?? fact, deviations);
+  }
+
+  #record(fact: EventOf<TicketEvents>, deviations: readonly string[] = []): void {
+    const imported = deviations.length === 0 ? this.#source : { ...this.#source, deviations };
+    const { actor, effectiveAt } = this.#context;
+    this.events.push({ ...fact, effectiveAt, actor, imported });
+    this.state = evolve<TicketEvents, TicketState>(ticket, this.state, fact, this.#context);
+  }
+
+  #place(): { readonly tier: Tier; readonly team: string } {
+    return { tier: this.#tier, team: this.row.team };
+  }
 }
 
-function isDone({ work }: NonNullable<TicketState>): boolean {
-  return work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled';
-}
-
-function placeOf({ tier, team }: NonNullable<TicketState>): { readonly tier: Tier; readonly team?: string } {
-  return team === undefined ? { tier } : { tier, team };
+function isDone({ status }: Work): boolean {
+  return status === 'resolved' || status === 'closed' || status === 'cancelled';
 }
 
 /** All that a row says, in the log's words: nothing of the log is lost. */
 function saidBy(row: LogRow): ImportedFrom['said'] {
   const { saidAt, status, subStatus, impact, product, team, orgLine, functionDiv, owner, ownerCountry, orgCountry } = row;
-  return { at: saidAt, status, subStatus, impact, product, team, orgLine, ...(functionDiv === undefined ? {} : { functionDiv }), owner, ownerCountry, orgCountry };
+  return {
+    at: saidAt,
+    status,
+    subStatus,
+    impact,
+    product,
+    team,
+    orgLine,
+    ...(functionDiv === undefined ? {} : { functionDiv }),
+    owner,
+    ownerCountry,
+    orgCountry,
+  };
 }

@@ -60,7 +60,9 @@ async function expectWhole(): Promise<void> {
   expect([...found.keys()].sort()).toEqual([...streams.keys()].sort());
   for (const [stream, events] of streams) {
     const stored = found.get(stream)!;
-    expect(stored.map(({ type, data, metadata: { effectiveAt, actor, imported } }) => ({ type, data, effectiveAt, actor, imported }))).toEqual(events);
+    expect(
+      stored.map(({ type, data, metadata: { effectiveAt, actor, imported } }) => ({ type, data, effectiveAt, actor, imported })),
+    ).toEqual(events);
     expect(stored.map(({ revision }) => revision)).toEqual(events.map((_, index) => index));
   }
 }
@@ -70,7 +72,12 @@ const totals = { cases: 4, rows: 29 };
 describe('importing the log', () => {
   it('appends each case as a ticket, and says what came of it', async () => {
     const progress: ImportProgress[] = [];
-    const result = await importBpic2013({ file: csvFile, store, onProgress: (step) => progress.push(step), now: () => parseInstant('2026-11-21T10:00:00Z')! });
+    const result = await importBpic2013({
+      file: csvFile,
+      store,
+      onProgress: (step) => progress.push(step),
+      now: () => parseInstant('2026-11-21T10:00:00Z')!,
+    });
     expect(result).toEqual({
       ...totals,
       imported: 4,
@@ -98,7 +105,12 @@ describe('importing the log', () => {
 
     const [first] = await everything();
     const { metadata } = first!;
-    expect(metadata).toMatchObject({ commandType: 'ImportCase', client: 'volvo-it-belgium', recordedAt: '2026-11-21T10:00:00.000Z', schemaVersion: 1 });
+    expect(metadata).toMatchObject({
+      commandType: 'ImportCase',
+      client: 'volvo-it-belgium',
+      recordedAt: '2026-11-21T10:00:00.000Z',
+      schemaVersion: 1,
+    });
     expect([metadata.correlationId, metadata.causationId]).toEqual([metadata.commandId, metadata.commandId]);
   });
 
@@ -106,7 +118,16 @@ describe('importing the log', () => {
     await importBpic2013({ file: csvFile, store });
     const before = await everything();
     for (const file of [csvFile, xesFile, files.write('again.gz', gzipSync(csv))]) {
-      expect(await importBpic2013({ file, store })).toEqual({ ...totals, imported: 0, events: 0, alreadyThere: 4, different: [], deviating: 0, deviations: {}, complete: true });
+      expect(await importBpic2013({ file, store })).toEqual({
+        ...totals,
+        imported: 0,
+        events: 0,
+        alreadyThere: 4,
+        different: [],
+        deviating: 0,
+        deviations: {},
+        complete: true,
+      });
     }
     expect(await everything()).toEqual(before);
   });
@@ -133,7 +154,11 @@ describe('importing the log', () => {
     const stopped = await importBpic2013({ file: csvFile, store, concurrency: 1, signal: stopping.signal, onProgress });
     expect(stopped).toMatchObject({ complete: false, alreadyThere: 0 });
     expect(stopped.imported).toBeLessThan(4);
-    expect(await importBpic2013({ file: xesFile, store })).toMatchObject({ complete: true, alreadyThere: stopped.imported, imported: 4 - stopped.imported });
+    expect(await importBpic2013({ file: xesFile, store })).toMatchObject({
+      complete: true,
+      alreadyThere: stopped.imported,
+      imported: 4 - stopped.imported,
+    });
     await expectWhole();
   });
 
@@ -157,7 +182,12 @@ describe('importing the log', () => {
     await importBpic2013({ file: csvFile, store });
     const before = await everything();
     const changed = files.write('changed.csv', csv.replace('Ivy', 'Eve'));
-    expect(await importBpic2013({ file: changed, store })).toMatchObject({ imported: 0, alreadyThere: 3, different: ['1-103'], complete: true });
+    expect(await importBpic2013({ file: changed, store })).toMatchObject({
+      imported: 0,
+      alreadyThere: 3,
+      different: ['1-103'],
+      complete: true,
+    });
     expect(await everything()).toEqual(before);
   });
 
@@ -179,7 +209,10 @@ describe('a log with a fault in its last case', () => {
     ['ended early as XES', readFileSync(xesFile, 'utf8').replace('</log>', ''), /the XML ends before <\/log>/],
     ['with a case twice', [...lines.slice(0, -1), lines[1], ''].join('\r\n'), /^line 31: case 1-100 is already on line 2/],
   ])('that is %s leaves nothing behind', async (name, content, problem) => {
-    await expect(importBpic2013({ file: files.write(name, content), store })).rejects.toMatchObject({ name: 'LogError', message: expect.stringMatching(problem) });
+    await expect(importBpic2013({ file: files.write(name, content), store })).rejects.toMatchObject({
+      name: 'LogError',
+      message: expect.stringMatching(problem),
+    });
     expect(await everything()).toEqual([]);
   });
 });

@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { deterministicId, eventIdFor, type EventStore, instantFrom, type Instant, type NewEvent, schemaVersion, streamName } from '#eventsourcing';
+import {
+  deterministicId,
+  eventIdFor,
+  type EventStore,
+  instantFrom,
+  type Instant,
+  type NewEvent,
+  schemaVersion,
+  streamName,
+} from '#eventsourcing';
 import { ticket, ticketUpcasters } from '#ticketing';
 import { readBpic2013Log } from './bpic2013-log.js';
 import { CaseSpool } from './case-spool.js';
@@ -51,7 +60,14 @@ export interface ImportResult {
  * nothing twice. Memory does not grow with the log, but for the ids of its cases.
  * @throws LogError when something is wrong with the log: then nothing was appended. StoreUnavailable when the store stays out of reach.
  */
-export async function importBpic2013({ file, store, onProgress = () => {}, signal, concurrency = 64, now = systemClock }: ImportOptions): Promise<ImportResult> {
+export async function importBpic2013({
+  file,
+  store,
+  onProgress = () => {},
+  signal,
+  concurrency = 64,
+  now = systemClock,
+}: ImportOptions): Promise<ImportResult> {
   const missing = await CaseSpool.open();
   try {
     const survey = await surveyLog(file, await importedBefore(store), missing, onProgress, signal);
@@ -129,7 +145,12 @@ async function surveyLog(
 }
 
 /** Does a task for each item, so many at once. False when it was stopped before the last was begun. */
-async function manyAtOnce<Item>(items: AsyncIterable<Item>, task: (item: Item) => Promise<void>, concurrency: number, signal: AbortSignal | undefined): Promise<boolean> {
+async function manyAtOnce<Item>(
+  items: AsyncIterable<Item>,
+  task: (item: Item) => Promise<void>,
+  concurrency: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const underWay = new Set<Promise<void>>();
   try {
     for await (const item of items) {
@@ -187,7 +208,9 @@ function newEvents(one: LogCase, { events }: ImportedTicket, recordedAt: Instant
 /** Digest (SHA-256, hexadecimal) of what a case says: the same whichever format it was read from. */
 function digestOf({ caseId, rows }: LogCase): string {
   const said = rows.map(({ line: _, ...row }) => row);
-  return createHash('sha256').update(JSON.stringify([caseId, said])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([caseId, said]))
+    .digest('hex');
 }
 
 const systemClock = (): Instant => instantFrom(Date.now());

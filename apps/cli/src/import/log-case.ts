@@ -96,7 +96,8 @@ export function checkedCase(raw: RawCase): LogCase {
 
 function checkedRow(caseId: string, { line, seq: saidSeq, cells }: RawRow, before: LogRow | undefined): LogRow {
   const seq = before === undefined ? 0 : before.seq + 1;
-  if (saidSeq !== String(seq)) throw new LogError(line, `case ${caseId}: seq is ${quoted(saidSeq)} where ${seq} follows: a row is missing, repeated or out of order`);
+  if (saidSeq !== String(seq))
+    throw new LogError(line, `case ${caseId}: seq is ${quoted(saidSeq)} where ${seq} follows: a row is missing, repeated or out of order`);
   const said = (field: LogField): string => {
     const text = cells[field];
     if (text === undefined || text === '') throw new LogError(line, `case ${caseId}: ${field} (XES ${LOG_FIELDS[field]}) is missing`);
@@ -113,7 +114,8 @@ function checkedRow(caseId: string, { line, seq: saidSeq, cells }: RawRow, befor
   const impact = oneOf(line, 'impact', said('impact'), LOG_IMPACTS);
   const team = said('support_team');
   const onLine = supportLine(team);
-  if (onLine === undefined) throw new LogError(line, `team ${quoted(team)} does not end in a known support line ("2nd", "3rd", "2nd 3rd" or nothing)`);
+  if (onLine === undefined)
+    throw new LogError(line, `team ${quoted(team)} does not end in a known support line ("2nd", "3rd", "2nd 3rd" or nothing)`);
   const functionDiv = cells.function_div;
   return {
     line,

@@ -115,7 +115,12 @@ function figuresOf(totals: Totals, tickets: number): Figure[] {
   figure('to', 'day of the latest row, where it was written', '2012-05-23', totals.last.slice(0, 10));
   figure('offsets', 'offsets from UTC that the times were written with', '+01:00, +02:00', [...totals.offsets].sort().join(', '));
 
-  for (const [impact, reference] of [['medium', '4,045'], ['low', '3,245'], ['high', '261'], ['major', '3']] satisfies [Impact, string][]) {
+  for (const [impact, reference] of [
+    ['medium', '4,045'],
+    ['low', '3,245'],
+    ['high', '261'],
+    ['major', '3'],
+  ] satisfies [Impact, string][]) {
     figure(`impact ${impact}`, 'tickets opened with it', reference, whole(totals.impacts.get(impact) ?? 0));
   }
   figure('impact changes', 'tickets with a row of another impact than they were opened with', '0', whole(totals.impactChanged));
@@ -135,26 +140,61 @@ function figuresOf(totals: Totals, tickets: number): Figure[] {
     'Unmatched/Unmatched': '5',
     'Completed/Cancelled': '1',
   };
-  for (const [said, reference] of Object.entries(saidReference)) figure(said, 'rows that say so', reference, whole(totals.said.get(said) ?? 0));
+  for (const [said, reference] of Object.entries(saidReference))
+    figure(said, 'rows that say so', reference, whole(totals.said.get(said) ?? 0));
 
-  for (const [line, tier, reference] of [['1', 'L1', '6,702'], ['2', 'L2', '704'], ['3', 'L3', '148']] as const) {
+  for (const [line, tier, reference] of [
+    ['1', 'L1', '6,702'],
+    ['2', 'L2', '704'],
+    ['3', 'L3', '148'],
+  ] as const) {
     figure(`starts at line ${line}`, `tickets opened at ${tier}`, reference, whole(totals.openedAt.get(tier) ?? 0));
   }
   figure('stays on 1st line', 'opened at L1 and never handed up', '4,546 (60.2 %)', ofCases(totals.onlyL1));
   figure('any upward move', 'tickets with a TicketEscalated, accepted or not', '2,299 (30.4 %)', ofCases(totals.up));
   figure('any downward move', 'tickets with a TicketDeescalated or an EscalationReturned', '1,172 (15.5 %)', ofCases(totals.down));
-  figure('touches the 3rd line', 'opened at L3 or handed up to it; a team of two lines (V13 2nd 3rd) counts as the higher', '544', whole(totals.touchedL3));
-  figure('ping-pong cases', 'tickets that a team got back from the one team that had it in between (A → B → A)', '1,177 (15.6 %)', ofCases(totals.pingPong));
+  figure(
+    'touches the 3rd line',
+    'opened at L3 or handed up to it; a team of two lines (V13 2nd 3rd) counts as the higher',
+    '544',
+    whole(totals.touchedL3),
+  );
+  figure(
+    'ping-pong cases',
+    'tickets that a team got back from the one team that had it in between (A → B → A)',
+    '1,177 (15.6 %)',
+    ofCases(totals.pingPong),
+  );
   figure('ping-pong bounces', 'how often that happened; A → B → A → B is two', '2,394', whole(totals.bounces));
   figure('never reassigned', 'tickets that one team had all the time', '3,734', whole(totals.neverReassigned));
   figure('reassignments, mean', 'changes of team ÷ tickets', '1.25', ratio(totals.reassignments, cases).toFixed(2));
   figure('reassignments, max', 'changes of team of one ticket', '31', whole(totals.mostReassignments));
   const reopened = `${whole(totals.reopened)} (${percent(totals.reopened, totals.resolved)} of ${whole(totals.resolved)})`;
-  figure('reopened', 'tickets with a TicketReopened after a row that says Resolved (In Call does not), of all tickets with such a row', '390 (6.9 % of 5,663)', reopened);
+  figure(
+    'reopened',
+    'tickets with a TicketReopened after a row that says Resolved (In Call does not), of all tickets with such a row',
+    '390 (6.9 % of 5,663)',
+    reopened,
+  );
   const inDays = (millis: number): number => millis / DAY;
   figure('duration, median', 'from the first event to the last', '7.5 d', `${inDays(median(totals.durations)).toFixed(1)} d`);
-  figure('duration, mean', 'from the first event to the last', '12.1 d', `${inDays(ratio(totals.durations.reduce((sum, one) => sum + one, 0), cases)).toFixed(1)} d`);
-  figure('duration, max', 'from the first event to the last, in whole days', '771 d', `${Math.floor(inDays(totals.durations.reduce((most, one) => Math.max(most, one), 0)))} d`);
+  figure(
+    'duration, mean',
+    'from the first event to the last',
+    '12.1 d',
+    `${inDays(
+      ratio(
+        totals.durations.reduce((sum, one) => sum + one, 0),
+        cases,
+      ),
+    ).toFixed(1)} d`,
+  );
+  figure(
+    'duration, max',
+    'from the first event to the last, in whole days',
+    '771 d',
+    `${Math.floor(inDays(totals.durations.reduce((most, one) => Math.max(most, one), 0)))} d`,
+  );
   figure('Wait - User, cases', 'tickets with a row that says so', '2,495', whole(totals.waitedForUser));
   return figures;
 }

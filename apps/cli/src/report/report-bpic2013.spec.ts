@@ -19,7 +19,8 @@ import { courses, type HistoryLine } from './ticket-course.js';
 const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
 const asIs = (text: string): string => text;
 const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
-const found = (figures: readonly Figure[]): Record<string, string> => Object.fromEntries(figures.map((figure) => [figure.name, figure.found]));
+const found = (figures: readonly Figure[]): Record<string, string> =>
+  Object.fromEntries(figures.map((figure) => [figure.name, figure.found]));
 
 describe('the report of the small log, from the read models on their servers', () => {
   let directory: string;
@@ -35,9 +36,21 @@ describe('the report of the small log, from the read models on their servers', (
     mongo = await connectMongo(documents.url);
     const log = { info() {}, warn() {}, error: console.error };
     await importBpic2013({ file: smallLog, store });
-    const projectors = [ticketDetails, ticketHistory].map((projection) => projectView({ db: mongo.db, store, projection, log, owner: 'spec' }));
-    closing.push(() => Promise.all(projectors.map((one) => one.stop())), () => store.close(), () => mongo.close(), () => documents.close(), () => events.close());
-    await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 41 && (await mongo.db.collection('ticket_details').countDocuments({ revision: { $gt: 0 } })) === 4);
+    const projectors = [ticketDetails, ticketHistory].map((projection) =>
+      projectView({ db: mongo.db, store, projection, log, owner: 'spec' }),
+    );
+    closing.push(
+      () => Promise.all(projectors.map((one) => one.stop())),
+      () => store.close(),
+      () => mongo.close(),
+      () => documents.close(),
+      () => events.close(),
+    );
+    await until(
+      async () =>
+        (await mongo.db.collection('ticket_history').countDocuments({})) === 41 &&
+        (await mongo.db.collection('ticket_details').countDocuments({ revision: { $gt: 0 } })) === 4,
+    );
   });
   afterAll(async () => {
     for (const close of closing) await close();
@@ -45,7 +58,8 @@ describe('the report of the small log, from the read models on their servers', (
   });
 
   async function until(condition: () => Promise<boolean>): Promise<void> {
-    for (const deadline = Date.now() + 20_000; !(await condition()); await pause(20)) if (Date.now() > deadline) throw new Error('the views did not catch up');
+    for (const deadline = Date.now() + 20_000; !(await condition()); await pause(20))
+      if (Date.now() > deadline) throw new Error('the views did not catch up');
   }
 
   const expected = {
@@ -94,7 +108,14 @@ describe('the report of the small log, from the read models on their servers', (
   it('does not count what happened after the import', async () => {
     const id = ticketIdOfCase('1-100');
     const now = instantFrom(Date.parse('2012-04-03T10:00:00Z'));
-    const by = { commandId: 'b2f0fc2e-7b7f-4b7c-9f0e-000000000001', actor: { id: 'ada', kind: 'agent' }, effectiveAt: now, recordedAt: now, correlationId: 'x', causationId: 'x' } as const;
+    const by = {
+      commandId: 'b2f0fc2e-7b7f-4b7c-9f0e-000000000001',
+      actor: { id: 'ada', kind: 'agent' },
+      effectiveAt: now,
+      recordedAt: now,
+      correlationId: 'x',
+      causationId: 'x',
+    } as const;
     const done = await execute(store, ticket, ticketUpcasters, id, 'ReopenTicket', { reason: 'The fault is back' }, by);
     expect(isRefusal(done)).toBe(false);
     await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 42);

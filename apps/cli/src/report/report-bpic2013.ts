@@ -51,10 +51,17 @@ export interface Colours {
 
 /** The figures as a table for people, and a line that sums it up. */
 export function renderFigures(figures: readonly Figure[], { green, red, dim, bold }: Colours): string {
-  const table = new Table({ head: ['figure', 'reference', 'read models', ''].map(bold), colAligns: ['left', 'right', 'right', 'left'], style: { head: [], border: [], compact: true } });
+  const table = new Table({
+    head: ['figure', 'reference', 'read models', ''].map(bold),
+    colAligns: ['left', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
   for (const { name, reference, found, agrees } of figures) table.push([name, dim(reference), found, agrees ? green('✓') : red('✗')]);
   const wrong = figures.filter(({ agrees }) => !agrees);
-  const sum = wrong.length === 0 ? green(`All ${figures.length} figures agree with the reference.`) : red(`${wrong.length} of ${figures.length} figures differ from the reference:`);
+  const sum =
+    wrong.length === 0
+      ? green(`All ${figures.length} figures agree with the reference.`)
+      : red(`${wrong.length} of ${figures.length} figures differ from the reference:`);
   return [table.toString(), sum, ...wrong.map(({ name, definition }) => `  ${name}: ${definition}`), ''].join('\n');
 }
 
@@ -62,7 +69,15 @@ export function renderFigures(figures: readonly Figure[], { green, red, dim, bol
  * `tierline report bpic2013`: prints the figures beside the reference.
  * @returns whether all of them agree
  */
-export async function reportBpic2013({ db, print, colours }: { readonly db: Mongo['db']; readonly print: (text: string) => void; readonly colours: Colours }): Promise<boolean> {
+export async function reportBpic2013({
+  db,
+  print,
+  colours,
+}: {
+  readonly db: Mongo['db'];
+  readonly print: (text: string) => void;
+  readonly colours: Colours;
+}): Promise<boolean> {
   const figures = await readBpic2013Figures(db);
   print(renderFigures(figures, colours));
   return figures.every(({ agrees }) => agrees);

@@ -3,7 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { instantFrom } from '#eventsourcing';
-import { LOG_FIELDS, LOG_IMPACTS, LOG_STATUSES, type LogCase, type LogField, type LogRow, type LogStatus, type LogSubStatus, supportLine } from '../log-case.js';
+import {
+  LOG_FIELDS,
+  LOG_IMPACTS,
+  LOG_STATUSES,
+  type LogCase,
+  type LogField,
+  type LogRow,
+  type LogStatus,
+  type LogSubStatus,
+  supportLine,
+} from '../log-case.js';
 
 /** Files of a test, in a folder of their own. Call `remove` when done. */
 export function temporaryFolder(): { write(name: string, content: string | Buffer): string; remove(): void } {
@@ -57,10 +67,14 @@ export function toXes(cases: readonly LogCase[]): string {
 }
 
 const TEAMS = ['D5', 'G96', 'G97 2nd', 'S2 2nd', 'O3 3rd', 'V13 2nd 3rd'];
-const steps = Object.entries(LOG_STATUSES).flatMap(([status, subs]) => subs.map((subStatus) => ({ status, subStatus }) as { status: LogStatus; subStatus: LogSubStatus }));
+const steps = Object.entries(LOG_STATUSES).flatMap(([status, subs]) =>
+  subs.map((subStatus) => ({ status, subStatus }) as { status: LogStatus; subStatus: LogSubStatus }),
+);
 
 /** Text as it might stand in a cell, with what each format must escape; no line breaks, which XML does not keep in attributes. */
-const cellText = fc.string({ unit: fc.constantFrom('a', 'Å', '"', ',', '&', '<', '>', "'", ' ', '𝒜', '-'), minLength: 1, maxLength: 8 }).filter((text) => text.trim() !== '');
+const cellText = fc
+  .string({ unit: fc.constantFrom('a', 'Å', '"', ',', '&', '<', '>', "'", ' ', '𝒜', '-'), minLength: 1, maxLength: 8 })
+  .filter((text) => text.trim() !== '');
 
 /** Any case that the log's format allows: every status after every other, any walk between teams, at any pace. Lines are all 1. */
 export function anyCase(caseId: fc.Arbitrary<string> = fc.constant('1-1')): fc.Arbitrary<LogCase> {
@@ -72,7 +86,13 @@ export function anyCase(caseId: fc.Arbitrary<string> = fc.constant('1-1')): fc.A
     functionDiv: fc.option(cellText, { nil: undefined }),
   });
   return fc
-    .record({ caseId, begin: fc.integer({ min: 1_270_000_000, max: 1_330_000_000 }), impact: fc.constantFrom(...LOG_IMPACTS), product: cellText, rows: fc.array(row, { minLength: 1, maxLength: 25 }) })
+    .record({
+      caseId,
+      begin: fc.integer({ min: 1_270_000_000, max: 1_330_000_000 }),
+      impact: fc.constantFrom(...LOG_IMPACTS),
+      product: cellText,
+      rows: fc.array(row, { minLength: 1, maxLength: 25 }),
+    })
     .map(({ caseId, begin, impact, product, rows }) => {
       let seconds = begin;
       const told = rows.map(({ wait, step, team, owner, functionDiv }, seq): LogRow => {
@@ -100,8 +120,11 @@ export function anyCase(caseId: fc.Arbitrary<string> = fc.constant('1-1')): fc.A
 }
 
 /** Several cases with ids of their own. */
-export const anyLog: fc.Arbitrary<LogCase[]> = fc.uniqueArray(anyCase(fc.string({ unit: fc.constantFrom('1', '2', '-', '"', '&'), minLength: 1, maxLength: 6 })), {
-  minLength: 1,
-  maxLength: 4,
-  selector: ({ caseId }) => caseId,
-});
+export const anyLog: fc.Arbitrary<LogCase[]> = fc.uniqueArray(
+  anyCase(fc.string({ unit: fc.constantFrom('1', '2', '-', '"', '&'), minLength: 1, maxLength: 6 })),
+  {
+    minLength: 1,
+    maxLength: 4,
+    selector: ({ caseId }) => caseId,
+  },
+);

@@ -5,7 +5,9 @@ import { BPIC2013_SOURCE } from '../bpic2013-log.js';
 const besideCheckout = (name: string): string => fileURLToPath(new URL(`../../../../../../shared/data/${name}`, import.meta.url));
 
 /** The log of the BPI Challenge 2013: at BPIC2013_LOG, or beside the checkout. Undefined where it is not. */
-export const realLog = [process.env.BPIC2013_LOG, besideCheckout('bpic2013_incidents.xes.gz')].find((file) => file !== undefined && existsSync(file));
+export const realLog = [process.env.BPIC2013_LOG, besideCheckout('bpic2013_incidents.xes.gz')].find(
+  (file) => file !== undefined && existsSync(file),
+);
 
 /** The same log as CSV, for the comparison of the formats. Only beside the checkout. */
 export const realLogAsCsv = [besideCheckout('bpic2013_incidents.csv.gz')].find((file) => existsSync(file));
