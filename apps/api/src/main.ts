@@ -28,6 +28,10 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof ConfigError ? error.message : error);
-  process.exitCode = 1;
+  const { code, port } = error as { readonly code?: string; readonly port?: number };
+  if (error instanceof ConfigError) console.error(error.message);
+  else if (code === 'EADDRINUSE') console.error(`Port ${port} is taken: set PORT to another one, or to 0 for any free one.`);
+  else console.error(error);
+  // Connections may be open by now, and would keep the process.
+  process.exit(1);
 });
