@@ -133,6 +133,8 @@ export class Cursors {
     let id: bigint;
     do id = randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn;
     while (id === 0n || this.#open.has(id));
+    // Its first batch may have taken long: the idle time begins now.
+    cursor.lastUsed = Date.now();
     this.#open.set(id, cursor);
     return id;
   }

@@ -1,0 +1,141 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { MongoClient } from 'mongodb';
+import { DirectoryHeldError, startEmbeddedMongoDB } from './index.js';
+import { compileLibrary } from './testing/compiled.js';
+
+const library = compileLibrary('crash');
+const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
+const program = join(dirname(library.index), 'serve.js');
+const children = new Set<ChildProcess>();
+
+beforeAll(() => {
+  writeFileSync(
+    program,
+    `import { startEmbeddedMongoDB } from './index.js';
+     try {
+       const { url, port } = await startEmbeddedMongoDB({ directory: process.argv[2], port: 0, thread: process.argv[3] === 'thread' });
+       process.send({ url, port });
+     } catch (error) {
+       process.send({ code: error.code, message: error.message, pid: error.pid, held: error.directory });
+       process.exit(1);
+     }`,
+  );
+});
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true });
+  library.remove();
+});
+
+type Report = { readonly url?: string; readonly code?: string; readonly message?: string; readonly pid?: number; readonly held?: string };
+
+const serve = (mode: 'thread' | 'process', where = directory): Promise<{ readonly child: ChildProcess; readonly report: Report }> =>
+  new Promise((resolve, reject) => {
+    // The options of this process would have the child load the modules of a test.
+    const child = fork(program, [where, mode], { execArgv: [], env: {}, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    children.add(child);
+    child.once('error', reject);
+    child.once('message', (report) => resolve({ child, report: report as Report }));
+  });
+
+const kill = (child: ChildProcess): Promise<void> =>
+  new Promise((resolve) => {
+    child.once('exit', () => {
+      children.delete(child);
+      resolve();
+    });
+    child.kill('SIGKILL');
+  });
+
+test.each(['process', 'thread'] as const)('what was acknowledged is there after SIGKILL in the middle of writes (%s)', async (mode) => {
+  const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
+  for (let round = 0; round < 4; round++) {
+    const { child, report } = await serve(mode);
+    const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
+    const db = client.db(`crash_${mode}`);
+    if (round === 0) await db.collection('bulk').createIndex({ bulk: 1 });
+    let alive = true;
+    const until = (work: (n: number) => Promise<void>) => async (): Promise<void> => {
+      for (let n = round * 100_000; alive; n++) {
+        try {
+          await work(n);
+        } catch (error) {
+          if (alive) throw error;
+        }
+      }
+    };
+    const writers = [
+      until(async (n) => {
+        await db.collection<{ _id: number }>('single').insertOne({ _id: n });
+        acknowledged.singles.push(n);
+      }),
+      until(async (n) => {
+        await db.collection<{ _id: string; bulk: number }>('bulk').insertMany(Array.from({ length: 50 }, (_, index) => ({ _id: `${n}-${index}`, bulk: n })));
+        acknowledged.bulks.push(n);
+      }),
+      until(async (n) => {
+        const id = n % 7;
+        await db.collection<{ _id: number; position: number }>('guarded').bulkWrite([{ replaceOne: { filter: { _id: id, position: { $lt: n } }, replacement: { position: n }, upsert: true } }]);
+        acknowledged.upserts.set(id, n);
+      }),
+    ].map((run) => run());
+    setTimeout(() => {
+      alive = false;
+      child.kill('SIGKILL');
+    }, 300 + round * 70);
+    await Promise.all(writers);
+    await client.close(true);
+    if (child.exitCode === null && child.signalCode === null) await kill(child);
+  }
+  const { child, report } = await serve(mode);
+  const client = await MongoClient.connect(report.url as string);
+  const db = client.db(`crash_${mode}`);
+  const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
+  expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
+  expect(acknowledged.singles.length).toBeGreaterThan(20);
+  // A bulk is there as a whole or not at all, and the index agrees with the documents.
+  const bulks = await db.collection('bulk').aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }]).toArray();
+  expect(bulks.filter(({ n }) => n !== 50)).toEqual([]);
+  expect(acknowledged.bulks.filter((n) => !bulks.some(({ _id }) => _id === n))).toEqual([]);
+  for (const { _id } of bulks.slice(-5)) expect(await db.collection('bulk').find({ bulk: _id }).hint('bulk_1').toArray()).toHaveLength(50);
+  expect(await db.collection('bulk').estimatedDocumentCount()).toBe(bulks.length * 50);
+  for (const { _id, position } of await db.collection<{ _id: number; position: number }>('guarded').find().toArray()) expect(position).toBeGreaterThanOrEqual(acknowledged.upserts.get(_id) ?? 0);
+  await client.close();
+  await kill(child);
+}, 60_000);
+
+test('a directory is held by one node, and free again as soon as its process is gone', async () => {
+  const { child } = await serve('process');
+  const other = await serve('process');
+  expect(other.report).toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: child.pid, held: directory });
+  expect(other.report.message).toContain(directory);
+  expect(other.report.message).toContain(String(child.pid));
+  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toBeInstanceOf(DirectoryHeldError);
+  await kill(child);
+  const again = await startEmbeddedMongoDB({ directory, port: 0 });
+  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: process.pid });
+  await again.close();
+}, 30_000);
+
+test('a thread reports what a starter needs to know', async () => {
+  const { startEmbeddedMongoDB: start } = (await import(library.index)) as typeof import('./index.js');
+  const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-thread-'));
+  const node = await start({ directory: own, port: 0, thread: true });
+  await expect(start({ directory: `${own}-other`, port: node.port })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_PORT_TAKEN', port: node.port });
+  await expect(start({ directory: own, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: process.pid });
+  await expect(start({ directory: own, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED' });
+  const client = await MongoClient.connect(node.url);
+  await client.db('t').collection('c').insertOne({ a: 1 });
+  await client.close();
+  await node.close();
+  const second = await start({ directory: own, port: node.port });
+  const reader = await MongoClient.connect(second.url);
+  expect(await reader.db('t').collection('c').countDocuments()).toBe(1);
+  await reader.close();
+  await second.close();
+  rmSync(own, { recursive: true });
+  rmSync(`${own}-other`, { recursive: true, force: true });
+}, 30_000);
