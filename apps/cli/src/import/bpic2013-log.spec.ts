@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { readBpic2013Log } from './bpic2013-log.js';
 import type { LogCase } from './log-case.js';
-import { LogError } from './log-text.js';
+import { LogError, readLogText } from './log-text.js';
 import { anyLog, temporaryFolder, toCsv, toXes, withoutLines } from './testing/log-files.js';
 import { describeWith, realLog, realLogAsCsv } from './testing/real-log.js';
 
@@ -161,6 +161,11 @@ describe('a CSV log with a fault', () => {
     ['opens a quote and never closes it', withLine(4, line(4).replace(', EU"', ', EU')), /^line 4: not well-formed CSV/],
     ['is cut off within a row', csv.slice(0, csv.indexOf('Fay') + 2), /^line 24: the log is cut off/],
     ['is cut off within its last cell', csv.slice(0, -3), /^line 30: the log is cut off/],
+    [
+      'is cut off within a character',
+      Buffer.from(csv).subarray(0, Buffer.from(csv).indexOf('ö') + 1),
+      /^line 7: the log is cut off within a character/,
+    ],
     ['is not UTF-8', Buffer.from(csv, 'latin1'), /^line 7: the text is not UTF-8/],
   ])('that %s is refused, and the line named', async (_, content, expected) => {
     expect(content).not.toBe(csv);
@@ -289,6 +294,23 @@ describe('a log that is cut off anywhere', () => {
       { numRuns: 300 },
     );
   });
+});
+
+it('knows the line of a byte that is not UTF-8 also when the text arrives in many pieces', async () => {
+  // Characters of two and three bytes, so that pieces of any length begin within some of them.
+  const header = csv.slice(0, csv.indexOf('\n') + 1);
+  const good = Buffer.from(header + `${'€Å'.repeat(50)}\n`.repeat(2000));
+  for (const at of [70_001, 131_071, 131_072, 131_073, 300_000]) {
+    const damaged = Buffer.from(good);
+    damaged[at] = 0xff;
+    const line = good.subarray(0, at).toString('utf8').split('\n').length;
+    const text = readLogText(files.write('pieces', damaged));
+    await expect(
+      (async () => {
+        for await (const _piece of text);
+      })(),
+    ).rejects.toMatchObject({ line, problem: 'the text is not UTF-8' });
+  }
 });
 
 describe('a compressed log that came over badly', () => {

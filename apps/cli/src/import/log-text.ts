@@ -28,10 +28,10 @@ export interface ReadLogOptions {
 export async function* readLogText(file: string, { onBytes, signal }: ReadLogOptions = {}): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let line = 1;
-  const decode = (bytes?: Buffer): string => {
+  const decode = (bytes: Buffer): string => {
     let text: string;
     try {
-      text = bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
+      text = decoder.decode(bytes, { stream: true });
     } catch {
       throw new LogError(line + goodLines(bytes), 'the text is not UTF-8');
     }
@@ -48,7 +48,11 @@ export async function* readLogText(file: string, { onBytes, signal }: ReadLogOpt
     const how = cause.code === 'Z_BUF_ERROR' ? 'is cut off' : 'is damaged';
     throw new LogError(line, `the compressed file ${how}: it cannot be read beyond this line (${cause.message})`);
   }
-  yield decode();
+  try {
+    decoder.decode();
+  } catch {
+    throw new LogError(line, 'the log is cut off within a character');
+  }
 }
 
 /**
@@ -88,8 +92,10 @@ async function isGzip(file: string): Promise<boolean> {
   }
 }
 
-/** How many lines of a piece come before its first byte that is not UTF-8. */
-function goodLines(bytes: Buffer | undefined): number {
-  const lossy = bytes?.toString('utf-8') ?? '';
+/** How many lines of a piece come before its first byte that is not UTF-8. A piece may begin within a character. */
+function goodLines(bytes: Buffer): number {
+  let begin = 0;
+  while (begin < 3 && ((bytes[begin] ?? 0) & 0xc0) === 0x80) begin++;
+  const lossy = bytes.toString('utf-8', begin);
   return lossy.slice(0, Math.max(0, lossy.indexOf('\uFFFD'))).split('\n').length - 1;
 }

@@ -77,9 +77,7 @@ export async function* readXesCases(text: AsyncIterable<string>): AsyncGenerator
     depth--;
   });
 
-  let began = false;
   for await (const piece of text) {
-    began ||= piece !== '';
     parser.write(piece);
     if (finished.length === 0) continue;
     yield* finished;
