@@ -3,7 +3,20 @@ import type { EventStore, Position } from '#eventsourcing';
 import { feedBatches } from './feed-batches.js';
 import { ProjectionFailed, projectBatch } from './project-batch.js';
 import { RebuildRunning, rebuildView } from './rebuild-view.js';
-import { HeldLease, LeaseLost, acquire, ensureControl, heartbeatMs, readPosition, release, settleSwitch, type ViewControl } from './view-control.js';
+import {
+  HeldLease,
+  LeaseLost,
+  OtherLog,
+  acquire,
+  ensureControl,
+  heartbeatMs,
+  isOfThisLog,
+  markOf,
+  readPosition,
+  release,
+  settleSwitch,
+  type ViewControl,
+} from './view-control.js';
 import { positionNumber, prepareCollection, viewCollection, type AnyProjection, type ViewLog } from './view.js';
 
 /** How a view is doing in this process: for health checks. */
@@ -155,6 +168,7 @@ class Projector implements ViewProjector {
     let control: ViewControl;
     try {
       control = await settleSwitch(db, acquired, owner);
+      if (!(await isOfThisLog(store, control.checkpoint))) throw new OtherLog(projection.name);
       if (control.version === projection.version) await prepareCollection(db, projection.name, projection);
     } catch (error) {
       await release(db, projection.name, owner).catch(() => {});
@@ -166,6 +180,7 @@ class Projector implements ViewProjector {
     const lease = new HeldLease(db, control, owner, this.#leaseMs);
     const collection = viewCollection(db, projection.name);
     const from = readPosition(control.checkpoint);
+    let mark = control.checkpoint?.event ?? null;
     this.#position = from === undefined ? null : positionNumber(from);
     this.#state = 'catching-up';
     log.info({ view: projection.name, generation: control.generation, position: this.#position }, 'projecting');
@@ -178,7 +193,8 @@ class Projector implements ViewProjector {
         const { count, failure } = await projectBatch(collection, projection, batch.events);
         const reached: Position | undefined = failure === undefined ? batch.position : batch.events[count - 1]?.position;
         if (reached !== undefined) {
-          lease.advance(reached);
+          mark = markOf(batch.events[count - 1], mark);
+          lease.advance(reached, mark);
           this.#position = positionNumber(reached);
         }
         this.#projected += count;

@@ -7,13 +7,16 @@ import {
   LeaseLost,
   acquire,
   acquireByHandover,
+  checkpointAt,
   ensureControl,
+  isOfThisLog,
+  markOf,
   nextName,
   release,
   settleSwitch,
-  storedPosition,
   switched,
   viewControls,
+  type LogMark,
 } from './view-control.js';
 import { positionNumber, prepareCollection, viewCollection, type AnyProjection, type ViewDocument } from './view.js';
 
@@ -88,7 +91,7 @@ async function settleEarlierSwitch(db: Db, name: string, owner: string, leaseMs:
 }
 
 /** From here to the end nobody else writes the view. */
-async function switchOver({ db, projection, owner, onProgress }: RebuildViewOptions, course: Course, leaseMs: number, signal: AbortSignal): Promise<void> {
+async function switchOver({ db, store, projection, owner, onProgress }: RebuildViewOptions, course: Course, leaseMs: number, signal: AbortSignal): Promise<void> {
   const { name } = projection;
   onProgress?.(course.progress('handing-over'));
   try {
@@ -96,14 +99,19 @@ async function switchOver({ db, projection, owner, onProgress }: RebuildViewOpti
     const liveLease = new HeldLease(db, control, owner, leaseMs);
     try {
       // What was appended meanwhile; and at least as far as readers have already seen, should we read from a node that lags behind.
-      const seen = await furthest(viewCollection(db, name));
-      do await course.run('handing-over');
-      while (course.lastEvent < seen);
+      const seen = (await isOfThisLog(store, control.checkpoint)) ? await furthest(viewCollection(db, name)) : -1;
+      const until = Date.now() + 3 * leaseMs;
+      for (;;) {
+        await course.run('handing-over');
+        if (course.lastEvent >= seen) break;
+        if (Date.now() > until) throw new Error(`${name} has seen an event at ${seen}, and the log ends at ${course.lastEvent}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
       await liveLease.confirm();
     } finally {
       await liveLease.pause();
     }
-    const pending = { version: projection.version, checkpoint: storedPosition(course.position) };
+    const pending = { version: projection.version, checkpoint: checkpointAt(course.position, course.mark) };
     const mine = { _id: name, owner, generation: control.generation };
     // With a whole lease ahead, so that nobody comes between this and the renaming.
     const until = new Date(Date.now() + leaseMs);
@@ -131,6 +139,7 @@ async function furthest(collection: Collection<ViewDocument>): Promise<number> {
 class Course {
   position: Position | undefined;
   lastEvent = -1;
+  mark: LogMark | null = null;
   #events = 0;
 
   constructor(
@@ -150,6 +159,7 @@ class Course {
       this.position = batch.position ?? this.position;
       this.#events += batch.events.length;
       const last = batch.events.at(-1);
+      this.mark = markOf(last, this.mark);
       if (last !== undefined) this.lastEvent = positionNumber(last.position);
       onProgress?.(this.progress(phase));
       if (batch.caughtUp) return;

@@ -1,7 +1,7 @@
 import { EventStore, type Appended, type ExpectedRevision, type FeedFilter, type FeedItem, type NewEvent, type Position, type StoredEvent } from '#eventsourcing';
 
 export interface ShareFeedsOptions {
-  /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 4,096). */
+  /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 2,048). */
   readonly window?: number;
   /** How long the slowest reader may hold up the others, in milliseconds, before it goes on by itself (default 2,000). */
   readonly stallMs?: number;
@@ -12,7 +12,7 @@ export interface ShareFeedsOptions {
  * stream from the server and one decoding, not one each. A reader further back reads by itself until it has come up to the others; one that
  * stands still is left behind, and reads by itself again.
  */
-export function shareFeeds(store: EventStore, { window = 4_096, stallMs = 2_000 }: ShareFeedsOptions = {}): EventStore {
+export function shareFeeds(store: EventStore, { window = 2_048, stallMs = 2_000 }: ShareFeedsOptions = {}): EventStore {
   return new SharedFeeds(store, { window, stallMs });
 }
 

@@ -1,11 +1,16 @@
 import type { Collection, Db, Filter, UpdateFilter } from 'mongodb';
-import type { Position } from '#eventsourcing';
+import { StreamDeleted, type EventStore, type Position, type StoredEvent } from '#eventsourcing';
 
-/** A position as it is stored: decimal, for 64 bits do not fit a number. */
-export interface StoredPosition {
+/** A place in the log as it is stored. Decimal, for 64 bits do not fit a number. */
+export interface Checkpoint {
   readonly commit: string;
   readonly prepare: string;
+  /** The last event that was projected: by it the log is known again. */
+  readonly event: LogMark | null;
 }
+
+/** An event by which a log can be told from another one. */
+export type LogMark = Pick<StoredEvent, 'stream' | 'revision' | 'id'>;
 
 /** What the collection `views` says of one view: how far it is, and who may write it. */
 export interface ViewControl {
@@ -16,25 +21,52 @@ export interface ViewControl {
   /** Counts the rebuilds. A checkpoint of another generation is refused. */
   readonly generation: number;
   /** Everything up to here is in the collection. Null: nothing yet. */
-  readonly checkpoint: StoredPosition | null;
+  readonly checkpoint: Checkpoint | null;
   /** The one process that projects now, until its lease runs out. */
   readonly owner: string | null;
   readonly leaseUntil: Date | null;
   /** Somebody who wants to be the next owner: the present one stops, and nobody else takes over. */
   readonly handover: { readonly to: string; readonly until: Date } | null;
   /** A switch to a rebuilt collection that has begun: it holds once the collection has been renamed. */
-  readonly pending: { readonly version: number; readonly checkpoint: StoredPosition | null } | null;
+  readonly pending: { readonly version: number; readonly checkpoint: Checkpoint | null } | null;
 }
 
 export function viewControls(db: Db): Collection<ViewControl> {
   return db.collection<ViewControl>('views');
 }
 
-export function storedPosition(position: Position | undefined): StoredPosition | null {
-  return position === undefined ? null : { commit: String(position.commit), prepare: String(position.prepare) };
+export function checkpointAt(position: Position | undefined, mark: LogMark | null): Checkpoint | null {
+  return position === undefined ? null : { commit: String(position.commit), prepare: String(position.prepare), event: mark };
 }
 
-export function readPosition(stored: StoredPosition | null): Position | undefined {
+/** What to know an event by; the mark so far where there is none. */
+export function markOf(event: LogMark | undefined, before: LogMark | null): LogMark | null {
+  return event === undefined ? before : { stream: event.stream, revision: event.revision, id: event.id };
+}
+
+/** Whether a checkpoint belongs to this log, and not to one that was there before or is somewhere else. */
+export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | null): Promise<boolean> {
+  const mark = checkpoint?.event ?? null;
+  if (mark === null) return true;
+  try {
+    for await (const { id } of store.readStream(mark.stream, mark.revision)) return id === mark.id;
+    return false;
+  } catch (error) {
+    // It was there once.
+    if (error instanceof StreamDeleted) return true;
+    throw error;
+  }
+}
+
+/** The view was made from another log than the one at hand. */
+export class OtherLog extends Error {
+  override readonly name = 'OtherLog';
+  constructor(view: string) {
+    super(`${view} was projected from another log than this one: its last event is not here. Check where EventStoreDB and MongoDB are, or rebuild the view`);
+  }
+}
+
+export function readPosition(stored: Checkpoint | null): Position | undefined {
   return stored === null ? undefined : { commit: BigInt(stored.commit), prepare: BigInt(stored.prepare) };
 }
 
@@ -135,7 +167,7 @@ export class HeldLease {
   readonly #ended = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #validUntil: number;
-  #checkpoint: Position | undefined;
+  #checkpoint: Checkpoint | null = null;
   #renewing: Promise<void> | undefined;
 
   constructor(
@@ -154,8 +186,8 @@ export class HeldLease {
   }
 
   /** Notes how far the collection is. Written soon, by and by with what is noted meanwhile. */
-  advance(position: Position): void {
-    this.#checkpoint = position;
+  advance(position: Position, mark: LogMark | null): void {
+    this.#checkpoint = checkpointAt(position, mark);
     void this.#renew();
   }
 
@@ -182,7 +214,7 @@ export class HeldLease {
   #renew(): Promise<void> {
     this.#renewing ??= this.#renewOnce().then((done) => {
       this.#renewing = undefined;
-      if (done && this.#checkpoint !== undefined) void this.#renew();
+      if (done && this.#checkpoint !== null) void this.#renew();
     });
     return this.#renewing;
   }
@@ -190,9 +222,9 @@ export class HeldLease {
   /** False when the database was out of reach: the next heartbeat tries again, and writing stops when the lease runs out. */
   async #renewOnce(): Promise<boolean> {
     const checkpoint = this.#checkpoint;
-    this.#checkpoint = undefined;
+    this.#checkpoint = null;
     const leaseUntil = new Date(Date.now() + this.leaseMs);
-    const change: UpdateFilter<ViewControl> = { $set: checkpoint === undefined ? { leaseUntil } : { leaseUntil, checkpoint: storedPosition(checkpoint) } };
+    const change: UpdateFilter<ViewControl> = { $set: checkpoint === null ? { leaseUntil } : { leaseUntil, checkpoint } };
     try {
       const { _id, generation } = this.control;
       const after = await viewControls(this.db).findOneAndUpdate({ _id, generation, owner: this.owner }, change, {

@@ -9,7 +9,7 @@ import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
 import { KeptLog, eventually, trailEvent, trailView } from './testing/counting-view.js';
 import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
-import { acquire, acquireByHandover, nextName, storedPosition, viewControls } from './view-control.js';
+import { acquire, acquireByHandover, checkpointAt, nextName, viewControls } from './view-control.js';
 import { viewCollection, type AnyProjection } from './view.js';
 import { waitForRevision } from './wait-for-revision.js';
 
@@ -142,7 +142,7 @@ describe('a projected view', () => {
     await live(projector);
     await viewControls(database.db).updateOne(
       { _id: view.name },
-      { $set: { owner: 'usurper', leaseUntil: new Date(Date.now() + 60_000), generation: 7, checkpoint: storedPosition({ commit: 1n, prepare: 1n }) } },
+      { $set: { owner: 'usurper', leaseUntil: new Date(Date.now() + 60_000), generation: 7, checkpoint: checkpointAt({ commit: 1n, prepare: 1n }, null) } },
     );
     await append('a', 0, [trailEvent('Added', 1)]);
     await eventually(
@@ -164,6 +164,26 @@ describe('a projected view', () => {
     for (let i = 0; i < 20; i++) expect(await shown(i, (i % 4) + 1)).not.toBe('stale');
     await Promise.all(projectors.map((projector) => projector.stop()));
     expect(await diagnose()).toMatchObject({ compared: 20, different: 0, moving: 0 });
+  });
+
+  it('a view of another log is left alone, loudly, until it is rebuilt', async () => {
+    await open('a');
+    const first = start();
+    await live(first);
+    await first.stop();
+    // As if the log had been replaced: what was projected last is not in it, and positions mean something else.
+    await viewControls(database.db).updateOne({ _id: view.name }, { $set: { 'checkpoint.event.id': randomUUID(), 'checkpoint.commit': '9000000000000000' } });
+    await viewCollection(database.db, view.name).updateOne({ _id: 'a' }, { $set: { position: 9_000_000_000_000_000, trail: 'of the other log' } });
+    const projector = start();
+    const { lastError } = await eventually(
+      () => projector.status(),
+      ({ state }) => state === 'failing',
+    );
+    expect(lastError?.message).toMatch(/projected from another log/);
+    expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
+    await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await live(projector);
+    expect((await docs())[0]).toMatchObject({ trail: '0' });
   });
 
   it('outlives an outage of the database, and misses nothing of it', async () => {
