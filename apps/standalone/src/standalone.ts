@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { resolve } from 'node:path';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
@@ -7,6 +8,9 @@ import { createApi } from '../../api/src/create-api.js';
 import { startWorker } from '../../worker/src/worker.js';
 import { CannotStart, openStores, portTaken } from './stores.js';
 import { leaveWhereabouts, removeWhereabouts, type Whereabouts } from './whereabouts.js';
+
+/** How long requests may take to finish when the process is told to stop, in milliseconds. */
+const FINISH_WITHIN_MS = 3_000;
 
 /** API, worker and, where none are configured, the stores: all in this process. */
 export interface Standalone extends Whereabouts {
@@ -37,7 +41,11 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
     const worker = startWorker({ store, db: mongo.db, projections, log });
     opened.push(() => worker.stop());
     const api = await createApi({ store, mongo, log });
-    opened.push(() => api.close());
+    opened.push(async () => {
+      // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
+      const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);
+      await api.close().finally(() => clearTimeout(cut));
+    });
     await api.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') throw portTaken(config.port, 'the API', 'PORT');
       if (error.code === 'EACCES') throw new CannotStart(`Port ${config.port} for the API may not be used (${error.message}). Set PORT to another one.`, { cause: error });
