@@ -1,49 +1,60 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MongoClient, type Db } from 'mongodb';
-import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
+import { MongoClient } from 'mongodb';
+import { HostRefusedError, PortTakenError, startEmbeddedMongoDB } from './index.js';
 
-let node: EmbeddedMongoDB;
-let client: MongoClient;
-let db: Db;
-const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-'));
+const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-node-'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
-beforeAll(async () => {
-  node = await startEmbeddedMongoDB({ directory, port: 0 });
-  client = await MongoClient.connect(node.url);
-  db = client.db('contract');
+test('keeps its data from one start to the next', async () => {
+  const first = await startEmbeddedMongoDB({ directory, port: 0 });
+  const writer = await MongoClient.connect(first.url);
+  await writer.db('a').collection('c').createIndex({ k: -1 });
+  await writer.db('a').collection<{ _id: string; k: number }>('c').insertMany([{ _id: 'x', k: 1 }, { _id: 'y', k: 2 }]);
+  await writer.db('a').createCollection('checked', { validator: { n: { $gt: 0 } } });
+  await writer.close();
+  await first.close();
+  await first.close();
+  const second = await startEmbeddedMongoDB({ directory, port: first.port });
+  expect(second.port).toBe(first.port);
+  const reader = await MongoClient.connect(second.url);
+  expect(await reader.db('a').collection('c').find({ k: { $gt: 0 } }).hint({ k: -1 }).toArray()).toEqual([{ _id: 'y', k: 2 }, { _id: 'x', k: 1 }]);
+  await expect(reader.db('a').collection('checked').insertOne({ n: 0 })).rejects.toMatchObject({ code: 121 });
+  await reader.close();
+  await second.close();
 });
-afterAll(async () => {
-  await client.close();
+
+test('a port that is taken is named, and the directory is free again', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const { port } = other.address() as AddressInfo;
+  const refusal = startEmbeddedMongoDB({ directory, port });
+  await expect(refusal).rejects.toBeInstanceOf(PortTakenError);
+  await expect(refusal).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_PORT_TAKEN', port, message: expect.stringContaining(String(port)) });
+  await new Promise((resolve) => other.close(resolve));
+  await (await startEmbeddedMongoDB({ directory, port: 0 })).close();
+});
+
+test.each(['0.0.0.0', '::', '192.168.0.1', 'example.org'])('listens on loopback only, not on %s', async (host) => {
+  await expect(startEmbeddedMongoDB({ directory, port: 0, host })).rejects.toBeInstanceOf(HostRefusedError);
+});
+
+test('connections that are open when it closes end, and what they were writing is finished or refused', async () => {
+  const node = await startEmbeddedMongoDB({ directory, port: 0 });
+  const client = new MongoClient(node.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
+  const collection = client.db('a').collection<{ _id: number }>('closing');
+  const acknowledged: number[] = [];
+  const writes = Promise.allSettled(Array.from({ length: 200 }, (_, index) => collection.insertOne({ _id: index }).then(() => acknowledged.push(index))));
+  await new Promise((resolve) => setTimeout(resolve, 20));
   await node.close();
-  rmSync(directory, { recursive: true });
-});
-
-test('writes and reads', async () => {
-  const c = db.collection<{ _id: string; position: number; tags?: string[] }>('a');
-  await c.insertMany([{ _id: 'x', position: 1 }, { _id: 'y', position: 2, tags: ['b', 'a'] }]);
-  expect(await c.find().toArray()).toEqual([{ _id: 'x', position: 1 }, { _id: 'y', position: 2, tags: ['b', 'a'] }]);
-  expect(await c.find({ tags: 'a' }, { projection: { _id: 0, position: 1 } }).toArray()).toEqual([{ position: 2 }]);
-  expect(await c.updateOne({ _id: 'x', position: { $lt: 5 } }, { $set: { position: 5 }, $push: { tags: 'new' } })).toMatchObject({ matchedCount: 1, modifiedCount: 1 });
-  const failed = await c.bulkWrite([{ replaceOne: { filter: { _id: 'x', position: { $lt: 5 } }, replacement: { position: 5 }, upsert: true } }, { replaceOne: { filter: { _id: 'z', position: { $lt: 5 } }, replacement: { position: 5 }, upsert: true } }], { ordered: false }).catch((error) => error);
-  expect(failed.writeErrors[0]).toMatchObject({ index: 0, code: 11000 });
-  expect(failed.result.upsertedCount).toBe(1);
-  expect(await c.estimatedDocumentCount()).toBe(3);
-  expect(await c.distinct('tags')).toEqual(['a', 'b', 'new']);
-});
-
-test('aggregates', async () => {
-  const c = db.collection<{ _id: number; tier: string; minutes: number; tags: string[] }>('agg');
-  await c.insertMany(Array.from({ length: 10 }, (_, index) => ({ _id: index, tier: `L${index % 3}`, minutes: index * 10, tags: ['a', `t${index % 2}`] })));
-  expect(await c.countDocuments({ tier: 'L1' })).toBe(3);
-  expect(await c.aggregate([{ $match: { minutes: { $gte: 20 } } }, { $group: { _id: '$tier', n: { $sum: 1 }, total: { $sum: '$minutes' }, mean: { $avg: '$minutes' } } }, { $sort: { _id: 1 } }]).toArray()).toEqual([
-    { _id: 'L0', n: 3, total: 180, mean: 60 },
-    { _id: 'L1', n: 2, total: 110, mean: 55 },
-    { _id: 'L2', n: 3, total: 150, mean: 50 },
-  ]);
-  expect(await c.aggregate([{ $unwind: '$tags' }, { $sortByCount: '$tags' }, { $limit: 1 }]).toArray()).toEqual([{ _id: 'a', count: 10 }]);
-  expect(await c.aggregate([{ $match: { _id: 3 } }, { $lookup: { from: 'agg', localField: 'tier', foreignField: 'tier', as: 'same' } }, { $project: { n: { $size: '$same' } } }]).toArray()).toEqual([{ _id: 3, n: 4 }]);
-  expect(await c.aggregate([{ $facet: { low: [{ $match: { minutes: { $lt: 20 } } }, { $count: 'n' }], high: [{ $skip: 9 }] } }]).toArray()).toMatchObject([{ low: [{ n: 2 }], high: [{ _id: 9 }] }]);
-  await expect(c.aggregate([{ $nonsense: 1 }]).toArray()).rejects.toMatchObject({ code: 40324 });
+  await writes;
+  await client.close();
+  const again = await startEmbeddedMongoDB({ directory, port: 0 });
+  const reader = await MongoClient.connect(again.url);
+  const there = new Set((await reader.db('a').collection<{ _id: number }>('closing').find().toArray()).map(({ _id }) => _id));
+  expect(acknowledged.filter((index) => !there.has(index))).toEqual([]);
+  await reader.close();
+  await again.close();
 });
