@@ -252,9 +252,9 @@ export const batchSucceeded = (correlationId: Buffer | undefined, stream: string
   correlated(correlationId, stream, success(3, lastRevision, position));
 
 /** An in-band `google.rpc.Status` whose detail is a message of `event_store.client`. */
-function batchFailed(correlationId: Buffer | undefined, stream: string | undefined, code: status, name: string, detail: Uint8Array): Buffer {
+function batchFailed(correlationId: Buffer | undefined, stream: string | undefined, code: status, name: string, detail: Uint8Array, text = name): Buffer {
   const any = messageField(3, bytesField(1, `type.googleapis.com/event_store.client.${name}`), bytesField(2, detail));
-  return correlated(correlationId, stream, messageField(2, varintField(1, code), bytesField(2, name), any));
+  return correlated(correlationId, stream, messageField(2, varintField(1, code), bytesField(2, text), any));
 }
 
 export function batchExpectedOtherRevision(correlationId: Buffer | undefined, stream: string, expected: ExpectedRevision, lastRevision: number): Buffer {
@@ -275,5 +275,5 @@ export const batchBadRequest = (correlationId: Buffer | undefined, stream: strin
   batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'BadRequest', bytesField(1, message));
 
 /** Something failed that is no fault of the request, such as a full disk. */
-export const batchUnknown = (correlationId: Buffer | undefined, stream: string): Buffer => batchFailed(correlationId, stream, status.UNKNOWN, 'Unknown', NO_BYTES);
+export const batchUnknown = (correlationId: Buffer | undefined, stream: string, text: string): Buffer => batchFailed(correlationId, stream, status.UNKNOWN, 'Unknown', NO_BYTES, text);
 

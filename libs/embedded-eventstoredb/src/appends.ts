@@ -1,4 +1,4 @@
-import type { sendUnaryData, ServerDuplexStream, ServerReadableStream, ServerUnaryCall } from '@grpc/grpc-js';
+import { status, type sendUnaryData, type ServerDuplexStream, type ServerReadableStream, type ServerUnaryCall } from '@grpc/grpc-js';
 import {
   appendExpectedOtherRevision,
   appendSucceeded,
@@ -26,7 +26,12 @@ import type { LogWriter, NewEvent } from './log-writer.js';
 /** Data bytes of one append; type names and custom metadata do not count. The genuine server's default. */
 export const MAX_APPEND_SIZE = 1024 * 1024;
 
-const dataBytes = (events: readonly NewEvent[]): number => events.reduce((sum, event) => sum + event.data.length, 0);
+/** Bytes of events that one call may have the node hold before they can be written; more ends the call. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+const tooMuchHeld = (): Fault => new Fault(status.RESOURCE_EXHAUSTED, `More than ${MAX_HELD_BYTES} bytes of events are waiting for the rest of their append.`);
+const heldBytes = (event: NewEvent): number => event.data.length + event.customMetadata.length + event.type.length + EVENT_OVERHEAD;
+/** What an event costs besides its bytes, about. */
+const EVENT_OVERHEAD = 500;
 
 /** Streams.Append: the options first, then the events, one answer after the last. */
 export function append(writer: LogWriter) {
@@ -34,6 +39,7 @@ export function append(writer: LogWriter) {
     let options: WriteOptions | undefined;
     const events: NewEvent[] = [];
     let size = 0;
+    let held = 0;
     let answered = false;
     const answer: sendUnaryData<Buffer> = (...result) => {
       if (answered) return;
@@ -50,6 +56,8 @@ export function append(writer: LogWriter) {
           if (request.kind !== 'event') throw handlerThrew();
           const event = readEvent(request.event);
           size += event.data.length;
+          held += heldBytes(event);
+          if (held > MAX_HELD_BYTES) throw tooMuchHeld();
           if (size > MAX_APPEND_SIZE) throw appendTooLarge(MAX_APPEND_SIZE);
           events.push(event);
         }
@@ -111,8 +119,10 @@ interface OpenBatch {
   readonly events: NewEvent[];
   readonly timer: NodeJS.Timeout | undefined;
   size: number;
+  held: number;
 }
 
+const MOST_UNREAD_ANSWERS = 4096;
 /** Without a deadline of the client's. */
 const NO_DEADLINE = Number.POSITIVE_INFINITY;
 /** setTimeout fires at once for anything longer. */
@@ -123,12 +133,19 @@ export function batchAppend(writer: LogWriter, now: () => number) {
   return (call: ServerDuplexStream<BatchAppendRequest, Buffer>): void => {
     const open = new Map<string, OpenBatch>();
     let pending = 0;
+    /** Bytes of the open batches. */
+    let held = 0;
     let received = 0;
     let halfClosed = false;
     let over = false;
 
     const reply = (response: Buffer): void => {
-      if (!over) call.write(response);
+      if (over) return;
+      call.write(response);
+      // A client that does not take its answers is not asked for more.
+      if (call.writableLength <= MOST_UNREAD_ANSWERS || call.isPaused()) return;
+      call.pause();
+      call.once('drain', () => call.resume());
     };
     const finish = (): void => {
       // A call without any request, or with an unfinished batch, stays open until its client goes away.
@@ -143,8 +160,19 @@ export function batchAppend(writer: LogWriter, now: () => number) {
       open.clear();
     };
     const close = (key: string): void => {
-      clearTimeout(open.get(key)?.timer);
+      const batch = open.get(key);
+      clearTimeout(batch?.timer);
+      held -= batch?.held ?? 0;
       open.delete(key);
+    };
+    const add = (batch: OpenBatch, events: readonly NewEvent[]): void => {
+      for (const event of events) {
+        batch.events.push(event);
+        batch.size += event.data.length;
+        batch.held += heldBytes(event);
+        held += heldBytes(event);
+      }
+      if (held > MAX_HELD_BYTES) throw tooMuchHeld();
     };
 
     const begin = (request: BatchAppendRequest, options: NonNullable<BatchAppendRequest['options']>): void => {
@@ -157,7 +185,7 @@ export function batchAppend(writer: LogWriter, now: () => number) {
       let events: NewEvent[];
       try {
         expected = options.write.expected();
-        if (!expected) throw new Fault(3, NO_EXPECTATION);
+        if (!expected) throw invalidArgument(NO_EXPECTATION);
         events = request.events.map(readBatchEvent);
       } catch (error) {
         return refuse(asFault(error).details);
@@ -165,14 +193,16 @@ export function batchAppend(writer: LogWriter, now: () => number) {
       const timeLeft = millisecondsLeft(options.deadline, now());
       if (timeLeft <= SHORTEST_DEADLINE) return reply(batchTimedOut(request.correlationId, stream));
       const timeOut = (): void => {
-        open.delete(key);
+        close(key);
         reply(batchTimedOut(structuredUuid(key), stream));
         finish();
       };
       const timer = request.final || timeLeft === NO_DEADLINE ? undefined : setTimeout(timeOut, Math.min(timeLeft, LONGEST_TIMER)).unref();
       // The bytes of the request are the gRPC frame's; a batch that stays open must not hold on to all of it.
-      const batch: OpenBatch = { correlationId: Buffer.from(request.correlationId), stream, expected, events, timer, size: dataBytes(events) };
+      const batch: OpenBatch = { correlationId: Buffer.from(request.correlationId), stream, expected, events: [], timer, size: 0, held: EVENT_OVERHEAD };
+      held += batch.held;
       open.set(key, batch);
+      add(batch, events);
       settle(key, batch, request.final);
     };
 
@@ -197,17 +227,13 @@ export function batchAppend(writer: LogWriter, now: () => number) {
       try {
         const known = request.correlationId && open.get(readUuid(request.correlationId));
         if (request.correlationId && known) {
-          for (const proposed of request.events) {
-            const event = readBatchEvent(proposed);
-            known.events.push(event);
-            known.size += event.data.length;
-          }
+          add(known, request.events.map(readBatchEvent));
           settle(readUuid(request.correlationId), known, request.final);
         } else if (request.options) begin(request, request.options);
         finish();
-      } catch {
+      } catch (error) {
         abandon();
-        call.emit('error', handlerThrew());
+        call.emit('error', error instanceof Fault && error.code === status.RESOURCE_EXHAUSTED ? error : handlerThrew());
       }
     });
     call.on('end', () => {
@@ -243,7 +269,7 @@ async function write(writer: LogWriter, batch: OpenBatch): Promise<Buffer> {
     if (outcome.kind === 'deleted') return batchStreamDeleted(correlationId, stream);
     if (outcome.kind === 'wrong-revision') return batchExpectedOtherRevision(correlationId, stream, expected, outcome.lastRevision);
     return batchSucceeded(correlationId, stream, outcome.lastRevision, outcome.position);
-  } catch {
-    return batchUnknown(correlationId, stream);
+  } catch (error) {
+    return batchUnknown(correlationId, stream, asFault(error).details);
   }
 }

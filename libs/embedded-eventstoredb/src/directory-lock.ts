@@ -39,7 +39,11 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     throw new DirectoryLocked(directory, holder.pid);
   }
   return async () => {
-    db.removeSync('owner');
+    try {
+      db.removeSync('owner');
+    } catch {
+      // On a full disk the record stays; it counts until this process ends.
+    }
     await db.close();
   };
 }

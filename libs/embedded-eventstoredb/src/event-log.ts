@@ -47,6 +47,14 @@ export class UnknownFormat extends Error {
   }
 }
 
+/** The disk did not take a commit: it is full, or broken. Nothing of the commit was written. */
+export class WriteFailed extends Error {
+  readonly code = 'ERR_WRITE_FAILED';
+  constructor(reason: string) {
+    super(`The event log could not be written, and nothing was: ${reason}. Is the disk full?`);
+  }
+}
+
 const FORMAT = 1;
 /** Position of the first record. Not 0: the position 0/0 must lie before everything. */
 const FIRST_POSITION = 64;
@@ -64,8 +72,9 @@ const KEY_BYTES = 1024;
  * - `streams`: name → stream number, last revision, tombstoned
  * - `node`: format version, next stream number
  *
- * Every transaction is flushed before `commit` resolves: LMDB's `overlappingSync` is off, so a commit is acknowledged
- * by the writer only after its pages and its meta page have been synced.
+ * Every transaction is synchronous, and LMDB's `overlappingSync` is off: `commit` returns after the pages and then the
+ * meta page have been synced. lmdb's asynchronous writes would overlap the flush with other work, but when the disk is
+ * full they reject promises that nobody can reach, which ends the process.
  */
 export class EventLog {
   private readonly log: Database<Buffer, number>;
@@ -125,17 +134,9 @@ export class EventLog {
     return () => void this.listeners.delete(listener);
   }
 
-  /** Resolves when the change is on disk. All of it is there then, or, after an error, none of it. */
-  async commit(change: Change, names: readonly string[]): Promise<void> {
-    await this.root.batch(() => {
-      for (const record of change.records) void this.log.put(positionOf(record), record);
-      for (const entry of change.entries) {
-        void this.revisions.put(revisionKey(entry.stream, entry.revision), numberValue(entry.position));
-        if (entry.firstOfId) void this.ids.put(idKey(entry.stream, entry.id), numberValue(entry.revision));
-      }
-      for (const state of change.streams) if (state.number >= 0) void this.streams.put(nameKey(state.name), streamValue(state));
-      if (change.nextStreamNumber !== this.streamNumber) void this.node.put('nextStreamNumber', change.nextStreamNumber);
-    });
+  /** When it returns the change is on disk; when it throws nothing of it is. The flush blocks this thread, which is the node's own. */
+  commit(change: Change, names: readonly string[]): void {
+    this.write(change);
     const last = change.records.at(-1);
     if (last) this.endPosition = positionOf(last) + last.length;
     this.streamNumber = change.nextStreamNumber;
@@ -144,6 +145,22 @@ export class EventLog {
     const events = change.records.flatMap((record, index) => (kindOf(record) === MARK ? [] : [{ record, name: names[index] as string }]));
     const commit: Commit = { records: events.map((event) => event.record), streams: events.map((event) => event.name), end: this.endPosition };
     for (const listener of this.listeners) listener(commit);
+  }
+
+  private write(change: Change): void {
+    try {
+      this.root.transactionSync(() => {
+        for (const record of change.records) this.log.putSync(positionOf(record), record);
+        for (const entry of change.entries) {
+          this.revisions.putSync(revisionKey(entry.stream, entry.revision), numberValue(entry.position));
+          if (entry.firstOfId) this.ids.putSync(idKey(entry.stream, entry.id), numberValue(entry.revision));
+        }
+        for (const state of change.streams) if (state.number >= 0) this.streams.putSync(nameKey(state.name), streamValue(state));
+        if (change.nextStreamNumber !== this.streamNumber) this.node.putSync('nextStreamNumber', change.nextStreamNumber);
+      });
+    } catch (error) {
+      throw new WriteFailed(error instanceof Error ? error.message : String(error));
+    }
   }
 
   stream(name: string): StreamState {

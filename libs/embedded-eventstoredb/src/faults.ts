@@ -44,6 +44,8 @@ export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   const text = error instanceof Error ? error.message : String(error);
   // The disk, not the request: the client must not take it for a refusal of what it sent.
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_CORRUPT_RECORD') return new Fault(status.DATA_LOSS, text);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_CORRUPT_RECORD') return new Fault(status.DATA_LOSS, text);
+  if (code === 'ERR_WRITE_FAILED') return new Fault(status.RESOURCE_EXHAUSTED, text);
   return handlerThrew();
 }

@@ -112,6 +112,18 @@ it('keeps serving through a flood of calls that are opened and dropped', async (
   }
 });
 
+it('ends a call that has it hold more unfinished appends than it may', async () => {
+  const unfinished = (): Buffer =>
+    frame(
+      encode('BatchAppendReq', {
+        correlation_id: randomUUID(),
+        options: { stream_identifier: 'hostile', any: {} },
+        proposed_messages: [{ id: randomUUID(), metadata: { type: 't', 'content-type': 'application/json' }, custom_metadata: 'x'.repeat(12 * 1024 * 1024), data: '' }],
+      }),
+    );
+  expect(await send(`${STREAMS}/BatchAppend`, Buffer.concat(Array.from({ length: 3 }, unfinished)), 15_000)).toBe(8);
+}, 20_000);
+
 it('keeps serving when connections send nonsense instead of HTTP/2', async () => {
   for (const bytes of [Buffer.from('GET / HTTP/1.1\r\n\r\n'), randomBytes(4096), Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), randomBytes(4096)])]) {
     await new Promise<void>((resolve) => {

@@ -34,8 +34,8 @@ const GROUP_EVENTS = 4096;
 const GROUP_BYTES = 8 * 1024 * 1024;
 
 /**
- * Group commit: while one transaction is being flushed the writes that come in wait, and then go into the next one
- * together. Each is decided against everything before it, also within its group, and is answered after the flush.
+ * Group commit: writes that came in while the last transaction was flushed go into the next one together. Each is
+ * decided against everything before it, also within its group, and is answered after the flush.
  */
 export class LogWriter {
   private queue: Waiting[] = [];
@@ -74,9 +74,9 @@ export class LogWriter {
   }
 
   private async run(): Promise<void> {
-    // Requests that came in the same turn of the event loop go into one group, also the very first.
-    await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.queue.length > 0) {
+      // All requests that the event loop has at hand go into one group.
+      await new Promise<void>((resolve) => setImmediate(resolve));
       const group = new Group(this.log, this.now());
       const decided: Array<{ waiting: Waiting; outcome: WriteOutcome }> = [];
       let taken = 0;
@@ -90,7 +90,7 @@ export class LogWriter {
       }
       this.queue = this.queue.slice(taken);
       try {
-        if (group.events > 0) await this.log.commit(group.change(), group.names);
+        if (group.events > 0) this.log.commit(group.change(), group.names);
         for (const { waiting, outcome } of decided) waiting.resolve(outcome);
       } catch (error) {
         for (const { waiting } of decided) waiting.reject(error);
