@@ -69,7 +69,6 @@ export class EventFeedController implements OnModuleDestroy {
     out.writeHead(200, {
       ...(reply.getHeaders() as Record<string, string>),
       'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
       // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
       Connection: 'close',

@@ -39,7 +39,7 @@ export class HealthController {
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const [eventStore, readModels] = await Promise.all([this.#eventStoreAnswers(), this.#readModelsAnswer()]);
     const up = eventStore && readModels;
-    void reply.code(up ? 200 : 503).header('Cache-Control', 'no-store');
+    void reply.code(up ? 200 : 503);
     return {
       status: up ? 'up' : 'down',
       stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },

@@ -111,7 +111,7 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
     }),
     ApiHeader({
       name: 'Idempotency-Key',
-      description: `Makes it safe to repeat: the same key ${opens ? '' : 'for the same ticket '}does the same thing once. With another body it is refused.`,
+      description: `Makes it safe to repeat: the same key ${opens ? '' : 'for the same ticket '}does the same thing once. With another body it is refused. A command that was refused may come again with its key.`,
       schema: { type: 'string', minLength: 1, maxLength: 257 },
     }),
     ApiHeader({

@@ -63,7 +63,8 @@ describe('when a store is away', () => {
     const [eventLine, viewLine] = [await Line.to(eventNode.port), await Line.to(viewNode.port)];
     const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 300, attemptMs: 200 });
     const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
-    const app = await createApi({ store, mongo, log: createLog('silent') });
+    const logged: string[] = [];
+    const app = await createApi({ store, mongo, log: createLog('warn', { write: (line) => void logged.push(line) }) });
     await app.listen(0, '127.0.0.1');
     const url = await app.getUrl();
     try {
@@ -74,6 +75,10 @@ describe('when a store is away', () => {
       const command = await send(url, 'POST', '/v1/tickets', { body: open, headers: { 'Idempotency-Key': 'other' } });
       expect(command.json).toMatchObject({ status: 503, code: 'store-unavailable' });
       expect(command.headers.get('retry-after')).toBe('2');
+      const correlationId = command.headers.get('x-correlation-id');
+      expect(logged.map((line) => JSON.parse(line))).toEqual([
+        expect.objectContaining({ level: 'warn', code: 'store-unavailable', method: 'POST', url: '/v1/tickets', correlationId }),
+      ]);
       expect((await send(url, 'GET', '/health/ready')).json).toMatchObject({
         status: 'down',
         stores: { eventStore: 'down', readModels: 'up' },

@@ -55,7 +55,8 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
   });
   server.addHook('onRequest', (request, reply, done) => {
     request.correlationId = correlationIdOf(request.headers);
-    void reply.header('X-Correlation-Id', request.correlationId).header('X-Content-Type-Options', 'nosniff');
+    // What may be kept says so itself.
+    void reply.headers({ 'X-Correlation-Id': request.correlationId, 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
     if (isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
     else
       sendProblem(

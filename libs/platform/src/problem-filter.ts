@@ -90,8 +90,7 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   void reply
     .code(problem.kind.status)
-    .headers(problem.headers)
-    .header('Cache-Control', 'no-store')
+    .headers({ ...problem.headers, 'Cache-Control': 'no-store' })
     .type(PROBLEM_JSON)
     .serializer((details: unknown) => JSON.stringify(details))
     .send(problem.details(instanceOf(request.url), request.correlationId));
@@ -100,9 +99,8 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
 /** The path of a request's target as a URI reference, whatever bytes were sent. */
 export function instanceOf(target: string): string {
   const path = target.split(/[?#]/, 1)[0] ?? '/';
+  // Node reads a request's target as Latin-1, so each character is one of the bytes that were sent.
   return path
     .slice(0, 500)
-    .replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) =>
-      char.charCodeAt(0) < 256 ? `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}` : encodeURIComponent(char),
-    );
+    .replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) => `%${(char.charCodeAt(0) & 0xff).toString(16).padStart(2, '0').toUpperCase()}`);
 }

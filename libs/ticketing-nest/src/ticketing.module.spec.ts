@@ -1,0 +1,121 @@
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, projectView } from '#mongo';
+import { projections } from '#ticketing';
+import { RunTicketCommand, type TicketCommandContext, TicketDetailsQuery, TicketingModule } from './index.js';
+
+/** The buses without HTTP: as policies, timers and the command line use them. */
+
+let store: EventStoreDB;
+let context: INestApplicationContext;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'tierline-buses-'));
+  closing.push(() => rm(directory, { recursive: true, force: true }));
+  const url = async (configured: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>) => {
+    if (configured) return configured;
+    const node = await start();
+    closing.push(() => node.close());
+    return node.url;
+  };
+  const eventStoreUrl = await url(process.env.EVENTSTORE_URL, () =>
+    startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }),
+  );
+  const mongodbUrl = await url(process.env.MONGODB_URL, () => startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 }));
+  store = EventStoreDB.connect(eventStoreUrl);
+  closing.push(() => store.close());
+  const mongo = await connectMongo(mongodbUrl, `test_${randomUUID().replaceAll('-', '')}`);
+  closing.push(
+    () => mongo.close(),
+    () => mongo.db.dropDatabase(),
+  );
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner: randomUUID() }));
+  closing.push(() => Promise.all(projectors.map((projector) => projector.stop())));
+  context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo), { logger: false });
+  closing.push(() => context.close());
+}, 30_000);
+afterAll(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+}, 30_000);
+
+const open = {
+  client: 'northwind',
+  kind: 'incident',
+  summary: 'Cannot print',
+  reporter: { id: 'j.doe' },
+  channel: 'phone',
+  impact: 'low',
+  urgency: 'low',
+} as const;
+
+function sent(changes: Partial<TicketCommandContext> = {}): TicketCommandContext {
+  return {
+    commandId: randomUUID(),
+    repeatable: true,
+    actor: { id: 'policy', kind: 'system' },
+    correlationId: 'c',
+    causationId: 'e',
+    ...changes,
+  };
+}
+
+async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of store.readStream(streamName('ticket', ticketId))) events.push(event);
+  return events;
+}
+
+async function run(command: RunTicketCommand) {
+  const done = await context.get(CommandBus).execute(command);
+  if (isRefusal(done)) throw new Error(done.message);
+  return done;
+}
+
+it('runs a command, notes what led to it, and finds it in the view', async () => {
+  const done = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent({ causationId: 'source-event' })));
+  expect(done).toMatchObject({ revision: 0, repeated: false, events: [{ type: 'TicketOpened' }] });
+  const [event] = await eventsOf(done.ticketId);
+  expect(event?.metadata).toMatchObject({ actor: { id: 'policy', kind: 'system' }, correlationId: 'c', causationId: 'source-event' });
+  const seen = await context.get(QueryBus).execute(new TicketDetailsQuery(done.ticketId, 0));
+  expect(seen).toMatchObject({ _id: done.ticketId, summary: 'Cannot print', revision: 0 });
+});
+
+it('opens the same ticket for the same command, and another for another', async () => {
+  const once = sent();
+  const first = await run(new RunTicketCommand(undefined, 'OpenTicket', open, once));
+  const again = await run(new RunTicketCommand(undefined, 'OpenTicket', open, once));
+  const other = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent()));
+  expect(again).toMatchObject({ ticketId: first.ticketId, repeated: true });
+  expect(other.ticketId).not.toBe(first.ticketId);
+  expect(await eventsOf(first.ticketId)).toHaveLength(1);
+});
+
+it('answers a refusal as a value', async () => {
+  const { ticketId } = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent()));
+  const bus = context.get(CommandBus);
+  expect(await bus.execute(new RunTicketCommand(ticketId, 'CloseTicket', {}, sent()))).toMatchObject({ refused: 'not-resolved' });
+  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', {}, sent({ ifRevisions: [3] })))).toMatchObject({
+    refused: 'revision-mismatch',
+  });
+  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', {}, sent({ ifRevisions: [] })))).toMatchObject({
+    refused: 'revision-mismatch',
+  });
+  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', { effectiveAt: '2999-01-01T00:00:00Z' }, sent()))).toMatchObject({
+    refused: 'effective-in-the-future',
+    faults: [{ field: 'effectiveAt' }],
+  });
+  expect(await bus.execute(new RunTicketCommand(randomUUID(), 'StartWork', {}, sent()))).toMatchObject({ refused: 'ticket-not-found' });
+  expect(await eventsOf(ticketId)).toHaveLength(1);
+});
