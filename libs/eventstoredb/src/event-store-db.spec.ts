@@ -49,7 +49,7 @@ describe('when the line to the server breaks', () => {
   let stream: string;
 
   const over = (port: number, options = {}) =>
-    EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${port}`), { patienceMs: 5_000, attemptMs: 500, onRetry: (what) => retried.push(what), ...options });
+    EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${port}`), { patienceMs: 20_000, attemptMs: 500, onRetry: (what) => retried.push(what), ...options });
 
   beforeEach(async () => {
     line = await cuttableLine(Number(new URL(url.replace('esdb:', 'http:')).port));

@@ -84,10 +84,15 @@ async function settleEarlierSwitch(db: Db, name: string, owner: string, leaseMs:
   const control = await viewControls(db).findOne({ _id: name });
   if (control === null || control.pending === null) return;
   try {
-    await settleSwitch(db, await acquireByHandover(db, name, owner, leaseMs, 3 * leaseMs, signal), owner);
+    await settleSwitch(db, await acquireByHandover(db, name, owner, leaseMs, patienceMs(leaseMs), signal), owner);
   } finally {
     await release(db, name, owner);
   }
+}
+
+/** How long to wait for what takes a lease at most, in milliseconds. */
+function patienceMs(leaseMs: number): number {
+  return 3 * leaseMs + 5_000;
 }
 
 /** From here to the end nobody else writes the view. */
@@ -95,12 +100,12 @@ async function switchOver({ db, store, projection, owner, onProgress }: RebuildV
   const { name } = projection;
   onProgress?.(course.progress('handing-over'));
   try {
-    const control = await settleSwitch(db, await acquireByHandover(db, name, owner, leaseMs, 3 * leaseMs, signal), owner);
+    const control = await settleSwitch(db, await acquireByHandover(db, name, owner, leaseMs, patienceMs(leaseMs), signal), owner);
     const liveLease = new HeldLease(db, control, owner, leaseMs);
     try {
       // What was appended meanwhile; and at least as far as readers have already seen, should we read from a node that lags behind.
       const seen = (await isOfThisLog(store, control.checkpoint)) ? await furthest(viewCollection(db, name)) : -1;
-      const until = Date.now() + 3 * leaseMs;
+      const until = Date.now() + patienceMs(leaseMs);
       for (;;) {
         await course.run('handing-over');
         if (course.lastEvent >= seen) break;

@@ -3,6 +3,7 @@ import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { EventStore, type FeedFilter, type FeedItem, type Position } from '#eventsourcing';
 import { describeEventStore, freshCategory, some } from '../../eventstoredb/src/testing/event-store-contract.js';
 import { shareFeeds } from './shared-feeds.js';
+import { eventually } from './testing/counting-view.js';
 import { openStore, type TestStore } from './testing/servers.js';
 
 // Far more than they take: machines may be busy.
@@ -47,12 +48,15 @@ describeEventStore('with shared feeds', () => ({
 }));
 
 describe('shared feeds', () => {
-  const revisionsUntil = async (store: EventStore, filter: FeedFilter, after: Position | 'start', last: number, slow: (seen: number) => Promise<void> | undefined = () => undefined) => {
+  const revisionsUntil = async (store: EventStore, filter: FeedFilter, after: Position | 'start', last: number, slow: (seen: number) => Promise<void> | undefined = () => undefined, onCaughtUp = () => {}) => {
     const stop = new AbortController();
     const seen: number[] = [];
     let caughtUp = 0;
     for await (const item of store.subscribe(filter, after, stop.signal)) {
-      if (item.kind === 'caught-up') caughtUp++;
+      if (item.kind === 'caught-up') {
+        caughtUp++;
+        onCaughtUp();
+      }
       if (item.kind !== 'event') continue;
       seen.push(item.event.revision);
       await slow(seen.length);
@@ -83,8 +87,9 @@ describe('shared feeds', () => {
     const places: (Position | 'start')[] = ['start'];
     for await (const { position } of store.readStream(stream)) places.push(position);
     const from = [400, 0, 599, 200];
-    const reading = Promise.all(from.map((place) => revisionsUntil(store, { streamPrefixes: [stream] }, places[place] ?? 'start', 620)));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    let live = 0;
+    const reading = Promise.all(from.map((place) => revisionsUntil(store, { streamPrefixes: [stream] }, places[place] ?? 'start', 620, undefined, () => live++)));
+    await eventually(() => live, (readers) => readers === from.length);
     for (let at = 599; at < 620; at++) await store.append(stream, at, some(1));
     const outcomes = await reading;
     outcomes.forEach(({ seen, caughtUp }, i) => {

@@ -115,7 +115,7 @@ describe('a projected view', () => {
       generation: 1,
       checkpoint: null,
       owner: 'dead',
-      leaseUntil: new Date(Date.now() + LEASE),
+      leaseUntil: new Date(Date.now() + 2_000),
       handover: null,
       pending: null,
     });
@@ -333,7 +333,7 @@ describe('rebuilding', () => {
 
   it('only one at a time; one that was killed is started anew', async () => {
     await open('a', 2);
-    const dead = new Date(Date.now() + LEASE);
+    const dead = new Date(Date.now() + 2_000);
     await viewControls(database.db).insertOne({
       _id: nextName(view.name),
       version: 1,
