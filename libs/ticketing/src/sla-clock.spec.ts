@@ -300,6 +300,11 @@ describe('clocks in office hours', () => {
     expect(percents(onHold, '30 12:00')).toEqual([[50, november('23 11:00')]]);
   });
 
+  it('do not warn again when they stood still at the very instant of a warning', () => {
+    const clock = the('resolution', under(office, ['20 09:00', openedAt('medium')], ['20 13:00', hold(0)], ['20 14:00', resume(0)]));
+    expect(percents(clock, '20 15:00')).toEqual([[50, november('20 13:00')]]);
+  });
+
   it('tell of a jump over warnings as the highest one, and warn again where the target grew', () => {
     const jumped = under(office, ['20 09:00', openedAt('medium')], ['20 10:36', triage(0, 'high')]);
     expect(percents(the('resolution', jumped), '20 10:36')).toEqual([[75, november('20 10:36')]]);
@@ -318,6 +323,22 @@ describe('clocks in office hours', () => {
   it('end a pause first when the ticket is resolved while it is on hold', () => {
     const clock = the('resolution', under(office, ['20 09:00', openedAt('medium')], ['20 10:00', hold(0)], ['20 12:00', resolve(0)]));
     expect(clock).toMatchObject({ state: 'met', elapsed: HOUR, pauses: [{ from: november('20 10:00'), to: november('20 12:00') }] });
+  });
+
+  it('run after a reopening even if the resolution never said that the hold was over', () => {
+    const clocks = under(
+      office,
+      ['20 09:00', openedAt('medium')],
+      ['20 10:00', hold(0)],
+      ['20 11:00', resolve(0)],
+      ['20 12:00', reopen(0)],
+    );
+    expect(the('resolution', clocks)).toMatchObject({ cycle: 2, state: 'running' });
+  });
+
+  it('are due when they were due, once they are breached', () => {
+    const clocks = under(office, ['20 09:00', openedAt('high')], ['20 12:00', hold(0)], ['20 13:00', resume(0)]);
+    expect(the('resolution', clocks)).toMatchObject({ state: 'running', breachedAt: november('20 11:00'), dueAt: november('20 11:00') });
   });
 
   it('do not run backwards when an event is told with a slightly earlier time', () => {
@@ -374,6 +395,14 @@ describe('clocks between tiers', () => {
       ['tier-accept', 'L2', 1, 'met', 60],
     ]);
     expect(the('tier-work', clocks).dueAt).toBe(november('20 12:30'));
+  });
+
+  it('stop with a de-escalation, which is final without an acceptance', () => {
+    const up: readonly Told[] = [...start, ['20 10:00', escalated('L2')], ['20 10:30', accepted]];
+    expect(owned(under(office, ...up, ['20 11:00', deescalated])).slice(3)).toEqual([
+      ['tier-work', 'L2', 1, 'met', 30],
+      ['tier-accept', 'L1', 2, 'running', 0],
+    ]);
   });
 
   it('do not go on with a returned hand-off while the ticket is on hold', () => {
@@ -610,7 +639,7 @@ describe('every clock of every life, against stopwatches looked at in each minut
           })),
         );
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
