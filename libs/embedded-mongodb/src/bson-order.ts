@@ -346,6 +346,19 @@ export const keyOf = (value: Value): Buffer => {
   return bytes;
 };
 
+/** The keys of several values in a row, between a prefix and a suffix; those of descending fields are inverted. */
+export const joinedKey = (prefix: Buffer, values: readonly Value[], descending: (index: number) => boolean, suffix: Buffer | undefined): Buffer => {
+  keys.at = 0;
+  keys.raw(prefix);
+  for (let index = 0; index < values.length; index++) {
+    const start = keys.at;
+    keys.value(values[index] as Value);
+    if (descending(index)) for (let at = start; at < keys.at; at++) keys.bytes[at] = ~(keys.bytes[at] as number);
+  }
+  if (suffix) keys.raw(suffix);
+  return Buffer.from(keys.bytes.subarray(0, keys.at));
+};
+
 /** The key in descending order: all bits inverted. */
 export const inverted = (key: Buffer): Buffer => {
   const bytes = Buffer.allocUnsafe(key.length);

@@ -136,6 +136,27 @@ export class Doc {
     return this.#decoded().keys.length;
   }
 
+  /** The name of the first field, or '' where there is none; reads no more than that. */
+  get firstKey(): string {
+    if (this.#fields) return this.#fields.keys[0] ?? '';
+    const source = this.source as Buffer;
+    const at = this.offset + 4;
+    return source[at] === 0 ? '' : nameOf(source, at + 1, endOfName(source, at + 1));
+  }
+
+  /** The first field whose name begins with `$`, or undefined; reads no values. */
+  get dollarKey(): string | undefined {
+    if (this.#fields) return this.#fields.keys.find((key) => key.startsWith('$'));
+    const source = this.source as Buffer;
+    let at = this.offset + 4;
+    for (let type = source[at] as number; type !== 0; type = source[at] as number) {
+      const end = endOfName(source, at + 1);
+      if (source[at + 1] === 0x24) return nameOf(source, at + 1, end);
+      at = endOfValue(type, source, end + 1);
+    }
+    return undefined;
+  }
+
   #indexOf(key: string): number {
     const fields = this.#decoded();
     if (fields.keys.length <= SHORT) return fields.keys.indexOf(key);
@@ -667,6 +688,21 @@ export const encode = (doc: Doc): Buffer => {
   if (writer.bytes.length > 4 * 1024 * 1024) writer.bytes = Buffer.allocUnsafe(1024);
   return bytes;
 };
+
+/** A document with one more field in front; the bytes of the rest are copied as they are. */
+export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
+  if (!doc.source) return Doc.of([key, ...doc.keys], [value, ...doc.values]);
+  writer.at = 0;
+  writer.int32(0);
+  writer.field(key, value);
+  writer.copy(doc.source, doc.offset + 4, doc.offset + doc.source.readInt32LE(doc.offset) - 1);
+  writer.end(0);
+  return Doc.read(Buffer.from(writer.bytes.subarray(0, writer.at)));
+};
+
+/** Whether two values are the same to the last bit, as far as that can be told without looking into documents. */
+export const identicalScalars = (a: Value, b: Value): boolean =>
+  a === b || (a instanceof ObjectId && b instanceof ObjectId && a.bytes.equals(b.bytes)) || (a instanceof Binary && b instanceof Binary && a.subtype === b.subtype && a.bytes.equals(b.bytes));
 
 /** The length of a document's bytes. */
 export const encodedLength = (doc: Doc): number => (doc.source ? doc.source.readInt32LE(doc.offset) : encode(doc).length);

@@ -351,23 +351,30 @@ const parseUpdate = (statement: Doc, name: string, variables: Variables): Update
   };
 };
 
-const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert, hint }: UpdateStatement, bypassed: boolean, now_: number): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined } => {
+const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert, hint }: UpdateStatement, bypassed: boolean, now_: number, among?: Filter): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined; readonly error?: ServerError } => {
   let collection = noView(collectionOf(writer, database, name));
   let matched = 0;
   let modified = 0;
   const context = { inserting: false, filter, now: now_ };
   if (collection) {
     const found: Doc[] = [];
-    for (const doc of matching(writer, collection, filter, hint)) {
+    const searched: Filter = among ? { op: 'and', of: [among, filter] } : filter;
+    for (const doc of matching(writer, collection, searched, hint)) {
       found.push(doc);
       if (!multi) break;
     }
     for (const doc of found) {
-      matched++;
-      const after = applyUpdate(update, doc, context);
-      if (after === doc) continue;
-      validate(collection, after, bypassed);
-      writer.replace(collection, doc, after);
+      try {
+        const after = applyUpdate(update, doc, context);
+        matched++;
+        if (after === doc) continue;
+        validate(collection, after, bypassed);
+        writer.replace(collection, doc, after);
+      } catch (error) {
+        // What was changed before it stays changed, and is counted.
+        if (error instanceof ServerError && among) return { matched, modified, upserted: undefined, error };
+        throw error;
+      }
       collection = existing(writer, database, name);
       modified++;
     }
@@ -380,6 +387,79 @@ const runUpdate = (writer: Writer, database: string, name: string, { filter, upd
   return { matched: 0, modified: 0, upserted: doc.get('_id') };
 };
 
+/** Documents that one transaction changes at most where a single statement changes many. */
+const PORTION = 5000;
+
+/**
+ * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
+ * the transaction that changes it; what comes to match in between is left alone, as on the server.
+ */
+const affected = async (call: Call, name: string, filter: Filter, variables: Variables, hint: Hint): Promise<readonly Value[]> => {
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    if (!collection) return [];
+    const ids: Value[] = [];
+    await drain(findSource(snapshot, call.database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), paceOf(call), (doc) => ids.push(doc.get('_id') as Value));
+    return ids;
+  } finally {
+    snapshot.close();
+  }
+};
+
+const portions = function* (ids: readonly Value[]): Generator<Filter, void, undefined> {
+  for (let start = 0; start < ids.length; start += PORTION) yield { op: 'in', path: '_id', operands: ids.slice(start, start + PORTION) };
+};
+
+const single = (error: unknown): Value => {
+  if (!(error instanceof ServerError)) throw error;
+  return Arr.of([writeError(0, error)]);
+};
+
+/** One statement that updates all that match: found first, then changed in portions. */
+const updateMany = async (call: Call, name: string, statement: Doc, variables: Variables, bypassed: boolean): Promise<Doc> => {
+  let matched = 0;
+  let modified = 0;
+  let writeErrors: Value | undefined;
+  try {
+    const parsed = parseUpdate(statement, 'update.updates', variables);
+    for (const ids of portions(await affected(call, name, parsed.filter, variables, parsed.hint))) {
+      const result = await call.node.store.write((writer) => runUpdate(writer, call.database, name, { ...parsed, hint: undefined }, bypassed, Date.now(), ids));
+      matched += result.matched;
+      modified += result.modified;
+      if (result.error) throw result.error;
+    }
+  } catch (error) {
+    writeErrors = single(error);
+  }
+  return ok({ n: matched, nModified: modified, writeErrors });
+};
+
+const deleteMany = async (call: Call, name: string, part: Fields, variables: Variables): Promise<Doc> => {
+  let removed = 0;
+  let writeErrors: Value | undefined;
+  try {
+    part.noCollation();
+    const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
+    const test = compileFilter(filter);
+    for (const ids of portions(await affected(call, name, filter, variables, hintOf(part))))
+      removed += await call.node.store.write((writer) => {
+        const collection = collectionOf(writer, call.database, name);
+        if (!collection || collection.view) return 0;
+        let count_ = 0;
+        for (const doc of [...matching(writer, collection, ids)]) {
+          if (!test(doc)) continue;
+          writer.remove(collection, doc);
+          count_++;
+        }
+        return count_;
+      });
+  } catch (error) {
+    writeErrors = single(error);
+  }
+  return ok({ n: removed, writeErrors });
+};
+
 const update: Handler = async (call) => {
   const { node, database } = call;
   const name = target(call);
@@ -390,6 +470,8 @@ const update: Handler = async (call) => {
   const bypassed = bypass(fields);
   checkBatch(statements.length);
   for (const statement of statements) new Fields('update.updates', statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+  const [only] = statements as [Doc];
+  if (statements.length === 1 && isTrue(only.get('multi')) && !isTrue(only.get('upsert'))) return updateMany(call, name, only, variables, bypassed);
   return node.store.write((writer) => {
     const errors: Doc[] = [];
     const upserts: Doc[] = [];
@@ -421,6 +503,8 @@ const remove: Handler = async (call) => {
   const variables = letOf(fields);
   checkBatch(statements.length);
   for (const statement of statements) new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
+  const [only] = statements as [Doc];
+  if (statements.length === 1 && only.has('limit') && numberOf(only.get('limit')) === 0) return deleteMany(call, name, new Fields('delete.deletes', only), variables);
   return node.store.write((writer) => {
     const errors: Doc[] = [];
     let removed = 0;

@@ -23,7 +23,18 @@ export type Filter =
 
 export type Predicate = (doc: Doc) => boolean;
 
-export const splitPath = (path: string): readonly string[] => path.split('.');
+const paths = new Map<string, readonly string[]>();
+
+/** The components of a path. Bulks name the same few paths over and over: they are split once. */
+export const splitPath = (path: string): readonly string[] => {
+  let parts = paths.get(path);
+  if (!parts) {
+    parts = path.split('.');
+    if (paths.size > 2000) paths.clear();
+    if (path.length < 200) paths.set(path, parts);
+  }
+  return parts;
+};
 
 /** The array index that a path component names, or -1. */
 export const indexOfComponent = (component: string): number => (/^(?:0|[1-9]\d{0,8})$/.test(component) ? Number(component) : -1);

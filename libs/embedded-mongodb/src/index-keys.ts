@@ -1,4 +1,3 @@
-import { inverted, keyOf } from './bson-order.js';
 import { Arr, Doc, UNDEFINED, type Value } from './bson-values.js';
 import { ServerError } from './errors.js';
 import { indexOfComponent } from './filter.js';
@@ -113,13 +112,4 @@ const expand = (
     }
     expand(below, rest, next, rows, state);
   }
-};
-
-/** The bytes of one row: each value's key, inverted where the field descends. */
-export const rowKey = (row: readonly Value[], fields: readonly KeyField[]): Buffer => {
-  if (row.length === 1) {
-    const key = keyOf(row[0] as Value);
-    return fields[0]?.direction === -1 ? inverted(key) : key;
-  }
-  return Buffer.concat(row.map((value, index) => (fields[index]?.direction === -1 ? inverted(keyOf(value)) : keyOf(value))));
 };

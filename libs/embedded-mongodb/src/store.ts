@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
-import { keyOf } from './bson-order.js';
+import { joinedKey, keyOf } from './bson-order.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from './bson-values.js';
 import { ServerError } from './errors.js';
 import { compileFilter, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
-import { extractKeys, rowKey, type KeyField } from './index-keys.js';
+import { extractKeys, type KeyField } from './index-keys.js';
 
 /**
  * What is on disk: one LMDB environment with ordered keys.
@@ -177,11 +177,10 @@ const indexKeys = (index: Index, doc: Doc, idKey: Buffer): { readonly keys: read
   const { rows, multikey, absent } = extractKeys(doc, index.fields);
   if (index.sparse && absent) return { keys: [], rows: [], multikey };
   const prefix = indexPrefix(index);
-  const found = rows.map((row) => {
-    const parts = [prefix, rowKey(row, index.fields)];
-    if (!index.unique) parts.push(idKey);
-    return checkKeyLength(Buffer.concat(parts), `index ${index.name}`);
-  });
+  const { fields } = index;
+  const suffix = index.unique ? undefined : idKey;
+  const descending = (at: number): boolean => fields[at]?.direction === -1;
+  const found = rows.map((row) => checkKeyLength(joinedKey(prefix, row, descending, suffix), `index ${index.name}`));
   if (found.length === 1) return { keys: found, rows, multikey };
   const distinct = new Map(found.map((key, at) => [key.toString('latin1'), at] as const));
   const kept = [...distinct.values()];
@@ -436,6 +435,8 @@ class StoreWriter implements Writer {
     const changes = collection.indexes.map((index) => {
       const fresh = indexKeys(index, after, idKey);
       const stale = indexKeys(index, before, idKey);
+      // Most updates leave most indexes alone.
+      if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer)) return { index, multikey: fresh.multikey, keys: [], rows: [], dropped: [] };
       const known = new Set(stale.keys.map((key) => key.toString('latin1')));
       const wanted = new Set(fresh.keys.map((key) => key.toString('latin1')));
       const added = fresh.keys.flatMap((key, at) => (known.has(key.toString('latin1')) ? [] : [at]));

@@ -1,6 +1,6 @@
 import { add, asNumeric, multiply } from './arithmetic.js';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
-import { Arr, bsonTypeName, DateTime, depthOf, Doc, encode, MAX_DOCUMENT_BYTES, newObjectId, show, Timestamp, type Value } from './bson-values.js';
+import { Arr, bsonTypeName, DateTime, depthOf, Doc, encode, encodedLength, identicalScalars, MAX_DOCUMENT_BYTES, newObjectId, show, Timestamp, withFieldInFront, type Value } from './bson-values.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileFilter, demandedValues, indexOfComponent, numberOf, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { type Variables } from './expressions.js';
@@ -461,9 +461,10 @@ export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, v
     return (doc, context) => stages.reduce((current, stage) => stage(current, { ...variables, NOW: new DateTime(BigInt(context.now)) }), doc);
   }
   if (!(spec instanceof Doc)) throw failedToParse(`Update argument must be either an object or an array`);
-  if ((spec.keys[0] ?? '').startsWith('$')) return compileOperators(spec, arrayFilters, variables);
-  for (const key of spec.keys)
-    if (key.startsWith('$')) throw new ServerError(52, `The dollar ($) prefixed field '${key}' in '${key}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
+  if (spec.firstKey.startsWith('$')) return compileOperators(spec, arrayFilters, variables);
+  const key = spec.dollarKey;
+  if (key !== undefined)
+    throw new ServerError(52, `The dollar ($) prefixed field '${key}' in '${key}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
   if (multi) throw failedToParse('multi update is not supported for replacement-style update');
   if (arrayFilters.length) throw failedToParse('arrayFilters may not be specified for replacement-style updates');
   return (doc) => {
@@ -471,7 +472,7 @@ export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, v
     const given = spec.get('_id');
     if (id === undefined) return spec;
     if (given !== undefined) return spec;
-    return Doc.of(['_id', ...spec.keys], [id, ...spec.values]);
+    return withFieldInFront('_id', id, spec);
   };
 };
 
@@ -490,7 +491,7 @@ export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): D
     throw new ServerError(66, `Performing an update on the path '_id' would modify the immutable field '_id'`);
   }
   if (!equalValues(id, fresh)) throw new ServerError(66, `After applying the update, the (immutable) field '_id' was found to have been altered to _id: ${show(fresh)}`);
-  const stored = withIdFirst(fresh === id ? after : after.with('_id', id));
+  const stored = withIdFirst(identicalScalars(fresh, id) ? after : after.with('_id', id));
   checkSize(stored);
   return encode(stored).equals(encode(doc)) ? doc : stored;
 };
@@ -498,14 +499,14 @@ export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): D
 /** The document as it is stored: _id in front. */
 export const withIdFirst = (doc: Doc): Doc => {
   const id = doc.get('_id');
-  if (id === undefined || doc.keys[0] === '_id') return doc;
+  if (id === undefined || doc.firstKey === '_id') return doc;
   const rest = doc.without('_id');
   return Doc.of(['_id', ...rest.keys], [id, ...rest.values]);
 };
 
 const checkSize = (doc: Doc): void => {
   if (depthOf(doc) > 180) throw new ServerError(15, 'Document exceeds maximum nesting depth of 180');
-  const bytes = encode(doc).length;
+  const bytes = encodedLength(doc);
   if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(10334, `Resulting document after update is larger than ${MAX_DOCUMENT_BYTES}`);
 };
 
@@ -524,9 +525,9 @@ const checkId = (id: Value): Value => {
 export const toInsert = (doc: Doc): Doc => {
   for (const key of doc.source ? [] : doc.keys) if (key.startsWith('$')) throw new ServerError(52, `Document can't have $ prefixed field names: ${key}`);
   const id = doc.get('_id');
-  const whole = id === undefined ? Doc.of(['_id', ...doc.keys], [newObjectId(), ...doc.values]) : withIdFirst(doc);
+  const whole = id === undefined ? withFieldInFront('_id', newObjectId(), doc) : withIdFirst(doc);
   if (id !== undefined) checkId(id);
-  const bytes = encode(whole).length;
+  const bytes = encodedLength(whole);
   if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(10334, `object to insert too large. size in bytes: ${bytes}, max size: ${MAX_DOCUMENT_BYTES}`);
   return whole;
 };
@@ -552,5 +553,5 @@ export const upserted = (update: Update, replacement: boolean, context: UpdateCo
   return whole;
 };
 
-export const isReplacement = (spec: Value): boolean => spec instanceof Doc && !(spec.keys[0] ?? '').startsWith('$');
+export const isReplacement = (spec: Value): boolean => spec instanceof Doc && !spec.firstKey.startsWith('$');
 
