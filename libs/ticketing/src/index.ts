@@ -1,3 +1,4 @@
+export * from './business-calendar.js';
 export * from './commands.js';
 export * from './contract.js';
 export * from './ticket.js';
