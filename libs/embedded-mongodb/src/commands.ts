@@ -60,7 +60,7 @@ const checkGeneric = (command: Doc): void => {
       if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
     }
     const level = concern.get('level');
-    if (level === 'linearizable') throw new ServerError(148, 'node needs to be a replica set member to use read concern');
+    if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
     if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
     if (level !== undefined && !['local', 'available', 'majority'].includes(level as string)) throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
   }

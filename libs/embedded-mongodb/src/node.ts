@@ -67,11 +67,17 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
     });
     server.maxConnections = MAX_CONNECTIONS;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
         cursors.close();
         reject(error.code === 'EADDRINUSE' ? new PortTakenError(host, port) : error);
+      };
+      server.once('error', failed);
+      server.listen({ port, host: host === 'localhost' ? '127.0.0.1' : host, exclusive: true }, () => {
+        server.off('error', failed);
+        // A connection that cannot be accepted (no file descriptors left) is the trouble of that connection.
+        server.on('error', (error) => process.emitWarning(`the embedded MongoDB could not accept a connection: ${error.message}`));
+        resolve();
       });
-      server.listen({ port, host: host === 'localhost' ? '127.0.0.1' : host, exclusive: true }, resolve);
     });
     const address = server.address();
     const opened = store;
@@ -168,7 +174,13 @@ const serve = (socket: Socket, node: Node, connectionId: number): void => {
   });
 };
 
+/** A reply as bytes; one that cannot be written is a fault of this node, and an error to its client alone. */
 const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number, legacy: boolean): Buffer => {
-  const bytes = writeReply(reply, requestId, legacy);
+  let bytes: Buffer;
+  try {
+    bytes = writeReply(reply, requestId, legacy);
+  } catch (error) {
+    return writeReply(failure(error instanceof ServerError ? error : new ServerError(1, `the reply cannot be written: ${String(error)}`)), requestId, legacy);
+  }
   return bytes.length > MAX_MESSAGE_BYTES ? writeReply(failure(new ServerError(10334, `the reply of ${bytes.length} bytes is larger than ${MAX_MESSAGE_BYTES}`)), requestId, legacy) : bytes;
 };
