@@ -5,12 +5,12 @@ import type { UuidForm } from './read-messages.js';
 import { bool, bytes, message, present, repeated, request, text, uint32, uint64 } from './wire.js';
 
 const position = message({ commit: [1, uint64], prepare: [2, uint64] });
-export const streamIdentifier = message({ name: [3, bytes] });
+const streamIdentifier = message({ name: [3, bytes] });
 const expression = message({ regex: [1, text], prefixes: [2, repeated(text)] });
-export const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
-export const uuidOption = message({ structured: [1, present], string: [2, present] });
-export const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
-export const allOptions = message({ position: [1, position], start: [2, present], end: [3, present] });
+const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
+const uuidOption = message({ structured: [1, present], string: [2, present] });
+const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
+const allOptions = message({ position: [1, position], start: [2, present], end: [3, present] });
 
 /** Decodes `ReadReq`. */
 export const decodeReadRequest = request({
@@ -94,18 +94,18 @@ function checkCombination(options: Options): void {
   throw invalidArgument(`The combination of (${options.all ? 'All' : 'Stream'}, ${count}, ${DIRECTIONS[direction] ?? direction}, ${filter}) is invalid.`);
 }
 
-export function uuidForm(option: ReturnType<typeof uuidOption> | undefined): UuidForm | undefined {
+function uuidForm(option: ReturnType<typeof uuidOption> | undefined): UuidForm | undefined {
   if (!option) return undefined;
   return option.string ? 'string' : 'structured';
 }
 
-export function streamName(identifier: ReturnType<typeof streamIdentifier> | undefined): string {
+function streamName(identifier: ReturnType<typeof streamIdentifier> | undefined): string {
   const name = identifier?.name?.toString('utf8') ?? '';
   if (name === '') throw handlerThrew();
   return name;
 }
 
-export function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>): StreamStart {
+function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>): StreamStart {
   if (start) return 'start';
   if (end) return 'end';
   if (revision === undefined) throw handlerThrew();
@@ -114,7 +114,7 @@ export function streamStart({ start, end, revision }: ReturnType<typeof streamOp
   return Number(revision);
 }
 
-export function allStart({ start, end, position }: ReturnType<typeof allOptions>): AllStart {
+function allStart({ start, end, position }: ReturnType<typeof allOptions>): AllStart {
   if (start) return 'start';
   if (end) return 'end';
   if (!position) throw handlerThrew();
@@ -124,7 +124,7 @@ export function allStart({ start, end, position }: ReturnType<typeof allOptions>
   return { commit: Number(commit), prepare: Number(prepare) };
 }
 
-export function filterWindow(filter: ReturnType<typeof filterOptions>, subscription: boolean): FilterWindow {
+function filterWindow(filter: ReturnType<typeof filterOptions>, subscription: boolean): FilterWindow {
   const multiplier = filter.multiplier ?? 0;
   const expression = filter.stream ?? filter.type;
   if (!expression) throw invalidArgument(`'{ "count": { }, "checkpointIntervalMultiplier": ${multiplier} }' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions`);

@@ -47,6 +47,34 @@ describe('starting', () => {
     await expect(startEmbeddedEventStoreDB({ directory, port: 0 })).rejects.toThrow(UnknownFormat);
   });
 
+  it('says that a record is damaged instead of returning it, and serves the others', async () => {
+    const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    const writing = EventStoreDBClient.connectionString(first.url);
+    const { position } = await writing.appendToStream('damaged', jsonEvent({ type: 'one', data: {} }));
+    await writing.appendToStream('sound', jsonEvent({ type: 'two', data: {} }));
+    await writing.dispose();
+    await first.close();
+
+    const root = open({ path: directory, maxDbs: 8 });
+    const log = root.openDB<Buffer, number>('log', { encoding: 'binary' });
+    const record = Buffer.from(log.get(Number(position?.commit)) as Buffer);
+    record[record.length - 1] = (record[record.length - 1] as number) ^ 1;
+    await log.put(Number(position?.commit), record);
+    await root.close();
+
+    const second = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    const reading = EventStoreDBClient.connectionString(second.url);
+    const count = async (stream: string): Promise<number> => {
+      let events = 0;
+      for await (const _event of reading.readStream(stream)) events++;
+      return events;
+    };
+    await expect(count('damaged')).rejects.toThrow(/damaged: its checksum does not match/);
+    expect(await count('sound')).toBe(1);
+    await reading.dispose();
+    await second.close();
+  });
+
   it('goes on where it stopped', async () => {
     const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
     const writing = EventStoreDBClient.connectionString(first.url);

@@ -105,8 +105,6 @@ export class WireReader {
 export type FieldDecoder<T> = (reader: WireReader, before: T | undefined) => T;
 
 export const uint64: FieldDecoder<bigint> = (reader) => reader.uint64();
-export const int64: FieldDecoder<bigint> = (reader) => BigInt.asIntN(64, reader.uint64());
-export const int32: FieldDecoder<number> = (reader) => Number(BigInt.asIntN(32, reader.uint64()));
 export const uint32: FieldDecoder<number> = (reader) => Number(BigInt.asUintN(32, reader.uint64()));
 export const bool: FieldDecoder<boolean> = (reader) => reader.bool();
 export const text: FieldDecoder<string> = (reader) => reader.text();
