@@ -58,3 +58,21 @@ test('connections that are open when it closes end, and what they were writing i
   await reader.close();
   await again.close();
 });
+
+test('closes in the middle of long reads', async () => {
+  const node = await startEmbeddedMongoDB({ directory, port: 0 });
+  const client = new MongoClient(node.url, { serverSelectionTimeoutMS: 500, retryReads: false });
+  const collection = client.db('a').collection<{ _id: number }>('long');
+  await collection.insertMany(Array.from({ length: 2000 }, (_, index) => ({ _id: index })));
+  const cursor = collection.find({}, { batchSize: 5 });
+  await cursor.next();
+  const slow = { $lookup: { from: 'long', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' } };
+  const reads = Promise.allSettled(Array.from({ length: 4 }, () => collection.aggregate([slow]).toArray()));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const began = performance.now();
+  await node.close();
+  expect(performance.now() - began).toBeLessThan(5000);
+  expect((await reads).every(({ status }) => status === 'rejected')).toBe(true);
+  await client.close();
+  await (await startEmbeddedMongoDB({ directory, port: 0 })).close();
+});

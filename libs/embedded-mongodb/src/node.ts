@@ -57,13 +57,14 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
     store = await Store.open(directory);
     const cursors = new Cursors(cursorTimeoutMs, maxOpenCursors);
     const sockets = new Set<Socket>();
+    const running = new Set<Promise<unknown>>();
     let total = 0;
     const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), connections: () => ({ current: sockets.size, total }) };
     const server = createServer({ noDelay: true }, (socket) => {
       total++;
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      serve(socket, node, total);
+      serve(socket, node, total, running);
     });
     server.maxConnections = MAX_CONNECTIONS;
     await new Promise<void>((resolve, reject) => {
@@ -86,6 +87,8 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
       const stopped = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
       await stopped;
+      // What still runs ends at its next pause, its client being gone: the file is not closed under its feet.
+      await Promise.allSettled(running);
       cursors.close();
       await opened.close();
       await lock.release();
@@ -102,7 +105,7 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
  * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,
  * so a client that sends without end fills its own buffers and not this process.
  */
-const serve = (socket: Socket, node: Node, connectionId: number): void => {
+const serve = (socket: Socket, node: Node, connectionId: number, running: Set<Promise<unknown>>): void => {
   let chunks: Buffer[] = [];
   let buffered = 0;
   let needed = 4;
@@ -120,7 +123,10 @@ const serve = (socket: Socket, node: Node, connectionId: number): void => {
     working = true;
     for (let request = waiting.shift(); request; request = waiting.shift()) {
       const { command, database, requestId, silent, legacy } = request;
-      const reply = await runCommand({ node, command, database, connectionId, gone: () => gone });
+      const task = runCommand({ node, command, database, connectionId, gone: () => gone });
+      running.add(task);
+      const reply = await task;
+      running.delete(task);
       if (gone) break;
       if (!silent && !socket.write(encodeReply(reply, requestId, legacy))) await new Promise<void>((resolve) => {
         const go = (): void => {
