@@ -27,6 +27,13 @@ export const ticketProblems = {
   'not-resolved': { status: 409, title: 'The ticket is not resolved' },
   'escalation-pending': { status: 409, title: 'A hand-off waits to be accepted' },
   'no-escalation-pending': { status: 409, title: 'No hand-off waits to be accepted' },
+  'already-claimed': { status: 409, title: 'Somebody has the ticket already' },
+  'consultation-of-own-tier': { status: 409, title: 'The ticket is at that tier itself' },
+  'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
+  'no-vendor-case': { status: 409, title: 'The ticket was never handed to a vendor' },
+  'onsite-visit-open': { status: 409, title: 'There is a visit already' },
+  'no-onsite-visit': { status: 409, title: 'There is no such visit' },
+  'satisfaction-recorded': { status: 409, title: 'This resolution was judged already' },
   'reopen-window-passed': { status: 409, title: 'It was resolved too long ago' },
   'out-of-order': { status: 409, title: 'The ticket has moved on since then' },
 } as const satisfies Record<string, ProblemKind>;

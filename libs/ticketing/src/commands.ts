@@ -481,6 +481,162 @@ export class CancelTicket extends TicketCommand {
   reason!: string;
 }
 
+@JSONSchema({
+  description: 'An agent takes a ticket that nobody has. When several claim it at once one wins, and the others learn who.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
+})
+export class ClaimTicket extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'Tells someone higher up about the ticket; the work does not move.',
+  examples: [{ to: 'service-delivery-manager', reason: 'The client has called the board' }],
+})
+export class EscalateHierarchically extends TicketCommand {
+  @Text({ description: 'Role or person that is told', example: 'service-delivery-manager' })
+  to!: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Asks another tier for guidance without handing the work over: owner and clocks stay.',
+  examples: [{ tier: 'L3', team: 'print-platform', question: 'May we restart the spooler cluster during the day?' }],
+})
+export class RequestConsultation extends TicketCommand {
+  @OneOf(TIERS, { description: 'Tier that is asked', example: 'L3' })
+  tier!: Tier;
+
+  @Text({ description: 'Team that is asked', optional: true })
+  team?: string;
+
+  @Text({ description: 'The question', max: 5000 })
+  question!: string;
+}
+
+@JSONSchema({
+  description: 'Answers the oldest open consultation, or the one that is named. The answer can become a knowledge article.',
+  examples: [{ answer: 'Yes, one node after the other.', article: 'KB-0110' }],
+})
+export class AnswerConsultation extends TicketCommand {
+  @Pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the id of a consultation', {
+    description: 'Id of the consultation; the oldest open one unless said otherwise',
+    optional: true,
+  })
+  consultationId?: string;
+
+  @Text({ description: 'The answer', max: 10_000 })
+  answer!: string;
+
+  @Text({ description: 'Knowledge article that it became', example: 'KB-0110', optional: true })
+  article?: string;
+}
+
+@JSONSchema({
+  description: 'Tells the requester something. The first public reply is a first response.',
+  examples: [{ text: 'We are looking into the print queue and will be back within the hour.' }],
+})
+export class SendPublicReply extends TicketCommand {
+  @Text({ description: 'What the requester reads', max: 20_000 })
+  text!: string;
+}
+
+@JSONSchema({ description: 'Adds a note that only the desk reads.', examples: [{ text: 'Third call about FIN-2 this week.' }] })
+export class AddInternalNote extends TicketCommand {
+  @Text({ description: 'The note', max: 20_000 })
+  text!: string;
+}
+
+@JSONSchema({
+  description: "Records the requester's reply. It ends a hold for the customer.",
+  examples: [{ text: 'I am back at the printer now.', author: { id: 'j.doe', name: 'Jane Doe' } }],
+})
+export class RecordRequesterReply extends TicketCommand {
+  @Text({ description: 'The reply', max: 20_000 })
+  text!: string;
+
+  @Part(() => PersonRef, { description: 'Who replied; the reporter unless said otherwise', optional: true })
+  author?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'Records what the vendor says about its case. Only once the ticket was handed to one.',
+  examples: [{ text: 'Fixed in firmware 11.3.' }],
+})
+export class RecordVendorReply extends TicketCommand {
+  @Text({ description: 'What the vendor says', max: 20_000 })
+  text!: string;
+}
+
+@JSONSchema({
+  description: 'Declares a major incident: the ticket leads every queue and may skip to L3.',
+  examples: [{ reason: 'Nobody in Milan can print' }],
+})
+export class DeclareMajorIncident extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({ description: 'Stands a major incident down.', examples: [{ reason: 'Printing works again; the cause is being looked for' }] })
+export class StandDownMajorIncident extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Plans a visit on site.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, location: 'Milan, 2nd floor', plannedFor: '2026-12-01T09:00:00+01:00' }],
+})
+export class PlanOnsiteVisit extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who goes' })
+  agent!: PersonRef;
+
+  @Text({ description: 'Where', example: 'Milan, 2nd floor' })
+  location!: string;
+
+  @DateTime({ description: 'When' })
+  plannedFor!: string;
+}
+
+@JSONSchema({ description: 'The planned visit begins.', examples: [{}] })
+export class BeginOnsiteVisit extends TicketCommand {}
+
+@JSONSchema({ description: 'The visit is done.', examples: [{ outcome: 'Replaced the fuser' }] })
+export class CompleteOnsiteVisit extends TicketCommand {
+  @Text({ description: 'What came of it', max: 5000 })
+  outcome!: string;
+}
+
+@JSONSchema({
+  description: 'States time that an agent spent on the ticket.',
+  examples: [{ minutes: 15, activity: 'Looked through the spooler log' }],
+})
+export class RecordTouchTime extends TicketCommand {
+  @WholeNumber({ description: 'Minutes', example: 15, min: 1, max: 1440 })
+  minutes!: number;
+
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+
+  @Text({ description: 'What was done', max: 2000, optional: true })
+  activity?: string;
+}
+
+@JSONSchema({
+  description: "Records the requester's satisfaction: one answer for each resolution.",
+  examples: [{ score: 5, comment: 'Quick and friendly' }],
+})
+export class RecordSatisfaction extends TicketCommand {
+  @WholeNumber({ description: '1 very dissatisfied to 5 very satisfied', example: 5, min: 1, max: 5 })
+  score!: number;
+
+  @Text({ description: 'Comment', max: 5000, optional: true })
+  comment?: string;
+}
+
 /** Every command that a ticket understands, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
 export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
@@ -500,6 +656,21 @@ export const ticketCommands = {
   ReopenTicket: { body: ReopenTicket, route: 'reopen' },
   CloseTicket: { body: CloseTicket, route: 'close' },
   CancelTicket: { body: CancelTicket, route: 'cancel' },
+  ClaimTicket: { body: ClaimTicket, route: 'claim' },
+  EscalateHierarchically: { body: EscalateHierarchically, route: 'hierarchical-escalations' },
+  RequestConsultation: { body: RequestConsultation, route: 'consultations' },
+  AnswerConsultation: { body: AnswerConsultation, route: 'consultations/answer' },
+  SendPublicReply: { body: SendPublicReply, route: 'public-replies' },
+  AddInternalNote: { body: AddInternalNote, route: 'internal-notes' },
+  RecordRequesterReply: { body: RecordRequesterReply, route: 'requester-replies' },
+  RecordVendorReply: { body: RecordVendorReply, route: 'vendor-replies' },
+  DeclareMajorIncident: { body: DeclareMajorIncident, route: 'major-incident' },
+  StandDownMajorIncident: { body: StandDownMajorIncident, route: 'major-incident/stand-down' },
+  PlanOnsiteVisit: { body: PlanOnsiteVisit, route: 'onsite-visits' },
+  BeginOnsiteVisit: { body: BeginOnsiteVisit, route: 'onsite-visits/begin' },
+  CompleteOnsiteVisit: { body: CompleteOnsiteVisit, route: 'onsite-visits/complete' },
+  RecordTouchTime: { body: RecordTouchTime, route: 'touch-time' },
+  RecordSatisfaction: { body: RecordSatisfaction, route: 'satisfaction' },
 } as const;
 
 export type TicketCommandName = keyof typeof ticketCommands;

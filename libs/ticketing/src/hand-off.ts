@@ -40,9 +40,35 @@ function need(field: string, what: string, value: (handOff: HandOff) => string |
  * what every tier on its way does.
  */
 export function missingFromHandOff(from: Tier, to: Tier, handOff: HandOff): readonly Fault[] {
+  return requiredBy(from, to).flatMap((check) => check(handOff) ?? []);
+}
+
+function requiredBy(from: Tier, to: Tier) {
   const lowest = to === 'L3' ? rank('L2') : rank(from) + 1;
   return (['L2', 'L3', 'L4'] as const)
     .filter((tier) => rank(tier) >= lowest && rank(tier) <= rank(to))
-    .flatMap((tier) => requirements[tier] ?? [])
-    .flatMap((check) => check(handOff) ?? []);
+    .flatMap((tier) => requirements[tier] ?? []);
+}
+
+/** What a receiver is glad of, required or not. */
+const appreciated: readonly ((handOff: HandOff) => boolean)[] = [
+  (h) => h.summary !== undefined,
+  (h) => h.errorMessages !== undefined,
+  (h) => h.logs !== undefined,
+  (h) => (h.stepsTried?.length ?? 0) >= 3,
+  (h) => h.stepsToReproduce !== undefined,
+  (h) => h.diagnosticData !== undefined,
+  (h) => h.environment !== undefined,
+];
+
+/**
+ * Quality of a hand-off, 0 to 100, by which reports rank teams: 60 for carrying what its step requires (in proportion where an imported one
+ * does not), and up to 40 for what a receiver is glad of (summary, error messages, logs, three or more steps tried, steps to reproduce,
+ * diagnostic data, environment), in proportion. Reports halve it when the hand-off was returned.
+ */
+export function handOffQuality(from: Tier, to: Tier, handOff: HandOff): number {
+  const required = requiredBy(from, to);
+  const fulfilled = required.length === 0 ? 1 : 1 - missingFromHandOff(from, to, handOff).length / required.length;
+  const glad = appreciated.filter((present) => present(handOff)).length / appreciated.length;
+  return Math.round(60 * fulfilled + 40 * glad);
 }

@@ -3,6 +3,7 @@ export * from './commands.js';
 export * from './contract.js';
 export * from './ticket.js';
 export * from './ticket-events.js';
+export * from './ticket-state.js';
 export * from './vocabulary.js';
 export * from './sla-clock.js';
 export * from './views/projections.js';

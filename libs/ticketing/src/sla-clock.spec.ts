@@ -61,6 +61,13 @@ describe('the clocks of a ticket', () => {
     );
   });
 
+  it('answer the response by the first public reply too, and by nothing that the requester does not see', () => {
+    const reply: Happened = [MINUTE, { type: 'PublicReplySent', data: { author: { id: 'ada' }, text: '' } }];
+    const note: Happened = [MINUTE, { type: 'InternalNoteAdded', data: { author: { id: 'ada' }, text: '' } }];
+    expect(clock('response', opened(), reply)).toMatchObject({ state: 'met', elapsed: MINUTE });
+    expect(clock('response', opened(), note)).toMatchObject({ state: 'running' });
+  });
+
   it('are met at the very due instant, and breached a millisecond later', () => {
     expect(clock('resolution', opened(), resolve(24 * HOUR)).state).toBe('met');
     expect(clock('resolution', opened(), resolve(24 * HOUR + 1))).toMatchObject({ state: 'breached', breachedAt: at(24 * HOUR) });

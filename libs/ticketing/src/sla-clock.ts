@@ -170,6 +170,8 @@ function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefin
         stops: (clock) => clock.kind === 'response' || clock.kind === 'tier-accept' || leftBehind(clock, tier),
       };
     }
+    case 'PublicReplySent':
+      return { stops: (clock) => clock.kind === 'response' };
     case 'TicketEscalated': {
       const { to } = event.data;
       return { starts: [ofTier('tier-accept', to, sla)], stops: (clock) => clock.kind === 'tier-accept' && clock.tier !== to };

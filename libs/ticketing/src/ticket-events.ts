@@ -135,7 +135,35 @@ export interface TicketEvents {
     readonly pingPong: number;
   };
   /** Someone higher up is told; the work does not move. */
-  HierarchicalEscalationRaised: { readonly tier: Tier; readonly cause: 'ping-pong-limit'; readonly reason: string };
+  HierarchicalEscalationRaised: {
+    readonly tier: Tier;
+    readonly cause: 'ping-pong-limit' | 'requested';
+    readonly to?: string;
+    readonly reason: string;
+  };
+  /** Another tier is asked for guidance; owner and clocks stay. */
+  ConsultationRequested: {
+    readonly consultationId: string;
+    readonly from: Tier;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly question: string;
+  };
+  ConsultationAnswered: { readonly consultationId: string; readonly by: Person; readonly answer: string; readonly article?: string };
+  /** What the requester is told. The first one is a first response. */
+  PublicReplySent: { readonly author: Person; readonly text: string };
+  InternalNoteAdded: { readonly author: Person; readonly text: string };
+  RequesterReplied: { readonly author: Person; readonly text: string };
+  VendorReplied: { readonly vendor: string; readonly caseReference: string; readonly text: string };
+  MajorIncidentDeclared: { readonly reason: string };
+  MajorIncidentStoodDown: { readonly reason: string };
+  OnsiteVisitPlanned: { readonly visitId: string; readonly agent: Person; readonly location: string; readonly plannedFor: Instant };
+  OnsiteVisitBegun: { readonly visitId: string };
+  OnsiteVisitDone: { readonly visitId: string; readonly outcome: string };
+  /** Time that an agent spent on the ticket, in minutes. */
+  TouchTimeRecorded: { readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string };
+  /** One answer of the requester for each resolution: 1 very dissatisfied to 5 very satisfied. */
+  SatisfactionRecorded: { readonly cycle: number; readonly score: number; readonly comment?: string };
   /** The work is handed down, with the solution, so that the lower tier can do it alone next time. */
   TicketDeescalated: {
     readonly from: Tier;

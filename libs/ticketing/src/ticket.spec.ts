@@ -1,7 +1,8 @@
 import { type DecisionContext, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from './contract.js';
-import { ticket, type TicketState } from './ticket.js';
+import { ticket } from './ticket.js';
+import type { TicketState } from './ticket-state.js';
 import type { TicketEvents } from './ticket-events.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
@@ -577,5 +578,215 @@ describe('ReopenTicket, CloseTicket and CancelTicket', () => {
         .when('CancelTicket', { reason: 'r' })
         .refusal().refused,
     ).toBe('already-resolved');
+  });
+});
+
+describe('ClaimTicket', () => {
+  it('gives the ticket to the first who claims it', () => {
+    expect(given(opened).when('ClaimTicket', { agent: ada }).events()).toEqual([
+      { type: 'TicketAssigned', data: { tier: 'L1', team: 'desk', assignee: ada } },
+    ]);
+  });
+
+  it('is refused to others, with the name of the winner, and stays quiet for the winner', () => {
+    const claimed = given(opened, ['ClaimTicket', { agent: ada }]);
+    expect(claimed.when('ClaimTicket', { agent: grace }).refusal()).toMatchObject({
+      refused: 'already-claimed',
+      message: expect.stringContaining('Ada Lovelace') as string,
+    });
+    expect(claimed.when('ClaimTicket', { agent: ada }).events()).toEqual([]);
+  });
+
+  it('is refused while a hand-off waits', () => {
+    expect(given(opened, escalated).when('ClaimTicket', {}).refusal().refused).toBe('escalation-pending');
+  });
+});
+
+describe('EscalateHierarchically', () => {
+  it('tells someone higher up and moves nothing', () => {
+    const told = given(opened, started);
+    expect(told.when('EscalateHierarchically', { to: 'manager', reason: 'board' }).events()).toEqual([
+      { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'requested', to: 'manager', reason: 'board' } },
+    ]);
+    const after = given(opened, started, ['EscalateHierarchically', { to: 'manager', reason: 'board' }]);
+    expect(after.state).toMatchObject({ tier: 'L1', assignee: ada, work: { status: 'in-progress' } });
+  });
+
+  it('is refused on a resolved ticket', () => {
+    expect(given(opened, triaged, resolvedAtL1).when('EscalateHierarchically', { to: 'm', reason: 'r' }).refusal().refused).toBe(
+      'already-resolved',
+    );
+  });
+});
+
+describe('RequestConsultation and AnswerConsultation', () => {
+  const ask: Step = ['RequestConsultation', { tier: 'L3', team: 'experts', question: 'May we restart?' }];
+
+  it('ask another tier and answer, while owner, tier and status stay', () => {
+    const asked = given(opened, started, ask);
+    expect(asked.state).toMatchObject({
+      tier: 'L1',
+      assignee: ada,
+      work: { status: 'in-progress' },
+      consultations: [{ tier: 'L3', question: 'May we restart?' }],
+    });
+    const [event] = asked.when('AnswerConsultation', { answer: 'Yes', article: 'KB-9' }).events();
+    expect(event).toEqual({
+      type: 'ConsultationAnswered',
+      data: { consultationId: asked.state?.consultations[0]?.id, by: ada, answer: 'Yes', article: 'KB-9' },
+    });
+    expect(given(opened, started, ask, ['AnswerConsultation', { answer: 'Yes' }]).state?.consultations).toEqual([]);
+  });
+
+  it('refuse the own tier, and answers that nobody waits for', () => {
+    expect(given(opened).when('RequestConsultation', { tier: 'L1', question: 'q' }).refusal().refused).toBe('consultation-of-own-tier');
+    expect(given(opened).when('AnswerConsultation', { answer: 'a' }).refusal().refused).toBe('no-consultation-open');
+    expect(
+      given(opened, ask).when('AnswerConsultation', { consultationId: '00000000-0000-4000-8000-000000000000', answer: 'a' }).refusal()
+        .refused,
+    ).toBe('no-consultation-open');
+  });
+
+  it('stay quiet when the question is asked already', () => {
+    expect(
+      given(opened, ask)
+        .when('RequestConsultation', ask[1] as TicketCommands['RequestConsultation'])
+        .events(),
+    ).toEqual([]);
+  });
+});
+
+describe('the conversation', () => {
+  const onHold: Step = ['PutOnHold', { reason: 'customer', note: 'away' }];
+
+  it('keeps public replies and internal notes apart', () => {
+    expect(given(opened).when('SendPublicReply', { text: 'We are on it' }).events()).toEqual([
+      { type: 'PublicReplySent', data: { author: ada, text: 'We are on it' } },
+    ]);
+    expect(given(opened).when('AddInternalNote', { text: 'Third call' }).events()).toEqual([
+      { type: 'InternalNoteAdded', data: { author: ada, text: 'Third call' } },
+    ]);
+  });
+
+  it('ends a hold for the customer when the requester replies, and no other hold', () => {
+    expect(types(given(opened, onHold).when('RecordRequesterReply', { text: 'Back' }).events())).toEqual([
+      'RequesterReplied',
+      'TicketResumed',
+    ]);
+    expect(
+      types(
+        given(opened, ['PutOnHold', { reason: 'vendor', note: 'n' }])
+          .when('RecordRequesterReply', { text: 'Back' })
+          .events(),
+      ),
+    ).toEqual(['RequesterReplied']);
+    expect(given(opened).when('RecordRequesterReply', { text: 'Hm' }).events()).toEqual([
+      { type: 'RequesterReplied', data: { author: { id: 'joe' }, text: 'Hm' } },
+    ]);
+  });
+
+  it('records the vendor only where there is one', () => {
+    const handoff = { vendor: { vendor: 'Contoso', caseReference: 'C-1', contract: 'UC-1' } };
+    const atVendor = given(...atL3, ['EscalateToTier', { tier: 'L4', reason: 'their defect', handoff }]);
+    expect(atVendor.when('RecordVendorReply', { text: 'Fixed in 11.3' }).events()).toEqual([
+      { type: 'VendorReplied', data: { vendor: 'Contoso', caseReference: 'C-1', text: 'Fixed in 11.3' } },
+    ]);
+    expect(given(opened).when('RecordVendorReply', { text: 'x' }).refusal().refused).toBe('no-vendor-case');
+  });
+
+  it('ends with cancellation', () => {
+    const cancelled = given(opened, ['CancelTicket', { reason: 'r' }]);
+    for (const name of ['SendPublicReply', 'AddInternalNote', 'RecordRequesterReply', 'RecordVendorReply'] as const) {
+      expect(cancelled.when(name, { text: 'x' }).refusal().refused).toBe('ticket-cancelled');
+    }
+  });
+});
+
+describe('DeclareMajorIncident and StandDownMajorIncident', () => {
+  const declared: Step = ['DeclareMajorIncident', { reason: 'all down' }];
+
+  it('are declared and stood down', () => {
+    expect(given(opened).when('DeclareMajorIncident', { reason: 'all down' }).events()).toEqual([
+      { type: 'MajorIncidentDeclared', data: { reason: 'all down' } },
+    ]);
+    expect(given(opened, declared).when('StandDownMajorIncident', { reason: 'up' }).events()).toEqual([
+      { type: 'MajorIncidentStoodDown', data: { reason: 'up' } },
+    ]);
+    expect(given(opened, declared).when('EscalateToTier', toL3).events()[0]).toMatchObject({ data: { skipped: 'major-incident' } });
+  });
+
+  it('stay quiet when it is so already, and are refused on a resolved ticket', () => {
+    expect(given(opened, declared).when('DeclareMajorIncident', { reason: 'x' }).events()).toEqual([]);
+    expect(given(opened).when('StandDownMajorIncident', { reason: 'x' }).events()).toEqual([]);
+    expect(given(opened, triaged, resolvedAtL1).when('DeclareMajorIncident', { reason: 'x' }).refusal().refused).toBe('already-resolved');
+  });
+});
+
+describe('onsite visits', () => {
+  const planned: Step = ['PlanOnsiteVisit', { agent: ada, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }];
+
+  it('are planned, begun and done, by whom and where', () => {
+    expect(
+      given(opened)
+        .when('PlanOnsiteVisit', planned[1] as TicketCommands['PlanOnsiteVisit'])
+        .events(),
+    ).toEqual([
+      {
+        type: 'OnsiteVisitPlanned',
+        data: { visitId: expect.any(String) as string, agent: ada, location: 'Milan', plannedFor: '2026-12-01T08:00:00.000Z' },
+      },
+    ]);
+    expect(types(given(opened, planned).when('BeginOnsiteVisit', {}).events())).toEqual(['OnsiteVisitBegun']);
+    expect(types(given(opened, planned, ['BeginOnsiteVisit', {}]).when('CompleteOnsiteVisit', { outcome: 'fixed' }).events())).toEqual([
+      'OnsiteVisitDone',
+    ]);
+  });
+
+  it('end a hold for the visit when they are done', () => {
+    const begun = given(opened, planned, ['PutOnHold', { reason: 'onsite-visit', note: 'n' }], ['BeginOnsiteVisit', {}]);
+    expect(types(begun.when('CompleteOnsiteVisit', { outcome: 'fixed' }).events())).toEqual(['OnsiteVisitDone', 'TicketResumed']);
+  });
+
+  it('are one at a time, in order', () => {
+    expect(
+      given(opened, planned)
+        .when('PlanOnsiteVisit', planned[1] as TicketCommands['PlanOnsiteVisit'])
+        .refusal().refused,
+    ).toBe('onsite-visit-open');
+    expect(given(opened).when('BeginOnsiteVisit', {}).refusal().refused).toBe('no-onsite-visit');
+    expect(given(opened, planned).when('CompleteOnsiteVisit', { outcome: 'x' }).refusal().refused).toBe('no-onsite-visit');
+    expect(given(opened, planned, ['BeginOnsiteVisit', {}]).when('BeginOnsiteVisit', {}).events()).toEqual([]);
+  });
+});
+
+describe('RecordTouchTime and RecordSatisfaction', () => {
+  it('state the time that an agent spent, at the tier where it was spent', () => {
+    expect(given(opened).when('RecordTouchTime', { minutes: 15, activity: 'logs' }).events()).toEqual([
+      { type: 'TouchTimeRecorded', data: { tier: 'L1', agent: ada, minutes: 15, activity: 'logs' } },
+    ]);
+  });
+
+  it('take one answer for each resolution', () => {
+    const resolved: readonly Step[] = [opened, triaged, resolvedAtL1];
+    expect(
+      given(...resolved)
+        .when('RecordSatisfaction', { score: 5 })
+        .events(),
+    ).toEqual([{ type: 'SatisfactionRecorded', data: { cycle: 1, score: 5 } }]);
+    expect(
+      given(...resolved, ['RecordSatisfaction', { score: 5 }])
+        .when('RecordSatisfaction', { score: 1 })
+        .refusal().refused,
+    ).toBe('satisfaction-recorded');
+    const again = given(
+      ...resolved,
+      ['RecordSatisfaction', { score: 2 }],
+      ['ReopenTicket', { reason: 'r' }],
+      ['ResolveTicket', { article: 'KB-2' }],
+    );
+    expect(again.when('RecordSatisfaction', { score: 4 }).events()).toEqual([
+      { type: 'SatisfactionRecorded', data: { cycle: 2, score: 4 } },
+    ]);
+    expect(given(opened).when('RecordSatisfaction', { score: 4 }).refusal().refused).toBe('not-resolved');
   });
 });

@@ -2,209 +2,26 @@ import {
   type Decider,
   type Decision,
   type DecisionContext,
-  type EventFacts,
   type EventOf,
   deterministicId,
   epochMillis,
   type Fault,
-  type Instant,
   isRefusal,
   parseInstant,
   refuse,
   type Refusal,
-  type Upcasters,
 } from '#eventsourcing';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
 import { type Contract, DAY, defaultContract, entryTier, MINUTE, nextTier } from './contract.js';
 import { missingFromHandOff } from './hand-off.js';
+import { present, same } from './plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
-import { present, same, without } from './plain-json.js';
-import type { DiagnosticStep, HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
-import {
-  type HoldReason,
-  type Impact,
-  type Priority,
-  rank,
-  type SkipReason,
-  type TicketKind,
-  type Tier,
-  type Urgency,
-  type Channel,
-} from './vocabulary.js';
-
-/** Work at a tier: nobody's yet, or somebody's. */
-export type ActiveWork =
-  | { readonly status: 'open' }
-  | { readonly status: 'in-progress'; readonly agent: Person }
-  | { readonly status: 'escalated'; readonly handedOver: HandedOver };
-
-/** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
-export interface HandedOver {
-  readonly escalationId: string;
-  readonly from: Tier;
-  readonly fromTeam?: string;
-  readonly fromAssignee?: Person;
-  readonly at: Instant;
-}
-
-/** Where a ticket stands in its life. */
-export type Work =
-  | ActiveWork
-  | {
-      readonly status: 'on-hold';
-      readonly reason: HoldReason;
-      readonly since: Instant;
-      readonly until?: Instant;
-      readonly paused: ActiveWork;
-    }
-  | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
-  | { readonly status: 'cancelled' };
-
-/** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
-export interface Ticket {
-  readonly client: string;
-  readonly kind: TicketKind;
-  readonly summary: string;
-  readonly description?: string;
-  readonly reporter: Person;
-  readonly channel: Channel;
-  readonly impact: Impact;
-  readonly urgency: Urgency;
-  readonly priority: Priority;
-  readonly tier: Tier;
-  readonly team?: string;
-  readonly assignee?: Person;
-  readonly category?: string;
-  readonly service?: string;
-  readonly component?: string;
-  readonly majorIncident: boolean;
-  readonly securityIncident: boolean;
-  readonly follows?: string;
-  readonly work: Work;
-  readonly stepsTried: readonly DiagnosticStep[];
-  readonly evidence: readonly TicketEvents['EvidenceAttached'][];
-  /** Id of the last hand-off that was accepted or returned: repeating that changes nothing. */
-  readonly settledEscalation?: { readonly id: string; readonly how: 'accepted' | 'returned' };
-  readonly resolution?: Omit<TicketEvents['TicketResolved'], 'tier' | 'team'> & { readonly tier: Tier };
-  readonly rootCause?: RootCause;
-  /** Tiers that have resolved it so far, oldest first. */
-  readonly resolvedBy: readonly Tier[];
-  /** 1, and one more for each reopening. */
-  readonly cycle: number;
-  readonly returns: number;
-  /** How many events it has. */
-  readonly revisions: number;
-  /** When the last event that moved the ticket on took effect. */
-  readonly movedAt: Instant;
-}
-
-/** No ticket yet, or one. */
-export type TicketState = Ticket | null;
-
-/** No ticket event has changed its shape yet. */
-export const ticketUpcasters: Upcasters = {};
+import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
+import { evolveTicketState, type HandedOver, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
+import { rank, type SkipReason, type Tier } from './vocabulary.js';
 
 /** How far the clocks of two machines may differ before what happened is out of order. */
 const CLOCK_SKEW = MINUTE;
-
-type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: TicketEvents[Type], facts: EventFacts) => Ticket };
-
-/** How each event changes a ticket that was opened. */
-const evolveTicket: Evolve = {
-  TicketOpened: (ticket) => ticket,
-  TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
-  TicketAssigned: (ticket, { tier, team, assignee }) => ({
-    ...placed(ticket, tier, team ?? ticket.team, assignee),
-    work: handedTo(ticket.work, assignee),
-  }),
-  WorkStarted: (ticket, { tier, team, agent }) => ({
-    ...placed(ticket, tier, team ?? ticket.team, agent),
-    work: { status: 'in-progress', agent },
-  }),
-  DiagnosticStepRecorded: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
-  EvidenceAttached: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
-  TicketEscalated: (ticket, { escalationId, from, fromTeam, to, toTeam }, { effectiveAt }) => ({
-    ...placed(ticket, to, toTeam),
-    work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
-  }),
-  EscalationAccepted: (ticket, { escalationId, tier, team, agent }) => ({
-    ...placed(ticket, tier, team ?? ticket.team, agent),
-    work: { status: 'in-progress', agent },
-    settledEscalation: { id: escalationId, how: 'accepted' },
-  }),
-  EscalationReturned: (ticket, { escalationId, to, toTeam, pingPong }) => ({
-    ...placed(ticket, to, toTeam, ticket.work.status === 'escalated' ? ticket.work.handedOver.fromAssignee : undefined),
-    work: { status: 'open' },
-    settledEscalation: { id: escalationId, how: 'returned' },
-    returns: pingPong,
-  }),
-  HierarchicalEscalationRaised: (ticket) => ticket,
-  TicketDeescalated: (ticket, { to, toTeam }) => ({ ...placed(ticket, to, toTeam), work: { status: 'open' } }),
-  TicketPutOnHold: (ticket, { reason, until }, { effectiveAt }) => ({
-    ...ticket,
-    work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
-  }),
-  TicketResumed: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
-  TicketResolved: (ticket, { tier, category, article, cause, fix, workaround }, { effectiveAt }) => ({
-    ...ticket,
-    work: { status: 'resolved', resolvedAt: effectiveAt },
-    resolution: present({ tier, category, article, cause, fix, workaround }),
-    resolvedBy: [...ticket.resolvedBy, tier],
-  }),
-  TicketResolvedWithRootCause: (ticket, { tier, rootCause }, { effectiveAt }) => ({
-    ...ticket,
-    work: { status: 'resolved', resolvedAt: effectiveAt },
-    rootCause,
-    resolvedBy: [...ticket.resolvedBy, tier],
-  }),
-  TicketReopened: (ticket, { tier, team, cycle }) => ({
-    ...without(placed(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'),
-    work: { status: 'open' },
-    cycle,
-  }),
-  TicketClosed: (ticket, _data, { effectiveAt }) => ({
-    ...ticket,
-    work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
-  }),
-  TicketCancelled: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
-  ImportedNoteRecorded: (ticket) => ticket,
-};
-
-/** Notes about the work, which may be written down late, as opposed to events that move it on. */
-const notes: ReadonlySet<keyof TicketEvents> = new Set(['DiagnosticStepRecorded', 'EvidenceAttached', 'ImportedNoteRecorded']);
-
-function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'], { effectiveAt }: EventFacts): Ticket {
-  return {
-    ...data,
-    tier,
-    majorIncident: false,
-    securityIncident: false,
-    work: { status: 'open' },
-    stepsTried: [],
-    evidence: [],
-    resolvedBy: [],
-    cycle: 1,
-    returns: 0,
-    revisions: 1,
-    movedAt: effectiveAt,
-  };
-}
-
-/** A ticket's state after one more event. What cannot be (an event before the opening, say) is stored all the same, and changes nothing. */
-export const evolveTicketState = Object.fromEntries(
-  Object.entries(evolveTicket).map(([type, apply]) => [
-    type,
-    (state: TicketState, data: never, facts: EventFacts): TicketState => {
-      if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
-      const ticket = apply(state, data, facts);
-      return {
-        ...ticket,
-        revisions: state.revisions + 1,
-        movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt,
-      };
-    },
-  ]),
-) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
 
 type TicketDecision = Decision<TicketEvents>;
 type Decide<Name extends TicketCommandName> = (
@@ -283,10 +100,7 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       return refuse('not-an-escalation', `The ticket is at ${ticket.tier}: ${tier} is not higher. Use a de-escalation or an assignment`, [
         { field: 'tier', message: `must be above ${ticket.tier}` },
       ]);
-    if (!contract.tiers.includes(tier))
-      return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
-        { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
-      ]);
+    if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
     const next = nextTier(contract, ticket.tier);
     const skipped = tier === next ? undefined : skipReason(ticket, tier);
     if (tier !== next && skipped === undefined) {
@@ -359,10 +173,7 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       return refuse('not-a-de-escalation', `The ticket is at ${ticket.tier}: ${tier} is not lower`, [
         { field: 'tier', message: `must be below ${ticket.tier}` },
       ]);
-    if (!contract.tiers.includes(tier))
-      return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
-        { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
-      ]);
+    if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
     const { kind, text, article } = solution;
     return [
       event(
@@ -435,10 +246,131 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   CancelTicket({ reason }, ticket) {
     return ticket.work.status === 'cancelled' ? [] : (unlessActive(ticket) ?? [event('TicketCancelled', { reason })]);
   },
+  ClaimTicket({ agent }, ticket, context) {
+    const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
+    if (barred) return barred;
+    const who = agent ? person(agent) : actorAsPerson(context);
+    const { assignee } = ticket;
+    if (assignee === undefined) return [event('TicketAssigned', present({ tier: ticket.tier, team: ticket.team, assignee: who }))];
+    return assignee.id === who.id ? [] : refuse('already-claimed', `${assignee.name ?? assignee.id} has the ticket already`);
+  },
+
+  EscalateHierarchically({ to, reason }, ticket) {
+    return unlessActive(ticket) ?? [event('HierarchicalEscalationRaised', { tier: ticket.tier, cause: 'requested', to, reason })];
+  },
+
+  RequestConsultation({ tier, team, question }, ticket, context, contract) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
+    if (tier === ticket.tier) {
+      return refuse('consultation-of-own-tier', `The ticket is at ${tier} itself: ask a colleague, and note the answer`, [
+        { field: 'tier', message: `must not be ${tier}` },
+      ]);
+    }
+    if (ticket.consultations.some((open) => open.tier === tier && open.question === question)) return [];
+    const consultationId = deterministicId('consultation', context.commandId);
+    return [event('ConsultationRequested', present({ consultationId, from: ticket.tier, to: tier, toTeam: team, question }))];
+  },
+
+  AnswerConsultation({ consultationId, answer, article }, ticket, context) {
+    const open = consultationId === undefined ? ticket.consultations[0] : ticket.consultations.find(({ id }) => id === consultationId);
+    if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
+    return [event('ConsultationAnswered', present({ consultationId: open.id, by: actorAsPerson(context), answer, article }))];
+  },
+
+  SendPublicReply({ text }, ticket, context) {
+    return unlessCancelled(ticket) ?? [event('PublicReplySent', { author: actorAsPerson(context), text })];
+  },
+
+  AddInternalNote({ text }, ticket, context) {
+    return unlessCancelled(ticket) ?? [event('InternalNoteAdded', { author: actorAsPerson(context), text })];
+  },
+
+  RecordRequesterReply({ text, author }, ticket) {
+    const barred = unlessCancelled(ticket);
+    if (barred) return barred;
+    const replied = event('RequesterReplied', { author: author ? person(author) : ticket.reporter, text });
+    return ticket.work.status === 'on-hold' && ticket.work.reason === 'customer' ? [replied, ...endOfHold(ticket)] : [replied];
+  },
+
+  RecordVendorReply({ text }, ticket) {
+    const barred = unlessCancelled(ticket);
+    if (barred) return barred;
+    if (ticket.vendorCase === undefined) return refuse('no-vendor-case', 'The ticket was never handed to a vendor');
+    const { vendor, caseReference } = ticket.vendorCase;
+    return [event('VendorReplied', { vendor, caseReference, text })];
+  },
+
+  DeclareMajorIncident({ reason }, ticket) {
+    return unlessActive(ticket) ?? (ticket.majorIncident ? [] : [event('MajorIncidentDeclared', { reason })]);
+  },
+
+  StandDownMajorIncident({ reason }, ticket) {
+    return ticket.majorIncident ? (unlessCancelled(ticket) ?? [event('MajorIncidentStoodDown', { reason })]) : [];
+  },
+
+  PlanOnsiteVisit({ agent, location, plannedFor }, ticket, context) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (ticket.onsiteVisit !== undefined)
+      return refuse('onsite-visit-open', `A visit is ${ticket.onsiteVisit.status} already: complete it first`);
+    const at = parseInstant(plannedFor);
+    if (at === undefined)
+      return refuse('invalid-body', 'The visit needs a date-time with an offset', [
+        { field: 'plannedFor', message: 'must be a date-time with an offset' },
+      ]);
+    return [
+      event('OnsiteVisitPlanned', {
+        visitId: deterministicId('onsite-visit', context.commandId),
+        agent: person(agent),
+        location,
+        plannedFor: at,
+      }),
+    ];
+  },
+
+  BeginOnsiteVisit(_command, ticket) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (ticket.onsiteVisit === undefined) return refuse('no-onsite-visit', 'No visit is planned');
+    return ticket.onsiteVisit.status === 'begun' ? [] : [event('OnsiteVisitBegun', { visitId: ticket.onsiteVisit.id })];
+  },
+
+  CompleteOnsiteVisit({ outcome }, ticket) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (ticket.onsiteVisit?.status !== 'begun')
+      return refuse('no-onsite-visit', ticket.onsiteVisit === undefined ? 'No visit is planned' : 'The visit has not begun');
+    const done = event('OnsiteVisitDone', { visitId: ticket.onsiteVisit.id, outcome });
+    return ticket.work.status === 'on-hold' && ticket.work.reason === 'onsite-visit' ? [done, ...endOfHold(ticket)] : [done];
+  },
+
+  RecordTouchTime({ minutes, agent, activity }, ticket, context) {
+    const who = agent ? person(agent) : actorAsPerson(context);
+    return unlessCancelled(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
+  },
+
+  RecordSatisfaction({ score, comment }, ticket) {
+    if (resolvedAt(ticket.work) === undefined)
+      return unlessCancelled(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
+    if (ticket.judgedCycles.includes(ticket.cycle))
+      return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
+    return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
+  },
 };
 
 /** Notes about the work may come late; everything else must not come before what has already happened. */
-const lateAllowed: ReadonlySet<TicketCommandName> = new Set(['RecordDiagnosticStep', 'AttachEvidence']);
+const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
+  'RecordDiagnosticStep',
+  'AttachEvidence',
+  'RequestConsultation',
+  'AnswerConsultation',
+  'AddInternalNote',
+  'RecordVendorReply',
+  'RecordTouchTime',
+  'RecordSatisfaction',
+]);
 
 /** The ticket aggregate under a contract. */
 export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketEvents, TicketState> {
@@ -478,10 +410,7 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
           follows,
         } = command;
         const tier = command.tier ?? entryTier(contract);
-        if (!contract.tiers.includes(tier))
-          return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
-            { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
-          ]);
+        if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
         if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
         const priority = contract.priorities[impact][urgency];
         return [
@@ -518,28 +447,14 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
 /** The ticket aggregate under the default contract. */
 export const ticket = ticketUnder(defaultContract);
 
-/** The work as it goes on when a hold ends. */
-export function activeWork(work: Work): ActiveWork {
-  switch (work.status) {
-    case 'on-hold':
-      return work.paused;
-    case 'resolved':
-    case 'closed':
-    case 'cancelled':
-      return { status: 'open' };
-    default:
-      return work;
-  }
+function unlessCancelled({ work }: Ticket): Refusal | undefined {
+  return work.status === 'cancelled' ? refuse('ticket-cancelled', 'The ticket was cancelled') : undefined;
 }
 
-/** Work that is given to somebody else waits until they start. */
-function handedTo(work: Work, assignee: Person | undefined): Work {
-  if (work.status === 'on-hold') return { ...work, paused: handedTo(work.paused, assignee) as ActiveWork };
-  return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;
-}
-
-function resolvedAt(work: Work): Instant | undefined {
-  return work.status === 'resolved' || work.status === 'closed' ? work.resolvedAt : undefined;
+function tierNotInContract(tier: Tier, contract: Contract): Refusal {
+  return refuse('tier-not-in-contract', `The contract has no ${tier}`, [
+    { field: 'tier', message: `must be one of ${contract.tiers.join(', ')}` },
+  ]);
 }
 
 function unlessActive({ work }: Ticket): Refusal | undefined {
@@ -602,15 +517,6 @@ function complete(given: HandOffBody, ticket: Ticket): HandOff {
 
 function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
   return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
-}
-
-function placed(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
-  return {
-    ...without(ticket, 'team', 'assignee'),
-    tier,
-    ...(team === undefined ? {} : { team }),
-    ...(assignee === undefined ? {} : { assignee }),
-  };
 }
 
 function event<Type extends keyof TicketEvents>(type: Type, data: TicketEvents[Type]): EventOf<TicketEvents> {

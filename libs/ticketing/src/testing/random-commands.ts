@@ -84,6 +84,21 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   ReopenTicket: fc.record({ reason: word }),
   CloseTicket: fc.record({ note: maybe(word) }),
   CancelTicket: fc.record({ reason: word }),
+  ClaimTicket: fc.record({ agent: maybe(person) }),
+  EscalateHierarchically: fc.record({ to: word, reason: word }),
+  RequestConsultation: fc.record({ tier: fc.constantFrom(...TIERS), team: maybe(word), question: word }),
+  AnswerConsultation: fc.record({ answer: word, article: maybe(word) }),
+  SendPublicReply: fc.record({ text: word }),
+  AddInternalNote: fc.record({ text: word }),
+  RecordRequesterReply: fc.record({ text: word, author: maybe(person) }),
+  RecordVendorReply: fc.record({ text: word }),
+  DeclareMajorIncident: fc.record({ reason: word }),
+  StandDownMajorIncident: fc.record({ reason: word }),
+  PlanOnsiteVisit: fc.record({ agent: person, location: word, plannedFor: fc.constant('2026-12-01T09:00:00+01:00') }),
+  BeginOnsiteVisit: fc.constant({}),
+  CompleteOnsiteVisit: fc.record({ outcome: word }),
+  RecordTouchTime: fc.record({ minutes: fc.integer({ min: 1, max: 1440 }), agent: maybe(person), activity: maybe(word) }),
+  RecordSatisfaction: fc.record({ score: fc.integer({ min: 1, max: 5 }), comment: maybe(word) }),
 };
 
 /** One command with when it is sent: so many milliseconds after the one before. */
@@ -96,21 +111,22 @@ export interface SentCommand {
 const names = Object.keys(contents).filter((name) => name !== 'CancelTicket') as TicketCommandName[];
 
 const sent = (allowed: readonly TicketCommandName[]): fc.Arbitrary<SentCommand> =>
-  fc
-    .constantFrom(...allowed)
-    .chain((name) =>
-      fc.record({
-        name: fc.constant(name),
-        command: contents[name] as fc.Arbitrary<TicketCommands[TicketCommandName]>,
-        after: fc.oneof(fc.nat(100_000), fc.nat(500_000_000)),
-      }),
-    );
+  fc.constantFrom(...allowed).chain((name) =>
+    fc.record({
+      name: fc.constant(name),
+      command: contents[name] as fc.Arbitrary<TicketCommands[TicketCommandName]>,
+      after: fc.oneof(fc.nat(100_000), fc.nat(500_000_000)),
+    }),
+  );
 
 /** A hand-off that comes back at once, where the ticket is at L1: chance alone seldom goes past the ping-pong limit. */
 const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
   { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff }, after: 1000 },
   { name: 'ReturnEscalation', command: { reason: 'r' }, after: 1000 },
 ]);
+
+/** A visit from beginning to end. */
+const visit: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PlanOnsiteVisit']), sent(['BeginOnsiteVisit']), sent(['CompleteOnsiteVisit']));
 
 /** A ticket's life: an opening, then anything; cancelled rarely, since nothing follows a cancellation. */
 export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
@@ -121,6 +137,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 30, arbitrary: sent(names).map((one) => [one]) },
         { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
+        { weight: 3, arbitrary: visit },
         { weight: 1, arbitrary: sent(['CancelTicket']).map((one) => [one]) },
       ),
       { maxLength: 40 },

@@ -1,6 +1,8 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { handOffQuality } from '../hand-off.js';
 import { present } from '../plain-json.js';
-import { ticket, type Ticket, type TicketState, ticketUpcasters } from '../ticket.js';
+import { ticket } from '../ticket.js';
+import { firstResponses, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
@@ -9,6 +11,20 @@ export interface Stay {
   readonly tier: Tier;
   readonly team?: string;
   readonly since: Instant;
+}
+
+/** A hand-off to a higher tier, and what became of it. */
+export interface HandOffRecord {
+  readonly escalationId: string;
+  readonly from: Tier;
+  readonly fromTeam?: string;
+  readonly to: Tier;
+  readonly toTeam?: string;
+  readonly at: Instant;
+  readonly outcome: 'pending' | 'accepted' | 'returned';
+  readonly settledAt?: Instant;
+  /** 0 to 100, see hand-off.ts; half of it when it was returned. */
+  readonly quality: number;
 }
 
 /** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
@@ -21,6 +37,11 @@ export interface TicketDetails extends Ticket {
   readonly closedAt?: Instant;
   readonly cancelledAt?: Instant;
   readonly escalations: number;
+  readonly handOffs: readonly HandOffRecord[];
+  /** Minutes that agents have stated to have spent on it. */
+  readonly touchMinutes: number;
+  /** What the requester said of each resolution. */
+  readonly satisfaction: readonly { readonly cycle: number; readonly score: number; readonly comment?: string }[];
   readonly deescalations: number;
   /** Where it has been, oldest first. */
   readonly stays: readonly Stay[];
@@ -44,16 +65,45 @@ function details(doc: TicketDetails | null, event: Event): TicketDetails | null 
     ...state,
     status: state.work.status,
     openedAt: doc?.openedAt ?? at,
-    firstResponseAt: doc?.firstResponseAt ?? (event.type === 'WorkStarted' || event.type === 'EscalationAccepted' ? at : undefined),
+    firstResponseAt: doc?.firstResponseAt ?? (firstResponses.has(event.type) ? at : undefined),
     resolvedAt: state.work.status === 'resolved' || state.work.status === 'closed' ? state.work.resolvedAt : undefined,
     closedAt: state.work.status === 'closed' ? (doc?.closedAt ?? at) : undefined,
     cancelledAt: state.work.status === 'cancelled' ? (doc?.cancelledAt ?? at) : undefined,
+    handOffs: handOffs(doc?.handOffs ?? [], event),
+    touchMinutes: (doc?.touchMinutes ?? 0) + (event.type === 'TouchTimeRecorded' ? event.data.minutes : 0),
+    satisfaction: event.type === 'SatisfactionRecorded' ? [...(doc?.satisfaction ?? []), event.data] : (doc?.satisfaction ?? []),
     escalations: (doc?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
     deescalations: (doc?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
     stays: moved ? [...stays, present({ tier, team, since: at })] : stays,
     updatedAt: at,
     ...importedFrom(doc, event),
   });
+}
+
+function handOffs(records: readonly HandOffRecord[], event: Event): readonly HandOffRecord[] {
+  const at = event.metadata.effectiveAt;
+  switch (event.type) {
+    case 'TicketEscalated': {
+      const { escalationId, from, fromTeam, to, toTeam, handOff } = event.data;
+      return [
+        ...records,
+        present({ escalationId, from, fromTeam, to, toTeam, at, outcome: 'pending' as const, quality: handOffQuality(from, to, handOff) }),
+      ];
+    }
+    case 'EscalationAccepted':
+    case 'EscalationReturned': {
+      const outcome = event.type === 'EscalationAccepted' ? 'accepted' : 'returned';
+      const settled = (record: HandOffRecord): HandOffRecord => ({
+        ...record,
+        outcome,
+        settledAt: at,
+        quality: outcome === 'returned' ? Math.round(record.quality / 2) : record.quality,
+      });
+      return records.map((record) => (record.escalationId === event.data.escalationId ? settled(record) : record));
+    }
+    default:
+      return records;
+  }
 }
 
 function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Event): Pick<TicketDetails, 'imported'> {
@@ -65,7 +115,7 @@ function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Eve
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
-  version: 1,
+  version: 2,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

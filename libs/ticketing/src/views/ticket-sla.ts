@@ -1,7 +1,7 @@
 import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { defaultContract } from '../contract.js';
 import { ended, evolveClocks, type SlaClocks } from '../sla-clock.js';
-import { ticketUpcasters } from '../ticket.js';
+import { ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
 
 /** The clocks of a ticket under its contract. */

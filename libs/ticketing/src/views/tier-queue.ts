@@ -1,5 +1,6 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { activeWork, ticket, type Ticket, type TicketState, ticketUpcasters } from '../ticket.js';
+import { ticket } from '../ticket.js';
+import { activeWork, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { Person, TicketEvents } from '../ticket-events.js';
 import { PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
 
@@ -69,7 +70,7 @@ function queueStateOf({ work }: Ticket): QueueState {
 /** One document a ticket, by its id: the queues of all tiers. */
 export const tierQueue: Projection<QueueEntry, TicketEvents> = {
   name: 'tier_queue',
-  version: 1,
+  version: 2,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

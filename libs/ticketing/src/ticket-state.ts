@@ -1,0 +1,252 @@
+import type { Decider, EventFacts, Instant, Upcasters } from '#eventsourcing';
+import type { TicketCommands } from './commands.js';
+import { present, without } from './plain-json.js';
+import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
+import type { Channel, HoldReason, Impact, Priority, TicketKind, Tier, Urgency } from './vocabulary.js';
+
+/** Work at a tier: nobody's yet, or somebody's. */
+export type ActiveWork =
+  | { readonly status: 'open' }
+  | { readonly status: 'in-progress'; readonly agent: Person }
+  | { readonly status: 'escalated'; readonly handedOver: HandedOver };
+
+/** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
+export interface HandedOver {
+  readonly escalationId: string;
+  readonly from: Tier;
+  readonly fromTeam?: string;
+  readonly fromAssignee?: Person;
+  readonly at: Instant;
+}
+
+/** Where a ticket stands in its life. */
+export type Work =
+  | ActiveWork
+  | {
+      readonly status: 'on-hold';
+      readonly reason: HoldReason;
+      readonly since: Instant;
+      readonly until?: Instant;
+      readonly paused: ActiveWork;
+    }
+  | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
+  | { readonly status: 'cancelled' };
+
+/** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
+export interface Ticket {
+  readonly client: string;
+  readonly kind: TicketKind;
+  readonly summary: string;
+  readonly description?: string;
+  readonly reporter: Person;
+  readonly channel: Channel;
+  readonly impact: Impact;
+  readonly urgency: Urgency;
+  readonly priority: Priority;
+  readonly tier: Tier;
+  readonly team?: string;
+  readonly assignee?: Person;
+  readonly category?: string;
+  readonly service?: string;
+  readonly component?: string;
+  readonly majorIncident: boolean;
+  readonly securityIncident: boolean;
+  readonly follows?: string;
+  readonly work: Work;
+  readonly stepsTried: readonly DiagnosticStep[];
+  readonly evidence: readonly TicketEvents['EvidenceAttached'][];
+  /** Id of the last hand-off that was accepted or returned: repeating that changes nothing. */
+  readonly settledEscalation?: { readonly id: string; readonly how: 'accepted' | 'returned' };
+  readonly resolution?: Omit<TicketEvents['TicketResolved'], 'tier' | 'team'> & { readonly tier: Tier };
+  readonly rootCause?: RootCause;
+  /** Tiers that have resolved it so far, oldest first. */
+  readonly resolvedBy: readonly Tier[];
+  /** 1, and one more for each reopening. */
+  readonly cycle: number;
+  readonly returns: number;
+  /** Questions to other tiers that wait for an answer, oldest first. */
+  readonly consultations: readonly { readonly id: string; readonly tier: Tier; readonly question: string }[];
+  /** The vendor's case that the last hand-off to a vendor named. */
+  readonly vendorCase?: VendorCase;
+  readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
+  /** Cycles whose resolution the requester has judged. */
+  readonly judgedCycles: readonly number[];
+  /** How many events it has. */
+  readonly revisions: number;
+  /** When the last event that moved the ticket on took effect. */
+  readonly movedAt: Instant;
+}
+
+/** No ticket yet, or one. */
+export type TicketState = Ticket | null;
+
+/** No ticket event has changed its shape yet. */
+export const ticketUpcasters: Upcasters = {};
+
+type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: TicketEvents[Type], facts: EventFacts) => Ticket };
+
+/** How each event changes a ticket that was opened. */
+const evolveTicket: Evolve = {
+  TicketOpened: (ticket) => ticket,
+  TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
+  TicketAssigned: (ticket, { tier, team, assignee }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, assignee),
+    work: handedTo(ticket.work, assignee),
+  }),
+  WorkStarted: (ticket, { tier, team, agent }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, agent),
+    work: { status: 'in-progress', agent },
+  }),
+  DiagnosticStepRecorded: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
+  EvidenceAttached: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
+  TicketEscalated: (ticket, { escalationId, from, fromTeam, to, toTeam, handOff }, { effectiveAt }) => ({
+    ...placed(ticket, to, toTeam),
+    ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
+    work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
+  }),
+  EscalationAccepted: (ticket, { escalationId, tier, team, agent }) => ({
+    ...placed(ticket, tier, team ?? ticket.team, agent),
+    work: { status: 'in-progress', agent },
+    settledEscalation: { id: escalationId, how: 'accepted' },
+  }),
+  EscalationReturned: (ticket, { escalationId, to, toTeam, pingPong }) => ({
+    ...placed(ticket, to, toTeam, ticket.work.status === 'escalated' ? ticket.work.handedOver.fromAssignee : undefined),
+    work: { status: 'open' },
+    settledEscalation: { id: escalationId, how: 'returned' },
+    returns: pingPong,
+  }),
+  HierarchicalEscalationRaised: (ticket) => ticket,
+  ConsultationRequested: (ticket, { consultationId, to, question }) => ({
+    ...ticket,
+    consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
+  }),
+  ConsultationAnswered: (ticket, { consultationId }) => ({
+    ...ticket,
+    consultations: ticket.consultations.filter(({ id }) => id !== consultationId),
+  }),
+  PublicReplySent: (ticket) => ticket,
+  InternalNoteAdded: (ticket) => ticket,
+  RequesterReplied: (ticket) => ticket,
+  VendorReplied: (ticket) => ticket,
+  MajorIncidentDeclared: (ticket) => ({ ...ticket, majorIncident: true }),
+  MajorIncidentStoodDown: (ticket) => ({ ...ticket, majorIncident: false }),
+  OnsiteVisitPlanned: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'planned' } }),
+  OnsiteVisitBegun: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'begun' } }),
+  OnsiteVisitDone: (ticket) => without(ticket, 'onsiteVisit'),
+  TouchTimeRecorded: (ticket) => ticket,
+  SatisfactionRecorded: (ticket, { cycle }) => ({ ...ticket, judgedCycles: [...ticket.judgedCycles, cycle] }),
+  TicketDeescalated: (ticket, { to, toTeam }) => ({ ...placed(ticket, to, toTeam), work: { status: 'open' } }),
+  TicketPutOnHold: (ticket, { reason, until }, { effectiveAt }) => ({
+    ...ticket,
+    work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
+  }),
+  TicketResumed: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
+  TicketResolved: (ticket, { tier, category, article, cause, fix, workaround }, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'resolved', resolvedAt: effectiveAt },
+    resolution: present({ tier, category, article, cause, fix, workaround }),
+    resolvedBy: [...ticket.resolvedBy, tier],
+  }),
+  TicketResolvedWithRootCause: (ticket, { tier, rootCause }, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'resolved', resolvedAt: effectiveAt },
+    rootCause,
+    resolvedBy: [...ticket.resolvedBy, tier],
+  }),
+  TicketReopened: (ticket, { tier, team, cycle }) => ({
+    ...without(placed(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'),
+    work: { status: 'open' },
+    cycle,
+  }),
+  TicketClosed: (ticket, _data, { effectiveAt }) => ({
+    ...ticket,
+    work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
+  }),
+  TicketCancelled: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
+  ImportedNoteRecorded: (ticket) => ticket,
+};
+
+/** Notes about the work, which may be written down late, as opposed to events that move it on. */
+const notes: ReadonlySet<keyof TicketEvents> = new Set([
+  'DiagnosticStepRecorded',
+  'EvidenceAttached',
+  'ImportedNoteRecorded',
+  'ConsultationRequested',
+  'ConsultationAnswered',
+  'InternalNoteAdded',
+  'VendorReplied',
+  'TouchTimeRecorded',
+  'SatisfactionRecorded',
+]);
+
+/** Events that can be the first response to the requester. */
+export const firstResponses: ReadonlySet<keyof TicketEvents> = new Set(['WorkStarted', 'EscalationAccepted', 'PublicReplySent']);
+
+function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'], { effectiveAt }: EventFacts): Ticket {
+  return {
+    ...data,
+    tier,
+    majorIncident: false,
+    securityIncident: false,
+    work: { status: 'open' },
+    stepsTried: [],
+    evidence: [],
+    resolvedBy: [],
+    cycle: 1,
+    returns: 0,
+    consultations: [],
+    judgedCycles: [],
+    revisions: 1,
+    movedAt: effectiveAt,
+  };
+}
+
+/** A ticket's state after one more event. What cannot be (an event before the opening, say) is stored all the same, and changes nothing. */
+export const evolveTicketState = Object.fromEntries(
+  Object.entries(evolveTicket).map(([type, apply]) => [
+    type,
+    (state: TicketState, data: never, facts: EventFacts): TicketState => {
+      if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
+      const ticket = apply(state, data, facts);
+      return {
+        ...ticket,
+        revisions: state.revisions + 1,
+        movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt,
+      };
+    },
+  ]),
+) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
+
+/** The work as it goes on when a hold ends. */
+export function activeWork(work: Work): ActiveWork {
+  switch (work.status) {
+    case 'on-hold':
+      return work.paused;
+    case 'resolved':
+    case 'closed':
+    case 'cancelled':
+      return { status: 'open' };
+    default:
+      return work;
+  }
+}
+
+/** Work that is given to somebody else waits until they start. */
+function handedTo(work: Work, assignee: Person | undefined): Work {
+  if (work.status === 'on-hold') return { ...work, paused: handedTo(work.paused, assignee) as ActiveWork };
+  return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;
+}
+
+/** When it was resolved, if it is. */
+export function resolvedAt(work: Work): Instant | undefined {
+  return work.status === 'resolved' || work.status === 'closed' ? work.resolvedAt : undefined;
+}
+
+function placed(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
+  return {
+    ...without(ticket, 'team', 'assignee'),
+    tier,
+    ...(team === undefined ? {} : { team }),
+    ...(assignee === undefined ? {} : { assignee }),
+  };
+}
