@@ -67,6 +67,26 @@ describe('the documented examples', () => {
         'CloseTicket',
       ],
       ['OpenTicket', 'CancelTicket'],
+      [
+        'OpenTicket',
+        'ClaimTicket',
+        'SendPublicReply',
+        'AddInternalNote',
+        'RecordTouchTime',
+        'PutOnHold',
+        'RecordRequesterReply',
+        'RequestConsultation',
+        'AnswerConsultation',
+        'DeclareMajorIncident',
+        'EscalateHierarchically',
+        'StandDownMajorIncident',
+        'PlanOnsiteVisit',
+        'BeginOnsiteVisit',
+        'CompleteOnsiteVisit',
+        'RecordVendorReply',
+        'ResolveTicket',
+        'RecordSatisfaction',
+      ],
     ];
     expect(new Set(lives.flat())).toEqual(new Set(Object.keys(ticketCommands)));
 

@@ -30,7 +30,7 @@ export const ticketProblems = {
   'already-claimed': { status: 409, title: 'Somebody has the ticket already' },
   'consultation-of-own-tier': { status: 409, title: 'The ticket is at that tier itself' },
   'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
-  'no-vendor-case': { status: 409, title: 'The ticket was never handed to a vendor' },
+  'no-vendor-case': { status: 422, title: 'It is not said which vendor, and which case' },
   'onsite-visit-open': { status: 409, title: 'There is a visit already' },
   'no-onsite-visit': { status: 409, title: 'There is no such visit' },
   'satisfaction-recorded': { status: 409, title: 'This resolution was judged already' },

@@ -93,6 +93,19 @@ export const viewSchemas = {
       resolvedBy: about(listOf(tier), 'Tiers that have resolved it so far'),
       cycle: about(count, '1, and one more for each reopening'),
       returns: about(count, 'Hand-offs that were returned'),
+      consultations: about(listOf(object({ id: uuid, tier, question: text })), 'Questions to other tiers that wait for an answer'),
+      judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
+      handOffs: about(
+        listOf(
+          object(
+            { escalationId: uuid, from: tier, to: tier, at: instant, outcome: { enum: ['pending', 'accepted', 'returned'] }, quality: about(count, '0 to 100; half of it when it was returned') },
+            { fromTeam: text, toTeam: text, settledAt: instant },
+          ),
+        ),
+        'Hand-offs to higher tiers',
+      ),
+      touchMinutes: about(count, 'Minutes that agents have stated to have spent on it'),
+      satisfaction: listOf(object({ cycle: count, score: count }, { comment: text })),
       escalations: count,
       deescalations: count,
       revisions: about(count, 'How many events it has'),
@@ -108,6 +121,8 @@ export const viewSchemas = {
       category: text,
       service: text,
       component: text,
+      vendorCase: object({ vendor: text, caseReference: text, contract: text }),
+      onsiteVisit: object({ id: uuid, status: { enum: ['planned', 'begun'] } }),
       follows: about(uuid, 'The ticket that this one follows'),
       settledEscalation: object({ id: uuid, how: oneOf(['accepted', 'returned']) }, {}, 'The last hand-off that was accepted or returned'),
       resolution: object({ tier, category: text }, { article: text, cause: text, fix: text, workaround: text }),

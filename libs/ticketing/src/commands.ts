@@ -563,12 +563,18 @@ export class RecordRequesterReply extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Records what the vendor says about its case. Only once the ticket was handed to one.',
-  examples: [{ text: 'Fixed in firmware 11.3.' }],
+  description: 'Records what a vendor says about its case: the one of the last hand-off to a vendor, or the one that is named.',
+  examples: [{ vendor: 'Contoso Printing', caseReference: 'CP-77123', text: 'Fixed in firmware 11.3.' }],
 })
 export class RecordVendorReply extends TicketCommand {
   @Text({ description: 'What the vendor says', max: 20_000 })
   text!: string;
+
+  @Text({ description: 'Vendor, unless it is the one that has the ticket', example: 'Contoso Printing', optional: true })
+  vendor?: string;
+
+  @Text({ description: "The vendor's case reference, unless it is the one of the hand-off", example: 'CP-77123', optional: true })
+  caseReference?: string;
 }
 
 @JSONSchema({

@@ -294,12 +294,17 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return ticket.work.status === 'on-hold' && ticket.work.reason === 'customer' ? [replied, ...endOfHold(ticket)] : [replied];
   },
 
-  RecordVendorReply({ text }, ticket) {
+  RecordVendorReply({ text, ...named }, ticket) {
     const barred = unlessCancelled(ticket);
     if (barred) return barred;
-    if (ticket.vendorCase === undefined) return refuse('no-vendor-case', 'The ticket was never handed to a vendor');
-    const { vendor, caseReference } = ticket.vendorCase;
-    return [event('VendorReplied', { vendor, caseReference, text })];
+    const vendor = named.vendor ?? ticket.vendorCase?.vendor;
+    const caseReference = named.caseReference ?? ticket.vendorCase?.caseReference;
+    if (vendor !== undefined && caseReference !== undefined) return [event('VendorReplied', { vendor, caseReference, text })];
+    return refuse(
+      'no-vendor-case',
+      'The ticket was never handed to a vendor: name the vendor and its case',
+      Object.entries({ vendor, caseReference }).flatMap(([field, value]) => (value === undefined ? [{ field, message: 'must be named' }] : [])),
+    );
   },
 
   DeclareMajorIncident({ reason }, ticket) {
