@@ -1073,7 +1073,8 @@ const create: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   fields.noCollation();
-  for (const key of ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'encryptedFields', 'size', 'max']) fields.refuse(key);
+  for (const key of ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'encryptedFields', 'size', 'max', 'storageEngine', 'indexOptionDefaults', 'temp']) fields.refuse(key);
+  fields.refuse('autoIndexId', (value) => value === true);
   const keys = createOptions.filter((key) => call.command.has(key));
   const options = Doc.of(keys, keys.map((key) => call.command.get(key) as Value));
   checkValidation(options);
@@ -1215,6 +1216,8 @@ const createIndexes: Handler = async (call) => {
   const fields = fieldsOf(call);
   const specs = fields.need(fields.documents('indexes'), 'indexes').map(checkIndexSpec);
   if (!specs.length) throw badValue('Must specify at least one index to create');
+  if (call.command.has('commitQuorum')) throw badValue("Standalones can't specify commitQuorum");
+  fields.refuse('ignoreUnknownIndexOptions');
   return call.node.store.write((writer) => {
     const known = noView(collectionOf(writer, call.database, name));
     const collection = known ?? newCollection(writer, call.database, name);
