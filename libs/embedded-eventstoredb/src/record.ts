@@ -157,7 +157,6 @@ export function verifyRecord(record: LogRecord, position: number): LogRecord {
 
 export const kindOf = (record: LogRecord): number => record[4] as number;
 export const isJson = (record: LogRecord): boolean => record[5] === 1;
-export const streamNumberOf = (record: LogRecord): number => record.readUInt32LE(8);
 export const positionOf = (record: LogRecord): number => record.readDoubleLE(12);
 export const revisionOf = (record: LogRecord): number => record.readDoubleLE(20);
 export const createdOf = (record: LogRecord): number => record.readDoubleLE(28);
