@@ -15,7 +15,7 @@ const law = {
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
   'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'google-protobuf', 'google-protobuf/*', 'lmdb', 'node:*'], libs: [] },
-  'libs/embedded-mongodb': { packages: ['bson', 'mingo', 'mingo/*', 'lmdb', 'node:*'], libs: [] },
+  'libs/embedded-mongodb': { packages: ['bson', 'lmdb', 'node:*'], libs: [] },
 };
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
