@@ -3,6 +3,8 @@ export default {
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
   testEnvironment: 'node',
+  // Many suites wait for disks and processes: both cores of a small machine are worth using.
+  maxWorkers: '100%',
   // Our libraries are read from their sources, so that tests need no build (see "imports" in package.json).
   testEnvironmentOptions: { customExportConditions: ['tierline-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],

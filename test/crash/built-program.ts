@@ -54,7 +54,8 @@ type Environment = Readonly<Record<string, string>>;
 function environment(given: Environment): NodeJS.ProcessEnv {
   const configured = new Set(['HOST', 'PORT', 'DATA_DIR', 'EVENTSTORE_URL', 'MONGODB_URL', 'LOG_LEVEL', 'API_URL', 'NODE_OPTIONS', 'FORCE_COLOR']);
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !configured.has(name)));
-  return { ...inherited, PORT: '0', EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', LOG_LEVEL: 'warn', ...given };
+  // A CI environment makes colours appear where no terminal is.
+  return { ...inherited, NO_COLOR: '1', PORT: '0', EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', LOG_LEVEL: 'warn', ...given };
 }
 
 /** A process and what it has said so far. */
