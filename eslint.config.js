@@ -14,8 +14,8 @@ const law = {
     packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'rxjs', 'reflect-metadata', 'node:*'],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
-  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'google-protobuf', 'google-protobuf/*', 'lmdb', 'node:*'], libs: [] },
-  'libs/embedded-mongodb': { packages: ['bson', 'lmdb', 'node:*'], libs: [] },
+  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'], libs: [] },
+  'libs/embedded-mongodb': { packages: ['lmdb', 'node:*'], libs: [] },
 };
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');

@@ -54,17 +54,18 @@ const POOL_ERRORS: ReadonlySet<string> = new Set([
 
 /** Whether an error says that the database could not be reached, as opposed to one that it answered with. */
 export function isUnreachable(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
+  // By its looks: an error of the system is not an `instanceof` the Error of every realm.
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
   if (
     error instanceof MongoNetworkError ||
     error instanceof MongoServerSelectionError ||
     error instanceof MongoNotConnectedError ||
     error instanceof MongoTopologyClosedError ||
     error instanceof MongoServerClosedError ||
-    POOL_ERRORS.has(error.name)
+    (typeof name === 'string' && POOL_ERRORS.has(name))
   ) {
     return true;
   }
   // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
-  return 'code' in error && typeof error.code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(error.code);
+  return typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code);
 }

@@ -1,5 +1,5 @@
 import { type EventStore, type Position, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
-import { type Mongo, type ViewDocument, waitForRevision } from '#mongo';
+import { type Mongo, type ViewDocument, waitForRevision, isUnreachable, viewPosition as positionOf } from '#mongo';
 import { ticket } from '#ticketing';
 
 /** How long a reader waits for a view to get where it is asked to be. */
@@ -73,50 +73,20 @@ export async function waitForPosition(
 }
 
 /** Up to where a view has seen the log. The projector notes it in the collection `views`. */
-export async function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
-  const control = await reached(
-    db.collection<{ _id: string; checkpoint: { commit: string; prepare: string } | null }>('views').findOne({ _id: name }),
-  );
-  const checkpoint = control?.checkpoint;
-  return checkpoint === null || checkpoint === undefined
-    ? undefined
-    : { commit: BigInt(checkpoint.commit), prepare: BigInt(checkpoint.prepare) };
+export function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
+  return reached(positionOf(db, name));
 }
 
 function notYetVisible(name: string): Refusal {
   return refuse('not-yet-visible', `${name} is not that far yet; try again`);
 }
 
-/** The names that the driver gives to errors of connections, as opposed to errors of operations. */
-const AWAY: ReadonlySet<string> = new Set([
-  'MongoServerSelectionError',
-  'MongoNetworkError',
-  'MongoNetworkTimeoutError',
-  'MongoPoolClearedError',
-  'PoolClearedOnNetworkError',
-  'MongoPoolClosedError',
-  'MongoNotConnectedError',
-  'MongoTopologyClosedError',
-  'MongoServerClosedError',
-  'MongoClientClosedError',
-  'MongoWaitQueueTimeoutError',
-]);
-
 /** An answer of the database. @throws StoreUnavailable when it is out of reach */
 export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;
   } catch (error) {
-    if (isAway(error)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
+    if (isUnreachable(error)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
     throw error;
   }
-}
-
-function isAway(error: unknown): error is Error {
-  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
-  // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
-  return (
-    (typeof name === 'string' && AWAY.has(name)) ||
-    (typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code))
-  );
 }
