@@ -1,3 +1,4 @@
+import { GrowingBuffer } from './growing-buffer.js';
 import { Arr, Binary, Code, DateTime, DbPointer, Doc, Double, MAX_KEY, MIN_KEY, ObjectId, Regex, SymbolText, Timestamp, UNDEFINED, type Value } from './bson-values.js';
 import { compareDecimals, Decimal128, decimalOfDouble, doubleOfDecimal, finite, unpack, type Unpacked } from './decimal128.js';
 import { ServerError } from './errors.js';
@@ -136,19 +137,27 @@ export const compareValues = (a: Value | undefined, b: Value | undefined): numbe
 
 export const equalValues = (a: Value | undefined, b: Value | undefined): boolean => compareValues(a, b) === 0;
 
+/** Whether values in BSON order hold one that is equal. */
+export const containsValue = (sorted: readonly Value[], value: Value): boolean => {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const order = compareValues(sorted[middle], value);
+    if (order === 0) return true;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return false;
+};
+
 /**
  * Keys: bytes whose order (memcmp) is BSON's order, one value after the other, none the prefix of another. Values that
  * compare equal have equal keys (the int32 1, the double 1.0 and the decimal 1.00), so a unique index is exact.
  */
-class KeyWriter {
-  bytes = Buffer.allocUnsafe(4096);
-  at = 0;
-
-  room(count: number): void {
-    if (this.at + count <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + count));
-    this.bytes.copy(larger, 0, 0, this.at);
-    this.bytes = larger;
+class KeyWriter extends GrowingBuffer {
+  constructor() {
+    super(4096);
   }
 
   byte(value: number): void {

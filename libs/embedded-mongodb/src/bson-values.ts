@@ -1,3 +1,4 @@
+import { GrowingBuffer } from './growing-buffer.js';
 import { Decimal128 } from './decimal128.js';
 import { ServerError } from './errors.js';
 
@@ -540,16 +541,10 @@ export const bsonTypeNamed = (name: string): number | undefined => {
   return undefined;
 };
 
-/** A growing buffer that values are written to. */
-class Writer {
-  bytes = Buffer.allocUnsafe(1024);
-  at = 0;
-
-  room(count: number): void {
-    if (this.at + count <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + count));
-    this.bytes.copy(larger, 0, 0, this.at);
-    this.bytes = larger;
+/** Writes values as BSON. */
+class Writer extends GrowingBuffer {
+  constructor() {
+    super(1024);
   }
 
   int32(value: number): void {

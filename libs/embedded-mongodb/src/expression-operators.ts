@@ -1,5 +1,5 @@
 import { absolute, add, asNumeric, atPlaces, decimalOf, divide, doubleOf, isZero, multiply, narrowest, remainder, subtract, toWhole, type Numeric } from './arithmetic.js';
-import { compareValues, equalValues, isNumber } from './bson-order.js';
+import { compareValues, containsValue, equalValues, isNumber } from './bson-order.js';
 import { Arr, Binary, bsonTypeName, Code, DateTime, Doc, Double, encodedLength, ObjectId, Regex, show, SymbolText, Timestamp, type Value } from './bson-values.js';
 import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from './decimal128.js';
 import { formatIsoDate, parseIsoDate } from './dates.js';
@@ -239,19 +239,6 @@ const mergeObjects = (values: readonly Result[]): Value => {
 export const distinctSorted = (values: readonly Value[]): Value[] => {
   const sorted = values.toSorted(compareValues);
   return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1]));
-};
-
-const contains = (sorted: readonly Value[], value: Value): boolean => {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const order = compareValues(sorted[middle], value);
-    if (order === 0) return true;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return false;
 };
 
 const trimmed = (left: boolean, right: boolean): Operator => (argument, scope, name) => {
@@ -789,7 +776,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     const without = distinctSorted(array(b, name, 17049));
     const seen: Value[] = [];
     const kept: Value[] = [];
-    for (const value of array(a, name, 17048)) if (!contains(without, value) && !seen.some((known) => equalValues(known, value))) {
+    for (const value of array(a, name, 17048)) if (!containsValue(without, value) && !seen.some((known) => equalValues(known, value))) {
       seen.push(value);
       kept.push(value);
     }
@@ -803,11 +790,11 @@ export const operators: Readonly<Record<string, Operator>> = {
   $setIntersection: variadic((values, name) => {
     if (values.some(isNullish)) return null;
     const [first = [], ...rest] = values.map((value) => distinctSorted(array(value, name, 17047)));
-    return Arr.of(first.filter((value) => rest.every((other) => contains(other, value))));
+    return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value))));
   }),
   $setIsSubset: fixed(2, 2, ([a, b], name) => {
     const whole = distinctSorted(array(b, name, 17042));
-    return array(a, name, 17046).every((value) => contains(whole, value));
+    return array(a, name, 17046).every((value) => containsValue(whole, value));
   }),
   $setUnion: variadic((values, name) => (values.some(isNullish) ? null : Arr.of(distinctSorted(values.flatMap((value) => array(value, name, 17043)))))),
   $size: fixed(1, 1, ([value]) => {

@@ -1,4 +1,4 @@
-import { compareValues, equalValues, isNaNValue, isNumber, typeRank } from './bson-order.js';
+import { containsValue, compareValues, equalValues, isNaNValue, isNumber, typeRank } from './bson-order.js';
 import { Arr, Binary, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Code, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, SymbolText, UNDEFINED, type Value } from './bson-values.js';
 import { Decimal128, doubleOfDecimal, unpack } from './decimal128.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
@@ -102,15 +102,7 @@ const compileMembership = (operands: readonly Value[]): Test => {
   return (value) => {
     if (nullish && isNullish(value)) return true;
     if (value === undefined) return false;
-    let low = 0;
-    let high = sorted.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const order = compareValues(sorted[middle], value);
-      if (order === 0) return true;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
+    if (containsValue(sorted, value)) return true;
     return patterns.some((test) => test(value));
   };
 };
