@@ -148,8 +148,8 @@ describe('a command', () => {
   it('is refused when the ticket is not at the revision that its sender saw', async () => {
     const id = randomUUID();
     await send(id, 'OpenTicket', open);
-    expect(await send(id, 'StartWork', {}, { ifRevision: 4 })).toMatchObject({ refused: 'revision-mismatch' });
-    expect(await send(id, 'StartWork', {}, { ifRevision: 0 })).toMatchObject({ revision: 1 });
+    expect(await send(id, 'StartWork', {}, { ifRevisions: [4] })).toMatchObject({ refused: 'revision-mismatch' });
+    expect(await send(id, 'StartWork', {}, { ifRevisions: [0] })).toMatchObject({ revision: 1 });
   });
 
   it('leaves nothing behind when it is refused', async () => {

@@ -12,8 +12,8 @@ export interface CommandContext extends DecisionContext {
   readonly correlationId: string;
   readonly causationId: string;
   readonly recordedAt: Instant;
-  /** The revision that the sender has seen (If-Match): when the stream is at another one, the command is refused. */
-  readonly ifRevision?: number;
+  /** Revisions that the sender has seen and allows (If-Match): when the stream is at another one, the command is refused. */
+  readonly ifRevisions?: readonly number[];
 }
 
 /** What was done. `revision` is -1 when nothing was done to a stream that does not exist. */
@@ -69,8 +69,8 @@ export async function execute<Commands extends object, Events extends EventMap, 
         }
       }
       if (doneAt >= 0) return { revision: doneAt, events: done, repeated: true };
-      if (context.ifRevision !== undefined && context.ifRevision !== revision) {
-        return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevision}`);
+      if (context.ifRevisions !== undefined && !context.ifRevisions.includes(revision)) {
+        return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevisions.join(' or ')}`);
       }
       const decision = decider.decide[name](command, state, context);
       if (isRefusal(decision)) return decision;

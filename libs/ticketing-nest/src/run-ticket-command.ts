@@ -13,10 +13,17 @@ import {
   parseInstant,
   refuse,
   type Refusal,
-  streamName,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
-import { ticket, type TicketCommandName, type TicketCommands, type TicketEvents, ticketUpcasters } from '#ticketing';
+import {
+  canonicalJson,
+  CLOCK_SKEW,
+  ticket,
+  type TicketCommandName,
+  type TicketCommands,
+  type TicketEvents,
+  ticketUpcasters,
+} from '#ticketing';
 
 /** What the sender of a command adds to it. */
 export interface TicketCommandContext {
@@ -47,9 +54,6 @@ export class RunTicketCommand<Name extends TicketCommandName = TicketCommandName
   }
 }
 
-/** How far the sender's clock may be ahead of ours. */
-const CLOCK_SKEW_MS = 60_000;
-
 /** The one place that every command passes through. */
 @CommandHandler(RunTicketCommand)
 export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand> {
@@ -65,12 +69,11 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
     const ticketId = given ?? deterministicId('ticket', commandId);
     const now = Date.now();
     const effectiveAt = body.effectiveAt === undefined ? instantFrom(now) : parseInstant(body.effectiveAt);
-    if (effectiveAt === undefined || epochMillis(effectiveAt) > now + CLOCK_SKEW_MS) {
+    if (effectiveAt === undefined || epochMillis(effectiveAt) > now + CLOCK_SKEW) {
       return refuse('effective-in-the-future', 'What has not happened yet cannot be recorded', [
         { field: 'effectiveAt', message: `must not be after ${instantFrom(now)}` },
       ]);
     }
-    const ifRevision = ifRevisions === undefined ? undefined : await this.#wanted(ticketId, ifRevisions);
     try {
       const result = await execute(
         this.store,
@@ -87,7 +90,7 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
           causationId,
           effectiveAt,
           recordedAt: instantFrom(now),
-          ...(ifRevision === undefined ? {} : { ifRevision }),
+          ...(ifRevisions === undefined ? {} : { ifRevisions }),
         },
         // Only a command that nobody can have sent before may skip the look at what is there.
         { opens: name === 'OpenTicket' && !repeatable },
@@ -106,24 +109,9 @@ export class RunTicketCommandHandler implements ICommandHandler<RunTicketCommand
       throw error;
     }
   }
-
-  /** The one revision to insist on: the ticket's, when it is among those that are allowed; else one that none has. */
-  async #wanted(ticketId: string, allowed: readonly number[]): Promise<number> {
-    if (allowed.length === 1) return allowed[0] ?? NEVER;
-    let revision = NEVER;
-    for await (const event of this.store.readStream(streamName(ticket.category, ticketId))) revision = event.revision;
-    return allowed.includes(revision) ? revision : NEVER;
-  }
 }
-
-const NEVER = -2;
 
 /** Tells the contents of two commands apart, whatever the order of their fields. */
 function digest(body: object): string {
-  const canonical = JSON.stringify(body, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
-  return createHash('sha256').update(canonical).digest('hex');
+  return createHash('sha256').update(canonicalJson(body)).digest('hex');
 }

@@ -5,6 +5,7 @@ export * from './ticket.js';
 export * from './ticket-events.js';
 export * from './ticket-state.js';
 export * from './vocabulary.js';
+export { canonicalJson } from './plain-json.js';
 export * from './sla-clock.js';
 export * from './views/projections.js';
 export * from './views/ticket-details.js';

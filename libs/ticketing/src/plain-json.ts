@@ -13,17 +13,16 @@ export function without<Fields extends object, Key extends keyof Fields>(fields:
   return kept;
 }
 
+/** JSON text that is the same for the same content, in whatever order its fields were given. */
+export function canonicalJson(content: object): string {
+  return JSON.stringify(content, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+}
+
 /** Whether two JSON values have the same content, in whatever order of fields. */
 export function same(one: object, other: object): boolean {
-  const sorted = (value: unknown): unknown =>
-    Array.isArray(value)
-      ? value.map(sorted)
-      : typeof value === 'object' && value !== null
-        ? Object.fromEntries(
-            Object.entries(value)
-              .sort(([a], [b]) => (a < b ? -1 : 1))
-              .map(([key, inner]) => [key, sorted(inner)]),
-          )
-        : value;
-  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+  return canonicalJson(one) === canonicalJson(other);
 }

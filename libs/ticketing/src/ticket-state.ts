@@ -2,7 +2,7 @@ import type { Decider, EventFacts, Instant, Upcasters } from '#eventsourcing';
 import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
-import type { Channel, HoldReason, Impact, Priority, TicketKind, Tier, Urgency } from './vocabulary.js';
+import type { HoldReason, Tier } from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
 export type ActiveWork =
@@ -33,25 +33,10 @@ export type Work =
   | { readonly status: 'cancelled' };
 
 /** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
-export interface Ticket {
-  readonly client: string;
-  readonly kind: TicketKind;
-  readonly summary: string;
-  readonly description?: string;
-  readonly reporter: Person;
-  readonly channel: Channel;
-  readonly impact: Impact;
-  readonly urgency: Urgency;
-  readonly priority: Priority;
-  readonly tier: Tier;
-  readonly team?: string;
+export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShown'> {
   readonly assignee?: Person;
-  readonly category?: string;
-  readonly service?: string;
-  readonly component?: string;
   readonly majorIncident: boolean;
   readonly securityIncident: boolean;
-  readonly follows?: string;
   readonly work: Work;
   readonly stepsTried: readonly DiagnosticStep[];
   readonly evidence: readonly TicketEvents['EvidenceAttached'][];

@@ -20,8 +20,8 @@ import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.j
 import { evolveTicketState, type HandedOver, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
 import { rank, type SkipReason, type Tier } from './vocabulary.js';
 
-/** How far the clocks of two machines may differ before what happened is out of order. */
-const CLOCK_SKEW = MINUTE;
+/** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
+export const CLOCK_SKEW = MINUTE;
 
 type TicketDecision = Decision<TicketEvents>;
 type Decide<Name extends TicketCommandName> = (
