@@ -90,9 +90,14 @@ async function read(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
   if (left === Infinity) call.write(CONFIRMED);
   while (left > 0 && !call.cancelled) {
     for (let page = Math.min(left, 512); page > 0; page--, left--) call.write(EVENT);
-    await new Promise<void>(
-      (resolve) => void (call.writableNeedDrain ? call.once('drain', resolve).once('cancelled', resolve) : setImmediate(resolve)),
-    );
+    await new Promise<void>((resolve) => {
+      if (!call.writableNeedDrain) return void setImmediate(resolve);
+      const done = (): void => {
+        call.off('drain', done).off('cancelled', done);
+        resolve();
+      };
+      call.on('drain', done).on('cancelled', done);
+    });
   }
   call.end();
 }
