@@ -75,12 +75,13 @@ describe('the answers', () => {
       return (value: unknown) =>
         expect({ name, valid: valid(value), errors: valid.errors, value }).toEqual({ name, valid: true, errors: null, value });
     };
-    const [isAnswer, isDetails, isEntry, isSla, isQueued, isProblem] = [
+    const [isAnswer, isDetails, isEntry, isSla, isQueued, isListed, isProblem] = [
       'CommandAnswer',
       'TicketDetails',
       'HistoryEntry',
       'TicketSla',
       'QueueEntry',
+      'TicketListEntry',
       'Problem',
     ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
     const example = (name: string) => document.components.schemas[name].examples[0];
@@ -111,10 +112,13 @@ describe('the answers', () => {
         if (name !== undefined)
           answer = (await send(api.url, 'POST', `${path}/${ticketCommands[name].route}`, { body: example(name) })).json;
         isAnswer(answer);
-        const [details, history, sla, queue] = await Promise.all(
+        const [details, history, sla, queue, list] = await Promise.all(
           [`${path}?`, `${path}/history?`, `${path}/sla?`]
             .map((view) => `${view}atLeast=${answer.revision}`)
-            .concat(`/v1/queues/L1?client=${api.client}&atLeast=${answer.position}`)
+            .concat(
+              `/v1/queues/L1?client=${api.client}&atLeast=${answer.position}`,
+              `/v1/tickets?client=${api.client}&atLeast=${answer.position}`,
+            )
             .map((view) => send(api.url, 'GET', view)),
         );
         isDetails?.(details?.json);
@@ -122,6 +126,8 @@ describe('the answers', () => {
         expect(history?.json.items).toHaveLength(answer.revision + 1);
         isSla?.(sla?.json);
         for (const entry of queue?.json.items ?? []) isQueued?.(entry);
+        for (const entry of list?.json.items ?? []) isListed?.(entry);
+        expect(list?.json.items.length).toBeGreaterThan(0);
       }
     }
     isProblem?.((await send(api.url, 'POST', '/v1/tickets', { body: {} })).json);
@@ -154,7 +160,7 @@ describe('/health', () => {
     const ready = await send(api.url, 'GET', '/health/ready');
     expect(ready.status).toBe(200);
     expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
-    expect(Object.keys(ready.json.views).sort()).toEqual(['ticket_details', 'ticket_history', 'ticket_sla', 'tier_queue']);
+    expect(Object.keys(ready.json.views).sort()).toEqual(['ticket_details', 'ticket_history', 'ticket_list', 'ticket_sla', 'tier_queue']);
     for (const { lagMs } of Object.values(ready.json.views as Record<string, { lagMs: number }>)) expect(lagMs).toBeGreaterThanOrEqual(0);
   });
 });

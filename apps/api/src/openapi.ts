@@ -170,6 +170,11 @@ const views = {
     extra: [idParam, problems(...everywhere, ...ofReads)],
   },
   sla: { summary: "A ticket's clocks as they stand now", schema: ref('TicketSla'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  tickets: {
+    summary: 'The list of tickets: filtered, searched, sorted, in pages',
+    schema: page('TicketListEntry'),
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+  },
   queue: {
     summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
     schema: page('QueueEntry'),

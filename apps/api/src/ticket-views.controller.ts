@@ -1,10 +1,12 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
+import type { Position } from '#eventsourcing';
 import {
   alreadySeen,
   entityTag,
   oneOf,
+  type Parameter,
   parsePosition,
   parseTags,
   Problem,
@@ -13,11 +15,12 @@ import {
   text,
   wholeNumber,
 } from '#platform';
-import { QUEUE_STATES, TIERS } from '#ticketing';
-import { TicketDetailsQuery, TicketHistoryQuery, TicketSlaQuery, TierQueueQuery } from '#ticketing-nest';
+import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
+import { placeIn, TicketDetailsQuery, TicketHistoryQuery, TicketListQuery, TicketSlaQuery, TierQueueQuery } from '#ticketing-nest';
 import { readCursor, writeCursor } from './cursor.js';
 import { documentView } from './openapi.js';
 import { TicketId } from './ticket-id.js';
+import { ticketListFilters } from './ticket-list-parameters.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const PAGE = 50;
@@ -33,6 +36,14 @@ const atLeast = wholeNumber(
 const limit = wholeNumber('Entries on a page', { min: 1, max: LARGEST_PAGE, fallback: PAGE });
 const cursor = text('The `next` of the page before, as it was given', { max: 1000 });
 
+const atLeastPosition: Parameter<Position> = {
+  parse: parsePosition,
+  rule: 'must be a position such as 1234/1234',
+  description:
+    'Position (of the answer to a command) that the list must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+  schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
+};
+
 const freshness = { atLeast };
 const historyQuery = { atLeast, limit, cursor };
 const queueQuery = {
@@ -44,23 +55,31 @@ const queueQuery = {
   ),
   limit,
   cursor,
-  atLeast: {
-    parse: parsePosition,
-    rule: 'must be a position such as 1234/1234',
-    description:
-      'Position (of the answer to a command) that the queue must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
-    schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
-  },
+  atLeast: atLeastPosition,
 };
+const listQuery = { ...ticketListFilters, limit, cursor, atLeast: atLeastPosition };
 
 const readFreshness = new QueryParameters(freshness);
 const readHistoryQuery = new QueryParameters(historyQuery);
 const readQueueQuery = new QueryParameters(queueQuery);
+const readListQuery = new QueryParameters(listQuery);
 
 /** The read models. Their documents are the answers. */
 @Controller('v1')
 export class TicketViewsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get('tickets')
+  @documentView('tickets')
+  @readListQuery.documented()
+  async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>) {
+    const { sort = '-openedAt', limit = PAGE, cursor, atLeast, ...filter } = query;
+    const pages = ['tickets', sort, canonicalJson(filter)];
+    const after = cursor === undefined ? undefined : (readCursor(pages, cursor) ?? refuseCursor());
+    const { items, more } = unlessRefused(await this.queries.execute(new TicketListQuery(filter, sort, limit, after, atLeast)));
+    const last = items.at(-1);
+    return { items, ...(more && last !== undefined ? { next: writeCursor(pages, placeIn(sort, last)) } : {}) };
+  }
 
   @Get('tickets/:id')
   @documentView('details')

@@ -242,4 +242,23 @@ export const viewSchemas = {
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
   ),
+  TicketListEntry: object(
+    {
+      _id: about(uuid, 'Id of the ticket'),
+      ...stored,
+      client: text,
+      summary: text,
+      reporter: person,
+      ...vocabulary,
+      tier,
+      status: oneOf(TICKET_STATUSES),
+      rank: about(count, 'Major incidents, then by priority: lower comes first'),
+      majorIncident: flag,
+      securityIncident: flag,
+      openedAt: instant,
+      updatedAt: instant,
+    },
+    { team: text, assignee: person, category: text, service: text, component: text, resolvedAt: instant },
+    'A ticket in the list of all tickets',
+  ),
 };

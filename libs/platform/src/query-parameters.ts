@@ -1,6 +1,6 @@
 import { applyDecorators, type PipeTransform } from '@nestjs/common';
 import { ApiQuery } from '@nestjs/swagger';
-import type { Fault } from '#eventsourcing';
+import { type Fault, type Instant, parseInstant } from '#eventsourcing';
 import { Problem } from './problem.js';
 
 /** One parameter of a query: how it is read, and how it is documented. */
@@ -62,6 +62,24 @@ export function text(description: string, { max = 200 }: { readonly max?: number
     rule: `must be text of 1 to ${max} characters`,
     description,
     schema: { type: 'string', minLength: 1, maxLength: max },
+  };
+}
+
+export function flag(description: string): Parameter<boolean> {
+  return {
+    parse: (given) => (given === 'true' ? true : given === 'false' ? false : undefined),
+    rule: 'must be true or false',
+    description,
+    schema: { type: 'boolean' },
+  };
+}
+
+export function dateTime(description: string): Parameter<Instant> {
+  return {
+    parse: parseInstant,
+    rule: 'must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z (a + is written %2B)',
+    description,
+    schema: { type: 'string', format: 'date-time' },
   };
 }
 

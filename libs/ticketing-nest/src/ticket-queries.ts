@@ -181,6 +181,7 @@ export class TierQueueHandler implements IQueryHandler<TierQueueQuery> {
   }
 }
 
-function pageOf<Entry>(found: readonly Entry[], limit: number): Page<Entry> {
+/** A page out of one entry more than it may have. */
+export function pageOf<Entry>(found: readonly Entry[], limit: number): Page<Entry> {
   return { items: found.slice(0, limit), more: found.length > limit };
 }

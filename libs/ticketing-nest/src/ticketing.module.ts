@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { EventStore } from '#eventsourcing';
 import { ReadModels } from './read-models.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
+import { TicketListHandler } from './ticket-list-query.js';
 import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
 
 /** Binds the ticket domain to Nest's buses: one handler for all commands, one for each view. */
@@ -20,6 +21,7 @@ export class TicketingModule {
         TicketHistoryHandler,
         TicketSlaHandler,
         TierQueueHandler,
+        TicketListHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

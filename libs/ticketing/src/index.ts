@@ -12,3 +12,5 @@ export * from './views/ticket-details.js';
 export * from './views/ticket-history.js';
 export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';
+export { searchWords } from './views/search-words.js';
+export * from './views/ticket-list.js';

@@ -41,7 +41,7 @@ export async function replay({ store, ticketId, json, askForNext, print, colours
   if (shown === 0) {
     const bounds = [extent.asOf && `had happened by ${extent.asOf}`, extent.knownAt && `was recorded by ${extent.knownAt}`].filter(Boolean).join(' and ');
     throw bounds === ''
-      ? new Complaint(`There is no ticket ${id}`, 'GET /v1/queues/L1 lists tickets with their ids')
+      ? new Complaint(`There is no ticket ${id}`, 'GET /v1/tickets lists tickets with their ids')
       : new Complaint(`Nothing of a ticket ${id} ${bounds}`, 'Leave --as-of and --known-at out to see whether there is such a ticket');
   }
   if (!json) print(`${colours.dim(`${shown} ${shown === 1 ? 'event' : 'events'}; the last one took effect at ${last?.effectiveAt}`)}\n`);

@@ -1,0 +1,41 @@
+import { dateTime, flag, oneOf, type Parameter, someOf, text } from '#platform';
+import { CHANNELS, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
+import { TICKET_ORDERS, type TicketOrder } from '#ticketing-nest';
+
+const words: Parameter<string> = {
+  parse: (given) => (given.length <= 200 && searchWords(given).length > 0 && !given.includes('\0') ? given : undefined),
+  rule: 'must be words of 1 to 200 characters together',
+  description:
+    'Only tickets about which all of these words were said: in what was opened, noted, replied, handed over or resolved. Accents and case do not matter; a word that ends with * stands for all that begin so.',
+  schema: { type: 'string', minLength: 1, maxLength: 200 },
+};
+
+/** What a list of tickets is filtered by. */
+export const ticketListFilters = {
+  q: words,
+  client: text('Only tickets of this client'),
+  status: someOf(TICKET_STATUSES, 'Only tickets in one of these states'),
+  tier: someOf(TIERS, 'Only tickets at one of these tiers'),
+  priority: someOf(PRIORITIES, 'Only tickets of one of these priorities'),
+  kind: someOf(TICKET_KINDS, 'Only tickets of one of these kinds'),
+  channel: someOf(CHANNELS, 'Only tickets that came by one of these channels'),
+  team: text('Only tickets of this team'),
+  assignee: text('Only tickets of the person with this id'),
+  assigned: flag('Only tickets that somebody has, or that nobody has'),
+  reporter: text('Only tickets that the person with this id reported'),
+  category: text('Only tickets of this category, or of one below it'),
+  service: text('Only tickets about this service'),
+  component: text('Only tickets about this configuration item'),
+  majorIncident: flag('Only major incidents, or none of them'),
+  securityIncident: flag('Only security incidents, or none of them'),
+  openedFrom: dateTime('Opened then or later'),
+  openedTo: dateTime('Opened before then'),
+  resolvedFrom: dateTime('Resolved then or later'),
+  resolvedTo: dateTime('Resolved before then'),
+  updatedFrom: dateTime('Last changed then or later'),
+  updatedTo: dateTime('Last changed before then'),
+  sort: oneOf(
+    Object.keys(TICKET_ORDERS) as TicketOrder[],
+    'Order; `-` is descending. `priority` is major incidents, then by priority, then whoever came first. `-openedAt` unless said otherwise',
+  ),
+};

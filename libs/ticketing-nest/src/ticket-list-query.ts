@@ -1,0 +1,180 @@
+import { Inject } from '@nestjs/common';
+import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import { EventStore, type Instant, type Position, type Refusal } from '#eventsourcing';
+import type { ViewDocument } from '#mongo';
+import {
+  type Channel,
+  type Priority,
+  searchWords,
+  ticketList,
+  type TicketKind,
+  type TicketListEntry,
+  type TicketStatus,
+  type Tier,
+} from '#ticketing';
+import { reached, ReadModels, waitForPosition } from './read-models.js';
+import { type Page, pageOf } from './ticket-queries.js';
+
+/** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
+export interface TicketListFilter {
+  readonly client?: string | undefined;
+  readonly status?: readonly TicketStatus[] | undefined;
+  readonly tier?: readonly Tier[] | undefined;
+  readonly priority?: readonly Priority[] | undefined;
+  readonly kind?: readonly TicketKind[] | undefined;
+  readonly channel?: readonly Channel[] | undefined;
+  readonly team?: string | undefined;
+  /** Id of the person who has it. */
+  readonly assignee?: string | undefined;
+  readonly assigned?: boolean | undefined;
+  readonly reporter?: string | undefined;
+  /** With all that is below it. */
+  readonly category?: string | undefined;
+  readonly service?: string | undefined;
+  readonly component?: string | undefined;
+  readonly majorIncident?: boolean | undefined;
+  readonly securityIncident?: boolean | undefined;
+  readonly openedFrom?: Instant | undefined;
+  readonly openedTo?: Instant | undefined;
+  readonly resolvedFrom?: Instant | undefined;
+  readonly resolvedTo?: Instant | undefined;
+  readonly updatedFrom?: Instant | undefined;
+  readonly updatedTo?: Instant | undefined;
+  /** Words that were all said about it; one that ends with `*` stands for all that begin so. */
+  readonly q?: string | undefined;
+}
+
+type SortKeys = readonly (readonly [keyof TicketListEntry | '_id', 1 | -1])[];
+
+/** The orders in which tickets are listed. Each ends with the id, so that no two tickets share a place. */
+export const TICKET_ORDERS = {
+  '-openedAt': [
+    ['openedAt', -1],
+    ['_id', -1],
+  ],
+  openedAt: [
+    ['openedAt', 1],
+    ['_id', 1],
+  ],
+  '-updatedAt': [
+    ['updatedAt', -1],
+    ['_id', -1],
+  ],
+  updatedAt: [
+    ['updatedAt', 1],
+    ['_id', 1],
+  ],
+  priority: [
+    ['rank', 1],
+    ['openedAt', 1],
+    ['_id', 1],
+  ],
+} as const satisfies Readonly<Record<string, SortKeys>>;
+export type TicketOrder = keyof typeof TICKET_ORDERS;
+
+/** Where a page ended: the values that the list is sorted by. */
+export type ListPlace = readonly (string | number)[];
+
+/** A ticket as it is listed: without the words and the state that the projection carries along. */
+export type ListedTicket = Omit<ViewDocument<TicketListEntry>, 'words' | 'categories' | 'ticket'>;
+
+/** Where a ticket stands in an order. */
+export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
+  return TICKET_ORDERS[order].map(([field]) => ticket[field]);
+}
+
+/** The tickets that a filter leaves, in an order, a page at a time. */
+export class TicketListQuery extends Query<Page<ListedTicket> | Refusal> {
+  constructor(
+    readonly filter: TicketListFilter,
+    readonly order: TicketOrder,
+    readonly limit: number,
+    readonly after?: ListPlace,
+    /** A position in the log that the list must have seen. */
+    readonly atLeast?: Position,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(TicketListQuery)
+export class TicketListHandler implements IQueryHandler<TicketListQuery> {
+  constructor(
+    @Inject(ReadModels) private readonly models: ReadModels,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
+
+  async execute({ filter, order, limit, after, atLeast }: TicketListQuery): Promise<Page<ListedTicket> | Refusal> {
+    if (atLeast !== undefined) {
+      const behind = await waitForPosition(this.models, this.store, ticketList.name, atLeast);
+      if (behind !== undefined) return behind;
+    }
+    const found = await reached(
+      this.models.db
+        .collection<ListedTicket & { _id: string }>(ticketList.name)
+        .find(ticketListCriteria(filter, order, after) as object, { projection: { words: 0, categories: 0, ticket: 0 } })
+        .sort(Object.fromEntries(TICKET_ORDERS[order]))
+        .limit(limit + 1)
+        .toArray(),
+    );
+    return pageOf(found as ListedTicket[], limit);
+  }
+}
+
+/** Parameter → field, where the two are to be equal. */
+const EQUAL = {
+  client: 'client',
+  team: 'team',
+  assignee: 'assignee.id',
+  reporter: 'reporter.id',
+  category: 'categories',
+  service: 'service',
+  component: 'component',
+  majorIncident: 'majorIncident',
+  securityIncident: 'securityIncident',
+} as const;
+const ONE_OF = ['status', 'tier', 'priority', 'kind', 'channel'] as const;
+const PERIODS = ['opened', 'resolved', 'updated'] as const;
+
+/** The filter in MongoDB's query language, with what a page comes after. */
+export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder, after?: ListPlace): object {
+  const conditions: object[] = [];
+  for (const [name, field] of Object.entries(EQUAL) as [keyof typeof EQUAL, string][])
+    if (filter[name] !== undefined) conditions.push({ [field]: filter[name] });
+  for (const name of ONE_OF) {
+    const words = filter[name];
+    if (words !== undefined) conditions.push({ [name]: words.length === 1 ? words[0] : { $in: words } });
+  }
+  for (const name of PERIODS) {
+    const [from, to] = [filter[`${name}From`], filter[`${name}To`]];
+    if (from !== undefined) conditions.push({ [`${name}At`]: { $gte: from } });
+    if (to !== undefined) conditions.push({ [`${name}At`]: { $lt: to } });
+  }
+  if (filter.assigned !== undefined) conditions.push({ assignee: { $exists: filter.assigned } });
+  if (filter.q !== undefined) conditions.push(...ofWords(filter.q));
+  if (after !== undefined) conditions.push(...beyond(TICKET_ORDERS[order], after));
+  return conditions.length === 0 ? {} : { $and: conditions };
+}
+
+/** A condition for each word. Words are letters and digits alone, so they mean nothing in a pattern. */
+function ofWords(query: string): readonly object[] {
+  return query.split(/\s+/).flatMap((asked) => {
+    const words = searchWords(asked);
+    const open = asked.endsWith('*') ? words.length - 1 : -1;
+    return words.map((word, index) => ({ words: index === open ? { $regex: `^${word}` } : word }));
+  });
+}
+
+/** Further on than a place: the first value bounds the index, the alternatives decide. */
+function beyond(keys: SortKeys, place: ListPlace): readonly object[] {
+  const [[first, direction]] = keys as [SortKeys[number]];
+  return [
+    { [first]: { [direction > 0 ? '$gte' : '$lte']: place[0] } },
+    {
+      $or: keys.map(([field, way], index) => ({
+        ...Object.fromEntries(keys.slice(0, index).map(([same], at) => [same, place[at]])),
+        [field]: { [way > 0 ? '$gt' : '$lt']: place[index] },
+      })),
+    },
+  ];
+}
