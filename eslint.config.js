@@ -14,8 +14,9 @@ const law = {
     packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'rxjs', 'reflect-metadata', 'node:*'],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
-  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'], libs: [] },
-  'libs/embedded-mongodb': { packages: ['lmdb', 'node:*'], libs: [] },
+  'libs/directory-lock': { packages: ['lmdb', 'node:*'], libs: [] },
+  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'], libs: ['directory-lock'] },
+  'libs/embedded-mongodb': { packages: ['lmdb', 'node:*'], libs: ['directory-lock'] },
 };
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');

@@ -77,7 +77,6 @@ function withDatabase(url: string): string {
 function explained(error: NodeJS.ErrnoException & { pid?: number }, dataDir: string, what: string, variable: string, port: number): unknown {
   switch (error.code) {
     case 'ERR_DIRECTORY_LOCKED':
-    case 'EMBEDDED_MONGODB_DIRECTORY_HELD':
       return new DataDirLocked(dataDir, error.pid ?? 0);
     case 'ERR_PORT_UNAVAILABLE':
     case 'EMBEDDED_MONGODB_PORT_TAKEN':

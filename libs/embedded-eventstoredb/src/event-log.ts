@@ -104,7 +104,7 @@ export class EventLog {
     this.streamNumber = this.node.get('nextStreamNumber') ?? 0;
   }
 
-  /** Opens or creates the log. Whoever calls holds the directory (see directory-lock.ts). */
+  /** Opens or creates the log. Whoever calls holds the directory (see #directory-lock). */
   static open(directory: string): EventLog {
     const root = open({ path: directory, maxDbs: 8, overlappingSync: false });
     try {

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { lockDirectory } from './directory-lock.js';
+import { lockDirectory } from '#directory-lock';
 import { UnknownFormat } from './event-log.js';
 import { PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { ThreadFailure, ThreadMessage } from './node-thread.js';
 
-export { DirectoryLocked } from './directory-lock.js';
+export { DirectoryLocked } from '#directory-lock';
 export { UnknownFormat } from './event-log.js';
 export { PortUnavailable } from './node.js';
 

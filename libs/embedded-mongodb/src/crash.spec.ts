@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import { DirectoryHeldError, startEmbeddedMongoDB } from './index.js';
+import { DirectoryLocked, startEmbeddedMongoDB } from './index.js';
 import { compileLibrary } from './testing/compiled.js';
 
 const library = compileLibrary('crash');
@@ -110,13 +110,13 @@ test.each(['process', 'thread'] as const)('what was acknowledged is there after 
 test('a directory is held by one node, and free again as soon as its process is gone', async () => {
   const { child } = await serve('process');
   const other = await serve('process');
-  expect(other.report).toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: child.pid, held: directory });
+  expect(other.report).toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: child.pid, held: directory });
   expect(other.report.message).toContain(directory);
   expect(other.report.message).toContain(String(child.pid));
-  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toBeInstanceOf(DirectoryHeldError);
+  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toBeInstanceOf(DirectoryLocked);
   await kill(child);
   const again = await startEmbeddedMongoDB({ directory, port: 0 });
-  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: process.pid });
+  await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
   await again.close();
 }, 30_000);
 
@@ -125,7 +125,7 @@ test('a thread reports what a starter needs to know', async () => {
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-thread-'));
   const node = await start({ directory: own, port: 0, thread: true });
   await expect(start({ directory: `${own}-other`, port: node.port })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_PORT_TAKEN', port: node.port });
-  await expect(start({ directory: own, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DIRECTORY_HELD', pid: process.pid });
+  await expect(start({ directory: own, port: 0 })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
   await expect(start({ directory: own, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED' });
   const client = await MongoClient.connect(node.url);
   await client.db('t').collection('c').insertOne({ a: 1 });

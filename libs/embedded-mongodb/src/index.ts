@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { DirectoryHeldError } from './directory-lock.js';
+import { DirectoryLocked } from '#directory-lock';
 import { HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { ThreadMessage } from './node-thread.js';
 
-export { DirectoryHeldError, HostRefusedError, PortTakenError };
+export { DirectoryLocked, HostRefusedError, PortTakenError };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */
@@ -36,7 +36,7 @@ export type EmbeddedMongoDB = {
 const revived = ({ name, message, details }: Extract<ThreadMessage, { kind: 'failed' }>): Error => {
   if (name === 'PortTakenError') return new PortTakenError(String(details['host']), Number(details['port']));
   if (name === 'HostRefusedError') return new HostRefusedError(String(details['host']));
-  if (name === 'DirectoryHeldError') return new DirectoryHeldError(String(details['directory']), details['pid'] as number | undefined);
+  if (name === 'DirectoryLocked') return new DirectoryLocked(String(details['directory']), Number(details['pid']));
   return Object.assign(new Error(message), { name, ...details });
 };
 
@@ -69,7 +69,7 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
  * Starts a MongoDB node on a directory of this machine: it speaks MongoDB's wire protocol on a loopback port, and what
  * it has acknowledged is on disk.
  *
- * @throws PortTakenError, DirectoryHeldError, HostRefusedError: each with a stable `code`
+ * @throws PortTakenError, DirectoryLocked, HostRefusedError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
   const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000 } = options;

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { lockDirectory } from '#directory-lock';
 import { failure, runCommand, type Node } from './commands.js';
 import { Cursors } from './cursors.js';
-import { lockDirectory } from './directory-lock.js';
 import { ServerError } from './errors.js';
 import { Store } from './store.js';
 import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
@@ -51,7 +51,7 @@ const MAX_CONNECTIONS = 2000;
 export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenCursors }: NodeOptions): Promise<RunningNode> => {
   if (!LOOPBACK.includes(host)) throw new HostRefusedError(host);
   mkdirSync(directory, { recursive: true });
-  const lock = await lockDirectory(directory);
+  const unlock = await lockDirectory(directory);
   let store: Store | undefined;
   try {
     store = await Store.open(directory);
@@ -91,12 +91,12 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
       await Promise.allSettled(running);
       cursors.close();
       await opened.close();
-      await lock.release();
+      await unlock();
     };
     return { port: typeof address === 'object' && address ? address.port : port, close: () => (closing ??= close()) };
   } catch (error) {
     await store?.close();
-    await lock.release();
+    await unlock();
     throw error;
   }
 };

@@ -10,16 +10,18 @@ import { transformSync } from '@swc/core';
  */
 export function compileLibrary(): { readonly entry: string; remove(): void } {
   const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-js-'));
-  const source = join(process.cwd(), 'libs/embedded-eventstoredb/src');
-  mkdirSync(join(root, 'src'));
-  for (const file of readdirSync(source)) {
-    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-    const { code } = transformSync(readFileSync(join(source, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
-    writeFileSync(join(root, 'src', file.replace(/\.ts$/, '.js')), code);
+  for (const lib of ['embedded-eventstoredb', 'directory-lock']) {
+    const source = join(process.cwd(), 'libs', lib, 'src');
+    mkdirSync(join(root, lib));
+    for (const file of readdirSync(source)) {
+      if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+      const { code } = transformSync(readFileSync(join(source, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
+      writeFileSync(join(root, lib, file.replace(/\.ts$/, '.js')), code);
+    }
   }
-  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(root, 'package.json'), '{"type":"module","imports":{"#*":"./*/index.js"}}');
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'dir');
-  return { entry: join(root, 'src/index.js'), remove: () => rmSync(root, { recursive: true }) };
+  return { entry: join(root, 'embedded-eventstoredb/index.js'), remove: () => rmSync(root, { recursive: true }) };
 }
 
 export interface NodeProcess {

@@ -3,14 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 
-/** The data directory is in use by a node that is alive. */
+/** The directory is in use by a node that is alive, in this process or in another one. */
 export class DirectoryLocked extends Error {
   readonly code = 'ERR_DIRECTORY_LOCKED';
+  override readonly name = 'DirectoryLocked';
   constructor(
     readonly directory: string,
+    /** The process that holds it. */
     readonly pid: number,
   ) {
-    super(`The directory ${directory} is in use by another event store node, process ${pid}. Stop it, or choose another directory.`);
+    super(`The directory ${directory} is in use by ${pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`}. Stop it, or choose another directory.`);
   }
 }
 
@@ -24,7 +26,10 @@ interface Owner {
  * Holds a directory for this process. The holder is a record in an LMDB environment of its own, taken in a write
  * transaction, so that of two processes only one can find the place free. It counts for as long as a process with that
  * pid and that start time runs: what a killed process leaves behind does not lock anyone out, and no one has to delete
- * a file. Returns the function that lets go.
+ * a file. It holds within one machine and one pid namespace: containers that share a directory do not see each other.
+ *
+ * @returns the function that lets go
+ * @throws DirectoryLocked
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const db = open<Owner, string>({ path: join(directory, 'owner'), encoding: 'json', overlappingSync: false });

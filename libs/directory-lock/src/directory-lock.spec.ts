@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { transformSync } from '@swc/core';
+import { open } from 'lmdb';
+import { DirectoryLocked, lockDirectory } from './index.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'directory-lock-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+it('is held once in a process, until it is let go', async () => {
+  const unlock = await lockDirectory(directory);
+  const second = lockDirectory(join(directory, '.'));
+  await expect(second).rejects.toThrow(DirectoryLocked);
+  await expect(second).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid, message: expect.stringContaining(directory) as string });
+  await unlock();
+  await (await lockDirectory(directory))();
+});
+
+it('takes no other process for the dead holder whose pid it got', async () => {
+  const owner = open<{ pid: number; started: string }, string>({ path: join(directory, 'owner'), encoding: 'json' });
+  await owner.put('owner', { pid: process.ppid, started: 'another boot/12345' });
+  await owner.close();
+  await (await lockDirectory(directory))();
+});
+
+it('goes to exactly one of several processes, and to the next one when that is killed', async () => {
+  const { entry, remove } = compiled();
+  const script = `
+    import { lockDirectory } from ${JSON.stringify(entry)};
+    lockDirectory(${JSON.stringify(directory)}).then(() => { console.log('held'); setInterval(() => {}, 1000); }, (error) => console.log(error.code, error.pid));`;
+  const start = () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const first = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = start();
+      const [said] = (await once(child.stdout, 'data')) as [Buffer];
+      return { child, said: said.toString().trim() };
+    }),
+  );
+  const holders = first.filter(({ said }) => said === 'held');
+  expect(holders).toHaveLength(1);
+  const holder = holders[0]?.child;
+  for (const { said } of first.filter(({ child }) => child !== holder)) expect(said).toBe(`ERR_DIRECTORY_LOCKED ${holder?.pid}`);
+  const gone = once(holder as NonNullable<typeof holder>, 'exit');
+  holder?.kill('SIGKILL');
+  await gone;
+  await (await lockDirectory(directory))();
+  remove();
+}, 30_000);
+
+/** The library as JavaScript: another process does not read TypeScript. */
+function compiled(): { entry: string; remove(): void } {
+  const root = mkdtempSync(join(tmpdir(), 'directory-lock-js-'));
+  const source = readFileSync(join(process.cwd(), 'libs/directory-lock/src/directory-lock.ts'), 'utf8');
+  const { code } = transformSync(source, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
+  writeFileSync(join(root, 'directory-lock.js'), code);
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'dir');
+  return { entry: join(root, 'directory-lock.js'), remove: () => rmSync(root, { recursive: true }) };
+}

@@ -1,0 +1,1 @@
+export { DirectoryLocked, lockDirectory } from './directory-lock.js';
