@@ -4,6 +4,7 @@ export * from './event-store.js';
 export * from './execute.js';
 export * from './ids.js';
 export * from './instant.js';
+export * from './policy.js';
 export * from './projection.js';
 export * from './refusal.js';
 export * from './upcasting.js';

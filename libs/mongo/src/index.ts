@@ -3,6 +3,7 @@ export { diagnoseView, type Diagnosis, type Difference } from './diagnose-view.j
 export { ProjectionFailed } from './project-batch.js';
 export { projectView, type ViewProjector, type ViewStatus } from './project-view.js';
 export { rebuildView, type RebuildProgress } from './rebuild-view.js';
+export { runPolicy, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policy.js';
 export { shareFeeds } from './shared-feeds.js';
 export { viewPosition } from './view-control.js';
 export type { AnyProjection, ViewDocument, ViewLog } from './view.js';

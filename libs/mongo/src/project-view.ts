@@ -210,7 +210,8 @@ class Projector implements ViewProjector {
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits, though no longer than until the signal aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const done = () => {

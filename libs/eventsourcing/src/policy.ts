@@ -1,0 +1,179 @@
+import { type Decider, evolve, streamName } from './decider.js';
+import { type EventStore, RevisionConflict, StreamDeleted } from './event-store.js';
+import type { Actor, EventMap, RecordedEvent, StoredEvent } from './event.js';
+import { deterministicId, eventIdFor } from './ids.js';
+import type { Instant } from './instant.js';
+import { isRefusal, refuse, type Refusal } from './refusal.js';
+import { upcast, type Upcasters } from './upcasting.js';
+
+/** A command that a policy sends: to which aggregate, and what. */
+export type Reaction<Commands extends object> = {
+  [Name in keyof Commands & string]: {
+    /** Category and id of the aggregate: its stream is `<category>-<id>`. */
+    readonly category: string;
+    readonly id: string;
+    readonly name: Name;
+    readonly body: Commands[Name];
+  };
+}[keyof Commands & string];
+
+type OfType<Events extends EventMap, Type> = RecordedEvent<Events> & { readonly type: Type };
+
+/**
+ * What follows from events by itself: pure, so that the same event leads to the same commands however often it is looked at.
+ * Imported facts lead to nothing: what they called for was done, or not, in the system that they come from.
+ */
+export interface Policy<Events extends EventMap, State, Commands extends object> {
+  /** Names it in events, in its checkpoint and in the ids of its commands: changing it makes another policy of it. */
+  readonly name: string;
+  /** The aggregates whose events it reacts to. */
+  readonly aggregate: Pick<Decider<object, Events, State>, 'category' | 'initial' | 'evolve'>;
+  readonly upcasters: Upcasters;
+  /** Commands that follow from an event, in the order in which they are to be done. `state` is that of the aggregate right after the event. */
+  readonly react: {
+    readonly [Type in keyof Events & string]?: (event: OfType<Events, Type>, state: State) => readonly Reaction<Commands>[];
+  };
+  /** What follows when one of its commands was refused; nothing more unless said. That it was refused is recorded in any case. */
+  readonly refused?: (reaction: Reaction<Commands>, refusal: Refusal, event: RecordedEvent<Events>) => readonly Reaction<Commands>[];
+}
+
+/** Who and what led to a command of a policy. */
+export interface ReactionContext {
+  /** Follows from policy, event and place: the same at every attempt. */
+  readonly commandId: string;
+  readonly correlationId: string;
+  /** Id of the event that is reacted to. */
+  readonly causationId: string;
+  readonly actor: Actor;
+}
+
+/** Runs a command of a policy: the events that it led to now, or had led to when it was sent before; or why not. */
+export type SendReaction<Commands extends object> = (
+  reaction: Reaction<Commands>,
+  context: ReactionContext,
+) => Promise<{ readonly events: readonly unknown[] } | Refusal>;
+
+/** What became of a reaction. */
+export interface ReactionOutcome {
+  readonly category: string;
+  readonly id: string;
+  readonly command: string;
+  readonly commandId: string;
+  /** `quiet`: it was so already. */
+  readonly outcome: 'done' | 'quiet' | 'refused';
+  readonly refusal?: Refusal;
+}
+
+/** How a policy has reacted to one event: the only event of its stream `reaction-<id of policy and event>`. */
+export interface ReactionEvents {
+  PolicyReacted: {
+    readonly policy: string;
+    readonly to: { readonly stream: string; readonly revision: number; readonly eventId: string; readonly type: string };
+    readonly reactions: readonly ReactionOutcome[];
+  };
+}
+
+/** Prefix of the streams that keep how policies reacted. */
+export const REACTIONS = 'reaction';
+
+/**
+ * Reacts to an event, once for good: its commands are sent in order, and what became of each is recorded. An event that was reacted to is
+ * left alone, so doing it again is safe, also when everything is looked at anew from the start of the log.
+ * @returns what became of its commands; undefined when none follow, or they were sent before
+ * @throws StoreUnavailable, RevisionConflict: to be tried again
+ */
+export async function reactTo<Events extends EventMap, State, Commands extends object>(
+  store: EventStore,
+  policy: Policy<Events, State, Commands>,
+  stored: StoredEvent,
+  send: SendReaction<Commands>,
+  now: () => Instant,
+): Promise<readonly ReactionOutcome[] | undefined> {
+  const react = Object.hasOwn(policy.react, stored.type) ? policy.react[stored.type as keyof Events & string] : undefined;
+  if (react === undefined || stored.metadata.imported !== undefined) return undefined;
+  const event = upcast<Events>(policy.upcasters, stored);
+  const reactions = react(event as never, await stateAfter(store, policy, stored));
+  if (reactions.length === 0) return undefined;
+
+  const id = deterministicId('reaction', policy.name, event.id);
+  const stream = streamName(REACTIONS, id);
+  for await (const _ of store.readStream(stream)) return undefined;
+
+  const actor: Actor = { id: `policy:${policy.name}`, kind: 'system' };
+  const outcomes: ReactionOutcome[] = [];
+  const run = async (reaction: Reaction<Commands>, ...place: readonly number[]): Promise<Refusal | undefined> => {
+    const commandId = deterministicId('reaction-command', policy.name, event.id, ...place.map(String));
+    const { correlationId } = event.metadata;
+    const result = await send(reaction, { commandId, correlationId, causationId: event.id, actor }).catch((error: unknown) => {
+      if (error instanceof StreamDeleted) return refuse('deleted', `${error.stream} was deleted for good`);
+      throw error;
+    });
+    const { category, id, name: command } = reaction;
+    const about = { category, id, command, commandId };
+    outcomes.push(
+      isRefusal(result)
+        ? { ...about, outcome: 'refused', refusal: result }
+        : { ...about, outcome: result.events.length === 0 ? 'quiet' : 'done' },
+    );
+    return isRefusal(result) ? result : undefined;
+  };
+  for (const [place, reaction] of reactions.entries()) {
+    const refusal = await run(reaction, place);
+    const consequences = refusal === undefined ? [] : (policy.refused?.(reaction, refusal, event) ?? []);
+    for (const [next, consequence] of consequences.entries()) await run(consequence, place, next);
+  }
+  await record(store, stream, id, policy.name, event, actor, outcomes, now());
+  return outcomes;
+}
+
+/** The state of the event's aggregate right after it: what came later is not looked at. */
+async function stateAfter<Events extends EventMap, State>(
+  store: EventStore,
+  { aggregate, upcasters }: Pick<Policy<Events, State, object>, 'aggregate' | 'upcasters'>,
+  { stream, revision }: StoredEvent,
+): Promise<State> {
+  let state = aggregate.initial;
+  for await (const stored of store.readStream(stream)) {
+    if (stored.revision > revision) break;
+    const event = upcast<Events>(upcasters, stored);
+    state = evolve(aggregate, state, event, event.metadata);
+  }
+  return state;
+}
+
+async function record(
+  store: EventStore,
+  stream: string,
+  commandId: string,
+  policy: string,
+  { stream: source, revision, id: eventId, type, metadata }: Omit<StoredEvent, 'data'>,
+  actor: Actor,
+  reactions: readonly ReactionOutcome[],
+  recordedAt: Instant,
+): Promise<void> {
+  const data: ReactionEvents['PolicyReacted'] = { policy, to: { stream: source, revision, eventId, type }, reactions };
+  const { correlationId, client } = metadata;
+  try {
+    await store.append(stream, 'no-stream', [
+      {
+        id: eventIdFor(commandId, 0),
+        type: 'PolicyReacted',
+        data,
+        metadata: {
+          commandId,
+          commandType: 'React',
+          correlationId,
+          causationId: eventId,
+          actor,
+          client,
+          effectiveAt: recordedAt,
+          recordedAt,
+          schemaVersion: 1,
+        },
+      },
+    ]);
+  } catch (error) {
+    // Another worker was as fast: its commands had the same ids as ours.
+    if (!(error instanceof RevisionConflict)) throw error;
+  }
+}

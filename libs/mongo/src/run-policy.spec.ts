@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import {
+  type Decider,
+  deterministicId,
+  execute,
+  instantFrom,
+  type Policy,
+  type ReactionEvents,
+  refuse,
+  type SendReaction,
+  type StoredEvent,
+  StoreUnavailable,
+  streamName,
+} from '#eventsourcing';
+import { viewControls } from './view-control.js';
+import { runPolicy, type PolicyRunner } from './run-policy.js';
+import { eventually, KeptLog } from './testing/counting-view.js';
+import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
+
+// Far more than they take: machines may be busy.
+jest.setTimeout(30_000);
+
+let server: TestStore;
+let database: TestDatabase;
+const running: PolicyRunner[] = [];
+beforeAll(async () => {
+  server = await openStore();
+  database = await openDatabase();
+}, 30_000);
+afterEach(async () => {
+  for (const runner of running.splice(0)) await runner.stop();
+});
+afterAll(async () => {
+  await database.close();
+  await server.close();
+});
+
+/** Lamps that are switched on and off; a broken one refuses. */
+interface LampCommands {
+  Switch: { on: boolean; follower?: string };
+  Break: object;
+}
+interface LampEvents {
+  Switched: { on: boolean; follower?: string };
+  Broke: object;
+}
+interface Lamp {
+  readonly on: boolean;
+  readonly broken: boolean;
+  readonly switched: number;
+}
+
+/** A category of its own for each test: a shared server holds the lamps of others. */
+function lampsOf(category: string): Decider<LampCommands, LampEvents, Lamp> {
+  return {
+    category,
+    initial: { on: false, broken: false, switched: 0 },
+    client: () => 'acme',
+    evolve: {
+      Switched: (lamp, { on }) => ({ ...lamp, on, switched: lamp.switched + 1 }),
+      Broke: (lamp) => ({ ...lamp, broken: true }),
+    },
+    decide: {
+      Switch: ({ on, follower }, lamp) =>
+        lamp.broken
+          ? refuse('lamp-broken', 'It is broken')
+          : lamp.on === on
+            ? []
+            : [{ type: 'Switched', data: { on, ...(follower === undefined ? {} : { follower }) } }],
+      Break: (_command, lamp) => (lamp.broken ? [] : [{ type: 'Broke', data: {} }]),
+    },
+  };
+}
+
+/** A desk of lamps with a policy: a lamp's follower does as it does, and is broken when it cannot. */
+function desk() {
+  const category = `lamp${randomUUID().slice(0, 8)}`;
+  const lamps = lampsOf(category);
+  const states: Lamp[] = [];
+  const policy: Policy<LampEvents, Lamp, LampCommands> = {
+    name: category,
+    aggregate: lamps,
+    upcasters: {},
+    react: {
+      Switched: ({ data: { on, follower } }, state) => {
+        states.push(state);
+        return follower === undefined ? [] : [{ category, id: follower, name: 'Switch', body: { on } }];
+      },
+    },
+    refused: (_reaction, _refusal, { stream }) => [{ category, id: stream.slice(category.length + 1), name: 'Break', body: {} }],
+  };
+  const context = (commandId: string) => ({
+    commandId,
+    correlationId: 'c',
+    causationId: 'c',
+    actor: { id: 'a', kind: 'agent' as const },
+    effectiveAt: instantFrom(Date.now()),
+    recordedAt: instantFrom(Date.now()),
+  });
+  const tell = <Name extends keyof LampCommands>(id: string, name: Name, body: LampCommands[Name], commandId: string = randomUUID()) =>
+    execute(server.store, lamps, {}, id, name, body, context(commandId));
+  const send: SendReaction<LampCommands> = ({ id, name, body }, about) =>
+    execute(server.store, lamps, {}, id, name, body, { ...context(about.commandId), ...about });
+  const log = new KeptLog();
+  const run = (over: { send?: SendReaction<LampCommands>; owner?: string } = {}) => {
+    const runner = runPolicy({ db: database.db, store: server.store, policy, send, log, owner: randomUUID(), leaseMs: 400, ...over });
+    running.push(runner);
+    return runner;
+  };
+  const eventsOf = async (id: string): Promise<StoredEvent[]> => {
+    const events = [];
+    for await (const event of server.store.readStream(streamName(category, id))) events.push(event);
+    return events;
+  };
+  const reactionTo = async (event: StoredEvent | undefined): Promise<ReactionEvents['PolicyReacted'] | undefined> => {
+    for await (const { data } of server.store.readStream(streamName('reaction', deterministicId('reaction', category, event?.id ?? ''))))
+      return data as ReactionEvents['PolicyReacted'];
+    return undefined;
+  };
+  const live = (runner: PolicyRunner) => eventually(() => runner.status(), ({ state }) => state === 'live');
+  return { category, policy, tell, run, send, log, eventsOf, reactionTo, live, states };
+}
+
+describe('a policy', () => {
+  it('reacts to what was and to what comes, with commands that name the event they come from', async () => {
+    const { category, tell, run, eventsOf, reactionTo, live } = desk();
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    const runner = run();
+    await live(runner);
+    await tell('three', 'Switch', { on: true, follower: 'four' });
+    for (const [leader, follower] of [['one', 'two'], ['three', 'four']] as const) {
+      const [led] = await eventually(() => eventsOf(follower), (events) => events.length > 0);
+      const [source] = await eventsOf(leader);
+      expect(led).toMatchObject({
+        type: 'Switched',
+        data: { on: true },
+        metadata: { causationId: source?.id, correlationId: 'c', actor: { id: `policy:${category}`, kind: 'system' } },
+      });
+      const reaction = await eventually(() => reactionTo(source), (record) => record !== undefined);
+      expect(reaction).toEqual({
+        policy: category,
+        to: { stream: source?.stream, revision: 0, eventId: source?.id, type: 'Switched' },
+        reactions: [{ category, id: follower, command: 'Switch', commandId: led?.metadata.commandId, outcome: 'done' }],
+      });
+    }
+    expect(runner.status()).toMatchObject({ state: 'live', sent: 2, refused: 0 });
+  });
+
+  it('sees the state right after the event, not what came later', async () => {
+    const { tell, run, states, live } = desk();
+    for (const on of [true, false, true]) await tell('one', 'Switch', { on });
+    await live(run());
+    expect(states).toEqual([1, 2, 3].map((switched) => ({ on: switched % 2 === 1, broken: false, switched })));
+  });
+
+  it('keeps the order of a stream', async () => {
+    const { tell, run, eventsOf } = desk();
+    for (let index = 0; index < 12; index++) await tell('one', 'Switch', { on: index % 2 === 0, follower: 'two' });
+    run();
+    const led = await eventually(() => eventsOf('two'), (events) => events.length >= 12);
+    expect(led.map(({ data }) => (data as { on: boolean }).on)).toEqual(Array.from({ length: 12 }, (_, index) => index % 2 === 0));
+  });
+
+  it('records a refused command, does what follows from it, and goes on', async () => {
+    const { tell, run, eventsOf, reactionTo, log } = desk();
+    await tell('two', 'Break', {});
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    await tell('three', 'Switch', { on: true, follower: 'four' });
+    const runner = run();
+    await eventually(() => eventsOf('four'), (events) => events.length === 1);
+    const [switched, broke] = await eventually(() => eventsOf('one'), (events) => events.length === 2);
+    expect(broke).toMatchObject({ type: 'Broke', metadata: { causationId: switched?.id } });
+    const reaction = await eventually(() => reactionTo(switched), (record) => record !== undefined);
+    expect(reaction?.reactions).toMatchObject([
+      { id: 'two', outcome: 'refused', refusal: { refused: 'lamp-broken', message: 'It is broken' } },
+      { id: 'one', command: 'Break', outcome: 'done' },
+    ]);
+    expect(runner.status().refused).toBe(1);
+    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  it('never does again what it has reacted to, also when its checkpoint is lost', async () => {
+    const { category, tell, run, eventsOf, live } = desk();
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    const first = run();
+    await eventually(() => eventsOf('two'), (events) => events.length === 1);
+    await live(first);
+    await first.stop();
+    // The follower was switched off since: reacting anew would switch it on.
+    await tell('two', 'Switch', { on: false });
+    await viewControls(database.db).deleteOne({ _id: `policy:${category}` });
+    const second = run();
+    await live(second);
+    expect(await eventsOf('two')).toHaveLength(2);
+    expect(second.status().sent).toBe(0);
+  });
+
+  it('tries again what a store refuses for now, and does what it did before only once', async () => {
+    const { tell, run, send, eventsOf, reactionTo } = desk();
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    let attempts = 0;
+    const runner = run({
+      send: async (reaction, context) => {
+        const done = await send(reaction, context);
+        // Done, and its answer lost.
+        if (++attempts === 1) throw new StoreUnavailable('away');
+        return done;
+      },
+    });
+    const [source] = await eventsOf('one');
+    await eventually(() => reactionTo(source), (record) => record !== undefined);
+    expect(attempts).toBe(2);
+    expect(await eventsOf('two')).toHaveLength(1);
+    await eventually(() => runner.status(), ({ state, lastError }) => state === 'live' && lastError === undefined);
+  });
+
+  it('does not react to imported facts', async () => {
+    const { category, run, eventsOf, live, tell } = desk();
+    const imported = { system: 'old', key: 'k', row: 0, said: {} };
+    const now = instantFrom(Date.now());
+    await server.store.append(streamName(category, 'one'), 'no-stream', [
+      {
+        id: randomUUID(),
+        type: 'Switched',
+        data: { on: true, follower: 'two' },
+        metadata: { commandId: 'c', commandType: 'Import', correlationId: 'c', causationId: 'c', actor: { id: 'a', kind: 'system' }, client: 'acme', effectiveAt: now, recordedAt: now, schemaVersion: 1, imported },
+      },
+    ]);
+    await tell('three', 'Switch', { on: true, follower: 'four' });
+    await live(run());
+    expect(await eventsOf('two')).toHaveLength(0);
+    expect(await eventsOf('four')).toHaveLength(1);
+  });
+
+  it('runs in one process at a time; another takes over when that one stops', async () => {
+    const { tell, run, eventsOf, live } = desk();
+    const first = run();
+    await live(first);
+    const second = run();
+    await eventually(() => second.status(), ({ state }) => state === 'waiting');
+    await first.stop();
+    await live(second);
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    await eventually(() => eventsOf('two'), (events) => events.length === 1);
+    expect(first.status().state).toBe('stopped');
+  });
+});
