@@ -33,6 +33,7 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}',
         '/v1/tickets/{id}/history',
         '/v1/tickets/{id}/sla',
+        '/v1/tickets/{id}/sla/autopsy',
         '/v1/queues/{tier}',
         '/v1/events',
         '/health/live',
@@ -75,13 +76,14 @@ describe('the answers', () => {
       return (value: unknown) =>
         expect({ name, valid: valid(value), errors: valid.errors, value }).toEqual({ name, valid: true, errors: null, value });
     };
-    const [isAnswer, isDetails, isEntry, isSla, isQueued, isListed, isProblem] = [
+    const [isAnswer, isDetails, isEntry, isSla, isQueued, isListed, isAutopsy, isProblem] = [
       'CommandAnswer',
       'TicketDetails',
       'HistoryEntry',
       'TicketSla',
       'QueueEntry',
       'TicketListEntry',
+      'TicketAutopsy',
       'Problem',
     ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
     const example = (name: string) => document.components.schemas[name].examples[0];
@@ -112,12 +114,13 @@ describe('the answers', () => {
         if (name !== undefined)
           answer = (await send(api.url, 'POST', `${path}/${ticketCommands[name].route}`, { body: example(name) })).json;
         isAnswer(answer);
-        const [details, history, sla, queue, list] = await Promise.all(
+        const [details, history, sla, queue, list, autopsy] = await Promise.all(
           [`${path}?`, `${path}/history?`, `${path}/sla?`]
             .map((view) => `${view}atLeast=${answer.revision}`)
             .concat(
               `/v1/queues/L1?client=${api.client}&atLeast=${answer.position}`,
               `/v1/tickets?client=${api.client}&atLeast=${answer.position}`,
+              `${path}/sla/autopsy`,
             )
             .map((view) => send(api.url, 'GET', view)),
         );
@@ -127,6 +130,7 @@ describe('the answers', () => {
         isSla?.(sla?.json);
         for (const entry of queue?.json.items ?? []) isQueued?.(entry);
         for (const entry of list?.json.items ?? []) isListed?.(entry);
+        isAutopsy?.(autopsy?.json);
         expect(list?.json.items.length).toBeGreaterThan(0);
       }
     }

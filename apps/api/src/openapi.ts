@@ -170,6 +170,11 @@ const views = {
     extra: [idParam, problems(...everywhere, ...ofReads)],
   },
   sla: { summary: "A ticket's clocks as they stand now", schema: ref('TicketSla'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  autopsy: {
+    summary: "Where the time of each of a ticket's clocks went, with the events that prove it",
+    schema: ref('TicketAutopsy'),
+    extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
+  },
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry'),

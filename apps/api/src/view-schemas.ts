@@ -1,6 +1,8 @@
 import {
   ANALYSIS_METHODS,
   CHANNELS,
+  CLOCK_KINDS,
+  CLOCK_STATES,
   EVIDENCE_KINDS,
   HOLD_REASONS,
   IMPACTS,
@@ -54,6 +56,22 @@ const activeWork = [
     'Handed over, and neither accepted nor returned yet',
   ),
 ];
+
+const spentOn = {
+  oneOf: [
+    object({ what: { const: 'work' }, tier, agent: person }, { team: text }, 'Somebody of the tier worked on it'),
+    object({ what: { const: 'queue' }, tier }, { team: text, agent: person }, 'It waited at the tier for somebody to pick it up'),
+    object(
+      { what: { const: 'hand-off' }, escalationId: uuid, from: tier, to: tier },
+      { fromTeam: text, toTeam: text },
+      'A hand-off waited to be accepted or returned',
+    ),
+    object({ what: oneOf(['customer', 'planned-change', 'onsite-visit']) }, {}, 'It was on hold'),
+    object({ what: { const: 'vendor' } }, { vendor: text }, 'It was on hold for a vendor'),
+    object({ what: { const: 'resolved' } }, {}, 'It was resolved, and reopened later'),
+    object({ what: { const: 'closed-hours' } }, {}, "The contract's calendar was closed"),
+  ],
+};
 
 const vocabulary = {
   kind: oneOf(TICKET_KINDS),
@@ -186,11 +204,11 @@ export const viewSchemas = {
         object(
           {
             kind: about(
-              oneOf(['response', 'resolution', 'tier-accept', 'tier-work', 'vendor']),
+              oneOf(CLOCK_KINDS),
               'Promised to the client, between tiers, or by a vendor',
             ),
             cycle: about(count, '1, and one more each time it begins anew'),
-            state: oneOf(['running', 'paused', 'met', 'breached', 'cancelled']),
+            state: oneOf(CLOCK_STATES),
             target: milliseconds,
             startedAt: instant,
             elapsed: about(milliseconds, 'Milliseconds on the clock up to `runningSince`, or in all when it does not run'),
@@ -241,6 +259,49 @@ export const viewSchemas = {
     },
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
+  ),
+  TicketAutopsy: object(
+    {
+      ticketId: uuid,
+      revision: about(count, 'Revision of the last event that is in it'),
+      asOf: about(instant, 'What happened later is left out'),
+      clocks: listOf(
+        object(
+          {
+            kind: oneOf(CLOCK_KINDS),
+            cycle: about(count, '1, and one more each time it begins anew'),
+            state: oneOf(CLOCK_STATES),
+            target: milliseconds,
+            from: about(instant, 'When it started'),
+            to: about(instant, 'When it ended, else `asOf`'),
+            elapsed: about(milliseconds, 'Milliseconds on the clock'),
+            paused: about(milliseconds, 'Milliseconds of open time during which it stood still'),
+            closed: about(milliseconds, 'Milliseconds outside of the hours of the calendar'),
+            parts: about(
+              listOf(object({ spentOn, duration: milliseconds, elapsed: about(milliseconds, 'How much of it is on the clock') })),
+              'Where the time went: what used most of the target first. They add up to all of it',
+            ),
+            spells: about(
+              listOf(
+                object({
+                  from: instant,
+                  to: instant,
+                  event: about(count, 'Revision of the event that it began with, or that was the last before the clock started'),
+                  spentOn,
+                  elapsed: milliseconds,
+                  paused: milliseconds,
+                  closed: milliseconds,
+                }),
+              ),
+              'The same as it came',
+            ),
+          },
+          { tier, vendor: text, breachedAt: instant },
+        ),
+      ),
+    },
+    {},
+    "Where the time of a ticket's clocks went",
   ),
   TicketListEntry: object(
     {

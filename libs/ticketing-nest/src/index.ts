@@ -1,5 +1,6 @@
 export { ReadModels, reached, viewPosition } from './read-models.js';
 export * from './run-ticket-command.js';
 export * from './ticket-list-query.js';
+export * from './ticket-autopsy.js';
 export * from './ticket-queries.js';
 export { TicketingModule } from './ticketing.module.js';

@@ -4,6 +4,7 @@ import { EventStore } from '#eventsourcing';
 import { ReadModels } from './read-models.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
+import { TicketAutopsyHandler } from './ticket-autopsy.js';
 import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
 
 /** Binds the ticket domain to Nest's buses: one handler for all commands, one for each view. */
@@ -22,6 +23,7 @@ export class TicketingModule {
         TicketSlaHandler,
         TierQueueHandler,
         TicketListHandler,
+        TicketAutopsyHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

@@ -1,3 +1,4 @@
+export * from './breach-autopsy.js';
 export * from './business-calendar.js';
 export * from './commands.js';
 export * from './contract.js';

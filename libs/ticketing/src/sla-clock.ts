@@ -13,6 +13,10 @@ import type { HoldReason, Priority, Tier } from './vocabulary.js';
 export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
 export type ClockKind = (typeof CLOCK_KINDS)[number];
 
+/** Going on, or ended. */
+export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
+export type ClockState = (typeof CLOCK_STATES)[number];
+
 /** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
 export interface Pause {
   readonly reason: HoldReason | 'hand-off' | 'resolved';
@@ -46,7 +50,7 @@ export interface SlaClock {
   readonly cycle: number;
   /** 1, and one more each time its target was changed: part of the identity of what is told of it. */
   readonly terms: number;
-  readonly state: 'running' | 'paused' | 'met' | 'breached' | 'cancelled';
+  readonly state: ClockState;
   readonly target: number;
   readonly startedAt: Instant;
   /** Open time on the clock up to `runningSince`, or in all when it does not run. */
