@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
-import { open, type Database, type RootDatabase } from 'lmdb';
-import { dataOf, isJson, MARK, kindOf, positionOf, verifyRecord, type LogRecord } from './record.js';
+import { BLOCK_BYTES, FORMAT, LogIndex, type Block, type StreamRow, type UnindexedStream } from './log-index.js';
+import { CorruptRecord, dataOf, EVENT, groupOf, HEADER, idOf, isJson, isLastOfGroup, isSound, kindOf, lengthOf, MARK, positionAt, positionOf, revisionOf, sealRecord, streamNameOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
+import { SEGMENT_BYTES, Segments, type Segment } from './segments.js';
 import { DELETED, isMetadataStream, metadataStreamOf, NO_METADATA, OF_METADATA_STREAM, parseStreamMetadata, type StreamMetadata } from './stream-metadata.js';
+import { upgradeFromFormat1 } from './upgrade.js';
 
 /** What the node knows of one stream. Never changed in place: a commit puts a new one into its stead. */
 export interface StreamState {
@@ -27,13 +28,10 @@ export interface Commit {
   readonly end: number;
 }
 
-/** A change to the log that is written in one transaction. */
+/** Records that follow the log's last one, with the names of their streams. */
 export interface Change {
   readonly records: readonly LogRecord[];
-  /** Index entries: event id and revision of each record that is an event with an ordinary revision. */
-  readonly entries: ReadonlyArray<{ readonly stream: number; readonly revision: number; readonly id: string; readonly position: number; readonly firstOfId: boolean }>;
-  readonly streams: Iterable<StreamState>;
-  readonly nextStreamNumber: number;
+  readonly names: readonly string[];
 }
 
 /** The data directory holds a log that this version cannot read. */
@@ -43,7 +41,18 @@ export class UnknownFormat extends Error {
     directory: string,
     readonly found: string,
   ) {
-    super(`The event log in ${directory} has format ${found}; this version reads format ${FORMAT}.`);
+    super(`The event log in ${directory} has format ${found}; this version reads formats 1 and ${FORMAT}.`);
+  }
+}
+
+/** Acknowledged events can no longer be read from the data directory: it is not opened, since the next append would bury them. */
+export class DamagedLog extends Error {
+  readonly code = 'ERR_DAMAGED_LOG';
+  constructor(
+    directory: string,
+    readonly reason: string,
+  ) {
+    super(`The event log in ${directory} is damaged: ${reason} Restore it from a backup.`);
   }
 }
 
@@ -55,62 +64,76 @@ export class WriteFailed extends Error {
   }
 }
 
-const FORMAT = 1;
 /** Position of the first record. Not 0: the position 0/0 must lie before everything. */
-const FIRST_POSITION = 64;
+export const FIRST_POSITION = 64;
 const CACHED_STREAMS = 20_000;
 const CACHED_NAME_LENGTH = 256;
-/** LMDB takes keys of up to 1978 bytes; longer names are known by their hash. */
-const KEY_BYTES = 1024;
+/** As many unindexed records are written into the index in one transaction, which costs about a flush and 4 µs for each. */
+const INDEX_GROUP = 2048;
+/** With more of them, as when the disk has no room for the index, nothing more is taken: they are held in memory. */
+const MOST_UNINDEXED = 8 * INDEX_GROUP;
+/** Looked through at a time for what a crash left behind. */
+const WINDOW_BYTES = 64 * 1024;
+/** A page of a read ends behind the record with which it outgrows this. */
+const PAGE_BYTES = 512 * 1024;
+
+/** What the newest records say, until the index says it too. */
+class Tail {
+  readonly positions: number[] = [];
+  readonly streams = new Map<number, UnindexedStream>();
+  readonly states = new Map<string, StreamState>();
+  readonly blocks: Block[] = [];
+
+  /** Takes an event in; the revisions of a stream come in order, with gaps where a scavenge was. */
+  add(stream: number, revision: number, id: string, position: number): void {
+    let known = this.streams.get(stream);
+    if (!known) this.streams.set(stream, (known = { revisions: [], positions: [], ids: new Map() }));
+    known.revisions.push(revision);
+    known.positions.push(position);
+    if (!known.ids.has(id)) known.ids.set(id, revision);
+  }
+}
 
 /**
- * The log on disk, in one LMDB environment:
- *
- * - `log`: position → record
- * - `revisions`: (stream number, revision) → position
- * - `ids`: (stream number, event id) → first revision with that id
- * - `streams`: name → stream number, last revision, tombstoned
- * - `node`: format version, next stream number
- *
- * Every transaction is synchronous, and LMDB's `overlappingSync` is off: `commit` returns after the pages and then the
- * meta page have been synced. lmdb's asynchronous writes would overlap the flush with other work, but when the disk is
- * full they reject promises that nobody can reach, which ends the process.
+ * The log on disk: records one after the other in files (segments.ts), which are the truth, and an index of where they are (log-index.ts),
+ * which follows. A commit is one write to the log and one flush, both off this thread. What the index does not have yet is held in memory,
+ * and is read from the log again at the start.
  */
 export class EventLog {
-  private readonly log: Database<Buffer, number>;
-  private readonly revisions: Database<Buffer, Buffer>;
-  private readonly ids: Database<Buffer, Buffer>;
-  private readonly streams: Database<Buffer, Buffer>;
-  private readonly node: Database<number, string>;
+  private tail = new Tail();
   private readonly states = new Map<string, StreamState>();
   private readonly listeners = new Set<(commit: Commit) => void>();
   private endPosition: number;
   private streamNumber: number;
+  /** Number of the last group; they are counted anew in each segment. */
+  private group = 0;
+  /** Where the last block of the active segment begins; the next is due `BLOCK_BYTES` behind it. */
+  private lastBlock = Number.NEGATIVE_INFINITY;
 
   private constructor(
-    directory: string,
-    private readonly root: RootDatabase,
+    private readonly directory: string,
+    private readonly index: LogIndex,
+    private readonly segments: Segments,
   ) {
-    this.log = root.openDB('log', { encoding: 'binary' });
-    this.revisions = root.openDB('revisions', { encoding: 'binary', keyEncoding: 'binary' });
-    this.ids = root.openDB('ids', { encoding: 'binary', keyEncoding: 'binary' });
-    this.streams = root.openDB('streams', { encoding: 'binary', keyEncoding: 'binary' });
-    this.node = root.openDB('node', { encoding: 'json' });
-    const format = this.node.get('format');
-    if (format === undefined) this.node.putSync('format', FORMAT);
-    else if (format !== FORMAT) throw new UnknownFormat(directory, String(format));
-    const [last] = this.log.getRange({ reverse: true, limit: 1 });
-    this.endPosition = last ? last.key + verifyRecord(last.value, last.key).length : FIRST_POSITION;
-    this.streamNumber = this.node.get('nextStreamNumber') ?? 0;
+    this.streamNumber = index.nextStreamNumber;
+    this.endPosition = index.end ?? FIRST_POSITION;
+    this.recover();
   }
 
-  /** Opens or creates the log. Whoever calls holds the directory (see #directory-lock). */
-  static open(directory: string): EventLog {
-    const root = open({ path: directory, maxDbs: 8, overlappingSync: false });
+  /**
+   * Opens or creates the log. Whoever calls holds the directory (see #directory-lock).
+   *
+   * @throws UnknownFormat, DamagedLog
+   */
+  static open(directory: string, segmentBytes = SEGMENT_BYTES): EventLog {
+    const index = LogIndex.open(directory);
     try {
-      return new EventLog(directory, root);
+      if (index.format === 1) upgradeFromFormat1(directory, index);
+      else if (index.format === undefined) index.format = FORMAT;
+      else if (index.format !== FORMAT) throw new UnknownFormat(directory, String(index.format));
+      return new EventLog(directory, index, Segments.open(directory, FIRST_POSITION, segmentBytes));
     } catch (error) {
-      void root.close();
+      void index.close();
       throw error;
     }
   }
@@ -134,37 +157,48 @@ export class EventLog {
     return () => void this.listeners.delete(listener);
   }
 
-  /** When it returns the change is on disk; when it throws nothing of it is. The flush blocks this thread, which is the node's own. */
-  commit(change: Change, names: readonly string[]): void {
-    this.write(change);
-    const last = change.records.at(-1);
-    if (last) this.endPosition = positionOf(last) + last.length;
-    this.streamNumber = change.nextStreamNumber;
-    for (const state of change.streams) this.remember(state);
-    this.root.resetReadTxn();
-    const events = change.records.flatMap((record, index) => (kindOf(record) === MARK ? [] : [{ record, name: names[index] as string }]));
+  /**
+   * When it resolves the change is on disk and readers see it; when it rejects nothing of it is written. One at a time. `blocking` keeps
+   * the thread until then, which is quicker for a single small change: two hops between threads are saved.
+   *
+   * @throws WriteFailed
+   */
+  async commit({ records, names }: Change, blocking: boolean): Promise<void> {
+    const length = records.reduce((sum, record) => sum + record.length, 0);
+    const group = this.segments.startsWith(length) ? 1 : (this.group + 1) % 256;
+    for (const [index, record] of records.entries()) sealRecord(record, group, index === records.length - 1);
+    const bytes = records.length === 1 ? (records[0] as LogRecord) : Buffer.concat(records);
+    try {
+      if (this.tail.positions.length >= MOST_UNINDEXED) this.indexTail();
+      if (blocking && this.tail.positions.length < INDEX_GROUP && !this.segments.needsMore(bytes.length)) this.segments.appendSync(bytes);
+      else {
+        const written = this.segments.append(bytes);
+        // The disk is at work anyway.
+        if (this.tail.positions.length >= INDEX_GROUP) this.tryToIndexTail();
+        await written;
+      }
+    } catch (error) {
+      throw new WriteFailed(error instanceof Error ? error.message : String(error));
+    }
+    this.group = group;
+    const segment = this.segments.active;
+    let offset = segment.bytes - bytes.length;
+    for (const [index, record] of records.entries()) {
+      this.absorb(segment, offset, record, names[index] as string);
+      offset += record.length;
+    }
+    this.announce(records, names);
+  }
+
+  private announce(records: readonly LogRecord[], names: readonly string[]): void {
+    if (this.listeners.size === 0) return;
+    const events = records.flatMap((record, index) => (kindOf(record) === MARK ? [] : [{ record, name: names[index] as string }]));
     const commit: Commit = { records: events.map((event) => event.record), streams: events.map((event) => event.name), end: this.endPosition };
     for (const listener of this.listeners) listener(commit);
   }
 
-  private write(change: Change): void {
-    try {
-      this.root.transactionSync(() => {
-        for (const record of change.records) this.log.putSync(positionOf(record), record);
-        for (const entry of change.entries) {
-          this.revisions.putSync(revisionKey(entry.stream, entry.revision), numberValue(entry.position));
-          if (entry.firstOfId) this.ids.putSync(idKey(entry.stream, entry.id), numberValue(entry.revision));
-        }
-        for (const state of change.streams) if (state.number >= 0) this.streams.putSync(nameKey(state.name), streamValue(state));
-        if (change.nextStreamNumber !== this.streamNumber) this.node.putSync('nextStreamNumber', change.nextStreamNumber);
-      });
-    } catch (error) {
-      throw new WriteFailed(error instanceof Error ? error.message : String(error));
-    }
-  }
-
   stream(name: string): StreamState {
-    const known = this.states.get(name);
+    const known = this.tail.states.get(name) ?? this.states.get(name);
     if (known) return known;
     const state = this.load(name);
     this.remember(state);
@@ -173,30 +207,33 @@ export class EventLog {
 
   /** First revision of the stream with this event id. */
   revisionOfId(streamNumber: number, id: string): number | undefined {
-    return this.ids.get(idKey(streamNumber, id))?.readDoubleLE(0);
+    return this.index.revisionOfId(streamNumber, id) ?? this.tail.streams.get(streamNumber)?.ids.get(id);
   }
 
   recordAt(streamNumber: number, revision: number): LogRecord | undefined {
-    const position = this.revisions.get(revisionKey(streamNumber, revision))?.readDoubleLE(0);
+    const [position] = this.positions(streamNumber, revision, revision, 1);
     return position === undefined ? undefined : this.recordAtPosition(position);
   }
 
-  /** Whether a record (also a mark) begins at the position, or the log ends there or before. */
+  /** Whether a record (also a mark) begins at the position, or did before it was scavenged, or the log ends there or before. */
   isBoundary(position: number): boolean {
-    return position === 0 || position >= this.endPosition || this.log.doesExist(position);
+    if (position === 0 || position >= this.endPosition) return true;
+    const first = this.tail.positions[0] ?? this.endPosition;
+    if (position >= first) return this.tail.positions[lowerBound(this.tail.positions, position)] === position;
+    const segment = this.segments.holding(position);
+    if (segment.generation > 0) return true;
+    return position >= segment.base && this.seek(segment, position) === position - segment.base;
   }
 
   /** Records of one stream, from `from` on (downwards when `backwards`), not below `lowest` and not above `highest`. */
   readStream(streamNumber: number, from: number, bounds: { lowest: number; highest: number }, limit: number, backwards: boolean): LogRecord[] {
-    this.root.resetReadTxn();
     const start = backwards ? Math.min(from, bounds.highest) : Math.max(from, bounds.lowest);
-    const end = backwards ? bounds.lowest - 1 : bounds.highest + 1;
-    if (backwards ? start <= end : start >= end) return [];
-    const range = this.revisions.getRange({ start: revisionKey(streamNumber, start), end: end < 0 ? numberKey(streamNumber) : revisionKey(streamNumber, end), reverse: backwards, limit });
+    const end = backwards ? bounds.lowest : bounds.highest;
+    if (backwards ? start < end : start > end) return [];
     const records: LogRecord[] = [];
     let bytes = 0;
-    for (const { value } of range) {
-      const record = this.recordAtPosition(value.readDoubleLE(0));
+    for (const position of this.positions(streamNumber, start, end, limit)) {
+      const record = this.recordAtPosition(position);
       records.push(record);
       bytes += record.length;
       if (bytes > PAGE_BYTES) break;
@@ -206,54 +243,241 @@ export class EventLog {
 
   /** Records of the whole log from a position on, marks included, so that the last one tells where to go on. */
   readAll(from: number, limit: number): LogRecord[] {
-    this.root.resetReadTxn();
-    return this.page({ start: from, limit });
-  }
-
-  /** Records before a position, the latest first. */
-  readAllBackwards(before: number, limit: number): LogRecord[] {
-    this.root.resetReadTxn();
-    // A reverse range includes its start; positions are integers, so the half just misses it.
-    return this.page({ start: before - 0.5, reverse: true, limit });
-  }
-
-  async close(): Promise<void> {
-    await this.root.close();
-  }
-
-  private page(range: { start: number; reverse?: boolean; limit: number }): LogRecord[] {
+    if (from >= this.endPosition) return [];
     const records: LogRecord[] = [];
     let bytes = 0;
-    for (const { key, value } of this.log.getRange(range)) {
-      records.push(verifyRecord(value, key));
-      bytes += value.length;
-      if (bytes > PAGE_BYTES) break;
+    let segment: Segment | undefined = this.segments.holding(from);
+    let offset = segment.generation > 0 ? this.seek(segment, from) : Math.max(from - segment.base, 0);
+    while (segment && records.length < limit && bytes <= PAGE_BYTES) {
+      if (offset >= segment.bytes) {
+        segment = this.segments.after(segment);
+        offset = 0;
+        continue;
+      }
+      const record = this.soundRecord(segment, offset);
+      if (positionOf(record) >= this.endPosition) break;
+      records.push(record);
+      bytes += record.length;
+      offset += record.length;
     }
     return records;
   }
 
+  /** Records before a position, the latest first. */
+  readAllBackwards(before: number, limit: number): LogRecord[] {
+    const records: LogRecord[] = [];
+    let bytes = 0;
+    const take = (record: LogRecord): boolean => {
+      records.push(record);
+      bytes += record.length;
+      return records.length < limit && bytes <= PAGE_BYTES;
+    };
+    const { positions } = this.tail;
+    for (let index = lowerBound(positions, before) - 1; index >= 0; index--) if (!take(this.recordAtPosition(positions[index] as number))) return records;
+    // The index knows where some records begin; between them the log is read forwards.
+    let limitPosition = Math.min(before, positions[0] ?? this.endPosition);
+    for (let segment = this.segments.before({ base: limitPosition }); segment; segment = this.segments.before(segment)) {
+      for (let block = this.index.blockAt(segment, limitPosition - 1); block; block = this.index.blockAt(segment, block.position - 1)) {
+        const found: LogRecord[] = [];
+        for (let { offset } = block; offset < segment.bytes; ) {
+          const record = this.soundRecord(segment, offset);
+          if (positionOf(record) >= limitPosition) break;
+          found.push(record);
+          offset += record.length;
+        }
+        limitPosition = block.position;
+        for (const record of found.reverse()) if (!take(record)) return records;
+      }
+    }
+    return records;
+  }
+
+  async close(): Promise<void> {
+    this.tryToIndexTail();
+    await this.segments.close();
+    await this.index.close();
+  }
+
+  /** Brings up what the index does not have, and cuts off what a crash left of a group that was never answered. */
+  private recover(): void {
+    const { segments } = this;
+    if (this.endPosition > segments.active.base) this.group = this.index.group;
+    for (let segment: Segment | undefined = segments.holding(this.endPosition); segment; segment = segments.after(segment)) {
+      const isActive = segment.base === segments.active.base;
+      const begin = segment.generation > 0 ? 0 : this.endPosition - segment.base;
+      if (begin > segment.bytes) throw new DamagedLog(this.directory, `its index reaches to position ${this.endPosition}, the log only to ${segment.base + segment.bytes}.`);
+      if (isActive) return segments.truncate(this.recoverActive(segment, begin));
+      this.recoverFull(segment, begin);
+      const next = segments.after(segment) as Segment;
+      if (segment.generation === 0 && this.endPosition !== next.base) throw new DamagedLog(this.directory, `between position ${this.endPosition} and ${next.base} nothing can be read.`);
+      this.endPosition = next.base;
+      this.group = 0;
+      this.lastBlock = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  /** A segment that another one follows was written to its end. */
+  private recoverFull(segment: Segment, begin: number): void {
+    let offset = begin;
+    while (offset < segment.bytes) {
+      const record = this.soundRecord(segment, offset);
+      this.absorb(segment, offset, record, streamNameOf(record).toString('utf8'));
+      this.boundTail();
+      offset += record.length;
+    }
+  }
+
+  private recoverActive(segment: Segment, begin: number): number {
+    let offset = begin;
+    for (;;) {
+      const group: LogRecord[] = [];
+      let next = offset;
+      let record: LogRecord | undefined;
+      do {
+        record = this.readRecord(segment, next);
+        if (!record || !isSound(record) || positionOf(record) !== segment.base + next) break;
+        group.push(record);
+        next += record.length;
+      } while (!isLastOfGroup(record));
+      if (group.length === 0 || !isLastOfGroup(group.at(-1) as LogRecord)) break;
+      for (const each of group) {
+        this.absorb(segment, offset, each, streamNameOf(each).toString('utf8'));
+        offset += each.length;
+      }
+      this.group = groupOf(group[0] as LogRecord);
+      this.boundTail();
+    }
+    this.refuseBuriedGroups(segment, offset);
+    return offset;
+  }
+
+  /**
+   * A group is written when the one before it has been flushed and answered. So whatever is left behind the last sound group may be of the
+   * one after it, but not of any later one: then the damaged group had been acknowledged, and cutting it off would lose events.
+   */
+  private refuseBuriedGroups(segment: Segment, from: number): void {
+    const unanswered = (this.group + 1) % 256;
+    for (let start = from; start + HEADER <= segment.bytes; start += WINDOW_BYTES - HEADER) {
+      const window = Buffer.from(this.segments.read(segment, start, Math.min(WINDOW_BYTES, segment.bytes - start), true));
+      for (let at = 0; at + HEADER <= window.length; at++) {
+        if (positionAt(window, at) !== segment.base + start + at) continue;
+        const record = this.readRecord(segment, start + at);
+        if (record && isSound(record) && groupOf(record) !== unanswered) throw new DamagedLog(this.directory, `the record at position ${segment.base + from} cannot be read, and later ones can.`);
+      }
+    }
+  }
+
+  /** While the log is read at the start, however much of it there is. */
+  private boundTail(): void {
+    if (this.tail.positions.length >= INDEX_GROUP) this.indexTail();
+  }
+
+  /** Takes a record that is on disk into the state. */
+  private absorb(segment: Segment, offset: number, record: LogRecord, name: string): void {
+    const position = positionOf(record);
+    if (offset === 0 || offset - this.lastBlock >= BLOCK_BYTES) {
+      this.tail.blocks.push({ base: segment.base, generation: segment.generation, position, offset });
+      this.lastBlock = offset;
+    }
+    this.tail.positions.push(position);
+    this.endPosition = position + record.length;
+    if (kindOf(record) === MARK) return;
+    this.streamNumber = Math.max(this.streamNumber, streamNumberOf(record) + 1);
+    if (kindOf(record) === EVENT) this.tail.add(streamNumberOf(record), revisionOf(record), idOf(record), position);
+    evolveStreams(
+      record,
+      name,
+      (stream) => this.stream(stream),
+      (state) => {
+        this.tail.states.set(state.name, state);
+        this.states.delete(state.name);
+      },
+    );
+  }
+
+  /** Writes what is held in memory into the index. */
+  private indexTail(): void {
+    if (this.tail.positions.length === 0) return;
+    this.index.add(this.tail, { nextStreamNumber: this.streamNumber, end: this.endPosition, group: this.group });
+    const { states } = this.tail;
+    this.tail = new Tail();
+    for (const state of states.values()) this.remember(state);
+  }
+
+  private tryToIndexTail(): void {
+    try {
+      this.indexTail();
+    } catch {
+      // The disk is full, presumably. It is all in the log, and held until there is room or too much of it.
+    }
+  }
+
+  /** Positions of events of a stream, as `LogIndex.positions`, the unindexed ones included. */
+  private positions(streamNumber: number, from: number, to: number, limit: number): number[] {
+    const recent = this.tail.streams.get(streamNumber);
+    const first = recent?.revisions[0] ?? Number.POSITIVE_INFINITY;
+    if (Math.max(from, to) < first) return this.index.positions(streamNumber, from, to, limit);
+    const { revisions, positions } = recent as UnindexedStream;
+    const low = lowerBound(revisions, Math.min(from, to));
+    const high = lowerBound(revisions, Math.max(from, to) + 1);
+    const held = positions.slice(low, high);
+    if (Math.min(from, to) >= first) return (from > to ? held.reverse() : held).slice(0, limit);
+    const indexed = (max: number): number[] => (max === 0 ? [] : from > to ? this.index.positions(streamNumber, first - 1, to, max) : this.index.positions(streamNumber, from, first - 1, max));
+    if (from > to) return [...held.reverse().slice(0, limit), ...indexed(Math.max(limit - held.length, 0))];
+    const before = indexed(limit);
+    return [...before, ...held.slice(0, limit - before.length)];
+  }
+
   private recordAtPosition(position: number): LogRecord {
-    return verifyRecord(this.log.get(position) ?? Buffer.alloc(0), position);
+    const segment = this.segments.holding(position);
+    const offset = segment.generation > 0 ? this.seek(segment, position) : position - segment.base;
+    const record = this.readRecord(segment, offset);
+    if (!record || !isSound(record) || positionOf(record) !== position) throw new CorruptRecord(position);
+    return record;
+  }
+
+  private soundRecord(segment: Segment, offset: number): LogRecord {
+    const record = this.readRecord(segment, offset, true);
+    if (!record || !isSound(record) || (segment.generation === 0 && positionOf(record) !== segment.base + offset)) throw new CorruptRecord(segment.base + offset);
+    return record;
+  }
+
+  /** The bytes that the header there speaks of, in a buffer of their own; undefined when the file does not have them. */
+  private readRecord(segment: Segment, offset: number, ahead = false): LogRecord | undefined {
+    const header = this.segments.read(segment, offset, HEADER, ahead);
+    if (header.length < HEADER) return undefined;
+    const length = lengthOf(header);
+    if (length < HEADER || length > segment.bytes - offset) return undefined;
+    return Buffer.from(this.segments.read(segment, offset, length, ahead));
+  }
+
+  /** Where in an indexed part of a segment the first record at or behind a position lies. */
+  private seek(segment: Segment, position: number): number {
+    let offset = this.index.blockAt(segment, position)?.offset ?? 0;
+    while (offset < segment.bytes) {
+      const header = this.segments.read(segment, offset, HEADER, false);
+      if (header.length < HEADER || lengthOf(header) < HEADER) throw new CorruptRecord(position);
+      if (positionOf(header) >= position) break;
+      offset += lengthOf(header);
+    }
+    return offset;
   }
 
   private load(name: string): StreamState {
-    const row = this.row(name);
-    const about = this.row(metadataStreamOf(name));
+    const row = this.index.row(name);
+    const about = this.rowOf(metadataStreamOf(name));
     return { name, ...row, hasMetadata: about.lastRevision >= 0, metadata: this.metadataOf(name, about) };
   }
 
-  private metadataOf(name: string, about: { number: number; lastRevision: number; tombstoned: boolean }): StreamMetadata {
+  private rowOf(name: string): StreamRow {
+    return this.tail.states.get(name) ?? this.index.row(name);
+  }
+
+  private metadataOf(name: string, about: StreamRow): StreamMetadata {
     if (isMetadataStream(name)) return OF_METADATA_STREAM;
     if (about.lastRevision < 0 || about.tombstoned) return NO_METADATA;
     const record = this.recordAt(about.number, about.lastRevision);
     return record ? parseStreamMetadata(dataOf(record), isJson(record)) : NO_METADATA;
-  }
-
-  private row(name: string): { number: number; lastRevision: number; tombstoned: boolean } {
-    const value = this.streams.get(nameKey(name));
-    return value
-      ? { number: value.readUInt32LE(0), lastRevision: value.readDoubleLE(4), tombstoned: value[12] === 1 }
-      : { number: -1, lastRevision: -1, tombstoned: false };
   }
 
   private remember(state: StreamState): void {
@@ -264,47 +488,30 @@ export class EventLog {
   }
 }
 
-/** A page of a read ends behind the record with which it outgrows this. */
-const PAGE_BYTES = 512 * 1024;
-
-function numberKey(streamNumber: number): Buffer {
-  const key = Buffer.allocUnsafe(4);
-  key.writeUInt32BE(streamNumber, 0);
-  return key;
+/** What a record changes about the streams that it names: its own, and, when that holds metadata, the one that it is about. */
+export function evolveStreams(record: LogRecord, name: string, get: (stream: string) => StreamState, set: (state: StreamState) => void): void {
+  if (kindOf(record) === MARK) return;
+  const number = streamNumberOf(record);
+  const about = isMetadataStream(name) ? name.slice(2) : undefined;
+  if (kindOf(record) === TOMBSTONE) {
+    set({ ...get(name), number, tombstoned: true });
+    if (about !== undefined && !isMetadataStream(about)) set({ ...get(about), metadata: NO_METADATA });
+    return;
+  }
+  set({ ...get(name), number, lastRevision: revisionOf(record) });
+  if (about === undefined) return;
+  const state = get(about);
+  set({ ...state, metadata: isMetadataStream(about) ? state.metadata : parseStreamMetadata(dataOf(record), isJson(record)), hasMetadata: true });
 }
 
-function revisionKey(streamNumber: number, revision: number): Buffer {
-  const key = Buffer.allocUnsafe(10);
-  key.writeUInt32BE(streamNumber, 0);
-  key.writeUIntBE(revision, 4, 6);
-  return key;
-}
-
-function idKey(streamNumber: number, id: string): Buffer {
-  const key = Buffer.allocUnsafe(20);
-  key.writeUInt32BE(streamNumber, 0);
-  key.write(id.replaceAll('-', ''), 4, 'hex');
-  return key;
-}
-
-function numberValue(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeDoubleLE(value, 0);
-  return bytes;
-}
-
-/** The first byte tells names from hashes, and keeps the key of the empty name (which `$$` is about) from being empty. */
-function nameKey(name: string): Buffer {
-  const bytes = Buffer.from(name, 'utf8');
-  return bytes.length <= KEY_BYTES ? Buffer.concat([NAME, bytes]) : Buffer.concat([HASH, createHash('sha256').update(bytes).digest()]);
-}
-const NAME = Buffer.from([1]);
-const HASH = Buffer.from([2]);
-
-function streamValue(state: StreamState): Buffer {
-  const value = Buffer.alloc(13);
-  value.writeUInt32LE(state.number, 0);
-  value.writeDoubleLE(state.lastRevision, 4);
-  value[12] = state.tombstoned ? 1 : 0;
-  return value;
+/** Index of the first number that is not below `value`, in ascending numbers. */
+function lowerBound(numbers: readonly number[], value: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { lockDirectory } from '#directory-lock';
-import { UnknownFormat } from './event-log.js';
+import { DamagedLog, UnknownFormat } from './event-log.js';
 import { PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { ThreadFailure, ThreadMessage } from './node-thread.js';
 
 export { DirectoryLocked } from '#directory-lock';
-export { UnknownFormat } from './event-log.js';
+export { DamagedLog, UnknownFormat } from './event-log.js';
 export { PortUnavailable } from './node.js';
 
 export interface EmbeddedEventStoreDBOptions {
@@ -46,7 +46,7 @@ const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
 /**
  * Starts a single EventStoreDB node on a directory. Everything it acknowledges has been flushed to disk.
  *
- * @throws NotLoopback, DirectoryLocked, PortUnavailable, UnknownFormat; each has a stable `code`.
+ * @throws NotLoopback, DirectoryLocked, PortUnavailable, UnknownFormat, DamagedLog; each has a stable `code`.
  */
 export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOptions): Promise<EmbeddedEventStoreDB> {
   const host = options.host ?? '127.0.0.1';
@@ -91,5 +91,6 @@ async function runInThread(options: NodeOptions): Promise<RunningNode> {
 
 function revived({ kind, detail }: ThreadFailure, { port, directory }: NodeOptions): Error {
   if (kind === 'port') return new PortUnavailable(port, detail);
+  if (kind === 'damaged') return new DamagedLog(directory, detail);
   return kind === 'format' ? new UnknownFormat(directory, detail) : new Error(detail);
 }

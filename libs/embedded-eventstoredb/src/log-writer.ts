@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ANY, judgeAppend, type StreamView } from './append-rules.js';
-import { isSoftDeleted, type Change, type EventLog, type StreamState } from './event-log.js';
+import { evolveStreams, isSoftDeleted, type EventLog, type StreamState } from './event-log.js';
 import { dataOf, encodeRecord, EVENT, idOf, isJson, MARK, NO_BYTES, positionOf, TOMBSTONE, TOMBSTONE_REVISION, type LogRecord, type RecordContent } from './record.js';
-import { isMetadataStream, metadataStreamOf, NO_METADATA, parseStreamMetadata, revivedMetadata, SOFT_DELETE_JSON } from './stream-metadata.js';
+import { isMetadataStream, metadataStreamOf, revivedMetadata, SOFT_DELETE_JSON } from './stream-metadata.js';
 
 export interface NewEvent {
   /** Lower-case uuid with dashes. */
@@ -32,17 +32,18 @@ interface Waiting {
 /** A commit takes no more than this many events or bytes, so that one flush does not keep the others waiting for long. */
 const GROUP_EVENTS = 4096;
 const GROUP_BYTES = 8 * 1024 * 1024;
-const LONGEST_PATIENCE_MS = 5;
+/** A disk that flushes as fast as this may keep the thread while a single write is flushed: handing it over takes as long. */
+const QUICK_FLUSH_MS = 1;
 
 /**
- * Group commit: writes that came in while the last transaction was flushed go into the next one together. Each is
+ * Group commit: writes that came in while the last group was flushed go into the next one together. Each is
  * decided against everything before it, also within its group, and is answered after the flush.
  */
 export class LogWriter {
   private queue: Waiting[] = [];
   private running: Promise<void> | undefined;
   private closed = false;
-  private lastFlush = { writes: 0, milliseconds: 0 };
+  private lastGroup = { writes: 0, milliseconds: 0 };
 
   constructor(
     private readonly log: EventLog,
@@ -75,23 +76,13 @@ export class LogWriter {
     });
   }
 
-  /**
-   * A flush costs about the same for one write as for hundreds. So the writer waits while each turn of the event loop
-   * brings more, and, for no more than half of what the last flush took, until as many wait as it answered last: those
-   * clients are likely to write again. A single writer is never kept waiting.
-   */
+  /** A flush costs about the same for one write as for hundreds, so the writer waits while each turn of the event loop brings more. */
   private async gather(): Promise<void> {
-    const patience = Math.min(this.lastFlush.milliseconds / 2, LONGEST_PATIENCE_MS);
-    const since = performance.now();
     let before: number;
     do {
       before = this.queue.length;
-      const left = patience - (performance.now() - since);
-      const expectsMore = before < this.lastFlush.writes && left > 0;
-      await new Promise<void>((resolve) => void (expectsMore && left > 1 ? setTimeout(resolve, 1) : setImmediate(resolve)));
-      if (expectsMore) continue;
-      if (this.queue.length === before) break;
-    } while (this.queue.length < GROUP_EVENTS);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    } while (this.queue.length > before && this.queue.length < GROUP_EVENTS);
   }
 
   /** Takes the next group from the queue. */
@@ -120,8 +111,9 @@ export class LogWriter {
       try {
         if (group.events > 0) {
           const since = performance.now();
-          this.log.commit(group.change(), group.names);
-          this.lastFlush = { writes: decided.length, milliseconds: performance.now() - since };
+          const alone = decided.length === 1 && this.lastGroup.writes === 1 && this.lastGroup.milliseconds < QUICK_FLUSH_MS;
+          await this.log.commit(group, alone);
+          this.lastGroup = { writes: decided.length, milliseconds: performance.now() - since };
         }
         for (const { waiting, outcome } of decided) waiting.resolve(outcome);
       } catch (error) {
@@ -150,7 +142,6 @@ class Group {
   readonly names: string[] = [];
   bytes = 0;
   private readonly drafts = new Map<string, Draft>();
-  private readonly entries: Array<Change['entries'][number]> = [];
   private position: number;
   private streamNumber: number;
 
@@ -164,10 +155,6 @@ class Group {
 
   get events(): number {
     return this.records.length;
-  }
-
-  change(): Change {
-    return { records: this.records, entries: this.entries, streams: [...this.drafts.values()].map((draft) => draft.state), nextStreamNumber: this.streamNumber };
   }
 
   apply(write: Write): WriteOutcome {
@@ -200,13 +187,9 @@ class Group {
 
   private event(draft: Draft, event: NewEvent): number {
     const revision = draft.state.lastRevision + 1;
-    const known = this.view(draft).revisionOf(event.id) !== undefined;
     const position = this.put(draft, { ...event, kind: EVENT, revision });
-    this.entries.push({ stream: draft.state.number, revision, id: event.id, position, firstOfId: !known });
     draft.fresh.push({ id: event.id, position });
-    if (!known) draft.freshIds.set(event.id, revision);
-    draft.state = { ...draft.state, lastRevision: revision };
-    if (isMetadataStream(draft.state.name)) this.settle(draft.state.name.slice(2), event.data, event.json);
+    if (!draft.freshIds.has(event.id)) draft.freshIds.set(event.id, revision);
     return position;
   }
 
@@ -215,38 +198,36 @@ class Group {
     return this.event(about, { id: randomUUID(), type: METADATA_TYPE, json: true, data: Buffer.from(json), customMetadata: NO_BYTES });
   }
 
-  /** What was just written to a metadata stream holds for its stream at once. */
-  private settle(stream: string, data: Uint8Array, json: boolean): void {
-    const draft = this.draft(stream);
-    const metadata = isMetadataStream(stream) ? draft.state.metadata : parseStreamMetadata(Buffer.from(data), json);
-    draft.state = { ...draft.state, metadata, hasMetadata: true };
-  }
-
   private tombstone(draft: Draft): number {
-    const position = this.put(draft, { kind: TOMBSTONE, revision: TOMBSTONE_REVISION, id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
-    draft.state = { ...draft.state, tombstoned: true };
-    if (isMetadataStream(draft.state.name) && !isMetadataStream(draft.state.name.slice(2))) {
-      const about = this.draft(draft.state.name.slice(2));
-      about.state = { ...about.state, metadata: NO_METADATA };
-    }
-    return position;
+    return this.put(draft, { kind: TOMBSTONE, revision: TOMBSTONE_REVISION, id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
   }
 
   private mark(draft: Draft): number {
-    return this.put(draft, { kind: MARK, revision: Math.max(draft.state.lastRevision, 0), id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES }, false);
+    return this.put(draft, { kind: MARK, revision: Math.max(draft.state.lastRevision, 0), id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
   }
 
-  private put(draft: Draft, content: Omit<RecordContent, 'position' | 'stream' | 'created'>, claimsNumber = true): number {
-    if (draft.state.number < 0 && claimsNumber) draft.state = { ...draft.state, number: this.streamNumber++ };
+  private put(draft: Draft, content: Omit<RecordContent, 'position' | 'stream' | 'created'>): number {
     const { position } = this;
-    const full: RecordContent = { ...content, position, created: this.now, stream: { number: Math.max(draft.state.number, 0), name: Buffer.from(draft.state.name, 'utf8') } };
-    const record = encodeRecord(full);
+    const { name } = draft.state;
+    const record = encodeRecord({ ...content, position, created: this.now, stream: { number: this.numberFor(draft, content.kind), name: Buffer.from(name, 'utf8') } });
     this.records.push(record);
-    this.names.push(draft.state.name);
+    this.names.push(name);
     this.bytes += record.length;
     this.position += record.length;
     draft.lastRecord = record;
+    evolveStreams(
+      record,
+      name,
+      (stream) => this.draft(stream).state,
+      (state) => (this.draft(state.name).state = state),
+    );
     return position;
+  }
+
+  /** A mark alone makes no stream. */
+  private numberFor({ state }: Draft, kind: RecordContent['kind']): number {
+    if (state.number >= 0) return state.number;
+    return kind === MARK ? 0 : this.streamNumber++;
   }
 
   private draft(name: string): Draft {

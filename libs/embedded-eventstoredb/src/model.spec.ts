@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -10,9 +10,9 @@ import { dataOf, idOf, kindOf, MARK, NO_BYTES, positionOf, revisionOf, streamNam
 import { isMissing, isTombstoned, lowestVisible } from './visible-events.js';
 
 /**
- * Random sequences of appends in every mode (also repeated ones), deletes, tombstones, truncation and restarts, several
- * at a time so that they share group commits, against a model of a dozen lines: after each step every stream and the
- * whole log read as the model says.
+ * Random sequences of appends in every mode (also repeated ones), deletes, tombstones, truncation, restarts and crashes,
+ * several at a time so that they share group commits, against a model of a dozen lines: after each step every stream and
+ * the whole log read as the model says. Segments are so small that there are many.
  */
 
 interface ModelStream {
@@ -92,35 +92,44 @@ type Step =
   | { kind: 'delete'; stream: string }
   | { kind: 'tombstone'; stream: string }
   | { kind: 'describe'; stream: string; maxCount: number; truncateBefore: number }
-  | { kind: 'restart' };
+  | { kind: 'restart' }
+  /** Goes on with what a process that ends at once leaves on disk. */
+  | { kind: 'crash' };
 
 const stream = fc.constantFrom(...NAMES);
-const write: fc.Arbitrary<Exclude<Step, { kind: 'restart' }>> = fc.oneof(
+const write: fc.Arbitrary<Exclude<Step, { kind: 'restart' | 'crash' }>> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('append' as const), stream, expected: fc.constantFrom(ANY, ANY, NO_STREAM, STREAM_EXISTS, 0, 1, 2, 3, 5), ids: fc.array(fc.nat(11), { maxLength: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), stream }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('describe' as const), stream, maxCount: fc.integer({ min: 1, max: 4 }), truncateBefore: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('tombstone' as const), stream: fc.constant('c') }) },
 );
-const steps = fc.array(fc.oneof({ weight: 8, arbitrary: fc.array(write, { minLength: 1, maxLength: 5 }) }, { weight: 1, arbitrary: fc.constant<Step[]>([{ kind: 'restart' }]) }), { maxLength: 12 });
+const steps = fc.array(fc.oneof({ weight: 8, arbitrary: fc.array(write, { minLength: 1, maxLength: 5 }) }, { weight: 1, arbitrary: fc.constantFrom<Step[]>([{ kind: 'restart' }], [{ kind: 'crash' }]) }), { maxLength: 12 });
+
+const SEGMENT_BYTES = 1500;
 
 const outcomeText = (outcome: WriteOutcome): string => (outcome.kind === 'deleted' ? 'deleted' : `${outcome.kind} ${outcome.lastRevision}`);
 
 it('behaves as the model does, whatever is written, together or one after the other', async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (rounds) => {
-      const directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
+      const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
+      let directory = join(root, '0');
       const ids = Array.from({ length: 12 }, () => randomUUID());
       const event = (index: number): NewEvent => ({ id: ids[index] as string, type: Buffer.from('t'), json: true, data: Buffer.from(String(index)), customMetadata: NO_BYTES });
       const model = new Model();
-      let log = EventLog.open(directory);
+      let log = EventLog.open(directory, SEGMENT_BYTES);
       let writer = new LogWriter(log, Date.now);
       try {
         await writer.append('first', ANY, [event(0)]);
         for (const round of rounds) {
-          if (round[0]?.kind === 'restart') {
+          const kind = round[0]?.kind;
+          if (kind === 'restart' || kind === 'crash') {
+            const left = `${directory}'`;
+            if (kind === 'crash') cpSync(directory, left, { recursive: true });
             await writer.close();
             await log.close();
-            log = EventLog.open(directory);
+            if (kind === 'crash') directory = left;
+            log = EventLog.open(directory, SEGMENT_BYTES);
             writer = new LogWriter(log, Date.now);
           }
           const outcomes = await Promise.all(round.map((step) => perform(writer, step, event)));
@@ -131,7 +140,7 @@ it('behaves as the model does, whatever is written, together or one after the ot
       } finally {
         await writer.close();
         await log.close();
-        rmSync(directory, { recursive: true });
+        rmSync(root, { recursive: true });
       }
     }),
     { numRuns: 60, interruptAfterTimeLimit: 20_000, endOnFailure: true },
@@ -142,7 +151,7 @@ function perform(writer: LogWriter, step: Step, event: (index: number) => NewEve
   if (step.kind === 'append') return writer.append(step.stream, step.expected, step.ids.map(event));
   if (step.kind === 'delete') return writer.delete(step.stream, ANY);
   if (step.kind === 'tombstone') return writer.tombstone(step.stream, ANY);
-  if (step.kind === 'restart') return Promise.resolve(undefined);
+  if (step.kind === 'restart' || step.kind === 'crash') return Promise.resolve(undefined);
   const metadata = JSON.stringify({ $maxCount: step.maxCount, $tb: step.truncateBefore });
   return writer.append(`$$${step.stream}`, ANY, [{ id: randomUUID(), type: Buffer.from('$metadata'), json: true, data: Buffer.from(metadata), customMetadata: NO_BYTES }]);
 }
@@ -151,7 +160,7 @@ function foresee(model: Model, step: Step, ids: readonly string[]): string[] {
   if (step.kind === 'append') return [model.append(step.stream, step.expected, step.ids.map((index) => ids[index] as string))];
   if (step.kind === 'delete') return [model.delete(step.stream)];
   if (step.kind === 'tombstone') return [model.tombstone(step.stream)];
-  if (step.kind === 'restart') return [];
+  if (step.kind === 'restart' || step.kind === 'crash') return [];
   return [model.describe(step.stream, { maxCount: step.maxCount, truncateBefore: step.truncateBefore })];
 }
 

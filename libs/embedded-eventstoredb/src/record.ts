@@ -2,11 +2,13 @@ import { crc32 } from 'node:zlib';
 import { INT64_MAX, putVarint, varintSize } from './wire.js';
 
 /**
- * One record of the log, as it lies in the database:
+ * One record of the log, as it lies in its file:
  *
  *     0  u32  CRC-32 of everything behind it
  *     4  u8   kind (event, tombstone, mark)
  *     5  u8   1 when the content type is JSON
+ *     6  u8   1 in the last record of a group that is flushed together
+ *     7  u8   number of that group, modulo 256
  *     8  u32  number of the stream
  *    12  f64  position of the record in the log
  *    20  f64  revision in its stream
@@ -14,11 +16,12 @@ import { INT64_MAX, putVarint, varintSize } from './wire.js';
  *    36  u32 ×8  start and length of stream name, event type, data and custom metadata within the record
  *    68  body: the `RecordedEvent` message as it goes over the wire, the event id first
  *
- * The body is kept in wire form, so that a read copies bytes and encodes nothing.
+ * The body is kept in wire form, so that a read copies bytes and encodes nothing. The data is its last part, so that where the data ends
+ * the record ends.
  */
 export type LogRecord = Buffer;
 
-const HEADER = 68;
+export const HEADER = 68;
 /** `id { string: "…36 characters…" }`: tag, length, tag, length, text. */
 const ID_FIELD = 40;
 
@@ -84,6 +87,7 @@ function bodySize(content: RecordContent, entries: EntrySizes): number {
   );
 }
 
+/** A record that lacks what `sealRecord` puts into it. */
 export function encodeRecord(content: RecordContent): LogRecord {
   const entries = entrySizes(content);
   const { name } = content.stream;
@@ -138,9 +142,18 @@ export function encodeRecord(content: RecordContent): LogRecord {
   span(3, put(content.customMetadata), content.customMetadata.length);
   open(0x42, content.data.length);
   span(2, put(content.data), content.data.length);
-  record.writeUInt32LE(crc32(record.subarray(4)), 0);
   return record;
 }
+
+/** Says which group a record was flushed with, and closes it with its checksum. */
+export function sealRecord(record: LogRecord, group: number, last: boolean): void {
+  record[6] = last ? 1 : 0;
+  record[7] = group;
+  record.writeUInt32LE(crc32(record.subarray(4)), 0);
+}
+
+/** Length of the record that begins with this header; meaningless when it is damaged. */
+export const lengthOf = (header: Buffer): number => header.readUInt32LE(52) + header.readUInt32LE(56);
 
 /** A stored record whose checksum or position is not what was written. */
 export class CorruptRecord extends Error {
@@ -150,14 +163,22 @@ export class CorruptRecord extends Error {
   }
 }
 
+/** Whether these bytes are what was written as one record. */
+export const isSound = (record: LogRecord): boolean => record.length >= HEADER && record.readUInt32LE(0) === crc32(record.subarray(4));
+
 export function verifyRecord(record: LogRecord, position: number): LogRecord {
-  if (record.length < HEADER || record.readUInt32LE(0) !== crc32(record.subarray(4)) || positionOf(record) !== position) throw new CorruptRecord(position);
+  if (!isSound(record) || positionOf(record) !== position) throw new CorruptRecord(position);
   return record;
 }
 
 export const kindOf = (record: LogRecord): number => record[4] as number;
+export const isLastOfGroup = (record: LogRecord): boolean => record[6] === 1;
+export const groupOf = (record: LogRecord): number => record[7] as number;
+export const streamNumberOf = (record: LogRecord): number => record.readUInt32LE(8);
 export const isJson = (record: LogRecord): boolean => record[5] === 1;
-export const positionOf = (record: LogRecord): number => record.readDoubleLE(12);
+/** Position in the header of the record that begins at an offset, if one does. */
+export const positionAt = (bytes: Buffer, offset: number): number => bytes.readDoubleLE(offset + 12);
+export const positionOf = (record: LogRecord): number => positionAt(record, 0);
 export const revisionOf = (record: LogRecord): number => record.readDoubleLE(20);
 export const createdOf = (record: LogRecord): number => record.readDoubleLE(28);
 

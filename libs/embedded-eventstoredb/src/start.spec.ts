@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { open } from 'lmdb';
 import { DirectoryLocked, NotLoopback, PortUnavailable, startEmbeddedEventStoreDB, UnknownFormat } from './index.js';
+import { FIRST_POSITION } from './event-log.js';
+import { segmentPath } from './segments.js';
 import { compileLibrary, startNodeProcess } from './testing/compiled-node.js';
 
 let directory: string;
@@ -55,12 +57,11 @@ describe('starting', () => {
     await writing.dispose();
     await first.close();
 
-    const root = open({ path: directory, maxDbs: 8 });
-    const log = root.openDB<Buffer, number>('log', { encoding: 'binary' });
-    const record = Buffer.from(log.get(Number(position?.commit)) as Buffer);
-    record[record.length - 1] = (record[record.length - 1] as number) ^ 1;
-    await log.put(Number(position?.commit), record);
-    await root.close();
+    const segment = segmentPath(directory, { base: FIRST_POSITION, generation: 0 });
+    const bytes = readFileSync(segment);
+    const at = Number(position?.commit) - FIRST_POSITION + 80;
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    writeFileSync(segment, bytes);
 
     const second = await startEmbeddedEventStoreDB({ directory, port: 0 });
     const reading = EventStoreDBClient.connectionString(second.url);
