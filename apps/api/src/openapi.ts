@@ -16,7 +16,7 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
-import { ticketCommands, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
+import { ticketCommands, TIERS, TicketCommand, type TicketCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 import { viewSchemas } from './view-schemas.js';
 
@@ -96,7 +96,7 @@ function problems(...codes: readonly string[]): MethodDecorator {
 const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
 const idParam = ApiParam({ name: 'id', description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } });
 
-export function documentCommand(name: PublicCommandName): MethodDecorator {
+export function documentCommand(name: TicketCommandName): MethodDecorator {
   const { route } = ticketCommands[name];
   const schema = schemas[name];
   const opens = route === '';

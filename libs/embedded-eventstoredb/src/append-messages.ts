@@ -266,6 +266,9 @@ export function batchExpectedOtherRevision(correlationId: Buffer | undefined, st
 export const batchStreamDeleted = (correlationId: Buffer | undefined, stream: string): Buffer =>
   batchFailed(correlationId, stream, status.NOT_FOUND, 'StreamDeleted', messageField(1, bytesField(3, stream)));
 
+export const batchAccessDenied = (correlationId: Buffer | undefined, stream: string): Buffer =>
+  batchFailed(correlationId, stream, status.PERMISSION_DENIED, 'AccessDenied', NO_BYTES);
+
 export const batchTimedOut = (correlationId: Buffer | undefined, stream: string): Buffer => batchFailed(correlationId, stream, status.DEADLINE_EXCEEDED, 'Timeout', NO_BYTES);
 
 export const batchTooLarge = (correlationId: Buffer | undefined, stream: string, limit: number): Buffer =>

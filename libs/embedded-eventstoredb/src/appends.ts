@@ -2,6 +2,7 @@ import { status, type sendUnaryData, type ServerDuplexStream, type ServerReadabl
 import {
   appendExpectedOtherRevision,
   appendSucceeded,
+  batchAccessDenied,
   batchBadRequest,
   batchExpectedOtherRevision,
   batchStreamDeleted,
@@ -20,6 +21,7 @@ import {
   type ProposedEvent,
   type WriteOptions,
 } from './append-messages.js';
+import type { Access } from './access.js';
 import { appendTooLarge, asFault, deleteExpectedOtherRevision, Fault, handlerThrew, invalidArgument, streamDeleted } from './faults.js';
 import type { LogWriter, NewEvent } from './log-writer.js';
 
@@ -34,7 +36,7 @@ const heldBytes = (event: NewEvent): number => event.data.length + event.customM
 const EVENT_OVERHEAD = 500;
 
 /** Streams.Append: the options first, then the events, one answer after the last. */
-export function append(writer: LogWriter) {
+export function append(writer: LogWriter, access: Access) {
   return (call: ServerReadableStream<AppendRequest, Buffer>, callback: sendUnaryData<Buffer>): void => {
     let options: WriteOptions | undefined;
     const events: NewEvent[] = [];
@@ -52,6 +54,7 @@ export function append(writer: LogWriter) {
         if (!options) {
           if (request.kind !== 'options') throw handlerThrew();
           options = request.options;
+          if (options.stream) access.check(call, 'write', options.stream);
         } else {
           if (request.kind !== 'event') throw handlerThrew();
           const event = readEvent(request.event);
@@ -94,17 +97,18 @@ function checked(options: WriteOptions | undefined, message: string): { stream: 
 type DeleteCall = ServerUnaryCall<{ readonly options: WriteOptions | undefined }, Buffer>;
 
 /** Streams.Delete (`delete`, readers find the stream missing until someone writes to it again) and Streams.Tombstone (for good). */
-export function deletion(writer: LogWriter, kind: 'delete' | 'tombstone') {
+export function deletion(writer: LogWriter, access: Access, kind: 'delete' | 'tombstone') {
   return (call: DeleteCall, callback: sendUnaryData<Buffer>): void => {
-    deleteStream(writer, kind, call.request.options).then(
+    deleteStream(writer, kind, call.request.options, (stream) => access.check(call, 'delete', stream)).then(
       (response) => callback(null, response),
       (error: unknown) => callback(asFault(error)),
     );
   };
 }
 
-async function deleteStream(writer: LogWriter, kind: 'delete' | 'tombstone', options: WriteOptions | undefined): Promise<Buffer> {
+async function deleteStream(writer: LogWriter, kind: 'delete' | 'tombstone', options: WriteOptions | undefined, check: (stream: string) => void): Promise<Buffer> {
   const { stream, expected } = checked(options, kind === 'delete' ? 'DeleteReq' : 'TombstoneReq');
+  check(stream);
   const outcome = await writer[kind](stream, expected.version);
   if (outcome.kind === 'deleted') throw streamDeleted(stream);
   if (outcome.kind === 'wrong-revision') throw deleteExpectedOtherRevision(stream, expected.version < 0 ? String(expected.version) : String(expected.sent), String(outcome.lastRevision));
@@ -129,7 +133,7 @@ const NO_DEADLINE = Number.POSITIVE_INFINITY;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Streams.BatchAppend: many appends over one call, told apart by correlation ids; refusals are answers, and the call goes on. */
-export function batchAppend(writer: LogWriter, now: () => number) {
+export function batchAppend(writer: LogWriter, access: Access, now: () => number) {
   return (call: ServerDuplexStream<BatchAppendRequest, Buffer>): void => {
     const open = new Map<string, OpenBatch>();
     let pending = 0;
@@ -180,6 +184,7 @@ export function batchAppend(writer: LogWriter, now: () => number) {
       const refuse = (message: string): void => reply(batchBadRequest(request.correlationId, stream, message));
       if (!request.correlationId) return refuse("Value cannot be null. (Parameter 'dto')");
       if (!stream) return refuse("Value cannot be null. (Parameter 'value')");
+      if (!access.allows(call, 'write', stream)) return reply(batchAccessDenied(request.correlationId, stream));
       const key = readUuid(request.correlationId);
       let expected: ExpectedRevision | undefined;
       let events: NewEvent[];

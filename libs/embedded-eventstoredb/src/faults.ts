@@ -25,6 +25,14 @@ export const handlerThrew = (): Fault => new Fault(status.UNKNOWN, 'Exception wa
 
 export const invalidArgument = (details: string, trailers?: Record<string, string>): Fault => new Fault(status.INVALID_ARGUMENT, details, trailers);
 
+/** Whoever calls may not do this. */
+export const accessDenied = (): Fault => new Fault(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
+
+/** The credentials of the call are wrong, or those of a disabled user. */
+export const unauthenticated = (): Fault => new Fault(status.UNAUTHENTICATED, 'Unauthenticated');
+
+export const userNotFound = (login: string): Fault => new Fault(status.NOT_FOUND, `User '${login}' is not found.`, { exception: 'user-not-found', 'login-name': login });
+
 export const streamDeleted = (stream: string): Fault =>
   new Fault(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
 

@@ -3,17 +3,18 @@ import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 
 /** Gossip.Read: a cluster of one, whose only member leads. */
-export function readGossip(instanceId: string, address: () => { host: string; port: number }, now: () => number) {
+export function readGossip(instanceId: string, address: (reachedAs: string) => { host: string; port: number }, now: () => number) {
   const bits = Buffer.from(instanceId.replaceAll('-', ''), 'hex');
-  return (_call: ServerUnaryCall<unknown, gossip.ClusterInfo>, callback: sendUnaryData<gossip.ClusterInfo>): void => {
+  return (call: ServerUnaryCall<unknown, gossip.ClusterInfo>, callback: sendUnaryData<gossip.ClusterInfo>): void => {
     const id = new shared.UUID();
     const structured = new shared.UUID.Structured();
     structured.setMostSignificantBits(bits.readBigInt64BE(0).toString());
     structured.setLeastSignificantBits(bits.readBigInt64BE(8).toString());
     id.setStructured(structured);
     const endPoint = new gossip.EndPoint();
-    endPoint.setAddress(address().host);
-    endPoint.setPort(address().port);
+    const { host, port } = address(call.getHost());
+    endPoint.setAddress(host);
+    endPoint.setPort(port);
     const member = new gossip.MemberInfo();
     member.setInstanceId(id);
     member.setTimeStamp(`${now()}0000`);

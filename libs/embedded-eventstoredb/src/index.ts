@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { lockDirectory } from '#directory-lock';
 import { DamagedLog, UnknownFormat } from './event-log.js';
-import { PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
+import { inUrl, isWildcard, PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { ThreadFailure, ThreadMessage } from './node-thread.js';
 
 export { DirectoryLocked } from '#directory-lock';
@@ -16,8 +17,15 @@ export interface EmbeddedEventStoreDBOptions {
   readonly directory: string;
   /** TCP port; 0 for any free one. */
   readonly port: number;
-  /** A loopback address, 127.0.0.1 by default: the node knows no users, so it is not for a network. */
+  /** A loopback address, 127.0.0.1 by default. Any other one needs `tls` and `credentials` both. */
   readonly host?: string;
+  /** Certificate chain and private key, PEM. With them the node speaks TLS only. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /**
+   * The administrator. With one the node asks every caller who it is and enforces access control; without, it serves
+   * everyone who reaches it. The user is made, or given this password, at each start.
+   */
+  readonly credentials?: { readonly user: string; readonly password: string };
   /**
    * Whether the node runs in a thread of its own, so that the application and the node do not wait for each other.
    * By default it does wherever it is compiled; run from TypeScript sources it stays in the calling thread.
@@ -26,18 +34,34 @@ export interface EmbeddedEventStoreDBOptions {
 }
 
 export interface EmbeddedEventStoreDB {
-  /** Connection string for any EventStoreDB client. */
+  /** Connection string for any EventStoreDB client, without user and password. */
   readonly url: string;
   readonly port: number;
   /** Answers what is being written, ends all calls and lets go of the directory. */
   close(): Promise<void>;
 }
 
-/** The node would be reachable from other machines, which it refuses. */
+/** The node would be reachable from other machines without encryption or without users, which it refuses. */
 export class NotLoopback extends Error {
   readonly code = 'ERR_NOT_LOOPBACK';
   constructor(readonly host: string) {
-    super(`The embedded event store node listens on loopback addresses only, not on ${host}: it has no users and no encryption.`);
+    super(`The embedded event store node listens on ${host} with TLS and a user and password only. Without both it takes loopback addresses.`);
+  }
+}
+
+/** The certificate and the key cannot be read, or do not belong together. */
+export class BadCertificate extends Error {
+  readonly code = 'ERR_BAD_CERTIFICATE';
+  constructor(reason: string) {
+    super(`The certificate and key of the event store node cannot be used: ${reason}.`);
+  }
+}
+
+/** No one could sign in with these. */
+export class BadCredentials extends Error {
+  readonly code = 'ERR_BAD_CREDENTIALS';
+  constructor() {
+    super('The user of the event store node needs a name without a colon and a password.');
   }
 }
 
@@ -46,26 +70,37 @@ const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
 /**
  * Starts a single EventStoreDB node on a directory. Everything it acknowledges has been flushed to disk.
  *
- * @throws NotLoopback, DirectoryLocked, PortUnavailable, UnknownFormat, DamagedLog; each has a stable `code`.
+ * @throws NotLoopback, BadCertificate, BadCredentials, DirectoryLocked, PortUnavailable, UnknownFormat, DamagedLog; each has a stable `code`.
  */
 export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOptions): Promise<EmbeddedEventStoreDB> {
   const host = options.host ?? '127.0.0.1';
-  if (!LOOPBACK.test(host)) throw new NotLoopback(host);
+  const { tls, credentials } = options;
+  if (!LOOPBACK.test(host) && !(tls && credentials)) throw new NotLoopback(host);
+  if (tls) checkCertificate(tls);
+  if (credentials && !(/^[^:]+$/.test(credentials.user) && credentials.password)) throw new BadCredentials();
   mkdirSync(options.directory, { recursive: true });
   const directory = realpathSync(options.directory);
   const unlock = await lockDirectory(directory);
   try {
     const thread = options.thread ?? existsSync(THREAD);
-    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port });
+    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port, ...(tls && { tls }), ...(credentials && { credentials }) });
     let closing: Promise<void> | undefined;
     return {
-      url: `esdb://${host}:${node.port}?tls=false`,
+      url: `esdb://${isWildcard(host) ? 'localhost' : inUrl(host)}:${node.port}?tls=${tls !== undefined}`,
       port: node.port,
       close: () => (closing ??= node.close().finally(unlock)),
     };
   } catch (error) {
     await unlock();
     throw error;
+  }
+}
+
+function checkCertificate({ cert, key }: { readonly cert: string; readonly key: string }): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    throw new BadCertificate(error instanceof Error ? error.message : String(error));
   }
 }
 

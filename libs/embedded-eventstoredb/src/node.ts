@@ -1,22 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
+import operationsService from '@eventstore/db-client/generated/operations_grpc_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
+import usersGrpcService from '@eventstore/db-client/generated/users_grpc_pb.js';
+import { OPEN_ACCESS, StreamAccess } from './access.js';
 import { decodeAppendRequest, decodeBatchAppendRequest, decodeDeleteRequest } from './append-messages.js';
 import { append, batchAppend, deletion } from './appends.js';
+import { Authentication } from './authentication.js';
 import { EventLog } from './event-log.js';
 import { readGossip } from './gossip.js';
+import { guarded } from './guard.js';
 import { FIRST_EVENT, LogWriter } from './log-writer.js';
+import { OPERATIONS } from './operations.js';
 import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
 import { getSupportedMethods } from './server-features.js';
+import { Users } from './users.js';
+import { USERS, usersService } from './users-service.js';
 
 export interface NodeOptions {
   readonly directory: string;
   readonly host: string;
   readonly port: number;
+  /** Certificate chain and private key, PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Makes the node ask who calls; this one is an administrator. */
+  readonly credentials?: { readonly user: string; readonly password: string };
 }
 
 export interface RunningNode {
@@ -46,18 +58,30 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_SIZE, 'grpc.max_send_message_length': -1 });
   try {
     if (log.isEmpty) await writer.append(FIRST_EVENT.stream, FIRST_EVENT.expected, [FIRST_EVENT.event()]);
+    const users = new Users(log, writer);
+    if (options.credentials) await users.ensureAdministrator(options.credentials.user, options.credentials.password);
+    const streamAccess = options.credentials && new StreamAccess(log);
+    const authentication = new Authentication(users);
+    const access = streamAccess ?? OPEN_ACCESS;
+    const serve = (definition: ServiceDefinition, handlers: Readonly<Record<string, unknown>>): void =>
+      server.addService(definition, (streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers) as UntypedServiceImplementation);
+
     let port = 0;
-    server.addService(service(streamsService.StreamsService, STREAMS, true), {
-      append: append(writer),
-      batchAppend: batchAppend(writer, now),
-      delete: deletion(writer, 'delete'),
-      tombstone: deletion(writer, 'tombstone'),
-      read: read({ log, now }),
-    } as unknown as UntypedServiceImplementation);
-    server.addService(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods } as unknown as UntypedServiceImplementation);
-    server.addService(service(gossipService.GossipService, { read: nothing }, false), {
-      read: readGossip(randomUUID(), () => ({ host: options.host, port }), now),
-    } as unknown as UntypedServiceImplementation);
+    serve(service(streamsService.StreamsService, STREAMS, true), {
+      append: append(writer, access),
+      batchAppend: batchAppend(writer, access, now),
+      delete: deletion(writer, access, 'delete'),
+      tombstone: deletion(writer, access, 'tombstone'),
+      read: read({ log, access, now }),
+    });
+    serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
+    serve(service(operationsService.OperationsService, ignored(OPERATIONS), false), OPERATIONS);
+    // Without anyone who could sign in there is nothing to say about users.
+    if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
+    serve(service(gossipService.GossipService, { read: nothing }, false), {
+      // Whoever listens on every address has none to tell: the one under which it was reached is as good.
+      read: readGossip(randomUUID(), (reachedAs) => (isWildcard(options.host) ? splitAuthority(reachedAs, port) : { host: options.host, port }), now),
+    });
     port = await listen(server, options);
     return {
       port,
@@ -75,14 +99,25 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
-async function listen(server: Server, { host, port }: NodeOptions): Promise<number> {
+async function listen(server: Server, { host, port, tls }: NodeOptions): Promise<number> {
   await checkPort(host, port);
+  const credentials = tls ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]) : ServerCredentials.createInsecure();
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`${inUrl(host)}:${port}`, credentials, (error, bound) => {
       if (error) reject(new PortUnavailable(port, error.message));
       else resolve(bound);
     });
   });
+}
+
+/** A host as it stands before a port: IPv6 addresses in brackets. */
+export const inUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
+/** Every address of the machine. */
+export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]';
+
+function splitAuthority(authority: string, port: number): { host: string; port: number } {
+  const match = /^(.+?)(?::(\d+))?$/.exec(authority);
+  return { host: match?.[1]?.replace(/^\[|\]$/g, '') ?? authority, port: match?.[2] ? Number(match[2]) : port };
 }
 
 /** The gRPC library does not say why it could not listen; a plain socket does. */
@@ -98,6 +133,8 @@ type Decoders = Readonly<Record<string, (bytes: Buffer) => unknown>>;
 
 const STREAMS: Decoders = { append: decodeAppendRequest, batchAppend: decodeBatchAppendRequest, delete: decodeDeleteRequest, tombstone: decodeDeleteRequest, read: decodeReadRequest };
 const nothing = (): Record<string, never> => ({});
+/** For methods that look at nothing of what they are sent. */
+const ignored = (handlers: object): Decoders => Object.fromEntries(Object.keys(handlers).map((name) => [name, nothing]));
 
 /**
  * A generated service with decoders of our own for what clients send: the hot ones for speed, the others because the

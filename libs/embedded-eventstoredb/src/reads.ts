@@ -1,5 +1,6 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
+import type { Access } from './access.js';
 import type { EventLog } from './event-log.js';
 import { asFault, Fault, streamDeleted } from './faults.js';
 import { positionOf, revisionOf, kindOf, MARK, type LogRecord } from './record.js';
@@ -12,6 +13,7 @@ export type ReadCall = ServerWritableStream<ReadMessage, Buffer>;
 
 export interface ReadContext {
   readonly log: EventLog;
+  readonly access: Access;
   readonly now: () => number;
 }
 
@@ -28,9 +30,10 @@ export function read(context: ReadContext) {
 async function answer(context: ReadContext, call: ReadCall): Promise<void> {
   const request = parseReadRequest(call.request);
   const { uuid } = request;
+  context.access.check(call, 'read', 'stream' in request ? request.stream : '$all');
   // The genuine server leaves these without an answer until the client gives up; so does this one.
   if (uuid === undefined || (request.kind === 'all' && (request.count === 0 || request.filter?.pageSize === 0))) return;
-  const message = (record: LogRecord): Buffer => readMessage(context, record, request.resolveLinks, uuid);
+  const message = (record: LogRecord): Buffer => readMessage(context, call, record, request.resolveLinks, uuid);
   if (request.kind === 'subscribe-stream') return subscribeToStream(context, call, request, message);
   if (request.kind === 'subscribe-all') return subscribeToAll(context, call, request, message);
   if (request.kind === 'stream') await readStream(context, call, request, message);
@@ -38,8 +41,9 @@ async function answer(context: ReadContext, call: ReadCall): Promise<void> {
   call.end();
 }
 
-function readMessage({ log, now }: ReadContext, record: LogRecord, resolveLinks: boolean, uuid: UuidForm): Buffer {
-  const link = resolveLinks ? followLink(log, record, now()) : undefined;
+function readMessage({ log, access, now }: ReadContext, call: ReadCall, record: LogRecord, resolveLinks: boolean, uuid: UuidForm): Buffer {
+  // A link leads nowhere for someone who may not read what it points to.
+  const link = resolveLinks ? followLink(log, record, now(), (stream) => access.allows(call, 'read', stream)) : undefined;
   return link ? resolvedLinkMessage(link.target, record, uuid) : eventMessage(record, uuid);
 }
 

@@ -1,3 +1,12 @@
+/** Who may do what with a stream: names of users and groups, or `$all` for anyone who has signed in. What is left out the defaults decide. */
+export interface StreamAcl {
+  readonly read?: readonly string[];
+  readonly write?: readonly string[];
+  readonly delete?: readonly string[];
+  readonly metaRead?: readonly string[];
+  readonly metaWrite?: readonly string[];
+}
+
 /** The settings of a stream that change what its readers see. */
 export interface StreamMetadata {
   readonly maxCount?: number;
@@ -5,6 +14,7 @@ export interface StreamMetadata {
   readonly maxAge?: number;
   /** Revisions below are gone for readers; `DELETED` after a soft delete. */
   readonly truncateBefore?: number;
+  readonly acl?: StreamAcl;
 }
 
 /** `$tb` of a soft-deleted stream: 2^63 - 1, as near as a double comes. */
@@ -26,8 +36,16 @@ const KEYS: Readonly<Record<string, (value: unknown) => boolean>> = {
   $maxAge: (value) => isInteger(value, 1),
   $tb: (value) => isInteger(value, 0),
   $cacheControl: (value) => isInteger(value, 1),
-  $acl: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isRoles),
+  $acl: (value) => parseAcl(value) !== undefined,
 };
+
+/** Reads an access control list as it stands in metadata (`$acl`) and in `$settings`; undefined when it is none. */
+export function parseAcl(value: unknown): StreamAcl | undefined {
+  if (!isObject(value) || !Object.values(value).every(isRoles)) return undefined;
+  const roles = (key: string): readonly string[] | undefined => (value[key] === undefined ? undefined : ([value[key]].flat() as string[]));
+  const [read, write, remove, metaRead, metaWrite] = ['$r', '$w', '$d', '$mr', '$mw'].map(roles);
+  return { ...(read && { read }), ...(write && { write }), ...(remove && { delete: remove }), ...(metaRead && { metaRead }), ...(metaWrite && { metaWrite }) };
+}
 
 /** Reads metadata as the server does: one invalid key makes it ignore all of it. */
 export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata {
@@ -38,6 +56,7 @@ export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata
     ...(value['$maxCount'] !== undefined && { maxCount: value['$maxCount'] as number }),
     ...(value['$maxAge'] !== undefined && { maxAge: value['$maxAge'] as number }),
     ...(value['$tb'] !== undefined && { truncateBefore: value['$tb'] as number }),
+    ...(value['$acl'] !== undefined && { acl: parseAcl(value['$acl']) as StreamAcl }),
   };
 }
 
@@ -46,10 +65,13 @@ export function revivedMetadata(data: Buffer, nextRevision: number): string {
   return JSON.stringify({ ...parseObject(data.toString('utf8')), $tb: nextRevision });
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The object that the text is in JSON; undefined when it is something else, or no JSON. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -208,7 +208,6 @@ function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefin
       return { starts: [{ kind: 'resolution', cycle: event.data.cycle }, ofTier('tier-accept', event.data.tier, sla)] };
     case 'TicketCancelled':
     case 'TicketClosed':
-    case 'TicketMerged':
       return { cancels: true };
     default:
       return undefined;
@@ -257,7 +256,6 @@ function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, e
     case 'TicketReopened':
     case 'TicketCancelled':
     case 'TicketClosed':
-    case 'TicketMerged':
       return present({ ...as, holds: undefined, handOffPending: undefined });
     default:
       return present(as);

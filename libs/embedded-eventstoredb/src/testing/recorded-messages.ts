@@ -77,6 +77,15 @@ PsListStream: stream 1 stream all 2 Empty
 
 UsersReq: options 1 UsersOptions
 UsersOptions: login_name 1 text
+UsersProfileReq: options 1 UsersProfile
+UsersProfile: login_name 1 text password 2 text full_name 3 text groups 4 text[]
+UsersChangePasswordReq: options 1 UsersChangePassword
+UsersChangePassword: login_name 1 text current_password 2 text new_password 3 text
+UsersResetPasswordReq: options 1 UsersResetPassword
+UsersResetPassword: login_name 1 text new_password 2 text
+UsersDetailsResp: user_details 1 UserDetails
+UserDetails: login_name 1 text full_name 2 text groups 3 text[] last_updated 4 DateTime disabled 5 bool
+DateTime: ticks_since_epoch 1 i64
 ScavengeReq: options 1 ScavengeOptions
 ScavengeOptions: thread_count 1 i32 start_from_chunk 2 i32
 StatsReq: use_metadata 1 bool refresh_time_period_in_ms 4 u64
