@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { instantFrom, schemaVersion, type StoredEvent, upcast, evolve, type EventMetadata } from '#eventsourcing';
-import { ticket, type TicketEvents, type TicketState, ticketUpcasters } from '#ticketing';
+import { evolveTicketState, ticket, type TicketEvents, type TicketState, ticketUpcasters } from '#ticketing';
 
 /**
  * Every event type has a golden fixture for each version of its shape that was ever stored: `<Type>.v<n>.json`, never edited afterwards.
@@ -68,9 +68,9 @@ describe('golden fixtures of events', () => {
         ticketUpcasters,
         stored('TicketOpened', 1, fixtures.find((one) => one.file === 'TicketOpened.v1.json')?.data, 0),
       );
-      const open = evolve<TicketEvents, TicketState>(ticket, null, opening, opening.metadata);
+      const open = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, null, opening, opening.metadata);
       const event = upcast<TicketEvents>(ticketUpcasters, stored(type, fixture?.version ?? 0, fixture?.data, 1));
-      return [type, evolve<TicketEvents, TicketState>(ticket, open, event, event.metadata)];
+      return [type, evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, open, event, event.metadata)];
     });
     const golden = JSON.parse(readFileSync(new URL('./fixtures/states-after-events.json', import.meta.url), 'utf8')) as unknown;
     expect(JSON.parse(JSON.stringify(Object.fromEntries(states)))).toEqual(golden);

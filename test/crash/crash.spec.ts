@@ -5,7 +5,7 @@ import { EventStoreDBClient, START, streamNameFilter } from '@eventstore/db-clie
 import { deterministicId, type EventMetadata } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, diagnoseView } from '#mongo';
-import { projections } from '#ticketing';
+import { ticketViews } from '#ticketing';
 import { viewsCaughtUp } from '../../apps/cli/src/caught-up.js';
 import { build, Program } from './built-program.js';
 
@@ -166,7 +166,7 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     const mongo = await connectMongo(mongodbUrl);
     try {
       await viewsCaughtUp({ store, mongo }, undefined, AbortSignal.timeout(60_000));
-      for (const projection of projections) {
+      for (const projection of ticketViews) {
         const { view, different, behind, moving, compared } = await diagnoseView({ db: mongo.db, store, projection });
         expect({ view, different, behind, moving }).toEqual({ view: projection.name, different: 0, behind: 0, moving: 0 });
         expect(compared).toBeGreaterThan(0);

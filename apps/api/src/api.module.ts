@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { EventStore } from '#eventsourcing';
 import { JsonLog } from '#platform';
 import { type ReadModels, TicketingModule } from '#ticketing-nest';
+import { ContractsController } from './contracts.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { HealthController } from './health.controller.js';
@@ -10,7 +11,17 @@ import { TicketCommandsController } from './ticket-commands.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
 
 /** The HTTP edge: commands in, views and events out. */
-@Module({ controllers: [TicketCommandsController, TicketViewsController, SlaController, EventFeedController, HealthController, DocsController] })
+@Module({
+  controllers: [
+    TicketCommandsController,
+    TicketViewsController,
+    SlaController,
+    ContractsController,
+    EventFeedController,
+    HealthController,
+    DocsController,
+  ],
+})
 export class ApiModule {
   static on(store: EventStore, readModels: ReadModels, log: JsonLog): DynamicModule {
     return { module: ApiModule, imports: [TicketingModule.on(store, readModels)], providers: [{ provide: JsonLog, useValue: log }] };

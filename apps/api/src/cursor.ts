@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Problem } from '#platform';
 
 type Value = string | number;
 
@@ -22,4 +23,10 @@ function check(query: readonly unknown[], text: string): string {
     .update(JSON.stringify([query, text]))
     .digest('base64url')
     .slice(0, 12);
+}
+
+export function refuseCursor(): never {
+  throw Problem.of('invalid-query', 'The cursor is none of this list', {
+    faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }],
+  });
 }

@@ -3,7 +3,7 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#platform';
-import { projections, ticket } from '#ticketing';
+import { projections } from '#ticketing';
 import { reached, ReadModels, viewPosition } from '#ticketing-nest';
 
 const PATIENCE_MS = 2_000;
@@ -44,7 +44,7 @@ export class HealthController {
       status: up ? 'up' : 'down',
       stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },
       ...(up
-        ? { views: Object.fromEntries(await Promise.all(projections.map(async ({ name }) => [name, await this.#view(name)] as const))) }
+        ? { views: Object.fromEntries(await Promise.all(projections.map(async ({ name, streamPrefix }) => [name, await this.#view(name, streamPrefix)] as const))) }
         : {}),
     };
   }
@@ -60,10 +60,10 @@ export class HealthController {
     return answers(() => reached(this.models.db.command({ ping: 1 })));
   }
 
-  async #view(name: string): Promise<ViewHealth> {
+  async #view(name: string, streamPrefix: string): Promise<ViewHealth> {
     const position = await viewPosition(this.models, name);
     let lagMs = 0;
-    for await (const { metadata } of this.store.readAll({ streamPrefixes: [`${ticket.category}-`] }, position)) {
+    for await (const { metadata } of this.store.readAll({ streamPrefixes: [streamPrefix] }, position)) {
       lagMs = Math.max(0, Date.now() - Date.parse(metadata.recordedAt));
       break;
     }

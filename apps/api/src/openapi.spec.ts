@@ -1,6 +1,6 @@
 import { validate } from '@readme/openapi-parser';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { ticketCommands } from '#ticketing';
+import { projections, ticketCommands } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -35,6 +35,9 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}/sla',
         '/v1/tickets/{id}/sla/autopsy',
         '/v1/queues/{tier}',
+        '/v1/contracts',
+        '/v1/contracts/{client}',
+        '/v1/default-contract',
         '/v1/events',
         '/health/live',
         '/health/ready',
@@ -47,7 +50,7 @@ describe('/openapi.json', () => {
 
   it('gives examples that its own schemas allow', () => {
     const ajv = new Ajv2020({ strict: false });
-    ajv.addFormat('date-time', true).addFormat('uuid', true).addFormat('uri', true).addFormat('uri-reference', true);
+    ajv.addFormat('date-time', true).addFormat('date', true).addFormat('uuid', true).addFormat('uri', true).addFormat('uri-reference', true);
     ajv.addSchema({ $id: 'api', components: document.components });
     for (const name of Object.keys(ticketCommands)) {
       const valid = ajv.compile({ $ref: `api#/components/schemas/${name}` });
@@ -69,7 +72,7 @@ describe('the answers', () => {
 
   it('are what the document says, with every field, through a ticket’s whole life', async () => {
     const ajv = new Ajv2020({ strict: false });
-    for (const format of ['date-time', 'uuid', 'uri', 'uri-reference']) ajv.addFormat(format, true);
+    for (const format of ['date-time', 'date', 'uuid', 'uri', 'uri-reference']) ajv.addFormat(format, true);
     ajv.addSchema({ $id: 'answers', components: { schemas: closed(document.components.schemas) } });
     const matches = (name: string) => {
       const valid = ajv.compile({ $ref: `answers#/components/schemas/${name}` });
@@ -164,7 +167,7 @@ describe('/health', () => {
     const ready = await send(api.url, 'GET', '/health/ready');
     expect(ready.status).toBe(200);
     expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
-    expect(Object.keys(ready.json.views).sort()).toEqual(['ticket_details', 'ticket_history', 'ticket_list', 'ticket_sla', 'tier_queue']);
+    expect(Object.keys(ready.json.views).sort()).toEqual(projections.map(({ name }) => name).sort());
     for (const { lagMs } of Object.values(ready.json.views as Record<string, { lagMs: number }>)) expect(lagMs).toBeGreaterThanOrEqual(0);
   });
 });

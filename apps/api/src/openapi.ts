@@ -16,7 +16,7 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
-import { ticketCommands, TIERS, TicketCommand, type TicketCommandName } from '#ticketing';
+import { ticketCommands, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 import { viewSchemas } from './view-schemas.js';
 
@@ -64,7 +64,9 @@ const ofCommands = [
   ...new Set([
     ...ofOpening,
     'deleted',
-    ...Object.keys(ticketProblems).filter((code) => !['queue-not-found', 'unknown-revision', 'unknown-position'].includes(code)),
+    ...Object.keys(ticketProblems).filter(
+      (code) => !['queue-not-found', 'unknown-revision', 'unknown-position', 'contract-not-found', 'contract-invalid'].includes(code),
+    ),
   ]),
 ];
 
@@ -96,27 +98,16 @@ function problems(...codes: readonly string[]): MethodDecorator {
 const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
 const idParam = ApiParam({ name: 'id', description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } });
 
-export function documentCommand(name: TicketCommandName): MethodDecorator {
-  const { route } = ticketCommands[name];
-  const schema = schemas[name];
-  const opens = route === '';
-  return applyDecorators(
-    ApiTags('commands'),
-    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
-    ...(opens ? [] : [idParam]),
-    ApiBody({
-      required: true,
-      schema: ref(name) as never,
-      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
-    }),
+function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
+  return [
     ApiHeader({
       name: 'Idempotency-Key',
-      description: `Makes it safe to repeat: the same key ${opens ? '' : 'for the same ticket '}does the same thing once. With another body it is refused. A command that was refused may come again with its key.`,
+      description: `Makes it safe to repeat: the same key ${opens ? '' : `for the same ${noun} `}does the same thing once. With another body it is refused. A command that was refused may come again with its key.`,
       schema: { type: 'string', minLength: 1, maxLength: 257 },
     }),
     ApiHeader({
       name: 'If-Match',
-      description: 'ETags that the ticket may be at; at another revision nothing is done (412). `*` is any.',
+      description: `ETags that the ${noun} may be at; at another revision nothing is done (412). \`*\` is any.`,
       schema: { type: 'string' },
     }),
     ApiHeader({
@@ -130,6 +121,23 @@ export function documentCommand(name: TicketCommandName): MethodDecorator {
       description: 'What who does it is; `agent` unless said',
       schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
     }),
+  ];
+}
+
+export function documentCommand(name: PublicCommandName): MethodDecorator {
+  const { route } = ticketCommands[name];
+  const schema = schemas[name];
+  const opens = route === '';
+  return applyDecorators(
+    ApiTags('commands'),
+    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
+    ...(opens ? [] : [idParam]),
+    ApiBody({
+      required: true,
+      schema: ref(name) as never,
+      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
+    }),
+    ...commandHeaders('ticket', opens),
     correlationHeader,
     ApiResponse({
       status: opens ? 201 : 200,
@@ -201,6 +209,75 @@ export function documentView(name: keyof typeof views): MethodDecorator {
   );
 }
 
+const contractsTag = ApiTags('contracts');
+const clientParam = ApiParam({ name: 'client', description: 'The client (tenant)', schema: { type: 'string', maxLength: 100 } });
+
+function contractAnswer(description: string, schema: object, status = 200, headers?: typeof etag): MethodDecorator {
+  return ApiResponse({
+    status,
+    description,
+    content: { 'application/json': { schema: schema as never } },
+    ...(headers ? { headers } : {}),
+  });
+}
+
+export function documentAgreeContract(): MethodDecorator {
+  const schema = schemas['AgreeContract'];
+  return applyDecorators(
+    contractsTag,
+    ApiOperation({ operationId: 'AgreeContract', summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
+    ApiBody({
+      required: true,
+      schema: ref('AgreeContract') as never,
+      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
+    }),
+    ...commandHeaders('contract', false),
+    correlationHeader,
+    contractAnswer('Agreed, or agreed before', ref('ContractAnswer'), 200, etag),
+    problems(
+      ...everywhere,
+      ...ofBodies,
+      'contract-invalid',
+      'revision-mismatch',
+      'idempotency-key-reused',
+      'contended',
+      'event-too-large',
+      'deleted',
+    ),
+  );
+}
+
+export function documentContracts(): MethodDecorator {
+  return applyDecorators(
+    contractsTag,
+    ApiOperation({ operationId: 'contracts', summary: 'What is agreed with each client, by name' }),
+    contractAnswer('What is agreed with each client', page('ClientContract')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
+export function documentContract(): MethodDecorator {
+  return applyDecorators(
+    contractsTag,
+    ApiOperation({ operationId: 'contract', summary: 'What is agreed with a client: all versions, and which one holds' }),
+    clientParam,
+    contractAnswer('What is agreed with the client', ref('ClientContract'), 200, etag),
+    correlationHeader,
+    problems(...everywhere, 'contract-not-found'),
+  );
+}
+
+export function documentDefaultContract(): MethodDecorator {
+  return applyDecorators(
+    contractsTag,
+    ApiOperation({ operationId: 'defaultContract', summary: 'What holds for every client that has agreed nothing else' }),
+    contractAnswer('The default contract', ref('Contract')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
 export function documentFeed(): MethodDecorator {
   return applyDecorators(
     ApiTags('events'),
@@ -234,6 +311,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     )
     .addTag('commands', 'What people and systems do to tickets')
     .addTag('views', 'What is known')
+    .addTag('contracts', 'What is promised to clients')
     .addTag('events', 'What happens')
     .addTag('health', 'How the process is')
     .addServer('/')
@@ -263,6 +341,21 @@ const answerSchemas = {
           required: ['field', 'message'],
           properties: { field: { type: 'string', examples: ['handoff.stepsTried[0].action'] }, message: { type: 'string' } },
         },
+      },
+    },
+  },
+  ContractAnswer: {
+    type: 'object',
+    required: ['client', 'revision', 'repeated', 'events'],
+    properties: {
+      client: { type: 'string' },
+      revision: { type: 'integer', minimum: 0, description: 'Revision of the contract after it: also the ETag' },
+      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now' },
+      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
+      events: {
+        type: 'array',
+        description: 'What it led to, or had led to; empty when it was so already',
+        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
       },
     },
   },

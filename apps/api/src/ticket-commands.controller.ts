@@ -2,7 +2,7 @@ import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { entityTag, formatPosition, JsonBody, QueryParameters, readCommandHeaders } from '#platform';
-import { ticketCommands, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { ticketCommands, type PublicCommandName, type TicketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { documentCommand } from './openapi.js';
 import { TicketId } from './ticket-id.js';
@@ -26,7 +26,7 @@ export interface CommandAnswer {
 export class TicketCommandsController {
   constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
 
-  async run<Name extends TicketCommandName>(
+  async run<Name extends PublicCommandName>(
     name: Name,
     ticketId: string | undefined,
     body: TicketCommands[Name],
@@ -55,7 +55,7 @@ export class TicketCommandsController {
   }
 }
 
-for (const name of Object.keys(ticketCommands) as TicketCommandName[]) {
+for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {
   const { body, route } = ticketCommands[name];
   const prototype = TicketCommandsController.prototype;
   Object.defineProperty(prototype, name, {

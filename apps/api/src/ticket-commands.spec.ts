@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { streamName } from '#eventsourcing';
-import { ticketCommands, type TicketCommandName } from '#ticketing';
+import { ticketCommands, type PublicCommandName } from '#ticketing';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -46,7 +46,7 @@ function expectProblem(answer: Answer, status: number, code: string): void {
 
 describe('the documented examples', () => {
   it('work as they stand, in the order of a ticket’s life', async () => {
-    const lives: TicketCommandName[][] = [
+    const lives: PublicCommandName[][] = [
       [
         'OpenTicket',
         'TriageTicket',

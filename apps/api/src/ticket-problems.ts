@@ -3,6 +3,8 @@ import { isRefusal, type Refusal } from '#eventsourcing';
 
 /** The refusals of the ticket domain in HTTP. The ones that are not listed are conflicts with the state that the ticket is in (409). */
 export const ticketProblems = {
+  'contract-not-found': { status: 404, title: 'There is no contract with that client' },
+  'contract-invalid': { status: 422, title: 'The contract cannot be' },
   'ticket-not-found': { status: 404, title: 'There is no such ticket' },
   'queue-not-found': { status: 404, title: 'There is no such queue' },
   'unknown-revision': { status: 400, title: 'The ticket has no such revision' },

@@ -17,7 +17,7 @@ import {
 } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
 import { placeIn, TicketDetailsQuery, TicketHistoryQuery, TicketListQuery, TicketSlaQuery, TierQueueQuery } from '#ticketing-nest';
-import { readCursor, writeCursor } from './cursor.js';
+import { readCursor, refuseCursor, writeCursor } from './cursor.js';
 import { documentView } from './openapi.js';
 import { TicketId } from './ticket-id.js';
 import { ticketListFilters } from './ticket-list-parameters.js';
@@ -135,10 +135,4 @@ export class TicketViewsController {
     const last = items.at(-1);
     return { items, ...(more && last !== undefined ? { next: writeCursor(pages, [last.rank, last.since, last._id]) } : {}) };
   }
-}
-
-function refuseCursor(): never {
-  throw Problem.of('invalid-query', 'The cursor is none of this list', {
-    faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }],
-  });
 }

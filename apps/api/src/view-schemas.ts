@@ -1,3 +1,4 @@
+import { contractSchema } from './contract-schema.js';
 import {
   ANALYSIS_METHODS,
   CHANNELS,
@@ -81,7 +82,19 @@ const vocabulary = {
   priority: oneOf(PRIORITIES),
 };
 
+const contractVersion = object(
+  { version: about(count, '1, and one more for each agreement'), effectiveFrom: instant, terms: { $ref: '#/components/schemas/Contract' } },
+  { note: text },
+  'A version of what is agreed with a client',
+);
+
 export const viewSchemas = {
+  Contract: contractSchema,
+  ClientContract: object(
+    { client: text, versions: about(listOf(contractVersion), 'Oldest first') },
+    { inForce: about(count, 'The version that holds now; absent where none has begun') },
+    'What is agreed with a client',
+  ),
   TicketDetails: object(
     {
       _id: about(uuid, 'Id of the ticket'),
@@ -154,6 +167,7 @@ export const viewSchemas = {
         },
         { permanentFix: text, workaround: text, changeReference: text },
       ),
+      contract: object({ version: count, tzdata: text }, {}, "The version of the client's contract that it goes by, read with that version of the time zone data; absent: the default contract"),
       firstResponseAt: instant,
       resolvedAt: instant,
       closedAt: instant,
@@ -230,10 +244,16 @@ export const viewSchemas = {
           },
         ),
       ),
+      contractVersion: about(count, "Version of the client's contract, 0 for the default contract"),
+      open: about(flag, 'Whether any clock goes on'),
+      told: about(listOf(text), 'Warnings and breaches that are events already: clock, tier or vendor, cycle, terms, threshold'),
       evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
     },
     {
-      nextDueAt: about(instant, 'The earliest due instant of its running clocks'),
+      nextDueAt: about(instant, 'The earliest due instant of its running clocks that are not breached'),
+      nextMomentAt: about(instant, 'When there is, or will be, a warning or a breach to tell'),
+      quietUntil: about(instant, 'What happened up to then is told to nobody'),
+      contract: object({ version: count, tzdata: text, terms: { $ref: '#/components/schemas/Contract' } }, {}, 'What it goes by; absent: the default contract'),
       holds: about(listOf(oneOf(HOLD_REASONS)), 'Why the ticket is on hold'),
       handOffPending: about(flag, 'Whether a hand-off waits to be accepted or returned'),
       vendor: about(text, 'The vendor of the last hand-off that named one'),

@@ -19,7 +19,8 @@ export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'm
   for (;;) {
     signal.throwIfAborted();
     const positions = await Promise.all(projections.map(({ name }) => viewPosition(mongo, name)));
-    if (!(await anythingAfter(store, lowest(positions)))) return;
+    const behind = await Promise.all(projections.map(({ streamPrefix }, index) => anythingAfter(store, streamPrefix, positions[index])));
+    if (!behind.includes(true)) return;
     const now = positions.map((position) => String(position?.commit)).join();
     if (now !== before) lastProgress = Date.now();
     before = now;
@@ -34,13 +35,7 @@ export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'm
   }
 }
 
-/** The place up to which all views are; undefined when one has not begun. */
-function lowest([first, ...others]: readonly (Position | undefined)[]): Position | undefined {
-  return others.reduce((least, one) => (least === undefined || one === undefined ? undefined : one.commit < least.commit ? one : least), first);
-}
-
-async function anythingAfter(store: EventStore, position: Position | undefined): Promise<boolean> {
-  const streamPrefixes = [...new Set(projections.map(({ streamPrefix }) => streamPrefix))];
-  for await (const _event of store.readAll({ streamPrefixes }, position)) return true;
+async function anythingAfter(store: EventStore, streamPrefix: string, position: Position | undefined): Promise<boolean> {
+  for await (const _event of store.readAll({ streamPrefixes: [streamPrefix] }, position)) return true;
   return false;
 }

@@ -10,11 +10,14 @@ export interface DecisionContext {
   readonly effectiveAt: Instant;
 }
 
+/** An event that a decision leads to. Its `effectiveAt` is the command's unless it has one of its own: what time alone brought about. */
+export type Decided<Events extends EventMap> = EventOf<Events> & { readonly effectiveAt?: Instant };
+
 /** Events to append (none: it is already so), or why not. */
-export type Decision<Events extends EventMap> = readonly EventOf<Events>[] | Refusal;
+export type Decision<Events extends EventMap> = readonly Decided<Events>[] | Refusal;
 
 /** What an evolve function may use of an event's metadata. */
-export type EventFacts = Pick<EventMetadata, 'actor' | 'effectiveAt' | 'commandId' | 'imported'>;
+export type EventFacts = Pick<EventMetadata, 'actor' | 'effectiveAt' | 'recordedAt' | 'commandId' | 'imported'>;
 
 /**
  * One aggregate: its initial state, how each event changes it (total, never refuses) and what each command leads to (never throws).

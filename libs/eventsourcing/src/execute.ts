@@ -75,19 +75,23 @@ export async function execute<Commands extends object, Events extends EventMap, 
       const decision = decider.decide[name](command, state, context);
       if (isRefusal(decision)) return decision;
       if (decision.length === 0) return { revision, events: [], repeated: false };
-      const client = decider.client(decision.reduce((folded, event) => evolve(decider, folded, event, context), state));
+      const client = decider.client(decision.reduce((folded, event) => evolve(decider, folded, event, factsOf(event, context)), state));
       const events = decision.map((event, index) => newEvent(upcasters, event, index, name, client, context));
       const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
-      return { ...appended, events: decision, repeated: false };
+      return { ...appended, events: decision.map(({ type, data }) => ({ type, data }) as EventOf<Events>), repeated: false };
     } catch (error) {
       if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
     }
   }
 }
 
+function factsOf({ effectiveAt }: { readonly effectiveAt?: Instant }, context: CommandContext): CommandContext {
+  return effectiveAt === undefined ? context : { ...context, effectiveAt };
+}
+
 function newEvent(
   upcasters: Upcasters,
-  event: { readonly type: string; readonly data: unknown },
+  event: { readonly type: string; readonly data: unknown; readonly effectiveAt?: Instant },
   index: number,
   commandType: string,
   client: string,
@@ -105,7 +109,7 @@ function newEvent(
       causationId: context.causationId,
       actor: context.actor,
       client,
-      effectiveAt: context.effectiveAt,
+      effectiveAt: event.effectiveAt ?? context.effectiveAt,
       recordedAt: context.recordedAt,
       schemaVersion: schemaVersion(upcasters, event.type),
     },

@@ -104,7 +104,7 @@ describe('upcasting', () => {
 describe('evolve', () => {
   it('ignores events of a type that it does not know', () => {
     const decider = { evolve: { Added: (sum: number, data: number) => sum + data } };
-    const facts = { actor: { id: 'a', kind: 'agent' as const }, effectiveAt: instantFrom(0), commandId: 'c' };
+    const facts = { actor: { id: 'a', kind: 'agent' as const }, effectiveAt: instantFrom(0), recordedAt: instantFrom(0), commandId: 'c' };
     expect(evolve<{ Added: number }, number>(decider, 1, { type: 'Added', data: 2 }, facts)).toBe(3);
     expect(evolve<{ Added: number }, number>(decider, 1, { type: 'toString', data: 2 }, facts)).toBe(1);
   });

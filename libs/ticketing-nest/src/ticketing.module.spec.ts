@@ -12,7 +12,7 @@ import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, projectView } from '#mongo';
 import { projections } from '#ticketing';
-import { RunTicketCommand, type TicketCommandContext, TicketDetailsQuery, TicketingModule } from './index.js';
+import { RunTicketCommand, type SentContext, TicketDetailsQuery, TicketingModule } from './index.js';
 
 /** The buses without HTTP: as policies, timers and the command line use them. */
 
@@ -60,7 +60,7 @@ const open = {
   urgency: 'low',
 } as const;
 
-function sent(changes: Partial<TicketCommandContext> = {}): TicketCommandContext {
+function sent(changes: Partial<SentContext> = {}): SentContext {
   return {
     commandId: randomUUID(),
     repeatable: true,

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { EventStore } from '#eventsourcing';
+import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
 import { ReadModels } from './read-models.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
@@ -18,6 +19,8 @@ export class TicketingModule {
         { provide: EventStore, useValue: store },
         { provide: ReadModels, useValue: readModels },
         RunTicketCommandHandler,
+        RunAgreeContractHandler,
+        ContractsHandler,
         TicketDetailsHandler,
         TicketHistoryHandler,
         TicketSlaHandler,

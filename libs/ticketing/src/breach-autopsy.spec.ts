@@ -16,7 +16,7 @@ function stored(happened: readonly Happened[]) {
   return happened.map(([when, event], revision) => ({
     ...event,
     revision,
-    metadata: { effectiveAt: instantFrom(when), commandId: String(revision), actor: { id: 'desk', kind: 'agent' as const } },
+    metadata: { effectiveAt: instantFrom(when), recordedAt: instantFrom(when), commandId: String(revision), actor: { id: 'desk', kind: 'agent' as const } },
   }));
 }
 

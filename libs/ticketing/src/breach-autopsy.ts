@@ -1,4 +1,4 @@
-import { epochMillis, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
+import { type EventFacts, epochMillis, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { openTimeBetween } from './business-calendar.js';
 import { calendarOf, type Contract } from './contract.js';
 import { present } from './plain-json.js';
@@ -72,7 +72,7 @@ export interface ClockAutopsy extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' 
 
 type TicketEvent = EventOf<TicketEvents> & {
   readonly revision: number;
-  readonly metadata: Pick<EventMetadata, 'actor' | 'effectiveAt' | 'commandId' | 'imported'>;
+  readonly metadata: EventFacts;
 };
 
 /** From an instant on, until the next: what was going on in the ticket. */

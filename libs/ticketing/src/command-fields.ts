@@ -92,6 +92,16 @@ export function DateTime(about: About): PropertyDecorator {
   return field([isInstant], about, { type: 'string', format: 'date-time' });
 }
 
+/** An object whose fields are checked elsewhere, because their names are not fixed. */
+export function Fields(about: About): PropertyDecorator {
+  const rules = field([IsObjectLiteral()], about);
+  return (target, property) => {
+    rules(target, property);
+    // In place of what is derived: its class would be taken for `Object`, which no schema describes.
+    JSONSchema(() => ({ type: 'object', description: about.description }))(target, property as string);
+  };
+}
+
 /** An object with fields of its own. */
 export function Part(type: () => new () => object, about: About): PropertyDecorator {
   return field([ValidateNested(), IsObjectLiteral(), Type(type)], about);

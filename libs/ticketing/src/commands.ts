@@ -1,5 +1,7 @@
+import type { Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, OneOf, Part, PartList, Pattern, Text, TextList, WholeNumber, WholeNumberList } from './command-fields.js';
+import type { PinnedContract } from './contract.js';
 import {
   ANALYSIS_METHODS,
   CHANNELS,
@@ -643,7 +645,7 @@ export class RecordSatisfaction extends TicketCommand {
   comment?: string;
 }
 
-/** Every command that a ticket understands, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
+/** Every command that may come from outside, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
 export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
   TriageTicket: { body: TriageTicket, route: 'triage' },
@@ -679,7 +681,24 @@ export const ticketCommands = {
   RecordSatisfaction: { body: RecordSatisfaction, route: 'satisfaction' },
 } as const;
 
-export type TicketCommandName = keyof typeof ticketCommands;
+export type PublicCommandName = keyof typeof ticketCommands;
+
+/** Tells what a ticket's clocks have shown by now and was not told. Sent by the timekeeper. */
+export class RecordSlaMoments extends TicketCommand {}
+
+/** Puts an open ticket under another version of its client's contract. Sent by the timekeeper. */
+export class RebaseSlaTerms extends TicketCommand {
+  contract!: PinnedContract;
+  effectiveFrom!: Instant;
+}
+
+/** What only policies and timers send: no route leads to these. */
+interface InternalCommands {
+  RecordSlaMoments: RecordSlaMoments;
+  RebaseSlaTerms: RebaseSlaTerms;
+}
+
+export type TicketCommandName = PublicCommandName | keyof InternalCommands;
 
 /** Name → content of each command. */
-export type TicketCommands = { [Name in TicketCommandName]: InstanceType<(typeof ticketCommands)[Name]['body']> };
+export type TicketCommands = { [Name in PublicCommandName]: InstanceType<(typeof ticketCommands)[Name]['body']> } & InternalCommands;

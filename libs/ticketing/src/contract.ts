@@ -62,6 +62,15 @@ export interface Contract {
   readonly reopenWindow: number;
 }
 
+/** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
+export interface PinnedContract {
+  /** Version of the client's contract, from 1. */
+  readonly version: number;
+  /** Version of the time zone data that its calendar was read with, such as `2025b`. */
+  readonly tzdata: string;
+  readonly terms: Contract;
+}
+
 /** The figures of the field's practice, for every client that has agreed nothing else. */
 export const defaultContract: Contract & {
   readonly targets: Readonly<Record<Priority, { readonly response: number; readonly resolution: number }>>;

@@ -17,6 +17,14 @@ export type ClockKind = (typeof CLOCK_KINDS)[number];
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
 export type ClockState = (typeof CLOCK_STATES)[number];
 
+/** What tells a clock from every other of its ticket. */
+export interface ClockIdentity {
+  readonly clock: ClockKind;
+  readonly tier?: Tier;
+  readonly vendor?: string;
+  readonly cycle: number;
+}
+
 /** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
 export interface Pause {
   readonly reason: HoldReason | 'hand-off' | 'resolved';
@@ -122,6 +130,26 @@ export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: T
     return reason === undefined ? resumed(contract, retargeted, when) : paused(contract, retargeted, reason, when);
   });
   return { ...now, clocks };
+}
+
+/**
+ * The clocks once other terms hold, from an instant on: what was used up until then under the old calendar stays used up, what is left
+ * of the new target runs in the new one. A breach stays; clocks that have ended stay as they are.
+ */
+export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, at: Instant): SlaClocks {
+  const clocks = sla.clocks.map((clock) => {
+    if (ended(clock)) return clock;
+    const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
+    const counted = still(before, clock, when);
+    const promised = targetOf(after, sla.priority, clock);
+    const target = promised === undefined ? clock.target : openTimeOf(after, promised, clock.startedAt);
+    const terms = clock.terms + 1;
+    const judged = { ...counted, target, terms, ...judgedAnew(after, counted, target, terms, when) };
+    const reason = standsStillFor(after, sla, clock);
+    if (reason === undefined) return clock.state === 'running' ? running(after, judged, when) : resumed(after, judged, when);
+    return clock.state === 'running' ? { ...judged, state: 'paused' as const, pauses: [...clock.pauses, { reason, from: when }] } : judged;
+  });
+  return { ...sla, clocks };
 }
 
 /** A clock as it stands at an instant: one that is overdue by then is breached although no event says so yet. */

@@ -1,4 +1,6 @@
 import type { Instant } from '#eventsourcing';
+import type { PinnedContract } from './contract.js';
+import type { ClockIdentity } from './sla-clock.js';
 import type {
   AnalysisMethod,
   Channel,
@@ -90,6 +92,8 @@ export interface TicketEvents {
     readonly articlesShown?: readonly string[];
     /** The ticket that this one follows, when that one could no longer be reopened. */
     readonly follows?: string;
+    /** The contract that it goes by; absent where the client has none: the default contract holds. */
+    readonly contract?: PinnedContract;
   };
   TicketTriaged: {
     readonly category: string;
@@ -188,6 +192,15 @@ export interface TicketEvents {
   TicketReopened: { readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number };
   TicketClosed: { readonly note?: string };
   TicketCancelled: { readonly reason: string };
+  /** A share of a clock's target is used up. Its `effectiveAt` is when that was, `recordedAt` when it was noticed. */
+  SlaThresholdReached: ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number };
+  /** A clock has run past its target. Its `effectiveAt` is when it was due, `recordedAt` when that was noticed. */
+  SlaBreached: ClockIdentity & { readonly terms: number; readonly target: number };
+  /** Another version of the client's contract holds from now on: the clocks go on under it, with the time that they have used up. */
+  SlaTermsRebased: {
+    readonly contract: PinnedContract;
+    readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
+  };
   /** A row of an imported record that changed nothing we know of: kept, because it was said. */
   ImportedNoteRecorded: { readonly text: string };
 }

@@ -14,7 +14,7 @@ import { ticket } from './ticket.js';
 import type { TicketState } from './ticket-state.js';
 import type { TicketEvents } from './ticket-events.js';
 import { rank } from './vocabulary.js';
-import { projections } from './views/projections.js';
+import { ticketViews } from './views/projections.js';
 
 const start = Date.parse('2026-01-01T00:00:00.000Z');
 
@@ -37,7 +37,7 @@ function live(
   life.forEach((sent, index) => {
     now += sent.after;
     const at = instantFrom(now);
-    const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at };
+    const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at, recordedAt: at };
     const decision = ticket.decide[sent.name](sent.command as never, state, context);
     if (isRefusal(decision)) {
       refusals.push(decision);
@@ -45,8 +45,9 @@ function live(
     }
     const before: TicketState = state;
     for (const event of decision) {
-      state = evolve<TicketEvents, TicketState>(ticket, state, event, context);
-      events.push(recorded(event, events.length, at, index));
+      const effectiveAt = event.effectiveAt ?? at;
+      state = evolve<TicketEvents, TicketState>(ticket, state, event, { ...context, effectiveAt });
+      events.push(recorded(event, events.length, effectiveAt, index));
       states.push(state);
     }
     observe(sent, before, state, decision);
@@ -174,7 +175,7 @@ describe('every life of a ticket', () => {
   });
 });
 
-describe.each(projections.map((projection) => [projection.name, projection] as const))(
+describe.each(ticketViews.map((projection) => [projection.name, projection] as const))(
   'the view %s',
   (_name, projection: Projection<object, TicketEvents>) => {
     function view(events: readonly RecordedEvent<TicketEvents>[], from: ReadonlyMap<string, object> = new Map()): Map<string, object> {

@@ -1,7 +1,8 @@
-import type { Decider, EventFacts, Instant, Upcasters } from '#eventsourcing';
+import type { Decider, EventFacts, EventOf, Instant, Upcasters } from '#eventsourcing';
 import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
+import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import type { HoldReason, Tier } from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
@@ -53,6 +54,8 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   readonly consultations: readonly { readonly id: string; readonly tier: Tier; readonly question: string }[];
   /** The vendor's case that the last hand-off to a vendor named. */
   readonly vendorCase?: VendorCase;
+  /** Its clocks. Only the aggregate carries them along: views have a view for them. */
+  readonly sla?: PinnedClocks;
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
   /** Cycles whose resolution the requester has judged. */
   readonly judgedCycles: readonly number[];
@@ -148,6 +151,9 @@ const evolveTicket: Evolve = {
     work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
   }),
   TicketCancelled: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
+  SlaThresholdReached: (ticket) => ticket,
+  SlaBreached: (ticket) => ticket,
+  SlaTermsRebased: (ticket, { contract }) => ({ ...ticket, contract }),
   ImportedNoteRecorded: (ticket) => ticket,
 };
 
@@ -162,6 +168,8 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'VendorReplied',
   'TouchTimeRecorded',
   'SatisfactionRecorded',
+  'SlaThresholdReached',
+  'SlaBreached',
 ]);
 
 /** Events that can be the first response to the requester. */
@@ -201,6 +209,18 @@ export const evolveTicketState = Object.fromEntries(
     },
   ]),
 ) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
+
+/** The same with the ticket's clocks: what commands decide by. */
+export const evolveTicketWithClocks = Object.fromEntries(
+  Object.entries(evolveTicketState).map(([type, apply]) => [
+    type,
+    (state: TicketState, data: never, facts: EventFacts): TicketState => {
+      const next = (apply as (state: TicketState, data: never, facts: EventFacts) => TicketState)(state, data, facts);
+      const sla = next && evolvePinnedClocks(state?.sla ?? null, { type, data } as EventOf<TicketEvents>, facts);
+      return sla ? { ...next, sla } : next;
+    },
+  ]),
+) as unknown as typeof evolveTicketState;
 
 /** The work as it goes on when a hold ends. */
 export function activeWork(work: Work): ActiveWork {

@@ -1,4 +1,4 @@
-import { type DecisionContext, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { type DecisionContext, type EventFacts, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from './contract.js';
 import { ticket } from './ticket.js';
@@ -10,8 +10,8 @@ const at = (offset: number) => instantFrom(start + offset);
 const ada = { id: 'ada', name: 'Ada Lovelace' };
 const grace = { id: 'grace' };
 
-function context(offset: number, commandId = 'command'): DecisionContext {
-  return { commandId, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, effectiveAt: at(offset) };
+function context(offset: number, commandId = 'command'): DecisionContext & EventFacts {
+  return { recordedAt: at(offset), commandId, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, effectiveAt: at(offset) };
 }
 
 type Step = { [Name in TicketCommandName]: readonly [Name, TicketCommands[Name], number?] }[TicketCommandName];

@@ -12,12 +12,13 @@ import {
   type Refusal,
 } from '#eventsourcing';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
-import { type Contract, DAY, defaultContract, entryTier, MINUTE, nextTier } from './contract.js';
+import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract } from './contract.js';
 import { missingFromHandOff } from './hand-off.js';
 import { present, same } from './plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
 import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
-import { evolveTicketState, type HandedOver, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
+import { rebased, termsOf, toldMoment, untoldMoments } from './sla-terms.js';
+import { evolveTicketWithClocks, type HandedOver, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
 import { rank, type SkipReason, type Tier } from './vocabulary.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
@@ -243,9 +244,13 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       : refuse('not-resolved', 'Only a resolved ticket can be closed');
   },
 
-  CancelTicket({ reason }, ticket) {
-    return ticket.work.status === 'cancelled' ? [] : (unlessActive(ticket) ?? [event('TicketCancelled', { reason })]);
+  CancelTicket({ reason }, ticket, context, contract) {
+    if (ticket.work.status === 'cancelled') return [];
+    // Nothing comes after a cancellation, so what the clocks have shown by then is told now or never.
+    const told = decideTicket.RecordSlaMoments({}, ticket, context, contract);
+    return unlessActive(ticket) ?? (isRefusal(told) ? told : [...told, event('TicketCancelled', { reason })]);
   },
+
   ClaimTicket({ agent }, ticket, context) {
     const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
     if (barred) return barred;
@@ -303,7 +308,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return refuse(
       'no-vendor-case',
       'The ticket was never handed to a vendor: name the vendor and its case',
-      Object.entries({ vendor, caseReference }).flatMap(([field, value]) => (value === undefined ? [{ field, message: 'must be named' }] : [])),
+      Object.entries({ vendor, caseReference }).flatMap(([field, value]) =>
+        value === undefined ? [{ field, message: 'must be named' }] : [],
+      ),
     );
   },
 
@@ -363,6 +370,18 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
     return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
   },
+
+  RecordSlaMoments(_command, { sla }, { effectiveAt }) {
+    return sla === undefined ? [] : untoldMoments(sla, effectiveAt).map(toldMoment);
+  },
+
+  RebaseSlaTerms({ contract, effectiveFrom }, ticket) {
+    const goesOn = unlessActive(ticket) === undefined && ticket.sla !== undefined;
+    if (!goesOn || contract.version <= (ticket.contract?.version ?? 0)) return [];
+    // What happened since the terms began has happened under the old ones.
+    const effectiveAt = effectiveFrom > ticket.movedAt ? effectiveFrom : ticket.movedAt;
+    return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
+  },
 };
 
 /** Notes about the work may come late; everything else must not come before what has already happened. */
@@ -375,10 +394,15 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
   'RecordVendorReply',
   'RecordTouchTime',
   'RecordSatisfaction',
+  'RecordSlaMoments',
+  'RebaseSlaTerms',
 ]);
 
-/** The ticket aggregate under a contract. */
-export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketEvents, TicketState> {
+/**
+ * The ticket aggregate. A ticket goes by the contract that it was opened under, or was rebased to, which its own events hold.
+ * @param offered what tickets are opened under; without it, the default contract
+ */
+export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, TicketEvents, TicketState> {
   const decideExisting =
     <Name extends Exclude<TicketCommandName, 'OpenTicket'>>(name: Name) =>
     (command: TicketCommands[Name], state: TicketState, context: DecisionContext): TicketDecision => {
@@ -388,14 +412,14 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
           { field: 'effectiveAt', message: `must not be before ${state.movedAt}` },
         ]);
       }
-      return (decideTicket[name] as Decide<Name>)(command, state, context, contract);
+      return (decideTicket[name] as Decide<Name>)(command, state, context, termsOf(state));
     };
 
   return {
     category: 'ticket',
     initial: null,
     client: (state) => state?.client ?? '',
-    evolve: evolveTicketState,
+    evolve: evolveTicketWithClocks,
     decide: {
       OpenTicket(command, state) {
         const {
@@ -414,6 +438,7 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
           articlesShown,
           follows,
         } = command;
+        const contract = termsOf(present({ contract: offered }));
         const tier = command.tier ?? entryTier(contract);
         if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
         if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
@@ -438,6 +463,7 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
               category,
               articlesShown,
               follows,
+              contract: offered,
             }),
           ),
         ];
@@ -450,7 +476,7 @@ export function ticketUnder(contract: Contract): Decider<TicketCommands, TicketE
 }
 
 /** The ticket aggregate under the default contract. */
-export const ticket = ticketUnder(defaultContract);
+export const ticket = ticketUnder();
 
 function unlessCancelled({ work }: Ticket): Refusal | undefined {
   return work.status === 'cancelled' ? refuse('ticket-cancelled', 'The ticket was cancelled') : undefined;

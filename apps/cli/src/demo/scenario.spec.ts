@@ -8,7 +8,7 @@ function play(day: string): { readonly tickets: Map<string, TicketState>; readon
   const eventTypes = new Set<string>();
   const quiet: string[] = [];
   for (const { story, name, body, by, at, idempotencyKey } of demoDay(day)) {
-    const context = { commandId: idempotencyKey, actor: by, effectiveAt: at };
+    const context = { commandId: idempotencyKey, actor: by, effectiveAt: at, recordedAt: at };
     const before = tickets.get(story) ?? null;
     const decision = ticket.decide[name](body as never, before, context);
     if (isRefusal(decision)) throw new Error(`${story} at ${at}, ${name}: ${JSON.stringify(decision)}`);

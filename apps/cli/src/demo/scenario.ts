@@ -1,8 +1,8 @@
 import { deterministicId, instantFrom, type Actor, type Instant } from '#eventsourcing';
-import type { TicketCommandName, TicketCommands } from '#ticketing';
+import type { PublicCommandName, TicketCommands } from '#ticketing';
 
 /** One command of the demo day: who sends what for which ticket, and when it happened. */
-export interface DemoCommand<Name extends TicketCommandName = TicketCommandName> {
+export interface DemoCommand<Name extends PublicCommandName = PublicCommandName> {
   /** The story that it belongs to: what the tickets of two runs on one day have in common. */
   readonly story: string;
   readonly name: Name;
@@ -13,7 +13,7 @@ export interface DemoCommand<Name extends TicketCommandName = TicketCommandName>
   readonly idempotencyKey: string;
 }
 
-type Body<Name extends TicketCommandName> = DemoCommand<Name>['body'];
+type Body<Name extends PublicCommandName> = DemoCommand<Name>['body'];
 
 const agent = (id: string, name: string): Actor => ({ id, kind: 'agent', name });
 
@@ -62,7 +62,7 @@ class Story {
     return this.step(at, by, 'OpenTicket', body);
   }
 
-  step<Name extends TicketCommandName>(at: string, by: Actor, name: Name, body: Body<Name>): this {
+  step<Name extends PublicCommandName>(at: string, by: Actor, name: Name, body: Body<Name>): this {
     const command: DemoCommand<Name> = {
       story: this.name,
       name,

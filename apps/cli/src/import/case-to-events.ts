@@ -10,6 +10,7 @@ import {
 } from '#eventsourcing';
 import {
   defaultContract,
+  evolveTicketState,
   type HandedOver,
   type HoldReason,
   type Impact,
@@ -262,7 +263,7 @@ class RowTelling {
     const imported = deviations.length === 0 ? this.#source : { ...this.#source, deviations };
     const { actor, effectiveAt } = this.#context;
     this.events.push({ ...fact, effectiveAt, actor, imported });
-    this.state = evolve<TicketEvents, TicketState>(ticket, this.state, fact, this.#context);
+    this.state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, this.state, fact, { ...this.#context, recordedAt: this.#context.effectiveAt });
   }
 
   #place(): { readonly tier: Tier; readonly team: string } {

@@ -10,7 +10,7 @@ async function* eventsOf(story: string): AsyncGenerator<StoredEvent> {
   let state: TicketState = null;
   let revision = 0;
   for (const { name, body, by, at, idempotencyKey } of demoDay('2026-11-20').filter((command) => command.story === story)) {
-    const context = { commandId: idempotencyKey, actor: by, effectiveAt: at };
+    const context = { commandId: idempotencyKey, actor: by, effectiveAt: at, recordedAt: at };
     const decision: Decision<TicketEvents> = ticket.decide[name](body as never, state, context);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
     for (const [index, event] of decision.entries()) {

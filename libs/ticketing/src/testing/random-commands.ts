@@ -1,5 +1,7 @@
+import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
 import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
+import { type Contract, defaultContract, HOUR } from '../contract.js';
 import { ANALYSIS_METHODS, CHANNELS, EVIDENCE_KINDS, HOLD_REASONS, IMPACTS, TICKET_KINDS, TIERS, URGENCIES } from '../vocabulary.js';
 
 /** Random but valid commands, as they come past validation: for properties that hold for every ticket. */
@@ -19,6 +21,15 @@ const completeHandOff: HandOffBody = {
   environment: 'e',
   vendor: { vendor: 'v', caseReference: 'c', contract: 'k' },
 };
+
+const promised = { accept: HOUR, work: { businessDays: 1 } };
+const officeHours: Contract = {
+  ...defaultContract,
+  calendar: { zone: 'Europe/Berlin', week: { monday: [{ from: '09:00', to: '17:00' }], thursday: [{ from: '00:00', to: '24:00' }] } },
+  tierTargets: { L1: { critical: promised, high: promised, medium: promised, low: promised } },
+  reopen: 'continue',
+};
+const randomTerms = fc.constantFrom(officeHours, { ...defaultContract, thresholds: [80], tiers: ['L1', 'L3'] as const });
 
 const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketCommands[Name]> } = {
   OpenTicket: fc.record({
@@ -98,6 +109,11 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   BeginOnsiteVisit: fc.constant({}),
   CompleteOnsiteVisit: fc.record({ outcome: word }),
   RecordTouchTime: fc.record({ minutes: fc.integer({ min: 1, max: 1440 }), agent: maybe(person), activity: maybe(word) }),
+  RecordSlaMoments: fc.constant({}),
+  RebaseSlaTerms: fc.tuple(fc.integer({ min: 1, max: 3 }), randomTerms).map(([version, terms]) => ({
+    contract: { version, tzdata: '2025b', terms },
+    effectiveFrom: '2025-12-31T08:00:00.000Z' as Instant,
+  })),
   RecordSatisfaction: fc.record({ score: fc.integer({ min: 1, max: 5 }), comment: maybe(word) }),
 };
 

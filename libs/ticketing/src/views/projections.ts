@@ -1,10 +1,15 @@
 import type { Projection } from '#eventsourcing';
 import type { TicketEvents } from '../ticket-events.js';
+import { contracts } from './contracts.js';
 import { ticketDetails } from './ticket-details.js';
 import { ticketHistory } from './ticket-history.js';
 import { ticketList } from './ticket-list.js';
 import { ticketSla } from './ticket-sla.js';
 import { tierQueue } from './tier-queue.js';
 
+/** The read models of tickets. */
+export const ticketViews: readonly Projection<object, TicketEvents>[] = [ticketDetails, ticketHistory, ticketSla, tierQueue, ticketList];
+
 /** Every read model: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
-export const projections: readonly Projection<object, TicketEvents>[] = [ticketDetails, ticketHistory, ticketSla, tierQueue, ticketList];
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each reads events of its own
+export const projections: readonly Projection<object, any>[] = [...ticketViews, contracts];

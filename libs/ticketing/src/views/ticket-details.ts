@@ -1,8 +1,8 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { handOffQuality } from '../hand-off.js';
 import { present } from '../plain-json.js';
-import { ticket } from '../ticket.js';
-import { firstResponses, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
+import type { PinnedContract } from '../contract.js';
+import { evolveTicketState, firstResponses, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
@@ -28,7 +28,9 @@ export interface HandOffRecord {
 }
 
 /** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
-export interface TicketDetails extends Ticket {
+export interface TicketDetails extends Omit<Ticket, 'contract' | 'sla'> {
+  /** Which version of the client's contract it goes by; absent: the default contract. */
+  readonly contract?: Omit<PinnedContract, 'terms'>;
   readonly status: TicketStatus;
   readonly openedAt: Instant;
   /** When somebody first worked on it. */
@@ -54,7 +56,7 @@ type Event = RecordedEvent<TicketEvents>;
 
 function details(doc: TicketDetails | null, event: Event): TicketDetails | null {
   // The document is a state, so what evolves the state evolves the document and leaves the fields that only readers want.
-  const state = evolve<TicketEvents, TicketState>(ticket, doc, event, event.metadata);
+  const state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, doc as TicketState, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const stays = doc?.stays ?? [];
@@ -63,6 +65,7 @@ function details(doc: TicketDetails | null, event: Event): TicketDetails | null 
   const moved = last === undefined || last.tier !== tier || last.team !== team;
   return present({
     ...state,
+    contract: state.contract && { version: state.contract.version, tzdata: state.contract.tzdata },
     status: state.work.status,
     openedAt: doc?.openedAt ?? at,
     firstResponseAt: doc?.firstResponseAt ?? (firstResponses.has(event.type) ? at : undefined),
@@ -115,7 +118,7 @@ function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Eve
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
-  version: 2,
+  version: 3,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

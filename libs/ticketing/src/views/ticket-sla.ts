@@ -1,36 +1,46 @@
 import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { defaultContract } from '../contract.js';
-import { ended, evolveClocks, type SlaClocks } from '../sla-clock.js';
+import { present } from '../plain-json.js';
+import { ended } from '../sla-clock.js';
+import { evolvePinnedClocks, nextMomentAt, type PinnedClocks } from '../sla-terms.js';
 import { ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
-export interface TicketSla extends SlaClocks {
+export interface TicketSla extends PinnedClocks {
   readonly client: string;
-  /** The earliest due instant of its running clocks: what a timer or a board asks for. */
+  /** Version of the client's contract that it goes by, 0 for the default contract: what a new version is compared with. */
+  readonly contractVersion: number;
+  /** Whether any clock goes on. */
+  readonly open: boolean;
+  /** The earliest due instant of its running clocks that are not breached. */
   readonly nextDueAt?: Instant;
+  /** When there is, or will be, something to tell of its clocks: what the timekeeper looks for. */
+  readonly nextMomentAt?: Instant;
 }
 
 function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketSla | null {
-  const clocks = evolveClocks(defaultContract, doc, event);
-  if (clocks === null) return null;
+  const clocks = evolvePinnedClocks(doc, event, event.metadata);
+  if (clocks === null || clocks === doc) return doc;
   const due = clocks.clocks
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
-  return {
-    client: event.metadata.client,
+  return present({
     ...clocks,
-    ...(due[0] === undefined ? {} : { nextDueAt: due[0] }),
-  };
+    client: event.metadata.client,
+    contractVersion: clocks.contract?.version ?? 0,
+    open: clocks.clocks.some((clock) => !ended(clock)),
+    nextDueAt: due[0],
+    nextMomentAt: nextMomentAt(clocks),
+  });
 }
 
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 2,
+  version: 3,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
   apply: sla,
-  indexes: [{ key: { nextDueAt: 1 } }],
+  indexes: [{ key: { nextDueAt: 1 } }, { key: { nextMomentAt: 1 } }, { key: { client: 1, open: 1, contractVersion: 1 } }],
 };

@@ -1,6 +1,6 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { ticket } from '../ticket.js';
-import { activeWork, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
+import { without } from '../plain-json.js';
+import { activeWork, evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { Person, TicketEvents } from '../ticket-events.js';
 import { PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
 
@@ -34,7 +34,7 @@ export interface QueueEntry {
 }
 
 function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): QueueEntry | null {
-  const state: TicketState = evolve(ticket, doc?.ticket ?? null, event, event.metadata);
+  const state: TicketState = evolve({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const queueState = queueStateOf(state);
@@ -56,7 +56,8 @@ function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): Queu
     atTierSince: doc !== null && sameTier ? doc.atTierSince : at,
     since: doc !== null && sameTier && doc.state === queueState ? doc.since : at,
     openedAt: doc?.openedAt ?? at,
-    ticket: state,
+    // The queue asks nothing of the contract.
+    ticket: without(state, 'contract'),
   };
 }
 

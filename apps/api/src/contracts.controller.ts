@@ -1,0 +1,101 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, type PipeTransform, Post, Query, Req, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EventStore, instantFrom } from '#eventsourcing';
+import {
+  entityTag,
+  formatPosition,
+  JsonBody,
+  Problem,
+  QueryParameters,
+  type QueryOf,
+  readCommandHeaders,
+  text,
+  wholeNumber,
+} from '#platform';
+import { AgreeContract, type ClientContract, contractInForce, defaultContract } from '#ticketing';
+import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
+import { readCursor, refuseCursor, writeCursor } from './cursor.js';
+import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const PAGE = 50;
+const listQuery = {
+  limit: wholeNumber('Entries on a page', { min: 1, max: 200, fallback: PAGE }),
+  cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
+};
+const readListQuery = new QueryParameters(listQuery);
+const noQuery = new QueryParameters({});
+
+/** The name of a client in a path. One that no contract could have is that of nobody. */
+class ClientName implements PipeTransform<string, string> {
+  transform(given: string): string {
+    if (given.length <= 100 && /\S/.test(given) && !/[\0\p{Surrogate}]/u.test(given)) return given;
+    throw notFound('There is no such client');
+  }
+}
+
+/** Contracts with clients. */
+@Controller('v1')
+export class ContractsController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
+
+  @Post('contracts')
+  @HttpCode(200)
+  @documentAgreeContract()
+  async agree(
+    @Body(new JsonBody(AgreeContract)) body: AgreeContract,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Query(noQuery) _query: object,
+  ) {
+    const sent = readCommandHeaders(request.headers, `contract/${body.client}`);
+    const done = unlessRefused(
+      await this.commands.execute(
+        new RunAgreeContract(body, { ...sent, correlationId: request.correlationId, causationId: sent.commandId }),
+      ),
+    );
+    void reply.header('ETag', entityTag(done.revision));
+    const { revision, position, repeated, events } = done;
+    return { client: body.client, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
+  }
+
+  @Get('contracts')
+  @documentContracts()
+  @readListQuery.documented()
+  async list(@Query(readListQuery) { limit = PAGE, cursor }: QueryOf<typeof listQuery>) {
+    const pages = ['contracts'];
+    const [after] = cursor === undefined ? [] : (readCursor(pages, cursor) ?? refuseCursor());
+    const { items, more } = await this.queries.execute(new ContractsQuery(limit, after === undefined ? undefined : String(after)));
+    const last = items.at(-1);
+    return { items: items.map(answerOf), ...(more && last !== undefined ? { next: writeCursor(pages, [last.client]) } : {}) };
+  }
+
+  @Get('contracts/:client')
+  @documentContract()
+  async one(@Param('client', ClientName) client: string, @Res({ passthrough: true }) reply: FastifyReply, @Query(noQuery) _query: object) {
+    const { state, revision } = await readContract(this.store, client);
+    if (state === null) throw notFound('Nothing was agreed with that client: the default contract holds');
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return answerOf(state);
+  }
+
+  @Get('default-contract')
+  @documentDefaultContract()
+  default(@Query(noQuery) _query: object) {
+    return defaultContract;
+  }
+}
+
+function answerOf({ client, versions }: ClientContract) {
+  const holds = contractInForce({ versions }, instantFrom(Date.now()));
+  return { client, ...(holds === undefined ? {} : { inForce: holds.version }), versions };
+}
+
+function notFound(detail: string): Problem {
+  return new Problem('contract-not-found', ticketProblems['contract-not-found'], detail);
+}

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const post = (path: string, body: unknown, headers: Record<string, string> = {}) => send(api.url, 'POST', path, { body, headers });
+const get = (path: string, headers: Record<string, string> = {}) => send(api.url, 'GET', path, { headers });
+const clientOf = (name: string) => `${name}-${randomUUID()}`;
+const ticketFor = (client: string) => ({
+  client,
+  kind: 'incident',
+  summary: 'Cannot print',
+  reporter: { id: 'joe' },
+  channel: 'phone',
+  impact: 'low',
+  urgency: 'low',
+});
+
+describe('POST /v1/contracts', () => {
+  it('agrees a contract, which the next ticket goes by', async () => {
+    const client = clientOf('Ørsted & co/ltd');
+    expect((await get(`/v1/contracts/${encodeURIComponent(client)}`)).json).toMatchObject({ status: 404, code: 'contract-not-found' });
+    const agreed = await post('/v1/contracts', { client, terms: { tiers: ['L1', 'L3'], thresholds: [80] } });
+    expect([agreed.status, agreed.headers.get('etag')]).toEqual([200, '"0"']);
+    expect(agreed.json).toMatchObject({ client, revision: 0, repeated: false, events: [{ type: 'ContractAgreed', data: { version: 1 } }] });
+    const one = await get(`/v1/contracts/${encodeURIComponent(client)}`);
+    expect(one.headers.get('etag')).toBe('"0"');
+    expect(one.json).toMatchObject({ client, inForce: 1, versions: [{ version: 1, terms: { thresholds: [80], reopen: 'new-cycle' } }] });
+
+    const opened = (await post('/v1/tickets', ticketFor(client))).json;
+    const skipped = await post(`/v1/tickets/${opened.ticketId}/escalations`, { tier: 'L2', reason: 'r' });
+    expect(skipped.json).toMatchObject({ status: 422, code: 'tier-not-in-contract' });
+    const path = `/v1/tickets/${opened.ticketId}`;
+    expect((await get(`${path}?atLeast=0`)).json.contract).toEqual({ version: 1, tzdata: expect.any(String) });
+    expect((await get(`${path}/sla?atLeast=0`)).json).toMatchObject({
+      contractVersion: 1,
+      clocks: [{ thresholds: [{ percent: 80 }] }, {}],
+    });
+  });
+
+  it('leaves a ticket that was opened earlier with what it was promised', async () => {
+    const client = clientOf('late');
+    const { ticketId } = (await post('/v1/tickets', ticketFor(client))).json;
+    await post('/v1/contracts', { client, terms: { tiers: ['L1'] }, effectiveFrom: '2999-01-01T00:00:00Z' });
+    const opened = (await post('/v1/tickets', ticketFor(client))).json;
+    expect(opened.events[0].data.contract).toBeUndefined();
+    expect((await get(`/v1/tickets/${ticketId}?atLeast=0`)).json.contract).toBeUndefined();
+    const past = await post('/v1/tickets', { ...ticketFor(client), effectiveAt: '2020-01-01T00:00:00Z' });
+    expect(past.json.events[0].data.contract).toBeUndefined();
+  });
+
+  it('is done once with a key, and only on the revision that was seen', async () => {
+    const client = clientOf('once');
+    const key = { 'Idempotency-Key': 'agreement-1' };
+    const body = { client, terms: { reopen: 'continue' } };
+    expect((await post('/v1/contracts', body, key)).json).toMatchObject({ revision: 0, repeated: false });
+    expect((await post('/v1/contracts', body, key)).json).toMatchObject({ revision: 0, repeated: true });
+    expect((await post('/v1/contracts', { ...body, terms: {} }, key)).json).toMatchObject({ status: 422, code: 'idempotency-key-reused' });
+    expect((await post('/v1/contracts', { ...body, terms: {} }, { 'If-Match': '"7"' })).json).toMatchObject({
+      status: 412,
+      code: 'revision-mismatch',
+    });
+    expect((await post('/v1/contracts', body)).json).toMatchObject({ revision: 0, events: [] });
+  });
+
+  it('names each fault', async () => {
+    const wrong = await post('/v1/contracts', {
+      client: 'x',
+      terms: { calendar: { zone: 'Mars/Olympus', week: '24x7' }, pingPongLimit: -1 },
+    });
+    expect(wrong.json).toMatchObject({
+      status: 422,
+      code: 'contract-invalid',
+      faults: [{ field: 'terms.calendar.zone' }, { field: 'terms.pingPongLimit' }],
+    });
+    expect((await post('/v1/contracts', { terms: [], effectiveFrom: 'soon' })).json).toMatchObject({
+      status: 400,
+      code: 'invalid-body',
+      faults: [{ field: 'client' }, { field: 'terms' }, { field: 'effectiveFrom' }],
+    });
+  });
+});
+
+describe('GET /v1/contracts', () => {
+  it('lists clients by name, in pages', async () => {
+    const names = [clientOf('aaa'), clientOf('aab'), clientOf('aac')];
+    for (const client of names) await post('/v1/contracts', { client, terms: {} });
+    const seen: string[] = [];
+    for (let tries = 0; tries < 100 && !names.every((name) => seen.includes(name)); tries++) {
+      seen.length = 0;
+      let path = '/v1/contracts?limit=2';
+      for (;;) {
+        const { items, next } = (await get(path)).json;
+        expect(items.length).toBeLessThanOrEqual(2);
+        seen.push(...items.map(({ client }: { client: string }) => client));
+        if (next === undefined) break;
+        path = `/v1/contracts?limit=2&cursor=${encodeURIComponent(next)}`;
+      }
+    }
+    expect(seen.filter((name) => names.includes(name))).toEqual([...names].sort());
+    expect(new Set(seen).size).toBe(seen.length);
+    expect((await get('/v1/contracts?cursor=x')).json).toMatchObject({ status: 400, code: 'invalid-query' });
+  });
+});
+
+describe('GET /v1/default-contract', () => {
+  it('is sound', async () => {
+    const { json } = await get('/v1/default-contract');
+    const client = clientOf('default');
+    expect((await post('/v1/contracts', { client, terms: json })).json).toMatchObject({ events: [{ data: { terms: json } }] });
+  });
+});

@@ -1,0 +1,124 @@
+import { type Decider, type Instant, parseInstant, refuse, type Upcasters } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Fields, Text } from './command-fields.js';
+import { type Contract, contractFaults, defaultContract, type PinnedContract } from './contract.js';
+import { present, same } from './plain-json.js';
+
+/** What is agreed with a client, version by version. One stream a client: `contract-<client>`. */
+export interface ContractEvents {
+  ContractAgreed: {
+    readonly client: string;
+    /** 1, and one more for each agreement. */
+    readonly version: number;
+    /** From when on it holds. */
+    readonly effectiveFrom: Instant;
+    readonly terms: Contract;
+    readonly note?: string;
+  };
+}
+
+/** A version of a client's contract. */
+export type ContractVersion = Omit<ContractEvents['ContractAgreed'], 'client'>;
+
+/** No contract yet, or all its versions, oldest first. */
+export type ContractState = { readonly client: string; readonly versions: readonly ContractVersion[] } | null;
+
+@JSONSchema({
+  description:
+    "Agrees a new version of a client's contract: what is left out of the terms is as in the default contract. Tickets opened from then on go by it; " +
+    'the clocks of open ones are rebased to it, with the time that they have used up; verdicts stay.',
+  examples: [
+    {
+      client: 'northwind',
+      terms: {
+        calendar: {
+          zone: 'Europe/Rome',
+          week: {
+            monday: [
+              { from: '08:00', to: '12:30' },
+              { from: '13:30', to: '18:00' },
+            ],
+          },
+        },
+        reopen: 'continue',
+      },
+      note: 'Mondays only, while the pilot lasts',
+    },
+  ],
+})
+export class AgreeContract {
+  @Text({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  client!: string;
+
+  @Fields({
+    description: 'What is promised, and how it is worked: see the schema `Contract`. What is left out is as in the default contract.',
+  })
+  terms!: Readonly<Record<string, unknown>>;
+
+  @DateTime({
+    description: 'From when on it holds; from now on unless said otherwise. It may lie in the past or in the future.',
+    optional: true,
+  })
+  effectiveFrom?: string;
+
+  @Text({ description: 'Why', max: 2000, optional: true })
+  note?: string;
+}
+
+export interface ContractCommands {
+  AgreeContract: AgreeContract;
+}
+
+/** No contract event has changed its shape yet. */
+export const contractUpcasters: Upcasters = {};
+
+/** The contract of a client, as an aggregate. */
+export const contract: Decider<ContractCommands, ContractEvents, ContractState> = {
+  category: 'contract',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  evolve: {
+    ContractAgreed: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
+  },
+  decide: {
+    AgreeContract({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
+      const terms = { ...defaultContract, ...given };
+      const faults = [
+        ...Object.keys(given)
+          .filter((field) => !termNames.has(field))
+          .map((field) => ({ field, message: 'is no term of a contract' })),
+        ...contractFaults(terms),
+        ...(JSON.stringify(terms).length > LARGEST
+          ? [{ field: '', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }]
+          : []),
+      ];
+      if (faults.length > 0) {
+        const fields = faults.map(({ field, message }) => ({ field: field === '' ? 'terms' : `terms.${field}`, message }));
+        return refuse('contract-invalid', `${faults.length === 1 ? 'A term' : `${faults.length} terms`} of the contract cannot be`, fields);
+      }
+      const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
+      const latest = state?.versions.at(-1);
+      const known =
+        latest !== undefined &&
+        same(latest.terms, terms) &&
+        (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
+      if (known) return [];
+      return [{ type: 'ContractAgreed', data: present({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) }];
+    },
+  },
+};
+
+/** Characters of JSON. */
+const LARGEST = 64 * 1024;
+
+const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets']);
+
+/** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */
+export function contractInForce(state: { readonly versions: readonly ContractVersion[] } | null, at: Instant): ContractVersion | undefined {
+  return state?.versions.findLast(({ effectiveFrom }) => effectiveFrom <= at);
+}
+
+/** @param tzdata version of the time zone data, such as `2025b` */
+export function pinned({ version, terms }: ContractVersion, tzdata: string): PinnedContract {
+  return { version, tzdata, terms };
+}
