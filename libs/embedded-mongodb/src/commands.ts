@@ -1,45 +1,45 @@
-import { randomBytes } from 'node:crypto';
-import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
-import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
-import { Cursor, cursorReply, Cursors, DEFAULT_BATCH, drain, Pace } from './cursors.js';
+import { Arr, Binary, bsonTypeName, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
+import {
+  answerWithCursor,
+  checkCollectionName,
+  checkDatabase,
+  collectionOf,
+  cursorBatch,
+  existing,
+  Fields,
+  fieldsOf,
+  letOf,
+  listed,
+  MAX_BATCH,
+  newCollection,
+  now,
+  noView,
+  ok,
+  paceOf,
+  target,
+  typeError,
+  VERSION,
+  withOk,
+  type Call,
+  type Command,
+  type Handler,
+  type Node,
+} from './call.js';
+import { cursorReply, DEFAULT_BATCH, drain, Pace } from './cursors.js';
+import { diagnosticCommands } from './diagnostic-commands.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter } from './filter.js';
+import { idIndexSpec, indexCommands } from './index-commands.js';
 import { compilePipeline, type Pipeline, type PipelineContext } from './pipeline.js';
 import { candidates, choosePlan, countByIndex, describePlan, PAUSE, runPlan, type Counters, type Hint, type Source } from './planner.js';
 import { Sorter, parseSort } from './sorting.js';
-import { duplicateKey, namespaceOf, readIndex, recordPrefix, afterPrefix, type Collection, type Index, type Reader, type Snapshot, type Store, type Writer } from './store.js';
+import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collection, type Reader, type Writer } from './store.js';
 import { compileProjection } from './transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted, type Update } from './update.js';
-import { MAX_MESSAGE_BYTES } from './wire.js';
-
-/** The version whose behaviour this node follows, and its wire version. */
-export const VERSION = '7.0.0';
-const MAX_WIRE_VERSION = 21;
-const MAX_BATCH = 100_000;
-
-/** What the commands work with: one for the whole node. */
-export type Node = {
-  readonly store: Store;
-  readonly cursors: Cursors;
-  readonly startedAt: number;
-  readonly counters: Map<string, number>;
-  connections(): { readonly current: number; readonly total: number };
-};
-
-/** One command of one connection. */
-export type Call = {
-  readonly node: Node;
-  readonly database: string;
-  readonly command: Doc;
-  readonly connectionId: number;
-  /** Whether the client has gone. */
-  readonly gone: () => boolean;
-};
-
-type Handler = (call: Call) => Doc | Promise<Doc>;
-type Command = { readonly fields: readonly string[]; readonly run: Handler };
 
 /** Fields that every command may have. */
 const genericFields = new Set([
@@ -76,186 +76,10 @@ const checkGeneric = (command: Doc): void => {
   }
 };
 
-const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
-  new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
-
-/** Reads the fields of a command or of a part of one, with the server's errors for wrong types. */
-export class Fields {
-  constructor(
-    readonly name: string,
-    readonly doc: Doc,
-  ) {}
-
-  #path(key: string): string {
-    return `${this.name}.${key}`;
-  }
-
-  only(allowed: readonly string[]): this {
-    for (const key of this.doc.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
-    return this;
-  }
-
-  document(key: string): Doc | undefined {
-    const value = this.doc.get(key);
-    if (value === undefined || value === null) return undefined;
-    if (!(value instanceof Doc)) throw typeError(this.#path(key), value, 'object');
-    return value;
-  }
-
-  string(key: string): string | undefined {
-    const value = this.doc.get(key);
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'string') throw typeError(this.#path(key), value, 'string');
-    return value;
-  }
-
-  array(key: string): readonly Value[] | undefined {
-    const value = this.doc.get(key);
-    if (value === undefined || value === null) return undefined;
-    if (!(value instanceof Arr)) throw typeError(this.#path(key), value, 'array');
-    return value.values;
-  }
-
-  documents(key: string): readonly Doc[] | undefined {
-    return this.array(key)?.map((value, index) => {
-      if (!(value instanceof Doc)) throw typeError(`${this.#path(key)}.${index}`, value, 'object');
-      return value;
-    });
-  }
-
-  boolean(key: string): boolean {
-    const value = this.doc.get(key);
-    if (value === undefined || value === null) return false;
-    if (typeof value !== 'boolean' && !isNumber(value)) throw typeError(this.#path(key), value, 'bool');
-    return isTrue(value);
-  }
-
-  /** A whole number that is not negative. */
-  count(key: string): number | undefined {
-    const value = this.doc.get(key);
-    if (value === undefined || value === null) return undefined;
-    if (!isNumber(value)) throw typeError(this.#path(key), value, 'long');
-    const number = numberOf(value);
-    if (!Number.isInteger(number)) throw badValue(`BSON field '${this.#path(key)}' must be a whole number`);
-    if (number < 0) throw new ServerError(51024, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
-    return number;
-  }
-
-  need<T>(value: T | undefined, key: string): T {
-    if (value === undefined) throw new ServerError(40414, `BSON field '${this.#path(key)}' is missing but a required field`);
-    return value;
-  }
-
-  /** Refuses a field that this node has no meaning for, unless it has the value that means nothing. */
-  refuse(key: string, harmless: (value: Value) => boolean = (value) => value === false || value === null): void {
-    const value = this.doc.get(key);
-    if (value !== undefined && !harmless(value)) throw new ServerError(238, `${this.#path(key)} is not supported by this node`);
-  }
-
-  noCollation(): void {
-    this.refuse('collation', (value) => value instanceof Doc && (!value.size || (value.size === 1 && value.get('locale') === 'simple')));
-  }
-}
-
-const checkDatabase = (database: string): void => {
-  if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database)) throw new ServerError(73, `Invalid database name: '${database}'`);
-};
-
-const checkCollectionName = (database: string, name: string): string => {
-  checkDatabase(database);
-  if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
-  if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd'))) throw new ServerError(73, `Invalid collection name: ${name}`);
-  if (Buffer.byteLength(`${database}.${name}`) > 255) throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
-  return name;
-};
-
-/** The collection that a command is about: its first field. */
-const target = ({ command, database }: Call): string => {
-  const value = command.values[0];
-  if (typeof value !== 'string') throw new ServerError(73, `collection name has invalid type ${bsonTypeName(value)}`);
-  return checkCollectionName(database, value);
-};
-
-const ok = (fields: Readonly<Record<string, Value | undefined>> = {}): Doc => Doc.from({ ...fields, ok: new Double(1) });
-const withOk = (doc: Doc): Doc => doc.with('ok', new Double(1));
-
-const fieldsOf = (call: Call): Fields => new Fields(call.command.keys[0] as string, call.command);
-
-const paceOf = (call: Call): Pace => new Pace(new Fields(call.command.keys[0] as string, call.command).count('maxTimeMS'), call.gone);
-
-export const now = (): DateTime => new DateTime(BigInt(Date.now()));
-
-/** The variables of a command's `let`. */
-const letOf = (fields: Fields): Variables => {
-  const variables: Record<string, Value | undefined> = { NOW: now() };
-  const given = fields.document('let');
-  given?.keys.forEach((key, index) => {
-    if (!/^[a-z]\w*$/.test(key)) throw failedToParse(`'${key}' starts with an invalid character for a user variable name`);
-    variables[key] = compileExpression(given.values[index] as Value)(Doc.empty, { ...variables, ROOT: Doc.empty, CURRENT: Doc.empty });
-  });
-  return variables;
-};
-
 /** Wraps an error of the server's kind as an element of `writeErrors`. */
 const writeError = (index: number, error: ServerError): Doc => {
   const { keyPattern, keyValue } = error.details as { keyPattern?: Value; keyValue?: Value };
   return Doc.from({ index, code: error.code, keyPattern, keyValue, errmsg: error.message });
-};
-
-const hello: Handler = ({ connectionId, command }) => {
-  const legacy = command.keys[0] !== 'hello';
-  return ok({
-    helloOk: command.get('helloOk') === true ? true : undefined,
-    [legacy ? 'ismaster' : 'isWritablePrimary']: true,
-    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
-    maxMessageSizeBytes: MAX_MESSAGE_BYTES,
-    maxWriteBatchSize: MAX_BATCH,
-    localTime: now(),
-    connectionId,
-    minWireVersion: 0,
-    maxWireVersion: MAX_WIRE_VERSION,
-    readOnly: false,
-  });
-};
-
-const buildInfo: Handler = () =>
-  ok({
-    version: VERSION,
-    gitVersion: 'embedded',
-    modules: Arr.of(['embedded']),
-    allocator: 'node',
-    javascriptEngine: 'none',
-    sysInfo: 'deprecated',
-    versionArray: Arr.of([...VERSION.split('.').map(Number), 0]),
-    bits: 64,
-    debug: false,
-    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
-    storageEngines: Arr.of(['lmdb']),
-  });
-
-/** The collection of a name, or a namespace without one: a query of it finds nothing. */
-const collectionOf = (reader: Reader, database: string, name: string): Collection | undefined => reader.catalog.collections.get(`${database}.${name}`);
-
-const existing = (reader: Reader, database: string, name: string): Collection => {
-  const collection = collectionOf(reader, database, name);
-  if (!collection) throw new ServerError(26, `ns not found ${database}.${name}`);
-  return collection;
-};
-
-const noView = (collection: Collection | undefined): Collection | undefined => {
-  if (collection?.view) throw new ServerError(166, `Namespace ${namespaceOf(collection)} is a view, not a collection`);
-  return collection;
-};
-
-const newCollection = (writer: Writer, database: string, name: string, options: Doc = Doc.empty, view?: Collection['view']): Collection => {
-  checkCollectionName(database, name);
-  if (name.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${database}.${name}`);
-  const uuid = randomBytes(16);
-  uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;
-  uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
-  const collection: Collection = { number: writer.nextNumber(), database, name, options, uuid, indexes: [], view };
-  writer.saveCollection(collection);
-  return collection;
 };
 
 /** The collection that a write goes to; it is made where it does not exist. */
@@ -388,7 +212,7 @@ const runUpdate = (writer: Writer, database: string, name: string, { filter, upd
 };
 
 /** Documents that one transaction changes at most where a single statement changes many. */
-const PORTION = 5000;
+const PORTION = 1000;
 
 /**
  * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
@@ -625,17 +449,6 @@ const findSource = function* (reader: Reader, database: string, name: string, { 
   }
 };
 
-const answerWithCursor = async (call: Call, namespace: string, snapshot: Snapshot, source: Source, batchSize: number, single: boolean, neverTimesOut = false): Promise<Doc> => {
-  const maxTimeMS = fieldsOf(call).count('maxTimeMS');
-  const cursor = new Cursor(namespace, source, () => snapshot.close(), { neverTimesOut, maxTimeMS });
-  const { batch, more } = await cursor.next(batchSize, paceOf(call));
-  if (!more || single) {
-    cursor.close();
-    return withOk(cursorReply(0n, namespace, 'firstBatch', batch));
-  }
-  return withOk(cursorReply(call.node.cursors.keep(cursor), namespace, 'firstBatch', batch));
-};
-
 const empty = function* (): Source {
   // Nothing: the collection does not exist.
 };
@@ -745,6 +558,63 @@ const aggregate: Handler = async (call) => {
 
 type Target = (node: Node, source: Source, pace: Pace, bypassed: boolean) => Promise<void>;
 
+/**
+ * What `$out` does: a new collection is filled beside the old one, with its options and indexes, and takes its name at
+ * once. Readers see the old one or the new one; if the pipeline fails, the old one stays.
+ */
+const replaceCollection = async (node: Node, database: string, name: string, source: Source, pace: Pace, bypassed: boolean): Promise<void> => {
+  const temporary = `${TEMPORARY_PREFIX}${randomUUID()}`;
+  const replaced = await node.store.write((writer) => {
+    const old = noView(collectionOf(writer, database, name));
+    const fresh = newCollection(writer, database, temporary, old?.options);
+    const indexes = (old ? readyIndexes(old) : []).map((index) => readIndex(writer.nextNumber(), index.spec));
+    if (indexes.length) writer.saveCollection({ ...fresh, indexes });
+    return old;
+  });
+  try {
+    await inBatches(source, pace, (docs) =>
+      node.store.write((writer) => {
+        for (const doc of docs) {
+          const collection = existing(writer, database, temporary);
+          const whole = toInsert(doc);
+          validate(collection, whole, bypassed);
+          writer.insert(collection, whole);
+        }
+      }),
+    );
+    await node.store.write((writer) => {
+      const old = noView(collectionOf(writer, database, name));
+      if (old?.number !== replaced?.number) throw new ServerError(28769, `collection options of target collection ${database}.${name} changed while processing $out`);
+      if (old && readyIndexes(old).map(({ number }) => number).join() !== readyIndexes(replaced as Collection).map(({ number }) => number).join())
+        throw new ServerError(28770, `indexes of target collection ${database}.${name} changed while processing $out`);
+      if (old) writer.dropCollection(old);
+      writer.saveCollection({ ...existing(writer, database, temporary), name });
+    });
+  } catch (error) {
+    await node.store.write((writer) => {
+      const left = collectionOf(writer, database, temporary);
+      if (left) writer.dropCollection(left);
+    });
+    throw error;
+  }
+};
+
+/** Runs a source to its end, a thousand documents at a time. */
+const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {
+  let batch: Doc[] = [];
+  for (const row of source) {
+    if (row === PAUSE) {
+      await pace.pause();
+      continue;
+    }
+    batch.push(row);
+    if (batch.length < 1000) continue;
+    await store(batch);
+    batch = [];
+  }
+  if (batch.length) await store(batch);
+};
+
 /** Where `$out` and `$merge` put their documents. */
 const parseTarget = (stage: string, spec: Value, database: string): Target => {
   const into = stage === '$out' ? spec : spec instanceof Doc ? spec.get('into') : spec;
@@ -759,28 +629,7 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
   const collectionName = checkCollectionName(otherDatabase, name);
   if (collectionName.startsWith('system.')) throw new ServerError(17385, `Can't ${stage} to special collection: ${name}`);
   if (stage === '$out')
-    return async (node, source, pace, bypassed) => {
-      const docs: Doc[] = [];
-      let bytes = 0;
-      await drain(source, pace, (doc) => {
-        const whole = toInsert(doc);
-        bytes += encode(whole).length;
-        if (bytes > OUT_LIMIT) throw new ServerError(146, `$out of more than ${OUT_LIMIT} bytes is not supported by this node`);
-        docs.push(whole);
-      });
-      await node.store.write((writer) => {
-        const old = noView(collectionOf(writer, otherDatabase, collectionName));
-        if (old) writer.dropCollection(old);
-        const fresh = newCollection(writer, otherDatabase, collectionName, old?.options);
-        const indexes = (old?.indexes ?? []).map((index) => readIndex(writer.nextNumber(), index.spec, false));
-        if (indexes.length) writer.saveCollection({ ...fresh, indexes });
-        for (const doc of docs) {
-          const collection = existing(writer, otherDatabase, collectionName);
-          validate(collection, doc, bypassed);
-          writer.insert(collection, doc);
-        }
-      });
-    };
+    return (node, source, pace, bypassed) => replaceCollection(node, otherDatabase, collectionName, source, pace, bypassed);
   const fields = new Fields('$merge', spec instanceof Doc ? spec : Doc.empty).only(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
   const given = fields.doc.get('on');
   const on = given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : [];
@@ -801,7 +650,7 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
         forWriting(writer, otherDatabase, collectionName);
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);
-          if ((on.length !== 1 || on[0] !== '_id') && !collection.indexes.some((index) => index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path))))
+          if ((on.length !== 1 || on[0] !== '_id') && !readyIndexes(collection).some((index) => index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path))))
             throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
           const whole = on.length === 1 && on[0] === '_id' ? toInsert(doc) : doc;
           const parts: Filter[] = on.map((path) => {
@@ -834,23 +683,9 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
           writer.replace(collection, old, after);
         }
       });
-    let batch: Doc[] = [];
-    for (const row of source) {
-      if (row === PAUSE) {
-        await pace.pause();
-        continue;
-      }
-      batch.push(row);
-      if (batch.length < 1000) continue;
-      await store(batch);
-      batch = [];
-    }
-    if (batch.length) await store(batch);
+    await inBatches(source, pace, store);
   };
 };
-
-/** What `$out` may hold in memory before it replaces the collection at once. */
-const OUT_LIMIT = 512 * 1024 * 1024;
 
 /** Runs a read, or the search of a write, and tells how its documents were found. */
 const explain: Handler = async (call) => {
@@ -1125,7 +960,7 @@ const drop: Handler = async (call) => {
     // The server has answered a drop of nothing with success since version 7.
     if (!collection) return ok();
     writer.dropCollection(collection);
-    return ok({ nIndexesWas: collection.view ? undefined : collection.indexes.length + 1, ns: `${call.database}.${name}` });
+    return ok({ nIndexesWas: collection.view ? undefined : readyIndexes(collection).length + 1, ns: `${call.database}.${name}` });
   });
 };
 
@@ -1165,137 +1000,6 @@ const renameCollection: Handler = async (call) => {
     return ok();
   });
 };
-
-const indexFields = ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'background', 'v', 'ns', 'expireAfterSeconds', 'hidden', 'collation', 'comment'];
-
-const defaultIndexName = (key: Doc): string => key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
-const indexValueText = (value: Value): string => (typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value));
-
-const checkIndexSpec = (spec: Doc): Doc => {
-  for (const key of spec.keys) if (!indexFields.includes(key)) throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
-  const key = spec.get('key');
-  if (!(key instanceof Doc)) throw failedToParse("The 'key' property is a required property of an index specification");
-  if (!key.size) throw new ServerError(67, 'Index keys cannot be empty.');
-  if (key.size > 32) throw new ServerError(13103, 'too many compound keys');
-  const seen = new Set<string>();
-  key.keys.forEach((path, index) => {
-    const value = key.values[index] as Value;
-    if (typeof value === 'string') throw new ServerError(67, ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value) ? `${value} indexes are not supported by this node` : `Unknown index plugin '${value}'`);
-    if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value))) throw new ServerError(67, `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`);
-    if (!path || path.split('.').some((part) => !part)) throw new ServerError(67, 'Index keys cannot be an empty field.');
-    if (path.split('.').some((part) => part === '$**')) throw new ServerError(67, 'wildcard indexes are not supported by this node');
-    if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part))) throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
-    if (seen.has(path)) throw new ServerError(67, `Invalid index key: duplicate field ${path}`);
-    seen.add(path);
-  });
-  const fields = new Fields('createIndexes.indexes', spec);
-  fields.noCollation();
-  fields.refuse('hidden');
-  if (spec.has('expireAfterSeconds')) throw new ServerError(238, 'createIndexes.indexes.expireAfterSeconds (TTL) is not supported by this node');
-  const name = fields.string('name') ?? defaultIndexName(key);
-  if (!name) throw new ServerError(67, 'index name cannot be empty');
-  const partial = fields.document('partialFilterExpression');
-  if (partial) {
-    checkPartial(parseFilter(partial));
-    if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
-  }
-  return Doc.from({ v: 2, key, name, unique: fields.boolean('unique') ? true : undefined, sparse: fields.boolean('sparse') ? true : undefined, partialFilterExpression: partial });
-};
-
-const checkPartial = (filter: Filter): void => {
-  if (filter.op === 'and') return filter.of.forEach(checkPartial);
-  if (filter.op === 'or') return filter.of.forEach(checkPartial);
-  if (filter.op === 'compare' || filter.op === 'exists' || filter.op === 'in' || filter.op === 'test' || filter.op === 'always') return;
-  throw new ServerError(67, 'unsupported expression in partial index');
-};
-
-const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' && numberOf(key.values[0]) === 1;
-
-const createIndexes: Handler = async (call) => {
-  const name = target(call);
-  const fields = fieldsOf(call);
-  const specs = fields.need(fields.documents('indexes'), 'indexes').map(checkIndexSpec);
-  if (!specs.length) throw badValue('Must specify at least one index to create');
-  if (call.command.has('commitQuorum')) throw badValue("Standalones can't specify commitQuorum");
-  fields.refuse('ignoreUnknownIndexOptions');
-  return call.node.store.write((writer) => {
-    const known = noView(collectionOf(writer, call.database, name));
-    const collection = known ?? newCollection(writer, call.database, name);
-    const indexes: Index[] = [...collection.indexes];
-    const before = indexes.length + 1;
-    for (const spec of specs) {
-      const key = spec.get('key') as Doc;
-      if (isIdKey(key)) continue;
-      if (spec.get('name') === '_id_') throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
-      const pattern = normalKey(key);
-      const same = indexes.find((index) => normalKey(index.spec.get('key') as Doc) === pattern && equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')));
-      const named = indexes.find((index) => index.name === spec.get('name'));
-      if (same) {
-        if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
-          throw new ServerError(86, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
-        if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
-        continue;
-      }
-      if (named) throw new ServerError(86, `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`);
-      if (indexes.length >= 63) throw new ServerError(67, `add index fails, too many indexes for ${call.database}.${name}`);
-      indexes.push(writer.buildIndex(collection, readIndex(writer.nextNumber(), spec, false)));
-    }
-    if (indexes.length !== collection.indexes.length) writer.saveCollection({ ...collection, indexes });
-    return ok({
-      numIndexesBefore: before,
-      numIndexesAfter: indexes.length + 1,
-      createdCollectionAutomatically: known ? false : true,
-      note: indexes.length + 1 === before ? 'all indexes already exist' : undefined,
-    });
-  });
-};
-
-const normalKey = (key: Doc): string => key.keys.map((path, index) => `${path}:${Math.sign(numberOf(key.values[index]))}`).join();
-
-const dropIndexes: Handler = async (call) => {
-  const name = target(call);
-  const wanted = call.command.get('index');
-  return call.node.store.write((writer) => {
-    const collection = noView(existing(writer, call.database, name)) as Collection;
-    let dropped: readonly Index[];
-    if (wanted === '*') dropped = collection.indexes;
-    else {
-      const each = wanted instanceof Arr ? wanted.values : [wanted];
-      dropped = each.map((one) => {
-        if (one === '_id_' || (one instanceof Doc && isIdKey(one))) throw new ServerError(72, 'cannot drop _id index');
-        const found = collection.indexes.find((index) => (one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one));
-        if (!found) throw new ServerError(27, one instanceof Doc ? `can't find index with key: ${show(one)}` : `index not found with name [${String(one)}]`);
-        return found;
-      });
-    }
-    for (const index of dropped) writer.dropIndex(index);
-    writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !dropped.includes(index)) });
-    return ok({ nIndexesWas: collection.indexes.length + 1, msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined });
-  });
-};
-
-const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
-
-const listIndexes: Handler = async (call) => {
-  const name = target(call);
-  const snapshot = call.node.store.snapshot();
-  const cursor = fieldsOf(call).document('cursor');
-  try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
-    if (!collection) throw new ServerError(26, `ns does not exist: ${call.database}.${name}`);
-    const found = [idIndexSpec, ...collection.indexes.map(({ spec }) => spec)];
-    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, listed(found), cursorBatch(cursor, 'listIndexes'), false);
-  } catch (error) {
-    snapshot.close();
-    throw error;
-  }
-};
-
-const listed = function* (docs: readonly Doc[]): Source {
-  yield* docs;
-};
-
-const cursorBatch = (cursor: Doc | undefined, name: string): number => (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
 
 const listCollections: Handler = async (call) => {
   const { database, node } = call;
@@ -1340,124 +1044,9 @@ const listDatabases: Handler = (call) => {
   }
 };
 
-const numberValue = (value: number): Value => (Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value));
-
-/** The bytes of an index's entries, by walking them: asked for rarely. */
-const indexBytes = (reader: Reader, collection: Collection, index: Index | undefined): number => {
-  const prefix = index ? Buffer.from([0x20, ...uint32(index.number)]) : recordPrefix(collection);
-  return index ? reader.count({ start: prefix, end: afterPrefix(prefix) }) * 64 : 0;
-};
-const uint32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-
-const collStats: Handler = (call) => {
-  const name = target(call);
-  const fields = fieldsOf(call);
-  const scale = fields.count('scale') || 1;
-  const snapshot = call.node.store.snapshot();
-  try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
-    const { documents, bytes } = collection ? call.node.store.statistics(snapshot, collection) : { documents: 0, bytes: 0 };
-    const sizes: Record<string, Value> = { _id_: 0 };
-    let total = 0;
-    for (const index of collection?.indexes ?? []) {
-      const size = Math.floor(indexBytes(snapshot, collection as Collection, index) / scale);
-      sizes[index.name] = numberValue(size);
-      total += size;
-    }
-    return ok({
-      ns: `${call.database}.${name}`,
-      size: numberValue(Math.floor(bytes / scale)),
-      count: numberValue(documents),
-      avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
-      storageSize: numberValue(Math.floor(bytes / scale)),
-      nindexes: (collection?.indexes.length ?? -1) + 1,
-      capped: false,
-      totalIndexSize: numberValue(total),
-      totalSize: numberValue(Math.floor(bytes / scale) + total),
-      indexSizes: Doc.from(sizes),
-      scaleFactor: scale,
-    });
-  } finally {
-    snapshot.close();
-  }
-};
-
-const dbStats: Handler = (call) => {
-  checkDatabase(call.database);
-  const scale = fieldsOf(call).count('scale') || 1;
-  const snapshot = call.node.store.snapshot();
-  try {
-    let [collections, views, objects, bytes, indexes] = [0, 0, 0, 0, 0];
-    for (const collection of snapshot.catalog.collections.values()) {
-      if (collection.database !== call.database) continue;
-      if (collection.view) {
-        views++;
-        continue;
-      }
-      const statistics = call.node.store.statistics(snapshot, collection);
-      collections++;
-      objects += statistics.documents;
-      bytes += statistics.bytes;
-      indexes += collection.indexes.length + 1;
-    }
-    return ok({
-      db: call.database,
-      collections,
-      views,
-      objects: numberValue(objects),
-      avgObjSize: new Double(objects ? bytes / objects : 0),
-      dataSize: new Double(bytes / scale),
-      storageSize: new Double(bytes / scale),
-      indexes,
-      indexSize: new Double(0),
-      totalSize: new Double(bytes / scale),
-      scaleFactor: numberValue(scale),
-    });
-  } finally {
-    snapshot.close();
-  }
-};
-
-const serverStatus: Handler = ({ node }) => {
-  const { current, total } = node.connections();
-  const uptime = (Date.now() - node.startedAt) / 1000;
-  const { rss, heapUsed } = process.memoryUsage();
-  return ok({
-    host: hostname(),
-    version: VERSION,
-    process: 'embedded-mongodb',
-    pid: BigInt(process.pid),
-    uptime: new Double(Math.floor(uptime)),
-    uptimeMillis: BigInt(Math.floor(uptime * 1000)),
-    localTime: now(),
-    connections: Doc.from({ current, available: 100_000 - current, totalCreated: total }),
-    opcounters: Doc.from(Object.fromEntries(['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]))),
-    mem: Doc.from({ bits: 64, resident: Math.floor(rss / 1048576), virtual: Math.floor(rss / 1048576), heap: Math.floor(heapUsed / 1048576) }),
-    metrics: Doc.from({ cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }) }),
-    storageEngine: Doc.from({ name: 'lmdb', supportsCommittedReads: true, persistent: true }),
-  });
-};
-
-const hostInfo: Handler = () =>
-  ok({
-    system: Doc.from({ currentTime: now(), hostname: hostname(), cpuAddrSize: 64, memSizeMB: BigInt(Math.floor(totalmem() / 1048576)), numCores: cpus().length, cpuArch: arch() }),
-    os: Doc.from({ type: platform(), name: platform(), version: release() }),
-    extra: Doc.empty,
-  });
-
-const commands: Record<string, Command> = {
-  hello: { fields: ['hello', 'client', 'compression', 'helloOk', 'loadBalanced', 'saslSupportedMechs', 'speculativeAuthenticate', 'topologyVersion', 'maxAwaitTimeMS', 'backpressure'], run: hello },
-  ping: { fields: [], run: () => ok() },
-  buildInfo: { fields: [], run: buildInfo },
-  endSessions: { fields: [], run: () => ok() },
-  connectionStatus: { fields: ['showPrivileges'], run: () => ok({ authInfo: Doc.from({ authenticatedUsers: Arr.empty, authenticatedUserRoles: Arr.empty }) }) },
-  whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
-  hostInfo: { fields: [], run: hostInfo },
-  serverStatus: { fields: [], run: serverStatus },
+const commands: Readonly<Record<string, Command>> = {
+  ...diagnosticCommands,
+  ...indexCommands,
   find: {
     fields: ['filter', 'sort', 'projection', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'max', 'min', 'returnKey', 'showRecordId', 'tailable', 'oplogReplay', 'noCursorTimeout', 'awaitData', 'allowPartialResults', 'collation', 'allowDiskUse', 'let'],
     run: find,
@@ -1480,13 +1069,8 @@ const commands: Record<string, Command> = {
   drop: { fields: [], run: drop },
   dropDatabase: { fields: [], run: dropDatabase },
   renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], run: renameCollection },
-  createIndexes: { fields: ['indexes', 'commitQuorum', 'ignoreUnknownIndexOptions'], run: createIndexes },
-  dropIndexes: { fields: ['index'], run: dropIndexes },
-  listIndexes: { fields: ['cursor'], run: listIndexes },
   listCollections: { fields: ['filter', 'nameOnly', 'authorizedCollections', 'cursor'], run: listCollections },
   listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], run: listDatabases },
-  collStats: { fields: ['scale'], run: collStats },
-  dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },
 };
 
 /** Other spellings of commands. */

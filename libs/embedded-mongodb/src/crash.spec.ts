@@ -107,6 +107,41 @@ test.each(['process', 'thread'] as const)('what was acknowledged is there after 
   await kill(child);
 }, 60_000);
 
+test('SIGKILL in the middle of long work leaves whole documents and whole indexes', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
+  const { child, report } = await serve('process', own);
+  const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
+  const db = client.db('long');
+  await db.collection('c').createIndex({ round: 1 });
+  for (const name of ['c', 'gone']) await db.collection(name).insertMany(Array.from({ length: 8000 }, (_, n) => ({ n, round: 0, tags: ['a', n] })));
+  const work = Promise.allSettled([
+    db.collection('c').updateMany({}, { $inc: { round: 1 }, $set: { copy: 'x'.repeat(50) } }),
+    db.collection('c').createIndex({ tags: 1, n: 1 }),
+    db.collection('gone').drop(),
+    db.collection('c').aggregate([{ $match: { n: { $gte: 0 } } }, { $out: 'copy' }]).toArray(),
+  ]);
+  // As soon as some of the update can be seen, its end is not there yet.
+  while (!(await db.collection('c').findOne({ round: 1 }))) await new Promise((resolve) => setTimeout(resolve, 5));
+  await kill(child);
+  await work;
+  await client.close(true);
+  const second = await serve('process', own);
+  const reader = await MongoClient.connect(second.report.url as string);
+  const after = reader.db('long');
+  expect(await after.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: 8000, errors: [] });
+  const changed = await after.collection('c').countDocuments({ round: 1 });
+  expect(changed).toBeGreaterThan(0);
+  expect(await after.collection('c').countDocuments({ copy: { $exists: true } })).toBe(changed);
+  // An index is there as a whole or not at all, and so is what `$out` makes; of what was dropped nothing is found.
+  for (const { name } of await after.collection('c').indexes()) expect(await after.collection('c').find().hint(name as string).toArray()).toHaveLength(8000);
+  expect((await after.listCollections().toArray()).map(({ name }) => name).filter((name) => name !== 'copy' && name !== 'gone')).toEqual(['c']);
+  expect([0, 8000]).toContain(await after.collection('copy').countDocuments());
+  expect([0, 8000]).toContain(await after.collection('gone').countDocuments());
+  await reader.close();
+  await kill(second.child);
+  rmSync(own, { recursive: true });
+}, 60_000);
+
 test('a directory is held by one node, and free again as soon as its process is gone', async () => {
   const { child } = await serve('process');
   const other = await serve('process');

@@ -43,9 +43,11 @@ const codeNames: Readonly<Record<number, string>> = {
   237: 'CursorKilled',
   238: 'NotImplemented',
   241: 'ConversionFailure',
+  276: 'IndexBuildAborted',
   292: 'QueryExceededMemoryLimitNoDiskUseAllowed',
   322: 'APIVersionError',
   352: 'UnsupportedOpQueryCommand',
+  366: 'DataCorruptionDetected',
   10334: 'BSONObjectTooLarge',
   11000: 'DuplicateKey',
   12051: 'CursorInUse',
@@ -78,3 +80,13 @@ export const failedToParse = (message: string): ServerError => new ServerError(9
 
 /** The error of a field that has the wrong type: 14 TypeMismatch. */
 export const typeMismatch = (message: string): ServerError => new ServerError(14, message);
+
+/** A record whose checksum does not match: 366 DataCorruptionDetected. */
+export class DamagedRecordError extends ServerError {
+  constructor(
+    readonly key: Buffer,
+    message: string,
+  ) {
+    super(366, message);
+  }
+}

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DirectoryLocked } from '#directory-lock';
+import { BackupExistsError, DataUnreadableError } from './data-file.js';
 import { HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
-import type { ThreadMessage } from './node-thread.js';
+import type { ThreadError, ThreadMessage, ThreadRequest } from './node-thread.js';
 
-export { DirectoryLocked, HostRefusedError, PortTakenError };
+export { BackupExistsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */
@@ -28,15 +29,24 @@ export type EmbeddedMongoDB = {
   /** The connection string for any MongoDB driver. */
   readonly url: string;
   readonly port: number;
+  /**
+   * Copies all databases, as they are at one moment, into a directory while clients read and write. A node can be started
+   * on the copy; it is complete when the promise resolves, and not there when it rejects.
+   *
+   * @throws BackupExistsError where the directory holds data already
+   */
+  backup(directory: string): Promise<void>;
   /** Ends connections, finishes what is being written, and lets go of the directory. */
   close(): Promise<void>;
 };
 
 /** The error that a thread has reported, as what it was. */
-const revived = ({ name, message, details }: Extract<ThreadMessage, { kind: 'failed' }>): Error => {
+const revived = ({ name, message, details }: ThreadError): Error => {
   if (name === 'PortTakenError') return new PortTakenError(String(details['host']), Number(details['port']));
   if (name === 'HostRefusedError') return new HostRefusedError(String(details['host']));
   if (name === 'DirectoryLocked') return new DirectoryLocked(String(details['directory']), Number(details['pid']));
+  if (name === 'DataUnreadableError') return new DataUnreadableError(String(details['directory']), String(details['reason']));
+  if (name === 'BackupExistsError') return new BackupExistsError(String(details['directory']));
   return Object.assign(new Error(message), { name, ...details });
 };
 
@@ -44,7 +54,15 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
   new Promise((resolve, reject) => {
     const worker = new Worker(fileURLToPath(new URL('./node-thread.js', import.meta.url)), { workerData: options, name: 'embedded-mongodb' });
     const exited = new Promise<void>((done) => worker.once('exit', () => done()));
+    const ask = (request: ThreadRequest): void => worker.postMessage(request);
+    const backups = new Map<number, { readonly done: () => void; readonly failed: (error: Error) => void }>();
     let closing: Promise<void> | undefined;
+    let ended = false;
+    let requests = 0;
+    void exited.then(() => {
+      ended = true;
+      for (const { failed } of backups.values()) failed(new Error('the embedded MongoDB has ended'));
+    });
     worker.on('error', (error) => {
       reject(error);
       // After the start nobody waits for the rejection: the fault must not pass unnoticed.
@@ -53,12 +71,25 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
     void exited.then(() => reject(new Error('the thread of the embedded MongoDB ended before it was listening')));
     worker.on('message', (message: ThreadMessage) => {
       if (message.kind === 'failed') reject(revived(message));
+      if (message.kind === 'backup') {
+        const backup = backups.get(message.request);
+        backups.delete(message.request);
+        if (message.error) backup?.failed(revived(message.error));
+        else backup?.done();
+      }
       if (message.kind === 'listening')
         resolve({
           port: message.port,
+          backup: (directory) =>
+            new Promise((done, failed) => {
+              if (closing || ended) return failed(new Error('the embedded MongoDB has ended'));
+              const request = ++requests;
+              backups.set(request, { done, failed });
+              ask({ kind: 'backup', request, directory });
+            }),
           close: () =>
             (closing ??= (() => {
-              worker.postMessage('close');
+              ask({ kind: 'close' });
               return exited;
             })()),
         });
@@ -69,12 +100,12 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
  * Starts a MongoDB node on a directory of this machine: it speaks MongoDB's wire protocol on a loopback port, and what
  * it has acknowledged is on disk.
  *
- * @throws PortTakenError, DirectoryLocked, HostRefusedError: each with a stable `code`
+ * @throws PortTakenError, DirectoryLocked, HostRefusedError, DataUnreadableError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
   const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000 } = options;
   const given: NodeOptions = { directory, port, host, cursorTimeoutMs, maxOpenCursors };
   const compiled = import.meta.url.endsWith('.js');
   const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
-  return { url: `mongodb://${host === '::1' ? '[::1]' : '127.0.0.1'}:${node.port}/?directConnection=true`, port: node.port, close: () => node.close() };
+  return { url: `mongodb://${host === '::1' ? '[::1]' : '127.0.0.1'}:${node.port}/?directConnection=true`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };
 };

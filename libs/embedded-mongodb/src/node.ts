@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { lockDirectory } from '#directory-lock';
-import { failure, runCommand, type Node } from './commands.js';
+import type { Node } from './call.js';
+import { failure, runCommand } from './commands.js';
 import { Cursors } from './cursors.js';
 import { ServerError } from './errors.js';
 import { Store } from './store.js';
@@ -40,7 +41,7 @@ export type NodeOptions = {
   readonly maxOpenCursors: number;
 };
 
-export type RunningNode = { readonly port: number; close(): Promise<void> };
+export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
@@ -93,7 +94,7 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
       await opened.close();
       await unlock();
     };
-    return { port: typeof address === 'object' && address ? address.port : port, close: () => (closing ??= close()) };
+    return { port: typeof address === 'object' && address ? address.port : port, backup: (to) => opened.backup(to), close: () => (closing ??= close()) };
   } catch (error) {
     await store?.close();
     await unlock();

@@ -3,7 +3,7 @@ import { Arr, Doc, MAX_KEY, MIN_KEY, Regex, type Value } from './bson-values.js'
 import { badValue, ServerError } from './errors.js';
 import { compileRelation, indexOfComponent, numberOf, type Filter } from './filter.js';
 import type { KeyField } from './index-keys.js';
-import { afterPrefix, indexPrefix, recordKey, recordPrefix, type Collection, type Index, type KeyRange, type Reader } from './store.js';
+import { afterPrefix, indexPrefix, namespaceOf, readyIndexes, recordKey, recordPrefix, type Collection, type Index, type KeyRange, type Reader } from './store.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
 export const PAUSE = Symbol('pause');
@@ -319,7 +319,7 @@ const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filt
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
   if (isId) return planWith(undefined, collection, all, sort);
-  const index = collection.indexes.find((known) => (hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint));
+  const index = readyIndexes(collection).find((known) => (hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint));
   if (!index) throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
   return planWith(index, collection, all, sort);
 };
@@ -347,8 +347,9 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const forced = hinted(collection, hint, all, sort);
   if (forced) return forced;
   const natural = planWith(undefined, collection, all, sort);
-  if (natural.stage === 'IDHACK' || !collection.indexes.length) return natural;
-  const plans = [natural, ...collection.indexes.filter((index) => usable(index, all)).map((index) => planWith(index, collection, all, sort))]
+  const ready = readyIndexes(collection);
+  if (natural.stage === 'IDHACK' || !ready.length) return natural;
+  const plans = [natural, ...ready.filter((index) => usable(index, all)).map((index) => planWith(index, collection, all, sort))]
     .map((plan) => ({ plan, score: score(plan, sort) }))
     .sort((a, b) => b.score - a.score);
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
@@ -393,7 +394,7 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, cou
         seen.add(id);
       }
       const bytes = reader.get(recordKey(collection, idKey));
-      if (!bytes) throw new Error(`index ${plan.index.name} names a document that is not there`);
+      if (!bytes) throw new ServerError(366, `index ${plan.index.name} of ${namespaceOf(collection)} names a document that is not there`);
       counters.documents++;
       yield Doc.read(bytes);
     }

@@ -1,24 +1,22 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { joinedKey, keyOf } from './bson-order.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from './bson-values.js';
-import { ServerError } from './errors.js';
+import { DataFile, DataUnreadableError, type Entry, type KeyRange } from './data-file.js';
+import { DamagedRecordError, ServerError } from './errors.js';
 import { compileFilter, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { extractKeys, type KeyField } from './index-keys.js';
 
 /**
- * What is on disk: one LMDB environment with ordered keys.
+ * What is on disk: ordered keys in one file.
  *
- *   00 'format'                    the version of this layout
+ *   00 'format', 00 'upgrade'      see `data-file.ts`
  *   00 'version'                   counts the changes of the catalog
  *   00 'next'                      the next number for a collection or an index
  *   01 number                      a collection: its name, options and indexes (BSON)
  *   02 number                      how many documents and bytes a collection holds
+ *   03 prefix                      entries that belong to nothing any more: all that begin with the prefix are being removed
  *   10 collection key-of-_id       a document (BSON)
  *   20 index keys [key-of-_id]     an entry of an index; its value is the key of _id, which a unique index has not in its key
  */
-const FORMAT = 1;
 
 /** The longest key of LMDB with pages of 4096 bytes. */
 const MAX_KEY_BYTES = 1978;
@@ -33,6 +31,8 @@ export type Index = {
   readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
   /** Whether a document has ever had an array at one of the paths: then an entry is not the whole truth about a document. */
   readonly multikey: boolean;
+  /** Whether it still lacks documents: it is kept up to date, but not read. */
+  readonly building: boolean;
 };
 
 export type Collection = {
@@ -52,10 +52,10 @@ export type Catalog = { readonly version: number; readonly collections: Readonly
 
 export const namespaceOf = (collection: Collection): string => `${collection.database}.${collection.name}`;
 
-export type Entry = { readonly key: Buffer; readonly value: Buffer };
+/** The indexes that a query may use. */
+export const readyIndexes = (collection: Collection): readonly Index[] => collection.indexes.filter(({ building }) => !building);
 
-/** A range of keys: from `start` on, before `end`; reversed, it starts below `end` and goes down to `start`. */
-export type KeyRange = { readonly start: Buffer; readonly end: Buffer; readonly reverse?: boolean };
+export type { Entry, KeyRange };
 
 /** One consistent state of the data. */
 export interface Reader {
@@ -91,6 +91,8 @@ export const indexPrefix = (index: Index): Buffer => prefixed(0x20, index.number
 const meta = (name: string): Buffer => Buffer.from(`\0${name}`);
 const collectionKey = (number: number): Buffer => prefixed(0x01, number);
 const statisticsKey = (number: number): Buffer => prefixed(0x02, number);
+const markKey = (prefix: Buffer): Buffer => Buffer.concat([Buffer.from([0x03]), prefix]);
+const marks: KeyRange = { start: Buffer.from([0x03]), end: Buffer.from([0x04]) };
 
 export const recordKey = (collection: Collection, idKey: Buffer): Buffer => Buffer.concat([recordPrefix(collection), idKey]);
 
@@ -114,7 +116,7 @@ const toKeyFields = (pattern: Doc): readonly KeyField[] =>
 
 const directionOf = (value: Value): number | bigint => (typeof value === 'number' || typeof value === 'bigint' ? value : typeof value === 'object' && value !== null && 'value' in value ? (value.value as number) : 1);
 
-export const readIndex = (number: number, spec: Doc, multikey: boolean): Index => {
+export const readIndex = (number: number, spec: Doc, { multikey = false, building = false } = {}): Index => {
   const source = spec.get('partialFilterExpression');
   const filter = source instanceof Doc ? parseFilter(source) : undefined;
   return {
@@ -126,6 +128,7 @@ export const readIndex = (number: number, spec: Doc, multikey: boolean): Index =
     sparse: spec.get('sparse') === true,
     partial: filter && source instanceof Doc ? { filter, matches: compileFilter(filter), source } : undefined,
     multikey,
+    building,
   };
 };
 
@@ -136,7 +139,7 @@ const writeCollection = (collection: Collection): Buffer =>
       name: collection.name,
       options: collection.options,
       uuid: collection.uuid.toString('hex'),
-      indexes: Arr.of(collection.indexes.map(({ number, spec, multikey }) => Doc.from({ number, spec, multikey }))),
+      indexes: Arr.of(collection.indexes.map(({ number, spec, multikey, building }) => Doc.from({ number, spec, multikey, building: building ? true : undefined }))),
       viewOn: collection.view?.on,
       pipeline: collection.view && Arr.of(collection.view.pipeline),
     }),
@@ -152,7 +155,9 @@ const readCollection = (number: number, bytes: Buffer): Collection => {
     name: doc.get('name') as string,
     options: doc.get('options') as Doc,
     uuid: Buffer.from(doc.get('uuid') as string, 'hex'),
-    indexes: (doc.get('indexes') as Arr).values.map((index) => readIndex((index as Doc).get('number') as number, (index as Doc).get('spec') as Doc, (index as Doc).get('multikey') as boolean)),
+    indexes: ((doc.get('indexes') as Arr).values as readonly Doc[]).map((index) =>
+      readIndex(index.get('number') as number, index.get('spec') as Doc, { multikey: index.get('multikey') === true, building: index.get('building') === true }),
+    ),
     view: typeof on === 'string' ? { on, pipeline: (doc.get('pipeline') as Arr).values as readonly Doc[] } : undefined,
   };
 };
@@ -165,14 +170,23 @@ export interface Writer extends Reader {
   remove(collection: Collection, doc: Doc): void;
   saveCollection(collection: Collection): void;
   dropCollection(collection: Collection): void;
-  /** Fills a new index with the entries of all documents. */
-  buildIndex(collection: Collection, index: Index): Index;
+  /**
+   * Gives indexes that are being built the entries of some documents.
+   *
+   * @param from the record key up to which they have them; undefined at the beginning
+   * @returns the record key up to which they have them now, or undefined where that is all
+   * @throws ServerError 11000 and others where a document cannot be in one of them
+   */
+  fillIndexes(collection: Collection, indexes: readonly Index[], from: Buffer | undefined): Buffer | undefined;
+  /** The entries of an index that is in no collection any more are removed little by little. */
   dropIndex(index: Index): void;
+  /** Removes some of the entries that belong to nothing any more. @returns whether there are more */
+  reclaim(): boolean;
   nextNumber(): number;
 }
 
 /** The rows and keys that an index holds of a document, or none where it leaves the document out. */
-const indexKeys = (index: Index, doc: Doc, idKey: Buffer): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean } => {
+export const indexKeys = (index: Index, doc: Doc, idKey: Buffer): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean } => {
   if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], multikey: false };
   const { rows, multikey, absent } = extractKeys(doc, index.fields);
   if (index.sparse && absent) return { keys: [], rows: [], multikey };
@@ -194,45 +208,73 @@ export const duplicateKey = (collection: Collection, name: string, fields: reado
 
 const idPattern = Doc.from({ _id: 1 });
 
+/** Documents that one transaction indexes, and entries that one removes: some milliseconds, then others have their turn. */
+const SLICE = 500;
+
+/** What `$out` fills before it takes the name of its target; one that is left over belongs to a pipeline that did not end. */
+export const TEMPORARY_PREFIX = 'tmp.agg_out.';
+
 /** A directory with databases, opened by this process alone. */
 export class Store {
-  #db: RootDatabase<Buffer, Buffer>;
+  readonly #file: DataFile;
   /** The catalogs of the latest versions, so that a snapshot finds the one that it was taken with. */
   #catalogs = new Map<number, Catalog>();
   #pending: Catalog;
   #closed = false;
   #writing = 0;
+  #reclaiming = false;
 
-  private constructor(db: RootDatabase<Buffer, Buffer>) {
-    this.#db = db;
-    this.#pending = this.#load((key) => db.get(key), (range) => db.getRange({ start: range.start, end: range.end }));
+  private constructor(file: DataFile) {
+    this.#file = file;
+    this.#pending = this.#load((key) => file.get(key), (range) => file.entries(range));
   }
 
   /**
    * Opens a directory, making it if it is not there.
    *
-   * @throws Error where the directory holds another format or cannot be written
+   * @throws DataUnreadableError where it holds another format, or its catalog is damaged
    */
   static async open(directory: string): Promise<Store> {
-    mkdirSync(directory, { recursive: true });
-    const db = open<Buffer, Buffer>({
-      path: join(directory, 'mongodb.mdb'),
-      noSubdir: true,
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      // A commit is reported when it has been flushed: with overlapping flushes it would be reported before.
-      overlappingSync: false,
-      maxReaders: 4096,
-      eventTurnBatching: false,
-      txnStartThreshold: 1,
-    } as unknown as Parameters<typeof open>[0]) as unknown as RootDatabase<Buffer, Buffer>;
-    const format = db.get(meta('format'));
-    if (format && format.readDoubleBE(0) !== FORMAT) {
-      await db.close();
-      throw new Error(`${directory} holds format ${format.readDoubleBE(0)} of the embedded MongoDB, this version reads ${FORMAT}`);
+    const file = await DataFile.open(directory);
+    try {
+      const store = new Store(file);
+      await store.#tidy();
+      return store;
+    } catch (error) {
+      await file.close();
+      throw error instanceof DamagedRecordError ? new DataUnreadableError(directory, error.message) : error;
     }
-    if (!format) await db.transaction(() => void db.put(meta('format'), number64(FORMAT)));
-    return new Store(db);
+  }
+
+  /** Takes away what a process that ended in the middle has left: indexes that were not complete, targets of `$out`. */
+  async #tidy(): Promise<void> {
+    const { collections } = this.#pending;
+    const left = [...collections.values()].filter(({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(({ building }) => building));
+    if (left.length)
+      await this.write((writer) => {
+        for (const collection of left) {
+          if (collection.name.startsWith(TEMPORARY_PREFIX)) {
+            writer.dropCollection(collection);
+            continue;
+          }
+          for (const index of collection.indexes) if (index.building) writer.dropIndex(index);
+          writer.saveCollection({ ...collection, indexes: readyIndexes(collection) });
+        }
+      });
+    if (this.#file.count(marks)) void this.#reclaim();
+  }
+
+  /** Removes what belongs to nothing any more, a little at a time. On a full disk it stops; the next drop or start goes on. */
+  async #reclaim(): Promise<void> {
+    if (this.#reclaiming) return;
+    this.#reclaiming = true;
+    try {
+      while (!this.#closed && (await this.write((writer) => writer.reclaim())));
+    } catch (error) {
+      if (!(error instanceof ServerError)) process.emitWarning(`the embedded MongoDB could not remove what was dropped: ${String(error)}`);
+    } finally {
+      this.#reclaiming = false;
+    }
   }
 
   #load(get: (key: Buffer) => Buffer | undefined, entries: (range: KeyRange) => Iterable<Entry>): Catalog {
@@ -256,12 +298,12 @@ export class Store {
   /** The state as of now, to be closed after use: while it is open, space that others free is not used again. */
   snapshot(): Snapshot {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');
-    const transaction = this.#db.useReadTransaction();
-    const db = this.#db;
-    const get = (key: Buffer): Buffer | undefined => db.get(key, { transaction });
-    const entries = (range: KeyRange): Iterable<Entry> => db.getRange(rangeOptions(range, transaction)) as unknown as Iterable<Entry>;
+    const file = this.#file;
+    const transaction = file.read();
+    const get = (key: Buffer): Buffer | undefined => file.get(key, transaction);
+    const entries = (range: KeyRange): Iterable<Entry> => file.entries(range, transaction);
     try {
-      return new Snapshot(this.#load(get, entries), get, entries, (range) => db.getKeysCount(rangeOptions(range, transaction)), () => transaction.done());
+      return new Snapshot(this.#load(get, entries), get, entries, (range) => file.count(range, transaction), () => transaction.done());
     } catch (error) {
       transaction.done();
       throw error;
@@ -278,13 +320,14 @@ export class Store {
     this.#writing++;
     try {
       let outcome: { value: Result } | { error: unknown } | undefined;
-      await this.#db.transaction(() => {
+      let dropped = false;
+      await this.#file.transaction(() => {
         // A transaction that could not be committed has left its catalog behind here: what is on disk decides.
-        if ((this.#db.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
+        if ((this.#file.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
           this.#catalogs.clear();
-          this.#pending = this.#load((key) => this.#db.get(key), (range) => this.#db.getRange(rangeOptions(range)) as unknown as Iterable<Entry>);
+          this.#pending = this.#load((key) => this.#file.get(key), (range) => this.#file.entries(range));
         }
-        const writer = new StoreWriter(this.#db, this.#pending);
+        const writer = new StoreWriter(this.#file, this.#pending);
         try {
           outcome = { value: change(writer) };
         } catch (error) {
@@ -293,20 +336,28 @@ export class Store {
           writer.flushStatistics();
           this.#pending = writer.catalog;
           this.#remember(writer.catalog);
+          dropped = writer.dropped;
         }
       });
+      if (dropped) void this.#reclaim();
       if (!outcome) throw new Error('the transaction did not run');
       if ('error' in outcome) throw outcome.error;
       return outcome.value;
-    } catch (error) {
-      if (error instanceof ServerError) throw error;
-      const reason = (error as { commitError?: Promise<unknown> }).commitError;
-      if (!reason) throw error;
-      const cause = await reason.then(
-        () => error,
-        (rejection: unknown) => rejection,
-      );
-      throw new ServerError(14031, `could not write to disk: ${String((cause as Error).message ?? cause)}`);
+    } finally {
+      this.#writing--;
+    }
+  }
+
+  /**
+   * Copies all databases as they are now into another directory, on which a node can be started.
+   *
+   * @throws BackupExistsError where that directory holds data already
+   */
+  async backup(directory: string): Promise<void> {
+    if (this.#closed) throw new ServerError(91, 'The server is shutting down');
+    this.#writing++;
+    try {
+      await this.#file.backup(directory);
     } finally {
       this.#writing--;
     }
@@ -318,21 +369,15 @@ export class Store {
 
   /** Bytes of the file on disk. */
   size(): number {
-    const { lastPageNumber, pageSize } = this.#db.getStats() as unknown as { lastPageNumber?: number; pageSize: number };
-    return ((lastPageNumber ?? 0) + 1) * pageSize;
+    return this.#file.size();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     while (this.#writing) await new Promise((resolve) => setTimeout(resolve, 5));
-    await this.#db.close();
+    await this.#file.close();
   }
 }
-
-const rangeOptions = ({ start, end, reverse }: KeyRange, transaction?: Transaction): { start: Buffer; end: Buffer; reverse?: boolean; transaction?: Transaction; exclusiveStart?: boolean; inclusiveEnd?: boolean } => {
-  const options = reverse ? { start: end, end: start, reverse: true, exclusiveStart: true, inclusiveEnd: true } : { start, end };
-  return transaction ? { ...options, transaction } : options;
-};
 
 export class Snapshot implements Reader {
   #closed = false;
@@ -354,32 +399,34 @@ export class Snapshot implements Reader {
 
 class StoreWriter implements Writer {
   catalog: Catalog;
-  readonly #db: RootDatabase<Buffer, Buffer>;
+  /** Whether there is something to be reclaimed. */
+  dropped = false;
+  readonly #file: DataFile;
   readonly #statistics = new Map<number, { documents: number; bytes: number }>();
 
-  constructor(db: RootDatabase<Buffer, Buffer>, catalog: Catalog) {
-    this.#db = db;
+  constructor(file: DataFile, catalog: Catalog) {
+    this.#file = file;
     this.catalog = catalog;
   }
 
   get(key: Buffer): Buffer | undefined {
-    return this.#db.get(key);
+    return this.#file.get(key);
   }
 
   entries(range: KeyRange): Iterable<Entry> {
-    return this.#db.getRange(rangeOptions(range)) as unknown as Iterable<Entry>;
+    return this.#file.entries(range);
   }
 
   count(range: KeyRange): number {
-    return this.#db.getKeysCount(rangeOptions(range));
+    return this.#file.count(range);
   }
 
   #put(key: Buffer, value: Buffer): void {
-    void this.#db.put(key, value);
+    this.#file.put(key, value);
   }
 
   #remove(key: Buffer): void {
-    void this.#db.remove(key);
+    this.#file.remove(key);
   }
 
   #count(collection: Collection, documents: number, bytes: number): void {
@@ -402,7 +449,7 @@ class StoreWriter implements Writer {
   /** An index has met its first array: from now on it is read with more care. */
   #setMultikey(collection: Collection, index: Index): void {
     const current = this.catalog.collections.get(namespaceOf(collection));
-    if (!current) return;
+    if (!current || current.indexes.some(({ number, multikey }) => number === index.number && multikey)) return;
     this.saveCollection({ ...current, indexes: current.indexes.map((known) => (known.number === index.number ? { ...known, multikey: true } : known)) });
   }
 
@@ -452,7 +499,7 @@ class StoreWriter implements Writer {
     const bytes = encode(after);
     this.#put(recordKey(collection, idKey), bytes);
     for (const { index, keys, dropped, multikey } of changes) {
-      for (const key of dropped) this.#remove(key);
+      for (const key of dropped) this.#removeEntry(index, key, idKey);
       for (const key of keys) this.#put(key, idKey);
       if (multikey && !index.multikey) this.#setMultikey(collection, index);
     }
@@ -461,7 +508,7 @@ class StoreWriter implements Writer {
 
   remove(collection: Collection, doc: Doc): void {
     const idKey = keyOf(doc.get('_id') as Value);
-    for (const index of collection.indexes) for (const key of indexKeys(index, doc, idKey).keys) this.#remove(key);
+    for (const index of collection.indexes) for (const key of indexKeys(index, doc, idKey).keys) this.#removeEntry(index, key, idKey);
     this.#remove(recordKey(collection, idKey));
     this.#count(collection, -1, -encodedLength(doc));
   }
@@ -484,46 +531,55 @@ class StoreWriter implements Writer {
     this.#remove(collectionKey(collection.number));
     this.#statistics.delete(collection.number);
     this.#remove(statisticsKey(collection.number));
-    this.#clear(recordPrefix(collection));
+    this.#abandon(recordPrefix(collection));
     for (const index of collection.indexes) this.dropIndex(index);
     this.#setCatalog(collections);
   }
 
-  #clear(prefix: Buffer): void {
-    const end = afterPrefix(prefix);
-    // In portions: an iterator does not outlive the removal of what it stands on.
-    for (;;) {
-      const keys: Buffer[] = [];
-      for (const key of this.#db.getKeys({ start: prefix, end, limit: 1000 })) keys.push(key);
-      if (!keys.length) return;
-      for (const key of keys) this.#remove(key);
-    }
+  /** Numbers are never given twice, so entries of what is gone can be removed at leisure. */
+  #abandon(prefix: Buffer): void {
+    this.#put(markKey(prefix), Buffer.alloc(0));
+    this.dropped = true;
   }
 
-  buildIndex(collection: Collection, index: Index): Index {
-    let multikey = false;
+  /** A unique index that is not complete may hold the key for another document, which its build will then refuse. */
+  #removeEntry(index: Index, key: Buffer, idKey: Buffer): void {
+    if (!index.unique || !index.building || this.get(key)?.equals(idKey)) this.#remove(key);
+  }
+
+  fillIndexes(collection: Collection, indexes: readonly Index[], from: Buffer | undefined): Buffer | undefined {
     const prefix = recordPrefix(collection);
-    const added: { key: Buffer; idKey: Buffer }[] = [];
-    for (const { key, value } of this.entries({ start: prefix, end: afterPrefix(prefix) })) {
-      const idKey = key.subarray(5);
-      const found = indexKeys(index, Doc.read(value), idKey);
-      multikey ||= found.multikey;
-      found.keys.forEach((entry) => added.push({ key: entry, idKey }));
-    }
-    added.sort((a, b) => Buffer.compare(a.key, b.key));
-    added.forEach(({ key }, at) => {
-      const previous = added[at - 1];
-      if (index.unique && previous?.key.equals(key)) {
-        const doc = Doc.read(this.get(recordKey(collection, (added[at] as { idKey: Buffer }).idKey)) as Buffer);
-        throw duplicateKey(collection, index.name, index.fields.map(({ path }) => path), index.spec.get('key') as Doc, extractKeys(doc, index.fields).rows[0] as readonly Value[]);
+    const start = from ? Buffer.concat([from, Buffer.from([0])]) : prefix;
+    const slice: Entry[] = [];
+    for (const entry of this.entries({ start, end: afterPrefix(prefix) })) if (slice.push(entry) === SLICE) break;
+    for (const { key, value } of slice) {
+      const doc = Doc.read(value);
+      const idKey = key.subarray(prefix.length);
+      for (const index of indexes) {
+        const { keys, rows, multikey } = indexKeys(index, doc, idKey);
+        if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
+        for (const entry of keys) this.#put(entry, idKey);
+        if (multikey) this.#setMultikey(collection, index);
       }
-    });
-    for (const { key, idKey } of added) this.#put(key, idKey);
-    return { ...index, multikey };
+    }
+    return slice.length === SLICE ? (slice.at(-1) as Entry).key : undefined;
   }
 
   dropIndex(index: Index): void {
-    this.#clear(indexPrefix(index));
+    this.#abandon(indexPrefix(index));
+  }
+
+  reclaim(): boolean {
+    let left = SLICE;
+    for (const mark of this.#file.keys(marks, 100)) {
+      const start = mark.subarray(1);
+      const keys = this.#file.keys({ start, end: afterPrefix(start) }, left);
+      for (const key of keys) this.#remove(key);
+      left -= keys.length;
+      if (left === 0) return true;
+      this.#remove(mark);
+    }
+    return this.#file.count(marks) > 0;
   }
 
   nextNumber(): number {

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { benchEventStore } from './bench-eventstore.js';
 import { benchHttp } from './bench-http.js';
 import { benchImport } from './bench-import.js';
+import { benchMongoDB } from './bench-mongodb.js';
 import { benchProjector } from './bench-projector.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [import]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [import]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'] ?? '../shared/data/bpic2013_incidents.xes.gz';
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   eventstore: benchEventStore,
   http: benchHttp,
   projector: benchProjector,
+  mongodb: benchMongoDB,
   import: () =>
     existsSync(log)
       ? benchImport(log)
