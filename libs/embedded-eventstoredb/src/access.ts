@@ -17,10 +17,12 @@ export interface Access {
   /** @throws Fault access-denied */
   check(call: object, action: StreamAction, stream: string): void;
   allows(call: object, action: StreamAction, stream: string): boolean;
+  /** Who calls, by name. */
+  nameOf(call: object): string;
 }
 
-/** A node without users, which serves everyone who reaches it. */
-export const OPEN_ACCESS: Access = { check: () => undefined, allows: () => true };
+/** A node without users, which serves everyone who reaches it, as the user that the genuine one shows. */
+export const OPEN_ACCESS: Access = { check: () => undefined, allows: () => true, nameOf: () => 'system' };
 
 const EVERYONE = ['$all'];
 const open = (roles: readonly string[]): Required<StreamAcl> => ({ read: roles, write: roles, delete: roles, metaRead: roles, metaWrite: roles });
@@ -57,6 +59,10 @@ export class StreamAccess implements Access {
     const part = about ? (action === 'read' ? 'metaRead' : 'metaWrite') : action;
     const roles = this.roles(about ? stream.slice(2) : stream, part);
     return roles.some((role) => role === '$all' || role === caller.name || caller.groups.includes(role));
+  }
+
+  nameOf(call: object): string {
+    return this.callers.get(call)?.name ?? 'anonymous';
   }
 
   private roles(stream: string, part: keyof StreamAcl): readonly string[] {

@@ -3,6 +3,7 @@ import { createServer, isIPv6 } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import operationsService from '@eventstore/db-client/generated/operations_grpc_pb.js';
+import persistentService from '@eventstore/db-client/generated/persistent_grpc_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import usersGrpcService from '@eventstore/db-client/generated/users_grpc_pb.js';
@@ -15,6 +16,9 @@ import { readGossip } from './gossip.js';
 import { guarded } from './guard.js';
 import { FIRST_EVENT, LogWriter } from './log-writer.js';
 import { OPERATIONS } from './operations.js';
+import { OpenCalls } from './open-calls.js';
+import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from './persistent-subscriptions/calls.js';
+import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
 import { getSupportedMethods } from './server-features.js';
@@ -67,13 +71,16 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       server.addService(definition, (streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers) as UntypedServiceImplementation);
 
     let port = 0;
+    const calls = new OpenCalls();
+    const subscriptions = new PersistentSubscriptions({ log, writer, now });
     serve(service(streamsService.StreamsService, STREAMS, true), {
       append: append(writer, access),
       batchAppend: batchAppend(writer, access, now),
       delete: deletion(writer, access, 'delete'),
       tombstone: deletion(writer, access, 'tombstone'),
-      read: read({ log, access, now }),
+      read: calls.tracked(read({ log, access, now })),
     });
+    serve(service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true), persistentSubscriptionCalls({ subscriptions, log, access, open: calls }));
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
     serve(service(operationsService.OperationsService, ignored(OPERATIONS), false), OPERATIONS);
     // Without anyone who could sign in there is nothing to say about users.
@@ -87,8 +94,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       port,
       async close() {
         // Calls that wait for a flush get their answers; then the open ones end with their connections.
+        await subscriptions.close();
         await writer.close();
-        server.forceShutdown();
+        calls.end();
+        await shutDown(server);
         await log.close();
       },
     };
@@ -97,6 +106,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     await log.close();
     throw error;
   }
+}
+
+/** Calls whose client does not take its answer, or that get none, are not waited for any longer than this. */
+const PARTING_MS = 500;
+
+async function shutDown(server: Server): Promise<void> {
+  const left = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([left, new Promise<void>((resolve) => (timer = setTimeout(resolve, PARTING_MS)))]);
+  clearTimeout(timer);
+  server.forceShutdown();
 }
 
 async function listen(server: Server, { host, port, tls }: NodeOptions): Promise<number> {

@@ -5,7 +5,8 @@ import { bytesField, messageField, putVarint, varintField, varintSize } from './
 /** How a reader wants event ids. */
 export type UuidForm = 'string' | 'structured';
 
-const recorded = (record: LogRecord, form: UuidForm): Buffer =>
+/** The `RecordedEvent` message. */
+export const recorded = (record: LogRecord, form: UuidForm): Buffer =>
   form === 'string' ? recordedEvent(record) : Buffer.concat([messageField(1, structuredUuid(idOf(record))), recordedEventWithoutId(record)]);
 
 const delimited = (length: number): number => 1 + varintSize(length) + length;

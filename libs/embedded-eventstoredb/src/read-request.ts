@@ -4,12 +4,12 @@ import { Fault, handlerThrew, invalidArgument } from './faults.js';
 import type { UuidForm } from './read-messages.js';
 import { bool, bytes, message, present, repeated, request, text, uint32, uint64 } from './wire.js';
 
-const position = message({ commit: [1, uint64], prepare: [2, uint64] });
-const streamIdentifier = message({ name: [3, bytes] });
+export const position = message({ commit: [1, uint64], prepare: [2, uint64] });
+export const streamIdentifier = message({ name: [3, bytes] });
 const expression = message({ regex: [1, text], prefixes: [2, repeated(text)] });
-const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
-const uuidOption = message({ structured: [1, present], string: [2, present] });
-const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
+export const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
+export const uuidOption = message({ structured: [1, present], string: [2, present] });
+export const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
 const allOptions = message({ position: [1, position], start: [2, present], end: [3, present] });
 
 /** Decodes `ReadReq`. */
@@ -105,7 +105,7 @@ function streamName(identifier: ReturnType<typeof streamIdentifier> | undefined)
   return name;
 }
 
-function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>): StreamStart {
+export function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>): StreamStart {
   if (start) return 'start';
   if (end) return 'end';
   if (revision === undefined) throw handlerThrew();
@@ -114,7 +114,7 @@ function streamStart({ start, end, revision }: ReturnType<typeof streamOptions>)
   return Number(revision);
 }
 
-function allStart({ start, end, position }: ReturnType<typeof allOptions>): AllStart {
+export function allStart({ start, end, position }: ReturnType<typeof allOptions>): AllStart {
   if (start) return 'start';
   if (end) return 'end';
   if (!position) throw handlerThrew();

@@ -189,6 +189,7 @@ const spanOf = (record: LogRecord, slot: number): Buffer => {
 export const streamNameOf = (record: LogRecord): Buffer => spanOf(record, 0);
 export const typeOf = (record: LogRecord): Buffer => spanOf(record, 1);
 export const dataOf = (record: LogRecord): Buffer => spanOf(record, 2);
+export const customMetadataOf = (record: LogRecord): Buffer => spanOf(record, 3);
 export const idOf = (record: LogRecord): string => record.toString('latin1', HEADER + 4, HEADER + ID_FIELD);
 
 /** The `RecordedEvent` message with the id in its string form. */

@@ -6,6 +6,10 @@ const VERSION = '23.10.6';
 
 /** What is served, as clients look it up before they use it: service, methods, features of each. */
 const SERVED: ReadonlyArray<readonly [service: string, methods: ReadonlyArray<readonly [name: string, ...features: string[]]>]> = [
+  [
+    'event_store.client.persistent_subscriptions.persistentsubscriptions',
+    ['create', 'update', 'delete', 'read', 'getinfo', 'replayparked', 'list', 'restartsubsystem'].map((name) => [name, 'stream', 'all'] as const),
+  ],
   ['event_store.client.streams.streams', [['read', 'position', 'events'], ['append'], ['delete'], ['tombstone'], ['batchappend', 'deadline_duration']]],
   ['event_store.client.gossip.gossip', [['read']]],
   ['event_store.client.server_features.serverfeatures', [['getsupportedmethods']]],

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { transformSync } from '@swc/core';
 
 /**
@@ -12,11 +12,12 @@ export function compileLibrary(): { readonly entry: string; remove(): void } {
   const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-js-'));
   for (const lib of ['embedded-eventstoredb', 'directory-lock']) {
     const source = join(process.cwd(), 'libs', lib, 'src');
-    mkdirSync(join(root, lib));
-    for (const file of readdirSync(source)) {
+    for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
       if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
       const { code } = transformSync(readFileSync(join(source, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
-      writeFileSync(join(root, lib, file.replace(/\.ts$/, '.js')), code);
+      const target = join(root, lib, file.replace(/\.ts$/, '.js'));
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, code);
     }
   }
   writeFileSync(join(root, 'package.json'), '{"type":"module","imports":{"#*":"./*/index.js"}}');

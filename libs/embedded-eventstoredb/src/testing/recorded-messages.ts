@@ -153,7 +153,7 @@ function encodeField({ number, type }: Field, value: Json): Buffer {
     return Buffer.concat(entries);
   }
   if (type === 'text' || type === 'bytes') return withLength(number, bytesOf(value));
-  if (type === 'stream') return withLength(number, withLength(3, bytesOf(value)));
+  if (type === 'stream') return withLength(number, withLength(3, bytesOf(isNamed(value) ? value.stream_name : value)));
   if (type === 'uuid') return withLength(number, encodeUuid(value));
   if (type === 'bool') return withNumber(number, value ? 1n : 0n);
   const names = ENUMS[type];
@@ -161,6 +161,9 @@ function encodeField({ number, type }: Field, value: Json): Buffer {
   if (/^[ui]\d+$/.test(type)) return withNumber(number, BigInt(value as string | number));
   return withLength(number, encode(type, value));
 }
+
+/** Most requests show a stream identifier as plain text, one shows its field. */
+const isNamed = (value: Json): value is { stream_name: string } => typeof value === 'object' && value !== null && 'stream_name' in value;
 
 function encodeUuid(value: Json): Buffer {
   if (typeof value === 'string') return withLength(2, Buffer.from(value));
@@ -209,12 +212,12 @@ export function decode(message: string, bytes: Buffer): Fields {
     if (!field) throw new Error(`${message} has no field ${number}`);
     const item = decodeField(field, value);
     if (field.repeated) ((json[field.name] ??= []) as Json[]).push(item);
-    else if (field.oneof || !isDefault(item)) json[field.name] = item;
+    else if (field.oneof || !isDefault(item, field.type)) json[field.name] = item;
   }
   return json;
 }
 
-const isDefault = (value: Json): boolean => value === '' || value === '0' || value === 0 || value === false;
+const isDefault = (value: Json, type: string): boolean => value === '' || (value === '0' && type !== 'text') || value === 0 || value === false;
 
 function decodeField({ type }: Field, value: bigint | Buffer): Json {
   const bytes = value as Buffer;

@@ -1,0 +1,263 @@
+import { status, type Metadata, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
+import type { Access } from '../access.js';
+import { eventFilter, type FilterRequest } from '../event-filter.js';
+import type { EventLog } from '../event-log.js';
+import { asFault, Fault, handlerThrew, invalidArgument } from '../faults.js';
+import type { OpenCalls } from '../open-calls.js';
+import { allStart, streamStart } from '../read-request.js';
+import type { Consumer, ConsumerCall, Group, NackAction } from './group.js';
+import {
+  confirmationMessage,
+  decodeChangeRequest,
+  decodeConsumeRequest,
+  decodeDeleteGroupRequest,
+  decodeGetInfoRequest,
+  decodeListRequest,
+  decodeReplayParkedRequest,
+  infoMessage,
+  nameOf,
+  ticks,
+  type AllOptions,
+  type ChangeRequest,
+  type ConsumeRequest,
+  type DeleteGroupRequest,
+  type FilterOptions,
+  type GetInfoRequest,
+  type ListRequest,
+  type ReplayParkedRequest,
+  type SettingsMessage,
+  type StreamOptions,
+} from './messages.js';
+import { groupFailed, groupMissing, subscribersReached, type PersistentSubscriptions } from './persistent-subscriptions.js';
+import { ALL, isStrategyName, keyOf, type GroupSettings, type GroupStart } from './settings.js';
+
+const PACKAGE = 'EventStore.Client.PersistentSubscriptions';
+/** The numbers of the old enumeration. */
+const NAMED_STRATEGIES = ['DispatchToSingle', 'RoundRobin', 'Pinned'];
+/** Unknown, Park, Retry, Skip, Stop. What the genuine server does not know either is tried again. */
+const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'retry', 'skip', 'skip'];
+/** Events that one consumer may have in flight, whatever it asks for. */
+const MOST_SLOTS = 50_000;
+
+const OK = Buffer.alloc(0);
+
+/** Names the group that a request is about; a stream without a name is never answered, as in the genuine server. */
+interface Named {
+  readonly source: string;
+  readonly group: string;
+}
+
+function named(options: { readonly stream?: { readonly name?: Buffer }; readonly all?: true; readonly group?: string } | undefined): Named {
+  if (!options || (!options.stream && !options.all)) throw handlerThrew();
+  return { source: options.all ? ALL : nameOf(options.stream), group: options.group ?? '' };
+}
+
+/** Answers with what the handler returns; with nothing at all when it returns undefined. */
+function unary<T>(answer: (request: T) => Promise<Buffer | undefined>) {
+  return (call: ServerUnaryCall<T, Buffer>, callback: sendUnaryData<Buffer>): void => {
+    answer(call.request).then(
+      (message) => message && callback(null, message),
+      (error: unknown) => callback(asFault(error)),
+    );
+  };
+}
+
+interface CallContext {
+  readonly subscriptions: PersistentSubscriptions;
+  readonly log: EventLog;
+  readonly access: Access;
+  readonly open: OpenCalls;
+}
+
+/** The service `event_store.client.persistent_subscriptions.PersistentSubscriptions`. */
+export function persistentSubscriptionCalls({ subscriptions, log, access, open }: CallContext): Readonly<Record<string, unknown>> {
+  return {
+    create: unary<ChangeRequest>(async ({ options }) => {
+      const settings = createdSettings(options, log);
+      if (settings.source === '') return undefined;
+      await subscriptions.create(settings);
+      return OK;
+    }),
+    update: unary<ChangeRequest>(async ({ options }) => {
+      const { source, group, start, settings = {} } = changed(options, 'UpdateReq');
+      if (source === '') return undefined;
+      const strategy = namedStrategy(settings);
+      await subscriptions.update(source, group, ({ filter }) => readSettings({ source, group, start, filter, strategy }, settings, log));
+      return OK;
+    }),
+    delete: unary<DeleteGroupRequest>(async ({ options }) => {
+      const { source, group } = named(options);
+      if (source === '') return undefined;
+      await subscriptions.delete(source, group);
+      return OK;
+    }),
+    getInfo: unary<GetInfoRequest>(async ({ options }) => {
+      const { source, group } = named(options);
+      return source === '' ? undefined : infoMessage(subscriptions.get(source, group).info());
+    }),
+    list: unary<ListRequest>(async ({ options }) => {
+      if (!options || (!options.everything && !options.source)) throw handlerThrew();
+      const source = options.everything ? '' : named(options.source).source;
+      const groups = subscriptions.list(options.everything ? undefined : source);
+      if (groups.length === 0) throw groupMissing(source, '');
+      return infoMessage(...groups.map((group) => group.info()));
+    }),
+    replayParked: unary<ReplayParkedRequest>(async ({ options }) => {
+      const { source, group } = named(options);
+      if (source === '') return undefined;
+      const stopAt = options?.stopAt;
+      if (stopAt === undefined && !options?.noLimit) throw handlerThrew();
+      if (stopAt !== undefined && stopAt < 0n) throw groupFailed(source, group, 'Cannot stop replaying parked message at a negative version.');
+      await subscriptions.get(source, group).replayParked(stopAt === undefined ? undefined : Number(stopAt));
+      return OK;
+    }),
+    restartSubsystem: unary<unknown>(async () => {
+      await subscriptions.restart();
+      return OK;
+    }),
+    read: open.tracked(consume(subscriptions, access)),
+  };
+}
+
+export const PERSISTENT_SUBSCRIPTION_DECODERS = {
+  create: decodeChangeRequest,
+  update: decodeChangeRequest,
+  delete: decodeDeleteGroupRequest,
+  getInfo: decodeGetInfoRequest,
+  list: decodeListRequest,
+  replayParked: decodeReplayParkedRequest,
+  restartSubsystem: (): Record<string, never> => ({}),
+  read: decodeConsumeRequest,
+};
+
+type ChangeOptions = ChangeRequest['options'];
+
+/** What Create and Update have in common: which group, and where it starts. */
+function changed(options: ChangeOptions, request: string): Named & { readonly start: GroupStart; readonly settings: SettingsMessage | undefined } {
+  if (!options) throw handlerThrew();
+  const { group = '', settings, stream, all, oldStream } = options;
+  if (all) return { source: ALL, group, start: startOfAll(all), settings };
+  if (stream) return { source: nameOf(stream.stream), group, start: startOfStream(stream, request), settings };
+  if (!oldStream) throw handlerThrew();
+  return { source: nameOf(oldStream), group, start: asStart(streamStart({ revision: settings?.revision ?? 0n })), settings };
+}
+
+const asStart = (start: 'start' | 'end' | number): GroupStart => {
+  if (start === 'end') return { kind: 'end' };
+  const place = start === 'start' ? 0 : start;
+  return { kind: 'at', place, prepare: place };
+};
+
+function startOfStream(options: StreamOptions, request: string): GroupStart {
+  const { revision, start, end } = options;
+  if (!start && !end && revision === undefined) throw invalidArgument(`'None' is not a valid ${PACKAGE}.${request}+Types+StreamOptions+RevisionOptionOneofCase`);
+  return asStart(streamStart(options));
+}
+
+function startOfAll(options: AllOptions): GroupStart {
+  const start = allStart(options);
+  return typeof start === 'object' ? { kind: 'at', place: start.commit, prepare: start.prepare } : asStart(start);
+}
+
+function createdSettings(options: ChangeOptions, log: EventLog): GroupSettings {
+  const { source, group, start, settings = {} } = changed(options, 'CreateReq');
+  if (source === ALL && !options?.all) {
+    // What the genuine server says, word for word.
+    throw new Fault(status.UNKNOWN, 'Envelope callback expected either CreatePersistentSubscriptionToAllCompleted or NotHandled, received CreatePersistentSubscriptionToStreamCompleted instead');
+  }
+  const filter = options?.all?.filter && readFilter(options.all.filter);
+  const name = settings.strategy || namedStrategy(settings);
+  if (!isStrategyName(name)) throw groupFailed(source, group, `Consumer strategy ${name} does not exist.`);
+  return readSettings({ source, group, start, filter, strategy: name }, settings, log);
+}
+
+function namedStrategy({ namedStrategy = 0 }: SettingsMessage): GroupSettings['strategy'] {
+  const name = NAMED_STRATEGIES[namedStrategy];
+  if (name === undefined || !isStrategyName(name)) throw handlerThrew();
+  return name;
+}
+
+function readFilter(filter: FilterOptions): FilterRequest {
+  const expression = filter.stream ?? filter.type;
+  if (!expression) throw invalidArgument(`'None' is not a valid ${PACKAGE}.CreateReq+Types+AllOptions+Types+FilterOptions+FilterOneofCase`);
+  const request: FilterRequest = { on: filter.stream ? 'stream' : 'type', regex: expression.regex ?? '', prefixes: expression.prefixes ?? [] };
+  // Throws the answer to an expression that cannot be used.
+  eventFilter(request);
+  return request;
+}
+
+type FromElsewhere = 'source' | 'group' | 'start' | 'filter' | 'strategy';
+
+function readSettings(known: Pick<GroupSettings, FromElsewhere>, settings: SettingsMessage, log: EventLog): GroupSettings {
+  return {
+    ...known,
+    end: known.source === ALL ? log.end : log.stream(known.source).lastRevision + 1,
+    resolveLinks: settings.resolveLinks ?? false,
+    extraStatistics: settings.extraStatistics ?? false,
+    messageTimeout: settings.messageTimeout ?? ticks(settings.messageTimeoutTicks ?? 0n),
+    maxRetryCount: settings.maxRetryCount ?? 0,
+    liveBufferSize: settings.liveBufferSize ?? 0,
+    historyBufferSize: settings.historyBufferSize ?? 0,
+    readBatchSize: settings.readBatchSize ?? 0,
+    checkpointAfter: settings.checkpointAfter ?? ticks(settings.checkpointAfterTicks ?? 0n),
+    minCheckpointCount: settings.minCheckpointCount ?? 0,
+    maxCheckpointCount: settings.maxCheckpointCount ?? 0,
+    maxSubscriberCount: settings.maxSubscriberCount ?? 0,
+  };
+}
+
+type ConsumeCall = ServerDuplexStream<ConsumeRequest, Buffer>;
+
+/** PersistentSubscriptions.Read: one consumer of a group. */
+function consume(subscriptions: PersistentSubscriptions, access: Access) {
+  return (call: ConsumeCall): void => {
+    let connected: { readonly group: Group; readonly consumer: Consumer } | undefined;
+    let over = false;
+    const leave = (): void => {
+      over = true;
+      connected?.group.disconnect(connected.consumer);
+      connected = undefined;
+    };
+    const end = (error: unknown): void => {
+      if (over) return;
+      leave();
+      call.emit('error', asFault(error));
+    };
+    call.on('data', (request: ConsumeRequest) => {
+      if (over) return;
+      try {
+        if (!connected) connected = connect(subscriptions, access, call, request, end);
+        else if (request.ack) connected.group.ack(request.ack.ids ?? []);
+        else if (request.nack) connected.group.nack(request.nack.ids ?? [], NACK_ACTIONS[request.nack.action ?? 0] ?? 'retry', request.nack.reason ?? '');
+      } catch (error) {
+        end(error);
+      }
+    });
+    call.on('drain', () => connected?.group.resume());
+    for (const ending of ['cancelled', 'close', 'error']) call.on(ending, leave);
+  };
+}
+
+function connect(subscriptions: PersistentSubscriptions, access: Access, call: ConsumeCall, { options }: ConsumeRequest, drop: (error: unknown) => void): { readonly group: Group; readonly consumer: Consumer } | undefined {
+  if (!options) throw handlerThrew();
+  const { source, group: name } = named(options);
+  const slots = options.bufferSize ?? 0;
+  if (!options.uuid || name === '' || slots < 0) throw handlerThrew();
+  access.check(call, 'read', source);
+  const group = subscriptions.get(source, name);
+  if (group.subscriberLimitReached) throw subscribersReached(source, name);
+  call.write(confirmationMessage(keyOf(source, name)));
+  const consumerCall: ConsumerCall = {
+    username: access.nameOf(call),
+    name: connectionName(call.metadata),
+    slots: Math.min(slots, MOST_SLOTS),
+    uuid: options.uuid.string ? 'string' : 'structured',
+    keepsUp: () => !call.writableNeedDrain && !call.cancelled,
+    write: (message) => void call.write(message),
+    drop,
+  };
+  const consumer = group.connect(consumerCall);
+  return consumer && { group, consumer };
+}
+
+const connectionName = (metadata: Metadata): string => String(metadata.get('connection-name')[0] ?? '<unknown>');

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { ANY } from '../append-rules.js';
+import { Fault } from '../faults.js';
+import { dataOf, NO_BYTES } from '../record.js';
+import { metadataStreamOf } from '../stream-metadata.js';
+import { isMissing } from '../visible-events.js';
+import { Group, type GroupContext } from './group.js';
+import { ALL, checkpointStreamOf, configJson, keyOf, parkedStreamOf, parseConfig, type GroupSettings } from './settings.js';
+
+const CONFIG_STREAM = '$persistentSubscriptionConfig';
+const CONFIG_TYPE = Buffer.from('$PersistentConfig');
+const METADATA_TYPE = Buffer.from('$metadata');
+
+/** An empty name has no trailer. */
+const trailers = (exception: string, source: string, group: string): Record<string, string> => ({
+  exception,
+  ...(source !== '' && { 'stream-name': source }),
+  ...(group !== '' && { 'group-name': group }),
+});
+const about = (source: string, group: string): string => `Subscription group ${group} on stream ${source}`;
+
+export const groupMissing = (source: string, group: string): Fault =>
+  new Fault(status.NOT_FOUND, `${about(source, group)} does not exist.`, trailers('persistent-subscription-does-not-exist', source, group));
+const groupExists = (source: string, group: string): Fault =>
+  new Fault(status.ALREADY_EXISTS, `${about(source, group)} exists.`, trailers('persistent-subscription-exists', source, group));
+const groupDropped = (source: string, group: string): Fault =>
+  new Fault(status.CANCELLED, `${about(source, group)} was dropped.`, trailers('persistent-subscription-dropped', source, group));
+export const groupFailed = (source: string, group: string, reason: string): Fault =>
+  new Fault(status.INTERNAL, `${about(source, group)} failed: '${reason}'`, { ...trailers('persistent-subscription-failed', source, group), reason });
+export const subscribersReached = (source: string, group: string): Fault =>
+  new Fault(status.FAILED_PRECONDITION, `Maximum subscriptions reached for subscription group ${group} on stream ${source}.`, trailers('maximum-subscribers-reached', source, group));
+
+/** All persistent subscriptions of the node. Each change is one event in `$persistentSubscriptionConfig`, which is read at the start. */
+export class PersistentSubscriptions {
+  private readonly groups = new Map<string, Group>();
+  private readonly bySource = new Map<string, Group[]>();
+  /** Changes come one after the other: each writes the settings of all groups. */
+  private changes: Promise<unknown> = Promise.resolve();
+  private readonly endNotices: () => void;
+
+  constructor(private readonly context: GroupContext) {
+    const { log } = context;
+    this.endNotices = log.onCommit((commit) => {
+      if (this.groups.size === 0) return;
+      const onAll = this.bySource.get(ALL) ?? [];
+      const noticing = new Set<Group>();
+      for (const [index, record] of commit.records.entries()) {
+        for (const group of [...(this.bySource.get(commit.streams[index] as string) ?? []), ...onAll]) {
+          group.notice(record);
+          noticing.add(group);
+        }
+      }
+      for (const group of noticing) group.noticed();
+    });
+    this.load();
+  }
+
+  get(source: string, group: string): Group {
+    const found = this.groups.get(keyOf(source, group));
+    if (!found) throw groupMissing(source, group);
+    return found;
+  }
+
+  /** The groups of one source, or all of them, by source. */
+  list(source?: string): readonly Group[] {
+    if (source !== undefined) return this.bySource.get(source) ?? [];
+    return [...this.bySource.keys()].sort().flatMap((name) => this.bySource.get(name) ?? []);
+  }
+
+  create(settings: GroupSettings): Promise<void> {
+    return this.change(async () => {
+      this.checkStart(settings);
+      if (this.groups.has(keyOf(settings.source, settings.group))) throw groupExists(settings.source, settings.group);
+      checkBuffers(settings);
+      await this.save([...this.settings(), settings]);
+      this.add(new Group(this.context, settings));
+    });
+  }
+
+  /** Puts other settings into the place of a group's. Its consumers are dropped, its checkpoint and its filter stay. */
+  update(source: string, group: string, settingsAfter: (before: GroupSettings) => GroupSettings): Promise<void> {
+    return this.change(async () => {
+      const before = this.get(source, group);
+      const settings = settingsAfter(before.settings);
+      this.checkStart(settings);
+      checkBuffers(settings);
+      await this.retire(before);
+      let after = before.settings;
+      try {
+        await this.save(this.settings().map((other) => (other === before.settings ? settings : other)));
+        after = settings;
+      } finally {
+        this.replace(before, new Group(this.context, after));
+      }
+    });
+  }
+
+  /** Deletes a group with its checkpoint and what it has parked; consumers are dropped. */
+  delete(source: string, group: string): Promise<void> {
+    return this.change(async () => {
+      const deleted = this.get(source, group);
+      await this.retire(deleted);
+      try {
+        await this.save(this.settings().filter((other) => other !== deleted.settings));
+      } catch (error) {
+        this.replace(deleted, new Group(this.context, deleted.settings));
+        throw error;
+      }
+      this.replace(deleted);
+      const { writer } = this.context;
+      // Streams that were never written are refused, which is as good.
+      await Promise.all([checkpointStreamOf(source, group), parkedStreamOf(source, group)].map((stream) => writer.delete(stream, ANY)));
+    });
+  }
+
+  /** Drops all consumers and starts all groups from their checkpoints. */
+  restart(): Promise<void> {
+    return this.change(async () => {
+      await Promise.all([...this.groups.values()].map((group) => this.retire(group)));
+      this.groups.clear();
+      this.bySource.clear();
+      this.load();
+    });
+  }
+
+  /** Writes how far each group has come. The calls of consumers end with their connections. */
+  async close(): Promise<void> {
+    this.endNotices();
+    await this.changes.catch(() => undefined);
+    const groups = [...this.groups.values()];
+    for (const group of groups) group.stop();
+    await Promise.all(groups.map((group) => group.save()));
+  }
+
+  /** Stops a group for good. Whoever is connected is told that it was dropped, and so is whoever comes before another takes its place. */
+  private async retire(group: Group): Promise<void> {
+    group.stop(groupDropped(group.settings.source, group.settings.group));
+    await group.save();
+  }
+
+  private change(make: () => Promise<void>): Promise<void> {
+    const made = this.changes.then(make);
+    this.changes = made.catch(() => undefined);
+    return made;
+  }
+
+  private settings(): GroupSettings[] {
+    return [...this.groups.values()].map((group) => group.settings);
+  }
+
+  private checkStart({ source, group, start }: GroupSettings): void {
+    if (source !== ALL || start.kind === 'end') return;
+    const { log } = this.context;
+    if (start.place >= log.end) {
+      throw groupFailed(source, group, 'Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file.');
+    }
+    // The genuine server makes the group, which then ends the call of each of its consumers.
+    if (!log.isBoundary(start.place)) throw groupFailed(source, group, 'Invalid Start From position: no event has this commit position.');
+  }
+
+  private async save(groups: readonly GroupSettings[]): Promise<void> {
+    const { log, writer, now } = this.context;
+    const event = { id: randomUUID(), json: true, customMetadata: NO_BYTES };
+    if (!log.stream(CONFIG_STREAM).hasMetadata) {
+      await writer.append(metadataStreamOf(CONFIG_STREAM), ANY, [{ ...event, id: randomUUID(), type: METADATA_TYPE, data: Buffer.from('{"$maxCount":2}') }]);
+    }
+    await writer.append(CONFIG_STREAM, ANY, [{ ...event, type: CONFIG_TYPE, data: Buffer.from(configJson(groups, now())) }]);
+  }
+
+  private load(): void {
+    const { log } = this.context;
+    const stream = log.stream(CONFIG_STREAM);
+    const record = isMissing(stream) ? undefined : log.recordAt(stream.number, stream.lastRevision);
+    if (record) for (const settings of parseConfig(dataOf(record).toString('utf8'))) this.add(new Group(this.context, settings));
+  }
+
+  private add(group: Group): void {
+    const { source, group: name } = group.settings;
+    this.groups.set(keyOf(source, name), group);
+    this.bySource.set(source, [...(this.bySource.get(source) ?? []), group]);
+    group.start();
+  }
+
+  private replace(before: Group, after?: Group): void {
+    const { source, group } = before.settings;
+    const others = (this.bySource.get(source) ?? []).flatMap((other) => (other === before ? (after ?? []) : other));
+    if (others.length === 0) this.bySource.delete(source);
+    else this.bySource.set(source, others);
+    if (after) {
+      this.groups.set(keyOf(source, group), after);
+      after.start();
+    } else this.groups.delete(keyOf(source, group));
+  }
+}
+
+function checkBuffers({ source, group, readBatchSize, historyBufferSize }: GroupSettings): void {
+  if (readBatchSize < historyBufferSize) return;
+  throw groupFailed(source, group, "Specified argument was out of the range of valid values. (Parameter 'ReadBatchSize may not be greater than or equal to BufferSize')");
+}

@@ -1,0 +1,89 @@
+import type { Json } from './recorded-messages.js';
+import type { Scenario } from './recording-player.js';
+
+type Step = Scenario['steps'][number];
+
+/** Settings that every group of the recordings has that was made without showing it. */
+const SETTINGS = {
+  max_retry_count: 10,
+  min_checkpoint_count: 10,
+  max_checkpoint_count: 1000,
+  live_buffer_size: 500,
+  read_batch_size: 20,
+  history_buffer_size: 500,
+  message_timeout_ms: 30_000,
+  checkpoint_after_ms: 2000,
+  consumer_strategy: 'RoundRobin',
+};
+const create = (stream: string | undefined, group: string, settings = SETTINGS): Step => {
+  const source: { [key: string]: Json } = stream === undefined ? { all: { start: {}, no_filter: {} } } : { stream: { stream_identifier: stream, start: {} } };
+  return { call: 'PersistentSubscriptions.Create', send: { options: { ...source, group_name: group, settings } }, recv: {} };
+};
+
+/** Two events in each of four streams, which the scenarios about consumer strategies link to. */
+const eventsOfStrategies = (name: string, firstId: number): Step[] =>
+  Array.from({ length: 8 }, (_, n): Step => {
+    const stream = Math.trunc(n / 2);
+    const id = `10000000-0000-4000-8000-${(firstId + n).toString(16).padStart(12, '0')}`;
+    const event = { id, metadata: { type: 'test', 'content-type': 'application/json' }, custom_metadata: `{"$correlationId":"c${stream % 2}"}`, data: `{"n":${n}}` };
+    return {
+      call: 'Streams.Append',
+      send: [{ options: { stream_identifier: `persistent-consume-${name}-src-${stream}`, any: {} } }, { proposed_message: event }],
+      recv: { success: { current_revision: String(n % 2), position: { commit_position: `<position ${n}>`, prepare_position: `<position ${n}>` } } },
+    };
+  });
+
+/** What a scenario did beyond the steps that it shows, before the step of that number. */
+const NOT_SHOWN: Readonly<Record<string, ReadonlyArray<readonly [number, Step]>>> = {
+  'all-read/system-events-mixed': [
+    [2, { call: 'Streams.Append', send: [{ options: { stream_identifier: 'all-read-system-events-mixed-l', any: {} } }, { proposed_message: { id: '10000000-0000-4000-8000-000000006005', metadata: { type: '$>', 'content-type': 'application/json' }, data: '0@all-read-system-events-mixed' } }], recv: { success: { current_revision: '0', position: { commit_position: 'P3', prepare_position: 'P3' } } } }],
+    [3, { call: 'Streams.Delete', send: { options: { stream_identifier: 'all-read-system-events-mixed', any: {} } }, recv: { position: { commit_position: 'P5', prepare_position: 'P5' } } }],
+  ],
+  'auth/users': [[0, { call: 'Users.Create', headers: { authorization: 'Basic base64(admin:changeit)' }, send: { options: { login_name: 'ops', password: 'changeit', full_name: 'Event Store Operations', groups: ['$ops'] } }, recv: {} }]],
+  'auth/acl-revoked-while-subscribed': [
+    [0, { call: 'Streams.Append', headers: { authorization: 'Basic base64(admin:changeit)' }, send: [{ options: { stream_identifier: 'auth-acl-revoked-while-subscribed', any: {} } }, { proposed_message: { id: '10000000-0000-4000-8000-000000012000', metadata: { type: 'test', 'content-type': 'application/json' }, data: '{"n":0}' } }], recv: { success: { current_revision: '0', position: { commit_position: 'P1', prepare_position: 'P1' } } } }],
+  ],
+  'persistent-admin/list': [
+    [0, create('persistent-admin-list', 'g1')],
+    [0, create('persistent-admin-list', 'g2')],
+    [0, create(undefined, 'persistent-admin-list')],
+  ],
+  'persistent-consume/strategy-RoundRobin': eventsOfStrategies('strategy-RoundRobin', 0x1a000).map((step) => [0, step]),
+  'persistent-consume/strategy-Pinned': eventsOfStrategies('strategy-Pinned', 0x1c000).map((step) => [0, step]),
+  'persistent-consume/strategy-PinnedByCorrelation': eventsOfStrategies('strategy-PinnedByCorrelation', 0x1d000).map((step) => [0, step]),
+  'persistent-consume/two-groups': ['g1', 'g2'].map((group) => [1, create('persistent-consume-two-groups', group)]),
+  // The settings of all groups had been written 44 times by then.
+  'persistent-consume/all-system-events': Array.from({ length: 44 }, (_, n) => [0, create('earlier', `g${n}`)]),
+};
+
+/** The group that a scenario about bad settings updates; it exists with good ones. */
+function updatedGroup(step: Step): Step[] {
+  const { stream, group_name } = (step.send as { options: { stream?: { stream_identifier: string }; group_name: string } }).options;
+  return group_name.endsWith('-g2') ? [create(stream?.stream_identifier, group_name)] : [];
+}
+
+/** Steps that this node answers in another way on purpose, with the answer that it gives. */
+const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefined>> = Object.fromEntries(
+  ['restart/lasting-TERM', 'restart/lasting-KILL'].map((name) => [
+    name,
+    (step: Step): Step | undefined => {
+      const answer = JSON.stringify(step.recv ?? null);
+      // The genuine server forgets event ids when it stops, and writes repeated events once more. This one does not.
+      if (answer.includes('"current_revision":"4","position"')) return { ...step, recv: { success: { current_revision: '2', position: { commit_position: 'P2', prepare_position: 'P2' } } } };
+      if (answer.includes('"current_revision_20_6_0":"4"')) return { ...step, recv: { success: { current_revision: '3', position: { commit_position: 'P15', prepare_position: 'P15' } } } };
+      return undefined;
+    },
+  ]),
+);
+
+/** The scenario with all that was done in it, as this node should answer. */
+export function completed(file: string, scenario: Scenario): Scenario {
+  const name = `${file}/${scenario.name}`;
+  const hidden = NOT_SHOWN[name] ?? [];
+  const steps = scenario.steps.flatMap((step, index) => [
+    ...hidden.filter(([before]) => before === index).map(([, extra]) => extra),
+    ...(scenario.name.startsWith('bad-settings-') && step.call === 'PersistentSubscriptions.Update' ? updatedGroup(step) : []),
+    ANSWERED_OTHERWISE[name]?.(step) ?? step,
+  ]);
+  return { ...scenario, steps };
+}
