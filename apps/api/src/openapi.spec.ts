@@ -106,7 +106,7 @@ describe('the answers', () => {
       ],
       ['DeescalateToTier', 'PutOnHold', 'ResolveTicket', 'ReopenTicket', 'ResolveWithRootCause', 'CloseTicket'],
     ].flat() as (keyof typeof ticketCommands)[];
-    for (const life of [lives, ['CancelTicket'] as const]) {
+    for (const life of [lives, ['LinkTicket', 'MergeTicket', 'CancelTicket'] as const]) {
       const opened = await send(api.url, 'POST', '/v1/tickets', {
         body: { ...example('OpenTicket'), client: api.client, team: 'service-desk' },
         headers: { 'X-Actor-Id': 'ada', 'X-Actor-Name': 'Ada' },

@@ -67,6 +67,7 @@ describe('the documented examples', () => {
         'CloseTicket',
       ],
       ['OpenTicket', 'CancelTicket'],
+      ['OpenTicket', 'LinkTicket', 'UnlinkTicket', 'SplitTicket', 'MergeTicket'],
       [
         'OpenTicket',
         'ClaimTicket',

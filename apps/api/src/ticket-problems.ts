@@ -36,6 +36,13 @@ export const ticketProblems = {
   'onsite-visit-open': { status: 409, title: 'There is a visit already' },
   'no-onsite-visit': { status: 409, title: 'There is no such visit' },
   'satisfaction-recorded': { status: 409, title: 'This resolution was judged already' },
+  'ticket-merged': { status: 409, title: 'The ticket goes on in another one' },
+  'merge-pending': { status: 409, title: 'The ticket is about to be merged' },
+  'no-merge-pending': { status: 409, title: 'The ticket is not about to be merged' },
+  'relation-to-itself': { status: 422, title: 'A ticket has no relation to itself' },
+  'has-a-parent': { status: 409, title: 'The ticket is a child' },
+  'has-children': { status: 409, title: 'The ticket is a parent' },
+  'too-many-links': { status: 409, title: 'The ticket has as many links as it may have' },
   'reopen-window-passed': { status: 409, title: 'It was resolved too long ago' },
   'out-of-order': { status: 409, title: 'The ticket has moved on since then' },
 } as const satisfies Record<string, ProblemKind>;

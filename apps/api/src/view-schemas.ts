@@ -9,6 +9,7 @@ import {
   IMPACTS,
   PRIORITIES,
   QUEUE_STATES,
+  RELATIONS,
   TICKET_KINDS,
   TICKET_STATUSES,
   TIERS,
@@ -116,6 +117,7 @@ export const viewSchemas = {
           ),
           object({ status: oneOf(['resolved', 'closed']), resolvedAt: instant }),
           object({ status: { const: 'cancelled' } }),
+          object({ status: { const: 'merged' }, into: uuid }),
         ],
         description: 'Where it stands in its life',
       },
@@ -126,10 +128,19 @@ export const viewSchemas = {
       returns: about(count, 'Hand-offs that were returned'),
       consultations: about(listOf(object({ id: uuid, tier, question: text })), 'Questions to other tiers that wait for an answer'),
       judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
+      links: about(listOf(object({ ticketId: uuid, relation: oneOf(RELATIONS) })), 'What it is to other tickets'),
+      absorbed: about(listOf(uuid), 'Tickets that go on in this one'),
       handOffs: about(
         listOf(
           object(
-            { escalationId: uuid, from: tier, to: tier, at: instant, outcome: { enum: ['pending', 'accepted', 'returned'] }, quality: about(count, '0 to 100; half of it when it was returned') },
+            {
+              escalationId: uuid,
+              from: tier,
+              to: tier,
+              at: instant,
+              outcome: { enum: ['pending', 'accepted', 'returned'] },
+              quality: about(count, '0 to 100; half of it when it was returned'),
+            },
             { fromTeam: text, toTeam: text, settledAt: instant },
           ),
         ),
@@ -156,7 +167,18 @@ export const viewSchemas = {
       onsiteVisit: object({ id: uuid, status: { enum: ['planned', 'begun'] } }),
       follows: about(uuid, 'The ticket that this one follows'),
       settledEscalation: object({ id: uuid, how: oneOf(['accepted', 'returned']) }, {}, 'The last hand-off that was accepted or returned'),
-      resolution: object({ tier, category: text }, { article: text, cause: text, fix: text, workaround: text }),
+      mergingInto: about(uuid, 'The ticket that it is to go on in, until that one has answered'),
+      resolution: object(
+        { tier },
+        {
+          category: text,
+          article: text,
+          cause: text,
+          fix: text,
+          workaround: text,
+          parent: about(uuid, 'The parent whose resolution it follows'),
+        },
+      ),
       rootCause: object(
         {
           category: text,

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo } from '#mongo';
 import type { Config, JsonLog } from '#platform';
-import { projections } from '#ticketing';
+import { policies, projections } from '#ticketing';
 import { DataDirLocked, openStores, type Stores } from '../../standalone/src/stores.js';
 import { readWhereabouts, type Whereabouts } from '../../standalone/src/whereabouts.js';
 import { startWorker, type Worker } from '../../worker/src/worker.js';
@@ -41,7 +41,7 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
       ...(found.running === undefined ? {} : { running: found.running }),
       startWorkerIfAlone() {
         if (found.stores === undefined) return undefined;
-        const worker = startWorker({ store, db: mongo.db, projections, log });
+        const worker = startWorker({ store, db: mongo.db, projections, policies, log });
         opened.push(() => worker.stop());
         return worker;
       },

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import type { Config, JsonLog } from '#platform';
-import { projections } from '#ticketing';
+import { policies, projections } from '#ticketing';
 import { createApi } from '../../api/src/create-api.js';
 import { startWorker } from '../../worker/src/worker.js';
 import { CannotStart, openStores, portTaken } from './stores.js';
@@ -38,7 +38,7 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
       throw new CannotStart(`MongoDB does not answer (${error.message}). Is MONGODB_URL right, and is the server running?`, { cause: error });
     });
     opened.push(() => mongo.close());
-    const worker = startWorker({ store, db: mongo.db, projections, log });
+    const worker = startWorker({ store, db: mongo.db, projections, policies, log });
     opened.push(() => worker.stop());
     const api = await createApi({ store, mongo, log });
     opened.push(async () => {

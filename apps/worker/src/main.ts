@@ -1,7 +1,7 @@
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { ConfigError, createLog, loadConfig } from '#platform';
-import { projections } from '#ticketing';
+import { policies, projections } from '#ticketing';
 import { startWorker } from './worker.js';
 
 /** The worker alone, beside servers that run elsewhere. `npm start` runs it together with everything else in one process. */
@@ -18,8 +18,8 @@ async function main(): Promise<void> {
     onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`),
   });
   const mongo = await connectMongo(config.mongodbUrl);
-  const worker = startWorker({ store, db: mongo.db, projections, log });
-  log.info({ views: projections.map(({ name }) => name) }, 'the worker runs');
+  const worker = startWorker({ store, db: mongo.db, projections, policies, log });
+  log.info({ views: projections.map(({ name }) => name), policies: policies.map(({ name }) => name) }, 'the worker runs');
 
   const stop = async (): Promise<void> => {
     await worker.stop();

@@ -9,7 +9,7 @@ import { eventIdFor, instantFrom, type NewEvent } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, diagnoseView, type Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { projections } from '#ticketing';
+import { policies, projections } from '#ticketing';
 import { startWorker, type Worker } from './worker.js';
 
 let directory: string;
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 const log = createLog('silent');
-const start = (): Worker => startWorker({ store, db: mongo.db, projections, log, leaseMs: 1_000 });
+const start = (): Worker => startWorker({ store, db: mongo.db, projections, policies, log, leaseMs: 1_000 });
 
 /** A ticket as it may come from an old log. */
 const ticket = (id: string): NewEvent[] =>

@@ -1,14 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { EventStore } from '#eventsourcing';
-import { projectView, shareFeeds, type AnyProjection, type Mongo, type ViewLog, type ViewStatus } from '#mongo';
+import {
+  projectView,
+  runPolicy,
+  shareFeeds,
+  type AnyPolicy,
+  type AnyProjection,
+  type Mongo,
+  type PolicyStatus,
+  type ViewLog,
+  type ViewStatus,
+} from '#mongo';
+import { sendReactions } from './send-reaction.js';
 
 export interface WorkerOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly projections: readonly AnyProjection[];
+  readonly policies: readonly AnyPolicy[];
   readonly log: ViewLog;
-  /** How long views stand still when a worker dies before another one takes over, in milliseconds (default 10,000). */
+  /** How long views and policies stand still when a worker dies before another one takes over, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
 }
 
@@ -16,19 +28,25 @@ export interface WorkerOptions {
 export interface Worker {
   /** How each view is doing here. */
   status(): readonly ViewStatus[];
-  /** Finishes what is in work and hands the views over to other workers. */
+  /** How each policy is doing here. */
+  policies(): readonly PolicyStatus[];
+  /** Finishes what is in work and hands views and policies over to other workers. */
   stop(): Promise<void>;
 }
 
-/** Projects every view. Several workers may run: each view has one owner at a time, and another one when that one dies. */
-export function startWorker({ store, db, projections, log, leaseMs }: WorkerOptions): Worker {
+/** Projects every view and runs every policy. Several workers may run: each has one owner at a time, and another one when that one dies. */
+export function startWorker({ store, db, projections, policies, log, leaseMs }: WorkerOptions): Worker {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const shared = shareFeeds(store);
-  const projectors = projections.map((projection) => projectView({ db, store: shared, projection, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) }));
+  const shares = { db, store: shared, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) };
+  const projectors = projections.map((projection) => projectView({ ...shares, projection }));
+  const send = sendReactions(store);
+  const runners = policies.map((policy) => runPolicy({ ...shares, policy, send }));
   return {
     status: () => projectors.map((projector) => projector.status()),
+    policies: () => runners.map((runner) => runner.status()),
     stop: async () => {
-      await Promise.all(projectors.map((projector) => projector.stop()));
+      await Promise.all([...runners, ...projectors].map((running) => running.stop()));
     },
   };
 }

@@ -5,6 +5,8 @@ import type { Refusal } from './refusal.js';
 /** What a decision may know besides state and command: all that the domain may not fetch for itself. */
 export interface DecisionContext {
   readonly commandId: string;
+  /** Id of the aggregate; absent where it has none yet, as in an import that only asks what would be decided. */
+  readonly id?: string;
   readonly actor: Actor;
   /** When what the command tells of happened. */
   readonly effectiveAt: Instant;

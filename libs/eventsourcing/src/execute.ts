@@ -72,7 +72,7 @@ export async function execute<Commands extends object, Events extends EventMap, 
       if (context.ifRevisions !== undefined && !context.ifRevisions.includes(revision)) {
         return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevisions.join(' or ')}`);
       }
-      const decision = decider.decide[name](command, state, context);
+      const decision = decider.decide[name](command, state, { ...context, id });
       if (isRefusal(decision)) return decision;
       if (decision.length === 0) return { revision, events: [], repeated: false };
       const client = decider.client(decision.reduce((folded, event) => evolve(decider, folded, event, factsOf(event, context)), state));

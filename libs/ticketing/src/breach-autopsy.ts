@@ -120,6 +120,7 @@ function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
     case 'resolved':
     case 'closed':
     case 'cancelled':
+    case 'merged':
       return { what: 'resolved' };
   }
 }

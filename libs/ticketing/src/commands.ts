@@ -2,12 +2,14 @@ import type { Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, OneOf, Part, PartList, Pattern, Text, TextList, WholeNumber, WholeNumberList } from './command-fields.js';
 import type { PinnedContract } from './contract.js';
+import type { Person, TicketEvents } from './ticket-events.js';
 import {
   ANALYSIS_METHODS,
   CHANNELS,
   EVIDENCE_KINDS,
   HOLD_REASONS,
   IMPACTS,
+  LINK_RELATIONS,
   TICKET_KINDS,
   TIERS,
   URGENCIES,
@@ -16,6 +18,7 @@ import {
   type EvidenceKind,
   type HoldReason,
   type Impact,
+  type Relation,
   type TicketKind,
   type Tier,
   type Urgency,
@@ -25,6 +28,8 @@ import {
  * The commands of a ticket. Each class is at once the command of the bus, the body of the HTTP request and its documentation:
  * rules by class-validator, OpenAPI derived from them. A new command is a class here, a line in `ticketCommands` and a decide key in ticket.ts.
  */
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What every command may say. */
 export class TicketCommand {
@@ -645,6 +650,79 @@ export class RecordSatisfaction extends TicketCommand {
   comment?: string;
 }
 
+@JSONSchema({
+  description:
+    'Says what the ticket is to another one: the other learns it too. A child follows its parent: what the requesters are told, major incidents, and the resolution.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }],
+})
+export class LinkTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  ticketId!: string;
+
+  @OneOf(LINK_RELATIONS, { description: 'What this ticket is to the other one', example: 'relates-to' })
+  relation!: Relation;
+
+  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  mirrored?: true;
+}
+
+@JSONSchema({
+  description: 'Takes a link back, on both sides.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to', reason: 'Another printer after all' }],
+})
+export class UnlinkTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  ticketId!: string;
+
+  @OneOf(LINK_RELATIONS, { description: 'What this ticket was to the other one', example: 'relates-to' })
+  relation!: Relation;
+
+  @Text({ description: 'Why', max: 2000, optional: true })
+  reason?: string;
+
+  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  mirrored?: true;
+}
+
+@JSONSchema({
+  description:
+    'Lets the ticket go on in another one, which takes it in within moments; then this one takes no more work. Both keep their events. ' +
+    'When the other one cannot take it, that is recorded and the work goes on here.',
+  examples: [{ into: '00000000-0000-4000-8000-000000000001', reason: 'The same fault, reported twice' }],
+})
+export class MergeTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the ticket that it goes on in' })
+  into!: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description:
+    'Makes a ticket of its own of a part of this one: of the same client and reporter, at the same tier, linked to this one. Its id is in the event.',
+  examples: [{ summary: 'The scanner of FIN-2 does not answer', reason: 'Another device, another team' }],
+})
+export class SplitTicket extends TicketCommand {
+  @Text({ description: 'What the part is about, in a line', example: 'The scanner of FIN-2 does not answer' })
+  summary!: string;
+
+  @Text({ description: 'What the part is about, in full', max: 20_000, optional: true })
+  description?: string;
+
+  @Text({ description: 'Category of the part', optional: true })
+  category?: string;
+
+  @Text({ description: 'Affected service, unless it is the same', optional: true })
+  service?: string;
+
+  @Text({ description: 'Affected configuration item, unless it is the same', optional: true })
+  component?: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
 /** Every command that may come from outside, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
 export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
@@ -679,6 +757,10 @@ export const ticketCommands = {
   CompleteOnsiteVisit: { body: CompleteOnsiteVisit, route: 'onsite-visits/complete' },
   RecordTouchTime: { body: RecordTouchTime, route: 'touch-time' },
   RecordSatisfaction: { body: RecordSatisfaction, route: 'satisfaction' },
+  LinkTicket: { body: LinkTicket, route: 'links' },
+  UnlinkTicket: { body: UnlinkTicket, route: 'links/remove' },
+  MergeTicket: { body: MergeTicket, route: 'merge' },
+  SplitTicket: { body: SplitTicket, route: 'split' },
 } as const;
 
 export type PublicCommandName = keyof typeof ticketCommands;
@@ -692,10 +774,40 @@ export class RebaseSlaTerms extends TicketCommand {
   effectiveFrom!: Instant;
 }
 
+/** A ticket that goes on in this one is taken in. Sent by the policy of merges. */
+export interface AbsorbTicket extends TicketCommand {
+  readonly ticketId: string;
+  readonly summary: string;
+  readonly reporter: Person;
+  readonly reason: string;
+}
+
+/** The other ticket has taken this one in. Sent by the policy of merges. */
+export interface CompleteMerge extends TicketCommand {
+  readonly into: string;
+}
+
+/** The other ticket could not take the link or the merge. Sent by the policies of links and merges. */
+export type RefuseRelation = TicketCommand & TicketEvents['TicketRelationRefused'];
+
+/** The parent was resolved. Sent by the policy of children. */
+export interface ResolveWithParent extends TicketCommand {
+  readonly parent: string;
+  readonly category?: string;
+  readonly article?: string;
+  readonly cause?: string;
+  readonly fix?: string;
+  readonly workaround?: string;
+}
+
 /** What only policies and timers send: no route leads to these. */
 interface InternalCommands {
   RecordSlaMoments: RecordSlaMoments;
   RebaseSlaTerms: RebaseSlaTerms;
+  AbsorbTicket: AbsorbTicket;
+  CompleteMerge: CompleteMerge;
+  RefuseRelation: RefuseRelation;
+  ResolveWithParent: ResolveWithParent;
 }
 
 export type TicketCommandName = PublicCommandName | keyof InternalCommands;

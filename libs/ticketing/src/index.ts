@@ -5,6 +5,7 @@ export * from './contract.js';
 export * from './contract-agreement.js';
 export * from './ticket.js';
 export * from './ticket-events.js';
+export * from './ticket-policies.js';
 export * from './ticket-state.js';
 export * from './vocabulary.js';
 export { canonicalJson } from './plain-json.js';

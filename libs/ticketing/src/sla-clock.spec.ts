@@ -26,6 +26,7 @@ const triage = (when: number, priority: Priority): Happened => [
   { type: 'TicketTriaged', data: { priority } as TicketEvents['TicketTriaged'] },
 ];
 const reopen = (when: number): Happened => [when, { type: 'TicketReopened', data: { reason: '', tier: 'L1', cycle: 2 } }];
+const merge = (when: number): Happened => [when, { type: 'TicketMerged', data: { into: '' } }];
 const cancel = (when: number): Happened => [when, { type: 'TicketCancelled', data: { reason: '' } }];
 const escalate = (when: number): Happened => [when, { type: 'TicketEscalated', data: {} as TicketEvents['TicketEscalated'] }];
 
@@ -143,6 +144,7 @@ describe('the clocks of a ticket', () => {
 
   it('are cancelled with the ticket', () => {
     expect(clocks(opened(), cancel(HOUR)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+    expect(clocks(opened(), merge(HOUR)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
   });
 
   it('are seen as breached once overdue, before any event says so', () => {

@@ -236,6 +236,7 @@ function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefin
       return { starts: [{ kind: 'resolution', cycle: event.data.cycle }, ofTier('tier-accept', event.data.tier, sla)] };
     case 'TicketCancelled':
     case 'TicketClosed':
+    case 'TicketMerged':
       return { cancels: true };
     default:
       return undefined;
@@ -284,6 +285,7 @@ function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, e
     case 'TicketReopened':
     case 'TicketCancelled':
     case 'TicketClosed':
+    case 'TicketMerged':
       return present({ ...as, holds: undefined, handOffPending: undefined });
     default:
       return present(as);

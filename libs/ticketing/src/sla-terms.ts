@@ -113,6 +113,6 @@ function keyOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThresho
 }
 
 function quietUntil({ type }: TicketEvent, { imported, recordedAt }: Facts): Instant | undefined {
-  if (type === 'TicketCancelled') return END_OF_TIME;
+  if (type === 'TicketCancelled' || type === 'TicketMerged') return END_OF_TIME;
   return imported === undefined ? undefined : recordedAt;
 }

@@ -8,6 +8,7 @@ import type {
   HoldReason,
   Impact,
   Priority,
+  Relation,
   SkipReason,
   TicketKind,
   Tier,
@@ -187,6 +188,8 @@ export interface TicketEvents {
     readonly cause?: string;
     readonly fix?: string;
     readonly workaround?: string;
+    /** The parent whose resolution it follows. */
+    readonly parent?: string;
   };
   TicketResolvedWithRootCause: { readonly tier: Tier; readonly team?: string; readonly rootCause: RootCause };
   TicketReopened: { readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number };
@@ -200,6 +203,32 @@ export interface TicketEvents {
   SlaTermsRebased: {
     readonly contract: PinnedContract;
     readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
+  };
+  /** What the ticket is to another one. `mirrored`: the other one said so first. */
+  TicketLinked: { readonly ticketId: string; readonly relation: Relation; readonly mirrored?: true };
+  TicketUnlinked: { readonly ticketId: string; readonly relation: Relation; readonly reason?: string; readonly mirrored?: true };
+  /** The other ticket could not take the link or the merge, and why: it does not hold. */
+  TicketRelationRefused: {
+    readonly ticketId: string;
+    readonly relation: Relation | 'merged-into';
+    readonly code: string;
+    readonly message: string;
+  };
+  /** It is to go on in another ticket, which is asked to take it in. */
+  TicketMergeRequested: { readonly into: string; readonly reason: string };
+  /** Another ticket goes on in this one. Its own stream stays as it is. */
+  TicketAbsorbed: { readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string };
+  /** It goes on in another ticket, which has taken it in. */
+  TicketMerged: { readonly into: string };
+  /** A part of it becomes a ticket of its own. */
+  TicketSplit: {
+    readonly into: string;
+    readonly summary: string;
+    readonly description?: string;
+    readonly category?: string;
+    readonly service?: string;
+    readonly component?: string;
+    readonly reason: string;
   };
   /** A row of an imported record that changed nothing we know of: kept, because it was said. */
   ImportedNoteRecorded: { readonly text: string };

@@ -125,11 +125,24 @@ describe('every life of a ticket', () => {
     );
   });
 
-  it('has nothing after its cancellation', () => {
+  it.each(['TicketCancelled', 'TicketMerged'] as const)('has nothing after %s', (end) => {
     fc.assert(
       fc.property(randomLife, (life) => {
         const types = live(life).events.map(({ type }) => type);
-        if (types.includes('TicketCancelled')) expect(types.indexOf('TicketCancelled')).toBe(types.length - 1);
+        if (types.includes(end)) expect(types.indexOf(end)).toBe(types.length - 1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('has one parent at most, and is not a parent and a child', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        for (const state of live(life).states) {
+          const relations = (state?.links ?? []).map(({ relation }) => relation);
+          expect(relations.filter((relation) => relation === 'child-of').length).toBeLessThanOrEqual(1);
+          expect(relations.includes('child-of') && relations.includes('parent-of')).toBe(false);
+        }
       }),
     );
   });
@@ -146,6 +159,8 @@ describe('every life of a ticket', () => {
           'RecordRequesterReply',
           'RecordVendorReply',
           'RecordTouchTime',
+          // Each makes another ticket.
+          'SplitTicket',
           // Each answer is to the next question that waits.
           'AnswerConsultation',
         ]);

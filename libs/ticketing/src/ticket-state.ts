@@ -3,7 +3,7 @@ import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
-import type { HoldReason, Tier } from './vocabulary.js';
+import type { HoldReason, Relation, Tier } from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
 export type ActiveWork =
@@ -31,7 +31,8 @@ export type Work =
       readonly paused: ActiveWork;
     }
   | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
-  | { readonly status: 'cancelled' };
+  | { readonly status: 'cancelled' }
+  | { readonly status: 'merged'; readonly into: string };
 
 /** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
 export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShown'> {
@@ -59,6 +60,12 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
   /** Cycles whose resolution the requester has judged. */
   readonly judgedCycles: readonly number[];
+  /** What it is to other tickets. */
+  readonly links: readonly { readonly ticketId: string; readonly relation: Relation }[];
+  /** The ticket that it is to go on in, until that one has taken it in or has refused to. */
+  readonly mergingInto?: string;
+  /** Tickets that go on in this one. */
+  readonly absorbed: readonly string[];
   /** How many events it has. */
   readonly revisions: number;
   /** When the last event that moved the ticket on took effect. */
@@ -129,10 +136,10 @@ const evolveTicket: Evolve = {
     work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
   }),
   TicketResumed: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
-  TicketResolved: (ticket, { tier, category, article, cause, fix, workaround }, { effectiveAt }) => ({
+  TicketResolved: (ticket, { tier, category, article, cause, fix, workaround, parent }, { effectiveAt }) => ({
     ...ticket,
     work: { status: 'resolved', resolvedAt: effectiveAt },
-    resolution: present({ tier, category, article, cause, fix, workaround }),
+    resolution: present({ tier, category, article, cause, fix, workaround, parent }),
     resolvedBy: [...ticket.resolvedBy, tier],
   }),
   TicketResolvedWithRootCause: (ticket, { tier, rootCause }, { effectiveAt }) => ({
@@ -154,6 +161,14 @@ const evolveTicket: Evolve = {
   SlaThresholdReached: (ticket) => ticket,
   SlaBreached: (ticket) => ticket,
   SlaTermsRebased: (ticket, { contract }) => ({ ...ticket, contract }),
+  TicketLinked: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
+  TicketUnlinked: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
+  TicketRelationRefused: (ticket, { ticketId, relation }) =>
+    relation === 'merged-into' ? without(ticket, 'mergingInto') : unlinked(ticket, ticketId, relation),
+  TicketMergeRequested: (ticket, { into }) => ({ ...ticket, mergingInto: into }),
+  TicketAbsorbed: (ticket, { ticketId }) => ({ ...ticket, absorbed: [...ticket.absorbed, ticketId] }),
+  TicketMerged: (ticket, { into }) => ({ ...without(ticket, 'mergingInto'), work: { status: 'merged', into } }),
+  TicketSplit: (ticket, { into }) => linked(ticket, into, 'split-into'),
   ImportedNoteRecorded: (ticket) => ticket,
 };
 
@@ -170,6 +185,12 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'SatisfactionRecorded',
   'SlaThresholdReached',
   'SlaBreached',
+  'TicketLinked',
+  'TicketUnlinked',
+  'TicketRelationRefused',
+  'TicketMergeRequested',
+  'TicketAbsorbed',
+  'TicketSplit',
 ]);
 
 /** Events that can be the first response to the requester. */
@@ -189,6 +210,8 @@ function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'
     returns: 0,
     consultations: [],
     judgedCycles: [],
+    links: [],
+    absorbed: [],
     revisions: 1,
     movedAt: effectiveAt,
   };
@@ -230,6 +253,7 @@ export function activeWork(work: Work): ActiveWork {
     case 'resolved':
     case 'closed':
     case 'cancelled':
+    case 'merged':
       return { status: 'open' };
     default:
       return work;
@@ -240,6 +264,19 @@ export function activeWork(work: Work): ActiveWork {
 function handedTo(work: Work, assignee: Person | undefined): Work {
   if (work.status === 'on-hold') return { ...work, paused: handedTo(work.paused, assignee) as ActiveWork };
   return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;
+}
+
+function linked(ticket: Ticket, ticketId: string, relation: Relation): Ticket {
+  return { ...ticket, links: [...ticket.links, { ticketId, relation }] };
+}
+
+function unlinked(ticket: Ticket, ticketId: string, relation: Relation): Ticket {
+  return { ...ticket, links: ticket.links.filter((link) => link.ticketId !== ticketId || link.relation !== relation) };
+}
+
+/** Ids of the tickets that are to this one what the relation's inverse says: those that it is `parent-of` are its children. */
+export function linkedBy(relation: Relation, { links }: Ticket): readonly string[] {
+  return links.flatMap((link) => (link.relation === relation ? [link.ticketId] : []));
 }
 
 /** When it was resolved, if it is. */

@@ -1,4 +1,4 @@
-import { type DecisionContext, type EventFacts, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { type DecisionContext, deterministicId, type EventFacts, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from './contract.js';
 import { ticket } from './ticket.js';
@@ -9,9 +9,10 @@ const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (offset: number) => instantFrom(start + offset);
 const ada = { id: 'ada', name: 'Ada Lovelace' };
 const grace = { id: 'grace' };
+const [self, one, two] = ['self', 'one', 'two'].map((name) => deterministicId('spec', name)) as [string, string, string];
 
 function context(offset: number, commandId = 'command'): DecisionContext & EventFacts {
-  return { recordedAt: at(offset), commandId, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, effectiveAt: at(offset) };
+  return { recordedAt: at(offset), commandId, id: self, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, effectiveAt: at(offset) };
 }
 
 type Step = { [Name in TicketCommandName]: readonly [Name, TicketCommands[Name], number?] }[TicketCommandName];
@@ -788,5 +789,235 @@ describe('RecordTouchTime and RecordSatisfaction', () => {
       { type: 'SatisfactionRecorded', data: { cycle: 2, score: 4 } },
     ]);
     expect(given(opened).when('RecordSatisfaction', { score: 4 }).refusal().refused).toBe('not-resolved');
+  });
+});
+
+describe('LinkTicket and UnlinkTicket', () => {
+  const related: Step = ['LinkTicket', { ticketId: one, relation: 'relates-to' }];
+  const childOfOne: Step = ['LinkTicket', { ticketId: one, relation: 'child-of' }];
+
+  it('say what the ticket is to another one, and take it back', () => {
+    expect(
+      given(opened)
+        .when(...related)
+        .events(),
+    ).toEqual([{ type: 'TicketLinked', data: { ticketId: one, relation: 'relates-to' } }]);
+    expect(given(opened, related).when('UnlinkTicket', { ticketId: one, relation: 'relates-to', reason: 'no' }).events()).toEqual([
+      { type: 'TicketUnlinked', data: { ticketId: one, relation: 'relates-to', reason: 'no' } },
+    ]);
+    expect(given(opened, related, ['UnlinkTicket', { ticketId: one, relation: 'relates-to' }]).state?.links).toEqual([]);
+  });
+
+  it('hold for a closed ticket, and for several relations to one ticket', () => {
+    const closed = given(opened, triaged, resolvedAtL1, ['CloseTicket', {}], related);
+    expect(types(closed.when('LinkTicket', { ticketId: one, relation: 'caused-by' }).events())).toEqual(['TicketLinked']);
+  });
+
+  it('refuse itself, two parents, and families of three', () => {
+    expect(given(opened).when('LinkTicket', { ticketId: self, relation: 'relates-to' }).refusal().refused).toBe('relation-to-itself');
+    expect(given(opened, childOfOne).when('LinkTicket', { ticketId: two, relation: 'child-of' }).refusal().refused).toBe('has-a-parent');
+    expect(given(opened, childOfOne).when('LinkTicket', { ticketId: two, relation: 'parent-of' }).refusal().refused).toBe('has-a-parent');
+    const parent = given(opened, ['LinkTicket', { ticketId: one, relation: 'parent-of' }]);
+    expect(parent.when('LinkTicket', { ticketId: two, relation: 'child-of' }).refusal().refused).toBe('has-children');
+    expect(types(parent.when('LinkTicket', { ticketId: two, relation: 'parent-of' }).events())).toEqual(['TicketLinked']);
+    expect(
+      given(opened, ['CancelTicket', { reason: 'r' }])
+        .when(...related)
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
+  });
+
+  it('refuse more links than a ticket can bear', () => {
+    const links: Step[] = Array.from({ length: 500 }, (_, index) => [
+      'LinkTicket',
+      { ticketId: deterministicId('t', String(index)), relation: 'relates-to' },
+    ]);
+    const full = given(opened, ...links);
+    expect(full.when(...related).refusal().refused).toBe('too-many-links');
+    expect(full.when('SplitTicket', { summary: 's', reason: 'r' }).refusal().refused).toBe('too-many-links');
+  });
+
+  it('stay quiet for a link that is there, or is not', () => {
+    expect(
+      given(opened, related)
+        .when(...related)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, childOfOne)
+        .when(...childOfOne)
+        .events(),
+    ).toEqual([]);
+    expect(given(opened).when('UnlinkTicket', { ticketId: one, relation: 'relates-to' }).events()).toEqual([]);
+  });
+
+  it('are taken back when the other ticket refuses, once', () => {
+    const refused: Step = ['RefuseRelation', { ticketId: one, relation: 'relates-to', code: 'ticket-not-found', message: 'none' }];
+    expect(
+      given(opened, related)
+        .when(...refused)
+        .events(),
+    ).toEqual([{ type: 'TicketRelationRefused', data: refused[1] }]);
+    const after = given(opened, related, refused);
+    expect(after.state?.links).toEqual([]);
+    expect(after.when(...refused).events()).toEqual([]);
+  });
+});
+
+describe('MergeTicket', () => {
+  const asked: Step = ['MergeTicket', { into: one, reason: 'same fault' }];
+  const merged: Step = ['CompleteMerge', { into: one }];
+  const absorbed: Step = ['AbsorbTicket', { ticketId: two, summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' }];
+
+  it('asks the other ticket, goes on working, and ends when that one has taken it in', () => {
+    expect(
+      given(opened)
+        .when(...asked)
+        .events(),
+    ).toEqual([{ type: 'TicketMergeRequested', data: asked[1] }]);
+    expect(
+      types(
+        given(opened, asked)
+          .when(...started)
+          .events(),
+      ),
+    ).toEqual(['WorkStarted']);
+    expect(
+      given(opened, asked)
+        .when(...merged)
+        .events(),
+    ).toEqual([{ type: 'TicketMerged', data: { into: one } }]);
+    expect(given(opened, asked, merged).state).toMatchObject({ work: { status: 'merged', into: one } });
+    expect(given(opened, asked, merged).state).not.toHaveProperty('mergingInto');
+  });
+
+  it('takes no more commands once it is merged, and says where it goes on', () => {
+    const { when } = given(opened, triaged, asked, merged);
+    for (const [name, command] of [
+      started,
+      resolvedAtL1,
+      ['SendPublicReply', { text: 't' }],
+      ['CancelTicket', { reason: 'r' }],
+      ['ReopenTicket', { reason: 'r' }],
+    ] as Step[])
+      expect(when(name, command as never).refusal()).toMatchObject({ refused: 'ticket-merged', message: `The ticket goes on in ${one}` });
+  });
+
+  it('refuses itself, a second target, and a parent', () => {
+    expect(given(opened).when('MergeTicket', { into: self, reason: 'r' }).refusal().refused).toBe('relation-to-itself');
+    expect(given(opened, asked).when('MergeTicket', { into: two, reason: 'r' }).refusal().refused).toBe('merge-pending');
+    expect(given(opened, asked, merged).when('MergeTicket', { into: two, reason: 'r' }).refusal().refused).toBe('ticket-merged');
+    expect(
+      given(opened, ['LinkTicket', { ticketId: two, relation: 'parent-of' }])
+        .when(...asked)
+        .refusal().refused,
+    ).toBe('has-children');
+    expect(
+      given(opened)
+        .when(...merged)
+        .refusal().refused,
+    ).toBe('no-merge-pending');
+    expect(
+      given(opened, asked, ['CancelTicket', { reason: 'r' }])
+        .when(...merged)
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
+  });
+
+  it('stays quiet when it is asked or done already', () => {
+    expect(
+      given(opened, asked)
+        .when(...asked)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, asked, merged)
+        .when(...asked)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, asked, merged)
+        .when(...merged)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, absorbed)
+        .when(...absorbed)
+        .events(),
+    ).toEqual([]);
+  });
+
+  it('is taken in by a ticket that is open and not about to be merged itself', () => {
+    expect(
+      given(opened)
+        .when(...absorbed)
+        .events(),
+    ).toEqual([{ type: 'TicketAbsorbed', data: absorbed[1] }]);
+    expect(
+      given(opened, asked)
+        .when(...absorbed)
+        .refusal().refused,
+    ).toBe('merge-pending');
+    expect(
+      given(opened, triaged, resolvedAtL1)
+        .when(...absorbed)
+        .refusal().refused,
+    ).toBe('already-resolved');
+  });
+
+  it('is taken back when the other ticket refuses: the work goes on here', () => {
+    const refused: Step = ['RefuseRelation', { ticketId: one, relation: 'merged-into', code: 'ticket-closed', message: 'closed' }];
+    const after = given(opened, asked, refused);
+    expect(after.state).not.toHaveProperty('mergingInto');
+    expect(types(after.when('MergeTicket', { into: two, reason: 'r' }).events())).toEqual(['TicketMergeRequested']);
+    expect(
+      given(opened, asked)
+        .when('RefuseRelation', { ...refused[1], ticketId: two } as never)
+        .events(),
+    ).toEqual([]);
+  });
+});
+
+describe('SplitTicket', () => {
+  it('names the new ticket and is linked to it', () => {
+    const [event] = given(opened).when('SplitTicket', { summary: 'Scanner', component: 'FIN-2', reason: 'other team' }).events();
+    const into = deterministicId('split', 'command');
+    expect(event).toEqual({ type: 'TicketSplit', data: { into, summary: 'Scanner', component: 'FIN-2', reason: 'other team' } });
+    expect(given(opened, ['SplitTicket', { summary: 'Scanner', reason: 'r' }]).state?.links).toMatchObject([{ relation: 'split-into' }]);
+  });
+
+  it('is refused once the work is done', () => {
+    expect(given(opened, triaged, resolvedAtL1).when('SplitTicket', { summary: 's', reason: 'r' }).refusal().refused).toBe(
+      'already-resolved',
+    );
+  });
+});
+
+describe('ResolveWithParent', () => {
+  const withParent: Step = ['ResolveWithParent', { parent: one, category: 'network', fix: 'New switch' }];
+
+  it('resolves a child at any tier, on hold or handed over, with its own category if it has one', () => {
+    expect(
+      given(opened, triaged, started, escalated, ['PutOnHold', { reason: 'customer', note: 'n' }])
+        .when(...withParent)
+        .events(),
+    ).toEqual([
+      { type: 'TicketResumed', data: { after: 'customer' } },
+      { type: 'TicketResolved', data: { tier: 'L2', team: 'print', category: 'hardware/printer', fix: 'New switch', parent: one } },
+    ]);
+    expect(
+      given(opened)
+        .when(...withParent)
+        .events(),
+    ).toMatchObject([{ data: { category: 'network', parent: one } }]);
+  });
+
+  it('leaves alone what is over', () => {
+    for (const over of [[triaged, resolvedAtL1], [['CancelTicket', { reason: 'r' }]]] as Step[][])
+      expect(
+        given(opened, ...over)
+          .when(...withParent)
+          .events(),
+      ).toEqual([]);
   });
 });

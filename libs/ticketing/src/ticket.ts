@@ -18,11 +18,14 @@ import { present, same } from './plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
 import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
 import { rebased, termsOf, toldMoment, untoldMoments } from './sla-terms.js';
-import { evolveTicketWithClocks, type HandedOver, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
-import { rank, type SkipReason, type Tier } from './vocabulary.js';
+import { evolveTicketWithClocks, type HandedOver, linkedBy, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
+import { rank, type Relation, type SkipReason, type Tier } from './vocabulary.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
 export const CLOCK_SKEW = MINUTE;
+
+/** More would make every event of the ticket slow to read, and of a parent slow to follow. */
+const MOST_LINKS = 500;
 
 type TicketDecision = Decision<TicketEvents>;
 type Decide<Name extends TicketCommandName> = (
@@ -224,7 +227,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   },
 
   ReopenTicket({ reason }, ticket, { effectiveAt }, contract) {
-    if (ticket.work.status === 'cancelled') return refuse('ticket-cancelled', 'The ticket was cancelled');
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
     const resolved = resolvedAt(ticket.work);
     if (resolved === undefined) return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
     if (epochMillis(effectiveAt) - epochMillis(resolved) > contract.reopenWindow) {
@@ -238,7 +242,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
 
   CloseTicket({ note }, ticket) {
     if (ticket.work.status === 'closed') return [];
-    if (ticket.work.status === 'cancelled') return refuse('ticket-cancelled', 'The ticket was cancelled');
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
     return ticket.work.status === 'resolved'
       ? [event('TicketClosed', present({ note }))]
       : refuse('not-resolved', 'Only a resolved ticket can be closed');
@@ -281,26 +286,28 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   AnswerConsultation({ consultationId, answer, article }, ticket, context) {
     const open = consultationId === undefined ? ticket.consultations[0] : ticket.consultations.find(({ id }) => id === consultationId);
     if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
     return [event('ConsultationAnswered', present({ consultationId: open.id, by: actorAsPerson(context), answer, article }))];
   },
 
   SendPublicReply({ text }, ticket, context) {
-    return unlessCancelled(ticket) ?? [event('PublicReplySent', { author: actorAsPerson(context), text })];
+    return unlessOver(ticket) ?? [event('PublicReplySent', { author: actorAsPerson(context), text })];
   },
 
   AddInternalNote({ text }, ticket, context) {
-    return unlessCancelled(ticket) ?? [event('InternalNoteAdded', { author: actorAsPerson(context), text })];
+    return unlessOver(ticket) ?? [event('InternalNoteAdded', { author: actorAsPerson(context), text })];
   },
 
   RecordRequesterReply({ text, author }, ticket) {
-    const barred = unlessCancelled(ticket);
+    const barred = unlessOver(ticket);
     if (barred) return barred;
     const replied = event('RequesterReplied', { author: author ? person(author) : ticket.reporter, text });
     return ticket.work.status === 'on-hold' && ticket.work.reason === 'customer' ? [replied, ...endOfHold(ticket)] : [replied];
   },
 
   RecordVendorReply({ text, ...named }, ticket) {
-    const barred = unlessCancelled(ticket);
+    const barred = unlessOver(ticket);
     if (barred) return barred;
     const vendor = named.vendor ?? ticket.vendorCase?.vendor;
     const caseReference = named.caseReference ?? ticket.vendorCase?.caseReference;
@@ -319,7 +326,7 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   },
 
   StandDownMajorIncident({ reason }, ticket) {
-    return ticket.majorIncident ? (unlessCancelled(ticket) ?? [event('MajorIncidentStoodDown', { reason })]) : [];
+    return ticket.majorIncident ? (unlessOver(ticket) ?? [event('MajorIncidentStoodDown', { reason })]) : [];
   },
 
   PlanOnsiteVisit({ agent, location, plannedFor }, ticket, context) {
@@ -360,12 +367,12 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
 
   RecordTouchTime({ minutes, agent, activity }, ticket, context) {
     const who = agent ? person(agent) : actorAsPerson(context);
-    return unlessCancelled(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
+    return unlessOver(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
   },
 
   RecordSatisfaction({ score, comment }, ticket) {
     if (resolvedAt(ticket.work) === undefined)
-      return unlessCancelled(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
+      return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
     if (ticket.judgedCycles.includes(ticket.cycle))
       return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
     return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
@@ -382,6 +389,82 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     const effectiveAt = effectiveFrom > ticket.movedAt ? effectiveFrom : ticket.movedAt;
     return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
   },
+
+  LinkTicket({ ticketId, relation, mirrored }, ticket, { id }) {
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
+    if (ticketId === id) return refuse('relation-to-itself', 'A ticket has no relation to itself');
+    if (hasLink(ticket, ticketId, relation)) return [];
+    const [parent] = linkedBy('child-of', ticket);
+    const family = relation === 'child-of' || relation === 'parent-of';
+    // One level: then there are no circles, and following the parent ends.
+    if (family && parent !== undefined)
+      return refuse('has-a-parent', `The ticket is a child of ${parent}; a child has one parent and no children`);
+    if (relation === 'child-of' && linkedBy('parent-of', ticket).length > 0)
+      return refuse('has-children', 'The ticket has children; a parent has no parent');
+    if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
+    return [event('TicketLinked', present({ ticketId, relation, mirrored }))];
+  },
+
+  UnlinkTicket({ ticketId, relation, reason, mirrored }, ticket) {
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
+    return hasLink(ticket, ticketId, relation) ? [event('TicketUnlinked', present({ ticketId, relation, reason, mirrored }))] : [];
+  },
+
+  MergeTicket({ into, reason }, ticket, { id }) {
+    if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (into === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
+    if (ticket.mergingInto === into) return [];
+    return (
+      unlessMerging(ticket) ??
+      (linkedBy('parent-of', ticket).length > 0
+        ? refuse('has-children', 'The ticket has children: they would lose their parent')
+        : [event('TicketMergeRequested', { into, reason })])
+    );
+  },
+
+  AbsorbTicket({ ticketId, summary, reporter, reason }, ticket, { id }) {
+    if (ticket.absorbed.includes(ticketId)) return [];
+    const barred = unlessActive(ticket) ?? unlessMerging(ticket);
+    if (barred) return barred;
+    if (ticketId === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
+    return [event('TicketAbsorbed', { ticketId, summary, reporter: person(reporter), reason })];
+  },
+
+  CompleteMerge({ into }, ticket) {
+    if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
+    return ticket.mergingInto === into
+      ? [event('TicketMerged', { into })]
+      : refuse('no-merge-pending', 'The ticket is not about to be merged there');
+  },
+
+  RefuseRelation({ ticketId, relation, code, message }, ticket) {
+    const holds = relation === 'merged-into' ? ticket.mergingInto === ticketId : hasLink(ticket, ticketId, relation);
+    return holds && unlessOver(ticket) === undefined ? [event('TicketRelationRefused', { ticketId, relation, code, message })] : [];
+  },
+
+  SplitTicket({ summary, description, category, service, component, reason }, ticket, context) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
+    const into = deterministicId('split', context.commandId);
+    return [event('TicketSplit', present({ into, summary, description, category, service, component, reason }))];
+  },
+
+  ResolveWithParent({ parent, category, article, cause, fix, workaround }, ticket) {
+    // Whatever its hand-offs and holds: what ailed it is gone. One that is over already stays as it is.
+    if (unlessActive(ticket) !== undefined) return [];
+    const { tier, team } = ticket;
+    return [
+      ...endOfHold(ticket),
+      event('TicketResolved', present({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent })),
+    ];
+  },
 };
 
 /** Notes about the work may come late; everything else must not come before what has already happened. */
@@ -396,6 +479,13 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
   'RecordSatisfaction',
   'RecordSlaMoments',
   'RebaseSlaTerms',
+  'LinkTicket',
+  'UnlinkTicket',
+  'MergeTicket',
+  'AbsorbTicket',
+  'CompleteMerge',
+  'RefuseRelation',
+  'SplitTicket',
 ]);
 
 /**
@@ -478,8 +568,24 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
 /** The ticket aggregate under the default contract. */
 export const ticket = ticketUnder();
 
-function unlessCancelled({ work }: Ticket): Refusal | undefined {
-  return work.status === 'cancelled' ? refuse('ticket-cancelled', 'The ticket was cancelled') : undefined;
+/** Cancelled or merged: nothing follows in its stream. */
+function unlessOver({ work }: Ticket): Refusal | undefined {
+  switch (work.status) {
+    case 'cancelled':
+      return refuse('ticket-cancelled', 'The ticket was cancelled');
+    case 'merged':
+      return refuse('ticket-merged', `The ticket goes on in ${work.into}`);
+    default:
+      return undefined;
+  }
+}
+
+function unlessMerging({ mergingInto }: Ticket): Refusal | undefined {
+  return mergingInto === undefined ? undefined : refuse('merge-pending', `The ticket is about to be merged into ${mergingInto}`);
+}
+
+function hasLink({ links }: Ticket, ticketId: string, relation: Relation): boolean {
+  return links.some((link) => link.ticketId === ticketId && link.relation === relation);
 }
 
 function tierNotInContract(tier: Tier, contract: Contract): Refusal {
@@ -488,16 +594,14 @@ function tierNotInContract(tier: Tier, contract: Contract): Refusal {
   ]);
 }
 
-function unlessActive({ work }: Ticket): Refusal | undefined {
-  switch (work.status) {
+function unlessActive(ticket: Ticket): Refusal | undefined {
+  switch (ticket.work.status) {
     case 'resolved':
       return refuse('already-resolved', 'The ticket is resolved: reopen it first');
     case 'closed':
       return refuse('ticket-closed', 'The ticket is closed: reopen it, or open a new one that follows it');
-    case 'cancelled':
-      return refuse('ticket-cancelled', 'The ticket was cancelled');
     default:
-      return undefined;
+      return unlessOver(ticket);
   }
 }
 

@@ -29,7 +29,7 @@ export type HoldReason = (typeof HOLD_REASONS)[number];
 export const EVIDENCE_KINDS = ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] as const;
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 
-export const TICKET_STATUSES = ['open', 'in-progress', 'escalated', 'on-hold', 'resolved', 'closed', 'cancelled'] as const;
+export const TICKET_STATUSES = ['open', 'in-progress', 'escalated', 'on-hold', 'resolved', 'closed', 'cancelled', 'merged'] as const;
 export type TicketStatus = (typeof TICKET_STATUSES)[number];
 
 export const ANALYSIS_METHODS = ['5-whys', 'narrative'] as const;
@@ -38,6 +38,31 @@ export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
 /** Why a hand-off may leave tiers out on its way up. */
 export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
+
+/** What a ticket is to another one, and, by the same place in the list, what that one then is to it. */
+const INVERSES = [
+  ['relates-to', 'relates-to'],
+  ['duplicate-of', 'duplicated-by'],
+  ['duplicated-by', 'duplicate-of'],
+  ['child-of', 'parent-of'],
+  ['parent-of', 'child-of'],
+  ['caused-by', 'cause-of'],
+  ['cause-of', 'caused-by'],
+  ['split-from', 'split-into'],
+  ['split-into', 'split-from'],
+] as const;
+export type Relation = (typeof INVERSES)[number][0];
+export const RELATIONS: readonly Relation[] = INVERSES.map(([relation]) => relation);
+
+/** Relations that somebody may declare. The others come of a split. */
+export const LINK_RELATIONS = ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] as const;
+
+const inverses = new Map<Relation, Relation>(INVERSES);
+
+/** What the other ticket is to the first one. */
+export function inverseOf(relation: Relation): Relation {
+  return inverses.get(relation) ?? relation;
+}
 
 /** Position in a list of ordered words: L0 is 0. */
 export function rank(tier: Tier): number {

@@ -5,7 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
-import { projections } from '#ticketing';
+import { policies, projections } from '#ticketing';
 import { ApiModule } from '../../../api/src/api.module.js';
 import { openStores } from '../../../standalone/src/stores.js';
 import { startWorker } from '../../../worker/src/worker.js';
@@ -26,7 +26,7 @@ const log = createLog('error', process.stderr);
 const stores = await openStores(config);
 const store = EventStoreDB.connect(stores.eventStoreUrl);
 const mongo = await connectMongo(stores.mongodbUrl);
-if (process.env['BENCH_WORKER'] === 'on') startWorker({ store, db: mongo.db, projections, log });
+if (process.env['BENCH_WORKER'] === 'on') startWorker({ store, db: mongo.db, projections, policies, log });
 
 @Module({ imports: [ApiModule.on(store, mongo, log)], controllers: [EmptyController as Type<unknown>] })
 class BenchModule {}

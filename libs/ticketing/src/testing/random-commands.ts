@@ -2,12 +2,23 @@ import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
 import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
 import { type Contract, defaultContract, HOUR } from '../contract.js';
-import { ANALYSIS_METHODS, CHANNELS, EVIDENCE_KINDS, HOLD_REASONS, IMPACTS, TICKET_KINDS, TIERS, URGENCIES } from '../vocabulary.js';
+import {
+  ANALYSIS_METHODS,
+  CHANNELS,
+  EVIDENCE_KINDS,
+  HOLD_REASONS,
+  IMPACTS,
+  LINK_RELATIONS,
+  TICKET_KINDS,
+  TIERS,
+  URGENCIES,
+} from '../vocabulary.js';
 
 /** Random but valid commands, as they come past validation: for properties that hold for every ticket. */
 
 const word = fc.constantFrom('alpha', 'beta', 'gamma', 'delta');
 const person = fc.record({ id: word });
+const other = fc.constantFrom('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002');
 const maybe = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> => fc.option(value, { nil: undefined });
 const few = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value[]> => fc.array(value, { maxLength: 2 });
 
@@ -115,6 +126,19 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     effectiveFrom: '2025-12-31T08:00:00.000Z' as Instant,
   })),
   RecordSatisfaction: fc.record({ score: fc.integer({ min: 1, max: 5 }), comment: maybe(word) }),
+  LinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS) }),
+  UnlinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS), reason: maybe(word) }),
+  MergeTicket: fc.record({ into: other, reason: word }),
+  SplitTicket: fc.record({ summary: word, description: maybe(word), category: maybe(word), reason: word }),
+  AbsorbTicket: fc.record({ ticketId: other, summary: word, reporter: person, reason: word }),
+  CompleteMerge: fc.record({ into: other }),
+  RefuseRelation: fc.record({
+    ticketId: other,
+    relation: fc.constantFrom(...LINK_RELATIONS, 'merged-into' as const),
+    code: word,
+    message: word,
+  }),
+  ResolveWithParent: fc.record({ parent: other, category: maybe(word), fix: maybe(word) }),
 };
 
 /** One command with when it is sent: so many milliseconds after the one before. */
@@ -124,7 +148,8 @@ export interface SentCommand {
   readonly after: number;
 }
 
-const names = Object.keys(contents).filter((name) => name !== 'CancelTicket') as TicketCommandName[];
+/** What ends a life is left out: it comes seldom, so that there is much to end. */
+const names = Object.keys(contents).filter((name) => !['CancelTicket', 'CompleteMerge'].includes(name)) as TicketCommandName[];
 
 const sent = (allowed: readonly TicketCommandName[]): fc.Arbitrary<SentCommand> =>
   fc.constantFrom(...allowed).chain((name) =>
@@ -144,7 +169,23 @@ const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
 /** A visit from beginning to end. */
 const visit: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PlanOnsiteVisit']), sent(['BeginOnsiteVisit']), sent(['CompleteOnsiteVisit']));
 
-/** A ticket's life: an opening, then anything; cancelled rarely, since nothing follows a cancellation. */
+/** A merge that the other ticket agrees to. */
+const merge: fc.Arbitrary<SentCommand[]> = other.map((into) => [
+  { name: 'MergeTicket', command: { into, reason: 'r' }, after: 1000 },
+  { name: 'CompleteMerge', command: { into }, after: 1000 },
+]);
+
+/** A link that is taken back, by somebody or by the other ticket. */
+const link: fc.Arbitrary<SentCommand[]> = fc
+  .tuple(other, fc.constantFrom(...LINK_RELATIONS), fc.boolean())
+  .map(([ticketId, relation, refused]) => [
+    { name: 'LinkTicket', command: { ticketId, relation }, after: 1000 },
+    refused
+      ? { name: 'RefuseRelation', command: { ticketId, relation, code: 'c', message: 'm' }, after: 1000 }
+      : { name: 'UnlinkTicket', command: { ticketId, relation }, after: 1000 },
+  ]);
+
+/** A ticket's life: an opening, then anything; cancelled or merged rarely, since nothing follows. */
 export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
   .tuple(
     sent(['OpenTicket']),
@@ -154,7 +195,9 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
         { weight: 3, arbitrary: visit },
-        { weight: 1, arbitrary: sent(['CancelTicket']).map((one) => [one]) },
+        { weight: 1, arbitrary: sent(['CancelTicket', 'CompleteMerge']).map((one) => [one]) },
+        { weight: 1, arbitrary: merge },
+        { weight: 3, arbitrary: link },
       ),
       { maxLength: 40 },
     ),

@@ -77,7 +77,7 @@ function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>):
     resolvedAt: resolvedAt(state.work),
     updatedAt: at,
     words: withWordsOf(doc?.words ?? [], event.data),
-    ticket: { ...state, stepsTried: [], evidence: [], consultations: [] },
+    ticket: { ...state, stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
   });
 }
 
@@ -93,7 +93,7 @@ function branches(category: string): readonly string[] {
  */
 export const ticketList: Projection<TicketListEntry, TicketEvents> = {
   name: 'ticket_list',
-  version: 1,
+  version: 2,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

@@ -11,7 +11,7 @@ export type QueueState = (typeof QUEUE_STATES)[number];
 /** A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue. */
 export interface QueueEntry {
   readonly tier: Tier;
-  /** False when the ticket is resolved, closed or cancelled. */
+  /** False when the ticket is resolved, closed, cancelled or merged. */
   readonly queued: boolean;
   readonly state: QueueState;
   readonly client: string;
@@ -63,7 +63,7 @@ function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): Queu
 
 function queueStateOf({ work }: Ticket): QueueState {
   if (work.status === 'on-hold') return 'on-hold';
-  if (work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled') return 'done';
+  if (work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled' || work.status === 'merged') return 'done';
   const active = activeWork(work);
   return active.status === 'escalated' ? 'awaiting-acceptance' : active.status === 'in-progress' ? 'working' : 'waiting';
 }
@@ -71,7 +71,7 @@ function queueStateOf({ work }: Ticket): QueueState {
 /** One document a ticket, by its id: the queues of all tiers. */
 export const tierQueue: Projection<QueueEntry, TicketEvents> = {
   name: 'tier_queue',
-  version: 2,
+  version: 3,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { type Actor, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo } from '#mongo';
+import { createLog } from '#platform';
+import { policies, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { RunTicketCommand, RunTicketCommandHandler } from '#ticketing-nest';
+import { startWorker, type Worker } from './worker.js';
+
+/** What commands to one ticket lead to in others: on the embedded nodes, or on the servers of EVENTSTORE_URL and MONGODB_URL. */
+
+let store: EventStoreDB;
+let mongo: Mongo;
+let worker: Worker;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'policies-spec-'));
+  closing.push(() => rm(directory, { recursive: true, force: true }));
+  const url = async (
+    configured: string | undefined,
+    start: () => Promise<{ readonly url: string; close(): Promise<void> }>,
+  ): Promise<string> => {
+    if (configured !== undefined) return configured;
+    const node = await start();
+    closing.push(() => node.close());
+    return node.url;
+  };
+  const eventStoreUrl = await url(process.env['EVENTSTORE_URL'], () =>
+    startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 }),
+  );
+  const mongodbUrl = await url(process.env['MONGODB_URL'], () => startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 }));
+  store = EventStoreDB.connect(eventStoreUrl);
+  closing.push(() => store.close());
+  mongo = await connectMongo(mongodbUrl, `tierline_spec_${randomUUID().slice(0, 8)}`);
+  closing.push(
+    () => mongo.close(),
+    () => mongo.db.dropDatabase(),
+  );
+  worker = startWorker({ store, db: mongo.db, projections: [], policies, log: createLog('silent') });
+  closing.push(() => worker.stop());
+}, 30_000);
+afterAll(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+}, 30_000);
+
+const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
+
+async function tell<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
+  const commandId = randomUUID();
+  const context = { commandId, repeatable: false, actor: ada, correlationId: commandId, causationId: commandId };
+  const done = await new RunTicketCommandHandler(store).execute(new RunTicketCommand(id, name, body, context));
+  if (isRefusal(done)) throw new Error(JSON.stringify(done));
+  return done.ticketId;
+}
+
+const open = (summary = 'Cannot print', fields: object = {}) =>
+  tell(undefined, 'OpenTicket', {
+    client: 'northwind',
+    kind: 'incident',
+    summary,
+    reporter: { id: 'joe' },
+    channel: 'phone',
+    impact: 'low',
+    urgency: 'low',
+    ...fields,
+  });
+
+async function eventsOf(id: string): Promise<StoredEvent[]> {
+  const events = [];
+  for await (const event of store.readStream(streamName('ticket', id))) events.push(event);
+  return events;
+}
+
+/** The first event of a type in a ticket's stream, once it is there. */
+async function eventually(id: string, type: string, which: (event: StoredEvent) => boolean = () => true): Promise<StoredEvent> {
+  for (let tries = 0; ; tries++) {
+    const events = await eventsOf(id);
+    const found = events.find((event) => event.type === type && which(event));
+    if (found !== undefined) return found;
+    if (tries > 1_000) throw new Error(`no ${type} came; there are ${events.map((event) => event.type).join(', ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const types = (events: readonly StoredEvent[]) => events.map(({ type }) => type);
+
+describe('a link', () => {
+  it('is known to both tickets, the second of which names its cause', async () => {
+    const [one, two] = [await open(), await open()];
+    await tell(one, 'LinkTicket', { ticketId: two, relation: 'caused-by' });
+    const mirrored = await eventually(two, 'TicketLinked');
+    const [, said] = await eventsOf(one);
+    expect(mirrored).toMatchObject({
+      data: { ticketId: one, relation: 'cause-of', mirrored: true },
+      metadata: {
+        causationId: said?.id,
+        correlationId: said?.metadata.correlationId,
+        actor: { id: 'policy:ticket-links', kind: 'system' },
+      },
+    });
+    await tell(two, 'UnlinkTicket', { ticketId: one, relation: 'cause-of' });
+    await eventually(one, 'TicketUnlinked');
+    expect(types(await eventsOf(one))).toEqual(['TicketOpened', 'TicketLinked', 'TicketUnlinked']);
+    expect(types(await eventsOf(two))).toEqual(['TicketOpened', 'TicketLinked', 'TicketUnlinked']);
+  }, 30_000);
+
+  it('to a ticket that is not there, or that cannot take it, is taken back with the reason', async () => {
+    const [one, two] = [await open(), await open()];
+    const nobody = randomUUID();
+    await tell(one, 'LinkTicket', { ticketId: nobody, relation: 'relates-to' });
+    expect((await eventually(one, 'TicketRelationRefused')).data).toMatchObject({
+      ticketId: nobody,
+      relation: 'relates-to',
+      code: 'ticket-not-found',
+    });
+    const parent = await open();
+    await tell(two, 'LinkTicket', { ticketId: parent, relation: 'child-of' });
+    await eventually(parent, 'TicketLinked');
+    // A child cannot be somebody's parent.
+    await tell(one, 'LinkTicket', { ticketId: two, relation: 'child-of' });
+    expect((await eventually(one, 'TicketRelationRefused', ({ revision }) => revision > 2)).data).toMatchObject({
+      ticketId: two,
+      code: 'has-a-parent',
+    });
+  }, 30_000);
+
+  it('of two tickets that want to be each other’s parent at once leaves no circle', async () => {
+    const [one, two] = [await open(), await open()];
+    const said = await Promise.allSettled([
+      tell(one, 'LinkTicket', { ticketId: two, relation: 'child-of' }),
+      tell(two, 'LinkTicket', { ticketId: one, relation: 'child-of' }),
+    ]);
+    // Depending on who is faster the second one is refused at once, or one of the links or both are taken back; never do both stay.
+    const refused = said.some(({ status }) => status === 'rejected')
+      ? undefined
+      : await Promise.any([eventually(one, 'TicketRelationRefused'), eventually(two, 'TicketRelationRefused')]);
+    if (refused !== undefined) expect(refused.data).toMatchObject({ relation: 'child-of' });
+  }, 30_000);
+});
+
+describe('a merge', () => {
+  it('merging erases the audit: no, both tickets keep every event, and each names the other', async () => {
+    const [one, two] = [await open('Cannot print', { reporter: { id: 'sue', name: 'Sue' } }), await open('Printer down')];
+    await tell(one, 'RecordDiagnosticStep', { action: 'Restarted', outcome: 'Same' });
+    await tell(one, 'SendPublicReply', { text: 'We look into it' });
+    const [before, target] = [await eventsOf(one), await eventsOf(two)];
+    await tell(one, 'MergeTicket', { into: two, reason: 'Same printer' });
+    await eventually(one, 'TicketMerged');
+    const [after, absorbing] = [await eventsOf(one), await eventsOf(two)];
+    expect(after.slice(0, before.length)).toEqual(before);
+    expect(absorbing.slice(0, target.length)).toEqual(target);
+    expect(types(after.slice(before.length))).toEqual(['TicketMergeRequested', 'TicketMerged']);
+    expect(absorbing.slice(target.length)).toMatchObject([
+      {
+        type: 'TicketAbsorbed',
+        data: { ticketId: one, summary: 'Cannot print', reporter: { id: 'sue', name: 'Sue' }, reason: 'Same printer' },
+      },
+    ]);
+    expect(after.at(-1)?.data).toEqual({ into: two });
+    await expect(tell(one, 'StartWork', {})).rejects.toThrow('ticket-merged');
+  }, 30_000);
+
+  it('into a ticket that cannot take it is taken back with the reason, and the work goes on', async () => {
+    const [one, two] = [await open(), await open()];
+    await tell(two, 'CancelTicket', { reason: 'mistake' });
+    await tell(one, 'MergeTicket', { into: two, reason: 'Same printer' });
+    expect((await eventually(one, 'TicketRelationRefused')).data).toMatchObject({
+      relation: 'merged-into',
+      ticketId: two,
+      code: 'ticket-cancelled',
+    });
+    await tell(one, 'StartWork', {});
+  }, 30_000);
+
+  it('of two tickets into each other at once merges one of them at most', async () => {
+    const [one, two] = [await open(), await open()];
+    await Promise.all([tell(one, 'MergeTicket', { into: two, reason: 'r' }), tell(two, 'MergeTicket', { into: one, reason: 'r' })]);
+    await Promise.any([eventually(one, 'TicketRelationRefused'), eventually(two, 'TicketRelationRefused')]);
+    const ends = types([...(await eventsOf(one)), ...(await eventsOf(two))]).filter((type) => type === 'TicketMerged');
+    expect(ends.length).toBeLessThanOrEqual(1);
+  }, 30_000);
+});
+
+describe('a split', () => {
+  it('opens a ticket of its own, linked on both sides', async () => {
+    const one = await open('Printer and scanner', { tier: 'L2', team: 'print', service: 'printing' });
+    await tell(one, 'SplitTicket', { summary: 'Scanner', category: 'hardware/scanner', reason: 'other team' });
+    const { into } = (await eventually(one, 'TicketSplit')).data as { into: string };
+    await eventually(into, 'TicketLinked');
+    expect((await eventsOf(into)).map(({ type, data }) => [type, data])).toMatchObject([
+      [
+        'TicketOpened',
+        {
+          client: 'northwind',
+          summary: 'Scanner',
+          tier: 'L2',
+          team: 'print',
+          service: 'printing',
+          category: 'hardware/scanner',
+          reporter: { id: 'joe' },
+        },
+      ],
+      ['TicketLinked', { ticketId: one, relation: 'split-from' }],
+    ]);
+  }, 30_000);
+});
+
+describe('the children of a major incident', () => {
+  it('follow their parent: updates, stand-down and resolution; one that is over stays as it is', async () => {
+    const parent = await open('Nobody in Milan can print');
+    const [child, done] = [await open(), await open()];
+    for (const id of [child, done]) await tell(id, 'LinkTicket', { ticketId: parent, relation: 'child-of' });
+    await eventually(parent, 'TicketLinked', ({ data }) => (data as { ticketId: string }).ticketId === done);
+    await eventually(parent, 'TicketLinked', ({ data }) => (data as { ticketId: string }).ticketId === child);
+    await tell(done, 'CancelTicket', { reason: 'mistake' });
+    await tell(parent, 'DeclareMajorIncident', { reason: 'All floors' });
+    await tell(parent, 'SendPublicReply', { text: 'A switch has failed' });
+    await tell(parent, 'StandDownMajorIncident', { reason: 'Replaced' });
+    await tell(parent, 'ResolveTicket', { category: 'network', article: 'KB-7', fix: 'New switch' });
+    const resolved = await eventually(child, 'TicketResolved');
+    expect(resolved.data).toEqual({ tier: 'L1', category: 'network', article: 'KB-7', fix: 'New switch', parent });
+    expect((await eventsOf(child)).slice(2).map(({ type, data }) => [type, (data as { text?: string }).text])).toEqual([
+      ['InternalNoteAdded', `The parent ${parent} was declared a major incident: All floors`],
+      ['PublicReplySent', 'A switch has failed'],
+      ['InternalNoteAdded', `The major incident of the parent ${parent} was stood down: Replaced`],
+      ['TicketResolved', undefined],
+    ]);
+    expect(types(await eventsOf(done)).at(-1)).toBe('TicketCancelled');
+    const { refused } = worker.policies().find(({ policy }) => policy === 'children-follow') ?? { refused: 0 };
+    expect(refused).toBeGreaterThan(0);
+  }, 30_000);
+});
