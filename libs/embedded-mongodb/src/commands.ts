@@ -32,8 +32,8 @@ import { cursorReply, DEFAULT_BATCH, drain, Pace } from './cursors.js';
 import { diagnosticCommands } from './diagnostic-commands.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
-import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter } from './filter.js';
-import { idIndexSpec, indexCommands } from './index-commands.js';
+import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter, type Predicate } from './filter.js';
+import { idIndexSpec, indexCommands, modifyIndex } from './index-commands.js';
 import { compilePipeline, type Pipeline, type PipelineContext } from './pipeline.js';
 import { candidates, choosePlan, countByIndex, describePlan, PAUSE, runPlan, type Counters, type Hint, type Source } from './planner.js';
 import { Sorter, parseSort } from './sorting.js';
@@ -105,19 +105,21 @@ const hintOf = (fields: Fields): Hint => {
 const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumentValidation');
 
 /** The validator of a collection, compiled once. */
-const validators = new WeakMap<Collection, ((doc: Doc) => boolean) | null>();
+const validators = new WeakMap<Collection, Predicate | null>();
 
-const validate = (collection: Collection, doc: Doc, bypassed: boolean): void => {
-  if (bypassed || !collection.options.size) return;
+/** @param before what an update changes: where it was not valid already, validationLevel moderate lets it stay so */
+const validate = (collection: Collection, doc: Doc, bypassed: boolean, before?: Doc): void => {
+  const { options } = collection;
+  if (bypassed || !options.size) return;
   let test = validators.get(collection);
   if (test === undefined) {
-    const validator = collection.options.get('validator');
-    const enforced = validator instanceof Doc && validator.size > 0 && collection.options.get('validationLevel') !== 'off' && collection.options.get('validationAction') !== 'warn';
+    const validator = options.get('validator');
+    const enforced = validator instanceof Doc && validator.size > 0 && options.get('validationLevel') !== 'off' && options.get('validationAction') !== 'warn';
     test = enforced ? compileFilter(parseFilter(validator)) : null;
     validators.set(collection, test);
   }
-  if (test && !test(doc))
-    throw new ServerError(121, 'Document failed validation', { errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }) });
+  if (!test || test(doc) || (before && options.get('validationLevel') === 'moderate' && !test(before))) return;
+  throw new ServerError(121, 'Document failed validation', { errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }) });
 };
 
 const insert: Handler = async (call) => {
@@ -192,7 +194,7 @@ const runUpdate = (writer: Writer, database: string, name: string, { filter, upd
         const after = applyUpdate(update, doc, context);
         matched++;
         if (after === doc) continue;
-        validate(collection, after, bypassed);
+        validate(collection, after, bypassed, doc);
         writer.replace(collection, doc, after);
       } catch (error) {
         // What was changed before it stays changed, and is counted.
@@ -218,17 +220,30 @@ const PORTION = 1000;
  * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
  * the transaction that changes it; what comes to match in between is left alone, as on the server.
  */
-const affected = async (call: Call, name: string, filter: Filter, variables: Variables, hint: Hint): Promise<readonly Value[]> => {
-  const snapshot = call.node.store.snapshot();
+const affected = async ({ store }: Node, database: string, name: string, filter: Filter, variables: Variables, hint: Hint, pace: Pace): Promise<readonly Value[]> => {
+  const snapshot = store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
+    const collection = noView(collectionOf(snapshot, database, name));
     if (!collection) return [];
     const ids: Value[] = [];
-    await drain(findSource(snapshot, call.database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), paceOf(call), (doc) => ids.push(doc.get('_id') as Value));
+    await drain(findSource(snapshot, database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), pace, (doc) => ids.push(doc.get('_id') as Value));
     return ids;
   } finally {
     snapshot.close();
   }
+};
+
+/** Removes all documents that match, and yields the number of each transaction. */
+export const removeMatching = async function* (node: Node, database: string, name: string, filter: Filter, hint: Hint, pace: Pace, variables: Variables = {}): AsyncGenerator<number, void, undefined> {
+  const test = compileFilter(filter);
+  for (const ids of portions(await affected(node, database, name, filter, variables, hint, pace)))
+    yield await node.store.write((writer) => {
+      const collection = collectionOf(writer, database, name);
+      if (!collection || collection.view) return 0;
+      const found = [...matching(writer, collection, ids)].filter(test);
+      for (const doc of found) writer.remove(collection, doc);
+      return found.length;
+    });
 };
 
 const portions = function* (ids: readonly Value[]): Generator<Filter, void, undefined> {
@@ -247,7 +262,7 @@ const updateMany = async (call: Call, name: string, statement: Doc, variables: V
   let writeErrors: Value | undefined;
   try {
     const parsed = parseUpdate(statement, 'update.updates', variables);
-    for (const ids of portions(await affected(call, name, parsed.filter, variables, parsed.hint))) {
+    for (const ids of portions(await affected(call.node, call.database, name, parsed.filter, variables, parsed.hint, paceOf(call)))) {
       const result = await call.node.store.write((writer) => runUpdate(writer, call.database, name, { ...parsed, hint: undefined }, bypassed, Date.now(), ids));
       matched += result.matched;
       modified += result.modified;
@@ -265,19 +280,7 @@ const deleteMany = async (call: Call, name: string, part: Fields, variables: Var
   try {
     part.noCollation();
     const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
-    const test = compileFilter(filter);
-    for (const ids of portions(await affected(call, name, filter, variables, hintOf(part))))
-      removed += await call.node.store.write((writer) => {
-        const collection = collectionOf(writer, call.database, name);
-        if (!collection || collection.view) return 0;
-        let count_ = 0;
-        for (const doc of [...matching(writer, collection, ids)]) {
-          if (!test(doc)) continue;
-          writer.remove(collection, doc);
-          count_++;
-        }
-        return count_;
-      });
+    for await (const count_ of removeMatching(call.node, call.database, name, filter, hintOf(part), paceOf(call), variables)) removed += count_;
   } catch (error) {
     writeErrors = single(error);
   }
@@ -394,7 +397,7 @@ const findAndModify: Handler = async (call) => {
     if (doc && collection) {
       const after = applyUpdate(update_, doc, context);
       if (after !== doc) {
-        validate(collection, after, bypassed);
+        validate(collection, after, bypassed, doc);
         writer.replace(collection, doc, after);
       }
       return ok({ lastErrorObject: Doc.from({ n: 1, updatedExisting: true }), value: show_(wantsNew ? after : doc) });
@@ -679,7 +682,7 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
               : (doc_) => whole.keys.reduce((merged, key, index) => merged.with(key, whole.values[index] as Value), doc_);
           const after = applyUpdate(update_, old, { inserting: false, filter, now: Date.now() });
           if (after === old) continue;
-          validate(collection, after, bypassed);
+          validate(collection, after, bypassed, old);
           writer.replace(collection, old, after);
         }
       });
@@ -916,6 +919,7 @@ const create: Handler = async (call) => {
   const viewOn = fields.string('viewOn');
   const pipeline = fields.documents('pipeline');
   if (pipeline && viewOn === undefined) throw new ServerError(72, `'pipeline' requires 'viewOn' to also be specified`);
+  if (pipeline) compilePipeline(Arr.of(pipeline));
   return call.node.store.write((writer) => {
     const known = collectionOf(writer, call.database, name);
     if (known) {
@@ -933,23 +937,40 @@ const checkValidation = (options: Doc): void => {
   if (validator instanceof Doc) compileFilter(parseFilter(validator));
   const level = options.get('validationLevel');
   if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string)) throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
-  if (level === 'moderate') throw new ServerError(238, 'create.validationLevel moderate is not supported by this node');
   const action = options.get('validationAction');
   if (action !== undefined && !['error', 'warn'].includes(action as string)) throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
 };
 
 const collMod: Handler = async (call) => {
   const name = target(call);
+  const fields = fieldsOf(call);
+  for (const key of ['changeStreamPreAndPostImages', 'timeseries', 'cappedSize', 'cappedMax', 'dryRun']) fields.refuse(key);
+  if (call.command.has('expireAfterSeconds')) throw new ServerError(72, `'expireAfterSeconds' is only supported on time-series collections and clustered collections`);
+  const change = fields.document('index');
+  const viewOn = fields.string('viewOn');
+  const pipeline = fields.documents('pipeline');
   return call.node.store.write((writer) => {
     const collection = existing(writer, call.database, name);
+    if (collection.view) {
+      if (change || createOptions.some((key) => call.command.has(key))) throw new ServerError(72, change ? 'cannot modify an index on a view' : 'cannot modify validation options on a view');
+      if ((viewOn === undefined) !== (pipeline === undefined)) throw new ServerError(72, `Must specify both 'viewOn' and 'pipeline' when modifying a view`);
+      if (viewOn !== undefined && pipeline) {
+        compilePipeline(Arr.of(pipeline));
+        writer.saveCollection({ ...collection, view: { on: viewOn, pipeline } });
+      }
+      return ok();
+    }
+    if (viewOn !== undefined || pipeline) throw new ServerError(72, `'${viewOn === undefined ? 'pipeline' : 'viewOn'}' option only supported on a view`);
     let { options } = collection;
     for (const key of createOptions) {
       const value = call.command.get(key);
       if (value !== undefined) options = options.with(key, value);
     }
     checkValidation(options);
-    writer.saveCollection({ ...collection, options });
-    return ok();
+    const modified = change && modifyIndex(collection, change);
+    if (options !== collection.options || modified)
+      writer.saveCollection({ ...collection, options, indexes: modified ? collection.indexes.map((index) => (index.number === modified.index.number ? modified.index : index)) : collection.indexes });
+    return ok(modified?.reply);
   });
 };
 
@@ -1065,7 +1086,7 @@ const commands: Readonly<Record<string, Command>> = {
     fields: ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'size', 'max', 'storageEngine', 'validator', 'validationLevel', 'validationAction', 'indexOptionDefaults', 'viewOn', 'pipeline', 'collation', 'encryptedFields', 'autoIndexId', 'temp'],
     run: create,
   },
-  collMod: { fields: createOptions, run: collMod },
+  collMod: { fields: [...createOptions, 'index', 'viewOn', 'pipeline', 'expireAfterSeconds', 'changeStreamPreAndPostImages', 'timeseries', 'cappedSize', 'cappedMax', 'dryRun'], run: collMod },
   drop: { fields: [], run: drop },
   dropDatabase: { fields: [], run: dropDatabase },
   renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], run: renameCollection },

@@ -486,6 +486,50 @@ describe('collections', () => {
     await db.collection(name).insertOne({ a: 1 }, { bypassDocumentValidation: true });
   });
 
+  test('a moderate validator leaves alone what was not valid before', async () => {
+    const name = `v${counter++}`;
+    const collection = db.collection<Document>(name);
+    await collection.insertMany([{ _id: 1, a: 'good' }, { _id: 2, a: 5 }] as never);
+    await db.command({ collMod: name, validator: { a: { $type: 'string' } }, validationLevel: 'moderate' });
+    await collection.updateOne({ _id: 2 as never }, { $set: { b: 1 } });
+    await collection.replaceOne({ _id: 2 as never }, { a: 6 });
+    await expect(collection.updateOne({ _id: 1 as never }, { $set: { a: 1 } })).rejects.toMatchObject({ code: 121 });
+    await expect(collection.insertOne({ a: 1 })).rejects.toMatchObject({ code: 121 });
+    await expect(collection.updateOne({ _id: 3 as never }, { $set: { a: 1 } }, { upsert: true })).rejects.toMatchObject({ code: 121 });
+    await db.command({ collMod: name, validationLevel: 'strict' });
+    await expect(collection.updateOne({ _id: 2 as never }, { $set: { b: 2 } })).rejects.toMatchObject({ code: 121 });
+    // Valid now, and so bound to stay so.
+    await collection.updateOne({ _id: 2 as never }, { $set: { a: 'better' } });
+    expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([{ _id: 1, a: 'good' }, { _id: 2, a: 'better' }]);
+  });
+
+  test('indexes tell when documents expire, and collMod changes it', async () => {
+    const collection = await fresh([{ _id: 1, at: new Date() }] as never);
+    const name = collection.collectionName;
+    await collection.createIndex({ at: 1 }, { expireAfterSeconds: 3600 });
+    await collection.createIndex({ at: 1 }, { expireAfterSeconds: 3600 });
+    await collection.createIndex({ plain: 1 });
+    await expect(collection.createIndex({ at: 1 }, { expireAfterSeconds: 60 })).rejects.toMatchObject({ code: 85 });
+    for (const [key, expireAfterSeconds] of [[{ a: 1, b: 1 }, 5], [{ a: 1 }, -1], [{ a: 1 }, 'soon']] as const) await expect(collection.createIndex(key as never, { expireAfterSeconds: expireAfterSeconds as never })).rejects.toMatchObject({ code: 67 });
+    expect(await db.command({ collMod: name, index: { keyPattern: { at: 1 }, expireAfterSeconds: 7200 } })).toMatchObject({ expireAfterSeconds_old: 3600, expireAfterSeconds_new: 7200 });
+    expect(await db.command({ collMod: name, index: { name: 'plain_1', expireAfterSeconds: 9 } })).toMatchObject({ expireAfterSeconds_new: 9 });
+    expect((await collection.indexes()).map(({ name: index, expireAfterSeconds }) => [index, expireAfterSeconds])).toEqual([['_id_', undefined], ['at_1', 7200], ['plain_1', 9]]);
+    await expect(db.command({ collMod: name, index: { name: 'absent_1', expireAfterSeconds: 9 } })).rejects.toMatchObject({ code: 27 });
+    await expect(db.command({ collMod: name, index: { expireAfterSeconds: 9 } })).rejects.toMatchObject({ code: 72 });
+    await expect(db.command({ collMod: name, index: { name: 'at_1', expireAfterSeconds: -9 } })).rejects.toMatchObject({ code: 72 });
+  });
+
+  test('collMod gives a view another pipeline', async () => {
+    const base = await fresh([{ _id: 1, a: 1 }, { _id: 2, a: 2 }] as never);
+    const name = `w${counter++}`;
+    await db.createCollection(name, { viewOn: base.collectionName, pipeline: [{ $match: { a: 1 } }] });
+    await db.command({ collMod: name, viewOn: base.collectionName, pipeline: [{ $match: { a: 2 } }] });
+    expect(await db.collection(name).find().toArray()).toEqual([{ _id: 2, a: 2 }]);
+    await expect(db.command({ collMod: name, viewOn: base.collectionName })).rejects.toMatchObject({ code: 72 });
+    await expect(db.command({ collMod: name, validator: { a: 1 } })).rejects.toMatchObject({ code: 72 });
+    await expect(db.command({ collMod: 'absent', validator: { a: 1 } })).rejects.toMatchObject({ code: 26 });
+  });
+
   test('statistics', async () => {
     const collection = await fresh([{ a: 1 }, { a: 2 }]);
     expect(await collection.estimatedDocumentCount()).toBe(2);

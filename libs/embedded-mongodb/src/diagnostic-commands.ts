@@ -215,7 +215,7 @@ const serverStatus: Handler = ({ node }) => {
     connections: Doc.from({ current, available: 100_000 - current, totalCreated: total }),
     opcounters: Doc.from(Object.fromEntries(['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]))),
     mem: Doc.from({ bits: 64, resident: Math.floor(rss / 1048576), virtual: Math.floor(rss / 1048576), heap: Math.floor(heapUsed / 1048576) }),
-    metrics: Doc.from({ cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }) }),
+    metrics: Doc.from({ ttl: Doc.from({ deletedDocuments: BigInt(node.counters.get('ttl.deletedDocuments') ?? 0), passes: BigInt(node.counters.get('ttl.passes') ?? 0) }), cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }) }),
     storageEngine: Doc.from({ name: 'lmdb', supportsCommittedReads: true, persistent: true }),
   });
 };

@@ -4,7 +4,7 @@ import { answerWithCursor, collectionOf, cursorBatch, existing, Fields, fieldsOf
 import type { Pace } from './cursors.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { numberOf, parseFilter, type Filter } from './filter.js';
-import { readIndex, readyIndexes, type Collection, type Index, type Store, type Writer } from './store.js';
+import { namespaceOf, readIndex, readyIndexes, type Collection, type Index, type Store, type Writer } from './store.js';
 
 const indexFields = ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'background', 'v', 'ns', 'expireAfterSeconds', 'hidden', 'collation', 'comment'];
 
@@ -31,7 +31,12 @@ const checkIndexSpec = (spec: Doc): Doc => {
   const fields = new Fields('createIndexes.indexes', spec);
   fields.noCollation();
   fields.refuse('hidden');
-  if (spec.has('expireAfterSeconds')) throw new ServerError(238, 'createIndexes.indexes.expireAfterSeconds (TTL) is not supported by this node');
+  const expireAfterSeconds = spec.get('expireAfterSeconds');
+  if (expireAfterSeconds !== undefined) {
+    if (isIdKey(key)) throw new ServerError(197, `The field 'expireAfterSeconds' is not valid for an _id index specification. Specification: ${show(spec)}`);
+    checkExpiry(expireAfterSeconds);
+    if (key.size !== 1) throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
+  }
   const name = fields.string('name') ?? defaultIndexName(key);
   if (!name) throw new ServerError(67, 'index name cannot be empty');
   const partial = fields.document('partialFilterExpression');
@@ -39,7 +44,17 @@ const checkIndexSpec = (spec: Doc): Doc => {
     checkPartial(parseFilter(partial));
     if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
   }
-  return Doc.from({ v: 2, key, name, unique: fields.boolean('unique') ? true : undefined, sparse: fields.boolean('sparse') ? true : undefined, partialFilterExpression: partial });
+  return Doc.from({ v: 2, key, name, unique: fields.boolean('unique') ? true : undefined, sparse: fields.boolean('sparse') ? true : undefined, partialFilterExpression: partial, expireAfterSeconds });
+};
+
+/** The longest time to live, in seconds, as on the server. */
+const MOST_SECONDS = 0x7fffffff;
+
+const checkExpiry = (value: Value): void => {
+  if (!isNumber(value)) throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be numeric, but received a type of '${bsonTypeName(value)}'`);
+  const seconds = numberOf(value);
+  if (!(seconds >= 0)) throw new ServerError(67, `TTL index 'expireAfterSeconds' option cannot be less than 0`);
+  if (seconds > MOST_SECONDS) throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
 };
 
 const checkPartial = (filter: Filter): void => {
@@ -112,6 +127,8 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
     if (same) {
       if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
         throw new ServerError(86, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
+      if (!equalValues(same.spec.get('expireAfterSeconds') ?? null, spec.get('expireAfterSeconds') ?? null))
+        throw new ServerError(85, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
       if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
       const build = running.get(same.number);
       if (build) wait.push(build);
@@ -161,6 +178,41 @@ const fill = async (store: Store, collectionNumber: number, numbers: readonly nu
       writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !mine(index)) });
     });
     throw error;
+  }
+};
+
+/**
+ * What `collMod` changes about an index: when its documents expire.
+ *
+ * @returns the index as it is then, and what the reply tells of it
+ */
+export const modifyIndex = (collection: Collection, change: Doc): { readonly index: Index; readonly reply: Readonly<Record<string, Value | undefined>> } => {
+  const fields = new Fields('collMod.index', change).only(['name', 'keyPattern', 'expireAfterSeconds', 'hidden', 'unique', 'prepareUnique', 'forceNonUnique']);
+  for (const key of ['hidden', 'unique', 'prepareUnique', 'forceNonUnique']) fields.refuse(key);
+  const [name, keyPattern, seconds] = [fields.string('name'), fields.document('keyPattern'), change.get('expireAfterSeconds')];
+  if (name !== undefined && keyPattern) throw new ServerError(72, 'Cannot specify both key pattern and name.');
+  if (name === undefined && !keyPattern) throw new ServerError(72, 'Must specify either index name or key pattern.');
+  if (seconds === undefined) throw new ServerError(72, 'no expireAfterSeconds, hidden, unique, or prepareUnique field');
+  checkModifiedExpiry(seconds);
+  if (name === '_id_' || (keyPattern && isIdKey(keyPattern))) throw new ServerError(72, 'the _id field does not support TTL indexes');
+  const index = readyIndexes(collection).find((known) => (keyPattern ? normalKey(known.spec.get('key') as Doc) === normalKey(keyPattern) : known.name === name));
+  if (!index) throw new ServerError(27, `cannot find index ${name ?? show(keyPattern as Doc)} for ns ${namespaceOf(collection)}`);
+  if (index.fields.length !== 1) throw new ServerError(72, 'TTL indexes are single-field indexes, compound indexes do not support TTL');
+  const old = index.spec.get('expireAfterSeconds');
+  const long = (value: Value | undefined): bigint | undefined => (value === undefined ? undefined : BigInt(Math.trunc(numberOf(value))));
+  return {
+    index: { ...index, spec: index.spec.with('expireAfterSeconds', seconds) },
+    reply: { expireAfterSeconds_old: long(old), expireAfterSeconds_new: long(seconds) },
+  };
+};
+
+/** The same rules as at the creation, which `collMod` reports as 72 InvalidOptions. */
+const checkModifiedExpiry = (seconds: Value): void => {
+  if (!isNumber(seconds)) throw new ServerError(14, `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(seconds)}', expected types '[long, int, decimal, double]'`);
+  try {
+    checkExpiry(seconds);
+  } catch (error) {
+    throw error instanceof ServerError ? new ServerError(72, error.message) : error;
   }
 };
 

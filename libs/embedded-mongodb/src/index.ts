@@ -18,6 +18,8 @@ export type EmbeddedMongoDBOptions = {
   readonly cursorTimeoutMs?: number;
   /** Cursors that may be open at once. Default 1000. */
   readonly maxOpenCursors?: number;
+  /** Seconds between two searches for documents that an index with `expireAfterSeconds` lets expire. Default 60, as on the server. */
+  readonly ttlMonitorSleepSecs?: number;
   /**
    * Whether the node runs in a thread of its own, so that a long query does not hold up its starter. Default: yes where
    * the library is compiled; from TypeScript sources, which a thread cannot load, it always runs in the starter's.
@@ -103,8 +105,8 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
  * @throws PortTakenError, DirectoryLocked, HostRefusedError, DataUnreadableError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
-  const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000 } = options;
-  const given: NodeOptions = { directory, port, host, cursorTimeoutMs, maxOpenCursors };
+  const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60 } = options;
+  const given: NodeOptions = { directory, port, host, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs };
   const compiled = import.meta.url.endsWith('.js');
   const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
   return { url: `mongodb://${host === '::1' ? '[::1]' : '127.0.0.1'}:${node.port}/?directConnection=true`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };

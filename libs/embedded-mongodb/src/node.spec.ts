@@ -76,3 +76,43 @@ test('closes in the middle of long reads', async () => {
   await client.close();
   await (await startEmbeddedMongoDB({ directory, port: 0 })).close();
 });
+
+test('documents expire where an index says so, at once and after a restart', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-ttl-'));
+  const ago = (seconds: number): Date => new Date(Date.now() - seconds * 1000);
+  type Row = { _id: string; at?: Date | Date[] | string };
+  const remaining = async (url: string, count: number): Promise<string[]> => {
+    const client = await MongoClient.connect(url);
+    const collection = client.db('a').collection<Row>('c');
+    while ((await collection.countDocuments()) > count) await new Promise((resolve) => setTimeout(resolve, 20));
+    // Another pass removes no more.
+    const passes = async (): Promise<number> => ((await client.db('a').command({ serverStatus: 1 })) as { metrics: { ttl: { passes: number } } }).metrics.ttl.passes;
+    for (const before = await passes(); (await passes()) < before + 2; ) await new Promise((resolve) => setTimeout(resolve, 20));
+    const ids = (await collection.find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
+    await client.close();
+    return ids;
+  };
+  const first = await startEmbeddedMongoDB({ directory: own, port: 0, ttlMonitorSleepSecs: 0.02 });
+  const client = await MongoClient.connect(first.url);
+  const collection = client.db('a').collection<Row>('c');
+  await collection.insertMany([
+    { _id: 'old', at: ago(100) },
+    { _id: 'young', at: ago(20) },
+    { _id: 'future', at: ago(-100) },
+    { _id: 'text', at: '2001-01-01' },
+    { _id: 'none' },
+    { _id: 'list', at: [ago(-100), ago(90)] },
+  ]);
+  await collection.createIndex({ at: -1 }, { expireAfterSeconds: 60, name: 'expiry' });
+  expect(await remaining(first.url, 4)).toEqual(['future', 'none', 'text', 'young']);
+  await client.db('a').command({ collMod: 'c', index: { name: 'expiry', expireAfterSeconds: 1_000_000 } });
+  await collection.insertOne({ _id: 'again', at: ago(100) });
+  expect(await remaining(first.url, 5)).toEqual(['again', 'future', 'none', 'text', 'young']);
+  await client.db('a').command({ collMod: 'c', index: { name: 'expiry', expireAfterSeconds: 10 } });
+  await client.close();
+  await first.close();
+  const second = await startEmbeddedMongoDB({ directory: own, port: 0, ttlMonitorSleepSecs: 0.02 });
+  expect(await remaining(second.url, 3)).toEqual(['future', 'none', 'text']);
+  await second.close();
+  rmSync(own, { recursive: true });
+});

@@ -5,6 +5,7 @@ import type { Node } from './call.js';
 import { failure, runCommand } from './commands.js';
 import { Cursors } from './cursors.js';
 import { ServerError } from './errors.js';
+import { monitorExpiry } from './expiry.js';
 import { Store } from './store.js';
 import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
 
@@ -39,6 +40,7 @@ export type NodeOptions = {
   readonly host: string;
   readonly cursorTimeoutMs: number;
   readonly maxOpenCursors: number;
+  readonly ttlMonitorSleepSecs: number;
 };
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
@@ -49,7 +51,7 @@ const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 const MAX_CONNECTIONS = 2000;
 
 /** Opens the directory and serves it, in this thread. */
-export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenCursors }: NodeOptions): Promise<RunningNode> => {
+export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs }: NodeOptions): Promise<RunningNode> => {
   if (!LOOPBACK.includes(host)) throw new HostRefusedError(host);
   mkdirSync(directory, { recursive: true });
   const unlock = await lockDirectory(directory);
@@ -81,6 +83,7 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
         resolve();
       });
     });
+    const expiry = monitorExpiry(node, ttlMonitorSleepSecs);
     const address = server.address();
     const opened = store;
     let closing: Promise<void> | undefined;
@@ -90,6 +93,7 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
       await stopped;
       // What still runs ends at its next pause, its client being gone: the file is not closed under its feet.
       await Promise.allSettled(running);
+      await expiry.stop();
       cursors.close();
       await opened.close();
       await unlock();
