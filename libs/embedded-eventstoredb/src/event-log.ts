@@ -1,5 +1,7 @@
+import { copyLog } from './backup.js';
 import { BLOCK_BYTES, FORMAT, LogIndex, type Block, type StreamRow, type UnindexedStream } from './log-index.js';
 import { CorruptRecord, dataOf, EVENT, groupOf, HEADER, idOf, isJson, isLastOfGroup, isSound, kindOf, lengthOf, MARK, positionAt, positionOf, revisionOf, sealRecord, streamNameOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
+import { scavengeSegments, type Scavenged } from './scavenge.js';
 import { SEGMENT_BYTES, Segments, type Segment } from './segments.js';
 import { DELETED, isMetadataStream, metadataStreamOf, NO_METADATA, OF_METADATA_STREAM, parseStreamMetadata, type StreamMetadata } from './stream-metadata.js';
 import { upgradeFromFormat1 } from './upgrade.js';
@@ -72,6 +74,8 @@ const CACHED_NAME_LENGTH = 256;
 const INDEX_GROUP = 2048;
 /** With more of them, as when the disk has no room for the index, nothing more is taken: they are held in memory. */
 const MOST_UNINDEXED = 8 * INDEX_GROUP;
+/** Of a segment at a time, for what is done beside appends and reads. */
+const SLICE_BYTES = 128 * 1024;
 /** Looked through at a time for what a crash left behind. */
 const WINDOW_BYTES = 64 * 1024;
 /** A page of a read ends behind the record with which it outgrows this. */
@@ -218,10 +222,10 @@ export class EventLog {
   /** Whether a record (also a mark) begins at the position, or did before it was scavenged, or the log ends there or before. */
   isBoundary(position: number): boolean {
     if (position === 0 || position >= this.endPosition) return true;
-    const first = this.tail.positions[0] ?? this.endPosition;
-    if (position >= first) return this.tail.positions[lowerBound(this.tail.positions, position)] === position;
     const segment = this.segments.holding(position);
     if (segment.generation > 0) return true;
+    const { positions } = this.tail;
+    if (position >= (positions[0] ?? this.endPosition)) return positions[lowerBound(positions, position)] === position;
     return position >= segment.base && this.seek(segment, position) === position - segment.base;
   }
 
@@ -290,6 +294,37 @@ export class EventLog {
       }
     }
     return records;
+  }
+
+  /**
+   * Makes the segments so far full ones, which are never written to again. Not while a commit is under way.
+   *
+   * @throws WriteFailed
+   */
+  async beginSegment(): Promise<void> {
+    try {
+      this.indexTail();
+      if (this.segments.active.bytes > 0) await this.segments.roll();
+    } catch (error) {
+      throw new WriteFailed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Drops what no reader can see from the full segments; see scavenge.ts. One at a time, and not during a backup. */
+  scavenge(now: number, signal: AbortSignal): Promise<Scavenged> {
+    const { segments, index } = this;
+    const records = (segment: Segment, offset: number): LogRecord[] => this.slice(segment, offset);
+    return scavengeSegments({ log: this, segments, index, records }, segments.all.slice(0, -1), now, signal);
+  }
+
+  /** Writes a copy from which a node can start, while this one goes on. Not during a scavenge. */
+  backUp(directory: string): Promise<void> {
+    return copyLog(
+      this.directory,
+      directory,
+      (target) => this.index.copy(target),
+      () => [...this.segments.all],
+    );
   }
 
   async close(): Promise<void> {
@@ -440,6 +475,12 @@ export class EventLog {
     const record = this.readRecord(segment, offset, true);
     if (!record || !isSound(record) || (segment.generation === 0 && positionOf(record) !== segment.base + offset)) throw new CorruptRecord(segment.base + offset);
     return record;
+  }
+
+  private slice(segment: Segment, from: number): LogRecord[] {
+    const records: LogRecord[] = [];
+    for (let offset = from; offset < segment.bytes && offset - from < SLICE_BYTES; offset += (records.at(-1) as LogRecord).length) records.push(this.soundRecord(segment, offset));
+    return records;
   }
 
   /** The bytes that the header there speaks of, in a buffer of their own; undefined when the file does not have them. */

@@ -195,6 +195,11 @@ export class LogIndex {
     return undefined;
   }
 
+  /** A consistent copy of the index as it is now, as `data.mdb` of a directory. */
+  copy(directory: string): Promise<void> {
+    return this.root.backup(directory, true);
+  }
+
   async close(): Promise<void> {
     await this.root.close();
   }

@@ -41,6 +41,7 @@ const QUICK_FLUSH_MS = 1;
  */
 export class LogWriter {
   private queue: Waiting[] = [];
+  private readonly tasks: Array<() => Promise<void>> = [];
   private running: Promise<void> | undefined;
   private closed = false;
   private lastGroup = { writes: 0, milliseconds: 0 };
@@ -60,6 +61,15 @@ export class LogWriter {
 
   tombstone(stream: string, expected: number): Promise<WriteOutcome> {
     return this.enqueue({ kind: 'tombstone', stream, expected });
+  }
+
+  /** Does something between two groups, while nothing is written. */
+  between<T>(task: () => Promise<T>): Promise<T> {
+    if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
+    return new Promise((resolve, reject) => {
+      this.tasks.push(() => task().then(resolve, reject));
+      this.running ??= this.run();
+    });
   }
 
   /** Writes what is waiting, and takes nothing more. */
@@ -105,7 +115,9 @@ export class LogWriter {
   }
 
   private async run(): Promise<void> {
-    while (this.queue.length > 0) {
+    while (this.queue.length > 0 || this.tasks.length > 0) {
+      for (const task of this.tasks.splice(0)) await task();
+      if (this.queue.length === 0) continue;
       await this.gather();
       const { group, decided } = this.decide();
       try {

@@ -313,7 +313,7 @@ export function syncDirectory(directory: string): void {
 const flushFile = promisify(fdatasync);
 
 /** Not `promisify(write)`: that one allocates an object for each call. A disk may take a part only. */
-async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
+export async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += await new Promise<number>((resolve, reject) => write(fd, bytes, done, bytes.length - done, position + done, (error, written) => (error ? reject(error) : resolve(written))));
   }

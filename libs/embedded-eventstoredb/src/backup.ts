@@ -1,0 +1,65 @@
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { logDirectory, segmentPath, syncDirectory, type Segment } from './segments.js';
+
+/** The place for a backup is taken, and nothing was written. */
+export class BackupExists extends Error {
+  readonly code = 'ERR_BACKUP_EXISTS';
+  constructor(readonly directory: string) {
+    super(`The directory ${directory} is not empty; a backup needs one that is, or none.`);
+  }
+}
+
+/** The copy could not be written as a whole; what was written of it has been removed. */
+export class BackupFailed extends Error {
+  readonly code = 'ERR_BACKUP_FAILED';
+  constructor(
+    readonly directory: string,
+    readonly reason: string,
+  ) {
+    super(`The backup to ${directory} failed: ${reason}.`);
+  }
+}
+
+/**
+ * Copies a log of which nothing is removed meanwhile: first the index, which may lie behind, then the segments as far as they are now. Until
+ * all of it is on disk the copy has another name.
+ *
+ * @throws BackupExists, BackupFailed
+ */
+export async function copyLog(from: string, to: string, copyIndex: (directory: string) => Promise<void>, segments: () => readonly Segment[]): Promise<void> {
+  const partial = `${to}.partial`;
+  if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new BackupExists(to);
+  try {
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(logDirectory(partial), { recursive: true });
+    await copyIndex(partial);
+    await flush(join(partial, 'data.mdb'));
+    for (const segment of segments()) {
+      const target = segmentPath(partial, segment);
+      // A range of no bytes cannot be said.
+      if (segment.bytes === 0) writeFileSync(target, '');
+      else await pipeline(createReadStream(segmentPath(from, segment), { end: segment.bytes - 1, highWaterMark: 1024 * 1024 }), createWriteStream(target));
+      await flush(target);
+    }
+    syncDirectory(logDirectory(partial));
+    syncDirectory(partial);
+    rmSync(to, { recursive: true, force: true });
+    renameSync(partial, to);
+    syncDirectory(dirname(to));
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    throw new BackupFailed(to, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

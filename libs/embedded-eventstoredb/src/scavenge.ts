@@ -1,0 +1,124 @@
+import { closeSync, fsync } from 'node:fs';
+import { promisify } from 'node:util';
+import { isTombstoned } from './visible-events.js';
+import type { EventLog } from './event-log.js';
+import { BLOCK_BYTES, type Block, type Dropped, type LogIndex } from './log-index.js';
+import { createdOf, EVENT, idOf, kindOf, MARK, positionOf, revisionOf, streamNameOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
+import { writeAll, type Segment, type Segments } from './segments.js';
+
+/** What a scavenge did. */
+export interface Scavenged {
+  /** Bytes that the log's files are smaller by. */
+  readonly bytesFreed: number;
+  /** Events that `$all` no longer shows. */
+  readonly eventsDropped: number;
+}
+
+/** The parts of the log that a scavenge works on; a record is given back by `records` with where it lies in the segment's file. */
+export interface Scavengeable {
+  readonly log: EventLog;
+  readonly segments: Segments;
+  readonly index: LogIndex;
+  /** Some records of a segment, from an offset on; none at its end. */
+  records(segment: Segment, offset: number): LogRecord[];
+}
+
+const syncFile = promisify(fsync);
+const FORGET_AT_ONCE = 2048;
+
+/**
+ * Whether no reader of the stream can see the record any more. The last event of a stream stays, as in the genuine server: it says how far the
+ * stream has come. So does the tombstone of a deleted one, and nothing else of it.
+ */
+export function isGone(log: EventLog, record: LogRecord, now: number): boolean {
+  if (kindOf(record) === MARK) return true;
+  if (kindOf(record) === TOMBSTONE) return false;
+  const stream = log.stream(streamNameOf(record).toString('utf8'));
+  if (isTombstoned(log, stream)) return true;
+  const revision = revisionOf(record);
+  if (revision >= stream.lastRevision) return false;
+  const { truncateBefore = 0, maxCount = Number.POSITIVE_INFINITY, maxAge = Number.POSITIVE_INFINITY } = stream.metadata;
+  return revision < truncateBefore || revision <= stream.lastRevision - maxCount || createdOf(record) < now - maxAge * 1000;
+}
+
+/**
+ * Writes each full segment that holds something nobody can read anew, without it. Goes in slices of a few milliseconds, between which
+ * appends and reads go on. Whatever moment it is cut short at, the log is whole: what it drops of the index first is what readers do not see
+ * any more, and the new file takes the place of the old one in one step.
+ */
+export async function scavengeSegments(scavengeable: Scavengeable, segments: readonly Segment[], now: number, signal: AbortSignal): Promise<Scavenged> {
+  let bytesFreed = 0;
+  let eventsDropped = 0;
+  for (const segment of segments) {
+    if (!(await hasGone(scavengeable, segment, now, signal))) continue;
+    const scavenged = await rewrite(scavengeable, segment, now, signal);
+    bytesFreed += scavenged.bytesFreed;
+    eventsDropped += scavenged.eventsDropped;
+  }
+  return { bytesFreed, eventsDropped };
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+const lengthOfAll = (records: readonly LogRecord[]): number => records.reduce((sum, record) => sum + record.length, 0);
+
+async function hasGone({ log, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<boolean> {
+  for (let offset = 0; offset < segment.bytes; ) {
+    signal.throwIfAborted();
+    const slice = records(segment, offset);
+    if (slice.some((record) => isGone(log, record, now))) return true;
+    offset += lengthOfAll(slice);
+    await nextTurn();
+  }
+  return false;
+}
+
+async function rewrite({ log, segments, index, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<Scavenged> {
+  const { base, generation } = segment;
+  // What an earlier try left, which was cut short.
+  await forget(index, { base, generation: generation + 1 });
+  const file = segments.createReplacement(segment);
+  let written = 0;
+  let eventsDropped = 0;
+  try {
+    let lastBlock = Number.NEGATIVE_INFINITY;
+    for (let offset = 0; offset < segment.bytes; ) {
+      signal.throwIfAborted();
+      const slice = records(segment, offset);
+      offset += lengthOfAll(slice);
+      const kept: LogRecord[] = [];
+      const dropped: Dropped[] = [];
+      const blocks: Block[] = [];
+      let end = written;
+      for (const record of slice) {
+        if (isGone(log, record, now)) {
+          if (kindOf(record) === EVENT) dropped.push({ stream: streamNumberOf(record), revision: revisionOf(record), id: idOf(record) });
+          continue;
+        }
+        if (end - lastBlock >= BLOCK_BYTES) {
+          blocks.push({ base, generation: generation + 1, position: positionOf(record), offset: end });
+          lastBlock = end;
+        }
+        kept.push(record);
+        end += record.length;
+      }
+      index.scavenge(dropped, blocks);
+      eventsDropped += dropped.length;
+      await writeAll(file, Buffer.concat(kept), written);
+      written = end;
+    }
+    await syncFile(file);
+    signal.throwIfAborted();
+  } catch (error) {
+    segments.dropReplacement(segment);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  segments.replace(segment, written);
+  await forget(index, segment);
+  return { bytesFreed: segment.bytes - written, eventsDropped };
+}
+
+async function forget(index: LogIndex, generation: Pick<Block, 'base' | 'generation'>): Promise<void> {
+  while (index.forgetBlocks(generation, FORGET_AT_ONCE)) await nextTurn();
+}
