@@ -61,7 +61,7 @@ export class DamagedLog extends Error {
 /** The disk did not take a commit: it is full, or broken. Nothing of the commit was written. */
 export class WriteFailed extends Error {
   readonly code = 'ERR_WRITE_FAILED';
-  constructor(reason: string) {
+  constructor(readonly reason: string) {
     super(`The event log could not be written, and nothing was: ${reason}. Is the disk full?`);
   }
 }
@@ -310,11 +310,20 @@ export class EventLog {
     }
   }
 
-  /** Drops what no reader can see from the full segments; see scavenge.ts. One at a time, and not during a backup. */
-  scavenge(now: number, signal: AbortSignal): Promise<Scavenged> {
+  /**
+   * Drops what no reader can see from the full segments; see scavenge.ts. One at a time, and not during a backup.
+   *
+   * @throws WriteFailed, CorruptRecord, and the signal's reason
+   */
+  async scavenge(fromSegment: number, now: number, signal: AbortSignal): Promise<Scavenged> {
     const { segments, index } = this;
     const records = (segment: Segment, offset: number): LogRecord[] => this.slice(segment, offset);
-    return scavengeSegments({ log: this, segments, index, records }, segments.all.slice(0, -1), now, signal);
+    try {
+      return await scavengeSegments({ log: this, segments, index, records }, segments.all.slice(fromSegment, -1), now, signal);
+    } catch (error) {
+      if (signal.aborted || error instanceof CorruptRecord) throw error;
+      throw new WriteFailed(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** Writes a copy from which a node can start, while this one goes on. Not during a scavenge. */

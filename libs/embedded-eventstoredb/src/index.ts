@@ -1,16 +1,21 @@
 import { once } from 'node:events';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { lockDirectory } from '#directory-lock';
-import { DamagedLog, UnknownFormat } from './event-log.js';
+import { BackupExists, BackupFailed } from './backup.js';
+import { DamagedLog, UnknownFormat, WriteFailed } from './event-log.js';
 import { inUrl, isWildcard, PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
-import type { ThreadFailure, ThreadMessage } from './node-thread.js';
+import type { ThreadAnswer, ThreadFailure, ThreadMessage, ThreadRequest } from './node-thread.js';
+import type { Scavenged } from './scavenge.js';
 
 export { DirectoryLocked } from '#directory-lock';
-export { DamagedLog, UnknownFormat } from './event-log.js';
+export { BackupExists, BackupFailed } from './backup.js';
+export { DamagedLog, UnknownFormat, WriteFailed } from './event-log.js';
 export { PortUnavailable } from './node.js';
+export type { Scavenged } from './scavenge.js';
 
 export interface EmbeddedEventStoreDBOptions {
   /** Where the log lies; made when missing. One node at a time may hold it. */
@@ -37,6 +42,20 @@ export interface EmbeddedEventStoreDB {
   /** Connection string for any EventStoreDB client, without user and password. */
   readonly url: string;
   readonly port: number;
+  /**
+   * Drops from the log what no reader of a stream can see any more: truncated events, and those of deleted streams. Positions and revisions of
+   * all else stay. Appends and reads go on meanwhile. Joins the scavenge that is under way, if there is one.
+   *
+   * @throws WriteFailed when the disk is full; nothing readable is lost
+   */
+  scavenge(): Promise<Scavenged>;
+  /**
+   * Writes a consistent copy of the log into a directory that is empty or does not exist, while appends and reads go on. It has everything
+   * that was acknowledged before the call. A node that is started on the copy goes on from there.
+   *
+   * @throws BackupExists, BackupFailed
+   */
+  backup(directory: string): Promise<void>;
   /** Answers what is being written, ends all calls and lets go of the directory. */
   close(): Promise<void>;
 }
@@ -88,6 +107,8 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
     return {
       url: `esdb://${isWildcard(host) ? 'localhost' : inUrl(host)}:${node.port}?tls=${tls !== undefined}`,
       port: node.port,
+      scavenge: () => node.scavenge(),
+      backup: (target) => node.backup(resolve(target)),
       close: () => (closing ??= node.close().finally(unlock)),
     };
   } catch (error) {
@@ -115,17 +136,46 @@ async function runInThread(options: NodeOptions): Promise<RunningNode> {
   failed.catch(() => undefined);
   const [message] = (await Promise.race([once(worker, 'message'), failed])) as [ThreadMessage];
   if ('failure' in message) throw revived(message.failure, options);
+  let calls = 0;
+  const ask = <T>(request: { readonly call: 'scavenge' | 'close' } | { readonly call: 'backup'; readonly directory: string }): Promise<T> =>
+    new Promise((fulfil, reject) => {
+      const number = calls++;
+      const answered = (answer: ThreadAnswer): void => {
+        if (answer.number !== number) return;
+        worker.off('message', answered);
+        if ('failure' in answer) reject(revived(answer.failure, { ...options, ...request }));
+        else fulfil(answer.result as T);
+      };
+      worker.on('message', answered);
+      worker.postMessage({ number, ...request } satisfies ThreadRequest);
+      void exited.then(() => reject(new Error('The node has been closed.')));
+    });
   return {
     port: message.port,
+    scavenge: () => ask({ call: 'scavenge' }),
+    backup: (directory) => ask({ call: 'backup', directory }),
     async close() {
-      worker.postMessage('close');
+      await ask({ call: 'close' });
       await exited;
     },
   };
 }
 
-function revived({ kind, detail }: ThreadFailure, { port, directory }: NodeOptions): Error {
-  if (kind === 'port') return new PortUnavailable(port, detail);
-  if (kind === 'damaged') return new DamagedLog(directory, detail);
-  return kind === 'format' ? new UnknownFormat(directory, detail) : new Error(detail);
+function revived({ kind, detail }: ThreadFailure, { port, directory }: { readonly port: number; readonly directory: string }): Error {
+  switch (kind) {
+    case 'port':
+      return new PortUnavailable(port, detail);
+    case 'format':
+      return new UnknownFormat(directory, detail);
+    case 'damaged':
+      return new DamagedLog(directory, detail);
+    case 'write':
+      return new WriteFailed(detail);
+    case 'backup-exists':
+      return new BackupExists(detail);
+    case 'backup':
+      return new BackupFailed(directory, detail);
+    case 'other':
+      return new Error(detail);
+  }
 }

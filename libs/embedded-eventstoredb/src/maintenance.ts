@@ -13,11 +13,11 @@ interface Running {
 }
 
 
-
 /** What goes on beside appends and reads, one after the other: scavenges and backups. */
 export class Maintenance {
   private running: Running | undefined;
   private last: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   constructor(
     private readonly log: EventLog,
@@ -25,12 +25,12 @@ export class Maintenance {
     private readonly now: () => number,
   ) {}
 
-  /** The scavenge that is under way, if there is one. Starts one otherwise. */
-  startScavenge(): { readonly id: string; readonly started: boolean; readonly done: Promise<Scavenged> } {
+  /** The scavenge that is under way, if there is one. Starts one otherwise, of the segments from that one on. */
+  startScavenge(fromSegment = 0): { readonly id: string; readonly started: boolean; readonly done: Promise<Scavenged> } {
     if (this.running) return { id: this.running.id, started: false, done: this.running.done };
     const id = randomUUID();
     const stop = new AbortController();
-    const done = this.inTurn(() => this.scavenge(id, stop.signal)).finally(() => (this.running = undefined));
+    const done = this.inTurn(() => this.scavenge(id, fromSegment, stop.signal)).finally(() => (this.running = undefined));
     // Whoever does not wait for the end, as a remote caller does not, finds it in the diary.
     done.catch(() => undefined);
     this.running = { id, stop, done };
@@ -51,25 +51,26 @@ export class Maintenance {
 
   /** Stops the scavenge and waits for a backup. */
   async close(): Promise<void> {
+    this.closed = true;
     this.running?.stop.abort(new Error('The node is shutting down.'));
     await this.last;
   }
 
   private inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.last.then(task);
+    const turn = this.closed ? Promise.reject(new Error('The node is shutting down.')) : this.last.then(task);
     this.last = turn.catch(() => undefined);
     return turn;
   }
 
   /** As the genuine server, it keeps a diary of its own: `$scavenges-<id>`, with links to it in `$scavenges`. */
-  private async scavenge(id: string, signal: AbortSignal): Promise<Scavenged> {
+  private async scavenge(id: string, fromSegment: number, signal: AbortSignal): Promise<Scavenged> {
     const since = performance.now();
     await this.note(id, 0, '$scavengeStarted', { scavengeId: id });
     const finish = (result: string, error: string, spaceSaved: number): Promise<void> =>
       this.note(id, 1, '$scavengeCompleted', { scavengeId: id, result, error, timeTaken: timeSpan(performance.now() - since), spaceSaved });
     try {
       await this.writer.between(() => this.log.beginSegment());
-      const scavenged = await this.log.scavenge(this.now(), signal);
+      const scavenged = await this.log.scavenge(fromSegment, this.now(), signal);
       await finish('Success', '', scavenged.bytesFreed);
       return scavenged;
     } catch (error) {

@@ -15,12 +15,14 @@ import { EventLog } from './event-log.js';
 import { readGossip } from './gossip.js';
 import { guarded } from './guard.js';
 import { FIRST_EVENT, LogWriter } from './log-writer.js';
-import { OPERATIONS } from './operations.js';
+import { Maintenance } from './maintenance.js';
 import { OpenCalls } from './open-calls.js';
+import { operations, OPERATIONS } from './operations.js';
 import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from './persistent-subscriptions/calls.js';
 import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
+import type { Scavenged } from './scavenge.js';
 import { getSupportedMethods } from './server-features.js';
 import { Users } from './users.js';
 import { USERS, usersService } from './users-service.js';
@@ -37,6 +39,10 @@ export interface NodeOptions {
 
 export interface RunningNode {
   readonly port: number;
+  /** @throws WriteFailed */
+  scavenge(): Promise<Scavenged>;
+  /** @throws BackupExists, BackupFailed */
+  backup(directory: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,6 +65,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const log = EventLog.open(options.directory);
   const now = Date.now;
   const writer = new LogWriter(log, now);
+  const maintenance = new Maintenance(log, writer, now);
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_SIZE, 'grpc.max_send_message_length': -1 });
   try {
     if (log.isEmpty) await writer.append(FIRST_EVENT.stream, FIRST_EVENT.expected, [FIRST_EVENT.event()]);
@@ -82,7 +89,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     });
     serve(service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true), persistentSubscriptionCalls({ subscriptions, log, access, open: calls }));
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
-    serve(service(operationsService.OperationsService, ignored(OPERATIONS), false), OPERATIONS);
+    serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance));
     // Without anyone who could sign in there is nothing to say about users.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {
@@ -92,7 +99,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     port = await listen(server, options);
     return {
       port,
+      scavenge: () => maintenance.startScavenge().done,
+      backup: (directory) => maintenance.backUp(directory),
       async close() {
+        await maintenance.close();
         // Calls that wait for a flush get their answers; then the open ones end with their connections.
         await subscriptions.close();
         await writer.close();
@@ -153,8 +163,6 @@ type Decoders = Readonly<Record<string, (bytes: Buffer) => unknown>>;
 
 const STREAMS: Decoders = { append: decodeAppendRequest, batchAppend: decodeBatchAppendRequest, delete: decodeDeleteRequest, tombstone: decodeDeleteRequest, read: decodeReadRequest };
 const nothing = (): Record<string, never> => ({});
-/** For methods that look at nothing of what they are sent. */
-const ignored = (handlers: object): Decoders => Object.fromEntries(Object.keys(handlers).map((name) => [name, nothing]));
 
 /**
  * A generated service with decoders of our own for what clients send: the hot ones for speed, the others because the

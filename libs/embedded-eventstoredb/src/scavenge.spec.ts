@@ -2,10 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EventStoreDBClient, jsonEvent, START } from '@eventstore/db-client';
+import operationsService from '@eventstore/db-client/generated/operations_grpc_pb.js';
+import operationsMessages from '@eventstore/db-client/generated/operations_pb.js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { ANY } from './append-rules.js';
 import { BackupExists, BackupFailed } from './backup.js';
 import { EventLog } from './event-log.js';
+import { startEmbeddedEventStoreDB } from './index.js';
 import { LogWriter, type NewEvent } from './log-writer.js';
 import { Maintenance } from './maintenance.js';
 import { createdOf, dataOf, idOf, kindOf, MARK, NO_BYTES, positionOf, revisionOf, streamNameOf, TOMBSTONE, typeOf, type LogRecord } from './record.js';
@@ -256,4 +261,51 @@ describe('a backup', () => {
     await node.writer.append('a', ANY, [event('2')]);
     await node.close();
   });
+});
+
+it('is started, told and stopped by any client of Operations, and leaves a diary', async () => {
+  const node = await startEmbeddedEventStoreDB({ directory, port: 0 });
+  const client = EventStoreDBClient.connectionString(node.url);
+  const operations = new operationsService.OperationsClient(`127.0.0.1:${node.port}`, credentials.createInsecure());
+  const read = async (stream: string): Promise<unknown[]> => {
+    const found: unknown[] = [];
+    for await (const { event: read } of client.readStream(stream, { resolveLinkTos: true })) found.push([read?.type, read?.data]);
+    return found;
+  };
+  const all = async (): Promise<number> => {
+    let events = 0;
+    for await (const { event: read } of client.readAll({ fromPosition: START })) if (read?.streamId === 'counted') events++;
+    return events;
+  };
+  try {
+    await client.appendToStream('counted', Array.from({ length: 10 }, (_, n) => jsonEvent({ type: 'written', data: { n } })));
+    await client.setStreamMetadata('counted', { maxCount: 2 });
+    expect(await all()).toBe(10);
+    const started = await new Promise<operationsMessages.ScavengeResp>((resolve, reject) => {
+      const request = new operationsMessages.StartScavengeReq();
+      request.setOptions(new operationsMessages.StartScavengeReq.Options().setThreadCount(1));
+      operations.startScavenge(request, (error, answer) => (error ? reject(error) : resolve(answer)));
+    });
+    expect(started.getScavengeResult()).toBe(operationsMessages.ScavengeResp.ScavengeResult.STARTED);
+    const id = started.getScavengeId();
+    // Joins the one that runs, or runs after it.
+    await node.scavenge();
+    expect(await all()).toBe(2);
+    expect(await read('counted')).toEqual([['written', { n: 8 }], ['written', { n: 9 }]]);
+    expect(await read(`$scavenges-${id}`)).toEqual([
+      ['$scavengeStarted', { scavengeId: id }],
+      ['$scavengeCompleted', { scavengeId: id, result: 'Success', error: '', timeTaken: expect.stringMatching(/^00:00:\d\d\.\d{3}$/) as string, spaceSaved: expect.any(Number) as number }],
+    ]);
+    expect((await read('$scavenges')).slice(0, 2)).toEqual(await read(`$scavenges-${id}`));
+    const refused = await new Promise<ServiceError | null>((resolve) => {
+      const request = new operationsMessages.StopScavengeReq();
+      request.setOptions(new operationsMessages.StopScavengeReq.Options().setScavengeId(id));
+      operations.stopScavenge(request, resolve);
+    });
+    expect([refused?.code, refused?.metadata.get('exception')]).toEqual([5, ['scavenge-not-found']]);
+  } finally {
+    operations.close();
+    await client.dispose();
+    await node.close();
+  }
 });

@@ -121,8 +121,20 @@ describe('in another process', () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
     await expect(start({ directory: elsewhere, port: node.port })).rejects.toThrow(Unavailable);
     rmSync(elsewhere, { recursive: true });
+
+    expect((await node.scavenge()).eventsDropped).toBe(0);
+    const backup = join(directory, 'backup');
+    await node.backup(backup);
+    await expect(node.backup(backup)).rejects.toMatchObject({ code: 'ERR_BACKUP_EXISTS', directory: backup });
+    const copy = await start({ directory: backup, port: 0 });
+    const reading = EventStoreDBClient.connectionString(copy.url);
+    for await (const { event } of reading.readStream('threaded')) expect(event?.type).toBe('one');
+    await reading.dispose();
+    await copy.close();
+
     await client.dispose();
     await node.close();
+    await expect(node.backup(join(directory, 'late'))).rejects.toThrow('closed');
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
   });
 });
