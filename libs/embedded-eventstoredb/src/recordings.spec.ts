@@ -16,6 +16,7 @@ const DIFFERS: Readonly<Record<string, string>> = {
   'server/projections': 'the text of UNIMPLEMENTED is that of grpc-js; the status is the same',
   'server/features': 'only what is served is advertised',
   'server/users': 'no users service: UNIMPLEMENTED at once, where the genuine insecure node never answers',
+  'auth/calls-as-admin': 'the genuine server never answered its first StartScavenge; this one answers',
   'server/operations': 'the genuine server never answered its first StartScavenge; this one answers',
   'server/monitoring': 'no monitoring service: UNIMPLEMENTED',
   'auth/calls-as-malformed': 'credentials that are no base64 end the call with UNKNOWN and a text, not with HTTP status 500',

@@ -88,6 +88,7 @@ UserDetails: login_name 1 text full_name 2 text groups 3 text[] last_updated 4 D
 DateTime: ticks_since_epoch 1 i64
 ScavengeReq: options 1 ScavengeOptions
 ScavengeOptions: thread_count 1 i32 start_from_chunk 2 i32
+ScavengeResp: scavenge_id 1 text scavenge_result 2 scavenge_result
 StatsReq: use_metadata 1 bool refresh_time_period_in_ms 4 u64
 `;
 
@@ -96,6 +97,7 @@ const ENUMS: Readonly<Record<string, readonly string[]>> = {
   code: ['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED'],
   node_state: ['Initializing', 'DiscoverLeader', 'Unknown', 'PreReplica', 'CatchingUp', 'Clone', 'Follower', 'PreLeader', 'Leader'],
   nack_action: ['Unknown', 'Park', 'Retry', 'Skip', 'Stop'],
+  scavenge_result: ['Started', 'InProgress', 'Stopped'],
   strategy: ['DispatchToSingle', 'RoundRobin', 'Pinned'],
 };
 

@@ -76,7 +76,10 @@ const METHODS: Readonly<Record<string, readonly [path: string, kind: Kind, reque
     ).map(([name, request]) => [`Users.${name}`, [`/event_store.client.users.Users/${name}`, 'unary', request, 'Empty'] as const]),
   ),
   ...Object.fromEntries(
-    ['StartScavenge', 'StopScavenge', 'MergeIndexes', 'SetNodePriority', 'ResignNode', 'RestartPersistentSubscriptions'].map((name) => [`Operations.${name}`, [`/event_store.client.operations.Operations/${name}`, 'unary', 'Anything', 'Empty'] as const]),
+    ['StartScavenge', 'StopScavenge', 'MergeIndexes', 'SetNodePriority', 'ResignNode', 'RestartPersistentSubscriptions'].map((name) => [
+      `Operations.${name}`,
+      [`/event_store.client.operations.Operations/${name}`, 'unary', name === 'StartScavenge' ? 'ScavengeReq' : 'Anything', name.endsWith('Scavenge') ? 'ScavengeResp' : 'Empty'] as const,
+    ]),
   ),
   '/event_store.client.streams.Streams/Nope': ['/event_store.client.streams.Streams/Nope', 'unary', 'Empty', 'Empty'],
   '/event_store.client.nope.Nope/Read': ['/event_store.client.nope.Nope/Read', 'unary', 'Empty', 'Empty'],
