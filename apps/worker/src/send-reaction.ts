@@ -1,12 +1,11 @@
 import type { EventStore, SendReaction } from '#eventsourcing';
 import { ticket, type TicketCommands } from '#ticketing';
-import { RunTicketCommand, RunTicketCommandHandler } from '#ticketing-nest';
+import { runTicketCommand } from '#ticketing-nest';
 
-/** Runs the commands of policies as those of people are run: through the one handler of all commands. */
+/** Runs the commands of policies as those of people are run. */
 export function sendReactions(store: EventStore): SendReaction<TicketCommands> {
-  const handler = new RunTicketCommandHandler(store);
   return ({ category, id, name, body }, context) => {
     if (category !== ticket.category) throw new Error(`a policy has a command for ${category}, which nobody takes`);
-    return handler.execute(new RunTicketCommand(id, name, body, { ...context, repeatable: true }));
+    return runTicketCommand(store, { ticketId: id, name, body, context: { ...context, repeatable: true } });
   };
 }

@@ -10,7 +10,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { policies, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { RunTicketCommand, RunTicketCommandHandler } from '#ticketing-nest';
+import { runTicketCommand } from '#ticketing-nest';
 import { startWorker, type Worker } from './worker.js';
 
 /** What commands to one ticket lead to in others: on the embedded nodes, or on the servers of EVENTSTORE_URL and MONGODB_URL. */
@@ -55,7 +55,7 @@ const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
 async function tell<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
   const commandId = randomUUID();
   const context = { commandId, repeatable: false, actor: ada, correlationId: commandId, causationId: commandId };
-  const done = await new RunTicketCommandHandler(store).execute(new RunTicketCommand(id, name, body, context));
+  const done = await runTicketCommand(store, { ticketId: id, name, body, context });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
   return done.ticketId;
 }

@@ -90,13 +90,17 @@ describe('the worker', () => {
     await until(() => states(second).every((state) => state === 'live'));
     const late = randomUUID();
     const { position } = await store.append(`ticket-${late}`, 'no-stream', ticket(late));
-    await until(() => second.status().every((view) => (view.position ?? 0) >= Number(position?.commit) && view.lagMs === 0));
+    // The views of other streams hear of the log's end only now and then: their position may stay behind.
+    const ofTickets = (view: string) => projections.some(({ name, streamPrefix }) => name === view && streamPrefix === 'ticket-');
+    await until(() =>
+      second.status().every((view) => view.lagMs === 0 && (!ofTickets(view.view) || (view.position ?? 0) >= Number(position?.commit))),
+    );
     await second.stop();
     expect(states(second).every((state) => state === 'stopped')).toBe(true);
     for (const projection of projections) {
       const diagnosis = await diagnoseView({ db: mongo.db, store, projection });
       expect(diagnosis).toMatchObject({ different: 0, differences: [], behind: 0, moving: 0 });
-      expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
+      if (ofTickets(projection.name)) expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
     }
   }, 60_000);
 });

@@ -118,7 +118,7 @@ function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Eve
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
-  version: 3,
+  version: 4,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

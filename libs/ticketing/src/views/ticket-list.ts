@@ -1,7 +1,6 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { present } from '../plain-json.js';
-import { ticket } from '../ticket.js';
-import { resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
+import { present, without } from '../plain-json.js';
+import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { Person, TicketEvents } from '../ticket-events.js';
 import {
   type Channel,
@@ -48,7 +47,7 @@ export interface TicketListEntry {
 }
 
 function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>): TicketListEntry | null {
-  const state: TicketState = evolve(ticket, doc?.ticket ?? null, event, event.metadata);
+  const state: TicketState = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const { client, kind, summary, reporter, channel, tier, impact, urgency, priority, majorIncident, securityIncident } = state;
@@ -77,7 +76,7 @@ function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>):
     resolvedAt: resolvedAt(state.work),
     updatedAt: at,
     words: withWordsOf(doc?.words ?? [], event.data),
-    ticket: { ...state, stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
+    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
   });
 }
 

@@ -37,7 +37,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 3,
+  version: 4,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
