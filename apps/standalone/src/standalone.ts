@@ -5,6 +5,7 @@ import { connectMongo } from '#mongo';
 import type { Config, JsonLog } from '#platform';
 import { policies, projections } from '#ticketing';
 import { createApi } from '../../api/src/create-api.js';
+import { startTimekeeper } from '../../worker/src/timekeeper.js';
 import { startWorker } from '../../worker/src/worker.js';
 import { CannotStart, openStores, portTaken } from './stores.js';
 import { leaveWhereabouts, removeWhereabouts, type Whereabouts } from './whereabouts.js';
@@ -40,6 +41,8 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
     opened.push(() => mongo.close());
     const worker = startWorker({ store, db: mongo.db, projections, policies, log });
     opened.push(() => worker.stop());
+    const timekeeper = startTimekeeper({ store, db: mongo.db, log });
+    opened.push(() => timekeeper.stop());
     const api = await createApi({ store, mongo, log });
     opened.push(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.

@@ -2,6 +2,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { ConfigError, createLog, loadConfig } from '#platform';
 import { policies, projections } from '#ticketing';
+import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
 /** The worker alone, beside servers that run elsewhere. `npm start` runs it together with everything else in one process. */
@@ -21,7 +22,10 @@ async function main(): Promise<void> {
   const worker = startWorker({ store, db: mongo.db, projections, policies, log });
   log.info({ views: projections.map(({ name }) => name), policies: policies.map(({ name }) => name) }, 'the worker runs');
 
+  const timekeeper = startTimekeeper({ store, db: mongo.db, log });
+
   const stop = async (): Promise<void> => {
+    await timekeeper.stop();
     await worker.stop();
     await store.close();
     await mongo.close();

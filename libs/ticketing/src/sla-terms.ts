@@ -20,7 +20,7 @@ export interface PinnedClocks extends SlaClocks {
   readonly contract?: PinnedContract;
   /** Keys (`momentKey`) of the warnings and breaches that are events already. */
   readonly told: readonly string[];
-  /** Up to when nothing is told: what an imported history had shown when it became known is no news, nor is what comes after a cancellation. */
+  /** Up to when nothing is told: what an imported history had shown when it became known is no news, nor is what would come after a cancellation or a merge. */
   readonly quietUntil?: Instant;
 }
 

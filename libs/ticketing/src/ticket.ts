@@ -1,4 +1,5 @@
 import {
+  type Decided,
   type Decider,
   type Decision,
   type DecisionContext,
@@ -249,11 +250,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       : refuse('not-resolved', 'Only a resolved ticket can be closed');
   },
 
-  CancelTicket({ reason }, ticket, context, contract) {
+  CancelTicket({ reason }, ticket, context) {
     if (ticket.work.status === 'cancelled') return [];
-    // Nothing comes after a cancellation, so what the clocks have shown by then is told now or never.
-    const told = decideTicket.RecordSlaMoments({}, ticket, context, contract);
-    return unlessActive(ticket) ?? (isRefusal(told) ? told : [...told, event('TicketCancelled', { reason })]);
+    return unlessActive(ticket) ?? [...untoldOf(ticket, context), event('TicketCancelled', { reason })];
   },
 
   ClaimTicket({ agent }, ticket, context) {
@@ -378,8 +377,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
   },
 
-  RecordSlaMoments(_command, { sla }, { effectiveAt }) {
-    return sla === undefined ? [] : untoldMoments(sla, effectiveAt).map(toldMoment);
+  RecordSlaMoments(_command, ticket, context) {
+    return untoldOf(ticket, context);
   },
 
   RebaseSlaTerms({ contract, effectiveFrom }, ticket) {
@@ -434,12 +433,12 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return [event('TicketAbsorbed', { ticketId, summary, reporter: person(reporter), reason })];
   },
 
-  CompleteMerge({ into }, ticket) {
+  CompleteMerge({ into }, ticket, context) {
     if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
     const barred = unlessOver(ticket);
     if (barred) return barred;
     return ticket.mergingInto === into
-      ? [event('TicketMerged', { into })]
+      ? [...untoldOf(ticket, context), event('TicketMerged', { into })]
       : refuse('no-merge-pending', 'The ticket is not about to be merged there');
   },
 
@@ -648,6 +647,11 @@ function complete(given: HandOffBody, ticket: Ticket): HandOff {
     environment: given.environment,
     vendor: given.vendor && { vendor: given.vendor.vendor, caseReference: given.vendor.caseReference, contract: given.vendor.contract },
   });
+}
+
+/** What its clocks have shown and was not told. After a cancellation or a merge nothing comes, so it is told before them. */
+function untoldOf({ sla }: Ticket, { effectiveAt }: DecisionContext): readonly Decided<TicketEvents>[] {
+  return sla === undefined ? [] : untoldMoments(sla, effectiveAt).map(toldMoment);
 }
 
 function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {

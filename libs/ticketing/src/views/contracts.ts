@@ -16,5 +16,5 @@ export const contracts: Projection<ClientContract, ContractEvents> = {
   upcasters: contractUpcasters,
   key: ({ stream }) => streamId(stream),
   apply,
-  indexes: [],
+  indexes: [{ key: { position: 1 } }],
 };

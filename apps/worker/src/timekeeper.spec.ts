@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo } from '#mongo';
+import { createLog } from '#platform';
+import { contracts, defaultContract, HOUR, MINUTE, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { readContract, RunAgreeContractHandler, RunAgreeContract, runTicketCommand } from '#ticketing-nest';
+import { startTimekeeper, type Timekeeper } from './timekeeper.js';
+import { startWorker } from './worker.js';
+
+let store: EventStoreDB;
+let mongo: Mongo;
+const closing: (() => Promise<unknown>)[] = [];
+const log = createLog('silent');
+
+beforeAll(async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'timekeeper-spec-'));
+  closing.push(() => rm(directory, { recursive: true, force: true }));
+  const url = async (configured: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>) => {
+    if (configured !== undefined) return configured;
+    const node = await start();
+    closing.push(() => node.close());
+    return node.url;
+  };
+  store = EventStoreDB.connect(
+    await url(process.env['EVENTSTORE_URL'], () => startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 })),
+  );
+  closing.push(() => store.close());
+  mongo = await connectMongo(
+    await url(process.env['MONGODB_URL'], () => startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 })),
+    `tierline_spec_${randomUUID().slice(0, 8)}`,
+  );
+  closing.push(
+    () => mongo.close(),
+    () => mongo.db.dropDatabase(),
+  );
+  const worker = startWorker({ store, db: mongo.db, projections: [ticketSla, contracts], policies: [], log });
+  closing.push(() => worker.stop());
+}, 30_000);
+afterAll(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+}, 30_000);
+
+const timekeeper = (): Timekeeper => startTimekeeper({ store, db: mongo.db, log, pollMs: 20 });
+
+function sent() {
+  const commandId = randomUUID();
+  return { commandId, repeatable: false, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
+}
+
+async function tell<Name extends TicketCommandName>(ticketId: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
+  const done = await runTicketCommand(store, { ticketId, name, body, context: sent() });
+  if (isRefusal(done)) throw new Error(JSON.stringify(done));
+  return done.ticketId;
+}
+
+/** Opens a critical ticket so many milliseconds ago: 15 minutes to respond, four hours to resolve. */
+function openAgo(milliseconds: number, client = 'northwind'): Promise<string> {
+  const effectiveAt = instantFrom(Date.now() - milliseconds);
+  return tell(undefined, 'OpenTicket', {
+    client,
+    kind: 'incident',
+    summary: 's',
+    reporter: { id: 'joe' },
+    channel: 'phone',
+    impact: 'high',
+    urgency: 'critical',
+    effectiveAt,
+  });
+}
+
+async function agree(client: string, terms: object, effectiveFrom?: string): Promise<void> {
+  const done = await new RunAgreeContractHandler(store).execute(
+    new RunAgreeContract({ client, terms: { ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) }, sent()),
+  );
+  if (isRefusal(done)) throw new Error(JSON.stringify(done));
+}
+
+async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of store.readStream(streamName('ticket', ticketId))) events.push(event);
+  return events;
+}
+
+const told = async (ticketId: string) =>
+  (await eventsOf(ticketId)).flatMap(({ type, data }) => {
+    const { clock, percent } = data as { clock?: string; percent?: number };
+    return type === 'SlaBreached' ? [`${clock} breached`] : type === 'SlaThresholdReached' ? [`${clock} ${percent}`] : [];
+  });
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error('it never came to that');
+    await sleep(20);
+  }
+}
+
+const ofResponse = ['response 50', 'response 75', 'response 90', 'response breached'];
+
+describe('the timekeeper', () => {
+  it('tells each warning and breach once, in order, with when it happened, however many of them run', async () => {
+    const ids = await Promise.all(Array.from({ length: 40 }, () => openAgo(20 * MINUTE)));
+    const several = [timekeeper(), timekeeper(), timekeeper()];
+    await until(async () => (await Promise.all(ids.map(told))).every((moments) => moments.length >= 4));
+    await sleep(100);
+    await Promise.all(several.map((one) => one.stop()));
+    for (const id of ids) {
+      expect(await told(id)).toEqual(ofResponse);
+      const events = await eventsOf(id);
+      const openedAt = Date.parse(events[0]?.metadata.effectiveAt ?? '');
+      expect(events.slice(1).map(({ metadata }) => (Date.parse(metadata.effectiveAt) - openedAt) / MINUTE)).toEqual([7.5, 11.25, 13.5, 15]);
+      expect(events[4]?.metadata).toMatchObject({ actor: { id: 'timekeeper', kind: 'system' }, commandType: 'RecordSlaMoments' });
+      expect(Date.parse(events[4]?.metadata.recordedAt ?? '')).toBeGreaterThan(openedAt + 20 * MINUTE);
+    }
+  }, 30_000);
+
+  it('tells what comes up while it runs, soon after it does', async () => {
+    const one = timekeeper();
+    const id = await openAgo(15 * MINUTE - 1_500);
+    await until(async () => (await told(id)).length === 4);
+    await one.stop();
+    const breach = (await eventsOf(id)).at(-1);
+    expect(breach?.type).toBe('SlaBreached');
+    expect(Date.parse(breach?.metadata.recordedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(breach?.metadata.effectiveAt ?? ''));
+  }, 30_000);
+
+  it('tells afterwards what it missed while nobody ran, also of what has ended since', async () => {
+    const id = await openAgo(6 * HOUR);
+    await tell(id, 'StartWork', { effectiveAt: instantFrom(Date.now() - 5 * HOUR) });
+    await tell(id, 'ResolveTicket', { category: 'c', article: 'KB-1', effectiveAt: instantFrom(Date.now() - HOUR) });
+    const one = timekeeper();
+    await until(async () => (await told(id)).length >= 8);
+    await one.stop();
+    expect(await told(id)).toEqual([...ofResponse, 'resolution 50', 'resolution 75', 'resolution 90', 'resolution breached']);
+  }, 30_000);
+
+  it('brings open tickets under a contract that comes into force, now or later, and leaves those of others', async () => {
+    const client = `client-${randomUUID()}`;
+    const [early, other] = [await openAgo(MINUTE, client), await openAgo(MINUTE, `${client}-other`)];
+    const done = await openAgo(MINUTE, client);
+    await tell(done, 'CancelTicket', { reason: 'r' });
+    await agree(client, { targets: { ...defaultContract.targets, critical: { response: 30 * MINUTE, resolution: 2 * HOUR } } });
+    const one = timekeeper();
+    const rebasedTo = async (id: string) =>
+      (await eventsOf(id)).flatMap(({ type, data }) =>
+        type === 'SlaTermsRebased' ? [(data as { contract: { version: number } }).contract.version] : [],
+      );
+    await until(async () => (await rebasedTo(early)).length > 0);
+    const late = await openAgo(0, client);
+    await agree(client, { thresholds: [80] }, instantFrom(Date.now() + 800));
+    expect((await readContract(store, client)).state?.versions).toHaveLength(2);
+    await until(async () => (await rebasedTo(late)).length > 0 && (await rebasedTo(early)).length > 1);
+    await sleep(100);
+    await one.stop();
+    expect(await rebasedTo(early)).toEqual([1, 2]);
+    expect(await rebasedTo(late)).toEqual([2]);
+    expect(await rebasedTo(other)).toEqual([]);
+    expect(await rebasedTo(done)).toEqual([]);
+    const last = (await eventsOf(late)).at(-1)?.metadata;
+    expect(last?.effectiveAt).toBe((await readContract(store, client)).state?.versions[1]?.effectiveFrom);
+  }, 30_000);
+});

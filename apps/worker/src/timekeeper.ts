@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Actor, deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import type { Mongo, ViewDocument, ViewLog } from '#mongo';
+import { type ClientContract, contractInForce, contracts, pinned, ticketSla, type TicketSla } from '#ticketing';
+import { runTicketCommand, tzdata } from '#ticketing-nest';
+
+export interface TimekeeperOptions {
+  readonly store: EventStore;
+  readonly db: Mongo['db'];
+  readonly log: ViewLog;
+  /** How often it looks for what is due, in milliseconds (default 200). */
+  readonly pollMs?: number;
+  /** How often it looks at every contract again, in milliseconds (default 60,000): a ticket may be opened while its contract changes. */
+  readonly sweepMs?: number;
+}
+
+/** A running timekeeper. */
+export interface Timekeeper {
+  /** Commands that it has sent, and the trouble that is being retried. */
+  status(): { readonly sent: number; readonly lastError?: { readonly message: string; readonly at: string } };
+  /** Finishes the commands in work. */
+  stop(): Promise<void>;
+}
+
+/** Tickets of one look, and commands in work at once. */
+const LOOK = 500;
+const AT_ONCE = 16;
+const LONGEST_PAUSE_MS = 30_000;
+
+/**
+ * Sees to what time alone brings about: warnings and breaches of clocks, and contracts that come into force. What is due it reads from the
+ * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
+ * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
+ */
+export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
+  const stopping = new AbortController();
+  const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
+  const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
+  /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
+  const handled = new Map<string, number>();
+  /** What is agreed with each client, and up to where in the log that is known. */
+  const known = { position: -1, versions: new Map<string, ClientContract['versions']>() };
+  /** Version of each client's contract that all its open tickets go by. */
+  const settled = new Map<string, number>();
+  let sweptAt = 0;
+  let sent = 0;
+  let lastError: { message: string; at: string } | undefined;
+
+  /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
+  async function toEach<Doc extends { readonly _id: string; readonly revision: number }>(
+    due: readonly Doc[],
+    command: (doc: Doc) => Pick<Parameters<typeof runTicketCommand>[1], 'name' | 'body'> & { readonly key: string },
+  ): Promise<number> {
+    const fresh = due.filter(({ _id, revision }) => revision > (handled.get(_id) ?? -1));
+    const queue = [...fresh];
+    const work = async (): Promise<void> => {
+      for (let doc = queue.pop(); doc !== undefined && !stopping.signal.aborted; doc = queue.pop()) {
+        const { key, name, body } = command(doc);
+        const commandId = deterministicId('timekeeper', doc._id, key);
+        const result = await runTicketCommand(store, {
+          ticketId: doc._id,
+          name,
+          body,
+          context: { commandId, repeatable: true, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId },
+        }).catch((error: unknown) => {
+          // A stream that was tombstoned keeps its document: nothing is to be done about it, now or later.
+          if ((error as Error | null)?.name !== 'StreamDeleted') throw error;
+          return undefined;
+        });
+        sent++;
+        handled.set(doc._id, doc.revision);
+        if (result !== undefined && isRefusal(result))
+          log.warn({ ticketId: doc._id, name, refused: result.refused }, 'the timekeeper was refused');
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    return fresh.length;
+  }
+
+  async function tellMoments(now: Instant): Promise<number> {
+    for (let skip = 0; ; skip += LOOK) {
+      const due = await tickets
+        .find({ nextMomentAt: { $lt: now } }, { projection: { _id: 1, revision: 1 } })
+        .sort({ nextMomentAt: 1 })
+        .skip(skip)
+        .limit(LOOK)
+        .toArray();
+      const done = await toEach(due, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
+      // Those that have been seen to and wait for their view must not hide the ones behind them.
+      if (done > 0 || due.length < LOOK) return done;
+    }
+  }
+
+  async function rebaseTerms(now: Instant): Promise<number> {
+    let done = 0;
+    // Only what tells which version holds; the terms are read when a ticket needs them.
+    const projection = { client: 1, position: 1, 'versions.version': 1, 'versions.effectiveFrom': 1 };
+    for (const { client, position, versions } of await agreements.find({ position: { $gt: known.position } }, { projection }).toArray()) {
+      known.versions.set(client, versions);
+      known.position = Math.max(known.position, position);
+    }
+    for (const [client, versions] of known.versions) {
+      const inForce = contractInForce({ versions }, now);
+      if (inForce === undefined || settled.get(client) === inForce.version) continue;
+      const behind = await tickets
+        .find({ client, open: true, contractVersion: { $lt: inForce.version } }, { projection: { _id: 1, revision: 1 } })
+        .limit(LOOK)
+        .toArray();
+      if (behind.length === 0) {
+        settled.set(client, inForce.version);
+        continue;
+      }
+      const whole = (await agreements.findOne({ _id: client }))?.versions.find(({ version }) => version === inForce.version);
+      if (whole === undefined) continue;
+      const body = { contract: pinned(whole, tzdata), effectiveFrom: whole.effectiveFrom };
+      done += await toEach(behind, () => ({ key: `terms/${inForce.version}`, name: 'RebaseSlaTerms', body }));
+    }
+    return done;
+  }
+
+  async function look(): Promise<number> {
+    const now = instantFrom(Date.now());
+    if (Date.now() - sweptAt > sweepMs) {
+      sweptAt = Date.now();
+      settled.clear();
+      // What is not due any more need not be remembered.
+      if (handled.size > 100_000) handled.clear();
+    }
+    return (await tellMoments(now)) + (await rebaseTerms(now));
+  }
+
+  const running = (async () => {
+    let pause = pollMs;
+    while (!stopping.signal.aborted) {
+      try {
+        const done = await look();
+        pause = done === LOOK ? 0 : pollMs;
+        lastError = undefined;
+      } catch (error) {
+        lastError = { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) };
+        pause = Math.min(LONGEST_PAUSE_MS, Math.max(pollMs, pause * 2));
+        log.warn({ err: error }, `the timekeeper tries again in ${pause} ms`);
+      }
+      await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  })();
+
+  return {
+    status: () => (lastError === undefined ? { sent } : { sent, lastError }),
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
