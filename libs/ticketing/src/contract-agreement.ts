@@ -1,4 +1,4 @@
-import { type Decider, type Instant, parseInstant, refuse, type Upcasters } from '#eventsourcing';
+import { type Decider, type Instant, isRefusal, parseInstant, refuse, type Refusal, type Upcasters } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text } from './command-fields.js';
 import { type Contract, contractFaults, defaultContract, type PinnedContract } from './contract.js';
@@ -82,20 +82,8 @@ export const contract: Decider<ContractCommands, ContractEvents, ContractState> 
   },
   decide: {
     AgreeContract({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
-      const terms = { ...defaultContract, ...given };
-      const faults = [
-        ...Object.keys(given)
-          .filter((field) => !termNames.has(field))
-          .map((field) => ({ field, message: 'is no term of a contract' })),
-        ...contractFaults(terms),
-        ...(JSON.stringify(terms).length > LARGEST
-          ? [{ field: '', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }]
-          : []),
-      ];
-      if (faults.length > 0) {
-        const fields = faults.map(({ field, message }) => ({ field: field === '' ? 'terms' : `terms.${field}`, message }));
-        return refuse('contract-invalid', `${faults.length === 1 ? 'A term' : `${faults.length} terms`} of the contract cannot be`, fields);
-      }
+      const terms = contractTerms(given);
+      if (isRefusal(terms)) return terms;
       const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
       const latest = state?.versions.at(-1);
       const known =
@@ -108,10 +96,26 @@ export const contract: Decider<ContractCommands, ContractEvents, ContractState> 
   },
 };
 
+const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets']);
+
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;
 
-const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets']);
+/** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
+export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal {
+  const terms = { ...defaultContract, ...given };
+  const faults = [
+    ...Object.keys(given)
+      .filter((field) => !termNames.has(field))
+      .map((field) => ({ field: `terms.${field}`, message: 'is no term of a contract' })),
+    ...contractFaults(terms).map(({ field, message }) => ({ field: `terms.${field}`, message })),
+    ...(JSON.stringify(terms).length > LARGEST
+      ? [{ field: 'terms', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }]
+      : []),
+  ];
+  if (faults.length === 0) return terms;
+  return refuse('contract-invalid', `${faults.length === 1 ? 'A term' : `${faults.length} terms`} of the contract cannot be`, faults);
+}
 
 /** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */
 export function contractInForce(state: { readonly versions: readonly ContractVersion[] } | null, at: Instant): ContractVersion | undefined {

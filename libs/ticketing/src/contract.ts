@@ -106,17 +106,23 @@ export function entryTier(contract: Contract): Tier {
   return contract.tiers.find((tier) => tier !== 'L0') ?? 'L1';
 }
 
+/** By object, and by content: every ticket brings its contract along, and most of them the same. */
 const compiled = new WeakMap<BusinessCalendar, CompiledCalendar>();
+const compiledByContent = new Map<string, CompiledCalendar>();
+const MOST_CALENDARS = 1_000;
 
 /**
- * The contract's calendar, ready to be asked: compiled when it is first needed, once for each calendar object.
+ * The contract's calendar, ready to be asked: compiled when it is first needed, once for what it says.
  * @throws RangeError when the calendar is faulty: see `contractFaults`
  */
 export function calendarOf({ calendar }: Contract): CompiledCalendar {
   let ready = compiled.get(calendar);
   if (ready === undefined) {
-    ready = compileCalendar(calendar);
+    const content = JSON.stringify(calendar);
+    ready = compiledByContent.get(content) ?? compileCalendar(calendar);
     compiled.set(calendar, ready);
+    if (compiledByContent.size >= MOST_CALENDARS) compiledByContent.clear();
+    compiledByContent.set(content, ready);
   }
   return ready;
 }
