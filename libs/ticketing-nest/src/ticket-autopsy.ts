@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import { breachAutopsy, type ClockAutopsy, defaultContract, ticket, type TicketEvents, ticketUpcasters } from '#ticketing';
+import { breachAutopsy, type ClockAutopsy, ticket, type TicketEvents, ticketUpcasters } from '#ticketing';
 
 /** Where the time of a ticket's clocks went, from its events themselves. */
 export class TicketAutopsyQuery extends Query<TicketAutopsy | Refusal> {
@@ -32,7 +32,7 @@ export class TicketAutopsyHandler implements IQueryHandler<TicketAutopsyQuery> {
       events.push(upcast<TicketEvents>(ticketUpcasters, stored));
     }
     if (events.length === 0) return refuse('ticket-not-found', 'There is no such ticket');
-    const clocks = breachAutopsy(defaultContract, events, asOf);
+    const clocks = breachAutopsy(events, asOf);
     const last = events.findLast(({ metadata }) => metadata.effectiveAt <= asOf);
     if (clocks === null || last === undefined) return refuse('ticket-not-found', `The ticket was not open yet at ${asOf}`);
     return { ticketId, revision: last.revision, asOf, clocks };

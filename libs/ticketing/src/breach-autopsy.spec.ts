@@ -2,8 +2,9 @@ import { type EventOf, instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { breachAutopsy, type ClockAutopsy, type SpentOn } from './breach-autopsy.js';
 import { openTimeBetween } from './business-calendar.js';
-import { calendarOf, type Contract, defaultContract, HOUR, MINUTE } from './contract.js';
+import { calendarOf, type Contract, defaultContract, HOUR, MINUTE, type PinnedContract } from './contract.js';
 import { evolveClocks, type SlaClocks } from './sla-clock.js';
+import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import { type Happened, randomLifeOfClocks } from './testing/clocks-by-the-minute.js';
 import { slowOpenTime } from './testing/random-calendars.js';
 import type { TicketEvents } from './ticket-events.js';
@@ -11,17 +12,24 @@ import type { TicketEvents } from './ticket-events.js';
 const ada = { id: 'ada' };
 const bob = { id: 'bob' };
 
-/** The events of a life as a stream holds them. */
-function stored(happened: readonly Happened[]) {
-  return happened.map(([when, event], revision) => ({
-    ...event,
+const pinned = (terms: Contract): PinnedContract => ({ version: 1, tzdata: '2026a', terms });
+
+/** The events of a life as a stream holds them: the opening pins the contract. */
+function stored(terms: Contract, happened: readonly Happened[]) {
+  return happened.map(([when, { type, data }], revision) => ({
+    ...({ type, data: type === 'TicketOpened' ? { ...data, contract: pinned(terms) } : data } as EventOf<TicketEvents>),
     revision,
-    metadata: { effectiveAt: instantFrom(when), recordedAt: instantFrom(when), commandId: String(revision), actor: { id: 'desk', kind: 'agent' as const } },
+    metadata: {
+      effectiveAt: instantFrom(when),
+      recordedAt: instantFrom(when),
+      commandId: String(revision),
+      actor: { id: 'desk', kind: 'agent' as const },
+    },
   }));
 }
 
 function autopsies(contract: Contract, happened: readonly Happened[], asOf: number): readonly ClockAutopsy[] {
-  const found = breachAutopsy(contract, stored(happened), instantFrom(asOf));
+  const found = breachAutopsy(stored(contract, happened), instantFrom(asOf));
   if (found === null) throw new Error('no clocks');
   return found;
 }
@@ -126,7 +134,7 @@ describe('the autopsy of a clock', () => {
       elapsed: 1.5 * HOUR,
       parts: [{ elapsed: 50 * MINUTE }, { spentOn: handOff, elapsed: 30 * MINUTE }, { elapsed: 10 * MINUTE }],
     });
-    expect(breachAutopsy(officeHours, stored(life), instantFrom(Date.parse('2026-11-20T11:59:59Z')))).toBeNull();
+    expect(breachAutopsy(stored(officeHours, life), instantFrom(Date.parse('2026-11-20T11:59:59Z')))).toBeNull();
   });
 
   it('knows a breach that no event has told of yet', () => {
@@ -195,7 +203,7 @@ describe('the autopsy of every clock of every life', () => {
         // Some questions are about an instant in the middle of the life.
         const asOf = share < 50 ? end : start + Math.round(((end - start) * share) / 100);
         let sla: SlaClocks | null = null;
-        for (const event of stored(happened)) {
+        for (const event of stored(contract, happened)) {
           if (event.metadata.effectiveAt <= instantFrom(asOf)) sla = evolveClocks(contract, sla, event);
         }
         const found = autopsies(contract, happened, asOf);
@@ -221,6 +229,31 @@ describe('the autopsy of every clock of every life', () => {
           for (const part of parts) expect(part.duration > 0 && part.elapsed >= 0 && part.elapsed <= part.duration).toBe(true);
           expect([from, ...spells.map((spell) => spell.to)]).toEqual([...spells.map((spell) => spell.from), to]);
         });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('adds up also when other terms, in another calendar, came into force in between', () => {
+    fc.assert(
+      fc.property(randomLifeOfClocks, randomLifeOfClocks, fc.nat(), ({ contract, happened, end }, { contract: after }, place) => {
+        const cut = 1 + (place % happened.length);
+        const when = (happened[cut]?.[0] ?? end) - (place % 7) * 8_571;
+        const rebased: Happened = [
+          Math.max(when, happened[cut - 1]?.[0] ?? when),
+          { type: 'SlaTermsRebased', data: { contract: pinned(after), clocks: [] } },
+        ];
+        const events = stored(contract, [...happened.slice(0, cut), rebased, ...happened.slice(cut)]);
+        let sla: PinnedClocks | null = null;
+        for (const event of events) sla = evolvePinnedClocks(sla, event, event.metadata);
+        breachAutopsy(events, instantFrom(end))?.forEach(({ from, to, elapsed, paused, closed }, index) => {
+          const one = sla?.clocks[index];
+          if (one === undefined) throw new Error('no clock');
+          const running = one.runningSince === undefined ? 0 : openTimeBetween(calendarOf(after), one.runningSince, to);
+          expect(elapsed).toBe(one.elapsed + running);
+          expect(elapsed + paused + closed).toBe(Date.parse(to) - Date.parse(from));
+        });
+        expect(sla?.clocks.length).toBeGreaterThan(0);
       }),
       { numRuns: 100 },
     );

@@ -2,7 +2,8 @@ import { type EventFacts, epochMillis, type EventOf, evolve, type Instant } from
 import { openTimeBetween } from './business-calendar.js';
 import { calendarOf, type Contract } from './contract.js';
 import { present } from './plain-json.js';
-import { clockAt, evolveClocks, type SlaClock, type SlaClocks } from './sla-clock.js';
+import { clockAt, type SlaClock } from './sla-clock.js';
+import { evolvePinnedClocks, type PinnedClocks, termsOf } from './sla-terms.js';
 import type { Person, TicketEvents } from './ticket-events.js';
 import { evolveTicketState, type Ticket, type TicketState } from './ticket-state.js';
 import type { HoldReason, Tier } from './vocabulary.js';
@@ -75,6 +76,12 @@ type TicketEvent = EventOf<TicketEvents> & {
   readonly metadata: EventFacts;
 };
 
+/** From an instant on, until the next: the contract that the ticket went by. */
+interface Terms {
+  readonly from: Instant;
+  readonly contract: Contract;
+}
+
 /** From an instant on, until the next: what was going on in the ticket. */
 interface Going {
   readonly from: Instant;
@@ -86,23 +93,30 @@ interface Going {
  * Where the time of each clock of a ticket went. What happened after the instant is left out. Null when the ticket was not open yet.
  * @param events of the ticket, in the order of their revisions
  */
-export function breachAutopsy(contract: Contract, events: Iterable<TicketEvent>, asOf: Instant): readonly ClockAutopsy[] | null {
+export function breachAutopsy(events: Iterable<TicketEvent>, asOf: Instant): readonly ClockAutopsy[] | null {
   let ticket: TicketState = null;
-  let sla: SlaClocks | null = null;
+  let sla: PinnedClocks | null = null;
+  const terms: Terms[] = [];
   const course: Going[] = [];
   for (const event of events) {
     const { effectiveAt } = event.metadata;
     if (effectiveAt > asOf) continue;
     ticket = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, ticket, event, event.metadata);
-    sla = evolveClocks(contract, sla, event);
-    if (ticket === null) continue;
+    sla = evolvePinnedClocks(sla, event, event.metadata);
+    if (ticket === null || sla === null) continue;
+    const contract = termsOf(sla);
+    if (contract !== terms.at(-1)?.contract) terms.push({ from: notBefore(terms.at(-1), effectiveAt), contract });
     const spentOn = spentNow(ticket);
     const last = course.at(-1);
     if (last !== undefined && sameUse(last.spentOn, spentOn)) continue;
-    // An event may be told with a slightly earlier time than the one before it: the course never runs backwards, as clocks do not.
-    course.push({ from: last !== undefined && last.from > effectiveAt ? last.from : effectiveAt, event: event.revision, spentOn });
+    course.push({ from: notBefore(last, effectiveAt), event: event.revision, spentOn });
   }
-  return sla && sla.clocks.map((clock) => autopsyOf(contract, course, clockAt(clock, asOf), asOf));
+  return sla && sla.clocks.map((clock) => autopsyOf(terms, course, clockAt(clock, asOf), asOf));
+}
+
+/** An event may be told with a slightly earlier time than the one before it: nothing runs backwards, as clocks do not. */
+function notBefore(last: { readonly from: Instant } | undefined, at: Instant): Instant {
+  return last !== undefined && last.from > at ? last.from : at;
 }
 
 function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
@@ -125,9 +139,9 @@ function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
   }
 }
 
-function autopsyOf(contract: Contract, course: readonly Going[], clock: SlaClock, asOf: Instant): ClockAutopsy {
+function autopsyOf(terms: readonly Terms[], course: readonly Going[], clock: SlaClock, asOf: Instant): ClockAutopsy {
   const { kind, tier, vendor, cycle, state, target, breachedAt, startedAt: from, stoppedAt: to = asOf } = clock;
-  const spells = spellsOf(contract, course, clock, to);
+  const spells = spellsOf(terms, course, clock, to);
   return present({
     kind,
     tier,
@@ -147,11 +161,12 @@ function autopsyOf(contract: Contract, course: readonly Going[], clock: SlaClock
 }
 
 /** The life of a clock, cut wherever something else began, or the clock was stopped or started. */
-function spellsOf(contract: Contract, course: readonly Going[], { startedAt, pauses }: SlaClock, end: Instant): readonly Spell[] {
+function spellsOf(terms: readonly Terms[], course: readonly Going[], { startedAt, pauses }: SlaClock, end: Instant): readonly Spell[] {
   const cuts = [
     startedAt,
     end,
     ...course.map(({ from }) => from),
+    ...terms.map(({ from }) => from),
     ...pauses.flatMap(({ from, to }) => (to === undefined ? [from] : [from, to])),
   ]
     .filter((cut) => cut >= startedAt && cut <= end)
@@ -159,8 +174,9 @@ function spellsOf(contract: Contract, course: readonly Going[], { startedAt, pau
   const spells: Spell[] = [];
   cuts.forEach((from, index) => {
     const to = cuts[index + 1];
-    const going = course.findLast((one) => one.from <= from) ?? course[0];
-    if (to === undefined || to === from || going === undefined) return;
+    const going = inForce(course, from);
+    const contract = inForce(terms, from)?.contract;
+    if (to === undefined || to === from || going === undefined || contract === undefined) return;
     const open = openTimeBetween(calendarOf(contract), from, to);
     const stands = pauses.some((pause) => pause.from <= from && (pause.to === undefined || pause.to > from));
     spells.push({
@@ -174,6 +190,11 @@ function spellsOf(contract: Contract, course: readonly Going[], { startedAt, pau
     });
   });
   return spells;
+}
+
+/** The last that had begun by then. What is told with a time before the opening is of the first. */
+function inForce<One extends { readonly from: Instant }>(all: readonly One[], at: Instant): One | undefined {
+  return all.findLast(({ from }) => from <= at) ?? all[0];
 }
 
 function partsOf(spells: readonly Spell[]): readonly Part[] {

@@ -116,4 +116,10 @@ describe('a contract', () => {
       }),
     );
   });
+
+  it('works a calendar out once for all that are equal, as every ticket pins a copy', () => {
+    const copy = (): Contract => JSON.parse(JSON.stringify(sound)) as Contract;
+    expect(calendarOf(copy())).toBe(calendarOf(copy()));
+    expect(calendarOf({ ...sound, calendar: { zone: 'Europe/Madrid', week: '24x7' } })).not.toBe(calendarOf(copy()));
+  });
 });
