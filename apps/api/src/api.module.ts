@@ -6,6 +6,7 @@ import { ContractsController } from './contracts.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { HealthController } from './health.controller.js';
+import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
 import { TicketCommandsController } from './ticket-commands.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
@@ -16,6 +17,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     TicketCommandsController,
     TicketViewsController,
     SlaController,
+    SimulationsController,
     ContractsController,
     EventFeedController,
     HealthController,

@@ -278,6 +278,26 @@ export function documentDefaultContract(): MethodDecorator {
   );
 }
 
+export function documentSimulation(): MethodDecorator {
+  const { description = '', examples = [] } = schemas['SimulateContract'] ?? {};
+  return applyDecorators(
+    ApiTags('views'),
+    ApiOperation({ operationId: 'simulate', summary: summary(description), description }),
+    ApiBody({
+      required: true,
+      schema: ref('SimulateContract') as never,
+      examples: { example: { summary: 'Works as it stands', value: examples[0] } },
+    }),
+    ApiResponse({
+      status: 200,
+      description: 'What would have become of them',
+      content: { 'application/json': { schema: ref('Simulation') as never } },
+    }),
+    correlationHeader,
+    problems(...everywhere, ...ofBodies, 'contract-invalid', 'simulation-too-long', 'too-many-simulations'),
+  );
+}
+
 export function documentFeed(): MethodDecorator {
   return applyDecorators(
     ApiTags('events'),

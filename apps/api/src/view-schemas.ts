@@ -75,6 +75,16 @@ const spentOn = {
   ],
 };
 
+const verdicts = ['met', 'breached', 'open', 'cancelled'] as const;
+const byVerdict = object({ met: count, breached: count, open: count, cancelled: count }, {}, 'Clocks by what became of them');
+const tally = {
+  actual: byVerdict,
+  proposed: byVerdict,
+  gained: about(count, 'Clocks that are breached under the proposed contract only'),
+  lost: about(count, 'Clocks that are breached under the actual contract only'),
+};
+const outcome = object({ verdict: oneOf(verdicts), target: milliseconds }, { breachedAt: instant });
+
 const vocabulary = {
   kind: oneOf(TICKET_KINDS),
   channel: oneOf(CHANNELS),
@@ -344,6 +354,43 @@ export const viewSchemas = {
     },
     {},
     "Where the time of a ticket's clocks went",
+  ),
+  Simulation: object(
+    {
+      asOf: about(instant, 'What happened later is left out'),
+      totals: object(
+        {
+          tickets: about(count, 'Tickets that were replayed'),
+          changed: about(count, 'Tickets with a breach that was gained or lost'),
+          ...tally,
+          byKind: listOf(object({ kind: oneOf(CLOCK_KINDS), ...tally })),
+          byTier: about(listOf(object({ tier, ...tally })), 'Of the clocks between tiers'),
+          byPriority: listOf(object({ priority: oneOf(PRIORITIES), ...tally })),
+          byClient: listOf(object({ client: text, ...tally })),
+        },
+        {},
+        'Of all tickets that were replayed',
+      ),
+      items: about(
+        listOf(
+          object({
+            ticketId: uuid,
+            client: text,
+            priority: oneOf(PRIORITIES),
+            openedAt: instant,
+            clocks: listOf(
+              object(
+                { kind: oneOf(CLOCK_KINDS), cycle: count, breach: oneOf(['gained', 'lost']) },
+                { tier, vendor: text, actual: outcome, proposed: outcome },
+              ),
+            ),
+          }),
+        ),
+        'Tickets with a breach that was gained or lost, up to the limit, in the order in which they were recorded',
+      ),
+    },
+    {},
+    'What would have become of the clocks of past tickets under another contract',
   ),
   TicketListEntry: object(
     {

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
-import { parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
+import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog } from '#platform';
 import { CannotStart } from '../../standalone/src/stores.js';
 import { Complaint } from './complaint.js';
@@ -115,6 +115,24 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     );
 
   program
+    .command('simulate')
+    .description('what if: replay the tickets of a period under another contract, and compare; nothing is changed')
+    .requiredOption('--contract <file>', 'the terms as JSON; what they leave out is as in the default contract')
+    .option('--from <instant>', 'tickets opened then or later', instant)
+    .option('--to <instant>', 'tickets opened before then', instant)
+    .option('--client <name>', 'tickets of this client')
+    .option('--as-of <instant>', 'leave out what happened later; now unless given', instant)
+    .option('--limit <number>', 'how many tickets with a difference to list', wholeNumber, 10)
+    .option('--json', 'the result as JSON')
+    .action((options: { contract: string; from?: Instant; to?: Instant; client?: string; asOf?: Instant; limit: number; json?: boolean }) =>
+      withSession(async (session, { signal }) => {
+        const { runSimulation } = await import('./simulate/simulate-command.js');
+        const { contract: contractFile, asOf = instantFrom(Date.now()), json = false, ...request } = options;
+        await runSimulation({ ...request, session, contractFile, asOf, json, print, colours, signal });
+      }),
+    );
+
+  program
     .command('demo')
     .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
     .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
@@ -130,6 +148,11 @@ function instant(text: string): Instant {
   const parsed = parseInstant(text);
   if (parsed === undefined) throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
   return parsed;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
 }
 
 function view(name: string): string {

@@ -8,6 +8,7 @@ export * from './ticket-events.js';
 export * from './ticket-policies.js';
 export * from './ticket-state.js';
 export * from './vocabulary.js';
+export * from './what-if.js';
 export { canonicalJson } from './plain-json.js';
 export * from './sla-clock.js';
 export * from './sla-terms.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The whole real log: imported, projected and queryable, and the report that proves it. In one process with both embedded stores, as on a
+ * The whole real log: imported, projected and queryable, the report that proves it, and a simulation of every ticket under another contract. In one process with both embedded stores, as on a
  * fresh machine. The second import, which finds everything there, is the first one's measure.
  */
 export async function benchImport(log: string): Promise<void> {
@@ -15,10 +15,13 @@ export async function benchImport(log: string): Promise<void> {
     const first = await tierline(directory, ['import', 'bpic2013', log]);
     const again = await tierline(directory, ['import', 'bpic2013', log]);
     const report = await tierline(directory, ['report', 'bpic2013']);
+    const contract = fileURLToPath(new URL('../../../../../examples/what-if/l2-work-8h.json', import.meta.url));
+    const simulated = await tierline(directory, ['simulate', '--contract', contract]);
     console.log(
       `import     the log in ${first.seconds.toFixed(1)} s, peak ${first.peakMiB} MiB; ` +
         `a second time ${again.seconds.toFixed(1)} s (${((again.seconds / first.seconds) * 100).toFixed(0)} %); ` +
-        `report ${report.seconds.toFixed(1)} s (${((report.seconds / first.seconds) * 100).toFixed(0)} %), peak ${report.peakMiB} MiB`,
+        `report ${report.seconds.toFixed(1)} s (${((report.seconds / first.seconds) * 100).toFixed(0)} %), peak ${report.peakMiB} MiB; ` +
+        `what-if over all of it ${simulated.seconds.toFixed(1)} s (${((simulated.seconds / first.seconds) * 100).toFixed(0)} %), peak ${simulated.peakMiB} MiB`,
     );
   } finally {
     rmSync(directory, { recursive: true, force: true });

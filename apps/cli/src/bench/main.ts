@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';
 import { benchHttp } from './bench-http.js';
 import { benchImport } from './bench-import.js';
@@ -6,7 +7,7 @@ import { benchMongoDB } from './bench-mongodb.js';
 import { benchProjector } from './bench-projector.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [import]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [import]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'] ?? '../shared/data/bpic2013_incidents.xes.gz';
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   http: benchHttp,
   projector: benchProjector,
   mongodb: benchMongoDB,
+  clocks: benchClocks,
   import: () =>
     existsSync(log)
       ? benchImport(log)

@@ -1,0 +1,71 @@
+import { Body, Controller, HttpCode, Inject, type OnModuleDestroy, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
+import { JsonBody, Problem, QueryParameters } from '#platform';
+import { contractTerms, SimulateContract } from '#ticketing';
+import { simulate, type Simulation } from '#ticketing-nest';
+import { documentSimulation } from './openapi.js';
+import { unlessRefused } from './ticket-problems.js';
+
+/** Simulations that one process runs at once: each keeps a core busy. */
+const AT_ONCE = 2;
+const LONGEST_MS = 60_000;
+const ROWS = 100;
+
+/** What if another contract had held? Reads the log, changes nothing, keeps nothing. */
+@Controller('v1/simulations')
+export class SimulationsController implements OnModuleDestroy {
+  readonly #closing = new AbortController();
+  #running = 0;
+
+  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+
+  onModuleDestroy(): void {
+    this.#closing.abort();
+  }
+
+  @Post()
+  @HttpCode(200)
+  @documentSimulation()
+  async run(
+    @Body(new JsonBody(SimulateContract)) body: SimulateContract,
+    // There are no parameters, and one that somebody believes in is refused rather than ignored.
+    @Query(new QueryParameters({})) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Simulation | undefined> {
+    const contract = unlessRefused(contractTerms(body.terms));
+    const now = instantFrom(Date.now());
+    const asOf = instantOf(body.asOf) ?? now;
+    if (asOf > now) {
+      throw Problem.of('invalid-body', 'What has not happened yet cannot be replayed', {
+        faults: [{ field: 'asOf', message: 'must not be in the future' }],
+      });
+    }
+    if (this.#running >= AT_ONCE) {
+      throw Problem.of('too-many-simulations', `There are ${AT_ONCE} simulations running already`, { headers: { 'Retry-After': '10' } });
+    }
+    const left = new AbortController();
+    reply.raw.once('close', () => left.abort());
+    if (reply.raw.destroyed) left.abort();
+    const tooLong = AbortSignal.timeout(LONGEST_MS);
+    this.#running++;
+    try {
+      const { client, limit = ROWS } = body;
+      const request = { contract, from: instantOf(body.from), to: instantOf(body.to), client, asOf, limit };
+      return await simulate(this.store, request, { signal: AbortSignal.any([left.signal, tooLong, this.#closing.signal]) });
+    } catch (error) {
+      // Nobody is there to be answered.
+      if (left.signal.aborted) return undefined;
+      if (this.#closing.signal.aborted) throw new StoreUnavailable('the server stops');
+      if (tooLong.aborted)
+        throw Problem.of('simulation-too-long', `It was given up after ${LONGEST_MS / 1000} s: name a shorter period, or a client`);
+      throw error;
+    } finally {
+      this.#running--;
+    }
+  }
+}
+
+function instantOf(given: string | undefined) {
+  return given === undefined ? undefined : parseInstant(given);
+}

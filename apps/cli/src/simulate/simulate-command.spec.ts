@@ -1,0 +1,107 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { EventStoreDB } from '#eventstoredb';
+import { instantFrom, isRefusal } from '#eventsourcing';
+import { connectMongo, type Mongo } from '#mongo';
+import { contractTerms, defaultContract } from '#ticketing';
+import { simulate } from '#ticketing-nest';
+import { importBpic2013 } from '../import/import-bpic2013.js';
+import { runSimulation, type SimulateOptions } from './simulate-command.js';
+
+const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
+const examples = new URL('../../../../examples/what-if/', import.meta.url).pathname;
+const minute = { work: 60_000 };
+const l2WorkAMinute = { tierTargets: { L2: { critical: minute, high: minute, medium: minute, low: minute } } };
+const asIs = (text: string): string => text;
+const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
+const signal = new AbortController().signal;
+const asOf = instantFrom(Date.parse('2026-11-21T00:00:00Z'));
+
+let directory: string;
+let store: EventStoreDB;
+let mongo: Mongo;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'tierline-simulate-'));
+  const events = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
+  const documents = await startEmbeddedMongoDB({ directory: join(directory, 'documents'), port: 0 });
+  store = EventStoreDB.connect(events.url);
+  mongo = await connectMongo(documents.url);
+  closing.push(
+    () => store.close(),
+    () => mongo.close(),
+    () => documents.close(),
+    () => events.close(),
+  );
+  await importBpic2013({ file: smallLog, store });
+}, 30_000);
+afterAll(async () => {
+  for (const close of closing) await close();
+  rmSync(directory, { recursive: true, force: true });
+}, 30_000);
+
+async function printed(changes: Partial<SimulateOptions>): Promise<string> {
+  let text = '';
+  const print = (more: string) => (text += more);
+  await runSimulation({ session: { store, mongo }, contractFile: file(JSON.stringify(l2WorkAMinute)), asOf, limit: 10, json: false, colours: plain, print, signal, ...changes });
+  return text;
+}
+
+let files = 0;
+function file(content: string): string {
+  const path = join(directory, `contract-${++files}.json`);
+  writeFileSync(path, content);
+  return path;
+}
+
+describe('tierline simulate', () => {
+  it('says what would have become of the clocks, in words and as JSON', async () => {
+    const words = await printed({});
+    expect(words).toMatch(/^4 tickets replayed, as of 2026-11-21T00:00:00.000Z: 2 breaches gained, 0 lost, on 2 tickets\n/);
+    expect(words).toMatch(/\n│ of L2 +│ +0 │ +0 │ +0 │ +0 │ +2 │ +0 │ +2 │ +0 │\n/);
+    expect(words).toMatch(/\n {2}[0-9a-f-]{36} {2}volvo-it-belgium, \w+, opened \S+: gained tier-work L2 at 201\d-\S+\n/);
+    const { totals, items } = JSON.parse(await printed({ json: true }));
+    expect(totals).toMatchObject({ tickets: 4, changed: 2, gained: 2, byTier: [{ tier: 'L2', gained: 2 }] });
+    expect(items).toHaveLength(2);
+    expect(items[0].clocks).toMatchObject([{ kind: 'tier-work', tier: 'L2', breach: 'gained' }]);
+  });
+
+  it('finds nothing that changes under the contract that they had', async () => {
+    expect(await printed({ contractFile: file('{}') })).toMatch(/: 0 breaches gained, 0 lost, on 0 tickets\n/);
+    expect(await printed({ contractFile: file(JSON.stringify(defaultContract)), limit: 0 })).not.toContain('Tickets with a difference');
+  });
+
+  it('comes to the same however few tickets it holds in memory at once', async () => {
+    const contract = contractTerms(l2WorkAMinute);
+    if (isRefusal(contract)) throw new Error(contract.message);
+    const request = { contract, asOf, limit: 10 };
+    const whole = await simulate(store, request, { signal });
+    for (const atOnce of [1, 2, 4]) expect(await simulate(store, request, { signal }, atOnce)).toEqual(whole);
+  });
+
+  it('stops when it is told to', async () => {
+    const reason = new Error('interrupted');
+    await expect(printed({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+
+  it.each([
+    ['{"tierTarget": {}}', /terms\.tierTarget is no term of a contract/],
+    ['{"thresholds": [0]}', /terms\.thresholds\[0\] must be/],
+    ['[]', /must hold a JSON object/],
+    ['{', /is not JSON/],
+  ])('refuses the contract %s', async (content, complaint) => {
+    await expect(printed({ contractFile: file(content) })).rejects.toThrow(complaint);
+  });
+
+  it('takes the examples', async () => {
+    for (const example of readdirSync(examples)) expect(await printed({ contractFile: join(examples, example) })).toContain('4 tickets replayed');
+  });
+
+  it('says when there is no such file', async () => {
+    await expect(printed({ contractFile: join(directory, 'none.json') })).rejects.toThrow(/none\.json cannot be read/);
+  });
+});

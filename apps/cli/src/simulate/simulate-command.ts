@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises';
+import Table from 'cli-table3';
+import { isRefusal, type Position } from '#eventsourcing';
+import { type Contract, contractTerms, type Tally, type TicketComparison, ticketDetails } from '#ticketing';
+import { simulate, type Simulation, type SimulationRequest, viewPosition } from '#ticketing-nest';
+import { Complaint } from '../complaint.js';
+import { showProgress } from '../progress.js';
+import type { Session } from '../session.js';
+
+/** How a table is coloured; picocolors' functions fit. */
+export interface Colours {
+  readonly green: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly bold: (text: string) => string;
+}
+
+export interface SimulateOptions extends Omit<SimulationRequest, 'contract'> {
+  readonly session: Pick<Session, 'store' | 'mongo'>;
+  /** A file with the terms as JSON. */
+  readonly contractFile: string;
+  /** The whole result as JSON, for programs. */
+  readonly json: boolean;
+  readonly colours: Colours;
+  readonly print: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * `tierline simulate`: replays the tickets of a period under the contract in a file, and prints what would have become of the clocks.
+ * @throws Complaint when the file holds no sound contract
+ */
+export async function runSimulation({ session, contractFile, json, colours, print, signal, ...request }: SimulateOptions): Promise<void> {
+  const contract = await readContract(contractFile);
+  const progress = showProgress('Replaying', 'of the log');
+  // How long the log is is not known; how far a view has come in it is.
+  const end = Number((await viewPosition(session.mongo, ticketDetails.name))?.commit ?? 0);
+  try {
+    const onProgress = ({ commit }: Position, tickets: number) => progress.update(Math.min(Number(commit), end), end, `${number(tickets)} tickets`);
+    const simulation = await simulate(session.store, { ...request, contract }, { signal, onProgress });
+    progress.stop();
+    print(json ? `${JSON.stringify(simulation, null, 2)}\n` : inWords(simulation, colours));
+  } finally {
+    progress.stop();
+  }
+}
+
+async function readContract(file: string): Promise<Contract> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Complaint(`${file} cannot be read: ${error.message}`);
+  });
+  let terms: unknown;
+  try {
+    terms = JSON.parse(text);
+  } catch (error) {
+    throw new Complaint(`${file} is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof terms !== 'object' || terms === null || Array.isArray(terms)) throw new Complaint(`${file} must hold a JSON object: the terms of a contract`);
+  const contract = contractTerms(terms as Readonly<Record<string, unknown>>);
+  if (!isRefusal(contract)) return contract;
+  const faults = (contract.faults ?? []).map(({ field, message }) => `  ${field} ${message}`);
+  throw new Complaint([`${file}: ${contract.message}`, ...faults].join('\n'));
+}
+
+function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }: Colours): string {
+  const { tickets, changed, gained, lost, byKind, byTier, byPriority, byClient } = totals;
+  const table = new Table({
+    head: ['', 'met', 'breached', 'open', 'would be met', 'breached', 'open', 'gained', 'lost'].map(bold),
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  const row = (name: string, { actual, proposed, ...tally }: Tally) =>
+    table.push([
+      name,
+      ...[actual.met, actual.breached, actual.open, proposed.met, proposed.breached, proposed.open].map(number),
+      tally.gained > 0 ? red(number(tally.gained)) : '0',
+      tally.lost > 0 ? green(number(tally.lost)) : '0',
+    ]);
+  row('all clocks', totals);
+  for (const one of byKind) row(one.kind, one);
+  for (const one of byTier) row(`of ${one.tier}`, one);
+  for (const one of byPriority) row(`priority ${one.priority}`, one);
+  for (const one of byClient) row(`client ${one.client}`, one);
+  const shown = items.length < changed ? `, the first ${number(items.length)}` : '';
+  return [
+    `${count(tickets, 'ticket')} replayed, as of ${asOf}: ${count(gained, 'breach')} gained, ${number(lost)} lost, on ${count(changed, 'ticket')}`,
+    '',
+    table.toString(),
+    ...(items.length === 0 ? [] : ['', bold(`Tickets with a difference${shown}:`), ...items.map((ticket) => inALine(ticket, dim))]),
+    '',
+  ].join('\n');
+}
+
+function inALine({ ticketId, client, priority, openedAt, clocks }: TicketComparison, dim: (text: string) => string): string {
+  const changes = clocks.map(({ kind, tier, vendor, cycle, actual, proposed, breach }) => {
+    const at = (breach === 'gained' ? proposed : actual)?.breachedAt;
+    return `${breach} ${[kind, tier, vendor, cycle > 1 ? `(${cycle})` : undefined].filter((part) => part !== undefined).join(' ')} ${dim(`at ${at}`)}`;
+  });
+  return `  ${ticketId}  ${client}, ${priority}, opened ${openedAt}: ${changes.join('; ')}`;
+}
+
+const number = (value: number): string => value.toLocaleString('en');
+const count = (value: number, what: string): string => `${number(value)} ${what}${value === 1 ? '' : what.endsWith('ch') ? 'es' : 's'}`;

@@ -1,0 +1,144 @@
+import { type EventStore, type Instant, type Position, type StoredEvent, StreamDeleted, streamId, upcast } from '#eventsourcing';
+import {
+  comparisonOf,
+  type Contract,
+  evolveReplay,
+  type Replay,
+  type SimulationTotals,
+  SimulationSums,
+  ticket,
+  type TicketComparison,
+  type TicketEvents,
+  ticketUpcasters,
+} from '#ticketing';
+
+/** Which tickets are replayed, and under what. */
+export interface SimulationRequest {
+  /** Sound: see `contractTerms`. */
+  readonly contract: Contract;
+  /** Tickets opened then or later. */
+  readonly from?: Instant | undefined;
+  /** Tickets opened before then. */
+  readonly to?: Instant | undefined;
+  readonly client?: string | undefined;
+  /** What happened later is left out, and what goes on then is looked at as it stood. */
+  readonly asOf: Instant;
+  /** How many changed tickets to answer with, at most. The totals are of all. */
+  readonly limit: number;
+}
+
+export interface Simulation {
+  readonly asOf: Instant;
+  readonly totals: SimulationTotals;
+  /** Tickets with a breach that was gained or lost, in the order in which they were recorded, each with just those clocks. */
+  readonly items: readonly TicketComparison[];
+}
+
+/** Tickets whose clocks are held in memory at once: some 5 KB each. For more, the log is read again from where the next ones begin. */
+const MOST_AT_ONCE = 10_000;
+
+/** So many streams are read sooner than the log: what is asked for may be a day of a log of years. */
+const FEW = 200;
+
+interface Watched {
+  readonly signal: AbortSignal;
+  /** Told how far the log was read, and how many tickets are being replayed. */
+  readonly onProgress?: (position: Position, tickets: number) => void;
+}
+
+/**
+ * Replays every ticket of a period under a proposed contract, and says what would have become of the clocks. Reads only. Memory does not
+ * grow with the number of tickets.
+ * @param atOnce tickets that are held in memory at once
+ * @throws StoreUnavailable; the signal's reason once it aborts
+ */
+export async function simulate(
+  store: EventStore,
+  request: SimulationRequest,
+  watched: Watched,
+  atOnce = MOST_AT_ONCE,
+): Promise<Simulation> {
+  const { asOf, limit } = request;
+  const sums = new SimulationSums();
+  const items: TicketComparison[] = [];
+  let openings: readonly StoredEvent[];
+  let after: Position | undefined;
+  do {
+    openings = await nextOpenings(store, request, after, atOnce, watched.signal);
+    after = openings.at(-1)?.position;
+    for (const [stream, replay] of await replays(store, request, openings, watched)) {
+      const comparison = comparisonOf(streamId(stream), replay, asOf);
+      sums.add(comparison);
+      const clocks = comparison.clocks.filter(({ breach }) => breach !== undefined);
+      if (clocks.length > 0 && items.length < limit) items.push({ ...comparison, clocks });
+    }
+  } while (openings.length === atOnce);
+  return { asOf, totals: sums.totals(), items };
+}
+
+/** The next openings of tickets that are to be replayed, after a position. */
+async function nextOpenings(
+  store: EventStore,
+  { from, to, client, asOf }: SimulationRequest,
+  after: Position | undefined,
+  most: number,
+  signal: AbortSignal,
+): Promise<readonly StoredEvent[]> {
+  const openings: StoredEvent[] = [];
+  for await (const event of store.readAll({ eventTypes: ['TicketOpened'] }, after)) {
+    signal.throwIfAborted();
+    const { stream, revision, metadata } = event;
+    if (
+      // A second opening is none.
+      revision === 0 &&
+      stream.startsWith(PREFIX) &&
+      metadata.effectiveAt <= asOf &&
+      (from === undefined || metadata.effectiveAt >= from) &&
+      (to === undefined || metadata.effectiveAt < to) &&
+      (client === undefined || metadata.client === client)
+    )
+      openings.push(event);
+    if (openings.length === most) break;
+  }
+  return openings;
+}
+
+/** The tickets that were opened so, each after all of its events up to the instant. */
+async function replays(
+  store: EventStore,
+  { contract, asOf }: SimulationRequest,
+  openings: readonly StoredEvent[],
+  { signal, onProgress = () => {} }: Watched,
+): Promise<ReadonlyMap<string, Replay>> {
+  const found = new Map<string, Replay>();
+  const take = (stored: StoredEvent) => {
+    const replay = evolveReplay(contract, found.get(stored.stream) ?? null, upcast<TicketEvents>(ticketUpcasters, stored));
+    if (replay !== null) found.set(stored.stream, replay);
+  };
+  for (const opening of openings) take(opening);
+  const few = openings.length <= FEW;
+  let read = 0;
+  for await (const event of few ? streams(store, openings) : store.readAll({ streamPrefixes: [PREFIX] }, openings[0]?.position)) {
+    signal.throwIfAborted();
+    if (event.revision > 0 && event.metadata.effectiveAt <= asOf && found.has(event.stream)) take(event);
+    if (read++ % TOLD_EVERY === 0) onProgress(event.position, found.size);
+  }
+  return found;
+}
+
+/** Events between two pieces of news. */
+const TOLD_EVERY = 500;
+
+/** What followed the openings. */
+async function* streams(store: EventStore, openings: readonly StoredEvent[]): AsyncGenerator<StoredEvent> {
+  for (const { stream } of openings) {
+    try {
+      yield* store.readStream(stream, 1);
+    } catch (error) {
+      // What was deleted for good meanwhile has no more to tell; the log may still hold its opening.
+      if (!(error instanceof StreamDeleted)) throw error;
+    }
+  }
+}
+
+const PREFIX = `${ticket.category}-`;
