@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { EventStore } from '#eventsourcing';
 import { JsonLog } from '#platform';
 import { type ReadModels, TicketingModule } from '#ticketing-nest';
+import { BatchController } from './batch.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
@@ -15,6 +16,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
 @Module({
   controllers: [
     TicketCommandsController,
+    BatchController,
     TicketViewsController,
     SlaController,
     SimulationsController,

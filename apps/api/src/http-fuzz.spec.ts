@@ -60,11 +60,14 @@ async function expectSound(sent: Sent): Promise<number> {
   return status;
 }
 
-const commandPaths = Object.values(ticketCommands).map(
-  ({ route }) =>
-    (id: string) =>
-      `/v1/tickets${route === '' ? '' : `/${id}/${route}`}`,
-);
+const commandPaths: ((id: string) => string)[] = [
+  ...Object.values(ticketCommands).map(
+    ({ route }) =>
+      (id: string) =>
+        `/v1/tickets${route === '' ? '' : `/${id}/${route}`}`,
+  ),
+  () => '/v1/batches',
+];
 const aTicket = () =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.uuid() }).map((id) => id ?? ticketId);
 const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 40 });

@@ -30,6 +30,7 @@ describe('/openapi.json', () => {
     }
     expect(Object.keys(document.paths)).toEqual(
       expect.arrayContaining([
+        '/v1/batches',
         '/v1/tickets/{id}',
         '/v1/tickets/{id}/history',
         '/v1/tickets/{id}/sla',

@@ -149,6 +149,29 @@ export function documentCommand(name: PublicCommandName): MethodDecorator {
   );
 }
 
+export function documentBatch(): MethodDecorator {
+  const schema = schemas['CommandBatch'];
+  const [idempotencyKey, _ifMatch, ...actor] = commandHeaders('batch', true) as [MethodDecorator, MethodDecorator, ...MethodDecorator[]];
+  return applyDecorators(
+    ApiTags('commands'),
+    ApiOperation({ operationId: 'CommandBatch', summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
+    ApiBody({
+      required: true,
+      schema: ref('CommandBatch') as never,
+      examples: { example: { summary: 'A note and a new ticket', value: schema?.examples?.[0] ?? {} } },
+    }),
+    idempotencyKey,
+    ...actor,
+    correlationHeader,
+    ApiResponse({
+      status: 200,
+      description: 'What became of each command, in the order of the batch: also when some or all were refused',
+      content: { 'application/json': { schema: ref('BatchAnswer') as never } },
+    }),
+    problems(...everywhere, ...ofBodies),
+  );
+}
+
 const correlationHeader = ApiHeader({
   name: 'X-Correlation-Id',
   description:
@@ -396,6 +419,28 @@ const answerSchemas = {
         description: 'What it led to, or had led to; empty when it was so already',
         items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
       },
+    },
+  },
+  BatchAnswer: {
+    type: 'object',
+    required: ['items', 'done', 'failed'],
+    properties: {
+      items: {
+        type: 'array',
+        items: {
+          oneOf: [
+            {
+              allOf: [
+                ref('CommandAnswer'),
+                { type: 'object', required: ['status'], properties: { status: { type: 'integer', description: 'As if it had come alone' } } },
+              ],
+            },
+            { type: 'object', required: ['status', 'problem'], properties: { status: { type: 'integer' }, problem: ref('Problem') } },
+          ],
+        },
+      },
+      done: { type: 'integer', minimum: 0 },
+      failed: { type: 'integer', minimum: 0 },
     },
   },
   ...viewSchemas,

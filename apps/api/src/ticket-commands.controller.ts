@@ -1,9 +1,10 @@
 import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Refusal } from '#eventsourcing';
 import { entityTag, formatPosition, JsonBody, QueryParameters, readCommandHeaders } from '#platform';
 import { ticketCommands, type PublicCommandName, type TicketCommands } from '#ticketing';
-import { RunTicketCommand } from '#ticketing-nest';
+import { RunTicketCommand, type TicketCommandResult } from '#ticketing-nest';
 import { documentCommand } from './openapi.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -45,14 +46,13 @@ export class TicketCommandsController {
     const done = unlessRefused(await this.commands.execute(command));
     void reply.header('ETag', entityTag(done.revision));
     if (ticketId === undefined) void reply.header('Location', `/v1/tickets/${done.ticketId}`);
-    return {
-      ticketId: done.ticketId,
-      revision: done.revision,
-      ...(done.position === undefined ? {} : { position: formatPosition(done.position) }),
-      repeated: done.repeated,
-      events: done.events,
-    };
+    return answerOf(done);
   }
+}
+
+/** A command that was done, as it is answered. */
+export function answerOf({ ticketId, revision, position, repeated, events }: Exclude<TicketCommandResult, Refusal>): CommandAnswer {
+  return { ticketId, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
 }
 
 for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {

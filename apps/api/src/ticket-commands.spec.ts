@@ -265,6 +265,27 @@ describe('If-Match', () => {
   });
 });
 
+describe('ClaimTicket', () => {
+  it('lets one of fifty win who claim a ticket at once; the others learn who has it', async () => {
+    const id = await openTicket();
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        post(`/v1/tickets/${id}/claim`, {}, { 'X-Actor-Id': `agent-${index}`, 'X-Actor-Name': `Agent ${index}` }),
+      ),
+    );
+    const won = answers.filter(({ status }) => status === 200);
+    expect(won).toHaveLength(1);
+    const winner = won[0]?.json.events[0].data.assignee;
+    for (const answer of answers.filter(({ status }) => status !== 200)) {
+      expectProblem(answer, 409, 'already-claimed');
+      expect(answer.json.detail).toBe(`${winner.name} has the ticket already`);
+    }
+    expect((await eventsOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'TicketAssigned']);
+    // Whoever has it may claim it again: that is so already.
+    expect((await post(`/v1/tickets/${id}/claim`, {}, { 'X-Actor-Id': winner.id })).json).toMatchObject({ events: [] });
+  });
+});
+
 describe('what a command is refused for', () => {
   it('a hand-off that lacks something: the list of what is missing', async () => {
     const answer = await post(`/v1/tickets/${await openTicket()}/escalations`, { tier: 'L2', reason: 'No idea' });

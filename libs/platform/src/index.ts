@@ -6,4 +6,5 @@ export * from './json-body.js';
 export * from './logging.js';
 export * from './position.js';
 export * from './problem.js';
+export { problemOfStores } from './problem-filter.js';
 export * from './query-parameters.js';

@@ -38,24 +38,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   problemOf(exception: unknown, request: FastifyRequest): Problem {
-    if (exception instanceof Problem) return exception;
-    if (exception instanceof StoreUnavailable) {
-      return Problem.of(
-        'store-unavailable',
-        'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe',
-        {
-          headers: { 'Retry-After': '2' },
-          cause: exception,
-        },
-      );
-    }
-    if (exception instanceof RevisionConflict) {
-      return Problem.of('contended', 'Others were changing it all the time; nothing was done', {
-        headers: { 'Retry-After': '1' },
-        cause: exception,
-      });
-    }
-    if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
+    const known = problemOfStores(exception);
+    if (known !== undefined) return known;
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
     if (status === 404) {
       const methods = this.methodsAt(instanceOf(request.url));
@@ -84,6 +68,29 @@ export class ProblemFilter implements ExceptionFilter {
     else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);
     else this.log.warn({ ...fields, cause: problem.cause instanceof Error ? problem.cause.message : undefined }, problem.message);
   }
+}
+
+/** The problem that an error of the stores stands for, or that it is itself. */
+export function problemOfStores(exception: unknown): Problem | undefined {
+  if (exception instanceof Problem) return exception;
+  if (exception instanceof StoreUnavailable) {
+    return Problem.of(
+      'store-unavailable',
+      'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe',
+      {
+        headers: { 'Retry-After': '2' },
+        cause: exception,
+      },
+    );
+  }
+  if (exception instanceof RevisionConflict) {
+    return Problem.of('contended', 'Others were changing it all the time; nothing was done', {
+      headers: { 'Retry-After': '1' },
+      cause: exception,
+    });
+  }
+  if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
+  return undefined;
 }
 
 /** Sends problem details, also where Nest has no part in the request yet. */

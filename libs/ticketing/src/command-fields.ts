@@ -107,8 +107,8 @@ export function Part(type: () => new () => object, about: About): PropertyDecora
   return field([ValidateNested(), IsObjectLiteral(), Type(type)], about);
 }
 
-export function PartList(type: () => new () => object, about: About): PropertyDecorator {
-  return field([IsArray(), ArrayMaxSize(100), ValidateNested({ each: true }), Type(type)], about);
+export function PartList(type: () => new () => object, about: About & { readonly atLeastOne?: boolean }): PropertyDecorator {
+  return field([IsArray(), ArrayMaxSize(100), ...(about.atLeastOne ? [ArrayMinSize(1)] : []), ValidateNested({ each: true }), Type(type)], about);
 }
 
 /** ValidateNested alone lets arrays and `null` prototypes through. */

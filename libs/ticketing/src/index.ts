@@ -1,5 +1,6 @@
 export * from './breach-autopsy.js';
 export * from './business-calendar.js';
+export * from './command-batch.js';
 export * from './commands.js';
 export * from './contract.js';
 export * from './contract-agreement.js';

@@ -1,0 +1,111 @@
+import { Body, Controller, HttpCode, Inject, Post, Query, Req } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import type { FastifyRequest } from 'fastify';
+import { deterministicId } from '#eventsourcing';
+import {
+  JsonBody,
+  JsonLog,
+  Problem,
+  problemOfStores,
+  QueryParameters,
+  readCommandHeaders,
+  type CommandHeaders,
+  type ProblemDetails,
+} from '#platform';
+import { type BatchItem, CommandBatch, ticketCommands } from '#ticketing';
+import { RunTicketCommand } from '#ticketing-nest';
+import { documentBatch } from './openapi.js';
+import { answerOf, type CommandAnswer } from './ticket-commands.controller.js';
+import { unlessRefused } from './ticket-problems.js';
+
+/** Tickets of a batch that are worked on at once: more would only queue before the store, and keep others waiting. */
+const AT_ONCE = 8;
+
+/** What became of a command of a batch: its answer with the status that it would have had alone, or the problem. */
+export type BatchResult = ({ readonly status: number } & CommandAnswer) | { readonly status: number; readonly problem: ProblemDetails };
+
+export interface BatchAnswer {
+  /** In the order of the batch. */
+  readonly items: readonly BatchResult[];
+  readonly done: number;
+  readonly failed: number;
+}
+
+/** Many commands in one request. */
+@Controller('v1/batches')
+export class BatchController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(JsonLog) private readonly log: JsonLog,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @documentBatch()
+  async run(
+    @Body(new JsonBody(CommandBatch)) { items }: CommandBatch,
+    @Req() request: FastifyRequest,
+    @Query(new QueryParameters({})) _query: object,
+  ): Promise<BatchAnswer> {
+    const sent = readCommandHeaders(request.headers, 'batches');
+    if (sent.ifRevisions !== undefined) {
+      throw Problem.of('invalid-header', 'If-Match says nothing about a batch: each item has an ifRevision of its own', {
+        faults: [{ field: 'If-Match', message: 'must be left out' }],
+      });
+    }
+    const results: BatchResult[] = [];
+    const lanes = inTheirOrder(items);
+    const work = async (): Promise<void> => {
+      for (let lane = lanes.shift(); lane !== undefined; lane = lanes.shift())
+        for (const index of lane) results[index] = await this.#runItem(items[index] as BatchItem, index, sent, request);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const failed = results.filter((result) => 'problem' in result).length;
+    return { items: results, done: items.length - failed, failed };
+  }
+
+  async #runItem(
+    { command, ticketId, body = {}, ifRevision }: BatchItem,
+    index: number,
+    { commandId: batchId, repeatable, actor }: CommandHeaders,
+    request: FastifyRequest,
+  ): Promise<BatchResult> {
+    try {
+      const opens = ticketCommands[command].route === '';
+      if (opens !== (ticketId === undefined)) {
+        throw Problem.of('invalid-body', opens ? 'A ticket that is to be opened has no id yet' : `${command} needs the id of a ticket`, {
+          faults: [{ field: 'ticketId', message: opens ? 'must be left out' : 'ticketId is required' }],
+        });
+      }
+      const commandId = deterministicId('batch-item', batchId, String(index));
+      const content = new JsonBody<object>(ticketCommands[command].body).transform(body) as never;
+      const context = {
+        commandId,
+        repeatable,
+        actor,
+        correlationId: request.correlationId,
+        causationId: batchId,
+        ...(ifRevision === undefined ? {} : { ifRevisions: [ifRevision] }),
+      };
+      const done = unlessRefused(await this.commands.execute(new RunTicketCommand(ticketId, command, content, context)));
+      return { status: opens ? 201 : 200, ...answerOf(done) };
+    } catch (error) {
+      const problem =
+        problemOfStores(error) ?? Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log');
+      if (problem.code === 'internal-error') this.log.error({ err: error, item: index, command }, problem.message);
+      return { status: problem.kind.status, problem: problem.details(`${request.url}#/items/${index}`, request.correlationId) };
+    }
+  }
+}
+
+/** Places of the items: those of one ticket in a row, each opening by itself. */
+function inTheirOrder(items: readonly BatchItem[]): number[][] {
+  const lanes = new Map<string, number[]>();
+  for (const [index, { ticketId }] of items.entries()) {
+    const key = ticketId ?? `item ${index}`;
+    const lane = lanes.get(key);
+    if (lane === undefined) lanes.set(key, [index]);
+    else lane.push(index);
+  }
+  return [...lanes.values()];
+}
