@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Connection, Verifier } from './authentication.js';
 import { isNumber } from './bson-order.js';
 import { Arr, bsonTypeName, DateTime, Doc, Double, type Value } from './bson-values.js';
 import { Cursor, cursorReply, DEFAULT_BATCH, Pace, type Cursors } from './cursors.js';
@@ -19,6 +20,8 @@ export type Node = {
   readonly cursors: Cursors;
   readonly startedAt: number;
   readonly counters: Map<string, number>;
+  /** Set where clients must sign in. */
+  readonly verifier: Verifier | undefined;
   connections(): { readonly current: number; readonly total: number };
 };
 
@@ -27,7 +30,7 @@ export type Call = {
   readonly node: Node;
   readonly database: string;
   readonly command: Doc;
-  readonly connectionId: number;
+  readonly connection: Connection;
   /** Whether the client has gone. */
   readonly gone: () => boolean;
 };

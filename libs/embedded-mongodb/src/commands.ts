@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { authenticationCommands, checkAuthorized } from './authentication.js';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
 import { Arr, Binary, bsonTypeName, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
 import {
@@ -1066,6 +1067,7 @@ const listDatabases: Handler = (call) => {
 };
 
 const commands: Readonly<Record<string, Command>> = {
+  ...authenticationCommands,
   ...diagnosticCommands,
   ...indexCommands,
   find: {
@@ -1117,6 +1119,7 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     const known = aliases[name] ?? name;
     const command = Object.hasOwn(commands, known) ? commands[known] : undefined;
     if (!command) throw new ServerError(59, `no such command: '${name}'`);
+    checkAuthorized(call.node.verifier, call.connection, known);
     call.node.counters.set(counterOf[known] ?? 'command', (call.node.counters.get(counterOf[known] ?? 'command') ?? 0) + 1);
     call.command.keys.forEach((key, index) => {
       if (index > 0 && !command.fields.includes(key) && !genericFields.has(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);

@@ -1,4 +1,5 @@
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { handshakeOf } from './authentication.js';
 import { Arr, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
 import { checkDatabase, collectionOf, existing, fieldsOf, MAX_BATCH, noView, now, ok, paceOf, target, VERSION, type Command, type Handler } from './call.js';
 import { DamagedRecordError, ServerError } from './errors.js';
@@ -8,7 +9,7 @@ import { MAX_MESSAGE_BYTES } from './wire.js';
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 21;
 
-const hello: Handler = ({ connectionId, command }) => {
+const hello: Handler = ({ node, connection, command }) => {
   const legacy = command.keys[0] !== 'hello';
   return ok({
     helloOk: command.get('helloOk') === true ? true : undefined,
@@ -17,10 +18,11 @@ const hello: Handler = ({ connectionId, command }) => {
     maxMessageSizeBytes: MAX_MESSAGE_BYTES,
     maxWriteBatchSize: MAX_BATCH,
     localTime: now(),
-    connectionId,
+    connectionId: connection.id,
     minWireVersion: 0,
     maxWireVersion: MAX_WIRE_VERSION,
     readOnly: false,
+    ...handshakeOf(node.verifier, connection, command),
   });
 };
 
@@ -233,7 +235,6 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   ping: { fields: [], run: () => ok() },
   buildInfo: { fields: [], run: buildInfo },
   endSessions: { fields: [], run: () => ok() },
-  connectionStatus: { fields: ['showPrivileges'], run: () => ok({ authInfo: Doc.from({ authenticatedUsers: Arr.empty, authenticatedUserRoles: Arr.empty }) }) },
   whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
   hostInfo: { fields: [], run: hostInfo },
   serverStatus: { fields: [], run: serverStatus },

@@ -2,18 +2,25 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DirectoryLocked } from '#directory-lock';
 import { BackupExistsError, DataUnreadableError } from './data-file.js';
-import { HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
+import { BadCertificateError, BadCredentialsError, HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { ThreadError, ThreadMessage, ThreadRequest } from './node-thread.js';
 
-export { BackupExistsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
+export { BackupExistsError, BadCertificateError, BadCredentialsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */
   readonly directory: string;
   /** The TCP port; 0 takes any free one. */
   readonly port: number;
-  /** A loopback address; others are refused. Default 127.0.0.1. */
+  /** A loopback address, 127.0.0.1 by default. Any other one needs `tls` and `credentials` both. */
   readonly host?: string;
+  /** Certificate chain and private key, PEM. With them the node speaks TLS only. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /**
+   * The one user, of the database `admin`. With one the node asks every client to sign in by SCRAM-SHA-256; without, it
+   * serves everyone who reaches it. Nothing of it is stored: the user is the one that the latest start was given.
+   */
+  readonly credentials?: { readonly user: string; readonly password: string };
   /** Milliseconds after which a cursor that nobody reads is closed. Default 600000, as on the server. */
   readonly cursorTimeoutMs?: number;
   /** Cursors that may be open at once. Default 1000. */
@@ -28,7 +35,7 @@ export type EmbeddedMongoDBOptions = {
 };
 
 export type EmbeddedMongoDB = {
-  /** The connection string for any MongoDB driver. */
+  /** The connection string for any MongoDB driver, without user and password. */
   readonly url: string;
   readonly port: number;
   /**
@@ -45,6 +52,8 @@ export type EmbeddedMongoDB = {
 /** The error that a thread has reported, as what it was. */
 const revived = ({ name, message, details }: ThreadError): Error => {
   if (name === 'PortTakenError') return new PortTakenError(String(details['host']), Number(details['port']));
+  if (name === 'BadCertificateError') return new BadCertificateError(String(details['reason']));
+  if (name === 'BadCredentialsError') return new BadCredentialsError();
   if (name === 'HostRefusedError') return new HostRefusedError(String(details['host']));
   if (name === 'DirectoryLocked') return new DirectoryLocked(String(details['directory']), Number(details['pid']));
   if (name === 'DataUnreadableError') return new DataUnreadableError(String(details['directory']), String(details['reason']));
@@ -98,16 +107,19 @@ const runInThread = (options: NodeOptions): Promise<RunningNode> =>
     });
   });
 
+/** A host as a connection string names it; one that means all addresses of the machine is reached by its own name. */
+const reachable = (host: string): string => (['0.0.0.0', '::', ''].includes(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host);
+
 /**
  * Starts a MongoDB node on a directory of this machine: it speaks MongoDB's wire protocol on a loopback port, and what
  * it has acknowledged is on disk.
  *
- * @throws PortTakenError, DirectoryLocked, HostRefusedError, DataUnreadableError: each with a stable `code`
+ * @throws PortTakenError, DirectoryLocked, HostRefusedError, BadCertificateError, BadCredentialsError, DataUnreadableError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
-  const { directory, port, host = '127.0.0.1', cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60 } = options;
-  const given: NodeOptions = { directory, port, host, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs };
+  const { directory, port, host = '127.0.0.1', tls, credentials, cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60 } = options;
+  const given: NodeOptions = { directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs };
   const compiled = import.meta.url.endsWith('.js');
   const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
-  return { url: `mongodb://${host === '::1' ? '[::1]' : '127.0.0.1'}:${node.port}/?directConnection=true`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };
+  return { url: `mongodb://${reachable(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };
 };

@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import { lockDirectory } from '#directory-lock';
+import { areUsable, verifierOf, type Connection, type Credentials } from './authentication.js';
 import type { Node } from './call.js';
 import { failure, runCommand } from './commands.js';
 import { Cursors } from './cursors.js';
@@ -23,21 +25,48 @@ export class PortTakenError extends Error {
   }
 }
 
-/** An address that is not the machine's own: the node has no users and passwords. */
+/** An address that other machines reach, without users and encryption. */
 export class HostRefusedError extends Error {
   /** Stable: tells this error from others. */
   readonly code = 'EMBEDDED_MONGODB_HOST_REFUSED';
   override readonly name = 'HostRefusedError';
 
   constructor(readonly host: string) {
-    super(`the embedded MongoDB listens on loopback only (127.0.0.1, ::1, localhost), not on ${host}`);
+    super(`the embedded MongoDB listens on ${host} with TLS and a user and password only; without both it takes loopback addresses (127.0.0.1, ::1, localhost)`);
   }
 }
+
+/** A certificate and a key that cannot be read, or do not belong together. */
+export class BadCertificateError extends Error {
+  /** Stable: tells this error from others. */
+  readonly code = 'EMBEDDED_MONGODB_BAD_CERTIFICATE';
+  override readonly name = 'BadCertificateError';
+
+  constructor(readonly reason: string) {
+    super(`the certificate and key of the embedded MongoDB cannot be used: ${reason}`);
+  }
+}
+
+/** A user and a password that nobody could sign in with. */
+export class BadCredentialsError extends Error {
+  /** Stable: tells this error from others. */
+  readonly code = 'EMBEDDED_MONGODB_BAD_CREDENTIALS';
+  override readonly name = 'BadCredentialsError';
+
+  constructor() {
+    super('the user of the embedded MongoDB needs a name and a password, without control characters');
+  }
+}
+
+/** A certificate chain and its private key, both PEM. */
+export type Certificate = { readonly cert: string; readonly key: string };
 
 export type NodeOptions = {
   readonly directory: string;
   readonly port: number;
   readonly host: string;
+  readonly tls: Certificate | undefined;
+  readonly credentials: Credentials | undefined;
   readonly cursorTimeoutMs: number;
   readonly maxOpenCursors: number;
   readonly ttlMonitorSleepSecs: number;
@@ -45,14 +74,23 @@ export type NodeOptions = {
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
 
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/;
+
+/** The largest message of a client that has not signed in: enough for every handshake, too little to fill the memory. */
+const MAX_STRANGERS_MESSAGE_BYTES = 64 * 1024;
+
+/** How long a client may take for the handshake of TLS, in milliseconds. */
+const TLS_HANDSHAKE_MS = 10_000;
 
 /** Connections at once; more are closed at their arrival. */
 const MAX_CONNECTIONS = 2000;
 
 /** Opens the directory and serves it, in this thread. */
-export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs }: NodeOptions): Promise<RunningNode> => {
-  if (!LOOPBACK.includes(host)) throw new HostRefusedError(host);
+export const runNode = async ({ directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs }: NodeOptions): Promise<RunningNode> => {
+  if (!LOOPBACK.test(host) && !(tls && credentials)) throw new HostRefusedError(host);
+  if (tls) checkCertificate(tls);
+  if (credentials && !areUsable(credentials)) throw new BadCredentialsError();
+  const verifier = credentials && (await verifierOf(credentials));
   mkdirSync(directory, { recursive: true });
   const unlock = await lockDirectory(directory);
   let store: Store | undefined;
@@ -62,13 +100,16 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
     const sockets = new Set<Socket>();
     const running = new Set<Promise<unknown>>();
     let total = 0;
-    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), connections: () => ({ current: sockets.size, total }) };
-    const server = createServer({ noDelay: true }, (socket) => {
-      total++;
+    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), verifier, connections: () => ({ current: sockets.size, total }) };
+    const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running);
+    const server = tls ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept) : createServer({ noDelay: true }, accept);
+    // With TLS this is the connection below, which is there before the handshake and ends both.
+    server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      serve(socket, node, total, running);
     });
+    // A handshake that fails is the trouble of that client.
+    server.on('tlsClientError', (_, socket: Socket) => socket.destroy());
     server.maxConnections = MAX_CONNECTIONS;
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
@@ -110,7 +151,7 @@ export const runNode = async ({ directory, port, host, cursorTimeoutMs, maxOpenC
  * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,
  * so a client that sends without end fills its own buffers and not this process.
  */
-const serve = (socket: Socket, node: Node, connectionId: number, running: Set<Promise<unknown>>): void => {
+const serve = (socket: Socket, node: Node, connection: Connection, running: Set<Promise<unknown>>): void => {
   let chunks: Buffer[] = [];
   let buffered = 0;
   let needed = 4;
@@ -128,7 +169,7 @@ const serve = (socket: Socket, node: Node, connectionId: number, running: Set<Pr
     working = true;
     for (let request = waiting.shift(); request; request = waiting.shift()) {
       const { command, database, requestId, silent, legacy } = request;
-      const task = runCommand({ node, command, database, connectionId, gone: () => gone });
+      const task = runCommand({ node, command, database, connection, gone: () => gone });
       running.add(task);
       const reply = await task;
       running.delete(task);
@@ -150,7 +191,7 @@ const serve = (socket: Socket, node: Node, connectionId: number, running: Set<Pr
     while (buffered >= needed && !gone) {
       const whole = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       chunks = [whole];
-      const length = messageLength(whole);
+      const length = messageLength(whole, node.verifier && connection.user === undefined ? MAX_STRANGERS_MESSAGE_BYTES : MAX_MESSAGE_BYTES);
       if (!length || whole.length < length) {
         needed = length || 4;
         return;
@@ -194,4 +235,12 @@ const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number,
     return writeReply(failure(error instanceof ServerError ? error : new ServerError(1, `the reply cannot be written: ${String(error)}`)), requestId, legacy);
   }
   return bytes.length > MAX_MESSAGE_BYTES ? writeReply(failure(new ServerError(10334, `the reply of ${bytes.length} bytes is larger than ${MAX_MESSAGE_BYTES}`)), requestId, legacy) : bytes;
+};
+
+const checkCertificate = (tls: Certificate): void => {
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new BadCertificateError(error instanceof Error ? error.message : String(error));
+  }
 };

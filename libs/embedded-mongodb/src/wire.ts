@@ -28,10 +28,10 @@ export type Request = {
 export class ProtocolViolation extends Error {}
 
 /** The length of the message that begins a buffer, or 0 where its header is not complete. */
-export const messageLength = (bytes: Buffer): number => {
+export const messageLength = (bytes: Buffer, most = MAX_MESSAGE_BYTES): number => {
   if (bytes.length < 4) return 0;
   const length = bytes.readInt32LE(0);
-  if (length < HEADER || length > MAX_MESSAGE_BYTES) throw new ProtocolViolation(`a message of ${length} bytes`);
+  if (length < HEADER || length > most) throw new ProtocolViolation(`a message of ${length} bytes`);
   return length;
 };
 
