@@ -6,6 +6,7 @@ import { CannotStart } from '../../standalone/src/stores.js';
 import { Complaint } from './complaint.js';
 import { askForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
+import type { MongoDBCommandOptions } from './mongodb-command.js';
 import { replay } from './replay/replay.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
@@ -66,7 +67,16 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       withSession(async ({ store }) => {
         const { all = false, json = false, asOf, knownAt } = options;
         const interactive = !all && !json && process.stdin.isTTY && process.stdout.isTTY;
-        await replay({ store, ticketId, json, print, colours, ...(asOf && { asOf }), ...(knownAt && { knownAt }), ...(interactive && { askForNext: askForKey }) });
+        await replay({
+          store,
+          ticketId,
+          json,
+          print,
+          colours,
+          ...(asOf && { asOf }),
+          ...(knownAt && { knownAt }),
+          ...(interactive && { askForNext: askForKey }),
+        });
       }),
     );
 
@@ -108,7 +118,10 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
     .action(() =>
       withSession(async (session, { signal }) => {
-        const [{ viewsCaughtUp }, { reportBpic2013 }] = await Promise.all([import('./caught-up.js'), import('./report/report-bpic2013.js')]);
+        const [{ viewsCaughtUp }, { reportBpic2013 }] = await Promise.all([
+          import('./caught-up.js'),
+          import('./report/report-bpic2013.js'),
+        ]);
         await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
         if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
       }),
@@ -141,12 +154,38 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
     });
 
+  const mongodb = program
+    .command('mongodb')
+    .description('run the embedded MongoDB node alone, until Ctrl-C or SIGTERM')
+    .requiredOption('--dir <directory>', 'where its data lies; made when missing')
+    .option('--port <port>', 'TCP port; 0 for any free one', port, 17017)
+    .option('--host <address>', 'address to listen on; any but a loopback address needs TLS and a user', '127.0.0.1')
+    .option('--tls-cert <file>', 'certificate chain, PEM; with it the node speaks TLS only')
+    .option('--tls-key <file>', 'private key of the certificate, PEM')
+    .addHelpText(
+      'after',
+      '\nMONGODB_USER and MONGODB_PASSWORD in the environment: the user as whom every client must sign in (SCRAM-SHA-256).\nExit codes: 0 stopped, 2 not started.',
+    )
+    .action(async (options: MongoDBCommandOptions) => {
+      const { NotStarted, runMongoDB } = await import('./mongodb-command.js');
+      await runMongoDB(options, process.env, around().signal, print).catch((error: unknown) => {
+        if (error instanceof NotStarted) mongodb.error(`tierline: ${error.message}`, { exitCode: MISUSED });
+        throw error;
+      });
+    });
+
   return program;
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new InvalidArgumentError('It must be a number from 0 to 65535.');
+  return Number(text);
 }
 
 function instant(text: string): Instant {
   const parsed = parseInstant(text);
-  if (parsed === undefined) throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
+  if (parsed === undefined)
+    throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
   return parsed;
 }
 
