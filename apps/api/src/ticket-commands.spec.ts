@@ -74,6 +74,8 @@ describe('the documented examples', () => {
         'SendPublicReply',
         'AddInternalNote',
         'RecordTouchTime',
+        'StartTouchTime',
+        'StopTouchTime',
         'PutOnHold',
         'RecordRequesterReply',
         'RequestConsultation',

@@ -137,6 +137,7 @@ export const viewSchemas = {
       cycle: about(count, '1, and one more for each reopening'),
       returns: about(count, 'Hand-offs that were returned'),
       consultations: about(listOf(object({ id: uuid, tier, question: text })), 'Questions to other tiers that wait for an answer'),
+      touching: about(listOf(object({ agent: person, tier, since: instant })), 'Agents who are at it now'),
       judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
       links: about(listOf(object({ ticketId: uuid, relation: oneOf(RELATIONS) })), 'What it is to other tickets'),
       absorbed: about(listOf(uuid), 'Tickets that go on in this one'),
@@ -157,6 +158,7 @@ export const viewSchemas = {
         'Hand-offs to higher tiers',
       ),
       touchMinutes: about(count, 'Minutes that agents have stated to have spent on it'),
+      touchSeconds: about(count, 'Seconds that they were at it, as measured from starts to stops'),
       satisfaction: listOf(object({ cycle: count, score: count }, { comment: text })),
       escalations: count,
       deescalations: count,
@@ -199,7 +201,11 @@ export const viewSchemas = {
         },
         { permanentFix: text, workaround: text, changeReference: text },
       ),
-      contract: object({ version: count, tzdata: text }, {}, "The version of the client's contract that it goes by, read with that version of the time zone data; absent: the default contract"),
+      contract: object(
+        { version: count, tzdata: text },
+        {},
+        "The version of the client's contract that it goes by, read with that version of the time zone data; absent: the default contract",
+      ),
       firstResponseAt: instant,
       resolvedAt: instant,
       closedAt: instant,
@@ -249,10 +255,7 @@ export const viewSchemas = {
       clocks: listOf(
         object(
           {
-            kind: about(
-              oneOf(CLOCK_KINDS),
-              'Promised to the client, between tiers, or by a vendor',
-            ),
+            kind: about(oneOf(CLOCK_KINDS), 'Promised to the client, between tiers, or by a vendor'),
             cycle: about(count, '1, and one more each time it begins anew'),
             state: oneOf(CLOCK_STATES),
             target: milliseconds,
@@ -285,7 +288,11 @@ export const viewSchemas = {
       nextDueAt: about(instant, 'The earliest due instant of its running clocks that are not breached'),
       nextMomentAt: about(instant, 'When there is, or will be, a warning or a breach to tell'),
       quietUntil: about(instant, 'What happened up to then is told to nobody'),
-      contract: object({ version: count, tzdata: text, terms: { $ref: '#/components/schemas/Contract' } }, {}, 'What it goes by; absent: the default contract'),
+      contract: object(
+        { version: count, tzdata: text, terms: { $ref: '#/components/schemas/Contract' } },
+        {},
+        'What it goes by; absent: the default contract',
+      ),
       holds: about(listOf(oneOf(HOLD_REASONS)), 'Why the ticket is on hold'),
       handOffPending: about(flag, 'Whether a hand-off waits to be accepted or returned'),
       vendor: about(text, 'The vendor of the last hand-off that named one'),

@@ -639,6 +639,27 @@ export class RecordTouchTime extends TicketCommand {
 }
 
 @JSONSchema({
+  description: 'An agent turns to the ticket: time is measured until it is stopped, or the ticket is held, handed over, resolved or ended.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
+})
+export class StartTouchTime extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'The agent turns away from the ticket again.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, activity: 'Looked through the spooler log' }],
+})
+export class StopTouchTime extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+
+  @Text({ description: 'What was done', max: 2000, optional: true })
+  activity?: string;
+}
+
+@JSONSchema({
   description: "Records the requester's satisfaction: one answer for each resolution.",
   examples: [{ score: 5, comment: 'Quick and friendly' }],
 })
@@ -756,6 +777,8 @@ export const ticketCommands = {
   BeginOnsiteVisit: { body: BeginOnsiteVisit, route: 'onsite-visits/begin' },
   CompleteOnsiteVisit: { body: CompleteOnsiteVisit, route: 'onsite-visits/complete' },
   RecordTouchTime: { body: RecordTouchTime, route: 'touch-time' },
+  StartTouchTime: { body: StartTouchTime, route: 'touch-time/start' },
+  StopTouchTime: { body: StopTouchTime, route: 'touch-time/stop' },
   RecordSatisfaction: { body: RecordSatisfaction, route: 'satisfaction' },
   LinkTicket: { body: LinkTicket, route: 'links' },
   UnlinkTicket: { body: UnlinkTicket, route: 'links/remove' },

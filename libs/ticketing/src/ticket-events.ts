@@ -167,6 +167,16 @@ export interface TicketEvents {
   OnsiteVisitDone: { readonly visitId: string; readonly outcome: string };
   /** Time that an agent spent on the ticket, in minutes. */
   TouchTimeRecorded: { readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string };
+  /** An agent turns to the ticket. One such stretch at a time for each agent; it ends when the work leaves the agent, at the latest. */
+  TouchTimeStarted: { readonly tier: Tier; readonly agent: Person };
+  /** The agent's stretch is over: so many seconds at the tier where it began. */
+  TouchTimeStopped: {
+    readonly tier: Tier;
+    readonly agent: Person;
+    readonly startedAt: Instant;
+    readonly seconds: number;
+    readonly activity?: string;
+  };
   /** One answer of the requester for each resolution: 1 very dissatisfied to 5 very satisfied. */
   SatisfactionRecorded: { readonly cycle: number; readonly score: number; readonly comment?: string };
   /** The work is handed down, with the solution, so that the lower tier can do it alone next time. */

@@ -118,7 +118,7 @@ describe('every life of a ticket', () => {
       fc.property(randomLife, (life) => {
         live(life, (_sent, before, after, produced) => {
           if (before === null || after === null || before.tier === after.tier) return;
-          const types = produced.map(({ type }) => type);
+          const types = produced.map(({ type }) => type).filter((type) => type !== 'TouchTimeStopped');
           expect(types[0]).toMatch(rank(after.tier) > rank(before.tier) ? /^TicketEscalated$/ : /^(EscalationReturned|TicketDeescalated)$/);
         });
       }),
@@ -132,6 +132,28 @@ describe('every life of a ticket', () => {
         if (types.includes(end)) expect(types.indexOf(end)).toBe(types.length - 1);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('has a stop for each start of touch time, the agents at it being those who have not stopped', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        const { events, states } = live(life);
+        const running = new Set<string>();
+        for (const [index, event] of events.entries()) {
+          if (event.type === 'TouchTimeStarted') {
+            expect(running.has(event.data.agent.id)).toBe(false);
+            running.add(event.data.agent.id);
+          }
+          if (event.type === 'TouchTimeStopped') expect(running.delete(event.data.agent.id)).toBe(true);
+          expect(states[index]?.touching.map(({ agent }) => agent.id)).toEqual([...running]);
+          if (
+            states[index]?.work.status !== 'in-progress' &&
+            /^(TicketResolved|TicketPutOnHold|TicketEscalated|TicketCancelled|TicketMerged)/.test(event.type)
+          )
+            expect(running.size).toBe(0);
+        }
+      }),
     );
   });
 

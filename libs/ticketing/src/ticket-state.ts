@@ -58,6 +58,8 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   /** Its clocks. Only the aggregate carries them along: views have a view for them. */
   readonly sla?: PinnedClocks;
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
+  /** Agents who are at it now, each since when and at which tier. */
+  readonly touching: readonly { readonly agent: Person; readonly tier: Tier; readonly since: Instant }[];
   /** Cycles whose resolution the requester has judged. */
   readonly judgedCycles: readonly number[];
   /** What it is to other tickets. */
@@ -129,6 +131,11 @@ const evolveTicket: Evolve = {
   OnsiteVisitBegun: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'begun' } }),
   OnsiteVisitDone: (ticket) => without(ticket, 'onsiteVisit'),
   TouchTimeRecorded: (ticket) => ticket,
+  TouchTimeStarted: (ticket, { agent, tier }, { effectiveAt }) => ({
+    ...ticket,
+    touching: [...ticket.touching, { agent, tier, since: effectiveAt }],
+  }),
+  TouchTimeStopped: (ticket, { agent }) => ({ ...ticket, touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id) }),
   SatisfactionRecorded: (ticket, { cycle }) => ({ ...ticket, judgedCycles: [...ticket.judgedCycles, cycle] }),
   TicketDeescalated: (ticket, { to, toTeam }) => ({ ...placed(ticket, to, toTeam), work: { status: 'open' } }),
   TicketPutOnHold: (ticket, { reason, until }, { effectiveAt }) => ({
@@ -182,6 +189,8 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'InternalNoteAdded',
   'VendorReplied',
   'TouchTimeRecorded',
+  'TouchTimeStarted',
+  'TouchTimeStopped',
   'SatisfactionRecorded',
   'SlaThresholdReached',
   'SlaBreached',
@@ -209,6 +218,7 @@ function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'
     cycle: 1,
     returns: 0,
     consultations: [],
+    touching: [],
     judgedCycles: [],
     links: [],
     absorbed: [],

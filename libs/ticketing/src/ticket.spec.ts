@@ -1,4 +1,13 @@
-import { type DecisionContext, deterministicId, type EventFacts, type EventOf, evolve, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import {
+  type DecisionContext,
+  deterministicId,
+  type EventFacts,
+  type EventOf,
+  evolve,
+  instantFrom,
+  isRefusal,
+  type Refusal,
+} from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from './contract.js';
 import { ticket } from './ticket.js';
@@ -12,7 +21,13 @@ const grace = { id: 'grace' };
 const [self, one, two] = ['self', 'one', 'two'].map((name) => deterministicId('spec', name)) as [string, string, string];
 
 function context(offset: number, commandId = 'command'): DecisionContext & EventFacts {
-  return { recordedAt: at(offset), commandId, id: self, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, effectiveAt: at(offset) };
+  return {
+    recordedAt: at(offset),
+    commandId,
+    id: self,
+    actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' },
+    effectiveAt: at(offset),
+  };
 }
 
 type Step = { [Name in TicketCommandName]: readonly [Name, TicketCommands[Name], number?] }[TicketCommandName];
@@ -789,6 +804,71 @@ describe('RecordTouchTime and RecordSatisfaction', () => {
       { type: 'SatisfactionRecorded', data: { cycle: 2, score: 4 } },
     ]);
     expect(given(opened).when('RecordSatisfaction', { score: 4 }).refusal().refused).toBe('not-resolved');
+  });
+});
+
+describe('StartTouchTime and StopTouchTime', () => {
+  const start: Step = ['StartTouchTime', { agent: ada }];
+
+  it('measure the time that an agent is at it, at the tier where that began', () => {
+    expect(
+      given(opened)
+        .when(...start)
+        .events(),
+    ).toEqual([{ type: 'TouchTimeStarted', data: { tier: 'L1', agent: ada } }]);
+    const { state, when } = given(opened, start);
+    expect(state?.touching).toEqual([{ agent: ada, tier: 'L1', since: at(MINUTE) }]);
+    expect(when('StopTouchTime', { agent: ada, activity: 'logs' }, 5 * MINUTE + 30_000).events()).toEqual([
+      { type: 'TouchTimeStopped', data: { tier: 'L1', agent: ada, startedAt: at(MINUTE), seconds: 270, activity: 'logs' } },
+    ]);
+  });
+
+  it('run one at a time for each agent, and beside those of others', () => {
+    expect(
+      given(opened, start)
+        .when(...start)
+        .events(),
+    ).toEqual([]);
+    expect(types(given(opened, start).when('StartTouchTime', { agent: grace }).events())).toEqual(['TouchTimeStarted']);
+    expect(given(opened).when('StopTouchTime', {}).events()).toEqual([]);
+  });
+
+  it.each([
+    ['a hold', [['PutOnHold', { reason: 'customer', note: 'n' }]], 'TicketPutOnHold'],
+    ['a hand-off', [escalated], 'TicketEscalated'],
+    ['a resolution', [triaged, resolvedAtL1], 'TicketResolved'],
+    ['a cancellation', [['CancelTicket', { reason: 'r' }]], 'TicketCancelled'],
+    [
+      'a merge',
+      [
+        ['MergeTicket', { into: one, reason: 'r' }],
+        ['CompleteMerge', { into: one }],
+      ],
+      'TicketMerged',
+    ],
+  ] as [string, Step[], string][])('are stopped by %s, before it', (_what, steps, end) => {
+    const [name, command] = steps.at(-1) as Step;
+    const { when } = given(opened, start, ['StartTouchTime', { agent: grace }], ...steps.slice(0, -1));
+    const events = when(name, command as never).events();
+    expect(types(events)).toEqual(['TouchTimeStopped', 'TouchTimeStopped', end]);
+    expect(events.slice(0, 2)).toMatchObject([{ data: { agent: ada } }, { data: { agent: grace } }]);
+  });
+
+  it('cannot end before they began, nor begin when the work is over', () => {
+    expect(given(opened, start).when('StopTouchTime', { agent: ada }, 0).refusal()).toMatchObject({
+      refused: 'out-of-order',
+      faults: [{ field: 'effectiveAt' }],
+    });
+    expect(
+      given(opened, triaged, resolvedAtL1)
+        .when(...start)
+        .refusal().refused,
+    ).toBe('already-resolved');
+    expect(
+      given(opened, ['CancelTicket', { reason: 'r' }])
+        .when('StopTouchTime', {})
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
   });
 });
 

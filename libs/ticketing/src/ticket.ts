@@ -369,6 +369,25 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return unlessOver(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
   },
 
+  StartTouchTime({ agent }, ticket, context) {
+    const barred = unlessActive(ticket);
+    if (barred) return barred;
+    const who = agent ? person(agent) : actorAsPerson(context);
+    return ticket.touching.some((touch) => touch.agent.id === who.id) ? [] : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];
+  },
+
+  StopTouchTime({ agent, activity }, ticket, context) {
+    const who = agent ? person(agent) : actorAsPerson(context);
+    const touch = ticket.touching.find((one) => one.agent.id === who.id);
+    if (touch === undefined) return unlessOver(ticket) ?? [];
+    if (context.effectiveAt < touch.since) {
+      return refuse('out-of-order', `The time of ${who.name ?? who.id} began at ${touch.since}: it cannot have ended before`, [
+        { field: 'effectiveAt', message: `must not be before ${touch.since}` },
+      ]);
+    }
+    return [stopped(touch, context, activity)];
+  },
+
   RecordSatisfaction({ score, comment }, ticket) {
     if (resolvedAt(ticket.work) === undefined)
       return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
@@ -475,6 +494,8 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
   'AddInternalNote',
   'RecordVendorReply',
   'RecordTouchTime',
+  'StartTouchTime',
+  'StopTouchTime',
   'RecordSatisfaction',
   'RecordSlaMoments',
   'RebaseSlaTerms',
@@ -501,7 +522,7 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
           { field: 'effectiveAt', message: `must not be before ${state.movedAt}` },
         ]);
       }
-      return (decideTicket[name] as Decide<Name>)(command, state, context, termsOf(state));
+      return endingTouches((decideTicket[name] as Decide<Name>)(command, state, context, termsOf(state)), state, context);
     };
 
   return {
@@ -566,6 +587,29 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
 
 /** The ticket aggregate under the default contract. */
 export const ticket = ticketUnder();
+
+/** What takes the work out of the hands of whoever is at it. */
+const endsTouches: ReadonlySet<keyof TicketEvents> = new Set([
+  'TicketPutOnHold',
+  'TicketEscalated',
+  'TicketDeescalated',
+  'EscalationReturned',
+  'TicketResolved',
+  'TicketResolvedWithRootCause',
+  'TicketCancelled',
+  'TicketMerged',
+]);
+
+/** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
+function endingTouches(decision: TicketDecision, { touching }: Ticket, context: DecisionContext): TicketDecision {
+  if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => endsTouches.has(type))) return decision;
+  return [...touching.map((touch) => stopped(touch, context)), ...decision];
+}
+
+function stopped({ agent, tier, since }: Ticket['touching'][number], { effectiveAt }: DecisionContext, activity?: string) {
+  const seconds = Math.max(0, Math.round((epochMillis(effectiveAt) - epochMillis(since)) / 1000));
+  return event('TouchTimeStopped', present({ tier, agent, startedAt: since, seconds, activity }));
+}
 
 /** Cancelled or merged: nothing follows in its stream. */
 function unlessOver({ work }: Ticket): Refusal | undefined {

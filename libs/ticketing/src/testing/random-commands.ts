@@ -120,6 +120,8 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   BeginOnsiteVisit: fc.constant({}),
   CompleteOnsiteVisit: fc.record({ outcome: word }),
   RecordTouchTime: fc.record({ minutes: fc.integer({ min: 1, max: 1440 }), agent: maybe(person), activity: maybe(word) }),
+  StartTouchTime: fc.record({ agent: maybe(person) }),
+  StopTouchTime: fc.record({ agent: maybe(person), activity: maybe(word) }),
   RecordSlaMoments: fc.constant({}),
   RebaseSlaTerms: fc.tuple(fc.integer({ min: 1, max: 3 }), randomTerms).map(([version, terms]) => ({
     contract: { version, tzdata: '2025b', terms },

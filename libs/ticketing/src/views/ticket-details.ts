@@ -42,6 +42,8 @@ export interface TicketDetails extends Omit<Ticket, 'contract' | 'sla'> {
   readonly handOffs: readonly HandOffRecord[];
   /** Minutes that agents have stated to have spent on it. */
   readonly touchMinutes: number;
+  /** Seconds that they were at it, as measured from starts to stops. */
+  readonly touchSeconds: number;
   /** What the requester said of each resolution. */
   readonly satisfaction: readonly { readonly cycle: number; readonly score: number; readonly comment?: string }[];
   readonly deescalations: number;
@@ -74,6 +76,7 @@ function details(doc: TicketDetails | null, event: Event): TicketDetails | null 
     cancelledAt: state.work.status === 'cancelled' ? (doc?.cancelledAt ?? at) : undefined,
     handOffs: handOffs(doc?.handOffs ?? [], event),
     touchMinutes: (doc?.touchMinutes ?? 0) + (event.type === 'TouchTimeRecorded' ? event.data.minutes : 0),
+    touchSeconds: (doc?.touchSeconds ?? 0) + (event.type === 'TouchTimeStopped' ? event.data.seconds : 0),
     satisfaction: event.type === 'SatisfactionRecorded' ? [...(doc?.satisfaction ?? []), event.data] : (doc?.satisfaction ?? []),
     escalations: (doc?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
     deescalations: (doc?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
@@ -118,7 +121,7 @@ function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Eve
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
-  version: 4,
+  version: 5,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

@@ -76,7 +76,7 @@ function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>):
     resolvedAt: resolvedAt(state.work),
     updatedAt: at,
     words: withWordsOf(doc?.words ?? [], event.data),
-    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
+    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], touching: [], links: [], absorbed: [] },
   });
 }
 
@@ -92,7 +92,7 @@ function branches(category: string): readonly string[] {
  */
 export const ticketList: Projection<TicketListEntry, TicketEvents> = {
   name: 'ticket_list',
-  version: 2,
+  version: 3,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

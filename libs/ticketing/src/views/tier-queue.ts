@@ -71,7 +71,7 @@ function queueStateOf({ work }: Ticket): QueueState {
 /** One document a ticket, by its id: the queues of all tiers. */
 export const tierQueue: Projection<QueueEntry, TicketEvents> = {
   name: 'tier_queue',
-  version: 4,
+  version: 5,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
