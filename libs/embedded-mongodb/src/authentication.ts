@@ -139,11 +139,13 @@ const connectionStatus: Handler = ({ connection: { user } }) =>
   });
 
 /** What a client may ask before it has signed in. */
-const open = new Set(['hello', 'saslStart', 'saslContinue', 'logout', 'connectionStatus', 'ping', 'buildInfo', 'whatsmyuri', 'endSessions']);
+const open = new Set(['hello', 'saslStart', 'saslContinue', 'logout', 'connectionStatus', 'ping', 'buildInfo', 'whatsmyuri', 'endSessions', 'listCommands']);
+
+export const needsAuthentication = (command: string): boolean => !open.has(command);
 
 /** @throws ServerError 13 Unauthorized */
 export const checkAuthorized = (verifier: Verifier | undefined, connection: Connection, command: string): void => {
-  if (verifier && connection.user === undefined && !open.has(command)) throw new ServerError(13, `Command ${command} requires authentication`);
+  if (verifier && connection.user === undefined && needsAuthentication(command)) throw new ServerError(13, `Command ${command} requires authentication`);
 };
 
 export const authenticationCommands: Readonly<Record<string, Command>> = {

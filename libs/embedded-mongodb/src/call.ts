@@ -20,6 +20,7 @@ export type Node = {
   readonly cursors: Cursors;
   readonly startedAt: number;
   readonly counters: Map<string, number>;
+  readonly ttlMonitorSleepSecs: number;
   /** Set where clients must sign in. */
   readonly verifier: Verifier | undefined;
   connections(): { readonly current: number; readonly total: number };
@@ -36,7 +37,7 @@ export type Call = {
 };
 
 export type Handler = (call: Call) => Doc | Promise<Doc>;
-export type Command = { readonly fields: readonly string[]; readonly run: Handler };
+export type Command = { /** The fields that it knows, besides those of every command; `any` where it asks by names that differ. */ readonly fields: readonly string[] | 'any'; readonly run: Handler };
 
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { authenticationCommands, checkAuthorized } from './authentication.js';
+import { authenticationCommands, checkAuthorized, needsAuthentication } from './authentication.js';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
 import { Arr, Binary, bsonTypeName, Doc, Double, encode, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
 import {
@@ -30,7 +30,7 @@ import {
   type Node,
 } from './call.js';
 import { cursorReply, DEFAULT_BATCH, drain, Pace } from './cursors.js';
-import { diagnosticCommands } from './diagnostic-commands.js';
+import { collectionStatistics, diagnosticCommands } from './diagnostic-commands.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter, type Predicate } from './filter.js';
@@ -48,9 +48,13 @@ const genericFields = new Set([
   'txnNumber', 'autocommit', 'startTransaction', 'clientOperationKey', '$configServerState', '$audit', '$client', 'mayBypassWriteBlocking', 'serialization_context',
 ]);
 
+const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
+
 const checkGeneric = (command: Doc): void => {
   if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  const session = command.get('lsid');
+  if (session !== undefined && !(session instanceof Doc)) throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);
   const version = command.get('apiVersion');
   if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
   const concern = command.get('readConcern');
@@ -535,12 +539,15 @@ const aggregate: Handler = async (call) => {
   const first = pipeline.values[0];
   const firstName = first instanceof Doc ? first.keys[0] : undefined;
   const target_ = lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database) : undefined;
+  if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream')) throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
   if (firstName === '$documents' || isNumber(on)) {
     if (!isNumber(on)) throw new ServerError(73, `{aggregate: 1} is not valid for '$documents'; a collection must not be named`);
     if (firstName !== '$documents') throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
   }
+  if (pipeline.values.some((stage, index) => index > 0 && stage instanceof Doc && stage.firstKey === '$collStats')) throw new ServerError(40602, '$collStats is only valid as the first stage in a pipeline');
   const name = isNumber(on) ? '$cmd.aggregate' : target(call);
-  const body = Arr.of(pipeline.values.slice(firstName === '$documents' ? 1 : 0, target_ ? -1 : undefined));
+  const statistics = firstName === '$collStats' ? collectionStatistics(call, name, (first as Doc).values[0] as Value) : undefined;
+  const body = Arr.of(pipeline.values.slice(firstName === '$documents' || statistics ? 1 : 0, target_ ? -1 : undefined));
   const compiled = withVariables(Object.keys(variables), () => compilePipeline(body));
   const snapshot = node.store.snapshot();
   try {
@@ -549,7 +556,8 @@ const aggregate: Handler = async (call) => {
       const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
       if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc)) throw new ServerError(5858203, `an array is expected`);
       source = compiled.run(listed(given.values as readonly Doc[]), contextOf(snapshot, database, variables, 0));
-    } else source = runPipeline(snapshot, database, name, compiled, variables, 0, hintOf(fields));
+    } else if (statistics) source = compiled.run(listed([statistics]), contextOf(snapshot, database, variables, 0));
+    else source = runPipeline(snapshot, database, name, compiled, variables, 0, hintOf(fields));
     if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
     await target_(node, source, paceOf(call), bypass(fields));
     snapshot.close();
@@ -707,7 +715,7 @@ const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
   const fields = fieldsOf(call);
   const known = commands[aliases[kind] ?? kind];
   command.keys.forEach((key, index) => {
-    if (index > 0 && known && !known.fields.includes(key) && !genericFields.has(key)) throw new ServerError(40415, `BSON field '${kind}.${key}' is an unknown field.`);
+    if (index > 0 && known && !knows(known, key)) throw new ServerError(40415, `BSON field '${kind}.${key}' is an unknown field.`);
   });
   const variables = letOf(fields);
   const counters: Counters = { keys: 0, documents: 0 };
@@ -1070,6 +1078,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...authenticationCommands,
   ...diagnosticCommands,
   ...indexCommands,
+  listCommands: { fields: [], run: (call) => listCommands(call) },
   find: {
     fields: ['filter', 'sort', 'projection', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'max', 'min', 'returnKey', 'showRecordId', 'tailable', 'oplogReplay', 'noCursorTimeout', 'awaitData', 'allowPartialResults', 'collation', 'allowDiskUse', 'let'],
     run: find,
@@ -1095,6 +1104,8 @@ const commands: Readonly<Record<string, Command>> = {
   listCollections: { fields: ['filter', 'nameOnly', 'authorizedCollections', 'cursor'], run: listCollections },
   listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], run: listDatabases },
 };
+
+const listCommands: Handler = () => ok({ commands: Doc.from(Object.fromEntries(Object.keys(commands).sort().map((name) => [name, Doc.from({ requiresAuth: needsAuthentication(name) })]))) });
 
 /** Other spellings of commands. */
 const aliases: Readonly<Record<string, string>> = { isMaster: 'hello', ismaster: 'hello', buildinfo: 'buildInfo', findandmodify: 'findAndModify', collstats: 'collStats', dbstats: 'dbStats', deleteIndexes: 'dropIndexes' };
@@ -1122,7 +1133,7 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     checkAuthorized(call.node.verifier, call.connection, known);
     call.node.counters.set(counterOf[known] ?? 'command', (call.node.counters.get(counterOf[known] ?? 'command') ?? 0) + 1);
     call.command.keys.forEach((key, index) => {
-      if (index > 0 && !command.fields.includes(key) && !genericFields.has(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+      if (index > 0 && !knows(command, key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
     });
     checkGeneric(call.command);
     return await command.run(call);

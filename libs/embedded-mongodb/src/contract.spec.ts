@@ -540,6 +540,81 @@ describe('collections', () => {
   });
 });
 
+describe('what tools and other drivers ask first', () => {
+  test('is answered', async () => {
+    const collection = await fresh([{ a: 1 }, { a: 2 }]);
+    const admin = client.db('admin');
+    expect(await admin.command({ buildInfo: 1 })).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), versionArray: expect.any(Array), ok: 1 });
+    expect(await admin.command({ getParameter: 1, featureCompatibilityVersion: 1 })).toMatchObject({ featureCompatibilityVersion: { version: expect.stringMatching(/^\d+\.\d+$/) } });
+    expect(await admin.command({ getParameter: '*' })).toMatchObject({ cursorTimeoutMillis: expect.anything(), ttlMonitorEnabled: true, authenticationMechanisms: expect.any(Array) });
+    expect(await admin.command({ getLog: 'startupWarnings' })).toMatchObject({ log: expect.any(Array) });
+    expect((await admin.command({ getLog: '*' }))['names']).toEqual(expect.arrayContaining(['global', 'startupWarnings']));
+    expect(await admin.command({ getCmdLineOpts: 1 })).toMatchObject({ argv: expect.any(Array), parsed: expect.any(Object) });
+    expect(await admin.command({ hostInfo: 1 })).toMatchObject({ system: { hostname: expect.any(String) }, os: expect.any(Object) });
+    expect(await admin.command({ connectionStatus: 1, showPrivileges: false })).toMatchObject({ authInfo: { authenticatedUsers: expect.any(Array) } });
+    expect(await admin.command({ serverStatus: 1, repl: 0, metrics: 0 })).toMatchObject({ version: expect.any(String), connections: expect.any(Object) });
+    expect((await admin.command({ listCommands: 1 }))['commands']).toMatchObject({ find: expect.any(Object), aggregate: expect.any(Object) });
+    const { databases } = (await admin.command({ listDatabases: 1, nameOnly: true, filter: { name: db.databaseName } })) as { databases: Document[] };
+    expect(databases).toEqual([{ name: db.databaseName }]);
+    const [stats] = await collection.aggregate([{ $collStats: { storageStats: { scale: 1 }, count: {} } }, { $project: { 'storageStats.count': 1, count: 1, ns: 1 } }]).toArray();
+    expect(stats).toMatchObject({ ns: collection.namespace, count: 2, storageStats: { count: 2 } });
+    expect(await db.command({ validate: collection.collectionName })).toMatchObject({ valid: true, nrecords: 2, keysPerIndex: { _id_: 2 }, errors: [] });
+  });
+
+  test.each<readonly [Document, number, string]>([
+    [{ atlasVersion: 1 }, 59, 'CommandNotFound'],
+    [{ isdbgrid: 1 }, 59, 'CommandNotFound'],
+    [{ getLog: 'nonsense' }, 96, 'OperationFailed'],
+    [{ getLog: 1 }, 14, 'TypeMismatch'],
+    [{ getParameter: 1, nonsense: 1 }, 72, 'InvalidOptions'],
+    [{ validate: 'absent' }, 26, 'NamespaceNotFound'],
+  ])('%j is refused with %d', async (command, code, codeName) => {
+    await expect(client.db('admin').command(command)).rejects.toMatchObject({ code, codeName });
+  });
+
+  test('$collStats comes first, and is of a collection', async () => {
+    const collection = await fresh([{ a: 1 }]);
+    await expect(collection.aggregate([{ $match: {} }, { $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 40602 });
+    await expect(db.collection('absent').aggregate([{ $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 26 });
+  });
+
+  test.each<Document>([
+    { hello: 1 },
+    { isMaster: 1 },
+    { ismaster: 1, helloOk: true },
+    { hello: 1, client: { driver: { name: 'other', version: '1' }, os: { type: 'x' } }, compression: ['snappy', 'zlib', 'zstd'] },
+    { hello: 1.0, compression: [], loadBalanced: false, $readPreference: { mode: 'primaryPreferred' } },
+    { isMaster: true, comment: 'x', apiVersion: '1' },
+  ])('the handshake %j', async (command) => {
+    const reply = await db.command(command);
+    expect(reply).toMatchObject({ maxBsonObjectSize: 16777216, maxMessageSizeBytes: 48000000, maxWriteBatchSize: 100000, readOnly: false, minWireVersion: 0, ok: 1 });
+    expect(reply['maxWireVersion']).toBeGreaterThanOrEqual(9);
+    expect(reply[Object.keys(command)[0] === 'hello' ? 'isWritablePrimary' : 'ismaster']).toBe(true);
+  });
+
+  test('sessions are served; transactions and change streams only by a replica set', async () => {
+    const collection = await fresh([{ _id: 1 }] as never);
+    const alone = !(await db.command({ hello: 1 }))['setName'];
+    await client.withSession(async (session) => {
+      await collection.insertOne({ _id: 2 as never }, { session });
+      const cursor = collection.find({}, { session, batchSize: 1 });
+      expect(await cursor.toArray()).toHaveLength(2);
+    });
+    if (!alone) return;
+    const session = client.startSession();
+    session.startTransaction();
+    // The driver words 20 IllegalOperation in its own way.
+    await expect(collection.insertOne({ _id: 3 as never }, { session })).rejects.toThrow(/Transaction numbers|retryable writes/);
+    await session.endSession();
+    expect(await collection.countDocuments()).toBe(2);
+    for (const stream of [collection.watch(), db.watch(), client.watch([], { fullDocument: 'updateLookup' })]) {
+      await expect(stream.next()).rejects.toMatchObject({ code: 40573 });
+      await stream.close();
+    }
+    await expect(client.db('admin').command({ replSetGetStatus: 1 })).rejects.toMatchObject({ code: 76, codeName: 'NoReplicationEnabled' });
+  });
+});
+
 describe('refusals', () => {
   test.each<readonly [Document, number, string]>([
     [{ nonsense: 1 }, 59, 'CommandNotFound'],

@@ -1,13 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { handshakeOf } from './authentication.js';
-import { Arr, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
-import { checkDatabase, collectionOf, existing, fieldsOf, MAX_BATCH, noView, now, ok, paceOf, target, VERSION, type Command, type Handler } from './call.js';
+import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
+import { checkDatabase, collectionOf, existing, Fields, fieldsOf, MAX_BATCH, noView, now, ok, paceOf, target, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
 import { DamagedRecordError, ServerError } from './errors.js';
+import { isTrue } from './expressions.js';
 import { afterPrefix, indexKeys, indexPrefix, namespaceOf, readyIndexes, recordPrefix, type Collection, type Entry } from './store.js';
 import { MAX_MESSAGE_BYTES } from './wire.js';
 
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 21;
+
+/** How long a session may be idle. Nothing is kept of sessions here, so none ever ends early. */
+const SESSION_MINUTES = 30;
 
 const hello: Handler = ({ node, connection, command }) => {
   const legacy = command.keys[0] !== 'hello';
@@ -19,6 +24,8 @@ const hello: Handler = ({ node, connection, command }) => {
     maxWriteBatchSize: MAX_BATCH,
     localTime: now(),
     connectionId: connection.id,
+    // As a real single node: sessions, but neither transactions nor retryable writes.
+    logicalSessionTimeoutMinutes: SESSION_MINUTES,
     minWireVersion: 0,
     maxWireVersion: MAX_WIRE_VERSION,
     readOnly: false,
@@ -46,37 +53,51 @@ const numberValue = (value: number): Value => (Number.isInteger(value) && Math.a
 /** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
 const ENTRY_BYTES = 64;
 
-const collStats: Handler = (call) => {
-  const name = target(call);
-  const fields = fieldsOf(call);
-  const scale = fields.count('scale') || 1;
+/** What is counted of a collection, or of one that does not exist: nothing. */
+const storageStats = (call: Call, name: string, scale: number): Readonly<Record<string, Value | undefined>> => {
   const snapshot = call.node.store.snapshot();
   try {
     const collection = noView(collectionOf(snapshot, call.database, name));
     const { documents, bytes } = collection ? call.node.store.statistics(snapshot, collection) : { documents: 0, bytes: 0 };
-    const sizes: Record<string, Value> = { _id_: 0 };
-    let total = 0;
-    for (const index of collection?.indexes ?? []) {
-      const size = Math.floor((snapshot.count(rangeOf(indexPrefix(index))) * ENTRY_BYTES) / scale);
-      sizes[index.name] = numberValue(size);
-      total += size;
-    }
-    return ok({
-      ns: `${call.database}.${name}`,
+    const indexes = collection ? readyIndexes(collection) : [];
+    const sizes = indexes.map((index) => Math.floor((snapshot.count(rangeOf(indexPrefix(index))) * ENTRY_BYTES) / scale));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    return {
       size: numberValue(Math.floor(bytes / scale)),
       count: numberValue(documents),
       avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
       storageSize: numberValue(Math.floor(bytes / scale)),
-      nindexes: (collection?.indexes.length ?? -1) + 1,
+      nindexes: collection ? indexes.length + 1 : 0,
       capped: false,
       totalIndexSize: numberValue(total),
       totalSize: numberValue(Math.floor(bytes / scale) + total),
-      indexSizes: Doc.from(sizes),
+      indexSizes: Doc.from({ _id_: collection ? 0 : undefined, ...Object.fromEntries(indexes.map((index, at) => [index.name, numberValue(sizes[at] as number)])) }),
       scaleFactor: scale,
-    });
+    };
   } finally {
     snapshot.close();
   }
+};
+
+const collStats: Handler = (call) => {
+  const name = target(call);
+  return ok({ ns: `${call.database}.${name}`, ...storageStats(call, name, fieldsOf(call).count('scale') || 1) });
+};
+
+/** The one document of the stage `$collStats`. */
+export const collectionStatistics = (call: Call, name: string, spec: Value): Doc => {
+  if (!(spec instanceof Doc)) throw new ServerError(5447000, `$collStats must take a nested object but found: ${show(spec)}`);
+  const fields = new Fields('$collStats', spec).only(['storageStats', 'count', 'latencyStats', 'queryExecStats']);
+  for (const key of ['latencyStats', 'queryExecStats']) fields.refuse(key);
+  const [storage, counted] = [fields.document('storageStats'), fields.document('count')];
+  const snapshot = call.node.store.snapshot();
+  try {
+    if (!collectionOf(snapshot, call.database, name)) throw new ServerError(26, `Unable to retrieve ${storage ? 'storageStats' : 'count'} in $collStats stage :: caused by :: Collection [${call.database}.${name}] not found.`);
+  } finally {
+    snapshot.close();
+  }
+  const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
+  return Doc.from({ ns: `${call.database}.${name}`, host: hostname(), localTime: now(), storageStats: storage && Doc.from(stats), count: counted && stats['count'] });
 };
 
 /**
@@ -230,14 +251,65 @@ const hostInfo: Handler = () =>
   });
 
 
+/** The logs that a client may ask for; nothing is kept of them, and there is nothing to warn of. */
+const logs = ['global', 'startupWarnings'];
+
+const getLog: Handler = (call) => {
+  onlyAdmin(call, 'getLog');
+  const name = call.command.values[0];
+  if (name === '*') return ok({ names: Arr.of(logs) });
+  if (typeof name !== 'string') throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
+  if (!logs.includes(name)) throw new ServerError(96, `No log named '${name}'`);
+  return ok({ totalLinesWritten: 0, log: Arr.empty });
+};
+
+const onlyAdmin = ({ database }: Call, command: string): void => {
+  if (database !== 'admin') throw new ServerError(13, `${command} may only be run against the admin database.`);
+};
+
+/** The server's parameters that have a meaning here, with what they are. */
+const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifier }: Node): Readonly<Record<string, Value>> => ({
+  authenticationMechanisms: Arr.of(verifier ? ['SCRAM-SHA-256'] : []),
+  cursorTimeoutMillis: BigInt(cursors.idleMs),
+  featureCompatibilityVersion: Doc.from({ version: VERSION.split('.').slice(0, 2).join('.') }),
+  ttlMonitorEnabled: true,
+  ttlMonitorSleepSecs: numberValue(ttlMonitorSleepSecs),
+});
+
+const getParameter: Handler = (call) => {
+  onlyAdmin(call, 'getParameter');
+  const [asked, ...names] = call.command.keys.map((key, index) => (index ? key : call.command.values[0]));
+  const parameters = parametersOf(call.node);
+  const all = asked === '*' || (asked instanceof Doc && isTrue(asked.get('allParameters')));
+  const found = Object.keys(parameters).filter((name) => all || names.includes(name));
+  if (!found.length) throw new ServerError(72, 'no option found to get');
+  const details = asked instanceof Doc && isTrue(asked.get('showDetails'));
+  return ok(Object.fromEntries(found.map((name) => [name, details ? Doc.from({ value: parameters[name], settableAtRuntime: false, settableAtStartup: true }) : parameters[name]])));
+};
+
+const startSession: Handler = () => ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
+
 export const diagnosticCommands: Readonly<Record<string, Command>> = {
   hello: { fields: ['hello', 'client', 'compression', 'helloOk', 'loadBalanced', 'saslSupportedMechs', 'speculativeAuthenticate', 'topologyVersion', 'maxAwaitTimeMS', 'backpressure'], run: hello },
   ping: { fields: [], run: () => ok() },
   buildInfo: { fields: [], run: buildInfo },
+  startSession: { fields: [], run: startSession },
+  refreshSessions: { fields: [], run: () => ok() },
+  killSessions: { fields: [], run: () => ok() },
   endSessions: { fields: [], run: () => ok() },
+  getLog: { fields: [], run: getLog },
+  getParameter: { fields: 'any', run: getParameter },
+  getCmdLineOpts: { fields: [], run: (call) => (onlyAdmin(call, 'getCmdLineOpts'), ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty })) },
+  replSetGetStatus: {
+    fields: 'any',
+    run: (call) => {
+      onlyAdmin(call, 'replSetGetStatus');
+      throw new ServerError(76, 'not running with --replSet');
+    },
+  },
   whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
   hostInfo: { fields: [], run: hostInfo },
-  serverStatus: { fields: [], run: serverStatus },
+  serverStatus: { fields: 'any', run: serverStatus },
   collStats: { fields: ['scale'], run: collStats },
   validate: { fields: ['full', 'background', 'repair', 'fixMultikey', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount'], run: validate },
   dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },

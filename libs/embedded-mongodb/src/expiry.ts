@@ -28,12 +28,8 @@ const expiring = (node: Node): readonly { readonly collection: Collection; reado
   }
 };
 
-/**
- * Removes what has expired, again and again until it is stopped.
- *
- * @param sleepSecs seconds between two passes
- */
-export const monitorExpiry = (node: Node, sleepSecs: number): { stop(): Promise<void> } => {
+/** Removes what has expired, again and again until it is stopped. */
+export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
   let stopped = false;
   let timer: NodeJS.Timeout;
   let pass: Promise<void> = Promise.resolve();
@@ -54,7 +50,7 @@ export const monitorExpiry = (node: Node, sleepSecs: number): { stop(): Promise<
   };
   const sleep = (): void => {
     if (stopped) return;
-    timer = setTimeout(() => void (pass = run()), sleepSecs * 1000);
+    timer = setTimeout(() => void (pass = run()), node.ttlMonitorSleepSecs * 1000);
     timer.unref();
   };
   sleep();

@@ -100,7 +100,7 @@ export const runNode = async ({ directory, port, host, tls, credentials, cursorT
     const sockets = new Set<Socket>();
     const running = new Set<Promise<unknown>>();
     let total = 0;
-    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), verifier, connections: () => ({ current: sockets.size, total }) };
+    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), ttlMonitorSleepSecs, verifier, connections: () => ({ current: sockets.size, total }) };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running);
     const server = tls ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept) : createServer({ noDelay: true }, accept);
     // With TLS this is the connection below, which is there before the handshake and ends both.
@@ -124,7 +124,7 @@ export const runNode = async ({ directory, port, host, tls, credentials, cursorT
         resolve();
       });
     });
-    const expiry = monitorExpiry(node, ttlMonitorSleepSecs);
+    const expiry = monitorExpiry(node);
     const address = server.address();
     const opened = store;
     let closing: Promise<void> | undefined;
