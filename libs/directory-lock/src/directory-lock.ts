@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { open } from 'lmdb';
+import { open, type RootDatabase } from 'lmdb';
 
 /** The directory is in use by a node that is alive, in this process or in another one. */
 export class DirectoryLocked extends Error {
@@ -43,14 +43,24 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     await db.close();
     throw new DirectoryLocked(directory, holder.pid);
   }
+  reserveRoom(db);
   return async () => {
     try {
       db.removeSync('owner');
     } catch {
-      // On a full disk the record stays; it counts until this process ends.
+      // Whatever keeps it from being written, the record counts until this process ends.
     }
     await db.close();
   };
+}
+
+/**
+ * LMDB writes changed pages to new places, and takes the old ones again two transactions later. With some of them left
+ * over, the lock can also be taken and let go when the disk has become full.
+ */
+function reserveRoom(db: RootDatabase<Owner, string>): void {
+  const owner = db.get('owner') as Owner;
+  for (let n = 0; n < 4; n++) db.putSync('owner', owner);
 }
 
 /** Something that differs between two processes that had the same pid; undefined when there is no such process. */

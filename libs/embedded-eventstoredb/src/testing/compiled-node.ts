@@ -32,8 +32,11 @@ export interface NodeProcess {
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
 }
 
-/** Starts a node in a process of its own; rejects with what the node said when it does not start. */
-export function startNodeProcess(entry: string, options: { directory: string; port: number; thread: boolean }): Promise<NodeProcess> {
+/**
+ * Starts a node in a process of its own; rejects with what the node said when it does not start. Its files may grow to
+ * `fileBlocks` times 512 bytes, beyond which a write fails as on a full disk.
+ */
+export function startNodeProcess(entry: string, options: { directory: string; port: number; thread: boolean }, fileBlocks: number | 'unlimited' = 'unlimited'): Promise<NodeProcess> {
   const script = `
     import { startEmbeddedEventStoreDB } from ${JSON.stringify(entry)};
     try {
@@ -43,7 +46,7 @@ export function startNodeProcess(entry: string, options: { directory: string; po
     } catch (error) {
       console.log(JSON.stringify({ code: error.code, message: error.message }));
     }`;
-  const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child: ChildProcess = spawn('sh', ['-c', `ulimit -f ${fileBlocks} && exec "$0" "$@"`, process.execPath, '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return new Promise((resolve, reject) => {
     child.stdout?.once('data', (line: Buffer) => {
