@@ -65,7 +65,11 @@ function send(method: string, body: Buffer, milliseconds = 1500): Promise<number
 }
 
 const STREAMS = '/event_store.client.streams.Streams';
-const METHODS = ['Append', 'BatchAppend', 'Read', 'Delete', 'Tombstone'].map((method) => `${STREAMS}/${method}`);
+const PERSISTENT = '/event_store.client.persistent_subscriptions.PersistentSubscriptions';
+const METHODS = [
+  ...['Append', 'BatchAppend', 'Read', 'Delete', 'Tombstone'].map((method) => `${STREAMS}/${method}`),
+  ...['Create', 'Update', 'Delete', 'Read', 'GetInfo', 'List', 'ReplayParked'].map((method) => `${PERSISTENT}/${method}`),
+];
 
 it('answers messages of random bytes with errors', async () => {
   for (const method of METHODS) {

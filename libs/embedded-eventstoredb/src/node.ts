@@ -82,7 +82,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     const subscriptions = new PersistentSubscriptions({ log, writer, now });
     serve(service(streamsService.StreamsService, STREAMS, true), {
       append: append(writer, access),
-      batchAppend: batchAppend(writer, access, now),
+      batchAppend: calls.tracked(batchAppend(writer, access, now)),
       delete: deletion(writer, access, 'delete'),
       tombstone: deletion(writer, access, 'tombstone'),
       read: calls.tracked(read({ log, access, now })),

@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { Fault } from './faults.js';
 
 interface OpenCall {
-  on(event: 'close' | 'cancelled', listener: () => void): unknown;
+  on(event: 'close' | 'cancelled' | 'error', listener: () => void): unknown;
   emit(event: 'error', error: Error): unknown;
 }
 
@@ -17,8 +17,7 @@ export class OpenCalls {
     return (call) => {
       this.calls.add(call);
       const done = (): void => void this.calls.delete(call);
-      call.on('close', done);
-      call.on('cancelled', done);
+      for (const ending of ['close', 'cancelled', 'error'] as const) call.on(ending, done);
       handler(call);
     };
   }

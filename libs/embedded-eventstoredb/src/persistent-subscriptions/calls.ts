@@ -82,7 +82,11 @@ export function persistentSubscriptionCalls({ subscriptions, log, access, open }
       const { source, group, start, settings = {} } = changed(options, 'UpdateReq');
       if (source === '') return undefined;
       const strategy = namedStrategy(settings);
-      await subscriptions.update(source, group, ({ filter }) => readSettings({ source, group, start, filter, strategy }, settings, log));
+      await subscriptions.update(source, group, (before) => {
+        const after = readSettings({ source, group, start, filter: before.filter, strategy }, settings, log);
+        // The end that it started from before is still the one that is meant.
+        return before.start.kind === 'end' ? { ...after, end: before.end } : after;
+      });
       return OK;
     }),
     delete: unary<DeleteGroupRequest>(async ({ options }) => {
