@@ -35,6 +35,8 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}/history',
         '/v1/tickets/{id}/sla',
         '/v1/tickets/{id}/sla/autopsy',
+        '/v1/sla-board',
+        '/v1/simulations',
         '/v1/queues/{tier}',
         '/v1/contracts',
         '/v1/contracts/{client}',
@@ -80,7 +82,7 @@ describe('the answers', () => {
       return (value: unknown) =>
         expect({ name, valid: valid(value), errors: valid.errors, value }).toEqual({ name, valid: true, errors: null, value });
     };
-    const [isAnswer, isDetails, isEntry, isSla, isQueued, isListed, isAutopsy, isProblem] = [
+    const [isAnswer, isDetails, isEntry, isSla, isQueued, isListed, isAutopsy, isLine, isProblem] = [
       'CommandAnswer',
       'TicketDetails',
       'HistoryEntry',
@@ -88,6 +90,7 @@ describe('the answers', () => {
       'QueueEntry',
       'TicketListEntry',
       'TicketAutopsy',
+      'SlaBoardLine',
       'Problem',
     ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
     const example = (name: string) => document.components.schemas[name].examples[0];
@@ -118,13 +121,14 @@ describe('the answers', () => {
         if (name !== undefined)
           answer = (await send(api.url, 'POST', `${path}/${ticketCommands[name].route}`, { body: example(name) })).json;
         isAnswer(answer);
-        const [details, history, sla, queue, list, autopsy] = await Promise.all(
+        const [details, history, sla, queue, list, autopsy, board] = await Promise.all(
           [`${path}?`, `${path}/history?`, `${path}/sla?`]
             .map((view) => `${view}atLeast=${answer.revision}`)
             .concat(
               `/v1/queues/L1?client=${api.client}&atLeast=${answer.position}`,
               `/v1/tickets?client=${api.client}&atLeast=${answer.position}`,
               `${path}/sla/autopsy`,
+              `/v1/sla-board?client=${api.client}&atLeast=${answer.position}`,
             )
             .map((view) => send(api.url, 'GET', view)),
         );
@@ -135,6 +139,7 @@ describe('the answers', () => {
         for (const entry of queue?.json.items ?? []) isQueued?.(entry);
         for (const entry of list?.json.items ?? []) isListed?.(entry);
         isAutopsy?.(autopsy?.json);
+        for (const line of board?.json.items ?? []) isLine?.(line);
         expect(list?.json.items.length).toBeGreaterThan(0);
       }
     }

@@ -206,6 +206,18 @@ const views = {
     schema: ref('TicketAutopsy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
+  board: {
+    summary: 'The clocks that go on, whichever is due first first: what is left of them, which are warned, breached or paused, and why',
+    schema: {
+      ...page('SlaBoardLine'),
+      required: ['items', 'evaluatedAt'],
+      properties: {
+        ...page('SlaBoardLine').properties,
+        evaluatedAt: { type: 'string', format: 'date-time', description: 'The instant that the clocks were looked at' },
+      },
+    },
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+  },
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry'),

@@ -1,8 +1,10 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { instantFrom } from '#eventsourcing';
-import { dateTime, QueryParameters, type QueryOf } from '#platform';
-import { TicketAutopsyQuery } from '#ticketing-nest';
+import { dateTime, flag, oneOf, parsePosition, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
+import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
+import { SlaBoardQuery, TicketAutopsyQuery } from '#ticketing-nest';
+import { readCursor, refuseCursor, writeCursor } from './cursor.js';
 import { documentView } from './openapi.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -19,6 +21,27 @@ const asOf: typeof instant = {
 const autopsyQuery = { asOf };
 const readAutopsyQuery = new QueryParameters(autopsyQuery);
 
+const boardQuery = {
+  client: text('Only tickets of this client'),
+  tier: oneOf(TIERS, 'Only tickets that this tier has'),
+  kind: oneOf(CLOCK_KINDS, 'Clocks of this kind, one a ticket; unless given, that clock of each ticket that is due first'),
+  state: oneOf(
+    BOARD_STATES,
+    'Only clocks that stand so: on their way (`due`), past the first warning, past their due instant, or standing still and not breached',
+  ),
+  atRisk: flag('Only tickets of which less, or no less, is left of the resolution than the tier that has them needs for its work'),
+  limit: wholeNumber('Lines on a page', { min: 1, max: 200, fallback: 50 }),
+  cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
+  atLeast: {
+    parse: parsePosition,
+    rule: 'must be a position such as 1234/1234',
+    description:
+      'Position (of the answer to a command) that the board must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+    schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
+  },
+};
+const readBoardQuery = new QueryParameters(boardQuery);
+
 /** What became of promises, and why. */
 @Controller('v1')
 export class SlaController {
@@ -29,5 +52,18 @@ export class SlaController {
   @readAutopsyQuery.documented()
   async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
     return unlessRefused(await this.queries.execute(new TicketAutopsyQuery(id, query.asOf)));
+  }
+
+  @Get('sla-board')
+  @documentView('board')
+  @readBoardQuery.documented()
+  async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>) {
+    const { client, tier, kind: key = 'any', state, atRisk, limit = 50, atLeast } = query;
+    const pages = ['sla-board', key, client, tier, state, atRisk];
+    const place = query.cursor === undefined ? undefined : (readCursor(pages, query.cursor) ?? refuseCursor());
+    const after = place && { due: String(place[0]), id: String(place[1]) };
+    const board = unlessRefused(await this.queries.execute(new SlaBoardQuery(key, { client, tier, state, atRisk }, limit, after, atLeast)));
+    const { items, more, evaluatedAt, end } = board;
+    return { items, evaluatedAt, ...(more && end !== undefined ? { next: writeCursor(pages, [end.due, end.id]) } : {}) };
   }
 }

@@ -1,6 +1,7 @@
 import { contractSchema } from './contract-schema.js';
 import {
   ANALYSIS_METHODS,
+  BOARD_STATES,
   CHANNELS,
   CLOCK_KINDS,
   CLOCK_STATES,
@@ -75,6 +76,23 @@ const spentOn = {
   ],
 };
 
+const boardClock = object(
+  {
+    kind: oneOf(CLOCK_KINDS),
+    cycle: about(count, '1, and one more each time it begins anew'),
+    state: oneOf(BOARD_STATES),
+    target: milliseconds,
+    remaining: about({ type: 'integer' }, 'Milliseconds of open time that are left; less than 0 once it is overdue'),
+  },
+  {
+    tier,
+    vendor: text,
+    dueAt: about(instant, 'While it runs: when it is due, or was, if it is breached'),
+    breachedAt: instant,
+    warned: about(count, 'The highest warning, in per cent of its target, that it has passed'),
+    pausedFor: about(oneOf([...HOLD_REASONS, 'hand-off', 'resolved']), 'Why it stands still'),
+  },
+);
 const verdicts = ['met', 'breached', 'open', 'cancelled'] as const;
 const byVerdict = object({ met: count, breached: count, open: count, cancelled: count }, {}, 'Clocks by what became of them');
 const tally = {
@@ -398,6 +416,34 @@ export const viewSchemas = {
     },
     {},
     'What would have become of the clocks of past tickets under another contract',
+  ),
+  SlaBoardLine: object(
+    {
+      _id: about(uuid, 'Id of the ticket'),
+      ...stored,
+      client: text,
+      tier: about(tier, 'The tier that has the ticket'),
+      summary: text,
+      priority: vocabulary.priority,
+      majorIncident: flag,
+      clock: about(boardClock, 'The clock that the line is sorted by'),
+      clocks: about(listOf(boardClock), 'All clocks of the ticket that go on, whichever is due first first'),
+    },
+    {
+      team: text,
+      assignee: person,
+      forecast: object(
+        {
+          tier,
+          remaining: about({ type: 'integer' }, 'Milliseconds of open time that are left of the resolution'),
+          needed: about(milliseconds, 'Milliseconds of open time that the tier has yet to work, by its own target'),
+          atRisk: about(flag, 'Whether less is left than is needed'),
+        },
+        {},
+        'Where both are promised',
+      ),
+    },
+    'A ticket, with the clock that it is sorted by',
   ),
   TicketListEntry: object(
     {

@@ -4,6 +4,7 @@ export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
 export * from './ticket-list-query.js';
 export * from './simulate.js';
+export * from './sla-board-query.js';
 export * from './ticket-autopsy.js';
 export * from './ticket-queries.js';
 export { TicketingModule } from './ticketing.module.js';

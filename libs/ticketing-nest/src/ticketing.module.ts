@@ -5,6 +5,7 @@ import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
 import { ReadModels } from './read-models.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
+import { SlaBoardHandler } from './sla-board-query.js';
 import { TicketAutopsyHandler } from './ticket-autopsy.js';
 import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
 
@@ -27,6 +28,7 @@ export class TicketingModule {
         TierQueueHandler,
         TicketListHandler,
         TicketAutopsyHandler,
+        SlaBoardHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

@@ -15,6 +15,7 @@ export * from './sla-clock.js';
 export * from './sla-terms.js';
 export * from './views/contracts.js';
 export * from './views/projections.js';
+export * from './views/sla-board.js';
 export * from './views/ticket-details.js';
 export * from './views/ticket-history.js';
 export * from './views/ticket-sla.js';

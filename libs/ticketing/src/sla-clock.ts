@@ -301,7 +301,7 @@ function standsStillFor({ pausedBy }: Contract, { holds, handOffPending }: SlaCl
 }
 
 /** What the contract promises for a clock; undefined where it promises nothing. */
-function targetOf(
+export function targetOf(
   { targets, tierTargets, vendorTargets }: Contract,
   priority: Priority,
   { kind, tier, vendor }: Subject,
@@ -322,7 +322,7 @@ function targetOf(
 }
 
 /** A target in open time. Business days are turned into it once, from where the clock started: so they can be paused and warned of as hours are. */
-function openTimeOf(contract: Contract, target: Target, startedAt: Instant): number {
+export function openTimeOf(contract: Contract, target: Target, startedAt: Instant): number {
   if (typeof target === 'number') return target;
   const calendar = calendarOf(contract);
   return openTimeBetween(calendar, startedAt, endOfBusinessDay(calendar, startedAt, target.businessDays));

@@ -1,6 +1,7 @@
 import type { Projection } from '#eventsourcing';
 import type { TicketEvents } from '../ticket-events.js';
 import { contracts } from './contracts.js';
+import { slaBoard } from './sla-board.js';
 import { ticketDetails } from './ticket-details.js';
 import { ticketHistory } from './ticket-history.js';
 import { ticketList } from './ticket-list.js';
@@ -8,7 +9,14 @@ import { ticketSla } from './ticket-sla.js';
 import { tierQueue } from './tier-queue.js';
 
 /** The read models of tickets. */
-export const ticketViews: readonly Projection<object, TicketEvents>[] = [ticketDetails, ticketHistory, ticketSla, tierQueue, ticketList];
+export const ticketViews: readonly Projection<object, TicketEvents>[] = [
+  ticketDetails,
+  ticketHistory,
+  ticketSla,
+  tierQueue,
+  ticketList,
+  slaBoard,
+];
 
 /** Every read model: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each reads events of its own

@@ -1,0 +1,131 @@
+import { type EventOf, instantFrom, type RecordedEvent } from '#eventsourcing';
+import fc from 'fast-check';
+import { type Contract, defaultContract, HOUR, MINUTE } from '../contract.js';
+import { ended } from '../sla-clock.js';
+import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
+import type { TicketEvents } from '../ticket-events.js';
+import { boardLine, type BoardLine, slaBoard, type SlaBoardEntry } from './sla-board.js';
+
+const start = Date.parse('2026-11-20T10:00:00Z');
+const work = { work: 4 * HOUR };
+const contract: Contract = {
+  ...defaultContract,
+  tierTargets: { L2: { critical: work, high: work, medium: work, low: work } },
+  vendorTargets: { '*': 48 * HOUR },
+};
+const tell = <Type extends keyof TicketEvents>(after: number, type: Type, data: object): Happened => [
+  start + after,
+  { type, data } as unknown as EventOf<TicketEvents>,
+];
+
+function boarded(terms: Contract, happened: readonly Happened[]): SlaBoardEntry {
+  let entry: SlaBoardEntry | null = null;
+  for (const [index, [when, { type, data }]] of happened.entries()) {
+    const pinned = type === 'TicketOpened' ? { ...data, contract: { version: 1, tzdata: '2026a', terms } } : data;
+    const at = instantFrom(when);
+    const event = { type, data: pinned, stream: 'ticket-t', revision: index, metadata: { effectiveAt: at, recordedAt: at } };
+    // As a projector does: what was stored is read again before the next event.
+    entry = slaBoard.apply(entry && (JSON.parse(JSON.stringify(entry)) as SlaBoardEntry), event as unknown as RecordedEvent<TicketEvents>);
+  }
+  if (entry === null) throw new Error('no entry');
+  return entry;
+}
+
+const opened = tell(0, 'TicketOpened', { client: 'northwind', priority: 'high', tier: 'L1' });
+const escalated = tell(HOUR, 'TicketEscalated', { escalationId: 'e', from: 'L1', to: 'L2', handOff: {} });
+const accepted = tell(2 * HOUR, 'EscalationAccepted', { escalationId: 'e', tier: 'L2', agent: { id: 'bob' } });
+const held = (reason: string) => tell(3 * HOUR, 'TicketPutOnHold', { reason, note: '' });
+
+const line = (hours: number, happened: readonly Happened[], key: Parameters<typeof boardLine>[1] = 'any'): BoardLine => {
+  const found = boardLine(boarded(contract, happened), key, instantFrom(start + hours * HOUR));
+  if (found === undefined) throw new Error('no line');
+  return found;
+};
+
+describe('a line of the board', () => {
+  it('shows what is left at the instant of the question, and where it stands', () => {
+    const at = (hours: number) => line(hours, [opened, accepted], 'resolution').clock;
+    expect(at(3)).toMatchObject({ state: 'due', remaining: 5 * HOUR, target: 8 * HOUR, dueAt: instantFrom(start + 8 * HOUR) });
+    expect(at(4)).toMatchObject({ state: 'warned', warned: 50, remaining: 4 * HOUR });
+    expect(at(7.5)).toMatchObject({ state: 'warned', warned: 90 });
+    expect(at(8)).toMatchObject({ state: 'warned', remaining: 0 });
+    expect(at(9)).toMatchObject({ state: 'breached', remaining: -HOUR, breachedAt: instantFrom(start + 8 * HOUR) });
+  });
+
+  it('says why a clock stands still, and that a breach stays one', () => {
+    expect(line(5, [opened, accepted, held('customer')], 'resolution').clock).toMatchObject({
+      state: 'paused',
+      pausedFor: 'customer',
+      remaining: 5 * HOUR,
+    });
+    expect(line(5, [opened, escalated, accepted, held('vendor')], 'tier-work').clock).toMatchObject({
+      tier: 'L2',
+      state: 'paused',
+      pausedFor: 'vendor',
+      remaining: 3 * HOUR,
+    });
+    expect(line(20, [opened, accepted, tell(10 * HOUR, 'TicketPutOnHold', { reason: 'customer' })], 'resolution').clock).toMatchObject({
+      state: 'breached',
+      pausedFor: 'customer',
+      remaining: -2 * HOUR,
+    });
+  });
+
+  it('is sorted by the clock that is due first, unless another is asked for', () => {
+    expect(line(0, [opened]).clocks.map(({ kind }) => kind)).toEqual(['response', 'resolution']);
+    expect(line(0, [opened]).clock.kind).toBe('response');
+    expect(line(2, [opened, escalated, accepted]).clock.kind).toBe('tier-work');
+    expect(line(3, [opened, escalated, accepted, held('vendor')]).clocks.map(({ kind }) => kind)).toEqual([
+      'resolution',
+      'vendor',
+      'tier-work',
+    ]);
+    expect(() => line(0, [opened], 'vendor')).toThrow('no line');
+    const done = boarded(contract, [opened, tell(HOUR, 'TicketResolved', { tier: 'L1' })]);
+    expect([done.places, boardLine(done, 'any', instantFrom(start))]).toEqual([{}, undefined]);
+  });
+
+  it('warns once less is left of the resolution than the tier that has the ticket needs', () => {
+    const waiting = (hours: number) => line(hours, [opened, escalated]).forecast;
+    expect(waiting(4)).toEqual({ tier: 'L2', remaining: 4 * HOUR, needed: 4 * HOUR, atRisk: false });
+    expect(waiting(4.1)).toMatchObject({ needed: 4 * HOUR, atRisk: true });
+    // Taken in time, it can be done in time; what both have left becomes less together.
+    expect(line(5, [opened, escalated, accepted]).forecast).toMatchObject({ remaining: 3 * HOUR, needed: HOUR, atRisk: false });
+    const late = tell(5 * HOUR, 'EscalationAccepted', { escalationId: 'e', tier: 'L2', agent: { id: 'bob' } });
+    expect(line(5, [opened, escalated, late]).forecast).toMatchObject({ remaining: 3 * HOUR, needed: 4 * HOUR, atRisk: true });
+    // No promise of L1, no forecast.
+    expect(line(5, [opened]).forecast).toBeUndefined();
+  });
+});
+
+describe('the board of every life', () => {
+  it('is sorted by when each clock is due, and forecasts what the figures say', () => {
+    fc.assert(
+      fc.property(randomLifeOfClocks, fc.nat(3000), ({ contract: terms, happened, end }, later) => {
+        const entry = boarded(terms, happened);
+        const now = instantFrom(end + later * MINUTE);
+        const open = entry.sla.clocks.filter((clock) => !ended(clock));
+        for (const [key, place] of Object.entries(entry.places)) {
+          const dues = open
+            .filter(({ kind }) => key === 'any' || kind === key)
+            .map(({ breachedAt, dueAt }) => breachedAt ?? dueAt ?? '9999-12-31T23:59:59.999Z');
+          expect(place.due).toBe(dues.sort()[0]);
+        }
+        const found = boardLine(entry, 'any', now);
+        expect(found === undefined).toBe(open.length === 0);
+        if (found === undefined) return;
+        expect(found.clocks).toHaveLength(open.length);
+        for (const { state, remaining, breachedAt, pausedFor } of found.clocks) {
+          expect(breachedAt !== undefined).toBe(state === 'breached');
+          if (remaining < 0) expect(state).toBe('breached');
+          if (state === 'paused') expect(pausedFor).toBeDefined();
+        }
+        if (found.forecast === undefined) return;
+        const { remaining, needed, atRisk } = found.forecast;
+        // Exactly as much as is needed is at risk only where nothing was open since there was enough.
+        if (remaining !== needed) expect({ remaining, needed, atRisk }).toEqual({ remaining, needed, atRisk: remaining < needed });
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,242 @@
+import { evolve, type Instant, instantFrom, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { addOpenTime, openTimeBetween } from '../business-calendar.js';
+import { calendarOf } from '../contract.js';
+import { present, without } from '../plain-json.js';
+import { CLOCK_KINDS, clockAt, type ClockKind, ended, openTimeOf, type Pause, type SlaClock, targetOf } from '../sla-clock.js';
+import { evolvePinnedClocks, type PinnedClocks, termsOf } from '../sla-terms.js';
+import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
+import type { Person, TicketEvents } from '../ticket-events.js';
+import type { Priority, Tier } from '../vocabulary.js';
+
+/** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
+export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;
+export type BoardState = (typeof BOARD_STATES)[number];
+
+/** By what a board can be sorted: one kind of clock, or whichever of a ticket's clocks is due first. */
+export const BOARD_KEYS = ['any', ...CLOCK_KINDS] as const;
+export type BoardKey = (typeof BOARD_KEYS)[number];
+
+/** When a clock that goes on was breached, or is due if nothing happens; the end of time while it stands still. What boards are sorted by. */
+export interface BoardPlace {
+  readonly due: Instant;
+  /** While it runs and is not breached: when its first warning is, or was, due. */
+  readonly warnAt?: Instant;
+}
+
+/** The clocks of a ticket that go on, as a board needs them. Tickets without such clocks keep their document, on no board. */
+export interface SlaBoardEntry {
+  readonly client: string;
+  /** The tier that has the ticket. */
+  readonly tier: Tier;
+  readonly team?: string;
+  readonly assignee?: Person;
+  readonly summary: string;
+  readonly priority: Priority;
+  readonly majorIncident: boolean;
+  readonly places: Readonly<Partial<Record<BoardKey, BoardPlace>>>;
+  /**
+   * The instant after which less is left of the resolution than the tier that has the ticket needs for its work: what is left of its
+   * `tier-work`, or the whole target where that has not begun. Absent where it will not come to that, or nothing is promised.
+   */
+  readonly riskFrom?: Instant;
+  /** When its last event took effect. */
+  readonly updatedAt: Instant;
+  /** What the entry follows from. */
+  readonly ticket: Ticket;
+  readonly sla: PinnedClocks;
+}
+
+/** Sorts after every instant at which something can be due. */
+const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
+const ALWAYS = instantFrom(0);
+
+function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): SlaBoardEntry | null {
+  const state: TicketState = evolve({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
+  const sla = evolvePinnedClocks(doc?.sla ?? null, event, event.metadata);
+  if (state === null || sla === null) return null;
+  const { client, tier, team, assignee, summary, priority, majorIncident } = state;
+  const { effectiveAt } = event.metadata;
+  // Notes may be told late, with the time that they are of.
+  const updatedAt = doc !== null && doc.updatedAt > effectiveAt ? doc.updatedAt : effectiveAt;
+  return present({
+    client,
+    tier,
+    team,
+    assignee,
+    summary,
+    priority,
+    majorIncident,
+    places: placesOf(sla),
+    riskFrom: riskFrom(sla, tier, updatedAt),
+    updatedAt,
+    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
+    sla,
+  });
+}
+
+function placesOf(sla: PinnedClocks): SlaBoardEntry['places'] {
+  const places: Partial<Record<BoardKey, BoardPlace>> = {};
+  for (const clock of sla.clocks) {
+    if (ended(clock)) continue;
+    const place = placeOf(sla, clock);
+    for (const key of ['any', clock.kind] as const) {
+      const first = places[key];
+      if (first === undefined || place.due < first.due) places[key] = place;
+    }
+  }
+  return places;
+}
+
+/** For a kind with several clocks, as imported histories have, the one that is due first counts. */
+function placeOf(sla: PinnedClocks, { state, dueAt, breachedAt, runningSince, thresholds = [] }: SlaClock): BoardPlace {
+  if (breachedAt !== undefined) return { due: breachedAt };
+  if (state !== 'running' || dueAt === undefined) return { due: END_OF_TIME };
+  // Those that are no longer ahead were used up before it ran on.
+  const warnAt = thresholds.length < termsOf(sla).thresholds.length ? runningSince : thresholds[0]?.at;
+  return present({ due: dueAt, warnAt });
+}
+
+function riskFrom(sla: PinnedClocks, tier: Tier, at: Instant): Instant | undefined {
+  const left = budget(sla, tier, at, at);
+  const resolution = live(sla, 'resolution');
+  if (left === undefined || resolution === undefined) return undefined;
+  const spare = left.remaining - left.needed;
+  if (spare < 0) return ALWAYS;
+  if (resolution.state !== 'running') return undefined;
+  // While both run, what is spare stays the same until the tier has used up all that it was to need, and the resolution is all there is.
+  const both = live(sla, 'tier-work', tier)?.state === 'running';
+  return addOpenTime(calendarOf(termsOf(sla)), at, both ? left.remaining : spare);
+}
+
+/** What is left of the resolution, less than 0 once it is overdue, and what the tier that has the ticket needs of it. In milliseconds of open time. */
+interface Budget {
+  readonly remaining: number;
+  readonly needed: number;
+}
+
+/**
+ * Undefined where there is nothing to compare.
+ * @param since from when business days are turned into open time, where the work has not begun
+ */
+function budget(sla: PinnedClocks, tier: Tier, at: Instant, since: Instant): Budget | undefined {
+  const resolution = live(sla, 'resolution');
+  if (resolution === undefined) return undefined;
+  const contract = termsOf(sla);
+  const work = live(sla, 'tier-work', tier);
+  const promised = targetOf(contract, sla.priority, { kind: 'tier-work', tier, cycle: 1 });
+  const needed =
+    work === undefined ? promised && openTimeOf(contract, promised, since) : Math.max(0, work.target - elapsedAt(sla, work, at));
+  return needed === undefined ? undefined : { remaining: resolution.target - elapsedAt(sla, resolution, at), needed };
+}
+
+function live({ clocks }: PinnedClocks, kind: ClockKind, tier?: Tier): SlaClock | undefined {
+  return clocks.find((clock) => clock.kind === kind && (tier === undefined || clock.tier === tier) && !ended(clock));
+}
+
+function elapsedAt(sla: PinnedClocks, { elapsed, runningSince }: SlaClock, at: Instant): number {
+  return runningSince === undefined ? elapsed : elapsed + openTimeBetween(calendarOf(termsOf(sla)), runningSince, at);
+}
+
+/** A clock that goes on, as it stands at the instant of the question. */
+export interface BoardClock extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle' | 'target' | 'dueAt' | 'breachedAt'> {
+  readonly state: BoardState;
+  /** Milliseconds of open time that are left of its target; less than 0 once it is overdue. */
+  readonly remaining: number;
+  /** The highest warning, in per cent of its target, that it has passed. */
+  readonly warned?: number;
+  /** Why it stands still. */
+  readonly pausedFor?: Pause['reason'];
+}
+
+/** A line of a board: a ticket, with the clock that it is sorted by. */
+export interface BoardLine extends Omit<SlaBoardEntry, 'places' | 'riskFrom' | 'updatedAt' | 'ticket' | 'sla'> {
+  readonly clock: BoardClock;
+  /** All clocks of the ticket that go on, whichever is due first first. */
+  readonly clocks: readonly BoardClock[];
+  /** Where both are promised: what is left of the resolution, what the tier needs, and whether the one is too little for the other. */
+  readonly forecast?: Budget & { readonly tier: Tier; readonly atRisk: boolean };
+}
+
+/** The line of a ticket as it stands at an instant; undefined when no such clock of it goes on. */
+export function boardLine(entry: SlaBoardEntry, key: BoardKey, now: Instant): BoardLine | undefined {
+  const { client, tier, team, assignee, summary, priority, majorIncident, riskFrom, updatedAt, sla } = entry;
+  const clocks = sla.clocks
+    .filter((clock) => !ended(clock))
+    .map((clock) => ({ due: placeOf(sla, clock).due, clock: boardClock(sla, clock, now) }))
+    .sort((one, other) => (one.due < other.due ? -1 : one.due > other.due ? 1 : 0))
+    .map(({ clock }) => clock);
+  const clock = key === 'any' ? clocks[0] : clocks.find(({ kind }) => kind === key);
+  if (clock === undefined) return undefined;
+  const left = budget(sla, tier, now, updatedAt);
+  return present({
+    client,
+    tier,
+    team,
+    assignee,
+    summary,
+    priority,
+    majorIncident,
+    clock,
+    clocks,
+    forecast: left && { tier, ...left, atRisk: riskFrom !== undefined && now > riskFrom },
+  });
+}
+
+function boardClock(sla: PinnedClocks, clock: SlaClock, now: Instant): BoardClock {
+  const { kind, tier, vendor, cycle, target, dueAt, breachedAt, state, pauses } = clockAt(clock, now);
+  const elapsed = elapsedAt(sla, clock, now);
+  const warned = termsOf(sla).thresholds.findLast((percent) => elapsed * 100 >= target * percent);
+  const pausedFor = state === 'paused' ? pauses.at(-1)?.reason : undefined;
+  const stands: BoardState =
+    breachedAt !== undefined ? 'breached' : pausedFor !== undefined ? 'paused' : warned !== undefined ? 'warned' : 'due';
+  return present({ kind, tier, vendor, cycle, state: stands, target, remaining: target - elapsed, dueAt, breachedAt, warned, pausedFor });
+}
+
+export interface BoardFilter {
+  readonly client?: string | undefined;
+  readonly tier?: Tier | undefined;
+  readonly state?: BoardState | undefined;
+  readonly atRisk?: boolean | undefined;
+}
+
+/** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */
+export function boardCriteria(
+  { client, tier, state, atRisk }: BoardFilter,
+  key: BoardKey,
+  now: Instant,
+  after?: { readonly due: string; readonly id: string },
+): { readonly filter: object; readonly sort: Readonly<Record<string, 1>> } {
+  const due = `places.${key}.due`;
+  const warnAt = `places.${key}.warnAt`;
+  const states: Readonly<Record<BoardState, object>> = {
+    // Overdue is breached although no event says so yet, and a moment of closing is overdue right after it.
+    breached: { [due]: { $lt: now } },
+    warned: { [due]: { $gte: now, $lt: END_OF_TIME }, [warnAt]: { $lte: now } },
+    due: { [due]: { $gte: now, $lt: END_OF_TIME }, [warnAt]: { $not: { $lte: now } } },
+    paused: { [due]: END_OF_TIME },
+  };
+  const conditions: object[] = [
+    // Tickets whose clocks have all ended have no place.
+    state === undefined ? { [due]: { $gt: '' } } : states[state],
+    ...(client === undefined ? [] : [{ client }]),
+    ...(tier === undefined ? [] : [{ tier }]),
+    ...(atRisk === undefined ? [] : [atRisk ? { riskFrom: { $lt: now } } : { riskFrom: { $not: { $lt: now } } }]),
+    ...(after === undefined ? [] : [{ [due]: { $gte: after.due } }, { $or: [{ [due]: { $gt: after.due } }, { _id: { $gt: after.id } }] }]),
+  ];
+  return { filter: { $and: conditions }, sort: { [due]: 1, _id: 1 } };
+}
+
+/** One document a ticket, by its id: `GET /v1/sla-board`. */
+export const slaBoard: Projection<SlaBoardEntry, TicketEvents> = {
+  name: 'sla_board',
+  version: 1,
+  streamPrefix: 'ticket-',
+  upcasters: ticketUpcasters,
+  key: ({ stream }) => streamId(stream),
+  apply: entry,
+  indexes: [
+    ...BOARD_KEYS.map((key) => ({ key: { [`places.${key}.due`]: 1 as const, _id: 1 as const } })),
+    { key: { client: 1, 'places.any.due': 1, _id: 1 } },
+    { key: { tier: 1, 'places.any.due': 1, _id: 1 } },
+  ],
+};
