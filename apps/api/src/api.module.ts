@@ -1,7 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { EventStore } from '#eventsourcing';
-import { JsonLog } from '#platform';
+import { BlobStore, JsonLog } from '#platform';
 import { type ReadModels, TicketingModule } from '#ticketing-nest';
+import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { DocsController } from './docs.controller.js';
@@ -17,6 +18,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
   controllers: [
     TicketCommandsController,
     BatchController,
+    AttachmentsController,
     TicketViewsController,
     SlaController,
     SimulationsController,
@@ -27,7 +29,14 @@ import { TicketViewsController } from './ticket-views.controller.js';
   ],
 })
 export class ApiModule {
-  static on(store: EventStore, readModels: ReadModels, log: JsonLog): DynamicModule {
-    return { module: ApiModule, imports: [TicketingModule.on(store, readModels)], providers: [{ provide: JsonLog, useValue: log }] };
+  static on(store: EventStore, readModels: ReadModels, blobs: BlobStore, log: JsonLog): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [TicketingModule.on(store, readModels)],
+      providers: [
+        { provide: BlobStore, useValue: blobs },
+        { provide: JsonLog, useValue: log },
+      ],
+    };
   }
 }

@@ -2,9 +2,10 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { EventStore } from '#eventsourcing';
-import { httpAdapter, type JsonLog, prepareHttp } from '#platform';
+import { type BlobStore, httpAdapter, type JsonLog, prepareHttp, takeBytes } from '#platform';
 import type { ReadModels } from '#ticketing-nest';
 import { ApiModule } from './api.module.js';
+import { ATTACHMENTS } from './attachments.controller.js';
 import { DocsController } from './docs.controller.js';
 import { openApiDocument } from './openapi.js';
 
@@ -13,17 +14,20 @@ export interface ApiParts {
   readonly store: EventStore;
   /** A `Mongo` connection. */
   readonly mongo: ReadModels;
+  /** Where attachments are kept. */
+  readonly blobs: BlobStore;
   readonly log: JsonLog;
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
-export async function createApi({ store, mongo, log }: ApiParts): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, log), httpAdapter(), {
+export async function createApi({ store, mongo, blobs, log }: ApiParts): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, blobs, log), httpAdapter(), {
     logger: log,
     bodyParser: false,
     abortOnError: false,
   });
   prepareHttp(app, log);
+  takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(DocsController).publish(openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();

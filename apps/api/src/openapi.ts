@@ -1,6 +1,7 @@
 import { applyDecorators, type INestApplication } from '@nestjs/common';
 import {
   ApiBody,
+  ApiConsumes,
   ApiHeader,
   ApiOperation,
   ApiParam,
@@ -65,7 +66,16 @@ const ofCommands = [
     ...ofOpening,
     'deleted',
     ...Object.keys(ticketProblems).filter(
-      (code) => !['queue-not-found', 'unknown-revision', 'unknown-position', 'contract-not-found', 'contract-invalid'].includes(code),
+      (code) =>
+        ![
+          'queue-not-found',
+          'unknown-revision',
+          'unknown-position',
+          'contract-not-found',
+          'contract-invalid',
+          'attachment-not-found',
+          'digest-mismatch',
+        ].includes(code),
     ),
   ]),
 ];
@@ -169,6 +179,42 @@ export function documentBatch(): MethodDecorator {
       content: { 'application/json': { schema: ref('BatchAnswer') as never } },
     }),
     problems(...everywhere, ...ofBodies),
+  );
+}
+
+export function documentUpload(): MethodDecorator {
+  const description = 'Keeps a small file that evidence can refer to, by its content';
+  const answer = { description, content: { 'application/json': { schema: ref('Attachment') as never } } };
+  return applyDecorators(
+    ApiTags('attachments'),
+    ApiOperation({ operationId: 'upload', summary: description }),
+    ApiConsumes('application/octet-stream'),
+    ApiBody({ required: true, schema: { type: 'string', format: 'binary' } }),
+    ApiHeader({
+      name: 'Content-Digest',
+      description: 'SHA-256 that the content must have (RFC 9530): `sha-256=:<base64>:`',
+      schema: { type: 'string' },
+    }),
+    correlationHeader,
+    ApiResponse({ status: 201, ...answer, headers: { Location: { description: 'Where it can be read', schema: { type: 'string' } } } }),
+    ApiResponse({ status: 200, ...answer, description: 'It was here already' }),
+    problems(...everywhere, 'body-too-large', 'unsupported-media-type', 'digest-mismatch'),
+  );
+}
+
+export function documentAttachment(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('attachments'),
+    ApiOperation({ operationId: 'attachment', summary: 'The content of an attachment' }),
+    ApiParam({ name: 'sha256', description: 'SHA-256 of the content', schema: { type: 'string', pattern: '^[0-9a-f]{64}$' } }),
+    ApiResponse({
+      status: 200,
+      description: 'The content, with the media type that it was sent with',
+      content: { '*/*': { schema: { type: 'string', format: 'binary' } } },
+      headers: { ETag: { description: 'The SHA-256', schema: { type: 'string' } } },
+    }),
+    correlationHeader,
+    problems(...everywhere, 'attachment-not-found'),
   );
 }
 
@@ -365,6 +411,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
         `wait for it. Errors are problem details (RFC 9457) with a stable \`code\`. Bodies are JSON of at most ${BODY_LIMIT / 1024 / 1024} MiB; unknown fields and parameters are refused.`,
     )
     .addTag('commands', 'What people and systems do to tickets')
+    .addTag('attachments', 'Small files that evidence refers to')
     .addTag('views', 'What is known')
     .addTag('contracts', 'What is promised to clients')
     .addTag('events', 'What happens')
@@ -433,6 +480,16 @@ const answerSchemas = {
       },
     },
   },
+  Attachment: {
+    type: 'object',
+    required: ['sha256', 'bytes', 'mediaType', 'url'],
+    properties: {
+      sha256: { type: 'string', description: 'SHA-256 of the content in lower-case hexadecimal' },
+      bytes: { type: 'integer', minimum: 0 },
+      mediaType: { type: 'string' },
+      url: { type: 'string', format: 'uri', description: 'What evidence refers to it by', examples: ['attachment:9f86d081…'] },
+    },
+  },
   BatchAnswer: {
     type: 'object',
     required: ['items', 'done', 'failed'],
@@ -444,7 +501,11 @@ const answerSchemas = {
             {
               allOf: [
                 ref('CommandAnswer'),
-                { type: 'object', required: ['status'], properties: { status: { type: 'integer', description: 'As if it had come alone' } } },
+                {
+                  type: 'object',
+                  required: ['status'],
+                  properties: { status: { type: 'integer', description: 'As if it had come alone' } },
+                },
               ],
             },
             { type: 'object', required: ['status', 'problem'], properties: { status: { type: 'integer' }, problem: ref('Problem') } },

@@ -7,7 +7,7 @@ import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { createLog } from '#platform';
+import { createLog, FolderBlobStore } from '#platform';
 import { createApi } from './create-api.js';
 import { send } from './testing/running-api.js';
 
@@ -64,7 +64,12 @@ describe('when a store is away', () => {
     const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 300, attemptMs: 200 });
     const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
     const logged: string[] = [];
-    const app = await createApi({ store, mongo, log: createLog('warn', { write: (line) => void logged.push(line) }) });
+    const app = await createApi({
+      store,
+      mongo,
+      blobs: await FolderBlobStore.open(join(directory, 'attachments')),
+      log: createLog('warn', { write: (line) => void logged.push(line) }),
+    });
     await app.listen(0, '127.0.0.1');
     const url = await app.getUrl();
     try {

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { resolve } from 'node:path';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import type { Config, JsonLog } from '#platform';
+import { type Config, FolderBlobStore, type JsonLog } from '#platform';
 import { policies, projections } from '#ticketing';
 import { createApi } from '../../api/src/create-api.js';
 import { startTimekeeper } from '../../worker/src/timekeeper.js';
@@ -43,7 +43,10 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
     opened.push(() => worker.stop());
     const timekeeper = startTimekeeper({ store, db: mongo.db, log });
     opened.push(() => timekeeper.stop());
-    const api = await createApi({ store, mongo, log });
+    const blobs = await FolderBlobStore.open(config.attachmentsDir).catch((error: Error) => {
+      throw new CannotStart(`Attachments cannot be kept (${error.message}). Set ATTACHMENTS_DIR to a directory that can be written.`, { cause: error });
+    });
+    const api = await createApi({ store, mongo, blobs, log });
     opened.push(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
       const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);

@@ -11,6 +11,8 @@ export interface Config {
   readonly port: number;
   /** Where the embedded stores keep their data. */
   readonly dataDir: string;
+  /** Where attachments are kept. */
+  readonly attachmentsDir: string;
   /** Connection string of EventStoreDB; without one an embedded node is started. */
   readonly eventStoreUrl?: string;
   /** Connection string of MongoDB; without one an embedded node is started. */
@@ -39,6 +41,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `HOST` | `127.0.0.1` |
  * | `PORT` | `3000` |
  * | `DATA_DIR` | `./data` |
+ * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
  * | `EVENTSTORE_URL` | embedded node |
  * | `MONGODB_URL` | embedded node |
  * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
@@ -69,6 +72,8 @@ export function loadConfig(env: Environment): Config {
     urlOf(['mongodb:', 'mongodb+srv:']),
     'must be a connection string such as mongodb://localhost:27017/tierline',
   );
+  const path = (text: string) => (text.includes('\0') ? undefined : text);
+  const dataDir = read('DATA_DIR', './data', path, 'must be a path');
   const config: Config = {
     host: read(
       'HOST',
@@ -77,7 +82,8 @@ export function loadConfig(env: Environment): Config {
       'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are',
     ),
     port: read('PORT', 3000, port, PORT_RULE),
-    dataDir: read('DATA_DIR', './data', (text) => (text.includes('\0') ? undefined : text), 'must be a path'),
+    dataDir,
+    attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
     ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }),
     ...(mongodbUrl === undefined ? {} : { mongodbUrl }),
     embeddedEventStoreDBPort: read('EMBEDDED_EVENTSTOREDB_PORT', 12113, port, PORT_RULE),

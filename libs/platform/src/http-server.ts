@@ -88,6 +88,15 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
   });
 }
 
+/** Lets one address take any bytes (application/octet-stream) as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
+export function takeBytes(app: NestFastifyApplication, path: string): void {
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  server.addContentTypeParser('application/octet-stream', (request, payload, done) => {
+    if (request.routeOptions.url === path) done(null, payload);
+    else done(Problem.of('unsupported-media-type', 'The body must be JSON, and Content-Type must say so: application/json'));
+  });
+}
+
 /** A web page that makes its own host name resolve to this machine must not get at an API that trusts whoever reaches it. */
 function isLoopbackName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host);

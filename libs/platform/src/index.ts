@@ -1,3 +1,4 @@
+export * from './blob-store.js';
 export * from './command-headers.js';
 export * from './config.js';
 export * from './entity-tags.js';

@@ -198,7 +198,7 @@ export class AttachEvidence extends TicketCommand {
   kind!: EvidenceKind;
 
   @Pattern(/^[a-z][a-z0-9+.-]*:\S{1,2000}$/i, 'must be an absolute URL', {
-    description: 'Where it is kept',
+    description: 'Where it is kept; `attachment:<sha256>` for what was sent to /v1/attachments',
     example: 'https://files.example.com/spooler.log',
   })
   url!: string;

@@ -251,6 +251,29 @@ describe('RecordDiagnosticStep and AttachEvidence', () => {
   });
 });
 
+describe('AttachEvidence by attachment', () => {
+  const sha256 = 'a'.repeat(64);
+  const evidence = { name: 'x.log', kind: 'log' as const, mediaType: 'text/plain', bytes: 1 };
+
+  it('takes a reference that names the same content, and no other', () => {
+    expect(
+      types(
+        given(opened)
+          .when('AttachEvidence', { ...evidence, url: `attachment:${sha256}`, sha256 })
+          .events(),
+      ),
+    ).toEqual(['EvidenceAttached']);
+    expect(
+      given(opened)
+        .when('AttachEvidence', { ...evidence, url: `attachment:${'b'.repeat(64)}`, sha256 })
+        .refusal(),
+    ).toMatchObject({
+      refused: 'attachment-mismatch',
+      faults: [{ field: 'sha256' }],
+    });
+  });
+});
+
 describe('EscalateToTier', () => {
   it('hands the work up with the hand-off', () => {
     const [event, ...others] = given(opened, started).when('EscalateToTier', toL2).events();

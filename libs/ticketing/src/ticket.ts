@@ -88,6 +88,12 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
   AttachEvidence({ name, kind, url, mediaType, sha256, bytes }, ticket) {
     const barred = ticket.work.status === 'resolved' ? undefined : unlessActive(ticket);
     if (barred) return barred;
+    // An attachment's name is the hash of its content.
+    if (url.startsWith('attachment:') && url !== `attachment:${sha256}`) {
+      return refuse('attachment-mismatch', `${url} is not the content with the SHA-256 ${sha256}`, [
+        { field: 'sha256', message: 'must be the one that the url names' },
+      ]);
+    }
     const evidence = { name, kind, url, mediaType, sha256, bytes };
     const known = ticket.evidence.find((other) => other.name === name);
     if (known === undefined) return [event('EvidenceAttached', evidence)];

@@ -6,7 +6,7 @@ import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo, projectView } from '#mongo';
-import { createLog } from '#platform';
+import { createLog, FolderBlobStore } from '#platform';
 import { projections } from '#ticketing';
 import { createApi } from '../create-api.js';
 
@@ -15,6 +15,8 @@ export interface RunningApi {
   readonly url: string;
   readonly store: EventStoreDB;
   readonly mongo: Mongo;
+  /** Where attachments are kept. */
+  readonly attachmentsDir: string;
   /** A client (tenant) that no other test has: what a shared server holds besides does not matter. */
   readonly client: string;
   /** What the log says at level warn and above, one JSON object a line. */
@@ -49,10 +51,11 @@ export async function startApi(): Promise<RunningApi> {
     const owner = randomUUID();
     const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner }));
     closing.push(() => Promise.all(projectors.map((projector) => projector.stop())));
-    const app = await createApi({ store, mongo, log });
+    const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
+    const app = await createApi({ store, mongo, blobs, log });
     closing.push(() => app.close());
     await app.listen(0, '127.0.0.1');
-    return { url: await app.getUrl(), store, mongo, client: `client-${randomUUID()}`, logged, stop };
+    return { url: await app.getUrl(), store, mongo, attachmentsDir: join(directory, 'attachments'), client: `client-${randomUUID()}`, logged, stop };
   } catch (error) {
     await stop();
     throw error;

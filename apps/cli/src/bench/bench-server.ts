@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
+import { FolderBlobStore, createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
 import { policies, projections } from '#ticketing';
 import { ApiModule } from '../../../api/src/api.module.js';
 import { openStores } from '../../../standalone/src/stores.js';
@@ -28,7 +28,7 @@ const store = EventStoreDB.connect(stores.eventStoreUrl);
 const mongo = await connectMongo(stores.mongodbUrl);
 if (process.env['BENCH_WORKER'] === 'on') startWorker({ store, db: mongo.db, projections, policies, log });
 
-@Module({ imports: [ApiModule.on(store, mongo, log)], controllers: [EmptyController as Type<unknown>] })
+@Module({ imports: [ApiModule.on(store, mongo, await FolderBlobStore.open(config.attachmentsDir), log)], controllers: [EmptyController as Type<unknown>] })
 class BenchModule {}
 
 const app = await NestFactory.create<NestFastifyApplication>(BenchModule, httpAdapter(), {

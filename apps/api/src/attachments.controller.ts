@@ -1,0 +1,121 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import {
+  BlobDamaged,
+  BlobStore,
+  BlobTooLarge,
+  JsonLog,
+  type Parameter,
+  Problem,
+  QueryParameters,
+  type QueryOf,
+  type Blob,
+} from '#platform';
+import { documentAttachment, documentUpload } from './openapi.js';
+import { ticketProblems } from './ticket-problems.js';
+
+/** Where content is sent to: the one address that takes other bodies than JSON. */
+export const ATTACHMENTS = 'v1/attachments';
+/** Largest attachment in bytes. What is larger is kept elsewhere, and attached by its address. */
+export const ATTACHMENT_LIMIT = 10 * 1024 * 1024;
+
+const mediaType: Parameter<string> = {
+  parse: (text) => (/^[a-z0-9.+-]{1,100}\/[a-z0-9.+-]{1,100}$/i.test(text) ? text.toLowerCase() : undefined),
+  rule: 'must be a media type such as text/plain (a + is written %2B)',
+  description: 'Media type of the content; `application/octet-stream` unless said. Content that is here already keeps the one that it has.',
+  schema: { type: 'string' },
+};
+const uploadQuery = { mediaType };
+const readUploadQuery = new QueryParameters(uploadQuery);
+
+/** An attachment as it is answered: with what AttachEvidence wants to know of it. */
+export interface Attachment extends Blob {
+  /** What evidence refers to it by. */
+  readonly url: string;
+}
+
+/** Small files that evidence refers to, kept by their content. */
+@Controller(ATTACHMENTS)
+export class AttachmentsController {
+  constructor(
+    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(JsonLog) private readonly log: JsonLog,
+  ) {}
+
+  @Post()
+  @HttpCode(201)
+  @documentUpload()
+  @readUploadQuery.documented()
+  async upload(
+    @Query(readUploadQuery) query: QueryOf<typeof uploadQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Attachment> {
+    const expected = digestOf(request.headers['content-digest']);
+    if (!(request.body instanceof Readable)) {
+      throw Problem.of(
+        'unsupported-media-type',
+        'The body is the content itself, as application/octet-stream; its media type is a parameter',
+      );
+    }
+    if (Number(request.headers['content-length'] ?? 0) > ATTACHMENT_LIMIT) throw tooLarge();
+    try {
+      const { isNew, ...blob } = await this.blobs.put(request.body as AsyncIterable<Uint8Array>, {
+        mediaType: query.mediaType ?? 'application/octet-stream',
+        limit: ATTACHMENT_LIMIT,
+        expected,
+      });
+      void reply.code(isNew ? 201 : 200).header('Location', `/${ATTACHMENTS}/${blob.sha256}`);
+      return { ...blob, url: `attachment:${blob.sha256}` };
+    } catch (error) {
+      if (error instanceof BlobTooLarge) throw tooLarge();
+      if (error instanceof BlobDamaged) {
+        throw new Problem('digest-mismatch', ticketProblems['digest-mismatch'], `The content is not what was sent: ${error.message}`, {
+          faults: [{ field: 'Content-Digest', message: 'must be the digest of the content' }],
+        });
+      }
+      throw error;
+    }
+  }
+
+  @Get(':sha256')
+  @documentAttachment()
+  async download(
+    @Param('sha256') sha256: string,
+    @Query(new QueryParameters({})) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<StreamableFile> {
+    const blob = await this.blobs.get(sha256);
+    if (blob === undefined)
+      throw new Problem('attachment-not-found', ticketProblems['attachment-not-found'], 'There is no such attachment');
+    void reply.headers({
+      ETag: `"${blob.sha256}"`,
+      'Cache-Control': 'private, max-age=31536000, immutable',
+      // It may be anything that somebody sent: never a page of ours.
+      'Content-Security-Policy': "sandbox; default-src 'none'",
+    });
+    return new StreamableFile(Readable.from(blob.content, { objectMode: false }), {
+      type: blob.mediaType,
+      length: blob.bytes,
+      disposition: `attachment; filename="${blob.sha256}"`,
+    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'an attachment could not be read to its end'));
+  }
+}
+
+function tooLarge(): Problem {
+  return Problem.of(
+    'body-too-large',
+    `An attachment has at most ${ATTACHMENT_LIMIT / 1024 / 1024} MiB: keep it elsewhere and attach its address`,
+  );
+}
+
+/** The SHA-256 of a Content-Digest header (RFC 9530), in hexadecimal. */
+function digestOf(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const encoded = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/.exec(String(header))?.[1];
+  if (encoded !== undefined) return Buffer.from(encoded, 'base64').toString('hex');
+  throw Problem.of('invalid-header', 'Content-Digest must name a sha-256, such as sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:', {
+    faults: [{ field: 'Content-Digest', message: 'must name a sha-256 in base64, between colons' }],
+  });
+}
