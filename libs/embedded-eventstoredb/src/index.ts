@@ -32,6 +32,11 @@ export interface EmbeddedEventStoreDBOptions {
    */
   readonly credentials?: { readonly user: string; readonly password: string };
   /**
+   * Whether each event gets links in the system streams `$ce-<category>`, `$et-<type>`, `$bc-<correlation id>`,
+   * `$category-<category>` and `$streams`, as by the system projections of the genuine server. By default it does.
+   */
+  readonly systemStreams?: boolean;
+  /**
    * Whether the node runs in a thread of its own, so that the application and the node do not wait for each other.
    * By default it does wherever it is compiled; run from TypeScript sources it stays in the calling thread.
    */
@@ -102,7 +107,7 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
   const unlock = await lockDirectory(directory);
   try {
     const thread = options.thread ?? existsSync(THREAD);
-    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port, ...(tls && { tls }), ...(credentials && { credentials }) });
+    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port, systemStreams: options.systemStreams ?? true, ...(tls && { tls }), ...(credentials && { credentials }) });
     let closing: Promise<void> | undefined;
     return {
       url: `esdb://${isWildcard(host) ? 'localhost' : inUrl(host)}:${node.port}?tls=${tls !== undefined}`,

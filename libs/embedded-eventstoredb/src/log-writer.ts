@@ -13,6 +13,12 @@ export interface NewEvent {
   readonly customMetadata: Uint8Array;
 }
 
+/** An event of a system stream, and the stream. */
+export interface Link {
+  readonly stream: string;
+  readonly event: NewEvent;
+}
+
 /** How a write ended. `position` is that of its last record; a repeat whose events are truncated has none. */
 export type WriteOutcome =
   | { readonly kind: 'written'; readonly lastRevision: number; readonly position: number | undefined }
@@ -21,7 +27,8 @@ export type WriteOutcome =
 
 type Write =
   | { readonly kind: 'append'; readonly stream: string; readonly expected: number; readonly events: readonly NewEvent[] }
-  | { readonly kind: 'delete' | 'tombstone'; readonly stream: string; readonly expected: number };
+  | { readonly kind: 'delete' | 'tombstone'; readonly stream: string; readonly expected: number }
+  | { readonly kind: 'links'; readonly links: readonly Link[]; readonly repeats: boolean };
 
 interface Waiting {
   readonly write: Write;
@@ -70,6 +77,11 @@ export class LogWriter {
       this.tasks.push(() => task().then(resolve, reject));
       this.running ??= this.run();
     });
+  }
+
+  /** Writes links into system streams; with `repeats` those that are not there yet. Nothing is written to a tombstoned stream. */
+  async link(links: readonly Link[], repeats: boolean): Promise<void> {
+    await this.enqueue({ kind: 'links', links, repeats });
   }
 
   /** Writes what is waiting, and takes nothing more. */
@@ -170,6 +182,7 @@ class Group {
   }
 
   apply(write: Write): WriteOutcome {
+    if (write.kind === 'links') return this.links(write.links, write.repeats);
     const draft = this.draft(write.stream);
     const { lastRevision } = draft.state;
     // A delete counts as one event that was never written before.
@@ -182,6 +195,15 @@ class Group {
     if (write.kind === 'tombstone') return { kind: 'written', lastRevision, position: this.tombstone(draft) };
     if (lastRevision < 0) return { kind: 'wrong-revision', lastRevision };
     return { kind: 'written', lastRevision, position: this.metadata(draft, SOFT_DELETE_JSON) };
+  }
+
+  private links(links: readonly Link[], repeats: boolean): WriteOutcome {
+    for (const { stream, event } of links) {
+      const draft = this.draft(stream);
+      if (draft.state.tombstoned || (repeats && this.view(draft).revisionOf(event.id) !== undefined)) continue;
+      this.append(draft, [event]);
+    }
+    return { kind: 'written', lastRevision: -1, position: undefined };
   }
 
   private append(draft: Draft, events: readonly NewEvent[]): WriteOutcome {

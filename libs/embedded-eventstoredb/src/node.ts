@@ -24,6 +24,7 @@ import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
 import type { Scavenged } from './scavenge.js';
 import { getSupportedMethods } from './server-features.js';
+import { SystemStreams } from './system-streams.js';
 import { Users } from './users.js';
 import { USERS, usersService } from './users-service.js';
 
@@ -35,6 +36,8 @@ export interface NodeOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Makes the node ask who calls; this one is an administrator. */
   readonly credentials?: { readonly user: string; readonly password: string };
+  /** Whether events get links in `$ce-`, `$et-` and the other system streams. */
+  readonly systemStreams: boolean;
 }
 
 export interface RunningNode {
@@ -97,6 +100,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       read: readGossip(randomUUID(), (reachedAs) => (isWildcard(options.host) ? splitAuthority(reachedAs, port) : { host: options.host, port }), now),
     });
     port = await listen(server, options);
+    const systemStreams = options.systemStreams ? new SystemStreams(log, writer) : undefined;
     return {
       port,
       scavenge: () => maintenance.startScavenge().done,
@@ -105,6 +109,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
         await maintenance.close();
         // Calls that wait for a flush get their answers; then the open ones end with their connections.
         await subscriptions.close();
+        await systemStreams?.close();
         await writer.close();
         calls.end();
         await shutDown(server);

@@ -44,15 +44,16 @@ const tls = { cert: readFileSync(join(fixtures, 'tls/cert.pem'), 'utf8'), key: r
 
 async function withNode<T>(secured: boolean, use: (node: PlayedNode) => Promise<T>): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
-  const security = secured ? { tls, credentials: { user: 'admin', password: 'changeit' } } : {};
-  let running: EmbeddedEventStoreDB = await startEmbeddedEventStoreDB({ directory, port: 0, ...security });
+  // The recorded node ran no projections.
+  const options = { systemStreams: false, ...(secured && { tls, credentials: { user: 'admin', password: 'changeit' } }) };
+  let running: EmbeddedEventStoreDB = await startEmbeddedEventStoreDB({ directory, port: 0, ...options });
   const { port } = running;
   try {
     return await use({
       port: () => port,
       ...(secured && { certificate: Buffer.from(tls.cert) }),
       stop: () => running.close(),
-      start: async () => void (running = await startEmbeddedEventStoreDB({ directory, port, ...security })),
+      start: async () => void (running = await startEmbeddedEventStoreDB({ directory, port, ...options })),
     });
   } finally {
     await running.close();

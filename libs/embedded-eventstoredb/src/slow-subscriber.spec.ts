@@ -17,7 +17,7 @@ let client: Client;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
-  node = await startEmbeddedEventStoreDB({ directory, port: 0 });
+  node = await startEmbeddedEventStoreDB({ directory, port: 0, systemStreams: false });
   writer = EventStoreDBClient.connectionString(node.url);
   client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
 });

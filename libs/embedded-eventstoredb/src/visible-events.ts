@@ -36,7 +36,7 @@ const LINK_TYPE = Buffer.from('$>');
 /** A link and what it points to, `undefined` when that is gone or not for this reader; not a link at all when its data is malformed. */
 export function followLink(log: EventLog, record: LogRecord, now: number, readable: (stream: string) => boolean = () => true): { readonly target: LogRecord | undefined } | undefined {
   if (!typeOf(record).equals(LINK_TYPE)) return undefined;
-  const match = /^(\d{1,15})@([^]+)$/.exec(dataOf(record).toString('utf8'));
+  const match = /^(\d{1,19})@([^]+)$/.exec(dataOf(record).toString('utf8'));
   if (!match) return undefined;
   const revision = Number(match[1]);
   const stream = log.stream(match[2] as string);

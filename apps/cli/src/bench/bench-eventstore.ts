@@ -29,7 +29,7 @@ const LOADS = [
  */
 export async function benchEventStore(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
-  const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
+  const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0, systemStreams: false });
   const canned = new Worker(fileURLToPath(new URL('./canned-eventstore.js', import.meta.url)));
   const lmdb = open<Buffer, number>({ path: join(directory, 'bare'), encoding: 'binary', overlappingSync: false });
   const [cannedPort] = (await once(canned, 'message')) as [number];
