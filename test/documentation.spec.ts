@@ -43,6 +43,16 @@ describe('the documentation', () => {
     for (const variable of variables) expect(page('README.md')).toContain(`| \`${variable}\` |`);
   });
 
+  it('names tests that are there for the rules of the domain', () => {
+    const proved = [...page('docs/rules.md').matchAll(/^\| .+ \| \[(\S+)\]\(\S+\) \| (.+) \|$/gm)];
+    expect(proved.length).toBeGreaterThan(50);
+    for (const [, spec = '', test = ''] of proved) {
+      // As it stands in the source: as the name of a test, in quotes of either kind.
+      const named = [`'${test.replaceAll("'", "\\'")}'`, `"${test}"`].some((name) => page(spec).includes(name));
+      expect({ spec, test, named }).toEqual({ spec, test, named: true });
+    }
+  });
+
   it('has no links to files that are not there', () => {
     const files = [
       'README.md',
