@@ -1,4 +1,4 @@
-import { HOLD_REASONS, IMPACTS, PRIORITIES, TIERS, URGENCIES, WEEKDAYS } from '#ticketing';
+import { CLOCK_KINDS, HOLD_REASONS, IMPACTS, PRIORITIES, TIERS, URGENCIES, WEEKDAYS } from '#ticketing';
 
 /** JSON Schema of a contract's terms, as `contractFaults` checks them. */
 
@@ -27,6 +27,24 @@ const hours = {
 };
 const listOf = (words: readonly string[]) => ({ type: 'array', items: { type: 'string', enum: [...words] } });
 
+const calendar = {
+  type: 'object',
+  description: 'When the clocks may run',
+  required: ['zone', 'week'],
+  properties: {
+    zone: { type: 'string', description: 'IANA name, such as `Europe/Rome`' },
+    week: { oneOf: [{ const: '24x7' }, forEach(WEEKDAYS, hours, [])] },
+    holidays: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['date'],
+        properties: { date: { type: 'string', format: 'date' }, name: { type: 'string' }, hours },
+      },
+    },
+  },
+};
+
 export const contractSchema = {
   type: 'object',
   description: 'What is promised to a client, and how it is worked',
@@ -34,23 +52,7 @@ export const contractSchema = {
   properties: {
     tiers: { ...listOf(TIERS), description: 'Tiers that exist, lowest first' },
     priorities: { ...forEach(IMPACTS, forEach(URGENCIES, { type: 'string', enum: [...PRIORITIES] })), description: 'Impact × urgency' },
-    calendar: {
-      type: 'object',
-      description: 'When the clocks may run',
-      required: ['zone', 'week'],
-      properties: {
-        zone: { type: 'string', description: 'IANA name, such as `Europe/Rome`' },
-        week: { oneOf: [{ const: '24x7' }, forEach(WEEKDAYS, hours, [])] },
-        holidays: {
-          type: 'array',
-          items: {
-            type: 'object',
-            required: ['date'],
-            properties: { date: { type: 'string', format: 'date' }, name: { type: 'string' }, hours },
-          },
-        },
-      },
-    },
+    calendar,
     targets: { ...forEach(PRIORITIES, forEach(['response', 'resolution'], target)), description: 'The SLA of each priority' },
     tierTargets: {
       ...forEach(TIERS, forEach(PRIORITIES, forEach(['accept', 'work'], target, [])), []),
@@ -66,6 +68,63 @@ export const contractSchema = {
     reopen: {
       enum: ['new-cycle', 'continue'],
       description: 'Whether a reopened ticket has its whole resolution target again, or what was left of it',
+    },
+    escalationPolicies: {
+      type: 'array',
+      description: 'What is done, step by step, while nobody sees to something',
+      items: {
+        type: 'object',
+        required: ['name', 'trigger', 'steps'],
+        properties: {
+          name: { type: 'string', description: 'Names it within the contract' },
+          trigger: {
+            type: 'object',
+            description:
+              'What sets it going: `threshold` and `breach` name a `clock` (and a `percent`), `opened` may name `priorities`, `handed-over` a tier (`to`), `returned` and `reopened` say how many `times`',
+            required: ['on'],
+            properties: {
+              on: { enum: ['threshold', 'breach', 'opened', 'handed-over', 'returned', 'reopened', 'major-incident'] },
+              clock: { enum: [...CLOCK_KINDS] },
+              percent: { type: 'integer' },
+              priorities: listOf(PRIORITIES),
+              to: { enum: [...TIERS] },
+              times: { type: 'integer', minimum: 1 },
+            },
+          },
+          steps: {
+            type: 'array',
+            items: {
+              type: 'object',
+              required: ['after', 'targets'],
+              properties: {
+                after: { type: 'integer', minimum: 0, description: 'Milliseconds after the step before was dispatched' },
+                targets: {
+                  type: 'array',
+                  items: {
+                    type: 'object',
+                    required: ['kind'],
+                    properties: {
+                      kind: { enum: ['person', 'team', 'assignee', 'on-call'] },
+                      person: { type: 'object', required: ['id'], properties: { id: { type: 'string' }, name: { type: 'string' } } },
+                      team: { type: 'string' },
+                      schedule: { type: 'string' },
+                    },
+                  },
+                },
+                escalateToNextTier: { type: 'boolean', description: 'Hands the work on, with what the ticket holds' },
+                window: { ...calendar, description: 'When it may be dispatched; outside it waits' },
+              },
+            },
+          },
+          rounds: { type: 'integer', minimum: 1, maximum: 10, default: 1 },
+          acknowledgedFor: {
+            type: 'integer',
+            minimum: 1,
+            description: 'Milliseconds that an acknowledgement lasts; without it, it ends the chain',
+          },
+          then: { type: 'string', description: 'The policy that is set going after the last step' },
+        },
+      },
     },
     pingPongLimit: { type: 'integer', minimum: 0, description: 'Returned hand-offs that are borne before someone higher up is told' },
     reopenWindow: { type: 'integer', minimum: 0, description: 'Milliseconds after its resolution in which a ticket can be reopened' },

@@ -37,6 +37,7 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}/sla/autopsy',
         '/v1/sla-board',
         '/v1/simulations',
+        '/v1/tickets/{id}/why',
         '/v1/queues/{tier}',
         '/v1/contracts',
         '/v1/contracts/{client}',

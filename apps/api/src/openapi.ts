@@ -264,6 +264,11 @@ const views = {
     },
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
+  why: {
+    summary: 'Why each escalation policy of a ticket did, or did not, do what it could have done',
+    schema: ref('TicketWhy'),
+    extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
+  },
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry'),

@@ -3,7 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import { instantFrom } from '#eventsourcing';
 import { dateTime, flag, oneOf, parsePosition, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
-import { SlaBoardQuery, TicketAutopsyQuery } from '#ticketing-nest';
+import { SlaBoardQuery, TicketAutopsyQuery, TicketWhyQuery } from '#ticketing-nest';
 import { readCursor, refuseCursor, writeCursor } from './cursor.js';
 import { documentView } from './openapi.js';
 import { TicketId } from './ticket-id.js';
@@ -46,6 +46,13 @@ const readBoardQuery = new QueryParameters(boardQuery);
 @Controller('v1')
 export class SlaController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get('tickets/:id/why')
+  @documentView('why')
+  @readAutopsyQuery.documented()
+  async why(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
+    return unlessRefused(await this.queries.execute(new TicketWhyQuery(id, query.asOf)));
+  }
 
   @Get('tickets/:id/sla/autopsy')
   @documentView('autopsy')

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom } from '#eventsourcing';
 import { BOARD_KEYS, boardCriteria, slaBoard } from '#ticketing';
+import { runTicketCommand } from '#ticketing-nest';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -245,5 +246,60 @@ describe('GET /v1/sla-board', () => {
       );
       expect(/"stage":"(SORT|COLLSCAN)"/.test(plan)).toBe(false);
     }
+  });
+});
+
+describe('GET /v1/tickets/{id}/why', () => {
+  it('says which escalation policy did what, and why the others did not', async () => {
+    const leads = [{ kind: 'team', team: 'leads' }];
+    const escalationPolicies = [
+      {
+        name: 'untouched',
+        trigger: { on: 'opened' },
+        steps: [
+          { after: 0, targets: leads },
+          { after: HOUR, targets: leads },
+        ],
+      },
+      { name: 'bounced', trigger: { on: 'returned', times: 2 }, steps: [{ after: 0, targets: leads }] },
+    ];
+    const client = `why-${randomUUID()}`;
+    await post('/v1/contracts', { client, terms: { escalationPolicies }, effectiveFrom: hoursAgo(1) });
+    const { ticketId } = (await post('/v1/tickets', { ...open, client, effectiveAt: hoursAgo(0.5) })).json;
+    const commandId = randomUUID();
+    const context = {
+      commandId,
+      repeatable: false,
+      actor: { id: 'timekeeper', kind: 'system' as const },
+      correlationId: 'c',
+      causationId: 'c',
+    };
+    await runTicketCommand(api.store, { ticketId, name: 'RunEscalations', body: { onCall: {} }, context });
+    const why = async (asOf = '') => (await get(`/v1/tickets/${ticketId}/why${asOf}`)).json;
+    expect(await why()).toMatchObject({
+      ticketId,
+      revision: 1,
+      policies: [
+        {
+          policy: 'untouched',
+          cause: { type: 'TicketOpened', revision: 0 },
+          steps: [
+            { fired: true, revision: 1 },
+            { fired: false, because: 'not-due-yet' },
+          ],
+        },
+        { policy: 'bounced', steps: [], answer: 'Nothing has set it going: fewer than 2 hand-offs were returned' },
+      ],
+    });
+    await post(`/v1/tickets/${ticketId}/escalation-acknowledgements`, { note: 'On it' });
+    expect((await why()).policies[0]).toMatchObject({
+      ended: { because: 'acknowledged', revision: 2 },
+      steps: [{}, { because: 'acknowledged' }],
+    });
+    expect((await get(`/v1/tickets/${ticketId}/why?asOf=${hoursAgo(0.75)}`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
+    expect((await get(`/v1/tickets/${randomUUID()}/why`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
+    expect((await get(`/v1/tickets/${ticketId}/sla?atLeast=2`)).json).toMatchObject({
+      chains: [{ id: 'untouched/0', ended: { because: 'acknowledged' } }],
+    });
   });
 });

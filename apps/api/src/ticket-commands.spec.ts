@@ -90,8 +90,12 @@ describe('the documented examples', () => {
         'ResolveTicket',
         'RecordSatisfaction',
       ],
+      ['OpenTicket', 'AcknowledgeEscalation'],
     ];
     expect(new Set(lives.flat())).toEqual(new Set(Object.keys(ticketCommands)));
+
+    const untouched = { name: 'untouched', trigger: { on: 'opened' }, steps: [{ after: 3_600_000, targets: [{ kind: 'team', team: 'leads' }] }] };
+    await post('/v1/contracts', { client: 'northwind', terms: { escalationPolicies: [untouched] } });
 
     const { json: document } = await send(api.url, 'GET', '/openapi.json');
     for (const life of lives) {

@@ -2,6 +2,7 @@ import { contractSchema } from './contract-schema.js';
 import {
   ANALYSIS_METHODS,
   BOARD_STATES,
+  CHAIN_ENDS,
   CHANNELS,
   CLOCK_KINDS,
   CLOCK_STATES,
@@ -115,6 +116,29 @@ const contractVersion = object(
   { version: about(count, '1, and one more for each agreement'), effectiveFrom: instant, terms: { $ref: '#/components/schemas/Contract' } },
   { note: text },
   'A version of what is agreed with a client',
+);
+
+const chainTarget = object({ kind: oneOf(['person', 'team', 'assignee', 'on-call']) }, { person, team: text, schedule: text });
+const acknowledged = object({ by: person, at: instant, revision: count }, { until: instant });
+const chainEnd = object({ because: oneOf(CHAIN_ENDS), at: instant, revision: count }, {}, 'Why it ended, and the event that ended it');
+const chainCause = object({ type: text, revision: count }, {}, 'The event that set it going');
+const place = { round: about(count, 'From 0'), step: about(count, 'From 0') };
+const chain = object(
+  {
+    id: about(text, '`<policy>/<revision of the event that set it going>`'),
+    policy: { type: 'object', description: 'As it was when it was set going' },
+    cause: chainCause,
+    startedAt: instant,
+    from: about(instant, 'What the next delay counts from'),
+    steps: listOf(
+      object(
+        { ...place, at: instant, revision: count, outcome: oneOf(['dispatched', 'skipped']) },
+        { targets: listOf(chainTarget), because: text },
+      ),
+    ),
+  },
+  { about: text, next: object(place), acknowledged, ended: chainEnd },
+  'An escalation policy at work',
 );
 
 export const viewSchemas = {
@@ -299,11 +323,13 @@ export const viewSchemas = {
       ),
       contractVersion: about(count, "Version of the client's contract, 0 for the default contract"),
       open: about(flag, 'Whether any clock goes on'),
+      chains: about(listOf(chain), 'The escalation policies that are, or were, at work'),
       told: about(listOf(text), 'Warnings and breaches that are events already: clock, tier or vendor, cycle, terms, threshold'),
       evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
     },
     {
       nextDueAt: about(instant, 'The earliest due instant of its running clocks that are not breached'),
+      nextStepAt: about(instant, 'When an escalation policy does something next by itself'),
       nextMomentAt: about(instant, 'When there is, or will be, a warning or a breach to tell'),
       quietUntil: about(instant, 'What happened up to then is told to nobody'),
       contract: object(
@@ -336,6 +362,30 @@ export const viewSchemas = {
     },
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
+  ),
+  TicketWhy: object(
+    {
+      ticketId: uuid,
+      revision: about(count, 'Revision of the last event that is in it'),
+      asOf: instant,
+      policies: listOf(
+        object(
+          {
+            policy: about(text, 'Name of the policy'),
+            answer: about(text, 'In a sentence'),
+            steps: listOf(
+              object(
+                { ...place, fired: flag, answer: about(text, 'In a sentence') },
+                { at: instant, revision: count, targets: listOf(chainTarget), because: text, dueAt: instant },
+              ),
+            ),
+          },
+          { chain: text, cause: chainCause, startedAt: instant, acknowledged, ended: chainEnd },
+        ),
+      ),
+    },
+    {},
+    'Why escalation policies did, or did not, do what they could have done; revisions are those of the events that prove it',
   ),
   TicketAutopsy: object(
     {

@@ -167,4 +167,43 @@ describe('the timekeeper', () => {
     const last = (await eventsOf(late)).at(-1)?.metadata;
     expect(last?.effectiveAt).toBe((await readContract(store, client)).state?.versions[1]?.effectiveFrom);
   }, 30_000);
+
+  it('runs the escalation policies of the contract, each step once, until somebody sees to it', async () => {
+    const client = `client-${randomUUID()}`;
+    const leads = [{ kind: 'team', team: 'leads' }];
+    await agree(client, {
+      escalationPolicies: [
+        {
+          name: 'untouched',
+          trigger: { on: 'opened' },
+          steps: [
+            { after: 100, targets: leads },
+            { after: 100, targets: leads, escalateToNextTier: true },
+          ],
+        },
+        {
+          name: 'waiting',
+          trigger: { on: 'handed-over' },
+          steps: [
+            { after: 200, targets: leads },
+            { after: HOUR, targets: leads },
+          ],
+        },
+      ],
+    });
+    const several = [timekeeper(), timekeeper()];
+    const id = await openAgo(0, client);
+    const done = async () =>
+      (await eventsOf(id)).flatMap(({ type, data }) => {
+        const { policy, step, to } = data as { policy?: string; step?: number; to?: string };
+        return type === 'EscalationStepDispatched' ? [`${policy} ${step}`] : type === 'TicketEscalated' ? [`to ${to}`] : [];
+      });
+    await until(async () => (await done()).length >= 4);
+    await sleep(100);
+    await Promise.all(several.map((one) => one.stop()));
+    expect(await done()).toEqual(['untouched 0', 'untouched 1', 'to L2', 'waiting 0']);
+    const events = await eventsOf(id);
+    const [first, second] = events.filter(({ type }) => type === 'EscalationStepDispatched');
+    expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
+  }, 30_000);
 });

@@ -28,7 +28,7 @@ const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * Sees to what time alone brings about: warnings and breaches of clocks, and contracts that come into force. What is due it reads from the
+ * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, and contracts that come into force. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
  */
@@ -47,9 +47,11 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
   let lastError: { message: string; at: string } | undefined;
 
   /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
-  async function toEach<Doc extends { readonly _id: string; readonly revision: number }>(
-    due: readonly Doc[],
-    command: (doc: Doc) => Pick<Parameters<typeof runTicketCommand>[1], 'name' | 'body'> & { readonly key: string },
+  async function toEach(
+    due: readonly { readonly _id: string; readonly revision: number }[],
+    command: (doc: {
+      readonly revision: number;
+    }) => Pick<Parameters<typeof runTicketCommand>[1], 'name' | 'body'> & { readonly key: string },
   ): Promise<number> {
     const fresh = due.filter(({ _id, revision }) => revision > (handled.get(_id) ?? -1));
     const queue = [...fresh];
@@ -77,15 +79,16 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
     return fresh.length;
   }
 
-  async function tellMoments(now: Instant): Promise<number> {
+  /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
+  async function seeTo(field: 'nextMomentAt' | 'nextStepAt', now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
     for (let skip = 0; ; skip += LOOK) {
       const due = await tickets
-        .find({ nextMomentAt: { $lt: now } }, { projection: { _id: 1, revision: 1 } })
-        .sort({ nextMomentAt: 1 })
+        .find({ [field]: { $lt: now } }, { projection: { _id: 1, revision: 1 } })
+        .sort({ [field]: 1 })
         .skip(skip)
         .limit(LOOK)
         .toArray();
-      const done = await toEach(due, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
+      const done = await toEach(due, command);
       // Those that have been seen to and wait for their view must not hide the ones behind them.
       if (done > 0 || due.length < LOOK) return done;
     }
@@ -126,7 +129,13 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
       // What is not due any more need not be remembered.
       if (handled.size > 100_000) handled.clear();
     }
-    return (await tellMoments(now)) + (await rebaseTerms(now));
+    const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
+    const ran = await seeTo('nextStepAt', now, ({ revision }) => ({
+      key: `steps/${revision}`,
+      name: 'RunEscalations',
+      body: { onCall: {} },
+    }));
+    return told + ran + (await rebaseTerms(now));
   }
 
   const running = (async () => {
@@ -134,7 +143,7 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
     while (!stopping.signal.aborted) {
       try {
         const done = await look();
-        pause = done === LOOK ? 0 : pollMs;
+        pause = done >= LOOK ? 0 : pollMs;
         lastError = undefined;
       } catch (error) {
         lastError = { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) };

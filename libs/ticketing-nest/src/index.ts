@@ -7,4 +7,5 @@ export * from './simulate.js';
 export * from './sla-board-query.js';
 export * from './ticket-autopsy.js';
 export * from './ticket-queries.js';
+export * from './ticket-why.js';
 export { TicketingModule } from './ticketing.module.js';

@@ -7,6 +7,7 @@ import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
 import { SlaBoardHandler } from './sla-board-query.js';
 import { TicketAutopsyHandler } from './ticket-autopsy.js';
+import { TicketWhyHandler } from './ticket-why.js';
 import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
 
 /** Binds the ticket domain to Nest's buses: one handler for all commands, one for each view. */
@@ -29,6 +30,7 @@ export class TicketingModule {
         TicketListHandler,
         TicketAutopsyHandler,
         SlaBoardHandler,
+        TicketWhyHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

@@ -744,6 +744,21 @@ export class SplitTicket extends TicketCommand {
   reason!: string;
 }
 
+@JSONSchema({
+  description: 'Somebody sees to what an escalation policy tells of: it goes no further, or not for as long as an acknowledgement lasts.',
+  examples: [{ note: 'On my way' }],
+})
+export class AcknowledgeEscalation extends TicketCommand {
+  @Text({ description: 'Id of the chain, as the `why` of the ticket shows it; all that are at work unless said otherwise', optional: true })
+  chain?: string;
+
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  by?: PersonRef;
+
+  @Text({ description: 'What is being done', max: 2000, optional: true })
+  note?: string;
+}
+
 /** Every command that may come from outside, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
 export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
@@ -784,12 +799,19 @@ export const ticketCommands = {
   UnlinkTicket: { body: UnlinkTicket, route: 'links/remove' },
   MergeTicket: { body: MergeTicket, route: 'merge' },
   SplitTicket: { body: SplitTicket, route: 'split' },
+  AcknowledgeEscalation: { body: AcknowledgeEscalation, route: 'escalation-acknowledgements' },
 } as const;
 
 export type PublicCommandName = keyof typeof ticketCommands;
 
 /** Tells what a ticket's clocks have shown by now and was not told. Sent by the timekeeper. */
 export class RecordSlaMoments extends TicketCommand {}
+
+/** Does what escalation policies have due by now. Sent by the timekeeper. */
+export class RunEscalations extends TicketCommand {
+  /** Who is on call now in each schedule that may be asked for; a schedule without anybody, or an unknown one, is left out. */
+  onCall!: Readonly<Record<string, Person>>;
+}
 
 /** Puts an open ticket under another version of its client's contract. Sent by the timekeeper. */
 export class RebaseSlaTerms extends TicketCommand {
@@ -826,6 +848,7 @@ export interface ResolveWithParent extends TicketCommand {
 /** What only policies and timers send: no route leads to these. */
 interface InternalCommands {
   RecordSlaMoments: RecordSlaMoments;
+  RunEscalations: RunEscalations;
   RebaseSlaTerms: RebaseSlaTerms;
   AbsorbTicket: AbsorbTicket;
   CompleteMerge: CompleteMerge;

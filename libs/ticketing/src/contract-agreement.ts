@@ -96,7 +96,7 @@ export const contract: Decider<ContractCommands, ContractEvents, ContractState> 
   },
 };
 
-const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets']);
+const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets', 'escalationPolicies']);
 
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;

@@ -1,4 +1,5 @@
 import type { Fault } from '#eventsourcing';
+import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
 import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
 import {
   HOLD_REASONS,
@@ -58,6 +59,8 @@ export interface Contract {
   readonly reopen: 'new-cycle' | 'continue';
   /** Returned hand-offs that are borne before someone higher up is told. */
   readonly pingPongLimit: number;
+  /** What is done, step by step, while nobody sees to something. */
+  readonly escalationPolicies?: readonly EscalationPolicy[];
   /** How long after its resolution a ticket can be reopened: milliseconds, whatever the calendar. */
   readonly reopenWindow: number;
 }
@@ -116,6 +119,11 @@ const MOST_CALENDARS = 1_000;
  * @throws RangeError when the calendar is faulty: see `contractFaults`
  */
 export function calendarOf({ calendar }: Contract): CompiledCalendar {
+  return calendarFor(calendar);
+}
+
+/** @throws RangeError when the calendar is faulty: see `calendarFaults` */
+export function calendarFor(calendar: BusinessCalendar): CompiledCalendar {
   let ready = compiled.get(calendar);
   if (ready === undefined) {
     const content = JSON.stringify(calendar);
@@ -133,7 +141,7 @@ const MOST_BUSINESS_DAYS = 1000;
 
 /** All that is wrong with a contract as it came from outside, each fault with its field. None means that it is sound. */
 export function contractFaults(contract: unknown): readonly Fault[] {
-  const { tiers, priorities, calendar, targets, tierTargets, vendorTargets, thresholds, pausedBy, reopen, pingPongLimit, reopenWindow } =
+  const { tiers, priorities, calendar, targets, tierTargets, vendorTargets, thresholds, pausedBy, reopen, pingPongLimit, reopenWindow, escalationPolicies } =
     fieldsOf(contract);
   return [
     ...orderedFaults(tiers, TIERS, 'tiers'),
@@ -151,6 +159,7 @@ export function contractFaults(contract: unknown): readonly Fault[] {
     ...(Array.isArray(pausedBy)
       ? pausedBy.flatMap((reason: unknown, index) => oneOfFaults(reason, HOLD_REASONS, `pausedBy[${index}]`))
       : [{ field: 'pausedBy', message: 'must be a list of reasons for a hold' }]),
+    ...(escalationPolicies === undefined ? [] : escalationPolicyFaults(escalationPolicies, thresholds)),
     ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
     ...(isWhole(pingPongLimit, 0, 1000) ? [] : [{ field: 'pingPongLimit', message: 'must be a whole number from 0 to 1000' }]),
     ...(isWhole(reopenWindow, 0, LONGEST)

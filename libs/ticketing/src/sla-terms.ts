@@ -1,5 +1,6 @@
 import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
 import { type Contract, defaultContract, type PinnedContract } from './contract.js';
+import { type EscalationChain, evolveChains } from './escalation-chains.js';
 import { present } from './plain-json.js';
 import {
   type ClockIdentity,
@@ -24,11 +25,28 @@ export interface PinnedClocks extends SlaClocks {
   readonly quietUntil?: Instant;
 }
 
+/** The clocks with the escalation policies that are, or were, at work. */
+export interface TicketPromises extends PinnedClocks {
+  readonly chains: readonly EscalationChain[];
+}
+
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
 
 export function termsOf({ contract }: { readonly contract?: PinnedContract }): Contract {
   return contract?.terms ?? defaultContract;
+}
+
+/**
+ * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.
+ * @param revision of the event
+ */
+export function evolvePromises(promises: TicketPromises | null, event: TicketEvent, facts: Facts, revision: number): TicketPromises | null {
+  const clocks = evolvePinnedClocks(promises, event, facts);
+  if (clocks === null) return null;
+  const before = promises?.chains ?? [];
+  const chains = evolveChains(termsOf(clocks), before, event, facts, clocks, revision);
+  return promises !== null && clocks === promises && chains === before ? promises : { ...clocks, chains };
 }
 
 /** The clocks after one more event of the ticket; null before its opening. */

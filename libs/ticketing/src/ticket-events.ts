@@ -1,5 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import type { PinnedContract } from './contract.js';
+import type { EscalationTarget } from './escalation-policy.js';
 import type { ClockIdentity } from './sla-clock.js';
 import type {
   AnalysisMethod,
@@ -72,6 +73,14 @@ export interface RootCause {
   readonly lowerTierCanResolve: boolean;
 }
 
+/** A step of an escalation policy at work. Round and step are counted from 0. */
+export interface ChainStep {
+  readonly chain: string;
+  readonly policy: string;
+  readonly round: number;
+  readonly step: number;
+}
+
 /** Events of a ticket's life, in the past tense. Adding one: a line here and a key in ticket.ts. */
 export interface TicketEvents {
   TicketOpened: {
@@ -128,6 +137,8 @@ export interface TicketEvents {
     readonly reason: string;
     readonly skipped?: SkipReason;
     readonly handOff: HandOff;
+    /** A policy handed it on: which, and what the hand-off lacks that the contract asks for. */
+    readonly automatic?: { readonly policy: string; readonly chain: string; readonly lacks: readonly string[] };
   };
   EscalationAccepted: { readonly escalationId: string; readonly tier: Tier; readonly team?: string; readonly agent: Person };
   /** The receiver gives it back to the sender. */
@@ -240,8 +251,23 @@ export interface TicketEvents {
     readonly component?: string;
     readonly reason: string;
   };
+  /** A step of an escalation policy: whom it tells. Its `effectiveAt` is when it was due. */
+  EscalationStepDispatched: ChainStep & {
+    readonly targets: readonly EscalationTarget[];
+    /** Why the step did not hand the work on as it was to. */
+    readonly notHandedOn?: string;
+  };
+  /** A step of an escalation policy that found nobody to tell, or nowhere to hand the work on to. */
+  EscalationStepSkipped: ChainStep & { readonly because: string };
+  /** Somebody sees to what escalation policies tell of. */
+  EscalationAcknowledged: { readonly chains: readonly string[]; readonly by: Person; readonly note?: string };
+  /** Time is up for an acknowledgement: the policy goes on. */
+  EscalationAcknowledgementLapsed: { readonly chain: string; readonly policy: string };
   /** A row of an imported record that changed nothing we know of: kept, because it was said. */
   ImportedNoteRecorded: { readonly text: string };
 }
 
 export type TicketEventType = keyof TicketEvents;
+
+/** Events that can be the first response to the requester. */
+export const firstResponses: ReadonlySet<keyof TicketEvents> = new Set(['WorkStarted', 'EscalationAccepted', 'PublicReplySent']);

@@ -2,7 +2,7 @@ import type { Decider, EventFacts, EventOf, Instant, Upcasters } from '#eventsou
 import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
-import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
+import { evolvePromises, type TicketPromises } from './sla-terms.js';
 import type { HoldReason, Relation, Tier } from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
@@ -56,7 +56,7 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   /** The vendor's case that the last hand-off to a vendor named. */
   readonly vendorCase?: VendorCase;
   /** Its clocks. Only the aggregate carries them along: views have a view for them. */
-  readonly sla?: PinnedClocks;
+  readonly sla?: TicketPromises;
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
   /** Agents who are at it now, each since when and at which tier. */
   readonly touching: readonly { readonly agent: Person; readonly tier: Tier; readonly since: Instant }[];
@@ -168,6 +168,10 @@ const evolveTicket: Evolve = {
   SlaThresholdReached: (ticket) => ticket,
   SlaBreached: (ticket) => ticket,
   SlaTermsRebased: (ticket, { contract }) => ({ ...ticket, contract }),
+  EscalationStepDispatched: (ticket) => ticket,
+  EscalationStepSkipped: (ticket) => ticket,
+  EscalationAcknowledged: (ticket) => ticket,
+  EscalationAcknowledgementLapsed: (ticket) => ticket,
   TicketLinked: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
   TicketUnlinked: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
   TicketRelationRefused: (ticket, { ticketId, relation }) =>
@@ -194,6 +198,10 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'SatisfactionRecorded',
   'SlaThresholdReached',
   'SlaBreached',
+  'EscalationStepDispatched',
+  'EscalationStepSkipped',
+  'EscalationAcknowledged',
+  'EscalationAcknowledgementLapsed',
   'TicketLinked',
   'TicketUnlinked',
   'TicketRelationRefused',
@@ -201,9 +209,6 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'TicketAbsorbed',
   'TicketSplit',
 ]);
-
-/** Events that can be the first response to the requester. */
-export const firstResponses: ReadonlySet<keyof TicketEvents> = new Set(['WorkStarted', 'EscalationAccepted', 'PublicReplySent']);
 
 function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'], { effectiveAt }: EventFacts): Ticket {
   return {
@@ -249,7 +254,7 @@ export const evolveTicketWithClocks = Object.fromEntries(
     type,
     (state: TicketState, data: never, facts: EventFacts): TicketState => {
       const next = (apply as (state: TicketState, data: never, facts: EventFacts) => TicketState)(state, data, facts);
-      const sla = next && evolvePinnedClocks(state?.sla ?? null, { type, data } as EventOf<TicketEvents>, facts);
+      const sla = next && evolvePromises(state?.sla ?? null, { type, data } as EventOf<TicketEvents>, facts, state?.revisions ?? 0);
       return sla ? { ...next, sla } : next;
     },
   ]),

@@ -14,6 +14,8 @@ import {
 } from '#eventsourcing';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
 import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract } from './contract.js';
+import { type EscalationChain, evolveChains, nextOf } from './escalation-chains.js';
+import type { EscalationStep, EscalationTarget } from './escalation-policy.js';
 import { missingFromHandOff } from './hand-off.js';
 import { present, same } from './plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
@@ -406,6 +408,27 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return untoldOf(ticket, context);
   },
 
+  RunEscalations({ onCall }, ticket, context, contract) {
+    const events: Decided<TicketEvents>[] = [];
+    for (const chain of ticket.sla?.chains ?? []) {
+      events.push(...runChain(chain, ticket, contract, onCall, context));
+      // The others are to see the ticket where it is then.
+      if (events.at(-1)?.type === 'TicketEscalated') break;
+    }
+    return events;
+  },
+
+  AcknowledgeEscalation({ chain, by, note }, ticket, context) {
+    const chains = ticket.sla?.chains ?? [];
+    const named = chains.filter(({ id }) => chain === undefined || id === chain);
+    const atWork = named.filter(({ ended }) => ended === undefined);
+    const open = atWork.filter(({ acknowledged }) => acknowledged === undefined).map(({ id }) => id);
+    if (open.length > 0)
+      return [event('EscalationAcknowledged', present({ chains: open, by: by ? person(by) : actorAsPerson(context), note }))];
+    const done = named.some(({ acknowledged }) => acknowledged !== undefined);
+    return done ? [] : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
+  },
+
   RebaseSlaTerms({ contract, effectiveFrom }, ticket) {
     const goesOn = unlessActive(ticket) === undefined && ticket.sla !== undefined;
     if (!goesOn || contract.version <= (ticket.contract?.version ?? 0)) return [];
@@ -504,6 +527,8 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
   'StopTouchTime',
   'RecordSatisfaction',
   'RecordSlaMoments',
+  'RunEscalations',
+  'AcknowledgeEscalation',
   'RebaseSlaTerms',
   'LinkTicket',
   'UnlinkTicket',
@@ -697,6 +722,81 @@ function complete(given: HandOffBody, ticket: Ticket): HandOff {
     environment: given.environment,
     vendor: given.vendor && { vendor: given.vendor.vendor, caseReference: given.vendor.caseReference, contract: given.vendor.contract },
   });
+}
+
+/**
+ * What a chain does by an instant: at most one level, after steps that found nobody. A hand-off that waits, a hold, or a tier with nobody
+ * above keeps it from handing the work on; those whom the step tells are told all the same.
+ */
+function runChain(
+  chain: EscalationChain,
+  ticket: Ticket,
+  contract: Contract,
+  onCall: Readonly<Record<string, Person>>,
+  context: DecisionContext,
+): readonly Decided<TicketEvents>[] {
+  const { commandId, effectiveAt: now } = context;
+  const due = nextOf(chain);
+  if (due === undefined || due > now || chain.next === undefined) return [];
+  const { id, policy } = chain;
+  if (chain.acknowledged !== undefined) {
+    return [{ ...event('EscalationAcknowledgementLapsed', { chain: id, policy: policy.name }), effectiveAt: due }];
+  }
+  const place = { chain: id, policy: policy.name, ...chain.next };
+  const step = policy.steps[chain.next.step] as EscalationStep;
+  const targets = step.targets.flatMap((target) => resolved(target, ticket, onCall));
+  const handOn = step.escalateToNextTier
+    ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, id))
+    : undefined;
+  if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) {
+    const skipped = event('EscalationStepSkipped', { ...place, because: handOn?.refused ?? 'nobody-to-tell' });
+    const facts = { effectiveAt: due, recordedAt: now };
+    const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
+    // It falls through: the next step is due when this one was, not after its delay.
+    const rest = after && { ...after, from: due, policy: { ...policy, steps: policy.steps.map((one) => ({ ...one, after: 0 })) } };
+    return [{ ...skipped, effectiveAt: due }, ...(rest ? runChain(rest, ticket, contract, onCall, context) : [])];
+  }
+  const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
+  return [
+    { ...event('EscalationStepDispatched', present({ ...place, targets, notHandedOn })), effectiveAt: due },
+    ...(handOn === undefined || isRefusal(handOn) ? [] : [handOn]),
+  ];
+}
+
+/** Whom a step tells as things stand now; nobody when there is none. */
+function resolved(target: EscalationTarget, { assignee }: Ticket, onCall: Readonly<Record<string, Person>>): readonly EscalationTarget[] {
+  if (target.kind === 'assignee') return assignee === undefined ? [] : [{ kind: 'person', person: assignee }];
+  if (target.kind !== 'on-call') return [target];
+  const someone = Object.hasOwn(onCall, target.schedule) ? onCall[target.schedule] : undefined;
+  return someone === undefined ? [] : [{ kind: 'person', person: someone }];
+}
+
+/** The hand-off that a policy makes of what the ticket holds, with what it lacks. */
+function handOnAutomatically(
+  ticket: Ticket,
+  contract: Contract,
+  { id, policy }: EscalationChain,
+  escalationId: string,
+): Decided<TicketEvents> | Refusal {
+  const barred = unlessWorkable(ticket);
+  if (barred) return barred;
+  const to = nextTier(contract, ticket.tier);
+  if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
+  const handOff = complete(present({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
+  if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'It is not known which vendor would take it');
+  const lacks = missingFromHandOff(ticket.tier, to, handOff).map(({ field }) => field.replace('handoff.', ''));
+  return event(
+    'TicketEscalated',
+    present({
+      escalationId,
+      from: ticket.tier,
+      fromTeam: ticket.team,
+      to,
+      reason: `Policy ${policy.name}: nobody saw to it in time`,
+      handOff,
+      automatic: { policy: policy.name, chain: id, lacks },
+    }),
+  );
 }
 
 /** What its clocks have shown and was not told. After a cancellation or a merge nothing comes, so it is told before them. */

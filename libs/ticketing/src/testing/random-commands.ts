@@ -34,11 +34,34 @@ const completeHandOff: HandOffBody = {
 };
 
 const promised = { accept: HOUR, work: { businessDays: 1 } };
-const officeHours: Contract = {
+/** A contract with all that a contract can have. */
+export const officeHours: Contract = {
   ...defaultContract,
   calendar: { zone: 'Europe/Berlin', week: { monday: [{ from: '09:00', to: '17:00' }], thursday: [{ from: '00:00', to: '24:00' }] } },
   tierTargets: { L1: { critical: promised, high: promised, medium: promised, low: promised } },
   reopen: 'continue',
+  escalationPolicies: [
+    {
+      name: 'untouched',
+      trigger: { on: 'opened' },
+      steps: [
+        { after: HOUR, targets: [{ kind: 'assignee' }] },
+        { after: HOUR, targets: [{ kind: 'on-call', schedule: 'night' }], escalateToNextTier: true },
+      ],
+      rounds: 2,
+      acknowledgedFor: HOUR,
+      then: 'late',
+    },
+    { name: 'late', trigger: { on: 'breach', clock: 'resolution' }, steps: [{ after: 0, targets: [{ kind: 'team', team: 'alpha' }] }] },
+    {
+      name: 'prompt',
+      trigger: { on: 'opened' },
+      steps: [{ after: 0, targets: [{ kind: 'team', team: 'alpha' }] }],
+      rounds: 9,
+      acknowledgedFor: 60_000,
+    },
+    { name: 'waiting', trigger: { on: 'handed-over' }, steps: [{ after: 0, targets: [{ kind: 'team', team: 'beta' }] }] },
+  ],
 };
 const randomTerms = fc.constantFrom(officeHours, { ...defaultContract, thresholds: [80], tiers: ['L1', 'L3'] as const });
 
@@ -123,6 +146,8 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   StartTouchTime: fc.record({ agent: maybe(person) }),
   StopTouchTime: fc.record({ agent: maybe(person), activity: maybe(word) }),
   RecordSlaMoments: fc.constant({}),
+  RunEscalations: fc.constantFrom<TicketCommands['RunEscalations']>({ onCall: {} }, { onCall: { night: { id: 'alpha' } } }),
+  AcknowledgeEscalation: fc.record({ by: maybe(person), note: maybe(word) }),
   RebaseSlaTerms: fc.tuple(fc.integer({ min: 1, max: 3 }), randomTerms).map(([version, terms]) => ({
     contract: { version, tzdata: '2025b', terms },
     effectiveFrom: '2025-12-31T08:00:00.000Z' as Instant,
@@ -177,6 +202,13 @@ const merge: fc.Arbitrary<SentCommand[]> = other.map((into) => [
   { name: 'CompleteMerge', command: { into }, after: 1000 },
 ]);
 
+/** An escalation that somebody acknowledges, and that goes on after a while. */
+const paged: fc.Arbitrary<SentCommand[]> = fc.boolean().map((named) => [
+  { name: 'RunEscalations', command: { onCall: {} }, after: 1000 },
+  { name: 'AcknowledgeEscalation', command: named ? { chain: 'prompt/0' } : {}, after: 1000 },
+  { name: 'RunEscalations', command: { onCall: {} }, after: 100_000 },
+]);
+
 /** A link that is taken back, by somebody or by the other ticket. */
 const link: fc.Arbitrary<SentCommand[]> = fc
   .tuple(other, fc.constantFrom(...LINK_RELATIONS), fc.boolean())
@@ -200,6 +232,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 1, arbitrary: sent(['CancelTicket', 'CompleteMerge']).map((one) => [one]) },
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },
+        { weight: 3, arbitrary: paged },
       ),
       { maxLength: 40 },
     ),

@@ -2,8 +2,8 @@ import { evolve, type Instant, type Projection, type RecordedEvent, streamId } f
 import { handOffQuality } from '../hand-off.js';
 import { present } from '../plain-json.js';
 import type { PinnedContract } from '../contract.js';
-import { evolveTicketState, firstResponses, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
-import type { TicketEvents } from '../ticket-events.js';
+import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
+import { firstResponses, type TicketEvents } from '../ticket-events.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
 /** A stay of the ticket with a team of a tier. */

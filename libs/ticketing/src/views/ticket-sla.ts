@@ -1,12 +1,13 @@
 import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { nextStepAt } from '../escalation-chains.js';
 import { present } from '../plain-json.js';
 import { ended } from '../sla-clock.js';
-import { evolvePinnedClocks, nextMomentAt, type PinnedClocks } from '../sla-terms.js';
+import { evolvePromises, nextMomentAt, type TicketPromises } from '../sla-terms.js';
 import { ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
-export interface TicketSla extends PinnedClocks {
+export interface TicketSla extends TicketPromises {
   readonly client: string;
   /** Version of the client's contract that it goes by, 0 for the default contract: what a new version is compared with. */
   readonly contractVersion: number;
@@ -16,10 +17,12 @@ export interface TicketSla extends PinnedClocks {
   readonly nextDueAt?: Instant;
   /** When there is, or will be, something to tell of its clocks: what the timekeeper looks for. */
   readonly nextMomentAt?: Instant;
+  /** When an escalation policy does something next by itself: what the timekeeper looks for, too. */
+  readonly nextStepAt?: Instant;
 }
 
 function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketSla | null {
-  const clocks = evolvePinnedClocks(doc, event, event.metadata);
+  const clocks = evolvePromises(doc, event, event.metadata, event.revision);
   if (clocks === null || clocks === doc) return doc;
   const due = clocks.clocks
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
@@ -31,16 +34,17 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
     open: clocks.clocks.some((clock) => !ended(clock)),
     nextDueAt: due[0],
     nextMomentAt: nextMomentAt(clocks),
+    nextStepAt: nextStepAt(clocks.chains),
   });
 }
 
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 4,
+  version: 5,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
   apply: sla,
-  indexes: [{ key: { nextDueAt: 1 } }, { key: { nextMomentAt: 1 } }, { key: { client: 1, open: 1, contractVersion: 1 } }],
+  indexes: [{ key: { nextDueAt: 1 } }, { key: { nextMomentAt: 1 } }, { key: { nextStepAt: 1 } }, { key: { client: 1, open: 1, contractVersion: 1 } }],
 };

@@ -1,0 +1,49 @@
+import { Inject } from '@nestjs/common';
+import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import { EventStore, type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
+import {
+  type EscalationAnswer,
+  evolvePromises,
+  ticket,
+  type TicketEvents,
+  type TicketPromises,
+  ticketUpcasters,
+  whyEscalated,
+} from '#ticketing';
+
+/** Why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
+export class TicketWhyQuery extends Query<TicketWhy | Refusal> {
+  constructor(
+    readonly ticketId: string,
+    /** What happened later is left out; now unless given. */
+    readonly asOf?: Instant,
+  ) {
+    super();
+  }
+}
+
+export interface TicketWhy {
+  readonly ticketId: string;
+  /** Revision of the last event that is in it. */
+  readonly revision: number;
+  readonly asOf: Instant;
+  readonly policies: readonly EscalationAnswer[];
+}
+
+@QueryHandler(TicketWhyQuery)
+export class TicketWhyHandler implements IQueryHandler<TicketWhyQuery> {
+  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+
+  async execute({ ticketId, asOf = instantFrom(Date.now()) }: TicketWhyQuery): Promise<TicketWhy | Refusal> {
+    let promises: TicketPromises | null = null;
+    let revision = -1;
+    for await (const stored of this.store.readStream(streamName(ticket.category, ticketId))) {
+      const event = upcast<TicketEvents>(ticketUpcasters, stored);
+      if (event.metadata.effectiveAt > asOf) continue;
+      promises = evolvePromises(promises, event, event.metadata, event.revision);
+      revision = event.revision;
+    }
+    if (promises === null) return refuse('ticket-not-found', `There is no such ticket, or it was not open yet at ${asOf}`);
+    return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf) };
+  }
+}

@@ -1,0 +1,80 @@
+import { evolve, type EventOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import type { TicketCommandName, TicketCommands } from '../commands.js';
+import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract.js';
+import type { TicketPromises } from '../sla-terms.js';
+import { ticketUnder } from '../ticket.js';
+import type { TicketEvents } from '../ticket-events.js';
+import type { TicketState } from '../ticket-state.js';
+
+export const start = Date.parse('2026-11-23T08:00:00.000Z');
+export const at = (minutes: number): Instant => instantFrom(start + minutes * MINUTE);
+export const pin = (version: number, terms: Partial<Contract>): PinnedContract => ({
+  version,
+  tzdata: '2025b',
+  terms: { ...defaultContract, ...terms },
+});
+
+/** An event with when it took effect. */
+export interface Told {
+  readonly type: string;
+  readonly at: Instant;
+  readonly data: unknown;
+}
+
+/** A ticket that commands are done to, at minutes after the start. */
+export class Life {
+  state: TicketState = null;
+  readonly events: Told[] = [];
+
+  constructor(
+    private readonly offered?: PinnedContract,
+    readonly imported = false,
+  ) {}
+
+  do<Name extends TicketCommandName>(minutes: number, name: Name, command: TicketCommands[Name]): readonly EventOf<TicketEvents>[] {
+    const context = {
+      commandId: `c${this.events.length}`,
+      actor: { id: 'ada', kind: 'agent' as const },
+      effectiveAt: at(minutes),
+      recordedAt: at(minutes),
+    };
+    const decider = ticketUnder(this.offered);
+    const decision = decider.decide[name](command as never, this.state, context);
+    if (isRefusal(decision)) throw new Error(`${name}: ${JSON.stringify(decision)}`);
+    for (const event of decision) {
+      const facts = {
+        ...context,
+        effectiveAt: event.effectiveAt ?? context.effectiveAt,
+        ...(this.imported ? { imported: { system: 's', key: 'k', row: 0, said: {} } } : {}),
+      };
+      this.state = evolve<TicketEvents, TicketState>(decider, this.state, event, facts);
+      this.events.push({ type: event.type, at: facts.effectiveAt, data: event.data });
+    }
+    return decision;
+  }
+
+  open(priority: 'critical' | 'low' = 'critical'): this {
+    const [impact, urgency] = priority === 'critical' ? (['high', 'critical'] as const) : (['low', 'low'] as const);
+    this.do(0, 'OpenTicket', {
+      client: 'northwind',
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: 'phone',
+      impact,
+      urgency,
+    });
+    return this;
+  }
+
+  tell(minutes: number): readonly Told[] {
+    const before = this.events.length;
+    this.do(minutes, 'RecordSlaMoments', {});
+    return this.events.slice(before);
+  }
+
+  get sla(): TicketPromises {
+    if (!this.state?.sla) throw new Error('no clocks');
+    return this.state.sla;
+  }
+}
