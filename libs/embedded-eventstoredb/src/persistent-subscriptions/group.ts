@@ -178,7 +178,6 @@ export class Group {
     await Promise.allSettled(writes);
   }
 
-
   /** Connects a consumer; undefined, with the call ended, when the group has met an error that it cannot get over. */
   connect(call: ConsumerCall): Consumer | undefined {
     if (this.failure) {
@@ -218,10 +217,8 @@ export class Group {
   nack(ids: readonly string[], action: NackAction, reason: string): void {
     const messages = ids.flatMap((id) => this.takeBack(id) ?? []);
     if (action === 'retry') this.sendAgainOrPark(messages);
-    else for (const message of messages) {
-      if (action === 'skip') this.settle(message);
-      else this.park(message, `Client explicitly NAK'ed message.\n${reason}`);
-    }
+    else if (action === 'skip') for (const message of messages) this.settle(message);
+    else for (const message of messages) this.park(message, `Client explicitly NAK'ed message.\n${reason}`);
     this.deliver();
   }
 
@@ -646,8 +643,9 @@ export class Group {
     const stream = log.stream(this.checkpointStream);
     if (isMissing(stream) || isTombstoned(log, stream)) return undefined;
     const record = log.recordAt(stream.number, stream.lastRevision);
-    const text: unknown = record && JSON.parse(dataOf(record).toString('utf8'));
-    return typeof text === 'string' ? parsePlace(text)?.place : undefined;
+    const place = record && parseCheckpoint(this.settings.source, dataOf(record).toString('utf8'));
+    // Whoever may write to system streams may write anything there. Without a checkpoint the group starts anew.
+    return place !== undefined && place >= 0 && (this.settings.source !== ALL || log.isBoundary(place)) ? place : undefined;
   }
 
   /** A record could not be read. The consumers are told why, and so is whoever connects later. */
@@ -664,6 +662,14 @@ export class Group {
 
   private clearTimers(): void {
     for (const timer of Object.values(this.timers)) clearTimeout(timer);
+  }
+}
+
+function parseCheckpoint(source: string, json: string): number | undefined {
+  try {
+    return parsePlace(source, String(JSON.parse(json)))?.place;
+  } catch {
+    return undefined;
   }
 }
 

@@ -67,8 +67,9 @@ export type ConsumeRequest = ReturnType<typeof decodeConsumeRequest>;
 
 export const nameOf = (identifier: { readonly name?: Buffer } | undefined): string => identifier?.name?.toString('utf8') ?? '';
 
-/** A number of ticks, of 100 ns each, as milliseconds. */
-export const ticks = (count: bigint): number => Number(count / 10_000n);
+const INT32_MAX = 2 ** 31 - 1;
+/** A number of ticks, of 100 ns each, as milliseconds, at most those of 32 bits. */
+export const ticks = (count = 0n): number => Math.max(-INT32_MAX, Math.min(Number(count / 10_000n), INT32_MAX));
 
 export const confirmationMessage = (subscriptionId: string): Buffer => messageField(2, bytesField(1, subscriptionId));
 

@@ -10,6 +10,8 @@ import { ALL, checkpointStreamOf, configJson, keyOf, parkedStreamOf, parseConfig
 
 const CONFIG_STREAM = '$persistentSubscriptionConfig';
 const CONFIG_TYPE = Buffer.from('$PersistentConfig');
+/** How far back the last settings are sought. */
+const CONFIGS_LOOKED_AT = 100;
 const METADATA_TYPE = Buffer.from('$metadata');
 
 /** An empty name has no trailer. */
@@ -58,7 +60,8 @@ export class PersistentSubscriptions {
 
   get(source: string, group: string): Group {
     const found = this.groups.get(keyOf(source, group));
-    if (!found) throw groupMissing(source, group);
+    // `a::b` with `c` has the same key, and the same streams, as `a` with `b::c`.
+    if (found?.settings.source !== source) throw groupMissing(source, group);
     return found;
   }
 
@@ -100,17 +103,17 @@ export class PersistentSubscriptions {
   delete(source: string, group: string): Promise<void> {
     return this.change(async () => {
       const deleted = this.get(source, group);
-      await this.retire(deleted);
-      try {
-        await this.save(this.settings().filter((other) => other !== deleted.settings));
-      } catch (error) {
-        this.replace(deleted, new Group(this.context, deleted.settings));
-        throw error;
-      }
-      this.replace(deleted);
       const { writer } = this.context;
-      // Streams that were never written are refused, which is as good.
-      await Promise.all([checkpointStreamOf(source, group), parkedStreamOf(source, group)].map((stream) => writer.delete(stream, ANY)));
+      await this.retire(deleted);
+      let after: Group | undefined = deleted;
+      try {
+        // Its streams first: another group of this name must not go on where this one was. Those never written are refused, which is as good.
+        await Promise.all([checkpointStreamOf(source, group), parkedStreamOf(source, group)].map((stream) => writer.delete(stream, ANY)));
+        await this.save(this.settings().filter((other) => other !== deleted.settings));
+        after = undefined;
+      } finally {
+        this.replace(deleted, after && new Group(this.context, deleted.settings));
+      }
     });
   }
 
@@ -171,8 +174,14 @@ export class PersistentSubscriptions {
   private load(): void {
     const { log } = this.context;
     const stream = log.stream(CONFIG_STREAM);
-    const record = isMissing(stream) ? undefined : log.recordAt(stream.number, stream.lastRevision);
-    if (record) for (const settings of parseConfig(dataOf(record).toString('utf8'))) this.add(new Group(this.context, settings));
+    if (isMissing(stream)) return;
+    // Whoever may write to system streams may write anything there: the last event that makes sense counts.
+    const newest = log.readStream(stream.number, stream.lastRevision, { lowest: 0, highest: stream.lastRevision }, CONFIGS_LOOKED_AT, true);
+    const [groups = []] = newest.flatMap((record) => {
+      const parsed = parseConfig(dataOf(record).toString('utf8'));
+      return parsed ? [parsed] : [];
+    });
+    for (const settings of groups) this.add(new Group(this.context, settings));
   }
 
   private add(group: Group): void {

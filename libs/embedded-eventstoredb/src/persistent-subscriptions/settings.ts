@@ -56,12 +56,12 @@ export const placeText = (source: string, commit: number, prepare = commit): str
 export const startText = ({ source, start }: Pick<GroupSettings, 'source' | 'start'>): string =>
   start.kind === 'end' ? placeText(source, -1) : placeText(source, start.place, start.prepare);
 
-/** Reads what `placeText` wrote; undefined when it is something else. */
-export function parsePlace(text: string): { readonly place: number; readonly prepare: number } | undefined {
-  const match = /^(-?\d+)$|^C:(-?\d+)\/P:(-?\d+)$/.exec(text);
+/** Reads what `placeText` wrote for this source; undefined when it is something else. */
+export function parsePlace(source: string, text: string): { readonly place: number; readonly prepare: number } | undefined {
+  const match = (source === ALL ? /^C:(-?\d+)\/P:(-?\d+)$/ : /^(-?\d+)$/).exec(text);
   if (!match) return undefined;
-  const place = Number(match[1] ?? match[2]);
-  return { place, prepare: Number(match[3] ?? place) };
+  const place = Number(match[1]);
+  return { place, prepare: Number(match[2] ?? place) };
 }
 
 /** One group in the event `$PersistentConfig`, under the genuine server's names; what has its default value is left out. */
@@ -110,6 +110,7 @@ function configEntry(settings: GroupSettings): ConfigEntry {
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined && value !== 0 && value !== false));
 }
 
+/** A filter that was let in once; undefined lets everything through. */
 function parseFilter({ filter }: ConfigEntry): FilterRequest | undefined {
   if (!filter) return undefined;
   const regex = filter.type === 'regex' ? filter.data : '';
@@ -117,9 +118,10 @@ function parseFilter({ filter }: ConfigEntry): FilterRequest | undefined {
 }
 
 function parseEntry(entry: ConfigEntry): GroupSettings | undefined {
-  const start = parsePlace(entry.startPosition ?? '');
+  if (typeof entry.stream !== 'string') return undefined;
+  const start = parsePlace(entry.stream, String(entry.startPosition));
   const strategy = String(entry['namedConsumerStrategy']);
-  if (entry.stream === undefined || !start || !isStrategyName(strategy)) return undefined;
+  if (!start || !isStrategyName(strategy)) return undefined;
   const number = (name: string): number => Number(entry[name] ?? 0);
   return {
     source: entry.stream,
@@ -140,7 +142,12 @@ export function configJson(groups: Iterable<GroupSettings>, updated: number): st
   return JSON.stringify({ version: '2', updated: new Date(updated).toISOString(), updatedBy: 'system', entries }, undefined, 2);
 }
 
-export function parseConfig(json: string): GroupSettings[] {
-  const { entries = [] } = JSON.parse(json) as { readonly entries?: readonly ConfigEntry[] };
-  return entries.flatMap((entry) => parseEntry(entry) ?? []);
+/** Reads what `configJson` wrote; undefined when it is something else. A group that makes no sense is left out. */
+export function parseConfig(json: string): GroupSettings[] | undefined {
+  try {
+    const { entries } = JSON.parse(json) as { readonly entries: readonly ConfigEntry[] };
+    return entries.flatMap((entry) => parseEntry(entry) ?? []);
+  } catch {
+    return undefined;
+  }
 }

@@ -93,11 +93,11 @@ const NO_ANSWER = '<the deadline of the client passed: the server sent no answer
 /** How long a call is watched that should get no answer, and a subscription that should stay silent. */
 const NO_ANSWER_MS = 700;
 const SILENCE_MS = 300;
-const ANSWER_MS = 8000;
+const ANSWER_MS = 20_000;
 /** How long a consumer was watched after each of its messages, which gives checkpoints time to be written. */
 const QUIET_MS = 400;
 /** What a group writes on its own account, or counts, is asked for until it is there, at most this long. */
-const SETTLED_MS = 4000;
+const SETTLED_MS = 10_000;
 const SETTLING = ['PersistentSubscriptions.GetInfo', 'Streams.Read'];
 /** Beyond the end of every log that is played here. */
 const FAR_POSITION = 9_000_000_000n;

@@ -52,6 +52,7 @@ const NOT_SHOWN: Readonly<Record<string, ReadonlyArray<readonly [number, Step]>>
   'persistent-consume/strategy-Pinned': eventsOfStrategies('strategy-Pinned', 0x1c000).map((step) => [0, step]),
   'persistent-consume/strategy-PinnedByCorrelation': eventsOfStrategies('strategy-PinnedByCorrelation', 0x1d000).map((step) => [0, step]),
   'persistent-consume/two-groups': ['g1', 'g2'].map((group) => [1, create('persistent-consume-two-groups', group)]),
+  'persistent-consume/config-stream': [[0, create('persistent-consume-config-stream', 'g')]],
   // The settings of all groups had been written 44 times by then.
   'persistent-consume/all-system-events': Array.from({ length: 44 }, (_, n) => [0, create('earlier', `g${n}`)]),
 };
