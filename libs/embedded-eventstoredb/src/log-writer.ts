@@ -41,6 +41,7 @@ const GROUP_EVENTS = 4096;
 const GROUP_BYTES = 8 * 1024 * 1024;
 /** A disk that flushes as fast as this may keep the thread while a single write is flushed: handing it over takes as long. */
 const QUICK_FLUSH_MS = 1;
+const SMALL_GROUP_BYTES = 8 * 1024;
 
 /**
  * Group commit: writes that came in while the last group was flushed go into the next one together. Each is
@@ -135,7 +136,7 @@ export class LogWriter {
       try {
         if (group.events > 0) {
           const since = performance.now();
-          const alone = decided.length === 1 && this.lastGroup.writes === 1 && this.lastGroup.milliseconds < QUICK_FLUSH_MS;
+          const alone = decided.length === 1 && group.bytes <= SMALL_GROUP_BYTES && this.lastGroup.writes === 1 && this.lastGroup.milliseconds < QUICK_FLUSH_MS;
           await this.log.commit(group, alone);
           this.lastGroup = { writes: decided.length, milliseconds: performance.now() - since };
         }
@@ -159,6 +160,7 @@ interface Draft {
   readonly freshIds: Map<string, number>;
   /** Last record written to it in this group. */
   lastRecord: LogRecord | undefined;
+  nameBytes: Buffer | undefined;
 }
 
 class Group {
@@ -221,7 +223,7 @@ class Group {
 
   private event(draft: Draft, event: NewEvent): number {
     const revision = draft.state.lastRevision + 1;
-    const position = this.put(draft, { ...event, kind: EVENT, revision });
+    const position = this.put(draft, EVENT, revision, event);
     draft.fresh.push({ id: event.id, position });
     if (!draft.freshIds.has(event.id)) draft.freshIds.set(event.id, revision);
     return position;
@@ -233,17 +235,20 @@ class Group {
   }
 
   private tombstone(draft: Draft): number {
-    return this.put(draft, { kind: TOMBSTONE, revision: TOMBSTONE_REVISION, id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
+    return this.put(draft, TOMBSTONE, TOMBSTONE_REVISION, { id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
   }
 
   private mark(draft: Draft): number {
-    return this.put(draft, { kind: MARK, revision: Math.max(draft.state.lastRevision, 0), id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
+    return this.put(draft, MARK, Math.max(draft.state.lastRevision, 0), { id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
   }
 
-  private put(draft: Draft, content: Omit<RecordContent, 'position' | 'stream' | 'created'>): number {
+  private put(draft: Draft, kind: RecordContent['kind'], revision: number, event: NewEvent): number {
     const { position } = this;
     const { name } = draft.state;
-    const record = encodeRecord({ ...content, position, created: this.now, stream: { number: this.numberFor(draft, content.kind), name: Buffer.from(name, 'utf8') } });
+    const { id, type, json, data, customMetadata } = event;
+    draft.nameBytes ??= Buffer.from(name, 'utf8');
+    const stream = { number: this.numberFor(draft, kind), name: draft.nameBytes };
+    const record = encodeRecord({ kind, position, stream, revision, created: this.now, id, type, json, data, customMetadata });
     this.records.push(record);
     this.names.push(name);
     this.bytes += record.length;
@@ -268,7 +273,7 @@ class Group {
     const known = this.drafts.get(name);
     if (known) return known;
     const state = this.log.stream(name);
-    const draft: Draft = { state, committedRevision: state.lastRevision, fresh: [], freshIds: new Map(), lastRecord: undefined };
+    const draft: Draft = { state, committedRevision: state.lastRevision, fresh: [], freshIds: new Map(), lastRecord: undefined, nameBytes: undefined };
     this.drafts.set(name, draft);
     return draft;
   }
