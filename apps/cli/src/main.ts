@@ -6,7 +6,8 @@ import { CannotStart } from '../../standalone/src/stores.js';
 import { Complaint } from './complaint.js';
 import { askForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
-import type { MongoDBCommandOptions } from './mongodb-command.js';
+import type { EventStoreOptions } from './eventstore-command.js';
+import type { NodeOptions } from './node-options.js';
 import { replay } from './replay/replay.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
@@ -154,24 +155,39 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
     });
 
-  const mongodb = program
-    .command('mongodb')
-    .description('run the embedded MongoDB node alone, until Ctrl-C or SIGTERM')
-    .requiredOption('--dir <directory>', 'where its data lies; made when missing')
-    .option('--port <port>', 'TCP port; 0 for any free one', port, 17017)
-    .option('--host <address>', 'address to listen on; any but a loopback address needs TLS and a user', '127.0.0.1')
-    .option('--tls-cert <file>', 'certificate chain, PEM; with it the node speaks TLS only')
-    .option('--tls-key <file>', 'private key of the certificate, PEM')
-    .addHelpText(
-      'after',
-      '\nMONGODB_USER and MONGODB_PASSWORD in the environment: the user as whom every client must sign in (SCRAM-SHA-256).\nExit codes: 0 stopped, 2 not started.',
-    )
-    .action(async (options: MongoDBCommandOptions) => {
-      const { NotStarted, runMongoDB } = await import('./mongodb-command.js');
-      await runMongoDB(options, process.env, around().signal, print).catch((error: unknown) => {
-        if (error instanceof NotStarted) mongodb.error(`tierline: ${error.message}`, { exitCode: MISUSED });
-        throw error;
-      });
+  /** A command that runs an embedded node alone, with the options that both have. */
+  const nodeCommand = (name: string, what: string, prefix: string, defaultPort: number): Command =>
+    program
+      .command(name)
+      .description(`run the embedded ${what} node alone, until Ctrl-C or SIGTERM`)
+      .requiredOption('--dir <directory>', 'where its data lies; made when missing')
+      .option('--port <port>', 'TCP port; 0 for any free one', port, defaultPort)
+      .option('--host <address>', 'address to listen on; any but a loopback address needs TLS and a user', '127.0.0.1')
+      .option('--tls-cert <file>', 'certificate chain, PEM; with it the node speaks TLS only')
+      .option('--tls-key <file>', 'private key of the certificate, PEM')
+      .addHelpText(
+        'after',
+        `\n${prefix}_USER and ${prefix}_PASSWORD in the environment: the user as whom clients must sign in.\nExit codes: 0 stopped, 2 not started.`,
+      );
+
+  const started = async (command: Command, running: Promise<void>): Promise<void> => {
+    const { NotStarted } = await import('./node-options.js');
+    await running.catch((error: unknown) => {
+      if (error instanceof NotStarted) command.error(`tierline: ${error.message}`, { exitCode: MISUSED });
+      throw error;
+    });
+  };
+
+  const mongodb = nodeCommand('mongodb', 'MongoDB', 'MONGODB', 17017).action(async (options: NodeOptions) => {
+    const { runMongoDB } = await import('./mongodb-command.js');
+    await started(mongodb, runMongoDB(options, process.env, around().signal, print));
+  });
+
+  const eventstore = nodeCommand('eventstore', 'EventStoreDB', 'EVENTSTORE', 12113)
+    .option('--no-system-streams', 'make no links to events in $ce-, $et- and the other system streams')
+    .action(async (options: EventStoreOptions) => {
+      const { runEventStore } = await import('./eventstore-command.js');
+      await started(eventstore, runEventStore(options, process.env, around().signal, print));
     });
 
   return program;

@@ -2,16 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import { NotStarted, runMongoDB, type MongoDBCommandOptions } from './mongodb-command.js';
+import { runMongoDB } from './mongodb-command.js';
+import { NotStarted, type NodeOptions } from './node-options.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'tierline-mongodb-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const certificate = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures/tls/cert.pem');
-const options: MongoDBCommandOptions = { dir: directory, port: 0, host: '127.0.0.1' };
+const options: NodeOptions = { dir: directory, port: 0, host: '127.0.0.1' };
 
 /** Runs the command until the work with the printed connection string is done. */
-async function whileRunning(given: MongoDBCommandOptions, env: NodeJS.ProcessEnv, work: (url: string) => Promise<void>): Promise<string> {
+async function whileRunning(given: NodeOptions, env: NodeJS.ProcessEnv, work: (url: string) => Promise<void>): Promise<string> {
   const stop = new AbortController();
   let printed = '';
   let url: (url: string) => void;
@@ -48,7 +49,7 @@ it('asks for the user of the environment, over TLS with the files that are named
   expect(printed).not.toContain('a secret');
 });
 
-it.each<[string, Partial<MongoDBCommandOptions>, NodeJS.ProcessEnv, RegExp]>([
+it.each<[string, Partial<NodeOptions>, NodeJS.ProcessEnv, RegExp]>([
   ['an address that others reach', { host: '0.0.0.0' }, {}, /TLS and a user/],
   ['a certificate without its key', { tlsCert: certificate }, {}, /belong together/],
   ['a file that is not there', { tlsCert: '/nowhere/cert.pem', tlsKey: '/nowhere/key.pem' }, {}, /\/nowhere\/cert\.pem cannot be read/],
