@@ -42,16 +42,16 @@ export function benchClocks(): Promise<void> {
   const office = fold(officeHours);
   const always = fold(alwaysOpen);
   console.log(
-    `clocks     ${Math.round(office.clocks / office.seconds)} clocks/s folded in office hours (${Math.round((TICKETS * life.length) / office.seconds)} events/s), ` +
+    `clocks     ${Math.round(office.clocks / office.seconds)} clocks folded a second of processor time in office hours (${Math.round((TICKETS * life.length) / office.seconds)} events), ` +
       `${((always.seconds / office.seconds) * 100).toFixed(0)} % of the pace with a calendar that never closes`,
   );
   return Promise.resolve();
 }
 
-/** Lives that begin all over ten years, so that every stretch of the calendar is asked for. */
+/** Lives that begin all over ten years, so that every stretch of the calendar is asked for. In seconds of processor time: nothing is waited for. */
 function fold(contract: Contract): { clocks: number; seconds: number } {
   let clocks = 0;
-  const began = performance.now();
+  const began = process.cpuUsage();
   for (let index = 0; index < TICKETS; index++) {
     let at = Date.UTC(2016, 0, 1) + ((index * 7919) % 3650) * DAY + (index % 1440) * MINUTE;
     let sla: SlaClocks | null = null;
@@ -61,5 +61,6 @@ function fold(contract: Contract): { clocks: number; seconds: number } {
     }
     clocks += sla?.clocks.length ?? 0;
   }
-  return { clocks, seconds: (performance.now() - began) / 1000 };
+  const { user, system } = process.cpuUsage(began);
+  return { clocks, seconds: (user + system) / 1_000_000 };
 }

@@ -6,7 +6,7 @@ import { deterministicId, eventIdFor, instantFrom, type NewEvent } from '#events
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, projectView, type ViewProjector } from '#mongo';
 import { createLog, loadConfig } from '#platform';
-import { projections } from '#ticketing';
+import { ticketViews } from '#ticketing';
 import { openStores } from '../../../standalone/src/stores.js';
 
 const TICKETS = 3000;
@@ -23,7 +23,7 @@ export async function benchProjector(): Promise<void> {
   const log = createLog('error', process.stderr);
   try {
     const events = await fill(store);
-    for (const projection of projections) {
+    for (const projection of ticketViews) {
       const began = performance.now();
       const projector = projectView({ db: mongo.db, store, projection, log, owner: randomUUID() });
       await live(projector);

@@ -47,7 +47,17 @@ afterAll(async () => {
 async function printed(changes: Partial<SimulateOptions>): Promise<string> {
   let text = '';
   const print = (more: string) => (text += more);
-  await runSimulation({ session: { store, mongo }, contractFile: file(JSON.stringify(l2WorkAMinute)), asOf, limit: 10, json: false, colours: plain, print, signal, ...changes });
+  await runSimulation({
+    session: { store, mongo },
+    contractFile: file(JSON.stringify(l2WorkAMinute)),
+    asOf,
+    limit: 10,
+    json: false,
+    colours: plain,
+    print,
+    signal,
+    ...changes,
+  });
   return text;
 }
 
@@ -98,7 +108,8 @@ describe('tierline simulate', () => {
   });
 
   it('takes the examples', async () => {
-    for (const example of readdirSync(examples)) expect(await printed({ contractFile: join(examples, example) })).toContain('4 tickets replayed');
+    for (const example of readdirSync(examples))
+      expect(await printed({ contractFile: join(examples, example) })).toContain('4 tickets replayed');
   });
 
   it('says when there is no such file', async () => {

@@ -36,7 +36,8 @@ export async function runSimulation({ session, contractFile, json, colours, prin
   // How long the log is is not known; how far a view has come in it is.
   const end = Number((await viewPosition(session.mongo, ticketDetails.name))?.commit ?? 0);
   try {
-    const onProgress = ({ commit }: Position, tickets: number) => progress.update(Math.min(Number(commit), end), end, `${number(tickets)} tickets`);
+    const onProgress = ({ commit }: Position, tickets: number) =>
+      progress.update(Math.min(Number(commit), end), end, `${number(tickets)} tickets`);
     const simulation = await simulate(session.store, { ...request, contract }, { signal, onProgress });
     progress.stop();
     print(json ? `${JSON.stringify(simulation, null, 2)}\n` : inWords(simulation, colours));
@@ -55,7 +56,8 @@ async function readContract(file: string): Promise<Contract> {
   } catch (error) {
     throw new Complaint(`${file} is not JSON: ${(error as Error).message}`);
   }
-  if (typeof terms !== 'object' || terms === null || Array.isArray(terms)) throw new Complaint(`${file} must hold a JSON object: the terms of a contract`);
+  if (typeof terms !== 'object' || terms === null || Array.isArray(terms))
+    throw new Complaint(`${file} must hold a JSON object: the terms of a contract`);
   const contract = contractTerms(terms as Readonly<Record<string, unknown>>);
   if (!isRefusal(contract)) return contract;
   const faults = (contract.faults ?? []).map(({ field, message }) => `  ${field} ${message}`);
