@@ -5,7 +5,7 @@ import { Decimal128, pack } from './decimal128.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, constantOf, type Evaluate, type Scope } from './expressions.js';
 import { isNullish } from './operator-arguments.js';
-import { compareRows, parseSort, sortKey } from './sorting.js';
+import { compareRows, MEMORY_LIMIT, parseSort, sortKey } from './sorting.js';
 import { numberOf } from './filter.js';
 
 type Result = Value | undefined;
@@ -16,8 +16,13 @@ export interface Accumulator {
   result(): Result;
 }
 
+/** Told of bytes that a list is about to keep; throws where they are too many. */
+type Grow = (bytes: number) => void;
+
+type Start = (grow?: Grow) => Accumulator;
+
 /** An accumulator of a `$group`: the value of each document, and what gathers them. */
-export type AccumulatorSpec = { readonly evaluate: Evaluate; readonly start: () => Accumulator };
+export type AccumulatorSpec = { readonly evaluate: Evaluate; /** What it keeps counts with what `grow` is told by others. */ readonly start: Start };
 
 /** A sum that loses nothing: whole numbers exactly, doubles with the rounding error carried along, decimals apart. */
 class Sum {
@@ -121,27 +126,30 @@ const extremeN = (sign: 1 | -1) => (n: number): Accumulator => {
   };
 };
 
-/** Bytes that the lists of one group may hold together: a result must fit into a document anyway. */
-const MOST_BYTES = 100 * 1024 * 1024;
+/** The limit of a list that is in no stage with a limit of its own. */
+const alone = (name: string): Grow => {
+  let used = 0;
+  return (bytes) => {
+    used += bytes;
+    if (used > MEMORY_LIMIT) throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
+  };
+};
 const sizeOf = (value: Result): number => (typeof value === 'string' ? value.length * 2 + 24 : value instanceof Doc ? encodedLength(value) + 64 : 32);
 
-const push = (): Accumulator => {
+const push: Start = (grow = alone('$push')) => {
   const values: Value[] = [];
-  let bytes = 0;
   return {
     add: (value) => {
       if (value === undefined) return;
-      bytes += sizeOf(value);
-      if (bytes > MOST_BYTES) throw new ServerError(146, `$push used too much memory and cannot spill to disk. Memory limit: ${MOST_BYTES} bytes`);
+      grow(sizeOf(value));
       values.push(value);
     },
     result: () => Arr.of(values),
   };
 };
 
-const addToSet = (): Accumulator => {
+const addToSet: Start = (grow = alone('$addToSet')) => {
   const sorted: Value[] = [];
-  let bytes = 0;
   return {
     add: (value) => {
       if (value === undefined) return;
@@ -153,8 +161,7 @@ const addToSet = (): Accumulator => {
         else high = middle;
       }
       if (low < sorted.length && equalValues(sorted[low], value)) return;
-      bytes += sizeOf(value);
-      if (bytes > MOST_BYTES) throw new ServerError(146, `$addToSet used too much memory and cannot spill to disk. Memory limit: ${MOST_BYTES} bytes`);
+      grow(sizeOf(value));
       sorted.splice(low, 0, value);
     },
     result: () => Arr.of(sorted),
@@ -208,21 +215,26 @@ export const sumOf = (): Accumulator => {
 };
 
 /** Percentiles by rank: the value below or at which the wanted share lies, as the server gives for what fits into memory. */
-const percentiles = (shares: readonly number[], list: boolean) => (): Accumulator => {
-  const values: number[] = [];
-  return {
-    add: (value) => {
-      if (isNumber(value) && !Number.isNaN(doubleOf(value))) values.push(doubleOf(value));
-    },
-    result: () => {
-      values.sort((a, b) => a - b);
-      const at = (share: number): Value => (values.length ? new Double(values[Math.max(0, Math.ceil(share * values.length) - 1)] as number) : null);
-      return list ? Arr.of(shares.map(at)) : at(shares[0] as number);
-    },
+const percentiles =
+  (shares: readonly number[], list: boolean): Start =>
+  (grow = alone(list ? '$percentile' : '$median')) => {
+    const values: number[] = [];
+    return {
+      add: (value) => {
+        const number = isNumber(value) ? doubleOf(value) : NaN;
+        if (Number.isNaN(number)) return;
+        grow(8);
+        values.push(number);
+      },
+      result: () => {
+        values.sort((a, b) => a - b);
+        const at = (share: number): Value => (values.length ? new Double(values[Math.max(0, Math.ceil(share * values.length) - 1)] as number) : null);
+        return list ? Arr.of(shares.map(at)) : at(shares[0] as number);
+      },
+    };
   };
-};
 
-const simple: Readonly<Record<string, () => Accumulator>> = {
+const simple: Readonly<Record<string, Start>> = {
   $sum: sumOf,
   $avg: average,
   $min: extreme(-1),
@@ -236,7 +248,7 @@ const simple: Readonly<Record<string, () => Accumulator>> = {
   $stdDevSamp: deviation(true),
 };
 
-export const plainAccumulator = (name: string): (() => Accumulator) | undefined => (Object.hasOwn(simple, name) ? simple[name] : undefined);
+export const plainAccumulator = (name: string): Start | undefined => (Object.hasOwn(simple, name) ? simple[name] : undefined);
 
 const countOf = (spec: Doc, name: string): number => {
   const given = spec.get('n');

@@ -216,3 +216,10 @@ test('long work lets others in', async () => {
   await work;
   expect(pings).toBeGreaterThan(2);
 }, 30_000);
+
+test.each([{ $push: '$text' }, { $addToSet: { t: '$text', n: '$list' } }])('the lists of many groups share one limit: %j', async (accumulator) => {
+  const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
+  await collection.replaceOne({ _id: 1 }, { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) }, { upsert: true });
+  const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);
+  await expect(groups.toArray()).rejects.toMatchObject({ code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' });
+});

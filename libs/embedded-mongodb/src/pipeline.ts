@@ -124,15 +124,18 @@ const group: Compile = (spec) => {
   return gathering(({ variables }) => {
     const groups = new Map<string, { id: Value; states: readonly Accumulator[] }>();
     const guard = memoryGuard('$group');
+    // One object for all documents: no expression keeps it, and a new one each time is a quarter of the stage's cost.
+    const bound: Record<string, Value | undefined> = { ...variables };
     return {
       add: (doc) => {
-        const bound = { ...variables, ROOT: doc, CURRENT: doc };
+        bound['ROOT'] = doc;
+        bound['CURRENT'] = doc;
         const value = key(doc, bound) ?? null;
         const text = groupKey(value);
         let found = groups.get(text);
         if (!found) {
           guard(text.length * 2 + 200 + accumulators.length * 100);
-          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start()) }));
+          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard)) }));
         }
         for (let index = 0; index < accumulators.length; index++) (found.states[index] as Accumulator).add((accumulators[index] as AccumulatorSpec).evaluate(doc, bound));
       },
@@ -393,6 +396,7 @@ const bucket: Compile = (spec, name) => {
   const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) => compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value));
   return gathering(({ variables }) => {
     const buckets = new Map<number, readonly Accumulator[]>();
+    const guard = memoryGuard('$bucket');
     return {
       add: (doc) => {
         const bound = { ...variables, ROOT: doc, CURRENT: doc };
@@ -401,7 +405,7 @@ const bucket: Compile = (spec, name) => {
         for (let index = 0; index + 1 < values.length; index++) if (compareValues(value, values[index]) >= 0 && compareValues(value, values[index + 1]) < 0) at = index;
         if (at < 0 && fallback === undefined) throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
         let states = buckets.get(at);
-        if (!states) buckets.set(at, (states = specs.map(({ start }) => start())));
+        if (!states) buckets.set(at, (states = specs.map(({ start }) => start(guard))));
         specs.forEach(({ evaluate }, index) => (states?.[index] as Accumulator).add(evaluate(doc, bound)));
       },
       result: () =>
