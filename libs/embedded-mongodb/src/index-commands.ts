@@ -1,5 +1,5 @@
 import { equalValues, isNumber } from './bson-order.js';
-import { bsonTypeName, Doc, show, type Value, Arr } from './bson-values.js';
+import { Arr, bsonTypeName, Doc, show, type Value } from './bson-values.js';
 import { answerWithCursor, collectionOf, cursorBatch, existing, Fields, fieldsOf, listed, newCollection, noView, ok, paceOf, target, type Command, type Handler } from './call.js';
 import type { Pace } from './cursors.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
@@ -68,7 +68,7 @@ const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' &
 
 const normalKey = (key: Doc): string => key.keys.map((path, index) => `${path}:${Math.sign(numberOf(key.values[index]))}`).join();
 
-/** Index builds that are under way, by the index's number. */
+/** Index builds that are under way, by the index's number: each resolves when it is over, however it ended. */
 const builds = new WeakMap<Store, Map<number, Promise<void>>>();
 const buildsOf = (store: Store): Map<number, Promise<void>> => {
   const known = builds.get(store) ?? new Map<number, Promise<void>>();
@@ -76,7 +76,7 @@ const buildsOf = (store: Store): Map<number, Promise<void>> => {
   return known;
 };
 
-type Creation = { readonly reply: Doc; readonly collection: number; readonly indexes: readonly number[]; /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[] };
+type Creation = { readonly reply: Doc; readonly collection: number; /** The indexes that this command builds. */ readonly indexes: readonly number[]; /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[] };
 
 /**
  * Builds indexes while others read and write. They are in the catalog from the beginning, so that every write keeps them
@@ -93,21 +93,27 @@ const createIndexes: Handler = async (call) => {
   const pace = paceOf(call);
   const running = buildsOf(store);
   for (;;) {
-    const { reply, collection, indexes, wait } = await store.write((writer) => register(writer, call.database, name, specs, running));
-    if (wait.length) {
-      await Promise.allSettled(wait);
-      continue;
-    }
-    if (indexes.length) {
-      const build = fill(store, collection, indexes, pace);
-      for (const number of indexes) running.set(number, build);
-      try {
-        await build;
-      } finally {
-        for (const number of indexes) running.delete(number);
+    const claimed: number[] = [];
+    let over = (): void => undefined;
+    const build = new Promise<void>((resolve) => (over = resolve));
+    try {
+      // Claimed within the transaction: another command in the same one must find the build and not the index alone.
+      const { reply, collection, indexes, wait } = await store.write((writer) => {
+        const creation = register(writer, call.database, name, specs, running);
+        for (const number of creation.indexes) running.set(number, build);
+        claimed.push(...creation.indexes);
+        return creation;
+      });
+      if (!wait.length) {
+        if (indexes.length) await fill(store, collection, indexes, pace);
+        return reply;
       }
+      await Promise.all(wait);
+      pace.check();
+    } finally {
+      for (const number of claimed) running.delete(number);
+      over();
     }
-    return reply;
   }
 };
 
@@ -117,6 +123,7 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
   const indexes: Index[] = [...collection.indexes];
   const before = readyIndexes(collection).length + 1;
   const wait: Promise<void>[] = [];
+  const mine: number[] = [];
   for (const spec of specs) {
     const key = spec.get('key') as Doc;
     if (isIdKey(key)) continue;
@@ -132,23 +139,27 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
       if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
       const build = running.get(same.number);
       if (build) wait.push(build);
+      // A build that failed and, on a full disk, could not even be taken back is begun anew.
+      else if (same.building && !mine.includes(same.number)) mine.push(same.number);
       continue;
     }
     if (named) throw new ServerError(86, `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`);
     if (indexes.length >= 63) throw new ServerError(67, `add index fails, too many indexes for ${database}.${name}`);
-    indexes.push(readIndex(writer.nextNumber(), spec, { building: true }));
+    const fresh = readIndex(writer.nextNumber(), spec, { building: true });
+    indexes.push(fresh);
+    mine.push(fresh.number);
   }
-  const fresh = wait.length ? [] : indexes.slice(collection.indexes.length);
-  if (fresh.length) writer.saveCollection({ ...collection, indexes });
+  const building = wait.length ? [] : mine;
+  if (!wait.length && indexes.length > collection.indexes.length) writer.saveCollection({ ...collection, indexes });
   return {
     reply: ok({
       numIndexesBefore: before,
-      numIndexesAfter: before + fresh.length,
+      numIndexesAfter: before + building.length,
       createdCollectionAutomatically: known ? false : true,
-      note: fresh.length ? undefined : 'all indexes already exist',
+      note: building.length ? undefined : 'all indexes already exist',
     }),
     collection: collection.number,
-    indexes: fresh.map(({ number }) => number),
+    indexes: building,
     wait,
   };
 };
@@ -254,7 +265,6 @@ const listIndexes: Handler = async (call) => {
     throw error;
   }
 };
-
 
 export const indexCommands: Readonly<Record<string, Command>> = {
   createIndexes: { fields: ['indexes', 'commitQuorum', 'ignoreUnknownIndexOptions'], run: createIndexes },
