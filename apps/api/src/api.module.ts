@@ -5,6 +5,7 @@ import { type ReadModels, TicketingModule } from '#ticketing-nest';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
 import { ContractsController } from './contracts.controller.js';
+import { OnCallController } from './on-call.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { HealthController } from './health.controller.js';
@@ -23,6 +24,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     SlaController,
     SimulationsController,
     ContractsController,
+    OnCallController,
     EventFeedController,
     HealthController,
     DocsController,

@@ -354,6 +354,51 @@ export function documentContract(): MethodDecorator {
   );
 }
 
+const onCallTag = ApiTags('on-call');
+
+export function documentOnCallCommand(name: 'SetOnCallRotations' | 'OverrideOnCall'): MethodDecorator {
+  const schema = schemas[name];
+  return applyDecorators(
+    onCallTag,
+    ApiOperation({ operationId: name, summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
+    ApiBody({
+      required: true,
+      schema: ref(name) as never,
+      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
+    }),
+    ...commandHeaders('schedule', false),
+    correlationHeader,
+    contractAnswer('Done, or done before, or so already', ref('OnCallAnswer'), 200, etag),
+    problems(...everywhere, ...ofBodies, ...onCallProblems),
+  );
+}
+
+const onCallProblems = [
+  'on-call-invalid',
+  'on-call-not-found',
+  'revision-mismatch',
+  'idempotency-key-reused',
+  'contended',
+  'event-too-large',
+  'deleted',
+];
+
+export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecorator {
+  const one = name === 'onCall';
+  return applyDecorators(
+    onCallTag,
+    ApiOperation({ operationId: name, summary: one ? 'A schedule, and who is on call in it' : 'Every on-call schedule, by name' }),
+    ...(one ? [ApiParam({ name: 'schedule', schema: { type: 'string', maxLength: 100 } })] : []),
+    contractAnswer('The answer', one ? ref('OnCallNow') : listed('OnCallSchedule'), 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? ['on-call-not-found'] : [])),
+  );
+}
+
+function listed(name: string) {
+  return { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(name) } } };
+}
+
 export function documentDefaultContract(): MethodDecorator {
   return applyDecorators(
     contractsTag,
@@ -419,6 +464,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('attachments', 'Small files that evidence refers to')
     .addTag('views', 'What is known')
     .addTag('contracts', 'What is promised to clients')
+    .addTag('on-call', 'Who is on call')
     .addTag('events', 'What happens')
     .addTag('health', 'How the process is')
     .addServer('/')
@@ -457,6 +503,21 @@ const answerSchemas = {
     properties: {
       client: { type: 'string' },
       revision: { type: 'integer', minimum: 0, description: 'Revision of the contract after it: also the ETag' },
+      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now' },
+      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
+      events: {
+        type: 'array',
+        description: 'What it led to, or had led to; empty when it was so already',
+        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
+      },
+    },
+  },
+  OnCallAnswer: {
+    type: 'object',
+    required: ['schedule', 'revision', 'repeated', 'events'],
+    properties: {
+      schedule: { type: 'string' },
+      revision: { type: 'integer', minimum: 0, description: 'Revision of the schedule after it: also the ETag' },
       position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now' },
       repeated: { type: 'boolean', description: 'True when this very command had been done before' },
       events: {

@@ -4,6 +4,8 @@ import { isRefusal, type Refusal } from '#eventsourcing';
 /** The refusals of the ticket domain in HTTP. The ones that are not listed are conflicts with the state that the ticket is in (409). */
 export const ticketProblems = {
   'contract-not-found': { status: 404, title: 'There is no contract with that client' },
+  'on-call-not-found': { status: 404, title: 'There is no such on-call schedule' },
+  'on-call-invalid': { status: 422, title: 'The on-call schedule cannot be' },
   'contract-invalid': { status: 422, title: 'The contract cannot be' },
   'ticket-not-found': { status: 404, title: 'There is no such ticket' },
   'attachment-not-found': { status: 404, title: 'There is no such attachment' },

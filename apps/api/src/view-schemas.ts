@@ -141,6 +141,23 @@ const chain = object(
   'An escalation policy at work',
 );
 
+const rotation = object(
+  {
+    zone: about(text, 'IANA name, such as `Europe/Rome`'),
+    people: about(listOf(person), 'Who take turns'),
+    startsOn: about({ type: 'string', format: 'date' }, "Date of the first person's first turn"),
+    handOverAt: about(text, 'Wall-clock time at which a turn begins, such as `09:00`'),
+    days: about(count, 'Days of a turn'),
+  },
+  { hours: about({}, 'Hours of the week in which it answers, as in a calendar; always, unless said') },
+  'People who take turns',
+);
+const onCallSchedule = {
+  schedule: text,
+  rotations: about(listOf({ $ref: '#/components/schemas/OnCallRotation' }), 'The first that answers counts'),
+  overrides: about(listOf(object({ person, from: instant, to: instant })), 'Oldest first; the newest counts'),
+};
+
 export const viewSchemas = {
   Contract: contractSchema,
   ClientContract: object(
@@ -363,6 +380,9 @@ export const viewSchemas = {
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
   ),
+  OnCallRotation: rotation,
+  OnCallSchedule: object(onCallSchedule, {}, 'Who answers when'),
+  OnCallNow: object({ ...onCallSchedule, at: instant }, { onCall: about(person, 'Who is on call at that instant; absent when nobody is') }, 'A schedule, and who is on call'),
   TicketWhy: object(
     {
       ticketId: uuid,

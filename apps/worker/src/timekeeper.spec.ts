@@ -11,7 +11,14 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { contracts, defaultContract, HOUR, MINUTE, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { readContract, RunAgreeContractHandler, RunAgreeContract, runTicketCommand } from '#ticketing-nest';
+import {
+  readContract,
+  RunAgreeContractHandler,
+  RunAgreeContract,
+  RunOnCallCommand,
+  RunOnCallCommandHandler,
+  runTicketCommand,
+} from '#ticketing-nest';
 import { startTimekeeper, type Timekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
@@ -170,6 +177,7 @@ describe('the timekeeper', () => {
 
   it('runs the escalation policies of the contract, each step once, until somebody sees to it', async () => {
     const client = `client-${randomUUID()}`;
+    const schedule = `night-${randomUUID()}`;
     const leads = [{ kind: 'team', team: 'leads' }];
     await agree(client, {
       escalationPolicies: [
@@ -185,12 +193,16 @@ describe('the timekeeper', () => {
           name: 'waiting',
           trigger: { on: 'handed-over' },
           steps: [
-            { after: 200, targets: leads },
+            { after: 200, targets: [{ kind: 'on-call', schedule }] },
             { after: HOUR, targets: leads },
           ],
         },
       ],
     });
+    const rotation = { zone: 'UTC', people: [{ id: 'owl' }], startsOn: '2020-01-01', handOverAt: '00:00', days: 1 };
+    await new RunOnCallCommandHandler(store).execute(
+      new RunOnCallCommand('SetOnCallRotations', { schedule, rotations: [rotation] }, sent()),
+    );
     const several = [timekeeper(), timekeeper()];
     const id = await openAgo(0, client);
     const done = async () =>
@@ -203,7 +215,8 @@ describe('the timekeeper', () => {
     await Promise.all(several.map((one) => one.stop()));
     expect(await done()).toEqual(['untouched 0', 'untouched 1', 'to L2', 'waiting 0']);
     const events = await eventsOf(id);
-    const [first, second] = events.filter(({ type }) => type === 'EscalationStepDispatched');
+    const [first, second, third] = events.filter(({ type }) => type === 'EscalationStepDispatched');
+    expect(third?.data).toMatchObject({ targets: [{ kind: 'person', person: { id: 'owl' } }] });
     expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
   }, 30_000);
 });

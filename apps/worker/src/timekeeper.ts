@@ -1,8 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Actor, deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { Mongo, ViewDocument, ViewLog } from '#mongo';
-import { type ClientContract, contractInForce, contracts, pinned, ticketSla, type TicketSla } from '#ticketing';
-import { runTicketCommand, tzdata } from '#ticketing-nest';
+import {
+  type ClientContract,
+  contractInForce,
+  contracts,
+  onCallAt,
+  type Person,
+  pinned,
+  schedulesOf,
+  ticketSla,
+  type TicketSla,
+} from '#ticketing';
+import { readOnCall, runTicketCommand, tzdata } from '#ticketing-nest';
 
 export interface TimekeeperOptions {
   readonly store: EventStore;
@@ -80,18 +90,34 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
   }
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
-  async function seeTo(field: 'nextMomentAt' | 'nextStepAt', now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
+  async function seeTo<Doc extends { readonly _id: string; readonly revision: number }>(
+    field: 'nextMomentAt' | 'nextStepAt',
+    now: Instant,
+    projection: Readonly<Record<string, 1>>,
+    command: (due: readonly Doc[]) => Promise<Parameters<typeof toEach>[1]>,
+  ): Promise<number> {
     for (let skip = 0; ; skip += LOOK) {
       const due = await tickets
-        .find({ [field]: { $lt: now } }, { projection: { _id: 1, revision: 1 } })
+        .find({ [field]: { $lt: now } }, { projection: { _id: 1, revision: 1, ...projection } })
         .sort({ [field]: 1 })
         .skip(skip)
         .limit(LOOK)
         .toArray();
-      const done = await toEach(due, command);
+      const done = await toEach(due, await command(due as unknown as readonly Doc[]));
       // Those that have been seen to and wait for their view must not hide the ones behind them.
       if (done > 0 || due.length < LOOK) return done;
     }
+  }
+
+  /** Who is on call now in each schedule that the steps in question ask for. */
+  async function whoIsOnCall(due: readonly Pick<TicketSla, 'chains'>[], now: Instant): Promise<Readonly<Record<string, Person>>> {
+    const schedules = new Set(due.flatMap(({ chains }) => schedulesOf(chains, now)));
+    const people: Record<string, Person> = {};
+    for (const schedule of schedules) {
+      const person = onCallAt((await readOnCall(store, schedule)).state, now);
+      if (person !== undefined) people[schedule] = person;
+    }
+    return people;
   }
 
   async function rebaseTerms(now: Instant): Promise<number> {
@@ -129,12 +155,15 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
       // What is not due any more need not be remembered.
       if (handled.size > 100_000) handled.clear();
     }
-    const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
-    const ran = await seeTo('nextStepAt', now, ({ revision }) => ({
-      key: `steps/${revision}`,
-      name: 'RunEscalations',
-      body: { onCall: {} },
+    const told = await seeTo('nextMomentAt', now, {}, async () => ({ revision }) => ({
+      key: `moments/${revision}`,
+      name: 'RecordSlaMoments',
+      body: {},
     }));
+    const ran = await seeTo<Pick<ViewDocument<TicketSla>, '_id' | 'revision' | 'chains'>>('nextStepAt', now, { chains: 1 }, async (due) => {
+      const body = { onCall: await whoIsOnCall(due, now) };
+      return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
+    });
     return told + ran + (await rebaseTerms(now));
   }
 

@@ -1,4 +1,5 @@
 export * from './contracts.js';
+export * from './on-call.js';
 export { ReadModels, reached, viewPosition } from './read-models.js';
 export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { EventStore } from '#eventsourcing';
 import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
+import { OnCallSchedulesHandler, RunOnCallCommandHandler } from './on-call.js';
 import { ReadModels } from './read-models.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
@@ -23,6 +24,8 @@ export class TicketingModule {
         RunTicketCommandHandler,
         RunAgreeContractHandler,
         ContractsHandler,
+        RunOnCallCommandHandler,
+        OnCallSchedulesHandler,
         TicketDetailsHandler,
         TicketHistoryHandler,
         TicketSlaHandler,

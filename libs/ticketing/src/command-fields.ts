@@ -92,13 +92,13 @@ export function DateTime(about: About): PropertyDecorator {
   return field([isInstant], about, { type: 'string', format: 'date-time' });
 }
 
-/** An object whose fields are checked elsewhere, because their names are not fixed. */
-export function Fields(about: About): PropertyDecorator {
-  const rules = field([IsObjectLiteral()], about);
+/** An object, or a list of them, whose fields are checked elsewhere. */
+export function Fields({ list = false, ...about }: About & { readonly list?: boolean }): PropertyDecorator {
+  const rules = field(list ? [IsArray(), ArrayMaxSize(100)] : [IsObjectLiteral()], about);
   return (target, property) => {
     rules(target, property);
     // In place of what is derived: its class would be taken for `Object`, which no schema describes.
-    JSONSchema(() => ({ type: 'object', description: about.description }))(target, property as string);
+    JSONSchema(() => ({ type: list ? 'array' : 'object', ...(list ? { items: { type: 'object' } } : {}), description: about.description }))(target, property as string);
   };
 }
 

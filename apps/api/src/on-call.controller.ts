@@ -1,0 +1,87 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EventStore, instantFrom } from '#eventsourcing';
+import { dateTime, entityTag, formatPosition, JsonBody, Problem, QueryParameters, type QueryOf, readCommandHeaders } from '#platform';
+import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } from '#ticketing';
+import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
+import { documentOnCall, documentOnCallCommand } from './openapi.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
+const readAtQuery = new QueryParameters(atQuery);
+const noQuery = new QueryParameters({});
+
+/** Who is on call. */
+@Controller('v1/on-call')
+export class OnCallController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @documentOnCallCommand('SetOnCallRotations')
+  set(
+    @Body(new JsonBody(SetOnCallRotations)) body: SetOnCallRotations,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Query(noQuery) _query: object,
+  ) {
+    return this.#run('SetOnCallRotations', body, request, reply);
+  }
+
+  @Post('overrides')
+  @HttpCode(200)
+  @documentOnCallCommand('OverrideOnCall')
+  override(
+    @Body(new JsonBody(OverrideOnCall)) body: OverrideOnCall,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Query(noQuery) _query: object,
+  ) {
+    return this.#run('OverrideOnCall', body, request, reply);
+  }
+
+  @Get()
+  @documentOnCall('onCallSchedules')
+  async list(@Query(noQuery) _query: object) {
+    const items = await this.queries.execute(new OnCallSchedulesQuery());
+    return { items };
+  }
+
+  @Get(':schedule')
+  @documentOnCall('onCall')
+  @readAtQuery.documented()
+  async one(
+    @Param('schedule') schedule: string,
+    @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const { state, revision } =
+      schedule.length <= 100 && /\S/.test(schedule) ? await readOnCall(this.store, schedule) : { state: null, revision: -1 };
+    if (state === null) throw new Problem('on-call-not-found', ticketProblems['on-call-not-found'], 'There is no such schedule');
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    const person = onCallAt(state, at);
+    return { ...state, at, ...(person === undefined ? {} : { onCall: person }) };
+  }
+
+  async #run<Name extends keyof OnCallCommands>(name: Name, body: OnCallCommands[Name], request: FastifyRequest, reply: FastifyReply) {
+    const sent = readCommandHeaders(request.headers, `on-call/${body.schedule}`);
+    const { revision, position, repeated, events } = unlessRefused(
+      await this.commands.execute(
+        new RunOnCallCommand(name, body, { ...sent, correlationId: request.correlationId, causationId: sent.commandId }),
+      ),
+    );
+    void reply.header('ETag', entityTag(revision));
+    return {
+      schedule: body.schedule,
+      revision,
+      ...(position === undefined ? {} : { position: formatPosition(position) }),
+      repeated,
+      events,
+    };
+  }
+}
