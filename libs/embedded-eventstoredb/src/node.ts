@@ -92,7 +92,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     });
     serve(service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true), persistentSubscriptionCalls({ subscriptions, log, access, open: calls }));
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
-    serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance));
+    serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance, subscriptions));
     // Without anyone who could sign in there is nothing to say about users.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {

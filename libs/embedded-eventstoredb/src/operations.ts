@@ -1,8 +1,9 @@
 import { status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import operationsMessages from '@eventstore/db-client/generated/operations_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
-import { Fault } from './faults.js';
+import { asFault, Fault } from './faults.js';
 import type { Maintenance } from './maintenance.js';
+import type { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { message, request, text, uint32 } from './wire.js';
 
 type Handler = (call: ServerUnaryCall<unknown, shared.Empty>, callback: sendUnaryData<shared.Empty>) => void;
@@ -54,16 +55,24 @@ const stopScavenge =
     else callback(new Fault(status.NOT_FOUND, 'Scavenge id was invalid.', { exception: 'scavenge-not-found' }));
   };
 
+const restart =
+  (subscriptions: PersistentSubscriptions): Handler =>
+  (_call, callback) =>
+    void subscriptions.restart().then(
+      () => callback(null, new shared.Empty()),
+      (error: unknown) => callback(asFault(error)),
+    );
+
 /** A chunk before the first one means the first one. */
 const asSigned = (value: number): number => Math.max(value | 0, 0);
 
 /** The service Operations. In a cluster of one there is no other node to prefer or to resign to, and the index is one. */
-export const operations = (maintenance: Maintenance) => ({
+export const operations = (maintenance: Maintenance, subscriptions: PersistentSubscriptions) => ({
   startScavenge: startScavenge(maintenance),
   stopScavenge: stopScavenge(maintenance),
   setNodePriority: nothingToDo,
   resignNode: nothingToDo,
   mergeIndexes: nothingToDo,
   shutdown: unsupported('stop at the request of a client'),
-  restartPersistentSubscriptions: unsupported('keep persistent subscriptions'),
+  restartPersistentSubscriptions: restart(subscriptions),
 });

@@ -11,7 +11,7 @@ const SERVED: ReadonlyArray<readonly [service: string, methods: ReadonlyArray<re
     ['create', 'update', 'delete', 'read', 'getinfo', 'replayparked', 'list', 'restartsubsystem'].map((name) => [name, 'stream', 'all'] as const),
   ],
   ['event_store.client.streams.streams', [['read', 'position', 'events'], ['append'], ['delete'], ['tombstone'], ['batchappend', 'deadline_duration']]],
-  ['event_store.client.operations.operations', [['startscavenge'], ['stopscavenge'], ['mergeindexes'], ['resignnode'], ['setnodepriority']]],
+  ['event_store.client.operations.operations', [['startscavenge'], ['stopscavenge'], ['mergeindexes'], ['resignnode'], ['setnodepriority'], ['restartpersistentsubscriptions']]],
   ['event_store.client.gossip.gossip', [['read']]],
   ['event_store.client.server_features.serverfeatures', [['getsupportedmethods']]],
 ];

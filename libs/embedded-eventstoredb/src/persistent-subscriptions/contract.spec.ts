@@ -25,6 +25,7 @@ import {
   type PersistentSubscriptionToStreamSettings,
   type ResolvedEvent,
 } from '@eventstore/db-client';
+import { Client, credentials } from '@grpc/grpc-js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 
 /**
@@ -331,6 +332,22 @@ describe('a checkpoint', () => {
     const next = new Consumer(stream);
     await next.has(3);
     expect(next.numbers).toEqual([1, 2, 3]);
+  });
+
+  // On a server that someone else runs this would drop the consumers of others.
+  (external ? it.skip : it).each(['persistent_subscriptions.PersistentSubscriptions/RestartSubsystem', 'operations.Operations/RestartPersistentSubscriptions'])('is where a group goes on after %s', async (method) => {
+    const stream = await groupOn(2);
+    const consumer = new Consumer(stream);
+    const [first] = (await consumer.has(2)) as [Received];
+    await consumer.ack(first);
+    const raw = new Client(`127.0.0.1:${node?.port}`, credentials.createInsecure());
+    const nothing = (): Buffer => Buffer.alloc(0);
+    await new Promise<void>((resolve, reject) => raw.makeUnaryRequest(`/event_store.client.${method}`, nothing, nothing, {}, (error) => (error ? reject(error) : resolve())));
+    raw.close();
+    await eventually(() => expect(consumer.error).toBeInstanceOf(PersistentSubscriptionDroppedError));
+    const next = new Consumer(stream);
+    await next.has(1);
+    expect(next.received.map(({ n, retries }) => ({ n, retries }))).toEqual([{ n: 1, retries: 0 }]);
   });
 
   // A server that someone else runs is not ours to stop.
