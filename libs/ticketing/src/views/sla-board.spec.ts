@@ -4,7 +4,7 @@ import { type Contract, defaultContract, HOUR, MINUTE } from '../contract.js';
 import { ended } from '../sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
 import type { TicketEvents } from '../ticket-events.js';
-import { boardLine, type BoardLine, slaBoard, type SlaBoardEntry } from './sla-board.js';
+import { type BoardKey, boardLine, type BoardLine, type BoardPlace, slaBoard, type SlaBoardEntry } from './sla-board.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');
 const work = { work: 4 * HOUR };
@@ -119,6 +119,13 @@ describe('the board of every life', () => {
           expect(breachedAt !== undefined).toBe(state === 'breached');
           if (remaining < 0) expect(state).toBe('breached');
           if (state === 'paused') expect(pausedFor).toBeDefined();
+        }
+        for (const [key, place] of Object.entries(entry.places) as [BoardKey, BoardPlace][]) {
+          // What the database selects by is what the line shows. At the very instant of a reclassification the breach is a millisecond away.
+          if (place.due === now) continue;
+          const { due, warnAt = '~' } = place;
+          const selected = due < now ? 'breached' : due === '9999-12-31T23:59:59.999Z' ? 'paused' : warnAt <= now ? 'warned' : 'due';
+          expect(boardLine(entry, key, now)?.clock.state).toBe(selected);
         }
         if (found.forecast === undefined) return;
         const { remaining, needed, atRisk } = found.forecast;
