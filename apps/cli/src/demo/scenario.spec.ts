@@ -39,7 +39,7 @@ describe('the demo day', () => {
 
   it('shows every kind of event that a desk makes in a day', () => {
     const { eventTypes } = play('2026-11-20');
-    for (const type of ['EscalationAccepted', 'EscalationReturned', 'TicketDeescalated', 'TicketPutOnHold', 'TicketReopened', 'TicketResolvedWithRootCause', 'TicketCancelled']) {
+    for (const type of ['EscalationAccepted', 'EscalationReturned', 'TicketDeescalated', 'TicketPutOnHold', 'TicketReopened', 'TicketResolvedWithRootCause', 'TicketCancelled', 'MajorIncidentDeclared', 'ConsultationAnswered', 'OnsiteVisitDone', 'TouchTimeStopped', 'SatisfactionRecorded']) {
       expect(eventTypes).toContain(type);
     }
   });

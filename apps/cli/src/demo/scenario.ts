@@ -115,6 +115,7 @@ function* stories(day: string): Generator<Story> {
   yield* technicalWork(story);
   yield* expertWork(story);
   yield* exceptions(story);
+  yield* conversations(day, story);
 }
 
 type DeskCall = readonly [
@@ -409,6 +410,36 @@ function* exceptions(story: (name: string) => Story): Generator<Story> {
     .step('15:02', ada, 'ReopenTicket', { reason: 'Two keys still stick' })
     .step('15:06', ada, 'StartWork', {})
     .step('15:12', ada, 'PutOnHold', { reason: 'vendor', note: 'Replacement ordered' });
+}
+
+/** What a desk does besides handing work on: it talks, asks and goes there. */
+function* conversations(day: string, story: (name: string) => Story): Generator<Story> {
+  yield story('branch-offline')
+    .opened('08:20', ben, { client: 'tailspin', kind: 'incident', summary: 'Nobody in the Milan branch gets online', reporter: { id: 'p.neri', name: 'Paola Neri' }, channel: 'phone', impact: 'major', urgency: 'high', team: desk, service: 'network', component: 'switch-mil-2' })
+    .step('08:21', ben, 'ClaimTicket', {})
+    .step('08:21', ben, 'StartTouchTime', {})
+    .step('08:23', ben, 'DeclareMajorIncident', { reason: 'A whole branch of 60 people is offline' })
+    .step('08:24', ben, 'SendPublicReply', { text: 'We see that the whole branch is offline and are on it. Next news by 08:45.' })
+    .step('08:25', ben, 'EscalateHierarchically', { to: 'service-delivery-manager', reason: 'Milan opens its counters at 09:00' })
+    .step('08:28', ben, 'TriageTicket', { category: 'network/outage' })
+    .step('08:30', ben, 'RequestConsultation', { tier: 'L2', team: network, question: 'switch-mil-2 does not answer on its management address either. May we power it off and on?' })
+    .step('08:34', emi, 'AnswerConsultation', { answer: 'Yes, its pair carries the server room. If it stays dark take the spare from the cupboard: KB-0064.', article: 'KB-0064' })
+    .step('08:36', ben, 'PlanOnsiteVisit', { agent: { id: ada.id, name: 'Ada Moreau' }, location: 'Milan, 2nd floor, wiring cupboard', plannedFor: `${day}T08:50:00Z` })
+    .step('08:37', ben, 'PutOnHold', { reason: 'onsite-visit', note: 'Ada is on her way to the cupboard' })
+    .step('08:50', ada, 'BeginOnsiteVisit', {})
+    .step('09:06', ada, 'CompleteOnsiteVisit', { outcome: 'Power supply dead; spare switch in place, all ports up' })
+    .step('09:07', ben, 'SendPublicReply', { text: 'A switch has failed and was replaced: please try again.' })
+    .step('09:12', { id: 'p.neri', kind: 'requester', name: 'Paola Neri' }, 'RecordRequesterReply', { text: 'Everybody is online again, thank you!' })
+    .step('09:14', ben, 'StandDownMajorIncident', { reason: 'All 60 are online' })
+    .step('09:15', ben, 'AddInternalNote', { text: 'The spare is in use: one more has to be ordered.' })
+    .step('09:16', ben, 'ResolveTicket', { article: 'KB-0064' })
+    .step('10:30', { id: 'p.neri', kind: 'requester', name: 'Paola Neri' }, 'RecordSatisfaction', { score: 5, comment: 'Fast, and we always knew what was going on' })
+    .closed('11:00');
+  yield story('desk-move')
+    .opened('09:40', carla, { client: 'litware', kind: 'service-request', summary: 'Desk moved: the phone on the new one is silent', reporter: { id: 's.klein', name: 'Sven Klein' }, channel: 'chat', impact: 'low', urgency: 'medium', team: desk, category: 'hardware/phone' })
+    .step('09:42', carla, 'StartWork', {})
+    .step('09:52', carla, 'ResolveTicket', { article: 'KB-0051' })
+    .step('09:53', carla, 'RecordTouchTime', { minutes: 10, activity: 'Patched the new phone socket' });
 }
 
 function minutesAfter(time: string, minutes: number): string {
