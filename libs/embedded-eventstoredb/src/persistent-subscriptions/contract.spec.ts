@@ -26,6 +26,7 @@ import {
   type ResolvedEvent,
 } from '@eventstore/db-client';
 import { Client, credentials } from '@grpc/grpc-js';
+import { jest } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 
 /**
@@ -38,6 +39,8 @@ let node: EmbeddedEventStoreDB | undefined;
 let directory: string | undefined;
 let client: EventStoreDBClient;
 const groups: string[] = [];
+
+jest.setTimeout(30_000);
 
 beforeAll(async () => {
   if (!external) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { ANY } from '../append-rules.js';
 import { EventLog } from '../event-log.js';
@@ -17,6 +18,8 @@ import { PersistentSubscriptions } from './persistent-subscriptions.js';
 import { ALL, checkpointStreamOf, parkedStreamOf, type GroupSettings } from './settings.js';
 
 /** Groups without gRPC in front of them: consumers are plain objects, so that many lives can be tried. */
+
+jest.setTimeout(60_000);
 
 const STREAM = 'source';
 const GROUP = 'desk';
@@ -251,7 +254,7 @@ async function live(chosen: GroupSettings, actions: readonly Action[]): Promise<
 
 it('delivers every event until it is acknowledged, parked or skipped, whatever consumers do and how often the node stops', async () => {
   await fc.assert(fc.asyncProperty(settings, fc.array(action, { minLength: 10, maxLength: 60, size: 'max' }), live), { numRuns: 30 });
-}, 60_000);
+});
 
 /** Bytes of buffers that somebody still holds. */
 function heldBytes(): number {
@@ -287,7 +290,7 @@ it('holds places of events, not events, and no more than its buffers take, howev
   } finally {
     await life.end();
   }
-}, 30_000);
+});
 
 it('sends nothing more to a consumer that does not read, and goes on when it does', async () => {
   const life = new Life();
