@@ -3,6 +3,7 @@ import { accessDenied } from './faults.js';
 import { dataOf } from './record.js';
 import { isMetadataStream, parseAcl, parseObject, type StreamAcl } from './stream-metadata.js';
 import { ADMINS } from './users.js';
+import { isMissing } from './visible-events.js';
 
 /** Who calls; `undefined` for someone who has not signed in. */
 export interface Caller {
@@ -33,6 +34,7 @@ const LINK_STREAMS: Required<StreamAcl> = { ...SYSTEM_STREAMS, read: EVERYONE, m
 const isLinkStream = (stream: string): boolean => stream === '$streams' || /^\$(?:ce|et|bc|category)-/.test(stream);
 
 const SETTINGS = '$settings';
+const NO_SETTINGS = -1;
 
 /** Access by the lists of the streams (`$acl`), then by the defaults in `$settings`, then by those of the server. */
 export class StreamAccess implements Access {
@@ -76,12 +78,13 @@ export class StreamAccess implements Access {
   /** What the last event of `$settings` says. */
   private defaults(): { readonly user: StreamAcl; readonly system: StreamAcl } {
     const stream = this.log.stream(SETTINGS);
-    if (this.settings?.revision !== stream.lastRevision) this.settings = { revision: stream.lastRevision, ...this.readSettings(stream) };
+    const revision = isMissing(stream) || stream.tombstoned ? NO_SETTINGS : stream.lastRevision;
+    if (this.settings?.revision !== revision) this.settings = { revision, ...this.readSettings(stream, revision) };
     return this.settings;
   }
 
-  private readSettings(stream: StreamState): { readonly user: StreamAcl; readonly system: StreamAcl } {
-    const record = stream.lastRevision < 0 ? undefined : this.log.recordAt(stream.number, stream.lastRevision);
+  private readSettings(stream: StreamState, revision: number): { readonly user: StreamAcl; readonly system: StreamAcl } {
+    const record = revision === NO_SETTINGS ? undefined : this.log.recordAt(stream.number, revision);
     const settings = (record && parseObject(dataOf(record).toString('utf8'))) ?? {};
     return { user: parseAcl(settings['$userStreamAcl']) ?? {}, system: parseAcl(settings['$systemStreamAcl']) ?? {} };
   }

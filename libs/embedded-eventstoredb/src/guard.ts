@@ -41,6 +41,7 @@ const RULES: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
+/** What is not listed, such as changes of users, is for administrators. */
 function ruleOf(path: string): Rule {
   const [, service = '', method = ''] = path.split('/');
   return RULES[service]?.[method] ?? admins;

@@ -39,6 +39,7 @@ interface Waiting {
 /** A commit takes no more than this many events or bytes, so that one flush does not keep the others waiting for long. */
 const GROUP_EVENTS = 4096;
 const GROUP_BYTES = 8 * 1024 * 1024;
+const LINKS_WAIT_MS = 10;
 /** A disk that flushes as fast as this may keep the thread while a single write is flushed: handing it over takes as long. */
 const QUICK_FLUSH_MS = 1;
 const SMALL_GROUP_BYTES = 8 * 1024;
@@ -52,6 +53,8 @@ export class LogWriter {
   private readonly tasks: Array<() => Promise<void>> = [];
   private running: Promise<void> | undefined;
   private closed = false;
+  /** Ends the wait of links for company. */
+  private hurry: () => void = () => undefined;
   private lastGroup = { writes: 0, milliseconds: 0 };
 
   constructor(
@@ -88,6 +91,7 @@ export class LogWriter {
   /** Writes what is waiting, and takes nothing more. */
   async close(): Promise<void> {
     this.closed = true;
+    this.hurry();
     await this.running;
   }
 
@@ -95,17 +99,32 @@ export class LogWriter {
     if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
     return new Promise((resolve, reject) => {
       this.queue.push({ write, resolve, reject });
+      if (write.kind !== 'links') this.hurry();
       this.running ??= this.run();
     });
   }
 
   /** A flush costs about the same for one write as for hundreds, so the writer waits while each turn of the event loop brings more. */
   private async gather(): Promise<void> {
+    if (this.queue.every(({ write }) => write.kind === 'links')) await this.company();
     let before: number;
     do {
       before = this.queue.length;
       await new Promise<void>((resolve) => void setImmediate(resolve));
     } while (this.queue.length > before && this.queue.length < GROUP_EVENTS);
+  }
+
+  /** Links alone wait a little for a write to share the flush with, so that clients seldom wait for a flush of theirs. */
+  private async company(): Promise<void> {
+    if (this.closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LINKS_WAIT_MS);
+      this.hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.hurry = () => undefined;
   }
 
   /** Takes the next group from the queue. */

@@ -1,7 +1,7 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { EventLog } from './event-log.js';
 import type { Link, LogWriter, NewEvent } from './log-writer.js';
-import { customMetadataOf, dataOf, idOf, isJson, MARK, kindOf, NO_BYTES, positionOf, revisionOf, streamNameOf, TOMBSTONE, typeOf, type LogRecord } from './record.js';
+import { CorruptRecord, customMetadataOf, dataOf, idOf, isJson, MARK, kindOf, NO_BYTES, positionOf, revisionOf, streamNameOf, TOMBSTONE, typeOf, type LogRecord } from './record.js';
 import { DELETED, isMetadataStream, parseObject, parseStreamMetadata } from './stream-metadata.js';
 
 const PAGE = 512;
@@ -94,6 +94,8 @@ export class SystemStreams {
   }
 
   private complain(error: unknown): void {
+    // What is damaged stays so: to look at it again after each commit would only cost.
+    if (error instanceof CorruptRecord) this.stopListening();
     if (this.closing.signal.aborted || this.warned) return;
     this.warned = true;
     process.emitWarning(`The system streams of the event store node stay behind the log: ${error instanceof Error ? error.message : String(error)}`, 'EmbeddedEventStoreDB');
