@@ -11,7 +11,7 @@ const law = {
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': { packages: ['@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'], libs: ['eventsourcing'] },
   'libs/ticketing-nest': {
-    packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'rxjs', 'reflect-metadata', 'node:*'],
+    packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'date-holidays', 'rxjs', 'reflect-metadata', 'node:*'],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
   'libs/directory-lock': { packages: ['lmdb', 'node:*'], libs: [] },

@@ -69,6 +69,23 @@ describe('POST /v1/contracts', () => {
     expect((await post('/v1/contracts', body)).json).toMatchObject({ revision: 0, events: [] });
   });
 
+  it('takes the public holidays of a country, as dates', async () => {
+    const client = clientOf('holidays');
+    const calendar = {
+      zone: 'Europe/Rome',
+      week: { thursday: [{ from: '09:00', to: '17:00' }] },
+      publicHolidays: { country: 'IT', years: [2026] },
+    };
+    const agreed = await post('/v1/contracts', { client, terms: { calendar } });
+    expect(agreed.json.events[0].data.terms.calendar.holidays).toContainEqual({ date: '2026-06-02', name: 'Festa della Repubblica' });
+    const unknown = { ...calendar, publicHolidays: { country: 'Atlantis', years: [2026] } };
+    expect((await post('/v1/contracts', { client, terms: { calendar: unknown } })).json).toMatchObject({
+      status: 422,
+      code: 'contract-invalid',
+      faults: [{ field: 'terms.calendar.publicHolidays.country' }],
+    });
+  });
+
   it('names each fault', async () => {
     const wrong = await post('/v1/contracts', {
       client: 'x',

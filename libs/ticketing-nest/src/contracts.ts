@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, evolve, type Executed, type Refusal, streamName, upcast } from '#eventsourcing';
+import { EventStore, evolve, type Executed, type Fault, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
 import {
   type AgreeContract,
   type ClientContract,
@@ -10,6 +10,7 @@ import {
   type ContractState,
   contractUpcasters,
 } from '#ticketing';
+import { withPublicHolidays } from './public-holidays.js';
 import { reached, ReadModels, view } from './read-models.js';
 import { runCommand, type SentContext } from './run-command.js';
 
@@ -27,10 +28,16 @@ export class RunAgreeContract extends Command<Executed<ContractEvents> | Refusal
 export class RunAgreeContractHandler implements ICommandHandler<RunAgreeContract> {
   constructor(@Inject(EventStore) private readonly store: EventStore) {}
 
-  execute({ body, context }: RunAgreeContract): Promise<Executed<ContractEvents> | Refusal> {
+  async execute({ body, context }: RunAgreeContract): Promise<Executed<ContractEvents> | Refusal> {
+    const terms = withPublicHolidays(body.terms);
+    if (isFaults(terms)) return refuse('contract-invalid', 'The public holidays that the calendar asks for cannot be', terms);
     const aggregate = { decider: contract, upcasters: contractUpcasters, noun: 'contract' };
-    return runCommand(this.store, aggregate, body.client, 'AgreeContract', body, context);
+    return runCommand(this.store, aggregate, body.client, 'AgreeContract', { ...body, terms }, context);
   }
+}
+
+function isFaults(value: object): value is readonly Fault[] {
+  return Array.isArray(value);
 }
 
 /** What is agreed with each client, by name. */
