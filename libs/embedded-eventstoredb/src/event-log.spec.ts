@@ -119,6 +119,17 @@ it('goes on in the next file when one is full, and reads across them in both dir
   await log.close();
 });
 
+it('does not open a log of which a file is missing, and lets files of others lie', async () => {
+  const log = EventLog.open(directory, 4096);
+  await written(log, 0, 50);
+  await log.close();
+  writeFileSync(join(logDirectory(directory), 'notes.txt'), 'mine');
+  await EventLog.open(directory, 4096).close();
+  expect(files(directory)).toContain('notes.txt');
+  rmSync(join(logDirectory(directory), files(directory)[2] as string));
+  expect(() => EventLog.open(directory, 4096)).toThrow(DamagedLog);
+});
+
 it('gives back streams of which a part is in the index and a part is not', async () => {
   let log = EventLog.open(directory);
   await written(log, 0, 6);

@@ -346,6 +346,7 @@ export class EventLog {
   private recover(): void {
     const { segments } = this;
     if (this.endPosition > segments.active.base) this.group = this.index.group;
+    this.refuseMissingSegments();
     for (let segment: Segment | undefined = segments.holding(this.endPosition); segment; segment = segments.after(segment)) {
       const isActive = segment.base === segments.active.base;
       const begin = segment.generation > 0 ? 0 : this.endPosition - segment.base;
@@ -353,10 +354,18 @@ export class EventLog {
       if (isActive) return segments.truncate(this.recoverActive(segment, begin));
       this.recoverFull(segment, begin);
       const next = segments.after(segment) as Segment;
-      if (segment.generation === 0 && this.endPosition !== next.base) throw new DamagedLog(this.directory, `between position ${this.endPosition} and ${next.base} nothing can be read.`);
       this.endPosition = next.base;
       this.group = 0;
       this.lastBlock = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  private refuseMissingSegments(): void {
+    let end: number | undefined = FIRST_POSITION;
+    for (const segment of this.segments.all) {
+      if (end !== undefined && segment.base !== end) throw new DamagedLog(this.directory, `between position ${end} and ${segment.base} nothing can be read.`);
+      // A scavenged one does not say where it ended.
+      end = segment.generation === 0 ? segment.base + segment.bytes : undefined;
     }
   }
 

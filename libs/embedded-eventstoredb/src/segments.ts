@@ -31,6 +31,8 @@ export class Segments {
   /** How far the file of the active segment reaches, zeros included. */
   private allocated = 0;
   private reserving: Promise<void> | undefined;
+  /** Whether a part of a group that was refused may still lie behind the last record. */
+  private untidy = false;
   private readonly chunk = Buffer.allocUnsafeSlow(READ_AHEAD);
   private chunkOf: { readonly base: number; readonly generation: number; readonly offset: number; readonly length: number } | undefined;
 
@@ -50,10 +52,11 @@ export class Segments {
     mkdirSync(directory, { recursive: true });
     const latest = new Map<number, Segment>();
     for (const file of readdirSync(directory)) {
-      const [, base, generation] = /^(\d{16})\.(\d+)\.log$/.exec(file) ?? [];
-      const segment = { base: Number(base), generation: Number(generation), bytes: base === undefined ? 0 : statSync(join(directory, file)).size };
+      const [, base, generation, unfinished] = /^(\d{16})\.(\d+)\.log(\.new)?$/.exec(file) ?? [];
+      if (base === undefined) continue;
+      const segment = { base: Number(base), generation: Number(generation), bytes: statSync(join(directory, file)).size };
       const other = latest.get(segment.base);
-      if (base === undefined) rmSync(join(directory, file), { force: true });
+      if (unfinished) rmSync(join(directory, file));
       else if (other && other.generation > segment.generation) rmSync(join(directory, file));
       else {
         if (other) rmSync(join(directory, nameOf(other)));
@@ -111,7 +114,7 @@ export class Segments {
 
   /** Whether a group opens a new segment or may have to wait for a reservation, which `appendSync` does not do. */
   needsMore(length: number): boolean {
-    return this.isFull(length) || this.active.bytes + length > this.allocated;
+    return this.untidy || this.isFull(length) || this.active.bytes + length > this.allocated;
   }
 
   /**
@@ -124,6 +127,7 @@ export class Segments {
     // A reservation writes zeros from `allocated` on.
     if (bytes + group.length > this.allocated) await this.reserving;
     const fd = this.writing();
+    if (this.untidy) this.takeBack();
     try {
       await writeAll(fd, group, bytes);
       await flushFile(fd);
@@ -254,9 +258,11 @@ export class Segments {
   }
 
   private takeBack(): void {
+    this.untidy = true;
     this.allocated = this.active.bytes;
     ftruncateSync(this.writing(), this.active.bytes);
     fdatasyncSync(this.writing());
+    this.untidy = false;
   }
 
   private setActive(segment: Segment): void {

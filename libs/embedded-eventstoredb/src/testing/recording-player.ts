@@ -131,7 +131,14 @@ class Received {
   async until(condition: () => boolean, milliseconds: number): Promise<void> {
     const deadline = Date.now() + milliseconds;
     while (!condition() && Date.now() < deadline) {
-      await Promise.race([new Promise<void>((resolve) => (this.wake = resolve)), wait(Math.max(1, deadline - Date.now()))]);
+      await new Promise<void>((resolve) => {
+        // A timer that outlived its wait would keep the process.
+        const timer = setTimeout(resolve, Math.max(1, deadline - Date.now()));
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
   }
 }
