@@ -80,6 +80,11 @@ export class Program {
     return new Program(spawn(process.execPath, ['bin/tierline.js', ...args], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
   }
 
+  /** The worker alone, beside stores that run elsewhere. */
+  static worker(env: Environment): Program {
+    return new Program(spawn(process.execPath, ['dist/apps/worker/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
   get pid(): number {
     return this.child.pid ?? 0;
   }
