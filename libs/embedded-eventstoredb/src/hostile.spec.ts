@@ -19,17 +19,21 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
   node = await startEmbeddedEventStoreDB({ directory, port: 0 });
   client = EventStoreDBClient.connectionString(node.url);
+});
+
+// HTTP/2 itself ends a connection with too many dropped calls, about a thousand: each test has its own.
+beforeEach(() => {
   session = connect(`http://127.0.0.1:${node.port}`);
 });
 
 afterAll(async () => {
-  session.destroy();
   await client.dispose();
   await node.close();
   rmSync(directory, { recursive: true });
 });
 
 afterEach(async () => {
+  session.destroy();
   const stream = `alive-${randomUUID()}`;
   await client.appendToStream(stream, jsonEvent({ type: 'alive', data: {} }));
   let read = 0;
