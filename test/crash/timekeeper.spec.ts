@@ -33,12 +33,31 @@ describe('two workers, one of which is killed in the middle', () => {
 
     // Twenty minutes ago: fifteen were promised for the response.
     const effectiveAt = instantFrom(Date.now() - 20 * MINUTE);
-    const opening = { client: 'northwind', kind: 'incident', summary: 's', reporter: { id: 'joe' }, channel: 'phone', impact: 'high', urgency: 'critical' } as const;
+    const opening = {
+      client: 'northwind',
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: 'phone',
+      impact: 'high',
+      urgency: 'critical',
+    } as const;
     const ids = await Promise.all(
       Array.from({ length: TICKETS }, async () => {
         const commandId = randomUUID();
-        const context = { commandId, repeatable: false, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
-        const opened = await runTicketCommand(store, { ticketId: undefined, name: 'OpenTicket', body: { ...opening, effectiveAt }, context });
+        const context = {
+          commandId,
+          repeatable: false,
+          actor: { id: 'ada', kind: 'agent' as const },
+          correlationId: commandId,
+          causationId: commandId,
+        };
+        const opened = await runTicketCommand(store, {
+          ticketId: undefined,
+          name: 'OpenTicket',
+          body: { ...opening, effectiveAt },
+          context,
+        });
         if (isRefusal(opened)) throw new Error(JSON.stringify(opened));
         return opened.ticketId;
       }),

@@ -1,4 +1,4 @@
-import { CLOCK_KINDS, HOLD_REASONS, IMPACTS, PRIORITIES, TIERS, URGENCIES, WEEKDAYS } from '#ticketing';
+import { CLOCK_KINDS, HAND_OFF_ITEMS, HOLD_REASONS, IMPACTS, PRIORITIES, RECEIVING_TIERS, TIERS, URGENCIES, WEEKDAYS } from '#ticketing';
 
 /** JSON Schema of a contract's terms, as `contractFaults` checks them. */
 
@@ -68,6 +68,15 @@ export const contractSchema = {
     reopen: {
       enum: ['new-cycle', 'continue'],
       description: 'Whether a reopened ticket has its whole resolution target again, or what was left of it',
+    },
+    handOffs: {
+      ...forEach(RECEIVING_TIERS, listOf(HAND_OFF_ITEMS), []),
+      description: 'What a hand-off must carry to each tier; a tier that is left out asks for what is customary',
+    },
+    categories: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'Categories that tickets may have, each with all below it; any, where none is listed',
     },
     escalationPolicies: {
       type: 'array',

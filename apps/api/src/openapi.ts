@@ -57,6 +57,7 @@ const ofOpening = [
   'effective-in-the-future',
   'event-too-large',
   'tier-not-in-contract',
+  'category-not-in-contract',
   'revision-mismatch',
   'idempotency-key-reused',
   'contended',

@@ -37,6 +37,7 @@ export const ticketProblems = {
   'already-claimed': { status: 409, title: 'Somebody has the ticket already' },
   'consultation-of-own-tier': { status: 409, title: 'The ticket is at that tier itself' },
   'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
+  'category-not-in-contract': { status: 422, title: 'The contract has no such category' },
   'no-escalation-at-work': { status: 409, title: 'No escalation policy is at work' },
   'no-vendor-case': { status: 422, title: 'It is not said which vendor, and which case' },
   'onsite-visit-open': { status: 409, title: 'There is a visit already' },

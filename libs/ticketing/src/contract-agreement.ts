@@ -96,7 +96,14 @@ export const contract: Decider<ContractCommands, ContractEvents, ContractState> 
   },
 };
 
-const termNames: ReadonlySet<string> = new Set([...Object.keys(defaultContract), 'tierTargets', 'vendorTargets', 'escalationPolicies']);
+const termNames: ReadonlySet<string> = new Set([
+  ...Object.keys(defaultContract),
+  'tierTargets',
+  'vendorTargets',
+  'escalationPolicies',
+  'handOffs',
+  'categories',
+]);
 
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;

@@ -42,6 +42,8 @@ describe('a contract', () => {
       { priorities: { ...defaultContract.priorities, low: { ...defaultContract.priorities.low, low: 'none' } } },
       ['priorities.low.low'],
     ],
+    ['asks a hand-off for what there is not', { handOffs: { L2: ['luck'], L9: [] } }, ['handOffs.L2[0]', 'handOffs.L9']],
+    ['has categories that are none', { categories: ['hardware', '/', 7] }, ['categories[1]', 'categories[2]']],
     ['has targets for what is no priority', { targets: { ...defaultContract.targets, urgent: {} } }, ['targets.urgent']],
     [
       'has a zero, a negative, a broken and an endless target',

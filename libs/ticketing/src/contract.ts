@@ -1,5 +1,6 @@
 import type { Fault } from '#eventsourcing';
 import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
+import { HAND_OFF_ITEMS, type HandOffRequirements, RECEIVING_TIERS } from './hand-off.js';
 import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
 import {
   HOLD_REASONS,
@@ -59,6 +60,10 @@ export interface Contract {
   readonly reopen: 'new-cycle' | 'continue';
   /** Returned hand-offs that are borne before someone higher up is told. */
   readonly pingPongLimit: number;
+  /** What a hand-off must carry to each tier; a tier that is left out asks for what is customary (see hand-off.ts). */
+  readonly handOffs?: HandOffRequirements;
+  /** Categories that tickets may have, each with all below it: `hardware/printer`. Any, where it lists none. */
+  readonly categories?: readonly string[];
   /** What is done, step by step, while nobody sees to something. */
   readonly escalationPolicies?: readonly EscalationPolicy[];
   /** How long after its resolution a ticket can be reopened: milliseconds, whatever the calendar. */
@@ -141,8 +146,22 @@ const MOST_BUSINESS_DAYS = 1000;
 
 /** All that is wrong with a contract as it came from outside, each fault with its field. None means that it is sound. */
 export function contractFaults(contract: unknown): readonly Fault[] {
-  const { tiers, priorities, calendar, targets, tierTargets, vendorTargets, thresholds, pausedBy, reopen, pingPongLimit, reopenWindow, escalationPolicies } =
-    fieldsOf(contract);
+  const {
+    tiers,
+    priorities,
+    calendar,
+    targets,
+    tierTargets,
+    vendorTargets,
+    thresholds,
+    pausedBy,
+    reopen,
+    pingPongLimit,
+    reopenWindow,
+    escalationPolicies,
+    handOffs,
+    categories,
+  } = fieldsOf(contract);
   return [
     ...orderedFaults(tiers, TIERS, 'tiers'),
     ...(Array.isArray(tiers) && tiers.length === 0 ? [{ field: 'tiers', message: 'must name at least one tier' }] : []),
@@ -159,6 +178,14 @@ export function contractFaults(contract: unknown): readonly Fault[] {
     ...(Array.isArray(pausedBy)
       ? pausedBy.flatMap((reason: unknown, index) => oneOfFaults(reason, HOLD_REASONS, `pausedBy[${index}]`))
       : [{ field: 'pausedBy', message: 'must be a list of reasons for a hold' }]),
+    ...(handOffs === undefined ? [] : handOffFaults(handOffs)),
+    ...(categories === undefined || (Array.isArray(categories) && categories.length > 0 && categories.length <= 1000)
+      ? ((categories ?? []) as unknown[]).flatMap((category, index) =>
+          typeof category === 'string' && category.length <= 200 && /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/.test(category)
+            ? []
+            : [{ field: `categories[${index}]`, message: 'must be a category such as hardware/printer' }],
+        )
+      : [{ field: 'categories', message: 'must be a list of 1 to 1000 categories' }]),
     ...(escalationPolicies === undefined ? [] : escalationPolicyFaults(escalationPolicies, thresholds)),
     ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
     ...(isWhole(pingPongLimit, 0, 1000) ? [] : [{ field: 'pingPongLimit', message: 'must be a whole number from 0 to 1000' }]),
@@ -166,6 +193,16 @@ export function contractFaults(contract: unknown): readonly Fault[] {
       ? []
       : [{ field: 'reopenWindow', message: 'must be a whole number of milliseconds, at most 3650 days' }]),
   ];
+}
+
+function handOffFaults(handOffs: unknown): readonly Fault[] {
+  if (!isFields(handOffs)) return [{ field: 'handOffs', message: `must be an object with some of ${RECEIVING_TIERS.join(', ')}` }];
+  return Object.entries(handOffs).flatMap(([tier, asked]) => {
+    const field = `handOffs.${tier}`;
+    if (!RECEIVING_TIERS.includes(tier as never)) return [{ field, message: `must be one of ${RECEIVING_TIERS.join(', ')}` }];
+    if (!Array.isArray(asked)) return [{ field, message: `must be a list of ${HAND_OFF_ITEMS.join(', ')}` }];
+    return asked.flatMap((item: unknown, index) => oneOfFaults(item, HAND_OFF_ITEMS, `${field}[${index}]`));
+  });
 }
 
 function tierTargetFaults(tierTargets: unknown, tiers: unknown): readonly Fault[] {

@@ -9,6 +9,24 @@ const full = {
   environment: 'e',
 };
 
+describe('what a hand-off must carry', () => {
+  const fields = (...[from, to, handOff, asked]: Parameters<typeof missingFromHandOff>) =>
+    missingFromHandOff(from, to, handOff, asked).map(({ field }) => field.replace('handoff.', ''));
+
+  it('is what the contract asks for each tier, and what is customary where it asks nothing', () => {
+    const asked = { L2: ['summary', 'environment'], L3: [] } as const;
+    expect(fields('L1', 'L2', {}, asked)).toEqual(['summary', 'environment']);
+    expect(fields('L2', 'L3', {}, asked)).toEqual(['summary', 'environment']);
+    expect(fields('L3', 'L4', {}, asked)).toEqual(['vendor.vendor', 'vendor.caseReference', 'vendor.contract']);
+    expect(fields('L1', 'L2', {}, {})).toEqual(['summary', 'errorMessages', 'logs', 'stepsTried']);
+    expect(fields('L1', 'L2', {}, { L2: [] })).toEqual([]);
+  });
+
+  it('asks for each item once, on its way over several tiers too', () => {
+    expect(fields('L1', 'L3', {}, { L2: ['summary'], L3: ['summary', 'logs'] })).toEqual(['summary', 'logs']);
+  });
+});
+
 describe('the quality of a hand-off', () => {
   it('is 100 for all that a receiver is glad of', () => expect(handOffQuality('L1', 'L2', full)).toBe(100));
 

@@ -14,6 +14,7 @@ export * from './ticket-state.js';
 export * from './vocabulary.js';
 export * from './what-if.js';
 export { canonicalJson } from './plain-json.js';
+export * from './hand-off.js';
 export * from './on-call.js';
 export * from './sla-clock.js';
 export * from './sla-terms.js';

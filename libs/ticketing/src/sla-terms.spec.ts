@@ -156,6 +156,21 @@ describe('RebaseSlaTerms', () => {
 });
 
 describe('a ticket', () => {
+  it('has a category that its contract knows, or one below it', () => {
+    const life = new Life(pin(1, { categories: ['hardware', 'network/vpn'] })).open();
+    life.do(1, 'TriageTicket', { category: 'hardware/printer' });
+    life.do(2, 'TriageTicket', { category: 'network/vpn' });
+    for (const category of ['network', 'hardwares', 'software'])
+      expect(() => life.do(3, 'TriageTicket', { category })).toThrow('category-not-in-contract');
+  });
+
+  it('is handed up with what its contract asks for', () => {
+    const life = new Life(pin(1, { handOffs: { L2: ['environment'] } })).open();
+    expect(() => life.do(1, 'EscalateToTier', { tier: 'L2', reason: 'r', handoff: { summary: 's' } })).toThrow('handoff.environment');
+    life.do(1, 'EscalateToTier', { tier: 'L2', reason: 'r', handoff: { environment: 'e' } });
+    expect(life.state?.tier).toBe('L2');
+  });
+
   it('goes by the contract that it was opened under', () => {
     const life = new Life(
       pin(4, {

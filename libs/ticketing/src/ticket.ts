@@ -41,7 +41,7 @@ type Decide<Name extends TicketCommandName> = (
 /** What each command leads to, on a ticket that exists. */
 const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>]: Decide<Name> } = {
   TriageTicket(command, ticket, _context, contract) {
-    const barred = unlessActive(ticket);
+    const barred = unlessActive(ticket) ?? unlessInCategories(command.category, contract);
     if (barred) return barred;
     const impact = command.impact ?? ticket.impact;
     const urgency = command.urgency ?? ticket.urgency;
@@ -124,7 +124,7 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       );
     }
     const handOff = complete(handoff, ticket);
-    const missing = missingFromHandOff(ticket.tier, tier, handOff);
+    const missing = missingFromHandOff(ticket.tier, tier, handOff, contract.handOffs);
     if (missing.length > 0)
       return refuse(
         'hand-off-incomplete',
@@ -582,6 +582,8 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
         const contract = termsOf(present({ contract: offered }));
         const tier = command.tier ?? entryTier(contract);
         if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
+        const barred = unlessInCategories(category, contract);
+        if (barred) return barred;
         if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
         const priority = contract.priorities[impact][urgency];
         return [
@@ -660,6 +662,15 @@ function unlessMerging({ mergingInto }: Ticket): Refusal | undefined {
 
 function hasLink({ links }: Ticket, ticketId: string, relation: Relation): boolean {
   return links.some((link) => link.ticketId === ticketId && link.relation === relation);
+}
+
+/** A contract that lists categories knows no others; what lies below one of them is in it. */
+function unlessInCategories(category: string | undefined, { categories }: Contract): Refusal | undefined {
+  if (category === undefined || categories === undefined) return undefined;
+  if (categories.some((known) => category === known || category.startsWith(`${known}/`))) return undefined;
+  return refuse('category-not-in-contract', `The contract has no category ${category}`, [
+    { field: 'category', message: 'must be one of the categories of the contract, or below one' },
+  ]);
 }
 
 function tierNotInContract(tier: Tier, contract: Contract): Refusal {
@@ -784,7 +795,7 @@ function handOnAutomatically(
   if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
   const handOff = complete(present({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
   if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'It is not known which vendor would take it');
-  const lacks = missingFromHandOff(ticket.tier, to, handOff).map(({ field }) => field.replace('handoff.', ''));
+  const lacks = missingFromHandOff(ticket.tier, to, handOff, contract.handOffs).map(({ field }) => field.replace('handoff.', ''));
   return event(
     'TicketEscalated',
     present({
