@@ -21,7 +21,7 @@ const PLACEHOLDER = 'size-0000000';
 export async function benchSize(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
   try {
-    let node = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    let node = await startEmbeddedEventStoreDB({ directory, port: 0, systemStreams: false });
     let client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
     const call = client.makeBidiStreamRequest(`${STREAMS}/BatchAppend`, same, same);
     let began = performance.now();
@@ -39,7 +39,7 @@ export async function benchSize(): Promise<void> {
     await node.close();
 
     began = performance.now();
-    node = await startEmbeddedEventStoreDB({ directory, port: 0 });
+    node = await startEmbeddedEventStoreDB({ directory, port: 0, systemStreams: false });
     console.log(`size       started again in ${Math.round(performance.now() - began)} ms, ${memory()} MiB`);
     client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
     for (const backwards of [false, true]) {
