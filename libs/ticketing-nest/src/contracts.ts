@@ -32,7 +32,9 @@ export class RunAgreeContractHandler implements ICommandHandler<RunAgreeContract
     const terms = withPublicHolidays(body.terms);
     if (isFaults(terms)) return refuse('contract-invalid', 'The public holidays that the calendar asks for cannot be', terms);
     const aggregate = { decider: contract, upcasters: contractUpcasters, noun: 'contract' };
-    return runCommand(this.store, aggregate, body.client, 'AgreeContract', { ...body, terms }, context);
+    return runCommand(this.store, aggregate, body.client, 'AgreeContract', { ...body, terms }, context).finally(() =>
+      forgetContract(this.store, body.client),
+    );
   }
 }
 
@@ -65,6 +67,43 @@ export class ContractsHandler implements IQueryHandler<ContractsQuery> {
     );
     return { items: found.slice(0, limit) as ClientContract[], more: found.length > limit };
   }
+}
+
+/** How long a contract that was read may be used again, in milliseconds. */
+const FRESH_MS = 1_000;
+const MOST_REMEMBERED = 10_000;
+
+interface Remembered {
+  readonly readAt: number;
+  readonly state: ContractState;
+}
+
+const remembered = new WeakMap<EventStore, Map<string, Remembered>>();
+
+/** What was agreed in this process counts at once. */
+function forgetContract(store: EventStore, client: string): void {
+  remembered.get(store)?.delete(client);
+}
+
+/**
+ * A client's contract, read at most once a second: reading it for every ticket would halve the pace at which tickets are opened. What
+ * another process agrees may so be seen a second late; the timekeeper then rebases the ticket.
+ */
+export async function recentContract(store: EventStore, client: string): Promise<ContractState> {
+  const known = remembered.get(store)?.get(client);
+  const readAt = Date.now();
+  if (known !== undefined && readAt - known.readAt < FRESH_MS) return known.state;
+  // What is forgotten or read anew meanwhile is not remembered: it may be older than what was agreed.
+  const contracts = remembered.get(store) ?? new Map<string, Remembered>();
+  remembered.set(store, contracts);
+  const reading: Remembered = { readAt: 0, state: null };
+  contracts.set(client, reading);
+  const { state } = await readContract(store, client);
+  if (contracts.get(client) === reading) {
+    if (contracts.size > MOST_REMEMBERED) contracts.clear();
+    contracts.set(client, { readAt, state });
+  }
+  return state;
 }
 
 /** A client's contract as the log has it now: whoever agreed one is sure that what follows goes by it. `revision` is -1 where there is none. */

@@ -10,7 +10,7 @@ import {
   ticketUnder,
   ticketUpcasters,
 } from '#ticketing';
-import { readContract } from './contracts.js';
+import { recentContract } from './contracts.js';
 import { runCommand, type SentContext } from './run-command.js';
 
 /** What became of a command. */
@@ -53,7 +53,7 @@ export async function runTicketCommand(
 /** What a ticket is opened under: its client's contract as it was in force when it was opened. */
 async function contractFor(store: EventStore, { client, effectiveAt }: TicketCommands['OpenTicket']) {
   const at = effectiveAt === undefined ? undefined : parseInstant(effectiveAt);
-  const version = contractInForce((await readContract(store, client)).state, at ?? instantFrom(Date.now()));
+  const version = contractInForce(await recentContract(store, client), at ?? instantFrom(Date.now()));
   return version && pinned(version, tzdata);
 }
 
