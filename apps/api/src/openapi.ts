@@ -396,6 +396,29 @@ export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecora
   );
 }
 
+/** What a command answers. @param id the field that names what it was done to */
+function commandAnswer(noun: string, id: Readonly<Record<string, object>>) {
+  return {
+    type: 'object',
+    required: [...Object.keys(id), 'revision', 'repeated', 'events'],
+    properties: {
+      ...id,
+      revision: { type: 'integer', minimum: 0, description: `Revision of the ${noun} after it: also the ETag` },
+      position: {
+        type: 'string',
+        description: 'Where its last event is in the log; absent when nothing was appended now',
+        examples: ['1234/1234'],
+      },
+      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
+      events: {
+        type: 'array',
+        description: 'What it led to, or had led to; empty when it was so already',
+        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
+      },
+    },
+  };
+}
+
 function listed(name: string) {
   return { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(name) } } };
 }
@@ -498,55 +521,9 @@ const answerSchemas = {
       },
     },
   },
-  ContractAnswer: {
-    type: 'object',
-    required: ['client', 'revision', 'repeated', 'events'],
-    properties: {
-      client: { type: 'string' },
-      revision: { type: 'integer', minimum: 0, description: 'Revision of the contract after it: also the ETag' },
-      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now' },
-      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
-      events: {
-        type: 'array',
-        description: 'What it led to, or had led to; empty when it was so already',
-        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
-      },
-    },
-  },
-  OnCallAnswer: {
-    type: 'object',
-    required: ['schedule', 'revision', 'repeated', 'events'],
-    properties: {
-      schedule: { type: 'string' },
-      revision: { type: 'integer', minimum: 0, description: 'Revision of the schedule after it: also the ETag' },
-      position: { type: 'string', description: 'Where its last event is in the log; absent when nothing was appended now' },
-      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
-      events: {
-        type: 'array',
-        description: 'What it led to, or had led to; empty when it was so already',
-        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
-      },
-    },
-  },
-  CommandAnswer: {
-    type: 'object',
-    required: ['ticketId', 'revision', 'repeated', 'events'],
-    properties: {
-      ticketId: { type: 'string', format: 'uuid' },
-      revision: { type: 'integer', minimum: 0, description: 'Revision of the ticket after it: also the ETag' },
-      position: {
-        type: 'string',
-        description: 'Where its last event is in the log; absent when nothing was appended now',
-        examples: ['1234/1234'],
-      },
-      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
-      events: {
-        type: 'array',
-        description: 'What it led to, or had led to; empty when it was so already',
-        items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
-      },
-    },
-  },
+  ContractAnswer: commandAnswer('contract', { client: { type: 'string' } }),
+  OnCallAnswer: commandAnswer('schedule', { schedule: { type: 'string' } }),
+  CommandAnswer: commandAnswer('ticket', { ticketId: { type: 'string', format: 'uuid' } }),
   Attachment: {
     type: 'object',
     required: ['sha256', 'bytes', 'mediaType', 'url'],

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, evolve, type Executed, type Fault, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
+import { EventStore, type Executed, type Fault, refuse, type Refusal } from '#eventsourcing';
 import {
   type AgreeContract,
   type ClientContract,
@@ -12,7 +12,8 @@ import {
 } from '#ticketing';
 import { withPublicHolidays } from './public-holidays.js';
 import { reached, ReadModels, view } from './read-models.js';
-import { runCommand, type SentContext } from './run-command.js';
+import { type Page, pageOf } from './ticket-queries.js';
+import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Agrees a contract with a client. */
 export class RunAgreeContract extends Command<Executed<ContractEvents> | Refusal> {
@@ -43,7 +44,7 @@ function isFaults(value: object): value is readonly Fault[] {
 }
 
 /** What is agreed with each client, by name. */
-export class ContractsQuery extends Query<{ readonly items: readonly ClientContract[]; readonly more: boolean }> {
+export class ContractsQuery extends Query<Page<ClientContract>> {
   constructor(
     readonly limit: number,
     /** The client that the page comes after. */
@@ -65,7 +66,7 @@ export class ContractsHandler implements IQueryHandler<ContractsQuery> {
         .limit(limit + 1)
         .toArray(),
     );
-    return { items: found.slice(0, limit) as ClientContract[], more: found.length > limit };
+    return pageOf(found as ClientContract[], limit);
   }
 }
 
@@ -106,17 +107,7 @@ export async function recentContract(store: EventStore, client: string): Promise
   return state;
 }
 
-/** A client's contract as the log has it now: whoever agreed one is sure that what follows goes by it. `revision` is -1 where there is none. */
-export async function readContract(
-  store: EventStore,
-  client: string,
-): Promise<{ readonly state: ContractState; readonly revision: number }> {
-  let state: ContractState = contract.initial;
-  let revision = -1;
-  for await (const stored of store.readStream(streamName(contract.category, client))) {
-    const event = upcast<ContractEvents>(contractUpcasters, stored);
-    state = evolve(contract, state, event, event.metadata);
-    revision = event.revision;
-  }
-  return { state, revision };
+/** A client's contract as the log has it now: whoever agreed one is sure that what follows goes by it. */
+export function readContract(store: EventStore, client: string) {
+  return readAggregate<ContractEvents, ContractState>(store, contract, contractUpcasters, client);
 }

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, evolve, type Executed, type Refusal, streamName, upcast } from '#eventsourcing';
+import { EventStore, type Executed, type Refusal } from '#eventsourcing';
 import {
   onCall,
   type OnCallCommands,
@@ -11,7 +11,7 @@ import {
   onCallUpcasters,
 } from '#ticketing';
 import { reached, ReadModels, view } from './read-models.js';
-import { runCommand, type SentContext } from './run-command.js';
+import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Any command of an on-call schedule. */
 export class RunOnCallCommand<Name extends keyof OnCallCommands = keyof OnCallCommands> extends Command<Executed<OnCallEvents> | Refusal> {
@@ -46,17 +46,7 @@ export class OnCallSchedulesHandler implements IQueryHandler<OnCallSchedulesQuer
   }
 }
 
-/** A schedule as the log has it now: an override counts from the moment it was answered. `revision` is -1 where there is none. */
-export async function readOnCall(
-  store: EventStore,
-  schedule: string,
-): Promise<{ readonly state: OnCallSchedule; readonly revision: number }> {
-  let state: OnCallSchedule = onCall.initial;
-  let revision = -1;
-  for await (const stored of store.readStream(streamName(onCall.category, schedule))) {
-    const event = upcast<OnCallEvents>(onCallUpcasters, stored);
-    state = evolve(onCall, state, event, event.metadata);
-    revision = event.revision;
-  }
-  return { state, revision };
+/** A schedule as the log has it now: an override counts from the moment it was answered. */
+export function readOnCall(store: EventStore, schedule: string) {
+  return readAggregate<OnCallEvents, OnCallSchedule>(store, onCall, onCallUpcasters, schedule);
 }

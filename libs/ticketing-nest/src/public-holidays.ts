@@ -1,6 +1,6 @@
 import Holidays from 'date-holidays';
 import type { Fault } from '#eventsourcing';
-import type { Holiday } from '#ticketing';
+import { type Holiday, isFields } from '#ticketing';
 
 const DAY = 86_400_000;
 const MOST_YEARS = 10;
@@ -57,8 +57,4 @@ function placeFaults(country: unknown, state: unknown, region: unknown, field: s
 
 function isYear(year: unknown): boolean {
   return Number.isSafeInteger(year) && (year as number) >= 1970 && (year as number) <= 2100;
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

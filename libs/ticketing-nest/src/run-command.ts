@@ -5,6 +5,7 @@ import {
   epochMillis,
   type EventMap,
   type EventStore,
+  evolve,
   execute,
   type Executed,
   instantFrom,
@@ -12,6 +13,8 @@ import {
   parseInstant,
   refuse,
   type Refusal,
+  streamName,
+  upcast,
   type Upcasters,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
@@ -104,4 +107,21 @@ function effectiveAtOf(body: { readonly effectiveAt?: unknown }, now: number) {
 /** Tells the contents of two commands apart, whatever the order of their fields. */
 function digest(body: object): string {
   return createHash('sha256').update(canonicalJson(body)).digest('hex');
+}
+
+/** An aggregate as the log has it now: whoever changed it is sure to see it. `revision` is -1 where it has no events. */
+export async function readAggregate<Events extends EventMap, State>(
+  store: EventStore,
+  decider: Pick<Decider<object, Events, State>, 'category' | 'initial' | 'evolve'>,
+  upcasters: Upcasters,
+  id: string,
+): Promise<{ readonly state: State; readonly revision: number }> {
+  let state = decider.initial;
+  let revision = -1;
+  for await (const stored of store.readStream(streamName(decider.category, id))) {
+    const event = upcast<Events>(upcasters, stored);
+    state = evolve(decider, state, event, event.metadata);
+    revision = event.revision;
+  }
+  return { state, revision };
 }

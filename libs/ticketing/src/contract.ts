@@ -1,5 +1,6 @@
 import type { Fault } from '#eventsourcing';
 import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
+import { fieldsOf, isFields, isWhole } from './plain-json.js';
 import { HAND_OFF_ITEMS, type HandOffRequirements, RECEIVING_TIERS } from './hand-off.js';
 import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
 import {
@@ -271,16 +272,4 @@ function gridFaults(
 
 function oneOfFaults(word: unknown, vocabulary: readonly string[], field: string): readonly Fault[] {
   return vocabulary.includes(word as string) ? [] : [{ field, message: `must be one of ${vocabulary.join(', ')}` }];
-}
-
-function isWhole(value: unknown, least: number, most: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isFields(value) ? value : {};
 }

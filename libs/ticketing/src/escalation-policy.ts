@@ -1,5 +1,6 @@
 import type { Fault } from '#eventsourcing';
 import { type BusinessCalendar, calendarFaults } from './business-calendar.js';
+import { fieldsOf, isFields, isWhole } from './plain-json.js';
 import { CLOCK_KINDS, type ClockKind } from './sla-clock.js';
 import type { Person } from './ticket-events.js';
 import { PRIORITIES, type Priority, TIERS, type Tier } from './vocabulary.js';
@@ -205,16 +206,4 @@ function unknownFaults(fields: object, place: string): readonly Fault[] {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && /\S/.test(value) && value.length <= 100;
-}
-
-function isWhole(value: unknown, least: number, most: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isFields(value) ? value : {};
 }

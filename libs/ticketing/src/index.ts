@@ -13,7 +13,7 @@ export * from './ticket-policies.js';
 export * from './ticket-state.js';
 export * from './vocabulary.js';
 export * from './what-if.js';
-export { canonicalJson } from './plain-json.js';
+export { canonicalJson, isFields } from './plain-json.js';
 export * from './hand-off.js';
 export * from './on-call.js';
 export * from './sla-clock.js';

@@ -26,3 +26,18 @@ export function canonicalJson(content: object): string {
 export function same(one: object, other: object): boolean {
   return canonicalJson(one) === canonicalJson(other);
 }
+
+/** Whether a value of unknown shape is an object with fields. */
+export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The fields of a value of unknown shape: none, where it is no object. */
+export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return isFields(value) ? value : {};
+}
+
+/** Whether a value of unknown shape is a whole number within bounds, both included. */
+export function isWhole(value: unknown, least: number, most: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+}
