@@ -14,15 +14,16 @@ import {
 } from '#platform';
 import { type BatchItem, CommandBatch, ticketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
+import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documentBatch } from './openapi.js';
-import { answerOf, type CommandAnswer } from './ticket-commands.controller.js';
 import { unlessRefused } from './ticket-problems.js';
 
 /** Tickets of a batch that are worked on at once: more would only queue before the store, and keep others waiting. */
 const AT_ONCE = 8;
 
 /** What became of a command of a batch: its answer with the status that it would have had alone, or the problem. */
-export type BatchResult = ({ readonly status: number } & CommandAnswer) | { readonly status: number; readonly problem: ProblemDetails };
+export type BatchResult =
+  ({ readonly status: number; readonly ticketId: string } & CommandAnswer) | { readonly status: number; readonly problem: ProblemDetails };
 
 export interface BatchAnswer {
   /** In the order of the batch. */
@@ -88,7 +89,7 @@ export class BatchController {
         ...(ifRevision === undefined ? {} : { ifRevisions: [ifRevision] }),
       };
       const done = unlessRefused(await this.commands.execute(new RunTicketCommand(ticketId, command, content, context)));
-      return { status: opens ? 201 : 200, ...answerOf(done) };
+      return { status: opens ? 201 : 200, ...answerOf({ ticketId: done.ticketId }, done) };
     } catch (error) {
       const problem =
         problemOfStores(error) ?? Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log');

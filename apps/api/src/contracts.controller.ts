@@ -2,29 +2,15 @@ import { Body, Controller, Get, HttpCode, Inject, Param, type PipeTransform, Pos
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
-import {
-  entityTag,
-  formatPosition,
-  JsonBody,
-  Problem,
-  QueryParameters,
-  type QueryOf,
-  readCommandHeaders,
-  text,
-  wholeNumber,
-} from '#platform';
+import { entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
 import { AgreeContract, type ClientContract, contractInForce, defaultContract } from '#ticketing';
 import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
-import { readCursor, refuseCursor, writeCursor } from './cursor.js';
+import { answerWithTag, sentWith } from './command-answer.js';
 import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
-const PAGE = 50;
-const listQuery = {
-  limit: wholeNumber('Entries on a page', { min: 1, max: 200, fallback: PAGE }),
-  cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
-};
-const readListQuery = new QueryParameters(listQuery);
+const readListQuery = new QueryParameters(pageParameters);
 const noQuery = new QueryParameters({});
 
 /** The name of a client in a path. One that no contract could have is that of nobody. */
@@ -53,26 +39,18 @@ export class ContractsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Query(noQuery) _query: object,
   ) {
-    const sent = readCommandHeaders(request.headers, `contract/${body.client}`);
-    const done = unlessRefused(
-      await this.commands.execute(
-        new RunAgreeContract(body, { ...sent, correlationId: request.correlationId, causationId: sent.commandId }),
-      ),
-    );
-    void reply.header('ETag', entityTag(done.revision));
-    const { revision, position, repeated, events } = done;
-    return { client: body.client, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
+    const done = unlessRefused(await this.commands.execute(new RunAgreeContract(body, sentWith(request, `contract/${body.client}`))));
+    return answerWithTag(reply, { client: body.client }, done);
   }
 
   @Get('contracts')
   @documentContracts()
   @readListQuery.documented()
-  async list(@Query(readListQuery) { limit = PAGE, cursor }: QueryOf<typeof listQuery>) {
-    const pages = ['contracts'];
-    const [after] = cursor === undefined ? [] : (readCursor(pages, cursor) ?? refuseCursor());
-    const { items, more } = await this.queries.execute(new ContractsQuery(limit, after === undefined ? undefined : String(after)));
-    const last = items.at(-1);
-    return { items: items.map(answerOf), ...(more && last !== undefined ? { next: writeCursor(pages, [last.client]) } : {}) };
+  async list(@Query(readListQuery) { limit = PAGE, cursor }: QueryOf<typeof pageParameters>) {
+    const list = ['contracts'];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const page = await this.queries.execute(new ContractsQuery(limit, after === undefined ? undefined : String(after)));
+    return pageAnswer(list, { ...page, items: page.items.map(answerOf) }, ({ client }) => [client]);
   }
 
   @Get('contracts/:client')

@@ -2,9 +2,10 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res }
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
-import { dateTime, entityTag, formatPosition, JsonBody, Problem, QueryParameters, type QueryOf, readCommandHeaders } from '#platform';
+import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
 import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } from '#ticketing';
 import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
+import { answerWithTag, sentWith } from './command-answer.js';
 import { documentOnCall, documentOnCallCommand } from './openapi.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -69,19 +70,8 @@ export class OnCallController {
   }
 
   async #run<Name extends keyof OnCallCommands>(name: Name, body: OnCallCommands[Name], request: FastifyRequest, reply: FastifyReply) {
-    const sent = readCommandHeaders(request.headers, `on-call/${body.schedule}`);
-    const { revision, position, repeated, events } = unlessRefused(
-      await this.commands.execute(
-        new RunOnCallCommand(name, body, { ...sent, correlationId: request.correlationId, causationId: sent.commandId }),
-      ),
-    );
-    void reply.header('ETag', entityTag(revision));
-    return {
-      schedule: body.schedule,
-      revision,
-      ...(position === undefined ? {} : { position: formatPosition(position) }),
-      repeated,
-      events,
-    };
+    const sent = sentWith(request, `on-call/${body.schedule}`);
+    const done = unlessRefused(await this.commands.execute(new RunOnCallCommand(name, body, sent)));
+    return answerWithTag(reply, { schedule: body.schedule }, done);
   }
 }

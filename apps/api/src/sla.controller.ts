@@ -1,11 +1,11 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { instantFrom } from '#eventsourcing';
-import { dateTime, flag, oneOf, parsePosition, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
+import { dateTime, flag, oneOf, QueryParameters, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
 import { SlaBoardQuery, TicketAutopsyQuery, TicketWhyQuery } from '#ticketing-nest';
-import { readCursor, refuseCursor, writeCursor } from './cursor.js';
 import { documentView } from './openapi.js';
+import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -30,15 +30,8 @@ const boardQuery = {
     'Only clocks that stand so: on their way (`due`), past the first warning, past their due instant, or standing still and not breached',
   ),
   atRisk: flag('Only tickets of which less, or no less, is left of the resolution than the tier that has them needs for its work'),
-  limit: wholeNumber('Lines on a page', { min: 1, max: 200, fallback: 50 }),
-  cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
-  atLeast: {
-    parse: parsePosition,
-    rule: 'must be a position such as 1234/1234',
-    description:
-      'Position (of the answer to a command) that the board must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
-    schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
-  },
+  ...pageParameters,
+  atLeast: atLeastPosition,
 };
 const readBoardQuery = new QueryParameters(boardQuery);
 
@@ -65,12 +58,12 @@ export class SlaController {
   @documentView('board')
   @readBoardQuery.documented()
   async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>) {
-    const { client, tier, kind: key = 'any', state, atRisk, limit = 50, atLeast } = query;
-    const pages = ['sla-board', key, client, tier, state, atRisk];
-    const place = query.cursor === undefined ? undefined : (readCursor(pages, query.cursor) ?? refuseCursor());
+    const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast } = query;
+    const list = ['sla-board', key, client, tier, state, atRisk];
+    const place = placeAfter(list, query.cursor);
     const after = place && { due: String(place[0]), id: String(place[1]) };
     const board = unlessRefused(await this.queries.execute(new SlaBoardQuery(key, { client, tier, state, atRisk }, limit, after, atLeast)));
     const { items, more, evaluatedAt, end } = board;
-    return { items, evaluatedAt, ...(more && end !== undefined ? { next: writeCursor(pages, [end.due, end.id]) } : {}) };
+    return { items, evaluatedAt, ...(more && end !== undefined ? { next: cursorTo(list, [end.due, end.id]) } : {}) };
   }
 }

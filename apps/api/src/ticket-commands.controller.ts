@@ -1,26 +1,13 @@
 import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Refusal } from '#eventsourcing';
-import { entityTag, formatPosition, JsonBody, QueryParameters, readCommandHeaders } from '#platform';
+import { JsonBody, QueryParameters } from '#platform';
 import { ticketCommands, type PublicCommandName, type TicketCommands } from '#ticketing';
-import { RunTicketCommand, type TicketCommandResult } from '#ticketing-nest';
+import { RunTicketCommand } from '#ticketing-nest';
+import { answerWithTag, type CommandAnswer, sentWith } from './command-answer.js';
 import { documentCommand } from './openapi.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
-
-/** What a command answers. */
-export interface CommandAnswer {
-  readonly ticketId: string;
-  /** Revision of the ticket after it: also the ETag. */
-  readonly revision: number;
-  /** Where its last event is in the log; absent when nothing was appended now. */
-  readonly position?: string;
-  /** True when this very command had been done before. */
-  readonly repeated: boolean;
-  /** What it led to, or had led to; empty when it was so already. */
-  readonly events: readonly { readonly type: string; readonly data: unknown }[];
-}
 
 /** One POST for each command of `ticketCommands`: its methods are made from that map, below. */
 @Controller('v1/tickets')
@@ -33,26 +20,12 @@ export class TicketCommandsController {
     body: TicketCommands[Name],
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Promise<CommandAnswer> {
-    const { commandId, repeatable, actor, ifRevisions } = readCommandHeaders(request.headers, ticketId ?? 'tickets');
-    const command = new RunTicketCommand(ticketId, name, body, {
-      commandId,
-      repeatable,
-      actor,
-      correlationId: request.correlationId,
-      causationId: commandId,
-      ...(ifRevisions === undefined ? {} : { ifRevisions }),
-    });
-    const done = unlessRefused(await this.commands.execute(command));
-    void reply.header('ETag', entityTag(done.revision));
+  ): Promise<{ readonly ticketId: string } & CommandAnswer> {
+    const sent = sentWith(request, ticketId ?? 'tickets');
+    const done = unlessRefused(await this.commands.execute(new RunTicketCommand(ticketId, name, body, sent)));
     if (ticketId === undefined) void reply.header('Location', `/v1/tickets/${done.ticketId}`);
-    return answerOf(done);
+    return answerWithTag(reply, { ticketId: done.ticketId }, done);
   }
-}
-
-/** A command that was done, as it is answered. */
-export function answerOf({ ticketId, revision, position, repeated, events }: Exclude<TicketCommandResult, Refusal>): CommandAnswer {
-  return { ticketId, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
 }
 
 for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {

@@ -11,8 +11,7 @@ import {
   contractUpcasters,
 } from '#ticketing';
 import { withPublicHolidays } from './public-holidays.js';
-import { reached, ReadModels, view } from './read-models.js';
-import { type Page, pageOf } from './ticket-queries.js';
+import { type Page, ReadModels, readPage } from './read-models.js';
 import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Agrees a contract with a client. */
@@ -58,15 +57,13 @@ export class ContractsQuery extends Query<Page<ClientContract>> {
 export class ContractsHandler implements IQueryHandler<ContractsQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
-  async execute({ limit, after }: ContractsQuery) {
-    const found = await reached(
-      view<ClientContract>(this.models, contracts.name)
-        .find(after === undefined ? {} : { _id: { $gt: after } }, { projection: { _id: 0, position: 0, revision: 0 } })
-        .sort({ _id: 1 })
-        .limit(limit + 1)
-        .toArray(),
-    );
-    return pageOf(found as ClientContract[], limit);
+  execute({ limit, after }: ContractsQuery): Promise<Page<ClientContract>> {
+    return readPage(this.models, contracts.name, {
+      filter: after === undefined ? {} : { _id: { $gt: after } },
+      sort: { _id: 1 },
+      limit,
+      hidden: ['_id', 'position', 'revision'],
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 export * from './contracts.js';
 export * from './on-call.js';
-export { ReadModels, reached, viewPosition } from './read-models.js';
+export { type Page, ReadModels, reached, viewPosition } from './read-models.js';
 export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
 export * from './ticket-list-query.js';

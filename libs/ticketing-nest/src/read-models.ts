@@ -1,4 +1,4 @@
-import { type EventStore, type Position, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
+import { type EventStore, type Position, type Projection, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
 import { type Mongo, type ViewDocument, waitForRevision, isUnreachable, viewPosition as positionOf } from '#mongo';
 import { ticket } from '#ticketing';
 
@@ -48,13 +48,14 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
   return refuse('ticket-not-found', 'There is no such ticket');
 }
 
-/** Waits until a view has seen all up to a position; undefined when it has. */
+/** Waits until a view has seen all up to a position; undefined when it has, or none was asked for. */
 export async function waitForPosition(
   models: ReadModels,
   store: EventStore,
-  name: string,
-  position: Position,
+  { name, streamPrefix }: Pick<Projection<object, never>, 'name' | 'streamPrefix'>,
+  position: Position | undefined,
 ): Promise<Refusal | undefined> {
+  if (position === undefined) return undefined;
   const until = Date.now() + PATIENCE_MS;
   for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
     const at = await viewPosition(models, name);
@@ -65,11 +66,44 @@ export async function waitForPosition(
       continue;
     }
     // With nothing left to project, the position is none that this log has had.
-    for await (const _ of store.readAll({ streamPrefixes: [`${ticket.category}-`] }, at)) return notYetVisible(name);
+    for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
     return refuse('unknown-position', 'The log is not that far yet', [
       { field: 'atLeast', message: 'must be a position that a command has answered' },
     ]);
   }
+}
+
+/** Some entries, and whether there are more after the last of them. */
+export interface Page<Entry> {
+  readonly items: readonly Entry[];
+  readonly more: boolean;
+}
+
+/** Which entries of a view, in which order, and how many of them. */
+interface Wanted {
+  readonly filter: object;
+  readonly sort: Readonly<Record<string, 1 | -1>>;
+  readonly limit: number;
+  /** Fields that the projection needs and readers do not. */
+  readonly hidden?: readonly string[];
+}
+
+/** A page of a view: one entry more is read, to know whether there are more. */
+export async function readPage<Entry extends object>(
+  { db }: ReadModels,
+  name: string,
+  { filter, sort, limit, hidden = [] }: Wanted,
+): Promise<Page<Entry>> {
+  // A collection of plain documents: the driver's types cannot follow filters that are put together.
+  const found = await reached(
+    db
+      .collection(name)
+      .find(filter, { projection: Object.fromEntries(hidden.map((field) => [field, 0])) })
+      .sort({ ...sort })
+      .limit(limit + 1)
+      .toArray(),
+  );
+  return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
 }
 
 /** Up to where a view has seen the log. The projector notes it in the collection `views`. */

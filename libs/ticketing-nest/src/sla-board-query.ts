@@ -3,8 +3,7 @@ import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, type Position, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import { boardCriteria, type BoardFilter, type BoardKey, boardLine, type BoardLine, slaBoard, type SlaBoardEntry } from '#ticketing';
-import { reached, ReadModels, waitForPosition } from './read-models.js';
-import type { Page } from './ticket-queries.js';
+import { type Page, ReadModels, readPage, waitForPosition } from './read-models.js';
 
 /** Where a page of a board ended. */
 export interface BoardPlaceOf {
@@ -43,28 +42,22 @@ export class SlaBoardHandler implements IQueryHandler<SlaBoardQuery> {
   ) {}
 
   async execute({ key, filter: wanted, limit, after, atLeast }: SlaBoardQuery): Promise<SlaBoardPage | Refusal> {
-    if (atLeast !== undefined) {
-      const behind = await waitForPosition(this.models, this.store, slaBoard.name, atLeast);
-      if (behind !== undefined) return behind;
-    }
+    const behind = await waitForPosition(this.models, this.store, slaBoard, atLeast);
+    if (behind !== undefined) return behind;
     const evaluatedAt = instantFrom(Date.now());
     const { filter, sort } = boardCriteria(wanted, key, evaluatedAt, after);
-    // A collection of plain documents: the driver's types cannot follow filters that are put together.
-    const found = await reached(
-      this.models.db
-        .collection<ViewDocument<SlaBoardEntry>>(slaBoard.name)
-        .find(filter, { projection: { ticket: 0 } })
-        .sort({ ...sort })
-        .limit(limit + 1)
-        .toArray(),
-    );
-    const shown = found.slice(0, limit);
+    const { items: shown, more } = await readPage<ViewDocument<SlaBoardEntry>>(this.models, slaBoard.name, {
+      filter,
+      sort,
+      limit,
+      hidden: ['ticket'],
+    });
     const items = shown.flatMap(({ _id, revision, position, ...entry }) => {
-      const line = boardLine(entry as unknown as SlaBoardEntry, key, evaluatedAt);
+      const line = boardLine(entry as SlaBoardEntry, key, evaluatedAt);
       return line === undefined ? [] : [{ _id, ...line, revision, position }];
     });
     const last = shown.at(-1);
     const due = last?.places[key]?.due;
-    return { items, more: found.length > limit, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
+    return { items, more, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
   }
 }

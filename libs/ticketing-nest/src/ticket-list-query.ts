@@ -12,8 +12,7 @@ import {
   type TicketStatus,
   type Tier,
 } from '#ticketing';
-import { reached, ReadModels, waitForPosition } from './read-models.js';
-import { type Page, pageOf } from './ticket-queries.js';
+import { type Page, ReadModels, readPage, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -105,19 +104,14 @@ export class TicketListHandler implements IQueryHandler<TicketListQuery> {
   ) {}
 
   async execute({ filter, order, limit, after, atLeast }: TicketListQuery): Promise<Page<ListedTicket> | Refusal> {
-    if (atLeast !== undefined) {
-      const behind = await waitForPosition(this.models, this.store, ticketList.name, atLeast);
-      if (behind !== undefined) return behind;
-    }
-    const found = await reached(
-      this.models.db
-        .collection<ListedTicket & { _id: string }>(ticketList.name)
-        .find(ticketListCriteria(filter, order, after) as object, { projection: { words: 0, categories: 0, ticket: 0 } })
-        .sort(Object.fromEntries(TICKET_ORDERS[order]))
-        .limit(limit + 1)
-        .toArray(),
-    );
-    return pageOf(found as ListedTicket[], limit);
+    const behind = await waitForPosition(this.models, this.store, ticketList, atLeast);
+    if (behind !== undefined) return behind;
+    return readPage(this.models, ticketList.name, {
+      filter: ticketListCriteria(filter, order, after),
+      sort: Object.fromEntries(TICKET_ORDERS[order]),
+      limit,
+      hidden: ['words', 'categories', 'ticket'],
+    });
   }
 }
 

@@ -16,7 +16,7 @@ import {
   type TicketSla,
   type Tier,
 } from '#ticketing';
-import { reached, ReadModels, readVisible, view, waitForPosition } from './read-models.js';
+import { type Page, ReadModels, readPage, readVisible, waitForPosition } from './read-models.js';
 
 /** All that is known of a ticket now. */
 export class TicketDetailsQuery extends Query<ViewDocument<TicketDetails> | Refusal> {
@@ -38,12 +38,6 @@ export class TicketDetailsHandler implements IQueryHandler<TicketDetailsQuery> {
   execute({ ticketId, atLeast }: TicketDetailsQuery) {
     return readVisible<TicketDetails>(this.models, this.store, ticketDetails.name, { id: ticketId, ticketId, atLeast });
   }
-}
-
-/** Some entries, and whether there are more after the last of them. */
-export interface Page<Entry> {
-  readonly items: readonly Entry[];
-  readonly more: boolean;
 }
 
 /** A ticket's events in order. */
@@ -74,14 +68,11 @@ export class TicketHistoryHandler implements IQueryHandler<TicketHistoryQuery> {
       atLeast,
     });
     if (isRefusal(last)) return last;
-    const found = await reached(
-      view<HistoryEntry>(this.models, ticketHistory.name)
-        .find({ ticketId, revision: { $gt: after } })
-        .sort({ ticketId: 1, revision: 1 })
-        .limit(limit + 1)
-        .toArray(),
-    );
-    return pageOf(found as ViewDocument<HistoryEntry>[], limit);
+    return readPage(this.models, ticketHistory.name, {
+      filter: { ticketId, revision: { $gt: after } },
+      sort: { ticketId: 1, revision: 1 },
+      limit,
+    });
   }
 }
 
@@ -153,10 +144,8 @@ export class TierQueueHandler implements IQueryHandler<TierQueueQuery> {
   ) {}
 
   async execute({ tier, filter, limit, after, atLeast }: TierQueueQuery): Promise<Page<QueuedTicket> | Refusal> {
-    if (atLeast !== undefined) {
-      const behind = await waitForPosition(this.models, this.store, tierQueue.name, atLeast);
-      if (behind !== undefined) return behind;
-    }
+    const behind = await waitForPosition(this.models, this.store, tierQueue, atLeast);
+    if (behind !== undefined) return behind;
     const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
     const beyond =
       after === undefined
@@ -168,20 +157,11 @@ export class TierQueueHandler implements IQueryHandler<TierQueueQuery> {
               { rank: after.rank, since: after.since, _id: { $gt: after.id } },
             ],
           };
-    // A collection of plain documents: the driver's types cannot follow filters that are put together.
-    const found = await reached(
-      this.models.db
-        .collection<QueuedTicket & { _id: string }>(tierQueue.name)
-        .find({ tier, queued: true, ...wanted, ...beyond } as object, { projection: { ticket: 0 } })
-        .sort({ rank: 1, since: 1, _id: 1 })
-        .limit(limit + 1)
-        .toArray(),
-    );
-    return pageOf(found as QueuedTicket[], limit);
+    return readPage(this.models, tierQueue.name, {
+      filter: { tier, queued: true, ...wanted, ...beyond },
+      sort: { rank: 1, since: 1, _id: 1 },
+      limit,
+      hidden: ['ticket'],
+    });
   }
-}
-
-/** A page out of one entry more than it may have. */
-export function pageOf<Entry>(found: readonly Entry[], limit: number): Page<Entry> {
-  return { items: found.slice(0, limit), more: found.length > limit };
 }

@@ -1,0 +1,39 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { EventMap, Executed } from '#eventsourcing';
+import { entityTag, formatPosition, readCommandHeaders } from '#platform';
+import type { SentContext } from '#ticketing-nest';
+
+/** What a command answers, beside the field that names what it was done to. */
+export interface CommandAnswer {
+  /** Revision of the aggregate after it: also the ETag. */
+  readonly revision: number;
+  /** Where its last event is in the log; absent when nothing was appended now. */
+  readonly position?: string;
+  /** True when this very command had been done before. */
+  readonly repeated: boolean;
+  /** What it led to, or had led to; empty when it was so already. */
+  readonly events: readonly { readonly type: string; readonly data: unknown }[];
+}
+
+type Done = Omit<Executed<EventMap>, 'events'> & Pick<CommandAnswer, 'events'>;
+
+/**
+ * What the headers of a request add to its command.
+ * @param scope what the idempotency key is unique in: the same key elsewhere is another command
+ * @throws Problem invalid-header
+ */
+export function sentWith(request: FastifyRequest, scope: string): SentContext {
+  const sent = readCommandHeaders(request.headers, scope);
+  return { ...sent, correlationId: request.correlationId, causationId: sent.commandId };
+}
+
+/** A command that was done, as it is answered. */
+export function answerOf<Id extends object>(id: Id, { revision, position, repeated, events }: Done): Id & CommandAnswer {
+  return { ...id, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
+}
+
+/** The same, with the revision as ETag. */
+export function answerWithTag<Id extends object>(reply: FastifyReply, id: Id, done: Done): Id & CommandAnswer {
+  void reply.header('ETag', entityTag(done.revision));
+  return answerOf(id, done);
+}
