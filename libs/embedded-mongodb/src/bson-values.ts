@@ -737,7 +737,7 @@ export const show = (value: Value | undefined): string => {
     case 'bigint':
       return String(value);
   }
-  if (value instanceof Double) return Number.isInteger(value.value) ? value.value.toFixed(1) : String(value.value);
+  if (value instanceof Double) return Number.isInteger(value.value) ? value.value.toFixed(1) : Number.isFinite(value.value) ? String(value.value) : Number.isNaN(value.value) ? 'nan.0' : value.value > 0 ? 'inf.0' : '-inf.0';
   if (value instanceof Doc) {
     if (!value.size) return '{}';
     return `{ ${value.keys.map((key, index) => `${key}: ${show(value.values[index])}`).join(', ')} }`;

@@ -188,12 +188,44 @@ describe('queries', () => {
     [{ $or: [] }, 2],
     [{ a: { $in: 1 } }, 2],
     [{ a: { $regex: '(' } }, 51091],
+    [{ a: { $regex: 'a\\i' } }, 51091],
+    [{ a: { $regex: '[[:nothing:]]' } }, 51091],
     [{ $expr: { $nonsense: 1 } }, 168],
     [{ a: { $size: -1 } }, 9],
     [{ $text: { $search: 'x' } }, 27],
   ])('%j is refused with %j', async (filter, code) => {
     await expect(collection.find(filter).toArray()).rejects.toMatchObject({ code });
   });
+
+  test.each<[string, string, readonly string[]]>([
+    ['^a$', '', ['a', 'a\n']],
+    ['^a\\z', '', ['a']],
+    ['^b', 'm', ['a\nb', 'a\n\nb', 'bé']],
+    ['^a.b', '', ['a\rb', 'a.b']],
+    ['^a.b', 's', ['a\nb', 'a\rb', 'a.b']],
+    ['^\\Qa.b\\E$', '', ['a.b']],
+    ['a\\Q.', '', ['a.b']],
+    ['a b # either', 'x', []],
+    ['a [.] b # with a dot', 'x', ['a.b']],
+    ['^b[[:alpha:]]', '', []],
+    ['^b\\p{L}$', '', ['bé']],
+    ['^[]}]{1,2}$', '', [']}']],
+    ['x\\sy', '', []],
+    ['x\\hy|\\Rb', '', ['a\nb', 'a\n\nb', 'a\rb']],
+    ['^X', 'i', ['x\u00a0y', 'x{1']],
+    ['x{1$', '', ['x{1']],
+    ['x{1', '', ['x{1']],
+    ['\\{\\d\\Z', '', ['x{1']],
+    ['(?i)^A\\.', '', ['a.b']],
+    ['(?P<first>[ab])\\.b', '', ['a.b']],
+    ['^a\\x{2e}', '', ['a.b']],
+    ['(?# nothing )a\\-?\\.', '', ['a.b']],
+  ])('the pattern %j with options %j means what PCRE means by it', async (pattern, $options, expected) => {
+    const texts = ['a', 'a\n', 'a\nb', 'a\n\nb', 'a\rb', 'a.b', 'bé', ']}', 'x\u00a0y', 'x{1'];
+    patterns ??= fresh(texts.map((text, _id) => ({ _id, text })));
+    expect((await (await patterns).find({ text: { $regex: pattern, $options } }).sort({ _id: 1 }).toArray()).map(({ text }) => text)).toEqual(expected);
+  });
+  let patterns: Promise<Collection<Document>> | undefined;
 
   test('projections', async () => {
     const project = async (projection: Document, _id = 1): Promise<unknown> => (await collection.find({ _id: _id as never }).project(projection).toArray())[0];

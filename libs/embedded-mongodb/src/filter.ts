@@ -16,6 +16,7 @@ export type Filter =
   | { readonly op: 'compare'; readonly path: string; readonly relation: Relation; readonly operand: Value }
   | { readonly op: 'in'; readonly path: string; readonly operands: readonly Value[] }
   | { readonly op: 'exists'; readonly path: string }
+  | { readonly op: 'regex'; readonly path: string; readonly regex: Regex; readonly test: Test }
   /** A test of the values at a path; `expand` also visits the elements of an array there. */
   | { readonly op: 'test'; readonly path: string; readonly expand: boolean; readonly test: Test }
   | { readonly op: 'always'; readonly value: boolean }
@@ -281,10 +282,12 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
 };
 
 const parseField = (path: string, operand: Value, variables: Variables): Filter => {
-  if (operand instanceof Regex) return { op: 'test', path, expand: true, test: compilePattern(operand) };
+  if (operand instanceof Regex) return matching(path, operand);
   if (!isOperatorDocument(operand)) return equality(path, operand);
   return all(parseOperators(path, operand, variables));
 };
+
+const matching = (path: string, regex: Regex): Filter => ({ op: 'regex', path, regex, test: compilePattern(regex) });
 
 const equality = (path: string, operand: Value): Filter => {
   if (operand === UNDEFINED) throw badValue('cannot compare to undefined');
@@ -331,7 +334,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       return wanted ? { op: 'exists', path } : not({ op: 'exists', path });
     }
     case '$not': {
-      if (operand instanceof Regex) return not(test(true, compilePattern(operand)));
+      if (operand instanceof Regex) return not(matching(path, operand));
       if (!(operand instanceof Doc)) throw badValue('$not needs a regex or a document');
       if (!operand.size) throw badValue('$not cannot be empty');
       return not(all(parseOperators(path, operand, variables)));
@@ -352,10 +355,10 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       if (options !== undefined && typeof options !== 'string') throw badValue('$options has to be a string');
       if (operand instanceof Regex) {
         if (options !== undefined && operand.options) throw new ServerError(51075, 'options set in both $regex and $options');
-        return test(true, compilePattern(new Regex(operand.pattern, options ?? operand.options)));
+        return matching(path, new Regex(operand.pattern, options ?? operand.options));
       }
       if (typeof operand !== 'string') throw badValue('$regex has to be a string');
-      return test(true, compilePattern(new Regex(operand, options ?? '')));
+      return matching(path, new Regex(operand, options ?? ''));
     }
     case '$options':
       if (!siblings.has('$regex')) throw badValue('$options needs a $regex');
@@ -369,7 +372,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
         operand.values.map((value) => {
           if (elemMatches) return all(parseOperators(path, value as Doc, variables));
           if (isOperatorDocument(value)) throw badValue('no $ expressions in $all');
-          return value instanceof Regex ? test(true, compilePattern(value)) : equality(path, value);
+          return value instanceof Regex ? matching(path, value) : equality(path, value);
         }),
       );
     }
@@ -446,6 +449,8 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
       return atPath(filter.path, expandLeaves, compileMembership(filter.operands));
     case 'exists':
       return atPath(filter.path, false, (value) => value !== undefined);
+    case 'regex':
+      return atPath(filter.path, expandLeaves, filter.test);
     case 'test':
       return atPath(filter.path, filter.expand && expandLeaves, filter.test);
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { Double, Long, MongoClient, type Db, type Document } from 'mongodb';
+import { BSONRegExp, Double, Long, MongoClient, type Db, type Document } from 'mongodb';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 let node: EmbeddedMongoDB;
@@ -23,16 +23,20 @@ afterAll(async () => {
 
 const scalar = fc.oneof(
   fc.integer({ min: -3, max: 3 }),
-  fc.constantFrom<unknown>('', 'a', 'b', 'ab', 'a\0b', null, true, false, new Date(0), new Date(5), new Double(1.5), new Double(1), new Double(NaN), new Double(-Infinity), Long.fromString('9007199254740993'), '😀', '\uffff'),
+  fc.constantFrom<unknown>('', 'a', 'b', 'ab', 'A', 'a.b', 'x\na', 'ab\n', 'a\0b', null, true, false, new Date(0), new Date(5), new Double(1.5), new Double(1), new Double(NaN), new Double(-Infinity), Long.fromString('9007199254740993'), '😀', '\uffff'),
 );
+const pattern = fc.constantFrom<[string, string?]>(['^a'], ['^ab'], ['^a.*'], ['^ab*'], ['^ab?$'], ['^a{0}b'], ['^a|b'], ['^a\\.b'], ['^\\Qa.\\Eb'], ['\\Aa'], ['^a', 'i'], ['^a', 'm'], ['^a b', 'x'], ['^(a|b)'], ['^b+'], ['^😀'], ['^'], ['b$']).map(([source, options = '']) => new BSONRegExp(source, options));
 const value = fc.oneof({ weight: 6, arbitrary: scalar }, { weight: 2, arbitrary: fc.array(scalar, { maxLength: 3 }) }, { weight: 1, arbitrary: fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }) }, { weight: 1, arbitrary: fc.array(fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }), { maxLength: 2 }) });
-const document = fc.record({ a: value, b: value, c: value }, { requiredKeys: [] });
+const stored = fc.oneof({ weight: 8, arbitrary: value }, { weight: 1, arbitrary: fc.constant(new BSONRegExp('^a', '')) });
+const document = fc.record({ a: stored, b: stored, c: stored }, { requiredKeys: [] });
 const path = fc.constantFrom('a', 'b', 'c', 'a.x', 'a.y', 'b.x');
 const condition = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(path, value).map(([key, operand]) => ({ [key]: operand })) },
   { weight: 4, arbitrary: fc.tuple(path, fc.constantFrom('$gt', '$gte', '$lt', '$lte'), scalar).map(([key, name, operand]) => ({ [key]: { [name]: operand } })) },
   { weight: 2, arbitrary: fc.tuple(path, scalar, scalar).map(([key, low, high]) => ({ [key]: { $gte: low, $lt: high } })) },
   { weight: 2, arbitrary: fc.tuple(path, fc.array(scalar, { maxLength: 3 })).map(([key, operands]) => ({ [key]: { $in: operands } })) },
+  { weight: 2, arbitrary: fc.tuple(path, pattern).map(([key, regex]) => ({ [key]: regex })) },
+  { weight: 1, arbitrary: fc.tuple(path, pattern, scalar).map(([key, regex, operand]) => ({ [key]: { $in: [regex, operand] } })) },
   { weight: 1, arbitrary: fc.tuple(path, scalar).map(([key, operand]) => ({ [key]: { $ne: operand } })) },
   { weight: 1, arbitrary: fc.tuple(path, fc.boolean()).map(([key, exists]) => ({ [key]: { $exists: exists } })) },
 );
@@ -102,6 +106,25 @@ test('an indexed page of a queue touches only its page', async () => {
   }
   const all = await queue.find({ tier: 'L2' }).hint({ $natural: 1 }).toArray();
   expect(seen).toEqual(all.sort((a, b) => b.priority - a.priority || a.since.getTime() - b.since.getTime() || (a._id < b._id ? -1 : 1)).map(({ _id }) => _id));
+});
+
+test('a pattern that tells how its texts begin is a range of an index, which explain shows', async () => {
+  const words = db.collection<Document>('words');
+  await words.createIndex({ word: 1, n: -1 });
+  await words.insertMany(['mail', 'main', 'maintain', 'maize', 'main.b', 'Main', 'man'].map((word, n) => ({ word, n })));
+  const examined = async (query: Document): Promise<Document> => {
+    const { queryPlanner, executionStats } = (await words.find(query).explain('executionStats')) as Document;
+    const { stage, inputStage } = queryPlanner.winningPlan;
+    return { stage, bounds: inputStage?.indexBounds?.word, keys: executionStats.totalKeysExamined, found: executionStats.nReturned };
+  };
+  expect(await examined({ word: /^main/ })).toEqual({ stage: 'FETCH', bounds: ['["main", "maio")', '[/^main/, /^main/]'], keys: 3, found: 3 });
+  expect(await examined({ word: { $regex: '^main\\.' } })).toEqual({ stage: 'FETCH', bounds: ['["main.", "main/")', '[/^main\\./, /^main\\./]'], keys: 1, found: 1 });
+  expect(await examined({ word: { $regex: '^\\Qmain.\\Eb$' } })).toMatchObject({ stage: 'FETCH', keys: 1, found: 1 });
+  expect(await examined({ word: /^mai[nz]e?/, n: { $gte: 0 } })).toMatchObject({ stage: 'FETCH', bounds: ['["mai", "maj")', '[/^mai[nz]e?/, /^mai[nz]e?/]'], found: 4 });
+  expect(await examined({ word: /^main/i })).toMatchObject({ stage: 'COLLSCAN', found: 4 });
+  expect(await examined({ word: /^main|man/ })).toMatchObject({ stage: 'COLLSCAN', found: 4 });
+  expect((await words.find({ word: { $gt: 'mai' }, n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds).toEqual({ word: ['("mai", {})'], n: ['[MaxKey, MinKey]'] });
+  expect((await words.find({ word: 'main', n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds).toEqual({ word: ['["main", "main"]'], n: ['(4, -inf.0]'] });
 });
 
 test('unique, sparse and partial indexes', async () => {

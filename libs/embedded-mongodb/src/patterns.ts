@@ -1,41 +1,123 @@
 import { createContext, Script } from 'node:vm';
 import { badValue, ServerError } from './errors.js';
 
-const cache = new Map<string, (text: string) => boolean>();
-
 /**
  * A regular expression as PCRE writes it, compiled to JavaScript's.
  *
  * @param options of `i` (case), `m` (lines), `s` (dot matches newline), `x` (extended), `u` (always on)
- * @throws ServerError 51091 where the pattern means nothing to either, 2 BadValue for an unknown option
+ * @throws ServerError 51091 where the pattern means nothing to PCRE or has no counterpart here, 51108 for an unknown option
  */
 export const compileJsRegex = (pattern: string, options: string, more = ''): RegExp => {
   for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
-  if (pattern.length > 32764) throw new ServerError(51091, 'Regular expression is invalid: regular expression is too large');
+  if (pattern.length > 32764) throw invalid('regular expression is too large');
   if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
-  let source = pattern;
-  let flags = [...new Set(options)].filter((option) => 'ims'.includes(option)).join('');
-  const leading = /^\(\?([imsx]+)\)/.exec(source);
-  if (leading) {
-    source = source.slice(leading[0].length);
-    flags = [...new Set(flags + (leading[1] as string).replace('x', ''))].join('');
+  const leading = /^\(\?([imsx]+)\)/.exec(pattern);
+  const set = options + (leading?.[1] ?? '');
+  const source = translated(unquoted(pattern.slice(leading?.[0].length ?? 0)), set);
+  try {
+    return new RegExp(source, (set.includes('i') ? 'iu' : 'u') + more);
+  } catch (error) {
+    throw invalid((error as Error).message);
   }
-  if (options.includes('x') || leading?.[1]?.includes('x')) source = withoutLayout(source);
-  source = source.replace(/\\A/g, '^').replace(/\\[zZ]/g, '$').replace(/\(\?P</g, '(?<').replace(/\\h/g, '[ \\t]').replace(/\[\[:(\w+):\]\]/g, (whole, name: string) => posix[name] ?? whole);
-  for (const unicode of ['u', '']) {
-    try {
-      return new RegExp(source, flags + unicode + more);
-    } catch (error) {
-      if (unicode === '') throw new ServerError(51091, `Regular expression is invalid: ${(error as Error).message}`);
-    }
-  }
-  throw new Error('unreachable');
 };
 
-const posix: Readonly<Record<string, string>> = { digit: '[0-9]', alpha: '[A-Za-z]', alnum: '[A-Za-z0-9]', space: '\\s', upper: '[A-Z]', lower: '[a-z]', punct: '[!-\\/:-@\\[-`{-~]', xdigit: '[0-9A-Fa-f]' };
+const invalid = (reason: string): ServerError => new ServerError(51091, `Regular expression is invalid: ${reason}`);
 
-/** Drops the blanks and comments of an extended pattern, outside of classes and escapes. */
-const withoutLayout = (source: string): string => source.replace(/\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\]|#[^\n]*|\s+/g, (token) => (/^[\\[]/.test(token) ? token : ''));
+/** `\Q…\E`, within which nothing is special, written with escapes. */
+const unquoted = (pattern: string): string =>
+  pattern.replace(/\\Q([\s\S]*?)(?:\\E|$)|\\[\s\S]/g, (token, quoted: string | undefined) => (token === '\\E' ? '' : (quoted?.replace(/[^\w\s\u0080-\uffff]/g, '\\$&') ?? token)));
+
+const SPACE = ' \\t\\n\\v\\f\\r';
+const VERTICAL = '\\n\\v\\f\\r\\x85\\u2028\\u2029';
+/** What escaped letters stand for within a class; PCRE looks at ASCII alone. */
+const inClass: Readonly<Record<string, string>> = { a: '\\x07', e: '\\x1b', h: ' \\t', s: SPACE, v: VERTICAL };
+const outside: Readonly<Record<string, string>> = {
+  a: '\\x07', e: '\\x1b', h: '[ \\t]', H: '[^ \\t]', s: `[${SPACE}]`, S: `[^${SPACE}]`, v: `[${VERTICAL}]`, V: `[^${VERTICAL}]`, N: '[^\\n]', R: `(?:\\r\\n|[${VERTICAL}])`, A: '^', z: '$', Z: '(?=\\n?$)',
+};
+const posix: Readonly<Record<string, string>> = { digit: '0-9', alpha: 'A-Za-z', alnum: 'A-Za-z0-9', space: SPACE, upper: 'A-Z', lower: 'a-z', punct: '!-\\/:-@\\[-`{-~', xdigit: '0-9A-Fa-f', word: '\\w', blank: ' \\t' };
+
+const TOKEN = /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\w+\}|\w)|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P[<=>]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+
+/**
+ * A pattern of PCRE in JavaScript's terms (with the flag `u`): anchors, the dot and classes of characters mean the same
+ * there, and what would silently mean something else is refused.
+ */
+const translated = (pattern: string, options: string): string => {
+  const [lines, dotAll, extended] = ['m', 's', 'x'].map((option) => options.includes(option));
+  let source = '';
+  let within = false;
+  /** The first character of a class may be a `]` that stands for itself. */
+  let opening = false;
+  let comment = false;
+  for (const [token] of pattern.matchAll(TOKEN)) {
+    const char = token[1] as string;
+    if (comment) comment = token !== '\n';
+    else if (token.startsWith('\\')) {
+      if (token === '\\') throw invalid('\\ at end of pattern');
+      source += escaped(token, char, within);
+      opening = false;
+    } else if (within) {
+      if (token === ']' && !opening) within = false;
+      if (token.startsWith('[:')) {
+        const members = posix[token.slice(2, -2)];
+        if (members === undefined) throw invalid(`unknown POSIX class name ${token}`);
+        source += members;
+      } else source += token === '[' || (token === ']' && opening) ? `\\${token}` : token;
+      opening = opening && token === '^' && source.endsWith('[^');
+    } else if (token === '[') {
+      within = opening = true;
+      source += token;
+    } else if (extended && /^[\s#]$/.test(token)) comment = token === '#';
+    else if (token === '^') source += lines ? '(?<![^\\n])' : '^';
+    else if (token === '$') source += lines ? '(?![^\\n])' : '(?=\\n?$)';
+    else if (token === '.') source += dotAll ? '[^]' : '[^\\n]';
+    else if (token === '(?P<') source += '(?<';
+    else if (token.startsWith('(?P')) throw invalid(`${token} is not supported by this node`);
+    else if (token === '{' || token === '}' || token === ']') source += `\\${token}`;
+    else if (token.startsWith('[:')) throw invalid('POSIX named classes are supported only within a class');
+    else if (!token.startsWith('(?#')) source += token;
+  }
+  return source;
+};
+
+const escaped = (token: string, char: string, within: boolean): string => {
+  if (token.startsWith('\\x{')) return `\\u{${token.slice(3, -1)}}`;
+  if (char === 'p' || char === 'P') return token.length === 3 ? `\\${char}{${token[2]}}` : token;
+  const meaning = (within ? inClass : outside)[char];
+  if (meaning !== undefined) return meaning;
+  if (/[0-9]/.test(char) || (within ? 'bcdDnrtfwWxS' : 'bBcdDnrtfwWxk').includes(char)) return token;
+  if (/[A-Za-z]/.test(char)) throw invalid(`unrecognized character follows \\ (${char})`);
+  // Escapes that say nothing are an error in JavaScript.
+  return (within ? '^-[]\\/' : '^$\\.*+?()[]{}|/').includes(char) ? token : token.slice(1);
+};
+
+/**
+ * The text that whatever matches begins with: `abc` of `/^abc.*d/`. Empty where the pattern does not tell.
+ *
+ * @returns the text, and whether everything that begins with it matches
+ */
+export const literalPrefix = (pattern: string, options: string): { readonly text: string; readonly whole: boolean } => {
+  const none = { text: '', whole: false };
+  const plain = unquoted(pattern);
+  const anchor = /^(?:\^|\\A)/.exec(plain)?.[0];
+  if (!anchor || /[ix]/.test(options) || (anchor === '^' && options.includes('m'))) return none;
+  const chars = [...plain.slice(anchor.length)];
+  // An alternative may begin otherwise.
+  if (chars.some((char, at) => char === '|' && chars[at - 1] !== '\\')) return none;
+  let text = '';
+  let at = 0;
+  while (at < chars.length) {
+    const escape = chars[at] === '\\';
+    const char = chars[escape ? at + 1 : at];
+    if (char === undefined || (escape ? /[A-Za-z0-9]/ : /[\^$.[()+*?{]/).test(char)) break;
+    const next = at + (escape ? 2 : 1);
+    // What may be repeated no time at all does not belong to it.
+    if (/[*?{]/.test(chars[next] ?? '')) break;
+    text += char;
+    at = next;
+  }
+  return { text, whole: text !== '' && ['', '.*'].includes(chars.slice(at).join('')) };
+};
 
 /**
  * Whether a quantifier stands over a group that itself repeats or branches: such a pattern can take exponential time,
@@ -89,6 +171,8 @@ const mayRunAwayCached = (source: string): boolean => {
   }
   return verdict;
 };
+
+const cache = new Map<string, (text: string) => boolean>();
 
 /** A test of texts by a regular expression; the latest patterns are kept compiled. */
 export const compileRegex = (pattern: string, options: string): ((text: string) => boolean) => {

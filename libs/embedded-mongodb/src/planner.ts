@@ -1,8 +1,9 @@
 import { inverted, keyBracket, keyOf, isNumber } from './bson-order.js';
-import { Arr, Doc, MAX_KEY, MIN_KEY, Regex, type Value } from './bson-values.js';
+import { Arr, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, UNDEFINED, type Value } from './bson-values.js';
 import { badValue, ServerError } from './errors.js';
 import { compileRelation, indexOfComponent, numberOf, type Filter } from './filter.js';
 import type { KeyField } from './index-keys.js';
+import { literalPrefix } from './patterns.js';
 import { afterPrefix, indexPrefix, namespaceOf, readyIndexes, recordKey, recordPrefix, type Collection, type Index, type KeyRange, type Reader } from './store.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
@@ -29,13 +30,15 @@ export type Plan = {
   /** How many leading fields are bound to single values, and whether a range follows. */
   readonly points: number;
   readonly bounded: boolean;
+  /** For each alternative what it leaves of the first fields of the index, for `explain`. */
+  readonly bounds: readonly (readonly (readonly Interval[])[])[];
 };
 
-/** A place between keys: before, or after, all keys that begin with these bytes. */
-type Edge = { readonly bytes: Buffer; readonly after: boolean };
+/** A place between keys: before, or after, all keys that begin with these bytes; and as `explain` shows it. */
+type Edge = { readonly bytes: Buffer; readonly after: boolean; readonly value: Value; readonly included: boolean };
 type Interval = { readonly low: Edge; readonly high: Edge; /** The key, where it is the only one. */ readonly point: Buffer | undefined; readonly exact: boolean };
 
-const at = (bytes: Buffer): Interval => ({ low: { bytes, after: false }, high: { bytes, after: true }, point: bytes, exact: true });
+const at = (bytes: Buffer, value: Value): Interval => ({ low: { bytes, after: false, value, included: true }, high: { bytes, after: true, value, included: true }, point: bytes, exact: true });
 
 type Condition = Extract<Filter, { path: string }>;
 
@@ -66,24 +69,37 @@ const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
     case 'in': {
       const intervals: Interval[] = [];
       for (const operand of condition.operands) {
-        if (operand instanceof Regex) return undefined;
-        const found = ofRelation('eq', operand);
+        const found = operand instanceof Regex ? ofRegex(operand) : ofRelation('eq', operand);
         if (!found) return undefined;
         intervals.push(...found);
       }
-      const distinct = new Map(intervals.map((interval) => [(interval.point as Buffer).toString('latin1'), interval]));
+      const distinct = new Map(intervals.map((interval) => [`${interval.point !== undefined}${interval.low.bytes.toString('latin1')}`, interval]));
       return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
     }
+    case 'regex':
+      return ofRegex(condition.regex);
     default:
       return undefined;
   }
+};
+
+/** The texts that begin as the pattern does, and the pattern itself, which a query for it also finds. */
+const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
+  const { text, whole } = literalPrefix(regex.pattern, regex.options);
+  if (!text) return undefined;
+  // Without the two zeros that end a text in a key.
+  const bytes = keyOf(text).subarray(0, -2);
+  const characters = [...text];
+  const last = (characters.pop() as string).codePointAt(0) as number;
+  const next = characters.join('') + String.fromCodePoint(Math.min(last + 1, 0x10ffff));
+  return [{ low: { bytes, after: false, value: text, included: true }, high: { bytes, after: true, value: next, included: false }, point: undefined, exact: whole }, at(keyOf(regex), regex)];
 };
 
 const ofRelation = (relation: string, operand: Value): readonly Interval[] | undefined => {
   // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
   if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
   // Null stands for undefined and missing values as well.
-  if (operand === null) return relation === 'lt' || relation === 'gt' ? [] : [Buffer.from([15]), Buffer.from([20])].map((bytes) => ({ ...at(bytes), exact: false }));
+  if (operand === null) return relation === 'lt' || relation === 'gt' ? [] : [UNDEFINED, null].map((value) => ({ ...at(Buffer.from([value === null ? 20 : 15]), value), exact: false }));
   let key: Buffer;
   try {
     key = keyOf(operand);
@@ -91,24 +107,31 @@ const ofRelation = (relation: string, operand: Value): readonly Interval[] | und
     if (error instanceof ServerError) return undefined;
     throw error;
   }
-  if (relation === 'eq') return [at(key)];
+  if (relation === 'eq') return [at(key, operand)];
   const bracket = keyBracket(operand);
   // NaN, the lowest number, is below no number in a query, and only equal to itself.
   const nan = isNumber(operand) && key[0] === 29;
-  if (nan) return relation === 'lt' || relation === 'gt' ? [] : [at(key)];
-  const bottom: Edge = { bytes: Buffer.from([isNumber(operand) ? 30 : bracket.from]), after: false };
-  const top: Edge = { bytes: Buffer.from([bracket.to]), after: false };
+  if (nan) return relation === 'lt' || relation === 'gt' ? [] : [at(key, operand)];
+  const bottom: Edge = { bytes: Buffer.from([isNumber(operand) ? 30 : bracket.from]), after: false, ...endOfType(operand, -1) };
+  const top: Edge = { bytes: Buffer.from([bracket.to]), after: false, ...endOfType(operand, 1) };
   const make = (low: Edge, high: Edge): readonly Interval[] => [{ low, high, point: undefined, exact: true }];
   switch (relation) {
     case 'lt':
-      return make(bottom, { bytes: key, after: false });
+      return make(bottom, { bytes: key, after: false, value: operand, included: false });
     case 'lte':
-      return make(bottom, { bytes: key, after: true });
+      return make(bottom, { bytes: key, after: true, value: operand, included: true });
     case 'gt':
-      return make({ bytes: key, after: true }, top);
+      return make({ bytes: key, after: true, value: operand, included: false }, top);
     default:
-      return make({ bytes: key, after: false }, top);
+      return make({ bytes: key, after: false, value: operand, included: true }, top);
   }
+};
+
+/** How `explain` shows where the values of a type begin or end. */
+const endOfType = (value: Value, side: -1 | 1): Pick<Edge, 'value' | 'included'> => {
+  if (isNumber(value)) return { value: new Double(side * Infinity), included: true };
+  if (typeof value === 'string') return side < 0 ? { value: '', included: true } : { value: Doc.empty, included: false };
+  return { value: side < 0 ? MIN_KEY : MAX_KEY, included: false };
 };
 
 const compareEdges = (a: Edge, b: Edge): number => {
@@ -148,25 +171,28 @@ const boundsOfField = (conditions: readonly Filter[], path: string, multikey: bo
 
 const isPoints = (intervals: readonly Interval[]): boolean => intervals.every(({ point }) => point !== undefined);
 
-const directed = ({ bytes, after }: Edge, direction: 1 | -1): Edge => (direction === 1 ? { bytes, after } : { bytes: inverted(bytes), after: !after });
+type Place = Pick<Edge, 'bytes' | 'after'>;
 
-const edgeKey = (prefix: Buffer, { bytes, after }: Edge): Buffer => {
+const inverse = ({ bytes, after }: Place): Place => ({ bytes: inverted(bytes), after: !after });
+
+const edgeKey = (prefix: Buffer, { bytes, after }: Place): Buffer => {
   const key = Buffer.concat([prefix, bytes]);
   return after ? afterPrefix(key) : key;
 };
 
-type AlternativeBounds = { readonly ranges: readonly KeyRange[]; readonly single: readonly string[]; readonly points: number; readonly bounded: boolean; readonly exact: boolean };
+type AlternativeBounds = { readonly ranges: readonly KeyRange[]; readonly single: readonly string[]; readonly points: number; readonly bounded: boolean; readonly exact: boolean; readonly intervals: readonly (readonly Interval[])[] };
 
 /** The ranges of an index that an alternative needs. */
 const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], multikey: boolean, prefix: Buffer): AlternativeBounds => {
   let prefixes: readonly Buffer[] = [prefix];
   const single: string[] = [];
+  const intervals: (readonly Interval[])[] = [];
   const roots = new Set<string>();
   let points = 0;
   let onlySingle = true;
   let exact = true;
   const used = new Set<Filter>();
-  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({ ranges, single, points, bounded, exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)) });
+  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({ ranges, single, points, bounded, intervals, exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)) });
   for (const { path, parts, direction } of fields) {
     // Fields below one array are indexed element by element; conditions on them may hold for different elements.
     const shared = multikey && roots.has(parts[0] as string);
@@ -175,11 +201,12 @@ const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], mu
     if (!bounds) break;
     if (bounds.intervals.length * prefixes.length > MOST_RANGES) break;
     for (const condition of bounds.used) used.add(condition);
+    intervals.push(bounds.intervals);
     if (bounds.intervals.some((interval) => !interval.exact)) exact = false;
     if (!isPoints(bounds.intervals)) {
       const ranges = prefixes.flatMap((known) =>
         bounds.intervals.map(({ low, high }) => {
-          const [from, to] = direction === 1 ? [low, high] : [directed(high, -1), directed(low, -1)];
+          const [from, to] = direction === 1 ? [low, high] : [inverse(high), inverse(low)];
           return { start: edgeKey(known, from), end: edgeKey(known, to) };
         }),
       );
@@ -224,7 +251,7 @@ const orderOf = (fields: readonly KeyField[], constant: number, sort: readonly K
 /** Whether a condition holds only for documents that have a value at its path. */
 const demandsPresence = (condition: Filter, path: string): boolean => {
   if (!('path' in condition) || condition.path !== path) return false;
-  if (condition.op === 'exists') return true;
+  if (condition.op === 'exists' || condition.op === 'regex') return true;
   if (condition.op === 'compare') return condition.operand !== null && condition.operand !== MIN_KEY && condition.operand !== MAX_KEY;
   return condition.op === 'in' && condition.operands.every((operand) => operand !== null);
 };
@@ -290,6 +317,7 @@ const planWith = (index: Index | undefined, collection: Collection, all: readonl
     exact: bounds.length === 1 && (first?.exact ?? false),
     points: points === Infinity ? 0 : points,
     bounded,
+    bounds: bounds.map(({ intervals }) => intervals),
   };
 };
 
@@ -315,7 +343,7 @@ export type Hint = string | Doc | undefined;
 
 const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
   if (hint === undefined || (hint instanceof Doc && !hint.size)) return undefined;
-  if (hint instanceof Doc && hint.keys[0] === '$natural') return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length };
+  if (hint instanceof Doc && hint.keys[0] === '$natural') return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length, exact: false };
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
   if (isId) return planWith(undefined, collection, all, sort);
@@ -341,7 +369,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const id = hint === undefined ? demandedId(filter) : undefined;
   if (id !== undefined) {
     const start = recordKey(collection, keyOf(id));
-    return { stage: 'IDHACK', index: undefined, ranges: [{ start, end: start }], reverse: false, sorted: true, exact: false, points: 1, bounded: true };
+    return { stage: 'IDHACK', index: undefined, ranges: [{ start, end: start }], reverse: false, sorted: true, exact: false, points: 1, bounded: true, bounds: [] };
   }
   const all = alternatives(filter);
   const forced = hinted(collection, hint, all, sort);
@@ -409,6 +437,24 @@ export const countByIndex = (reader: Reader, plan: Plan): number | undefined => 
   return plan.ranges.reduce((total, range) => total + reader.count(range), 0);
 };
 
+/** The bounds of each field of an index, in the direction in which they are read. */
+const describeBounds = ({ bounds, reverse }: Plan, { fields }: Index): Doc =>
+  Doc.of(
+    fields.map(({ path }) => path),
+    fields.map(({ direction }, field) => {
+      const backward = (direction === -1) !== reverse;
+      const ends = (from: string, to: string): string => (backward ? `${to}, ${from}` : `${from}, ${to}`);
+      const all = bounds.flatMap((alternative): readonly (Interval | undefined)[] => alternative[field] ?? [undefined]);
+      const shown = all.map((interval) => {
+        if (!interval) return `[${ends('MinKey', 'MaxKey')}]`;
+        const { low, high } = interval;
+        const [first, last] = backward ? [high, low] : [low, high];
+        return `${first.included ? '[' : '('}${ends(show(low.value), show(high.value))}${last.included ? ']' : ')'}`;
+      });
+      return Arr.of([...new Set(backward ? shown.reverse() : shown)]);
+    }),
+  );
+
 /** A plan as `explain` shows it. */
 export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
   const direction = plan.reverse ? 'backward' : 'forward';
@@ -424,7 +470,7 @@ export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
           isSparse: plan.index.sparse,
           isPartial: plan.index.partial !== undefined,
           direction,
-          ranges: plan.ranges.length,
+          indexBounds: describeBounds(plan, plan.index),
         }),
       })
     : Doc.from({ stage: plan.stage, direction });
