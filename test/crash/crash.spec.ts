@@ -165,7 +165,7 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     const store = EventStoreDB.connect(eventStoreUrl);
     const mongo = await connectMongo(mongodbUrl);
     try {
-      await viewsCaughtUp({ store, mongo }, undefined, AbortSignal.timeout(60_000));
+      await viewsCaughtUp({ store, mongo }, false, AbortSignal.timeout(60_000));
       for (const projection of ticketViews) {
         const { view, different, behind, moving, compared } = await diagnoseView({ db: mongo.db, store, projection });
         expect({ view, different, behind, moving }).toEqual({ view: projection.name, different: 0, behind: 0, moving: 0 });

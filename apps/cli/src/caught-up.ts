@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { EventStore, Position } from '#eventsourcing';
 import { projections } from '#ticketing';
 import { viewPosition } from '#ticketing-nest';
-import type { Worker } from '../../worker/src/worker.js';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 
@@ -11,9 +10,10 @@ const PATIENCE_MS = 30_000;
 
 /**
  * Waits until every view holds all that the log held when it was asked.
+ * @param ownWorker whether this process keeps the views
  * @throws Complaint when nobody brings the views up to date, or the signal's reason
  */
-export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'mongo'>, worker: Worker | undefined, signal: AbortSignal): Promise<void> {
+export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'mongo'>, ownWorker: boolean, signal: AbortSignal): Promise<void> {
   let before: string | undefined;
   let lastProgress = Date.now();
   for (;;) {
@@ -25,10 +25,9 @@ export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'm
     if (now !== before) lastProgress = Date.now();
     before = now;
     if (Date.now() - lastProgress > PATIENCE_MS) {
-      const trouble = worker?.status().find(({ lastError }) => lastError !== undefined)?.lastError?.message;
       throw new Complaint(
-        `The views have not moved for ${PATIENCE_MS / 1_000} s and lack events${trouble === undefined ? '' : `: ${trouble}`}`,
-        worker === undefined ? 'Is a worker running on these stores?' : 'LOG_LEVEL=debug shows more',
+        `The views have not moved for ${PATIENCE_MS / 1_000} s and lack events`,
+        ownWorker ? 'LOG_LEVEL=warn shows why' : 'Is a worker running on these stores?',
       );
     }
     await pause(100, undefined, { signal });

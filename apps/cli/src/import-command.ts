@@ -6,7 +6,7 @@ import type { Session } from './session.js';
 
 /** Imports the log, and waits until the views show it. @returns whether it came to its end */
 export async function runImport(session: Session, file: string, signal: AbortSignal, print: (text: string) => void): Promise<boolean> {
-  const worker = session.startWorkerIfAlone();
+  const ownWorker = await session.startWorkerIfAlone();
   const began = Date.now();
   const shown = { checking: showProgress('Checking the log', 'bytes'), importing: showProgress('Importing', 'rows') };
   let result: ImportResult;
@@ -31,7 +31,7 @@ export async function runImport(session: Session, file: string, signal: AbortSig
     print(`Interrupted after ${count(result.imported, 'case')}. The same command goes on from there.\n`);
     return false;
   }
-  await viewsCaughtUp(session, worker, signal);
+  await viewsCaughtUp(session, ownWorker, signal);
   print(inWords(result));
   print(`Imported in ${imported} s, in the views after ${seconds(began)} s.\n`);
   return true;

@@ -123,7 +123,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
           import('./caught-up.js'),
           import('./report/report-bpic2013.js'),
         ]);
-        await viewsCaughtUp(session, session.startWorkerIfAlone(), signal);
+        await viewsCaughtUp(session, await session.startWorkerIfAlone(), signal);
         if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
       }),
     );
@@ -230,9 +230,9 @@ async function main(): Promise<void> {
     throw error;
   });
   const around = (): Surroundings => {
-    const config = loadConfig(process.env);
     // What goes wrong is told in words; the log is for those who ask for it.
-    return { config, log: createLog(process.env.LOG_LEVEL ? config.logLevel : 'silent', process.stderr), signal: interrupted.signal };
+    const config = loadConfig({ ...process.env, LOG_LEVEL: process.env.LOG_LEVEL || 'silent' });
+    return { config, log: createLog(config.logLevel, process.stderr), signal: interrupted.signal };
   };
 
   const program = build(around, (code) => {

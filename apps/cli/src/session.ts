@@ -3,10 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo } from '#mongo';
 import type { Config, JsonLog } from '#platform';
-import { policies, projections } from '#ticketing';
 import { DataDirLocked, openStores, type Stores } from '../../standalone/src/stores.js';
 import { readWhereabouts, type Whereabouts } from '../../standalone/src/whereabouts.js';
-import { startWorker, type Worker } from '../../worker/src/worker.js';
+import { startWorkerInThread } from '../../worker/src/worker-in-thread.js';
 import { Complaint } from './complaint.js';
 
 /** The stores that a command speaks to. */
@@ -15,8 +14,11 @@ export interface Session {
   readonly mongo: Mongo;
   /** What `npm start` tells of itself, when it is its stores that are used. */
   readonly running?: Whereabouts;
-  /** Keeps the views up to date while the command runs; only where nobody else can, on embedded stores of our own. */
-  startWorkerIfAlone(): Worker | undefined;
+  /**
+   * Keeps the views up to date while the command runs; only where nobody else can, on embedded stores of our own.
+   * @returns whether it does
+   */
+  startWorkerIfAlone(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -39,11 +41,12 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
       store,
       mongo,
       ...(found.running === undefined ? {} : { running: found.running }),
-      startWorkerIfAlone() {
-        if (found.stores === undefined) return undefined;
-        const worker = startWorker({ store, db: mongo.db, projections, policies, log });
+      async startWorkerIfAlone() {
+        if (found.stores === undefined) return false;
+        const { eventStoreUrl, mongodbUrl } = found;
+        const worker = await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: config.logLevel, timekeeper: false });
         opened.push(() => worker.stop());
-        return worker;
+        return true;
       },
       close,
     };

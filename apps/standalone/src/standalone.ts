@@ -3,17 +3,15 @@ import { resolve } from 'node:path';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { type Config, FolderBlobStore, type JsonLog } from '#platform';
-import { policies, projections } from '#ticketing';
 import { createApi } from '../../api/src/create-api.js';
-import { startTimekeeper } from '../../worker/src/timekeeper.js';
-import { startWorker } from '../../worker/src/worker.js';
+import { startWorkerInThread } from '../../worker/src/worker-in-thread.js';
 import { CannotStart, openStores, portTaken } from './stores.js';
 import { leaveWhereabouts, removeWhereabouts, type Whereabouts } from './whereabouts.js';
 
 /** How long requests may take to finish when the process is told to stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
 
-/** API, worker and, where none are configured, the stores: all in this process. */
+/** API, worker and, where none are configured, the stores: all in this process, each of them but the API in a thread of its own. */
 export interface Standalone extends Whereabouts {
   /** Where the embedded stores keep their data; undefined when both stores run elsewhere. */
   readonly dataDir?: string;
@@ -30,21 +28,26 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
   try {
     const stores = await openStores(config);
     opened.push(() => stores.close());
-    const store = EventStoreDB.connect(stores.eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
+    const { eventStoreUrl, mongodbUrl } = stores;
+    const store = EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
     opened.push(() => store.close());
     await answers(store).catch((error: Error) => {
-      throw new CannotStart(`EventStoreDB does not answer (${error.message}). Is EVENTSTORE_URL right, and is the server running?`, { cause: error });
+      throw new CannotStart(`EventStoreDB does not answer (${error.message}). Is EVENTSTORE_URL right, and is the server running?`, {
+        cause: error,
+      });
     });
-    const mongo = await connectMongo(stores.mongodbUrl).catch((error: Error) => {
-      throw new CannotStart(`MongoDB does not answer (${error.message}). Is MONGODB_URL right, and is the server running?`, { cause: error });
+    const mongo = await connectMongo(mongodbUrl).catch((error: Error) => {
+      throw new CannotStart(`MongoDB does not answer (${error.message}). Is MONGODB_URL right, and is the server running?`, {
+        cause: error,
+      });
     });
     opened.push(() => mongo.close());
-    const worker = startWorker({ store, db: mongo.db, projections, policies, log });
+    const worker = await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: config.logLevel, timekeeper: true });
     opened.push(() => worker.stop());
-    const timekeeper = startTimekeeper({ store, db: mongo.db, log });
-    opened.push(() => timekeeper.stop());
     const blobs = await FolderBlobStore.open(config.attachmentsDir).catch((error: Error) => {
-      throw new CannotStart(`Attachments cannot be kept (${error.message}). Set ATTACHMENTS_DIR to a directory that can be written.`, { cause: error });
+      throw new CannotStart(`Attachments cannot be kept (${error.message}). Set ATTACHMENTS_DIR to a directory that can be written.`, {
+        cause: error,
+      });
     });
     const api = await createApi({ store, mongo, blobs, log });
     opened.push(async () => {
@@ -54,16 +57,20 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
     });
     await api.listen(config.port, config.host).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') throw portTaken(config.port, 'the API', 'PORT');
-      if (error.code === 'EACCES') throw new CannotStart(`Port ${config.port} for the API may not be used (${error.message}). Set PORT to another one.`, { cause: error });
-      if (error.code === 'EADDRNOTAVAIL') throw new CannotStart(`This machine has no address ${config.host}. Set HOST to another loopback address.`, { cause: error });
+      if (error.code === 'EACCES')
+        throw new CannotStart(`Port ${config.port} for the API may not be used (${error.message}). Set PORT to another one.`, {
+          cause: error,
+        });
+      if (error.code === 'EADDRNOTAVAIL')
+        throw new CannotStart(`This machine has no address ${config.host}. Set HOST to another loopback address.`, { cause: error });
       throw error;
     });
     const { port } = api.getHttpServer().address() as { port: number };
     const whereabouts: Whereabouts = {
       pid: process.pid,
       api: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
-      eventStoreUrl: stores.eventStoreUrl,
-      mongodbUrl: stores.mongodbUrl,
+      eventStoreUrl,
+      mongodbUrl,
     };
     if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return { ...whereabouts, stop };
     const dataDir = resolve(config.dataDir);

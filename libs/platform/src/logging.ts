@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoggerService } from '@nestjs/common';
-import { type DestinationStream, type Logger as Pino, pino, stdTimeFunctions } from 'pino';
+import { destination, type DestinationStream, type Logger as Pino, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from './config.js';
 
 /** What ties a log line to the request that it was written for. */
@@ -67,8 +67,11 @@ export class JsonLog implements LoggerService {
   }
 }
 
-/** @param destination standard output unless given */
-export function createLog(level: LogLevel, destination?: DestinationStream): JsonLog {
+/** Standard error, written by the thread that logs: what goes through the main thread is lost when that one ends first. */
+export const standardError = (): DestinationStream => destination({ dest: 2, sync: true });
+
+/** @param to standard output unless given */
+export function createLog(level: LogLevel, to?: DestinationStream): JsonLog {
   const options = {
     level,
     base: null,
@@ -77,5 +80,5 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Jso
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: () => current.getStore() ?? {},
   };
-  return new JsonLog(destination === undefined ? pino(options) : pino(options, destination));
+  return new JsonLog(to === undefined ? pino(options) : pino(options, to));
 }

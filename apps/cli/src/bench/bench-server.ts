@@ -5,10 +5,9 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { FolderBlobStore, createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
-import { policies, projections } from '#ticketing';
 import { ApiModule } from '../../../api/src/api.module.js';
 import { openStores } from '../../../standalone/src/stores.js';
-import { startWorker } from '../../../worker/src/worker.js';
+import { startWorkerInThread } from '../../../worker/src/worker-in-thread.js';
 
 /**
  * The process that is put under load: the same Nest application that `npm start` runs, with one route more that answers an empty POST and
@@ -23,12 +22,15 @@ class EmptyController {
 
 const config = loadConfig(process.env);
 const log = createLog('error', process.stderr);
-const stores = await openStores(config);
-const store = EventStoreDB.connect(stores.eventStoreUrl);
-const mongo = await connectMongo(stores.mongodbUrl);
-if (process.env['BENCH_WORKER'] === 'on') startWorker({ store, db: mongo.db, projections, policies, log });
+const { eventStoreUrl, mongodbUrl } = await openStores(config);
+const store = EventStoreDB.connect(eventStoreUrl);
+const mongo = await connectMongo(mongodbUrl);
+if (process.env['BENCH_WORKER'] === 'on') await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: 'error', timekeeper: true });
 
-@Module({ imports: [ApiModule.on(store, mongo, await FolderBlobStore.open(config.attachmentsDir), log)], controllers: [EmptyController as Type<unknown>] })
+@Module({
+  imports: [ApiModule.on(store, mongo, await FolderBlobStore.open(config.attachmentsDir), log)],
+  controllers: [EmptyController as Type<unknown>],
+})
 class BenchModule {}
 
 const app = await NestFactory.create<NestFastifyApplication>(BenchModule, httpAdapter(), {
