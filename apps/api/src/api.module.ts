@@ -9,6 +9,7 @@ import { OnCallController } from './on-call.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { HealthController } from './health.controller.js';
+import { ReactionsController } from './reactions.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
 import { TicketCommandsController } from './ticket-commands.controller.js';
@@ -25,6 +26,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     SimulationsController,
     ContractsController,
     OnCallController,
+    ReactionsController,
     EventFeedController,
     HealthController,
     DocsController,

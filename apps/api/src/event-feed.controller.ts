@@ -6,6 +6,7 @@ import { EventStore, type FeedFilter, type Position, type StoredEvent, streamId,
 import { formatPosition, JsonLog, parsePosition, Problem, QueryParameters, type QueryOf, someOf, text } from '#platform';
 import { ticket as ticketDecider, type TicketEventType, ticketUpcasters } from '#ticketing';
 import { documentFeed } from './openapi.js';
+import { aTicketId } from './ticket-id.js';
 
 /** Streams that one process carries at once: each is a subscription of its own at the store. */
 const MOST_STREAMS = 100;
@@ -22,12 +23,7 @@ const feedQuery = {
     schema: { type: 'string', pattern: '^(start|end|\\d{1,19}/\\d{1,19})$', default: 'start' },
   },
   types: someOf(ticketEventTypes, 'Only events of these types'),
-  ticket: {
-    parse: (given: string) => (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given.toLowerCase() : undefined),
-    rule: 'must be the id of a ticket',
-    description: 'Only events of this ticket',
-    schema: { type: 'string', format: 'uuid' },
-  },
+  ticket: aTicketId('Only events of this ticket'),
   client: text('Only events of tickets of this client'),
 };
 const readFeedQuery = new QueryParameters(feedQuery);

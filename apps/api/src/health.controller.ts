@@ -3,17 +3,20 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#platform';
-import { projections } from '#ticketing';
-import { reached, ReadModels, viewPosition } from '#ticketing-nest';
+import { policies, projections } from '#ticketing';
+import { healthOf, reached, ReadModels } from '#ticketing-nest';
 
 const PATIENCE_MS = 2_000;
 
-/** How far a view is behind the log. */
-interface ViewHealth {
-  /** Everything up to here is in the view; absent when nothing is yet. */
+/** How a view or a policy is doing, in whatever process has it. */
+interface Progress {
+  /** `failing`: what keeps it from going on is in `trouble`, and is tried again; `stopped`: no process has it. */
+  readonly state: 'running' | 'failing' | 'stopped';
+  /** It has seen everything up to here; absent when nothing yet. */
   readonly position?: string;
-  /** Age of the oldest event that the view has not seen, in milliseconds; 0 when it has seen all. */
+  /** Age of the oldest event that it has not seen, in milliseconds; 0 when it has seen all. */
   readonly lagMs: number;
+  readonly trouble?: { readonly message: string; readonly at: string };
 }
 
 /** Whether the process lives, and whether it can do its work. */
@@ -33,7 +36,10 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ operationId: 'ready', summary: 'Whether the stores are within reach, and how far the views are behind' })
+  @ApiOperation({
+    operationId: 'ready',
+    summary: 'Whether the stores are within reach; how views and policies are doing, and how far behind the log they are',
+  })
   @ApiResponse({ status: 200, description: 'Both stores are within reach' })
   @ApiResponse({ status: 503, description: 'A store is out of reach' })
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -44,7 +50,10 @@ export class HealthController {
       status: up ? 'up' : 'down',
       stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },
       ...(up
-        ? { views: Object.fromEntries(await Promise.all(projections.map(async ({ name, streamPrefix }) => [name, await this.#view(name, streamPrefix)] as const))) }
+        ? {
+            views: await this.#progress(projections, ({ name, streamPrefix }) => [name, streamPrefix]),
+            policies: await this.#progress(policies, ({ name, aggregate }) => [`policy:${name}`, `${aggregate.category}-`]),
+          }
         : {}),
     };
   }
@@ -60,14 +69,23 @@ export class HealthController {
     return answers(() => reached(this.models.db.command({ ping: 1 })));
   }
 
-  async #view(name: string, streamPrefix: string): Promise<ViewHealth> {
-    const position = await viewPosition(this.models, name);
+  /** @param followed the name that the collection `views` knows it by, and the streams that it follows */
+  async #progress<Follower extends { readonly name: string }>(
+    followers: readonly Follower[],
+    followed: (follower: Follower) => readonly [string, string],
+  ): Promise<Readonly<Record<string, Progress>>> {
+    const all = followers.map(async (one) => [one.name, await this.#progressOf(...followed(one))] as const);
+    return Object.fromEntries(await Promise.all(all));
+  }
+
+  async #progressOf(name: string, streamPrefix: string): Promise<Progress> {
+    const { position, ...health } = await healthOf(this.models, name);
     let lagMs = 0;
     for await (const { metadata } of this.store.readAll({ streamPrefixes: [streamPrefix] }, position)) {
       lagMs = Math.max(0, Date.now() - Date.parse(metadata.recordedAt));
       break;
     }
-    return position === undefined ? { lagMs } : { position: formatPosition(position), lagMs };
+    return { ...health, ...(position === undefined ? {} : { position: formatPosition(position) }), lagMs };
   }
 }
 

@@ -1,6 +1,6 @@
 import { validate } from '@readme/openapi-parser';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { projections, ticketCommands } from '#ticketing';
+import { policies, projections, ticketCommands } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -39,6 +39,7 @@ describe('/openapi.json', () => {
         '/v1/simulations',
         '/v1/tickets/{id}/why',
         '/v1/queues/{tier}',
+        '/v1/reactions',
         '/v1/on-call',
         '/v1/on-call/overrides',
         '/v1/on-call/{schedule}',
@@ -57,7 +58,12 @@ describe('/openapi.json', () => {
 
   it('gives examples that its own schemas allow', () => {
     const ajv = new Ajv2020({ strict: false });
-    ajv.addFormat('date-time', true).addFormat('date', true).addFormat('uuid', true).addFormat('uri', true).addFormat('uri-reference', true);
+    ajv
+      .addFormat('date-time', true)
+      .addFormat('date', true)
+      .addFormat('uuid', true)
+      .addFormat('uri', true)
+      .addFormat('uri-reference', true);
     ajv.addSchema({ $id: 'api', components: document.components });
     for (const name of Object.keys(ticketCommands)) {
       const valid = ajv.compile({ $ref: `api#/components/schemas/${name}` });
@@ -173,11 +179,26 @@ describe('/health', () => {
     expect((await send(api.url, 'GET', '/health/live')).json).toEqual({ status: 'up' });
   });
 
-  it('is ready, with the lag of each view', async () => {
+  it('is ready, with the state and the lag of each view and each policy', async () => {
     const ready = await send(api.url, 'GET', '/health/ready');
     expect(ready.status).toBe(200);
     expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
     expect(Object.keys(ready.json.views).sort()).toEqual(projections.map(({ name }) => name).sort());
-    for (const { lagMs } of Object.values(ready.json.views as Record<string, { lagMs: number }>)) expect(lagMs).toBeGreaterThanOrEqual(0);
+    for (const view of Object.values(ready.json.views)) {
+      expect(view).toMatchObject({ state: 'running', lagMs: expect.any(Number) });
+    }
+    // Nobody runs them here.
+    expect(ready.json.policies).toEqual(
+      Object.fromEntries(policies.map(({ name }) => [name, { state: 'stopped', lagMs: expect.any(Number) }])),
+    );
+  });
+
+  it('says of what a view or a policy fails', async () => {
+    const trouble = { message: 'the event could not be read', at: '2026-11-21T10:00:00.000Z' };
+    const [policy] = policies;
+    const controls = api.mongo.db.collection<{ _id: string }>('views');
+    await controls.insertOne({ _id: `policy:${policy?.name}`, owner: null, leaseUntil: null, checkpoint: null, trouble } as never);
+    const { json } = await send(api.url, 'GET', '/health/ready');
+    expect(json).toMatchObject({ status: 'up', policies: { [policy?.name ?? '']: { state: 'failing', trouble } } });
   });
 });

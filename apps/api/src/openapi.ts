@@ -270,6 +270,11 @@ const views = {
     schema: ref('TicketWhy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
+  reactions: {
+    summary: 'What policies did about events, newest first: which commands they sent, and what became of each',
+    schema: page('PolicyReaction'),
+    extra: [problems(...everywhere)],
+  },
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry'),

@@ -1,11 +1,22 @@
 import type { PipeTransform } from '@nestjs/common';
-import { Problem } from '#platform';
+import { type Parameter, Problem } from '#platform';
 import { ticketProblems } from './ticket-problems.js';
 
-/** The id of a ticket in a path: a UUID, in whatever case. Anything else is no ticket. */
+/** The id of a ticket: a UUID, in whatever case. Undefined when it is none. */
+function ticketIdOf(given: string): string | undefined {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given.toLowerCase() : undefined;
+}
+
+/** The id of a ticket in a path. Anything else is no ticket. */
 export class TicketId implements PipeTransform<string, string> {
   transform(given: string): string {
-    if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given)) return given.toLowerCase();
+    const id = ticketIdOf(given);
+    if (id !== undefined) return id;
     throw new Problem('ticket-not-found', ticketProblems['ticket-not-found'], 'There is no such ticket: ids of tickets are UUIDs');
   }
+}
+
+/** The id of a ticket in a query. */
+export function aTicketId(description: string): Parameter<string> {
+  return { parse: ticketIdOf, rule: 'must be the id of a ticket', description, schema: { type: 'string', format: 'uuid' } };
 }

@@ -1,3 +1,4 @@
+import { REACTION_OUTCOMES } from '#eventsourcing';
 import { contractSchema } from './contract-schema.js';
 import {
   ANALYSIS_METHODS,
@@ -379,6 +380,40 @@ export const viewSchemas = {
     },
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
+  ),
+  PolicyReaction: object(
+    {
+      _id: about(text, 'Of the policy and the event: its record is the stream `reaction-<_id>`'),
+      ...stored,
+      policy: text,
+      client: text,
+      correlationId: text,
+      reactedAt: instant,
+      to: about(object({ stream: text, revision: count, eventId: text, type: text }), 'The event that was reacted to'),
+      reactions: about(
+        listOf(
+          object(
+            {
+              category: about(text, 'Kind of the aggregate that the command was for, such as `ticket`'),
+              id: about(text, 'Id of that aggregate'),
+              command: text,
+              commandId: text,
+              outcome: about(oneOf(REACTION_OUTCOMES), '`quiet`: it was so already'),
+            },
+            {
+              refusal: object(
+                { refused: about(text, 'Code of the refusal'), message: text },
+                { faults: listOf(object({ field: text, message: text })) },
+                'Why it was refused',
+              ),
+            },
+          ),
+        ),
+        'The commands that it led to, in order',
+      ),
+    },
+    {},
+    'What a policy did about an event',
   ),
   OnCallRotation: rotation,
   OnCallSchedule: object(onCallSchedule, {}, 'Who answers when'),

@@ -53,14 +53,16 @@ export type SendReaction<Commands extends object> = (
   context: ReactionContext,
 ) => Promise<{ readonly events: readonly unknown[] } | Refusal>;
 
+/** What may become of a reaction. `quiet`: it was so already. */
+export const REACTION_OUTCOMES = ['done', 'quiet', 'refused'] as const;
+
 /** What became of a reaction. */
 export interface ReactionOutcome {
   readonly category: string;
   readonly id: string;
   readonly command: string;
   readonly commandId: string;
-  /** `quiet`: it was so already. */
-  readonly outcome: 'done' | 'quiet' | 'refused';
+  readonly outcome: (typeof REACTION_OUTCOMES)[number];
   readonly refusal?: Refusal;
 }
 

@@ -5,6 +5,6 @@ export { projectView, type ViewProjector, type ViewStatus } from './project-view
 export { rebuildView, type RebuildProgress } from './rebuild-view.js';
 export { runPolicy, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policy.js';
 export { shareFeeds } from './shared-feeds.js';
-export { viewPosition } from './view-control.js';
+export { viewHealth, type ViewHealth, viewPosition } from './view-control.js';
 export type { AnyProjection, ViewDocument, ViewLog } from './view.js';
 export { waitForRevision } from './wait-for-revision.js';

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { EventStore, Position } from '#eventsourcing';
+import { isUnreachable } from './connect.js';
 import { feedBatches } from './feed-batches.js';
 import { ProjectionFailed, projectBatch } from './project-batch.js';
 import { RebuildRunning, rebuildView } from './rebuild-view.js';
@@ -12,6 +13,7 @@ import {
   heartbeatMs,
   isOfThisLog,
   markOf,
+  noteTrouble,
   readPosition,
   release,
   settleSwitch,
@@ -112,6 +114,8 @@ class Projector implements ViewProjector {
         const wait = Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
         this.#state = 'failing';
         this.#lastError = { message: error instanceof Error ? error.message : String(error), at: new Date().toISOString() };
+        // Where the database itself is away the note would only keep a stop waiting.
+        if (!isUnreachable(error)) await noteTrouble(this.options.db, projection.name, this.options.owner, this.#lastError);
         log.error({ view: projection.name, err: error, retryInMs: Math.round(wait) }, 'the view is not being projected');
         await pause(wait, signal);
       }
@@ -181,6 +185,7 @@ class Projector implements ViewProjector {
     const collection = viewCollection(db, projection.name);
     const from = readPosition(control.checkpoint);
     let mark = control.checkpoint?.event ?? null;
+    let troubled = Boolean(control.trouble);
     this.#position = from === undefined ? null : positionNumber(from);
     this.#state = 'catching-up';
     log.info({ view: projection.name, generation: control.generation, position: this.#position }, 'projecting');
@@ -201,6 +206,8 @@ class Projector implements ViewProjector {
         if (failure !== undefined) throw failure;
         this.#oldest = undefined;
         this.#lastError = undefined;
+        if (troubled) await noteTrouble(db, projection.name, owner, null);
+        troubled = false;
         if (batch.caughtUp) this.#state = 'live';
       }
       if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;

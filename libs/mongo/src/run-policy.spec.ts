@@ -13,7 +13,7 @@ import {
   StoreUnavailable,
   streamName,
 } from '#eventsourcing';
-import { viewControls } from './view-control.js';
+import { viewControls, type ViewHealth, viewHealth } from './view-control.js';
 import { runPolicy, type PolicyRunner } from './run-policy.js';
 import { eventually, KeptLog } from './testing/counting-view.js';
 import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
@@ -197,11 +197,14 @@ describe('a policy', () => {
   });
 
   it('tries again what a store refuses for now, and does what it did before only once', async () => {
-    const { tell, run, send, eventsOf, reactionTo } = desk();
+    const { category, tell, run, send, eventsOf, reactionTo } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     let attempts = 0;
+    const healthBefore: ViewHealth[] = [];
+    const health = () => viewHealth(database.db, `policy:${category}`);
     const runner = run({
       send: async (reaction, context) => {
+        healthBefore.push(await health());
         const done = await send(reaction, context);
         // Done, and its answer lost.
         if (++attempts === 1) throw new StoreUnavailable('away');
@@ -213,6 +216,12 @@ describe('a policy', () => {
     expect(attempts).toBe(2);
     expect(await eventsOf('two')).toHaveLength(1);
     await eventually(() => runner.status(), ({ state, lastError }) => state === 'live' && lastError === undefined);
+    // Health checks elsewhere know it too, for as long as it lasts.
+    expect(healthBefore).toMatchObject([{ state: 'running' }, { state: 'failing', trouble: { message: 'away' } }]);
+    expect(healthBefore[0]).not.toHaveProperty('trouble');
+    await eventually(health, ({ state }) => state === 'running');
+    await runner.stop();
+    expect((await health()).state).toBe('stopped');
   });
 
   it('does not react to imported facts', async () => {

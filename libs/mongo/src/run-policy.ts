@@ -1,8 +1,9 @@
 import type { Db } from 'mongodb';
 import { instantFrom, type EventStore, type Policy, reactTo, type SendReaction, type StoredEvent } from '#eventsourcing';
+import { isUnreachable } from './connect.js';
 import { feedBatches } from './feed-batches.js';
 import { pause } from './project-view.js';
-import { acquire, ensureControl, HeldLease, heartbeatMs, isOfThisLog, LeaseLost, markOf, OtherLog, readPosition, release } from './view-control.js';
+import { acquire, ensureControl, HeldLease, heartbeatMs, isOfThisLog, LeaseLost, markOf, noteTrouble, OtherLog, readPosition, release } from './view-control.js';
 import { positionNumber, type ViewLog } from './view.js';
 
 /** Any policy: the runner does not care what its events and commands are. */
@@ -104,6 +105,8 @@ class Runner implements PolicyRunner {
         const wait = Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
         this.#state = 'failing';
         this.#lastError = { message: error instanceof Error ? error.message : String(error), at: new Date().toISOString() };
+        // Where the database itself is away the note would only keep a stop waiting.
+        if (!isUnreachable(error)) await noteTrouble(this.options.db, this.#name, this.options.owner, this.#lastError);
         log.error({ policy: policy.name, err: error, retryInMs: Math.round(wait) }, 'the policy does not react');
         await pause(wait, signal);
       }
@@ -127,6 +130,7 @@ class Runner implements PolicyRunner {
     const lease = new HeldLease(db, control, owner, this.#leaseMs);
     const from = readPosition(control.checkpoint);
     let mark = control.checkpoint?.event ?? null;
+    let troubled = Boolean(control.trouble);
     this.#position = from === undefined ? null : positionNumber(from);
     this.#state = 'catching-up';
     log.info({ policy: policy.name, position: this.#position }, 'reacting');
@@ -142,6 +146,8 @@ class Runner implements PolicyRunner {
           this.#position = positionNumber(batch.position);
         }
         this.#lastError = undefined;
+        if (troubled) await noteTrouble(db, this.#name, owner, null);
+        troubled = false;
         if (batch.caughtUp) this.#state = 'live';
       }
       if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;

@@ -29,6 +29,14 @@ export interface ViewControl {
   readonly handover: { readonly to: string; readonly until: Date } | null;
   /** A switch to a rebuilt collection that has begun: it holds once the collection has been renamed. */
   readonly pending: { readonly version: number; readonly checkpoint: Checkpoint | null } | null;
+  /** What it failed of when it last did; null once it goes on. Absent when it never failed. */
+  readonly trouble?: Trouble | null;
+}
+
+/** What keeps a view or a policy from going on. */
+export interface Trouble {
+  readonly message: string;
+  readonly at: string;
 }
 
 export function viewControls(db: Db): Collection<ViewControl> {
@@ -74,6 +82,33 @@ export function readPosition(stored: Checkpoint | null): Position | undefined {
 export async function viewPosition(db: Db, name: string): Promise<Position | undefined> {
   const control = await viewControls(db).findOne({ _id: name });
   return readPosition(control?.checkpoint ?? null);
+}
+
+/** How a view, or a policy, is doing in whatever process has it. */
+export interface ViewHealth {
+  /** Everything up to here is done; undefined when nothing is yet. */
+  readonly position: Position | undefined;
+  /** `failing`: tried again and again, see `trouble`; `stopped`: no process has it. */
+  readonly state: 'running' | 'failing' | 'stopped';
+  readonly trouble?: Trouble;
+}
+
+export async function viewHealth(db: Db, name: string): Promise<ViewHealth> {
+  const control = await viewControls(db).findOne({ _id: name });
+  const position = readPosition(control?.checkpoint ?? null);
+  if (control?.trouble) return { position, state: 'failing', trouble: control.trouble };
+  const held = control !== null && control.owner !== null && control.leaseUntil !== null && control.leaseUntil.getTime() > Date.now();
+  return { position, state: held ? 'running' : 'stopped' };
+}
+
+/**
+ * Notes for health checks what keeps a view or a policy from going on, or that nothing does any more. Not when somebody else has it by
+ * now; and where the database is out of reach they see that themselves.
+ */
+export async function noteTrouble(db: Db, name: string, owner: string, trouble: Trouble | null): Promise<void> {
+  await viewControls(db)
+    .updateOne({ _id: name, owner: { $in: [owner, null] } }, { $set: { trouble } })
+    .catch(() => {});
 }
 
 /** Name under which a view is built anew. */

@@ -9,7 +9,7 @@ import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
 import { KeptLog, eventually, trailEvent, trailView } from './testing/counting-view.js';
 import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
-import { acquire, acquireByHandover, checkpointAt, nextName, viewControls } from './view-control.js';
+import { acquire, acquireByHandover, checkpointAt, nextName, viewControls, viewHealth } from './view-control.js';
 import { viewCollection, type AnyProjection } from './view.js';
 import { waitForRevision } from './wait-for-revision.js';
 
@@ -228,12 +228,17 @@ describe('a projected view', () => {
     );
     expect(status.lastError?.message).toMatch(/failed at Poisoned/);
     expect(status.lagMs).not.toBe(0);
+    await eventually(
+      () => viewHealth(database.db, brittle.name),
+      ({ trouble }) => trouble?.message === status.lastError?.message,
+    );
     expect(log.lines.filter(({ level }) => level === 'error').length).toBeGreaterThan(0);
     expect((await docs(brittle))[0]).toMatchObject({ trail: '0,1', revision: 1 });
     poisonous = false;
     await live(failing);
     expect((await docs(brittle))[0]).toMatchObject({ trail: '0,1,3', revision: 3 });
     expect(failing.status().lastError).toBeUndefined();
+    expect(await viewHealth(database.db, brittle.name)).toMatchObject({ state: 'running' });
   });
 });
 

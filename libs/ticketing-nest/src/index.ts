@@ -1,8 +1,9 @@
 export * from './contracts.js';
 export * from './on-call.js';
-export { type Page, ReadModels, reached, viewPosition } from './read-models.js';
+export { healthOf, type Page, ReadModels, reached, viewPosition } from './read-models.js';
 export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
+export * from './reactions-query.js';
 export * from './ticket-list-query.js';
 export * from './simulate.js';
 export * from './sla-board-query.js';

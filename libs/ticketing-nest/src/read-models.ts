@@ -1,5 +1,13 @@
 import { type EventStore, type Position, type Projection, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
-import { type Mongo, type ViewDocument, waitForRevision, isUnreachable, viewPosition as positionOf } from '#mongo';
+import {
+  type Mongo,
+  type ViewDocument,
+  waitForRevision,
+  isUnreachable,
+  type ViewHealth,
+  viewHealth,
+  viewPosition as positionOf,
+} from '#mongo';
 import { ticket } from '#ticketing';
 
 /** How long a reader waits for a view to get where it is asked to be. */
@@ -109,6 +117,11 @@ export async function readPage<Entry extends object>(
 /** Up to where a view has seen the log. The projector notes it in the collection `views`. */
 export function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
   return reached(positionOf(db, name));
+}
+
+/** How a view is doing, in whatever process; `policy:` and its name for a policy. */
+export function healthOf({ db }: ReadModels, name: string): Promise<ViewHealth> {
+  return reached(viewHealth(db, name));
 }
 
 function notYetVisible(name: string): Refusal {

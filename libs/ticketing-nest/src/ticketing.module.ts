@@ -4,6 +4,7 @@ import { EventStore } from '#eventsourcing';
 import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
 import { OnCallSchedulesHandler, RunOnCallCommandHandler } from './on-call.js';
 import { ReadModels } from './read-models.js';
+import { ReactionsHandler } from './reactions-query.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
 import { SlaBoardHandler } from './sla-board-query.js';
@@ -34,6 +35,7 @@ export class TicketingModule {
         TicketAutopsyHandler,
         SlaBoardHandler,
         TicketWhyHandler,
+        ReactionsHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

@@ -20,6 +20,7 @@ export * from './sla-clock.js';
 export * from './sla-terms.js';
 export * from './views/contracts.js';
 export * from './views/on-call-schedules.js';
+export * from './views/policy-reactions.js';
 export * from './views/projections.js';
 export * from './views/sla-board.js';
 export * from './views/ticket-details.js';

@@ -1,0 +1,39 @@
+import { Controller, Get, Inject, Query } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import { REACTION_OUTCOMES } from '#eventsourcing';
+import { oneOf, QueryParameters, type QueryOf, text } from '#platform';
+import { policies } from '#ticketing';
+import { ReactionsQuery } from '#ticketing-nest';
+import { documentView } from './openapi.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { aTicketId } from './ticket-id.js';
+
+const reactionsQuery = {
+  outcome: oneOf(REACTION_OUTCOMES, 'Only reactions of which a command ended so; `quiet`: it was so already'),
+  policy: oneOf(
+    policies.map(({ name }) => name),
+    'Only reactions of this policy',
+  ),
+  client: text("Only reactions to events of this client's tickets"),
+  ticket: aTicketId('Only reactions to events of this ticket, or with a command to it'),
+  ...pageParameters,
+};
+const readReactionsQuery = new QueryParameters(reactionsQuery);
+
+/** What policies did about events. */
+@Controller('v1/reactions')
+export class ReactionsController {
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get()
+  @documentView('reactions')
+  @readReactionsQuery.documented()
+  async list(@Query(readReactionsQuery) query: QueryOf<typeof reactionsQuery>) {
+    const { limit = PAGE, cursor, outcome, policy, client, ticket } = query;
+    const list = ['reactions', outcome, policy, client, ticket];
+    const [before] = placeAfter(list, cursor) ?? [];
+    const filter = { outcome, policy, client, ticket };
+    const page = await this.queries.execute(new ReactionsQuery(filter, limit, before === undefined ? undefined : Number(before)));
+    return pageAnswer(list, page, ({ position }) => [position]);
+  }
+}

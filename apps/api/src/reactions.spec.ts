@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { createLog } from '#platform';
+import { runPolicy } from '#mongo';
+import { ticketLinks } from '#ticketing';
+import { sendReactions } from '../../worker/src/send-reaction.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+let stop: () => Promise<void>;
+beforeAll(async () => {
+  api = await startApi();
+  const { store, mongo } = api;
+  const runner = runPolicy({
+    db: mongo.db,
+    store,
+    policy: ticketLinks,
+    send: sendReactions(store),
+    log: createLog('silent'),
+    owner: randomUUID(),
+  });
+  stop = () => runner.stop();
+}, 30_000);
+afterAll(async () => {
+  await stop?.();
+  await api?.stop();
+}, 30_000);
+
+const open = async (summary: string): Promise<string> => {
+  const body = { client: api.client, kind: 'incident', summary, reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
+  return (await send(api.url, 'POST', '/v1/tickets', { body })).json.ticketId;
+};
+const link = (id: string, ticketId: string) =>
+  send(api.url, 'POST', `/v1/tickets/${id}/links`, { body: { ticketId, relation: 'relates-to' } });
+const get = (query: string) => send(api.url, 'GET', `/v1/reactions?client=${api.client}${query}`);
+const reactions = async (query: string, count: number) => {
+  for (let tries = 0; tries < 500; tries++) {
+    const { items } = (await get(query)).json;
+    if (items.length >= count) return items;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`no ${count} reactions within ten seconds`);
+};
+
+describe('GET /v1/reactions', () => {
+  it('shows what a policy was refused, why, and what it did then', async () => {
+    const [one, two] = [await open('one'), await open('two')];
+    const nobody = randomUUID();
+    const linked = await link(one, nobody);
+    await link(one, two);
+    const [refused, ...others] = await reactions('&outcome=refused', 1);
+    expect(others).toEqual([]);
+    expect(refused).toMatchObject({
+      policy: 'ticket-links',
+      client: api.client,
+      correlationId: linked.headers.get('x-correlation-id'),
+      to: { stream: `ticket-${one}`, revision: 1, type: 'TicketLinked' },
+      reactions: [
+        { category: 'ticket', id: nobody, command: 'LinkTicket', outcome: 'refused', refusal: { refused: 'ticket-not-found' } },
+        { category: 'ticket', id: one, command: 'RefuseRelation', outcome: 'done' },
+      ],
+    });
+    // The link that was taken, and both of the one that was not, newest first.
+    const all = await reactions(`&ticket=${one.toUpperCase()}`, 2);
+    expect(all.map(({ to }: { to: { revision: number } }) => to.revision).sort()).toEqual([1, 2]);
+    expect((await get(`&ticket=${two}`)).json.items).toHaveLength(1);
+    expect((await get(`&ticket=${nobody}`)).json.items).toHaveLength(1);
+    expect((await get('&policy=ticket-merges')).json.items).toEqual([]);
+    const first = (await get('&limit=1')).json;
+    expect(first.items[0].position).toBeGreaterThan(all.at(-1).position);
+    const second = (await get(`&limit=1&cursor=${first.next}`)).json;
+    expect([...first.items, ...second.items]).toEqual(all);
+    expect(second.next).toBeUndefined();
+  });
+
+  it.each([
+    ['outcome=maybe', 'outcome'],
+    ['policy=none', 'policy'],
+    ['ticket=1', 'ticket'],
+    ['cursor=x', 'cursor'],
+    ['limit=0', 'limit'],
+    ['state=open', 'state'],
+  ])('refuses %s', async (query, field) => {
+    expect((await get(`&${query}`)).json).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field }] });
+  });
+});
