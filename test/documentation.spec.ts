@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { httpProblems } from '#platform';
-import { ticketCommands } from '#ticketing';
+import { agentCommands, teamCommands, ticketCommands } from '#ticketing';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
 const root = new URL('../', import.meta.url);
@@ -22,6 +22,14 @@ describe('the documentation', () => {
   it('lists every command with its route', () => {
     for (const [name, { route }] of Object.entries(ticketCommands)) {
       expect(commands).toContain(`| ${name} | \`/v1/tickets${route === '' ? '' : `/{id}/${route}`}\` |`);
+    }
+    for (const [path, all] of [
+      ['/v1/teams/{team}', teamCommands],
+      ['/v1/agents/{agent}', agentCommands],
+    ] as const) {
+      for (const [name, { route }] of Object.entries(all)) {
+        expect(commands).toContain(`| ${name} | \`${path}${route === '' ? '' : `/${route}`}\` |`);
+      }
     }
   });
 

@@ -10,6 +10,7 @@ import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { HealthController } from './health.controller.js';
 import { ReactionsController } from './reactions.controller.js';
+import { AgentsController, TeamsController } from './roster.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
 import { TicketCommandsController } from './ticket-commands.controller.js';
@@ -27,6 +28,8 @@ import { TicketViewsController } from './ticket-views.controller.js';
     ContractsController,
     OnCallController,
     ReactionsController,
+    TeamsController,
+    AgentsController,
     EventFeedController,
     HealthController,
     DocsController,

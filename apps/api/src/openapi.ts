@@ -401,6 +401,60 @@ export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecora
   );
 }
 
+const rosterProblems = {
+  team: ['team-not-found', 'team-invalid'],
+  agent: ['agent-not-found', 'agent-left', 'absence-not-found', 'absence-invalid'],
+} as const;
+const rosterParam = (noun: 'team' | 'agent') =>
+  ApiParam({ name: noun, description: `Id of the ${noun}: any text`, schema: { type: 'string', minLength: 1, maxLength: 100 } });
+
+export function documentRosterCommand(noun: 'team' | 'agent', name: string): MethodDecorator {
+  const schema = schemas[name];
+  return applyDecorators(
+    ApiTags('teams'),
+    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
+    rosterParam(noun),
+    ApiBody({
+      required: true,
+      schema: ref(name) as never,
+      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
+    }),
+    ...commandHeaders(noun, false),
+    correlationHeader,
+    contractAnswer('Done, or done before, or so already', ref(noun === 'team' ? 'TeamAnswer' : 'AgentAnswer'), 200, etag),
+    problems(
+      ...everywhere,
+      ...ofBodies,
+      ...rosterProblems[noun],
+      'revision-mismatch',
+      'idempotency-key-reused',
+      'contended',
+      'event-too-large',
+      'deleted',
+    ),
+  );
+}
+
+const rosterViews = {
+  teams: { summary: 'Every team, by id', schema: listed('Team') },
+  agents: { summary: 'Every agent, by id', schema: listed('Agent') },
+  team: { summary: 'A team, and who of it is on shift and not absent', schema: ref('TeamNow') },
+  agent: { summary: 'An agent, with the absences that go on or are to come', schema: ref('Agent') },
+};
+
+export function documentRoster(name: keyof typeof rosterViews): MethodDecorator {
+  const { summary, schema } = rosterViews[name];
+  const one = name === 'team' || name === 'agent';
+  return applyDecorators(
+    ApiTags('teams'),
+    ApiOperation({ operationId: name, summary }),
+    ...(one ? [rosterParam(name)] : []),
+    contractAnswer('The answer', schema, 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? [`${name}-not-found`] : [])),
+  );
+}
+
 /** What a command answers. @param id the field that names what it was done to */
 function commandAnswer(noun: string, id: Readonly<Record<string, object>>) {
   return {
@@ -494,6 +548,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('views', 'What is known')
     .addTag('contracts', 'What is promised to clients')
     .addTag('on-call', 'Who is on call')
+    .addTag('teams', 'Who works at the desk, and when')
     .addTag('events', 'What happens')
     .addTag('health', 'How the process is')
     .addServer('/')
@@ -528,6 +583,8 @@ const answerSchemas = {
   },
   ContractAnswer: commandAnswer('contract', { client: { type: 'string' } }),
   OnCallAnswer: commandAnswer('schedule', { schedule: { type: 'string' } }),
+  TeamAnswer: commandAnswer('team', { team: { type: 'string' } }),
+  AgentAnswer: commandAnswer('agent', { agent: { type: 'string' } }),
   CommandAnswer: commandAnswer('ticket', { ticketId: { type: 'string', format: 'uuid' } }),
   Attachment: {
     type: 'object',

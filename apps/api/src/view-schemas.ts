@@ -159,6 +159,39 @@ const onCallSchedule = {
   overrides: about(listOf(object({ person, from: instant, to: instant })), 'Oldest first; the newest counts'),
 };
 
+const shift = object(
+  {
+    name: text,
+    zone: about(text, 'IANA name, such as `Europe/Rome`'),
+    week: about({}, 'Hours of the week, as in a calendar, or `24x7`. They may run over midnight: `22:00` to `06:00`'),
+  },
+  {
+    holidays: about(listOf({ type: 'object' }), 'Dates on which the hours of the week do not hold, as in a calendar'),
+    agents: about(listOf(text), 'Ids of the members who work it; all of them, unless said'),
+  },
+  'When some of a team work',
+);
+const teamFields = [
+  {
+    team: about(text, 'Id of the team'),
+    name: text,
+    tiers: listOf(tier),
+    members: about(listOf(text), 'Ids of agents, in the order in which they joined'),
+    shifts: listOf({ $ref: '#/components/schemas/Shift' }),
+  },
+  { clients: about(listOf(text), 'Clients that it serves; all of them, unless said') },
+] as const;
+const absence = object(
+  {
+    id: uuid,
+    from: instant,
+    reason: text,
+    handBack: about(flag, 'Whether open tickets go to somebody else when it begins'),
+    begun: flag,
+  },
+  { until: about(instant, 'Absent: until it is ended') },
+);
+
 export const viewSchemas = {
   Contract: contractSchema,
   ClientContract: object(
@@ -414,6 +447,31 @@ export const viewSchemas = {
     },
     {},
     'What a policy did about an event',
+  ),
+  Shift: shift,
+  Team: object(...teamFields, 'A group of agents who serve the same tiers'),
+  TeamNow: object(
+    {
+      ...teamFields[0],
+      at: instant,
+      onShift: about(listOf(object({ agent: text, name: text, shift: text })), 'Who is on shift at that instant, and not absent'),
+    },
+    teamFields[1],
+    'A team, and who of it is there',
+  ),
+  Agent: object(
+    {
+      agent: about(text, 'Id of the agent'),
+      name: text,
+      skills: about(listOf(text), 'In lower case'),
+      active: about(flag, 'False once the agent has left'),
+      absences: about(listOf(absence), 'Those that go on or are to come'),
+    },
+    {
+      endedAbsence: about(uuid, 'The last absence that was ended'),
+      nextAbsenceMoment: about(instant, 'In lists: when an absence begins or ends next'),
+    },
+    'Somebody who works at the desk',
   ),
   OnCallRotation: rotation,
   OnCallSchedule: object(onCallSchedule, {}, 'Who answers when'),

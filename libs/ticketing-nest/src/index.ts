@@ -4,6 +4,7 @@ export { healthOf, type Page, ReadModels, reached, viewPosition } from './read-m
 export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
 export * from './reactions-query.js';
+export * from './roster.js';
 export * from './ticket-list-query.js';
 export * from './simulate.js';
 export * from './sla-board-query.js';

@@ -5,6 +5,7 @@ import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
 import { OnCallSchedulesHandler, RunOnCallCommandHandler } from './on-call.js';
 import { ReadModels } from './read-models.js';
 import { ReactionsHandler } from './reactions-query.js';
+import { AgentsHandler, RunAgentCommandHandler, RunTeamCommandHandler, TeamsHandler } from './roster.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { TicketListHandler } from './ticket-list-query.js';
 import { SlaBoardHandler } from './sla-board-query.js';
@@ -27,6 +28,10 @@ export class TicketingModule {
         ContractsHandler,
         RunOnCallCommandHandler,
         OnCallSchedulesHandler,
+        RunTeamCommandHandler,
+        TeamsHandler,
+        RunAgentCommandHandler,
+        AgentsHandler,
         TicketDetailsHandler,
         TicketHistoryHandler,
         TicketSlaHandler,

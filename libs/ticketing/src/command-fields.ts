@@ -2,6 +2,7 @@ import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
+  ArrayUnique,
   IsArray,
   IsBoolean,
   IsIn,
@@ -64,6 +65,11 @@ export function OneOf(words: readonly string[], about: About): PropertyDecorator
   return field([IsIn([...words])], about);
 }
 
+/** Some of a list of words, each at most once, and one at least. */
+export function SomeOf(words: readonly string[], about: About): PropertyDecorator {
+  return field([IsArray(), ArrayMinSize(1), ArrayUnique(), IsIn([...words], { each: true })], about);
+}
+
 export function Flag(about: About): PropertyDecorator {
   return field([IsBoolean()], about);
 }
@@ -98,7 +104,10 @@ export function Fields({ list = false, ...about }: About & { readonly list?: boo
   return (target, property) => {
     rules(target, property);
     // In place of what is derived: its class would be taken for `Object`, which no schema describes.
-    JSONSchema(() => ({ type: list ? 'array' : 'object', ...(list ? { items: { type: 'object' } } : {}), description: about.description }))(target, property as string);
+    JSONSchema(() => ({ type: list ? 'array' : 'object', ...(list ? { items: { type: 'object' } } : {}), description: about.description }))(
+      target,
+      property as string,
+    );
   };
 }
 
@@ -108,7 +117,10 @@ export function Part(type: () => new () => object, about: About): PropertyDecora
 }
 
 export function PartList(type: () => new () => object, about: About & { readonly atLeastOne?: boolean }): PropertyDecorator {
-  return field([IsArray(), ArrayMaxSize(100), ...(about.atLeastOne ? [ArrayMinSize(1)] : []), ValidateNested({ each: true }), Type(type)], about);
+  return field(
+    [IsArray(), ArrayMaxSize(100), ...(about.atLeastOne ? [ArrayMinSize(1)] : []), ValidateNested({ each: true }), Type(type)],
+    about,
+  );
 }
 
 /** ValidateNested alone lets arrays and `null` prototypes through. */

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const post = (path: string, body: unknown, headers: Record<string, string> = {}) => send(api.url, 'POST', path, { body, headers });
+const get = (path: string) => send(api.url, 'GET', path);
+
+/** An answer once it fits: views follow within moments. */
+async function eventually(path: string, fits: (json: never) => boolean) {
+  for (let tries = 0; ; tries++) {
+    const { json } = await get(path);
+    if (fits(json as never) || tries > 500) return json;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+describe('teams and agents', () => {
+  it('know who is on shift and not absent', async () => {
+    const [desk, ada, grace] = ['desk', 'ada', 'grace'].map((name) => `${name} ${randomUUID()}`) as [string, string, string];
+    const team = `/v1/teams/${encodeURIComponent(desk)}`;
+    expect((await get(team)).json).toMatchObject({ status: 404, code: 'team-not-found' });
+    expect((await post(team, { name: 'Service desk', tiers: ['L2', 'L1'] })).json).toMatchObject({ team: desk, revision: 0 });
+    for (const agent of [ada, grace]) {
+      const path = `/v1/agents/${encodeURIComponent(agent)}`;
+      expect((await get(path)).json).toMatchObject({ status: 404, code: 'agent-not-found' });
+      expect((await post(path, { name: agent, skills: ['Printing'] })).json).toMatchObject({
+        agent,
+        events: [{ type: 'AgentRegistered' }],
+      });
+      expect((await get(path)).json).toMatchObject({ agent, skills: ['printing'], active: true });
+      expect((await post(`${team}/members`, { agent })).status).toBe(200);
+    }
+    const shifts = [{ name: 'night', zone: 'Europe/Rome', week: { monday: [{ from: '22:00', to: '06:00' }] } }];
+    const set = await post(`${team}/shifts`, { shifts });
+    expect(set.json).toMatchObject({ revision: 3, events: [{ type: 'TeamShiftsSet', data: { shifts } }] });
+    expect((await post(`${team}/shifts`, { shifts: [] }, { 'If-Match': '"0"' })).json).toMatchObject({
+      status: 412,
+      code: 'revision-mismatch',
+    });
+    const absent = { from: '2026-11-24T00:00:00+01:00', until: '2026-11-25T00:00:00+01:00', reason: 'Leave' };
+    expect((await post(`/v1/agents/${encodeURIComponent(grace)}/absences`, absent)).status).toBe(200);
+    await eventually('/v1/agents', ({ items }: { items: { agent: string; absences: object[] }[] }) =>
+      items.some((one) => one.agent === grace && one.absences.length > 0),
+    );
+    const there = async (at: string) => (await get(`${team}?at=${at}`)).json.onShift.map(({ agent }: { agent: string }) => agent);
+    expect((await there('2026-11-23T21:00:00Z')).sort()).toEqual([ada, grace]);
+    expect(await there('2026-11-24T04:59:59Z')).toEqual([ada]);
+    expect(await there('2026-11-24T05:00:00Z')).toEqual([]);
+    const { items } = await eventually('/v1/teams', (json: { items: { team: string; shifts: object[] }[] }) =>
+      json.items.some((one) => one.team === desk && one.shifts.length > 0),
+    );
+    expect(items.find((one: { team: string }) => one.team === desk)).toEqual({
+      team: desk,
+      name: 'Service desk',
+      tiers: ['L1', 'L2'],
+      members: [ada, grace],
+      shifts,
+    });
+  });
+
+  it('name each fault', async () => {
+    expect((await post('/v1/teams/x', { name: ' ', tiers: ['L1', 'L1'], clients: [] })).json).toMatchObject({
+      status: 400,
+      code: 'invalid-body',
+      faults: [{ field: 'name' }, { field: 'tiers' }, { field: 'clients' }],
+    });
+    const team = `/v1/teams/${randomUUID()}`;
+    await post(team, { name: 'x', tiers: ['L1'] });
+    expect((await post(`${team}/shifts`, { shifts: [{ name: 'x', zone: 'Mars/Olympus', week: '24x7' }] })).json).toMatchObject({
+      status: 422,
+      code: 'team-invalid',
+      faults: [{ field: 'shifts[0].zone' }],
+    });
+    const agent = `/v1/agents/${randomUUID()}`;
+    expect((await post(`${agent}/absences`, { reason: 'Ill' })).json).toMatchObject({ status: 404, code: 'agent-not-found' });
+    await post(agent, { name: 'x' });
+    expect((await post(`${agent}/absences`, { until: 'soon', reason: 'Ill' })).json).toMatchObject({
+      code: 'invalid-body',
+      faults: [{ field: 'until' }],
+    });
+    expect((await post(`${agent}/absences/end`, {})).json).toMatchObject({ status: 404, code: 'absence-not-found' });
+    expect((await post(`${agent}/leave`, {})).status).toBe(200);
+    expect((await post(`${agent}/absences`, { reason: 'Ill' })).json).toMatchObject({ status: 409, code: 'agent-left' });
+    expect((await get('/v1/teams/%20')).json).toMatchObject({ status: 404, code: 'team-not-found' });
+  });
+});

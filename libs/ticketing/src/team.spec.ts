@@ -1,0 +1,136 @@
+import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { nextShiftOf, type Shift, shiftAt, team, type TeamCommands, type TeamEvents, type TeamState } from './team.js';
+
+const at = (text: string): Instant => instantFrom(Date.parse(text));
+const context: DecisionContext = {
+  commandId: 'c',
+  id: 'desk',
+  actor: { id: 'lead', kind: 'agent' },
+  effectiveAt: at('2026-11-21T08:00:00Z'),
+};
+
+type Sent = { [Name in keyof TeamCommands]: readonly [Name, TeamCommands[Name]] }[keyof TeamCommands];
+
+const decide = (state: TeamState, [name, body]: Sent) => team.decide[name](body as never, state, context);
+
+function after(...commands: readonly Sent[]): TeamState {
+  return commands.reduce<TeamState>((state, sent) => {
+    const decision = decide(state, sent);
+    if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
+    return decision.reduce<TeamState>(
+      (folded, event) => evolve<TeamEvents, TeamState>(team, folded, event, { ...context, recordedAt: context.effectiveAt }),
+      state,
+    );
+  }, null);
+}
+
+const define = (tiers: TeamCommands['DefineTeam']['tiers'] = ['L1']): Sent => ['DefineTeam', { name: 'Desk', tiers }];
+const join = (agent: string): Sent => ['AddTeamMember', { agent }];
+const shifts = (...all: readonly Shift[]): Sent => ['SetShifts', { shifts: all }];
+const office = (zone: string, agents?: readonly string[]): Shift => ({
+  name: zone,
+  zone,
+  week: { monday: [{ from: '09:00', to: '17:00' }] },
+  ...(agents === undefined ? {} : { agents }),
+});
+const on = (state: TeamState, agent: string, instant: string) => state && shiftAt(state, agent, at(instant))?.name;
+const next = (state: TeamState, agent: string, instant: string) => state && nextShiftOf(state, agent, at(instant));
+
+describe('a team', () => {
+  it('is defined, staffed and given shifts; what is so already changes nothing', () => {
+    const commands = [define(['L2', 'L1']), join('ada'), join('grace'), shifts(office('Europe/Rome'))];
+    const state = after(...commands, ['RemoveTeamMember', { agent: 'grace' }]);
+    expect(state).toEqual({ team: 'desk', name: 'Desk', tiers: ['L1', 'L2'], members: ['ada'], shifts: [office('Europe/Rome')] });
+    for (const again of [define(['L1', 'L2']), join('ada'), commands[3] as Sent, ['RemoveTeamMember', { agent: 'grace' }] as const])
+      expect(decide(state, again)).toEqual([]);
+  });
+
+  it('keeps members and shifts when it is defined anew', () => {
+    const state = after(define(), join('ada'), shifts(office('Europe/Rome')), [
+      'DefineTeam',
+      { name: 'Desk', tiers: ['L2'], clients: ['northwind'] },
+    ]);
+    expect(state).toMatchObject({ tiers: ['L2'], clients: ['northwind'], members: ['ada'], shifts: [office('Europe/Rome')] });
+  });
+
+  it('must be defined first', () => {
+    for (const sent of [join('ada'), shifts(), ['RemoveTeamMember', { agent: 'ada' }] as const])
+      expect(decide(null, sent)).toMatchObject({ refused: 'team-not-found' });
+  });
+
+  it('refuses shifts that cannot be, each fault by its field as it was given', () => {
+    const week = {
+      monday: [{ from: '22:00', to: '06:00' }],
+      tuesday: [
+        { from: '05:00', to: '09:00' },
+        { from: '10:00', to: '10:00' },
+      ],
+    };
+    const refused = decide(after(define()), [
+      'SetShifts',
+      {
+        shifts: [
+          { name: 'night', zone: 'Europe/Rome', week },
+          { name: 'night', zone: 'Mars/Olympus', week: '24x7', agents: [], seats: 3 } as unknown as Shift,
+        ],
+      },
+    ]);
+    expect(refused).toMatchObject({ refused: 'team-invalid' });
+    expect((refused as Refusal).faults).toEqual([
+      { field: 'shifts[0].week.tuesday[1]', message: 'must end after it begins' },
+      { field: 'shifts[0].week.tuesday[0]', message: 'must not overlap shifts[0].week.monday[0]' },
+      { field: 'shifts[1].seats', message: 'is not a known field' },
+      { field: 'shifts[1].name', message: expect.any(String) },
+      { field: 'shifts[1].zone', message: expect.any(String) },
+      { field: 'shifts[1].agents', message: expect.any(String) },
+    ]);
+  });
+});
+
+describe('a shift', () => {
+  it('is by the wall clock of its zone, for the members who work it', () => {
+    const state = after(define(), join('ada'), join('grace'), shifts(office('Europe/Rome', ['ada', 'henrik'])));
+    // Monday, 23 November 2026.
+    expect(on(state, 'ada', '2026-11-23T08:59:59+01:00')).toBeUndefined();
+    expect(on(state, 'ada', '2026-11-23T09:00:00+01:00')).toBe('Europe/Rome');
+    expect(on(state, 'ada', '2026-11-23T17:00:00+01:00')).toBeUndefined();
+    expect(on(state, 'grace', '2026-11-23T12:00:00+01:00')).toBeUndefined();
+    // Named in the shift, but no member.
+    expect(on(state, 'henrik', '2026-11-23T12:00:00+01:00')).toBeUndefined();
+  });
+
+  it('runs over midnight, from Sunday into Monday too, and through the change from summer time', () => {
+    const night: Shift = {
+      name: 'night',
+      zone: 'Europe/Rome',
+      week: { saturday: [{ from: '22:00', to: '06:00' }], sunday: [{ from: '22:00', to: '00:00' }] },
+    };
+    const state = after(define(), join('ada'), shifts(night));
+    // In the night to Sunday, 25 October 2026 the clocks in Rome go back from 3:00 to 2:00.
+    expect(on(state, 'ada', '2026-10-24T21:59:59+02:00')).toBeUndefined();
+    expect(on(state, 'ada', '2026-10-24T22:00:00+02:00')).toBe('night');
+    expect(on(state, 'ada', '2026-10-25T05:59:59+01:00')).toBe('night');
+    expect(on(state, 'ada', '2026-10-25T06:00:00+01:00')).toBeUndefined();
+    expect(on(state, 'ada', '2026-10-25T23:59:59+01:00')).toBe('night');
+    expect(on(state, 'ada', '2026-10-26T00:00:00+01:00')).toBeUndefined();
+    const overSunday = after(define(), join('ada'), shifts({ ...night, week: { sunday: [{ from: '22:00', to: '06:00' }] } }));
+    expect(on(overSunday, 'ada', '2026-10-26T05:59:59+01:00')).toBe('night');
+  });
+
+  it('begins next when the first of the agent’s shifts does', () => {
+    const state = after(define(), join('ada'), join('grace'), shifts(office('Europe/Rome', ['ada']), office('America/New_York')));
+    expect(next(state, 'ada', '2026-11-23T07:00:00Z')).toBe(at('2026-11-23T08:00:00Z'));
+    expect(next(state, 'ada', '2026-11-23T08:00:00Z')).toBe(at('2026-11-23T14:00:00Z'));
+    expect(next(state, 'grace', '2026-11-23T07:00:00Z')).toBe(at('2026-11-23T14:00:00Z'));
+    expect(next(state, 'grace', '2026-11-23T14:00:00Z')).toBe(at('2026-11-30T14:00:00Z'));
+    expect(next(state, 'henrik', '2026-11-23T14:00:00Z')).toBeUndefined();
+    const always = after(define(), join('ada'), shifts({ name: 'always', zone: 'UTC', week: '24x7' }));
+    expect([on(always, 'ada', '2026-11-23T07:00:00Z'), next(always, 'ada', '2026-11-23T07:00:00Z')]).toEqual(['always', undefined]);
+  });
+
+  it('is put off by a holiday', () => {
+    const state = after(define(), join('ada'), shifts({ ...office('Europe/Rome'), holidays: [{ date: '2026-11-23' }] }));
+    expect(on(state, 'ada', '2026-11-23T12:00:00+01:00')).toBeUndefined();
+    expect(next(state, 'ada', '2026-11-23T07:00:00Z')).toBe(at('2026-11-30T08:00:00Z'));
+  });
+});

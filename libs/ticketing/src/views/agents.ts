@@ -1,0 +1,22 @@
+import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { type Agent, agent, type AgentEvents, type AgentState, agentUpcasters, nextAbsenceMoment } from '../agent.js';
+import { present } from '../plain-json.js';
+
+export interface AgentDocument extends Agent {
+  /** When an absence begins or ends next: what the timekeeper looks for. */
+  readonly nextAbsenceMoment?: Instant;
+}
+
+/** One document an agent, by its id. */
+export const agents: Projection<AgentDocument, AgentEvents> = {
+  name: 'agents',
+  version: 1,
+  streamPrefix: 'agent-',
+  upcasters: agentUpcasters,
+  key: ({ stream }) => streamId(stream),
+  apply: (doc, event: RecordedEvent<AgentEvents>) => {
+    const state = evolve<AgentEvents, AgentState>(agent, doc, event, event.metadata);
+    return state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) });
+  },
+  indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],
+};
