@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom } from '#eventsourcing';
-import { BOARD_KEYS, boardCriteria, slaBoard } from '#ticketing';
+import { BOARD_KEYS, boardCriteria, defaultContract, slaBoard } from '#ticketing';
 import { runTicketCommand } from '#ticketing-nest';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -301,5 +301,55 @@ describe('GET /v1/tickets/{id}/why', () => {
     expect((await get(`/v1/tickets/${ticketId}/sla?atLeast=2`)).json).toMatchObject({
       chains: [{ id: 'untouched/0', ended: { because: 'acknowledged' } }],
     });
+  });
+});
+
+describe('RestateSla', () => {
+  it('recomputes the verdicts of many tickets in a batch, once a contract with effect in the past is agreed; who asks as of before is told what was known', async () => {
+    const client = `restated-${randomUUID()}`;
+    const tickets: string[] = [];
+    for (const hours of [5, 1]) {
+      const { ticketId } = (await post('/v1/tickets', { ...open, client, effectiveAt: hoursAgo(10) })).json;
+      await post(`/v1/tickets/${ticketId}/work`, { agent: { id: 'ada' }, effectiveAt: hoursAgo(9.9) });
+      await post(`/v1/tickets/${ticketId}/resolution`, { category: 'c', article: 'KB-1', effectiveAt: hoursAgo(10 - hours) });
+      tickets.push(ticketId);
+    }
+    // What was promised was four hours; six were meant. The response stays as it was.
+    const targets = { ...defaultContract.targets, critical: { ...defaultContract.targets.critical, resolution: 6 * HOUR } };
+    await post('/v1/contracts', { client, terms: { targets }, effectiveFrom: hoursAgo(100), note: 'The amendment of May' });
+    const items = tickets.map((ticketId) => ({ command: 'RestateSla', ticketId, body: { reason: 'The amendment of May' } }));
+    const batch = (await post('/v1/batches', { items })).json;
+    expect(batch).toMatchObject({ done: 2, failed: 0 });
+    expect(batch.items.map((item: { events: { data: object }[] }) => item.events.map(({ data }) => data))).toMatchObject([
+      [{ clock: 'resolution', was: { verdict: 'breached', elapsed: 5 * HOUR }, is: { contractVersion: 1, verdict: 'met' } }],
+      [{ clock: 'resolution', was: { verdict: 'met', target: 4 * HOUR }, is: { verdict: 'met', target: 6 * HOUR } }],
+    ]);
+    const [path, again] = [`/v1/tickets/${tickets[0]}`, await post('/v1/batches', { items })];
+    expect(again.json.items.map((item: { events: object[] }) => item.events)).toEqual([[], []]);
+
+    expect((await get(`${path}/sla?atLeast=3`)).json.clocks[1]).toMatchObject({ state: 'breached', restated: { is: { verdict: 'met' } } });
+    expect((await get(`${path}/sla/autopsy`)).json.clocks[1]).toMatchObject({ state: 'breached', restated: { is: { verdict: 'met' } } });
+    const before = (await get(`${path}/sla/autopsy?asOf=${hoursAgo(0)}`)).json.clocks[1];
+    expect([before.state, before.restated]).toEqual(['breached', undefined]);
+    expect((await get(`${path}/history`)).json.items.at(-1)).toMatchObject({
+      type: 'SlaRestated',
+      data: { reason: 'The amendment of May' },
+    });
+  });
+
+  it('is refused for a clock that has not ended, and for a ticket that is not there', async () => {
+    const { ticketId } = (await post('/v1/tickets', { ...open, client: api.client })).json;
+    const restate = (id: string, body: object) => send(api.url, 'POST', `/v1/tickets/${id}/sla-restatements`, { body });
+    expect((await restate(ticketId, { reason: 'r', clock: 'resolution' })).json).toMatchObject({
+      status: 409,
+      code: 'no-clock-ended',
+      faults: [{ field: 'clock' }],
+    });
+    expect((await restate(ticketId, { reason: 'r', clock: 'lunch' })).json).toMatchObject({
+      status: 400,
+      code: 'invalid-body',
+      faults: [{ field: 'clock' }],
+    });
+    expect((await restate(randomUUID(), { reason: 'r' })).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
   });
 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { streamName } from '#eventsourcing';
-import { ticketCommands, type PublicCommandName } from '#ticketing';
+import { defaultContract, ticketCommands, type PublicCommandName } from '#ticketing';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -91,10 +91,15 @@ describe('the documented examples', () => {
         'RecordSatisfaction',
       ],
       ['OpenTicket', 'AcknowledgeEscalation'],
+      ['OpenTicket', 'StartWork', 'RestateSla'],
     ];
     expect(new Set(lives.flat())).toEqual(new Set(Object.keys(ticketCommands)));
 
-    const untouched = { name: 'untouched', trigger: { on: 'opened' }, steps: [{ after: 3_600_000, targets: [{ kind: 'team', team: 'leads' }] }] };
+    const untouched = {
+      name: 'untouched',
+      trigger: { on: 'opened' },
+      steps: [{ after: 3_600_000, targets: [{ kind: 'team', team: 'leads' }] }],
+    };
     await post('/v1/contracts', { client: 'northwind', terms: { escalationPolicies: [untouched] } });
 
     const { json: document } = await send(api.url, 'GET', '/openapi.json');
@@ -102,6 +107,11 @@ describe('the documented examples', () => {
       let ticketId = '';
       let revision = -1;
       for (const name of life) {
+        // There is something to restate once another contract is known to have been in force.
+        if (name === 'RestateSla') {
+          const targets = { ...defaultContract.targets, high: { response: 3_600_000, resolution: 7_200_000 } };
+          await post('/v1/contracts', { client: 'northwind', terms: { targets }, effectiveFrom: '2026-01-01T00:00:00Z' });
+        }
         const { route } = ticketCommands[name];
         const path = `/v1/tickets${route === '' ? '' : `/{id}/${route}`}`;
         const { value } = document.paths[path].post.requestBody.content['application/json'].examples.example;

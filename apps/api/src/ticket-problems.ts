@@ -45,6 +45,7 @@ export const ticketProblems = {
   'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
   'category-not-in-contract': { status: 422, title: 'The contract has no such category' },
   'no-escalation-at-work': { status: 409, title: 'No escalation policy is at work' },
+  'no-clock-ended': { status: 409, title: 'There is no verdict to restate' },
   'no-vendor-case': { status: 422, title: 'It is not said which vendor, and which case' },
   'onsite-visit-open': { status: 409, title: 'There is a visit already' },
   'no-onsite-visit': { status: 409, title: 'There is no such visit' },

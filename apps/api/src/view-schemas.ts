@@ -7,6 +7,7 @@ import {
   CHANNELS,
   CLOCK_KINDS,
   CLOCK_STATES,
+  CLOCK_VERDICTS,
   EVIDENCE_KINDS,
   HOLD_REASONS,
   IMPACTS,
@@ -78,6 +79,18 @@ const spentOn = {
   ],
 };
 
+const restated = object(
+  { at: instant, reason: text },
+  {
+    is: object(
+      { contractVersion: count, verdict: oneOf(CLOCK_VERDICTS), target: milliseconds, elapsed: milliseconds },
+      { dueAt: instant, breachedAt: instant },
+      'Absent where no such clock would have run',
+    ),
+  },
+  'What is known of it since the contract was corrected; the clock itself stays as it was known before',
+);
+
 const boardClock = object(
   {
     kind: oneOf(CLOCK_KINDS),
@@ -122,6 +135,11 @@ const contractVersion = object(
 const chainTarget = object({ kind: oneOf(['person', 'team', 'assignee', 'on-call']) }, { person, team: text, schedule: text });
 const acknowledged = object({ by: person, at: instant, revision: count }, { until: instant });
 const chainEnd = object({ because: oneOf(CHAIN_ENDS), at: instant, revision: count }, {}, 'Why it ended, and the event that ended it');
+const chainRestated = object(
+  { at: instant, revision: count },
+  { verdict: about(oneOf(CLOCK_VERDICTS), 'Absent where no such clock would have run') },
+  'The verdict on the clock that set it going was restated later',
+);
 const chainCause = object({ type: text, revision: count }, {}, 'The event that set it going');
 const place = { round: about(count, 'From 0'), step: about(count, 'From 0') };
 const chain = object(
@@ -138,7 +156,7 @@ const chain = object(
       ),
     ),
   },
-  { about: text, next: object(place), acknowledged, ended: chainEnd },
+  { about: text, next: object(place), acknowledged, restated: chainRestated, ended: chainEnd },
   'An escalation policy at work',
 );
 
@@ -361,9 +379,14 @@ export const viewSchemas = {
             vendor: about(text, 'Whose promise it is, by a vendor'),
             terms: about(count, '1, and one more each time its target was changed'),
             runningSince: instant,
-            dueAt: about(instant, 'When it will be breached if nothing happens'),
+            dueAt: about(instant, 'When it will be breached if nothing happens; once it was stopped: when it would have been'),
             breachedAt: about(instant, 'When it was breached'),
             stoppedAt: instant,
+            contractVersion: about(
+              count,
+              "Once it has ended: version of the client's contract that it ended under, 0 for the default contract",
+            ),
+            restated,
             thresholds: about(listOf(object({ percent: count, at: instant })), 'The shares of its target that are still ahead'),
             moments: about(
               listOf(object({ what: oneOf(['threshold', 'breach']), terms: count, effectiveAt: instant }, { percent: count })),
@@ -475,7 +498,11 @@ export const viewSchemas = {
   ),
   OnCallRotation: rotation,
   OnCallSchedule: object(onCallSchedule, {}, 'Who answers when'),
-  OnCallNow: object({ ...onCallSchedule, at: instant }, { onCall: about(person, 'Who is on call at that instant; absent when nobody is') }, 'A schedule, and who is on call'),
+  OnCallNow: object(
+    { ...onCallSchedule, at: instant },
+    { onCall: about(person, 'Who is on call at that instant; absent when nobody is') },
+    'A schedule, and who is on call',
+  ),
   TicketWhy: object(
     {
       ticketId: uuid,
@@ -493,7 +520,7 @@ export const viewSchemas = {
               ),
             ),
           },
-          { chain: text, cause: chainCause, startedAt: instant, acknowledged, ended: chainEnd },
+          { chain: text, cause: chainCause, startedAt: instant, acknowledged, restated: chainRestated, ended: chainEnd },
         ),
       ),
     },
@@ -536,7 +563,7 @@ export const viewSchemas = {
               'The same as it came',
             ),
           },
-          { tier, vendor: text, breachedAt: instant },
+          { tier, vendor: text, breachedAt: instant, restated },
         ),
       ),
     },

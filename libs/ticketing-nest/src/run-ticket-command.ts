@@ -1,16 +1,19 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicId, EventStore, type Executed, instantFrom, isRefusal, parseInstant, type Refusal } from '#eventsourcing';
+import { deterministicId, EventStore, type Executed, instantFrom, isRefusal, parseInstant, type Refusal, streamName } from '#eventsourcing';
 import {
   contractInForce,
+  everInForce,
   pinned,
+  ticket,
   type TicketCommandName,
   type TicketCommands,
   type TicketEvents,
+  ticketInHindsight,
   ticketUnder,
   ticketUpcasters,
 } from '#ticketing';
-import { recentContract } from './contracts.js';
+import { readContract, recentContract } from './contracts.js';
 import { runCommand, type SentContext } from './run-command.js';
 
 /** What became of a command. */
@@ -45,9 +48,26 @@ export async function runTicketCommand(
 ): Promise<TicketCommandResult> {
   const id = ticketId ?? deterministicId('ticket', context.commandId);
   const opens = name === 'OpenTicket';
-  const decider = opens ? ticketUnder(await contractFor(store, body as TicketCommands['OpenTicket'])) : ticketUnder();
+  const decider = await deciderFor(store, id, name, body);
   const result = await runCommand(store, { decider, upcasters: ticketUpcasters, noun: 'ticket' }, id, name, body, context, { opens });
   return isRefusal(result) ? result : { ...result, ticketId: id };
+}
+
+/** Most commands decide by what the ticket's own events hold; these two by what is agreed with its client, too. */
+async function deciderFor(store: EventStore, id: string, name: TicketCommandName, body: TicketCommands[TicketCommandName]) {
+  switch (name) {
+    case 'OpenTicket':
+      return ticketUnder(await contractFor(store, body as TicketCommands['OpenTicket']));
+    case 'RestateSla': {
+      for await (const { metadata } of store.readStream(streamName(ticket.category, id))) {
+        const { state } = await readContract(store, metadata.client);
+        return ticketInHindsight(everInForce(state, tzdata));
+      }
+      return ticket;
+    }
+    default:
+      return ticket;
+  }
 }
 
 /** What a ticket is opened under: its client's contract as it was in force when it was opened. */

@@ -59,7 +59,10 @@ export interface Part {
  * `elapsed` is what the clock shows, `elapsed + paused + closed` is the time from `from` to `to`; the durations of the parts add up to
  * the latter, and what of them is on the clock to the former.
  */
-export interface ClockAutopsy extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle' | 'state' | 'target' | 'breachedAt'> {
+export interface ClockAutopsy extends Pick<
+  SlaClock,
+  'kind' | 'tier' | 'vendor' | 'cycle' | 'state' | 'target' | 'breachedAt' | 'restated'
+> {
   readonly from: Instant;
   readonly to: Instant;
   readonly elapsed: number;
@@ -140,7 +143,7 @@ function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
 }
 
 function autopsyOf(terms: readonly Terms[], course: readonly Going[], clock: SlaClock, asOf: Instant): ClockAutopsy {
-  const { kind, tier, vendor, cycle, state, target, breachedAt, startedAt: from, stoppedAt: to = asOf } = clock;
+  const { kind, tier, vendor, cycle, state, target, breachedAt, restated, startedAt: from, stoppedAt: to = asOf } = clock;
   const spells = spellsOf(terms, course, clock, to);
   return present({
     kind,
@@ -150,6 +153,7 @@ function autopsyOf(terms: readonly Terms[], course: readonly Going[], clock: Sla
     state,
     target,
     breachedAt,
+    restated,
     from,
     to,
     elapsed: sum(spells, 'elapsed'),

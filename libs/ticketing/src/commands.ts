@@ -2,6 +2,7 @@ import type { Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, OneOf, Part, PartList, Pattern, Text, TextList, WholeNumber, WholeNumberList } from './command-fields.js';
 import type { PinnedContract } from './contract.js';
+import { CLOCK_KINDS, type ClockKind } from './sla-clock.js';
 import type { Person, TicketEvents } from './ticket-events.js';
 import {
   ANALYSIS_METHODS,
@@ -759,6 +760,20 @@ export class AcknowledgeEscalation extends TicketCommand {
   note?: string;
 }
 
+@JSONSchema({
+  description:
+    "Recomputes the verdicts on the ticket's ended clocks by the contract that is now known to have been in force: agreed with effect in the past, or " +
+    'with a calendar put right. What changes is recorded beside what was known; what was told stays.',
+  examples: [{ reason: 'Easter Monday was missing in the calendar' }],
+})
+export class RestateSla extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+
+  @OneOf(CLOCK_KINDS, { description: 'Clocks of this kind only; all that have ended unless said otherwise', optional: true })
+  clock?: ClockKind;
+}
+
 /** Every command that may come from outside, by name, and the last part of its route. The empty route is `POST /v1/tickets` itself. */
 export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
@@ -800,6 +815,7 @@ export const ticketCommands = {
   MergeTicket: { body: MergeTicket, route: 'merge' },
   SplitTicket: { body: SplitTicket, route: 'split' },
   AcknowledgeEscalation: { body: AcknowledgeEscalation, route: 'escalation-acknowledgements' },
+  RestateSla: { body: RestateSla, route: 'sla-restatements' },
 } as const;
 
 export type PublicCommandName = keyof typeof ticketCommands;

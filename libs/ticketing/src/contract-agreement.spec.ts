@@ -1,6 +1,13 @@
 import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import { defaultContract, HOUR } from './contract.js';
-import { contract, type ContractCommands, type ContractEvents, contractInForce, type ContractState } from './contract-agreement.js';
+import {
+  contract,
+  type ContractCommands,
+  type ContractEvents,
+  contractInForce,
+  type ContractState,
+  everInForce,
+} from './contract-agreement.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (hours: number): Instant => instantFrom(start + hours * HOUR);
@@ -93,5 +100,23 @@ describe('the version in force', () => {
     const versionAt = (hours: number) => contractInForce(state, at(hours))?.version;
     expect([-1, 0, 4, 5, 9, 10, 100].map(versionAt)).toEqual([undefined, 1, 1, 3, 3, 3, 3]);
     expect(contractInForce(null, at(0))).toBeUndefined();
+  });
+
+  it('is, at every instant, what is known to have been in force then', () => {
+    const state = agreed(
+      { terms: {}, effectiveFrom: at(10) },
+      { terms: patient, effectiveFrom: at(20) },
+      { terms: { thresholds: [80] }, effectiveFrom: at(15) },
+      { terms: {}, effectiveFrom: at(30) },
+    );
+    const known = everInForce(state, '2025b');
+    expect(known.map(({ from, contract }) => [from, contract.version, contract.tzdata])).toEqual([
+      [at(10), 1, '2025b'],
+      [at(15), 3, '2025b'],
+      [at(30), 4, '2025b'],
+    ]);
+    for (let hours = 0; hours < 40; hours++)
+      expect(known.findLast(({ from }) => from <= at(hours))?.contract.version).toBe(contractInForce(state, at(hours))?.version);
+    expect(everInForce(null, '2025b')).toEqual([]);
   });
 });

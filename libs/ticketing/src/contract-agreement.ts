@@ -129,6 +129,25 @@ export function contractInForce(state: { readonly versions: readonly ContractVer
   return state?.versions.findLast(({ effectiveFrom }) => effectiveFrom <= at);
 }
 
+/** A version of a client's contract, with from when on it is known to have been in force. */
+export interface InForce {
+  readonly from: Instant;
+  readonly contract: PinnedContract;
+}
+
+/**
+ * What was in force when, as it is known now, oldest first: a version that was agreed with effect from before an older one began replaces it.
+ * @param tzdata version of the time zone data, such as `2025b`
+ */
+export function everInForce(state: { readonly versions: readonly ContractVersion[] } | null, tzdata: string): readonly InForce[] {
+  const versions = state?.versions ?? [];
+  return versions.flatMap((version, index) =>
+    versions.slice(index + 1).some(({ effectiveFrom }) => effectiveFrom <= version.effectiveFrom)
+      ? []
+      : [{ from: version.effectiveFrom, contract: pinned(version, tzdata) }],
+  );
+}
+
 /** @param tzdata version of the time zone data, such as `2025b` */
 export function pinned({ version, terms }: ContractVersion, tzdata: string): PinnedContract {
   return { version, tzdata, terms };

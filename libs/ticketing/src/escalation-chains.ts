@@ -3,7 +3,7 @@ import { addOpenTime } from './business-calendar.js';
 import { calendarFor, type Contract } from './contract.js';
 import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from './escalation-policy.js';
 import { present } from './plain-json.js';
-import { ended, type SlaClocks } from './sla-clock.js';
+import { type ClockIdentity, type ClockVerdict, ended, type SlaClocks } from './sla-clock.js';
 import { firstResponses, type Person, type TicketEvents } from './ticket-events.js';
 
 /** Where a step of a chain stands: which round, which step of it, both from 0. */
@@ -50,6 +50,8 @@ export interface EscalationChain {
   readonly from: Instant;
   readonly acknowledged?: { readonly by: Person; readonly at: Instant; readonly revision: number; readonly until?: Instant };
   readonly steps: readonly StepOutcome[];
+  /** What set it going was the warning or the breach of a clock whose verdict was restated later: to what, absent where no such clock would have run. */
+  readonly restated?: { readonly verdict?: ClockVerdict['verdict']; readonly at: Instant; readonly revision: number };
   readonly ended?: { readonly because: ChainEnd; readonly at: Instant; readonly revision: number };
 }
 
@@ -124,7 +126,7 @@ function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | u
   }
 }
 
-function clockKey({ clock, tier, vendor, cycle }: TicketEvents['SlaBreached']): string {
+function clockKey({ clock, tier, vendor, cycle }: ClockIdentity): string {
   return JSON.stringify([clock, tier ?? vendor ?? '', cycle]);
 }
 
@@ -135,6 +137,8 @@ function evolveChain(
   sla: SlaClocks | null,
   revision: number,
 ): EscalationChain {
+  if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about)
+    return { ...chain, restated: present({ verdict: event.data.is?.verdict, at, revision }) };
   if (chain.ended !== undefined) return chain;
   const because = endOf(chain, event, sla);
   if (because !== undefined) return { ...chain, ended: { because, at, revision } };

@@ -19,6 +19,8 @@ export interface EscalationAnswer {
   readonly chain?: string;
   readonly startedAt?: Instant;
   readonly acknowledged?: EscalationChain['acknowledged'];
+  /** The verdict on the clock that set it going was restated later. What was done stays done. */
+  readonly restated?: EscalationChain['restated'];
   readonly ended?: EscalationChain['ended'];
   readonly steps: readonly StepAnswer[];
   /** In a sentence. */
@@ -34,7 +36,7 @@ export function whyEscalated(promises: TicketPromises, asOf: Instant): readonly 
 }
 
 function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
-  const { id, policy, cause, startedAt, acknowledged, ended } = chain;
+  const { id, policy, cause, startedAt, acknowledged, restated, ended } = chain;
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
@@ -99,10 +101,17 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     cause,
     startedAt,
     acknowledged,
+    restated,
     ended,
     steps,
-    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}`,
+    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${inHindsight(restated)}`,
   });
+}
+
+function inHindsight(restated: EscalationChain['restated']): string {
+  if (restated === undefined) return '';
+  const { verdict = 'one that would not have run', at, revision } = restated;
+  return `; its clock was restated at ${at} (revision ${revision}) as ${verdict}`;
 }
 
 function ofIdle(policy: EscalationPolicy, { escalationPolicies = [] }: Contract): EscalationAnswer {

@@ -19,6 +19,7 @@ export { canonicalJson, isFields } from './plain-json.js';
 export * from './hand-off.js';
 export * from './on-call.js';
 export * from './sla-clock.js';
+export * from './sla-restatement.js';
 export * from './sla-terms.js';
 export * from './views/agents.js';
 export * from './views/contracts.js';

@@ -32,6 +32,29 @@ export interface Pause {
   readonly to?: Instant;
 }
 
+/** What can be made of an ended clock. A breach stays one, whatever came after it. */
+export const CLOCK_VERDICTS = ['met', 'breached', 'cancelled'] as const;
+
+/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
+export interface ClockVerdict {
+  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion: number;
+  readonly verdict: (typeof CLOCK_VERDICTS)[number];
+  readonly target: number;
+  readonly elapsed: number;
+  readonly dueAt?: Instant;
+  readonly breachedAt?: Instant;
+}
+
+/** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */
+export interface RestatedVerdict {
+  /** When it was restated. */
+  readonly at: Instant;
+  readonly reason: string;
+  /** Absent where no such clock would have run under the corrected contract. */
+  readonly is?: ClockVerdict;
+}
+
 /** A share of a target, in per cent, with the instant at which it is used up. */
 export interface Threshold {
   readonly percent: number;
@@ -64,13 +87,17 @@ export interface SlaClock {
   /** Open time on the clock up to `runningSince`, or in all when it does not run. */
   readonly elapsed: number;
   readonly runningSince?: Instant;
-  /** While it runs: when its target is used up, or was, if it is breached. */
+  /** While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been, had it run on. */
   readonly dueAt?: Instant;
   /** While it runs: the shares of its target that are still ahead, in order. */
   readonly thresholds?: readonly Threshold[];
   /** When it was breached. Never taken back. */
   readonly breachedAt?: Instant;
   readonly stoppedAt?: Instant;
+  /** Once it has ended: version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion?: number;
+  /** Where its verdict was restated: the latest one. */
+  readonly restated?: RestatedVerdict;
   readonly pauses: readonly Pause[];
   /** What there was to tell of it up to its last change, in order. What has come up since: see `clockEventsUntil`. */
   readonly moments: readonly ClockMoment[];
@@ -354,10 +381,12 @@ function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Su
 }
 
 /** An ended clock that goes on in a cycle of its own: what it showed is carried over, a breach too, and the time between is a pause. */
-function continued(contract: Contract, { stoppedAt, ...earlier }: SlaClock, cycle: number, at: Instant): SlaClock {
-  const from = stoppedAt ?? at;
+function continued(contract: Contract, before: SlaClock, cycle: number, at: Instant): SlaClock {
+  const { kind, target, elapsed, startedAt, breachedAt, stoppedAt: from = at } = before;
   const to = latest(at, from);
-  return running(contract, { ...earlier, cycle, terms: 1, pauses: [...earlier.pauses, { reason: 'resolved', from, to }], moments: [] }, to);
+  const pauses = [...before.pauses, { reason: 'resolved' as const, from, to }];
+  const state = 'running' as const;
+  return running(contract, present({ kind, cycle, terms: 1, state, target, startedAt, elapsed, breachedAt, pauses, moments: [] }), to);
 }
 
 function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
@@ -425,10 +454,12 @@ function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const counted = still(contract, clock, at);
   const last = clock.state === 'paused' ? clock.pauses.at(-1) : undefined;
   const handedOver = last?.reason === 'hand-off';
+  const stoppedAt = handedOver ? last.from : at;
   return {
     ...counted,
     state: counted.breachedAt === undefined ? 'met' : 'breached',
-    stoppedAt: handedOver ? last.from : at,
+    dueAt: counted.breachedAt ?? clock.dueAt ?? addOpenTime(calendarOf(contract), stoppedAt, counted.target - counted.elapsed),
+    stoppedAt,
     pauses: handedOver ? clock.pauses.slice(0, -1) : endPause(clock.pauses, at),
   };
 }

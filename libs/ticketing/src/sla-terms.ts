@@ -62,14 +62,19 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
     case 'SlaThresholdReached':
     case 'SlaBreached':
       return { ...sla, told: [...told, keyOf(event)] };
+    case 'SlaRestated': {
+      const { is, reason } = event.data;
+      const restated = present({ at: facts.effectiveAt, reason, is });
+      return { ...sla, clocks: sla.clocks.map((clock) => (isOf(clock, event.data) ? { ...clock, restated } : clock)) };
+    }
     case 'SlaTermsRebased':
       return {
         ...present({ ...rebaseClocks(termsOf(sla), event.data.contract.terms, sla, facts.effectiveAt), ...kept }),
         contract: event.data.contract,
       };
     default: {
-      const clocks = evolveClocks(termsOf(sla), sla, { ...event, metadata: facts });
-      return clocks === sla ? sla : present({ ...(clocks ?? sla), ...kept });
+      const after = evolveClocks(termsOf(sla), sla, { ...event, metadata: facts }) ?? sla;
+      return after === sla ? sla : present({ ...after, clocks: after.clocks.map((clock) => underItsContract(clock, contract)), ...kept });
     }
   }
 }
@@ -116,7 +121,17 @@ export function rebased(sla: PinnedClocks, contract: PinnedContract, at: Instant
   return { contract, clocks };
 }
 
-function identityOf({ kind, tier, vendor, cycle }: SlaClock): ClockIdentity {
+/** What ends keeps which contract it ended under. */
+function underItsContract(clock: SlaClock, contract: PinnedContract | undefined): SlaClock {
+  return ended(clock) && clock.contractVersion === undefined ? { ...clock, contractVersion: contract?.version ?? 0 } : clock;
+}
+
+/** Whether a clock is the one that an event names. */
+export function isOf({ kind, tier, vendor, cycle }: SlaClock, named: ClockIdentity): boolean {
+  return kind === named.clock && tier === named.tier && vendor === named.vendor && cycle === named.cycle;
+}
+
+export function identityOf({ kind, tier, vendor, cycle }: SlaClock): ClockIdentity {
   return present({ clock: kind, tier, vendor, cycle });
 }
 

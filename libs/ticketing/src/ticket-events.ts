@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { PinnedContract } from './contract.js';
 import type { EscalationTarget } from './escalation-policy.js';
-import type { ClockIdentity } from './sla-clock.js';
+import type { ClockIdentity, ClockVerdict } from './sla-clock.js';
 import type {
   AnalysisMethod,
   Channel,
@@ -224,6 +224,18 @@ export interface TicketEvents {
   SlaTermsRebased: {
     readonly contract: PinnedContract;
     readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
+  };
+  /**
+   * The verdict on an ended clock, recomputed by the contract that is now known to have been in force: agreed with effect in the past, or
+   * with a calendar put right. What was told of the clock before stays; this says what replaces it.
+   */
+  SlaRestated: ClockIdentity & {
+    readonly was?: ClockVerdict;
+    /** Absent where no such clock would have run under that contract. */
+    readonly is?: ClockVerdict;
+    /** Version of the time zone data that it was recomputed with; absent under the default contract. */
+    readonly tzdata?: string;
+    readonly reason: string;
   };
   /** What the ticket is to another one. `mirrored`: the other one said so first. */
   TicketLinked: { readonly ticketId: string; readonly relation: Relation; readonly mirrored?: true };

@@ -10,7 +10,7 @@ import {
 } from '#eventsourcing';
 import fc from 'fast-check';
 import { officeHours, randomLife, type SentCommand } from './testing/random-commands.js';
-import { ticket, ticketUnder } from './ticket.js';
+import { ticket, ticketInHindsight, ticketUnder } from './ticket.js';
 import type { TicketState } from './ticket-state.js';
 import type { TicketEvents } from './ticket-events.js';
 import { rank } from './vocabulary.js';
@@ -23,6 +23,11 @@ interface Lived {
   readonly states: readonly TicketState[];
   readonly refusals: readonly Refusal[];
 }
+
+/** The same contract was agreed with every client long afterwards, so that there is something to restate. */
+const decider = ticketInHindsight([
+  { from: instantFrom(start + 3_600_000), contract: { version: 1, tzdata: '2025b', terms: officeHours } },
+]);
 
 /** One client in four has a contract of its own. */
 function openingOf({ command }: SentCommand) {
@@ -52,7 +57,7 @@ function live(
     const before: TicketState = state;
     for (const event of decision) {
       const effectiveAt = event.effectiveAt ?? at;
-      state = evolve<TicketEvents, TicketState>(ticket, state, event, { ...context, effectiveAt });
+      state = evolve<TicketEvents, TicketState>(decider, state, event, { ...context, effectiveAt });
       events.push(recorded(event, events.length, at, index));
       states.push(state);
     }
@@ -90,7 +95,7 @@ function recorded(
 }
 
 const folded = (events: readonly RecordedEvent<TicketEvents>[]) =>
-  events.reduce<TicketState>((state, event) => evolve<TicketEvents, TicketState>(ticket, state, event, event.metadata), null);
+  events.reduce<TicketState>((state, event) => evolve<TicketEvents, TicketState>(decider, state, event, event.metadata), null);
 
 describe('every life of a ticket', () => {
   it('is random enough to meet every event that commands lead to', () => {

@@ -2,7 +2,9 @@ import type { Decider, EventFacts, EventOf, Instant, Upcasters } from '#eventsou
 import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
-import { evolvePromises, type TicketPromises } from './sla-terms.js';
+import type { InForce } from './contract-agreement.js';
+import { evolveInHindsight } from './sla-restatement.js';
+import { evolvePromises, type PinnedClocks, type TicketPromises } from './sla-terms.js';
 import type { HoldReason, Relation, Tier } from './vocabulary.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
@@ -57,6 +59,8 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   readonly vendorCase?: VendorCase;
   /** Its clocks. Only the aggregate carries them along: views have a view for them. */
   readonly sla?: TicketPromises;
+  /** Its clocks under what is agreed with its client now. Only where that was asked for: see `ticketInHindsight`. */
+  readonly hindsight?: PinnedClocks;
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
   /** Agents who are at it now, each since when and at which tier. */
   readonly touching: readonly { readonly agent: Person; readonly tier: Tier; readonly since: Instant }[];
@@ -168,6 +172,7 @@ const evolveTicket: Evolve = {
   SlaThresholdReached: (ticket) => ticket,
   SlaBreached: (ticket) => ticket,
   SlaTermsRebased: (ticket, { contract }) => ({ ...ticket, contract }),
+  SlaRestated: (ticket) => ticket,
   EscalationStepDispatched: (ticket) => ticket,
   EscalationStepSkipped: (ticket) => ticket,
   EscalationAcknowledged: (ticket) => ticket,
@@ -198,6 +203,7 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'SatisfactionRecorded',
   'SlaThresholdReached',
   'SlaBreached',
+  'SlaRestated',
   'EscalationStepDispatched',
   'EscalationStepSkipped',
   'EscalationAcknowledged',
@@ -259,6 +265,20 @@ export const evolveTicketWithClocks = Object.fromEntries(
     },
   ]),
 ) as unknown as typeof evolveTicketState;
+
+/** The same with its clocks under what is agreed with its client now as well, to restate verdicts by. */
+export function evolveTicketInHindsight(agreed: readonly InForce[]): typeof evolveTicketState {
+  return Object.fromEntries(
+    Object.entries(evolveTicketWithClocks).map(([type, apply]) => [
+      type,
+      (state: TicketState, data: never, facts: EventFacts): TicketState => {
+        const next = (apply as (state: TicketState, data: never, facts: EventFacts) => TicketState)(state, data, facts);
+        const hindsight = evolveInHindsight(agreed, state?.hindsight ?? null, { type, data } as EventOf<TicketEvents>, facts);
+        return next && hindsight ? { ...next, hindsight } : next;
+      },
+    ]),
+  ) as unknown as typeof evolveTicketState;
+}
 
 /** The work as it goes on when a hold ends. */
 export function activeWork(work: Work): ActiveWork {

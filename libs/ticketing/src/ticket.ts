@@ -13,15 +13,26 @@ import {
   type Refusal,
 } from '#eventsourcing';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
+import type { InForce } from './contract-agreement.js';
 import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract } from './contract.js';
 import { type EscalationChain, evolveChains, nextOf } from './escalation-chains.js';
 import type { EscalationStep, EscalationTarget } from './escalation-policy.js';
 import { missingFromHandOff } from './hand-off.js';
 import { present, same } from './plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
+import { ended } from './sla-clock.js';
 import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
+import { restatements } from './sla-restatement.js';
 import { rebased, termsOf, toldMoment, untoldMoments } from './sla-terms.js';
-import { evolveTicketWithClocks, type HandedOver, linkedBy, resolvedAt, type Ticket, type TicketState } from './ticket-state.js';
+import {
+  evolveTicketInHindsight,
+  evolveTicketWithClocks,
+  type HandedOver,
+  linkedBy,
+  resolvedAt,
+  type Ticket,
+  type TicketState,
+} from './ticket-state.js';
 import { rank, type Relation, type SkipReason, type Tier } from './vocabulary.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
@@ -437,6 +448,20 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
   },
 
+  RestateSla({ reason, clock }, ticket) {
+    const barred = unlessOver(ticket);
+    if (barred) return barred;
+    const { sla, hindsight } = ticket;
+    if (clock !== undefined && !sla?.clocks.some((one) => one.kind === clock && ended(one))) {
+      return refuse('no-clock-ended', `No ${clock} clock of the ticket has ended: there is no verdict to restate`, [
+        { field: 'clock', message: 'must be a kind of which a clock has ended' },
+      ]);
+    }
+    // Without the contract as it is known now nothing is known to be otherwise.
+    if (sla === undefined || hindsight === undefined) return [];
+    return restatements(sla, hindsight, clock).map((restated) => event('SlaRestated', { ...restated, reason }));
+  },
+
   LinkTicket({ ticketId, relation, mirrored }, ticket, { id }) {
     const barred = unlessOver(ticket);
     if (barred) return barred;
@@ -620,6 +645,11 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
 
 /** The ticket aggregate under the default contract. */
 export const ticket = ticketUnder();
+
+/** The same for verdicts that are restated: it also knows what its clocks come to under what is agreed with its client now. */
+export function ticketInHindsight(agreed: readonly InForce[]): typeof ticket {
+  return { ...ticket, evolve: evolveTicketInHindsight(agreed) };
+}
 
 /** What takes the work out of the hands of whoever is at it. */
 const endsTouches: ReadonlySet<keyof TicketEvents> = new Set([

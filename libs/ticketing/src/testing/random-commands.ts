@@ -2,6 +2,7 @@ import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
 import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
 import { type Contract, defaultContract, HOUR } from '../contract.js';
+import { CLOCK_KINDS } from '../sla-clock.js';
 import {
   ANALYSIS_METHODS,
   CHANNELS,
@@ -152,6 +153,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     contract: { version, tzdata: '2025b', terms },
     effectiveFrom: '2025-12-31T08:00:00.000Z' as Instant,
   })),
+  RestateSla: fc.record({ reason: word, clock: maybe(fc.constantFrom(...CLOCK_KINDS)) }),
   RecordSatisfaction: fc.record({ score: fc.integer({ min: 1, max: 5 }), comment: maybe(word) }),
   LinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS) }),
   UnlinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS), reason: maybe(word) }),

@@ -1,8 +1,9 @@
 import { evolve, type EventOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from '../commands.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract.js';
+import type { InForce } from '../contract-agreement.js';
 import type { TicketPromises } from '../sla-terms.js';
-import { ticketUnder } from '../ticket.js';
+import { ticketInHindsight, ticketUnder } from '../ticket.js';
 import type { TicketEvents } from '../ticket-events.js';
 import type { TicketState } from '../ticket-state.js';
 
@@ -65,6 +66,16 @@ export class Life {
       urgency,
     });
     return this;
+  }
+
+  /** Restates its verdicts by what is agreed with its client by then. */
+  restate(minutes: number, agreed: readonly InForce[], command: Partial<TicketCommands['RestateSla']> = {}) {
+    const { evolve: evolvers } = ticketInHindsight(agreed);
+    this.state = this.events.reduce<TicketState>((state, event) => {
+      const facts = { commandId: 'c', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: event.at, recordedAt: event.at };
+      return evolve<TicketEvents, TicketState>({ evolve: evolvers }, state, event, facts);
+    }, null);
+    return this.do(minutes, 'RestateSla', { reason: 'r', ...command }).map(({ data }) => data as TicketEvents['SlaRestated']);
   }
 
   tell(minutes: number): readonly Told[] {

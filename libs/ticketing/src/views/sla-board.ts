@@ -229,7 +229,7 @@ export function boardCriteria(
 /** One document a ticket, by its id: `GET /v1/sla-board`. */
 export const slaBoard: Projection<SlaBoardEntry, TicketEvents> = {
   name: 'sla_board',
-  version: 1,
+  version: 2,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),

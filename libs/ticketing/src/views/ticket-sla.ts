@@ -41,10 +41,15 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 5,
+  version: 6,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
   apply: sla,
-  indexes: [{ key: { nextDueAt: 1 } }, { key: { nextMomentAt: 1 } }, { key: { nextStepAt: 1 } }, { key: { client: 1, open: 1, contractVersion: 1 } }],
+  indexes: [
+    { key: { nextDueAt: 1 } },
+    { key: { nextMomentAt: 1 } },
+    { key: { nextStepAt: 1 } },
+    { key: { client: 1, open: 1, contractVersion: 1 } },
+  ],
 };
