@@ -1,16 +1,13 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { BPIC2013_SOURCE } from '../bpic2013-log.js';
 
-const besideCheckout = (name: string): string => fileURLToPath(new URL(`../../../../../../shared/data/${name}`, import.meta.url));
+const existing = (file: string | undefined): string | undefined => (file !== undefined && existsSync(file) ? file : undefined);
 
-/** The log of the BPI Challenge 2013: at BPIC2013_LOG, or beside the checkout. Undefined where it is not. */
-export const realLog = [process.env.BPIC2013_LOG, besideCheckout('bpic2013_incidents.xes.gz')].find(
-  (file) => file !== undefined && existsSync(file),
-);
+/** The log of the BPI Challenge 2013, as XES; undefined where it is not. */
+export const realLog = existing(process.env.BPIC2013_LOG);
 
-/** The same log as CSV, for the comparison of the formats. Only beside the checkout. */
-export const realLogAsCsv = [besideCheckout('bpic2013_incidents.csv.gz')].find((file) => existsSync(file));
+/** The same log as CSV, for the comparison of the formats. */
+export const realLogAsCsv = existing(process.env.BPIC2013_LOG_CSV);
 
 /** `describe` where a file is there; otherwise the group is left out, with word of where to get it. */
 export function describeWith(file: string | undefined, name: string, group: (file: string) => void): void {
