@@ -7,6 +7,7 @@ import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, type Variables } from './expressions.js';
 import { numberOf } from './filter.js';
 import type { Source } from './planner.js';
+import type { SortSpace } from './sorting.js';
 import { namespaceOf, type Collection, type Reader, type Snapshot, type Store, type Writer } from './store.js';
 
 /** The version whose behaviour this node follows. */
@@ -21,6 +22,8 @@ export type Node = {
   readonly startedAt: number;
   readonly counters: Map<string, number>;
   readonly ttlMonitorSleepSecs: number;
+  /** What a sort may use. */
+  readonly space: SortSpace;
   /** Set where clients must sign in. */
   readonly verifier: Verifier | undefined;
   connections(): { readonly current: number; readonly total: number };

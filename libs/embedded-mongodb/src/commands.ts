@@ -37,7 +37,7 @@ import { compileFilter, numberOf, parseFilter, splitPath, visitPath, type Filter
 import { idIndexSpec, indexCommands, modifyIndex } from './index-commands.js';
 import { compilePipeline, type Pipeline, type PipelineContext } from './pipeline.js';
 import { candidates, choosePlan, countByIndex, describePlan, PAUSE, runPlan, type Counters, type Hint, type Source } from './planner.js';
-import { Sorter, parseSort } from './sorting.js';
+import { parseSort, sorted, type SortSpace } from './sorting.js';
 import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collection, type Reader, type Writer } from './store.js';
 import { compileProjection } from './transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted, type Update } from './update.js';
@@ -225,13 +225,13 @@ const PORTION = 1000;
  * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
  * the transaction that changes it; what comes to match in between is left alone, as on the server.
  */
-const affected = async ({ store }: Node, database: string, name: string, filter: Filter, variables: Variables, hint: Hint, pace: Pace): Promise<readonly Value[]> => {
+const affected = async ({ store, space }: Node, database: string, name: string, filter: Filter, variables: Variables, hint: Hint, pace: Pace): Promise<readonly Value[]> => {
   const snapshot = store.snapshot();
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     if (!collection) return [];
     const ids: Value[] = [];
-    await drain(findSource(snapshot, database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), pace, (doc) => ids.push(doc.get('_id') as Value));
+    await drain(findSource({ reader: snapshot, database, space }, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), pace, (doc) => ids.push(doc.get('_id') as Value));
     return ids;
   } finally {
     snapshot.close();
@@ -391,7 +391,7 @@ const findAndModify: Handler = async (call) => {
     let collection = noView(collectionOf(writer, database, name));
     let doc: Doc | undefined;
     if (collection) {
-      doc = rows(findSource(writer, database, name, { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint })).next().value as Doc | undefined;
+      doc = rows(findSource({ reader: writer, database, space: node.space }, name, { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint })).next().value as Doc | undefined;
     }
     const show_ = (value: Doc | undefined): Value => (value ? (project ? project(value, variables) : value) : null);
     if (!update_) {
@@ -428,33 +428,32 @@ type FindSpec = {
   readonly counters?: Counters;
 };
 
+/** What a query reads, and what it may use for that. */
+type Scope = { readonly reader: Reader; readonly database: string; readonly space: SortSpace };
+
+/** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
+const spaceOf = ({ node }: Call, fields: Fields): SortSpace => (fields.doc.has('allowDiskUse') && !fields.boolean('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space);
+
 /** The documents of a find, in its order, projected. */
-const findSource = function* (reader: Reader, database: string, name: string, { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec): Source {
+const findSource = function* (scope: Scope, name: string, { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec): Source {
   const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
   const most = limit || Infinity;
+  const { reader, database, space } = scope;
   const collection = collectionOf(reader, database, name);
   const plan = collection && !collection.view ? choosePlan(reader, collection, filter, sort, hint) : undefined;
-  const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(reader, database, name, filter, variables);
+  const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(scope, name, filter, variables);
   // Where the bounds of an index say all that the filter does, whatever they hold matches.
   const test: Predicate = plan?.exact ? () => true : compileFilter(filter);
+  const found = function* (): Source {
+    for (const row of source) if (row === PAUSE || test(row)) yield row;
+  };
   let passed = 0;
-  if (sort.length && !plan?.sorted) {
-    const sorter = new Sorter(sort, most + skip);
-    for (const row of source) {
-      if (row === PAUSE) yield row;
-      else if (test(row)) sorter.add(row);
+  for (const row of sort.length && !plan?.sorted ? sorted(found(), sort, space, most + skip) : found()) {
+    if (row === PAUSE) yield row;
+    else {
+      if (passed++ >= skip) yield project ? project(row, variables) : row;
+      if (passed >= skip + most) return;
     }
-    for (const doc of sorter.sorted()) if (passed++ >= skip) yield project ? project(doc, variables) : doc;
-    return;
-  }
-  for (const row of source) {
-    if (row === PAUSE) {
-      yield row;
-      continue;
-    }
-    if (!test(row)) continue;
-    if (passed++ >= skip) yield project ? project(row, variables) : row;
-    if (passed >= skip + most) return;
   }
 };
 
@@ -469,7 +468,8 @@ const find: Handler = async (call) => {
   for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const) fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
   if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
   if (fields.boolean('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
-  for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults', 'allowDiskUse']) fields.boolean(key);
+  for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults']) fields.boolean(key);
+  const space = spaceOf(call, fields);
   const variables = letOf(fields);
   const filter = parseFilter(fields.document('filter') ?? Doc.empty, variables);
   const sort = naturalOrder(fields.document('sort'));
@@ -480,7 +480,7 @@ const find: Handler = async (call) => {
   const single = fields.boolean('singleBatch');
   const snapshot = call.node.store.snapshot();
   try {
-    const source = collectionOf(snapshot, call.database, name) ? findSource(snapshot, call.database, name, spec) : empty();
+    const source = collectionOf(snapshot, call.database, name) ? findSource({ reader: snapshot, database: call.database, space }, name, spec) : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
     snapshot.close();
@@ -498,29 +498,30 @@ const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort> => {
 };
 
 /** The documents of a collection or a view that may match: a view's own pipeline runs first. */
-const sourceOf = (reader: Reader, database: string, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
+const sourceOf = (scope: Scope, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
   if (depth > 20) throw new ServerError(165, 'View depth too deep or view cycle detected');
-  const collection = collectionOf(reader, database, name);
+  const collection = collectionOf(scope.reader, scope.database, name);
   if (!collection) return empty();
-  if (!collection.view) return candidates(reader, collection, filter);
+  if (!collection.view) return candidates(scope.reader, collection, filter);
   const pipeline = compilePipeline(Arr.of(collection.view.pipeline));
-  return runPipeline(reader, database, collection.view.on, pipeline, variables, depth + 1);
+  return runPipeline(scope, collection.view.on, pipeline, variables, depth + 1);
 };
 
-const contextOf = (reader: Reader, database: string, variables: Variables, depth: number): PipelineContext => ({
+const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
   variables,
-  from: (other, filter) => sourceOf(reader, database, other, filter, variables, depth),
+  from: (other, filter) => sourceOf(scope, other, filter, variables, depth),
+  space: scope.space,
 });
 
 /** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
-const runPipeline = (reader: Reader, database: string, name: string, pipeline: Pipeline, variables: Variables, depth = 0, hint?: Hint, counters?: Counters): Source => {
-  const context = contextOf(reader, database, variables, depth);
-  const collection = collectionOf(reader, database, name);
-  if (collection?.view) return pipeline.run(sourceOf(reader, database, name, { op: 'always', value: true }, variables, depth), context);
+const runPipeline = (scope: Scope, name: string, pipeline: Pipeline, variables: Variables, depth = 0, hint?: Hint, counters?: Counters): Source => {
+  const context = contextOf(scope, variables, depth);
+  const collection = collectionOf(scope.reader, scope.database, name);
+  if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);
   const { match, sort, limit } = pipeline.head;
   const filter = parseFilter(match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }), variables);
-  return pipeline.rest(findSource(reader, database, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables, hint, ...(counters && { counters }) }), context);
+  return pipeline.rest(findSource(scope, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables, hint, ...(counters && { counters }) }), context);
 };
 
 const aggregate: Handler = async (call) => {
@@ -550,15 +551,17 @@ const aggregate: Handler = async (call) => {
   const statistics = firstName === '$collStats' ? collectionStatistics(call, name, (first as Doc).values[0] as Value) : undefined;
   const body = Arr.of(pipeline.values.slice(firstName === '$documents' || statistics ? 1 : 0, target_ ? -1 : undefined));
   const compiled = withVariables(Object.keys(variables), () => compilePipeline(body));
+  const space = spaceOf(call, fields);
   const snapshot = node.store.snapshot();
+  const scope: Scope = { reader: snapshot, database, space };
   try {
     let source: Source;
     if (firstName === '$documents') {
       const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
       if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc)) throw new ServerError(5858203, `an array is expected`);
-      source = compiled.run(listed(given.values as readonly Doc[]), contextOf(snapshot, database, variables, 0));
-    } else if (statistics) source = compiled.run(listed([statistics]), contextOf(snapshot, database, variables, 0));
-    else source = runPipeline(snapshot, database, name, compiled, variables, 0, hintOf(fields));
+      source = compiled.run(listed(given.values as readonly Doc[]), contextOf(scope, variables, 0));
+    } else if (statistics) source = compiled.run(listed([statistics]), contextOf(scope, variables, 0));
+    else source = runPipeline(scope, name, compiled, variables, 0, hintOf(fields));
     if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
     await target_(node, source, paceOf(call), bypass(fields));
     snapshot.close();
@@ -764,6 +767,7 @@ const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
   const filter = parseFilter(query, variables);
   const order = naturalOrder(sort);
   const snapshot = node.store.snapshot();
+  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields) };
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
@@ -784,9 +788,9 @@ const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
       counters.keys = counted;
     } else {
       const source = pipeline
-        ? runPipeline(snapshot, database, name, pipeline, variables, 0, hint, counters)
+        ? runPipeline(scope, name, pipeline, variables, 0, hint, counters)
         : collection
-          ? findSource(snapshot, database, name, { filter, sort: order, skip, limit, projection: undefined, variables, hint, counters })
+          ? findSource(scope, name, { filter, sort: order, skip, limit, projection: undefined, variables, hint, counters })
           : empty();
       await drain(source, paceOf(call), () => void returned++);
     }
@@ -863,7 +867,7 @@ const count: Handler = async (call) => {
       else if (!collection.view && filter.op === 'always' && filter.value) total = call.node.store.statistics(snapshot, collection).documents;
       else {
         const test = compileFilter(filter);
-        const source = plan ? runPlan(snapshot, collection, plan) : sourceOf(snapshot, call.database, name, filter, { NOW: now() });
+        const source = plan ? runPlan(snapshot, collection, plan) : sourceOf({ reader: snapshot, database: call.database, space: call.node.space }, name, filter, { NOW: now() });
         await drain(source, paceOf(call), (doc) => {
           if (test(doc)) total++;
         });
@@ -893,7 +897,7 @@ const distinct: Handler = async (call) => {
     if (collection) {
       const test = compileFilter(filter);
       let next = 1000;
-      await drain(findSource(snapshot, call.database, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) }), paceOf(call), (doc) => {
+      await drain(findSource({ reader: snapshot, database: call.database, space: call.node.space }, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) }), paceOf(call), (doc) => {
         if (!test(doc)) return;
         visitPath(doc, parts, 0, false, (value) => {
           if (value instanceof Arr) found.push(...value.values);

@@ -254,7 +254,7 @@ onPosix('a full disk refuses writes, keeps everything, and is recovered from, al
   writeFileSync(
     program,
     `import { startEmbeddedMongoDB } from './index.js';
-     const node = await startEmbeddedMongoDB({ directory: process.argv[2], port: 0 });
+     const node = await startEmbeddedMongoDB({ directory: process.argv[2], port: 0, sortMemoryBytes: 100_000 });
      console.log(node.url);
      process.stdin.on('end', () => node.close()).resume();`,
   );
@@ -277,6 +277,10 @@ onPosix('a full disk refuses writes, keeps everything, and is recovered from, al
     // Reads go on; what was refused is not there.
     expect(await collection.countDocuments()).toBe(acknowledged);
     expect(await db.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged });
+    // A sort of four times as much does not fit either; another one does afterwards.
+    const copies = { $unwind: { path: '$copy' } };
+    await expect(collection.aggregate([{ $set: { copy: { $range: [0, 4] } } }, copies, { $sort: { copy: 1 } }]).toArray()).rejects.toMatchObject({ code: 14031 });
+    expect(await collection.aggregate([{ $match: { n: { $lt: 20 } } }, { $sort: { text: 1 } }, { $project: { n: 1 } }]).toArray()).toHaveLength(20);
     // When there is space again, writes do too.
     expect((await collection.deleteMany({ n: { $gte: acknowledged - 10 } })).deletedCount).toBe(10);
     // The space of one transaction is free for the next but one.

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { DirectoryLocked } from '#directory-lock';
 import { BackupExistsError, DataUnreadableError } from './data-file.js';
 import { BadCertificateError, BadCredentialsError, HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
+import { MEMORY_LIMIT } from './sorting.js';
 import type { ThreadError, ThreadMessage, ThreadRequest } from './node-thread.js';
 
 export { BackupExistsError, BadCertificateError, BadCredentialsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
@@ -27,6 +28,8 @@ export type EmbeddedMongoDBOptions = {
   readonly maxOpenCursors?: number;
   /** Seconds between two searches for documents that an index with `expireAfterSeconds` lets expire. Default 60, as on the server. */
   readonly ttlMonitorSleepSecs?: number;
+  /** Bytes that one sort may hold in memory; what is beyond goes to a temporary file in the directory. Default 104857600, as on the server. */
+  readonly sortMemoryBytes?: number;
   /**
    * Whether the node runs in a thread of its own, so that a long query does not hold up its starter. Default: yes where
    * the library is compiled; from TypeScript sources, which a thread cannot load, it always runs in the starter's.
@@ -117,8 +120,8 @@ const reachable = (host: string): string => (['0.0.0.0', '::', ''].includes(host
  * @throws PortTakenError, DirectoryLocked, HostRefusedError, BadCertificateError, BadCredentialsError, DataUnreadableError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
-  const { directory, port, host = '127.0.0.1', tls, credentials, cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60 } = options;
-  const given: NodeOptions = { directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs };
+  const { directory, port, host = '127.0.0.1', tls, credentials, cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60, sortMemoryBytes = MEMORY_LIMIT } = options;
+  const given: NodeOptions = { directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs, sortMemoryBytes };
   const compiled = import.meta.url.endsWith('.js');
   const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
   return { url: `mongodb://${reachable(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };

@@ -8,6 +8,7 @@ import { failure, runCommand } from './commands.js';
 import { Cursors } from './cursors.js';
 import { ServerError } from './errors.js';
 import { monitorExpiry } from './expiry.js';
+import { removeScratchFiles, ScratchFile } from './scratch-file.js';
 import { Store } from './store.js';
 import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
 
@@ -70,6 +71,7 @@ export type NodeOptions = {
   readonly cursorTimeoutMs: number;
   readonly maxOpenCursors: number;
   readonly ttlMonitorSleepSecs: number;
+  readonly sortMemoryBytes: number;
 };
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
@@ -86,7 +88,7 @@ const TLS_HANDSHAKE_MS = 10_000;
 const MAX_CONNECTIONS = 2000;
 
 /** Opens the directory and serves it, in this thread. */
-export const runNode = async ({ directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs }: NodeOptions): Promise<RunningNode> => {
+export const runNode = async ({ directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs, sortMemoryBytes }: NodeOptions): Promise<RunningNode> => {
   if (!LOOPBACK.test(host) && !(tls && credentials)) throw new HostRefusedError(host);
   if (tls) checkCertificate(tls);
   if (credentials && !areUsable(credentials)) throw new BadCredentialsError();
@@ -96,11 +98,12 @@ export const runNode = async ({ directory, port, host, tls, credentials, cursorT
   let store: Store | undefined;
   try {
     store = await Store.open(directory);
+    removeScratchFiles(directory);
     const cursors = new Cursors(cursorTimeoutMs, maxOpenCursors);
     const sockets = new Set<Socket>();
     const running = new Set<Promise<unknown>>();
     let total = 0;
-    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), ttlMonitorSleepSecs, verifier, connections: () => ({ current: sockets.size, total }) };
+    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), ttlMonitorSleepSecs, space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) }, verifier, connections: () => ({ current: sockets.size, total }) };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running);
     const server = tls ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept) : createServer({ noDelay: true }, accept);
     // With TLS this is the connection below, which is there before the handshake and ends both.

@@ -6,8 +6,8 @@ import { failedToParse, ServerError } from './errors.js';
 import { compileExpression, constantOf, followPath, withVariables, type Evaluate, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { isNullish } from './operator-arguments.js';
-import { PAUSE, type Source } from './planner.js';
-import { MEMORY_LIMIT, parseSort, Sorter } from './sorting.js';
+import { paced, PAUSE, type Source } from './planner.js';
+import { MEMORY_LIMIT, parseSort, sorted, type SortSpace } from './sorting.js';
 import { compileTransformation } from './transformations.js';
 import { windowStage } from './windows.js';
 
@@ -16,6 +16,8 @@ export type PipelineContext = {
   readonly variables: Variables;
   /** The documents of another collection or view of the database that match; candidates may be more. */
   readonly from: (collection: string, filter: Filter) => Source;
+  /** What its sorts may use. */
+  readonly space: SortSpace;
 };
 
 export type Stage = (source: Source, context: PipelineContext) => Source;
@@ -39,18 +41,14 @@ const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; r
       if (row === PAUSE) yield row;
       else state.add(row);
     }
-    let given = 0;
-    for (const doc of state.result()) {
-      yield doc;
-      if (++given % 256 === 0) yield PAUSE;
-    }
+    yield* paced(state.result());
   };
 
 const memoryGuard = (stage: string): ((bytes: number) => void) => {
   let used = 0;
   return (bytes) => {
     used += bytes;
-    if (used > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for ${stage}, but didn't allow external sort. Pass allowDiskUse:true to opt in.`);
+    if (used > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for ${stage}, which this node does not spill to disk`);
   };
 };
 
@@ -225,14 +223,13 @@ const sortStage: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15973, 'the $sort key specification must be an object');
   const fields = parseSort(spec);
   if (!fields.length) throw new ServerError(15976, '$sort stage must have at least one sort key');
-  return sortBy(fields, Infinity);
+  return sortBy(fields);
 };
 
-const sortBy = (fields: ReturnType<typeof parseSort>, most: number): Stage =>
-  gathering(() => {
-    const sorter = new Sorter(fields, most);
-    return { add: (doc) => sorter.add(doc), result: () => sorter.sorted() };
-  });
+const sortBy =
+  (fields: ReturnType<typeof parseSort>): Stage =>
+  (source, { space }) =>
+    sorted(source, fields, space);
 
 const chain = (stages: readonly Stage[], source: Source, context: PipelineContext): Source => stages.reduce((current, stage) => stage(current, context), source);
 
@@ -360,19 +357,11 @@ const facet: Compile = (spec) => {
     const results: Value[] = [];
     for (const [, pipeline] of parts) {
       const found: Doc[] = [];
-      yield* collected(pipeline.run(of(input), context), found, memoryGuard('$facet'));
+      yield* collected(pipeline.run(paced(input), context), found, memoryGuard('$facet'));
       results.push(Arr.of(found));
     }
     yield Doc.of(parts.map(([key]) => key), results);
   };
-};
-
-export const of = function* (docs: Iterable<Doc>): Source {
-  let given = 0;
-  for (const doc of docs) {
-    yield doc;
-    if (++given % 256 === 0) yield PAUSE;
-  }
 };
 
 const bucket: Compile = (spec, name) => {
@@ -552,8 +541,8 @@ const stages: Readonly<Record<string, Compile>> = {
   $sortByCount: (spec, name, nested) => {
     if (!(typeof spec === 'string' && spec.startsWith('$')) && !(spec instanceof Doc && spec.keys[0]?.startsWith('$'))) throw new ServerError(typeof spec === 'string' ? 40148 : spec instanceof Doc ? 40147 : 40149, `the sortByCount field must be defined as a $-prefixed path or an expression`);
     const grouped = group(Doc.from({ _id: spec, count: Doc.from({ $sum: 1 }) }), name, nested);
-    const sorted = sortBy(parseSort(Doc.from({ count: -1 })), Infinity);
-    return (source, context) => sorted(grouped(source, context), context);
+    const inOrder = sortBy(parseSort(Doc.from({ count: -1 })));
+    return (source, context) => inOrder(grouped(source, context), context);
   },
   $lookup: lookup,
   $graphLookup: graphLookup,

@@ -10,6 +10,15 @@ import { afterPrefix, indexPrefix, namespaceOf, readyIndexes, recordKey, recordP
 export const PAUSE = Symbol('pause');
 export type Source = Generator<Doc | typeof PAUSE, void, undefined>;
 
+/** Documents that are at hand as a source. */
+export const paced = function* (docs: Iterable<Doc>): Source {
+  let given = 0;
+  for (const doc of docs) {
+    yield doc;
+    if (++given % 256 === 0) yield PAUSE;
+  }
+};
+
 /** How much a plan has looked at. */
 export type Counters = { keys: number; documents: number };
 

@@ -176,7 +176,7 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
         continue;
       }
       bytes += encodedLength(row) + 128;
-      if (bytes > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for $setWindowFields. Pass allowDiskUse:true to opt in.`);
+      if (bytes > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for $setWindowFields, which this node does not spill to disk`);
       const value = partition(row, { ...variables, ROOT: row, CURRENT: row }) ?? null;
       if (value instanceof Arr) throw new ServerError(14, 'An expression used to partition cannot evaluate to value of type array');
       rows.push({ doc: row, key: sortKey(row, sort), partition: value });
