@@ -1,31 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type EmbeddedEventStoreDB, startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
 import { type CommandContext, type EventStore, execute, instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
+import type { EventStoreDB } from '#eventstoredb';
 import { ticket, type TicketCommandName, type TicketCommands, ticketUpcasters } from '#ticketing';
+import { type TestEvents, testEvents } from './stores.js';
 
 /** How commands become events in a real store: on the embedded node, or on the server at EVENTSTORE_URL. */
-let node: EmbeddedEventStoreDB | undefined;
+let events: TestEvents;
 let store: EventStoreDB;
-let directory: string | undefined;
 
 beforeAll(async () => {
-  const url = process.env['EVENTSTORE_URL'];
-  if (url === undefined) {
-    directory = mkdtempSync(join(tmpdir(), 'tierline-'));
-    node = await startEmbeddedEventStoreDB({ directory, port: 0 });
-  }
-  store = EventStoreDB.connect(url ?? node?.url ?? '');
+  events = await testEvents();
+  ({ store } = events);
 });
 
-afterAll(async () => {
-  await store.close();
-  await node?.close();
-  if (directory !== undefined) rmSync(directory, { recursive: true });
-});
+afterAll(() => events.close());
 
 const open: TicketCommands['OpenTicket'] = {
   client: 'northwind',

@@ -1,13 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { instantFrom, isRefusal, streamName } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
 import { runTicketCommand } from '#ticketing-nest';
+import { testStores } from '../stores.js';
 import { build, Program } from './built-program.js';
 
 const TICKETS = 120;
@@ -15,21 +10,13 @@ const MINUTE = 60_000;
 const ofResponse = ['SlaThresholdReached 50', 'SlaThresholdReached 75', 'SlaThresholdReached 90', 'SlaBreached '];
 
 describe('two workers, one of which is killed in the middle', () => {
-  const closing: (() => Promise<unknown>)[] = [];
+  let closeAll = async (): Promise<void> => undefined;
   beforeAll(() => build(), 300_000);
-  afterAll(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  }, 60_000);
+  afterAll(() => closeAll(), 60_000);
 
   it('tell each warning and each breach once', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'tierline-timekeeper-'));
-    closing.push(() => rm(directory, { recursive: true, force: true }));
-    const events = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
-    closing.push(() => events.close());
-    const views = await startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 });
-    closing.push(() => views.close());
-    const store = EventStoreDB.connect(events.url);
-    closing.push(() => store.close());
+    const { eventStoreUrl, mongodbUrl, store, onClose, close } = await testStores({ empty: true });
+    closeAll = close;
 
     // Twenty minutes ago: fifteen were promised for the response.
     const effectiveAt = instantFrom(Date.now() - 20 * MINUTE);
@@ -71,9 +58,9 @@ describe('two workers, one of which is killed in the middle', () => {
     };
     const toldTickets = async () => (await Promise.all(ids.map(told))).filter((moments) => moments.length > 0).length;
 
-    const env = { EVENTSTORE_URL: events.url, MONGODB_URL: views.url };
+    const env = { EVENTSTORE_URL: eventStoreUrl, MONGODB_URL: mongodbUrl };
     const [first, second] = [Program.worker(env), Program.worker(env)];
-    closing.push(() => Promise.all([first.end('SIGTERM'), second.end('SIGTERM')]));
+    onClose(() => Promise.all([first.end('SIGTERM'), second.end('SIGTERM')]));
     const until = Date.now() + 60_000;
     while ((await toldTickets()) < TICKETS / 10) {
       if (Date.now() > until) throw new Error(`nothing was told:\n${first.stderr}${second.stderr}`);

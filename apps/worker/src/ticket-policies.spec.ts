@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { type Actor, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { policies, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { runTicketCommand } from '#ticketing-nest';
+import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
 /** What commands to one ticket lead to in others: on the embedded nodes, or on the servers of EVENTSTORE_URL and MONGODB_URL. */
@@ -18,37 +14,15 @@ import { startWorker, type Worker } from './worker.js';
 let store: EventStoreDB;
 let mongo: Mongo;
 let worker: Worker;
-const closing: (() => Promise<unknown>)[] = [];
+let stores: TestStores;
 
 beforeAll(async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'policies-spec-'));
-  closing.push(() => rm(directory, { recursive: true, force: true }));
-  const url = async (
-    configured: string | undefined,
-    start: () => Promise<{ readonly url: string; close(): Promise<void> }>,
-  ): Promise<string> => {
-    if (configured !== undefined) return configured;
-    const node = await start();
-    closing.push(() => node.close());
-    return node.url;
-  };
-  const eventStoreUrl = await url(process.env['EVENTSTORE_URL'], () =>
-    startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 }),
-  );
-  const mongodbUrl = await url(process.env['MONGODB_URL'], () => startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 }));
-  store = EventStoreDB.connect(eventStoreUrl);
-  closing.push(() => store.close());
-  mongo = await connectMongo(mongodbUrl, `tierline_spec_${randomUUID().slice(0, 8)}`);
-  closing.push(
-    () => mongo.close(),
-    () => mongo.db.dropDatabase(),
-  );
+  stores = await testStores();
+  ({ store, mongo } = stores);
   worker = startWorker({ store, db: mongo.db, projections: [], policies, log: createLog('silent') });
-  closing.push(() => worker.stop());
+  stores.onClose(() => worker.stop());
 }, 30_000);
-afterAll(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-}, 30_000);
+afterAll(() => stores.close(), 30_000);
 
 const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
 

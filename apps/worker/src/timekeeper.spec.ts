@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { contracts, defaultContract, HOUR, MINUTE, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
 import {
@@ -19,41 +14,22 @@ import {
   RunOnCallCommandHandler,
   runTicketCommand,
 } from '#ticketing-nest';
+import { type TestStores, testStores } from '../../../test/stores.js';
 import { startTimekeeper, type Timekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
 let store: EventStoreDB;
 let mongo: Mongo;
-const closing: (() => Promise<unknown>)[] = [];
+let stores: TestStores;
 const log = createLog('silent');
 
 beforeAll(async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'timekeeper-spec-'));
-  closing.push(() => rm(directory, { recursive: true, force: true }));
-  const url = async (configured: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>) => {
-    if (configured !== undefined) return configured;
-    const node = await start();
-    closing.push(() => node.close());
-    return node.url;
-  };
-  store = EventStoreDB.connect(
-    await url(process.env['EVENTSTORE_URL'], () => startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 })),
-  );
-  closing.push(() => store.close());
-  mongo = await connectMongo(
-    await url(process.env['MONGODB_URL'], () => startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 })),
-    `tierline_spec_${randomUUID().slice(0, 8)}`,
-  );
-  closing.push(
-    () => mongo.close(),
-    () => mongo.db.dropDatabase(),
-  );
+  stores = await testStores();
+  ({ store, mongo } = stores);
   const worker = startWorker({ store, db: mongo.db, projections: [ticketSla, contracts], policies: [], log });
-  closing.push(() => worker.stop());
+  stores.onClose(() => worker.stop());
 }, 30_000);
-afterAll(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-}, 30_000);
+afterAll(() => stores.close(), 30_000);
 
 const timekeeper = (): Timekeeper => startTimekeeper({ store, db: mongo.db, log, pollMs: 20 });
 

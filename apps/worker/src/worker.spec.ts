@@ -1,49 +1,28 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { eventIdFor, instantFrom, type NewEvent } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, diagnoseView, type Mongo } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import { diagnoseView, type Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { policies, projections } from '#ticketing';
+import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
-let directory: string;
+let stores: TestStores;
 let store: EventStoreDB;
 let mongo: Mongo;
-const closing: (() => Promise<unknown>)[] = [];
-
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'worker-spec-'));
-  let eventStoreUrl = process.env['EVENTSTORE_URL'];
-  if (eventStoreUrl === undefined) {
-    const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
-    closing.push(() => node.close());
-    eventStoreUrl = node.url;
-  }
-  let mongodbUrl = process.env['MONGODB_URL'];
-  if (mongodbUrl === undefined) {
-    const node = await startEmbeddedMongoDB({ directory: join(directory, 'views'), port: 0 });
-    closing.push(() => node.close());
-    mongodbUrl = node.url;
-  }
-  store = EventStoreDB.connect(eventStoreUrl);
-  mongo = await connectMongo(mongodbUrl, `tierline_spec_${randomUUID().slice(0, 8)}`);
+  stores = await testStores();
+  ({ store, mongo } = stores);
 }, 30_000);
-afterAll(async () => {
-  await mongo.db.dropDatabase();
-  await mongo.close();
-  await store.close();
-  for (const close of closing) await close();
-  await rm(directory, { recursive: true });
-});
+afterAll(() => stores.close());
 
 const log = createLog('silent');
-const start = (): Worker => startWorker({ store, db: mongo.db, projections, policies, log, leaseMs: 1_000 });
+const start = (): Worker => {
+  const worker = startWorker({ store, db: mongo.db, projections, policies, log, leaseMs: 1_000 });
+  stores.onClose(() => worker.stop());
+  return worker;
+};
 
 /** A ticket as it may come from an old log. */
 const ticket = (id: string): NewEvent[] =>

@@ -1,54 +1,32 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, projectView } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import { projectView } from '#mongo';
 import { projections } from '#ticketing';
+import { type TestStores, testStores } from '../../../test/stores.js';
 import { RunTicketCommand, type SentContext, TicketDetailsQuery, TicketingModule } from './index.js';
 
 /** The buses without HTTP: as policies, timers and the command line use them. */
 
 let store: EventStoreDB;
 let context: INestApplicationContext;
-const closing: (() => Promise<unknown>)[] = [];
+let stores: TestStores;
 
 beforeAll(async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'tierline-buses-'));
-  closing.push(() => rm(directory, { recursive: true, force: true }));
-  const url = async (configured: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>) => {
-    if (configured) return configured;
-    const node = await start();
-    closing.push(() => node.close());
-    return node.url;
-  };
-  const eventStoreUrl = await url(process.env.EVENTSTORE_URL, () =>
-    startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }),
-  );
-  const mongodbUrl = await url(process.env.MONGODB_URL, () => startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 }));
-  store = EventStoreDB.connect(eventStoreUrl);
-  closing.push(() => store.close());
-  const mongo = await connectMongo(mongodbUrl, `test_${randomUUID().replaceAll('-', '')}`);
-  closing.push(
-    () => mongo.close(),
-    () => mongo.db.dropDatabase(),
-  );
+  stores = await testStores();
+  const { mongo } = stores;
+  ({ store } = stores);
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner: randomUUID() }));
-  closing.push(() => Promise.all(projectors.map((projector) => projector.stop())));
+  stores.onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
   context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo), { logger: false });
-  closing.push(() => context.close());
+  stores.onClose(() => context.close());
 }, 30_000);
-afterAll(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-}, 30_000);
+afterAll(() => stores.close(), 30_000);
 
 const open = {
   client: 'northwind',

@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo, projectView } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import { type Mongo, projectView } from '#mongo';
 import { createLog, FolderBlobStore } from '#platform';
 import { projections } from '#ticketing';
+import { testStores } from '../../../../test/stores.js';
 import { createApi } from '../create-api.js';
 
 /** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of EVENTSTORE_URL and MONGODB_URL. */
@@ -25,39 +22,20 @@ export interface RunningApi {
 }
 
 export async function startApi(): Promise<RunningApi> {
-  const directory = await mkdtemp(join(tmpdir(), 'tierline-api-'));
-  const closing: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })];
-  const node = async (url: string | undefined, start: () => Promise<{ readonly url: string; close(): Promise<void> }>): Promise<string> => {
-    if (url) return url;
-    const started = await start();
-    closing.push(() => started.close());
-    return started.url;
-  };
-  const stop = async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  };
+  const { directory, store, mongo, onClose, close } = await testStores();
   try {
-    const eventStoreUrl = await node(process.env.EVENTSTORE_URL, () =>
-      startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 }),
-    );
-    const mongodbUrl = await node(process.env.MONGODB_URL, () => startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 }));
-    const store = EventStoreDB.connect(eventStoreUrl);
-    closing.push(() => store.close());
-    const mongo = await connectMongo(mongodbUrl, `test_${randomUUID().replaceAll('-', '')}`);
-    closing.push(() => mongo.close());
-    closing.push(() => mongo.db.dropDatabase());
     const logged: string[] = [];
     const log = createLog('warn', { write: (line) => void logged.push(line) });
     const owner = randomUUID();
     const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner }));
-    closing.push(() => Promise.all(projectors.map((projector) => projector.stop())));
+    onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
     const app = await createApi({ store, mongo, blobs, log });
-    closing.push(() => app.close());
+    onClose(() => app.close());
     await app.listen(0, '127.0.0.1');
-    return { url: await app.getUrl(), store, mongo, attachmentsDir: join(directory, 'attachments'), client: `client-${randomUUID()}`, logged, stop };
+    return { url: await app.getUrl(), store, mongo, attachmentsDir: join(directory, 'attachments'), client: `client-${randomUUID()}`, logged, stop: close };
   } catch (error) {
-    await stop();
+    await close();
     throw error;
   }
 }

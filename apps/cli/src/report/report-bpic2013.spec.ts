@@ -1,13 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo, projectView } from '#mongo';
+import { projectView } from '#mongo';
 import { ticket, ticketDetails, ticketHistory, ticketUpcasters } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
+import { type TestStores, testStores } from '../../../../test/stores.js';
 import { readBpic2013Log } from '../import/bpic2013-log.js';
 import { caseToEvents, ticketIdOfCase } from '../import/case-to-events.js';
 import { importBpic2013 } from '../import/import-bpic2013.js';
@@ -23,39 +18,26 @@ const found = (figures: readonly Figure[]): Record<string, string> =>
   Object.fromEntries(figures.map((figure) => [figure.name, figure.found]));
 
 describe('the report of the small log, from the read models on their servers', () => {
-  let directory: string;
-  let store: EventStoreDB;
-  let mongo: Mongo;
-  const closing: (() => Promise<unknown>)[] = [];
+  let stores: TestStores;
+  let store: TestStores['store'];
+  let mongo: TestStores['mongo'];
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'tierline-report-'));
-    const events = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
-    const documents = await startEmbeddedMongoDB({ directory: join(directory, 'documents'), port: 0 });
-    store = EventStoreDB.connect(events.url);
-    mongo = await connectMongo(documents.url);
+    stores = await testStores({ empty: true });
+    ({ store, mongo } = stores);
     const log = { info() {}, warn() {}, error: console.error };
     await importBpic2013({ file: smallLog, store });
     const projectors = [ticketDetails, ticketHistory].map((projection) =>
       projectView({ db: mongo.db, store, projection, log, owner: 'spec' }),
     );
-    closing.push(
-      () => Promise.all(projectors.map((one) => one.stop())),
-      () => store.close(),
-      () => mongo.close(),
-      () => documents.close(),
-      () => events.close(),
-    );
+    stores.onClose(() => Promise.all(projectors.map((one) => one.stop())));
     await until(
       async () =>
         (await mongo.db.collection('ticket_history').countDocuments({})) === 41 &&
         (await mongo.db.collection('ticket_details').countDocuments({ revision: { $gt: 0 } })) === 4,
     );
   });
-  afterAll(async () => {
-    for (const close of closing) await close();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => stores.close());
 
   async function until(condition: () => Promise<boolean>): Promise<void> {
     for (const deadline = Date.now() + 20_000; !(await condition()); await pause(20))

@@ -1,13 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
-import { EventStoreDB } from '#eventstoredb';
 import { instantFrom, isRefusal } from '#eventsourcing';
-import { connectMongo, type Mongo } from '#mongo';
 import { contractTerms, defaultContract } from '#ticketing';
 import { simulate } from '#ticketing-nest';
+import { type TestStores, testStores } from '../../../../test/stores.js';
 import { importBpic2013 } from '../import/import-bpic2013.js';
 import { runSimulation, type SimulateOptions } from './simulate-command.js';
 
@@ -20,35 +16,19 @@ const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
 const signal = new AbortController().signal;
 const asOf = instantFrom(Date.parse('2026-11-21T00:00:00Z'));
 
-let directory: string;
-let store: EventStoreDB;
-let mongo: Mongo;
-const closing: (() => Promise<unknown>)[] = [];
+let stores: TestStores;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'tierline-simulate-'));
-  const events = await startEmbeddedEventStoreDB({ directory: join(directory, 'events'), port: 0 });
-  const documents = await startEmbeddedMongoDB({ directory: join(directory, 'documents'), port: 0 });
-  store = EventStoreDB.connect(events.url);
-  mongo = await connectMongo(documents.url);
-  closing.push(
-    () => store.close(),
-    () => mongo.close(),
-    () => documents.close(),
-    () => events.close(),
-  );
-  await importBpic2013({ file: smallLog, store });
+  stores = await testStores({ empty: true });
+  await importBpic2013({ file: smallLog, store: stores.store });
 }, 30_000);
-afterAll(async () => {
-  for (const close of closing) await close();
-  rmSync(directory, { recursive: true, force: true });
-}, 30_000);
+afterAll(() => stores.close(), 30_000);
 
 async function printed(changes: Partial<SimulateOptions>): Promise<string> {
   let text = '';
   const print = (more: string) => (text += more);
   await runSimulation({
-    session: { store, mongo },
+    session: stores,
     contractFile: file(JSON.stringify(l2WorkAMinute)),
     asOf,
     limit: 10,
@@ -63,7 +43,7 @@ async function printed(changes: Partial<SimulateOptions>): Promise<string> {
 
 let files = 0;
 function file(content: string): string {
-  const path = join(directory, `contract-${++files}.json`);
+  const path = join(stores.directory, `contract-${++files}.json`);
   writeFileSync(path, content);
   return path;
 }
@@ -89,8 +69,8 @@ describe('tierline simulate', () => {
     const contract = contractTerms(l2WorkAMinute);
     if (isRefusal(contract)) throw new Error(contract.message);
     const request = { contract, asOf, limit: 10 };
-    const whole = await simulate(store, request, { signal });
-    for (const atOnce of [1, 2, 4]) expect(await simulate(store, request, { signal }, atOnce)).toEqual(whole);
+    const whole = await simulate(stores.store, request, { signal });
+    for (const atOnce of [1, 2, 4]) expect(await simulate(stores.store, request, { signal }, atOnce)).toEqual(whole);
   });
 
   it('stops when it is told to', async () => {
@@ -113,6 +93,6 @@ describe('tierline simulate', () => {
   });
 
   it('says when there is no such file', async () => {
-    await expect(printed({ contractFile: join(directory, 'none.json') })).rejects.toThrow(/none\.json cannot be read/);
+    await expect(printed({ contractFile: join(stores.directory, 'none.json') })).rejects.toThrow(/none\.json cannot be read/);
   });
 });

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo } from '#mongo';
+
+/** What a test has opened, to be closed the other way round. */
+interface Opened {
+  /** Something more to close, before what was opened before it. */
+  onClose(close: () => Promise<unknown>): void;
+  close(): Promise<void>;
+}
+
+export interface TestEvents extends Opened {
+  readonly eventStoreUrl: string;
+  readonly store: EventStoreDB;
+}
+
+export interface TestViews extends Opened {
+  readonly mongodbUrl: string;
+  readonly mongo: Mongo;
+}
+
+export interface TestStores extends TestEvents, TestViews {
+  /** A folder of the test's own. */
+  readonly directory: string;
+}
+
+/** What a store that other tests use too would get in the way of. */
+interface Where {
+  /** On embedded nodes that hold nothing else, whatever servers are configured. */
+  readonly empty?: boolean;
+}
+
+/** Both stores, as `testEvents` and `testViews` have them. */
+export async function testStores(where: Where = {}): Promise<TestStores> {
+  return opening(async (opened) => {
+    const directory = await temporaryDirectory(opened);
+    const eventStoreUrl = await eventStore(opened, directory, where);
+    const mongodbUrl = await mongoDB(opened, directory, where);
+    return { directory, eventStoreUrl, mongodbUrl, store: connected(opened, eventStoreUrl), mongo: await ownDatabase(opened, mongodbUrl) };
+  });
+}
+
+/** The event store at EVENTSTORE_URL, which other tests use too; else an embedded node. */
+export async function testEvents(where: Where = {}): Promise<TestEvents> {
+  return opening(async (opened) => {
+    const eventStoreUrl = await eventStore(opened, await temporaryDirectory(opened), where);
+    return { eventStoreUrl, store: connected(opened, eventStoreUrl) };
+  });
+}
+
+/** A database of its own, dropped at the end: on the server at MONGODB_URL, else on an embedded node. */
+export async function testViews(where: Where = {}): Promise<TestViews> {
+  return opening(async (opened) => {
+    const mongodbUrl = await mongoDB(opened, await temporaryDirectory(opened), where);
+    return { mongodbUrl, mongo: await ownDatabase(opened, mongodbUrl) };
+  });
+}
+
+/** Closes what was opened when opening fails half-way, so that nothing keeps the test process. */
+async function opening<What>(open: (opened: Opened) => Promise<What>): Promise<What & Opened> {
+  const closing: (() => Promise<unknown>)[] = [];
+  const opened: Opened = {
+    onClose: (close) => void closing.push(close),
+    close: async () => {
+      for (const close of closing.splice(0).reverse()) await close();
+    },
+  };
+  try {
+    return { ...(await open(opened)), ...opened };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function temporaryDirectory({ onClose }: Opened): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'tierline-spec-'));
+  onClose(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function eventStore({ onClose }: Opened, directory: string, { empty = false }: Where): Promise<string> {
+  const configured = process.env['EVENTSTORE_URL'];
+  if (configured && !empty) return configured;
+  const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
+  onClose(() => node.close());
+  return node.url;
+}
+
+async function mongoDB({ onClose }: Opened, directory: string, { empty = false }: Where): Promise<string> {
+  const configured = process.env['MONGODB_URL'];
+  if (configured && !empty) return configured;
+  const node = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });
+  onClose(() => node.close());
+  return node.url;
+}
+
+function connected({ onClose }: Opened, url: string): EventStoreDB {
+  const store = EventStoreDB.connect(url);
+  onClose(() => store.close());
+  return store;
+}
+
+async function ownDatabase({ onClose }: Opened, url: string): Promise<Mongo> {
+  const mongo = await connectMongo(url, `tierline_spec_${randomUUID().slice(0, 8)}`);
+  onClose(() => mongo.close());
+  onClose(() => mongo.db.dropDatabase());
+  return mongo;
+}
