@@ -8,6 +8,7 @@ import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
+import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
@@ -30,6 +31,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     ReactionsController,
     TeamsController,
     AgentsController,
+    FiltersController,
     EventFeedController,
     HealthController,
     DocsController,

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, type PipeTransform, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
@@ -8,18 +8,11 @@ import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest'
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const readListQuery = new QueryParameters(pageParameters);
 const noQuery = new QueryParameters({});
-
-/** The name of a client in a path. One that no contract could have is that of nobody. */
-class ClientName implements PipeTransform<string, string> {
-  transform(given: string): string {
-    if (given.length <= 100 && /\S/.test(given) && !/[\0\p{Surrogate}]/u.test(given)) return given;
-    throw notFound('There is no such client');
-  }
-}
 
 /** Contracts with clients. */
 @Controller('v1')
@@ -55,7 +48,11 @@ export class ContractsController {
 
   @Get('contracts/:client')
   @documentContract()
-  async one(@Param('client', ClientName) client: string, @Res({ passthrough: true }) reply: FastifyReply, @Query(noQuery) _query: object) {
+  async one(
+    @Param('client', new PathName('contract-not-found', 'There is no such client')) client: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Query(noQuery) _query: object,
+  ) {
     const { state, revision } = await readContract(this.store, client);
     if (state === null) throw notFound('Nothing was agreed with that client: the default contract holds');
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });

@@ -7,6 +7,7 @@ import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } fro
 import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentOnCall, documentOnCallCommand } from './openapi.js';
+import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
@@ -57,12 +58,11 @@ export class OnCallController {
   @documentOnCall('onCall')
   @readAtQuery.documented()
   async one(
-    @Param('schedule') schedule: string,
+    @Param('schedule', new PathName('on-call-not-found', 'There is no such schedule')) schedule: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    const { state, revision } =
-      schedule.length <= 100 && /\S/.test(schedule) ? await readOnCall(this.store, schedule) : { state: null, revision: -1 };
+    const { state, revision } = await readOnCall(this.store, schedule);
     if (state === null) throw new Problem('on-call-not-found', ticketProblems['on-call-not-found'], 'There is no such schedule');
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     const person = onCallAt(state, at);

@@ -40,6 +40,8 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}/why',
         '/v1/queues/{tier}',
         '/v1/reactions',
+        '/v1/filters',
+        '/v1/filters/{name}',
         '/v1/on-call',
         '/v1/on-call/overrides',
         '/v1/on-call/{schedule}',

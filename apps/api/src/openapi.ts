@@ -74,6 +74,8 @@ const ofCommands = [
           'unknown-position',
           'contract-not-found',
           'contract-invalid',
+          'filter-not-found',
+          'filter-invalid',
           'attachment-not-found',
           'digest-mismatch',
         ].includes(code),
@@ -278,7 +280,7 @@ const views = {
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry'),
-    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible', 'filter-not-found', 'filter-invalid')],
   },
   queue: {
     summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
@@ -313,23 +315,30 @@ function contractAnswer(description: string, schema: object, status = 200, heade
   });
 }
 
-export function documentAgreeContract(): MethodDecorator {
-  const schema = schemas['AgreeContract'];
+/**
+ * A command of an aggregate other than a ticket.
+ * @param without what it does, where it has no body that says so
+ */
+function aggregateCommand(name: string, noun: string, answer: string, codes: readonly string[], without = ''): MethodDecorator {
+  const { description = without, examples: [example] = [] } = schemas[name] ?? {};
   return applyDecorators(
-    contractsTag,
-    ApiOperation({ operationId: 'AgreeContract', summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
-    ApiBody({
-      required: true,
-      schema: ref('AgreeContract') as never,
-      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
-    }),
-    ...commandHeaders('contract', false),
+    ApiOperation({ operationId: name, summary: summary(description), description }),
+    ...(schemas[name] === undefined
+      ? []
+      : [
+          ApiBody({
+            required: true,
+            schema: ref(name) as never,
+            examples: { example: { summary: 'Works as it stands', value: example ?? {} } },
+          }),
+        ]),
+    ...commandHeaders(noun, false),
     correlationHeader,
-    contractAnswer('Agreed, or agreed before', ref('ContractAnswer'), 200, etag),
+    contractAnswer('Done, or done before, or so already', ref(answer), 200, etag),
     problems(
       ...everywhere,
-      ...ofBodies,
-      'contract-invalid',
+      ...(schemas[name] === undefined ? [] : ofBodies),
+      ...codes,
       'revision-mismatch',
       'idempotency-key-reused',
       'contended',
@@ -337,6 +346,10 @@ export function documentAgreeContract(): MethodDecorator {
       'deleted',
     ),
   );
+}
+
+export function documentAgreeContract(): MethodDecorator {
+  return applyDecorators(contractsTag, aggregateCommand('AgreeContract', 'contract', 'ContractAnswer', ['contract-invalid']));
 }
 
 export function documentContracts(): MethodDecorator {
@@ -363,31 +376,8 @@ export function documentContract(): MethodDecorator {
 const onCallTag = ApiTags('on-call');
 
 export function documentOnCallCommand(name: 'SetOnCallRotations' | 'OverrideOnCall'): MethodDecorator {
-  const schema = schemas[name];
-  return applyDecorators(
-    onCallTag,
-    ApiOperation({ operationId: name, summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
-    ApiBody({
-      required: true,
-      schema: ref(name) as never,
-      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
-    }),
-    ...commandHeaders('schedule', false),
-    correlationHeader,
-    contractAnswer('Done, or done before, or so already', ref('OnCallAnswer'), 200, etag),
-    problems(...everywhere, ...ofBodies, ...onCallProblems),
-  );
+  return applyDecorators(onCallTag, aggregateCommand(name, 'schedule', 'OnCallAnswer', ['on-call-invalid', 'on-call-not-found']));
 }
-
-const onCallProblems = [
-  'on-call-invalid',
-  'on-call-not-found',
-  'revision-mismatch',
-  'idempotency-key-reused',
-  'contended',
-  'event-too-large',
-  'deleted',
-];
 
 export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecorator {
   const one = name === 'onCall';
@@ -409,29 +399,10 @@ const rosterParam = (noun: 'team' | 'agent') =>
   ApiParam({ name: noun, description: `Id of the ${noun}: any text`, schema: { type: 'string', minLength: 1, maxLength: 100 } });
 
 export function documentRosterCommand(noun: 'team' | 'agent', name: string): MethodDecorator {
-  const schema = schemas[name];
   return applyDecorators(
     ApiTags('teams'),
-    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
     rosterParam(noun),
-    ApiBody({
-      required: true,
-      schema: ref(name) as never,
-      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
-    }),
-    ...commandHeaders(noun, false),
-    correlationHeader,
-    contractAnswer('Done, or done before, or so already', ref(noun === 'team' ? 'TeamAnswer' : 'AgentAnswer'), 200, etag),
-    problems(
-      ...everywhere,
-      ...ofBodies,
-      ...rosterProblems[noun],
-      'revision-mismatch',
-      'idempotency-key-reused',
-      'contended',
-      'event-too-large',
-      'deleted',
-    ),
+    aggregateCommand(name, noun, noun === 'team' ? 'TeamAnswer' : 'AgentAnswer', rosterProblems[noun]),
   );
 }
 
@@ -452,6 +423,34 @@ export function documentRoster(name: keyof typeof rosterViews): MethodDecorator 
     contractAnswer('The answer', schema, 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? [`${name}-not-found`] : [])),
+  );
+}
+
+const filterParam = ApiParam({ name: 'name', description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } });
+
+export function documentFilterCommand(name: 'SaveTicketFilter' | 'DeleteTicketFilter'): MethodDecorator {
+  const saves = name === 'SaveTicketFilter';
+  return applyDecorators(
+    ApiTags('filters'),
+    filterParam,
+    saves
+      ? aggregateCommand(name, 'filter', 'FilterAnswer', ['filter-not-found', 'filter-invalid'])
+      : aggregateCommand(name, 'filter', 'FilterAnswer', ['filter-not-found'], 'Deletes a saved filter: what was saved stays in the log.'),
+  );
+}
+
+export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
+  const one = name === 'filter';
+  return applyDecorators(
+    ApiTags('filters'),
+    ApiOperation({
+      operationId: name,
+      summary: one ? 'A saved filter of the ticket list' : 'Every saved filter of the ticket list, by name',
+    }),
+    ...(one ? [filterParam] : []),
+    contractAnswer('The answer', one ? ref('TicketFilter') : page('TicketFilter'), 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? ['filter-not-found'] : [])),
   );
 }
 
@@ -549,6 +548,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('contracts', 'What is promised to clients')
     .addTag('on-call', 'Who is on call')
     .addTag('teams', 'Who works at the desk, and when')
+    .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('events', 'What happens')
     .addTag('health', 'How the process is')
     .addServer('/')
@@ -582,6 +582,7 @@ const answerSchemas = {
     },
   },
   ContractAnswer: commandAnswer('contract', { client: { type: 'string' } }),
+  FilterAnswer: commandAnswer('filter', { name: { type: 'string' } }),
   OnCallAnswer: commandAnswer('schedule', { schedule: { type: 'string' } }),
   TeamAnswer: commandAnswer('team', { team: { type: 'string' } }),
   AgentAnswer: commandAnswer('agent', { agent: { type: 'string' } }),

@@ -206,3 +206,79 @@ describe('the list’s indexes', () => {
     expect(winning).not.toMatch(/COLLSCAN|"SORT"/);
   });
 });
+
+describe('/v1/filters', () => {
+  const path = (name: string) => `/v1/filters/${encodeURIComponent(name)}`;
+  const put = (name: string, query: unknown, headers: Record<string, string> = {}) =>
+    send(api.url, 'PUT', path(name), { body: { query }, headers });
+  /** A shared server holds the filters of others. */
+  const name = () => `${api.client}/L1 waits`;
+
+  it('saves a filter under a name, which the list is then asked by; what is asked for besides takes the place of its own', async () => {
+    const saved = await put(
+      name(),
+      { client: api.client, status: 'open,in-progress', category: 'hardware', sort: 'openedAt' },
+      { 'X-Actor-Id': 'ada' },
+    );
+    expect(saved).toMatchObject({ status: 200, json: { name: name(), revision: 0, events: [{ type: 'TicketFilterSaved' }] } });
+    const shown = await send(api.url, 'GET', path(name()));
+    expect([saved.headers.get('etag'), shown.headers.get('etag')]).toEqual(['"0"', '"0"']);
+    expect(shown.json).toMatchObject({ name: name(), query: { category: 'hardware' }, owner: { id: 'ada', kind: 'agent' } });
+    const named = `/v1/tickets?filter=${encodeURIComponent(name())}&atLeast=${position}`;
+    expect(called((await send(api.url, 'GET', named)).json)).toEqual(['printer', 'server']);
+    expect(called((await send(api.url, 'GET', `${named}&securityIncident=true`)).json)).toEqual(['server']);
+    expect(called((await send(api.url, 'GET', `${named}&category=hardware-loan&sort=-openedAt`)).json)).toEqual(['mail']);
+    const { items, next } = (await send(api.url, 'GET', `${named}&limit=1`)).json;
+    expect(called({ items })).toEqual(['printer']);
+    expect(called((await send(api.url, 'GET', `${named}&limit=1&cursor=${next}`)).json)).toEqual(['server']);
+    // With another filter under the name, the cursor is none of this list.
+    await put(name(), { client: api.client });
+    expect((await send(api.url, 'GET', `${named}&limit=1&cursor=${next}`)).json).toMatchObject({ code: 'invalid-query' });
+  });
+
+  it('is changed and deleted by whoever has seen it as it is', async () => {
+    const mine = `${name()} 2`;
+    await put(mine, { tier: 'L1' }, { 'If-Match': '*', 'Idempotency-Key': 'once' });
+    expect((await put(mine, { tier: 'L1' }, { 'Idempotency-Key': 'once' })).json).toMatchObject({ revision: 0, repeated: true });
+    expect((await put(mine, { tier: 'L2' }, { 'If-Match': '"7"' })).json).toMatchObject({ status: 412, code: 'revision-mismatch' });
+    expect((await send(api.url, 'DELETE', path(mine), { headers: { 'If-Match': '"7"' } })).status).toBe(412);
+    expect((await put(mine, { tier: 'L2' }, { 'If-Match': '"0"' })).json).toMatchObject({ revision: 1 });
+    const names = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for (let cursor = ''; ;) {
+        const { items, next } = (await send(api.url, 'GET', `/v1/filters?limit=1${cursor}`)).json;
+        found.push(...items.map((one: { name: string }) => one.name));
+        if (next === undefined) return found;
+        cursor = `&cursor=${next}`;
+      }
+    };
+    const listed = async (is: boolean) => {
+      for (let tries = 0; tries < 500 && (await names()).includes(mine) !== is; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      expect((await names()).includes(mine)).toBe(is);
+    };
+    await listed(true);
+    expect((await send(api.url, 'DELETE', path(mine))).json).toMatchObject({ revision: 2, events: [{ type: 'TicketFilterDeleted' }] });
+    expect((await send(api.url, 'DELETE', path(mine))).json).toMatchObject({ revision: 2, events: [] });
+    await listed(false);
+    for (const at of [path(mine), `/v1/tickets?filter=${encodeURIComponent(mine)}`, path(`${mine} 3`)])
+      expect((await send(api.url, 'GET', at)).json).toMatchObject({ status: 404, code: 'filter-not-found' });
+    expect((await send(api.url, 'DELETE', path(`${mine} 3`))).json).toMatchObject({ status: 404, code: 'filter-not-found' });
+  });
+
+  it('names each fault', async () => {
+    const wrong = await put(name(), { tier: 'L9', status: ['open'], color: 'red', limit: '3', filter: 'other' });
+    expect(wrong.json).toMatchObject({ status: 422, code: 'filter-invalid' });
+    expect(wrong.json.faults.map(({ field }: { field: string }) => field)).toEqual([
+      'query.tier',
+      'query.status',
+      'query.color',
+      'query.limit',
+      'query.filter',
+    ]);
+    expect((await put(name(), 'open')).json).toMatchObject({ status: 400, code: 'invalid-body', faults: [{ field: 'query' }] });
+    expect((await put('語'.repeat(100), {})).json).toMatchObject({ name: '語'.repeat(100), revision: expect.any(Number) });
+    expect((await put('x'.repeat(101), {})).json).toMatchObject({ status: 404, code: 'filter-not-found' });
+    expect((await send(api.url, 'GET', `/v1/tickets?filter=`)).json).toMatchObject({ status: 400, faults: [{ field: 'filter' }] });
+  });
+});

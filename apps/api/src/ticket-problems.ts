@@ -12,6 +12,8 @@ export const ticketProblems = {
   'agent-left': { status: 409, title: 'The agent has left' },
   'absence-not-found': { status: 404, title: 'There is no such absence' },
   'absence-invalid': { status: 422, title: 'The absence cannot be' },
+  'filter-not-found': { status: 404, title: 'There is no such filter' },
+  'filter-invalid': { status: 422, title: 'The list of tickets cannot be filtered so' },
   'contract-invalid': { status: 422, title: 'The contract cannot be' },
   'ticket-not-found': { status: 404, title: 'There is no such ticket' },
   'attachment-not-found': { status: 404, title: 'There is no such attachment' },

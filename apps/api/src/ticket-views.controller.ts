@@ -1,13 +1,22 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
+import { EventStore } from '#eventsourcing';
 import { alreadySeen, entityTag, oneOf, parseTags, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import { placeIn, TicketDetailsQuery, TicketHistoryQuery, TicketListQuery, TicketSlaQuery, TierQueueQuery } from '#ticketing-nest';
+import {
+  placeIn,
+  savedTicketList,
+  TicketDetailsQuery,
+  ticketListFilters,
+  TicketHistoryQuery,
+  TicketListQuery,
+  TicketSlaQuery,
+  TierQueueQuery,
+} from '#ticketing-nest';
 import { documentView } from './openapi.js';
 import { atLeastPosition, PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
-import { ticketListFilters } from './ticket-list-parameters.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const atLeast = wholeNumber(
@@ -29,7 +38,12 @@ const queueQuery = {
   ...pageParameters,
   atLeast: atLeastPosition,
 };
-const listQuery = { ...ticketListFilters, ...pageParameters, atLeast: atLeastPosition };
+const listQuery = {
+  filter: text('Name of a saved filter. What is asked for besides takes the place of what it asks for by the same parameter', { max: 100 }),
+  ...ticketListFilters,
+  ...pageParameters,
+  atLeast: atLeastPosition,
+};
 
 const readFreshness = new QueryParameters(freshness);
 const readHistoryQuery = new QueryParameters(historyQuery);
@@ -39,13 +53,20 @@ const readListQuery = new QueryParameters(listQuery);
 /** The read models. Their documents are the answers. */
 @Controller('v1')
 export class TicketViewsController {
-  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
 
   @Get('tickets')
   @documentView('tickets')
   @readListQuery.documented()
   async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>) {
-    const { sort = '-openedAt', limit = PAGE, cursor, atLeast, ...filter } = query;
+    const { filter: saved, limit = PAGE, cursor, atLeast, ...asked } = query;
+    const { sort = '-openedAt', ...filter } = {
+      ...(saved === undefined ? {} : unlessRefused(await savedTicketList(this.store, saved))),
+      ...asked,
+    };
     const list = ['tickets', sort, canonicalJson(filter)];
     const after = placeAfter(list, cursor);
     const page = unlessRefused(await this.queries.execute(new TicketListQuery(filter, sort, limit, after, atLeast)));

@@ -44,6 +44,7 @@ const about = (schema: object, description: string) => ({ ...schema, description
 
 const tier = oneOf(TIERS);
 const person = object({ id: text }, { name: text });
+const actor = object({ id: text, kind: oneOf(['agent', 'requester', 'system']) }, { name: text });
 const stored = {
   revision: about(count, 'Revision of the last event that it has seen'),
   position: about(count, 'Position of that event in the log'),
@@ -337,7 +338,7 @@ export const viewSchemas = {
       eventId: uuid,
       type: about(text, 'Type of the event'),
       data: about({ type: 'object' }, 'What the event says'),
-      actor: object({ id: text, kind: oneOf(['agent', 'requester', 'system']) }, { name: text }, 'Who did it'),
+      actor: about(actor, 'Who did it'),
       client: text,
       commandType: about(text, 'The command that it came from'),
       commandId: uuid,
@@ -436,6 +437,17 @@ export const viewSchemas = {
     },
     { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
     'A ticket in the queue of its tier',
+  ),
+  TicketFilter: object(
+    {
+      name: text,
+      query: about({ type: 'object', additionalProperties: text }, 'Parameters of `GET /v1/tickets`, as text'),
+      owner: about(actor, 'Who made it. The whole desk shares it'),
+      savedBy: about(actor, 'Who last changed it'),
+      savedAt: instant,
+    },
+    { description: text },
+    'A filter of the ticket list that was given a name',
   ),
   PolicyReaction: object(
     {

@@ -23,7 +23,8 @@ export function httpAdapter(): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     requestTimeout: 30_000,
-    routerOptions: { ignoreTrailingSlash: true },
+    // A name of 100 characters, each in up to nine of an address.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_000 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       request.correlationId ??= correlationIdOf(request.headers);
       const code: HttpProblemCode = error.statusCode === 414 ? 'uri-too-long' : 'malformed-request';

@@ -87,7 +87,15 @@ export function dateTime(description: string): Parameter<Instant> {
 export class QueryParameters<Declared extends Parameters> implements PipeTransform<unknown, QueryOf<Declared>> {
   constructor(private readonly declared: Declared) {}
 
+  /** @throws Problem invalid-query */
   transform(query: unknown): QueryOf<Declared> {
+    const { values, faults } = this.read(query);
+    if (faults.length > 0) throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', { faults });
+    return values;
+  }
+
+  /** The values, and what is wrong with each of the others. */
+  read(query: unknown): { readonly values: QueryOf<Declared>; readonly faults: readonly Fault[] } {
     const faults: Fault[] = [];
     const values: Record<string, unknown> = {};
     for (const [name, given] of Object.entries((query ?? {}) as Record<string, unknown>)) {
@@ -100,16 +108,14 @@ export class QueryParameters<Declared extends Parameters> implements PipeTransfo
           message: known.length === 0 ? 'is not known: there are no parameters here' : `is not known: there are ${known.join(', ')}`,
         });
       } else if (typeof given !== 'string') {
-        faults.push({ field, message: 'must be given once' });
+        faults.push({ field, message: 'must be text, given once' });
       } else {
         const value = parameter.parse(given);
         if (value === undefined) faults.push({ field, message: parameter.rule });
         else values[name] = value;
       }
     }
-    if (faults.length > 0)
-      throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', { faults: faults.slice(0, 100) });
-    return values as QueryOf<Declared>;
+    return { values: values as QueryOf<Declared>, faults: faults.slice(0, 100) };
   }
 
   /** The parameters in the OpenAPI document. */

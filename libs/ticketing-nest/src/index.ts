@@ -5,6 +5,8 @@ export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
 export * from './reactions-query.js';
 export * from './roster.js';
+export * from './ticket-filters.js';
+export * from './ticket-list-parameters.js';
 export * from './ticket-list-query.js';
 export * from './simulate.js';
 export * from './sla-board-query.js';

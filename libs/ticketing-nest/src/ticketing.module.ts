@@ -7,6 +7,7 @@ import { ReadModels } from './read-models.js';
 import { ReactionsHandler } from './reactions-query.js';
 import { AgentsHandler, RunAgentCommandHandler, RunTeamCommandHandler, TeamsHandler } from './roster.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
+import { RunTicketFilterCommandHandler, TicketFiltersHandler } from './ticket-filters.js';
 import { TicketListHandler } from './ticket-list-query.js';
 import { SlaBoardHandler } from './sla-board-query.js';
 import { TicketAutopsyHandler } from './ticket-autopsy.js';
@@ -41,6 +42,8 @@ export class TicketingModule {
         SlaBoardHandler,
         TicketWhyHandler,
         ReactionsHandler,
+        RunTicketFilterCommandHandler,
+        TicketFiltersHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

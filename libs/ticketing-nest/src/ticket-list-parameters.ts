@@ -1,6 +1,7 @@
-import { dateTime, flag, oneOf, type Parameter, someOf, text } from '#platform';
-import { CHANNELS, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
-import { TICKET_ORDERS, type TicketOrder } from '#ticketing-nest';
+import { dateTime, flag, oneOf, type Parameter, QueryParameters, type QueryOf, someOf, text } from '#platform';
+import type { Fault } from '#eventsourcing';
+import { CHANNELS, isFields, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
+import { TICKET_ORDERS, type TicketOrder } from './ticket-list-query.js';
 
 const words: Parameter<string> = {
   parse: (given) => (given.length <= 200 && searchWords(given).length > 0 && !given.includes('\0') ? given : undefined),
@@ -39,3 +40,14 @@ export const ticketListFilters = {
     'Order; `-` is descending. `priority` is major incidents, then by priority, then whoever came first. `-openedAt` unless said otherwise',
   ),
 };
+
+/** What a list of tickets is asked for, besides its pages. */
+export type TicketListAsked = QueryOf<typeof ticketListFilters>;
+
+const readFilters = new QueryParameters(ticketListFilters);
+
+/** What a saved filter asks for, and all that is wrong with it, each fault with its field under `query`. */
+export function readSavedQuery(query: unknown): { readonly values: TicketListAsked; readonly faults: readonly Fault[] } {
+  const { values, faults } = readFilters.read(isFields(query) ? query : {});
+  return { values, faults: faults.map(({ field, message }) => ({ field: `query.${field}`, message })) };
+}

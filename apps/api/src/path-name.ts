@@ -1,0 +1,16 @@
+import type { PipeTransform } from '@nestjs/common';
+import { Problem } from '#platform';
+import { ticketProblems } from './ticket-problems.js';
+
+/** A name in a path: of a client, a schedule, a filter. One that nothing could have is that of nothing. */
+export class PathName implements PipeTransform<string, string> {
+  constructor(
+    private readonly code: keyof typeof ticketProblems,
+    private readonly detail: string,
+  ) {}
+
+  transform(given: string): string {
+    if (given.length <= 100 && /\S/.test(given) && !/[\0\p{Surrogate}]/u.test(given)) return given;
+    throw new Problem(this.code, ticketProblems[this.code], this.detail);
+  }
+}

@@ -1,0 +1,87 @@
+import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import { EventStore, type Executed, isRefusal, refuse, type Refusal } from '#eventsourcing';
+import {
+  isSaved,
+  type TicketFilter,
+  ticketFilter,
+  type TicketFilterCommands,
+  type TicketFilterEvents,
+  ticketFilters,
+  type TicketFilterState,
+  ticketFilterUpcasters,
+} from '#ticketing';
+import { type Page, ReadModels, readPage } from './read-models.js';
+import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { readSavedQuery, type TicketListAsked } from './ticket-list-parameters.js';
+
+/** Any command of a saved filter. */
+export class RunTicketFilterCommand<Name extends keyof TicketFilterCommands = keyof TicketFilterCommands> extends Command<
+  Executed<TicketFilterEvents> | Refusal
+> {
+  constructor(
+    readonly name: Name,
+    readonly body: TicketFilterCommands[Name],
+    readonly context: SentContext,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(RunTicketFilterCommand)
+export class RunTicketFilterCommandHandler implements ICommandHandler<RunTicketFilterCommand> {
+  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+
+  async execute({ name, body, context }: RunTicketFilterCommand): Promise<Executed<TicketFilterEvents> | Refusal> {
+    if ('query' in body) {
+      const { faults } = readSavedQuery(body.query);
+      if (faults.length > 0) return refuse('filter-invalid', 'The list of tickets cannot be filtered so', faults);
+    }
+    const aggregate = { decider: ticketFilter, upcasters: ticketFilterUpcasters, noun: 'filter' };
+    return runCommand(this.store, aggregate, body.name, name, body, context);
+  }
+}
+
+/** Every saved filter, by name. */
+export class TicketFiltersQuery extends Query<Page<TicketFilter>> {
+  constructor(
+    readonly limit: number,
+    /** The filter that the page comes after. */
+    readonly after?: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(TicketFiltersQuery)
+export class TicketFiltersHandler implements IQueryHandler<TicketFiltersQuery> {
+  constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
+
+  execute({ limit, after }: TicketFiltersQuery): Promise<Page<TicketFilter>> {
+    return readPage(this.models, ticketFilters.name, {
+      filter: after === undefined ? {} : { _id: { $gt: after } },
+      sort: { _id: 1 },
+      limit,
+      hidden: ['_id', 'position', 'revision'],
+    });
+  }
+}
+
+/** A filter as the log has it now: what was saved counts at once. Refused (`filter-not-found`) when there is none. */
+export async function readTicketFilter(
+  store: EventStore,
+  name: string,
+): Promise<{ readonly filter: TicketFilter; readonly revision: number } | Refusal> {
+  const { state, revision } = await readAggregate<TicketFilterEvents, TicketFilterState>(store, ticketFilter, ticketFilterUpcasters, name);
+  return isSaved(state) ? { filter: state, revision } : refuse('filter-not-found', 'There is no such filter');
+}
+
+/** What a saved filter asks for. Refused when there is none, or it asks for what the list no longer knows. */
+export async function savedTicketList(store: EventStore, name: string): Promise<TicketListAsked | Refusal> {
+  const found = await readTicketFilter(store, name);
+  if (isRefusal(found)) return found;
+  const { values, faults } = readSavedQuery(found.filter.query);
+  return faults.length === 0
+    ? values
+    : refuse('filter-invalid', 'The saved filter asks for what the list no longer knows: save it anew', faults);
+}

@@ -1,0 +1,25 @@
+import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import {
+  isSaved,
+  type TicketFilter,
+  ticketFilter,
+  type TicketFilterEvents,
+  type TicketFilterState,
+  ticketFilterUpcasters,
+} from '../ticket-filter.js';
+
+function apply(doc: TicketFilter | null, event: RecordedEvent<TicketFilterEvents>): TicketFilter | null {
+  const state = evolve<TicketFilterEvents, TicketFilterState>(ticketFilter, doc, event, event.metadata);
+  return isSaved(state) ? state : null;
+}
+
+/** One document a saved filter, by its name. */
+export const ticketFilters: Projection<TicketFilter, TicketFilterEvents> = {
+  name: 'ticket_filters',
+  version: 1,
+  streamPrefix: 'filter-',
+  upcasters: ticketFilterUpcasters,
+  key: ({ stream }) => streamId(stream),
+  apply,
+  indexes: [],
+};
