@@ -1,4 +1,15 @@
-import { CLOCK_KINDS, HAND_OFF_ITEMS, HOLD_REASONS, IMPACTS, PRIORITIES, RECEIVING_TIERS, TIERS, URGENCIES, WEEKDAYS } from '#ticketing';
+import {
+  ASSIGNMENTS,
+  CLOCK_KINDS,
+  HAND_OFF_ITEMS,
+  HOLD_REASONS,
+  IMPACTS,
+  PRIORITIES,
+  RECEIVING_TIERS,
+  TIERS,
+  URGENCIES,
+  WEEKDAYS,
+} from '#ticketing';
 
 /** JSON Schema of a contract's terms, as `contractFaults` checks them. */
 
@@ -77,6 +88,16 @@ export const contractSchema = {
       type: 'array',
       items: { type: 'string' },
       description: 'Categories that tickets may have, each with all below it; any, where none is listed',
+    },
+    assignment: {
+      enum: [...ASSIGNMENTS],
+      default: 'manual',
+      description: 'Whether tickets are given to agents of teams that are on shift automatically',
+    },
+    categorySkills: {
+      type: 'object',
+      additionalProperties: { type: 'array', items: { type: 'string' } },
+      description: 'Skills that an agent must have to be given a ticket of a category, or of one below it, automatically',
     },
     escalationPolicies: {
       type: 'array',

@@ -120,6 +120,7 @@ describe('the answers', () => {
       [
         'TriageTicket',
         'AssignTicket',
+        'UnassignTicket',
         'StartWork',
         'RecordDiagnosticStep',
         'AttachEvidence',

@@ -51,6 +51,8 @@ describe('the documented examples', () => {
         'OpenTicket',
         'TriageTicket',
         'AssignTicket',
+        'UnassignTicket',
+        'AssignTicket',
         'StartWork',
         'RecordDiagnosticStep',
         'AttachEvidence',

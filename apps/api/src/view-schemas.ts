@@ -11,6 +11,7 @@ import {
   EVIDENCE_KINDS,
   HOLD_REASONS,
   IMPACTS,
+  NOBODY_REASONS,
   PRIORITIES,
   QUEUE_STATES,
   RELATIONS,
@@ -291,6 +292,10 @@ export const viewSchemas = {
       onsiteVisit: object({ id: uuid, status: { enum: ['planned', 'begun'] } }),
       follows: about(uuid, 'The ticket that this one follows'),
       settledEscalation: object({ id: uuid, how: oneOf(['accepted', 'returned']) }, {}, 'The last hand-off that was accepted or returned'),
+      skills: about(listOf(text), 'Skills that were stated at triage'),
+      teamChosen: about({ const: true }, 'The team was chosen with the assignee, by automatic assignment'),
+      nobodyFound: about(oneOf(NOBODY_REASONS), 'Why automatic assignment found nobody'),
+      declinedBy: about(listOf(text), 'Ids of the agents from whom it was taken on request, at this tier'),
       mergingInto: about(uuid, 'The ticket that it is to go on in, until that one has answered'),
       resolution: object(
         { tier },
@@ -435,7 +440,13 @@ export const viewSchemas = {
       since: about(instant, 'When it came to this state at this tier'),
       openedAt: instant,
     },
-    { team: text, assignee: person, holdReason: oneOf(HOLD_REASONS) },
+    {
+      team: text,
+      assignee: person,
+      assignedAt: about(instant, 'When the assignee, or the last one, was given it'),
+      nobodyFound: about(oneOf(NOBODY_REASONS), 'Why automatic assignment found nobody'),
+      holdReason: oneOf(HOLD_REASONS),
+    },
     'A ticket in the queue of its tier',
   ),
   TicketFilter: object(

@@ -1,5 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
+import type { AssignmentChoice, AssignmentRequest, NobodyFound } from './assignment.js';
 import { DateTime, Flag, OneOf, Part, PartList, Pattern, Text, TextList, WholeNumber, WholeNumberList } from './command-fields.js';
 import type { PinnedContract } from './contract.js';
 import { CLOCK_KINDS, type ClockKind } from './sla-clock.js';
@@ -22,6 +23,7 @@ import {
   type Relation,
   type TicketKind,
   type Tier,
+  type UnassignedBecause,
   type Urgency,
 } from './vocabulary.js';
 
@@ -143,6 +145,13 @@ export class TriageTicket extends TicketCommand {
 
   @Flag({ description: 'Security is at stake: may skip to L3', optional: true })
   securityIncident?: boolean;
+
+  @TextList({
+    description: 'Skills that its agent must have, for automatic assignment; those of its category in the contract unless said otherwise',
+    max: 100,
+    optional: true,
+  })
+  skills?: string[];
 }
 
 @JSONSchema({
@@ -155,6 +164,19 @@ export class AssignTicket extends TicketCommand {
 
   @Part(() => PersonRef, { description: 'Person', optional: true })
   assignee?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'Takes a ticket from who has it. Where the contract assigns automatically, somebody else is then looked for.',
+  examples: [{ reason: 'Needs somebody who speaks Italian' }],
+})
+export class UnassignTicket extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+
+  /** What it follows from, and whose it must still be. Have no rules, and so cannot come from outside. */
+  because?: Exclude<UnassignedBecause, 'requested'>;
+  from?: string;
 }
 
 @JSONSchema({
@@ -779,6 +801,7 @@ export const ticketCommands = {
   OpenTicket: { body: OpenTicket, route: '' },
   TriageTicket: { body: TriageTicket, route: 'triage' },
   AssignTicket: { body: AssignTicket, route: 'assignment' },
+  UnassignTicket: { body: UnassignTicket, route: 'unassignment' },
   StartWork: { body: StartWork, route: 'work' },
   RecordDiagnosticStep: { body: RecordDiagnosticStep, route: 'diagnostic-steps' },
   AttachEvidence: { body: AttachEvidence, route: 'evidence' },
@@ -835,6 +858,13 @@ export class RebaseSlaTerms extends TicketCommand {
   effectiveFrom!: Instant;
 }
 
+/** Gives the ticket to whom automatic assignment has chosen, or tells that it found nobody. */
+export interface AssignAutomatically extends TicketCommand {
+  /** What was asked for: when the ticket asks for something else by now, nothing is done. */
+  readonly request: AssignmentRequest;
+  readonly found: AssignmentChoice | NobodyFound;
+}
+
 /** A ticket that goes on in this one is taken in. Sent by the policy of merges. */
 export interface AbsorbTicket extends TicketCommand {
   readonly ticketId: string;
@@ -866,6 +896,7 @@ interface InternalCommands {
   RecordSlaMoments: RecordSlaMoments;
   RunEscalations: RunEscalations;
   RebaseSlaTerms: RebaseSlaTerms;
+  AssignAutomatically: AssignAutomatically;
   AbsorbTicket: AbsorbTicket;
   CompleteMerge: CompleteMerge;
   RefuseRelation: RefuseRelation;

@@ -103,6 +103,8 @@ const termNames: ReadonlySet<string> = new Set([
   'escalationPolicies',
   'handOffs',
   'categories',
+  'assignment',
+  'categorySkills',
 ]);
 
 /** Characters of JSON. */

@@ -65,11 +65,17 @@ export interface Contract {
   readonly handOffs?: HandOffRequirements;
   /** Categories that tickets may have, each with all below it: `hardware/printer`. Any, where it lists none. */
   readonly categories?: readonly string[];
+  /** Whether tickets are given to agents automatically; they are not, unless it says so. See assignment.ts. */
+  readonly assignment?: (typeof ASSIGNMENTS)[number];
+  /** Skills that an agent must have to be given a ticket of a category, or of one below it, automatically. */
+  readonly categorySkills?: Readonly<Record<string, readonly string[]>>;
   /** What is done, step by step, while nobody sees to something. */
   readonly escalationPolicies?: readonly EscalationPolicy[];
   /** How long after its resolution a ticket can be reopened: milliseconds, whatever the calendar. */
   readonly reopenWindow: number;
 }
+
+export const ASSIGNMENTS = ['manual', 'automatic'] as const;
 
 /** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
 export interface PinnedContract {
@@ -162,6 +168,8 @@ export function contractFaults(contract: unknown): readonly Fault[] {
     escalationPolicies,
     handOffs,
     categories,
+    assignment,
+    categorySkills,
   } = fieldsOf(contract);
   return [
     ...orderedFaults(tiers, TIERS, 'tiers'),
@@ -187,6 +195,8 @@ export function contractFaults(contract: unknown): readonly Fault[] {
             : [{ field: `categories[${index}]`, message: 'must be a category such as hardware/printer' }],
         )
       : [{ field: 'categories', message: 'must be a list of 1 to 1000 categories' }]),
+    ...(assignment === undefined ? [] : oneOfFaults(assignment, ASSIGNMENTS, 'assignment')),
+    ...(categorySkills === undefined ? [] : categorySkillFaults(categorySkills)),
     ...(escalationPolicies === undefined ? [] : escalationPolicyFaults(escalationPolicies, thresholds)),
     ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
     ...(isWhole(pingPongLimit, 0, 1000) ? [] : [{ field: 'pingPongLimit', message: 'must be a whole number from 0 to 1000' }]),
@@ -194,6 +204,16 @@ export function contractFaults(contract: unknown): readonly Fault[] {
       ? []
       : [{ field: 'reopenWindow', message: 'must be a whole number of milliseconds, at most 3650 days' }]),
   ];
+}
+
+function categorySkillFaults(categorySkills: unknown): readonly Fault[] {
+  if (!isFields(categorySkills)) return [{ field: 'categorySkills', message: 'must be an object with skills for each category' }];
+  const isSkill = (skill: unknown) => typeof skill === 'string' && /\S/.test(skill) && skill.length <= 100;
+  return Object.entries(categorySkills).flatMap(([category, skills]) =>
+    Array.isArray(skills) && skills.length > 0 && skills.length <= 100 && skills.every(isSkill)
+      ? []
+      : [{ field: `categorySkills.${category}`, message: 'must be a list of 1 to 100 skills' }],
+  );
 }
 
 function handOffFaults(handOffs: unknown): readonly Fault[] {

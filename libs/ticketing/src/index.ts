@@ -1,4 +1,5 @@
 export * from './agent.js';
+export * from './assignment.js';
 export * from './breach-autopsy.js';
 export * from './business-calendar.js';
 export * from './command-batch.js';

@@ -1,4 +1,5 @@
 import type { Instant } from '#eventsourcing';
+import type { AssignmentChoice, NobodyFound } from './assignment.js';
 import type { PinnedContract } from './contract.js';
 import type { EscalationTarget } from './escalation-policy.js';
 import type { ClockIdentity, ClockVerdict } from './sla-clock.js';
@@ -13,6 +14,7 @@ import type {
   SkipReason,
   TicketKind,
   Tier,
+  UnassignedBecause,
   Urgency,
 } from './vocabulary.js';
 
@@ -114,9 +116,29 @@ export interface TicketEvents {
     readonly component?: string;
     readonly majorIncident: boolean;
     readonly securityIncident: boolean;
+    /** What its agent must be able to do, instead of what the contract asks for in the category. */
+    readonly skills?: readonly string[];
   };
   /** To a person, to a team, or to both; within the tier. */
-  TicketAssigned: { readonly tier: Tier; readonly team?: string; readonly assignee?: Person };
+  TicketAssigned: {
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly assignee?: Person;
+    /** It was assigned automatically: what decided, between how many, and what was asked for. */
+    readonly automatic?: Omit<AssignmentChoice, 'agent' | 'team'> & { readonly skills: readonly string[] };
+  };
+  /** Nobody has it now. */
+  TicketUnassigned: {
+    readonly tier: Tier;
+    /** The team that it stays with, if somebody gave it to one. */
+    readonly team?: string;
+    /** Who had it. */
+    readonly assignee: Person;
+    readonly because: UnassignedBecause;
+    readonly reason: string;
+  };
+  /** Nobody could be given it automatically, and why. Told once for each reason, as long as it stays where it is. */
+  AssignmentFoundNobody: NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] };
   WorkStarted: { readonly tier: Tier; readonly team?: string; readonly agent: Person };
   DiagnosticStepRecorded: { readonly tier: Tier } & DiagnosticStep;
   EvidenceAttached: {

@@ -1,4 +1,5 @@
 import type { Decider, EventFacts, EventOf, Instant, Upcasters } from '#eventsourcing';
+import type { NobodyFound } from './assignment.js';
 import type { TicketCommands } from './commands.js';
 import { present, without } from './plain-json.js';
 import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
@@ -39,6 +40,14 @@ export type Work =
 /** What is known of a ticket that was opened. Also the core of the details view: see views/ticket-details.ts. */
 export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShown'> {
   readonly assignee?: Person;
+  /** The team was chosen with the assignee, by automatic assignment: without the assignee any other may be. */
+  readonly teamChosen?: true;
+  /** Why automatic assignment found nobody, until it is somewhere else or somebody has it. */
+  readonly nobodyFound?: NobodyFound['because'];
+  /** Ids of the agents from whom it was taken on request, at this tier: it is not given to them again automatically. */
+  readonly declinedBy?: readonly string[];
+  /** Skills that were stated at triage. */
+  readonly skills?: readonly string[];
   readonly majorIncident: boolean;
   readonly securityIncident: boolean;
   readonly work: Work;
@@ -90,10 +99,17 @@ type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: Ti
 const evolveTicket: Evolve = {
   TicketOpened: (ticket) => ticket,
   TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
-  TicketAssigned: (ticket, { tier, team, assignee }) => ({
+  TicketAssigned: (ticket, { tier, team, assignee, automatic }) => ({
     ...placed(ticket, tier, team ?? ticket.team, assignee),
+    ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
     work: handedTo(ticket.work, assignee),
   }),
+  TicketUnassigned: (ticket, { tier, team, assignee, because }) => ({
+    ...placed(ticket, tier, team),
+    ...(because === 'requested' ? { declinedBy: [...new Set([...(ticket.declinedBy ?? []), assignee.id])] } : {}),
+    work: handedTo(ticket.work, undefined),
+  }),
+  AssignmentFoundNobody: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),
   WorkStarted: (ticket, { tier, team, agent }) => ({
     ...placed(ticket, tier, team ?? ticket.team, agent),
     work: { status: 'in-progress', agent },
@@ -201,6 +217,7 @@ const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'TouchTimeStarted',
   'TouchTimeStopped',
   'SatisfactionRecorded',
+  'AssignmentFoundNobody',
   'SlaThresholdReached',
   'SlaBreached',
   'SlaRestated',
@@ -321,8 +338,9 @@ export function resolvedAt(work: Work): Instant | undefined {
 
 function placed(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
   return {
-    ...without(ticket, 'team', 'assignee'),
+    ...without(ticket, 'team', 'assignee', 'teamChosen', 'nobodyFound', ...(tier === ticket.tier ? [] : ['declinedBy' as const])),
     tier,
+    ...(ticket.teamChosen && team === ticket.team ? { teamChosen: true as const } : {}),
     ...(team === undefined ? {} : { team }),
     ...(assignee === undefined ? {} : { assignee }),
   };

@@ -12,6 +12,8 @@ import {
   refuse,
   type Refusal,
 } from '#eventsourcing';
+import { asSkills } from './agent.js';
+import { assignmentRequest } from './assignment.js';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
 import type { InForce } from './contract-agreement.js';
 import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract } from './contract.js';
@@ -65,10 +67,10 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       component: command.component ?? ticket.component,
       majorIncident: command.majorIncident ?? ticket.majorIncident,
       securityIncident: command.securityIncident ?? ticket.securityIncident,
+      skills: command.skills === undefined ? ticket.skills : asSkills(command.skills),
     });
-    return Object.entries(triaged).every(([field, value]) => ticket[field as keyof Ticket] === value)
-      ? []
-      : [event('TicketTriaged', triaged)];
+    const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof Ticket]]));
+    return same(triaged, present(known)) ? [] : [event('TicketTriaged', triaged)];
   },
 
   AssignTicket({ team, assignee }, ticket) {
@@ -84,6 +86,34 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return quiet
       ? []
       : [event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && person(assignee) }))];
+  },
+
+  UnassignTicket({ reason, from, ...cause }, ticket, context) {
+    const because = cause.because ?? 'requested';
+    const barred = unlessActive(ticket);
+    if (barred) return because === 'requested' ? barred : [];
+    const { tier, assignee } = ticket;
+    if (assignee === undefined || (from !== undefined && from !== assignee.id)) return [];
+    const touches = ticket.touching.filter(({ agent }) => agent.id === assignee.id);
+    const team = ticket.teamChosen ? undefined : ticket.team;
+    return [
+      ...touches.map((touch) => stopped(touch, context)),
+      event('TicketUnassigned', present({ tier, team, assignee, because, reason })),
+    ];
+  },
+
+  AssignAutomatically({ request, found }, ticket, _context, contract) {
+    const asked = assignmentRequest(ticket, contract);
+    if (asked === undefined || !same(asked, request)) return [];
+    const { tier } = ticket;
+    const { skills } = asked;
+    if ('agent' in found) {
+      const { agent, team, shift, rule, candidates, openTickets } = found;
+      const automatic = { rule, candidates, openTickets, shift, skills };
+      return [event('TicketAssigned', { tier, team, assignee: person(agent), automatic })];
+    }
+    const { because, teams, retryAt } = found;
+    return ticket.nobodyFound === because ? [] : [event('AssignmentFoundNobody', present({ tier, because, teams, skills, retryAt }))];
   },
 
   StartWork({ agent }, ticket, context) {

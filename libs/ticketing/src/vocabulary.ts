@@ -26,6 +26,10 @@ export type Channel = (typeof CHANNELS)[number];
 export const HOLD_REASONS = ['customer', 'vendor', 'planned-change', 'onsite-visit'] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
+/** Why a ticket was taken from who had it. */
+export const UNASSIGNED_BECAUSE = ['requested', 'left', 'absent', 'removed-from-team'] as const;
+export type UnassignedBecause = (typeof UNASSIGNED_BECAUSE)[number];
+
 export const EVIDENCE_KINDS = ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] as const;
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 

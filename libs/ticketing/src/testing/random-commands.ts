@@ -1,5 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
+import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../assignment.js';
 import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
 import { type Contract, defaultContract, HOUR } from '../contract.js';
 import { CLOCK_KINDS } from '../sla-clock.js';
@@ -41,6 +42,8 @@ export const officeHours: Contract = {
   calendar: { zone: 'Europe/Berlin', week: { monday: [{ from: '09:00', to: '17:00' }], thursday: [{ from: '00:00', to: '24:00' }] } },
   tierTargets: { L1: { critical: promised, high: promised, medium: promised, low: promised } },
   reopen: 'continue',
+  assignment: 'automatic',
+  categorySkills: { alpha: ['beta'] },
   escalationPolicies: [
     {
       name: 'untouched',
@@ -84,8 +87,24 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     urgency: maybe(fc.constantFrom(...URGENCIES)),
     majorIncident: maybe(fc.boolean()),
     securityIncident: maybe(fc.boolean()),
+    skills: maybe(few(word)),
   }),
   AssignTicket: fc.record({ team: maybe(word), assignee: maybe(person) }),
+  UnassignTicket: fc.record({ reason: word, from: maybe(word) }),
+  AssignAutomatically: fc.record({
+    request: fc.record({ client: fc.constant('alpha'), tier: fc.constantFrom('L1' as const, 'L2' as const), skills: fc.constant([]) }),
+    found: fc.oneof(
+      fc.record({
+        agent: person,
+        team: word,
+        shift: word,
+        rule: fc.constantFrom(...ASSIGNMENT_RULES),
+        candidates: fc.nat(9),
+        openTickets: fc.nat(9),
+      }),
+      fc.record({ because: fc.constantFrom(...NOBODY_REASONS), teams: few(word) }),
+    ),
+  }),
   StartWork: fc.record({ agent: maybe(person) }),
   RecordDiagnosticStep: fc.record({ action: word, outcome: word }),
   AttachEvidence: fc.record({
@@ -198,6 +217,9 @@ const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
 /** A visit from beginning to end. */
 const visit: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PlanOnsiteVisit']), sent(['BeginOnsiteVisit']), sent(['CompleteOnsiteVisit']));
 
+/** Work that is begun and taken away again. */
+const takenAway: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['StartWork']), sent(['StartTouchTime']), sent(['UnassignTicket']));
+
 /** A merge that the other ticket agrees to. */
 const merge: fc.Arbitrary<SentCommand[]> = other.map((into) => [
   { name: 'MergeTicket', command: { into, reason: 'r' }, after: 1000 },
@@ -227,14 +249,16 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
     sent(['OpenTicket']),
     fc.array(
       fc.oneof(
-        { weight: 30, arbitrary: sent(names).map((one) => [one]) },
+        { weight: 45, arbitrary: sent(names).map((one) => [one]) },
         { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
+        { weight: 4, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
         { weight: 3, arbitrary: visit },
         { weight: 1, arbitrary: sent(['CancelTicket', 'CompleteMerge']).map((one) => [one]) },
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },
         { weight: 3, arbitrary: paged },
+        { weight: 3, arbitrary: takenAway },
       ),
       { maxLength: 40 },
     ),

@@ -1,5 +1,6 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { without } from '../plain-json.js';
+import type { NobodyFound } from '../assignment.js';
+import { present, without } from '../plain-json.js';
 import { activeWork, evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { Person, TicketEvents } from '../ticket-events.js';
 import { PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
@@ -23,6 +24,10 @@ export interface QueueEntry {
   readonly rank: number;
   readonly team?: string;
   readonly assignee?: Person;
+  /** When the assignee, or the last one, was given it. */
+  readonly assignedAt?: Instant;
+  /** Why automatic assignment found nobody: it is tried again when the roster changes. */
+  readonly nobodyFound?: NobodyFound['because'];
   readonly holdReason?: HoldReason;
   /** When the ticket came to this tier. */
   readonly atTierSince: Instant;
@@ -39,10 +44,11 @@ function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): Queu
   const at = event.metadata.effectiveAt;
   const queueState = queueStateOf(state);
   const sameTier = doc?.tier === state.tier;
-  const { tier, client, kind, summary, priority, majorIncident, team, assignee } = state;
-  return {
+  const { tier, client, kind, summary, priority, majorIncident, team, assignee, nobodyFound } = state;
+  const queued = queueState !== 'done';
+  return present({
     tier,
-    queued: queueState !== 'done',
+    queued,
     state: queueState,
     client,
     kind,
@@ -50,15 +56,17 @@ function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): Queu
     priority,
     majorIncident,
     rank: majorIncident ? 0 : 1 + PRIORITIES.indexOf(priority),
-    ...(team === undefined ? {} : { team }),
-    ...(assignee === undefined ? {} : { assignee }),
-    ...(state.work.status === 'on-hold' ? { holdReason: state.work.reason } : {}),
+    team,
+    assignee,
+    assignedAt: assignee !== undefined && assignee.id !== doc?.assignee?.id ? at : doc?.assignedAt,
+    nobodyFound: queued ? nobodyFound : undefined,
+    holdReason: state.work.status === 'on-hold' ? state.work.reason : undefined,
     atTierSince: doc !== null && sameTier ? doc.atTierSince : at,
     since: doc !== null && sameTier && doc.state === queueState ? doc.since : at,
     openedAt: doc?.openedAt ?? at,
     // The queue asks nothing of the contract.
     ticket: without(state, 'contract'),
-  };
+  });
 }
 
 function queueStateOf({ work }: Ticket): QueueState {
@@ -71,10 +79,16 @@ function queueStateOf({ work }: Ticket): QueueState {
 /** One document a ticket, by its id: the queues of all tiers. */
 export const tierQueue: Projection<QueueEntry, TicketEvents> = {
   name: 'tier_queue',
-  version: 5,
+  version: 6,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
   apply: entry,
-  indexes: [{ key: { tier: 1, queued: 1, rank: 1, since: 1, _id: 1 } }, { key: { client: 1, queued: 1 } }],
+  indexes: [
+    { key: { tier: 1, queued: 1, rank: 1, since: 1, _id: 1 } },
+    { key: { client: 1, queued: 1 } },
+    { key: { 'assignee.id': 1, queued: 1 } },
+    { key: { 'assignee.id': 1, assignedAt: -1 } },
+    { key: { nobodyFound: 1 } },
+  ],
 };
