@@ -33,7 +33,36 @@ describe('instants', () => {
     '2026-02-30T00:00:00.000Z',
     '2026-02-30T00:00:00Z',
     '2026-11-21T25:00:00+01:00',
+    '9999-12-31T23:00:00-02:00',
+    '0000-01-01T01:00:00+02:00',
   ])('%s is none', (text) => expect(parseInstant(text)).toBeUndefined());
+
+  it('are read and written as Date does', () => {
+    const edges = [
+      '0000-01-01',
+      '0000-02-29',
+      '0000-03-01',
+      '1900-02-28',
+      '1900-03-01',
+      '1970-01-01',
+      '2000-02-29',
+      '2100-03-01',
+      '9999-12-31',
+    ];
+    const millis = fc.integer({ min: -8.64e15, max: 8.64e15 });
+    const usual = fc.integer({ min: Date.parse('0000-01-01'), max: Date.parse('9999-12-31T23:59:59.999Z') });
+    fc.assert(
+      fc.property(
+        fc.oneof(usual, millis, fc.constantFrom(...edges.flatMap((day) => [Date.parse(day), Date.parse(day) + 86_399_999]))),
+        (one) => {
+          expect(instantFrom(one)).toBe(new Date(one).toISOString());
+          expect(epochMillis(instantFrom(one))).toBe(one);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+    for (const none of [NaN, Infinity, 8.64e15 + 1]) expect(() => instantFrom(none)).toThrow(RangeError);
+  });
 
   it('compare as texts do as they do in time, and come back from milliseconds', () => {
     const millis = fc.integer({ min: 0, max: Date.parse('9999-12-31T23:59:59.999Z') });

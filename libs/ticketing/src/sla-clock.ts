@@ -204,6 +204,11 @@ export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: ClockM
   return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);
 }
 
+/** Clocks as they are stored: without fields that have no value. Those that the document has already stay as they are. */
+export function storable(clocks: readonly SlaClock[], stored: readonly SlaClock[] = []): readonly SlaClock[] {
+  return clocks.map((clock, index) => (clock === stored[index] ? clock : present(clock)));
+}
+
 /** Whether a clock has come to its end. */
 export function ended({ state }: SlaClock): boolean {
   return state === 'met' || state === 'breached' || state === 'cancelled';
@@ -364,47 +369,56 @@ function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Su
   const earlier = alike.at(-1);
   return subject.kind === 'resolution' && earlier !== undefined && contract.reopen === 'continue'
     ? continued(contract, earlier, subject.cycle, at)
-    : running(
-        contract,
-        {
-          ...subject,
-          terms: 1,
-          state: 'running',
-          target: openTimeOf(contract, target, at),
-          startedAt: at,
-          elapsed: 0,
-          pauses: [],
-          moments: [],
-        },
-        at,
-      );
+    : running(contract, newClock({ ...subject, target: openTimeOf(contract, target, at), startedAt: at }), at);
+}
+
+/**
+ * A clock that has just started. It has every field, in one order, also those without a value: engines copy objects of one shape far faster,
+ * and each event copies clocks. Whoever stores clocks leaves these fields out: see `storable`.
+ */
+function newClock({ kind, tier, vendor, cycle, target, startedAt }: Subject & Pick<SlaClock, 'target' | 'startedAt'>): SlaClock {
+  return {
+    kind,
+    tier,
+    vendor,
+    cycle,
+    terms: 1,
+    state: 'running',
+    target,
+    startedAt,
+    elapsed: 0,
+    runningSince: undefined,
+    dueAt: undefined,
+    thresholds: undefined,
+    breachedAt: undefined,
+    stoppedAt: undefined,
+    contractVersion: undefined,
+    restated: undefined,
+    pauses: [],
+    moments: [],
+  };
 }
 
 /** An ended clock that goes on in a cycle of its own: what it showed is carried over, a breach too, and the time between is a pause. */
 function continued(contract: Contract, before: SlaClock, cycle: number, at: Instant): SlaClock {
-  const { kind, target, elapsed, startedAt, breachedAt, stoppedAt: from = at } = before;
+  const { elapsed, breachedAt, stoppedAt: from = at } = before;
   const to = latest(at, from);
   const pauses = [...before.pauses, { reason: 'resolved' as const, from, to }];
-  const state = 'running' as const;
-  return running(contract, present({ kind, cycle, terms: 1, state, target, startedAt, elapsed, breachedAt, pauses, moments: [] }), to);
+  return running(contract, { ...newClock({ ...before, cycle }), elapsed, breachedAt, pauses }, to);
 }
 
 function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const calendar = calendarOf(contract);
   const { target, elapsed, breachedAt } = clock;
-  return {
-    ...clock,
-    state: 'running',
-    runningSince: at,
-    dueAt: breachedAt ?? addOpenTime(calendar, at, target - elapsed),
-    thresholds:
-      breachedAt === undefined
-        ? contract.thresholds.flatMap((percent) => {
-            const left = share(target, percent) - elapsed;
-            return left > 0 ? [{ percent, at: addOpenTime(calendar, at, left) }] : [];
-          })
-        : [],
-  };
+  const thresholds: Threshold[] = [];
+  if (breachedAt === undefined) {
+    for (const percent of contract.thresholds) {
+      const left = share(target, percent) - elapsed;
+      if (left > 0) thresholds.push({ percent, at: addOpenTime(calendar, at, left) });
+    }
+  }
+  const dueAt = breachedAt ?? addOpenTime(calendar, at, target - elapsed);
+  return { ...clock, state: 'running', runningSince: at, dueAt, thresholds };
 }
 
 /** Exact, in whole milliseconds: the least that is no less than the share. */
@@ -426,14 +440,18 @@ function isOverdue({ state, dueAt, breachedAt }: Pick<SlaClock, 'state' | 'dueAt
 
 /** The clock with its running segment up to `at` counted, and what came up in it. */
 function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
-  const { runningSince, dueAt, thresholds: _, ...rest } = clock;
+  const { runningSince, dueAt } = clock;
   if (runningSince === undefined) return clock;
-  return present({
-    ...rest,
+  const news = comeUp(clock, at);
+  return {
+    ...clock,
     elapsed: clock.elapsed + openTimeBetween(calendarOf(contract), runningSince, at),
+    runningSince: undefined,
+    dueAt: undefined,
+    thresholds: undefined,
     breachedAt: isOverdue(clock, at) ? dueAt : clock.breachedAt,
-    moments: [...clock.moments, ...comeUp(clock, at)],
-  });
+    moments: news.length === 0 ? clock.moments : [...clock.moments, ...news],
+  };
 }
 
 function paused(contract: Contract, clock: SlaClock, reason: Pause['reason'], at: Instant): SlaClock {

@@ -2,7 +2,7 @@ import { evolve, type Instant, instantFrom, type Projection, type RecordedEvent,
 import { addOpenTime, openTimeBetween } from '../business-calendar.js';
 import { calendarOf } from '../contract.js';
 import { present, without } from '../plain-json.js';
-import { CLOCK_KINDS, clockAt, type ClockKind, ended, openTimeOf, type Pause, type SlaClock, targetOf } from '../sla-clock.js';
+import { CLOCK_KINDS, clockAt, type ClockKind, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks, termsOf } from '../sla-terms.js';
 import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
 import type { Person, TicketEvents } from '../ticket-events.js';
@@ -70,7 +70,7 @@ function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): S
     riskFrom: riskFrom(sla, tier, updatedAt),
     updatedAt,
     ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
-    sla,
+    sla: { ...sla, clocks: storable(sla.clocks, doc?.sla.clocks) },
   });
 }
 

@@ -1,7 +1,7 @@
 import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { nextStepAt } from '../escalation-chains.js';
 import { present } from '../plain-json.js';
-import { ended } from '../sla-clock.js';
+import { ended, storable } from '../sla-clock.js';
 import { evolvePromises, nextMomentAt, type TicketPromises } from '../sla-terms.js';
 import { ticketUpcasters } from '../ticket-state.js';
 import type { TicketEvents } from '../ticket-events.js';
@@ -29,6 +29,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
     .sort();
   return present({
     ...clocks,
+    clocks: storable(clocks.clocks, doc?.clocks),
     client: event.metadata.client,
     contractVersion: clocks.contract?.version ?? 0,
     open: clocks.clocks.some((clock) => !ended(clock)),
