@@ -1,7 +1,7 @@
 import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from './arithmetic.js';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from './bson-values.js';
-import { Decimal128, pack } from './decimal128.js';
+import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from './decimal128.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, constantOf, type Evaluate, type Scope } from './expressions.js';
 import { isNullish } from './operator-arguments.js';
@@ -13,6 +13,7 @@ type Result = Value | undefined;
 /** What gathers the values of a group. */
 export interface Accumulator {
   add(value: Result): void;
+  /** What it has come to so far; it may go on after that. */
   result(): Result;
 }
 
@@ -32,7 +33,7 @@ class Sum {
   #double = 0;
   #lost = 0;
   #doubles = false;
-  #decimal: Numeric | undefined;
+  #decimal: Decimal128 | undefined;
   count = 0;
 
   add(value: Result): void {
@@ -54,7 +55,7 @@ class Sum {
       const sum = this.#double + number.value;
       this.#lost += Math.abs(this.#double) >= Math.abs(number.value) ? this.#double - sum + number.value : number.value - sum + this.#double;
       this.#double = sum;
-    } else this.#decimal = add(this.#decimal ?? 0, number) as Numeric;
+    } else this.#decimal = this.#decimal ? (add(this.#decimal, number) as Decimal128) : (number as Decimal128);
   }
 
   #settle(): void {
@@ -66,9 +67,10 @@ class Sum {
     this.#settle();
     const fraction = Number.isFinite(this.#double) ? this.#double + this.#lost : this.#double;
     if (this.#decimal) {
-      const whole = pack({ kind: 'finite', negative: this.#whole < 0n, coefficient: this.#whole < 0n ? -this.#whole : this.#whole, exponent: 0 });
-      const all = add(this.#decimal, whole) as Numeric;
-      return this.#doubles ? (add(all, new Double(fraction)) as Numeric) : all;
+      // Doubles count here with all of their digits, other than where one is added to a decimal.
+      const doubles = Number.isFinite(this.#double) ? [this.#double, this.#lost] : [this.#double];
+      const parts = [finite(this.#whole, 0), ...(this.#doubles ? doubles.map(decimalOfDouble) : [])];
+      return pack(parts.reduce(addDecimals, unpack(this.#decimal)));
     }
     if (this.#doubles) return new Double(fraction + Number(this.#whole));
     if (this.#whole > 0x7fffffffffffffffn || this.#whole < -0x8000000000000000n) return new Double(Number(this.#whole));
@@ -121,7 +123,7 @@ const extremeN = (sign: 1 | -1) => (n: number): Accumulator => {
     },
     result: () => {
       settle();
-      return Arr.of(kept);
+      return Arr.of([...kept]);
     },
   };
 };
@@ -144,7 +146,7 @@ const push: Start = (grow = alone('$push')) => {
       grow(sizeOf(value));
       values.push(value);
     },
-    result: () => Arr.of(values),
+    result: () => Arr.of([...values]),
   };
 };
 
@@ -164,7 +166,7 @@ const addToSet: Start = (grow = alone('$addToSet')) => {
       grow(sizeOf(value));
       sorted.splice(low, 0, value);
     },
-    result: () => Arr.of(sorted),
+    result: () => Arr.of([...sorted]),
   };
 };
 
@@ -338,7 +340,7 @@ export const compileAccumulator = (name: string, argument: Value, scope: Scope =
               values.push(value ?? null);
               if (values.length > n) values.shift();
             },
-            result: () => Arr.of(values),
+            result: () => Arr.of([...values]),
           };
         },
       };

@@ -1,5 +1,5 @@
 import { GrowingBuffer } from './growing-buffer.js';
-import { Decimal128 } from './decimal128.js';
+import { Decimal128, formatDecimal, unpack } from './decimal128.js';
 import { ServerError } from './errors.js';
 
 /**
@@ -156,6 +156,18 @@ export class Doc {
       at = endOfValue(type, source, end + 1);
     }
     return undefined;
+  }
+
+  /** Whether a field of its own has a type, by the type's byte; reads no values. */
+  hasType(wanted: number): boolean {
+    if (this.#fields) return this.#fields.values.some((value) => typeOf(value) === wanted);
+    const source = this.source as Buffer;
+    let at = this.offset + 4;
+    for (let type = source[at] as number; type !== 0; type = source[at] as number) {
+      if (type === wanted) return true;
+      at = endOfValue(type, source, endOfName(source, at + 1) + 1);
+    }
+    return false;
   }
 
   #indexOf(key: string): number {
@@ -750,5 +762,6 @@ export const show = (value: Value | undefined): string => {
   if (value instanceof Timestamp) return `Timestamp(${value.bits >> 32n}, ${value.bits & 0xffffffffn})`;
   if (value instanceof Code) return value.text;
   if (value instanceof SymbolText) return JSON.stringify(value.text);
+  if (value instanceof Decimal128) return formatDecimal(unpack(value));
   return bsonTypeName(value);
 };

@@ -297,6 +297,10 @@ describe('updates', () => {
     [{ a: [1, 2, 3] }, { $inc: { 'a.$[]': 10 } }, { a: [11, 12, 13] }],
     [{ a: [{ x: 1 }, { x: 5 }] }, { $set: { 'a.$[big].x': 0 } }, { a: [{ x: 1 }, { x: 0 }] }, { arrayFilters: [{ 'big.x': { $gt: 3 } }] }],
     [{ a: 1, b: 2 }, [{ $set: { c: { $add: ['$a', '$b'] } } }, { $unset: 'a' }], { b: 2, c: 3 }],
+    [{ a: { b: 1 } }, [{ $replaceWith: '$a' }], { b: 1 }],
+    [{ a: 1 }, [{ $unset: '_id' }, { $set: { b: 1 } }], { a: 1, b: 1 }],
+    [{ a: 1 }, [{ $set: { a: { $add: ['$a', '$$by'] } } }], { a: 6 }, { let: { by: 5 } }],
+    [{ a: [{ k: 1, b: [1, 9] }, { k: 2, b: [9] }] }, { $inc: { 'a.$[x].b.$[y]': 1 } }, { a: [{ k: 1, b: [1, 10] }, { k: 2, b: [9] }] }, { arrayFilters: [{ 'x.k': 1 }, { y: { $gt: 5 } }] }],
   ];
   test.each(cases.map(([start, update, expected, options, filter]) => ({ start, update, expected, options, filter })))("$start by $update is $expected", async ({ start, update, expected, options, filter }) => {
     expect(await run(start, update, options, filter)).toEqual(expected);
@@ -315,6 +319,27 @@ describe('updates', () => {
     [{ a: 1 }, { $set: { '': 1 } }, 56],
   ])('%j by %j is refused with %d', async (start, update, code) => {
     await expect(run(start, update)).rejects.toMatchObject({ code });
+  });
+
+  test('variables of a command reach its query, its update and its projection', async () => {
+    const collection = await fresh([{ _id: 1, v: 1 }, { _id: 2, v: 9 }] as never);
+    const [query, variables] = [{ $expr: { $lt: ['$v', '$$most'] } }, { let: { most: 5 } }];
+    expect(await collection.findOneAndUpdate(query, [{ $set: { v: '$$most' } }], { ...variables, returnDocument: 'after', projection: { v: 1, most: '$$most' } })).toEqual({ _id: 1, v: 5, most: 5 });
+    expect(await collection.find({ $expr: { $eq: ['$v', '$$most'] } }, { ...variables, projection: { _id: 0, same: '$$most' } }).toArray()).toEqual([{ same: 5 }]);
+    await db.command({ update: collection.collectionName, updates: [{ q: { _id: 2 }, u: [{ $set: { v: '$$given' } }], c: { given: 3 } }] });
+    expect(await collection.deleteMany({ $expr: { $lt: ['$v', '$$most'] } }, variables)).toMatchObject({ deletedCount: 1 });
+  });
+
+  test('an empty timestamp of a whole document becomes the present, below its fields it stays', async () => {
+    const empty = new Timestamp({ t: 0, i: 0 });
+    const collection = await fresh([{ _id: 1, at: empty, also: empty, deep: { at: empty } }] as never);
+    await collection.replaceOne({ _id: 2 as never }, { at: empty }, { upsert: true });
+    await collection.updateOne({ _id: 2 as never }, { $set: { set: empty } });
+    const [one, two] = (await collection.find().sort({ _id: 1 }).toArray()) as Document[] as [Document, Document];
+    for (const at of [one['at'], one['also'], two['at']] as Timestamp[]) expect(Math.abs(at.t - Date.now() / 1000)).toBeLessThan(600);
+    expect((one['also'] as Timestamp).equals(one['at'] as Timestamp)).toBe(false);
+    expect(one['deep'].at).toEqual(empty);
+    expect(two['set']).toEqual(empty);
   });
 
   test('counts what matched and what changed', async () => {
@@ -445,6 +470,32 @@ describe('aggregation', () => {
     ]);
   });
 
+  test('windows give each row what is in its own', async () => {
+    const days = await fresh([1, 2, 4, 8].map((_id, index) => ({ _id, at: new Date(Date.UTC(2024, [0, 1, 3, 7][index] as number, [31, 29, 30, 30][index])) })) as never);
+    const over = async (output: Document, sortBy: Document = { _id: 1 }): Promise<unknown[]> =>
+      (await days.aggregate([{ $setWindowFields: { sortBy, output: { v: output } } }, { $sort: { _id: 1 } }]).toArray()).map(({ v }) => v);
+    expect(await over({ $push: '$_id', window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [1, 2], [1, 2, 4], [1, 2, 4, 8]]);
+    expect(await over({ $addToSet: { $mod: ['$_id', 2] }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], expect.arrayContaining([0, 1]), expect.arrayContaining([0, 1]), expect.arrayContaining([0, 1])]);
+    expect(await over({ $push: '$_id', window: { documents: [-2, -1] } })).toEqual([[], [1], [1, 2], [2, 4]]);
+    expect(await over({ $maxN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [2, 1], [4, 2], [8, 4]]);
+    expect(await over({ $lastN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [1, 2], [2, 4], [4, 8]]);
+    expect(await over({ $sum: '$_id', window: { range: [-2, 0] } })).toEqual([1, 3, 6, 8]);
+    expect(await over({ $push: '$_id', window: { range: [-1, 0], unit: 'month' } }, { at: 1 })).toEqual([[1], [1, 2], [4], [8]]);
+    expect(await over({ $push: '$_id', window: { range: [-1, 'current'], unit: 'quarter' } }, { at: 1 })).toEqual([[1], [1, 2], [1, 2, 4], [8]]);
+    await expect(over({ $sum: '$_id', window: { range: [-1, 0], unit: 'toString' } }, { at: 1 })).rejects.toMatchObject({ code: 9 });
+  });
+
+  test('sums of doubles and decimals count all digits of the doubles', async () => {
+    const values = await fresh([{ v: Decimal128.fromString('2') }, { v: new Double(0.1) }, { v: new Int32(1) }] as never);
+    expect(await values.aggregate([{ $group: { _id: null, sum: { $sum: '$v' } } }, { $project: { _id: 0 } }]).toArray()).toEqual([{ sum: Decimal128.fromString('3.100000000000000005551115123125783') }]);
+  });
+
+  test('a pattern in a field that is looked up finds itself, not texts', async () => {
+    const from = await fresh([{ _id: 1, k: 'abc' }, { _id: 2, k: /^a/ }] as never);
+    const asking = await fresh([{ _id: 1, l: /^a/ }, { _id: 2, l: [/^a/, 'abc'] }] as never);
+    expect(await asking.aggregate([{ $lookup: { from: from.collectionName, localField: 'l', foreignField: 'k', as: 'found' } }, { $sort: { _id: 1 } }, { $project: { found: '$found._id' } }]).toArray()).toEqual([{ _id: 1, found: [2] }, { _id: 2, found: [1, 2] }]);
+  });
+
   test('stages', async () => {
     const run = (...pipeline: Document[]): Promise<Document[]> => collection.aggregate(pipeline).toArray();
     expect(await run({ $unwind: '$tags' }, { $sort: { _id: 1, tags: 1 } }, { $project: { tags: 1 } })).toEqual([{ _id: 1, tags: 'a' }, { _id: 1, tags: 'b' }, { _id: 2, tags: 'b' }]);
@@ -476,6 +527,7 @@ describe('aggregation', () => {
     [[{ $project: { a: { $divide: [1, 0] } } }], 2],
     [[{ $project: { a: '$$nope' } }], 17276],
     [[{ $unwind: 'tags' }], 28818],
+    [[{ $merge: 'elsewhere' }, { $limit: 1 }], 40601],
   ])('%j is refused with %d', async (pipeline, code) => {
     await expect(collection.aggregate(pipeline).toArray()).rejects.toMatchObject({ code });
   });

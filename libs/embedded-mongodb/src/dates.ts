@@ -41,6 +41,17 @@ export const calendarOf = (ms: bigint): Calendar => {
 export const instantOf = ({ year, month, day, hour, minute, second, millisecond }: Calendar): bigint =>
   BigInt(daysOf(year, month, 1) + day - 1) * DAY + BigInt(hour) * 3_600_000n + BigInt(minute) * 60_000n + BigInt(second) * 1000n + BigInt(millisecond);
 
+/** Units of time that are so many months long. */
+export const monthUnits: Readonly<Record<string, number>> = { month: 1, quarter: 3, year: 12 };
+
+/** So many months later, on the same day or, where the month is too short for it, on its last. */
+export const shiftMonths = (local: bigint, by: number): bigint => {
+  const calendar = calendarOf(local);
+  const month = calendar.month + by;
+  const last = daysOf(calendar.year, month + 1, 1) - daysOf(calendar.year, month, 1);
+  return instantOf({ ...calendar, month, day: Math.min(calendar.day, last) });
+};
+
 /** An instant as the server writes it: 2024-05-06T07:08:09.010Z. */
 export const formatIsoDate = (ms: bigint): string => {
   const { year, month, day, hour, minute, second, millisecond } = calendarOf(ms);

@@ -160,7 +160,7 @@ export const roundDecimal = (a: Unpacked, mode: 'floor' | 'ceil' | 'trunc' | 'ev
   return { ...a, coefficient: a.coefficient / unit + (up ? 1n : 0n), exponent: -places };
 };
 
-/** The exact value of a double. */
+/** The exact value of a double, with no more digits than it needs. */
 export const decimalOfDouble = (value: number): Unpacked => {
   if (Number.isNaN(value)) return NAN;
   if (!Number.isFinite(value)) return { kind: 'infinite', negative: value < 0 };
@@ -168,8 +168,10 @@ export const decimalOfDouble = (value: number): Unpacked => {
   view.setFloat64(0, value);
   const bits = view.getBigUint64(0);
   const field = Number((bits >> 52n) & 0x7ffn);
-  const mantissa = (bits & 0xfffffffffffffn) | (field === 0 ? 0n : 1n << 52n);
-  const power = (field === 0 ? 1 : field) - 1075;
+  let mantissa = (bits & 0xfffffffffffffn) | (field === 0 ? 0n : 1n << 52n);
+  let power = (field === 0 ? 1 : field) - 1075;
+  if (mantissa === 0n) power = 0;
+  for (; power < 0 && (mantissa & 1n) === 0n; power++) mantissa >>= 1n;
   const negative = bits >> 63n === 1n;
   return power >= 0
     ? { kind: 'finite', negative, coefficient: mantissa << BigInt(power), exponent: 0 }

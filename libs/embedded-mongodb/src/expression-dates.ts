@@ -1,6 +1,6 @@
 import { isNumber } from './bson-order.js';
 import { bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from './bson-values.js';
-import { calendarOf, daysOf, instantOf, parseIsoDate, type Calendar } from './dates.js';
+import { calendarOf, daysOf, instantOf, monthUnits, parseIsoDate, shiftMonths, type Calendar } from './dates.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import type { Evaluate } from './expressions.js';
 import { numberOf } from './filter.js';
@@ -292,11 +292,10 @@ const dateToParts: Operator = (argument, scope, name) => {
 };
 
 const fixedUnits: Readonly<Record<string, bigint>> = { millisecond: 1n, second: 1000n, minute: 60_000n, hour: 3_600_000n, day: DAY, week: 7n * DAY };
-const monthUnits: Readonly<Record<string, number>> = { month: 1, quarter: 3, year: 12 };
 
 const unitOf = (value: Result, name: string): string | null => {
   if (isNullish(value)) return null;
-  if (typeof value !== 'string' || !(value in fixedUnits || value in monthUnits)) throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
+  if (typeof value !== 'string' || !(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value))) throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
   return value;
 };
 
@@ -308,13 +307,6 @@ const startOfWeekOf = (value: Result, name: string): number | null => {
   const at = typeof value === 'string' ? weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase()) : -1;
   if (at < 0) throw failedToParse(`${name} parameter 'startOfWeek' value cannot be recognized as a day of a week: ${String(value)}`);
   return at;
-};
-
-const shiftMonths = (local: bigint, by: number): bigint => {
-  const calendar = calendarOf(local);
-  const month = calendar.month + by;
-  const last = daysOf(calendar.year, month + 1, 1) - daysOf(calendar.year, month, 1);
-  return instantOf({ ...calendar, month, day: Math.min(calendar.day, last) });
 };
 
 const shiftDate = (sign: 1 | -1): Operator => (argument, scope, name) => {

@@ -1,6 +1,6 @@
 import { compileAccumulator, type Accumulator, type AccumulatorSpec } from './accumulators.js';
 import { compareValues, equalValues, isNumber, keyOf } from './bson-order.js';
-import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from './bson-values.js';
+import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from './bson-values.js';
 import { Decimal128 } from './decimal128.js';
 import { failedToParse, ServerError } from './errors.js';
 import { compileExpression, constantOf, followPath, withVariables, type Evaluate, type Variables } from './expressions.js';
@@ -243,6 +243,14 @@ const collected = function* (source: Source, into: Doc[], guard: (bytes: number)
   }
 };
 
+/** Whether a field has one of some values; a pattern is a value here, which finds itself and no texts. */
+const anyOf = (path: string, values: readonly Value[]): Filter => {
+  const operands = values.filter((value) => !(value instanceof Regex));
+  const patterns = values.filter((value) => value instanceof Regex);
+  const plain: Filter = { op: 'in', path, operands };
+  return patterns.length ? { op: 'or', of: [plain, ...patterns.map((operand): Filter => ({ op: 'compare', path, relation: 'eq', operand }))] } : plain;
+};
+
 const lookup: Compile = (spec, name) => {
   const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], 9);
   const from = given.get('from');
@@ -274,8 +282,7 @@ const lookup: Compile = (spec, name) => {
       let filter: Filter = { op: 'always', value: true };
       if (localParts) {
         const value = followPath(row, localParts);
-        const operands = value instanceof Arr ? (value.length ? value.values : [null]) : [value ?? null];
-        filter = value instanceof Arr && !value.length ? { op: 'always', value: false } : { op: 'in', path: foreign as string, operands };
+        filter = anyOf(foreign as string, value instanceof Arr ? value.values : [value ?? null]);
       }
       const test = compileFilter(filter);
       const found: Doc[] = [];
@@ -317,7 +324,7 @@ const graphLookup: Compile = (spec, name) => {
         const operands = frontier.filter((value) => !asked.has(groupKey(value)));
         for (const value of operands) asked.add(groupKey(value));
         if (!operands.length) break;
-        const filter: Filter = { op: 'in', path: connectTo, operands };
+        const filter = anyOf(connectTo, operands);
         const test = compileFilter(filter);
         const next: Value[] = [];
         for (const candidate of context.from(from, filter)) {
@@ -582,7 +589,8 @@ export const compilePipeline = (pipeline: Value, { nested = false }: { readonly 
   const compiled = given.map(([name, spec]) => {
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
     if (!compile) {
-      if (nested && (name === '$out' || name === '$merge')) throw new ServerError(51047, `${name} is not allowed within a nested pipeline`);
+      if (name === '$out' || name === '$merge')
+        throw nested ? new ServerError(51047, `${name} is not allowed within a nested pipeline`) : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
       throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
     }
     return compile(spec, name, nested);

@@ -1,7 +1,7 @@
 import { isNumber } from './bson-order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from './bson-values.js';
 import { badValue, ServerError } from './errors.js';
-import { compileExpression, isTrue, type Evaluate, type Variables } from './expressions.js';
+import { compileExpression, isTrue, withVariables, type Evaluate, type Variables } from './expressions.js';
 import { compileFilter, numberOf, parseFilter, type Filter } from './filter.js';
 import { positionOf } from './update.js';
 
@@ -250,7 +250,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
       if (path === '_id') id = undefined;
       place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
     });
-  visit(spec, '');
+  withVariables(Object.keys(find?.variables ?? {}), () => visit(spec, ''));
   // With nothing but _id, its sign decides; with nothing but $slice, everything else stays.
   const including = mode ? mode === 'including' : id === true && tree.size === 0;
   if (including && !tree.has('_id') && id !== false) tree.set('_id', { kind: 'keep' });

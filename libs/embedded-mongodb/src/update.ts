@@ -3,7 +3,7 @@ import { compareValues, equalValues, isNumber } from './bson-order.js';
 import { Arr, bsonTypeName, DateTime, depthOf, Doc, encode, encodedLength, identicalScalars, MAX_DOCUMENT_BYTES, newObjectId, show, Timestamp, withFieldInFront, type Value } from './bson-values.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileFilter, demandedValues, indexOfComponent, numberOf, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
-import { type Variables } from './expressions.js';
+import { withVariables, type Variables } from './expressions.js';
 import { compileTransformation } from './transformations.js';
 import { sortValues } from './sorting.js';
 
@@ -92,7 +92,7 @@ const currentDate = (path: string, operand: Value): Change => {
     if (operand.size !== 1 || (given !== 'date' && given !== 'timestamp')) throw badValue(`Unrecognized $currentDate option or $type in {${path}: ${show(operand)}}: use 'timestamp' or 'date'`);
     type = given;
   } else if (typeof operand !== 'boolean') throw badValue(`${bsonTypeName(operand)} is not valid type for $currentDate. Please use a boolean ('true') or a $type expression ({$type: 'timestamp/date'}).`);
-  return (_, { context }) => (type === 'date' ? new DateTime(BigInt(context.now)) : new Timestamp((BigInt(Math.floor(context.now / 1000)) << 32n) | 1n));
+  return (_, { context }) => (type === 'date' ? new DateTime(BigInt(context.now)) : nextTimestamp(context.now));
 };
 
 const arrayAt = (operator: string, old: Value | undefined, { path, doc }: Place): Arr | undefined => {
@@ -452,13 +452,18 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
 export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, variables = {} }: { readonly arrayFilters?: readonly Doc[]; readonly multi?: boolean; readonly variables?: Variables }): Update => {
   if (spec instanceof Arr) {
     if (arrayFilters.length) throw failedToParse('arrayFilters may not be specified for pipeline-syle updates');
-    const stages = spec.values.map((stage) => {
+    const stages = withVariables(Object.keys(variables), () => spec.values.map((stage) => {
       const name = stage instanceof Doc ? stage.keys[0] : undefined;
       if (!(stage instanceof Doc) || stage.size !== 1) throw new ServerError(40323, 'A pipeline stage specification object must contain exactly one field.');
       if (!['$addFields', '$set', '$project', '$unset', '$replaceRoot', '$replaceWith'].includes(name as string)) throw new ServerError(72, `${name} is not allowed to be used within an update`);
       return compileTransformation(name as string, stage.values[0] as Value);
-    });
-    return (doc, context) => stages.reduce((current, stage) => stage(current, { ...variables, NOW: new DateTime(BigInt(context.now)) }), doc);
+    }));
+    return (doc, context) => {
+      const after = stages.reduce((current, stage) => stage(current, { ...variables, NOW: new DateTime(BigInt(context.now)) }), doc);
+      const id = doc.get('_id');
+      // As with a replacement, what does not name the _id keeps it.
+      return id === undefined || after.has('_id') ? after : withFieldInFront('_id', id, after);
+    };
   }
   if (!(spec instanceof Doc)) throw failedToParse(`Update argument must be either an object or an array`);
   if (spec.firstKey.startsWith('$')) return compileOperators(spec, arrayFilters, variables);
@@ -470,9 +475,9 @@ export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, v
   return (doc) => {
     const id = doc.get('_id');
     const given = spec.get('_id');
-    if (id === undefined) return spec;
-    if (given !== undefined) return spec;
-    return withFieldInFront('_id', id, spec);
+    const filled = withTimestamps(spec);
+    if (id === undefined || given !== undefined) return filled;
+    return withFieldInFront('_id', id, filled);
   };
 };
 
@@ -494,6 +499,22 @@ export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): D
   const stored = withIdFirst(identicalScalars(fresh, id) ? after : after.with('_id', id));
   checkSize(stored);
   return encode(stored).equals(encode(doc)) ? doc : stored;
+};
+
+let latestTimestamp = 0n;
+
+/** A timestamp that no other one equals: the second, then a number within it. */
+const nextTimestamp = (ms: number): Timestamp => {
+  const second = BigInt(Math.floor(ms / 1000)) << 32n;
+  latestTimestamp = latestTimestamp >= second ? latestTimestamp + 1n : second + 1n;
+  return new Timestamp(latestTimestamp);
+};
+
+/** With the present in place of timestamps that are empty, as the server stores whole documents; the _id is left alone. */
+const withTimestamps = (doc: Doc): Doc => {
+  if (!doc.hasType(0x11)) return doc;
+  const { keys } = doc;
+  return Doc.of(keys, doc.values.map((value, index) => (value instanceof Timestamp && value.bits === 0n && keys[index] !== '_id' ? nextTimestamp(Date.now()) : value)));
 };
 
 /** The document as it is stored: _id in front. */
@@ -525,7 +546,8 @@ const checkId = (id: Value): Value => {
 export const toInsert = (doc: Doc): Doc => {
   for (const key of doc.source ? [] : doc.keys) if (key.startsWith('$')) throw new ServerError(52, `Document can't have $ prefixed field names: ${key}`);
   const id = doc.get('_id');
-  const whole = id === undefined ? withFieldInFront('_id', newObjectId(), doc) : withIdFirst(doc);
+  const filled = withTimestamps(doc);
+  const whole = id === undefined ? withFieldInFront('_id', newObjectId(), filled) : withIdFirst(filled);
   if (id !== undefined) checkId(id);
   const bytes = encodedLength(whole);
   if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(10334, `object to insert too large. size in bytes: ${bytes}, max size: ${MAX_DOCUMENT_BYTES}`);

@@ -1,6 +1,7 @@
 import { compileAccumulator, plainAccumulator, type Accumulator } from './accumulators.js';
 import { compareValues, isNumber } from './bson-order.js';
-import { Arr, bsonTypeName, DateTime, Doc, encodedLength, type Value } from './bson-values.js';
+import { Arr, bsonTypeName, DateTime, Doc, encodedLength, show, type Value } from './bson-values.js';
+import { monthUnits, shiftMonths } from './dates.js';
 import { failedToParse, ServerError } from './errors.js';
 import { compileExpression, constantOf, type Evaluate, type Variables } from './expressions.js';
 import { numberOf, splitPath } from './filter.js';
@@ -32,9 +33,15 @@ const boundPair = (given: Value, name: string, whole: boolean): readonly [number
 
 const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyField[]): Bounds => {
   if (sort.length !== 1 || sort[0]?.direction !== 1) throw new ServerError(5339902, 'Range-based bounds require sortBy a single field, ascending');
-  const scale = unit === undefined ? 1 : typeof unit === 'string' ? unitMs[unit] : undefined;
-  if (scale === undefined) throw new ServerError(238, `the window unit ${String(unit)} is not supported by this node`);
-  const [low, high] = boundPair(given, 'range', false);
+  const unitIn = <Of>(units: Readonly<Record<string, Of>>): Of | undefined => (typeof unit === 'string' && Object.hasOwn(units, unit) ? units[unit] : undefined);
+  const months = unitIn(monthUnits);
+  const scale = unit === undefined ? 1 : unitIn(unitMs);
+  if (scale === undefined && months === undefined) throw failedToParse(`unit value cannot be recognized as a time unit: ${show(unit)}`);
+  const [low, high] = boundPair(given, 'range', unit !== undefined);
+  const away = (center: number, by: number | string): number => {
+    if (typeof by === 'string') return center;
+    return months === undefined ? center + by * (scale as number) : Number(shiftMonths(BigInt(center), by * months));
+  };
   const valueOf = (row: Row): number => {
     const [value] = row.key;
     if (unit !== undefined ? !(value instanceof DateTime) : !isNumber(value)) throw new ServerError(5429414, `Invalid range: Expected the sortBy field to be a ${unit === undefined ? 'number' : 'Date'}, but it was ${bsonTypeName(value)}`);
@@ -42,8 +49,8 @@ const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyFi
   };
   return (rows, at) => {
     const center = valueOf(rows[at] as Row);
-    const from = low === 'unbounded' ? -Infinity : center + (low === 'current' ? 0 : (low as number) * scale);
-    const to = high === 'unbounded' ? Infinity : center + (high === 'current' ? 0 : (high as number) * scale);
+    const from = low === 'unbounded' ? -Infinity : away(center, low);
+    const to = high === 'unbounded' ? Infinity : away(center, high);
     let first = 0;
     while (first < rows.length && valueOf(rows[first] as Row) < from) first++;
     let last = rows.length - 1;
