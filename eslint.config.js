@@ -9,7 +9,7 @@ const law = {
   'libs/ticketing': { packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'], libs: ['eventsourcing'] },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
-  'libs/platform': { packages: ['@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'], libs: ['eventsourcing'] },
+  'libs/platform': { packages: ['@aws-sdk/client-s3', '@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'], libs: ['eventsourcing'] },
   'libs/ticketing-nest': {
     packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'date-holidays', 'rxjs', 'reflect-metadata', 'node:*'],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],

@@ -1,6 +1,6 @@
 import { connectMongo } from '#mongo';
 import { EventStoreDB } from '#eventstoredb';
-import { ConfigError, createLog, FolderBlobStore, loadConfig } from '#platform';
+import { ConfigError, createLog, loadConfig, openBlobStore } from '#platform';
 import { createApi } from './create-api.js';
 
 /** The HTTP edge alone, on stores that run elsewhere. `npm start` runs everything in one process instead. */
@@ -15,12 +15,12 @@ async function main(): Promise<void> {
   const log = createLog(config.logLevel);
   const store = EventStoreDB.connect(config.eventStoreUrl, { onRetry: (what, error) => log.warn({ what, err: error }, 'trying again') });
   const mongo = await connectMongo(config.mongodbUrl);
-  const blobs = await FolderBlobStore.open(config.attachmentsDir);
+  const blobs = await openBlobStore(config);
   const app = await createApi({ store, mongo, blobs, log });
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping');
     await app.close();
-    await Promise.all([store.close(), mongo.close()]);
+    await Promise.all([store.close(), mongo.close(), blobs.close()]);
   };
   process.once('SIGTERM', (signal) => void stop(signal));
   process.once('SIGINT', (signal) => void stop(signal));

@@ -7,7 +7,8 @@ import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '#embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { createLog, FolderBlobStore } from '#platform';
+import { createLog, openBlobStore } from '#platform';
+import { startS3Server } from '../../../libs/platform/src/testing/s3-server.js';
 import { createApi } from './create-api.js';
 import { send } from './testing/running-api.js';
 
@@ -63,11 +64,13 @@ describe('when a store is away', () => {
     const [eventLine, viewLine] = [await Line.to(eventNode.port), await Line.to(viewNode.port)];
     const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 300, attemptMs: 200 });
     const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
+    const bucket = await startS3Server();
+    const blobs = await openBlobStore({ s3: bucket, attachmentsDir: '' });
     const logged: string[] = [];
     const app = await createApi({
       store,
       mongo,
-      blobs: await FolderBlobStore.open(join(directory, 'attachments')),
+      blobs,
       log: createLog('warn', { write: (line) => void logged.push(line) }),
     });
     await app.listen(0, '127.0.0.1');
@@ -96,6 +99,16 @@ describe('when a store is away', () => {
       const ready = await send(url, 'GET', '/health/ready');
       expect([ready.status, ready.json]).toEqual([503, { status: 'down', stores: { eventStore: 'down', readModels: 'down' } }]);
 
+      bucket.interrupt = () => true;
+      const upload = () =>
+        fetch(`${url}/v1/attachments`, { method: 'POST', headers: { 'Content-Type': 'application/octet-stream' }, body: 'the log' });
+      for (const answer of [await upload(), await fetch(`${url}/v1/attachments/${'0'.repeat(64)}`)]) {
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
+        expect(await answer.json()).toMatchObject({ code: 'store-unavailable' });
+      }
+      bucket.interrupt = () => false;
+      expect((await upload()).status).toBe(201);
+
       eventLine.mend();
       viewLine.mend();
       const again = await send(url, 'POST', '/v1/tickets', { body: open, headers: key });
@@ -105,6 +118,8 @@ describe('when a store is away', () => {
       await app.close();
       await mongo.close();
       await store.close();
+      await blobs.close();
+      await bucket.close();
       eventLine.close();
       viewLine.close();
       await viewNode.close();

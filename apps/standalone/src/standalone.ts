@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { resolve } from 'node:path';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { type Config, FolderBlobStore, type JsonLog } from '#platform';
+import { type Config, type JsonLog, openBlobStore } from '#platform';
 import { createApi } from '../../api/src/create-api.js';
 import { startWorkerInThread } from '../../worker/src/worker-in-thread.js';
 import { CannotStart, openStores, portTaken } from './stores.js';
@@ -44,11 +44,14 @@ export async function startStandalone(config: Config, log: JsonLog): Promise<Sta
     opened.push(() => mongo.close());
     const worker = await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: config.logLevel, timekeeper: true });
     opened.push(() => worker.stop());
-    const blobs = await FolderBlobStore.open(config.attachmentsDir).catch((error: Error) => {
-      throw new CannotStart(`Attachments cannot be kept (${error.message}). Set ATTACHMENTS_DIR to a directory that can be written.`, {
-        cause: error,
-      });
+    const blobs = await openBlobStore(config).catch((error: Error) => {
+      const remedy =
+        config.s3 === undefined
+          ? 'Set ATTACHMENTS_DIR to a directory that can be written.'
+          : 'Are S3_URL, S3_BUCKET and the keys right, is the bucket there, and may it be listed, read and written?';
+      throw new CannotStart(`Attachments cannot be kept (${error.message}). ${remedy}`, { cause: error });
     });
+    opened.push(() => blobs.close());
     const api = await createApi({ store, mongo, blobs, log });
     opened.push(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.

@@ -1,7 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { StoreUnavailable } from '#eventsourcing';
 
 /** What is known of some bytes that are kept. They are named by their content, so what a name stands for never changes. */
@@ -23,98 +21,42 @@ export class BlobDamaged extends Error {
   override readonly name = 'BlobDamaged';
 }
 
+/** What is said of content that is brought. */
+export interface AboutBlob {
+  readonly mediaType: string;
+  /** Bytes that it may have. */
+  readonly limit: number;
+  /** SHA-256 that it must have, if that is known. */
+  readonly expected?: string | undefined;
+}
+
 /** Keeps bytes by their content. Its own dependency-injection token. */
 export abstract class BlobStore {
   /**
    * Keeps content, durably; what is there already is kept as it was.
-   * @param limit bytes that it may have
-   * @param expected SHA-256 that it must have, if that is known
    * @throws BlobTooLarge, BlobDamaged (nothing is kept), StoreUnavailable
    */
-  abstract put(
-    content: AsyncIterable<Uint8Array>,
-    about: { readonly mediaType: string; readonly limit: number; readonly expected?: string | undefined },
-  ): Promise<Blob & { readonly isNew: boolean }>;
+  abstract put(content: AsyncIterable<Uint8Array>, about: AboutBlob): Promise<Blob & { readonly isNew: boolean }>;
 
   /**
    * Content by its hash, checked against it while it is read: when it is no longer the same the reader fails with BlobDamaged before it has all.
    * @throws StoreUnavailable
    */
   abstract get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined>;
+
+  /** Lets go of connections; what is kept stays. */
+  async close(): Promise<void> {}
 }
 
-/** Uploads that a crash left behind are removed once they are this old, in milliseconds. */
-const ABANDONED = 24 * 60 * 60_000;
-
-/** A folder of files: several processes may share it. `ab/ab12…` is content, `ab/ab12….json` what is known of it. */
-export class FolderBlobStore extends BlobStore {
-  private constructor(private readonly folder: string) {
-    super();
-  }
-
-  /** @throws StoreUnavailable when the folder cannot be written */
-  static async open(folder: string): Promise<FolderBlobStore> {
-    await reachable(async () => {
-      const incoming = join(folder, 'incoming');
-      await mkdir(incoming, { recursive: true });
-      for (const name of await readdir(incoming)) {
-        const path = join(incoming, name);
-        const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
-        if (mtimeMs < Date.now() - ABANDONED) await rm(path, { force: true });
-      }
-    });
-    return new FolderBlobStore(folder);
-  }
-
-  async put(
-    content: AsyncIterable<Uint8Array>,
-    { mediaType, limit, expected }: { readonly mediaType: string; readonly limit: number; readonly expected?: string | undefined },
-  ): Promise<Blob & { readonly isNew: boolean }> {
-    const incoming = join(this.folder, 'incoming', randomUUID());
-    try {
-      const { sha256, bytes } = await write(incoming, content, limit);
-      if (expected !== undefined && expected !== sha256) throw new BlobDamaged(`its SHA-256 is ${sha256}, not ${expected}`);
-      return await reachable(async () => {
-        const known = await this.#about(sha256);
-        if (known !== undefined) return { ...known, isNew: false };
-        const path = this.#pathOf(sha256);
-        await mkdir(dirname(path), { recursive: true });
-        // What is known of it comes first: content that is there can always be served.
-        await writeFile(`${incoming}.json`, JSON.stringify({ mediaType, bytes }), { flush: true });
-        await rename(`${incoming}.json`, `${path}.json`);
-        await rename(incoming, path);
-        await flush(dirname(path));
-        return { sha256, bytes, mediaType, isNew: true };
-      });
-    } finally {
-      await rm(incoming, { force: true });
-    }
-  }
-
-  async get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined> {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
-    const known = await reachable(() => this.#about(sha256));
-    return known && { ...known, content: checked(createReadStream(this.#pathOf(sha256)), sha256) };
-  }
-
-  async #about(sha256: string): Promise<Blob | undefined> {
-    const path = this.#pathOf(sha256);
-    try {
-      await stat(path);
-      const { mediaType, bytes } = JSON.parse(await readFile(`${path}.json`, 'utf8')) as Pick<Blob, 'mediaType' | 'bytes'>;
-      return { sha256, bytes, mediaType };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  #pathOf(sha256: string): string {
-    return join(this.folder, sha256.slice(0, 2), sha256);
-  }
-}
-
-async function write(path: string, content: AsyncIterable<Uint8Array>, limit: number): Promise<Pick<Blob, 'sha256' | 'bytes'>> {
+/**
+ * Writes content into a new file, durably, and measures it: what it is named by is known only once it has all come.
+ * @throws BlobTooLarge, BlobDamaged, StoreUnavailable: what is written so far is for the caller to remove
+ */
+export async function spool(
+  path: string,
+  content: AsyncIterable<Uint8Array>,
+  { limit, expected }: Pick<AboutBlob, 'limit' | 'expected'>,
+): Promise<Pick<Blob, 'sha256' | 'bytes'>> {
   const hash = createHash('sha256');
   let bytes = 0;
   const file = await reachable(() => open(path, 'wx'));
@@ -129,10 +71,13 @@ async function write(path: string, content: AsyncIterable<Uint8Array>, limit: nu
   } finally {
     await file.close();
   }
-  return { sha256: hash.digest('hex'), bytes };
+  const sha256 = hash.digest('hex');
+  if (expected !== undefined && expected !== sha256) throw new BlobDamaged(`its SHA-256 is ${sha256}, not ${expected}`);
+  return { sha256, bytes };
 }
 
-async function* checked(content: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
+/** Content as it is read, which fails with BlobDamaged when it is not what its hash says. */
+export async function* checked(content: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let last: Uint8Array | undefined;
   for await (const chunk of content) {
@@ -146,18 +91,8 @@ async function* checked(content: AsyncIterable<Uint8Array>, sha256: string): Asy
   if (last !== undefined) yield last;
 }
 
-/** A name in a folder is durable once the folder is. */
-async function flush(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** @throws StoreUnavailable for what the disk refuses */
-async function reachable<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+export async function reachable<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();
   } catch (error) {

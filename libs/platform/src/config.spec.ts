@@ -24,6 +24,11 @@ describe('loadConfig', () => {
         PORT: '0',
         DATA_DIR: '/var/lib/tierline',
         ATTACHMENTS_DIR: '/srv/attachments',
+        S3_BUCKET: 'tierline-attachments',
+        S3_URL: 'https://s3.example:9000',
+        S3_REGION: 'eu-central-1',
+        S3_ACCESS_KEY_ID: 'AKID',
+        S3_SECRET_ACCESS_KEY: 'se/cr+et',
         EVENTSTORE_URL: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
         MONGODB_URL: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
         EMBEDDED_EVENTSTOREDB_PORT: '0',
@@ -35,6 +40,12 @@ describe('loadConfig', () => {
       port: 0,
       dataDir: '/var/lib/tierline',
       attachmentsDir: '/srv/attachments',
+      s3: {
+        bucket: 'tierline-attachments',
+        endpoint: 'https://s3.example:9000',
+        region: 'eu-central-1',
+        credentials: { accessKeyId: 'AKID', secretAccessKey: 'se/cr+et' },
+      },
       eventStoreUrl: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
       mongodbUrl: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
       embeddedEventStoreDBPort: 0,
@@ -61,6 +72,22 @@ describe('loadConfig', () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).faults.map(({ field }) => field).sort()).toEqual(Object.keys(env).sort());
     expect((error as ConfigError).message).toContain('PORT must be a port from 1 to 65535, or 0 for any free one, not "70000"');
+  });
+
+  it.each([
+    [{ S3_URL: 'http://localhost:9000' }, ['S3_BUCKET']],
+    [{ S3_BUCKET: 'No', S3_URL: 'localhost:9000' }, ['S3_BUCKET', 'S3_URL']],
+    [{ S3_BUCKET: 'b-1', S3_ACCESS_KEY_ID: 'AKID' }, ['S3_SECRET_ACCESS_KEY']],
+    [{ S3_BUCKET: 'b-1', S3_SECRET_ACCESS_KEY: 'a secret', S3_ACCESS_KEY_ID: 'AKID' }, ['S3_SECRET_ACCESS_KEY']],
+  ])('refuses a bucket that is not told in full: %j', (env, fields) => {
+    let error: unknown;
+    try {
+      loadConfig(env as Record<string, string>);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect((error as ConfigError).faults.map(({ field }) => field)).toEqual(fields);
+    expect((error as ConfigError).message).not.toContain('a secret');
   });
 
   it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', '1270.0.0.1', 'example.com', '127.0.0.256', ''.padEnd(3, '*')])(

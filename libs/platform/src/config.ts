@@ -11,8 +11,10 @@ export interface Config {
   readonly port: number;
   /** Where the embedded stores keep their data. */
   readonly dataDir: string;
-  /** Where attachments are kept. */
+  /** Where attachments are kept, unless in a bucket. */
   readonly attachmentsDir: string;
+  /** The bucket that attachments are kept in. */
+  readonly s3?: S3Bucket;
   /** Connection string of EventStoreDB; without one an embedded node is started. */
   readonly eventStoreUrl?: string;
   /** Connection string of MongoDB; without one an embedded node is started. */
@@ -20,6 +22,16 @@ export interface Config {
   readonly embeddedEventStoreDBPort: number;
   readonly embeddedMongoDBPort: number;
   readonly logLevel: LogLevel;
+}
+
+/** A bucket of Amazon S3, or of a store that speaks its protocol. */
+export interface S3Bucket {
+  readonly bucket: string;
+  readonly region: string;
+  /** Where the store is; Amazon's unless given. */
+  readonly endpoint?: string;
+  /** Unless given, those that Amazon's client finds: in its own variables and files, or of the machine that it runs on. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
 /** The environment asks for what cannot be. Its message names every fault, one a line. */
@@ -42,6 +54,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `PORT` | `3000` |
  * | `DATA_DIR` | `./data` |
  * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
+ * | `S3_BUCKET` | attachments are kept in `ATTACHMENTS_DIR` |
+ * | `S3_URL` | Amazon's |
+ * | `S3_REGION` | `us-east-1` |
+ * | `S3_ACCESS_KEY_ID`, `S3_SECRET_ACCESS_KEY` | what Amazon's client finds |
  * | `EVENTSTORE_URL` | embedded node |
  * | `MONGODB_URL` | embedded node |
  * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
@@ -56,9 +72,27 @@ export function loadConfig(env: Environment): Config {
     const text = env[name]?.trim();
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
-    if (value === undefined) faults.push({ field: name, message: `${rule}, not ${JSON.stringify(text)}` });
+    // A key is told to nobody, not even in a complaint about it.
+    if (value === undefined) faults.push({ field: name, message: name.includes('_KEY') ? rule : `${rule}, not ${JSON.stringify(text)}` });
     return value ?? fallback;
   };
+
+  const bucket = read('S3_BUCKET', undefined, bucketName, 'must be the name of a bucket');
+  const endpoint = read('S3_URL', undefined, webAddress, 'must be an address such as http://localhost:9000');
+  const region = read('S3_REGION', 'us-east-1', word, 'must be a region such as eu-central-1');
+  const accessKeyId = read('S3_ACCESS_KEY_ID', undefined, word, 'must be a key, without spaces');
+  const secretAccessKey = read('S3_SECRET_ACCESS_KEY', undefined, word, 'must be a key, without spaces');
+  const s3Set = Object.entries({ S3_URL: endpoint, S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey }).filter(
+    ([, value]) => value !== undefined,
+  );
+  const isUnset = (name: string) => (env[name]?.trim() ?? '') === '';
+  if (isUnset('S3_BUCKET') && s3Set.length > 0)
+    faults.push({ field: 'S3_BUCKET', message: `is required where there is ${s3Set.map(([name]) => name).join(', ')}` });
+  for (const [name, other] of [
+    ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
+    ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
+  ] as const)
+    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
 
   const eventStoreUrl = read(
     'EVENTSTORE_URL',
@@ -84,6 +118,16 @@ export function loadConfig(env: Environment): Config {
     port: read('PORT', 3000, port, PORT_RULE),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
+    ...(bucket === undefined
+      ? {}
+      : {
+          s3: {
+            bucket,
+            region,
+            ...(endpoint === undefined ? {} : { endpoint }),
+            ...(accessKeyId === undefined || secretAccessKey === undefined ? {} : { credentials: { accessKeyId, secretAccessKey } }),
+          },
+        }),
     ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }),
     ...(mongodbUrl === undefined ? {} : { mongodbUrl }),
     embeddedEventStoreDBPort: read('EMBEDDED_EVENTSTOREDB_PORT', 12113, port, PORT_RULE),
@@ -115,6 +159,18 @@ function port(text: string): number | undefined {
 /** The host, when it is the machine's own loopback. */
 function loopback(text: string): string | undefined {
   return text === 'localhost' || text === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text) ? text : undefined;
+}
+
+function bucketName(text: string): string | undefined {
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) ? text : undefined;
+}
+
+function word(text: string): string | undefined {
+  return /^[\x21-\x7e]{1,1024}$/.test(text) ? text : undefined;
+}
+
+function webAddress(text: string): string | undefined {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined;
 }
 
 /** MongoDB's URLs may name several hosts, which `URL` cannot read, so only what is common to all is looked at. */

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { FolderBlobStore, createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
+import { createLog, httpAdapter, loadConfig, openBlobStore, prepareHttp } from '#platform';
 import { ApiModule } from '../../../api/src/api.module.js';
 import { openStores } from '../../../standalone/src/stores.js';
 import { startWorkerInThread } from '../../../worker/src/worker-in-thread.js';
@@ -28,7 +28,7 @@ const mongo = await connectMongo(mongodbUrl);
 if (process.env['BENCH_WORKER'] === 'on') await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: 'error', timekeeper: true });
 
 @Module({
-  imports: [ApiModule.on(store, mongo, await FolderBlobStore.open(config.attachmentsDir), log)],
+  imports: [ApiModule.on(store, mongo, await openBlobStore(config), log)],
   controllers: [EmptyController as Type<unknown>],
 })
 class BenchModule {}
