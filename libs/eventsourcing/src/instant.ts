@@ -52,18 +52,28 @@ export function instantFrom(epochMillis: number): Instant {
 
 const [DASH, POINT, ZERO, COLON, LETTER_T, LETTER_Z] = [45, 46, 48, 58, 84, 90];
 
-/** Dates that were written lately, by the number of their day. */
+/** Dates that were written or read lately, and their days: the calendar is Date's. */
 const dates = new Map<number, string>();
+const days = new Map<string, number>();
 const MOST_DATES = 10_000;
 
 function dateOf(day: number): string {
-  let date = dates.get(day);
-  if (date === undefined) {
-    date = new Date(day * DAY).toISOString().slice(0, 10);
-    if (dates.size >= MOST_DATES) dates.clear();
-    dates.set(day, date);
-  }
+  const known = dates.get(day);
+  if (known !== undefined) return known;
+  const date = new Date(day * DAY).toISOString().slice(0, 10);
+  if (dates.size >= MOST_DATES) dates.clear();
+  dates.set(day, date);
   return date;
+}
+
+/** Milliseconds since 1970-01-01T00:00:00Z at the begin of a date. */
+function beginOf(date: string): number {
+  const known = days.get(date);
+  if (known !== undefined) return known;
+  const begin = Date.parse(date);
+  if (days.size >= MOST_DATES) days.clear();
+  days.set(date, begin);
+  return begin;
 }
 
 /** Milliseconds since 1970-01-01T00:00:00Z. */
@@ -74,22 +84,8 @@ export function epochMillis(instant: Instant): number {
     for (let place = at; place < at + count; place++) value = value * 10 + instant.charCodeAt(place) - ZERO;
     return value;
   };
-  return (
-    dayOf(digits(0, 4), digits(5, 2), digits(8, 2)) * DAY +
-    digits(11, 2) * 3_600_000 +
-    digits(14, 2) * 60_000 +
-    digits(17, 2) * 1_000 +
-    digits(20, 3)
-  );
+  return beginOf(instant.slice(0, 10)) + digits(11, 2) * 3_600_000 + digits(14, 2) * 60_000 + digits(17, 2) * 1_000 + digits(20, 3);
 }
 
 /** Beyond the years 0 to 9999 an instant is longer. */
 const USUAL_LENGTH = 24;
-
-/** Days since 1970-01-01 of a date of the Gregorian calendar. */
-function dayOf(year: number, month: number, day: number): number {
-  // Years that begin in March end with the leap day.
-  const since = month > 2 ? year : year - 1;
-  const inYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  return since * 365 + Math.floor(since / 4) - Math.floor(since / 100) + Math.floor(since / 400) + inYear - 719_468;
-}
