@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createLog } from '#platform';
 import { runPolicy } from '#mongo';
 import { ticketLinks } from '#ticketing';
+import { Assigner } from '../../worker/src/assigner.js';
 import { sendReactions } from '../../worker/src/send-reaction.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -14,7 +15,7 @@ beforeAll(async () => {
     db: mongo.db,
     store,
     policy: ticketLinks,
-    send: sendReactions(store),
+    send: sendReactions(store, new Assigner(store, mongo.db)),
     log: createLog('silent'),
     owner: randomUUID(),
   });

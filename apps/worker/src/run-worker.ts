@@ -2,6 +2,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import type { JsonLog } from '#platform';
 import { policies, projections } from '#ticketing';
+import { Assigner } from './assigner.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
@@ -28,8 +29,9 @@ export async function runWorker({ eventStoreUrl, mongodbUrl, log, timekeeper }: 
     await store.close();
     throw error;
   });
-  const worker = startWorker({ store, db: mongo.db, projections, policies, log });
-  const keeper = timekeeper ? startTimekeeper({ store, db: mongo.db, log }) : undefined;
+  const assigner = new Assigner(store, mongo.db);
+  const worker = startWorker({ store, db: mongo.db, projections, policies, log, assigner });
+  const keeper = timekeeper ? startTimekeeper({ store, db: mongo.db, log, assigner }) : undefined;
   return {
     stop: async () => {
       await keeper?.stop();

@@ -1,11 +1,15 @@
 import type { EventStore, SendReaction } from '#eventsourcing';
-import { ticket, type TicketCommands } from '#ticketing';
+import { agent, type AssignmentTasks, ticket, type TicketCommands } from '#ticketing';
 import { runTicketCommand } from '#ticketing-nest';
+import type { Assigner } from './assigner.js';
 
-/** Runs the commands of policies as those of people are run. */
-export function sendReactions(store: EventStore): SendReaction<TicketCommands> {
+/** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
+export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<TicketCommands & AssignmentTasks> {
   return ({ category, id, name, body }, context) => {
-    if (category !== ticket.category) throw new Error(`a policy has a command for ${category}, which nobody takes`);
+    if (name === 'ReleaseTickets' && category === agent.category) return assigner.releaseTickets(id, body, context);
+    if (category !== ticket.category || name === 'ReleaseTickets')
+      throw new Error(`a policy has ${name} for ${category}, which nobody takes`);
+    if (name === 'FindAgent') return assigner.findAgent(id, context);
     return runTicketCommand(store, { ticketId: id, name, body, context: { ...context, repeatable: true } });
   };
 }

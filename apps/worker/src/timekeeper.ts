@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Actor, deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { Mongo, ViewDocument, ViewLog } from '#mongo';
 import {
   type ClientContract,
@@ -13,11 +13,15 @@ import {
   type TicketSla,
 } from '#ticketing';
 import { readOnCall, runTicketCommand, tzdata } from '#ticketing-nest';
+import { Assigner } from './assigner.js';
+import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
 export interface TimekeeperOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly log: ViewLog;
+  /** Who finds agents for tickets: the policies' too, where both run. */
+  readonly assigner?: Assigner;
   /** How often it looks for what is due, in milliseconds (default 200). */
   readonly pollMs?: number;
   /** How often it looks at every contract again, in milliseconds (default 60,000): a ticket may be opened while its contract changes. */
@@ -38,12 +42,14 @@ const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, and contracts that come into force. What is due it reads from the
+ * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, contracts that come into
+ * force, absences, and shifts that tickets wait for. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
  */
-export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
+export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
+  const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
   /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
@@ -164,7 +170,7 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
       const body = { onCall: await whoIsOnCall(due, now) };
       return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
     });
-    return told + ran + (await rebaseTerms(now));
+    return told + ran + (await rebaseTerms(now)) + (await roster.look(now, stopping.signal));
   }
 
   const running = (async () => {
@@ -191,5 +197,3 @@ export function startTimekeeper({ store, db, log, pollMs = 200, sweepMs = 60_000
     },
   };
 }
-
-const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };

@@ -12,6 +12,7 @@ import {
   type ViewLog,
   type ViewStatus,
 } from '#mongo';
+import { Assigner } from './assigner.js';
 import { sendReactions } from './send-reaction.js';
 
 export interface WorkerOptions {
@@ -20,6 +21,8 @@ export interface WorkerOptions {
   readonly projections: readonly AnyProjection[];
   readonly policies: readonly AnyPolicy[];
   readonly log: ViewLog;
+  /** Who finds agents for tickets: the timekeeper's too, where both run. */
+  readonly assigner?: Assigner;
   /** How long views and policies stand still when a worker dies before another one takes over, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
 }
@@ -35,12 +38,12 @@ export interface Worker {
 }
 
 /** Projects every view and runs every policy. Several workers may run: each has one owner at a time, and another one when that one dies. */
-export function startWorker({ store, db, projections, policies, log, leaseMs }: WorkerOptions): Worker {
+export function startWorker({ store, db, projections, policies, log, assigner, leaseMs }: WorkerOptions): Worker {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const shared = shareFeeds(store);
   const shares = { db, store: shared, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) };
   const projectors = projections.map((projection) => projectView({ ...shares, projection }));
-  const send = sendReactions(store);
+  const send = sendReactions(store, assigner ?? new Assigner(store, db));
   const runners = policies.map((policy) => runPolicy({ ...shares, policy, send }));
   return {
     status: () => projectors.map((projector) => projector.status()),

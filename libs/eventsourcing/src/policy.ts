@@ -29,6 +29,8 @@ export interface Policy<Events extends EventMap, State, Commands extends object>
   /** The aggregates whose events it reacts to. */
   readonly aggregate: Pick<Decider<object, Events, State>, 'category' | 'initial' | 'evolve'>;
   readonly upcasters: Upcasters;
+  /** False for an event from which nothing can follow whatever the state is, which then need not be read. Of all, unless said. */
+  readonly concerns?: (event: RecordedEvent<Events>) => boolean;
   /** Commands that follow from an event, in the order in which they are to be done. `state` is that of the aggregate right after the event. */
   readonly react: {
     readonly [Type in keyof Events & string]?: (event: OfType<Events, Type>, state: State) => readonly Reaction<Commands>[];
@@ -94,6 +96,7 @@ export async function reactTo<Events extends EventMap, State, Commands extends o
   const react = Object.hasOwn(policy.react, stored.type) ? policy.react[stored.type as keyof Events & string] : undefined;
   if (react === undefined || stored.metadata.imported !== undefined) return undefined;
   const event = upcast<Events>(policy.upcasters, stored);
+  if (policy.concerns?.(event) === false) return undefined;
   const reactions = react(event as never, await stateAfter(store, policy, stored));
   if (reactions.length === 0) return undefined;
 

@@ -9,12 +9,13 @@ import {
   type TicketCommandName,
   type TicketCommands,
   type TicketEvents,
+  type TicketState,
   ticketInHindsight,
   ticketUnder,
   ticketUpcasters,
 } from '#ticketing';
 import { readContract, recentContract } from './contracts.js';
-import { runCommand, type SentContext } from './run-command.js';
+import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** What became of a command. */
 export type TicketCommandResult = (Executed<TicketEvents> & { readonly ticketId: string }) | Refusal;
@@ -68,6 +69,11 @@ async function deciderFor(store: EventStore, id: string, name: TicketCommandName
     default:
       return ticket;
   }
+}
+
+/** A ticket as the log has it now. */
+export function readTicket(store: EventStore, id: string) {
+  return readAggregate<TicketEvents, TicketState>(store, ticketUnder(), ticketUpcasters, id);
 }
 
 /** What a ticket is opened under: its client's contract as it was in force when it was opened. */

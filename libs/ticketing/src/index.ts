@@ -1,5 +1,6 @@
 export * from './agent.js';
 export * from './assignment.js';
+export * from './assignment-policies.js';
 export * from './breach-autopsy.js';
 export * from './business-calendar.js';
 export * from './command-batch.js';

@@ -1,4 +1,5 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway } from './assignment-policies.js';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { present } from './plain-json.js';
 import { ticket } from './ticket.js';
@@ -122,5 +123,13 @@ function ofChildren(state: TicketState, reactions: (child: string) => readonly T
   return state === null ? [] : linkedBy('parent-of', state).flatMap(reactions);
 }
 
-/** Every policy of tickets: what the worker runs. */
-export const policies: readonly TicketPolicy[] = [ticketLinks, ticketMerges, childrenFollow];
+/** Every policy: what the worker runs. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has events and commands of its own
+export const policies: readonly Policy<any, any, any>[] = [
+  ticketLinks,
+  ticketMerges,
+  childrenFollow,
+  automaticAssignment,
+  ticketsOfTheAway,
+  ticketsOfFormerMembers,
+];

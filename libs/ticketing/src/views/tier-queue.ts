@@ -89,6 +89,6 @@ export const tierQueue: Projection<QueueEntry, TicketEvents> = {
     { key: { client: 1, queued: 1 } },
     { key: { 'assignee.id': 1, queued: 1 } },
     { key: { 'assignee.id': 1, assignedAt: -1 } },
-    { key: { nobodyFound: 1 } },
+    { key: { nobodyFound: 1, position: 1 } },
   ],
 };

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Actor,
+  deterministicId,
+  type EventStore,
+  instantFrom,
+  type Instant,
+  type Position,
+  isRefusal,
+  type ReactionContext,
+  type Refusal,
+  StoreUnavailable,
+  StreamDeleted,
+} from '#eventsourcing';
+import type { Mongo, ViewDocument } from '#mongo';
+import {
+  absenceAt,
+  type AgentDocument,
+  type Agent,
+  agents,
+  type AssignmentChoice,
+  type AssignmentRequest,
+  assignmentRequest,
+  type AssignmentTasks,
+  type Candidate,
+  candidatesFor,
+  chooseAgent,
+  leastLoaded,
+  type NobodyFound,
+  type QueueEntry,
+  type Roster,
+  type Team,
+  teams,
+  termsOf,
+  tierQueue,
+  type UnassignedBecause,
+  type Workload,
+} from '#ticketing';
+import { readAgent, readTeam, readTicket, runTicketCommand, viewPosition } from '#ticketing-nest';
+
+/** What became of a task: the events that it led to. */
+type Done = { readonly events: readonly unknown[] };
+type Sender = Pick<ReactionContext, 'commandId' | 'correlationId' | 'causationId' | 'actor'>;
+
+/** Assignments of this process that the view may not show yet. More are not remembered. */
+const MOST_UNSEEN = 10_000;
+
+/**
+ * Gives tickets to agents, and takes them from those who are away. Roster and workloads come from the views; whether the chosen one is there
+ * comes from the log, before and after. One ticket is looked at at a time, and what was given out here counts at once, so that many tickets
+ * that come together are spread. What others do meanwhile (claims, other workers) counts as soon as the view shows it.
+ */
+export class Assigner {
+  readonly #queue;
+  readonly #teams;
+  readonly #agents;
+  readonly #unseen = new Map<string, { readonly agent: string; readonly revision: number; readonly at: Instant }>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly db: Mongo['db'],
+  ) {
+    this.#queue = db.collection<ViewDocument<QueueEntry>>(tierQueue.name);
+    this.#teams = db.collection<ViewDocument<Team>>(teams.name);
+    this.#agents = db.collection<ViewDocument<AgentDocument>>(agents.name);
+  }
+
+  /** Teams and agents as the views have them. */
+  async roster(): Promise<Roster> {
+    const [allTeams, allAgents] = await Promise.all([this.#teams.find({}).toArray(), this.#agents.find({ active: true }).toArray()]);
+    return { teams: allTeams, agents: allAgents };
+  }
+
+  /** Finds an agent for a ticket that asks for one: done, or told that there is nobody. Quiet when it does not ask, or was told already. */
+  findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
+    const mine = this.#turn.then(() => this.#findAgent(ticketId, sender));
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
+    const { state } = await readTicket(this.store, ticketId);
+    const request = state === null ? undefined : assignmentRequest(state, termsOf(state));
+    if (request === undefined) return { events: [] };
+    const found = await this.#choose(request);
+    const result = await runTicketCommand(this.store, {
+      ticketId,
+      name: 'AssignAutomatically',
+      body: { request, found },
+      context: { ...sender, repeatable: true },
+    });
+    if (isRefusal(result) || !('agent' in found) || result.events.length === 0) return result;
+    const { id } = found.agent;
+    const at = instantFrom(Date.now());
+    if (this.#unseen.size >= MOST_UNSEEN) this.#unseen.clear();
+    this.#unseen.set(ticketId, { agent: id, revision: result.revision, at });
+    // Whoever went away while it was given: those who take the tickets of the away may have looked before it was.
+    const gone = goneBecause((await readAgent(this.store, id)).state, at);
+    if (gone !== undefined) await this.#unassign(ticketId, id, gone, 'Went away meanwhile', sender);
+    return result;
+  }
+
+  async #choose(request: AssignmentRequest): Promise<AssignmentChoice | NobodyFound> {
+    let { teams, agents } = await this.roster();
+    const checked = new Set<string>();
+    for (;;) {
+      const candidates = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
+      if ('because' in candidates) return candidates;
+      const choice = chooseAgent(candidates, await this.#workloads(candidates)) as AssignmentChoice;
+      const { agent, team } = choice;
+      const pair = JSON.stringify([team, agent.id]);
+      if (checked.has(pair)) return choice;
+      checked.add(pair);
+      const [ofTeam, ofAgent] = await Promise.all([readTeam(this.store, team), readAgent(this.store, agent.id)]);
+      teams = [...teams.filter((one) => one.team !== team), ...(ofTeam.state === null ? [] : [ofTeam.state])];
+      agents = [...agents.filter((one) => one.agent !== agent.id), ...(ofAgent.state === null ? [] : [ofAgent.state])];
+    }
+  }
+
+  /** What candidates have to do; of the least loaded also when they were last given something. */
+  async #workloads(candidates: readonly Candidate[]): Promise<ReadonlyMap<string, Workload>> {
+    const seen = await this.#queue.find({ _id: { $in: [...this.#unseen.keys()] } }, { projection: { revision: 1 } }).toArray();
+    for (const { _id, revision } of seen) if (revision >= (this.#unseen.get(_id)?.revision ?? 0)) this.#unseen.delete(_id);
+    const counted = await this.#queue
+      .aggregate<{ _id: string; openTickets: number }>([
+        {
+          $match: {
+            'assignee.id': { $in: candidates.map(({ agent }) => agent.id) },
+            queued: true,
+            _id: { $nin: [...this.#unseen.keys()] },
+          },
+        },
+        { $group: { _id: '$assignee.id', openTickets: { $sum: 1 } } },
+      ])
+      .toArray();
+    const openTickets = new Map(counted.map(({ _id, openTickets }) => [_id, openTickets]));
+    const last = new Map<string, Instant>();
+    for (const { agent, at } of this.#unseen.values()) {
+      openTickets.set(agent, (openTickets.get(agent) ?? 0) + 1);
+      last.set(agent, at);
+    }
+    const least = leastLoaded(candidates, openTickets);
+    if (least.length > 1) {
+      const unknown = least.filter(({ agent }) => !last.has(agent.id));
+      await Promise.all(
+        unknown.map(async ({ agent: { id } }) => {
+          const [newest] = await this.#queue
+            .find({ 'assignee.id': id }, { projection: { assignedAt: 1 } })
+            .sort({ assignedAt: -1 })
+            .limit(1)
+            .toArray();
+          if (newest?.assignedAt !== undefined) last.set(id, newest.assignedAt);
+        }),
+      );
+    }
+    return new Map(
+      candidates.map(({ agent: { id } }) => {
+        const lastAssignedAt = last.get(id);
+        return [id, { openTickets: openTickets.get(id) ?? 0, ...(lastAssignedAt === undefined ? {} : { lastAssignedAt }) }];
+      }),
+    );
+  }
+
+  /**
+   * Takes the open tickets of somebody who is away, as long as that is so.
+   * @throws StoreUnavailable when the view does not show yet who has what
+   */
+  async releaseTickets(agent: string, { because, reason, team, since }: AssignmentTasks['ReleaseTickets'], sender: Sender): Promise<Done> {
+    if (!(await this.#isSo(agent, because, team))) return { events: [] };
+    await this.#untilSeen(since);
+    const theirs = await this.#queue
+      .find({ 'assignee.id': agent, queued: true, ...(team === undefined ? {} : { team }) }, { projection: { _id: 1 } })
+      .toArray();
+    const events: unknown[] = [];
+    for (const { _id } of theirs) events.push(...(await this.#unassign(_id, agent, because, reason, sender)).events);
+    return { events };
+  }
+
+  /** Waits until the view has seen every event of tickets up to a position. */
+  async #untilSeen(position: Position): Promise<void> {
+    for (let tries = 0; tries < 100; tries++) {
+      const at = await viewPosition({ db: this.db }, tierQueue.name);
+      if (at !== undefined && at.commit >= position.commit) return;
+      const filter = { streamPrefixes: [tierQueue.streamPrefix] };
+      let behind = false;
+      for await (const next of this.store.readAll(filter, at)) {
+        behind = next.position.commit <= position.commit;
+        break;
+      }
+      if (!behind) return;
+      await sleep(20);
+    }
+    throw new StoreUnavailable(`${tierQueue.name} is not that far yet`);
+  }
+
+  async #isSo(agent: string, because: UnassignedBecause, team: string | undefined): Promise<boolean> {
+    if (team !== undefined) return !(await readTeam(this.store, team)).state?.members.includes(agent);
+    return goneBecause((await readAgent(this.store, agent)).state, instantFrom(Date.now())) === because;
+  }
+
+  async #unassign(
+    ticketId: string,
+    from: string,
+    because: Exclude<UnassignedBecause, 'requested'>,
+    reason: string,
+    sender: Sender,
+  ): Promise<Done> {
+    const result = await runTicketCommand(this.store, {
+      ticketId,
+      name: 'UnassignTicket',
+      body: { reason, because, from },
+      context: { ...sender, commandId: deterministicId('unassign', sender.commandId, ticketId), repeatable: true },
+    }).catch((error: unknown) => {
+      // A stream that was tombstoned keeps its document.
+      if (!(error instanceof StreamDeleted)) throw error;
+      return { events: [] };
+    });
+    return isRefusal(result) ? { events: [] } : result;
+  }
+}
+
+/** Why an agent's open tickets are to go to somebody else at an instant; undefined when they may stay. */
+function goneBecause(agent: Agent | null, at: Instant): 'left' | 'absent' | undefined {
+  if (agent === null) return undefined;
+  if (!agent.active) return 'left';
+  return absenceAt(agent, at)?.handBack ? 'absent' : undefined;
+}
+
+const ASSIGNER: Actor = { id: 'policy:automatic-assignment', kind: 'system' };
+
+/** A new attempt for a ticket that found nobody. */
+export function newAttempt(): Sender {
+  const commandId = randomUUID();
+  return { commandId, correlationId: commandId, causationId: commandId, actor: ASSIGNER };
+}
