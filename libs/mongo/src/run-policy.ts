@@ -1,28 +1,21 @@
-import type { Db } from 'mongodb';
-import { instantFrom, type EventStore, type Policy, reactTo, type SendReaction, type StoredEvent } from '#eventsourcing';
-import { isUnreachable } from './connect.js';
-import { feedBatches } from './feed-batches.js';
-import { pause } from './project-view.js';
-import { acquire, ensureControl, HeldLease, heartbeatMs, isOfThisLog, LeaseLost, markOf, noteTrouble, OtherLog, readPosition, release } from './view-control.js';
-import { positionNumber, type ViewLog } from './view.js';
+import { instantFrom, type Policy, reactTo, type SendReaction, type StoredEvent } from '#eventsourcing';
+import { Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
+import { acquire, ensureControl, heartbeatMs } from './view-control.js';
 
 /** Any policy: the runner does not care what its events and commands are. */
 // Handlers are contravariant in their events, so no narrower type admits every policy.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyPolicy = Policy<any, any, any>;
 
-/** How a policy is doing in this process: for health checks. */
-export interface PolicyStatus {
+/**
+ * How a policy is doing in this process: for health checks.
+ * `waiting`: another process runs it; `catching-up`, `live`: this one does; `failing`: retried with growing pauses, see `lastError`.
+ */
+export interface PolicyStatus extends FollowerStatus<'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped'> {
   readonly policy: string;
-  /** `waiting`: another process runs it; `catching-up`, `live`: this one does; `failing`: retried with growing pauses, see `lastError`. */
-  readonly state: 'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped';
-  /** Commit position up to which this process has reacted. */
-  readonly position: number | null;
   /** Commands that this process has sent for it, and how many of them were refused. */
   readonly sent: number;
   readonly refused: number;
-  /** The trouble that is being retried; cleared once there is progress. */
-  readonly lastError?: { readonly message: string; readonly at: string };
 }
 
 /** A policy that runs. */
@@ -32,18 +25,11 @@ export interface PolicyRunner {
   stop(): Promise<void>;
 }
 
-export interface RunPolicyOptions {
-  readonly db: Db;
-  readonly store: EventStore;
+export interface RunPolicyOptions extends FollowerOptions {
   readonly policy: AnyPolicy;
   /** Runs a command. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly send: SendReaction<any>;
-  readonly log: ViewLog;
-  /** Name of this process among all that may run it: unique. */
-  readonly owner: string;
-  /** How long a process that died keeps others waiting, in milliseconds (default 10,000). */
-  readonly leaseMs?: number;
 }
 
 /** Events in one batch at most, and streams of a batch that are reacted to at once. */
@@ -56,104 +42,33 @@ const AT_ONCE = 8;
  * that is refused is recorded and holds up nothing; what cannot be done for now is tried again, with pauses up to 30 seconds.
  */
 export function runPolicy(options: RunPolicyOptions): PolicyRunner {
-  return new Runner(options);
+  return new Runner(options).start();
 }
 
-class Runner implements PolicyRunner {
-  readonly #stopping = new AbortController();
-  readonly #done: Promise<void>;
-  readonly #name: string;
-  readonly #leaseMs: number;
-  #state: PolicyStatus['state'] = 'starting';
-  #position: number | null = null;
+class Runner extends Follower<PolicyStatus['state']> implements PolicyRunner {
   #sent = 0;
   #refused = 0;
-  #lastError: PolicyStatus['lastError'];
 
   constructor(private readonly options: RunPolicyOptions) {
-    this.#name = `policy:${options.policy.name}`;
-    this.#leaseMs = options.leaseMs ?? 10_000;
-    this.#done = this.#run();
+    super(options, `policy:${options.policy.name}`, { policy: options.policy.name }, 'the policy does not react');
   }
 
   status(): PolicyStatus {
-    const known = { policy: this.options.policy.name, state: this.#state, position: this.#position, sent: this.#sent, refused: this.#refused };
-    return this.#lastError === undefined ? known : { ...known, lastError: this.#lastError };
+    return { policy: this.options.policy.name, ...this.progress(), sent: this.#sent, refused: this.#refused };
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#done;
-  }
-
-  async #run(): Promise<void> {
-    const { log, policy } = this.options;
-    const { signal } = this.#stopping;
-    let failures = 0;
-    while (!signal.aborted) {
-      const before = this.#position;
-      try {
-        await this.#turn(signal);
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted) break;
-        if (error instanceof LeaseLost) {
-          log.warn({ policy: policy.name }, error.message);
-          continue;
-        }
-        failures = this.#position === before ? failures + 1 : 1;
-        const wait = Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
-        this.#state = 'failing';
-        this.#lastError = { message: error instanceof Error ? error.message : String(error), at: new Date().toISOString() };
-        // Where the database itself is away the note would only keep a stop waiting.
-        if (!isUnreachable(error)) await noteTrouble(this.options.db, this.#name, this.options.owner, this.#lastError);
-        log.error({ policy: policy.name, err: error, retryInMs: Math.round(wait) }, 'the policy does not react');
-        await pause(wait, signal);
-      }
-    }
-    this.#state = 'stopped';
-  }
-
-  /** One try at being the owner, and reacting until the lease ends or the process stops. */
-  async #turn(signal: AbortSignal): Promise<void> {
-    const { db, store, policy, owner, log } = this.options;
-    await ensureControl(db, this.#name, 1);
-    const control = await acquire(db, this.#name, owner, this.#leaseMs);
+  protected override async turn(signal: AbortSignal): Promise<void> {
+    const { db, policy, owner } = this.options;
+    await ensureControl(db, this.name, 1);
+    const control = await acquire(db, this.name, owner, this.leaseMs);
     if (control === null) {
-      this.#state = 'waiting';
-      return pause(heartbeatMs(this.#leaseMs), signal);
+      this.state = 'waiting';
+      return pause(heartbeatMs(this.leaseMs), signal);
     }
-    if (!(await isOfThisLog(store, control.checkpoint))) {
-      await release(db, this.#name, owner);
-      throw new OtherLog(this.#name);
-    }
-    const lease = new HeldLease(db, control, owner, this.#leaseMs);
-    const from = readPosition(control.checkpoint);
-    let mark = control.checkpoint?.event ?? null;
-    let troubled = Boolean(control.trouble);
-    this.#position = from === undefined ? null : positionNumber(from);
-    this.#state = 'catching-up';
-    log.info({ policy: policy.name, position: this.#position }, 'reacting');
-    try {
-      const ending = AbortSignal.any([signal, lease.ended]);
-      const filter = { streamPrefixes: [`${policy.aggregate.category}-`] };
-      for await (const batch of feedBatches(store, filter, from, ending, BATCH)) {
-        await lease.confirm();
-        await this.#react(batch.events);
-        mark = markOf(batch.events.at(-1), mark);
-        if (batch.position !== undefined) {
-          lease.advance(batch.position, mark);
-          this.#position = positionNumber(batch.position);
-        }
-        this.#lastError = undefined;
-        if (troubled) await noteTrouble(db, this.#name, owner, null);
-        troubled = false;
-        if (batch.caughtUp) this.#state = 'live';
-      }
-      if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;
-    } finally {
-      await lease.release();
-    }
+    await this.follow(control, { streamPrefixes: [`${policy.aggregate.category}-`] }, BATCH, signal, async (events) => {
+      await this.#react(events);
+      return { count: events.length };
+    });
   }
 
   /** All events of a batch; if one fails the others are done all the same, and come again with it. */

@@ -1,0 +1,175 @@
+import type { Db } from 'mongodb';
+import type { EventStore, FeedFilter, Position, StoredEvent } from '#eventsourcing';
+import { feedBatches } from './feed-batches.js';
+import { isUnreachable } from './connect.js';
+import {
+  HeldLease,
+  LeaseLost,
+  OtherLog,
+  isOfThisLog,
+  markOf,
+  noteTrouble,
+  readPosition,
+  release,
+  type Trouble,
+  type ViewControl,
+} from './view-control.js';
+import { positionNumber, type ViewLog } from './view.js';
+
+export interface FollowerOptions {
+  readonly db: Db;
+  readonly store: EventStore;
+  readonly log: ViewLog;
+  /** Name of this process among all that may do the work: unique. */
+  readonly owner: string;
+  /** How long a process that died keeps others waiting, in milliseconds (default 10,000). */
+  readonly leaseMs?: number;
+}
+
+/** How a follower is doing in this process. */
+export interface FollowerStatus<State extends string> {
+  readonly state: State;
+  /** Commit position up to which this process has done the work. */
+  readonly position: number | null;
+  /** The trouble that is being retried; cleared once there is progress. */
+  readonly lastError?: Trouble;
+}
+
+type Common = 'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped';
+
+/**
+ * Something that follows the log for as long as this process owns it, and waits while another one does. Whatever goes wrong is logged and
+ * tried again, with pauses up to 30 seconds.
+ */
+export abstract class Follower<State extends string = Common> {
+  protected state: State | Common = 'starting';
+  protected readonly leaseMs: number;
+  readonly #stopping = new AbortController();
+  #position: number | null = null;
+  #lastError: Trouble | undefined;
+  #done: Promise<void> | undefined;
+
+  /**
+   * @param name of its control document
+   * @param about what its lines in the log are about
+   * @param trouble what they say when it fails
+   */
+  protected constructor(
+    private readonly following: FollowerOptions,
+    protected readonly name: string,
+    private readonly about: object,
+    private readonly trouble: string,
+  ) {
+    this.leaseMs = following.leaseMs ?? 10_000;
+  }
+
+  start(): this {
+    this.#done ??= this.#run();
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  /** One try at being the owner, and all that follows from it. */
+  protected abstract turn(signal: AbortSignal): Promise<void>;
+
+  protected progress(): FollowerStatus<State | Common> {
+    const known = { state: this.state, position: this.#position };
+    return this.#lastError === undefined ? known : { ...known, lastError: this.#lastError };
+  }
+
+  /**
+   * Works under a lease that was acquired, from its checkpoint on and batch by batch, until it ends or the process stops.
+   *
+   * @param work how many events of a batch are done with, and why not all of them
+   * @throws OtherLog, LeaseLost, and what the work has failed of
+   */
+  protected async follow(
+    control: ViewControl,
+    filter: FeedFilter,
+    batchSize: number,
+    signal: AbortSignal,
+    work: (events: readonly StoredEvent[]) => Promise<{ readonly count: number; readonly failure?: Error }>,
+  ): Promise<void> {
+    const { db, store, owner, log } = this.following;
+    try {
+      if (!(await isOfThisLog(store, control.checkpoint))) throw new OtherLog(control._id);
+    } catch (error) {
+      await release(db, control._id, owner).catch(() => {});
+      throw error;
+    }
+    const lease = new HeldLease(db, control, owner, this.leaseMs);
+    const from = readPosition(control.checkpoint);
+    let mark = control.checkpoint?.event ?? null;
+    let troubled = Boolean(control.trouble);
+    this.#position = from === undefined ? null : positionNumber(from);
+    this.state = 'catching-up';
+    log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
+    try {
+      const ending = AbortSignal.any([signal, lease.ended]);
+      for await (const batch of feedBatches(store, filter, from, ending, batchSize)) {
+        await lease.confirm();
+        const { count, failure } = await work(batch.events);
+        const reached: Position | undefined = failure === undefined ? batch.position : batch.events[count - 1]?.position;
+        if (reached !== undefined) {
+          mark = markOf(batch.events[count - 1], mark);
+          lease.advance(reached, mark);
+          this.#position = positionNumber(reached);
+        }
+        if (failure !== undefined) throw failure;
+        this.#lastError = undefined;
+        if (troubled) await noteTrouble(db, this.name, owner, null);
+        troubled = false;
+        if (batch.caughtUp) this.state = 'live';
+      }
+      if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { db, log, owner } = this.following;
+    const { signal } = this.#stopping;
+    let failures = 0;
+    while (!signal.aborted) {
+      const before = this.#position;
+      try {
+        await this.turn(signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (error instanceof LeaseLost) {
+          log.warn(this.about, error.message);
+          continue;
+        }
+        failures = this.#position === before ? failures + 1 : 1;
+        const wait = Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
+        this.state = 'failing';
+        this.#lastError = { message: error instanceof Error ? error.message : String(error), at: new Date().toISOString() };
+        // Where the database itself is away the note would only keep a stop waiting.
+        if (!isUnreachable(error)) await noteTrouble(db, this.name, owner, this.#lastError);
+        log.error({ ...this.about, err: error, retryInMs: Math.round(wait) }, this.trouble);
+        await pause(wait, signal);
+      }
+    }
+    this.state = 'stopped';
+  }
+}
+
+/** Waits, though no longer than until the signal aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
