@@ -105,6 +105,19 @@ describe('the timekeeper', () => {
     }
   }, 30_000);
 
+  it('finds what is due behind any number of tickets whose view does not move on, also where all are due at one instant', async () => {
+    const tickets = mongo.db.collection<{ _id: string; revision: number; nextMomentAt: string }>(ticketSla.name);
+    // As tickets are whose streams were tombstoned. One more than it looks at in one go, and all before the ticket.
+    const stuck = Array.from({ length: 501 }, () => ({ _id: randomUUID(), revision: 0, nextMomentAt: '2020-01-01T00:00:00.000Z' }));
+    await tickets.insertMany(stuck);
+    const id = await openAgo(20 * MINUTE);
+    const one = timekeeper();
+    await until(async () => (await told(id)).length >= 4);
+    await one.stop();
+    await tickets.deleteMany({ _id: { $in: stuck.map(({ _id }) => _id) } });
+    expect(await told(id)).toEqual(ofResponse);
+  }, 30_000);
+
   it('tells what comes up while it runs, soon after it does', async () => {
     const one = timekeeper();
     const id = await openAgo(15 * MINUTE - 1_500);

@@ -70,9 +70,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     }) => Pick<Parameters<typeof runTicketCommand>[1], 'name' | 'body'> & { readonly key: string },
   ): Promise<number> {
     const fresh = due.filter(({ _id, revision }) => revision > (handled.get(_id) ?? -1));
-    const queue = [...fresh];
+    // What is due first is done first.
+    const queue = fresh.values();
     const work = async (): Promise<void> => {
-      for (let doc = queue.pop(); doc !== undefined && !stopping.signal.aborted; doc = queue.pop()) {
+      for (const doc of queue) {
+        if (stopping.signal.aborted) return;
         const { key, name, body } = command(doc);
         const commandId = deterministicId('timekeeper', doc._id, key);
         const result = await runTicketCommand(store, {
@@ -102,16 +104,21 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     projection: Readonly<Record<string, 1>>,
     command: (due: readonly Doc[]) => Promise<Parameters<typeof toEach>[1]>,
   ): Promise<number> {
-    for (let skip = 0; ; skip += LOOK) {
+    for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
+      const next = after && { $or: [{ [field]: { $gt: after.due } }, { _id: { $gt: after.id } }] };
       const due = await tickets
-        .find({ [field]: { $lt: now } }, { projection: { _id: 1, revision: 1, ...projection } })
-        .sort({ [field]: 1 })
-        .skip(skip)
+        .find(
+          { [field]: { $gte: after?.due ?? '', $lt: now }, ...next },
+          { projection: { _id: 1, revision: 1, [field]: 1, ...projection } },
+        )
+        .sort({ [field]: 1, _id: 1 })
         .limit(LOOK)
         .toArray();
       const done = await toEach(due, await command(due as unknown as readonly Doc[]));
+      const last = due.at(-1);
       // Those that have been seen to and wait for their view must not hide the ones behind them.
-      if (done > 0 || due.length < LOOK) return done;
+      if (done > 0 || due.length < LOOK || last === undefined) return done;
+      after = { due: last[field] as Instant, id: last._id };
     }
   }
 
@@ -176,9 +183,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   const running = (async () => {
     let pause = pollMs;
     while (!stopping.signal.aborted) {
+      const began = performance.now();
       try {
         const done = await look();
-        pause = done >= LOOK ? 0 : pollMs;
+        // What has come due meanwhile has waited already; but where looking itself takes that long, others need the stores too.
+        pause = done >= LOOK ? 0 : Math.max(pollMs / 10, pollMs - (performance.now() - began));
         lastError = undefined;
       } catch (error) {
         lastError = { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) };

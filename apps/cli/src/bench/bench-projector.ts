@@ -26,7 +26,7 @@ export async function benchProjector(): Promise<void> {
     for (const projection of ticketViews) {
       const began = performance.now();
       const projector = projectView({ db: mongo.db, store, projection, log, owner: randomUUID() });
-      await live(projector);
+      await untilLive(projector);
       const projecting = performance.now() - began;
       const { projected } = projector.status();
       await projector.stop();
@@ -111,7 +111,7 @@ async function fill(store: EventStoreDB): Promise<number> {
 }
 
 /** Waits until a projector has caught up with the log. */
-async function live(projector: ViewProjector): Promise<void> {
+export async function untilLive(projector: ViewProjector): Promise<void> {
   for (;;) {
     const { state, lastError } = projector.status();
     if (state === 'live') return;

@@ -7,9 +7,10 @@ import { benchImport } from './bench-import.js';
 import { benchMongoDB } from './bench-mongodb.js';
 import { benchProjector } from './bench-projector.js';
 import { benchSize } from './bench-size.js';
+import { benchTimekeeper } from './bench-timekeeper.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [import] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [timekeeper] [import] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   projector: benchProjector,
   mongodb: benchMongoDB,
   clocks: benchClocks,
+  timekeeper: benchTimekeeper,
   import: () =>
     log !== undefined && existsSync(log)
       ? benchImport(log)

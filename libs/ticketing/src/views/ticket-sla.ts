@@ -49,8 +49,8 @@ export const ticketSla: Projection<TicketSla, TicketEvents> = {
   apply: sla,
   indexes: [
     { key: { nextDueAt: 1 } },
-    { key: { nextMomentAt: 1 } },
-    { key: { nextStepAt: 1 } },
+    { key: { nextMomentAt: 1, _id: 1 } },
+    { key: { nextStepAt: 1, _id: 1 } },
     { key: { client: 1, open: 1, contractVersion: 1 } },
   ],
 };
