@@ -89,6 +89,11 @@ export const contractSchema = {
       items: { type: 'string' },
       description: 'Categories that tickets may have, each with all below it; any, where none is listed',
     },
+    services: {
+      type: 'object',
+      additionalProperties: { type: 'array', items: { type: 'string' } },
+      description: 'Configuration items that tickets may be about: services, each with its components; any, where it is left out',
+    },
     assignment: {
       enum: [...ASSIGNMENTS],
       default: 'manual',

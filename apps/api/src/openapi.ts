@@ -58,6 +58,7 @@ const ofOpening = [
   'event-too-large',
   'tier-not-in-contract',
   'category-not-in-contract',
+  'configuration-item-not-in-contract',
   'revision-mismatch',
   'idempotency-key-reused',
   'contended',

@@ -46,6 +46,7 @@ export const ticketProblems = {
   'consultation-of-own-tier': { status: 409, title: 'The ticket is at that tier itself' },
   'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
   'category-not-in-contract': { status: 422, title: 'The contract has no such category' },
+  'configuration-item-not-in-contract': { status: 422, title: 'The contract has no such service or component' },
   'no-escalation-at-work': { status: 409, title: 'No escalation policy is at work' },
   'no-clock-ended': { status: 409, title: 'There is no verdict to restate' },
   'no-vendor-case': { status: 422, title: 'It is not said which vendor, and which case' },

@@ -105,6 +105,7 @@ const termNames: ReadonlySet<string> = new Set([
   'categories',
   'assignment',
   'categorySkills',
+  'services',
 ]);
 
 /** Characters of JSON. */

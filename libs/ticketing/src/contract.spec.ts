@@ -44,6 +44,13 @@ describe('a contract', () => {
     ],
     ['asks a hand-off for what there is not', { handOffs: { L2: ['luck'], L9: [] } }, ['handOffs.L2[0]', 'handOffs.L9']],
     ['has categories that are none', { categories: ['hardware', '/', 7] }, ['categories[1]', 'categories[2]']],
+    [
+      'has services that are none',
+      { services: { printing: ['spooler', ' ', 7], ' ': [], mail: 'imap' } },
+      ['services.printing[1]', 'services.printing[2]', 'services. ', 'services.mail'],
+    ],
+    ['has no service among its services', { services: {} }, ['services']],
+    ['has services in a list', { services: ['printing'] }, ['services']],
     ['has targets for what is no priority', { targets: { ...defaultContract.targets, urgent: {} } }, ['targets.urgent']],
     [
       'has a zero, a negative, a broken and an endless target',

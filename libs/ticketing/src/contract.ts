@@ -65,6 +65,8 @@ export interface Contract {
   readonly handOffs?: HandOffRequirements;
   /** Categories that tickets may have, each with all below it: `hardware/printer`. Any, where it lists none. */
   readonly categories?: readonly string[];
+  /** Configuration items that tickets may be about: services, each with its components. Any, where it is left out. */
+  readonly services?: Readonly<Record<string, readonly string[]>>;
   /** Whether tickets are given to agents automatically; they are not, unless it says so. See assignment.ts. */
   readonly assignment?: (typeof ASSIGNMENTS)[number];
   /** Skills that an agent must have to be given a ticket of a category, or of one below it, automatically. */
@@ -170,6 +172,7 @@ export function contractFaults(contract: unknown): readonly Fault[] {
     categories,
     assignment,
     categorySkills,
+    services,
   } = fieldsOf(contract);
   return [
     ...orderedFaults(tiers, TIERS, 'tiers'),
@@ -196,6 +199,7 @@ export function contractFaults(contract: unknown): readonly Fault[] {
         )
       : [{ field: 'categories', message: 'must be a list of 1 to 1000 categories' }]),
     ...(assignment === undefined ? [] : oneOfFaults(assignment, ASSIGNMENTS, 'assignment')),
+    ...(services === undefined ? [] : serviceFaults(services)),
     ...(categorySkills === undefined ? [] : categorySkillFaults(categorySkills)),
     ...(escalationPolicies === undefined ? [] : escalationPolicyFaults(escalationPolicies, thresholds)),
     ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
@@ -203,6 +207,25 @@ export function contractFaults(contract: unknown): readonly Fault[] {
     ...(isWhole(reopenWindow, 0, LONGEST)
       ? []
       : [{ field: 'reopenWindow', message: 'must be a whole number of milliseconds, at most 3650 days' }]),
+  ];
+}
+
+const MOST_ITEMS = 1000;
+
+function serviceFaults(services: unknown): readonly Fault[] {
+  if (!isFields(services)) return [{ field: 'services', message: 'must be an object with the components of each service' }];
+  const isName = (name: unknown) => typeof name === 'string' && /\S/.test(name) && name.length <= 200;
+  return [
+    ...(Object.keys(services).length === 0 ? [{ field: 'services', message: 'must have at least one service' }] : []),
+    ...Object.entries(services).flatMap(([service, components]) => {
+      const field = `services.${service}`;
+      if (!isName(service)) return [{ field, message: 'must be named by 1 to 200 characters' }];
+      if (!Array.isArray(components) || components.length > MOST_ITEMS)
+        return [{ field, message: `must be a list of at most ${MOST_ITEMS} components` }];
+      return components.flatMap((component: unknown, index) =>
+        isName(component) ? [] : [{ field: `${field}[${index}]`, message: 'must be the name of a component: 1 to 200 characters' }],
+      );
+    }),
   ];
 }
 

@@ -164,6 +164,39 @@ describe('a ticket', () => {
       expect(() => life.do(3, 'TriageTicket', { category })).toThrow('category-not-in-contract');
   });
 
+  it('is about a service that its contract knows, and a component of that', () => {
+    const services = { printing: ['spooler', 'printer-FIN-2'], mail: ['imap'], constructor: [] };
+    const life = new Life(pin(1, { services }));
+    expect(() => life.open('low', { service: 'telephony' })).toThrow('configuration-item-not-in-contract');
+    expect(() => life.open('low', { service: 'printing', component: 'imap' })).toThrow('configuration-item-not-in-contract');
+    expect(() => life.open('low', { component: 'router' })).toThrow('configuration-item-not-in-contract');
+    life.open('low', { service: 'printing', component: 'spooler' });
+    const triage = (minutes: number, about: object) => life.do(minutes, 'TriageTicket', { category: 'c', ...about });
+    // Of the service that it is about, unless another one is named.
+    triage(1, { component: 'printer-FIN-2' });
+    expect(life.state).toMatchObject({ service: 'printing', component: 'printer-FIN-2' });
+    for (const about of [{ component: 'imap' }, { service: 'toString' }, { service: 'mail', component: 'spooler' }])
+      expect(() => triage(2, about)).toThrow('configuration-item-not-in-contract');
+    expect(() => life.do(2, 'SplitTicket', { summary: 's', service: 'telephony', reason: 'r' })).toThrow(
+      'configuration-item-not-in-contract',
+    );
+    // A component of the service before is none of the one that it is about now.
+    triage(3, { service: 'mail' });
+    expect(life.state).toMatchObject({ service: 'mail' });
+    expect(life.state).not.toHaveProperty('component');
+    expect(triage(4, {})).toEqual([]);
+    triage(5, { service: 'mail', component: 'imap' });
+    expect(life.state).toMatchObject({ service: 'mail', component: 'imap' });
+  });
+
+  it('keeps what it is about when other terms come into force, and is triaged all the same', () => {
+    const life = new Life(pin(1, {})).open('low', { service: 'telephony', component: 'pbx' });
+    life.do(1, 'RebaseSlaTerms', { contract: pin(2, { services: { mail: [] } }), effectiveFrom: at(0) });
+    life.do(2, 'TriageTicket', { category: 'c' });
+    expect(life.state).toMatchObject({ service: 'telephony', component: 'pbx' });
+    expect(() => life.do(3, 'TriageTicket', { category: 'c', service: 'telephony' })).toThrow('configuration-item-not-in-contract');
+  });
+
   it('is handed up with what its contract asks for', () => {
     const life = new Life(pin(1, { handOffs: { L2: ['environment'] } })).open();
     expect(() => life.do(1, 'EscalateToTier', { tier: 'L2', reason: 'r', handoff: { summary: 's' } })).toThrow('handoff.environment');

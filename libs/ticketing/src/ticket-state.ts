@@ -98,7 +98,8 @@ type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: Ti
 /** How each event changes a ticket that was opened. */
 const evolveTicket: Evolve = {
   TicketOpened: (ticket) => ticket,
-  TicketTriaged: (ticket, data) => ({ ...ticket, ...data }),
+  // It is told in full: a component that is not told of is not affected any more.
+  TicketTriaged: (ticket, data) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
   TicketAssigned: (ticket, { tier, team, assignee, automatic }) => ({
     ...placed(ticket, tier, team ?? ticket.team, assignee),
     ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),

@@ -54,7 +54,8 @@ type Decide<Name extends TicketCommandName> = (
 /** What each command leads to, on a ticket that exists. */
 const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>]: Decide<Name> } = {
   TriageTicket(command, ticket, _context, contract) {
-    const barred = unlessActive(ticket) ?? unlessInCategories(command.category, contract);
+    const barred =
+      unlessActive(ticket) ?? unlessInCategories(command.category, contract) ?? unlessInServices(command, contract, ticket.service);
     if (barred) return barred;
     const impact = command.impact ?? ticket.impact;
     const urgency = command.urgency ?? ticket.urgency;
@@ -64,7 +65,8 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       urgency,
       priority: contract.priorities[impact][urgency],
       service: command.service ?? ticket.service,
-      component: command.component ?? ticket.component,
+      component:
+        command.component ?? (command.service === undefined ? ticket.component : componentOf(command.service, ticket.component, contract)),
       majorIncident: command.majorIncident ?? ticket.majorIncident,
       securityIncident: command.securityIncident ?? ticket.securityIncident,
       skills: command.skills === undefined ? ticket.skills : asSkills(command.skills),
@@ -550,8 +552,9 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return holds && unlessOver(ticket) === undefined ? [event('TicketRelationRefused', { ticketId, relation, code, message })] : [];
   },
 
-  SplitTicket({ summary, description, category, service, component, reason }, ticket, context) {
-    const barred = unlessActive(ticket);
+  SplitTicket({ summary, description, category, service, component, reason }, ticket, context, contract) {
+    const barred =
+      unlessActive(ticket) ?? unlessInCategories(category, contract) ?? unlessInServices({ service, component }, contract, ticket.service);
     if (barred) return barred;
     if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
     const into = deterministicId('split', context.commandId);
@@ -637,7 +640,7 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
         const contract = termsOf(present({ contract: offered }));
         const tier = command.tier ?? entryTier(contract);
         if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
-        const barred = unlessInCategories(category, contract);
+        const barred = unlessInCategories(category, contract) ?? unlessInServices(command, contract);
         if (barred) return barred;
         if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
         const priority = contract.priorities[impact][urgency];
@@ -731,6 +734,34 @@ function unlessInCategories(category: string | undefined, { categories }: Contra
   return refuse('category-not-in-contract', `The contract has no category ${category}`, [
     { field: 'category', message: 'must be one of the categories of the contract, or below one' },
   ]);
+}
+
+/** A contract that lists services knows no others, and no other components of them. */
+function unlessInServices(
+  { service, component }: { readonly service?: string; readonly component?: string },
+  { services }: Contract,
+  before?: string,
+): Refusal | undefined {
+  if (services === undefined) return undefined;
+  if (service !== undefined && !Object.hasOwn(services, service))
+    return refuse('configuration-item-not-in-contract', `The contract has no service ${service}`, [
+      { field: 'service', message: 'must be one of the services of the contract' },
+    ]);
+  const of = service ?? before;
+  if (component === undefined || isOf(of, component, services)) return undefined;
+  return refuse('configuration-item-not-in-contract', `The contract has no component ${component}${of === undefined ? '' : ` of ${of}`}`, [
+    { field: 'component', message: `must be a component of ${of ?? 'one of the services of the contract'}` },
+  ]);
+}
+
+function isOf(service: string | undefined, component: string, services: NonNullable<Contract['services']>): boolean {
+  const candidates = service === undefined ? Object.values(services) : Object.hasOwn(services, service) ? [services[service]] : [];
+  return candidates.some((components) => components?.includes(component));
+}
+
+/** The component that a ticket had, as long as it is one of the service that the ticket is about now. */
+function componentOf(service: string, component: string | undefined, { services }: Contract): string | undefined {
+  return component === undefined || services === undefined || isOf(service, component, services) ? component : undefined;
 }
 
 function tierNotInContract(tier: Tier, contract: Contract): Refusal {

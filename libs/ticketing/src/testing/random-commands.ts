@@ -44,6 +44,7 @@ export const officeHours: Contract = {
   reopen: 'continue',
   assignment: 'automatic',
   categorySkills: { alpha: ['beta'] },
+  services: { alpha: ['alpha', 'beta'], gamma: [] },
   escalationPolicies: [
     {
       name: 'untouched',
@@ -88,6 +89,8 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     majorIncident: maybe(fc.boolean()),
     securityIncident: maybe(fc.boolean()),
     skills: maybe(few(word)),
+    service: maybe(word),
+    component: maybe(word),
   }),
   AssignTicket: fc.record({ team: maybe(word), assignee: maybe(person) }),
   UnassignTicket: fc.record({ reason: word, from: maybe(word) }),

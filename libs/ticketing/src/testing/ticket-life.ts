@@ -54,7 +54,7 @@ export class Life {
     return decision;
   }
 
-  open(priority: 'critical' | 'low' = 'critical'): this {
+  open(priority: 'critical' | 'low' = 'critical', fields: Partial<TicketCommands['OpenTicket']> = {}): this {
     const [impact, urgency] = priority === 'critical' ? (['high', 'critical'] as const) : (['low', 'low'] as const);
     this.do(0, 'OpenTicket', {
       client: 'northwind',
@@ -64,6 +64,7 @@ export class Life {
       channel: 'phone',
       impact,
       urgency,
+      ...fields,
     });
     return this;
   }
