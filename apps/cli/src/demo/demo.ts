@@ -6,6 +6,7 @@ import { startStandalone } from '../../../standalone/src/standalone.js';
 import { Complaint } from '../complaint.js';
 import { findStores } from '../session.js';
 import { showProgress } from '../progress.js';
+import { followTheSun } from './follow-the-sun.js';
 import { demoDay, lastWorkingDay } from './scenario.js';
 import { queueOf, sendAll, whenReady } from './send.js';
 
@@ -36,12 +37,16 @@ export async function demo(options: DemoOptions): Promise<void> {
       const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
       print(`  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`);
     }
+    print('\nAssigned automatically just now, by the desk whose day it is:\n');
+    const given = await followTheSun(api, day, signal);
+    for (const { summary, to } of given) print(`  ${summary}  ${colours.dim('->')}  ${to ?? 'not yet: is a worker running?'}\n`);
     const address = own ? `http://${config.host}:${config.port}` : api;
     const next: [string, string][] = [
       ...(own ? ([['npm start', 'API and worker, to stay']] as [string, string][]) : []),
       [`curl ${address}/v1/queues/L2`, 'the queue of L2'],
       [`npx tierline replay ${tickets.get('wifi-warehouse')}`, 'a hand-off that was returned for want of evidence'],
       [`npx tierline replay ${tickets.get('vpn-gateway-defect')}`, 'a fault that went up to the vendor'],
+      [`npx tierline replay ${given[0]?.ticketId}`, 'who was given a ticket automatically, and why'],
       ['npx tierline doctor', 'the views against a fresh fold of the log'],
       ['node examples/reporting-job/report.js', 'a report from MongoDB'],
       ['node examples/escalation-subscriber/subscriber.js', 'every escalation from EventStoreDB'],

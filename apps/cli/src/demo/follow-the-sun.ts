@@ -1,0 +1,161 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { deterministicId } from '#eventsourcing';
+import { type AgentCommands, type OpenTicket, type Shift, type TeamCommands, WEEKDAYS } from '#ticketing';
+import { Complaint } from '../complaint.js';
+
+/** What is sent to the API: where, what, and the key that makes it safe to send again. */
+export interface Request {
+  readonly path: string;
+  readonly body: object;
+  readonly idempotencyKey: string;
+}
+
+/** Each of three teams works by day where it is, so that one of them is there at any hour. */
+const desks = [
+  {
+    team: 'desk-tokyo',
+    name: 'Service desk Tokyo',
+    zone: 'Asia/Tokyo',
+    from: '08:00',
+    to: '17:00',
+    agents: [
+      ['yuki.sato', 'Yuki Sato'],
+      ['ren.mori', 'Ren Mori'],
+    ],
+  },
+  {
+    team: 'desk-rome',
+    name: 'Service desk Rome',
+    zone: 'Europe/Rome',
+    from: '08:00',
+    to: '18:00',
+    agents: [
+      ['luca.ferri', 'Luca Ferri'],
+      ['giulia.conti', 'Giulia Conti'],
+    ],
+  },
+  {
+    team: 'desk-denver',
+    name: 'Service desk Denver',
+    zone: 'America/Denver',
+    from: '09:00',
+    to: '18:00',
+    agents: [
+      ['maya.reed', 'Maya Reed'],
+      ['noah.diaz', 'Noah Diaz'],
+    ],
+  },
+] as const;
+
+export const FOLLOWED_CLIENT = 'lighthouse-shipping';
+
+/** The roster of a desk that follows the sun, for one client whose tickets are assigned automatically. */
+export function sunRoster(): readonly Request[] {
+  const request = (path: string, body: object): Request => ({
+    path,
+    body,
+    idempotencyKey: deterministicId('demo', 'roster', path, JSON.stringify(body)),
+  });
+  return [
+    ...desks.flatMap(({ team, name, zone, from, to, agents }) => {
+      const shift: Shift = { name: 'day', zone, week: Object.fromEntries(WEEKDAYS.map((day) => [day, [{ from, to }]])) };
+      const define: TeamCommands['DefineTeam'] = { name, tiers: ['L1'], clients: [FOLLOWED_CLIENT] };
+      const shifts: TeamCommands['SetShifts'] = { shifts: [shift] };
+      return [
+        request(`/v1/teams/${team}`, define),
+        request(`/v1/teams/${team}/shifts`, shifts),
+        ...agents.flatMap(([agent, name]) => {
+          const register: AgentCommands['RegisterAgent'] = { name, skills: ['vpn'] };
+          return [
+            request(`/v1/agents/${agent}`, register),
+            request(`/v1/teams/${team}/members`, { agent } satisfies TeamCommands['AddTeamMember']),
+          ];
+        }),
+      ];
+    }),
+    request('/v1/contracts', { client: FOLLOWED_CLIENT, terms: { assignment: 'automatic', categorySkills: { 'network/vpn': ['vpn'] } } }),
+  ];
+}
+
+/** Tickets of that client, opened now: the desk whose day it is gets them. @param day tells the runs of two days apart */
+export function sunTickets(day: string): readonly Request[] {
+  const summaries = ['VPN asks for a token that has expired', 'VPN drops every hour', 'VPN client will not start after the update'];
+  return summaries.map((summary) => {
+    const body: Omit<OpenTicket, 'effectiveAt'> = {
+      client: FOLLOWED_CLIENT,
+      kind: 'incident',
+      summary,
+      reporter: { id: 'bridge.officer', name: 'Bridge Officer' },
+      channel: 'portal',
+      impact: 'low',
+      urgency: 'high',
+      category: 'network/vpn',
+    };
+    return { path: '/v1/tickets', body, idempotencyKey: deterministicId('demo', day, summary) };
+  });
+}
+
+/** Who was given a ticket, and why. */
+export interface Given {
+  readonly ticketId: string;
+  readonly summary: string;
+  /** In a line; undefined when it did not happen within the time that was waited. */
+  readonly to?: string;
+}
+
+/**
+ * Sets the roster, opens the tickets, and waits for each to be given to somebody, or to nobody.
+ * @throws Complaint when the API refuses
+ */
+export async function followTheSun(api: string, day: string, signal: AbortSignal): Promise<readonly Given[]> {
+  for (const request of sunRoster()) await post(api, request, signal);
+  const given: Given[] = [];
+  for (const request of sunTickets(day)) {
+    const { ticketId } = await post(api, request, signal);
+    const to = await assignmentOf(api, ticketId, signal);
+    given.push({ ticketId, summary: (request.body as { summary: string }).summary, ...(to === undefined ? {} : { to }) });
+  }
+  return given;
+}
+
+async function post(api: string, { path, body, idempotencyKey }: Request, signal: AbortSignal): Promise<{ readonly ticketId: string }> {
+  const answer = await fetch(api + path, {
+    method: 'POST',
+    signal,
+    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey, 'X-Actor-Id': 'lead', 'X-Actor-Name': 'Shift Lead' },
+    body: JSON.stringify(body),
+  });
+  const said = (await answer.json()) as { readonly ticketId: string; readonly code?: string; readonly detail?: string };
+  if (!answer.ok)
+    throw new Complaint(`The API refused it (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${api}${path}`);
+  return said;
+}
+
+const PATIENCE_MS = 10_000;
+
+async function assignmentOf(api: string, ticketId: string, signal: AbortSignal): Promise<string | undefined> {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(100, undefined, { signal })) {
+    const answer = await fetch(`${api}/v1/tickets/${ticketId}/history`, { signal });
+    // Not in the view yet.
+    if (!answer.ok) continue;
+    const { items } = (await answer.json()) as { items: readonly { readonly type: string; readonly data: never }[] };
+    const last = items.findLast(({ type }) => type === 'TicketAssigned' || type === 'AssignmentFoundNobody');
+    if (last !== undefined) return inWords(last.type, last.data);
+  }
+  return undefined;
+}
+
+/** An event of automatic assignment, in a line. */
+export function inWords(type: string, data: object): string {
+  if (type === 'AssignmentFoundNobody') {
+    const { because, retryAt } = data as { because: string; retryAt?: string };
+    return `nobody (${because}${retryAt === undefined ? '' : `; the next shift begins at ${retryAt}`})`;
+  }
+  const { assignee, team, automatic } = data as {
+    assignee: { id: string; name?: string };
+    team?: string;
+    automatic?: { rule: string; candidates: number; openTickets: number };
+  };
+  const why = automatic === undefined ? '' : `: ${automatic.rule}, of ${automatic.candidates}, with ${automatic.openTickets} open`;
+  return `${assignee.name ?? assignee.id} of ${team ?? 'no team'}${why}`;
+}
