@@ -1,14 +1,25 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import { ticketCommands, ticketDetails, TIERS } from '#ticketing';
+import { ticketDetails, TIERS } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 /** No input leads to a 5xx, every error is problem details, and the process lives. */
 
 let api: RunningApi;
 let ticketId: string;
+/** What the OpenAPI document says of a route. */
+interface Route {
+  readonly method: string;
+  /** With its parameters in braces. */
+  readonly path: string;
+  /** A valid body, where it takes JSON. */
+  readonly example: object | undefined;
+  readonly takesBytes: boolean;
+}
+/** Every route that there is: a new one is tried without being listed here. */
+let routes: readonly Route[];
 beforeAll(async () => {
   api = await startApi();
   const opened = await send(api.url, 'POST', '/v1/tickets', {
@@ -16,10 +27,23 @@ beforeAll(async () => {
   });
   ticketId = opened.json.ticketId;
   await send(api.url, 'GET', `/v1/tickets/${ticketId}?atLeast=0`);
+  const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
+  routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { requestBody: { content = {} } = {} }]) => ({
+      method: method.toUpperCase(),
+      path,
+      example: content['application/json']?.examples?.example.value,
+      takesBytes: 'application/octet-stream' in content,
+    })),
+  );
 }, 30_000);
 afterAll(async () => {
   await api?.stop();
 }, 30_000);
+
+interface Operation {
+  readonly requestBody?: { readonly content?: Record<string, { readonly examples?: { readonly example: { readonly value: object } } }> };
+}
 
 interface Sent {
   readonly method: string;
@@ -60,16 +84,23 @@ async function expectSound(sent: Sent): Promise<number> {
   return status;
 }
 
-const commandPaths: ((id: string) => string)[] = [
-  ...Object.values(ticketCommands).map(
-    ({ route }) =>
-      (id: string) =>
-        `/v1/tickets${route === '' ? '' : `/${id}/${route}`}`,
-  ),
-  () => '/v1/batches',
-];
+/** Routes that take JSON, and all others that change something. */
+const commands = () => fc.constantFrom(...routes.filter(({ example }) => example !== undefined));
+const changes = () => fc.constantFrom(...routes.filter(({ method }) => method !== 'GET'));
+const views = () => fc.constantFrom(...routes.filter(({ method }) => method === 'GET'));
 const aTicket = () =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.uuid() }).map((id) => id ?? ticketId);
+/** The path of a route, with something for each of its parameters. */
+const aPath = ({ path }: Route): fc.Arbitrary<string> => {
+  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  const one = fc.oneof(
+    fc.constantFrom('fuzz', 'L1', '0'.repeat(64), '%00', '%ff', '..%2f..', '%F0%9F%98%80'.repeat(60)),
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 30 }).map((text) => encodeURIComponent(text)),
+  );
+  return fc
+    .tuple(...parameters.map((name) => (name === 'id' ? aTicket() : one)))
+    .map((values) => parameters.reduce<string>((filled, name, index) => filled.replace(`{${name}}`, () => values[index] ?? ''), path));
+};
 const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 40 });
 const latin1 = fc.string({
   unit: fc.oneof(fc.integer({ min: 0x20, max: 0x7e }), fc.integer({ min: 0x80, max: 0xff })).map((code) => String.fromCharCode(code)),
@@ -151,32 +182,31 @@ const { value: likelyJson } = fc.letrec((tie) => ({
 }));
 
 /** A valid example with some of it replaced. */
-const almostValid = fc
-  .tuple(fc.constantFrom(...Object.keys(ticketCommands)), fc.dictionary(field, likelyJson, { maxKeys: 2 }), fc.boolean())
-  .map(([name, changes, keep]) => ({ name: name as keyof typeof ticketCommands, changes: keep ? changes : {} }));
+const almostValid = () =>
+  fc.tuple(commands(), fc.dictionary(field, likelyJson, { maxKeys: 2 }), fc.boolean()).chain(([route, fields, keep]) =>
+    fc.record({
+      method: fc.constant(route.method),
+      path: aPath(route),
+      body: fc.constant({ ...route.example, ...(keep ? fields : {}) }),
+    }),
+  );
 
 /** More with FUZZ_RUNS, for a long look. */
 const runs = { numRuns: Number(process.env.FUZZ_RUNS ?? 150) };
 
 it('takes any JSON as the body of any command', async () => {
-  const { json: document } = await send(api.url, 'GET', '/openapi.json');
   const statuses = new Set<number>();
-  const sendBody = async (path: string, body: string) => {
-    statuses.add(await expectSound({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body }));
+  const sendBody = async (method: string, path: string, body: unknown) => {
+    statuses.add(await expectSound({ method, path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }));
   };
+  const anything = commands().chain((route) => fc.record({ method: fc.constant(route.method), path: aPath(route), body: likelyJson }));
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...commandPaths), aTicket(), likelyJson, async (path, id, value) => {
-      await sendBody(path(id), JSON.stringify(value));
-    }),
+    fc.asyncProperty(anything, ({ method, path, body }) => sendBody(method, path, body)),
     runs,
   );
   await fc.assert(
-    fc.asyncProperty(almostValid, aTicket(), async ({ name, changes }, id) => {
-      const { route } = ticketCommands[name];
-      const example = document.components.schemas[name].examples[0];
-      await sendBody(`/v1/tickets${route === '' ? '' : `/${id}/${route}`}`, JSON.stringify({ ...example, ...changes }));
-    }),
-    runs,
+    fc.asyncProperty(almostValid(), ({ method, path, body }) => sendBody(method, path, body)),
+    { numRuns: 2 * runs.numRuns },
   );
   // It came as far as commands that are done, refused by the domain, and refused for their fields.
   expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 404, 409]));
@@ -216,24 +246,50 @@ it('takes any bytes as a body, of any type and with any headers', async () => {
     fc.json().map((json) => Buffer.from(json)),
     fc.constant(Buffer.alloc(0)),
   );
+  const headers = fc.dictionary(headerName, fc.oneof(latin1, word, fc.constantFrom('"0"', '*', 'W/"1"', '"0", "1"')), { maxKeys: 5 });
+  const sent = changes().chain((route) =>
+    fc.record({
+      method: fc.constant(route.method),
+      path: aPath(route),
+      type: route.takesBytes ? fc.oneof(fc.constant('application/octet-stream'), type) : type,
+      body: bytes,
+      headers,
+    }),
+  );
+  const statuses = new Set<number>();
   await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom(...commandPaths),
-      aTicket(),
-      type,
-      bytes,
-      fc.dictionary(headerName, fc.oneof(latin1, word, fc.constantFrom('"0"', '*', 'W/"1"', '"0", "1"')), { maxKeys: 5 }),
-      async (path, id, contentType, body, headers) => {
-        await expectSound({
-          method: 'POST',
-          path: path(id),
-          headers: { 'content-type': contentType, ...headers, 'content-length': String(body.length) },
-          body,
-        });
-      },
-    ),
+    fc.asyncProperty(sent, async ({ method, path, type: contentType, body, headers: others }) => {
+      const all = { 'content-type': contentType, ...others, 'content-length': String(body.length) };
+      statuses.add(await expectSound({ method, path, headers: all, body }));
+    }),
     runs,
   );
+  expect([...statuses]).toEqual(expect.arrayContaining([400, 415]));
+}, 120_000);
+
+it('takes any bytes as an attachment, of any media type, with any digest', async () => {
+  const digest = fc.oneof(
+    latin1,
+    fc.constantFrom('sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:', 'sha-256=::', 'sha-512=:x:', 'sha-256=:====:'),
+  );
+  const query = fc.oneof(
+    fc.constantFrom('', '?mediaType=text/plain', '?mediaType=a%00/b', '?mediaType=', '?mediaType=text/html%0d%0aX-Y:%201', '?type=x'),
+    fc.string({ unit: 'binary', maxLength: 20 }).map((text) => `?mediaType=${encodeURIComponent(text)}`),
+  );
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), query, fc.option(digest, { nil: undefined }), async (content, asked, said) => {
+      const headers = { 'content-type': 'application/octet-stream', ...(said === undefined ? {} : { 'content-digest': said }) };
+      const body = Buffer.from(content);
+      const status = await expectSound({ method: 'POST', path: `/v1/attachments${asked}`, headers, body });
+      statuses.add(status);
+      if (status >= 300) return;
+      const kept = await fetch(`${api.url}/v1/attachments/${createHash('sha256').update(content).digest('hex')}`);
+      expect(Buffer.from(await kept.arrayBuffer()).equals(body)).toBe(true);
+    }),
+    runs,
+  );
+  expect([...statuses]).toEqual(expect.arrayContaining([201, 400]));
 }, 120_000);
 
 it('takes any path, method and query', async () => {
@@ -243,6 +299,12 @@ it('takes any path, method and query', async () => {
       'v1',
       'tickets',
       'queues',
+      'filters',
+      'reactions',
+      'attachments',
+      'on-call',
+      'teams',
+      'agents',
       'events',
       'history',
       'sla',
@@ -270,6 +332,12 @@ it('takes any path, method and query', async () => {
     'client',
     'team',
     'state',
+    'filter',
+    'outcome',
+    'policy',
+    'at',
+    'asOf',
+    'mediaType',
     'q',
     'sort',
     'status',
@@ -297,26 +365,12 @@ it('takes any path, method and query', async () => {
     }),
     runs,
   );
-  const views = fc.constantFrom(
-    '/v1/tickets/{id}',
-    '/v1/tickets/{id}/history',
-    '/v1/tickets/{id}/sla',
-    '/v1/queues/L1',
-    '/v1/tickets',
-    '/v1/events',
-    '/health/ready',
-  );
   const readable = fc.constantFrom('GET', 'HEAD');
   await fc.assert(
-    fc.asyncProperty(readable, views, aTicket(), query, async (verb, view, id, asked) => {
-      await expectSound({ method: verb, path: view.replace('{id}', id) + asked, headers: {} });
+    fc.asyncProperty(readable, views().chain(aPath), query, async (verb, at, asked) => {
+      await expectSound({ method: verb, path: at + asked, headers: {} });
     }),
-    {
-      ...runs,
-      examples: [['GET', '/v1/queues/L1', null, '?atLeast=9223372036854775807/1']].map(
-        ([verb, view, , asked]) => [verb, view, ticketId, asked] as [string, string, string, string],
-      ),
-    },
+    { numRuns: 2 * runs.numRuns, examples: [['GET', '/v1/queues/L1', '?atLeast=9223372036854775807/1']] },
   );
 }, 120_000);
 
