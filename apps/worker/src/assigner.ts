@@ -97,8 +97,7 @@ export class Assigner {
     if (this.#unseen.size >= MOST_UNSEEN) this.#unseen.clear();
     this.#unseen.set(ticketId, { agent: id, revision: result.revision, at });
     // Whoever went away while it was given: those who take the tickets of the away may have looked before it was.
-    const gone = goneBecause((await readAgent(this.store, id)).state, at);
-    if (gone !== undefined) await this.#unassign(ticketId, id, gone, 'Went away meanwhile', sender);
+    await this.releaseIfAway(ticketId, { assignee: id }, sender);
     return result;
   }
 
@@ -121,7 +120,8 @@ export class Assigner {
 
   /** What candidates have to do; of the least loaded also when they were last given something. */
   async #workloads(candidates: readonly Candidate[]): Promise<ReadonlyMap<string, Workload>> {
-    const seen = await this.#queue.find({ _id: { $in: [...this.#unseen.keys()] } }, { projection: { revision: 1 } }).toArray();
+    const unseen = [...this.#unseen.keys()];
+    const seen = unseen.length === 0 ? [] : await this.#queue.find({ _id: { $in: unseen } }, { projection: { revision: 1 } }).toArray();
     for (const { _id, revision } of seen) if (revision >= (this.#unseen.get(_id)?.revision ?? 0)) this.#unseen.delete(_id);
     const counted = await this.#queue
       .aggregate<{ _id: string; openTickets: number }>([
@@ -161,6 +161,13 @@ export class Assigner {
         return [id, { openTickets: openTickets.get(id) ?? 0, ...(lastAssignedAt === undefined ? {} : { lastAssignedAt }) }];
       }),
     );
+  }
+
+  /** Takes a ticket from its assignee, if that one has left, or is absent and wants it so. */
+  async releaseIfAway(ticketId: string, { assignee }: AssignmentTasks['ReleaseIfAway'], sender: Sender): Promise<Done> {
+    const because = goneBecause((await readAgent(this.store, assignee)).state, instantFrom(Date.now()));
+    if (because === undefined) return { events: [] };
+    return this.#unassign(ticketId, assignee, because, because === 'left' ? 'Has left the desk' : 'Is absent', sender);
   }
 
   /**

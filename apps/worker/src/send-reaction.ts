@@ -9,6 +9,7 @@ export function sendReactions(store: EventStore, assigner: Assigner): SendReacti
     if (name === 'ReleaseTickets' && category === agent.category) return assigner.releaseTickets(id, body, context);
     if (category !== ticket.category || name === 'ReleaseTickets')
       throw new Error(`a policy has ${name} for ${category}, which nobody takes`);
+    if (name === 'ReleaseIfAway') return assigner.releaseIfAway(id, body, context);
     if (name === 'FindAgent') return assigner.findAgent(id, context);
     return runTicketCommand(store, { ticketId: id, name, body, context: { ...context, repeatable: true } });
   };

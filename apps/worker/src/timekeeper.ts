@@ -60,7 +60,8 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   const settled = new Map<string, number>();
   let sweptAt = 0;
   let sent = 0;
-  let lastError: { message: string; at: string } | undefined;
+  /** What each of the two that look is failing of. */
+  const trouble = new Map<string, { readonly message: string; readonly at: string }>();
 
   /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
   async function toEach(
@@ -177,10 +178,10 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       const body = { onCall: await whoIsOnCall(due, now) };
       return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
     });
-    return told + ran + (await rebaseTerms(now)) + (await roster.look(now, stopping.signal));
+    return told + ran + (await rebaseTerms(now));
   }
 
-  const running = (async () => {
+  async function keepLooking(what: string, look: () => Promise<number>): Promise<void> {
     let pause = pollMs;
     while (!stopping.signal.aborted) {
       const began = performance.now();
@@ -188,18 +189,27 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         const done = await look();
         // What has come due meanwhile has waited already; but where looking itself takes that long, others need the stores too.
         pause = done >= LOOK ? 0 : Math.max(pollMs / 10, pollMs - (performance.now() - began));
-        lastError = undefined;
+        trouble.delete(what);
       } catch (error) {
-        lastError = { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) };
+        trouble.set(what, { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) });
         pause = Math.min(LONGEST_PAUSE_MS, Math.max(pollMs, pause * 2));
         log.warn({ err: error }, `the timekeeper tries again in ${pause} ms`);
       }
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
-  })();
+  }
+
+  // Side by side: a shift may begin with hundreds of tickets that have waited for it, and clocks do not wait for them.
+  const running = Promise.all([
+    keepLooking('tickets', look),
+    keepLooking('roster', () => roster.look(instantFrom(Date.now()), stopping.signal)),
+  ]);
 
   return {
-    status: () => (lastError === undefined ? { sent } : { sent, lastError }),
+    status: () => {
+      const [lastError] = trouble.values();
+      return lastError === undefined ? { sent } : { sent, lastError };
+    },
     stop: async () => {
       stopping.abort();
       await running;

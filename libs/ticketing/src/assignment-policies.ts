@@ -9,12 +9,14 @@ import { type TicketState, ticketUpcasters } from './ticket-state.js';
 import type { UnassignedBecause } from './vocabulary.js';
 
 /**
- * What the desk's policies ask of whoever knows the roster and the workloads. The first is about a ticket, the second about an agent; both
+ * What the desk's policies ask of whoever knows the roster and the workloads. The last is about an agent, the others are about a ticket; all
  * end in commands of tickets.
  */
 export interface AssignmentTasks {
   /** Finds an agent for a ticket, and sends AssignAutomatically. */
   FindAgent: Readonly<Record<never, never>>;
+  /** Takes a ticket from its assignee with UnassignTicket, if that one has left, or is absent and wants it so. */
+  ReleaseIfAway: { readonly assignee: string };
   /** Takes the open tickets of an agent (of one team, if it is named) with UnassignTicket, if it is still so. */
   ReleaseTickets: {
     readonly because: Exclude<UnassignedBecause, 'requested'>;
@@ -51,6 +53,19 @@ export const automaticAssignment: Policy<TicketEvents, TicketState, AssignmentTa
     TicketReopened: findAgent,
     SlaTermsRebased: findAgent,
   },
+};
+
+function releaseIfAway({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, state: TicketState): readonly Reaction<AssignmentTasks>[] {
+  if (state?.assignee === undefined) return [];
+  return [{ category: ticket.category, id: streamId(stream), name: 'ReleaseIfAway', body: { assignee: state.assignee.id } }];
+}
+
+/** A ticket that comes back to who had it does not stay there when that one has gone away meanwhile. */
+export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTasks> = {
+  name: 'tickets-that-come-back',
+  aggregate: ticket,
+  upcasters: ticketUpcasters,
+  react: { TicketReopened: releaseIfAway, EscalationReturned: releaseIfAway },
 };
 
 /** Who leaves, or is absent and wants it so, has no open tickets. */

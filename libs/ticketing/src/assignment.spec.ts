@@ -9,6 +9,7 @@ import {
   nextRosterMoment,
   type Workload,
 } from './assignment.js';
+import { automaticAssignment, ticketsOfTheAway } from './assignment-policies.js';
 import { contractFaults, defaultContract } from './contract.js';
 import { termsOf } from './sla-terms.js';
 import type { Shift, Team } from './team.js';
@@ -278,6 +279,43 @@ describe('UnassignTicket', () => {
     expect(life.do(1, 'UnassignTicket', { reason: 'r' })).toEqual([]);
     life.do(2, 'ClaimTicket', { agent: { id: 'grace' } });
     expect(life.do(3, 'UnassignTicket', { reason: 'r', because: 'left', from: 'ada' })).toEqual([]);
+  });
+});
+
+describe('the policy', () => {
+  const event = (type: string, data: object) => ({ type, data, stream: 'ticket-1', position: { commit: 7n, prepare: 7n } }) as never;
+
+  it('looks for an agent where the contract assigns automatically and nobody has the ticket', () => {
+    const { react, concerns } = automaticAssignment;
+    const life = new Life(automatic).open();
+    expect(react.TicketOpened?.(event('TicketOpened', {}), life.state)).toEqual([
+      { category: 'ticket', id: '1', name: 'FindAgent', body: {} },
+    ]);
+    give(life, 1);
+    expect(react.TicketAssigned?.(event('TicketAssigned', {}), life.state)).toEqual([]);
+    expect(react.TicketOpened?.(event('TicketOpened', {}), new Life().open().state)).toEqual([]);
+    // So that the many openings of other clients cost nothing.
+    expect([pin(1, {}), automatic, undefined].map((contract) => concerns?.(event('TicketOpened', { contract })))).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(concerns?.(event('TicketReopened', {}))).toBe(true);
+  });
+
+  it('takes the tickets of whoever leaves, or is absent and wants it so, without telling why an agent is absent', () => {
+    const absence = (handBack: boolean) =>
+      event('AgentAbsenceBegun', { agent: 'ada', absence: { id: 'x', from: at(0), until: at(1), reason: 'Ill', handBack } });
+    const begun = (handBack: boolean) => ticketsOfTheAway.react.AgentAbsenceBegun?.(absence(handBack), null) ?? [];
+    expect(begun(false)).toEqual([]);
+    expect(begun(true)).toEqual([
+      {
+        category: 'agent',
+        id: 'ada',
+        name: 'ReleaseTickets',
+        body: { because: 'absent', reason: `Is absent until ${at(1)}`, since: { commit: 7n, prepare: 7n } },
+      },
+    ]);
   });
 });
 

@@ -2,7 +2,7 @@ import type { Instant } from '#eventsourcing';
 import { absenceAt, type Agent, asSkills } from './agent.js';
 import type { Contract } from './contract.js';
 import { present } from './plain-json.js';
-import { nextShiftOf, serves, shiftAt, type Team } from './team.js';
+import { nextShiftOf, nextStartOf, serves, shiftAt, type Team } from './team.js';
 import type { Person } from './ticket-events.js';
 import type { Ticket } from './ticket-state.js';
 import type { Tier } from './vocabulary.js';
@@ -157,7 +157,7 @@ function byAgentId(one: Candidate, other: Candidate): number {
 
 /** When somebody comes on shift or back next, after an instant, as far as is known: tickets that found nobody are tried again then. */
 export function nextRosterMoment({ teams, agents }: Roster, after: Instant): Instant | undefined {
-  const shifts = teams.flatMap((team) => team.members.flatMap((member) => nextShiftOf(team, member, after) ?? []));
+  const shifts = teams.flatMap((team) => team.shifts.flatMap((shift) => nextStartOf(shift, after) ?? []));
   const returns = agents.flatMap(({ absences }) => absences.flatMap(({ until }) => (until !== undefined && until > after ? until : [])));
   return [...shifts, ...returns].sort()[0];
 }

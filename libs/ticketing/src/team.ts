@@ -162,11 +162,16 @@ const FORESIGHT = 35 * DAY;
 /** When the next shift of an agent in a team begins, after an instant; undefined when none does within 35 days. */
 export function nextShiftOf({ shifts, members }: Team, agent: string, after: Instant): Instant | undefined {
   if (!members.includes(agent)) return undefined;
-  const until = instantFrom(epochMillis(after) + FORESIGHT);
   return shifts
     .filter((shift) => works(shift, agent))
-    .flatMap((shift) => openIntervals(hoursOf(shift), after, until).find(({ from }) => from > after)?.from ?? [])
+    .flatMap((shift) => nextStartOf(shift, after) ?? [])
     .sort()[0];
+}
+
+/** When a shift begins next, after an instant; undefined when it does not within 35 days. */
+export function nextStartOf(shift: Shift, after: Instant): Instant | undefined {
+  const until = instantFrom(epochMillis(after) + FORESIGHT);
+  return openIntervals(hoursOf(shift), after, until).find(({ from }) => from > after)?.from;
 }
 
 function works({ agents }: Shift, agent: string): boolean {

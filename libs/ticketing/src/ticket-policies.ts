@@ -1,5 +1,5 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
-import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway } from './assignment-policies.js';
+import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { present } from './plain-json.js';
 import { ticket } from './ticket.js';
@@ -130,6 +130,7 @@ export const policies: readonly Policy<any, any, any>[] = [
   ticketMerges,
   childrenFollow,
   automaticAssignment,
+  ticketsThatComeBack,
   ticketsOfTheAway,
   ticketsOfFormerMembers,
 ];
