@@ -73,6 +73,28 @@ describe('POST /v1/simulations', () => {
     expect(await events()).toBe(before);
   });
 
+  it('says which steps of escalation policies another contract would have brought, in sum and for each ticket', async () => {
+    const slow = {
+      name: 'slow',
+      trigger: { on: 'threshold', clock: 'resolution', percent: 10 },
+      steps: [{ after: 0, targets: [{ kind: 'team', team: 'leads' }] }],
+    };
+    const { json } = await simulated({ terms: { thresholds: [10], escalationPolicies: [slow] }, limit: 1 });
+    // A tenth of 24 hours is used up after 2.4: three tickets took longer.
+    expect(json.totals).toMatchObject({
+      changed: 3,
+      gained: 0,
+      escalations: [{ policy: 'slow', kind: 'hierarchical', actual: 0, proposed: 3, gained: 3, lost: 0 }],
+    });
+    expect(json.items).toMatchObject([
+      {
+        ticketId: tickets[2],
+        clocks: [],
+        escalations: [{ policy: 'slow', time: 1, round: 0, step: 0, kind: 'hierarchical', proposed: hoursAgo(5.6), escalation: 'gained' }],
+      },
+    ]);
+  });
+
   it('answers with some tickets and the sums of all', async () => {
     const { json } = await simulated({ terms: l1Work, limit: 1 });
     expect([json.items.length, json.totals.changed, json.totals.gained]).toEqual([1, 3, 3]);

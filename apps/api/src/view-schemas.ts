@@ -118,6 +118,7 @@ const tally = {
   gained: about(count, 'Clocks that are breached under the proposed contract only'),
   lost: about(count, 'Clocks that are breached under the actual contract only'),
 };
+const escalationKind = about(oneOf(['hierarchical', 'functional']), 'Somebody was told, or the work was handed on');
 const outcome = object({ verdict: oneOf(verdicts), target: milliseconds }, { breachedAt: instant });
 
 const vocabulary = {
@@ -599,8 +600,21 @@ export const viewSchemas = {
       totals: object(
         {
           tickets: about(count, 'Tickets that were replayed'),
-          changed: about(count, 'Tickets with a breach that was gained or lost'),
+          changed: about(count, 'Tickets with a breach or an escalation that was gained or lost'),
           ...tally,
+          escalations: about(
+            listOf(
+              object({
+                policy: text,
+                kind: escalationKind,
+                actual: about(count, 'Steps that fired, had the timekeeper never been late'),
+                proposed: about(count, 'Steps that would have fired'),
+                gained: count,
+                lost: count,
+              }),
+            ),
+            'What escalation policies did, and would have done',
+          ),
           byKind: listOf(object({ kind: oneOf(CLOCK_KINDS), ...tally })),
           byTier: about(listOf(object({ tier, ...tally })), 'Of the clocks between tiers'),
           byPriority: listOf(object({ priority: oneOf(PRIORITIES), ...tally })),
@@ -622,9 +636,25 @@ export const viewSchemas = {
                 { tier, vendor: text, actual: outcome, proposed: outcome },
               ),
             ),
+            escalations: listOf(
+              object(
+                {
+                  policy: text,
+                  time: about(count, 'The how manieth time that the policy was at work on the ticket, from 1'),
+                  ...place,
+                  kind: escalationKind,
+                  escalation: oneOf(['gained', 'lost']),
+                },
+                {
+                  to: about(tier, 'Where the work was handed on to'),
+                  actual: about(instant, 'When it fired'),
+                  proposed: about(instant, 'When it would have fired'),
+                },
+              ),
+            ),
           }),
         ),
-        'Tickets with a breach that was gained or lost, up to the limit, in the order in which they were recorded',
+        'Tickets with a breach or an escalation that was gained or lost, up to the limit, in the order in which they were recorded',
       ),
     },
     {},

@@ -3,6 +3,7 @@ import {
   comparisonOf,
   type Contract,
   evolveReplay,
+  isChanged,
   type Replay,
   type SimulationTotals,
   SimulationSums,
@@ -30,7 +31,7 @@ export interface SimulationRequest {
 export interface Simulation {
   readonly asOf: Instant;
   readonly totals: SimulationTotals;
-  /** Tickets with a breach that was gained or lost, in the order in which they were recorded, each with just those clocks. */
+  /** Tickets with a breach or an escalation that was gained or lost, in the order in which they were recorded, each with just those. */
   readonly items: readonly TicketComparison[];
 }
 
@@ -69,11 +70,16 @@ export async function simulate(
     for (const [stream, replay] of await replays(store, request, openings, watched)) {
       const comparison = comparisonOf(streamId(stream), replay, asOf);
       sums.add(comparison);
-      const clocks = comparison.clocks.filter(({ breach }) => breach !== undefined);
-      if (clocks.length > 0 && items.length < limit) items.push({ ...comparison, clocks });
+      if (items.length < limit && isChanged(comparison)) items.push(changesOf(comparison));
     }
   } while (openings.length === atOnce);
   return { asOf, totals: sums.totals(), items };
+}
+
+function changesOf(comparison: TicketComparison): TicketComparison {
+  const clocks = comparison.clocks.filter(({ breach }) => breach !== undefined);
+  const escalations = comparison.escalations.filter(({ escalation }) => escalation !== undefined);
+  return { ...comparison, clocks, escalations };
 }
 
 /** The next openings of tickets that are to be replayed, after a position. */

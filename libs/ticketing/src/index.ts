@@ -18,6 +18,7 @@ export * from './ticket-policies.js';
 export * from './ticket-state.js';
 export * from './vocabulary.js';
 export * from './what-if.js';
+export * from './what-if-escalations.js';
 export { canonicalJson, isFields } from './plain-json.js';
 export * from './hand-off.js';
 export * from './on-call.js';

@@ -17,7 +17,13 @@ function compared(happened: readonly Happened[], proposed: Contract, asOf = star
   for (const [when, event] of happened)
     replay = evolveReplay(proposed, replay, {
       ...event,
-      metadata: { effectiveAt: instantFrom(when), recordedAt: instantFrom(when), client },
+      metadata: {
+        effectiveAt: instantFrom(when),
+        recordedAt: instantFrom(when),
+        client,
+        commandId: 'c',
+        actor: { id: 'ada', kind: 'agent' },
+      },
     });
   if (replay === null) throw new Error('no ticket');
   return comparisonOf('t', replay, instantFrom(asOf));
@@ -142,6 +148,7 @@ describe('the sums of a simulation', () => {
     expect(sums.totals()).toEqual({
       tickets: 3,
       changed: 2,
+      escalations: [],
       actual: { met: 4, breached: 0, open: 2, cancelled: 0 },
       proposed: { met: 4, breached: 2, open: 2, cancelled: 0 },
       gained: 2,

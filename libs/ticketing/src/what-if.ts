@@ -1,12 +1,21 @@
-import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
+import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text, WholeNumber } from './command-fields.js';
 import type { Contract } from './contract.js';
 import { present } from './plain-json.js';
-import { CLOCK_KINDS, clockAt, type ClockKind, evolveClocks, type SlaClock, type SlaClocks } from './sla-clock.js';
-import { evolvePinnedClocks, type PinnedClocks, termsOf } from './sla-terms.js';
+import { CLOCK_KINDS, clockAt, type ClockKind, type SlaClock } from './sla-clock.js';
+import { termsOf } from './sla-terms.js';
 import type { TicketEvents } from './ticket-events.js';
+import { evolveTicketState, type Ticket, type TicketState } from './ticket-state.js';
 import { type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from './vocabulary.js';
+import {
+  compareEscalations,
+  type EscalationComparison,
+  evolveSimulated,
+  type FiredEscalation,
+  onTime,
+  type SimulatedLife,
+} from './what-if-escalations.js';
 
 /** What had become of a clock at an instant. `open` goes on, in time so far. A breach stays one, whatever came after it. */
 export type Verdict = 'met' | 'breached' | 'open' | 'cancelled';
@@ -34,11 +43,13 @@ export interface TicketComparison {
   readonly priority: Priority;
   readonly openedAt: Instant;
   readonly clocks: readonly ClockComparison[];
+  /** What escalation policies did, or would have done. */
+  readonly escalations: readonly EscalationComparison[];
 }
 
 @JSONSchema({
   description:
-    'What would have become of the clocks of past tickets under another contract: replays them under it and under the one that they had. Nothing is changed.',
+    'What would have become of the clocks of past tickets under another contract, and what its escalation policies would have done: replays them under it and under the one that they had. Nothing is changed.',
   examples: [
     {
       terms: { reopen: 'continue', calendar: { zone: 'Europe/Rome', week: { monday: [{ from: '08:00', to: '18:00' }] } } },
@@ -73,35 +84,60 @@ export class SimulateContract {
   limit?: number;
 }
 
-type TicketEvent = EventOf<TicketEvents> & { readonly metadata: Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported' | 'client'> };
+type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pick<EventMetadata, 'client'> };
 
-/** A ticket on its way through a simulation: its clocks under both contracts. */
+/** A ticket on its way through a simulation: its life under both contracts. */
 export interface Replay {
   readonly client: string;
   readonly openedAt: Instant;
+  readonly ticket: Ticket;
   /** Under the contract that its own events pin. */
-  readonly actual: PinnedClocks;
-  readonly proposed: SlaClocks;
+  readonly actual: SimulatedLife;
+  readonly proposed: SimulatedLife;
 }
 
 /**
  * A ticket under a proposed contract, and under the one that it had, after one more of its events; null before its opening. What
- * people did stays what they did: only the promises differ, with the calendar in which they run, what pauses them, and the priority
- * that follows from impact and urgency.
+ * people did stays what they did: only the promises differ, with the calendar in which they run, what pauses them, the priority that
+ * follows from impact and urgency, and what escalation policies do. Those are seen to on time under both contracts, also in imported lives.
  */
 export function evolveReplay(proposed: Contract, replay: Replay | null, event: TicketEvent): Replay | null {
   const { effectiveAt, client } = event.metadata;
-  const actual = evolvePinnedClocks(replay?.actual ?? null, event, event.metadata);
-  if (actual === null) return null;
-  const would = { ...prioritised(event, termsOf(actual), proposed), metadata: event.metadata };
-  const proposedClocks = evolveClocks(proposed, replay?.proposed ?? null, would);
-  if (proposedClocks === null) return null;
-  return { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, actual, proposed: proposedClocks };
+  const before = replay && seenToUntil(replay, effectiveAt);
+  const ticket = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, replay?.ticket ?? null, event, event.metadata);
+  const actual = evolveSimulated(before?.actual ?? null, event, effectiveAt);
+  if (ticket === null || actual === null) return null;
+  const would = underProposed(event, termsOf(actual.promises), proposed);
+  const after = would === undefined ? before?.proposed : evolveSimulated(before?.proposed ?? null, would, effectiveAt);
+  return after ? { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: after } : null;
+}
+
+/** The ticket at an instant, with what the timekeeper would have done before it. */
+function seenToUntil(replay: Replay, until: Instant): Replay {
+  const { ticket, actual, proposed } = replay;
+  return { ...replay, actual: onTime(actual, ticket, until), proposed: onTime(proposed, ticket, until) };
 }
 
 /** What a proposed contract would have made of a ticket, as it stood at an instant after the last event that was replayed. */
-export function comparisonOf(ticketId: string, { client, openedAt, actual, proposed }: Replay, asOf: Instant): TicketComparison {
-  return { ticketId, client, priority: actual.priority, openedAt, clocks: compareClocks(actual.clocks, proposed.clocks, asOf) };
+export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): TicketComparison {
+  const { client, openedAt, actual, proposed } = seenToUntil(replay, asOf);
+  return {
+    ticketId,
+    client,
+    priority: actual.promises.priority,
+    openedAt,
+    clocks: compareClocks(actual.promises.clocks, proposed.promises.clocks, asOf),
+    escalations: compareEscalations(actual.fired, proposed.fired),
+  };
+}
+
+/** The event as it would have been: with the proposed contract, and the priority that it gives. Undefined where it would not have been. */
+function underProposed(event: TicketEvent, actual: Contract, proposed: Contract): EventOf<TicketEvents> | undefined {
+  if (event.type === 'SlaTermsRebased') return undefined;
+  const would = prioritised(event, actual, proposed);
+  return would.type === 'TicketOpened'
+    ? { type: would.type, data: { ...would.data, contract: { version: 0, tzdata: '', terms: proposed } } }
+    : would;
 }
 
 /** The event with the priority that the proposed contract gives it, where that is another. */
@@ -139,6 +175,11 @@ function outcomeOf(clock: SlaClock, asOf: Instant): Outcome {
   return present({ verdict, target, breachedAt });
 }
 
+/** Whether the proposed contract would have changed anything. */
+export function isChanged({ clocks, escalations }: TicketComparison): boolean {
+  return clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined);
+}
+
 /** How many clocks came to what, and how many breaches the proposed contract adds and takes away. */
 export interface Tally {
   readonly actual: Readonly<Record<Verdict, number>>;
@@ -147,11 +188,23 @@ export interface Tally {
   readonly lost: number;
 }
 
+/** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
+export interface EscalationTally {
+  readonly kind: FiredEscalation['kind'];
+  readonly policy: string;
+  readonly actual: number;
+  readonly proposed: number;
+  readonly gained: number;
+  readonly lost: number;
+}
+
 /** The sums over all tickets that were replayed. */
 export interface SimulationTotals extends Tally {
   readonly tickets: number;
-  /** Tickets with a breach that was gained or lost. */
+  /** Tickets with a breach or an escalation that was gained or lost. */
   readonly changed: number;
+  /** Of each policy, those told and the work handed on, by name. */
+  readonly escalations: readonly EscalationTally[];
   readonly byKind: readonly (Tally & { readonly kind: ClockKind })[];
   /** Of the clocks between tiers. */
   readonly byTier: readonly (Tally & { readonly tier: Tier })[];
@@ -175,10 +228,20 @@ export class SimulationSums {
   #tickets = 0;
   #changed = 0;
   readonly #cells = new Map<string, Cell>();
+  readonly #escalations = new Map<string, { -readonly [Field in keyof EscalationTally]: EscalationTally[Field] }>();
 
-  add({ client, priority, clocks }: TicketComparison): void {
+  add(comparison: TicketComparison): void {
+    const { client, priority, clocks, escalations } = comparison;
     this.#tickets++;
-    if (clocks.some(({ breach }) => breach !== undefined)) this.#changed++;
+    if (isChanged(comparison)) this.#changed++;
+    for (const { policy, kind, actual, proposed, escalation } of escalations) {
+      const key = JSON.stringify([policy, kind]);
+      const tally = this.#escalations.get(key) ?? { policy, kind, actual: 0, proposed: 0, gained: 0, lost: 0 };
+      this.#escalations.set(key, tally);
+      if (actual !== undefined) tally.actual++;
+      if (proposed !== undefined) tally.proposed++;
+      if (escalation !== undefined) tally[escalation]++;
+    }
     for (const { kind, tier, actual, proposed, breach } of clocks) {
       const key = JSON.stringify([kind, tier, priority, client]);
       let cell = this.#cells.get(key);
@@ -196,6 +259,7 @@ export class SimulationSums {
       tickets: this.#tickets,
       changed: this.#changed,
       ...tally(cells),
+      escalations: [...this.#escalations].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, sums]) => ({ ...sums })),
       byKind: tallies(cells, 'kind', (kind) => CLOCK_KINDS.indexOf(kind)),
       byTier: tallies(cells, 'tier', rank),
       byPriority: tallies(cells, 'priority', (priority) => PRIORITIES.indexOf(priority)),

@@ -60,6 +60,18 @@ describe('tierline simulate', () => {
     expect(items[0].clocks).toMatchObject([{ kind: 'tier-work', tier: 'L2', breach: 'gained' }]);
   });
 
+  it('says which steps of escalation policies would have fired, also over an imported log', async () => {
+    const untouched = {
+      name: 'untouched',
+      trigger: { on: 'opened' },
+      steps: [{ after: 1, targets: [{ kind: 'team', team: 'leads' }], escalateToNextTier: true }],
+    };
+    const words = await printed({ contractFile: file(JSON.stringify({ escalationPolicies: [untouched] })) });
+    expect(words).toMatch(/: 0 breaches gained, 0 lost, on [1-4] tickets?\n/);
+    expect(words).toMatch(/\n│ untouched +│ hierarchical │ +0 │ +[1-4] │ +[1-4] │ +0 │\n/);
+    expect(words).toMatch(/: gained untouched step 1 at \S+; gained untouched step 1 handing on to L2 at \S+/);
+  });
+
   it('finds nothing that changes under the contract that they had', async () => {
     expect(await printed({ contractFile: file('{}') })).toMatch(/: 0 breaches gained, 0 lost, on 0 tickets\n/);
     expect(await printed({ contractFile: file(JSON.stringify(defaultContract)), limit: 0 })).not.toContain('Tickets with a difference');

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
-import { type Contract, contractTerms, type Tally, type TicketComparison, ticketDetails } from '#ticketing';
+import { type Contract, contractTerms, type EscalationTally, type Tally, type TicketComparison, ticketDetails } from '#ticketing';
 import { simulate, type Simulation, type SimulationRequest, viewPosition } from '#ticketing-nest';
 import { Complaint } from '../complaint.js';
 import { showProgress } from '../progress.js';
@@ -65,7 +65,7 @@ async function readContract(file: string): Promise<Contract> {
 }
 
 function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }: Colours): string {
-  const { tickets, changed, gained, lost, byKind, byTier, byPriority, byClient } = totals;
+  const { tickets, changed, gained, lost, escalations, byKind, byTier, byPriority, byClient } = totals;
   const table = new Table({
     head: ['', 'met', 'breached', 'open', 'would be met', 'breached', 'open', 'gained', 'lost'].map(bold),
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
@@ -88,17 +88,37 @@ function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }:
     `${count(tickets, 'ticket')} replayed, as of ${asOf}: ${count(gained, 'breach')} gained, ${number(lost)} lost, on ${count(changed, 'ticket')}`,
     '',
     table.toString(),
+    ...(escalations.length === 0 ? [] : ['', steps(escalations, { green, red, bold })]),
     ...(items.length === 0 ? [] : ['', bold(`Tickets with a difference${shown}:`), ...items.map((ticket) => inALine(ticket, dim))]),
     '',
   ].join('\n');
 }
 
-function inALine({ ticketId, client, priority, openedAt, clocks }: TicketComparison, dim: (text: string) => string): string {
+/** What escalation policies did, and would have done. */
+function steps(escalations: readonly EscalationTally[], { green, red, bold }: Pick<Colours, 'green' | 'red' | 'bold'>): string {
+  const table = new Table({
+    head: ['escalation policy', '', 'fired', 'would fire', 'gained', 'lost'].map(bold),
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { policy, kind, actual, proposed, gained, lost } of escalations) {
+    const gain = gained > 0 ? red(number(gained)) : '0';
+    const loss = lost > 0 ? green(number(lost)) : '0';
+    table.push([policy, kind, number(actual), number(proposed), gain, loss]);
+  }
+  return table.toString();
+}
+
+function inALine({ ticketId, client, priority, openedAt, clocks, escalations }: TicketComparison, dim: (text: string) => string): string {
   const changes = clocks.map(({ kind, tier, vendor, cycle, actual, proposed, breach }) => {
     const at = (breach === 'gained' ? proposed : actual)?.breachedAt;
     return `${breach} ${[kind, tier, vendor, cycle > 1 ? `(${cycle})` : undefined].filter((part) => part !== undefined).join(' ')} ${dim(`at ${at}`)}`;
   });
-  return `  ${ticketId}  ${client}, ${priority}, opened ${openedAt}: ${changes.join('; ')}`;
+  const fired = escalations.map(({ policy, time, round, step, kind, to, actual, proposed, escalation }) => {
+    const which = `step ${step + 1}${round > 0 ? ` of round ${round + 1}` : ''}${time > 1 ? ` (${time})` : ''}`;
+    return `${escalation} ${policy} ${which}${kind === 'functional' ? ` handing on to ${to}` : ''} ${dim(`at ${proposed ?? actual}`)}`;
+  });
+  return `  ${ticketId}  ${client}, ${priority}, opened ${openedAt}: ${[...changes, ...fired].join('; ')}`;
 }
 
 const number = (value: number): string => value.toLocaleString('en');

@@ -8,7 +8,7 @@ import type { TicketEvents } from '../ticket-events.js';
 import type { TicketState } from '../ticket-state.js';
 
 export const start = Date.parse('2026-11-23T08:00:00.000Z');
-export const at = (minutes: number): Instant => instantFrom(start + minutes * MINUTE);
+export const at = (minutes: number): Instant => instantFrom(Math.round(start + minutes * MINUTE));
 export const pin = (version: number, terms: Partial<Contract>): PinnedContract => ({
   version,
   tzdata: '2025b',
