@@ -292,6 +292,7 @@ export const viewSchemas = {
       vendorCase: object({ vendor: text, caseReference: text, contract: text }),
       onsiteVisit: object({ id: uuid, status: { enum: ['planned', 'begun'] } }),
       follows: about(uuid, 'The ticket that this one follows'),
+      articlesShown: about(listOf(text), 'Knowledge articles that self-service showed in vain before it was opened'),
       settledEscalation: object({ id: uuid, how: oneOf(['accepted', 'returned']) }, {}, 'The last hand-off that was accepted or returned'),
       skills: about(listOf(text), 'Skills that were stated at triage'),
       teamChosen: about({ const: true }, 'The team was chosen with the assignee, by automatic assignment'),

@@ -105,6 +105,15 @@ describe('a link', () => {
     });
   }, 30_000);
 
+  it('is made for a ticket that follows one that can no longer be reopened', async () => {
+    const one = await open();
+    const two = await open('Cannot print again', { follows: one });
+    expect((await eventually(one, 'TicketLinked')).data).toEqual({ ticketId: two, relation: 'followed-up-by', mirrored: true });
+    expect((await eventually(two, 'TicketLinked')).data).toEqual({ ticketId: one, relation: 'follow-up-of' });
+    const astray = await open('Cannot print again', { follows: randomUUID() });
+    expect((await eventually(astray, 'TicketRelationRefused')).data).toMatchObject({ relation: 'follow-up-of', code: 'ticket-not-found' });
+  });
+
   it('of two tickets that want to be each other’s parent at once leaves no circle', async () => {
     const [one, two] = [await open(), await open()];
     const said = await Promise.allSettled([

@@ -25,11 +25,13 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
   return streamId(stream);
 }
 
-/** Tells the other ticket of a link; a part that is split off is opened and linked. A link that the other cannot take is taken back. */
+/** Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked. A link that the other cannot take is taken back. */
 export const ticketLinks: TicketPolicy = {
   name: 'ticket-links',
   ...ofTickets,
   react: {
+    TicketOpened: ({ stream, data: { follows } }) =>
+      follows === undefined ? [] : [toTicket(idOf({ stream }), 'LinkTicket', { ticketId: follows, relation: 'follow-up-of' })],
     TicketLinked: ({ stream, data: { ticketId, relation, mirrored } }) =>
       mirrored ? [] : [toTicket(ticketId, 'LinkTicket', { ticketId: idOf({ stream }), relation: inverseOf(relation), mirrored: true })],
     TicketUnlinked: ({ stream, data: { ticketId, relation, reason, mirrored } }) =>

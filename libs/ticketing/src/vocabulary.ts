@@ -52,13 +52,15 @@ const INVERSES = [
   ['parent-of', 'child-of'],
   ['caused-by', 'cause-of'],
   ['cause-of', 'caused-by'],
+  ['follow-up-of', 'followed-up-by'],
+  ['followed-up-by', 'follow-up-of'],
   ['split-from', 'split-into'],
   ['split-into', 'split-from'],
 ] as const;
 export type Relation = (typeof INVERSES)[number][0];
 export const RELATIONS: readonly Relation[] = INVERSES.map(([relation]) => relation);
 
-/** Relations that somebody may declare. The others come of a split. */
+/** Relations that somebody may declare. The others come of a split, or of a ticket that follows another one. */
 export const LINK_RELATIONS = ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] as const;
 
 const inverses = new Map<Relation, Relation>(INVERSES);

@@ -49,6 +49,8 @@ export interface TicketDetails extends Omit<Ticket, 'contract' | 'sla'> {
   readonly deescalations: number;
   /** Where it has been, oldest first. */
   readonly stays: readonly Stay[];
+  /** Knowledge articles that self-service showed in vain before it was opened. */
+  readonly articlesShown?: readonly string[];
   readonly updatedAt: Instant;
   /** Where an imported ticket comes from, and which of our rules its history breaks. */
   readonly imported?: { readonly system: string; readonly key: string; readonly deviations: readonly string[] };
@@ -81,6 +83,7 @@ function details(doc: TicketDetails | null, event: Event): TicketDetails | null 
     escalations: (doc?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
     deescalations: (doc?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
     stays: moved ? [...stays, present({ tier, team, since: at })] : stays,
+    articlesShown: event.type === 'TicketOpened' ? event.data.articlesShown : doc?.articlesShown,
     updatedAt: at,
     ...importedFrom(doc, event),
   });
@@ -121,7 +124,7 @@ function importedFrom(doc: TicketDetails | null, { metadata: { imported } }: Eve
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
-  version: 5,
+  version: 6,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
