@@ -269,7 +269,7 @@ const views = {
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
   why: {
-    summary: 'Why each escalation policy of a ticket did, or did not, do what it could have done',
+    summary: 'Why a ticket was with whom it was, and why each of its escalation policies did, or did not, do what it could have done',
     schema: ref('TicketWhy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },

@@ -279,6 +279,7 @@ describe('GET /v1/tickets/{id}/why', () => {
     expect(await why()).toMatchObject({
       ticketId,
       revision: 1,
+      assignments: [],
       policies: [
         {
           policy: 'untouched',

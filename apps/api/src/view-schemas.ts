@@ -548,9 +548,13 @@ export const viewSchemas = {
           { chain: text, cause: chainCause, startedAt: instant, acknowledged, restated: chainRestated, ended: chainEnd },
         ),
       ),
+      assignments: about(
+        listOf(object({ revision: count, at: instant, answer: about(text, 'In a sentence') })),
+        'Who had it and why, oldest first',
+      ),
     },
     {},
-    'Why escalation policies did, or did not, do what they could have done; revisions are those of the events that prove it',
+    'Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done; revisions are those of the events that prove it',
   ),
   TicketAutopsy: object(
     {

@@ -2,16 +2,18 @@ import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
 import {
+  type AssignmentAnswer,
   type EscalationAnswer,
   evolvePromises,
   ticket,
   type TicketEvents,
   type TicketPromises,
   ticketUpcasters,
+  whyAssigned,
   whyEscalated,
 } from '#ticketing';
 
-/** Why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
+/** Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
 export class TicketWhyQuery extends Query<TicketWhy | Refusal> {
   constructor(
     readonly ticketId: string,
@@ -28,6 +30,8 @@ export interface TicketWhy {
   readonly revision: number;
   readonly asOf: Instant;
   readonly policies: readonly EscalationAnswer[];
+  /** Who had it, oldest first. */
+  readonly assignments: readonly AssignmentAnswer[];
 }
 
 @QueryHandler(TicketWhyQuery)
@@ -37,13 +41,16 @@ export class TicketWhyHandler implements IQueryHandler<TicketWhyQuery> {
   async execute({ ticketId, asOf = instantFrom(Date.now()) }: TicketWhyQuery): Promise<TicketWhy | Refusal> {
     let promises: TicketPromises | null = null;
     let revision = -1;
+    const assignments: AssignmentAnswer[] = [];
     for await (const stored of this.store.readStream(streamName(ticket.category, ticketId))) {
       const event = upcast<TicketEvents>(ticketUpcasters, stored);
       if (event.metadata.effectiveAt > asOf) continue;
       promises = evolvePromises(promises, event, event.metadata, event.revision);
       revision = event.revision;
+      const assigned = whyAssigned(event);
+      if (assigned !== undefined) assignments.push(assigned);
     }
     if (promises === null) return refuse('ticket-not-found', `There is no such ticket, or it was not open yet at ${asOf}`);
-    return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf) };
+    return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf), assignments };
   }
 }

@@ -1,6 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { Agent } from './agent.js';
 import {
+  ASSIGNMENT_RULES,
   type AssignmentChoice,
   type AssignmentRequest,
   assignmentRequest,
@@ -10,6 +11,7 @@ import {
   type Workload,
 } from './assignment.js';
 import { automaticAssignment, ticketsOfTheAway } from './assignment-policies.js';
+import { whyAssigned } from './assignment-why.js';
 import { contractFaults, defaultContract } from './contract.js';
 import { termsOf } from './sla-terms.js';
 import type { Shift, Team } from './team.js';
@@ -279,6 +281,45 @@ describe('UnassignTicket', () => {
     expect(life.do(1, 'UnassignTicket', { reason: 'r' })).toEqual([]);
     life.do(2, 'ClaimTicket', { agent: { id: 'grace' } });
     expect(life.do(3, 'UnassignTicket', { reason: 'r', because: 'left', from: 'ada' })).toEqual([]);
+  });
+});
+
+describe('why a ticket is with whom it is', () => {
+  it('is told by its events, each in a sentence', () => {
+    const life = new Life(automatic).open();
+    life.do(1, 'TriageTicket', { category: 'hardware/printer' });
+    const request = asked(life) as AssignmentRequest;
+    life.do(2, 'AssignAutomatically', { request, found: { because: 'nobody-on-shift', teams: ['a', 'b'], retryAt: at(60) } });
+    for (const rule of ASSIGNMENT_RULES) {
+      give(life, 3, { ...chosen, rule });
+      life.do(4, 'UnassignTicket', { reason: 'Has left the desk', because: 'left' });
+    }
+    life.do(5, 'AssignTicket', { team: 'print' });
+    life.do(6, 'AssignTicket', { team: 'print', assignee: { id: 'grace' } });
+    life.do(7, 'StartWork', { agent: { id: 'grace', name: 'Grace' } });
+    const metadata = (when: Instant) => ({ effectiveAt: when, actor: { id: 'lead', kind: 'agent', name: 'Lea' } });
+    const told = life.events.map(({ type, data, at: when }, revision) =>
+      whyAssigned({ type, data, revision, metadata: metadata(when) } as never),
+    );
+    expect(told.slice(0, 2)).toEqual([undefined, undefined]);
+    expect(told[2]).toEqual({
+      revision: 2,
+      at: at(2),
+      answer: `Nobody at L1 with printing, repair could be given it: nobody of a, b is on shift; the next one comes at ${at(60)}`,
+    });
+    expect(told.slice(3).map((one) => one?.answer)).toEqual([
+      'It was given to Ada of the team a, on shift day with printing, repair: nobody else could be given it; 1 open ticket',
+      'It was taken from Ada (left): Has left the desk',
+      'It was given to Ada of the team a, on shift day with printing, repair: the fewest open tickets of 3 who could be given it: 1',
+      'It was taken from Ada (left): Has left the desk',
+      'It was given to Ada of the team a, on shift day with printing, repair: the longest without a new one among those of 3 with 1 open ticket',
+      'It was taken from Ada (left): Has left the desk',
+      'It was given to Ada of the team a, on shift day with printing, repair: the first by id among those of 3 with 1 open ticket who have waited as long',
+      'It was taken from Ada (left): Has left the desk',
+      'Lea gave it to the team print',
+      'Lea gave it to grace of the team print',
+      'Grace took it',
+    ]);
   });
 });
 

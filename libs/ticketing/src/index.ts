@@ -1,6 +1,7 @@
 export * from './agent.js';
 export * from './assignment.js';
 export * from './assignment-policies.js';
+export * from './assignment-why.js';
 export * from './breach-autopsy.js';
 export * from './business-calendar.js';
 export * from './command-batch.js';

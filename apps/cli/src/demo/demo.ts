@@ -39,7 +39,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     }
     print('\nAssigned automatically just now, by the desk whose day it is:\n');
     const given = await followTheSun(api, day, signal);
-    for (const { summary, to } of given) print(`  ${summary}  ${colours.dim('->')}  ${to ?? 'not yet: is a worker running?'}\n`);
+    for (const { summary, why = 'Nothing yet: does a worker run?' } of given) print(`  ${summary}\n    ${colours.dim(why)}\n`);
     const address = own ? `http://${config.host}:${config.port}` : api;
     const next: [string, string][] = [
       ...(own ? ([['npm start', 'API and worker, to stay']] as [string, string][]) : []),

@@ -1,6 +1,6 @@
 import { instantFrom } from '#eventsourcing';
 import { type Shift, shiftAt, type Team } from '#ticketing';
-import { inWords, sunRoster, sunTickets } from './follow-the-sun.js';
+import { sunRoster, sunTickets } from './follow-the-sun.js';
 
 describe('the desk that follows the sun', () => {
   it('has somebody there at every hour of the year', () => {
@@ -26,15 +26,5 @@ describe('the desk that follows the sun', () => {
     expect(keys('2026-11-20')).toEqual(keys('2026-11-20'));
     expect(new Set(keys('2026-11-20')).size).toBe(keys('2026-11-20').length);
     expect(sunTickets('2026-11-20')[0]?.idempotencyKey).not.toBe(sunTickets('2026-11-19')[0]?.idempotencyKey);
-  });
-
-  it('says who was given a ticket, and why, or that nobody was', () => {
-    const automatic = { rule: 'least-loaded', candidates: 2, openTickets: 1, shift: 'day', skills: [] };
-    expect(inWords('TicketAssigned', { tier: 'L1', team: 'a', assignee: { id: 'ada', name: 'Ada' }, automatic })).toBe(
-      'Ada of a: least-loaded, of 2, with 1 open',
-    );
-    expect(inWords('AssignmentFoundNobody', { because: 'nobody-on-shift', retryAt: 'T' })).toBe(
-      'nobody (nobody-on-shift; the next shift begins at T)',
-    );
   });
 });

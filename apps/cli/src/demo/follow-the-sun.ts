@@ -99,8 +99,8 @@ export function sunTickets(day: string): readonly Request[] {
 export interface Given {
   readonly ticketId: string;
   readonly summary: string;
-  /** In a line; undefined when it did not happen within the time that was waited. */
-  readonly to?: string;
+  /** In a sentence; undefined when nothing happened within the time that was waited. */
+  readonly why?: string;
 }
 
 /**
@@ -112,8 +112,8 @@ export async function followTheSun(api: string, day: string, signal: AbortSignal
   const given: Given[] = [];
   for (const request of sunTickets(day)) {
     const { ticketId } = await post(api, request, signal);
-    const to = await assignmentOf(api, ticketId, signal);
-    given.push({ ticketId, summary: (request.body as { summary: string }).summary, ...(to === undefined ? {} : { to }) });
+    const why = await assignmentOf(api, ticketId, signal);
+    given.push({ ticketId, summary: (request.body as { summary: string }).summary, ...(why === undefined ? {} : { why }) });
   }
   return given;
 }
@@ -135,27 +135,12 @@ const PATIENCE_MS = 10_000;
 
 async function assignmentOf(api: string, ticketId: string, signal: AbortSignal): Promise<string | undefined> {
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(100, undefined, { signal })) {
-    const answer = await fetch(`${api}/v1/tickets/${ticketId}/history`, { signal });
-    // Not in the view yet.
-    if (!answer.ok) continue;
-    const { items } = (await answer.json()) as { items: readonly { readonly type: string; readonly data: never }[] };
-    const last = items.findLast(({ type }) => type === 'TicketAssigned' || type === 'AssignmentFoundNobody');
-    if (last !== undefined) return inWords(last.type, last.data);
+    const answer = await fetch(`${api}/v1/tickets/${ticketId}/why`, { signal });
+    if (!answer.ok)
+      throw new Complaint(`The API did not say who has the ticket: ${answer.status}`, `GET ${api}/v1/tickets/${ticketId}/why`);
+    const { assignments } = (await answer.json()) as { readonly assignments: readonly { readonly answer: string }[] };
+    const last = assignments.at(-1);
+    if (last !== undefined) return last.answer;
   }
   return undefined;
-}
-
-/** An event of automatic assignment, in a line. */
-export function inWords(type: string, data: object): string {
-  if (type === 'AssignmentFoundNobody') {
-    const { because, retryAt } = data as { because: string; retryAt?: string };
-    return `nobody (${because}${retryAt === undefined ? '' : `; the next shift begins at ${retryAt}`})`;
-  }
-  const { assignee, team, automatic } = data as {
-    assignee: { id: string; name?: string };
-    team?: string;
-    automatic?: { rule: string; candidates: number; openTickets: number };
-  };
-  const why = automatic === undefined ? '' : `: ${automatic.rule}, of ${automatic.candidates}, with ${automatic.openTickets} open`;
-  return `${assignee.name ?? assignee.id} of ${team ?? 'no team'}${why}`;
 }
