@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
@@ -153,6 +154,17 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .action(async ({ api }: { api?: string }) => {
       const { demo } = await import('./demo/demo.js');
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
+    });
+
+  program
+    .command('backup')
+    .description('copy the data of the embedded stores, and the attachments, while they are in use or not')
+    .argument('<directory>', 'where the copy goes: empty, or not there')
+    .option('--dir <directory>', 'a data directory, or that of a node that runs alone; DATA_DIR unless given')
+    .addHelpText('after', '\nTo restore it, start on the copy, or put it in the place of the data directory.')
+    .action(async (target: string, { dir }: { dir?: string }) => {
+      const [{ backUp }, { config }] = [await import('./backup-command.js'), around()];
+      await backUp(dir ?? config.dataDir, dir === undefined ? config.attachmentsDir : join(dir, 'attachments'), target, print);
     });
 
   /** A command that runs an embedded node alone, with the options that both have. */

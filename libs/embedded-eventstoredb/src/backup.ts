@@ -18,18 +18,19 @@ export class BackupFailed extends Error {
   constructor(
     readonly directory: string,
     readonly reason: string,
+    cause?: unknown,
   ) {
-    super(`The backup to ${directory} failed: ${reason}.`);
+    super(`The backup to ${directory} failed: ${reason}.`, { cause });
   }
 }
 
 /**
  * Copies a log of which nothing is removed meanwhile: first the index, which may lie behind, then the segments as far as they are now. Until
- * all of it is on disk the copy has another name.
+ * all of it is on disk, and has been checked, the copy has another name.
  *
  * @throws BackupExists, BackupFailed
  */
-export async function copyLog(from: string, to: string, copyIndex: (directory: string) => Promise<void>, segments: () => readonly Segment[]): Promise<void> {
+export async function copyLog(from: string, to: string, copyIndex: (directory: string) => Promise<void>, segments: () => readonly Segment[], check?: (partial: string) => Promise<void>): Promise<void> {
   const partial = `${to}.partial`;
   if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new BackupExists(to);
   try {
@@ -44,6 +45,7 @@ export async function copyLog(from: string, to: string, copyIndex: (directory: s
       else await pipeline(createReadStream(segmentPath(from, segment), { end: segment.bytes - 1, highWaterMark: 1024 * 1024 }), createWriteStream(target));
       await flush(target);
     }
+    await check?.(partial);
     syncDirectory(logDirectory(partial));
     syncDirectory(partial);
     rmSync(to, { recursive: true, force: true });
@@ -51,7 +53,7 @@ export async function copyLog(from: string, to: string, copyIndex: (directory: s
     syncDirectory(dirname(to));
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
-    throw new BackupFailed(to, error instanceof Error ? error.message : String(error));
+    throw new BackupFailed(to, error instanceof Error ? error.message.replace(/\.$/, '') : String(error), error);
   }
 }
 

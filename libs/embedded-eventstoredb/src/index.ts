@@ -12,6 +12,7 @@ import type { ThreadAnswer, ThreadFailure, ThreadMessage, ThreadRequest } from '
 import type { Scavenged } from './scavenge.js';
 
 export { DirectoryLocked } from '#directory-lock';
+export { backUpEventStoreDB } from './backup-directory.js';
 export { BackupExists, BackupFailed } from './backup.js';
 export { DamagedLog, UnknownFormat, WriteFailed } from './event-log.js';
 export { PortUnavailable } from './node.js';

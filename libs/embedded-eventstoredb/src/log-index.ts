@@ -46,6 +46,9 @@ export interface Dropped {
 /** LMDB takes keys of up to 1978 bytes; longer names are known by their hash. */
 const KEY_BYTES = 1024;
 
+/** A path with a dot in it is a directory too. */
+const OPTIONS = { noSubdir: false, maxDbs: 8, overlappingSync: false };
+
 /**
  * Where things are in the log, in one LMDB environment:
  *
@@ -75,7 +78,17 @@ export class LogIndex {
   }
 
   static open(directory: string): LogIndex {
-    return new LogIndex(open({ path: directory, maxDbs: 8, overlappingSync: false }));
+    return new LogIndex(open({ path: directory, ...OPTIONS }));
+  }
+
+  /** A consistent copy, as `data.mdb` of a directory, of the index that a node of this machine may have open. */
+  static async copyOf(directory: string, to: string): Promise<void> {
+    const root = open({ path: directory, ...OPTIONS, readOnly: true });
+    try {
+      await root.backup(to, true);
+    } finally {
+      await root.close();
+    }
   }
 
   get format(): number | undefined {

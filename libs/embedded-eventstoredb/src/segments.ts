@@ -302,6 +302,12 @@ export class Segments {
 export const logDirectory = (dataDirectory: string): string => join(dataDirectory, 'log');
 export const segmentPath = (dataDirectory: string, segment: Pick<Segment, 'base' | 'generation'>): string => join(logDirectory(dataDirectory), nameOf(segment));
 const nameOf = ({ base, generation }: Pick<Segment, 'base' | 'generation'>): string => `${String(base).padStart(16, '0')}.${generation}.log`;
+
+/** What a file of the log is, by its name; undefined where it is none, or not complete. */
+export function segmentOf(name: string): { readonly name: string; readonly base: number; readonly generation: number } | undefined {
+  const [, base, generation] = /^(\d{16})\.(\d+)\.log$/.exec(name) ?? [];
+  return base === undefined ? undefined : { name, base: Number(base), generation: Number(generation) };
+}
 const successor = ({ base, generation }: Segment): Segment => ({ base, generation: generation + 1, bytes: 0 });
 
 /** Makes names that were given or taken in a directory last. */

@@ -192,26 +192,9 @@ export class DataFile {
     }
   }
 
-  /**
-   * Copies the state as of now into another directory while others read and write; the copy is complete or not there.
-   *
-   * @throws BackupExistsError where that directory holds data already
-   */
-  async backup(directory: string): Promise<void> {
-    const [whole, partial] = [join(directory, FILE), join(directory, `${FILE}.partial`)];
-    if (existsSync(whole)) throw new BackupExistsError(directory);
-    mkdirSync(directory, { recursive: true });
-    try {
-      await rm(partial, { force: true });
-      await this.#db.backup(partial, true);
-      await flushed(partial, 'r+');
-      await rename(partial, whole);
-    } catch (error) {
-      await rm(partial, { force: true });
-      throw error;
-    }
-    // The name itself, where the system lets directories be flushed.
-    if (process.platform !== 'win32') await flushed(directory, 'r');
+  /** See `copyInto`. */
+  backup(directory: string): Promise<void> {
+    return copyInto(this.#db, directory);
   }
 
   /** Bytes of the file on disk. */
@@ -224,6 +207,45 @@ export class DataFile {
     await this.#db.close();
   }
 }
+
+/**
+ * Copies the state as of now into another directory while others read and write; the copy is complete or not there.
+ *
+ * @throws BackupExistsError where that directory holds data already
+ */
+const copyInto = async (db: RootDatabase<Buffer, Buffer>, directory: string): Promise<void> => {
+  const [whole, partial] = [join(directory, FILE), join(directory, `${FILE}.partial`)];
+  if (existsSync(whole)) throw new BackupExistsError(directory);
+  mkdirSync(directory, { recursive: true });
+  try {
+    await rm(partial, { force: true });
+    await db.backup(partial, true);
+    await flushed(partial, 'r+');
+    await rename(partial, whole);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  // The name itself, where the system lets directories be flushed.
+  if (process.platform !== 'win32') await flushed(directory, 'r');
+};
+
+/**
+ * Copies the databases of a directory, whether a node of this machine runs on it or not, into another directory: one state,
+ * with everything that was acknowledged before the call. It is complete when the promise resolves, and not there when it
+ * rejects.
+ *
+ * @throws BackupExistsError where that directory holds data already; DataUnreadableError where there is nothing to copy
+ */
+export const backUpMongoDB = async (directory: string, to: string): Promise<void> => {
+  if (!existsSync(join(directory, FILE))) throw new DataUnreadableError(directory, `there is no ${FILE}`);
+  const db = open<Buffer, Buffer>({ path: join(directory, FILE), noSubdir: true, readOnly: true });
+  try {
+    await copyInto(db, to);
+  } finally {
+    await db.close();
+  }
+};
 
 const sealed = (key: Buffer, value: Buffer): Buffer => {
   const bytes = Buffer.allocUnsafe(value.length + 4);

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DirectoryLocked } from '#directory-lock';
-import { BackupExistsError, DataUnreadableError } from './data-file.js';
+import { BackupExistsError, backUpMongoDB, DataUnreadableError } from './data-file.js';
 import { BadCertificateError, BadCredentialsError, HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
 import { MEMORY_LIMIT } from './sorting.js';
 import type { ThreadError, ThreadMessage, ThreadRequest } from './node-thread.js';
 
-export { BackupExistsError, BadCertificateError, BadCredentialsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
+export { backUpMongoDB, BackupExistsError, BadCertificateError, BadCredentialsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */

@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
+import { MongoClient } from 'mongodb';
+import { build, Program } from './built-program.js';
+
+/** `npx tierline backup` beside a process that holds the data and writes to it all the while. */
+describe('a backup of a running Tierline', () => {
+  let directory = '';
+  const running: Program[] = [];
+  const clients: (() => Promise<void>)[] = [];
+  beforeAll(async () => {
+    await build();
+    directory = await mkdtemp(join(tmpdir(), 'tierline-backup-'));
+  }, 300_000);
+  afterAll(async () => {
+    for (const close of clients) await close();
+    for (const program of running) await program.end('SIGKILL');
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const tierline = async (dataDir: string, ...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+    const program = Program.tierline(args, { DATA_DIR: dataDir, LOG_LEVEL: '' });
+    const { code } = await program.exited;
+    return { code, stdout: program.stdout, stderr: program.stderr };
+  };
+  const start = async (dataDir: string) => {
+    const program = Program.standalone({ DATA_DIR: dataDir });
+    running.push(program);
+    const { eventStoreUrl, mongodbUrl } = await program.ready(dataDir);
+    const events = EventStoreDBClient.connectionString(eventStoreUrl);
+    const mongo = await MongoClient.connect(mongodbUrl);
+    clients.push(
+      () => events.dispose(),
+      () => mongo.close(),
+    );
+    return { program, events, mongo };
+  };
+
+  it('is one state, with everything that was acknowledged before, and starts', async () => {
+    const [data, copy] = [join(directory, 'data'), join(directory, 'copy')];
+    const original = await start(data);
+    expect(await tierline(data, 'demo')).toMatchObject({ code: 0 });
+    const notes = original.mongo.db('notes').collection<{ _id: number }>('c');
+    let ending = false;
+    let written = 0;
+    const writing = (async () => {
+      for (; !ending; written++) {
+        // The note speaks of an event that is there already.
+        await original.events.appendToStream(
+          'backup-events',
+          Array.from({ length: 50 }, (_, n) => jsonEvent({ type: 'Written', data: { n: written * 50 + n } })),
+        );
+        await notes.insertOne({ _id: written });
+      }
+    })();
+    while (written < 5) await new Promise((resolve) => setTimeout(resolve, 10));
+    const before = written;
+    const made = await tierline(data, 'backup', copy).finally(() => (ending = true));
+    await writing;
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    const again = await tierline(data, 'backup', copy);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is not empty') as string });
+    await original.program.end('SIGTERM');
+
+    expect((await readdir(copy)).sort()).toEqual(expect.arrayContaining(['eventstoredb', 'mongodb']));
+    // The read models are those of the log, and what was lately written is in it.
+    expect(await tierline(copy, 'doctor')).toMatchObject({ code: 0 });
+    const restored = await start(copy);
+    const found = await restored.mongo.db('notes').collection('c').countDocuments();
+    let events = 0;
+    for await (const { event } of restored.events.readStream<{ type: 'Written'; data: { n: number } }>('backup-events'))
+      expect(event?.data.n).toBe(events++);
+    expect(found).toBeGreaterThanOrEqual(before);
+    expect(events).toBeGreaterThanOrEqual(found * 50);
+    expect(await restored.mongo.db('notes').command({ validate: 'c' })).toMatchObject({ valid: true });
+  }, 300_000);
+
+  it('is made of a directory that no process holds, of a node alone too, and not within itself', async () => {
+    const [data, copy] = [join(directory, 'data'), join(directory, 'quiet')];
+    expect(await tierline(data, 'backup', copy, '--dir', join(data, 'mongodb'))).toMatchObject({ code: 0 });
+    expect(existsSync(join(copy, 'mongodb.mdb'))).toBe(true);
+    expect(await tierline(data, 'backup', join(copy, 'es'), '--dir', join(data, 'eventstoredb'))).toMatchObject({ code: 0 });
+    expect(existsSync(join(copy, 'es/data.mdb'))).toBe(true);
+    for (const [target, message] of [
+      [join(data, 'mongodb/backup'), /is within what is to be copied/],
+      [join(directory, 'nothing'), /There is no data in/],
+    ] as const) {
+      const dir = message.source.includes('no data') ? ['--dir', join(directory, 'empty')] : [];
+      const { code, stderr } = await tierline(data, 'backup', target, ...dir);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(message);
+      expect(existsSync(target)).toBe(false);
+    }
+    // A log that cannot be read is not copied.
+    const broken = join(directory, 'broken');
+    expect(await tierline(data, 'backup', broken)).toMatchObject({ code: 0 });
+    const [segment] = await readdir(join(broken, 'eventstoredb/log'));
+    await writeFile(join(broken, 'eventstoredb/log', segment as string), 'nothing that was written here');
+    const refused = await tierline(broken, 'backup', join(directory, 'of-broken'));
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/damaged/) as string });
+    expect(existsSync(join(directory, 'of-broken'))).toBe(false);
+  }, 300_000);
+});
