@@ -40,7 +40,7 @@ beforeAll(async () => {
   stores.onClose(() => worker.stop());
   // Two, each with an assigner of its own, as beside a second worker: what they do at once must not count twice.
   for (const assigner of [new Assigner(store, db), new Assigner(store, db)]) {
-    const timekeeper = startTimekeeper({ store, db, log, assigner, pollMs: 20 });
+    const timekeeper = startTimekeeper({ store, db, log, assigner, pollMs: 100 });
     stores.onClose(() => timekeeper.stop());
   }
 }, 30_000);
@@ -206,6 +206,21 @@ describe('automatic assignment', () => {
       if (isRefusal(claim)) expect(claim).toMatchObject({ refused: 'already-claimed', message: expect.stringContaining('ada') as unknown });
       expect(await desk.owner(ticketId)).toBe(isRefusal(claim) ? 'ada' : 'grace');
     }
+  }, 30_000);
+});
+
+describe('a view that is behind', () => {
+  it('gives nothing to somebody who has left: the log is asked', async () => {
+    const desk = await Desk.open();
+    await desk.staff('desk', ['ada', 'grace']);
+    await desk.agent('ada', 'OffboardAgent', {});
+    const agentsView = stores.mongo.db.collection('agents');
+    await until(async () => (await agentsView.countDocuments({ agent: desk.id('ada'), active: false })) === 1);
+    // As it was before.
+    await agentsView.updateOne({ agent: desk.id('ada') }, { $set: { active: true } });
+    const tickets = [await desk.ticket(), await desk.ticket()];
+    for (const id of tickets) await until(async () => (await desk.owner(id)) === 'grace');
+    expect(await types(tickets[0] as string)).toEqual(['TicketOpened', 'TicketAssigned']);
   }, 30_000);
 });
 

@@ -43,6 +43,8 @@ import { readAgent, readTeam, readTicket, runTicketCommand, viewPosition } from 
 type Done = { readonly events: readonly unknown[] };
 type Sender = Pick<ReactionContext, 'commandId' | 'correlationId' | 'causationId' | 'actor'>;
 
+const NOTHING: Done = { events: [] };
+
 /** Assignments of this process that the view may not show yet. More are not remembered. */
 const MOST_UNSEEN = 10_000;
 
@@ -83,7 +85,9 @@ export class Assigner {
   async #findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
     const { state } = await readTicket(this.store, ticketId);
     const request = state === null ? undefined : assignmentRequest(state, termsOf(state));
-    if (request === undefined) return { events: [] };
+    // With an assignee it may be an attempt that broke off before it was seen whether that one is still there.
+    if (request === undefined)
+      return state?.assignee === undefined ? NOTHING : this.releaseIfAway(ticketId, { assignee: state.assignee.id }, sender);
     const found = await this.#choose(request);
     const result = await runTicketCommand(this.store, {
       ticketId,
@@ -101,20 +105,19 @@ export class Assigner {
     return result;
   }
 
+  /** Who the views say is the one, once the log agrees; each round knows more of the log, so there are not many. */
   async #choose(request: AssignmentRequest): Promise<AssignmentChoice | NobodyFound> {
     let { teams, agents } = await this.roster();
-    const checked = new Set<string>();
     for (;;) {
       const candidates = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
       if ('because' in candidates) return candidates;
       const choice = chooseAgent(candidates, await this.#workloads(candidates)) as AssignmentChoice;
       const { agent, team } = choice;
-      const pair = JSON.stringify([team, agent.id]);
-      if (checked.has(pair)) return choice;
-      checked.add(pair);
       const [ofTeam, ofAgent] = await Promise.all([readTeam(this.store, team), readAgent(this.store, agent.id)]);
       teams = [...teams.filter((one) => one.team !== team), ...(ofTeam.state === null ? [] : [ofTeam.state])];
       agents = [...agents.filter((one) => one.agent !== agent.id), ...(ofAgent.state === null ? [] : [ofAgent.state])];
+      const still = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
+      if (!('because' in still) && still.some((one) => one.agent.id === agent.id && one.team === team)) return choice;
     }
   }
 
@@ -166,7 +169,7 @@ export class Assigner {
   /** Takes a ticket from its assignee, if that one has left, or is absent and wants it so. */
   async releaseIfAway(ticketId: string, { assignee }: AssignmentTasks['ReleaseIfAway'], sender: Sender): Promise<Done> {
     const because = goneBecause((await readAgent(this.store, assignee)).state, instantFrom(Date.now()));
-    if (because === undefined) return { events: [] };
+    if (because === undefined) return NOTHING;
     return this.#unassign(ticketId, assignee, because, because === 'left' ? 'Has left the desk' : 'Is absent', sender);
   }
 
@@ -175,7 +178,7 @@ export class Assigner {
    * @throws StoreUnavailable when the view does not show yet who has what
    */
   async releaseTickets(agent: string, { because, reason, team, since }: AssignmentTasks['ReleaseTickets'], sender: Sender): Promise<Done> {
-    if (!(await this.#isSo(agent, because, team))) return { events: [] };
+    if (!(await this.#isSo(agent, because, team))) return NOTHING;
     await this.#untilSeen(since);
     const theirs = await this.#queue
       .find({ 'assignee.id': agent, queued: true, ...(team === undefined ? {} : { team }) }, { projection: { _id: 1 } })
@@ -222,9 +225,9 @@ export class Assigner {
     }).catch((error: unknown) => {
       // A stream that was tombstoned keeps its document.
       if (!(error instanceof StreamDeleted)) throw error;
-      return { events: [] };
+      return NOTHING;
     });
-    return isRefusal(result) ? { events: [] } : result;
+    return isRefusal(result) ? NOTHING : result;
   }
 }
 
