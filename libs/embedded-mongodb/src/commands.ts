@@ -255,8 +255,11 @@ const portions = function* (ids: readonly Value[]): Generator<Filter, void, unde
   for (let start = 0; start < ids.length; start += PORTION) yield { op: 'in', path: '_id', operands: ids.slice(start, start + PORTION) };
 };
 
+/** Codes of what ended the command itself: its time limit, its client's leaving, the end of the node. */
+const interruptions = new Set([50, 91, 237]);
+
 const single = (error: unknown): Value => {
-  if (!(error instanceof ServerError)) throw error;
+  if (!(error instanceof ServerError) || interruptions.has(error.code)) throw error;
   return Arr.of([writeError(0, error)]);
 };
 
@@ -301,7 +304,11 @@ const update: Handler = async (call) => {
   const variables = letOf(fields);
   const bypassed = bypass(fields);
   checkBatch(statements.length);
-  for (const statement of statements) new Fields('update.updates', statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+  for (const statement of statements) {
+    const part = new Fields('update.updates', statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+    part.need(part.document('q'), 'q');
+    part.need(statement.get('u'), 'u');
+  }
   const [only] = statements as [Doc];
   if (statements.length === 1 && isTrue(only.get('multi')) && !isTrue(only.get('upsert'))) return updateMany(call, name, only, variables, bypassed);
   return node.store.write((writer) => {
@@ -334,9 +341,14 @@ const remove: Handler = async (call) => {
   const ordered = call.command.get('ordered') !== false;
   const variables = letOf(fields);
   checkBatch(statements.length);
-  for (const statement of statements) new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
+  for (const statement of statements) {
+    const part = new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
+    part.need(part.document('q'), 'q');
+    const limit = numberOf(part.need(statement.get('limit'), 'limit'));
+    if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(statement.get('limit'))}`);
+  }
   const [only] = statements as [Doc];
-  if (statements.length === 1 && only.has('limit') && numberOf(only.get('limit')) === 0) return deleteMany(call, name, new Fields('delete.deletes', only), variables);
+  if (statements.length === 1 && numberOf(only.get('limit')) === 0) return deleteMany(call, name, new Fields('delete.deletes', only), variables);
   return node.store.write((writer) => {
     const errors: Doc[] = [];
     let removed = 0;
@@ -344,15 +356,13 @@ const remove: Handler = async (call) => {
       try {
         const part = new Fields('delete.deletes', statement);
         part.noCollation();
-        const limit = part.need(part.count('limit'), 'limit');
-        if (limit > 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${limit}`);
         const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
         const collection = noView(collectionOf(writer, database, name));
         if (!collection) continue;
         const found: Doc[] = [];
         for (const doc of matching(writer, collection, filter, hintOf(part))) {
           found.push(doc);
-          if (limit === 1) break;
+          if (numberOf(statement.get('limit')) === 1) break;
         }
         for (const doc of found) writer.remove(collection, doc);
         removed += found.length;

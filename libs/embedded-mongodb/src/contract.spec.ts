@@ -717,6 +717,17 @@ describe('refusals', () => {
     await expect(db.command(command)).rejects.toMatchObject({ code, codeName });
   });
 
+  test('statements that are not whole refuse the command, before anything is written', async () => {
+    const collection = (await fresh([{ _id: 1 }] as never)).collectionName;
+    for (const [command, code] of [
+      [{ update: collection, updates: [{ q: {}, u: { $set: { a: 1 } } }, { q: {} }] }, 40414],
+      [{ delete: collection, deletes: [{ q: {}, limit: 1 }, { q: {} }] }, 40414],
+      [{ delete: collection, deletes: [{ q: {}, limit: 1 }, { q: {}, limit: 5 }] }, 9],
+    ] as const)
+      await expect(db.command(command)).rejects.toMatchObject({ code });
+    expect(await db.collection(collection).find().toArray()).toEqual([{ _id: 1 }]);
+  });
+
   test('documents and fields that cannot be stored', async () => {
     const collection = await fresh();
     await expect(collection.insertOne({ _id: [1] as never })).rejects.toMatchObject({ code: 53 });
@@ -730,5 +741,7 @@ describe('refusals', () => {
     const collection = await fresh(Array.from({ length: 3000 }, (_, index) => ({ _id: index }) as never));
     const slow = { $lookup: { from: collection.collectionName, pipeline: [{ $match: { $expr: { $gt: [{ $add: ['$_id', 1] }, -1] } } }, { $count: 'n' }], as: 'n' } };
     await expect(collection.aggregate([slow, slow], { maxTimeMS: 50 }).toArray()).rejects.toMatchObject({ code: 50, codeName: 'MaxTimeMSExpired' });
+    const scan = { $expr: { $lt: [{ $size: { $range: [0, 2000] } }, 1] } };
+    await expect(db.command({ update: collection.collectionName, updates: [{ q: scan, u: { $set: { a: 1 } }, multi: true }], maxTimeMS: 5 })).rejects.toMatchObject({ code: 50 });
   });
 });
