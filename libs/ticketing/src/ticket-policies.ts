@@ -29,6 +29,7 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
 export const ticketLinks: TicketPolicy = {
   name: 'ticket-links',
   ...ofTickets,
+  concerns: ({ type, data }) => type !== 'TicketOpened' || data.follows !== undefined,
   react: {
     TicketOpened: ({ stream, data: { follows } }) =>
       follows === undefined ? [] : [toTicket(idOf({ stream }), 'LinkTicket', { ticketId: follows, relation: 'follow-up-of' })],
