@@ -63,6 +63,11 @@ const ofOpening = [
   'idempotency-key-reused',
   'contended',
 ];
+const onCallCodes = ['on-call-invalid', 'on-call-not-found'];
+const rosterProblems = {
+  team: ['team-not-found', 'team-invalid'],
+  agent: ['agent-not-found', 'agent-left', 'absence-not-found', 'absence-invalid'],
+};
 const ofCommands = [
   ...new Set([
     ...ofOpening,
@@ -75,6 +80,9 @@ const ofCommands = [
           'unknown-position',
           'contract-not-found',
           'contract-invalid',
+          ...onCallCodes,
+          ...rosterProblems.team,
+          ...rosterProblems.agent,
           'filter-not-found',
           'filter-invalid',
           'attachment-not-found',
@@ -392,10 +400,6 @@ export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecora
   );
 }
 
-const rosterProblems = {
-  team: ['team-not-found', 'team-invalid'],
-  agent: ['agent-not-found', 'agent-left', 'absence-not-found', 'absence-invalid'],
-} as const;
 const rosterParam = (noun: 'team' | 'agent') =>
   ApiParam({ name: noun, description: `Id of the ${noun}: any text`, schema: { type: 'string', minLength: 1, maxLength: 100 } });
 
