@@ -49,11 +49,13 @@ const translated = (pattern: string, options: string): string => {
   /** The first character of a class may be a `]` that stands for itself. */
   let opening = false;
   let comment = false;
-  for (const [token] of pattern.matchAll(TOKEN)) {
+  const tokens = pattern.match(TOKEN) ?? [];
+  for (const [at, token] of tokens.entries()) {
     const char = token[1] as string;
     if (comment) comment = token !== '\n';
     else if (token.startsWith('\\')) {
       if (token === '\\') throw invalid('\\ at end of pattern');
+      if (token === '\\N' && tokens[at + 1] === '{') throw invalid('\\N{…} is not supported by this node');
       source += escaped(token, char, within);
       opening = false;
     } else if (within) {
@@ -62,7 +64,8 @@ const translated = (pattern: string, options: string): string => {
         const members = posix[token.slice(2, -2)];
         if (members === undefined) throw invalid(`unknown POSIX class name ${token}`);
         source += members;
-      } else source += token === '[' || (token === ']' && opening) ? `\\${token}` : token;
+      } else if (token === '-' && (isSet(tokens[at - 1]) || isSet(tokens[at + 1]))) source += '\\-';
+      else source += token === '[' || (token === ']' && opening) ? `\\${token}` : token;
       opening = opening && token === '^' && source.endsWith('[^');
     } else if (token === '[') {
       within = opening = true;
@@ -79,6 +82,9 @@ const translated = (pattern: string, options: string): string => {
   }
   return source;
 };
+
+/** Whether a part of a class stands for several characters, so that a `-` beside it is no range. */
+const isSet = (token: string | undefined): boolean => token !== undefined && /^(?:\\[dDwWsSpPhv]|\[:)/.test(token);
 
 const escaped = (token: string, char: string, within: boolean): string => {
   if (token.startsWith('\\x{')) return `\\u{${token.slice(3, -1)}}`;
