@@ -4,6 +4,7 @@ import {
   type Contract,
   evolveReplay,
   isChanged,
+  replayedEvents,
   type Replay,
   type SimulationTotals,
   SimulationSums,
@@ -124,7 +125,7 @@ async function replays(
   for (const opening of openings) take(opening);
   const few = openings.length <= FEW;
   let read = 0;
-  for await (const event of few ? streams(store, openings) : store.readAll({ streamPrefixes: [PREFIX] }, openings[0]?.position)) {
+  for await (const event of few ? streams(store, openings) : store.readAll({ eventTypes: replayedEvents }, openings[0]?.position)) {
     signal.throwIfAborted();
     if (event.revision > 0 && event.metadata.effectiveAt <= asOf && found.has(event.stream)) take(event);
     if (read++ % TOLD_EVERY === 0) onProgress(event.position, found.size);

@@ -8,9 +8,10 @@ export function present<Fields extends object>(fields: Fields): Fields {
 
 /** The same without some fields. */
 export function without<Fields extends object, Key extends keyof Fields>(fields: Fields, ...keys: readonly Key[]): Fields {
-  const kept = { ...fields };
-  for (const key of keys) delete kept[key];
-  return kept;
+  // Built anew: an object from which fields were deleted is slow to copy ever after.
+  const kept: Partial<Fields> = {};
+  for (const key in fields) if (!keys.includes(key as unknown as Key)) kept[key] = fields[key];
+  return kept as Fields;
 }
 
 /** JSON text that is the same for the same content, in whatever order its fields were given. */

@@ -205,8 +205,9 @@ export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: ClockM
 }
 
 /** Clocks as they are stored: without fields that have no value. Those that the document has already stay as they are. */
-export function storable(clocks: readonly SlaClock[], stored: readonly SlaClock[] = []): readonly SlaClock[] {
-  return clocks.map((clock, index) => (clock === stored[index] ? clock : present(clock)));
+export function storable<Clocks extends SlaClocks>(sla: Clocks, stored?: SlaClocks | null): Clocks {
+  const clocks = sla.clocks.map((clock, index) => (clock === stored?.clocks[index] ? clock : present(clock)));
+  return present({ ...sla, clocks });
 }
 
 /** Whether a clock has come to its end. */
@@ -298,29 +299,29 @@ function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, e
   const as = { priority, holds, handOffPending, vendor };
   switch (event.type) {
     case 'TicketTriaged':
-      return present({ ...as, priority: event.data.priority });
+      return { ...as, priority: event.data.priority };
     case 'TicketPutOnHold': {
       const { reason } = event.data;
-      return present({ ...as, holds: holds?.includes(reason) ? holds : [...(holds ?? []), reason] });
+      return { ...as, holds: holds?.includes(reason) ? holds : [...(holds ?? []), reason] };
     }
     case 'TicketResumed':
-      return present({ ...as, holds: undefined });
+      return { ...as, holds: undefined };
     case 'TicketEscalated':
-      return present({ ...as, handOffPending: true, vendor: event.data.handOff?.vendor?.vendor ?? vendor });
+      return { ...as, handOffPending: true, vendor: event.data.handOff?.vendor?.vendor ?? vendor };
     case 'WorkStarted':
     case 'EscalationAccepted':
     case 'EscalationReturned':
     case 'TicketDeescalated':
-      return present({ ...as, handOffPending: undefined });
+      return { ...as, handOffPending: undefined };
     case 'TicketResolved':
     case 'TicketResolvedWithRootCause':
     case 'TicketReopened':
     case 'TicketCancelled':
     case 'TicketClosed':
     case 'TicketMerged':
-      return present({ ...as, holds: undefined, handOffPending: undefined });
+      return { ...as, holds: undefined, handOffPending: undefined };
     default:
-      return present(as);
+      return as;
   }
 }
 

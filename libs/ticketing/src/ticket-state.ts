@@ -206,7 +206,7 @@ const evolveTicket: Evolve = {
 };
 
 /** Notes about the work, which may be written down late, as opposed to events that move it on. */
-const notes: ReadonlySet<keyof TicketEvents> = new Set([
+export const notes: ReadonlySet<keyof TicketEvents> = new Set([
   'DiagnosticStepRecorded',
   'EvidenceAttached',
   'ImportedNoteRecorded',

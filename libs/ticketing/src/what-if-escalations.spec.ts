@@ -6,7 +6,7 @@ import type { EscalationPolicy } from './escalation-policy.js';
 import { nextMomentAt } from './sla-terms.js';
 import { at, Life, pin, start } from './testing/ticket-life.js';
 import type { TicketEvents } from './ticket-events.js';
-import { comparisonOf, evolveReplay, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
+import { comparisonOf, evolveReplay, replayedEvents, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
 
 const team = (name: string) => [{ kind: 'team' as const, team: name }];
 const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
@@ -28,7 +28,7 @@ const overdue: EscalationPolicy = {
 };
 const under = (...escalationPolicies: EscalationPolicy[]): Contract => ({ ...defaultContract, escalationPolicies });
 
-function compared(life: Life, proposed: Contract, minutes: number): TicketComparison {
+function compared(life: Pick<Life, 'events'>, proposed: Contract, minutes: number): TicketComparison {
   let replay: Replay | null = null;
   life.events.forEach(({ type, data, at: effectiveAt }, revision) => {
     const metadata = { effectiveAt, recordedAt: effectiveAt, client: 'northwind', commandId: 'c', actor: { id: 'ada', kind: 'agent' } };
@@ -129,6 +129,7 @@ describe('escalation policies of a proposed contract', () => {
         ),
         (lived) => {
           const life = new Life(pin(1, { escalationPolicies: policies })).open();
+          life.do(0.01, 'AddInternalNote', { text: 't' });
           const seeTo = (until: number) => {
             for (
               let due: Instant | undefined;
@@ -168,6 +169,11 @@ describe('escalation policies of a proposed contract', () => {
               .sort(),
           ).toEqual(dispatched.sort());
           expect(escalations.filter(({ escalation }) => escalation !== undefined)).toEqual([]);
+          // What is not read for a simulation changes nothing in it.
+          const read = life.events.filter(({ type }) => (replayedEvents as readonly string[]).includes(type));
+          expect(read.length).toBeLessThan(life.events.length);
+          for (const other of [under(...policies), under(untouched)])
+            expect(compared({ events: read }, other, 421)).toEqual(compared(life, other, 421));
         },
       ),
       { numRuns: 50 },

@@ -6,7 +6,7 @@ import { present } from './plain-json.js';
 import { CLOCK_KINDS, clockAt, type ClockKind, type SlaClock } from './sla-clock.js';
 import { termsOf } from './sla-terms.js';
 import type { TicketEvents } from './ticket-events.js';
-import { evolveTicketState, type Ticket, type TicketState } from './ticket-state.js';
+import { evolveTicketState, notes, type Ticket, type TicketState } from './ticket-state.js';
 import { type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from './vocabulary.js';
 import {
   compareEscalations,
@@ -85,6 +85,11 @@ export class SimulateContract {
 }
 
 type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pick<EventMetadata, 'client'> };
+
+/** What a replay depends on: notes about the work, which may be most of a log, change no promise. */
+export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(evolveTicketState) as (keyof TicketEvents)[]).filter(
+  (type) => !notes.has(type) || type === 'EscalationAcknowledged',
+);
 
 /** A ticket on its way through a simulation: its life under both contracts. */
 export interface Replay {

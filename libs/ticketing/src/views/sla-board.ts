@@ -70,7 +70,7 @@ function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): S
     riskFrom: riskFrom(sla, tier, updatedAt),
     updatedAt,
     ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
-    sla: { ...sla, clocks: storable(sla.clocks, doc?.sla.clocks) },
+    sla: storable(sla, doc?.sla),
   });
 }
 

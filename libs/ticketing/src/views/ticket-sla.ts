@@ -28,8 +28,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
   return present({
-    ...clocks,
-    clocks: storable(clocks.clocks, doc?.clocks),
+    ...storable(clocks, doc),
     client: event.metadata.client,
     contractVersion: clocks.contract?.version ?? 0,
     open: clocks.clocks.some((clock) => !ended(clock)),
