@@ -100,6 +100,14 @@ describe('an absence', () => {
     expect(career.decide(['EndAbsence', {}]).decision).toMatchObject({ refused: 'absence-not-found' });
   });
 
+  it('that is told late has begun when it did', () => {
+    const { told } = new Career().do(registered, ['PlanAbsence', { from: '2026-11-20T09:00:00Z', reason: 'Ill' }]);
+    expect(told.slice(1)).toEqual([
+      { type: 'AgentAbsencePlanned', at: at('2026-11-21T08:00') },
+      { type: 'AgentAbsenceBegun', at: at('2026-11-20T09:00') },
+    ]);
+  });
+
   it('that is to come is called off by its id', () => {
     const career = new Career().do(registered, leave);
     expect(career.decide(['EndAbsence', {}]).decision).toMatchObject({ refused: 'absence-not-found' });
