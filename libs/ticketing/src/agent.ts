@@ -150,7 +150,10 @@ export const agent: Decider<AgentCommands, AgentEvents, AgentState> = {
       if (known) return [];
       const absence = { id: deterministicId('absence', commandId), ...planned };
       const data = { agent: state.agent, absence };
-      return [{ type: 'AgentAbsencePlanned', data }, ...(from <= effectiveAt ? [{ type: 'AgentAbsenceBegun' as const, data, effectiveAt: from }] : [])];
+      return [
+        { type: 'AgentAbsencePlanned', data },
+        ...(from <= effectiveAt ? [{ type: 'AgentAbsenceBegun' as const, data, effectiveAt: from }] : []),
+      ];
     },
     EndAbsence({ absenceId }, state) {
       if (state === null) return noAgent();

@@ -106,6 +106,37 @@ describe('who could be given a ticket', () => {
   });
 });
 
+describe('when somebody comes next', () => {
+  const office = teamOf('a', ['ada'], {
+    shifts: [{ name: 'day', zone: 'UTC', week: { monday: [{ from: '09:00', to: '17:00' }], tuesday: [{ from: '09:00', to: '17:00' }] } }],
+  });
+  const away = (from: string, until?: string): Agent => ({
+    ...agentOf('ada'),
+    absences: [
+      {
+        id: 'x',
+        reason: 'Leave',
+        handBack: false,
+        begun: true,
+        from: from as Instant,
+        ...(until === undefined ? {} : { until: until as Instant }),
+      },
+    ],
+  });
+  const next = (agent: Agent, time: string) => {
+    const found = candidatesFor(request(), { teams: [office], agents: [agent] }, monday(time));
+    return 'because' in found ? [found.because, found.retryAt] : [];
+  };
+
+  it('is when both the shift has begun and the absence is over', () => {
+    expect(next(agentOf('ada'), '08:00')).toEqual(['nobody-on-shift', monday('09:00')]);
+    expect(next(away(monday('08:00'), monday('10:00')), '08:30')).toEqual(['nobody-on-shift', monday('10:00')]);
+    expect(next(away(monday('08:00'), monday('18:00')), '09:30')).toEqual(['all-absent', '2026-11-24T09:00:00.000Z']);
+    expect(next(away(monday('08:00'), '2026-11-25T00:00:00.000Z'), '09:30')).toEqual(['all-absent', '2026-11-30T09:00:00.000Z']);
+    expect(next(away(monday('08:00')), '09:30')).toEqual(['all-absent', undefined]);
+  });
+});
+
 describe('who of several is given it', () => {
   const candidates = ['henrik', 'ada', 'grace'].map((id) => ({ agent: { id }, team: 'a', shift: 's' }));
   const choice = (workloads: Readonly<Record<string, Workload>>, of = candidates) => {

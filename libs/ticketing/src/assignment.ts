@@ -107,10 +107,8 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
   });
   const there = onShift.filter(({ agent }) => absenceAt(agent, at) === undefined);
   if (there.length === 0) {
-    const moments = skilled.flatMap(({ team: of, agent }) =>
-      [nextShiftOf(of, agent.agent, at) ?? [], absenceAt(agent, at)?.until ?? []].flat(),
-    );
-    return nobody(onShift.length === 0 ? 'nobody-on-shift' : 'all-absent', moments.sort()[0]);
+    const next = skilled.flatMap(({ team: of, agent }) => comesNext(of, agent, at) ?? []).sort()[0];
+    return nobody(onShift.length === 0 ? 'nobody-on-shift' : 'all-absent', next);
   }
   const byId = new Map<string, Candidate>();
   for (const { team: of, agent, shift } of there) {
@@ -118,6 +116,14 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
     if (!byId.has(agent.agent)) byId.set(agent.agent, { agent: { id: agent.agent, name: agent.name }, team: of.team, shift: shift.name });
   }
   return [...byId.values()].sort(byAgentId);
+}
+
+/** When an agent is on shift in a team and not absent, after an instant at which that is not so; undefined when it is not known. */
+function comesNext(team: Team, agent: Agent, at: Instant): Instant | undefined {
+  const { agent: id } = agent;
+  const back = absenceAt(agent, at)?.until;
+  const moments = [nextShiftOf(team, id, at), back, back && nextShiftOf(team, id, back)].filter((moment) => moment !== undefined);
+  return moments.sort().find((moment) => shiftAt(team, id, moment) !== undefined && absenceAt(agent, moment) === undefined);
 }
 
 /** Those with the fewest open tickets. */
