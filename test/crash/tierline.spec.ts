@@ -38,8 +38,8 @@ describe('npx tierline', () => {
   it('fills the data directory with the demo day when nothing runs, and again changes nothing', async () => {
     const first = await run('demo');
     expect(first).toMatchObject({ code: 0, complaints: '' });
-    expect(first.stdout).toMatch(/: (\d+) commands on 43 tickets\n/);
-    expect(first.stdout).toMatch(/L1 +7 in the queue/);
+    expect(first.stdout).toMatch(/: (\d+) commands on 45 tickets\n/);
+    expect(first.stdout).toMatch(/L1 +8 in the queue/);
     ticketId = idIn(first.stdout);
     const again = await run('demo');
     expect(again).toMatchObject({ code: 0, complaints: '' });

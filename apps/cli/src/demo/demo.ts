@@ -7,8 +7,8 @@ import { Complaint } from '../complaint.js';
 import { findStores } from '../session.js';
 import { showProgress } from '../progress.js';
 import { followTheSun } from './follow-the-sun.js';
-import { demoDay, lastWorkingDay } from './scenario.js';
-import { queueOf, sendAll, whenReady } from './send.js';
+import { demoDay, lastWorkingDay, savedFilter } from './scenario.js';
+import { queueOf, saveFilter, sendAll, settled, whenReady } from './send.js';
 
 export interface DemoOptions {
   readonly config: Config;
@@ -32,11 +32,14 @@ export async function demo(options: DemoOptions): Promise<void> {
     const progress = showProgress(`Replaying ${day}`, 'commands');
     const { tickets, done, repeated, position } = await sendAll(api, commands, signal, (sent) => progress.update(sent, commands.length)).finally(() => progress.stop());
     print(`${day}: ${done} commands on ${tickets.size} tickets${repeated === 0 ? '' : `, ${repeated === done ? 'all' : repeated} of them known already, so nothing was done twice`}\n\n`);
+    await settled(api, signal);
     for (const tier of TIERS) {
       const { tickets: waiting, byState, first } = await queueOf(api, tier, position, signal);
       const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
       print(`  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`);
     }
+    const found = await saveFilter(api, savedFilter, position, signal);
+    print(`\nThe saved filter ${colours.bold(savedFilter.name)} finds ${found} tickets.\n`);
     print('\nAssigned automatically just now, by the desk whose day it is:\n');
     const given = await followTheSun(api, day, signal);
     for (const { summary, why = 'Nothing yet: does a worker run?' } of given) print(`  ${summary}\n    ${colours.dim(why)}\n`);
@@ -44,7 +47,10 @@ export async function demo(options: DemoOptions): Promise<void> {
     const next: [string, string][] = [
       ...(own ? ([['npm start', 'API and worker, to stay']] as [string, string][]) : []),
       [`curl ${address}/v1/queues/L2`, 'the queue of L2'],
+      [`curl '${address}/v1/tickets?filter=${savedFilter.name}'`, 'what nobody at the desk has yet: the saved filter'],
       [`npx tierline replay ${tickets.get('wifi-warehouse')}`, 'a hand-off that was returned for want of evidence'],
+      [`npx tierline replay ${tickets.get('webshop-down')}`, 'a major incident, whose children were resolved with it'],
+      [`npx tierline replay ${tickets.get('invoice-printing')}`, 'a fault with its log kept here, and a second report merged into it'],
       [`npx tierline replay ${tickets.get('vpn-gateway-defect')}`, 'a fault that went up to the vendor'],
       [`npx tierline replay ${given[0]?.ticketId}`, 'who was given a ticket automatically, and why'],
       ['npx tierline doctor', 'the views against a fresh fold of the log'],

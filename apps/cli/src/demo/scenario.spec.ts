@@ -1,4 +1,4 @@
-import { evolve, isRefusal, type Instant } from '#eventsourcing';
+import { deterministicId, evolve, isRefusal, type Instant } from '#eventsourcing';
 import { ticket, TIERS, type TicketState } from '#ticketing';
 import { demoDay, lastWorkingDay } from './scenario.js';
 
@@ -7,10 +7,14 @@ function play(day: string): { readonly tickets: Map<string, TicketState>; readon
   const tickets = new Map<string, TicketState>();
   const eventTypes = new Set<string>();
   const quiet: string[] = [];
+  const idOf = (story: string) => {
+    if (!tickets.has(story)) throw new Error(`${story} is not open yet`);
+    return deterministicId('demo-ticket', story);
+  };
   for (const { story, name, body, by, at, idempotencyKey } of demoDay(day)) {
     const context = { commandId: idempotencyKey, actor: by, effectiveAt: at, recordedAt: at };
     const before = tickets.get(story) ?? null;
-    const decision = ticket.decide[name](body as never, before, context);
+    const decision = ticket.decide[name](body(idOf) as never, before, context);
     if (isRefusal(decision)) throw new Error(`${story} at ${at}, ${name}: ${JSON.stringify(decision)}`);
     if (decision.length === 0) quiet.push(`${story} ${name}`);
     for (const event of decision) eventTypes.add(event.type);
@@ -39,7 +43,7 @@ describe('the demo day', () => {
 
   it('shows every kind of event that a desk makes in a day', () => {
     const { eventTypes } = play('2026-11-20');
-    for (const type of ['EscalationAccepted', 'EscalationReturned', 'TicketDeescalated', 'TicketPutOnHold', 'TicketReopened', 'TicketResolvedWithRootCause', 'TicketCancelled', 'MajorIncidentDeclared', 'ConsultationAnswered', 'OnsiteVisitDone', 'TouchTimeStopped', 'SatisfactionRecorded']) {
+    for (const type of ['EscalationAccepted', 'EscalationReturned', 'TicketDeescalated', 'TicketPutOnHold', 'TicketReopened', 'TicketResolvedWithRootCause', 'TicketCancelled', 'MajorIncidentDeclared', 'ConsultationAnswered', 'OnsiteVisitDone', 'TouchTimeStopped', 'SatisfactionRecorded', 'TicketLinked', 'TicketMergeRequested', 'TicketSplit']) {
       expect(eventTypes).toContain(type);
     }
   });

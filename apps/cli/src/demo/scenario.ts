@@ -1,19 +1,23 @@
+import { createHash } from 'node:crypto';
 import { deterministicId, instantFrom, type Actor, type Instant } from '#eventsourcing';
-import type { PublicCommandName, TicketCommands } from '#ticketing';
+import type { PublicCommandName, SaveTicketFilter, TicketCommands } from '#ticketing';
 
 /** One command of the demo day: who sends what for which ticket, and when it happened. */
 export interface DemoCommand<Name extends PublicCommandName = PublicCommandName> {
   /** The story that it belongs to: what the tickets of two runs on one day have in common. */
   readonly story: string;
   readonly name: Name;
-  readonly body: Omit<TicketCommands[Name], 'effectiveAt'>;
+  /** What it says. @param idOf the ticket of another story, which was opened before */
+  readonly body: (idOf: (story: string) => string) => Omit<TicketCommands[Name], 'effectiveAt'>;
+  /** Content that is kept as an attachment first. */
+  readonly attachment?: string;
   readonly by: Actor;
   readonly at: Instant;
   /** The same for the same story and step of the same day, so that running the demo again changes nothing. */
   readonly idempotencyKey: string;
 }
 
-type Body<Name extends PublicCommandName> = DemoCommand<Name>['body'];
+type Body<Name extends PublicCommandName> = ReturnType<DemoCommand<Name>['body']>;
 
 const agent = (id: string, name: string): Actor => ({ id, kind: 'agent', name });
 
@@ -35,6 +39,23 @@ const servers = 'server-operations';
 const workplace = 'workplace-engineering';
 const applications = 'application-engineering';
 const platform = 'platform-engineering';
+
+const spoolerLog = `08:02:11 FIN-2 job 4711 queued, 3 pages, fonts embedded
+08:02:12 FIN-2 job 4711 error 0x00000709: Operation could not be completed
+08:02:12 FIN-2 job 4711 back in the queue
+08:05:40 FIN-2 job 4712 queued, 1 page
+08:05:41 FIN-2 job 4712 error 0x00000709: Operation could not be completed
+`;
+
+/** The filter of the ticket list that the desk saves: what nobody has yet, most pressing first. */
+export const savedFilter = {
+  name: 'unassigned-at-the-desk',
+  body: {
+    query: { tier: 'L1', status: 'open', assigned: 'false', sort: 'priority' },
+    description: 'What nobody at the desk has yet',
+  } satisfies SaveTicketFilter,
+  by: ines,
+};
 
 /** The last day from Monday to Friday before an instant, as `2026-11-20`. */
 export function lastWorkingDay(now: Instant): string {
@@ -63,16 +84,36 @@ class Story {
   }
 
   step<Name extends PublicCommandName>(at: string, by: Actor, name: Name, body: Body<Name>): this {
+    return this.#add(at, by, name, () => body);
+  }
+
+  #add<Name extends PublicCommandName>(at: string, by: Actor, name: Name, body: DemoCommand<Name>['body'], attachment?: string): this {
     const command: DemoCommand<Name> = {
       story: this.name,
       name,
       body,
+      ...(attachment === undefined ? {} : { attachment }),
       by,
       at: instantFrom(Date.parse(`${this.day}T${at}:00Z`)),
       idempotencyKey: deterministicId('demo', this.day, this.name, String(this.commands.length)),
     };
-    this.commands.push(command as DemoCommand);
+    this.commands.push(command as unknown as DemoCommand);
     return this;
+  }
+
+  linked(at: string, by: Actor, relation: Body<'LinkTicket'>['relation'], story: string): this {
+    return this.#add(at, by, 'LinkTicket', (idOf) => ({ ticketId: idOf(story), relation }));
+  }
+
+  merged(at: string, by: Actor, into: string, reason: string): this {
+    return this.#add(at, by, 'MergeTicket', (idOf) => ({ into: idOf(into), reason }));
+  }
+
+  /** A small file that is kept here. */
+  uploaded(at: string, by: Actor, name: string, kind: 'log', content: string): this {
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const evidence = { name, kind, url: `attachment:${sha256}`, mediaType: 'text/plain', sha256, bytes: Buffer.byteLength(content) };
+    return this.#add(at, by, 'AttachEvidence', () => evidence, content);
   }
 
   tried(at: string, by: Actor, action: string, outcome: string): this {
@@ -103,7 +144,7 @@ class Story {
   }
 }
 
-/** Evidence is not uploaded in the demo; its hash is made of its address, so that it is the same in every run. */
+/** Most evidence of the demo is kept elsewhere; its hash is made of its address, so that it is the same in every run. */
 function contentHash(url: string): string {
   return [0, 1].map((part) => deterministicId('demo-evidence', url, String(part)).replaceAll('-', '')).join('');
 }
@@ -177,7 +218,8 @@ function* waitingAtTheDesk(day: string): Generator<Story> {
   yield story('crm-timeout')
     .opened('16:40', ben, { client: 'fabrikam', kind: 'incident', summary: 'CRM times out when a quote is saved', reporter: { id: 'm.rossi', name: 'Marta Rossi' }, channel: 'chat', impact: 'medium', urgency: 'high', team: desk, service: 'crm' })
     .step('16:45', ben, 'StartWork', {})
-    .tried('16:52', ben, 'Saved a quote in a private window', 'Times out too; reading works');
+    .tried('16:52', ben, 'Saved a quote in a private window', 'Times out too; reading works')
+    .linked('16:55', ben, 'relates-to', 'slow-erp-report');
   yield story('new-screen')
     .opened('11:30', carla, { client: 'adventure-works', kind: 'service-request', summary: 'Larger screen for the design office', reporter: { id: 'p.nunez', name: 'Pablo Nunez' }, channel: 'email', impact: 'low', urgency: 'low', team: desk })
     .step('11:45', carla, 'StartWork', {})
@@ -199,12 +241,15 @@ function* technicalWork(story: (name: string) => Story): Generator<Story> {
     .opened('08:10', ada, { client: 'northwind', kind: 'incident', summary: 'Cannot print invoices', description: 'Since this morning every invoice stays in the queue of printer FIN-2.', reporter: { id: 'f.lang', name: 'Fay Lang' }, channel: 'phone', impact: 'medium', urgency: 'high', team: desk, service: 'printing', component: 'printer-FIN-2' })
     .step('08:16', ada, 'StartWork', {})
     .tried('08:22', ada, 'Restarted the print spooler', 'Jobs still stay in the queue')
-    .attached('08:27', ada, 'spooler.log', 'log', 5_120)
+    .uploaded('08:27', ada, 'spooler.log', 'log', spoolerLog)
     .toL2('08:31', ada, workplace, 'Needs access to the print server', 'Invoices stay in the queue of FIN-2; other printers work', '0x00000709: Operation could not be completed')
     .accepted('08:50', farah)
     .tried('09:10', farah, 'Compared the drivers of FIN-1 and FIN-2', 'FIN-2 has 4.1, FIN-1 has 4.2')
     .step('09:35', farah, 'ResolveTicket', { category: 'hardware/printer', cause: 'Driver 4.1 loses jobs with embedded fonts', fix: 'Installed driver 4.2 on the print server' })
     .closed('10:30');
+  yield story('invoice-printing-mail')
+    .opened('08:14', ben, { client: 'northwind', kind: 'incident', summary: 'Invoices do not print', reporter: { id: 'f.lang', name: 'Fay Lang' }, channel: 'email', impact: 'medium', urgency: 'high', team: desk, service: 'printing' })
+    .merged('08:18', ben, 'invoice-printing', 'Fay Lang wrote before she called');
   yield story('wifi-warehouse')
     .opened('08:25', ben, { client: 'adventure-works', kind: 'incident', summary: 'Scanners in the warehouse lose the network', reporter: { id: 'w.lead', name: 'Wim de Boer' }, channel: 'phone', impact: 'high', urgency: 'high', team: desk, service: 'wifi' })
     .step('08:30', ben, 'StartWork', {})
@@ -367,6 +412,7 @@ function* exceptions(story: (name: string) => Story): Generator<Story> {
     })
     .accepted('10:08', henrik)
     .tried('10:15', henrik, 'Rolled webshop 7.4.1 back on one node', 'The node recovers')
+    .step('10:24', ines, 'SendPublicReply', { text: 'The shop is coming back: we take the release of this morning back, node by node. Orders are not lost.' })
     .step('10:32', henrik, 'ResolveWithRootCause', {
       rootCause: {
         category: 'failed-change',
@@ -384,7 +430,10 @@ function* exceptions(story: (name: string) => Story): Generator<Story> {
     .closed('14:00', 'Review held');
   yield story('webshop-down-call')
     .opened('10:04', ben, { client: 'northwind', kind: 'incident', summary: 'Customers call: the shop is down', reporter: { id: 'e.novak', name: 'Eva Novak' }, channel: 'phone', impact: 'high', urgency: 'critical', team: desk, service: 'webshop' })
-    .step('10:09', ben, 'CancelTicket', { reason: 'Duplicate of the major incident that monitoring opened' });
+    .linked('10:17', ben, 'child-of', 'webshop-down');
+  yield story('webshop-down-checkout')
+    .opened('10:11', carla, { client: 'northwind', kind: 'incident', summary: 'Checkout ends on an error page', reporter: { id: 'b.field', name: 'Bob Field' }, channel: 'email', impact: 'medium', urgency: 'high', team: desk, service: 'webshop' })
+    .linked('10:18', carla, 'child-of', 'webshop-down');
   yield story('phishing')
     .opened('13:12', carla, { client: 'adventure-works', kind: 'incident', summary: 'Password given away on a false login page', reporter: { id: 'n.kaya', name: 'Nil Kaya' }, channel: 'phone', impact: 'low', urgency: 'critical', team: desk, service: 'identity' })
     .step('13:14', carla, 'StartWork', {})
@@ -438,6 +487,7 @@ function* conversations(day: string, story: (name: string) => Story): Generator<
   yield story('desk-move')
     .opened('09:40', carla, { client: 'litware', kind: 'service-request', summary: 'Desk moved: the phone on the new one is silent', reporter: { id: 's.klein', name: 'Sven Klein' }, channel: 'chat', impact: 'low', urgency: 'medium', team: desk, category: 'hardware/phone' })
     .step('09:42', carla, 'StartWork', {})
+    .step('09:47', carla, 'SplitTicket', { summary: 'Docking station of the new desk has no power supply', category: 'hardware/docking', reason: 'Another part, and another delivery' })
     .step('09:52', carla, 'ResolveTicket', { article: 'KB-0051' })
     .step('09:53', carla, 'RecordTouchTime', { minutes: 10, activity: 'Patched the new phone socket' });
 }

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Actor } from '#eventsourcing';
 import { ticketCommands } from '#ticketing';
 import { Complaint } from '../complaint.js';
-import type { DemoCommand } from './scenario.js';
+import type { DemoCommand, savedFilter } from './scenario.js';
 
 /** What became of the demo's commands. */
 export interface Sent {
@@ -14,36 +15,55 @@ export interface Sent {
   readonly position?: string;
 }
 
-/** Tickets that are sent at the same time; the commands of each go one after the other. */
+/** Groups of tickets that are sent at the same time; the commands of each go one after the other. */
 const AT_ONCE = 8;
 
+/** Commands that mean something for a second ticket: what comes later counts on that one knowing. */
+const concernOthers: ReadonlySet<string> = new Set(['LinkTicket', 'MergeTicket', 'SplitTicket']);
+
 /**
- * Sends commands to an API, each with its idempotency key: what was sent before is not done again.
+ * Sends commands to an API, each with its idempotency key: what was sent before is not done again. Those of tickets that have to do with
+ * one another go in the order in which they happened.
  * @throws Complaint when one is refused
  */
 export async function sendAll(api: string, commands: readonly DemoCommand[], signal: AbortSignal, onSent: (done: number) => void): Promise<Sent> {
-  const stories = new Map<string, DemoCommand[]>();
-  for (const command of commands) stories.set(command.story, [...(stories.get(command.story) ?? []), command]);
-  const waiting = [...stories.values()];
   const tickets = new Map<string, string>();
-  let done = 0;
   let repeated = 0;
   let position: string | undefined;
-  const sendStories = async (): Promise<void> => {
-    for (let story = waiting.shift(); story !== undefined; story = waiting.shift()) {
-      let id: string | undefined;
-      for (const command of story) {
-        const answer = await send(api, command, id, signal);
-        id = answer.ticketId;
+  const idOf = (story: string): string => {
+    const id = tickets.get(story);
+    if (id === undefined) throw new Error(`the story ${story} has not begun`);
+    return id;
+  };
+  let done = 0;
+  const waiting = groupsOf(commands);
+  const lane = async (): Promise<void> => {
+    for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
+      for (const command of group) {
+        const answer = await send(api, command, tickets.get(command.story), idOf, signal);
+        tickets.set(command.story, answer.ticketId);
         if (answer.repeated) repeated++;
         if (answer.position !== undefined && (position === undefined || commitOf(answer.position) > commitOf(position))) position = answer.position;
+        if (concernOthers.has(command.name) && !answer.repeated) await reactedTo(api, answer, signal);
         onSent(++done);
       }
-      if (id !== undefined) tickets.set(story[0]?.story ?? '', id);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, sendStories));
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
   return { tickets, done, repeated, ...(position === undefined ? {} : { position }) };
+}
+
+/** Commands of stories that name one another, together and in their order. */
+function groupsOf(commands: readonly DemoCommand[]): DemoCommand[][] {
+  const groups = new Map<string, DemoCommand[]>();
+  for (const command of commands) {
+    const named = new Set([command.story]);
+    command.body((story) => (named.add(story), ''));
+    const together = [...new Set([...named].map((story) => groups.get(story) ?? []))].flat();
+    together.push(command);
+    for (const { story } of together) groups.set(story, together);
+  }
+  return [...new Set(groups.values())].map((group) => group.sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0)));
 }
 
 /** Positions are `<commit>/<prepare>`. */
@@ -51,31 +71,78 @@ function commitOf(position: string): bigint {
   return BigInt(position.split('/')[0] ?? 0);
 }
 
+const PATIENCE_MS = 10_000;
+
+/** Waits until a policy has told the other ticket. Where no worker runs it is told later, and the day goes on without. */
+async function reactedTo(api: string, { ticketId, revision }: Answer, signal: AbortSignal): Promise<void> {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(20, undefined, { signal })) {
+    const answer = await fetch(`${api}/v1/reactions?ticket=${ticketId}`, { signal });
+    if (!answer.ok) continue;
+    const { items } = (await answer.json()) as { items: readonly { readonly to: { readonly stream: string; readonly revision: number } }[] };
+    if (items.some(({ to }) => to.stream === `ticket-${ticketId}` && to.revision === revision)) return;
+  }
+}
+
 /** What the API answers to a command that was done. */
 interface Answer {
   readonly ticketId: string;
+  readonly revision: number;
   readonly repeated: boolean;
   readonly position?: string;
 }
 
-async function send(api: string, { name, body, by, at, idempotencyKey }: DemoCommand, id: string | undefined, signal: AbortSignal): Promise<Answer> {
+async function send(
+  api: string,
+  { name, body, by, at, idempotencyKey, attachment }: DemoCommand,
+  id: string | undefined,
+  idOf: (story: string) => string,
+  signal: AbortSignal,
+): Promise<Answer> {
+  if (attachment !== undefined) await upload(api, attachment, signal);
   const { route } = ticketCommands[name];
   const url = `${api}/v1/tickets${id === undefined ? '' : `/${id}/${route}`}`;
   const answer = await fetch(url, {
     method: 'POST',
     signal,
-    headers: {
-      'Content-Type': 'application/json',
-      'Idempotency-Key': idempotencyKey,
-      'X-Actor-Id': by.id,
-      'X-Actor-Kind': by.kind,
-      ...(by.name === undefined ? {} : { 'X-Actor-Name': by.name }),
-    },
-    body: JSON.stringify({ ...body, effectiveAt: at }),
+    headers: { ...jsonBy(by), 'Idempotency-Key': idempotencyKey },
+    body: JSON.stringify({ ...body(idOf), effectiveAt: at }),
   });
   const said = (await answer.json()) as Answer | { readonly code?: string; readonly detail?: string };
   if ('ticketId' in said) return said;
   throw new Complaint(`The API refused ${name} (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${url}`);
+}
+
+/** Waits until policies have done all that follows, and views have seen it. Where others keep the API busy, or no worker runs, not for ever. */
+export async function settled(api: string, signal: AbortSignal): Promise<void> {
+  type Progress = Readonly<Record<string, { readonly state: string; readonly lagMs: number }>>;
+  let times = 0;
+  // Twice in a row: what a policy did just now may not be in a view yet.
+  for (const until = Date.now() + PATIENCE_MS; times < 2 && Date.now() < until; await pause(20, undefined, { signal })) {
+    const answer = await fetch(`${api}/health/ready`, { signal });
+    const { views, policies } = (await answer.json()) as { readonly views?: Progress; readonly policies?: Progress };
+    const behind = Object.values({ ...views, ...policies }).some(({ state, lagMs }) => state !== 'stopped' && lagMs > 0);
+    times = behind || !answer.ok ? 0 : times + 1;
+  }
+}
+
+function jsonBy({ id, kind, name }: Actor): Record<string, string> {
+  return { 'Content-Type': 'application/json', 'X-Actor-Id': id, 'X-Actor-Kind': kind, ...(name === undefined ? {} : { 'X-Actor-Name': name }) };
+}
+
+/** @throws Complaint */
+async function upload(api: string, content: string, signal: AbortSignal): Promise<void> {
+  const url = `${api}/v1/attachments?mediaType=text/plain`;
+  const answer = await fetch(url, { method: 'POST', signal, headers: { 'Content-Type': 'application/octet-stream' }, body: content });
+  if (!answer.ok) throw new Complaint(`The API did not take an attachment: ${answer.status}`, `POST ${url}`);
+}
+
+/** Saves the filter of the desk, and asks for it. @returns how many tickets it finds; @throws Complaint */
+export async function saveFilter(api: string, { name, body, by }: typeof savedFilter, position: string | undefined, signal: AbortSignal): Promise<number> {
+  const url = `${api}/v1/filters/${name}`;
+  const saved = await fetch(url, { method: 'PUT', signal, headers: jsonBy(by), body: JSON.stringify(body) });
+  if (!saved.ok) throw new Complaint(`The API did not save the filter ${name}: ${saved.status}`, `PUT ${url}`);
+  const found = await pagesOf(api, `/v1/tickets?filter=${name}`, position, signal);
+  return found.length;
 }
 
 /** A line of the summary: how a tier's queue stands. */
@@ -88,25 +155,30 @@ export interface QueueSummary {
 
 /** The queue of a tier as the API tells it. @param position place in the log that it must have seen, if any */
 export async function queueOf(api: string, tier: string, position: string | undefined, signal: AbortSignal): Promise<QueueSummary> {
-  const items: { state: string; summary: string }[] = [];
+  const items = (await pagesOf(api, `/v1/queues/${tier}`, position, signal)) as readonly { readonly state: string; readonly summary: string }[];
+  const byState: Record<string, number> = {};
+  for (const { state } of items) byState[state] = (byState[state] ?? 0) + 1;
+  return { tier, tickets: items.length, byState, ...(items[0] === undefined ? {} : { first: items[0].summary }) };
+}
+
+/** All entries of a list. @param position place in the log that it must have seen, if any */
+async function pagesOf(api: string, list: string, position: string | undefined, signal: AbortSignal): Promise<readonly object[]> {
+  const items: object[] = [];
   let cursor: string | undefined;
   const until = Date.now() + 30_000;
   for (;;) {
     const query = new URLSearchParams({ limit: '200', ...(cursor === undefined ? {} : { cursor }), ...(position === undefined ? {} : { atLeast: position }) });
-    const answer = await fetch(`${api}/v1/queues/${tier}?${query}`, { signal });
+    const answer = await fetch(`${api}${list}${list.includes('?') ? '&' : '?'}${query}`, { signal });
     if (answer.status === 503 && Date.now() < until) {
       await pause(250, undefined, { signal });
       continue;
     }
-    if (!answer.ok) throw new Complaint(`The API did not show the queue of ${tier}: ${answer.status}`);
-    const page = (await answer.json()) as { items: typeof items; next?: string };
+    if (!answer.ok) throw new Complaint(`The API did not show ${list}: ${answer.status}`);
+    const page = (await answer.json()) as { items: readonly object[]; next?: string };
     items.push(...page.items);
     cursor = page.next;
-    if (cursor === undefined) break;
+    if (cursor === undefined) return items;
   }
-  const byState: Record<string, number> = {};
-  for (const { state } of items) byState[state] = (byState[state] ?? 0) + 1;
-  return { tier, tickets: items.length, byState, ...(items[0] === undefined ? {} : { first: items[0].summary }) };
 }
 
 /** Waits until an API answers. @throws Complaint when it does not within 15 seconds */
