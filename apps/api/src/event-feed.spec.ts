@@ -97,6 +97,8 @@ describe('GET /v1/events', () => {
       ['TicketOpened', ticketId, 0],
       ['TicketEscalated', ticketId, 1],
     ]);
+    // What was so then, though the ticket is elsewhere when it is sent.
+    expect(history[0]?.data).toMatchObject({ data: { tier: 'L1' } });
     expect(history[1]?.data).toMatchObject({
       type: 'TicketEscalated',
       position: history[1]?.id,

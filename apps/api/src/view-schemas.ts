@@ -155,7 +155,7 @@ const chain = object(
     steps: listOf(
       object(
         { ...place, at: instant, revision: count, outcome: oneOf(['dispatched', 'skipped']) },
-        { targets: listOf(chainTarget), because: text },
+        { targets: listOf(chainTarget), toldAt: instant, because: text },
       ),
     ),
   },
@@ -541,7 +541,14 @@ export const viewSchemas = {
             steps: listOf(
               object(
                 { ...place, fired: flag, answer: about(text, 'In a sentence') },
-                { at: instant, revision: count, targets: listOf(chainTarget), because: text, dueAt: instant },
+                {
+                  at: instant,
+                  revision: count,
+                  targets: listOf(chainTarget),
+                  toldAt: about(instant, 'When they were told'),
+                  because: text,
+                  dueAt: instant,
+                },
               ),
             ),
           },

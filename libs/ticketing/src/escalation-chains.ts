@@ -13,8 +13,10 @@ export interface StepPlace {
 }
 
 /** What became of a step. */
-export type StepOutcome = StepPlace & { readonly at: Instant; readonly revision: number } & (
-    | { readonly outcome: 'dispatched'; readonly targets: readonly EscalationTarget[] }
+export type StepOutcome = StepPlace & { readonly at: Instant; readonly revision: number } &
+  /** `toldAt`: when they were told, later than it was due where nobody was there to see to it. */
+  (
+    | { readonly outcome: 'dispatched'; readonly targets: readonly EscalationTarget[]; readonly toldAt: Instant }
     | { readonly outcome: 'skipped'; readonly because: string }
   );
 
@@ -148,7 +150,11 @@ function evolveChain(
       const { round, step, targets } = event.data;
       // The next delay counts from when somebody could know of this one, so that a late step does not bring the next along.
       return advanced(
-        { ...chain, from: recordedAt, steps: [...chain.steps, { round, step, at, revision, outcome: 'dispatched', targets }] },
+        {
+          ...chain,
+          from: recordedAt,
+          steps: [...chain.steps, { round, step, at, revision, outcome: 'dispatched', targets, toldAt: recordedAt }],
+        },
         { round, step },
       );
     }

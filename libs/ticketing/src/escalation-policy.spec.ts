@@ -52,6 +52,11 @@ describe('an escalation policy at work', () => {
   it('an escalation that is due during downtime comes late, and brings no other level along', () => {
     const life = new Life(under(untouched)).open();
     expect(run(life, 500)).toEqual(['10 StepDispatched untouched/0 0.0 leads']);
+    expect(whyEscalated(life.sla, at(500))[0]?.steps[0]).toMatchObject({
+      at: at(10),
+      toldAt: at(500),
+      answer: `It was due at ${at(10)}, and at ${at(500)} told team leads`,
+    });
     expect(run(life, 519)).toEqual([]);
     expect(run(life, 520)).toEqual(['520 StepDispatched untouched/0 0.1 managers']);
   });

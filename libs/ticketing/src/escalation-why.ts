@@ -7,7 +7,13 @@ import { termsOf, type TicketPromises } from './sla-terms.js';
 
 /** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
 export type StepAnswer = StepPlace & { readonly answer: string } & (
-    | { readonly fired: true; readonly at: Instant; readonly revision: number; readonly targets: readonly EscalationTarget[] }
+    | {
+        readonly fired: true;
+        readonly at: Instant;
+        readonly revision: number;
+        readonly targets: readonly EscalationTarget[];
+        readonly toldAt: Instant;
+      }
     | { readonly fired: false; readonly because: string; readonly revision?: number; readonly dueAt?: Instant }
   );
 
@@ -40,14 +46,15 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
-      const { at, revision, targets } = outcome;
+      const { at, revision, targets, toldAt } = outcome;
       return {
         ...place,
         fired: true,
         at,
         revision,
         targets,
-        answer: `It was due at ${at} and told ${targets.map(inWords).join(', ') || 'nobody'}`,
+        toldAt,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}`,
       };
     }
     if (outcome?.outcome === 'skipped') {

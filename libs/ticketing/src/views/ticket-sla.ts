@@ -41,7 +41,7 @@ function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketS
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
-  version: 6,
+  version: 7,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
