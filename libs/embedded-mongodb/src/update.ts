@@ -318,9 +318,13 @@ const conditionsOn = (filter: Filter, path: string): readonly Filter[] => {
     case 'compare':
     case 'in':
     case 'exists':
+    case 'regex':
     case 'test':
       return filter.path === path || filter.path.startsWith(`${path}.`) ? [filter] : [];
-    default:
+    case 'nor':
+    case 'not':
+    case 'always':
+    case 'document':
       return [];
   }
 };
