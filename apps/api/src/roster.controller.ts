@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, type PipeTransform, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
@@ -7,6 +7,7 @@ import { absenceAt, agentCommands, type AgentCommands, shiftAt, teamCommands, ty
 import { AgentsQuery, readAgent, readTeam, RunAgentCommand, RunTeamCommand, TeamsQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentRoster, documentRosterCommand } from './openapi.js';
+import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
@@ -14,14 +15,7 @@ const readAtQuery = new QueryParameters(atQuery);
 const noQuery = new QueryParameters({});
 
 /** The id of a team or an agent in a path. */
-class RosterId implements PipeTransform<string, string> {
-  constructor(private readonly noun: 'team' | 'agent') {}
-
-  transform(given: string): string {
-    if (given.length <= 100 && /\S/.test(given) && !/[\0\p{Surrogate}]/u.test(given)) return given;
-    throw notFound(this.noun);
-  }
-}
+const rosterId = (noun: 'team' | 'agent') => new PathName(`${noun}-not-found`, `There is no such ${noun}`);
 
 function notFound(noun: 'team' | 'agent'): Problem {
   const code = `${noun}-not-found` as const;
@@ -52,7 +46,7 @@ export class TeamsController {
   @documentRoster('team')
   @readAtQuery.documented()
   async one(
-    @Param('team', new RosterId('team')) id: string,
+    @Param('team', rosterId('team')) id: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
@@ -91,7 +85,7 @@ export class AgentsController {
   @Get(':agent')
   @documentRoster('agent')
   async one(
-    @Param('agent', new RosterId('agent')) id: string,
+    @Param('agent', rosterId('agent')) id: string,
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
@@ -120,7 +114,7 @@ function addCommands(
         return this.run(name, id, content, request, reply);
       },
     });
-    Param(noun, new RosterId(noun))(prototype, name, 0);
+    Param(noun, rosterId(noun))(prototype, name, 0);
     Body(new JsonBody<object>(body))(prototype, name, 1);
     Req()(prototype, name, 2);
     Res({ passthrough: true })(prototype, name, 3);

@@ -28,6 +28,8 @@ export class S3BlobStore extends BlobStore {
 
   /** @throws StoreUnavailable when the bucket is out of reach, is not there, or may not be read */
   static async open({ endpoint, region, bucket, credentials }: S3Bucket): Promise<S3BlobStore> {
+    // The client would say on standard error, where the log is, that versions to come need a newer Node.
+    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const client = new S3Client({
       region,
       // Buckets are parts of the path: stores other than Amazon's have no name in the DNS for each.

@@ -11,7 +11,7 @@ import {
   contractUpcasters,
 } from '#ticketing';
 import { withPublicHolidays } from './public-holidays.js';
-import { type Page, ReadModels, readPage } from './read-models.js';
+import { type Page, readByName, ReadModels } from './read-models.js';
 import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Agrees a contract with a client. */
@@ -58,12 +58,7 @@ export class ContractsHandler implements IQueryHandler<ContractsQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
   execute({ limit, after }: ContractsQuery): Promise<Page<ClientContract>> {
-    return readPage(this.models, contracts.name, {
-      filter: after === undefined ? {} : { _id: { $gt: after } },
-      sort: { _id: 1 },
-      limit,
-      hidden: ['_id', 'position', 'revision'],
-    });
+    return readByName(this.models, contracts.name, limit, after);
   }
 }
 

@@ -114,6 +114,12 @@ export async function readPage<Entry extends object>(
   return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
 }
 
+/** The documents of a view whose ids are names, by name, as they were folded. @param after the name that the page comes after */
+export function readByName<Doc extends object>(models: ReadModels, view: string, limit: number, after?: string): Promise<Page<Doc>> {
+  const filter = after === undefined ? {} : { _id: { $gt: after } };
+  return readPage(models, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
+}
+
 /** Up to where a view has seen the log. The projector notes it in the collection `views`. */
 export function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
   return reached(positionOf(db, name));

@@ -11,7 +11,7 @@ import {
   type TicketFilterState,
   ticketFilterUpcasters,
 } from '#ticketing';
-import { type Page, ReadModels, readPage } from './read-models.js';
+import { type Page, readByName, ReadModels } from './read-models.js';
 import { readAggregate, runCommand, type SentContext } from './run-command.js';
 import { readSavedQuery, type TicketListAsked } from './ticket-list-parameters.js';
 
@@ -58,12 +58,7 @@ export class TicketFiltersHandler implements IQueryHandler<TicketFiltersQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
   execute({ limit, after }: TicketFiltersQuery): Promise<Page<TicketFilter>> {
-    return readPage(this.models, ticketFilters.name, {
-      filter: after === undefined ? {} : { _id: { $gt: after } },
-      sort: { _id: 1 },
-      limit,
-      hidden: ['_id', 'position', 'revision'],
-    });
+    return readByName(this.models, ticketFilters.name, limit, after);
   }
 }
 
