@@ -127,6 +127,21 @@ test('a pattern that tells how its texts begin is a range of an index, which exp
   expect((await words.find({ word: 'main', n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds).toEqual({ word: ['["main", "main"]'], n: ['(4, -inf.0]'] });
 });
 
+test('a search that finds few sorts them; one that finds many reads them in their order', async () => {
+  const tickets = db.collection<Document>('searched');
+  await tickets.createIndex({ client: 1, openedAt: -1 });
+  await tickets.createIndex({ client: 1, words: 1 });
+  await tickets.insertMany(Array.from({ length: 2000 }, (_, n) => ({ _id: n as never, client: 'northwind', openedAt: n, words: ['printer', n % 400 === 0 ? 'spooler' : 'invoices'] })));
+  const page = async (word: RegExp): Promise<Document> => {
+    const search = () => tickets.find({ client: 'northwind', words: word }).sort({ openedAt: -1 }).limit(3);
+    const { queryPlanner, executionStats } = (await search().explain('executionStats')) as Document;
+    const { stage, inputStage } = queryPlanner.winningPlan;
+    return { stage, index: (inputStage.inputStage ?? inputStage).indexName, keys: executionStats.totalKeysExamined, found: (await search().toArray()).map(({ _id }) => _id) };
+  };
+  expect(await page(/^spool/)).toEqual({ stage: 'SORT', index: 'client_1_words_1', keys: 5, found: [1600, 1200, 800] });
+  expect(await page(/^print/)).toEqual({ stage: 'FETCH', index: 'client_1_openedAt_-1', keys: 3, found: [1999, 1998, 1997] });
+});
+
 test('unique, sparse and partial indexes', async () => {
   const users = db.collection<Document>('users');
   await users.createIndex({ email: 1 }, { unique: true, sparse: true });

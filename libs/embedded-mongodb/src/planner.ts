@@ -348,6 +348,9 @@ const probe = (reader: Reader, plan: Plan): number => {
   return keys;
 };
 
+/** How many leading fields of its index a plan has bounds for. */
+const boundFields = ({ bounds }: Plan): number => Math.min(...bounds.map((intervals) => intervals.length));
+
 export type Hint = string | Doc | undefined;
 
 const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
@@ -390,6 +393,11 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     .map((plan) => ({ plan, score: score(plan, sort) }))
     .sort((a, b) => b.score - a.score);
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
+  if (sort.length && best.plan.sorted) {
+    // A few documents are sorted sooner than many are looked through in their order.
+    const narrow = plans.find(({ plan }) => plan.bounded && boundFields(plan) > boundFields(best.plan) && probe(reader, plan) < PROBE);
+    if (narrow && probe(reader, best.plan) >= PROBE) return narrow.plan;
+  }
   if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10) return best.plan;
   // Two indexes that could serve: the one with fewer keys to look at, as far as a short look tells.
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
