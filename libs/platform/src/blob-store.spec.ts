@@ -120,6 +120,16 @@ describe('a bucket', () => {
     await store.close();
   });
 
+  it('keeps content where there are no conditions', async () => {
+    const store = await S3BlobStore.open(server);
+    const content = randomBytes(100_000);
+    server.conditions = false;
+    expect(await put(store, content)).toMatchObject({ isNew: true, bytes: 100_000 });
+    server.conditions = true;
+    expect(await put(store, content)).toMatchObject({ isNew: false });
+    await store.close();
+  });
+
   it('says when it is away, and keeps nothing half', async () => {
     const before = await incoming();
     const store = await S3BlobStore.open(server);

@@ -67,8 +67,11 @@ export class S3BlobStore extends BlobStore {
     }
   }
 
-  /** False when somebody else was faster. */
-  async #write(path: string, { sha256, bytes, mediaType }: Blob): Promise<boolean> {
+  /**
+   * False when somebody else was faster.
+   * @param conditional whoever was faster keeps the media type that they gave; some stores know no conditions, and the last one wins there
+   */
+  async #write(path: string, { sha256, bytes, mediaType }: Blob, conditional = true): Promise<boolean> {
     const body = createReadStream(path);
     try {
       const command = new PutObjectCommand({
@@ -76,8 +79,7 @@ export class S3BlobStore extends BlobStore {
         Body: body,
         ContentLength: bytes,
         ContentType: mediaType,
-        // Whoever was faster keeps the media type that they gave.
-        IfNoneMatch: '*',
+        ...(conditional ? { IfNoneMatch: '*' } : {}),
       });
       command.middlewareStack.add(
         (next) => (args) => {
@@ -87,6 +89,10 @@ export class S3BlobStore extends BlobStore {
         { step: 'build', name: 'signContent' },
       );
       return (await answered(this.client.send(command), [409, 412])) !== undefined;
+    } catch (error) {
+      if (conditional && statusOf((error as Error).cause) === NOT_IMPLEMENTED)
+        return await this.#write(path, { sha256, bytes, mediaType }, false);
+      throw error;
     } finally {
       body.destroy();
     }
@@ -113,6 +119,13 @@ export class S3BlobStore extends BlobStore {
   }
 }
 
+const NOT_IMPLEMENTED = 501;
+
+/** The status of an answer that the client made an error of. */
+function statusOf(error: unknown): number | undefined {
+  return (error as { readonly $metadata?: { readonly httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+}
+
 function blobOf(
   sha256: string,
   {
@@ -131,8 +144,8 @@ async function answered<Answer>(answer: Promise<Answer>, saysNo: readonly number
   try {
     return await answer;
   } catch (error) {
-    const { name, message, $metadata } = error as Error & { readonly $metadata?: { readonly httpStatusCode?: number } };
-    const status = $metadata?.httpStatusCode;
+    const { name, message } = error as Error;
+    const status = statusOf(error);
     if (status !== undefined && saysNo.includes(status)) return undefined;
     throw new StoreUnavailable(
       `the bucket of attachments: ${[status, name === 'Error' ? undefined : name, message].filter(Boolean).join(' ')}`,

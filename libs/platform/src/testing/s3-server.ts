@@ -12,6 +12,8 @@ export interface S3Server extends Required<S3Bucket> {
   readonly objects: Map<string, { readonly content: Buffer; readonly type: string }>;
   /** Ends a request for an object before it is looked at, while it returns true. */
   interrupt: (request: IncomingMessage) => boolean;
+  /** Whether it writes on conditions: not all stores do. */
+  conditions: boolean;
   /** Called before an object is kept: somebody else may be faster. */
   beforeKept: (key: string) => void;
   close(): Promise<void>;
@@ -33,6 +35,7 @@ export async function startS3Server(): Promise<S3Server> {
     credentials,
     objects,
     interrupt: () => false,
+    conditions: true,
     beforeKept: () => {},
     close: () =>
       new Promise((resolve) => {
@@ -60,6 +63,7 @@ export async function startS3Server(): Promise<S3Server> {
       const content = Buffer.concat(pieces);
       if (createHash('sha256').update(content).digest('hex') !== request.headers['x-amz-content-sha256'])
         return refuse(400, 'XAmzContentSHA256Mismatch');
+      if ('if-none-match' in request.headers && !server.conditions) return refuse(501, 'NotImplemented');
       server.beforeKept(key);
       if (request.headers['if-none-match'] === '*' && objects.has(key)) return refuse(412, 'PreconditionFailed');
       objects.set(key, { content, type: request.headers['content-type'] ?? 'binary/octet-stream' });
