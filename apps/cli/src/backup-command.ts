@@ -28,9 +28,16 @@ const parts: readonly Part[] = [
  *
  * @param directory a data directory, or the directory of one node
  * @param attachments where the attachments lie, which may be elsewhere
+ * @param servers parts that are on servers of their own, by the variable that names each: what the directory holds of them is not in use
  * @throws Complaint
  */
-export async function backUp(directory: string, attachments: string, target: string, print: (text: string) => void): Promise<void> {
+export async function backUp(
+  directory: string,
+  attachments: string,
+  servers: Readonly<Record<string, string>>,
+  target: string,
+  print: (text: string) => void,
+): Promise<void> {
   const [from, to] = [resolve(directory), resolve(target)];
   const inside = relative(from, to);
   if (inside === '' || parts.some(({ folder }) => inside === folder || inside.startsWith(folder + sep)))
@@ -45,8 +52,10 @@ export async function backUp(directory: string, attachments: string, target: str
       at: part.folder === 'attachments' ? resolve(attachments) : join(from, part.folder),
       as: part.folder,
     })),
-  ].filter(({ has, at }) => has(at));
+  ].filter(({ has, at, what }) => has(at) && servers[what] === undefined);
   if (found.length === 0) throw new Complaint(`There is no data in ${directory}.`, 'DATA_DIR or --dir names the directory of the data.');
+  for (const [what, variable] of Object.entries(servers))
+    print(`${what.padEnd(12)}  not copied: ${variable} names a server, which has means of its own\n`);
   const partial = `${to}.partial`;
   try {
     await rm(partial, { recursive: true, force: true });

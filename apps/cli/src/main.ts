@@ -164,7 +164,13 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .addHelpText('after', '\nTo restore it, start on the copy, or put it in the place of the data directory.')
     .action(async (target: string, { dir }: { dir?: string }) => {
       const [{ backUp }, { config }] = [await import('./backup-command.js'), around()];
-      await backUp(dir ?? config.dataDir, dir === undefined ? config.attachmentsDir : join(dir, 'attachments'), target, print);
+      if (dir !== undefined) return backUp(dir, join(dir, 'attachments'), {}, target, print);
+      const servers = {
+        ...(config.mongodbUrl !== undefined && { MongoDB: 'MONGODB_URL' }),
+        ...(config.eventStoreUrl !== undefined && { EventStoreDB: 'EVENTSTORE_URL' }),
+        ...(config.s3 !== undefined && { attachments: 'S3_BUCKET' }),
+      };
+      return backUp(config.dataDir, config.attachmentsDir, servers, target, print);
     });
 
   /** A command that runs an embedded node alone, with the options that both have. */
