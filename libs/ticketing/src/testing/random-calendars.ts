@@ -1,6 +1,6 @@
 import { instantFrom, type Instant } from '#eventsourcing';
 import fc from 'fast-check';
-import { type BusinessCalendar, type OpenHours, WEEKDAYS, type Weekday } from '../business-calendar.js';
+import { type BusinessCalendar, type OpenHours, WEEKDAYS, type Weekday } from '../contract/business-calendar.js';
 
 /** Random calendars, and what a wall clock says about them minute by minute: slow, obvious, and without Temporal. */
 

@@ -1,9 +1,9 @@
 import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
-import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../assignment.js';
-import type { HandOffBody, TicketCommandName, TicketCommands } from '../commands.js';
-import { type Contract, defaultContract, HOUR } from '../contract.js';
-import { CLOCK_KINDS } from '../sla-clock.js';
+import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../desk/assignment.js';
+import type { HandOffBody, TicketCommandName, TicketCommands } from '../ticket/commands.js';
+import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
+import { CLOCK_KINDS } from '../sla/sla-clock.js';
 import {
   ANALYSIS_METHODS,
   CHANNELS,

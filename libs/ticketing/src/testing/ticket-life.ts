@@ -1,11 +1,11 @@
 import { evolve, type EventOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import type { TicketCommandName, TicketCommands } from '../commands.js';
-import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract.js';
-import type { InForce } from '../contract-agreement.js';
-import type { TicketPromises } from '../sla-terms.js';
-import { ticketInHindsight, ticketUnder } from '../ticket.js';
-import type { TicketEvents } from '../ticket-events.js';
-import type { TicketState } from '../ticket-state.js';
+import type { TicketCommandName, TicketCommands } from '../ticket/commands.js';
+import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
+import type { InForce } from '../contract/contract-agreement.js';
+import type { TicketPromises } from '../sla/sla-terms.js';
+import { ticketInHindsight, ticketUnder } from '../ticket/ticket.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketState } from '../ticket/ticket-state.js';
 
 export const start = Date.parse('2026-11-23T08:00:00.000Z');
 export const at = (minutes: number): Instant => instantFrom(Math.round(start + minutes * MINUTE));

@@ -1,5 +1,5 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { type Agent, agent, type AgentEvents, type AgentState, agentUpcasters, nextAbsenceMoment } from '../agent.js';
+import { type Agent, agent, type AgentEvents, type AgentState, agentUpcasters, nextAbsenceMoment } from '../desk/agent.js';
 import { present } from '../plain-json.js';
 
 export interface AgentDocument extends Agent {

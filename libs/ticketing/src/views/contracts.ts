@@ -1,5 +1,5 @@
 import { type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { contract, type ContractEvents, type ContractState, contractUpcasters } from '../contract-agreement.js';
+import { contract, type ContractEvents, type ContractState, contractUpcasters } from '../contract/contract-agreement.js';
 
 /** All versions of what was agreed with a client, oldest first. */
 export type ClientContract = NonNullable<ContractState>;

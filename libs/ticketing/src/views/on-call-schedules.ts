@@ -1,5 +1,5 @@
 import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { onCall, type OnCallEvents, type OnCallSchedule, onCallUpcasters } from '../on-call.js';
+import { onCall, type OnCallEvents, type OnCallSchedule, onCallUpcasters } from '../desk/on-call.js';
 
 export type OnCallDocument = NonNullable<OnCallSchedule>;
 

@@ -1,9 +1,9 @@
 import { type EventOf, instantFrom, type RecordedEvent } from '#eventsourcing';
 import fc from 'fast-check';
-import { type Contract, defaultContract, HOUR, MINUTE } from '../contract.js';
-import { ended } from '../sla-clock.js';
+import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
+import { ended } from '../sla/sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
-import type { TicketEvents } from '../ticket-events.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
 import { type BoardKey, boardLine, type BoardLine, type BoardPlace, slaBoard, type SlaBoardEntry } from './sla-board.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');

@@ -1,5 +1,5 @@
 import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { type Team, team, type TeamEvents, type TeamState, teamUpcasters } from '../team.js';
+import { type Team, team, type TeamEvents, type TeamState, teamUpcasters } from '../desk/team.js';
 
 /** One document a team, by its id. */
 export const teams: Projection<Team, TeamEvents> = {

@@ -6,7 +6,7 @@ import {
   type TicketFilterEvents,
   type TicketFilterState,
   ticketFilterUpcasters,
-} from '../ticket-filter.js';
+} from '../ticket/ticket-filter.js';
 
 function apply(doc: TicketFilter | null, event: RecordedEvent<TicketFilterEvents>): TicketFilter | null {
   const state = evolve<TicketFilterEvents, TicketFilterState>(ticketFilter, doc, event, event.metadata);

@@ -1,7 +1,7 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { present, without } from '../plain-json.js';
-import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
-import type { Person, TicketEvents } from '../ticket-events.js';
+import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
+import type { Person, TicketEvents } from '../ticket/ticket-events.js';
 import {
   type Channel,
   type Impact,

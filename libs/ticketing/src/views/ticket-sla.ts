@@ -1,10 +1,10 @@
 import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { nextStepAt } from '../escalation-chains.js';
+import { nextStepAt } from '../escalation/escalation-chains.js';
 import { present } from '../plain-json.js';
-import { ended, storable } from '../sla-clock.js';
-import { evolvePromises, nextMomentAt, type TicketPromises } from '../sla-terms.js';
-import { ticketUpcasters } from '../ticket-state.js';
-import type { TicketEvents } from '../ticket-events.js';
+import { ended, storable } from '../sla/sla-clock.js';
+import { evolvePromises, nextMomentAt, type TicketPromises } from '../sla/sla-terms.js';
+import { ticketUpcasters } from '../ticket/ticket-state.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
 export interface TicketSla extends TicketPromises {

@@ -1,8 +1,8 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import type { NobodyFound } from '../assignment.js';
+import type { NobodyFound } from '../desk/assignment.js';
 import { present, without } from '../plain-json.js';
-import { activeWork, evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket-state.js';
-import type { Person, TicketEvents } from '../ticket-events.js';
+import { activeWork, evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
+import type { Person, TicketEvents } from '../ticket/ticket-events.js';
 import { PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
 
 /** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */

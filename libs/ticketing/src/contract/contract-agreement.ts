@@ -1,0 +1,157 @@
+import { type Decider, type Instant, isRefusal, parseInstant, refuse, type Refusal, type Upcasters } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Fields, Text } from '../command-fields.js';
+import { type Contract, contractFaults, defaultContract, type PinnedContract } from './contract.js';
+import { present, same } from '../plain-json.js';
+
+/** What is agreed with a client, version by version. One stream a client: `contract-<client>`. */
+export interface ContractEvents {
+  ContractAgreed: {
+    readonly client: string;
+    /** 1, and one more for each agreement. */
+    readonly version: number;
+    /** From when on it holds. */
+    readonly effectiveFrom: Instant;
+    readonly terms: Contract;
+    readonly note?: string;
+  };
+}
+
+/** A version of a client's contract. */
+export type ContractVersion = Omit<ContractEvents['ContractAgreed'], 'client'>;
+
+/** No contract yet, or all its versions, oldest first. */
+export type ContractState = { readonly client: string; readonly versions: readonly ContractVersion[] } | null;
+
+@JSONSchema({
+  description:
+    "Agrees a new version of a client's contract: what is left out of the terms is as in the default contract. Tickets opened from then on go by it; " +
+    'the clocks of open ones are rebased to it, with the time that they have used up; verdicts stay.',
+  examples: [
+    {
+      client: 'northwind',
+      terms: {
+        calendar: {
+          zone: 'Europe/Rome',
+          week: {
+            monday: [
+              { from: '08:00', to: '12:30' },
+              { from: '13:30', to: '18:00' },
+            ],
+          },
+        },
+        reopen: 'continue',
+      },
+      note: 'Mondays only, while the pilot lasts',
+    },
+  ],
+})
+export class AgreeContract {
+  @Text({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  client!: string;
+
+  @Fields({
+    description: 'What is promised, and how it is worked: see the schema `Contract`. What is left out is as in the default contract.',
+  })
+  terms!: Readonly<Record<string, unknown>>;
+
+  @DateTime({
+    description: 'From when on it holds; from now on unless said otherwise. It may lie in the past or in the future.',
+    optional: true,
+  })
+  effectiveFrom?: string;
+
+  @Text({ description: 'Why', max: 2000, optional: true })
+  note?: string;
+}
+
+export interface ContractCommands {
+  AgreeContract: AgreeContract;
+}
+
+/** No contract event has changed its shape yet. */
+export const contractUpcasters: Upcasters = {};
+
+/** The contract of a client, as an aggregate. */
+export const contract: Decider<ContractCommands, ContractEvents, ContractState> = {
+  category: 'contract',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  evolve: {
+    ContractAgreed: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
+  },
+  decide: {
+    AgreeContract({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
+      const terms = contractTerms(given);
+      if (isRefusal(terms)) return terms;
+      const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
+      const latest = state?.versions.at(-1);
+      const known =
+        latest !== undefined &&
+        same(latest.terms, terms) &&
+        (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
+      if (known) return [];
+      return [{ type: 'ContractAgreed', data: present({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) }];
+    },
+  },
+};
+
+const termNames: ReadonlySet<string> = new Set([
+  ...Object.keys(defaultContract),
+  'tierTargets',
+  'vendorTargets',
+  'escalationPolicies',
+  'handOffs',
+  'categories',
+  'assignment',
+  'categorySkills',
+  'services',
+]);
+
+/** Characters of JSON. */
+const LARGEST = 64 * 1024;
+
+/** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
+export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal {
+  const terms = { ...defaultContract, ...given };
+  const faults = [
+    ...Object.keys(given)
+      .filter((field) => !termNames.has(field))
+      .map((field) => ({ field: `terms.${field}`, message: 'is no term of a contract' })),
+    ...contractFaults(terms).map(({ field, message }) => ({ field: `terms.${field}`, message })),
+    ...(JSON.stringify(terms).length > LARGEST
+      ? [{ field: 'terms', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }]
+      : []),
+  ];
+  if (faults.length === 0) return terms;
+  return refuse('contract-invalid', `${faults.length === 1 ? 'A term' : `${faults.length} terms`} of the contract cannot be`, faults);
+}
+
+/** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */
+export function contractInForce(state: { readonly versions: readonly ContractVersion[] } | null, at: Instant): ContractVersion | undefined {
+  return state?.versions.findLast(({ effectiveFrom }) => effectiveFrom <= at);
+}
+
+/** A version of a client's contract, with from when on it is known to have been in force. */
+export interface InForce {
+  readonly from: Instant;
+  readonly contract: PinnedContract;
+}
+
+/**
+ * What was in force when, as it is known now, oldest first: a version that was agreed with effect from before an older one began replaces it.
+ * @param tzdata version of the time zone data, such as `2025b`
+ */
+export function everInForce(state: { readonly versions: readonly ContractVersion[] } | null, tzdata: string): readonly InForce[] {
+  const versions = state?.versions ?? [];
+  return versions.flatMap((version, index) =>
+    versions.slice(index + 1).some(({ effectiveFrom }) => effectiveFrom <= version.effectiveFrom)
+      ? []
+      : [{ from: version.effectiveFrom, contract: pinned(version, tzdata) }],
+  );
+}
+
+/** @param tzdata version of the time zone data, such as `2025b` */
+export function pinned({ version, terms }: ContractVersion, tzdata: string): PinnedContract {
+  return { version, tzdata, terms };
+}

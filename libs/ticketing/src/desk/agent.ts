@@ -1,0 +1,199 @@
+import { type Decider, deterministicId, type Instant, parseInstant, refuse, type Upcasters } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Flag, Pattern, Text, TextList } from '../command-fields.js';
+import { present, same } from '../plain-json.js';
+
+/** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
+export interface Absence {
+  readonly id: string;
+  readonly from: Instant;
+  /** Absent: until it is ended. */
+  readonly until?: Instant;
+  readonly reason: string;
+  /** Whether the agent's open tickets go to somebody else when it begins. */
+  readonly handBack: boolean;
+}
+
+/** Somebody who works at the desk. One stream an agent: `agent-<id>`. */
+export interface AgentEvents {
+  AgentRegistered: { readonly agent: string; readonly name: string; readonly skills: readonly string[] };
+  AgentAbsencePlanned: { readonly agent: string; readonly absence: Absence };
+  /** Its `effectiveAt` is when it began, `recordedAt` when that was noticed. */
+  AgentAbsenceBegun: { readonly agent: string; readonly absence: Absence };
+  /** At its end, or before; called off, if it had not begun. */
+  AgentAbsenceEnded: { readonly agent: string; readonly absenceId: string };
+  AgentLeft: { readonly agent: string; readonly reason?: string };
+}
+
+export interface Agent {
+  readonly agent: string;
+  readonly name: string;
+  /** In lower case, sorted. */
+  readonly skills: readonly string[];
+  /** False once the agent has left. */
+  readonly active: boolean;
+  /** Those that go on or are to come, in the order in which they were planned. */
+  readonly absences: readonly (Absence & { readonly begun: boolean })[];
+  /** Id of the last absence that was ended: ending it again changes nothing. */
+  readonly endedAbsence?: string;
+}
+
+/** No agent yet, or one. */
+export type AgentState = Agent | null;
+
+@JSONSchema({
+  description: 'Says who an agent is and what the agent can do. What was said before is replaced. Who has left is back with it.',
+  examples: [{ name: 'Ada Lovelace', skills: ['printing', 'italian'] }],
+})
+export class RegisterAgent {
+  @Text({ description: 'Name of the agent', example: 'Ada Lovelace' })
+  name!: string;
+
+  @TextList({ description: 'Skills: words of your own, whatever their case; none unless said otherwise', max: 100, optional: true })
+  skills?: readonly string[];
+}
+
+@JSONSchema({
+  description: 'Plans the absence of an agent, who is given no tickets automatically meanwhile. One that has begun may be told too.',
+  examples: [{ from: '2026-12-24T00:00:00+01:00', until: '2027-01-07T00:00:00+01:00', reason: 'Leave', handBack: true }],
+})
+export class PlanAbsence {
+  @DateTime({ description: 'From when; from now unless said otherwise', optional: true })
+  from?: string;
+
+  @DateTime({ description: 'Until when; until it is ended unless said otherwise', optional: true })
+  until?: string;
+
+  @Text({ description: 'Why', example: 'Leave' })
+  reason!: string;
+
+  @Flag({ description: "Whether the agent's open tickets go to somebody else when it begins; no unless said otherwise", optional: true })
+  handBack?: boolean;
+}
+
+@JSONSchema({ description: 'Ends the absence that goes on, or the one that is named, which may be still to come.', examples: [{}] })
+export class EndAbsence {
+  @Pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the id of an absence', {
+    description: 'Id of the absence; the one that goes on unless said otherwise',
+    optional: true,
+  })
+  absenceId?: string;
+}
+
+@JSONSchema({
+  description: 'The agent leaves the desk: open tickets go to somebody else, and no more are given.',
+  examples: [{ reason: 'Retires' }],
+})
+export class OffboardAgent {
+  @Text({ description: 'Why', max: 2000, optional: true })
+  reason?: string;
+}
+
+/** Every command of an agent that may come from outside, by name, and the last part of its route: `POST /v1/agents/{agent}/…`. */
+export const agentCommands = {
+  RegisterAgent: { body: RegisterAgent, route: '' },
+  PlanAbsence: { body: PlanAbsence, route: 'absences' },
+  EndAbsence: { body: EndAbsence, route: 'absences/end' },
+  OffboardAgent: { body: OffboardAgent, route: 'leave' },
+} as const;
+
+/** Tells which absences have begun and ended by now. Sent by the timekeeper. */
+export type RecordAbsenceMoments = Readonly<Record<never, never>>;
+
+export type AgentCommands = { [Name in keyof typeof agentCommands]: InstanceType<(typeof agentCommands)[Name]['body']> } & {
+  RecordAbsenceMoments: RecordAbsenceMoments;
+};
+
+/** No event of agents has changed its shape yet. */
+export const agentUpcasters: Upcasters = {};
+
+const MOST_ABSENCES = 100;
+const noAgent = () => refuse('agent-not-found', 'There is no such agent');
+
+/** An agent, as an aggregate. It is the desk's own, no client's. */
+export const agent: Decider<AgentCommands, AgentEvents, AgentState> = {
+  category: 'agent',
+  initial: null,
+  client: () => '',
+  evolve: {
+    AgentRegistered: (state, { agent, name, skills }) => ({ ...state, agent, name, skills, active: true, absences: state?.absences ?? [] }),
+    AgentAbsencePlanned: (state, { absence }) => state && { ...state, absences: [...state.absences, { ...absence, begun: false }] },
+    AgentAbsenceBegun: (state, { absence: { id } }) =>
+      state && { ...state, absences: state.absences.map((one) => (one.id === id ? { ...one, begun: true } : one)) },
+    AgentAbsenceEnded: (state, { absenceId }) =>
+      state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
+    AgentLeft: (state) => state && { ...state, active: false, absences: [] },
+  },
+  decide: {
+    RegisterAgent({ name, skills: given = [] }, state, { id = '' }) {
+      const skills = asSkills(given);
+      const known = state !== null && state.active && state.name === name && same(state.skills, skills);
+      return known ? [] : [{ type: 'AgentRegistered', data: { agent: id, name, skills } }];
+    },
+    PlanAbsence({ reason, handBack = false, ...times }, state, { commandId, effectiveAt }) {
+      if (state === null) return noAgent();
+      if (!state.active) return refuse('agent-left', 'The agent has left: there is nothing to be absent from');
+      const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
+      const until = times.until === undefined ? undefined : parseInstant(times.until);
+      if (from === undefined || (times.until !== undefined && (until === undefined || until <= from || until <= effectiveAt))) {
+        return refuse('absence-invalid', 'The absence is over before it begins', [
+          { field: 'until', message: 'must be after from, and after now' },
+        ]);
+      }
+      if (state.absences.length >= MOST_ABSENCES) {
+        return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} absences that go on or are to come`);
+      }
+      const planned = present({ from, until, reason, handBack });
+      const known = state.absences.some((one) =>
+        same(present({ from: one.from, until: one.until, reason: one.reason, handBack: one.handBack }), planned),
+      );
+      if (known) return [];
+      const absence = { id: deterministicId('absence', commandId), ...planned };
+      const data = { agent: state.agent, absence };
+      return [
+        { type: 'AgentAbsencePlanned', data },
+        ...(from <= effectiveAt ? [{ type: 'AgentAbsenceBegun' as const, data, effectiveAt: from }] : []),
+      ];
+    },
+    EndAbsence({ absenceId }, state) {
+      if (state === null) return noAgent();
+      const absence = state.absences.find(({ id, begun }) => (absenceId === undefined ? begun : id === absenceId));
+      if (absence !== undefined) return [{ type: 'AgentAbsenceEnded', data: { agent: state.agent, absenceId: absence.id } }];
+      return absenceId !== undefined && absenceId === state.endedAbsence
+        ? []
+        : refuse('absence-not-found', 'There is no such absence, or none goes on');
+    },
+    OffboardAgent({ reason }, state) {
+      if (state === null) return noAgent();
+      return state.active ? [{ type: 'AgentLeft', data: present({ agent: state.agent, reason }) }] : [];
+    },
+    RecordAbsenceMoments(_command, state, { effectiveAt: now }) {
+      return (state?.absences ?? []).flatMap(({ begun, ...absence }) => {
+        const about = state?.agent ?? '';
+        return [
+          ...(!begun && absence.from <= now
+            ? [{ type: 'AgentAbsenceBegun' as const, data: { agent: about, absence }, effectiveAt: absence.from }]
+            : []),
+          ...(absence.until !== undefined && absence.until <= now
+            ? [{ type: 'AgentAbsenceEnded' as const, data: { agent: about, absenceId: absence.id }, effectiveAt: absence.until }]
+            : []),
+        ];
+      });
+    },
+  },
+};
+
+/** The absence that keeps an agent away at an instant, if any. */
+export function absenceAt({ absences }: Agent, at: Instant): Absence | undefined {
+  return absences.find(({ from, until }) => from <= at && (until === undefined || at < until));
+}
+
+/** When an absence begins or ends next, of those of which that was not told yet: what the timekeeper looks for. */
+export function nextAbsenceMoment({ absences }: Agent): Instant | undefined {
+  return absences.flatMap(({ begun, from, until }) => (begun ? (until ?? []) : from)).sort()[0];
+}
+
+/** Skills compare without regard to case; each counts once. */
+export function asSkills(given: readonly string[]): readonly string[] {
+  return [...new Set(given.map((skill) => skill.trim().toLowerCase()).filter((skill) => skill !== ''))].sort();
+}

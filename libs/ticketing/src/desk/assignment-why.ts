@@ -1,0 +1,77 @@
+import type { Instant, RecordedEvent } from '#eventsourcing';
+import type { AssignmentChoice, NobodyFound } from './assignment.js';
+import type { Person, TicketEvents } from '../ticket/ticket-events.js';
+
+/** Who was given a ticket, from whom it was taken, or why nobody was found. */
+export interface AssignmentAnswer {
+  /** Of the ticket's event that says so. */
+  readonly revision: number;
+  readonly at: Instant;
+  /** In a sentence. */
+  readonly answer: string;
+}
+
+/** Why a ticket was with whom it was, as one of its events tells; undefined for events that tell nothing of it. */
+export function whyAssigned(event: RecordedEvent<TicketEvents>): AssignmentAnswer | undefined {
+  const answer = inWords(event);
+  return answer === undefined ? undefined : { revision: event.revision, at: event.metadata.effectiveAt, answer };
+}
+
+function inWords({ type, data, metadata: { actor } }: RecordedEvent<TicketEvents>): string | undefined {
+  switch (type) {
+    case 'TicketAssigned': {
+      const { assignee, team, automatic } = data;
+      const to = [assignee && nameOf(assignee), team && `the team ${team}`].filter(Boolean).join(' of ');
+      if (automatic === undefined) return `${nameOf(actor)} gave it to ${to}`;
+      return `It was given to ${to}, on shift ${automatic.shift}${withSkills(automatic.skills)}: ${chosenBy(automatic)}`;
+    }
+    case 'TicketUnassigned':
+      return `It was taken from ${nameOf(data.assignee)} (${data.because}): ${data.reason}`;
+    case 'AssignmentFoundNobody':
+      return `Nobody at ${data.tier}${withSkills(data.skills)} could be given it: ${notFound(data)}`;
+    case 'WorkStarted':
+    case 'EscalationAccepted':
+      return `${nameOf(data.agent)} took it`;
+    default:
+      return undefined;
+  }
+}
+
+function chosenBy({ rule, candidates, openTickets }: Pick<AssignmentChoice, 'rule' | 'candidates' | 'openTickets'>): string {
+  const open = `${openTickets} open ticket${openTickets === 1 ? '' : 's'}`;
+  switch (rule) {
+    case 'only-candidate':
+      return `nobody else could be given it; ${open}`;
+    case 'least-loaded':
+      return `the fewest open tickets of ${candidates} who could be given it: ${openTickets}`;
+    case 'longest-since-assigned':
+      return `the longest without a new one among those of ${candidates} with ${open}`;
+    case 'first-by-id':
+      return `the first by id among those of ${candidates} with ${open} who have waited as long`;
+  }
+}
+
+function notFound({ because, teams, retryAt }: NobodyFound): string {
+  const of = teams.join(', ');
+  const next = retryAt === undefined ? '' : `; the next one comes at ${retryAt}`;
+  switch (because) {
+    case 'no-team':
+      return 'no team serves the tier and the client, or the one that it was given to is not known';
+    case 'no-members':
+      return `${of} has no members who could`;
+    case 'nobody-skilled':
+      return `nobody of ${of} has the skills`;
+    case 'nobody-on-shift':
+      return `nobody of ${of} is on shift${next}`;
+    case 'all-absent':
+      return `everybody of ${of} who is on shift is absent${next}`;
+  }
+}
+
+function withSkills(skills: readonly string[]): string {
+  return skills.length === 0 ? '' : ` with ${skills.join(', ')}`;
+}
+
+function nameOf({ id, name }: Person): string {
+  return name ?? id;
+}

@@ -1,0 +1,254 @@
+import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
+import { addOpenTime } from '../contract/business-calendar.js';
+import { calendarFor, type Contract } from '../contract/contract.js';
+import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from './escalation-policy.js';
+import { present } from '../plain-json.js';
+import { type ClockIdentity, type ClockVerdict, ended, type SlaClocks } from '../sla/sla-clock.js';
+import { firstResponses, type Person, type TicketEvents } from '../ticket/ticket-events.js';
+
+/** Where a step of a chain stands: which round, which step of it, both from 0. */
+export interface StepPlace {
+  readonly round: number;
+  readonly step: number;
+}
+
+/** What became of a step. */
+export type StepOutcome = StepPlace & { readonly at: Instant; readonly revision: number } &
+  /** `toldAt`: when they were told, later than it was due where nobody was there to see to it. */
+  (
+    | { readonly outcome: 'dispatched'; readonly targets: readonly EscalationTarget[]; readonly toldAt: Instant }
+    | { readonly outcome: 'skipped'; readonly because: string }
+  );
+
+/** Why a chain came to its end. */
+export const CHAIN_ENDS = [
+  'acknowledged',
+  'responded',
+  'accepted',
+  'returned',
+  'clock-ended',
+  'stood-down',
+  'resolved',
+  'cancelled',
+  'merged',
+  'exhausted',
+] as const;
+export type ChainEnd = (typeof CHAIN_ENDS)[number];
+
+/** An escalation policy at work on a ticket: a fold over the ticket's events. */
+export interface EscalationChain {
+  /** `<policy>/<revision of the event that set it going>`, unique within the ticket. */
+  readonly id: string;
+  /** The policy as it was when it was set going: what is changed later does not change it. */
+  readonly policy: EscalationPolicy;
+  /** What set it going: type and revision of the event. */
+  readonly cause: { readonly type: string; readonly revision: number };
+  readonly startedAt: Instant;
+  /** What its end depends on: a hand-off, or a clock. */
+  readonly about?: string;
+  /** The step that comes next; absent once all were dispatched. */
+  readonly next?: StepPlace;
+  /** When the last step was dispatched, or the chain started, or an acknowledgement lapsed: what the next delay counts from. */
+  readonly from: Instant;
+  readonly acknowledged?: { readonly by: Person; readonly at: Instant; readonly revision: number; readonly until?: Instant };
+  readonly steps: readonly StepOutcome[];
+  /** What set it going was the warning or the breach of a clock whose verdict was restated later: to what, absent where no such clock would have run. */
+  readonly restated?: { readonly verdict?: ClockVerdict['verdict']; readonly at: Instant; readonly revision: number };
+  readonly ended?: { readonly because: ChainEnd; readonly at: Instant; readonly revision: number };
+}
+
+type TicketEvent = EventOf<TicketEvents>;
+type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
+
+/**
+ * The chains after one more event of the ticket. Imported facts set nothing going.
+ * @param sla the clocks after the event
+ * @param revision of the event
+ */
+export function evolveChains(
+  terms: Contract,
+  chains: readonly EscalationChain[],
+  event: TicketEvent,
+  facts: Facts,
+  sla: SlaClocks | null,
+  revision: number,
+): readonly EscalationChain[] {
+  const at = facts.effectiveAt;
+  const moved = chains.map((chain) => evolveChain(chain, event, facts, sla, revision));
+  const followers = moved.flatMap((chain, index) => {
+    const { then } = chain.policy;
+    const exhaustedNow = chain.next === undefined && chains[index]?.next !== undefined && chain.ended === undefined;
+    const policy = then === undefined || !exhaustedNow ? undefined : terms.escalationPolicies?.find(({ name }) => name === then);
+    return policy === undefined ? [] : [started(policy, chain.cause.type, chain.cause.revision, chain.from, chain.about)];
+  });
+  const fresh =
+    facts.imported !== undefined
+      ? []
+      : (terms.escalationPolicies ?? []).flatMap((policy) => {
+          const about = triggeredBy(policy.trigger, event);
+          return about === undefined ? [] : [started(policy, event.type, revision, at, about === '' ? undefined : about)];
+        });
+  return followers.length + fresh.length === 0 && moved.every((chain, index) => chain === chains[index])
+    ? chains
+    : [...moved, ...followers, ...fresh];
+}
+
+function started(policy: EscalationPolicy, type: string, revision: number, at: Instant, about: string | undefined): EscalationChain {
+  return present({
+    id: `${policy.name}/${revision}`,
+    policy,
+    cause: { type, revision },
+    startedAt: at,
+    about,
+    next: { round: 0, step: 0 },
+    from: at,
+    steps: [],
+  });
+}
+
+/** What a chain that the event sets going is about, '' for nothing in particular; undefined when the event sets nothing going. */
+function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | undefined {
+  switch (trigger.on) {
+    case 'threshold':
+      return event.type === 'SlaThresholdReached' && event.data.clock === trigger.clock && event.data.percent === trigger.percent
+        ? clockKey(event.data)
+        : undefined;
+    case 'breach':
+      return event.type === 'SlaBreached' && event.data.clock === trigger.clock ? clockKey(event.data) : undefined;
+    case 'opened':
+      return event.type === 'TicketOpened' && (trigger.priorities?.includes(event.data.priority) ?? true) ? '' : undefined;
+    case 'handed-over':
+      return event.type === 'TicketEscalated' && (trigger.to ?? event.data.to) === event.data.to ? event.data.escalationId : undefined;
+    case 'returned':
+      return event.type === 'EscalationReturned' && event.data.pingPong === trigger.times ? '' : undefined;
+    case 'reopened':
+      return event.type === 'TicketReopened' && event.data.cycle === trigger.times + 1 ? '' : undefined;
+    case 'major-incident':
+      return event.type === 'MajorIncidentDeclared' ? '' : undefined;
+  }
+}
+
+function clockKey({ clock, tier, vendor, cycle }: ClockIdentity): string {
+  return JSON.stringify([clock, tier ?? vendor ?? '', cycle]);
+}
+
+function evolveChain(
+  chain: EscalationChain,
+  event: TicketEvent,
+  { effectiveAt: at, recordedAt }: Facts,
+  sla: SlaClocks | null,
+  revision: number,
+): EscalationChain {
+  if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about)
+    return { ...chain, restated: present({ verdict: event.data.is?.verdict, at, revision }) };
+  if (chain.ended !== undefined) return chain;
+  const because = endOf(chain, event, sla);
+  if (because !== undefined) return { ...chain, ended: { because, at, revision } };
+  switch (event.type) {
+    case 'EscalationStepDispatched': {
+      if (event.data.chain !== chain.id) return chain;
+      const { round, step, targets } = event.data;
+      // The next delay counts from when somebody could know of this one, so that a late step does not bring the next along.
+      return advanced(
+        {
+          ...chain,
+          from: recordedAt,
+          steps: [...chain.steps, { round, step, at, revision, outcome: 'dispatched', targets, toldAt: recordedAt }],
+        },
+        { round, step },
+      );
+    }
+    case 'EscalationStepSkipped': {
+      if (event.data.chain !== chain.id) return chain;
+      const { round, step, because: why } = event.data;
+      return advanced(
+        { ...chain, steps: [...chain.steps, { round, step, at, revision, outcome: 'skipped', because: why }] },
+        { round, step },
+      );
+    }
+    case 'EscalationAcknowledged': {
+      if (!event.data.chains.includes(chain.id)) return chain;
+      const { acknowledgedFor } = chain.policy;
+      const acknowledged = present({
+        by: event.data.by,
+        at,
+        revision,
+        until: acknowledgedFor === undefined || chain.next === undefined ? undefined : instantFrom(epochMillis(at) + acknowledgedFor),
+      });
+      return acknowledged.until === undefined
+        ? { ...chain, acknowledged, ended: { because: 'acknowledged', at, revision } }
+        : { ...chain, acknowledged };
+    }
+    case 'EscalationAcknowledgementLapsed': {
+      if (event.data.chain !== chain.id) return chain;
+      const { acknowledged: _, ...rest } = chain;
+      return { ...rest, from: at };
+    }
+    default:
+      return chain;
+  }
+}
+
+/** The chain once a step is behind it. */
+function advanced(chain: EscalationChain, { round, step }: StepPlace): EscalationChain {
+  const { next: _, ...rest } = chain;
+  if (step + 1 < chain.policy.steps.length) return { ...rest, next: { round, step: step + 1 } };
+  return round + 1 < (chain.policy.rounds ?? 1) ? { ...rest, next: { round: round + 1, step: 0 } } : rest;
+}
+
+/** Why an event ends a chain, if it does. */
+function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaClocks | null): ChainEnd | undefined {
+  switch (event.type) {
+    case 'TicketResolved':
+    case 'TicketResolvedWithRootCause':
+    case 'TicketClosed':
+      return 'resolved';
+    case 'TicketCancelled':
+      return 'cancelled';
+    case 'TicketMerged':
+      return 'merged';
+  }
+  switch (policy.trigger.on) {
+    case 'opened':
+      return firstResponses.has(event.type) ? 'responded' : undefined;
+    case 'handed-over':
+      if (event.type === 'EscalationAccepted' && event.data.escalationId === about) return 'accepted';
+      return event.type === 'EscalationReturned' && event.data.escalationId === about ? 'returned' : undefined;
+    case 'major-incident':
+      return event.type === 'MajorIncidentStoodDown' ? 'stood-down' : undefined;
+    case 'threshold':
+    case 'breach': {
+      const clock = sla?.clocks.find(({ kind, tier, vendor, cycle }) => JSON.stringify([kind, tier ?? vendor ?? '', cycle]) === about);
+      return clock !== undefined && ended(clock) ? 'clock-ended' : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** When the chain does something next by itself; undefined when it does not. */
+export function nextOf(chain: EscalationChain): Instant | undefined {
+  if (chain.ended !== undefined || chain.next === undefined) return undefined;
+  if (chain.acknowledged !== undefined) return chain.acknowledged.until;
+  const step = chain.policy.steps[chain.next.step];
+  return step && dueAt(step, chain.from);
+}
+
+/** When a step is due: after its delay, or when its window opens next after that. */
+function dueAt({ after, window }: EscalationStep, from: Instant): Instant {
+  const due = instantFrom(epochMillis(from) + after);
+  // The first millisecond that is open from then on begins one before it ends.
+  return window === undefined ? due : instantFrom(epochMillis(addOpenTime(calendarFor(window), due, 1)) - 1);
+}
+
+/** The earliest of what the chains do next. */
+export function nextStepAt(chains: readonly EscalationChain[]): Instant | undefined {
+  return chains.flatMap((chain) => nextOf(chain) ?? []).sort()[0];
+}
+
+/** Schedules that the steps due by then ask for. */
+export function schedulesOf(chains: readonly EscalationChain[], until: Instant): readonly string[] {
+  const due = chains.filter((chain) => (nextOf(chain) ?? until) <= until && chain.ended === undefined);
+  const targets = due.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
+  return [...new Set(targets.flatMap((target) => (target.kind === 'on-call' ? [target.schedule] : [])))];
+}

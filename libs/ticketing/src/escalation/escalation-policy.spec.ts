@@ -1,0 +1,323 @@
+import { HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
+import { nextStepAt } from './escalation-chains.js';
+import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
+import { whyEscalated } from './escalation-why.js';
+import { at, Life, pin, start } from '../testing/ticket-life.js';
+
+const team = (name: string) => [{ kind: 'team' as const, team: name }];
+const handOff = {
+  tier: 'L2' as const,
+  reason: 'r',
+  handoff: { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] },
+};
+const under = (...escalationPolicies: EscalationPolicy[]): PinnedContract => pin(1, { escalationPolicies });
+
+const untouched: EscalationPolicy = {
+  name: 'untouched',
+  trigger: { on: 'opened' },
+  steps: [
+    { after: 10 * MINUTE, targets: team('leads') },
+    { after: 20 * MINUTE, targets: team('managers') },
+    { after: 30 * MINUTE, targets: team('board') },
+  ],
+};
+
+/** The timekeeper's command at a minute: what the policies did. */
+function run(life: Life, minutes: number, onCall = {}): string[] {
+  const before = life.events.length;
+  life.do(minutes, 'RunEscalations', { onCall });
+  return life.events.slice(before).map(({ type, at: when, data }) => {
+    const { chain, step, round, targets, because } = data as Record<string, unknown>;
+    const told = (targets as { team?: string; person?: { id: string } }[] | undefined)
+      ?.map((target) => target.team ?? target.person?.id)
+      .join('+');
+    return `${(Date.parse(when) - start) / MINUTE} ${type.replace('Escalation', '')} ${chain ?? ''} ${round ?? ''}.${step ?? ''} ${told ?? because ?? ''}`.trim();
+  });
+}
+
+const chainsOf = (life: Life) => life.state?.sla?.chains ?? [];
+
+describe('an escalation policy at work', () => {
+  it('goes from level to level, each after its delay from the one before', () => {
+    const life = new Life(under(untouched)).open();
+    expect(nextStepAt(chainsOf(life))).toBe(at(10));
+    expect(run(life, 9)).toEqual([]);
+    expect(run(life, 10)).toEqual(['10 StepDispatched untouched/0 0.0 leads']);
+    expect(run(life, 29)).toEqual([]);
+    expect(run(life, 30)).toEqual(['30 StepDispatched untouched/0 0.1 managers']);
+    expect(run(life, 60)).toEqual(['60 StepDispatched untouched/0 0.2 board']);
+    expect(nextStepAt(chainsOf(life))).toBeUndefined();
+  });
+
+  it('an escalation that is due during downtime comes late, and brings no other level along', () => {
+    const life = new Life(under(untouched)).open();
+    expect(run(life, 500)).toEqual(['10 StepDispatched untouched/0 0.0 leads']);
+    expect(whyEscalated(life.sla, at(500))[0]?.steps[0]).toMatchObject({
+      at: at(10),
+      toldAt: at(500),
+      answer: `It was due at ${at(10)}, and at ${at(500)} told team leads`,
+    });
+    expect(run(life, 519)).toEqual([]);
+    expect(run(life, 520)).toEqual(['520 StepDispatched untouched/0 0.1 managers']);
+  });
+
+  it('ends when somebody responds, and says so', () => {
+    const life = new Life(under(untouched)).open();
+    run(life, 10);
+    life.do(15, 'SendPublicReply', { text: 'We are on it' });
+    expect(run(life, 500)).toEqual([]);
+    expect(chainsOf(life)[0]?.ended).toEqual({ because: 'responded', at: at(15), revision: 2 });
+  });
+
+  it('is stopped by an acknowledgement, for good or for as long as it lasts', () => {
+    const forGood = new Life(under(untouched)).open();
+    run(forGood, 10);
+    forGood.do(12, 'AcknowledgeEscalation', { note: 'mine' });
+    expect(forGood.do(13, 'AcknowledgeEscalation', {})).toEqual([]);
+    expect(run(forGood, 500)).toEqual([]);
+
+    const forAWhile = new Life(under({ ...untouched, acknowledgedFor: HOUR })).open();
+    run(forAWhile, 10);
+    forAWhile.do(12, 'AcknowledgeEscalation', {});
+    expect(run(forAWhile, 71)).toEqual([]);
+    expect(run(forAWhile, 72)).toEqual(['72 AcknowledgementLapsed untouched/0 .']);
+    expect(run(forAWhile, 91)).toEqual([]);
+    expect(run(forAWhile, 92)).toEqual(['92 StepDispatched untouched/0 0.1 managers']);
+  });
+
+  it('can be acknowledged before it told anybody; where none is at work there is nothing to acknowledge', () => {
+    const life = new Life(under(untouched)).open();
+    expect(() => life.do(1, 'AcknowledgeEscalation', { chain: 'other/0' })).toThrow('no-escalation-at-work');
+    expect(life.do(1, 'AcknowledgeEscalation', { chain: 'untouched/0' })).toHaveLength(1);
+    expect(run(life, 500)).toEqual([]);
+    expect(() => new Life().open().do(1, 'AcknowledgeEscalation', {})).toThrow('no-escalation-at-work');
+  });
+
+  it('falls through at once where nobody is to be told, and says so', () => {
+    const policy: EscalationPolicy = {
+      ...untouched,
+      steps: [
+        { after: 5 * MINUTE, targets: [{ kind: 'assignee' }] },
+        { after: 5 * MINUTE, targets: [{ kind: 'on-call', schedule: 'night' }] },
+        { after: 5 * MINUTE, targets: team('leads') },
+        { after: 5 * MINUTE, targets: team('board') },
+      ],
+    };
+    const life = new Life(under(policy)).open();
+    expect(run(life, 5)).toEqual([
+      '5 StepSkipped untouched/0 0.0 nobody-to-tell',
+      '5 StepSkipped untouched/0 0.1 nobody-to-tell',
+      '5 StepDispatched untouched/0 0.2 leads',
+    ]);
+    expect(run(life, 10)).toEqual(['10 StepDispatched untouched/0 0.3 board']);
+    const somebody = new Life(under(policy)).open();
+    somebody.do(1, 'AssignTicket', { assignee: { id: 'ada' } });
+    expect(run(somebody, 5)).toEqual(['5 StepDispatched untouched/0 0.0 ada']);
+    expect(run(somebody, 10, { night: { id: 'owl' } })).toEqual(['10 StepDispatched untouched/0 0.1 owl']);
+  });
+
+  it('waits for the next window', () => {
+    const window = { zone: 'UTC', week: { tuesday: [{ from: '09:00', to: '17:00' }] } };
+    const life = new Life(under({ ...untouched, steps: [{ after: MINUTE, targets: team('day'), window }] })).open();
+    expect(nextStepAt(chainsOf(life))).toBe('2026-11-24T09:00:00.000Z');
+    expect(run(life, 24 * 60 + 59)).toEqual([]);
+    expect(run(life, 25 * 60)).toEqual(['1500 StepDispatched untouched/0 0.0 day']);
+  });
+
+  it('goes through its steps as often as it says, then sets the next policy going', () => {
+    const twice: EscalationPolicy = { ...untouched, steps: untouched.steps.slice(0, 1), rounds: 2, then: 'after' };
+    const after: EscalationPolicy = {
+      name: 'after',
+      trigger: { on: 'returned', times: 9 },
+      steps: [{ after: MINUTE, targets: team('board') }],
+    };
+    const life = new Life(under(twice, after)).open();
+    expect([10, 20, 21, 500].flatMap((minutes) => run(life, minutes))).toEqual([
+      '10 StepDispatched untouched/0 0.0 leads',
+      '20 StepDispatched untouched/0 1.0 leads',
+      '21 StepDispatched after/0 0.0 board',
+    ]);
+  });
+
+  it('hands the work on by itself, with what the ticket holds and a list of what lacks', () => {
+    const policy: EscalationPolicy = {
+      name: 'stuck',
+      trigger: { on: 'breach', clock: 'response' },
+      steps: [{ after: 0, targets: team('leads'), escalateToNextTier: true }],
+    };
+    const life = new Life(under(policy)).open();
+    life.do(3, 'RecordDiagnosticStep', { action: 'ping', outcome: 'lost' });
+    life.tell(16);
+    const events = life.do(16, 'RunEscalations', { onCall: {} });
+    expect(events.map(({ type }) => type)).toEqual(['EscalationStepDispatched', 'TicketEscalated']);
+    expect(events[1]?.data).toMatchObject({
+      from: 'L1',
+      to: 'L2',
+      handOff: { summary: 's', stepsTried: [{ action: 'ping', outcome: 'lost' }] },
+      automatic: { policy: 'stuck', lacks: ['errorMessages', 'logs'] },
+    });
+    expect(life.state?.work.status).toBe('escalated');
+  });
+
+  it('tells whom it is to tell also when the work cannot be handed on, and says why', () => {
+    const policy: EscalationPolicy = {
+      ...untouched,
+      steps: [
+        { after: 0, targets: team('leads'), escalateToNextTier: true },
+        { after: 0, targets: [], escalateToNextTier: true },
+      ],
+    };
+    const life = new Life(under(policy)).open();
+    life.do(1, 'PutOnHold', { reason: 'customer', note: 'n' });
+    expect(life.do(2, 'RunEscalations', { onCall: {} })).toMatchObject([{ data: { notHandedOn: 'ticket-on-hold' } }]);
+    expect(run(life, 3)).toEqual(['2 StepSkipped untouched/0 0.1 ticket-on-hold']);
+  });
+
+  it.each<[string, EscalationPolicy['trigger'], (life: Life) => void, (life: Life) => void, string]>([
+    [
+      'a warning',
+      { on: 'threshold', clock: 'response', percent: 75 },
+      (life) => void life.tell(12),
+      (life) => void life.do(13, 'StartWork', {}),
+      'clock-ended',
+    ],
+    [
+      'a hand-off that nobody accepts',
+      { on: 'handed-over', to: 'L2' },
+      (life) => void life.do(2, 'EscalateToTier', handOff),
+      (life) => void life.do(13, 'AcceptEscalation', {}),
+      'accepted',
+    ],
+    [
+      'a hand-off that is returned',
+      { on: 'handed-over' },
+      (life) => void life.do(2, 'EscalateToTier', handOff),
+      (life) => void life.do(13, 'ReturnEscalation', { reason: 'r' }),
+      'returned',
+    ],
+    [
+      'a major incident',
+      { on: 'major-incident' },
+      (life) => void life.do(2, 'DeclareMajorIncident', { reason: 'r' }),
+      (life) => void life.do(13, 'StandDownMajorIncident', { reason: 'r' }),
+      'stood-down',
+    ],
+    [
+      'a ticket that is opened',
+      { on: 'opened', priorities: ['critical'] },
+      () => undefined,
+      (life) => void life.do(13, 'CancelTicket', { reason: 'r' }),
+      'cancelled',
+    ],
+  ])('is set going by %s, and ended by its end', (_name, trigger, begin, end, because) => {
+    const life = new Life(under({ ...untouched, trigger })).open();
+    begin(life);
+    expect(chainsOf(life)).toHaveLength(1);
+    end(life);
+    expect(chainsOf(life)[0]?.ended?.because).toBe(because);
+    expect(run(life, 500)).toEqual([]);
+  });
+
+  it('is set going by the second reopening, not by the first or the third', () => {
+    const life = new Life(under({ ...untouched, trigger: { on: 'reopened', times: 2 } })).open();
+    const chains = [1, 2, 3].map((minute) => {
+      life.do(minute, 'ResolveTicket', { category: 'c', article: 'KB-1' });
+      life.do(minute, 'ReopenTicket', { reason: 'again' });
+      return chainsOf(life).filter(({ ended }) => ended === undefined).length;
+    });
+    expect(chains).toEqual([0, 1, 0]);
+    expect(chainsOf(life)).toHaveLength(1);
+  });
+
+  it('is set going by nothing that is imported', () => {
+    expect(chainsOf(new Life(under(untouched), true).open())).toEqual([]);
+  });
+
+  it('stays as it was when other terms come into force', () => {
+    const life = new Life(under(untouched)).open();
+    run(life, 10);
+    life.do(11, 'RebaseSlaTerms', {
+      contract: pin(2, { escalationPolicies: [{ ...untouched, steps: [{ after: 0, targets: team('nobody') }] }] }),
+      effectiveFrom: at(11),
+    });
+    expect(run(life, 29)).toEqual([]);
+    expect(run(life, 30)).toEqual(['30 StepDispatched untouched/0 0.1 managers']);
+  });
+});
+
+describe('why', () => {
+  it('says of each step whether it fired, and why or why not, with the event that proves it', () => {
+    const late: EscalationPolicy = {
+      name: 'late',
+      trigger: { on: 'breach', clock: 'resolution' },
+      steps: [{ after: 0, targets: team('board') }],
+    };
+    const life = new Life(under(untouched, late)).open();
+    run(life, 10);
+    const why = () => whyEscalated(life.state?.sla ?? { priority: 'low', clocks: [], told: [], chains: [] }, at(12));
+    expect(why()).toMatchObject([
+      {
+        policy: 'untouched',
+        chain: 'untouched/0',
+        cause: { type: 'TicketOpened', revision: 0 },
+        steps: [
+          { fired: true, at: at(10), revision: 1 },
+          { fired: false, because: 'not-due-yet', dueAt: at(30) },
+          { fired: false, because: 'not-due-yet' },
+        ],
+        answer: 'Set going by TicketOpened (revision 0); 1 of 3 steps fired; it goes on',
+      },
+      { policy: 'late', steps: [], answer: 'Nothing has set it going: no resolution clock was seen to be breached' },
+    ]);
+    life.do(12, 'AcknowledgeEscalation', { by: { id: 'grace', name: 'Grace' } });
+    expect(why()[0]).toMatchObject({
+      acknowledged: { by: { id: 'grace' }, revision: 2 },
+      ended: { because: 'acknowledged', revision: 2 },
+      steps: [{ fired: true }, { fired: false, because: 'acknowledged', revision: 2 }, { fired: false }],
+    });
+  });
+});
+
+describe('the policies of a contract', () => {
+  const faultsOf = (...policies: unknown[]) =>
+    escalationPolicyFaults(policies, [50, 75, 90]).map(({ field }) => field.replace('escalationPolicies', ''));
+
+  it('are sound', () => {
+    expect(faultsOf(untouched, { ...untouched, name: 'b', then: 'untouched' })).toEqual([]);
+  });
+
+  it.each<[string, unknown[], string[]]>([
+    [
+      'a cycle',
+      [
+        { ...untouched, name: 'a', then: 'b' },
+        { ...untouched, name: 'b', then: 'a' },
+      ],
+      ['[0].then', '[1].then'],
+    ],
+    ['a policy that leads to itself', [{ ...untouched, then: 'untouched' }], ['[0].then']],
+    ['one that leads nowhere', [{ ...untouched, then: 'x' }], ['[0].then']],
+    ['two of one name', [untouched, untouched], ['[1].name']],
+    ['no steps', [{ ...untouched, steps: [] }], ['[0].steps']],
+    ['a step that does nothing', [{ ...untouched, steps: [{ after: 0, targets: [] }] }], ['[0].steps[0].targets']],
+    ['endless rounds', [{ ...untouched, rounds: 1e9 }], ['[0].rounds']],
+    ['an unknown trigger', [{ ...untouched, trigger: { on: 'moon' } }], ['[0].trigger.on']],
+    [
+      'a threshold that is none of the contract',
+      [{ ...untouched, trigger: { on: 'threshold', clock: 'response', percent: 80 } }],
+      ['[0].trigger.percent'],
+    ],
+    [
+      'a window that is never open',
+      [{ ...untouched, steps: [{ after: 0, targets: team('a'), window: { zone: 'UTC', week: {} } }] }],
+      ['[0].steps[0].window.week'],
+    ],
+    [
+      'what it does not know',
+      [{ ...untouched, colour: 'red', steps: [{ after: -1, targets: [{ kind: 'pigeon' }] }] }],
+      ['[0].colour', '[0].steps[0].after', '[0].steps[0].targets[0].kind'],
+    ],
+  ])('are refused for %s', (_name, policies, fields) => {
+    expect(faultsOf(...policies)).toEqual(fields);
+  });
+});

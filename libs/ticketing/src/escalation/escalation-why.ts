@@ -1,0 +1,165 @@
+import type { Instant } from '#eventsourcing';
+import type { Contract } from '../contract/contract.js';
+import { type EscalationChain, nextOf, type StepPlace } from './escalation-chains.js';
+import type { EscalationPolicy, EscalationTarget } from './escalation-policy.js';
+import { present } from '../plain-json.js';
+import { termsOf, type TicketPromises } from '../sla/sla-terms.js';
+
+/** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
+export type StepAnswer = StepPlace & { readonly answer: string } & (
+    | {
+        readonly fired: true;
+        readonly at: Instant;
+        readonly revision: number;
+        readonly targets: readonly EscalationTarget[];
+        readonly toldAt: Instant;
+      }
+    | { readonly fired: false; readonly because: string; readonly revision?: number; readonly dueAt?: Instant }
+  );
+
+/** Why a policy escalated a ticket, or did not. */
+export interface EscalationAnswer {
+  readonly policy: string;
+  /** What set it going; absent when nothing has. */
+  readonly cause?: EscalationChain['cause'];
+  readonly chain?: string;
+  readonly startedAt?: Instant;
+  readonly acknowledged?: EscalationChain['acknowledged'];
+  /** The verdict on the clock that set it going was restated later. What was done stays done. */
+  readonly restated?: EscalationChain['restated'];
+  readonly ended?: EscalationChain['ended'];
+  readonly steps: readonly StepAnswer[];
+  /** In a sentence. */
+  readonly answer: string;
+}
+
+/** Why each escalation policy of a ticket did, or did not, what it could have done: from its events alone. */
+export function whyEscalated(promises: TicketPromises, asOf: Instant): readonly EscalationAnswer[] {
+  const idle = (termsOf(promises).escalationPolicies ?? []).filter(
+    ({ name }) => !promises.chains.some(({ policy }) => policy.name === name),
+  );
+  return [...promises.chains.map((chain) => ofChain(chain, asOf)), ...idle.map((policy) => ofIdle(policy, termsOf(promises)))];
+}
+
+function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
+  const { id, policy, cause, startedAt, acknowledged, restated, ended } = chain;
+  const steps = places(policy).map((place): StepAnswer => {
+    const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
+    if (outcome?.outcome === 'dispatched') {
+      const { at, revision, targets, toldAt } = outcome;
+      return {
+        ...place,
+        fired: true,
+        at,
+        revision,
+        targets,
+        toldAt,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}`,
+      };
+    }
+    if (outcome?.outcome === 'skipped') {
+      return {
+        ...place,
+        fired: false,
+        because: outcome.because,
+        revision: outcome.revision,
+        answer: `It was due at ${outcome.at}, but: ${outcome.because}`,
+      };
+    }
+    if (ended !== undefined) {
+      return {
+        ...place,
+        fired: false,
+        because: ended.because,
+        revision: ended.revision,
+        answer: `It was not due before the policy ended at ${ended.at}: ${ended.because}`,
+      };
+    }
+    const isNext = chain.next?.round === place.round && chain.next.step === place.step;
+    const due = isNext ? nextOf(chain) : undefined;
+    if (isNext && acknowledged !== undefined) {
+      return present({
+        ...place,
+        fired: false as const,
+        because: 'acknowledged',
+        revision: acknowledged.revision,
+        dueAt: due,
+        answer: `${acknowledged.by.name ?? acknowledged.by.id} has acknowledged it until ${due}`,
+      });
+    }
+    return present({
+      ...place,
+      fired: false as const,
+      because: due !== undefined && due <= asOf ? 'overdue' : 'not-due-yet',
+      dueAt: due,
+      answer: due === undefined ? 'Steps before it are still ahead' : `It is due at ${due}`,
+    });
+  });
+  const fired = steps.filter((step) => step.fired).length;
+  const end =
+    ended === undefined
+      ? chain.next === undefined
+        ? 'all its steps are behind it'
+        : 'it goes on'
+      : `it ended at ${ended.at}: ${ended.because}`;
+  return present({
+    policy: policy.name,
+    chain: id,
+    cause,
+    startedAt,
+    acknowledged,
+    restated,
+    ended,
+    steps,
+    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${inHindsight(restated)}`,
+  });
+}
+
+function inHindsight(restated: EscalationChain['restated']): string {
+  if (restated === undefined) return '';
+  const { verdict = 'one that would not have run', at, revision } = restated;
+  return `; its clock was restated at ${at} (revision ${revision}) as ${verdict}`;
+}
+
+function ofIdle(policy: EscalationPolicy, { escalationPolicies = [] }: Contract): EscalationAnswer {
+  const { trigger, name } = policy;
+  const by = escalationPolicies.filter((other) => other.then === name).map((other) => other.name);
+  const follows = by.length === 0 ? '' : `, nor was ${by.join(' or ')} exhausted`;
+  return { policy: name, steps: [], answer: `Nothing has set it going: ${notTriggered(trigger)}${follows}` };
+}
+
+function notTriggered(trigger: EscalationPolicy['trigger']): string {
+  switch (trigger.on) {
+    case 'threshold':
+      return `no ${trigger.clock} clock was seen to use up ${trigger.percent} % of its target`;
+    case 'breach':
+      return `no ${trigger.clock} clock was seen to be breached`;
+    case 'opened':
+      return `it is for tickets opened with priority ${trigger.priorities?.join(', ') ?? 'of any kind'}`;
+    case 'handed-over':
+      return `no work was handed up${trigger.to === undefined ? '' : ` to ${trigger.to}`}`;
+    case 'returned':
+      return `fewer than ${trigger.times} hand-offs were returned`;
+    case 'reopened':
+      return `it was reopened fewer than ${trigger.times} times`;
+    case 'major-incident':
+      return 'no major incident was declared';
+  }
+}
+
+function places({ steps, rounds = 1 }: EscalationPolicy): readonly StepPlace[] {
+  return Array.from({ length: rounds }, (_, round) => steps.map((_step, step) => ({ round, step }))).flat();
+}
+
+function inWords(target: EscalationTarget): string {
+  switch (target.kind) {
+    case 'person':
+      return target.person.name ?? target.person.id;
+    case 'team':
+      return `team ${target.team}`;
+    case 'assignee':
+      return 'the assignee';
+    case 'on-call':
+      return `whoever is on call in ${target.schedule}`;
+  }
+}

@@ -1,0 +1,516 @@
+import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
+import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
+import { calendarOf, type Contract, type Target } from '../contract/contract.js';
+import { present } from '../plain-json.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { HoldReason, Priority, Tier } from '../vocabulary.js';
+
+/**
+ * What is promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from when the work comes
+ * to a tier until somebody there takes it or passes it on; `tier-work`, from when it is taken until it leaves. By a vendor (UC):
+ * `vendor`, while the ticket is on hold for one.
+ */
+export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
+export type ClockKind = (typeof CLOCK_KINDS)[number];
+
+/** Going on, or ended. */
+export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
+export type ClockState = (typeof CLOCK_STATES)[number];
+
+/** What tells a clock from every other of its ticket. */
+export interface ClockIdentity {
+  readonly clock: ClockKind;
+  readonly tier?: Tier;
+  readonly vendor?: string;
+  readonly cycle: number;
+}
+
+/** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
+export interface Pause {
+  readonly reason: HoldReason | 'hand-off' | 'resolved';
+  readonly from: Instant;
+  readonly to?: Instant;
+}
+
+/** What can be made of an ended clock. A breach stays one, whatever came after it. */
+export const CLOCK_VERDICTS = ['met', 'breached', 'cancelled'] as const;
+
+/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
+export interface ClockVerdict {
+  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion: number;
+  readonly verdict: (typeof CLOCK_VERDICTS)[number];
+  readonly target: number;
+  readonly elapsed: number;
+  readonly dueAt?: Instant;
+  readonly breachedAt?: Instant;
+}
+
+/** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */
+export interface RestatedVerdict {
+  /** When it was restated. */
+  readonly at: Instant;
+  readonly reason: string;
+  /** Absent where no such clock would have run under the corrected contract. */
+  readonly is?: ClockVerdict;
+}
+
+/** A share of a target, in per cent, with the instant at which it is used up. */
+export interface Threshold {
+  readonly percent: number;
+  readonly at: Instant;
+}
+
+/** Something that is told of a clock once: that a share of its target is used up, or that it is breached. */
+export type ClockMoment =
+  | { readonly what: 'threshold'; readonly percent: number; readonly terms: number; readonly effectiveAt: Instant }
+  | { readonly what: 'breach'; readonly terms: number; readonly effectiveAt: Instant };
+
+/**
+ * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached when it still
+ * runs after its due instant, the earliest at which the target is used up: whoever stops it at that instant is in time, whoever stops
+ * it later is not, also where nothing was open in between.
+ */
+export interface SlaClock {
+  readonly kind: ClockKind;
+  /** Whose promise it is, for the clocks between tiers. */
+  readonly tier?: Tier;
+  /** Whose promise it is, for the clock of a vendor who is known by name. */
+  readonly vendor?: string;
+  /** Of the resolution: 1, and one more for each reopening. Of tiers and vendors: 1, and one more each time it is theirs again. */
+  readonly cycle: number;
+  /** 1, and one more each time its target was changed: part of the identity of what is told of it. */
+  readonly terms: number;
+  readonly state: ClockState;
+  readonly target: number;
+  readonly startedAt: Instant;
+  /** Open time on the clock up to `runningSince`, or in all when it does not run. */
+  readonly elapsed: number;
+  readonly runningSince?: Instant;
+  /** While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been, had it run on. */
+  readonly dueAt?: Instant;
+  /** While it runs: the shares of its target that are still ahead, in order. */
+  readonly thresholds?: readonly Threshold[];
+  /** When it was breached. Never taken back. */
+  readonly breachedAt?: Instant;
+  readonly stoppedAt?: Instant;
+  /** Once it has ended: version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion?: number;
+  /** Where its verdict was restated: the latest one. */
+  readonly restated?: RestatedVerdict;
+  readonly pauses: readonly Pause[];
+  /** What there was to tell of it up to its last change, in order. What has come up since: see `clockEventsUntil`. */
+  readonly moments: readonly ClockMoment[];
+}
+
+/** The clocks of one ticket, a fold over its events. */
+export interface SlaClocks {
+  readonly priority: Priority;
+  readonly clocks: readonly SlaClock[];
+  /** Why the ticket is on hold. More than one reason only in imported histories. */
+  readonly holds?: readonly HoldReason[];
+  /** True while a hand-off waits to be accepted or returned. */
+  readonly handOffPending?: boolean;
+  /** The vendor of the last hand-off that named one. */
+  readonly vendor?: string;
+}
+
+type At = Pick<EventMetadata, 'effectiveAt'>;
+type TicketEvent = EventOf<TicketEvents>;
+/** What a clock is of, before it has started. */
+type Subject = Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'>;
+
+/** What an event does to clocks, besides changing the circumstances that pause them and the priority that sets their targets. */
+interface Effects {
+  readonly starts?: readonly Subject[];
+  readonly stops?: (clock: Subject) => boolean;
+  readonly cancels?: boolean;
+}
+
+/**
+ * The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are.
+ *
+ * One event is applied to a clock in this order: attach it if the event starts it and neither stops nor cancels it; then stop, cancel,
+ * new target, pause, resume. Nothing in a ticket's life resets a clock to zero: what begins anew is a new cycle, and the verdict on the
+ * old one stays.
+ */
+export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: TicketEvent & { readonly metadata: At }): SlaClocks | null {
+  const effects = effectsOf(sla, event);
+  if (effects === undefined) return sla;
+  const before = sla ?? openedWith(event);
+  if (before === null) return null;
+  const at = event.metadata.effectiveAt;
+  const { starts = [], stops = () => false, cancels = false } = effects;
+  const now = { ...circumstances(before, event), clocks: before.clocks };
+
+  const attached = cancels
+    ? []
+    : starts.filter((subject) => !stops(subject)).flatMap((subject) => attach(contract, now, subject, at) ?? []);
+  const clocks = [...before.clocks, ...attached].map((clock) => {
+    if (ended(clock)) return clock;
+    // An event may be told with a slightly earlier time than the one before it: a clock never runs backwards.
+    const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
+    if (stops(clock)) return stopped(contract, clock, when);
+    if (cancels) return cancelled(contract, clock, when);
+    const retargeted = withTarget(contract, clock, targetOf(contract, now.priority, clock), when);
+    const reason = standsStillFor(contract, now, clock);
+    return reason === undefined ? resumed(contract, retargeted, when) : paused(contract, retargeted, reason, when);
+  });
+  return { ...now, clocks };
+}
+
+/**
+ * The clocks once other terms hold, from an instant on: what was used up until then under the old calendar stays used up, what is left
+ * of the new target runs in the new one. A breach stays; clocks that have ended stay as they are.
+ */
+export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, at: Instant): SlaClocks {
+  const clocks = sla.clocks.map((clock) => {
+    if (ended(clock)) return clock;
+    const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
+    const counted = still(before, clock, when);
+    const promised = targetOf(after, sla.priority, clock);
+    const target = promised === undefined ? clock.target : openTimeOf(after, promised, clock.startedAt);
+    const terms = clock.terms + 1;
+    const judged = { ...counted, target, terms, ...judgedAnew(after, counted, target, terms, when) };
+    const reason = standsStillFor(after, sla, clock);
+    if (reason === undefined) return clock.state === 'running' ? running(after, judged, when) : resumed(after, judged, when);
+    return clock.state === 'running' ? { ...judged, state: 'paused' as const, pauses: [...clock.pauses, { reason, from: when }] } : judged;
+  });
+  return { ...sla, clocks };
+}
+
+/** A clock as it stands at an instant: one that is overdue by then is breached although no event says so yet. */
+export function clockAt(clock: SlaClock, at: Instant): SlaClock {
+  return isOverdue(clock, at) ? { ...clock, breachedAt: clock.dueAt } : clock;
+}
+
+/**
+ * What there is to tell of a clock up to and including an instant, in order and each once: the shares of its target as they were used
+ * up, and its breach. `effectiveAt` is when it happened in the clock, whenever it is noticed. A pure function of the ticket's events
+ * and the instant, so that what was missed during a downtime comes out the same afterwards, also of a clock that has ended since.
+ *
+ * A change of target that breaches the clock is one breach, without the warnings that it jumped; one that jumps warnings only is told
+ * as the highest of them. Where the target grows, shares that are ahead again are told again, under the new terms. A clock that
+ * continues after a reopening does not repeat what was told before.
+ * @param told keys (`momentKey`) of what was told already and is left out
+ */
+export function clockEventsUntil(clock: SlaClock, until: Instant, told?: ReadonlySet<string>): readonly ClockMoment[] {
+  const moments = [...clock.moments.filter(({ effectiveAt }) => effectiveAt <= until), ...comeUp(clock, until)];
+  return told === undefined ? moments : moments.filter((moment) => !told.has(momentKey(clock, moment)));
+}
+
+/** What tells a moment of a ticket's clock from every other of that ticket: clock, cycle, version of its terms, threshold. */
+export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: ClockMoment): string {
+  return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);
+}
+
+/** Clocks as they are stored: without fields that have no value. Those that the document has already stay as they are. */
+export function storable<Clocks extends SlaClocks>(sla: Clocks, stored?: SlaClocks | null): Clocks {
+  const clocks = sla.clocks.map((clock, index) => (clock === stored?.clocks[index] ? clock : present(clock)));
+  return present({ ...sla, clocks });
+}
+
+/** Whether a clock has come to its end. */
+export function ended({ state }: SlaClock): boolean {
+  return state === 'met' || state === 'breached' || state === 'cancelled';
+}
+
+function openedWith(event: TicketEvent): SlaClocks | null {
+  return event.type === 'TicketOpened' ? { priority: event.data.priority, clocks: [] } : null;
+}
+
+/** Undefined where an event concerns no clock. */
+function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefined {
+  switch (event.type) {
+    case 'TicketOpened':
+      // A second opening is no opening.
+      return sla === null
+        ? { starts: [{ kind: 'response', cycle: 1 }, { kind: 'resolution', cycle: 1 }, ofTier('tier-accept', event.data.tier, sla)] }
+        : undefined;
+    case 'WorkStarted':
+    case 'EscalationAccepted': {
+      const { tier } = event.data;
+      return {
+        starts: [ofTier('tier-work', tier, sla)],
+        stops: (clock) => clock.kind === 'response' || clock.kind === 'tier-accept' || leftBehind(clock, tier),
+      };
+    }
+    case 'PublicReplySent':
+      return { stops: (clock) => clock.kind === 'response' };
+    case 'TicketEscalated': {
+      const { to } = event.data;
+      return { starts: [ofTier('tier-accept', to, sla)], stops: (clock) => clock.kind === 'tier-accept' && clock.tier !== to };
+    }
+    case 'EscalationReturned': {
+      const { to } = event.data;
+      const goesOn = sla?.clocks.some((clock) => clock.kind === 'tier-work' && clock.tier === to && !ended(clock));
+      return {
+        starts: goesOn ? [] : [ofTier('tier-accept', to, sla)],
+        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || leftBehind(clock, to),
+      };
+    }
+    case 'TicketDeescalated': {
+      const { to } = event.data;
+      return {
+        starts: [ofTier('tier-accept', to, sla)],
+        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || clock.kind === 'tier-work',
+      };
+    }
+    case 'TicketPutOnHold':
+      return event.data.reason === 'vendor' ? { starts: [ofVendor(sla)] } : {};
+    case 'TicketResumed':
+      return { stops: (clock) => clock.kind === 'vendor' };
+    case 'TicketTriaged':
+      return {};
+    case 'TicketResolved':
+    case 'TicketResolvedWithRootCause':
+      return { stops: () => true };
+    case 'TicketReopened':
+      return { starts: [{ kind: 'resolution', cycle: event.data.cycle }, ofTier('tier-accept', event.data.tier, sla)] };
+    case 'TicketCancelled':
+    case 'TicketClosed':
+    case 'TicketMerged':
+      return { cancels: true };
+    default:
+      return undefined;
+  }
+}
+
+/** The clock of a tier whose work has gone to another. */
+function leftBehind(clock: Subject, to: Tier): boolean {
+  return clock.kind === 'tier-work' && clock.tier !== to;
+}
+
+function ofTier(kind: 'tier-accept' | 'tier-work', tier: Tier, sla: SlaClocks | null): Subject {
+  return { kind, tier, cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === kind && clock.tier === tier).length ?? 0) };
+}
+
+function ofVendor(sla: SlaClocks | null): Subject {
+  const vendor = sla?.vendor;
+  return present({
+    kind: 'vendor' as const,
+    vendor,
+    cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === 'vendor' && clock.vendor === vendor).length ?? 0),
+  });
+}
+
+/** What holds for all clocks of the ticket after an event. */
+function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, event: TicketEvent): Omit<SlaClocks, 'clocks'> {
+  const as = { priority, holds, handOffPending, vendor };
+  switch (event.type) {
+    case 'TicketTriaged':
+      return { ...as, priority: event.data.priority };
+    case 'TicketPutOnHold': {
+      const { reason } = event.data;
+      return { ...as, holds: holds?.includes(reason) ? holds : [...(holds ?? []), reason] };
+    }
+    case 'TicketResumed':
+      return { ...as, holds: undefined };
+    case 'TicketEscalated':
+      return { ...as, handOffPending: true, vendor: event.data.handOff?.vendor?.vendor ?? vendor };
+    case 'WorkStarted':
+    case 'EscalationAccepted':
+    case 'EscalationReturned':
+    case 'TicketDeescalated':
+      return { ...as, handOffPending: undefined };
+    case 'TicketResolved':
+    case 'TicketResolvedWithRootCause':
+    case 'TicketReopened':
+    case 'TicketCancelled':
+    case 'TicketClosed':
+    case 'TicketMerged':
+      return { ...as, holds: undefined, handOffPending: undefined };
+    default:
+      return as;
+  }
+}
+
+/** Why a clock must not run, if so. A tier's work stands still while its hand-off waits: a return makes it run again. */
+function standsStillFor({ pausedBy }: Contract, { holds, handOffPending }: SlaClocks, { kind }: SlaClock): Pause['reason'] | undefined {
+  if (kind === 'vendor') return undefined;
+  const ofTiers = kind === 'tier-accept' || kind === 'tier-work';
+  const hold = holds?.find((reason) => pausedBy.includes(reason) || (ofTiers && reason === 'vendor'));
+  return hold ?? (kind === 'tier-work' && handOffPending ? 'hand-off' : undefined);
+}
+
+/** What the contract promises for a clock; undefined where it promises nothing. */
+export function targetOf(
+  { targets, tierTargets, vendorTargets }: Contract,
+  priority: Priority,
+  { kind, tier, vendor }: Subject,
+): Target | undefined {
+  switch (kind) {
+    case 'response':
+    case 'resolution':
+      return targets[priority][kind];
+    case 'tier-accept':
+    case 'tier-work':
+      return tier && tierTargets?.[tier]?.[priority]?.[kind === 'tier-accept' ? 'accept' : 'work'];
+    case 'vendor': {
+      if (vendorTargets === undefined) return undefined;
+      const named = vendor !== undefined && Object.hasOwn(vendorTargets, vendor) ? vendorTargets[vendor] : undefined;
+      return named ?? (Object.hasOwn(vendorTargets, '*') ? vendorTargets['*'] : undefined);
+    }
+  }
+}
+
+/** A target in open time. Business days are turned into it once, from where the clock started: so they can be paused and warned of as hours are. */
+export function openTimeOf(contract: Contract, target: Target, startedAt: Instant): number {
+  if (typeof target === 'number') return target;
+  const calendar = calendarOf(contract);
+  return openTimeBetween(calendar, startedAt, endOfBusinessDay(calendar, startedAt, target.businessDays));
+}
+
+/** A new clock; undefined where one like it still goes on, or where nothing is promised. */
+function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Subject, at: Instant): SlaClock | undefined {
+  const target = targetOf(contract, priority, subject);
+  if (target === undefined) return undefined;
+  const alike = clocks.filter(({ kind, tier, vendor }) => kind === subject.kind && tier === subject.tier && vendor === subject.vendor);
+  if (alike.some((clock) => !ended(clock))) return undefined;
+  const earlier = alike.at(-1);
+  return subject.kind === 'resolution' && earlier !== undefined && contract.reopen === 'continue'
+    ? continued(contract, earlier, subject.cycle, at)
+    : running(contract, newClock({ ...subject, target: openTimeOf(contract, target, at), startedAt: at }), at);
+}
+
+/**
+ * A clock that has just started. It has every field, in one order, also those without a value: engines copy objects of one shape far faster,
+ * and each event copies clocks. Whoever stores clocks leaves these fields out: see `storable`.
+ */
+function newClock({ kind, tier, vendor, cycle, target, startedAt }: Subject & Pick<SlaClock, 'target' | 'startedAt'>): SlaClock {
+  return {
+    kind,
+    tier,
+    vendor,
+    cycle,
+    terms: 1,
+    state: 'running',
+    target,
+    startedAt,
+    elapsed: 0,
+    runningSince: undefined,
+    dueAt: undefined,
+    thresholds: undefined,
+    breachedAt: undefined,
+    stoppedAt: undefined,
+    contractVersion: undefined,
+    restated: undefined,
+    pauses: [],
+    moments: [],
+  };
+}
+
+/** An ended clock that goes on in a cycle of its own: what it showed is carried over, a breach too, and the time between is a pause. */
+function continued(contract: Contract, before: SlaClock, cycle: number, at: Instant): SlaClock {
+  const { elapsed, breachedAt, stoppedAt: from = at } = before;
+  const to = latest(at, from);
+  const pauses = [...before.pauses, { reason: 'resolved' as const, from, to }];
+  return running(contract, { ...newClock({ ...before, cycle }), elapsed, breachedAt, pauses }, to);
+}
+
+function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const calendar = calendarOf(contract);
+  const { target, elapsed, breachedAt } = clock;
+  const thresholds: Threshold[] = [];
+  if (breachedAt === undefined) {
+    for (const percent of contract.thresholds) {
+      const left = share(target, percent) - elapsed;
+      if (left > 0) thresholds.push({ percent, at: addOpenTime(calendar, at, left) });
+    }
+  }
+  const dueAt = breachedAt ?? addOpenTime(calendar, at, target - elapsed);
+  return { ...clock, state: 'running', runningSince: at, dueAt, thresholds };
+}
+
+/** Exact, in whole milliseconds: the least that is no less than the share. */
+function share(target: number, percent: number): number {
+  return Math.ceil((target * percent) / 100);
+}
+
+/** What a running clock has to tell since it runs. */
+function comeUp({ terms, thresholds = [], ...clock }: SlaClock, until: Instant): readonly ClockMoment[] {
+  const moments: ClockMoment[] = [];
+  for (const { percent, at } of thresholds) if (at <= until) moments.push({ what: 'threshold', percent, terms, effectiveAt: at });
+  if (clock.dueAt !== undefined && isOverdue(clock, until)) moments.push({ what: 'breach', terms, effectiveAt: clock.dueAt });
+  return moments;
+}
+
+function isOverdue({ state, dueAt, breachedAt }: Pick<SlaClock, 'state' | 'dueAt' | 'breachedAt'>, at: Instant): boolean {
+  return state === 'running' && breachedAt === undefined && dueAt !== undefined && at > dueAt;
+}
+
+/** The clock with its running segment up to `at` counted, and what came up in it. */
+function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const { runningSince, dueAt } = clock;
+  if (runningSince === undefined) return clock;
+  const news = comeUp(clock, at);
+  return {
+    ...clock,
+    elapsed: clock.elapsed + openTimeBetween(calendarOf(contract), runningSince, at),
+    runningSince: undefined,
+    dueAt: undefined,
+    thresholds: undefined,
+    breachedAt: isOverdue(clock, at) ? dueAt : clock.breachedAt,
+    moments: news.length === 0 ? clock.moments : [...clock.moments, ...news],
+  };
+}
+
+function paused(contract: Contract, clock: SlaClock, reason: Pause['reason'], at: Instant): SlaClock {
+  if (clock.state === 'paused') return clock;
+  return { ...still(contract, clock, at), state: 'paused', pauses: [...clock.pauses, { reason, from: at }] };
+}
+
+function resumed(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  return clock.state === 'paused' ? running(contract, { ...clock, pauses: endPause(clock.pauses, at) }, at) : clock;
+}
+
+function endPause(pauses: readonly Pause[], at: Instant): readonly Pause[] {
+  return pauses.map((pause, index) => (index === pauses.length - 1 && pause.to === undefined ? { ...pause, to: at } : pause));
+}
+
+/** The verdict. A pause ends first; a tier's work whose hand-off was accepted had ended with the hand-off. */
+function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  const counted = still(contract, clock, at);
+  const last = clock.state === 'paused' ? clock.pauses.at(-1) : undefined;
+  const handedOver = last?.reason === 'hand-off';
+  const stoppedAt = handedOver ? last.from : at;
+  return {
+    ...counted,
+    state: counted.breachedAt === undefined ? 'met' : 'breached',
+    dueAt: counted.breachedAt ?? clock.dueAt ?? addOpenTime(calendarOf(contract), stoppedAt, counted.target - counted.elapsed),
+    stoppedAt,
+    pauses: handedOver ? clock.pauses.slice(0, -1) : endPause(clock.pauses, at),
+  };
+}
+
+function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+  return { ...still(contract, clock, at), state: 'cancelled', stoppedAt: at, pauses: endPause(clock.pauses, at) };
+}
+
+/** Under another target the time on the clock is carried over, a pause goes on, a breach stays. */
+function withTarget(contract: Contract, clock: SlaClock, promised: Target | undefined, at: Instant): SlaClock {
+  const target = promised === undefined ? clock.target : openTimeOf(contract, promised, clock.startedAt);
+  if (target === clock.target) return clock;
+  const counted = still(contract, clock, at);
+  const terms = clock.terms + 1;
+  const judged = { ...counted, target, terms, ...judgedAnew(contract, counted, target, terms, at) };
+  return clock.state === 'running' ? running(contract, judged, at) : judged;
+}
+
+/** What a new target does at once to a clock that stands still: a breach, or the highest warning that it jumped. */
+function judgedAnew(
+  { thresholds }: Contract,
+  { elapsed, target: old, breachedAt, moments }: SlaClock,
+  target: number,
+  terms: number,
+  at: Instant,
+): Partial<SlaClock> {
+  if (breachedAt !== undefined) return {};
+  if (elapsed > target) return { breachedAt: at, moments: [...moments, { what: 'breach', terms, effectiveAt: at }] };
+  const percent = thresholds.findLast((one) => elapsed >= share(target, one) && elapsed < share(old, one));
+  return percent === undefined ? {} : { moments: [...moments, { what: 'threshold', percent, terms, effectiveAt: at }] };
+}
+
+function latest(one: Instant, other: Instant): Instant {
+  return epochMillis(one) < epochMillis(other) ? other : one;
+}

@@ -1,0 +1,75 @@
+import type { EventFacts, EventOf } from '#eventsourcing';
+import type { InForce } from '../contract/contract-agreement.js';
+import { present, same } from '../plain-json.js';
+import { type ClockKind, type ClockVerdict, ended, type SlaClock } from './sla-clock.js';
+import { evolvePinnedClocks, identityOf, type PinnedClocks } from './sla-terms.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
+
+type TicketEvent = EventOf<TicketEvents>;
+
+/**
+ * The clocks of a ticket after one more event, had what is agreed now been known all the time: each version of the contract holds from its
+ * first instant on, whenever it was agreed. What the ticket's events pin is left aside.
+ * @param agreed in the order in which they came into force; before the first, the default contract holds
+ */
+export function evolveInHindsight(
+  agreed: readonly InForce[],
+  sla: PinnedClocks | null,
+  event: TicketEvent,
+  facts: EventFacts,
+): PinnedClocks | null {
+  const { effectiveAt } = facts;
+  switch (event.type) {
+    case 'SlaTermsRebased':
+    case 'SlaThresholdReached':
+    case 'SlaBreached':
+    case 'SlaRestated':
+      return sla;
+    case 'TicketOpened': {
+      const contract = agreed.findLast(({ from }) => from <= effectiveAt)?.contract;
+      return evolvePinnedClocks(sla, { type: event.type, data: present({ ...event.data, contract }) }, facts);
+    }
+    default: {
+      const begun = agreed.filter(({ from, contract }) => from <= effectiveAt && contract.version > (sla?.contract?.version ?? 0));
+      const rebased = begun.reduce(
+        (clocks, { from, contract }) =>
+          evolvePinnedClocks(clocks, { type: 'SlaTermsRebased', data: { contract, clocks: [] } }, { ...facts, effectiveAt: from }),
+        sla,
+      );
+      return evolvePinnedClocks(rebased, event, facts);
+    }
+  }
+}
+
+/** What there is to restate: each ended clock whose verdict, or a figure of it, is another in hindsight than it is known to be. */
+export function restatements(
+  known: PinnedClocks,
+  hindsight: PinnedClocks,
+  kind: ClockKind | undefined,
+): readonly Omit<TicketEvents['SlaRestated'], 'reason'>[] {
+  return known.clocks.flatMap((clock) => {
+    if (!ended(clock) || (kind ?? clock.kind) !== clock.kind) return [];
+    const was = clock.restated === undefined ? verdictOf(clock) : clock.restated.is;
+    const twin = hindsight.clocks.find((other) => isSame(clock, other));
+    if (twin !== undefined && !ended(twin)) return [];
+    const is = twin && verdictOf(twin);
+    return sameFigures(was, is) ? [] : [present({ ...identityOf(clock), was, is, tzdata: hindsight.contract?.tzdata })];
+  });
+}
+
+/** Whether two clocks of one ticket measure the same. Which cycle it is of a tier or a vendor depends on what was promised before. */
+function isSame(one: SlaClock, other: SlaClock): boolean {
+  const alike = one.kind === other.kind && one.tier === other.tier && one.vendor === other.vendor;
+  return alike && (one.kind === 'resolution' ? one.cycle === other.cycle : one.startedAt === other.startedAt);
+}
+
+function verdictOf({ contractVersion = 0, state, target, elapsed, dueAt, breachedAt }: SlaClock): ClockVerdict {
+  const verdict = breachedAt !== undefined ? 'breached' : state === 'met' ? 'met' : 'cancelled';
+  return present({ contractVersion, verdict, target, elapsed, dueAt, breachedAt });
+}
+
+/** Another version that comes to the same changes nothing. */
+function sameFigures(one: ClockVerdict | undefined, other: ClockVerdict | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return same({ ...one, contractVersion: 0 }, { ...other, contractVersion: 0 });
+}

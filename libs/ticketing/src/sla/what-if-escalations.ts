@@ -1,0 +1,140 @@
+import { type EventOf, type Instant, isRefusal } from '#eventsourcing';
+import { nextStepAt, type StepPlace } from '../escalation/escalation-chains.js';
+import { present } from '../plain-json.js';
+import { evolvePromises, termsOf, toldMoment, type TicketPromises, untoldMoments } from './sla-terms.js';
+import { ticket as decider } from '../ticket/ticket.js';
+import type { Person, TicketEvents } from '../ticket/ticket-events.js';
+import type { Ticket } from '../ticket/ticket-state.js';
+import type { Tier } from '../vocabulary.js';
+
+/** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
+export interface FiredEscalation extends StepPlace {
+  readonly policy: string;
+  /** The how manieth time that the policy was at work on the ticket, from 1. */
+  readonly time: number;
+  readonly kind: 'hierarchical' | 'functional';
+  readonly at: Instant;
+  /** Where the work was handed on to. */
+  readonly to?: Tier;
+}
+
+/** A ticket's life under one contract, with escalation policies that are seen to on time. */
+export interface SimulatedLife {
+  readonly promises: TicketPromises;
+  /** Numbers what set policies going, as revisions do in a real life. */
+  readonly heard: number;
+  /** What the policies did. */
+  readonly fired: readonly FiredEscalation[];
+}
+
+type TicketEvent = EventOf<TicketEvents>;
+
+/**
+ * The life after one more event, under the contract that its opening pins; null before it. What the timekeeper did is passed over: what it
+ * would have done, on time, is up to `onTime`.
+ */
+export function evolveSimulated(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
+  switch (event.type) {
+    case 'SlaThresholdReached':
+    case 'SlaBreached':
+    case 'SlaRestated':
+    case 'EscalationStepDispatched':
+    case 'EscalationStepSkipped':
+    case 'EscalationAcknowledgementLapsed':
+      return life;
+    case 'EscalationAcknowledged':
+      return life && heardOf(life, { type: event.type, data: { ...event.data, chains: acknowledged(life, event.data.chains) } }, at);
+    default:
+      return heardOf(life, event, at);
+  }
+}
+
+/** The life at an instant, with all that the timekeeper would have done before it. The ticket has been the same since the last event. */
+export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): SimulatedLife {
+  for (let now = life; ;) {
+    const { promises } = now;
+    if (termsOf(promises).escalationPolicies === undefined && promises.chains.length === 0) return now;
+    const [untold] = untoldMoments(promises, until);
+    const stepAt = nextStepAt(promises.chains);
+    let next: SimulatedLife | null = null;
+    if (untold !== undefined && (stepAt === undefined || untold.moment.effectiveAt <= stepAt)) {
+      next = heardOf(now, toldMoment(untold), untold.moment.effectiveAt);
+    } else if (stepAt !== undefined && stepAt < until) {
+      next = withStepsAt(now, ticket, stepAt);
+    }
+    if (next === null) return now;
+    now = next;
+  }
+}
+
+/** What is due at an instant is done. The work stays where it is: what people would have made of a hand-off nobody knows. */
+function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): SimulatedLife | null {
+  const { promises } = life;
+  const state = present({ ...ticket, contract: promises.contract, sla: promises });
+  const context = { commandId: 'what-if', actor: { id: 'what-if', kind: 'system' as const }, effectiveAt: at };
+  const decision = decider.decide.RunEscalations({ onCall: somebody(promises) }, state, context);
+  let now: SimulatedLife | null = null;
+  let step: Omit<FiredEscalation, 'kind' | 'at'> | undefined;
+  for (const event of isRefusal(decision) ? [] : decision) {
+    now ??= life;
+    if (event.type === 'EscalationStepDispatched') {
+      const { policy, chain, round, step: place, targets } = event.data;
+      step = { policy, time: timeOf(now, policy, chain), round, step: place };
+      if (targets.length > 0) now = { ...now, fired: [...now.fired, { ...step, kind: 'hierarchical', at }] };
+    }
+    if (event.type !== 'TicketEscalated') now = heardOf(now, event, at) ?? now;
+    else if (step !== undefined) now = { ...now, fired: [...now.fired, { ...step, kind: 'functional', at, to: event.data.to }] };
+  }
+  return now;
+}
+
+function heardOf(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
+  const heard = life?.heard ?? 0;
+  const promises = evolvePromises(life?.promises ?? null, event, { effectiveAt: at, recordedAt: at }, heard);
+  return promises && { promises, heard: heard + 1, fired: life?.fired ?? [] };
+}
+
+/** Chains that an acknowledgement is of: those of the same policies; where the contract has none of them, whatever is at work. */
+function acknowledged({ promises }: SimulatedLife, chains: readonly string[]): readonly string[] {
+  const named = new Set(chains.map((chain) => chain.slice(0, chain.lastIndexOf('/'))));
+  const atWork = promises.chains.filter((chain) => chain.ended === undefined && chain.acknowledged === undefined);
+  const same = atWork.filter(({ policy }) => named.has(policy.name));
+  return (same.length > 0 ? same : atWork).map(({ id }) => id);
+}
+
+function timeOf({ promises }: SimulatedLife, policy: string, id: string): number {
+  return 1 + promises.chains.filter((chain) => chain.policy.name === policy).findIndex((chain) => chain.id === id);
+}
+
+/** Who was on call is not asked: somebody was. */
+function somebody(promises: TicketPromises): Readonly<Record<string, Person>> {
+  const targets = promises.chains.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
+  return Object.fromEntries(targets.flatMap((target) => (target.kind === 'on-call' ? [[target.schedule, { id: target.schedule }]] : [])));
+}
+
+/** A fired step under both contracts. Absent where it did not, or would not have, fired. */
+export interface EscalationComparison extends Omit<FiredEscalation, 'at' | 'to'> {
+  readonly to?: Tier;
+  readonly actual?: Instant;
+  readonly proposed?: Instant;
+  /** `gained`: it fires under the proposed contract only. `lost`: under the actual one only. */
+  readonly escalation?: 'gained' | 'lost';
+}
+
+export function compareEscalations(
+  actual: readonly FiredEscalation[],
+  proposed: readonly FiredEscalation[],
+): readonly EscalationComparison[] {
+  const pairs = new Map<string, EscalationComparison>();
+  for (const [side, fired] of [['actual', actual] as const, ['proposed', proposed] as const]) {
+    for (const { at, ...place } of fired) {
+      const key = JSON.stringify([place.policy, place.time, place.round, place.step, place.kind]);
+      pairs.set(key, { ...(pairs.get(key) ?? place), [side]: at });
+    }
+  }
+  return [...pairs.values()].map((pair) =>
+    pair.actual !== undefined && pair.proposed !== undefined
+      ? pair
+      : { ...pair, escalation: pair.actual === undefined ? ('gained' as const) : ('lost' as const) },
+  );
+}

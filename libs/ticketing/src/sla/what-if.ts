@@ -1,0 +1,310 @@
+import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Fields, Text, WholeNumber } from '../command-fields.js';
+import type { Contract } from '../contract/contract.js';
+import { present } from '../plain-json.js';
+import { CLOCK_KINDS, clockAt, type ClockKind, type SlaClock } from './sla-clock.js';
+import { termsOf } from './sla-terms.js';
+import type { TicketEvents } from '../ticket/ticket-events.js';
+import { evolveTicketState, notes, type Ticket, type TicketState } from '../ticket/ticket-state.js';
+import { type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
+import {
+  compareEscalations,
+  type EscalationComparison,
+  evolveSimulated,
+  type FiredEscalation,
+  onTime,
+  type SimulatedLife,
+} from './what-if-escalations.js';
+
+/** What had become of a clock at an instant. `open` goes on, in time so far. A breach stays one, whatever came after it. */
+export type Verdict = 'met' | 'breached' | 'open' | 'cancelled';
+
+export interface Outcome {
+  readonly verdict: Verdict;
+  /** Milliseconds of open time. */
+  readonly target: number;
+  readonly breachedAt?: Instant;
+}
+
+/** One clock under the contract that its ticket had, and under the proposed one. Absent where that contract promises nothing. */
+export interface ClockComparison extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'> {
+  readonly actual?: Outcome;
+  readonly proposed?: Outcome;
+  /** `gained`: it is breached under the proposed contract only. `lost`: under the actual one only. */
+  readonly breach?: 'gained' | 'lost';
+}
+
+/** What a proposed contract would have made of a ticket whose life was what it was. */
+export interface TicketComparison {
+  readonly ticketId: string;
+  readonly client: string;
+  /** At the end, under the contract that it had. */
+  readonly priority: Priority;
+  readonly openedAt: Instant;
+  readonly clocks: readonly ClockComparison[];
+  /** What escalation policies did, or would have done. */
+  readonly escalations: readonly EscalationComparison[];
+}
+
+@JSONSchema({
+  description:
+    'What would have become of the clocks of past tickets under another contract, and what its escalation policies would have done: replays them under it and under the one that they had. Nothing is changed.',
+  examples: [
+    {
+      terms: { reopen: 'continue', calendar: { zone: 'Europe/Rome', week: { monday: [{ from: '08:00', to: '18:00' }] } } },
+      from: '2026-01-01T00:00:00Z',
+      to: '2026-07-01T00:00:00Z',
+      client: 'northwind',
+    },
+  ],
+})
+export class SimulateContract {
+  @Fields({ description: 'The terms of the proposed contract. What is left out is as in the default contract.' })
+  terms!: Readonly<Record<string, unknown>>;
+
+  @DateTime({ description: 'Tickets opened then or later', optional: true })
+  from?: string;
+
+  @DateTime({ description: 'Tickets opened before then', optional: true })
+  to?: string;
+
+  @Text({ description: 'Tickets of this client (tenant)', max: 100, optional: true })
+  client?: string;
+
+  @DateTime({ description: 'What happened later is left out; now unless given. Not in the future.', optional: true })
+  asOf?: string;
+
+  @WholeNumber({
+    description: 'How many tickets with a difference to list at most; 100 unless given. The sums are always of all.',
+    min: 0,
+    max: 1000,
+    optional: true,
+  })
+  limit?: number;
+}
+
+type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pick<EventMetadata, 'client'> };
+
+/** What a replay depends on: notes about the work, which may be most of a log, change no promise. */
+export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(evolveTicketState) as (keyof TicketEvents)[]).filter(
+  (type) => !notes.has(type) || type === 'EscalationAcknowledged',
+);
+
+/** A ticket on its way through a simulation: its life under both contracts. */
+export interface Replay {
+  readonly client: string;
+  readonly openedAt: Instant;
+  readonly ticket: Ticket;
+  /** Under the contract that its own events pin. */
+  readonly actual: SimulatedLife;
+  readonly proposed: SimulatedLife;
+}
+
+/**
+ * A ticket under a proposed contract, and under the one that it had, after one more of its events; null before its opening. What
+ * people did stays what they did: only the promises differ, with the calendar in which they run, what pauses them, the priority that
+ * follows from impact and urgency, and what escalation policies do. Those are seen to on time under both contracts, also in imported lives.
+ */
+export function evolveReplay(proposed: Contract, replay: Replay | null, event: TicketEvent): Replay | null {
+  const { effectiveAt, client } = event.metadata;
+  const before = replay && seenToUntil(replay, effectiveAt);
+  const ticket = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, replay?.ticket ?? null, event, event.metadata);
+  const actual = evolveSimulated(before?.actual ?? null, event, effectiveAt);
+  if (ticket === null || actual === null) return null;
+  const would = underProposed(event, termsOf(actual.promises), proposed);
+  const after = would === undefined ? before?.proposed : evolveSimulated(before?.proposed ?? null, would, effectiveAt);
+  return after ? { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: after } : null;
+}
+
+/** The ticket at an instant, with what the timekeeper would have done before it. */
+function seenToUntil(replay: Replay, until: Instant): Replay {
+  const { ticket, actual, proposed } = replay;
+  return { ...replay, actual: onTime(actual, ticket, until), proposed: onTime(proposed, ticket, until) };
+}
+
+/** What a proposed contract would have made of a ticket, as it stood at an instant after the last event that was replayed. */
+export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): TicketComparison {
+  const { client, openedAt, actual, proposed } = seenToUntil(replay, asOf);
+  return {
+    ticketId,
+    client,
+    priority: actual.promises.priority,
+    openedAt,
+    clocks: compareClocks(actual.promises.clocks, proposed.promises.clocks, asOf),
+    escalations: compareEscalations(actual.fired, proposed.fired),
+  };
+}
+
+/** The event as it would have been: with the proposed contract, and the priority that it gives. Undefined where it would not have been. */
+function underProposed(event: TicketEvent, actual: Contract, proposed: Contract): EventOf<TicketEvents> | undefined {
+  if (event.type === 'SlaTermsRebased') return undefined;
+  const would = prioritised(event, actual, proposed);
+  return would.type === 'TicketOpened'
+    ? { type: would.type, data: { ...would.data, contract: { version: 0, tzdata: '', terms: proposed } } }
+    : would;
+}
+
+/** The event with the priority that the proposed contract gives it, where that is another. */
+function prioritised(event: TicketEvent, actual: Contract, proposed: Contract): EventOf<TicketEvents> {
+  if (event.type !== 'TicketOpened' && event.type !== 'TicketTriaged') return event;
+  const { impact, urgency } = event.data;
+  const priority = priorityOf(proposed, impact, urgency);
+  if (priority === undefined || priority === priorityOf(actual, impact, urgency)) return event;
+  return { type: event.type, data: { ...event.data, priority } } as EventOf<TicketEvents>;
+}
+
+function priorityOf({ priorities }: Contract, impact: Impact, urgency: Urgency): Priority | undefined {
+  // A stored event may say what no vocabulary of ours has.
+  return priorities[impact]?.[urgency];
+}
+
+function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[], asOf: Instant): readonly ClockComparison[] {
+  const pairs = new Map<string, ClockComparison>();
+  for (const [side, clocks] of [['actual', actual] as const, ['proposed', proposed] as const]) {
+    for (const clock of clocks) {
+      const { kind, tier, vendor, cycle } = clock;
+      const key = JSON.stringify([kind, tier, vendor, cycle]);
+      pairs.set(key, { ...(pairs.get(key) ?? present({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
+    }
+  }
+  return [...pairs.values()].map((pair) => {
+    const [before, after] = [pair.actual?.verdict === 'breached', pair.proposed?.verdict === 'breached'];
+    return before === after ? pair : { ...pair, breach: after ? ('gained' as const) : ('lost' as const) };
+  });
+}
+
+function outcomeOf(clock: SlaClock, asOf: Instant): Outcome {
+  const { state, target, breachedAt } = clockAt(clock, asOf);
+  const verdict = breachedAt !== undefined ? 'breached' : state === 'met' || state === 'cancelled' ? state : 'open';
+  return present({ verdict, target, breachedAt });
+}
+
+/** Whether the proposed contract would have changed anything. */
+export function isChanged({ clocks, escalations }: TicketComparison): boolean {
+  return clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined);
+}
+
+/** How many clocks came to what, and how many breaches the proposed contract adds and takes away. */
+export interface Tally {
+  readonly actual: Readonly<Record<Verdict, number>>;
+  readonly proposed: Readonly<Record<Verdict, number>>;
+  readonly gained: number;
+  readonly lost: number;
+}
+
+/** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
+export interface EscalationTally {
+  readonly kind: FiredEscalation['kind'];
+  readonly policy: string;
+  readonly actual: number;
+  readonly proposed: number;
+  readonly gained: number;
+  readonly lost: number;
+}
+
+/** The sums over all tickets that were replayed. */
+export interface SimulationTotals extends Tally {
+  readonly tickets: number;
+  /** Tickets with a breach or an escalation that was gained or lost. */
+  readonly changed: number;
+  /** Of each policy, those told and the work handed on, by name. */
+  readonly escalations: readonly EscalationTally[];
+  readonly byKind: readonly (Tally & { readonly kind: ClockKind })[];
+  /** Of the clocks between tiers. */
+  readonly byTier: readonly (Tally & { readonly tier: Tier })[];
+  readonly byPriority: readonly (Tally & { readonly priority: Priority })[];
+  readonly byClient: readonly (Tally & { readonly client: string })[];
+}
+
+interface Cell {
+  readonly kind: ClockKind;
+  readonly tier: Tier | undefined;
+  readonly priority: Priority;
+  readonly client: string;
+  readonly actual: Record<Verdict, number>;
+  readonly proposed: Record<Verdict, number>;
+  gained: number;
+  lost: number;
+}
+
+/** Sums up tickets one after the other, in memory that grows with clients, not with tickets. */
+export class SimulationSums {
+  #tickets = 0;
+  #changed = 0;
+  readonly #cells = new Map<string, Cell>();
+  readonly #escalations = new Map<string, { -readonly [Field in keyof EscalationTally]: EscalationTally[Field] }>();
+
+  add(comparison: TicketComparison): void {
+    const { client, priority, clocks, escalations } = comparison;
+    this.#tickets++;
+    if (isChanged(comparison)) this.#changed++;
+    for (const { policy, kind, actual, proposed, escalation } of escalations) {
+      const key = JSON.stringify([policy, kind]);
+      const tally = this.#escalations.get(key) ?? { policy, kind, actual: 0, proposed: 0, gained: 0, lost: 0 };
+      this.#escalations.set(key, tally);
+      if (actual !== undefined) tally.actual++;
+      if (proposed !== undefined) tally.proposed++;
+      if (escalation !== undefined) tally[escalation]++;
+    }
+    for (const { kind, tier, actual, proposed, breach } of clocks) {
+      const key = JSON.stringify([kind, tier, priority, client]);
+      let cell = this.#cells.get(key);
+      if (cell === undefined)
+        this.#cells.set(key, (cell = { kind, tier, priority, client, actual: none(), proposed: none(), gained: 0, lost: 0 }));
+      if (actual !== undefined) cell.actual[actual.verdict]++;
+      if (proposed !== undefined) cell.proposed[proposed.verdict]++;
+      if (breach !== undefined) cell[breach]++;
+    }
+  }
+
+  totals(): SimulationTotals {
+    const cells = [...this.#cells.values()];
+    return {
+      tickets: this.#tickets,
+      changed: this.#changed,
+      ...tally(cells),
+      escalations: [...this.#escalations].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, sums]) => ({ ...sums })),
+      byKind: tallies(cells, 'kind', (kind) => CLOCK_KINDS.indexOf(kind)),
+      byTier: tallies(cells, 'tier', rank),
+      byPriority: tallies(cells, 'priority', (priority) => PRIORITIES.indexOf(priority)),
+      byClient: tallies(cells, 'client', (client) => client),
+    };
+  }
+}
+
+/** A tally for each value of a field that some cell has, in the order of the key. */
+function tallies<Name extends 'kind' | 'tier' | 'priority' | 'client', Value extends NonNullable<Cell[Name]>>(
+  cells: readonly Cell[],
+  name: Name,
+  order: (value: Value) => number | string,
+): (Tally & { readonly [Key in Name]: Value })[] {
+  const groups = new Map<Value, Cell[]>();
+  for (const cell of cells) {
+    const value = cell[name] as Value | undefined;
+    if (value === undefined) continue;
+    const group = groups.get(value);
+    if (group === undefined) groups.set(value, [cell]);
+    else group.push(cell);
+  }
+  return [...groups]
+    .sort(([one], [other]) => (order(one) < order(other) ? -1 : 1))
+    .map(([value, group]) => ({ [name]: value, ...tally(group) }) as Tally & { readonly [Key in Name]: Value });
+}
+
+function none(): Record<Verdict, number> {
+  return { met: 0, breached: 0, open: 0, cancelled: 0 };
+}
+
+function tally(cells: readonly Cell[]): Tally {
+  const sum = { actual: none(), proposed: none(), gained: 0, lost: 0 };
+  for (const { actual, proposed, gained, lost } of cells) {
+    for (const verdict of Object.keys(actual) as Verdict[]) {
+      sum.actual[verdict] += actual[verdict];
+      sum.proposed[verdict] += proposed[verdict];
+    }
+    sum.gained += gained;
+    sum.lost += lost;
+  }
+  return sum;
+}

@@ -1,0 +1,54 @@
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Fields, OneOf, PartList, Pattern, WholeNumber } from '../command-fields.js';
+import { type PublicCommandName, ticketCommands } from './commands.js';
+
+/** A command of a batch. Its body is checked against the command's own rules when its turn comes. */
+export class BatchItem {
+  @OneOf(Object.keys(ticketCommands), { description: 'Name of the command', example: 'AssignTicket' })
+  command!: PublicCommandName;
+
+  @Pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the id of a ticket', {
+    description: 'Id of the ticket; left out for OpenTicket alone',
+    optional: true,
+  })
+  ticketId?: string;
+
+  @Fields({ description: "The command's body; `{}` unless given", optional: true })
+  body?: object;
+
+  @WholeNumber({ description: 'Revision that the ticket must be at', min: 0, max: Number.MAX_SAFE_INTEGER, optional: true })
+  ifRevision?: number;
+}
+
+@JSONSchema({
+  description:
+    'Runs up to 100 commands and answers what became of each. Those of one ticket are run in their order, those of different tickets side by side; ' +
+    'one that is refused does not hold up the others.',
+  examples: [
+    {
+      items: [
+        {
+          command: 'AddInternalNote',
+          ticketId: '00000000-0000-4000-8000-000000000001',
+          body: { text: 'Printer FIN-2 is being replaced.' },
+        },
+        {
+          command: 'OpenTicket',
+          body: {
+            client: 'northwind',
+            kind: 'service-request',
+            summary: 'Replace printer FIN-2',
+            reporter: { id: 'ada' },
+            channel: 'portal',
+            impact: 'low',
+            urgency: 'low',
+          },
+        },
+      ],
+    },
+  ],
+})
+export class CommandBatch {
+  @PartList(() => BatchItem, { description: 'The commands: 1 to 100', atLeastOne: true })
+  items!: BatchItem[];
+}

@@ -1,0 +1,86 @@
+import type { Fault } from '#eventsourcing';
+import type { HandOff } from './ticket-events.js';
+import { rank, type Tier } from '../vocabulary.js';
+
+/** What a hand-off may be asked to carry: what is said when it does not, and where it is found. */
+const items = {
+  summary: need('summary', 'a summary', (h) => h.summary),
+  errorMessages: need('errorMessages', 'the error messages, or why there are none', (h) => h.errorMessages),
+  logs: need('logs', 'logs or a reference to them', (h) => h.logs),
+  stepsTried: need('stepsTried', 'every step already tried, with its outcome', (h) => h.stepsTried),
+  reproduction: need(
+    'stepsToReproduce',
+    "steps that reproduce the fault, or why it can't be reproduced",
+    (h) => h.stepsToReproduce ?? h.notReproducibleBecause,
+  ),
+  diagnosticData: need('diagnosticData', 'diagnostic data', (h) => h.diagnosticData),
+  environment: need('environment', 'the environment', (h) => h.environment),
+  vendor: need('vendor.vendor', 'the vendor', (h) => h.vendor?.vendor),
+  vendorCase: need('vendor.caseReference', "the vendor's case reference", (h) => h.vendor?.caseReference),
+  vendorContract: need('vendor.contract', 'the contract with the vendor', (h) => h.vendor?.contract),
+};
+export type HandOffItem = keyof typeof items;
+export const HAND_OFF_ITEMS = Object.keys(items) as readonly HandOffItem[];
+
+/** Tiers that work is handed up to. */
+export const RECEIVING_TIERS = ['L1', 'L2', 'L3', 'L4'] as const;
+
+/** What a hand-off must carry to enter a tier from below. */
+export type HandOffRequirements = Readonly<Partial<Record<(typeof RECEIVING_TIERS)[number], readonly HandOffItem[]>>>;
+
+/** What is asked where a contract asks nothing else. */
+const customary: HandOffRequirements = {
+  L2: ['summary', 'errorMessages', 'logs', 'stepsTried'],
+  L3: ['reproduction', 'diagnosticData', 'environment'],
+  L4: ['vendor', 'vendorCase', 'vendorContract'],
+};
+
+function need(field: string, what: string, value: (handOff: HandOff) => string | readonly unknown[] | undefined) {
+  return (handOff: HandOff): Fault | undefined => {
+    const found = value(handOff);
+    return found === undefined || found.length === 0
+      ? { field: `handoff.${field}`, message: `The hand-off must carry ${what}` }
+      : undefined;
+  };
+}
+
+/**
+ * What is missing from a hand-off. The step to L3 also requires all that the step to L2 does; a hand-off that skips tiers requires
+ * what every tier on its way does.
+ * @param asked what the contract asks for each tier; a tier that it leaves out asks for what is customary
+ */
+export function missingFromHandOff(from: Tier, to: Tier, handOff: HandOff, asked?: HandOffRequirements): readonly Fault[] {
+  return requiredBy(from, to, asked).flatMap((check) => check(handOff) ?? []);
+}
+
+function requiredBy(from: Tier, to: Tier, asked: HandOffRequirements = {}) {
+  const lowest = to === 'L3' ? Math.min(rank('L2'), rank(from) + 1) : rank(from) + 1;
+  const names = RECEIVING_TIERS.filter((tier) => rank(tier) >= lowest && rank(tier) <= rank(to)).flatMap(
+    (tier) => asked[tier] ?? customary[tier] ?? [],
+  );
+  return [...new Set(names)].map((name) => items[name]);
+}
+
+/** What a receiver is glad of, required or not. */
+const appreciated: readonly ((handOff: HandOff) => boolean)[] = [
+  (h) => h.summary !== undefined,
+  (h) => h.errorMessages !== undefined,
+  (h) => h.logs !== undefined,
+  (h) => (h.stepsTried?.length ?? 0) >= 3,
+  (h) => h.stepsToReproduce !== undefined,
+  (h) => h.diagnosticData !== undefined,
+  (h) => h.environment !== undefined,
+];
+
+/**
+ * Quality of a hand-off, 0 to 100, by which reports rank teams: 60 for carrying what its step customarily requires, whatever the client's
+ * contract asks, so that the figures compare (in proportion where an imported one
+ * does not), and up to 40 for what a receiver is glad of (summary, error messages, logs, three or more steps tried, steps to reproduce,
+ * diagnostic data, environment), in proportion. Reports halve it when the hand-off was returned.
+ */
+export function handOffQuality(from: Tier, to: Tier, handOff: HandOff): number {
+  const required = requiredBy(from, to);
+  const fulfilled = required.length === 0 ? 1 : 1 - missingFromHandOff(from, to, handOff).length / required.length;
+  const glad = appreciated.filter((present) => present(handOff)).length / appreciated.length;
+  return Math.round(60 * fulfilled + 40 * glad);
+}

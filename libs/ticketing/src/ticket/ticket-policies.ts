@@ -1,0 +1,139 @@
+import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from '../desk/assignment-policies.js';
+import type { TicketCommandName, TicketCommands } from './commands.js';
+import { present } from '../plain-json.js';
+import { ticket } from './ticket.js';
+import type { TicketEvents } from './ticket-events.js';
+import { linkedBy, type TicketState, ticketUpcasters } from './ticket-state.js';
+import { inverseOf, type Relation } from '../vocabulary.js';
+
+/**
+ * What follows from a ticket's events in other tickets. Each ticket's stream is written by its own commands alone, so the second one's
+ * event comes by a policy, moments later.
+ */
+
+type TicketPolicy = Policy<TicketEvents, TicketState, TicketCommands>;
+type TicketReaction = Reaction<TicketCommands>;
+
+const ofTickets = { aggregate: ticket, upcasters: ticketUpcasters };
+
+function toTicket<Name extends TicketCommandName>(id: string, name: Name, body: TicketCommands[Name]): TicketReaction {
+  return { category: 'ticket', id, name, body } as TicketReaction;
+}
+
+function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
+  return streamId(stream);
+}
+
+/** Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked. A link that the other cannot take is taken back. */
+export const ticketLinks: TicketPolicy = {
+  name: 'ticket-links',
+  ...ofTickets,
+  concerns: ({ type, data }) => type !== 'TicketOpened' || data.follows !== undefined,
+  react: {
+    TicketOpened: ({ stream, data: { follows } }) =>
+      follows === undefined ? [] : [toTicket(idOf({ stream }), 'LinkTicket', { ticketId: follows, relation: 'follow-up-of' })],
+    TicketLinked: ({ stream, data: { ticketId, relation, mirrored } }) =>
+      mirrored ? [] : [toTicket(ticketId, 'LinkTicket', { ticketId: idOf({ stream }), relation: inverseOf(relation), mirrored: true })],
+    TicketUnlinked: ({ stream, data: { ticketId, relation, reason, mirrored } }) =>
+      mirrored
+        ? []
+        : [
+            toTicket(
+              ticketId,
+              'UnlinkTicket',
+              present({ ticketId: idOf({ stream }), relation: inverseOf(relation), reason, mirrored: true }),
+            ),
+          ],
+    TicketSplit: ({ stream, data }, state) => {
+      if (state === null) return [];
+      const { client, kind, reporter, channel, impact, urgency, tier, team } = state;
+      const { into, summary, description, category } = data;
+      const service = data.service ?? state.service;
+      const component = data.component ?? state.component;
+      return [
+        toTicket(
+          into,
+          'OpenTicket',
+          present({ client, kind, summary, description, reporter, channel, impact, urgency, tier, team, service, component, category }),
+        ),
+        toTicket(into, 'LinkTicket', { ticketId: idOf({ stream }), relation: 'split-from', mirrored: true }),
+      ];
+    },
+  },
+  refused: ({ id, name }, { refused: code, message }, { stream, type, data }) => {
+    const takeBack = (relation: Relation) => [toTicket(idOf({ stream }), 'RefuseRelation', { ticketId: id, relation, code, message })];
+    if (type === 'TicketLinked') return takeBack(data.relation);
+    return type === 'TicketSplit' && name === 'OpenTicket' ? takeBack('split-into') : [];
+  },
+};
+
+/** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */
+export const ticketMerges: TicketPolicy = {
+  name: 'ticket-merges',
+  ...ofTickets,
+  react: {
+    TicketMergeRequested: ({ stream, data: { into, reason } }, state) =>
+      state === null
+        ? []
+        : [toTicket(into, 'AbsorbTicket', { ticketId: idOf({ stream }), summary: state.summary, reporter: state.reporter, reason })],
+    TicketAbsorbed: ({ stream, data: { ticketId } }) => [toTicket(ticketId, 'CompleteMerge', { into: idOf({ stream }) })],
+  },
+  refused: ({ id }, { refused: code, message }, { stream, type }) =>
+    type === 'TicketMergeRequested'
+      ? [toTicket(idOf({ stream }), 'RefuseRelation', { ticketId: id, relation: 'merged-into', code, message })]
+      : [],
+};
+
+/** Children follow their parent: what its requester is told, its major incident, its resolution. Reopening it leaves them as they are. */
+export const childrenFollow: TicketPolicy = {
+  name: 'children-follow',
+  ...ofTickets,
+  react: {
+    PublicReplySent: ({ data: { text } }, state) => ofChildren(state, (child) => [toTicket(child, 'SendPublicReply', { text })]),
+    MajorIncidentDeclared: ({ stream, data: { reason } }, state) =>
+      ofChildren(state, (child) => [
+        toTicket(child, 'AddInternalNote', { text: `The parent ${idOf({ stream })} was declared a major incident: ${reason}` }),
+      ]),
+    MajorIncidentStoodDown: ({ stream, data: { reason } }, state) =>
+      ofChildren(state, (child) => [
+        toTicket(child, 'AddInternalNote', { text: `The major incident of the parent ${idOf({ stream })} was stood down: ${reason}` }),
+        toTicket(child, 'StandDownMajorIncident', { reason }),
+      ]),
+    TicketResolved: ({ stream, data: { category, article, cause, fix, workaround } }, state) =>
+      ofChildren(state, (child) => [
+        toTicket(child, 'ResolveWithParent', present({ parent: idOf({ stream }), category, article, cause, fix, workaround })),
+      ]),
+    TicketResolvedWithRootCause: ({ stream, data: { rootCause } }, state) =>
+      ofChildren(state, (child) => [
+        toTicket(
+          child,
+          'ResolveWithParent',
+          present({
+            parent: idOf({ stream }),
+            category: rootCause.category,
+            article: rootCause.knowledgeArticle.id,
+            cause: rootCause.analysis.text,
+            fix: rootCause.permanentFix,
+            workaround: rootCause.workaround,
+          }),
+        ),
+      ]),
+  },
+};
+
+function ofChildren(state: TicketState, reactions: (child: string) => readonly TicketReaction[]): readonly TicketReaction[] {
+  return state === null ? [] : linkedBy('parent-of', state).flatMap(reactions);
+}
+
+/** Every policy: what the worker runs. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has events and commands of its own
+export const policies: readonly Policy<any, any, any>[] = [
+  ticketLinks,
+  ticketMerges,
+  childrenFollow,
+  automaticAssignment,
+  ticketsThatComeBack,
+  ticketsOfTheAway,
+  ticketsOfFormerMembers,
+];

@@ -1,0 +1,266 @@
+import {
+  type EventMetadata,
+  evolve,
+  type Instant,
+  instantFrom,
+  isRefusal,
+  type Projection,
+  type RecordedEvent,
+  type Refusal,
+} from '#eventsourcing';
+import fc from 'fast-check';
+import { officeHours, randomLife, type SentCommand } from '../testing/random-commands.js';
+import { ticket, ticketInHindsight, ticketUnder } from './ticket.js';
+import type { TicketState } from './ticket-state.js';
+import type { TicketEvents } from './ticket-events.js';
+import { rank } from '../vocabulary.js';
+import { ticketViews } from '../views/projections.js';
+
+const start = Date.parse('2026-01-01T00:00:00.000Z');
+
+interface Lived {
+  readonly events: readonly RecordedEvent<TicketEvents>[];
+  readonly states: readonly TicketState[];
+  readonly refusals: readonly Refusal[];
+}
+
+/** The same contract was agreed with every client long afterwards, so that there is something to restate. */
+const decider = ticketInHindsight([
+  { from: instantFrom(start + 3_600_000), contract: { version: 1, tzdata: '2025b', terms: officeHours } },
+]);
+
+/** One client in four has a contract of its own. */
+function openingOf({ command }: SentCommand) {
+  const { client } = command as { readonly client?: string };
+  return client === 'alpha' ? ticketUnder({ version: 1, tzdata: '2025b', terms: officeHours }) : ticket;
+}
+
+/** Sends a life's commands one after another, as the store would keep what they lead to. */
+function live(
+  life: readonly SentCommand[],
+  observe: (sent: SentCommand, before: TicketState, after: TicketState, produced: readonly { type: string }[]) => void = () => {},
+): Lived {
+  const events: RecordedEvent<TicketEvents>[] = [];
+  const states: TicketState[] = [];
+  const refusals: Refusal[] = [];
+  let state: TicketState = null;
+  let now = start;
+  life.forEach((sent, index) => {
+    now += sent.after;
+    const at = instantFrom(now);
+    const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at, recordedAt: at };
+    const decision = (index === 0 ? openingOf(sent) : ticket).decide[sent.name](sent.command as never, state, context);
+    if (isRefusal(decision)) {
+      refusals.push(decision);
+      return;
+    }
+    const before: TicketState = state;
+    for (const event of decision) {
+      const effectiveAt = event.effectiveAt ?? at;
+      state = evolve<TicketEvents, TicketState>(decider, state, event, { ...context, effectiveAt });
+      events.push(recorded(event, events.length, at, index));
+      states.push(state);
+    }
+    observe(sent, before, state, decision);
+  });
+  return { events, states, refusals };
+}
+
+function recorded(
+  event: { type: string; data: unknown; effectiveAt?: Instant },
+  revision: number,
+  at: Instant,
+  command: number,
+): RecordedEvent<TicketEvents> {
+  const metadata: EventMetadata = {
+    commandId: `command-${command}`,
+    commandType: 'Any',
+    correlationId: 'c',
+    causationId: 'c',
+    actor: { id: 'actor', kind: 'agent' },
+    client: 'alpha',
+    effectiveAt: event.effectiveAt ?? at,
+    recordedAt: at,
+    schemaVersion: 1,
+  };
+  const position = BigInt(100 * (revision + 1));
+  return {
+    ...event,
+    id: `event-${revision}`,
+    stream: 'ticket-t',
+    revision,
+    position: { commit: position, prepare: position },
+    metadata,
+  } as RecordedEvent<TicketEvents>;
+}
+
+const folded = (events: readonly RecordedEvent<TicketEvents>[]) =>
+  events.reduce<TicketState>((state, event) => evolve<TicketEvents, TicketState>(decider, state, event, event.metadata), null);
+
+describe('every life of a ticket', () => {
+  it('is random enough to meet every event that commands lead to', () => {
+    const met = new Set(fc.sample(randomLife, { numRuns: 3000, seed: 1 }).flatMap((life) => live(life).events.map(({ type }) => type)));
+    const all = Object.keys(ticket.evolve).filter((type) => type !== 'ImportedNoteRecorded');
+    expect([...met].sort()).toEqual(all.sort());
+  });
+
+  it('is an opening and then events that JSON keeps as they are', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        const { events } = live(life);
+        expect(events.map(({ type }) => type).filter((type, index) => (type === 'TicketOpened') !== (index === 0))).toEqual([]);
+        for (const { data } of events) expect(JSON.parse(JSON.stringify(data))).toStrictEqual(data);
+      }),
+    );
+  });
+
+  it('has a state that equals the fold of its events, also of those that were stored', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        const { events, states } = live(life);
+        expect(
+          folded(
+            JSON.parse(
+              JSON.stringify(events, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+            ) as RecordedEvent<TicketEvents>[],
+          ),
+        ).toEqual(states.at(-1) ?? null);
+      }),
+    );
+  });
+
+  it('moves up only by an escalation and down only by a return or a de-escalation', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        live(life, (_sent, before, after, produced) => {
+          if (before === null || after === null || before.tier === after.tier) return;
+          const types = produced.map(({ type }) => type);
+          const ways = rank(after.tier) > rank(before.tier) ? ['TicketEscalated'] : ['EscalationReturned', 'TicketDeescalated'];
+          expect(types.filter((type) => ways.includes(type))).toHaveLength(1);
+        });
+      }),
+    );
+  });
+
+  it.each(['TicketCancelled', 'TicketMerged'] as const)('has nothing after %s', (end) => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        const types = live(life).events.map(({ type }) => type);
+        if (types.includes(end)) expect(types.indexOf(end)).toBe(types.length - 1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('has a stop for each start of touch time, the agents at it being those who have not stopped', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        const { events, states } = live(life);
+        const running = new Set<string>();
+        for (const [index, event] of events.entries()) {
+          if (event.type === 'TouchTimeStarted') {
+            expect(running.has(event.data.agent.id)).toBe(false);
+            running.add(event.data.agent.id);
+          }
+          if (event.type === 'TouchTimeStopped') expect(running.delete(event.data.agent.id)).toBe(true);
+          expect(states[index]?.touching.map(({ agent }) => agent.id)).toEqual([...running]);
+          if (
+            states[index]?.work.status !== 'in-progress' &&
+            /^(TicketResolved|TicketPutOnHold|TicketEscalated|TicketCancelled|TicketMerged)/.test(event.type)
+          )
+            expect(running.size).toBe(0);
+        }
+      }),
+    );
+  });
+
+  it('has one parent at most, and is not a parent and a child', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        for (const state of live(life).states) {
+          const relations = (state?.links ?? []).map(({ relation }) => relation);
+          expect(relations.filter((relation) => relation === 'child-of').length).toBeLessThanOrEqual(1);
+          expect(relations.includes('child-of') && relations.includes('parent-of')).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it('is not changed by a command that is repeated at once', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        // Notes may be told twice on purpose; moving commands are quiet or refused the second time.
+        const telling = new Set([
+          'RecordDiagnosticStep',
+          'EscalateHierarchically',
+          'SendPublicReply',
+          'AddInternalNote',
+          'RecordRequesterReply',
+          'RecordVendorReply',
+          'RecordTouchTime',
+          // What it did may set the next policy going.
+          'RunEscalations',
+          // Each makes another ticket.
+          'SplitTicket',
+          // Each answer is to the next question that waits.
+          'AnswerConsultation',
+        ]);
+        live(life, (sent, _before, after) => {
+          if (telling.has(sent.name) || after === null) return;
+          const again = ticket.decide[sent.name](sent.command as never, after, {
+            commandId: 'again',
+            actor: { id: 'actor', kind: 'agent' },
+            effectiveAt: after.movedAt,
+          });
+          if (!isRefusal(again)) expect(again).toEqual([]);
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('meets only refusals with a code, and faults that name their field', () => {
+    fc.assert(
+      fc.property(randomLife, (life) => {
+        for (const refusal of live(life).refusals) {
+          expect(refusal.refused).toMatch(/^[a-z]+(-[a-z]+)*$/);
+          for (const fault of refusal.faults ?? []) expect(fault.field).not.toBe('');
+        }
+      }),
+    );
+  });
+});
+
+describe.each(ticketViews.map((projection) => [projection.name, projection] as const))(
+  'the view %s',
+  (_name, projection: Projection<object, TicketEvents>) => {
+    function view(events: readonly RecordedEvent<TicketEvents>[], from: ReadonlyMap<string, object> = new Map()): Map<string, object> {
+      const docs = new Map(from);
+      for (const event of events) {
+        const key = projection.key(event);
+        const doc = projection.apply(docs.get(key) ?? null, event);
+        if (doc !== null) docs.set(key, doc);
+      }
+      return docs;
+    }
+    const stored = (docs: ReadonlyMap<string, object>) => new Map(JSON.parse(JSON.stringify([...docs])) as [string, object][]);
+
+    it('is the same in one fold as in a fold that goes on from stored documents', () => {
+      fc.assert(
+        fc.property(randomLife, fc.nat(50), (life, cut) => {
+          const { events } = live(life);
+          expect(stored(view(events.slice(cut), stored(view(events.slice(0, cut)))))).toEqual(stored(view(events)));
+        }),
+      );
+    });
+
+    it('has documents without undefined fields, which MongoDB would keep as null', () => {
+      fc.assert(
+        fc.property(randomLife, (life) => {
+          const docs = view(live(life).events);
+          expect([...stored(docs).values()]).toStrictEqual([...docs.values()]);
+        }),
+      );
+    });
+  },
+);

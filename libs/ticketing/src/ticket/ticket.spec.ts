@@ -1,0 +1,1126 @@
+import {
+  type DecisionContext,
+  deterministicId,
+  type EventFacts,
+  type EventOf,
+  evolve,
+  instantFrom,
+  isRefusal,
+  type Refusal,
+} from '#eventsourcing';
+import type { TicketCommandName, TicketCommands } from './commands.js';
+import { DAY, HOUR, MINUTE } from '../contract/contract.js';
+import { ticket } from './ticket.js';
+import type { TicketState } from './ticket-state.js';
+import type { TicketEvents } from './ticket-events.js';
+
+const start = Date.parse('2026-11-21T08:00:00.000Z');
+const at = (offset: number) => instantFrom(start + offset);
+const ada = { id: 'ada', name: 'Ada Lovelace' };
+const grace = { id: 'grace' };
+const [self, one, two] = ['self', 'one', 'two'].map((name) => deterministicId('spec', name)) as [string, string, string];
+
+function context(offset: number, commandId = 'command'): DecisionContext & EventFacts {
+  return {
+    recordedAt: at(offset),
+    commandId,
+    id: self,
+    actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' },
+    effectiveAt: at(offset),
+  };
+}
+
+type Step = { [Name in TicketCommandName]: readonly [Name, TicketCommands[Name], number?] }[TicketCommandName];
+
+/** A ticket to which these commands were done, a minute apart unless they say when (milliseconds after the start). */
+function given(...steps: readonly Step[]) {
+  let state = null as TicketState;
+  let offset = 0;
+  steps.forEach(([name, command, when], index) => {
+    offset = when ?? offset + MINUTE;
+    const decision = run(name, command, state, context(offset, `given-${index}`));
+    if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
+    for (const event of decision) state = evolve<TicketEvents, TicketState>(ticket, state, event, context(offset));
+  });
+  return {
+    state,
+    when: <Name extends TicketCommandName>(name: Name, command: TicketCommands[Name], when = offset + MINUTE) => {
+      const decision = run(name, command, state, context(when));
+      return {
+        events: (): readonly EventOf<TicketEvents>[] => {
+          if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
+          return decision;
+        },
+        refusal: (): Refusal => {
+          if (!isRefusal(decision)) throw new Error(`done: ${JSON.stringify(decision)}`);
+          return decision;
+        },
+      };
+    },
+  };
+}
+
+function run(name: TicketCommandName, command: object, state: TicketState, commandContext: DecisionContext) {
+  return ticket.decide[name](command as never, state, commandContext);
+}
+
+const opened: Step = [
+  'OpenTicket',
+  {
+    client: 'northwind',
+    kind: 'incident',
+    summary: 'Cannot print',
+    reporter: { id: 'joe' },
+    channel: 'phone',
+    impact: 'medium',
+    urgency: 'high',
+    team: 'desk',
+  },
+  0,
+];
+const triaged: Step = ['TriageTicket', { category: 'hardware/printer' }];
+const started: Step = ['StartWork', { agent: ada }];
+const toL2 = {
+  tier: 'L2' as const,
+  team: 'print',
+  reason: 'Needs the print server',
+  handoff: {
+    summary: 'Jobs stay',
+    errorMessages: ['0x709'],
+    logs: ['https://x/log'],
+    stepsTried: [{ action: 'Restart', outcome: 'Same' }],
+  },
+};
+const toL3 = {
+  ...toL2,
+  tier: 'L3' as const,
+  team: 'experts',
+  handoff: { ...toL2.handoff, stepsToReproduce: ['Print'], diagnosticData: ['https://x/dump'], environment: 'Windows 11' },
+};
+const escalated: Step = ['EscalateToTier', toL2];
+const accepted: Step = ['AcceptEscalation', { agent: grace }];
+const escalatedToL3: Step = ['EscalateToTier', toL3];
+const resolvedAtL1: Step = ['ResolveTicket', { article: 'KB-1' }];
+const rootCause = {
+  category: 'defect',
+  analysis: { method: '5-whys' as const, text: 'because', citedEvents: [0, 2] },
+  permanentFix: 'patched',
+  preventiveActions: [{ action: 'pin', owner: 'grace' }],
+  changeReference: 'CHG-1',
+  knowledgeArticle: { id: 'KB-2', action: 'written' as const },
+  lowerTierCanResolve: true,
+};
+const atL3: readonly Step[] = [opened, triaged, started, escalated, accepted, escalatedToL3, accepted];
+
+const types = (events: readonly { type: string }[]) => events.map(({ type }) => type);
+const fields = (refusal: Refusal) => refusal.faults?.map(({ field }) => field);
+
+describe('OpenTicket', () => {
+  const { when } = given();
+  const command = opened[1] as TicketCommands['OpenTicket'];
+
+  it('opens at L1 with the priority that follows from impact and urgency', () => {
+    expect(when('OpenTicket', command).events()).toEqual([{ type: 'TicketOpened', data: { ...command, tier: 'L1', priority: 'high' } }]);
+  });
+
+  it('refuses a ticket that exists', () => {
+    expect(given(opened).when('OpenTicket', command).refusal().refused).toBe('ticket-exists');
+  });
+});
+
+describe('every command but OpenTicket', () => {
+  it('is refused where there is no ticket', () => {
+    expect(given().when('Resume', {}).refusal().refused).toBe('ticket-not-found');
+  });
+
+  it('is refused when it would have happened before what already has', () => {
+    expect(given(opened, triaged, started).when('PutOnHold', { reason: 'customer', note: 'late' }, -HOUR).refusal()).toMatchObject({
+      refused: 'out-of-order',
+      faults: [{ field: 'effectiveAt' }],
+    });
+  });
+
+  it('is refused after cancellation', () => {
+    const cancelled = given(opened, ['CancelTicket', { reason: 'twice' }]);
+    for (const [name, command] of [
+      started,
+      triaged,
+      escalated,
+      ['ReopenTicket', { reason: 'x' }] as Step,
+      ['CloseTicket', {}] as Step,
+      resolvedAtL1,
+    ]) {
+      expect(cancelled.when(name, command as never).refusal().refused).toBe('ticket-cancelled');
+    }
+  });
+});
+
+describe('TriageTicket', () => {
+  it('classifies and sets the priority', () => {
+    expect(given(opened).when('TriageTicket', { category: 'network', impact: 'major', securityIncident: true }).events()).toEqual([
+      {
+        type: 'TicketTriaged',
+        data: { category: 'network', impact: 'major', urgency: 'high', priority: 'critical', majorIncident: false, securityIncident: true },
+      },
+    ]);
+  });
+
+  it('stays quiet when nothing changes', () => {
+    expect(given(opened, triaged).when('TriageTicket', { category: 'hardware/printer' }).events()).toEqual([]);
+  });
+
+  it('is refused on a resolved ticket', () => {
+    expect(given(opened, triaged, started, resolvedAtL1).when('TriageTicket', { category: 'x' }).refusal().refused).toBe(
+      'already-resolved',
+    );
+  });
+});
+
+describe('AssignTicket', () => {
+  it('gives the ticket to a person of the team that has it', () => {
+    expect(given(opened).when('AssignTicket', { assignee: ada }).events()).toEqual([
+      { type: 'TicketAssigned', data: { tier: 'L1', team: 'desk', assignee: ada } },
+    ]);
+  });
+
+  it('refuses an assignment to nobody', () => {
+    expect(fields(given(opened).when('AssignTicket', {}).refusal())).toEqual(['team', 'assignee']);
+  });
+
+  it('stays quiet when it is so already', () => {
+    expect(
+      given(opened, ['AssignTicket', { assignee: ada }])
+        .when('AssignTicket', { team: 'desk', assignee: ada })
+        .events(),
+    ).toEqual([]);
+  });
+
+  it('makes work wait for its new assignee', () => {
+    expect(given(opened, started, ['AssignTicket', { assignee: grace }]).state?.work).toEqual({ status: 'open' });
+  });
+});
+
+describe('StartWork', () => {
+  it('begins work by the actor when no agent is named', () => {
+    expect(given(opened).when('StartWork', {}).events()).toEqual([{ type: 'WorkStarted', data: { tier: 'L1', team: 'desk', agent: ada } }]);
+  });
+
+  it('stays quiet while the same agent works', () => {
+    expect(given(opened, started).when('StartWork', { agent: ada }).events()).toEqual([]);
+  });
+
+  it('is refused on hold and while a hand-off waits', () => {
+    expect(
+      given(opened, ['PutOnHold', { reason: 'vendor', note: 'x' }])
+        .when('StartWork', {})
+        .refusal().refused,
+    ).toBe('ticket-on-hold');
+    expect(given(opened, escalated).when('StartWork', {}).refusal().refused).toBe('escalation-pending');
+  });
+});
+
+describe('RecordDiagnosticStep and AttachEvidence', () => {
+  const step = { action: 'ping', outcome: 'lost' };
+  const evidence = { name: 'a.log', kind: 'log' as const, url: 'https://x/a', mediaType: 'text/plain', sha256: '0'.repeat(64), bytes: 1 };
+
+  it('are noted, also late', () => {
+    expect(
+      given(opened, started)
+        .when('RecordDiagnosticStep', step, -MINUTE * 30)
+        .events(),
+    ).toEqual([{ type: 'DiagnosticStepRecorded', data: { tier: 'L1', ...step } }]);
+    expect(given(opened).when('AttachEvidence', evidence).events()).toEqual([{ type: 'EvidenceAttached', data: evidence }]);
+  });
+
+  it('do not replace evidence, and stay quiet about the same', () => {
+    const attached = given(opened, ['AttachEvidence', evidence]);
+    expect(attached.when('AttachEvidence', evidence).events()).toEqual([]);
+    expect(attached.when('AttachEvidence', { ...evidence, sha256: '1'.repeat(64) }).refusal().refused).toBe('evidence-exists');
+  });
+
+  it('count towards the hand-off contract', () => {
+    const noted = given(opened, ['RecordDiagnosticStep', step], ['AttachEvidence', evidence]);
+    const [event] = noted.when('EscalateToTier', { tier: 'L2', reason: 'r', handoff: { summary: 's', errorMessages: ['e'] } }).events();
+    expect(event).toMatchObject({ type: 'TicketEscalated', data: { handOff: { logs: ['https://x/a'], stepsTried: [step] } } });
+  });
+
+  it('are refused on a closed ticket', () => {
+    const closed = given(opened, triaged, resolvedAtL1, ['CloseTicket', {}]);
+    expect(closed.when('RecordDiagnosticStep', step).refusal().refused).toBe('ticket-closed');
+    expect(closed.when('AttachEvidence', evidence).refusal().refused).toBe('ticket-closed');
+  });
+});
+
+describe('AttachEvidence by attachment', () => {
+  const sha256 = 'a'.repeat(64);
+  const evidence = { name: 'x.log', kind: 'log' as const, mediaType: 'text/plain', bytes: 1 };
+
+  it('takes a reference that names the same content, and no other', () => {
+    expect(
+      types(
+        given(opened)
+          .when('AttachEvidence', { ...evidence, url: `attachment:${sha256}`, sha256 })
+          .events(),
+      ),
+    ).toEqual(['EvidenceAttached']);
+    expect(
+      given(opened)
+        .when('AttachEvidence', { ...evidence, url: `attachment:${'b'.repeat(64)}`, sha256 })
+        .refusal(),
+    ).toMatchObject({
+      refused: 'attachment-mismatch',
+      faults: [{ field: 'sha256' }],
+    });
+  });
+});
+
+describe('EscalateToTier', () => {
+  it('hands the work up with the hand-off', () => {
+    const [event, ...others] = given(opened, started).when('EscalateToTier', toL2).events();
+    expect(others).toEqual([]);
+    expect(event).toEqual({
+      type: 'TicketEscalated',
+      data: {
+        escalationId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+        from: 'L1',
+        fromTeam: 'desk',
+        to: 'L2',
+        toTeam: 'print',
+        reason: toL2.reason,
+        handOff: toL2.handoff,
+      },
+    });
+  });
+
+  it('lists all that a hand-off from L1 to L2 lacks', () => {
+    const refusal = given(opened).when('EscalateToTier', { tier: 'L2', reason: 'r' }).refusal();
+    expect(refusal.refused).toBe('hand-off-incomplete');
+    expect(fields(refusal)).toEqual(['handoff.summary', 'handoff.errorMessages', 'handoff.logs', 'handoff.stepsTried']);
+  });
+
+  it('asks L2 to L3 for how to reproduce it, diagnostic data and the environment as well', () => {
+    const refusal = given(opened, escalated, accepted)
+      .when('EscalateToTier', { ...toL2, tier: 'L3' })
+      .refusal();
+    expect(fields(refusal)).toEqual(['handoff.stepsToReproduce', 'handoff.diagnosticData', 'handoff.environment']);
+  });
+
+  it('takes a reason why it cannot be reproduced', () => {
+    const { stepsToReproduce: _, ...handoff } = toL3.handoff;
+    const events = given(opened, escalated, accepted)
+      .when('EscalateToTier', { ...toL3, handoff: { ...handoff, notReproducibleBecause: 'happens at night' } })
+      .events();
+    expect(types(events)).toEqual(['TicketEscalated']);
+  });
+
+  it("asks L3 to L4 for the vendor's case, and for nothing else", () => {
+    const withVendor = {
+      tier: 'L4' as const,
+      reason: 'their defect',
+      handoff: { vendor: { vendor: 'Contoso', caseReference: 'C-1', contract: 'UC-1' } },
+    };
+    expect(
+      types(
+        given(...atL3)
+          .when('EscalateToTier', withVendor)
+          .events(),
+      ),
+    ).toEqual(['TicketEscalated']);
+    expect(
+      fields(
+        given(...atL3)
+          .when('EscalateToTier', { ...withVendor, handoff: {} })
+          .refusal(),
+      ),
+    ).toEqual(['handoff.vendor.vendor', 'handoff.vendor.caseReference', 'handoff.vendor.contract']);
+  });
+
+  it.each(['majorIncident', 'securityIncident'] as const)('lets a %s skip to L3', (flag) => {
+    const [event] = given(opened, ['TriageTicket', { category: 'c', [flag]: true }])
+      .when('EscalateToTier', toL3)
+      .events();
+    expect(event).toMatchObject({
+      data: { skipped: flag === 'majorIncident' ? 'major-incident' : 'security-incident', from: 'L1', to: 'L3' },
+    });
+  });
+
+  it('lets a recurrence that L2 has fixed skip to L3, also from L1', () => {
+    const fixedByL2 = given(
+      opened,
+      escalated,
+      accepted,
+      ['ResolveTicket', { cause: 'c', fix: 'f' }],
+      ['ReopenTicket', { reason: 'again' }],
+      ['DeescalateToTier', { tier: 'L1', reason: 'r', solution: { kind: 'procedure', text: 't' } }],
+    );
+    expect(fixedByL2.when('EscalateToTier', toL3).events()[0]).toMatchObject({ data: { skipped: 'recurrence', from: 'L1' } });
+  });
+
+  it('refuses any other skip, and any tier that is not higher', () => {
+    expect(given(opened).when('EscalateToTier', toL3).refusal().refused).toBe('tier-skipped');
+    expect(
+      given(opened, ['TriageTicket', { category: 'c', majorIncident: true }])
+        .when('EscalateToTier', { ...toL3, tier: 'L4' })
+        .refusal().refused,
+    ).toBe('tier-skipped');
+    expect(
+      given(opened)
+        .when('EscalateToTier', { ...toL2, tier: 'L1' })
+        .refusal().refused,
+    ).toBe('not-an-escalation');
+  });
+
+  it('is refused while a hand-off waits already', () => {
+    expect(given(opened, escalated).when('EscalateToTier', toL3).refusal().refused).toBe('escalation-pending');
+  });
+});
+
+describe('AcceptEscalation', () => {
+  it('puts the receiver to work', () => {
+    const pending = given(opened, escalated);
+    expect(pending.when('AcceptEscalation', { agent: grace }).events()).toEqual([
+      { type: 'EscalationAccepted', data: { escalationId: expect.any(String) as string, tier: 'L2', team: 'print', agent: grace } },
+    ]);
+    expect(given(opened, escalated, accepted).state).toMatchObject({
+      tier: 'L2',
+      team: 'print',
+      assignee: grace,
+      work: { status: 'in-progress', agent: grace },
+    });
+  });
+
+  it('stays quiet when the same agent has accepted it', () => {
+    expect(given(opened, escalated, accepted).when('AcceptEscalation', { agent: grace }).events()).toEqual([]);
+  });
+
+  it('is refused when nothing waits', () => {
+    expect(given(opened).when('AcceptEscalation', {}).refusal().refused).toBe('no-escalation-pending');
+    expect(given(opened, escalated, accepted).when('AcceptEscalation', { agent: ada }).refusal().refused).toBe('no-escalation-pending');
+  });
+});
+
+describe('ReturnEscalation', () => {
+  const returned: Step = ['ReturnEscalation', { reason: 'no log' }];
+
+  it('gives the work back to the sender and their team', () => {
+    const back = given(opened, started, escalated, returned);
+    expect(back.state).toMatchObject({ tier: 'L1', team: 'desk', assignee: ada, work: { status: 'open' }, returns: 1 });
+  });
+
+  it('stays quiet when it is back already, and is refused when nothing waits', () => {
+    expect(given(opened, escalated, returned).when('ReturnEscalation', { reason: 'x' }).events()).toEqual([]);
+    expect(given(opened).when('ReturnEscalation', { reason: 'x' }).refusal().refused).toBe('no-escalation-pending');
+  });
+
+  it('tells someone higher up past the ping-pong limit', () => {
+    const twice = given(opened, escalated, returned, escalated, returned, escalated);
+    expect(types(twice.when('ReturnEscalation', { reason: 'x' }).events())).toEqual(['EscalationReturned', 'HierarchicalEscalationRaised']);
+    expect(types(given(opened, escalated, returned, escalated).when('ReturnEscalation', { reason: 'x' }).events())).toEqual([
+      'EscalationReturned',
+    ]);
+  });
+});
+
+describe('DeescalateToTier', () => {
+  const down = { tier: 'L1' as const, reason: 'known', solution: { kind: 'procedure' as const, text: 'do this', article: 'KB-9' } };
+
+  it('hands the work down with the solution', () => {
+    expect(
+      given(...atL3)
+        .when('DeescalateToTier', down)
+        .events(),
+    ).toEqual([
+      { type: 'TicketDeescalated', data: { from: 'L3', fromTeam: 'experts', to: 'L1', reason: 'known', solution: down.solution } },
+    ]);
+  });
+
+  it('is refused upwards, and while a hand-off waits', () => {
+    expect(given(opened).when('DeescalateToTier', down).refusal().refused).toBe('not-a-de-escalation');
+    expect(given(opened, escalated).when('DeescalateToTier', down).refusal().refused).toBe('escalation-pending');
+  });
+
+  it('is done once: the second time the ticket is there already', () => {
+    expect(
+      given(...atL3, ['DeescalateToTier', down])
+        .when('DeescalateToTier', down)
+        .refusal().refused,
+    ).toBe('not-a-de-escalation');
+  });
+});
+
+describe('PutOnHold and Resume', () => {
+  const hold: Step = ['PutOnHold', { reason: 'customer', note: 'away', until: '2026-11-22T09:00:00+01:00' }];
+
+  it('pause for a listed reason and go on as before', () => {
+    expect(
+      given(opened, started)
+        .when('PutOnHold', hold[1] as TicketCommands['PutOnHold'])
+        .events(),
+    ).toEqual([{ type: 'TicketPutOnHold', data: { reason: 'customer', note: 'away', until: '2026-11-22T08:00:00.000Z' } }]);
+    expect(given(opened, started, hold).when('Resume', {}).events()).toEqual([{ type: 'TicketResumed', data: { after: 'customer' } }]);
+    expect(given(opened, started, hold, ['Resume', {}]).state?.work).toEqual({ status: 'in-progress', agent: ada });
+    expect(given(opened, escalated, hold, ['Resume', {}]).state?.work).toMatchObject({ status: 'escalated' });
+  });
+
+  it('stay quiet when it is so already', () => {
+    expect(given(opened, hold).when('PutOnHold', { reason: 'customer', note: 'still' }).events()).toEqual([]);
+    expect(given(opened).when('Resume', {}).events()).toEqual([]);
+  });
+
+  it('refuse a second reason', () => {
+    expect(given(opened, hold).when('PutOnHold', { reason: 'vendor', note: 'x' }).refusal().refused).toBe('ticket-on-hold');
+  });
+});
+
+describe('ResolveTicket', () => {
+  it('resolves at L1 with category and article', () => {
+    expect(given(opened, triaged, started).when('ResolveTicket', { article: 'KB-1' }).events()).toEqual([
+      { type: 'TicketResolved', data: { tier: 'L1', category: 'hardware/printer', article: 'KB-1', team: 'desk' } },
+    ]);
+  });
+
+  it('resolves at L2 with cause and fix or workaround', () => {
+    const atL2 = given(opened, escalated, accepted);
+    expect(types(atL2.when('ResolveTicket', { cause: 'c', workaround: 'w' }).events())).toEqual(['TicketResolved']);
+    expect(fields(atL2.when('ResolveTicket', { category: 'c', article: 'a' }).refusal())).toEqual(['cause', 'fix']);
+  });
+
+  it('lists what is missing at L1', () => {
+    expect(fields(given(opened).when('ResolveTicket', {}).refusal())).toEqual(['category', 'article']);
+  });
+
+  it('leaves L3 to a root cause', () => {
+    expect(
+      given(...atL3)
+        .when('ResolveTicket', { cause: 'c', fix: 'f' })
+        .refusal().refused,
+    ).toBe('root-cause-required');
+  });
+
+  it('ends a hold in the same append', () => {
+    expect(
+      types(
+        given(opened, triaged, ['PutOnHold', { reason: 'customer', note: 'n' }])
+          .when('ResolveTicket', { article: 'KB-1' })
+          .events(),
+      ),
+    ).toEqual(['TicketResumed', 'TicketResolved']);
+  });
+
+  it('stays quiet when resolved so, and is refused when resolved otherwise', () => {
+    const resolved = given(opened, triaged, resolvedAtL1);
+    expect(resolved.when('ResolveTicket', { article: 'KB-1' }).events()).toEqual([]);
+    expect(resolved.when('ResolveTicket', { article: 'KB-2' }).refusal().refused).toBe('already-resolved');
+  });
+
+  it('is refused while a hand-off waits, also under a hold', () => {
+    expect(given(opened, escalated).when('ResolveTicket', { cause: 'c', fix: 'f' }).refusal().refused).toBe('escalation-pending');
+    expect(
+      given(opened, escalated, ['PutOnHold', { reason: 'vendor', note: 'n' }])
+        .when('ResolveTicket', { cause: 'c', fix: 'f' })
+        .refusal().refused,
+    ).toBe('escalation-pending');
+  });
+});
+
+describe('ResolveWithRootCause', () => {
+  it('resolves with a complete root cause', () => {
+    expect(
+      given(...atL3)
+        .when('ResolveWithRootCause', { rootCause })
+        .events(),
+    ).toEqual([{ type: 'TicketResolvedWithRootCause', data: { tier: 'L3', team: 'experts', rootCause } }]);
+  });
+
+  it('lists all that is missing', () => {
+    const refusal = given(...atL3)
+      .when('ResolveWithRootCause', { rootCause: {} })
+      .refusal();
+    expect(refusal.refused).toBe('root-cause-incomplete');
+    expect(fields(refusal)).toEqual(
+      ['category', 'analysis', 'permanentFix', 'preventiveActions', 'changeReference', 'knowledgeArticle', 'lowerTierCanResolve'].map(
+        (field) => `rootCause.${field}`,
+      ),
+    );
+  });
+
+  it('refuses analyses that cite nothing, or events that do not exist', () => {
+    const cite = (citedEvents: number[]) =>
+      given(...atL3).when('ResolveWithRootCause', { rootCause: { ...rootCause, analysis: { ...rootCause.analysis, citedEvents } } });
+    expect(fields(cite([]).refusal())).toEqual(['rootCause.analysis.citedEvents']);
+    expect(fields(cite([0, 7]).refusal())).toEqual(['rootCause.analysis.citedEvents[1]']);
+  });
+
+  it('stays quiet when resolved so', () => {
+    expect(
+      given(...atL3, ['ResolveWithRootCause', { rootCause }])
+        .when('ResolveWithRootCause', { rootCause })
+        .events(),
+    ).toEqual([]);
+  });
+});
+
+describe('ReopenTicket, CloseTicket and CancelTicket', () => {
+  const resolved: readonly Step[] = [opened, triaged, started, resolvedAtL1];
+
+  it('reopen within the window, also a closed ticket', () => {
+    const reopened = { type: 'TicketReopened', data: { reason: 'back', tier: 'L1', team: 'desk', cycle: 2 } };
+    expect(
+      given(...resolved)
+        .when('ReopenTicket', { reason: 'back' })
+        .events(),
+    ).toEqual([reopened]);
+    expect(
+      given(...resolved, ['CloseTicket', {}])
+        .when('ReopenTicket', { reason: 'back' }, 13 * DAY)
+        .events(),
+    ).toEqual([reopened]);
+  });
+
+  it('refuse to reopen after the window, and what was never resolved', () => {
+    expect(
+      given(...resolved)
+        .when('ReopenTicket', { reason: 'back' }, 14 * DAY + 4 * MINUTE)
+        .refusal().refused,
+    ).toBe('reopen-window-passed');
+    expect(given(opened).when('ReopenTicket', { reason: 'back' }).refusal().refused).toBe('not-resolved');
+  });
+
+  it('stay quiet when it is so already', () => {
+    expect(
+      given(...resolved, ['ReopenTicket', { reason: 'back' }])
+        .when('ReopenTicket', { reason: 'back' })
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(...resolved, ['CloseTicket', {}])
+        .when('CloseTicket', {})
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, ['CancelTicket', { reason: 'r' }])
+        .when('CancelTicket', { reason: 'r' })
+        .events(),
+    ).toEqual([]);
+  });
+
+  it('close only what is resolved, cancel only what is not', () => {
+    expect(
+      given(...resolved)
+        .when('CloseTicket', { note: 'ok' })
+        .events(),
+    ).toEqual([{ type: 'TicketClosed', data: { note: 'ok' } }]);
+    expect(given(opened).when('CloseTicket', {}).refusal().refused).toBe('not-resolved');
+    expect(given(opened).when('CancelTicket', { reason: 'r' }).events()).toEqual([{ type: 'TicketCancelled', data: { reason: 'r' } }]);
+    expect(
+      given(...resolved)
+        .when('CancelTicket', { reason: 'r' })
+        .refusal().refused,
+    ).toBe('already-resolved');
+  });
+});
+
+describe('ClaimTicket', () => {
+  it('gives the ticket to the first who claims it', () => {
+    expect(given(opened).when('ClaimTicket', { agent: ada }).events()).toEqual([
+      { type: 'TicketAssigned', data: { tier: 'L1', team: 'desk', assignee: ada } },
+    ]);
+  });
+
+  it('is refused to others, with the name of the winner, and stays quiet for the winner', () => {
+    const claimed = given(opened, ['ClaimTicket', { agent: ada }]);
+    expect(claimed.when('ClaimTicket', { agent: grace }).refusal()).toMatchObject({
+      refused: 'already-claimed',
+      message: expect.stringContaining('Ada Lovelace') as string,
+    });
+    expect(claimed.when('ClaimTicket', { agent: ada }).events()).toEqual([]);
+  });
+
+  it('is refused while a hand-off waits', () => {
+    expect(given(opened, escalated).when('ClaimTicket', {}).refusal().refused).toBe('escalation-pending');
+  });
+});
+
+describe('EscalateHierarchically', () => {
+  it('tells someone higher up and moves nothing', () => {
+    const told = given(opened, started);
+    expect(told.when('EscalateHierarchically', { to: 'manager', reason: 'board' }).events()).toEqual([
+      { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'requested', to: 'manager', reason: 'board' } },
+    ]);
+    const after = given(opened, started, ['EscalateHierarchically', { to: 'manager', reason: 'board' }]);
+    expect(after.state).toMatchObject({ tier: 'L1', assignee: ada, work: { status: 'in-progress' } });
+  });
+
+  it('is refused on a resolved ticket', () => {
+    expect(given(opened, triaged, resolvedAtL1).when('EscalateHierarchically', { to: 'm', reason: 'r' }).refusal().refused).toBe(
+      'already-resolved',
+    );
+  });
+});
+
+describe('RequestConsultation and AnswerConsultation', () => {
+  const ask: Step = ['RequestConsultation', { tier: 'L3', team: 'experts', question: 'May we restart?' }];
+
+  it('ask another tier and answer, while owner, tier and status stay', () => {
+    const asked = given(opened, started, ask);
+    expect(asked.state).toMatchObject({
+      tier: 'L1',
+      assignee: ada,
+      work: { status: 'in-progress' },
+      consultations: [{ tier: 'L3', question: 'May we restart?' }],
+    });
+    const [event] = asked.when('AnswerConsultation', { answer: 'Yes', article: 'KB-9' }).events();
+    expect(event).toEqual({
+      type: 'ConsultationAnswered',
+      data: { consultationId: asked.state?.consultations[0]?.id, by: ada, answer: 'Yes', article: 'KB-9' },
+    });
+    expect(given(opened, started, ask, ['AnswerConsultation', { answer: 'Yes' }]).state?.consultations).toEqual([]);
+  });
+
+  it('refuse the own tier, and answers that nobody waits for', () => {
+    expect(given(opened).when('RequestConsultation', { tier: 'L1', question: 'q' }).refusal().refused).toBe('consultation-of-own-tier');
+    expect(given(opened).when('AnswerConsultation', { answer: 'a' }).refusal().refused).toBe('no-consultation-open');
+    expect(
+      given(opened, ask).when('AnswerConsultation', { consultationId: '00000000-0000-4000-8000-000000000000', answer: 'a' }).refusal()
+        .refused,
+    ).toBe('no-consultation-open');
+  });
+
+  it('stay quiet when the question is asked already', () => {
+    expect(
+      given(opened, ask)
+        .when('RequestConsultation', ask[1] as TicketCommands['RequestConsultation'])
+        .events(),
+    ).toEqual([]);
+  });
+});
+
+describe('the conversation', () => {
+  const onHold: Step = ['PutOnHold', { reason: 'customer', note: 'away' }];
+
+  it('keeps public replies and internal notes apart', () => {
+    expect(given(opened).when('SendPublicReply', { text: 'We are on it' }).events()).toEqual([
+      { type: 'PublicReplySent', data: { author: ada, text: 'We are on it' } },
+    ]);
+    expect(given(opened).when('AddInternalNote', { text: 'Third call' }).events()).toEqual([
+      { type: 'InternalNoteAdded', data: { author: ada, text: 'Third call' } },
+    ]);
+  });
+
+  it('ends a hold for the customer when the requester replies, and no other hold', () => {
+    expect(types(given(opened, onHold).when('RecordRequesterReply', { text: 'Back' }).events())).toEqual([
+      'RequesterReplied',
+      'TicketResumed',
+    ]);
+    expect(
+      types(
+        given(opened, ['PutOnHold', { reason: 'vendor', note: 'n' }])
+          .when('RecordRequesterReply', { text: 'Back' })
+          .events(),
+      ),
+    ).toEqual(['RequesterReplied']);
+    expect(given(opened).when('RecordRequesterReply', { text: 'Hm' }).events()).toEqual([
+      { type: 'RequesterReplied', data: { author: { id: 'joe' }, text: 'Hm' } },
+    ]);
+  });
+
+  it('records the vendor only where there is one', () => {
+    const handoff = { vendor: { vendor: 'Contoso', caseReference: 'C-1', contract: 'UC-1' } };
+    const atVendor = given(...atL3, ['EscalateToTier', { tier: 'L4', reason: 'their defect', handoff }]);
+    expect(atVendor.when('RecordVendorReply', { text: 'Fixed in 11.3' }).events()).toEqual([
+      { type: 'VendorReplied', data: { vendor: 'Contoso', caseReference: 'C-1', text: 'Fixed in 11.3' } },
+    ]);
+    expect(given(opened).when('RecordVendorReply', { text: 'x' }).refusal().refused).toBe('no-vendor-case');
+  });
+
+  it('ends with cancellation', () => {
+    const cancelled = given(opened, ['CancelTicket', { reason: 'r' }]);
+    for (const name of ['SendPublicReply', 'AddInternalNote', 'RecordRequesterReply', 'RecordVendorReply'] as const) {
+      expect(cancelled.when(name, { text: 'x' }).refusal().refused).toBe('ticket-cancelled');
+    }
+  });
+});
+
+describe('DeclareMajorIncident and StandDownMajorIncident', () => {
+  const declared: Step = ['DeclareMajorIncident', { reason: 'all down' }];
+
+  it('are declared and stood down', () => {
+    expect(given(opened).when('DeclareMajorIncident', { reason: 'all down' }).events()).toEqual([
+      { type: 'MajorIncidentDeclared', data: { reason: 'all down' } },
+    ]);
+    expect(given(opened, declared).when('StandDownMajorIncident', { reason: 'up' }).events()).toEqual([
+      { type: 'MajorIncidentStoodDown', data: { reason: 'up' } },
+    ]);
+    expect(given(opened, declared).when('EscalateToTier', toL3).events()[0]).toMatchObject({ data: { skipped: 'major-incident' } });
+  });
+
+  it('stay quiet when it is so already, and are refused on a resolved ticket', () => {
+    expect(given(opened, declared).when('DeclareMajorIncident', { reason: 'x' }).events()).toEqual([]);
+    expect(given(opened).when('StandDownMajorIncident', { reason: 'x' }).events()).toEqual([]);
+    expect(given(opened, triaged, resolvedAtL1).when('DeclareMajorIncident', { reason: 'x' }).refusal().refused).toBe('already-resolved');
+  });
+});
+
+describe('onsite visits', () => {
+  const planned: Step = ['PlanOnsiteVisit', { agent: ada, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }];
+
+  it('are planned, begun and done, by whom and where', () => {
+    expect(
+      given(opened)
+        .when('PlanOnsiteVisit', planned[1] as TicketCommands['PlanOnsiteVisit'])
+        .events(),
+    ).toEqual([
+      {
+        type: 'OnsiteVisitPlanned',
+        data: { visitId: expect.any(String) as string, agent: ada, location: 'Milan', plannedFor: '2026-12-01T08:00:00.000Z' },
+      },
+    ]);
+    expect(types(given(opened, planned).when('BeginOnsiteVisit', {}).events())).toEqual(['OnsiteVisitBegun']);
+    expect(types(given(opened, planned, ['BeginOnsiteVisit', {}]).when('CompleteOnsiteVisit', { outcome: 'fixed' }).events())).toEqual([
+      'OnsiteVisitDone',
+    ]);
+  });
+
+  it('end a hold for the visit when they are done', () => {
+    const begun = given(opened, planned, ['PutOnHold', { reason: 'onsite-visit', note: 'n' }], ['BeginOnsiteVisit', {}]);
+    expect(types(begun.when('CompleteOnsiteVisit', { outcome: 'fixed' }).events())).toEqual(['OnsiteVisitDone', 'TicketResumed']);
+  });
+
+  it('are one at a time, in order', () => {
+    expect(
+      given(opened, planned)
+        .when('PlanOnsiteVisit', planned[1] as TicketCommands['PlanOnsiteVisit'])
+        .refusal().refused,
+    ).toBe('onsite-visit-open');
+    expect(given(opened).when('BeginOnsiteVisit', {}).refusal().refused).toBe('no-onsite-visit');
+    expect(given(opened, planned).when('CompleteOnsiteVisit', { outcome: 'x' }).refusal().refused).toBe('no-onsite-visit');
+    expect(given(opened, planned, ['BeginOnsiteVisit', {}]).when('BeginOnsiteVisit', {}).events()).toEqual([]);
+  });
+});
+
+describe('RecordTouchTime and RecordSatisfaction', () => {
+  it('state the time that an agent spent, at the tier where it was spent', () => {
+    expect(given(opened).when('RecordTouchTime', { minutes: 15, activity: 'logs' }).events()).toEqual([
+      { type: 'TouchTimeRecorded', data: { tier: 'L1', agent: ada, minutes: 15, activity: 'logs' } },
+    ]);
+  });
+
+  it('take one answer for each resolution', () => {
+    const resolved: readonly Step[] = [opened, triaged, resolvedAtL1];
+    expect(
+      given(...resolved)
+        .when('RecordSatisfaction', { score: 5 })
+        .events(),
+    ).toEqual([{ type: 'SatisfactionRecorded', data: { cycle: 1, score: 5 } }]);
+    expect(
+      given(...resolved, ['RecordSatisfaction', { score: 5 }])
+        .when('RecordSatisfaction', { score: 1 })
+        .refusal().refused,
+    ).toBe('satisfaction-recorded');
+    const again = given(
+      ...resolved,
+      ['RecordSatisfaction', { score: 2 }],
+      ['ReopenTicket', { reason: 'r' }],
+      ['ResolveTicket', { article: 'KB-2' }],
+    );
+    expect(again.when('RecordSatisfaction', { score: 4 }).events()).toEqual([
+      { type: 'SatisfactionRecorded', data: { cycle: 2, score: 4 } },
+    ]);
+    expect(given(opened).when('RecordSatisfaction', { score: 4 }).refusal().refused).toBe('not-resolved');
+  });
+});
+
+describe('StartTouchTime and StopTouchTime', () => {
+  const start: Step = ['StartTouchTime', { agent: ada }];
+
+  it('measure the time that an agent is at it, at the tier where that began', () => {
+    expect(
+      given(opened)
+        .when(...start)
+        .events(),
+    ).toEqual([{ type: 'TouchTimeStarted', data: { tier: 'L1', agent: ada } }]);
+    const { state, when } = given(opened, start);
+    expect(state?.touching).toEqual([{ agent: ada, tier: 'L1', since: at(MINUTE) }]);
+    expect(when('StopTouchTime', { agent: ada, activity: 'logs' }, 5 * MINUTE + 30_000).events()).toEqual([
+      { type: 'TouchTimeStopped', data: { tier: 'L1', agent: ada, startedAt: at(MINUTE), seconds: 270, activity: 'logs' } },
+    ]);
+  });
+
+  it('run one at a time for each agent, and beside those of others', () => {
+    expect(
+      given(opened, start)
+        .when(...start)
+        .events(),
+    ).toEqual([]);
+    expect(types(given(opened, start).when('StartTouchTime', { agent: grace }).events())).toEqual(['TouchTimeStarted']);
+    expect(given(opened).when('StopTouchTime', {}).events()).toEqual([]);
+  });
+
+  it.each([
+    ['a hold', [['PutOnHold', { reason: 'customer', note: 'n' }]], 'TicketPutOnHold'],
+    ['a hand-off', [escalated], 'TicketEscalated'],
+    ['a resolution', [triaged, resolvedAtL1], 'TicketResolved'],
+    ['a cancellation', [['CancelTicket', { reason: 'r' }]], 'TicketCancelled'],
+    [
+      'a merge',
+      [
+        ['MergeTicket', { into: one, reason: 'r' }],
+        ['CompleteMerge', { into: one }],
+      ],
+      'TicketMerged',
+    ],
+  ] as [string, Step[], string][])('are stopped by %s, before it', (_what, steps, end) => {
+    const [name, command] = steps.at(-1) as Step;
+    const { when } = given(opened, start, ['StartTouchTime', { agent: grace }], ...steps.slice(0, -1));
+    const events = when(name, command as never).events();
+    expect(types(events)).toEqual(['TouchTimeStopped', 'TouchTimeStopped', end]);
+    expect(events.slice(0, 2)).toMatchObject([{ data: { agent: ada } }, { data: { agent: grace } }]);
+  });
+
+  it('cannot end before they began, nor begin when the work is over', () => {
+    expect(given(opened, start).when('StopTouchTime', { agent: ada }, 0).refusal()).toMatchObject({
+      refused: 'out-of-order',
+      faults: [{ field: 'effectiveAt' }],
+    });
+    expect(
+      given(opened, triaged, resolvedAtL1)
+        .when(...start)
+        .refusal().refused,
+    ).toBe('already-resolved');
+    expect(
+      given(opened, ['CancelTicket', { reason: 'r' }])
+        .when('StopTouchTime', {})
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
+  });
+});
+
+describe('LinkTicket and UnlinkTicket', () => {
+  const related: Step = ['LinkTicket', { ticketId: one, relation: 'relates-to' }];
+  const childOfOne: Step = ['LinkTicket', { ticketId: one, relation: 'child-of' }];
+
+  it('say what the ticket is to another one, and take it back', () => {
+    expect(
+      given(opened)
+        .when(...related)
+        .events(),
+    ).toEqual([{ type: 'TicketLinked', data: { ticketId: one, relation: 'relates-to' } }]);
+    expect(given(opened, related).when('UnlinkTicket', { ticketId: one, relation: 'relates-to', reason: 'no' }).events()).toEqual([
+      { type: 'TicketUnlinked', data: { ticketId: one, relation: 'relates-to', reason: 'no' } },
+    ]);
+    expect(given(opened, related, ['UnlinkTicket', { ticketId: one, relation: 'relates-to' }]).state?.links).toEqual([]);
+  });
+
+  it('hold for a closed ticket, and for several relations to one ticket', () => {
+    const closed = given(opened, triaged, resolvedAtL1, ['CloseTicket', {}], related);
+    expect(types(closed.when('LinkTicket', { ticketId: one, relation: 'caused-by' }).events())).toEqual(['TicketLinked']);
+  });
+
+  it('refuse itself, two parents, and families of three', () => {
+    expect(given(opened).when('LinkTicket', { ticketId: self, relation: 'relates-to' }).refusal().refused).toBe('relation-to-itself');
+    expect(given(opened, childOfOne).when('LinkTicket', { ticketId: two, relation: 'child-of' }).refusal().refused).toBe('has-a-parent');
+    expect(given(opened, childOfOne).when('LinkTicket', { ticketId: two, relation: 'parent-of' }).refusal().refused).toBe('has-a-parent');
+    const parent = given(opened, ['LinkTicket', { ticketId: one, relation: 'parent-of' }]);
+    expect(parent.when('LinkTicket', { ticketId: two, relation: 'child-of' }).refusal().refused).toBe('has-children');
+    expect(types(parent.when('LinkTicket', { ticketId: two, relation: 'parent-of' }).events())).toEqual(['TicketLinked']);
+    expect(
+      given(opened, ['CancelTicket', { reason: 'r' }])
+        .when(...related)
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
+  });
+
+  it('refuse more links than a ticket can bear', () => {
+    const links: Step[] = Array.from({ length: 500 }, (_, index) => [
+      'LinkTicket',
+      { ticketId: deterministicId('t', String(index)), relation: 'relates-to' },
+    ]);
+    const full = given(opened, ...links);
+    expect(full.when(...related).refusal().refused).toBe('too-many-links');
+    expect(full.when('SplitTicket', { summary: 's', reason: 'r' }).refusal().refused).toBe('too-many-links');
+  });
+
+  it('stay quiet for a link that is there, or is not', () => {
+    expect(
+      given(opened, related)
+        .when(...related)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, childOfOne)
+        .when(...childOfOne)
+        .events(),
+    ).toEqual([]);
+    expect(given(opened).when('UnlinkTicket', { ticketId: one, relation: 'relates-to' }).events()).toEqual([]);
+  });
+
+  it('are taken back when the other ticket refuses, once', () => {
+    const refused: Step = ['RefuseRelation', { ticketId: one, relation: 'relates-to', code: 'ticket-not-found', message: 'none' }];
+    expect(
+      given(opened, related)
+        .when(...refused)
+        .events(),
+    ).toEqual([{ type: 'TicketRelationRefused', data: refused[1] }]);
+    const after = given(opened, related, refused);
+    expect(after.state?.links).toEqual([]);
+    expect(after.when(...refused).events()).toEqual([]);
+  });
+});
+
+describe('MergeTicket', () => {
+  const asked: Step = ['MergeTicket', { into: one, reason: 'same fault' }];
+  const merged: Step = ['CompleteMerge', { into: one }];
+  const absorbed: Step = ['AbsorbTicket', { ticketId: two, summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' }];
+
+  it('asks the other ticket, goes on working, and ends when that one has taken it in', () => {
+    expect(
+      given(opened)
+        .when(...asked)
+        .events(),
+    ).toEqual([{ type: 'TicketMergeRequested', data: asked[1] }]);
+    expect(
+      types(
+        given(opened, asked)
+          .when(...started)
+          .events(),
+      ),
+    ).toEqual(['WorkStarted']);
+    expect(
+      given(opened, asked)
+        .when(...merged)
+        .events(),
+    ).toEqual([{ type: 'TicketMerged', data: { into: one } }]);
+    expect(given(opened, asked, merged).state).toMatchObject({ work: { status: 'merged', into: one } });
+    expect(given(opened, asked, merged).state).not.toHaveProperty('mergingInto');
+  });
+
+  it('takes no more commands once it is merged, and says where it goes on', () => {
+    const { when } = given(opened, triaged, asked, merged);
+    for (const [name, command] of [
+      started,
+      resolvedAtL1,
+      ['SendPublicReply', { text: 't' }],
+      ['CancelTicket', { reason: 'r' }],
+      ['ReopenTicket', { reason: 'r' }],
+    ] as Step[])
+      expect(when(name, command as never).refusal()).toMatchObject({ refused: 'ticket-merged', message: `The ticket goes on in ${one}` });
+  });
+
+  it('refuses itself, a second target, and a parent', () => {
+    expect(given(opened).when('MergeTicket', { into: self, reason: 'r' }).refusal().refused).toBe('relation-to-itself');
+    expect(given(opened, asked).when('MergeTicket', { into: two, reason: 'r' }).refusal().refused).toBe('merge-pending');
+    expect(given(opened, asked, merged).when('MergeTicket', { into: two, reason: 'r' }).refusal().refused).toBe('ticket-merged');
+    expect(
+      given(opened, ['LinkTicket', { ticketId: two, relation: 'parent-of' }])
+        .when(...asked)
+        .refusal().refused,
+    ).toBe('has-children');
+    expect(
+      given(opened)
+        .when(...merged)
+        .refusal().refused,
+    ).toBe('no-merge-pending');
+    expect(
+      given(opened, asked, ['CancelTicket', { reason: 'r' }])
+        .when(...merged)
+        .refusal().refused,
+    ).toBe('ticket-cancelled');
+  });
+
+  it('stays quiet when it is asked or done already', () => {
+    expect(
+      given(opened, asked)
+        .when(...asked)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, asked, merged)
+        .when(...asked)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, asked, merged)
+        .when(...merged)
+        .events(),
+    ).toEqual([]);
+    expect(
+      given(opened, absorbed)
+        .when(...absorbed)
+        .events(),
+    ).toEqual([]);
+  });
+
+  it('is taken in by a ticket that is open and not about to be merged itself', () => {
+    expect(
+      given(opened)
+        .when(...absorbed)
+        .events(),
+    ).toEqual([{ type: 'TicketAbsorbed', data: absorbed[1] }]);
+    expect(
+      given(opened, asked)
+        .when(...absorbed)
+        .refusal().refused,
+    ).toBe('merge-pending');
+    expect(
+      given(opened, triaged, resolvedAtL1)
+        .when(...absorbed)
+        .refusal().refused,
+    ).toBe('already-resolved');
+  });
+
+  it('is taken back when the other ticket refuses: the work goes on here', () => {
+    const refused: Step = ['RefuseRelation', { ticketId: one, relation: 'merged-into', code: 'ticket-closed', message: 'closed' }];
+    const after = given(opened, asked, refused);
+    expect(after.state).not.toHaveProperty('mergingInto');
+    expect(types(after.when('MergeTicket', { into: two, reason: 'r' }).events())).toEqual(['TicketMergeRequested']);
+    expect(
+      given(opened, asked)
+        .when('RefuseRelation', { ...refused[1], ticketId: two } as never)
+        .events(),
+    ).toEqual([]);
+  });
+});
+
+describe('SplitTicket', () => {
+  it('names the new ticket and is linked to it', () => {
+    const [event] = given(opened).when('SplitTicket', { summary: 'Scanner', component: 'FIN-2', reason: 'other team' }).events();
+    const into = deterministicId('split', 'command');
+    expect(event).toEqual({ type: 'TicketSplit', data: { into, summary: 'Scanner', component: 'FIN-2', reason: 'other team' } });
+    expect(given(opened, ['SplitTicket', { summary: 'Scanner', reason: 'r' }]).state?.links).toMatchObject([{ relation: 'split-into' }]);
+  });
+
+  it('is refused once the work is done', () => {
+    expect(given(opened, triaged, resolvedAtL1).when('SplitTicket', { summary: 's', reason: 'r' }).refusal().refused).toBe(
+      'already-resolved',
+    );
+  });
+});
+
+describe('ResolveWithParent', () => {
+  const withParent: Step = ['ResolveWithParent', { parent: one, category: 'network', fix: 'New switch' }];
+
+  it('resolves a child at any tier, on hold or handed over, with its own category if it has one', () => {
+    expect(
+      given(opened, triaged, started, escalated, ['PutOnHold', { reason: 'customer', note: 'n' }])
+        .when(...withParent)
+        .events(),
+    ).toEqual([
+      { type: 'TicketResumed', data: { after: 'customer' } },
+      { type: 'TicketResolved', data: { tier: 'L2', team: 'print', category: 'hardware/printer', fix: 'New switch', parent: one } },
+    ]);
+    expect(
+      given(opened)
+        .when(...withParent)
+        .events(),
+    ).toMatchObject([{ data: { category: 'network', parent: one } }]);
+  });
+
+  it('leaves alone what is over', () => {
+    for (const over of [[triaged, resolvedAtL1], [['CancelTicket', { reason: 'r' }]]] as Step[][])
+      expect(
+        given(opened, ...over)
+          .when(...withParent)
+          .events(),
+      ).toEqual([]);
+  });
+});

@@ -1,0 +1,115 @@
+import { type RecordedEvent, type StoredEvent } from '#eventsourcing';
+import type { TicketCommands } from './commands.js';
+import { defaultContract, HOUR } from '../contract/contract.js';
+import { at, Life, pin } from '../testing/ticket-life.js';
+import type { TicketEvents } from './ticket-events.js';
+import { type TicketDetails, ticketDetails } from '../views/ticket-details.js';
+import { TICKET_KINDS, type Tier } from '../vocabulary.js';
+
+/** What a reader sees of a life. */
+function details({ events }: Life): TicketDetails | null {
+  return events.reduce<TicketDetails | null>((doc, { type, data, at: effectiveAt }, revision) => {
+    const metadata = { effectiveAt, recordedAt: effectiveAt, actor: { id: 'ada', kind: 'agent' } };
+    const event = { stream: 'ticket-1', revision, type, data, metadata } as unknown as StoredEvent;
+    return ticketDetails.apply(doc, event as unknown as RecordedEvent<TicketEvents>);
+  }, null);
+}
+
+const toL2 = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
+const toL3 = { ...toL2, stepsToReproduce: ['r'], diagnosticData: ['d'], environment: 'e' };
+const escalate = (life: Life, minutes: number, tier: Tier, handoff: TicketCommands['EscalateToTier']['handoff'], team?: string) =>
+  life.do(minutes, 'EscalateToTier', { tier, reason: 'r', handoff, ...(team === undefined ? {} : { team }) });
+
+describe('a contract without L2', () => {
+  const contract = pin(1, { tiers: ['L0', 'L1', 'L3', 'L4'] });
+
+  it('has work go to the next tier that exists, with all that the tiers on the way ask for', () => {
+    const life = new Life(contract).open();
+    expect(() => escalate(life, 1, 'L2', toL2)).toThrow('tier-not-in-contract');
+    expect(() => escalate(life, 1, 'L4', toL3)).toThrow('tier-skipped');
+    expect(() => escalate(life, 1, 'L3', {})).toThrow(/stepsTried.*stepsToReproduce.*environment/);
+    expect(escalate(life, 1, 'L3', toL3)).toMatchObject([{ type: 'TicketEscalated', data: { from: 'L1', to: 'L3' } }]);
+    // The next tier is no skip.
+    expect(life.events.at(-1)?.data).not.toHaveProperty('skipped');
+  });
+
+  it('has work come back to the next tier that exists, and asks nobody who is not there', () => {
+    const life = new Life(contract).open();
+    escalate(life, 1, 'L3', toL3);
+    life.do(2, 'AcceptEscalation', {});
+    const solution = { kind: 'procedure' as const, text: 'restart it' };
+    expect(() => life.do(3, 'DeescalateToTier', { tier: 'L2', reason: 'r', solution })).toThrow('tier-not-in-contract');
+    expect(() => life.do(3, 'RequestConsultation', { tier: 'L2', question: 'q' })).toThrow('tier-not-in-contract');
+    expect(life.do(3, 'DeescalateToTier', { tier: 'L1', reason: 'r', solution })).toMatchObject([{ data: { from: 'L3', to: 'L1' } }]);
+  });
+});
+
+it('a contract without L1 has tickets enter at the lowest tier with people in it', () => {
+  expect(new Life(pin(1, { tiers: ['L0', 'L2', 'L3'] })).open().state).toMatchObject({ tier: 'L2' });
+});
+
+describe('one team at L1 and L2', () => {
+  const promised = { accept: HOUR, work: HOUR };
+  const ofTier = { critical: promised, high: promised, medium: promised, low: promised };
+  const life = new Life(pin(1, { tierTargets: { L1: ofTier, L2: ofTier }, handOffs: { L2: [] } })).open('critical', { team: 'desk' });
+  life.do(5, 'StartWork', {});
+  // Its contract may ask nothing of a team that hands work to itself.
+  escalate(life, 20, 'L2', {}, 'desk');
+  life.do(22, 'AcceptEscalation', {});
+
+  it('hands work to itself, and everything tells the tiers apart', () => {
+    expect(details(life)).toMatchObject({
+      tier: 'L2',
+      team: 'desk',
+      escalations: 1,
+      stays: [
+        { tier: 'L1', team: 'desk', since: at(0) },
+        { tier: 'L2', team: 'desk', since: at(20) },
+      ],
+      handOffs: [{ from: 'L1', fromTeam: 'desk', to: 'L2', toTeam: 'desk', outcome: 'accepted' }],
+    });
+    const worked = life.sla.clocks.filter(({ kind }) => kind === 'tier-work').map(({ tier, state }) => [tier, state]);
+    expect(worked).toEqual([
+      ['L1', 'met'],
+      ['L2', 'running'],
+    ]);
+  });
+
+  it('resolves by the rules of the tier that has it', () => {
+    expect(() => life.do(30, 'ResolveTicket', { category: 'c', article: 'a' })).toThrow('L2 resolves with the cause');
+    expect(life.do(30, 'ResolveTicket', { cause: 'c', fix: 'f' })).toMatchObject([{ data: { tier: 'L2', team: 'desk' } }]);
+  });
+});
+
+describe('self-service', () => {
+  it('opens a ticket with the articles that it showed in vain, which goes to the desk without a hand-off', () => {
+    const articlesShown = ['KB-0011', 'KB-0012'];
+    const life = new Life().open('low', { tier: 'L0', channel: 'portal', articlesShown });
+    expect(details(life)).toMatchObject({ tier: 'L0', articlesShown });
+    escalate(life, 1, 'L1', {}, 'desk');
+    life.do(2, 'AcceptEscalation', {});
+    expect(details(life)).toMatchObject({ tier: 'L1', team: 'desk', articlesShown });
+  });
+
+  it('resolves with the article that helped', () => {
+    const life = new Life().open('low', { tier: 'L0' });
+    expect(() => life.do(1, 'ResolveTicket', { category: 'how-to' })).toThrow('resolution-incomplete');
+    expect(life.do(1, 'ResolveTicket', { category: 'how-to', article: 'KB-1' })).toMatchObject([{ data: { tier: 'L0' } }]);
+  });
+});
+
+it.each(TICKET_KINDS)('incidents and service requests go the same way, under the same clocks: %s', (kind) => {
+  const life = new Life().open('low', { kind });
+  escalate(life, 1, 'L2', toL2);
+  life.do(2, 'AcceptEscalation', {});
+  life.do(3, 'ResolveTicket', { cause: 'c', fix: 'f' });
+  expect(details(life)).toMatchObject({ kind, status: 'resolved' });
+  expect(life.sla.clocks.map(({ kind: clock, state }) => [clock, state])).toEqual([
+    ['response', 'met'],
+    ['resolution', 'met'],
+  ]);
+});
+
+it('the default contract promises what the field does, by priority', () => {
+  expect(Object.values(defaultContract.targets).map(({ resolution }) => resolution / HOUR)).toEqual([4, 8, 24, 48]);
+});
