@@ -6,16 +6,44 @@ import tseslint from 'typescript-eslint';
  */
 const law = {
   'libs/eventsourcing': { packages: ['uuid'], libs: [] },
-  'libs/ticketing': { packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'], libs: ['eventsourcing'] },
+  'libs/ticketing': {
+    packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'],
+    libs: ['eventsourcing'],
+  },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
-  'libs/platform': { packages: ['@aws-sdk/client-s3', '@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'], libs: ['eventsourcing'] },
+  'libs/platform': {
+    packages: [
+      '@aws-sdk/client-s3',
+      '@nestjs/*',
+      'fastify',
+      'pino',
+      'class-validator',
+      'class-transformer',
+      'rxjs',
+      'reflect-metadata',
+      'node:*',
+    ],
+    libs: ['eventsourcing'],
+  },
   'libs/ticketing-nest': {
-    packages: ['@nestjs/*', 'class-validator', 'class-transformer', 'class-validator-jsonschema', 'date-holidays', 'rxjs', 'reflect-metadata', 'node:*'],
+    packages: [
+      '@nestjs/*',
+      'class-validator',
+      'class-transformer',
+      'class-validator-jsonschema',
+      'date-holidays',
+      'rxjs',
+      'reflect-metadata',
+      'node:*',
+    ],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
   'libs/directory-lock': { packages: ['lmdb', 'node:*'], libs: [] },
-  'libs/embedded-eventstoredb': { packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'], libs: ['directory-lock'] },
+  'libs/embedded-eventstoredb': {
+    packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'],
+    libs: ['directory-lock'],
+  },
   'libs/embedded-mongodb': { packages: ['lmdb', 'node:*'], libs: ['directory-lock'] },
 };
 
@@ -33,7 +61,10 @@ const lawRules = Object.entries(law).map(([folder, { packages, libs }]) => {
         'error',
         {
           patterns: [
-            { regex: allowed.length ? `^(?!\\.{1,2}/)(?!(?:${oneOf(allowed)})$)` : '^(?!\\.{1,2}/)', message: `${folder} may import only: ${allowed.join(', ') || 'nothing'}` },
+            {
+              regex: allowed.length ? `^(?!\\.{1,2}/)(?!(?:${oneOf(allowed)})$)` : '^(?!\\.{1,2}/)',
+              message: `${folder} may import only: ${allowed.join(', ') || 'nothing'}`,
+            },
             { regex: '^(\\.\\./)+(apps|libs)/', message: 'import a library by its name, #<library>' },
           ],
         },
@@ -63,7 +94,15 @@ export default tseslint.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        { patterns: [{ regex: '^#embedded-|^@eventstore/|^mongodb$|^lmdb$|^mingo', message: 'apps speak to the stores through #eventstoredb and #mongo' }, { regex: '/apps/|^\\.\\./\\.\\./(api|worker|standalone|cli)/', message: 'nothing imports an app' }] },
+        {
+          patterns: [
+            {
+              regex: '^#embedded-|^@eventstore/|^mongodb$|^lmdb$|^mingo',
+              message: 'apps speak to the stores through #eventstoredb and #mongo',
+            },
+            { regex: '/apps/|^\\.\\./\\.\\./(api|worker|standalone|cli)/', message: 'nothing imports an app' },
+          ],
+        },
       ],
     },
   },
@@ -75,7 +114,10 @@ export default tseslint.config(
       'no-restricted-globals': ['error', 'process', 'setTimeout', 'setInterval', 'fetch'],
       'no-restricted-syntax': [
         'error',
-        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'the domain does not ask for the time' },
+        {
+          selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+          message: 'the domain does not ask for the time',
+        },
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'the domain does not ask for the time' },
         { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'the domain knows no chance' },
       ],

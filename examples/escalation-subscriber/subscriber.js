@@ -13,7 +13,8 @@ const placeFile = process.env.POSITION_FILE ?? fileURLToPath(new URL('position.j
 
 /** What to print for each type of event. These keys are also the server-side filter, so nothing else travels over the network. */
 const lines = {
-  TicketEscalated: ({ from, to, reason, skipped }) => `${from} -> ${to}  handed up${skipped ? ` (skips tiers: ${skipped})` : ''}: ${reason}`,
+  TicketEscalated: ({ from, to, reason, skipped }) =>
+    `${from} -> ${to}  handed up${skipped ? ` (skips tiers: ${skipped})` : ''}: ${reason}`,
   EscalationAccepted: ({ tier, agent }) => `${tier}        accepted by ${agent.name ?? agent.id}`,
   EscalationReturned: ({ from, to, reason, pingPong }) => `${from} -> ${to}  returned (${pingPong}x so far): ${reason}`,
   TicketDeescalated: ({ from, to, reason }) => `${from} -> ${to}  handed down: ${reason}`,

@@ -49,7 +49,9 @@ const compliance = (now) => [
       },
     },
   },
-  { $group: { _id: { kind: '$kind', priority: '$priority' }, met: { $sum: '$met' }, breached: { $sum: '$breached' }, clocks: { $sum: 1 } } },
+  {
+    $group: { _id: { kind: '$kind', priority: '$priority' }, met: { $sum: '$met' }, breached: { $sum: '$breached' }, clocks: { $sum: 1 } },
+  },
 ];
 
 const percent = (met, breached) => (met + breached === 0 ? '-' : `${((100 * met) / (met + breached)).toFixed(1)} %`);
@@ -58,7 +60,8 @@ function asTable(title, rows) {
   if (rows.length === 0) return `${title}: nothing\n`;
   const columns = Object.keys(rows[0]);
   const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => String(row[column]).length)));
-  const line = (cells) => cells.map((cell, index) => (index === 0 ? String(cell).padEnd(widths[index]) : String(cell).padStart(widths[index]))).join('  ');
+  const line = (cells) =>
+    cells.map((cell, index) => (index === 0 ? String(cell).padEnd(widths[index]) : String(cell).padStart(widths[index]))).join('  ');
   return `${title}\n${line(columns)}\n${widths.map((width) => '-'.repeat(width)).join('  ')}\n${rows.map((row) => line(Object.values(row))).join('\n')}\n`;
 }
 
@@ -72,13 +75,22 @@ try {
   const perTier = (await db.collection('tier_queue').aggregate(backlog).toArray()).map(({ _id, ...counts }) => ({ tier: _id, ...counts }));
 
   const perPriority = (await db.collection('ticket_sla').aggregate(compliance(now)).toArray())
-    .map(({ _id: { kind, priority }, met, breached, clocks }) => ({ clock: kind, priority, met, breached, open: clocks - met - breached, compliance: percent(met, breached) }))
+    .map(({ _id: { kind, priority }, met, breached, clocks }) => ({
+      clock: kind,
+      priority,
+      met,
+      breached,
+      open: clocks - met - breached,
+      compliance: percent(met, breached),
+    }))
     .sort((one, other) => other.clock.localeCompare(one.clock) || priorities.indexOf(one.priority) - priorities.indexOf(other.priority));
 
   if (process.argv.includes('--csv')) {
     const facts = [
       ...perTier.flatMap(({ tier, oldest: _, ...counts }) => Object.entries(counts).map(([what, value]) => ['backlog', tier, what, value])),
-      ...perPriority.flatMap(({ clock, priority, met, breached, open }) => Object.entries({ met, breached, open }).map(([what, value]) => [`sla ${clock}`, priority, what, value])),
+      ...perPriority.flatMap(({ clock, priority, met, breached, open }) =>
+        Object.entries({ met, breached, open }).map(([what, value]) => [`sla ${clock}`, priority, what, value]),
+      ),
     ];
     console.log([['report', 'of', 'figure', 'value'], ...facts].map((cells) => cells.map(quoted).join(',')).join('\n'));
   } else {

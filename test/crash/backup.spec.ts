@@ -95,7 +95,10 @@ describe('a backup of a running Tierline', () => {
       expect(existsSync(target)).toBe(false);
     }
     // What is on a server of its own is not in the directory, whatever lies there.
-    const elsewhere = Program.tierline(['backup', join(directory, 'part')], { DATA_DIR: data, EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
+    const elsewhere = Program.tierline(['backup', join(directory, 'part')], {
+      DATA_DIR: data,
+      EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false',
+    });
     expect((await elsewhere.exited).code).toBe(0);
     expect(elsewhere.stdout).toMatch(/EventStoreDB +not copied: EVENTSTORE_URL names a server/);
     expect(existsSync(join(directory, 'part/mongodb/mongodb.mdb'))).toBe(true);

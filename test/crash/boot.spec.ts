@@ -100,10 +100,13 @@ describe('npm start', () => {
       expect(opened).toMatch(/^HTTP\/1.1 201 /);
       const { ticketId } = JSON.parse(opened.slice(opened.indexOf('{'))) as { ticketId: string };
       expect(await run(open)).toContain('"repeated":true');
-      expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(new RegExp(`event: TicketOpened\\ndata: .*"ticketId":"${ticketId}"`));
+      expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(
+        new RegExp(`event: TicketOpened\\ndata: .*"ticketId":"${ticketId}"`),
+      );
       const { items } = JSON.parse(await run(queue)) as { items: { _id: string }[] };
       expect(items.map(({ _id }) => _id)).toEqual([ticketId]);
-      for (const place of [/EventStoreDB +esdb:\/\/127/, /MongoDB +mongodb:\/\/127/, /Docs +http.*\/docs/, /Log level +warn/]) expect(program.stdout).toMatch(place);
+      for (const place of [/EventStoreDB +esdb:\/\/127/, /MongoDB +mongodb:\/\/127/, /Docs +http.*\/docs/, /Log level +warn/])
+        expect(program.stdout).toMatch(place);
       expect(program.stdout).toContain(dataDir);
     },
     60_000,

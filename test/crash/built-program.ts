@@ -29,7 +29,10 @@ export async function build(): Promise<void> {
   }
   try {
     if (upToDate()) return;
-    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: root, encoding: 'utf8' });
+    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
     if (compiled.status !== 0) throw new Error(`the build failed:\n${compiled.stdout}`);
     utimesSync(record, new Date(), new Date());
   } finally {
@@ -43,19 +46,41 @@ const record = join(root, 'dist', '.tsbuildinfo');
 /** Whether nothing that is built has changed since. */
 function upToDate(): boolean {
   const built = statSync(record, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['apps', 'libs'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)));
+  const sources = ['apps', 'libs'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)),
+  );
   const configuration = ['package.json', 'tsconfig.json', 'tsconfig.build.json'].map((file) => join(root, file));
-  return [...configuration, ...sources.filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))].every((file) => statSync(file).mtimeMs < built);
+  return [...configuration, ...sources.filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))].every(
+    (file) => statSync(file).mtimeMs < built,
+  );
 }
 
 type Environment = Readonly<Record<string, string>>;
 
 /** The environment of a child: nothing configured but what is given, and any free ports, so that tests can run side by side. */
 function environment(given: Environment): NodeJS.ProcessEnv {
-  const configured = new Set(['HOST', 'PORT', 'DATA_DIR', 'EVENTSTORE_URL', 'MONGODB_URL', 'LOG_LEVEL', 'API_URL', 'NODE_OPTIONS', 'FORCE_COLOR']);
+  const configured = new Set([
+    'HOST',
+    'PORT',
+    'DATA_DIR',
+    'EVENTSTORE_URL',
+    'MONGODB_URL',
+    'LOG_LEVEL',
+    'API_URL',
+    'NODE_OPTIONS',
+    'FORCE_COLOR',
+  ]);
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !configured.has(name)));
   // A CI environment makes colours appear where no terminal is.
-  return { ...inherited, NO_COLOR: '1', PORT: '0', EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', LOG_LEVEL: 'warn', ...given };
+  return {
+    ...inherited,
+    NO_COLOR: '1',
+    PORT: '0',
+    EMBEDDED_EVENTSTOREDB_PORT: '0',
+    EMBEDDED_MONGODB_PORT: '0',
+    LOG_LEVEL: 'warn',
+    ...given,
+  };
 }
 
 /** A process and what it has said so far. */
@@ -72,17 +97,27 @@ export class Program {
 
   /** What `npm start` runs. */
   static standalone(env: Environment): Program {
-    return new Program(spawn(process.execPath, ['dist/apps/standalone/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+    return new Program(
+      spawn(process.execPath, ['dist/apps/standalone/src/main.js'], {
+        cwd: root,
+        env: environment(env),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
   }
 
   /** What `npx tierline` runs. */
   static tierline(args: readonly string[], env: Environment): Program {
-    return new Program(spawn(process.execPath, ['bin/tierline.js', ...args], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+    return new Program(
+      spawn(process.execPath, ['bin/tierline.js', ...args], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
   }
 
   /** The worker alone, beside stores that run elsewhere. */
   static worker(env: Environment): Program {
-    return new Program(spawn(process.execPath, ['dist/apps/worker/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }));
+    return new Program(
+      spawn(process.execPath, ['dist/apps/worker/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
   }
 
   get pid(): number {

@@ -14,7 +14,12 @@ interface Sent {
   readonly key: string;
   readonly path: string;
   readonly body: object;
-  answer?: { readonly ticketId: string; readonly revision: number; readonly repeated: boolean; readonly events: readonly { readonly type: string }[] };
+  answer?: {
+    readonly ticketId: string;
+    readonly revision: number;
+    readonly repeated: boolean;
+    readonly events: readonly { readonly type: string }[];
+  };
 }
 
 const ROUNDS = 3;
@@ -42,7 +47,8 @@ async function send(api: string, sent: Sent): Promise<void> {
 }
 
 /** The id that the API gives to a command with this key. */
-const commandIdOf = ({ path, key }: Sent): string => deterministicId('command', /^\/v1\/tickets\/([^/]+)/.exec(path)?.[1] ?? 'tickets', key);
+const commandIdOf = ({ path, key }: Sent): string =>
+  deterministicId('command', /^\/v1\/tickets\/([^/]+)/.exec(path)?.[1] ?? 'tickets', key);
 
 /** Sends tickets and steps on them, many at once, until the process dies. Returns what was sent. */
 async function sendUntilDead(api: string, round: number, onAnswer: (answered: number) => void): Promise<Sent[]> {
@@ -51,7 +57,11 @@ async function sendUntilDead(api: string, round: number, onAnswer: (answered: nu
   let dead = false;
   const sender = async (number: number): Promise<void> => {
     for (let index = 0; !dead; index++) {
-      const ticket: Sent = { key: `round-${round}-sender-${number}-ticket-${index}`, path: '/v1/tickets', body: opening(`Round ${round}, sender ${number}, ticket ${index}`) };
+      const ticket: Sent = {
+        key: `round-${round}-sender-${number}-ticket-${index}`,
+        path: '/v1/tickets',
+        body: opening(`Round ${round}, sender ${number}, ticket ${index}`),
+      };
       const commands = [ticket];
       for (let command = commands.shift(); command !== undefined && !dead; command = commands.shift()) {
         all.push(command);
@@ -66,7 +76,11 @@ async function sendUntilDead(api: string, round: number, onAnswer: (answered: nu
         if (command === ticket && ticket.answer !== undefined) {
           const { ticketId } = ticket.answer;
           for (const step of ['first', 'second', 'third']) {
-            commands.push({ key: `${ticket.key}-${step}`, path: `/v1/tickets/${ticketId}/diagnostic-steps`, body: { action: `The ${step} step`, outcome: 'noted' } });
+            commands.push({
+              key: `${ticket.key}-${step}`,
+              path: `/v1/tickets/${ticketId}/diagnostic-steps`,
+              body: { action: `The ${step} step`, outcome: 'noted' },
+            });
           }
         }
       }
@@ -77,7 +91,9 @@ async function sendUntilDead(api: string, round: number, onAnswer: (answered: nu
 }
 
 /** All ticket events of the log, by the command that made them, as the client of the database itself reads them. */
-async function eventsByCommand(url: string): Promise<Map<string, { readonly id: string; readonly stream: string; readonly revision: number; readonly type: string }[]>> {
+async function eventsByCommand(
+  url: string,
+): Promise<Map<string, { readonly id: string; readonly stream: string; readonly revision: number; readonly type: string }[]>> {
   const client = EventStoreDBClient.connectionString(url);
   const found = new Map<string, { id: string; stream: string; revision: number; type: string }[]>();
   const subscription = client.subscribeToAll({ fromPosition: START, filter: streamNameFilter({ prefixes: ['ticket-'] }) });
@@ -87,7 +103,10 @@ async function eventsByCommand(url: string): Promise<Map<string, { readonly id: 
         .on('data', ({ event }) => {
           if (event === undefined) return;
           const { commandId } = event.metadata as unknown as EventMetadata;
-          found.set(commandId, [...(found.get(commandId) ?? []), { id: event.id, stream: event.streamId, revision: Number(event.revision), type: event.type }]);
+          found.set(commandId, [
+            ...(found.get(commandId) ?? []),
+            { id: event.id, stream: event.streamId, revision: Number(event.revision), type: event.type },
+          ]);
         })
         .on('caughtUp', resolve)
         .on('error', reject);

@@ -56,7 +56,10 @@ describe('npx tierline', () => {
     expect(stdout).not.toContain('\u001b');
 
     const json = await run('replay', ticketId, '--json');
-    const steps = json.stdout.trim().split('\n').map((line) => JSON.parse(line) as { type: string; effectiveAt: string });
+    const steps = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; effectiveAt: string });
     expect(steps[0]?.type).toBe('TicketOpened');
     const then = steps[2]?.effectiveAt ?? '';
     const until = await run('replay', `ticket-${ticketId}`, '--json', '--as-of', then);
@@ -72,7 +75,10 @@ describe('npx tierline', () => {
 
     const client = new MongoClient(mongodbUrl);
     try {
-      await client.db().collection<{ _id: string }>(ticketDetails.name).updateOne({ _id: ticketId }, { $set: { summary: 'Nothing happened' } });
+      await client
+        .db()
+        .collection<{ _id: string }>(ticketDetails.name)
+        .updateOne({ _id: ticketId }, { $set: { summary: 'Nothing happened' } });
     } finally {
       await client.close();
     }
@@ -80,7 +86,9 @@ describe('npx tierline', () => {
     expect(sick.code).toBe(1);
     expect(sick.stdout).toMatch(/1 difference\n/);
     expect(sick.stdout).toContain(`${ticketId}: differs`);
-    expect(sick.stdout).toContain('summary: the log makes it "Scanners in the warehouse lose the network", the view has "Nothing happened"');
+    expect(sick.stdout).toContain(
+      'summary: the log makes it "Scanners in the warehouse lose the network", the view has "Nothing happened"',
+    );
 
     const rebuilt = await run('rebuild', ticketDetails.name);
     expect(rebuilt).toMatchObject({ code: 0, complaints: '' });
@@ -101,7 +109,10 @@ describe('npx tierline', () => {
     await writeFile(cut, 'case_id,seq\n1,0\n');
     for (const [args, line] of [
       [['replay', '00000000-0000-4000-8000-000000000000'], /^tierline: There is no ticket 00000000-0000-4000-8000-000000000000\n {2}\S/],
-      [['import', 'bpic2013', join(dataDir, 'absent.xes')], /^tierline: .*absent.xes cannot be read: .*\n {2}`npx tierline import bpic2013 --help`/],
+      [
+        ['import', 'bpic2013', join(dataDir, 'absent.xes')],
+        /^tierline: .*absent.xes cannot be read: .*\n {2}`npx tierline import bpic2013 --help`/,
+      ],
       [['import', 'bpic2013', cut], /^tierline: line 1: /],
     ] as const) {
       const { code, stderr, stdout } = await run(...args);
@@ -112,7 +123,14 @@ describe('npx tierline', () => {
   }, 120_000);
 
   it('tells wrong usage apart from failure, before it opens anything', async () => {
-    for (const args of [['rebuild', 'no_such_view'], ['replay'], ['replay', ticketId, '--as-of', 'yesterday'], ['no-such-command'], ['import', 'bpic2013'], []]) {
+    for (const args of [
+      ['rebuild', 'no_such_view'],
+      ['replay'],
+      ['replay', ticketId, '--as-of', 'yesterday'],
+      ['no-such-command'],
+      ['import', 'bpic2013'],
+      [],
+    ]) {
       const { code, stderr } = await run(...args);
       expect({ args, code }).toEqual({ args, code: 2 });
       expect(stderr).toMatch(/Usage|error: /);

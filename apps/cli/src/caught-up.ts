@@ -13,7 +13,11 @@ const PATIENCE_MS = 30_000;
  * @param ownWorker whether this process keeps the views
  * @throws Complaint when nobody brings the views up to date, or the signal's reason
  */
-export async function viewsCaughtUp({ store, mongo }: Pick<Session, 'store' | 'mongo'>, ownWorker: boolean, signal: AbortSignal): Promise<void> {
+export async function viewsCaughtUp(
+  { store, mongo }: Pick<Session, 'store' | 'mongo'>,
+  ownWorker: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   let before: string | undefined;
   let lastProgress = Date.now();
   for (;;) {

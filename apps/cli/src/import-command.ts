@@ -20,7 +20,9 @@ export async function runImport(session: Session, file: string, signal: AbortSig
         shown[phase].update(done, of);
       },
     }).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ENOENT' || error.code === 'EISDIR' || error.code === 'EACCES' ? new Complaint(`${file} cannot be read: ${error.message}`, '`npx tierline import bpic2013 --help` says where the log can be had') : error;
+      throw error.code === 'ENOENT' || error.code === 'EISDIR' || error.code === 'EACCES'
+        ? new Complaint(`${file} cannot be read: ${error.message}`, '`npx tierline import bpic2013 --help` says where the log can be had')
+        : error;
     });
   } finally {
     shown.checking.stop();
@@ -40,7 +42,11 @@ export async function runImport(session: Session, file: string, signal: AbortSig
 function inWords({ cases, rows, imported, events, alreadyThere, different, deviating, deviations }: ImportResult): string {
   const lines = [
     `${count(cases, 'case')} of ${count(rows, 'row')}: ${number(imported)} imported as ${count(events, 'event')}, ${number(alreadyThere)} there already`,
-    ...(different.length === 0 ? [] : [`${count(different.length, 'case')} differ from what was imported before and were left as they are: ${different.slice(0, 10).join(', ')}${different.length > 10 ? ', …' : ''}`]),
+    ...(different.length === 0
+      ? []
+      : [
+          `${count(different.length, 'case')} differ from what was imported before and were left as they are: ${different.slice(0, 10).join(', ')}${different.length > 10 ? ', …' : ''}`,
+        ]),
     ...(deviating === 0 ? [] : [`${count(deviating, 'case')} did what the rules would have refused, and are marked:`]),
     ...Object.entries(deviations)
       .sort(([, one], [, other]) => other - one)

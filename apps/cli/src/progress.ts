@@ -15,7 +15,15 @@ export function showProgress(what: string, unit: string, stream: NodeJS.WriteStr
 }
 
 function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
-  const shown = new SingleBar({ format: `${what} {bar} {shown} {note}`, stream, hideCursor: true, clearOnComplete: true, stopOnComplete: false, barsize: 30, fps: 10 });
+  const shown = new SingleBar({
+    format: `${what} {bar} {shown} {note}`,
+    stream,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    barsize: 30,
+    fps: 10,
+  });
   return {
     update(done, total, note = '') {
       // Shown with the first news: of several, one after the other has the line.
@@ -43,5 +51,7 @@ function lines(what: string, unit: string, stream: NodeJS.WriteStream): Progress
 
 function figures(done: number, total: number | undefined, unit: string): string {
   const number = (value: number): string => value.toLocaleString('en');
-  return total ? `${number(done)} of ${number(total)} ${unit} (${Math.floor((100 * Math.min(done, total)) / total)} %)` : `${number(done)} ${unit}`;
+  return total
+    ? `${number(done)} of ${number(total)} ${unit} (${Math.floor((100 * Math.min(done, total)) / total)} %)`
+    : `${number(done)} ${unit}`;
 }

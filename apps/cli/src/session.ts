@@ -84,7 +84,8 @@ export async function findStores(config: Config): Promise<Found> {
       if (!(error instanceof DataDirLocked)) throw error;
       // The lock tells which process lives; what a dead one has left in the directory has another pid.
       const running = await readWhereabouts(resolve(config.dataDir));
-      if (running?.pid === error.pid) return { eventStoreUrl: eventStoreUrl ?? running.eventStoreUrl, mongodbUrl: mongodbUrl ?? running.mongodbUrl, running };
+      if (running?.pid === error.pid)
+        return { eventStoreUrl: eventStoreUrl ?? running.eventStoreUrl, mongodbUrl: mongodbUrl ?? running.mongodbUrl, running };
       if (Date.now() > until) {
         throw new Complaint(
           `The data directory ${error.directory} is in use by process ${error.pid}, which is not \`npm start\``,

@@ -8,12 +8,19 @@ import type { Session } from './session.js';
 export const viewNames: readonly string[] = projections.map(({ name }) => name);
 
 /** Builds the view, or all, anew beside the present ones, and switches. */
-export async function rebuild({ store, mongo }: Session, view: string | undefined, signal: AbortSignal, print: (text: string) => void): Promise<void> {
+export async function rebuild(
+  { store, mongo }: Session,
+  view: string | undefined,
+  signal: AbortSignal,
+  print: (text: string) => void,
+): Promise<void> {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   for (const projection of projections) {
     if (view !== undefined && projection.name !== view) continue;
     const began = Date.now();
-    const present = await mongo.db.collection<{ _id: string; checkpoint: { commit: string } | null }>('views').findOne({ _id: projection.name });
+    const present = await mongo.db
+      .collection<{ _id: string; checkpoint: { commit: string } | null }>('views')
+      .findOne({ _id: projection.name });
     const end = Number(present?.checkpoint?.commit ?? 0);
     const progress = showProgress(`Rebuilding ${projection.name}`, 'of the log');
     try {
@@ -24,10 +31,13 @@ export async function rebuild({ store, mongo }: Session, view: string | undefine
         owner,
         signal,
         // How many events there are is not known beforehand; how far the present view has come is.
-        onProgress: ({ phase, events, position }) => progress.update(Math.min(position, end), end, `${events.toLocaleString('en')} events${phase === 'building' ? '' : `, ${phase}`}`),
+        onProgress: ({ phase, events, position }) =>
+          progress.update(Math.min(position, end), end, `${events.toLocaleString('en')} events${phase === 'building' ? '' : `, ${phase}`}`),
       });
       progress.stop();
-      print(`${projection.name}: built anew from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`);
+      print(
+        `${projection.name}: built anew from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`,
+      );
     } finally {
       progress.stop();
     }
@@ -35,13 +45,24 @@ export async function rebuild({ store, mongo }: Session, view: string | undefine
 }
 
 /** Compares the view, or all, with a fresh fold of the log. @returns whether they agree */
-export async function doctor({ store, mongo }: Session, view: string | undefined, signal: AbortSignal, print: (text: string) => void): Promise<boolean> {
+export async function doctor(
+  { store, mongo }: Session,
+  view: string | undefined,
+  signal: AbortSignal,
+  print: (text: string) => void,
+): Promise<boolean> {
   let well = true;
   for (const projection of projections) {
     if (view !== undefined && projection.name !== view) continue;
     const progress = showProgress(`Folding the log for ${projection.name}`, 'events');
     try {
-      const diagnosis = await diagnoseView({ db: mongo.db, store, projection, signal, onProgress: (events) => progress.update(events, undefined) });
+      const diagnosis = await diagnoseView({
+        db: mongo.db,
+        store,
+        projection,
+        signal,
+        onProgress: (events) => progress.update(events, undefined),
+      });
       progress.stop();
       print(inWords(diagnosis));
       if (diagnosis.different > 0) well = false;

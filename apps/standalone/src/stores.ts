@@ -57,8 +57,11 @@ export async function openStores(config: Config): Promise<Stores> {
 
   try {
     const eventStoreUrl =
-      config.eventStoreUrl ?? (await embedded(startEventStore, 'eventstoredb', 'EventStoreDB', 'EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort));
-    const mongodbUrl = config.mongodbUrl ?? withDatabase(await embedded(startEmbeddedMongoDB, 'mongodb', 'MongoDB', 'EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort));
+      config.eventStoreUrl ??
+      (await embedded(startEventStore, 'eventstoredb', 'EventStoreDB', 'EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort));
+    const mongodbUrl =
+      config.mongodbUrl ??
+      withDatabase(await embedded(startEmbeddedMongoDB, 'mongodb', 'MongoDB', 'EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort));
     return { eventStoreUrl, mongodbUrl, close };
   } catch (error) {
     await close();
@@ -77,7 +80,13 @@ function withDatabase(url: string): string {
 }
 
 /** The faults of an embedded node, in terms of what one can configure. */
-function explained(error: NodeJS.ErrnoException & { pid?: number }, dataDir: string, what: string, variable: string, port: number): unknown {
+function explained(
+  error: NodeJS.ErrnoException & { pid?: number },
+  dataDir: string,
+  what: string,
+  variable: string,
+  port: number,
+): unknown {
   switch (error.code) {
     case 'ERR_DIRECTORY_LOCKED':
       return new DataDirLocked(dataDir, error.pid ?? 0);
@@ -89,12 +98,17 @@ function explained(error: NodeJS.ErrnoException & { pid?: number }, dataDir: str
     case 'ENOTDIR':
     case 'EEXIST':
     case 'ENOSPC':
-      return new CannotStart(`The data directory ${dataDir} cannot be used (${error.message}). Set DATA_DIR to a directory that can be written.`, { cause: error });
+      return new CannotStart(
+        `The data directory ${dataDir} cannot be used (${error.message}). Set DATA_DIR to a directory that can be written.`,
+        { cause: error },
+      );
     default:
       return error;
   }
 }
 
 export function portTaken(port: number, what: string, variable: string): CannotStart {
-  return new CannotStart(`Port ${port} for ${what} is taken by another program. Stop that one, or set ${variable} to another port (0 for any free one).`);
+  return new CannotStart(
+    `Port ${port} for ${what} is taken by another program. Stop that one, or set ${variable} to another port (0 for any free one).`,
+  );
 }

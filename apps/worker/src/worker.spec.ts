@@ -29,7 +29,17 @@ const ticket = (id: string): NewEvent[] =>
   [
     {
       type: 'TicketOpened',
-      data: { client: 'acme', kind: 'incident', summary: 'Cannot print', reporter: { id: 'joe' }, channel: 'phone', impact: 'medium', urgency: 'high', priority: 'high', tier: 'L1' },
+      data: {
+        client: 'acme',
+        kind: 'incident',
+        summary: 'Cannot print',
+        reporter: { id: 'joe' },
+        channel: 'phone',
+        impact: 'medium',
+        urgency: 'high',
+        priority: 'high',
+        tier: 'L1',
+      },
     },
     { type: 'WorkStarted', data: { tier: 'L1', agent: { id: 'ada' } } },
     { type: 'TicketPutOnHold', data: { reason: 'customer', note: 'away' } },

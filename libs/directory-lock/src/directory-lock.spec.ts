@@ -17,16 +17,24 @@ it('is held once in a process, until it is let go', async () => {
   const unlock = await lockDirectory(directory);
   const second = lockDirectory(join(directory, '.'));
   await expect(second).rejects.toThrow(DirectoryLocked);
-  await expect(second).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid, message: expect.stringContaining(directory) as string });
+  await expect(second).rejects.toMatchObject({
+    code: 'ERR_DIRECTORY_LOCKED',
+    pid: process.pid,
+    message: expect.stringContaining(directory) as string,
+  });
   await unlock();
-  await (await lockDirectory(directory))();
+  await (
+    await lockDirectory(directory)
+  )();
 });
 
 it('takes no other process for the dead holder whose pid it got', async () => {
   const owner = open<{ pid: number; started: string }, string>({ path: join(directory, 'owner'), encoding: 'json' });
   await owner.put('owner', { pid: process.ppid, started: 'another boot/12345' });
   await owner.close();
-  await (await lockDirectory(directory))();
+  await (
+    await lockDirectory(directory)
+  )();
 });
 
 it('goes to exactly one of several processes, and to the next one when that is killed', async () => {
@@ -49,7 +57,9 @@ it('goes to exactly one of several processes, and to the next one when that is k
   const gone = once(holder as NonNullable<typeof holder>, 'exit');
   holder?.kill('SIGKILL');
   await gone;
-  await (await lockDirectory(directory))();
+  await (
+    await lockDirectory(directory)
+  )();
   remove();
 }, 30_000);
 

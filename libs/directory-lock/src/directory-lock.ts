@@ -12,7 +12,9 @@ export class DirectoryLocked extends Error {
     /** The process that holds it. */
     readonly pid: number,
   ) {
-    super(`The directory ${directory} is in use by ${pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`}. Stop it, or choose another directory.`);
+    super(
+      `The directory ${directory} is in use by ${pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`}. Stop it, or choose another directory.`,
+    );
   }
 }
 

@@ -26,7 +26,13 @@ export interface Access {
 export const OPEN_ACCESS: Access = { check: () => undefined, allows: () => true, nameOf: () => 'system' };
 
 const EVERYONE = ['$all'];
-const open = (roles: readonly string[]): Required<StreamAcl> => ({ read: roles, write: roles, delete: roles, metaRead: roles, metaWrite: roles });
+const open = (roles: readonly string[]): Required<StreamAcl> => ({
+  read: roles,
+  write: roles,
+  delete: roles,
+  metaRead: roles,
+  metaWrite: roles,
+});
 const USER_STREAMS = open(EVERYONE);
 const SYSTEM_STREAMS = open([ADMINS]);
 /** Streams of links that the node keeps itself: the genuine projections give them this list in their metadata. */

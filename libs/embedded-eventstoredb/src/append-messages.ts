@@ -18,7 +18,10 @@ export interface WriteOptions {
   expected(): ExpectedRevision | undefined;
 }
 
-export type AppendRequest = { readonly kind: 'options'; readonly options: WriteOptions } | { readonly kind: 'event'; readonly event: ProposedEvent } | { readonly kind: 'nothing' };
+export type AppendRequest =
+  | { readonly kind: 'options'; readonly options: WriteOptions }
+  | { readonly kind: 'event'; readonly event: ProposedEvent }
+  | { readonly kind: 'nothing' };
 
 /** An event as it was sent; `readEvent` checks it. */
 export interface ProposedEvent {
@@ -223,11 +226,16 @@ export function structuredUuid(uuid: string): Buffer {
 }
 
 const EMPTY = (field: number): Buffer => bytesField(field, NO_BYTES);
-const positionMessage = (field: number, position: number): Buffer => messageField(field, varintField(1, position), varintField(2, position));
+const positionMessage = (field: number, position: number): Buffer =>
+  messageField(field, varintField(1, position), varintField(2, position));
 
 /** `AppendResp.Success` and `BatchAppendResp.Success`, which have the same fields. */
 const success = (field: number, lastRevision: number, position: number | undefined): Buffer =>
-  messageField(field, lastRevision < 0 ? EMPTY(2) : varintField(1, lastRevision), position === undefined ? EMPTY(4) : positionMessage(3, position));
+  messageField(
+    field,
+    lastRevision < 0 ? EMPTY(2) : varintField(1, lastRevision),
+    position === undefined ? EMPTY(4) : positionMessage(3, position),
+  );
 
 export const appendSucceeded = (lastRevision: number, position: number | undefined): Buffer => success(1, lastRevision, position);
 
@@ -246,20 +254,43 @@ export function appendExpectedOtherRevision(expected: ExpectedRevision, lastRevi
 export const deleteSucceeded = (position: number): Buffer => positionMessage(1, position);
 
 const correlated = (correlationId: Buffer | undefined, stream: string | undefined, answer: Buffer): Buffer =>
-  Buffer.concat([correlationId ? bytesField(1, correlationId) : NO_BYTES, answer, stream === undefined ? NO_BYTES : messageField(4, stream === '' ? NO_BYTES : bytesField(3, stream))]);
+  Buffer.concat([
+    correlationId ? bytesField(1, correlationId) : NO_BYTES,
+    answer,
+    stream === undefined ? NO_BYTES : messageField(4, stream === '' ? NO_BYTES : bytesField(3, stream)),
+  ]);
 
-export const batchSucceeded = (correlationId: Buffer | undefined, stream: string | undefined, lastRevision: number, position: number | undefined): Buffer =>
-  correlated(correlationId, stream, success(3, lastRevision, position));
+export const batchSucceeded = (
+  correlationId: Buffer | undefined,
+  stream: string | undefined,
+  lastRevision: number,
+  position: number | undefined,
+): Buffer => correlated(correlationId, stream, success(3, lastRevision, position));
 
 /** An in-band `google.rpc.Status` whose detail is a message of `event_store.client`. */
-function batchFailed(correlationId: Buffer | undefined, stream: string | undefined, code: status, name: string, detail: Uint8Array, text = name): Buffer {
+function batchFailed(
+  correlationId: Buffer | undefined,
+  stream: string | undefined,
+  code: status,
+  name: string,
+  detail: Uint8Array,
+  text = name,
+): Buffer {
   const any = messageField(3, bytesField(1, `type.googleapis.com/event_store.client.${name}`), bytesField(2, detail));
   return correlated(correlationId, stream, messageField(2, varintField(1, code), bytesField(2, text), any));
 }
 
-export function batchExpectedOtherRevision(correlationId: Buffer | undefined, stream: string, expected: ExpectedRevision, lastRevision: number): Buffer {
+export function batchExpectedOtherRevision(
+  correlationId: Buffer | undefined,
+  stream: string,
+  expected: ExpectedRevision,
+  lastRevision: number,
+): Buffer {
   const wanted: Record<number, Buffer> = { [ANY]: EMPTY(4), [STREAM_EXISTS]: EMPTY(5), [NO_STREAM]: EMPTY(6) };
-  const detail = Buffer.concat([lastRevision < 0 ? EMPTY(2) : varintField(1, lastRevision), wanted[expected.version] ?? varintField(3, expected.sent)]);
+  const detail = Buffer.concat([
+    lastRevision < 0 ? EMPTY(2) : varintField(1, lastRevision),
+    wanted[expected.version] ?? varintField(3, expected.sent),
+  ]);
   return batchFailed(correlationId, stream, status.ALREADY_EXISTS, 'WrongExpectedVersion', detail);
 }
 
@@ -269,7 +300,8 @@ export const batchStreamDeleted = (correlationId: Buffer | undefined, stream: st
 export const batchAccessDenied = (correlationId: Buffer | undefined, stream: string): Buffer =>
   batchFailed(correlationId, stream, status.PERMISSION_DENIED, 'AccessDenied', NO_BYTES);
 
-export const batchTimedOut = (correlationId: Buffer | undefined, stream: string): Buffer => batchFailed(correlationId, stream, status.DEADLINE_EXCEEDED, 'Timeout', NO_BYTES);
+export const batchTimedOut = (correlationId: Buffer | undefined, stream: string): Buffer =>
+  batchFailed(correlationId, stream, status.DEADLINE_EXCEEDED, 'Timeout', NO_BYTES);
 
 export const batchTooLarge = (correlationId: Buffer | undefined, stream: string, limit: number): Buffer =>
   batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'MaximumAppendSizeExceeded', varintField(1, limit));
@@ -278,5 +310,5 @@ export const batchBadRequest = (correlationId: Buffer | undefined, stream: strin
   batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'BadRequest', bytesField(1, message));
 
 /** Something failed that is no fault of the request, such as a full disk. */
-export const batchUnknown = (correlationId: Buffer | undefined, stream: string, text: string): Buffer => batchFailed(correlationId, stream, status.UNKNOWN, 'Unknown', NO_BYTES, text);
-
+export const batchUnknown = (correlationId: Buffer | undefined, stream: string, text: string): Buffer =>
+  batchFailed(correlationId, stream, status.UNKNOWN, 'Unknown', NO_BYTES, text);

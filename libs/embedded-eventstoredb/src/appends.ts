@@ -30,7 +30,8 @@ export const MAX_APPEND_SIZE = 1024 * 1024;
 
 /** Bytes of events that one call may have the node hold before they can be written; more ends the call. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
-const tooMuchHeld = (): Fault => new Fault(status.RESOURCE_EXHAUSTED, `More than ${MAX_HELD_BYTES} bytes of events are waiting for the rest of their append.`);
+const tooMuchHeld = (): Fault =>
+  new Fault(status.RESOURCE_EXHAUSTED, `More than ${MAX_HELD_BYTES} bytes of events are waiting for the rest of their append.`);
 const heldBytes = (event: NewEvent): number => event.data.length + event.customMetadata.length + event.type.length + EVENT_OVERHEAD;
 /** What an event costs besides its bytes, about. */
 const EVENT_OVERHEAD = 500;
@@ -90,7 +91,8 @@ async function appendAll(writer: LogWriter, options: WriteOptions | undefined, e
 function checked(options: WriteOptions | undefined, message: string): { stream: string; expected: ExpectedRevision } {
   if (!options?.stream) throw handlerThrew();
   const expected = options.expected();
-  if (!expected) throw invalidArgument(`'None' is not a valid EventStore.Client.Streams.${message}+Types+Options+ExpectedStreamRevisionOneofCase`);
+  if (!expected)
+    throw invalidArgument(`'None' is not a valid EventStore.Client.Streams.${message}+Types+Options+ExpectedStreamRevisionOneofCase`);
   return { stream: options.stream, expected };
 }
 
@@ -106,12 +108,22 @@ export function deletion(writer: LogWriter, access: Access, kind: 'delete' | 'to
   };
 }
 
-async function deleteStream(writer: LogWriter, kind: 'delete' | 'tombstone', options: WriteOptions | undefined, check: (stream: string) => void): Promise<Buffer> {
+async function deleteStream(
+  writer: LogWriter,
+  kind: 'delete' | 'tombstone',
+  options: WriteOptions | undefined,
+  check: (stream: string) => void,
+): Promise<Buffer> {
   const { stream, expected } = checked(options, kind === 'delete' ? 'DeleteReq' : 'TombstoneReq');
   check(stream);
   const outcome = await writer[kind](stream, expected.version);
   if (outcome.kind === 'deleted') throw streamDeleted(stream);
-  if (outcome.kind === 'wrong-revision') throw deleteExpectedOtherRevision(stream, expected.version < 0 ? String(expected.version) : String(expected.sent), String(outcome.lastRevision));
+  if (outcome.kind === 'wrong-revision')
+    throw deleteExpectedOtherRevision(
+      stream,
+      expected.version < 0 ? String(expected.version) : String(expected.sent),
+      String(outcome.lastRevision),
+    );
   return deleteSucceeded(outcome.position as number);
 }
 
@@ -204,7 +216,15 @@ export function batchAppend(writer: LogWriter, access: Access, now: () => number
       };
       const timer = request.final || timeLeft === NO_DEADLINE ? undefined : setTimeout(timeOut, Math.min(timeLeft, LONGEST_TIMER)).unref();
       // The bytes of the request are the gRPC frame's; a batch that stays open must not hold on to all of it.
-      const batch: OpenBatch = { correlationId: Buffer.from(request.correlationId), stream, expected, events: [], timer, size: 0, held: EVENT_OVERHEAD };
+      const batch: OpenBatch = {
+        correlationId: Buffer.from(request.correlationId),
+        stream,
+        expected,
+        events: [],
+        timer,
+        size: 0,
+        held: EVENT_OVERHEAD,
+      };
       held += batch.held;
       open.set(key, batch);
       add(batch, events);
@@ -263,7 +283,8 @@ function millisecondsLeft(deadline: Deadline, now: number): number {
 /** As `readEvent`, with the texts of this call. */
 function readBatchEvent(proposed: ProposedEvent): NewEvent {
   if (!proposed.id) throw invalidArgument("Value cannot be null. (Parameter 'dto')");
-  if (!proposed.metadata.has('type') || !proposed.metadata.has('content-type')) throw invalidArgument('The given key was not present in the dictionary.');
+  if (!proposed.metadata.has('type') || !proposed.metadata.has('content-type'))
+    throw invalidArgument('The given key was not present in the dictionary.');
   return readEvent(proposed);
 }
 

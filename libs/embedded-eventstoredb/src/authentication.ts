@@ -35,7 +35,8 @@ export class Authentication {
     const token = /^basic(?: +(.*))?$/i.exec(String(header ?? '').trim());
     if (!token) return undefined;
     const encoded = token[1] ?? '';
-    if (encoded === '' || !BASE64.test(encoded)) throw new Fault(status.UNKNOWN, 'The authorization header is not Basic base64(user:password).');
+    if (encoded === '' || !BASE64.test(encoded))
+      throw new Fault(status.UNKNOWN, 'The authorization header is not Basic base64(user:password).');
     const text = Buffer.from(encoded, 'base64').toString('utf8');
     const colon = text.indexOf(':');
     if (colon < 0) return undefined;

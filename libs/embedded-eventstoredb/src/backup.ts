@@ -1,4 +1,14 @@
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -30,7 +40,13 @@ export class BackupFailed extends Error {
  *
  * @throws BackupExists, BackupFailed
  */
-export async function copyLog(from: string, to: string, copyIndex: (directory: string) => Promise<void>, segments: () => readonly Segment[], check?: (partial: string) => Promise<void>): Promise<void> {
+export async function copyLog(
+  from: string,
+  to: string,
+  copyIndex: (directory: string) => Promise<void>,
+  segments: () => readonly Segment[],
+  check?: (partial: string) => Promise<void>,
+): Promise<void> {
   const partial = `${to}.partial`;
   if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new BackupExists(to);
   try {
@@ -42,7 +58,11 @@ export async function copyLog(from: string, to: string, copyIndex: (directory: s
       const target = segmentPath(partial, segment);
       // A range of no bytes cannot be said.
       if (segment.bytes === 0) writeFileSync(target, '');
-      else await pipeline(createReadStream(segmentPath(from, segment), { end: segment.bytes - 1, highWaterMark: 1024 * 1024 }), createWriteStream(target));
+      else
+        await pipeline(
+          createReadStream(segmentPath(from, segment), { end: segment.bytes - 1, highWaterMark: 1024 * 1024 }),
+          createWriteStream(target),
+        );
       await flush(target);
     }
     await check?.(partial);

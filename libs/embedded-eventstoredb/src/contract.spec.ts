@@ -56,7 +56,10 @@ async function dataOf(reading: AsyncIterable<{ event?: { data: unknown } }>): Pr
 }
 
 /** The next events of a subscription, which then ends. */
-async function take(subscription: StreamSubscription<Ticket> | AllStreamSubscription, count: number): Promise<Array<{ stream: string; revision: bigint; n: number }>> {
+async function take(
+  subscription: StreamSubscription<Ticket> | AllStreamSubscription,
+  count: number,
+): Promise<Array<{ stream: string; revision: bigint; n: number }>> {
   const taken: Array<{ stream: string; revision: bigint; n: number }> = [];
   for await (const { event } of subscription) {
     if (!event) continue;
@@ -81,7 +84,9 @@ describe('appending', () => {
     await client.appendToStream(stream, event(0));
     await expect(client.appendToStream(stream, event(1), { expectedRevision: 5n })).rejects.toThrow(WrongExpectedVersionError);
     await expect(client.appendToStream(stream, event(1), { expectedRevision: NO_STREAM })).rejects.toThrow(WrongExpectedVersionError);
-    await expect(client.appendToStream(freshStream(), event(1), { expectedRevision: STREAM_EXISTS })).rejects.toThrow(WrongExpectedVersionError);
+    await expect(client.appendToStream(freshStream(), event(1), { expectedRevision: STREAM_EXISTS })).rejects.toThrow(
+      WrongExpectedVersionError,
+    );
     expect(await dataOf(client.readStream(stream))).toEqual([{ n: 0 }]);
   });
 
@@ -101,7 +106,9 @@ describe('appending', () => {
 
   it('lets one of several writers with the same expected revision win', async () => {
     const stream = freshStream();
-    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => client.appendToStream(stream, event(n), { expectedRevision: NO_STREAM })));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, n) => client.appendToStream(stream, event(n), { expectedRevision: NO_STREAM })),
+    );
     expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(1);
     expect(await dataOf(client.readStream(stream))).toHaveLength(1);
   });
@@ -111,7 +118,14 @@ describe('appending', () => {
     const before = Date.now();
     await client.appendToStream(stream, jsonEvent({ id: randomUUID(), type: 'opened', data: { text: 'ж' }, metadata: { by: 'ann' } }));
     for await (const { event } of client.readStream(stream)) {
-      expect(event).toMatchObject({ streamId: stream, type: 'opened', revision: 0n, isJson: true, data: { text: 'ж' }, metadata: { by: 'ann' } });
+      expect(event).toMatchObject({
+        streamId: stream,
+        type: 'opened',
+        revision: 0n,
+        isJson: true,
+        data: { text: 'ж' },
+        metadata: { by: 'ann' },
+      });
       expect(Math.abs((event?.created.getTime() ?? 0) - before)).toBeLessThan(60_000);
     }
   });
@@ -120,8 +134,12 @@ describe('appending', () => {
 describe('reading', () => {
   it('reads a stream in both directions, from revisions, with limits', async () => {
     const stream = freshStream();
-    await client.appendToStream(stream, Array.from({ length: 5 }, (_, n) => event(n)));
-    const numbers = async (options: Parameters<typeof client.readStream>[1]) => (await dataOf(client.readStream(stream, options))).map((data) => (data as Ticket['data']).n);
+    await client.appendToStream(
+      stream,
+      Array.from({ length: 5 }, (_, n) => event(n)),
+    );
+    const numbers = async (options: Parameters<typeof client.readStream>[1]) =>
+      (await dataOf(client.readStream(stream, options))).map((data) => (data as Ticket['data']).n);
     expect(await numbers({})).toEqual([0, 1, 2, 3, 4]);
     expect(await numbers({ fromRevision: 3n })).toEqual([3, 4]);
     expect(await numbers({ maxCount: 2 })).toEqual([0, 1]);
@@ -131,7 +149,11 @@ describe('reading', () => {
 
   it('reads more events than fit into one page, in order', async () => {
     const stream = freshStream();
-    for (let batch = 0; batch < 4; batch++) await client.appendToStream(stream, Array.from({ length: 500 }, (_, n) => event(batch * 500 + n)));
+    for (let batch = 0; batch < 4; batch++)
+      await client.appendToStream(
+        stream,
+        Array.from({ length: 500 }, (_, n) => event(batch * 500 + n)),
+      );
     const data = await dataOf(client.readStream(stream));
     expect(data).toEqual(Array.from({ length: 2000 }, (_, n) => ({ n })));
   });
@@ -146,10 +168,12 @@ describe('reading', () => {
     const last = await client.appendToStream(stream, event(1));
     if (!first.position || !last.position) throw new Error('an append without a position');
     const forwards: string[] = [];
-    for await (const { event } of client.readAll({ fromPosition: first.position, direction: FORWARDS })) if (event?.streamId === stream) forwards.push(String(event.revision));
+    for await (const { event } of client.readAll({ fromPosition: first.position, direction: FORWARDS }))
+      if (event?.streamId === stream) forwards.push(String(event.revision));
     expect(forwards).toEqual(['0', '1']);
     const backwards: string[] = [];
-    for await (const { event } of client.readAll({ fromPosition: last.position, direction: BACKWARDS, maxCount: 20 })) if (event?.streamId === stream) backwards.push(String(event.revision));
+    for await (const { event } of client.readAll({ fromPosition: last.position, direction: BACKWARDS, maxCount: 20 }))
+      if (event?.streamId === stream) backwards.push(String(event.revision));
     expect(backwards).toEqual(['0']);
   });
 });
@@ -221,7 +245,10 @@ describe('subscribing', () => {
     const type = `never-${randomUUID()}`;
     const { position } = await client.appendToStream(freshStream(), event(0));
     if (!position) throw new Error('an append without a position');
-    await client.appendToStream(freshStream(), Array.from({ length: 70 }, (_, n) => event(n)));
+    await client.appendToStream(
+      freshStream(),
+      Array.from({ length: 70 }, (_, n) => event(n)),
+    );
     const reached: bigint[] = [];
     const subscription = client.subscribeToAll({
       fromPosition: position,

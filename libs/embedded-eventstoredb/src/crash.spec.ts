@@ -34,7 +34,8 @@ afterAll(async () => {
 type Fields = Record<string, Json>;
 type AppendCall = ClientDuplexStream<Json, Fields>;
 
-const connect = (port: number): Client => new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+const connect = (port: number): Client =>
+  new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
 
 async function readAllOf(stream: string): Promise<Array<{ revision: string; data: string }>> {
   const call = client.makeServerStreamRequest(
@@ -58,7 +59,11 @@ class Writer {
   acknowledged = 0;
 
   async run(): Promise<void> {
-    const call: AppendCall = client.makeBidiStreamRequest('/event_store.client.streams.Streams/BatchAppend', (message: Json) => encode('BatchAppendReq', message), (bytes) => decode('BatchAppendResp', bytes));
+    const call: AppendCall = client.makeBidiStreamRequest(
+      '/event_store.client.streams.Streams/BatchAppend',
+      (message: Json) => encode('BatchAppendReq', message),
+      (bytes) => decode('BatchAppendResp', bytes),
+    );
     const gone = new Promise<undefined>((resolve) => call.on('error', () => resolve(undefined)));
     for (;;) {
       const append = this.sent.length;
@@ -69,7 +74,11 @@ class Writer {
         correlation_id: randomUUID(),
         is_final: true,
         options: { stream_identifier: this.stream, any: {} },
-        proposed_messages: events.map((data) => ({ id: randomUUID(), metadata: { type: 'written', 'content-type': 'application/octet-stream' }, data })),
+        proposed_messages: events.map((data) => ({
+          id: randomUUID(),
+          metadata: { type: 'written', 'content-type': 'application/octet-stream' },
+          data,
+        })),
       });
       const response = await Promise.race([answer, gone]);
       if (!response) return;

@@ -30,7 +30,10 @@ async function fill(client: EventStoreDBClient, acknowledged: string[], prefix: 
     } catch (error) {
       expect(error).toBeInstanceOf(UnknownError);
       // With credentials of its own a call is no batch, and then the client tells the reason.
-      const alone = client.appendToStream(stream, [event(n), event(n)], { expectedRevision: NO_STREAM, credentials: { username: 'any', password: 'any' } });
+      const alone = client.appendToStream(stream, [event(n), event(n)], {
+        expectedRevision: NO_STREAM,
+        credentials: { username: 'any', password: 'any' },
+      });
       return expect(alone).rejects.toThrow(/could not be written, and nothing was: .*Is the disk full\?/);
     }
   }

@@ -27,7 +27,9 @@ export function eventFilter(request: FilterRequest): EventFilter {
 /** .NET and JavaScript mostly agree on syntax; what JavaScript cannot read is refused like any bad expression. */
 function compile(source: string): RegExp {
   if (canBacktrackWithoutEnd(source)) {
-    throw invalidArgument('This node refuses regular expressions that repeat a group which itself repeats or chooses: matching one event could take for ever.');
+    throw invalidArgument(
+      'This node refuses regular expressions that repeat a group which itself repeats or chooses: matching one event could take for ever.',
+    );
   }
   for (const flags of ['u', '']) {
     try {

@@ -21,7 +21,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-const event = (data: string): NewEvent => ({ id: randomUUID(), type: Buffer.from('written'), json: false, data: Buffer.from(data), customMetadata: NO_BYTES });
+const event = (data: string): NewEvent => ({
+  id: randomUUID(),
+  type: Buffer.from('written'),
+  json: false,
+  data: Buffer.from(data),
+  customMetadata: NO_BYTES,
+});
 
 async function written(log: EventLog, from: number, to: number): Promise<void> {
   const writer = new LogWriter(log, Date.now);
@@ -185,12 +191,18 @@ describe('format 1', () => {
   function check(log: EventLog): void {
     expect(log.end).toBe(before.end);
     const records = log.readAll(0, 10_000);
-    expect(records.map((record) => ({ position: positionOf(record), bytes: record.length, crc: record.readUInt32LE(0) }))).toEqual(before.records);
+    expect(records.map((record) => ({ position: positionOf(record), bytes: record.length, crc: record.readUInt32LE(0) }))).toEqual(
+      before.records,
+    );
     expect(log.readAllBackwards(log.end, 10_000)).toEqual(records.reverse());
     for (const [name, revisions] of Object.entries(before.streams)) {
       const state = log.stream(name);
       const bounds = { lowest: lowestVisible(log, state, NOW), highest: state.lastRevision };
-      const found = isTombstoned(log, state) ? 'deleted' : isMissing(state) ? 'missing' : log.readStream(state.number, 0, bounds, 1000, false).map(revisionOf);
+      const found = isTombstoned(log, state)
+        ? 'deleted'
+        : isMissing(state)
+          ? 'missing'
+          : log.readStream(state.number, 0, bounds, 1000, false).map(revisionOf);
       expect([name, found]).toEqual([name, revisions]);
     }
   }

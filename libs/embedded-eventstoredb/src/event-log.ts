@@ -1,9 +1,38 @@
 import { copyLog } from './backup.js';
 import { BLOCK_BYTES, FORMAT, LogIndex, type Block, type StreamRow, type UnindexedStream } from './log-index.js';
-import { CorruptRecord, dataOf, EVENT, groupOf, HEADER, idOf, isJson, isLastOfGroup, isSound, kindOf, lengthOf, MARK, positionAt, positionOf, revisionOf, sealRecord, streamNameOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
+import {
+  CorruptRecord,
+  dataOf,
+  EVENT,
+  groupOf,
+  HEADER,
+  idOf,
+  isJson,
+  isLastOfGroup,
+  isSound,
+  kindOf,
+  lengthOf,
+  MARK,
+  positionAt,
+  positionOf,
+  revisionOf,
+  sealRecord,
+  streamNameOf,
+  streamNumberOf,
+  TOMBSTONE,
+  type LogRecord,
+} from './record.js';
 import { scavengeSegments, type Scavenged } from './scavenge.js';
 import { SEGMENT_BYTES, Segments, type Segment } from './segments.js';
-import { DELETED, isMetadataStream, metadataStreamOf, NO_METADATA, OF_METADATA_STREAM, parseStreamMetadata, type StreamMetadata } from './stream-metadata.js';
+import {
+  DELETED,
+  isMetadataStream,
+  metadataStreamOf,
+  NO_METADATA,
+  OF_METADATA_STREAM,
+  parseStreamMetadata,
+  type StreamMetadata,
+} from './stream-metadata.js';
 import { upgradeFromFormat1 } from './upgrade.js';
 
 /** What the node knows of one stream. Never changed in place: a commit puts a new one into its stead. */
@@ -197,7 +226,11 @@ export class EventLog {
   private announce(records: readonly LogRecord[], names: readonly string[]): void {
     if (this.listeners.size === 0) return;
     const events = records.flatMap((record, index) => (kindOf(record) === MARK ? [] : [{ record, name: names[index] as string }]));
-    const commit: Commit = { records: events.map((event) => event.record), streams: events.map((event) => event.name), end: this.endPosition };
+    const commit: Commit = {
+      records: events.map((event) => event.record),
+      streams: events.map((event) => event.name),
+      end: this.endPosition,
+    };
     for (const listener of this.listeners) listener(commit);
   }
 
@@ -230,7 +263,13 @@ export class EventLog {
   }
 
   /** Records of one stream, from `from` on (downwards when `backwards`), not below `lowest` and not above `highest`. */
-  readStream(streamNumber: number, from: number, bounds: { lowest: number; highest: number }, limit: number, backwards: boolean): LogRecord[] {
+  readStream(
+    streamNumber: number,
+    from: number,
+    bounds: { lowest: number; highest: number },
+    limit: number,
+    backwards: boolean,
+  ): LogRecord[] {
     const start = backwards ? Math.min(from, bounds.highest) : Math.max(from, bounds.lowest);
     const end = backwards ? bounds.lowest : bounds.highest;
     if (backwards ? start < end : start > end) return [];
@@ -277,13 +316,14 @@ export class EventLog {
       return records.length < limit && bytes <= PAGE_BYTES;
     };
     const { positions } = this.tail;
-    for (let index = lowerBound(positions, before) - 1; index >= 0; index--) if (!take(this.recordAtPosition(positions[index] as number))) return records;
+    for (let index = lowerBound(positions, before) - 1; index >= 0; index--)
+      if (!take(this.recordAtPosition(positions[index] as number))) return records;
     // The index knows where some records begin; between them the log is read forwards.
     let limitPosition = Math.min(before, positions[0] ?? this.endPosition);
     for (let segment = this.segments.before({ base: limitPosition }); segment; segment = this.segments.before(segment)) {
       for (let block = this.index.blockAt(segment, limitPosition - 1); block; block = this.index.blockAt(segment, block.position - 1)) {
         const found: LogRecord[] = [];
-        for (let { offset } = block; offset < segment.bytes; ) {
+        for (let { offset } = block; offset < segment.bytes;) {
           const record = this.soundRecord(segment, offset);
           if (positionOf(record) >= limitPosition) break;
           found.push(record);
@@ -350,7 +390,11 @@ export class EventLog {
     for (let segment: Segment | undefined = segments.holding(this.endPosition); segment; segment = segments.after(segment)) {
       const isActive = segment.base === segments.active.base;
       const begin = segment.generation > 0 ? 0 : this.endPosition - segment.base;
-      if (begin > segment.bytes) throw new DamagedLog(this.directory, `its index reaches to position ${this.endPosition}, the log only to ${segment.base + segment.bytes}.`);
+      if (begin > segment.bytes)
+        throw new DamagedLog(
+          this.directory,
+          `its index reaches to position ${this.endPosition}, the log only to ${segment.base + segment.bytes}.`,
+        );
       if (isActive) return segments.truncate(this.recoverActive(segment, begin));
       this.recoverFull(segment, begin);
       const next = segments.after(segment) as Segment;
@@ -363,7 +407,8 @@ export class EventLog {
   private refuseMissingSegments(): void {
     let end: number | undefined = FIRST_POSITION;
     for (const segment of this.segments.all) {
-      if (end !== undefined && segment.base !== end) throw new DamagedLog(this.directory, `between position ${end} and ${segment.base} nothing can be read.`);
+      if (end !== undefined && segment.base !== end)
+        throw new DamagedLog(this.directory, `between position ${end} and ${segment.base} nothing can be read.`);
       // A scavenged one does not say where it ended.
       end = segment.generation === 0 ? segment.base + segment.bytes : undefined;
     }
@@ -415,7 +460,8 @@ export class EventLog {
       for (let at = 0; at + HEADER <= window.length; at++) {
         if (positionAt(window, at) !== segment.base + start + at) continue;
         const record = this.readRecord(segment, start + at);
-        if (record && isSound(record) && groupOf(record) !== unanswered) throw new DamagedLog(this.directory, `the record at position ${segment.base + from} cannot be read, and later ones can.`);
+        if (record && isSound(record) && groupOf(record) !== unanswered)
+          throw new DamagedLog(this.directory, `the record at position ${segment.base + from} cannot be read, and later ones can.`);
       }
     }
   }
@@ -475,7 +521,12 @@ export class EventLog {
     const high = lowerBound(revisions, Math.max(from, to) + 1);
     const held = positions.slice(low, high);
     if (Math.min(from, to) >= first) return (from > to ? held.reverse() : held).slice(0, limit);
-    const indexed = (max: number): number[] => (max === 0 ? [] : from > to ? this.index.positions(streamNumber, first - 1, to, max) : this.index.positions(streamNumber, from, first - 1, max));
+    const indexed = (max: number): number[] =>
+      max === 0
+        ? []
+        : from > to
+          ? this.index.positions(streamNumber, first - 1, to, max)
+          : this.index.positions(streamNumber, from, first - 1, max);
     if (from > to) return [...held.reverse().slice(0, limit), ...indexed(Math.max(limit - held.length, 0))];
     const before = indexed(limit);
     return [...before, ...held.slice(0, limit - before.length)];
@@ -491,13 +542,15 @@ export class EventLog {
 
   private soundRecord(segment: Segment, offset: number): LogRecord {
     const record = this.readRecord(segment, offset, true);
-    if (!record || !isSound(record) || (segment.generation === 0 && positionOf(record) !== segment.base + offset)) throw new CorruptRecord(segment.base + offset);
+    if (!record || !isSound(record) || (segment.generation === 0 && positionOf(record) !== segment.base + offset))
+      throw new CorruptRecord(segment.base + offset);
     return record;
   }
 
   private slice(segment: Segment, from: number): LogRecord[] {
     const records: LogRecord[] = [];
-    for (let offset = from; offset < segment.bytes && offset - from < SLICE_BYTES; offset += (records.at(-1) as LogRecord).length) records.push(this.soundRecord(segment, offset));
+    for (let offset = from; offset < segment.bytes && offset - from < SLICE_BYTES; offset += (records.at(-1) as LogRecord).length)
+      records.push(this.soundRecord(segment, offset));
     return records;
   }
 
@@ -548,7 +601,12 @@ export class EventLog {
 }
 
 /** What a record changes about the streams that it names: its own, and, when that holds metadata, the one that it is about. */
-export function evolveStreams(record: LogRecord, name: string, get: (stream: string) => StreamState, set: (state: StreamState) => void): void {
+export function evolveStreams(
+  record: LogRecord,
+  name: string,
+  get: (stream: string) => StreamState,
+  set: (state: StreamState) => void,
+): void {
   if (kindOf(record) === MARK) return;
   const number = streamNumberOf(record);
   const about = isMetadataStream(name) ? name.slice(2) : undefined;
@@ -560,7 +618,11 @@ export function evolveStreams(record: LogRecord, name: string, get: (stream: str
   set({ ...get(name), number, lastRevision: revisionOf(record) });
   if (about === undefined) return;
   const state = get(about);
-  set({ ...state, metadata: isMetadataStream(about) ? state.metadata : parseStreamMetadata(dataOf(record), isJson(record)), hasMetadata: true });
+  set({
+    ...state,
+    metadata: isMetadataStream(about) ? state.metadata : parseStreamMetadata(dataOf(record), isJson(record)),
+    hasMetadata: true,
+  });
 }
 
 /** Index of the first number that is not below `value`, in ascending numbers. */

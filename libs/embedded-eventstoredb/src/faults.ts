@@ -23,7 +23,8 @@ const headerText = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').
 /** What the genuine server says whenever a handler throws: the answer to requests that make no sense. */
 export const handlerThrew = (): Fault => new Fault(status.UNKNOWN, 'Exception was thrown by handler.');
 
-export const invalidArgument = (details: string, trailers?: Record<string, string>): Fault => new Fault(status.INVALID_ARGUMENT, details, trailers);
+export const invalidArgument = (details: string, trailers?: Record<string, string>): Fault =>
+  new Fault(status.INVALID_ARGUMENT, details, trailers);
 
 /** Whoever calls may not do this. */
 export const accessDenied = (): Fault => new Fault(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
@@ -31,21 +32,29 @@ export const accessDenied = (): Fault => new Fault(status.PERMISSION_DENIED, 'Ac
 /** The credentials of the call are wrong, or those of a disabled user. */
 export const unauthenticated = (): Fault => new Fault(status.UNAUTHENTICATED, 'Unauthenticated');
 
-export const userNotFound = (login: string): Fault => new Fault(status.NOT_FOUND, `User '${login}' is not found.`, { exception: 'user-not-found', 'login-name': login });
+export const userNotFound = (login: string): Fault =>
+  new Fault(status.NOT_FOUND, `User '${login}' is not found.`, { exception: 'user-not-found', 'login-name': login });
 
 export const streamDeleted = (stream: string): Fault =>
   new Fault(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
 
 export const deleteExpectedOtherRevision = (stream: string, expected: string, actual: string): Fault =>
-  new Fault(status.FAILED_PRECONDITION, `Delete failed due to WrongExpectedVersion. Stream: ${stream}, Expected version: ${expected}, Actual version: ${actual}`, {
-    exception: 'wrong-expected-version',
-    'stream-name': stream,
-    'expected-version': expected,
-    'actual-version': actual,
-  });
+  new Fault(
+    status.FAILED_PRECONDITION,
+    `Delete failed due to WrongExpectedVersion. Stream: ${stream}, Expected version: ${expected}, Actual version: ${actual}`,
+    {
+      exception: 'wrong-expected-version',
+      'stream-name': stream,
+      'expected-version': expected,
+      'actual-version': actual,
+    },
+  );
 
 export const appendTooLarge = (limit: number): Fault =>
-  invalidArgument(`Maximum Append Size of ${limit} Exceeded.`, { exception: 'maximum-append-size-exceeded', 'maximum-append-size': String(limit) });
+  invalidArgument(`Maximum Append Size of ${limit} Exceeded.`, {
+    exception: 'maximum-append-size-exceeded',
+    'maximum-append-size': String(limit),
+  });
 
 /** Whatever was thrown, as the status that the call ends with. */
 export function asFault(error: unknown): Fault {

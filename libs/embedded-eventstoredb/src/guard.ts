@@ -51,7 +51,12 @@ type Call = { readonly metadata: Metadata; emit(event: 'error', error: Fault): b
 type Handler = (call: Call, callback?: (error: Fault) => void) => void;
 
 /** Puts a check of who calls in front of every handler of a service. */
-export function guarded(definition: ServiceDefinition, handlers: Readonly<Record<string, unknown>>, authentication: Authentication, access: StreamAccess): Record<string, Handler> {
+export function guarded(
+  definition: ServiceDefinition,
+  handlers: Readonly<Record<string, unknown>>,
+  authentication: Authentication,
+  access: StreamAccess,
+): Record<string, Handler> {
   const guards = Object.entries(definition).map(([name, { path }]): [string, Handler] => {
     const rule = ruleOf(path);
     const handler = handlers[name] as Handler;

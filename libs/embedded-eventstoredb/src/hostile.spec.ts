@@ -86,15 +86,27 @@ it('answers messages of random bytes with errors', async () => {
 it('answers messages that end within a field, and fields of the wrong type, with errors', async () => {
   const good = encode('AppendReq', { options: { stream_identifier: 'hostile', any: {} } });
   for (let length = 1; length < good.length; length++) expect(await send(`${STREAMS}/Append`, frame(good.subarray(0, length)))).not.toBe(0);
-  const wrongTypes = [Buffer.from([0x08, 0x01]), Buffer.from([0x0d, 1, 2, 3, 4]), Buffer.from([0x09, 1, 2, 3, 4, 5, 6, 7, 8]), Buffer.from([0x0b]), Buffer.from([0x0f]), Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f])];
-  for (const method of METHODS) for (const message of wrongTypes) expect([method, message, await send(method, frame(message), 300)]).not.toEqual([method, message, 0]);
+  const wrongTypes = [
+    Buffer.from([0x08, 0x01]),
+    Buffer.from([0x0d, 1, 2, 3, 4]),
+    Buffer.from([0x09, 1, 2, 3, 4, 5, 6, 7, 8]),
+    Buffer.from([0x0b]),
+    Buffer.from([0x0f]),
+    Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+  ];
+  for (const method of METHODS)
+    for (const message of wrongTypes) expect([method, message, await send(method, frame(message), 300)]).not.toEqual([method, message, 0]);
 });
 
 it('ignores unknown fields', async () => {
   const unknown = Buffer.from([0xf8, 0x07, 0x01, 0xf2, 0x07, 0x03, 1, 2, 3, 0xfd, 0x07, 1, 2, 3, 4, 0xf9, 0x07, 1, 2, 3, 4, 5, 6, 7, 8]);
   const options = encode('AppendReq', { options: { stream_identifier: `hostile-${randomUUID()}`, any: {} } });
-  const event = encode('AppendReq', { proposed_message: { id: randomUUID(), metadata: { type: 't', 'content-type': 'application/json' }, data: '{}' } });
-  expect(await send(`${STREAMS}/Append`, Buffer.concat([frame(Buffer.concat([unknown, options])), frame(Buffer.concat([event, unknown]))]))).toBe(0);
+  const event = encode('AppendReq', {
+    proposed_message: { id: randomUUID(), metadata: { type: 't', 'content-type': 'application/json' }, data: '{}' },
+  });
+  expect(
+    await send(`${STREAMS}/Append`, Buffer.concat([frame(Buffer.concat([unknown, options])), frame(Buffer.concat([event, unknown]))])),
+  ).toBe(0);
 });
 
 it('refuses a message larger than it takes before it has come', async () => {
@@ -111,10 +123,20 @@ it('refuses frames that say they are compressed and are not', async () => {
 
 it('keeps serving through a flood of calls that are opened and dropped', async () => {
   for (let wave = 0; wave < 5; wave++) {
-    const requests = Array.from({ length: 100 }, () => session.request({ ':method': 'POST', ':path': `${STREAMS}/BatchAppend`, 'content-type': 'application/grpc', te: 'trailers' }));
+    const requests = Array.from({ length: 100 }, () =>
+      session.request({ ':method': 'POST', ':path': `${STREAMS}/BatchAppend`, 'content-type': 'application/grpc', te: 'trailers' }),
+    );
     for (const request of requests) {
       request.on('error', () => undefined);
-      request.write(frame(encode('BatchAppendReq', { correlation_id: randomUUID(), options: { stream_identifier: 'flood', any: {} }, proposed_messages: [] })));
+      request.write(
+        frame(
+          encode('BatchAppendReq', {
+            correlation_id: randomUUID(),
+            options: { stream_identifier: 'flood', any: {} },
+            proposed_messages: [],
+          }),
+        ),
+      );
     }
     await client.appendToStream(`during-${randomUUID()}`, jsonEvent({ type: 'during', data: {} }));
     for (const request of requests) request.close(constants.NGHTTP2_CANCEL);
@@ -127,14 +149,25 @@ it('ends a call that has it hold more unfinished appends than it may', async () 
       encode('BatchAppendReq', {
         correlation_id: randomUUID(),
         options: { stream_identifier: 'hostile', any: {} },
-        proposed_messages: [{ id: randomUUID(), metadata: { type: 't', 'content-type': 'application/json' }, custom_metadata: 'x'.repeat(12 * 1024 * 1024), data: '' }],
+        proposed_messages: [
+          {
+            id: randomUUID(),
+            metadata: { type: 't', 'content-type': 'application/json' },
+            custom_metadata: 'x'.repeat(12 * 1024 * 1024),
+            data: '',
+          },
+        ],
       }),
     );
   expect(await send(`${STREAMS}/BatchAppend`, Buffer.concat(Array.from({ length: 3 }, unfinished)), 15_000)).toBe(8);
 }, 20_000);
 
 it('keeps serving when connections send nonsense instead of HTTP/2', async () => {
-  for (const bytes of [Buffer.from('GET / HTTP/1.1\r\n\r\n'), randomBytes(4096), Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), randomBytes(4096)])]) {
+  for (const bytes of [
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    randomBytes(4096),
+    Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), randomBytes(4096)]),
+  ]) {
     await new Promise<void>((resolve) => {
       const socket = connectSocket(node.port, '127.0.0.1', () => socket.write(bytes));
       socket.on('error', () => undefined);
@@ -146,7 +179,19 @@ it('keeps serving when connections send nonsense instead of HTTP/2', async () =>
 
 it('refuses regular expressions that could take for ever, and takes the usual ones', async () => {
   const read = (regex: string): Promise<number | undefined> =>
-    send(`${STREAMS}/Read`, frame(encode('ReadReq', { options: { all: { start: {} }, count: '1000', filter: { event_type: { regex }, count: {}, checkpointIntervalMultiplier: 1 }, uuid_option: { string: {} } } })));
+    send(
+      `${STREAMS}/Read`,
+      frame(
+        encode('ReadReq', {
+          options: {
+            all: { start: {} },
+            count: '1000',
+            filter: { event_type: { regex }, count: {}, checkpointIntervalMultiplier: 1 },
+            uuid_option: { string: {} },
+          },
+        }),
+      ),
+    );
   for (const regex of ['(a+)+$', '^(a|a)*$', '(?:x*y)*z', '((ab)*c)+']) expect(await read(regex)).toBe(3);
   for (const regex of ['^[^\\$].*', '^(opened|closed)$', '^ticket-', '(?<tier>L\\d)+', '.*']) expect(await read(regex)).toBe(0);
 });
@@ -157,7 +202,11 @@ it('takes stream names and event types of any shape', async () => {
       `${STREAMS}/Append`,
       Buffer.concat([
         frame(encode('AppendReq', { options: { stream_identifier: name, no_stream: {} } })),
-        frame(encode('AppendReq', { proposed_message: { id: randomUUID(), metadata: { type: name, 'content-type': 'application/json' }, data: '' } })),
+        frame(
+          encode('AppendReq', {
+            proposed_message: { id: randomUUID(), metadata: { type: name, 'content-type': 'application/json' }, data: '' },
+          }),
+        ),
       ]),
     );
     expect([name, written]).toEqual([name, 0]);

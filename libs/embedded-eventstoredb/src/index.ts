@@ -70,7 +70,9 @@ export interface EmbeddedEventStoreDB {
 export class NotLoopback extends Error {
   readonly code = 'ERR_NOT_LOOPBACK';
   constructor(readonly host: string) {
-    super(`The embedded event store node listens on ${host} with TLS and a user and password only. Without both it takes loopback addresses.`);
+    super(
+      `The embedded event store node listens on ${host} with TLS and a user and password only. Without both it takes loopback addresses.`,
+    );
   }
 }
 
@@ -108,7 +110,14 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
   const unlock = await lockDirectory(directory);
   try {
     const thread = options.thread ?? existsSync(THREAD);
-    const node = await (thread ? runInThread : runNode)({ directory, host, port: options.port, systemStreams: options.systemStreams ?? true, ...(tls && { tls }), ...(credentials && { credentials }) });
+    const node = await (thread ? runInThread : runNode)({
+      directory,
+      host,
+      port: options.port,
+      systemStreams: options.systemStreams ?? true,
+      ...(tls && { tls }),
+      ...(credentials && { credentials }),
+    });
     let closing: Promise<void> | undefined;
     return {
       url: `esdb://${isWildcard(host) ? 'localhost' : inUrl(host)}:${node.port}?tls=${tls !== undefined}`,

@@ -122,7 +122,8 @@ export class LogIndex {
   add(unindexed: Unindexed, { nextStreamNumber, end, group }: { nextStreamNumber: number; end: number; group: number }): void {
     this.root.transactionSync(() => {
       for (const [number, { revisions, positions, ids }] of unindexed.streams) {
-        for (const [index, revision] of revisions.entries()) this.revisions.putSync(revisionKey(number, revision), numberValue(positions[index] as number));
+        for (const [index, revision] of revisions.entries())
+          this.revisions.putSync(revisionKey(number, revision), numberValue(positions[index] as number));
         for (const [id, revision] of ids) this.ids.putSync(idKey(number, id), numberValue(revision), { noOverwrite: true });
       }
       for (const state of unindexed.states.values()) if (state.number >= 0) this.streams.putSync(nameKey(state.name), streamValue(state));
@@ -203,7 +204,12 @@ export class LogIndex {
 
   /** The last block of a segment at or before a position. */
   blockAt({ base, generation }: Pick<Block, 'base' | 'generation'>, position: number): Block | undefined {
-    const range = this.blocks.getRange({ start: blockKey({ base, generation, position }), end: generationRange({ base, generation }).start, reverse: true, limit: 1 });
+    const range = this.blocks.getRange({
+      start: blockKey({ base, generation, position }),
+      end: generationRange({ base, generation }).start,
+      reverse: true,
+      limit: 1,
+    });
     for (const { key, value } of range) return { base, generation, position: key.readUIntBE(8, 6), offset: value.readDoubleLE(0) };
     return undefined;
   }

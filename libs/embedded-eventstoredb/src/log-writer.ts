@@ -1,7 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { ANY, judgeAppend, type StreamView } from './append-rules.js';
 import { evolveStreams, isSoftDeleted, type EventLog, type StreamState } from './event-log.js';
-import { dataOf, encodeRecord, EVENT, idOf, isJson, MARK, NO_BYTES, positionOf, TOMBSTONE, TOMBSTONE_REVISION, type LogRecord, type RecordContent } from './record.js';
+import {
+  dataOf,
+  encodeRecord,
+  EVENT,
+  idOf,
+  isJson,
+  MARK,
+  NO_BYTES,
+  positionOf,
+  TOMBSTONE,
+  TOMBSTONE_REVISION,
+  type LogRecord,
+  type RecordContent,
+} from './record.js';
 import { isMetadataStream, metadataStreamOf, revivedMetadata, SOFT_DELETE_JSON } from './stream-metadata.js';
 
 export interface NewEvent {
@@ -155,7 +168,11 @@ export class LogWriter {
       try {
         if (group.events > 0) {
           const since = performance.now();
-          const alone = decided.length === 1 && group.bytes <= SMALL_GROUP_BYTES && this.lastGroup.writes === 1 && this.lastGroup.milliseconds < QUICK_FLUSH_MS;
+          const alone =
+            decided.length === 1 &&
+            group.bytes <= SMALL_GROUP_BYTES &&
+            this.lastGroup.writes === 1 &&
+            this.lastGroup.milliseconds < QUICK_FLUSH_MS;
           await this.log.commit(group, alone);
           this.lastGroup = { writes: decided.length, milliseconds: performance.now() - since };
         }
@@ -211,7 +228,8 @@ class Group {
     const verdict = judgeAppend(this.view(draft), write.expected, ids);
     if (verdict.kind === 'deleted') return { kind: 'deleted' };
     if (verdict.kind === 'wrong-revision') return { kind: 'wrong-revision', lastRevision };
-    if (verdict.kind === 'repeated') return { kind: 'written', lastRevision: verdict.lastRevision, position: this.visiblePosition(draft, verdict.lastRevision) };
+    if (verdict.kind === 'repeated')
+      return { kind: 'written', lastRevision: verdict.lastRevision, position: this.visiblePosition(draft, verdict.lastRevision) };
     if (write.kind === 'append') return this.append(draft, write.events);
     if (write.kind === 'tombstone') return { kind: 'written', lastRevision, position: this.tombstone(draft) };
     if (lastRevision < 0) return { kind: 'wrong-revision', lastRevision };
@@ -254,11 +272,23 @@ class Group {
   }
 
   private tombstone(draft: Draft): number {
-    return this.put(draft, TOMBSTONE, TOMBSTONE_REVISION, { id: randomUUID(), type: TOMBSTONE_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
+    return this.put(draft, TOMBSTONE, TOMBSTONE_REVISION, {
+      id: randomUUID(),
+      type: TOMBSTONE_TYPE,
+      json: false,
+      data: NO_BYTES,
+      customMetadata: NO_BYTES,
+    });
   }
 
   private mark(draft: Draft): number {
-    return this.put(draft, MARK, Math.max(draft.state.lastRevision, 0), { id: randomUUID(), type: NO_TYPE, json: false, data: NO_BYTES, customMetadata: NO_BYTES });
+    return this.put(draft, MARK, Math.max(draft.state.lastRevision, 0), {
+      id: randomUUID(),
+      type: NO_TYPE,
+      json: false,
+      data: NO_BYTES,
+      customMetadata: NO_BYTES,
+    });
   }
 
   private put(draft: Draft, kind: RecordContent['kind'], revision: number, event: NewEvent): number {
@@ -292,7 +322,14 @@ class Group {
     const known = this.drafts.get(name);
     if (known) return known;
     const state = this.log.stream(name);
-    const draft: Draft = { state, committedRevision: state.lastRevision, fresh: [], freshIds: new Map(), lastRecord: undefined, nameBytes: undefined };
+    const draft: Draft = {
+      state,
+      committedRevision: state.lastRevision,
+      fresh: [],
+      freshIds: new Map(),
+      lastRecord: undefined,
+      nameBytes: undefined,
+    };
     this.drafts.set(name, draft);
     return draft;
   }

@@ -12,7 +12,6 @@ interface Running {
   readonly done: Promise<Scavenged>;
 }
 
-
 /** What goes on beside appends and reads, one after the other: scavenges and backups. */
 export class Maintenance {
   private running: Running | undefined;
@@ -88,7 +87,13 @@ export class Maintenance {
   }
 }
 
-const event = (type: string, json: boolean, data: string): NewEvent => ({ id: randomUUID(), type: Buffer.from(type), json, data: Buffer.from(data), customMetadata: NO_BYTES });
+const event = (type: string, json: boolean, data: string): NewEvent => ({
+  id: randomUUID(),
+  type: Buffer.from(type),
+  json,
+  data: Buffer.from(data),
+  customMetadata: NO_BYTES,
+});
 
 /** A .NET time span: `hh:mm:ss.fff`. */
 function timeSpan(milliseconds: number): string {

@@ -28,7 +28,9 @@ const DELETED = Number.POSITIVE_INFINITY;
 const NAMES = ['a', 'b', 'c'];
 
 class Model {
-  readonly streams = new Map(NAMES.map((name): [string, ModelStream] => [name, { ids: [], tombstoned: false, metadata: 0, truncateBefore: 0, maxCount: DELETED }]));
+  readonly streams = new Map(
+    NAMES.map((name): [string, ModelStream] => [name, { ids: [], tombstoned: false, metadata: 0, truncateBefore: 0, maxCount: DELETED }]),
+  );
   /** Event ids of the whole log, with `?` for events that the node makes itself. */
   readonly log: string[] = ['?'];
 
@@ -98,12 +100,34 @@ type Step =
 
 const stream = fc.constantFrom(...NAMES);
 const write: fc.Arbitrary<Exclude<Step, { kind: 'restart' | 'crash' }>> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('append' as const), stream, expected: fc.constantFrom(ANY, ANY, NO_STREAM, STREAM_EXISTS, 0, 1, 2, 3, 5), ids: fc.array(fc.nat(11), { maxLength: 4 }) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      stream,
+      expected: fc.constantFrom(ANY, ANY, NO_STREAM, STREAM_EXISTS, 0, 1, 2, 3, 5),
+      ids: fc.array(fc.nat(11), { maxLength: 4 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), stream }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('describe' as const), stream, maxCount: fc.integer({ min: 1, max: 4 }), truncateBefore: fc.nat(4) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('describe' as const),
+      stream,
+      maxCount: fc.integer({ min: 1, max: 4 }),
+      truncateBefore: fc.nat(4),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('tombstone' as const), stream: fc.constant('c') }) },
 );
-const steps = fc.array(fc.oneof({ weight: 8, arbitrary: fc.array(write, { minLength: 1, maxLength: 5 }) }, { weight: 1, arbitrary: fc.constantFrom<Step[]>([{ kind: 'restart' }], [{ kind: 'crash' }]) }), { maxLength: 12 });
+const steps = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.array(write, { minLength: 1, maxLength: 5 }) },
+    { weight: 1, arbitrary: fc.constantFrom<Step[]>([{ kind: 'restart' }], [{ kind: 'crash' }]) },
+  ),
+  { maxLength: 12 },
+);
 
 const SEGMENT_BYTES = 1500;
 
@@ -115,7 +139,13 @@ it('behaves as the model does, whatever is written, together or one after the ot
       const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
       let directory = join(root, '0');
       const ids = Array.from({ length: 12 }, () => randomUUID());
-      const event = (index: number): NewEvent => ({ id: ids[index] as string, type: Buffer.from('t'), json: true, data: Buffer.from(String(index)), customMetadata: NO_BYTES });
+      const event = (index: number): NewEvent => ({
+        id: ids[index] as string,
+        type: Buffer.from('t'),
+        json: true,
+        data: Buffer.from(String(index)),
+        customMetadata: NO_BYTES,
+      });
       const model = new Model();
       let log = EventLog.open(directory, SEGMENT_BYTES);
       let writer = new LogWriter(log, Date.now);
@@ -133,7 +163,9 @@ it('behaves as the model does, whatever is written, together or one after the ot
             writer = new LogWriter(log, Date.now);
           }
           const outcomes = await Promise.all(round.map((step) => perform(writer, step, event)));
-          expect(outcomes.filter((outcome) => outcome !== undefined).map(outcomeText)).toEqual(round.flatMap((step) => foresee(model, step, ids)));
+          expect(outcomes.filter((outcome) => outcome !== undefined).map(outcomeText)).toEqual(
+            round.flatMap((step) => foresee(model, step, ids)),
+          );
           for (const name of NAMES) expect([name, read(log, name)]).toEqual([name, model.visible(name)]);
           expect(readAll(log)).toEqual(model.log);
         }
@@ -153,11 +185,20 @@ function perform(writer: LogWriter, step: Step, event: (index: number) => NewEve
   if (step.kind === 'tombstone') return writer.tombstone(step.stream, ANY);
   if (step.kind === 'restart' || step.kind === 'crash') return Promise.resolve(undefined);
   const metadata = JSON.stringify({ $maxCount: step.maxCount, $tb: step.truncateBefore });
-  return writer.append(`$$${step.stream}`, ANY, [{ id: randomUUID(), type: Buffer.from('$metadata'), json: true, data: Buffer.from(metadata), customMetadata: NO_BYTES }]);
+  return writer.append(`$$${step.stream}`, ANY, [
+    { id: randomUUID(), type: Buffer.from('$metadata'), json: true, data: Buffer.from(metadata), customMetadata: NO_BYTES },
+  ]);
 }
 
 function foresee(model: Model, step: Step, ids: readonly string[]): string[] {
-  if (step.kind === 'append') return [model.append(step.stream, step.expected, step.ids.map((index) => ids[index] as string))];
+  if (step.kind === 'append')
+    return [
+      model.append(
+        step.stream,
+        step.expected,
+        step.ids.map((index) => ids[index] as string),
+      ),
+    ];
   if (step.kind === 'delete') return [model.delete(step.stream)];
   if (step.kind === 'tombstone') return [model.tombstone(step.stream)];
   if (step.kind === 'restart' || step.kind === 'crash') return [];
@@ -179,6 +220,13 @@ function read(log: EventLog, name: string): string[] | 'missing' | 'deleted' {
 function readAll(log: EventLog): string[] {
   const records = log.readAll(0, 10_000);
   expect(log.readAllBackwards(log.end, 10_000).map(positionOf)).toEqual(records.map(positionOf).reverse());
-  for (const [index, record] of records.entries()) expect(positionOf(record)).toBe(index === 0 ? positionOf(record) : positionOf(records[index - 1] as Buffer) + (records[index - 1] as Buffer).length);
-  return records.filter((record) => kindOf(record) !== MARK).map((record) => (kindOf(record) === TOMBSTONE || dataOf(record)[0] === 0x7b || streamNameOf(record).toString() === 'first' ? '?' : idOf(record)));
+  for (const [index, record] of records.entries())
+    expect(positionOf(record)).toBe(
+      index === 0 ? positionOf(record) : positionOf(records[index - 1] as Buffer) + (records[index - 1] as Buffer).length,
+    );
+  return records
+    .filter((record) => kindOf(record) !== MARK)
+    .map((record) =>
+      kindOf(record) === TOMBSTONE || dataOf(record)[0] === 0x7b || streamNameOf(record).toString() === 'first' ? '?' : idOf(record),
+    );
 }

@@ -6,10 +6,15 @@ import { PortUnavailable, runNode, type NodeOptions, type RunningNode } from './
 /** What the thread tells whoever started it: the port it listens on, or what kept it from doing so. */
 export type ThreadMessage = { readonly port: number } | { readonly failure: ThreadFailure };
 /** What it is asked afterwards, and answers under the same number. */
-export type ThreadRequest = { readonly number: number } & ({ readonly call: 'scavenge' } | { readonly call: 'backup'; readonly directory: string } | { readonly call: 'close' });
+export type ThreadRequest = { readonly number: number } & (
+  { readonly call: 'scavenge' } | { readonly call: 'backup'; readonly directory: string } | { readonly call: 'close' }
+);
 export type ThreadAnswer = { readonly number: number } & ({ readonly result: unknown } | { readonly failure: ThreadFailure });
 /** Errors lose their class on the way between threads, so that it travels as a word. */
-export type ThreadFailure = { readonly kind: 'port' | 'format' | 'damaged' | 'write' | 'backup-exists' | 'backup' | 'other'; readonly detail: string };
+export type ThreadFailure = {
+  readonly kind: 'port' | 'format' | 'damaged' | 'write' | 'backup-exists' | 'backup' | 'other';
+  readonly detail: string;
+};
 
 function describe(error: unknown): ThreadFailure {
   if (error instanceof PortUnavailable) return { kind: 'port', detail: error.reason };

@@ -78,7 +78,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     const authentication = new Authentication(users);
     const access = streamAccess ?? OPEN_ACCESS;
     const serve = (definition: ServiceDefinition, handlers: Readonly<Record<string, unknown>>): void =>
-      server.addService(definition, (streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers) as UntypedServiceImplementation);
+      server.addService(
+        definition,
+        (streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers) as UntypedServiceImplementation,
+      );
 
     let port = 0;
     const calls = new OpenCalls();
@@ -90,14 +93,21 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       tombstone: deletion(writer, access, 'tombstone'),
       read: calls.tracked(read({ log, access, now })),
     });
-    serve(service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true), persistentSubscriptionCalls({ subscriptions, log, access, open: calls }));
+    serve(
+      service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true),
+      persistentSubscriptionCalls({ subscriptions, log, access, open: calls }),
+    );
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
     serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance, subscriptions));
     // Without anyone who could sign in there is nothing to say about users.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {
       // Whoever listens on every address has none to tell: the one under which it was reached is as good.
-      read: readGossip(randomUUID(), (reachedAs) => (isWildcard(options.host) ? splitAuthority(reachedAs, port) : { host: options.host, port }), now),
+      read: readGossip(
+        randomUUID(),
+        (reachedAs) => (isWildcard(options.host) ? splitAuthority(reachedAs, port) : { host: options.host, port }),
+        now,
+      ),
     });
     port = await listen(server, options);
     const systemStreams = options.systemStreams ? new SystemStreams(log, writer) : undefined;
@@ -136,7 +146,9 @@ async function shutDown(server: Server): Promise<void> {
 
 async function listen(server: Server, { host, port, tls }: NodeOptions): Promise<number> {
   await checkPort(host, port);
-  const credentials = tls ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]) : ServerCredentials.createInsecure();
+  const credentials = tls
+    ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }])
+    : ServerCredentials.createInsecure();
   return new Promise((resolve, reject) => {
     server.bindAsync(`${inUrl(host)}:${port}`, credentials, (error, bound) => {
       if (error) reject(new PortUnavailable(port, error.message));
@@ -159,14 +171,22 @@ function splitAuthority(authority: string, port: number): { host: string; port: 
 function checkPort(host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) => reject(new PortUnavailable(port, error.code === 'EADDRINUSE' ? 'it is already in use.' : error.message)));
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new PortUnavailable(port, error.code === 'EADDRINUSE' ? 'it is already in use.' : error.message)),
+    );
     probe.listen({ port, host: host.replace(/^\[|\]$/g, ''), exclusive: true }, () => probe.close(() => resolve()));
   });
 }
 
 type Decoders = Readonly<Record<string, (bytes: Buffer) => unknown>>;
 
-const STREAMS: Decoders = { append: decodeAppendRequest, batchAppend: decodeBatchAppendRequest, delete: decodeDeleteRequest, tombstone: decodeDeleteRequest, read: decodeReadRequest };
+const STREAMS: Decoders = {
+  append: decodeAppendRequest,
+  batchAppend: decodeBatchAppendRequest,
+  delete: decodeDeleteRequest,
+  tombstone: decodeDeleteRequest,
+  read: decodeReadRequest,
+};
 const nothing = (): Record<string, never> => ({});
 
 /**

@@ -30,7 +30,10 @@ export const OPERATIONS = {
 };
 
 const { ScavengeResult } = operationsMessages.ScavengeResp;
-type ScavengeHandler<Request> = (call: ServerUnaryCall<Request, operationsMessages.ScavengeResp>, callback: sendUnaryData<operationsMessages.ScavengeResp>) => void;
+type ScavengeHandler<Request> = (
+  call: ServerUnaryCall<Request, operationsMessages.ScavengeResp>,
+  callback: sendUnaryData<operationsMessages.ScavengeResp>,
+) => void;
 
 function scavengeAnswer(id: string, result: (typeof ScavengeResult)[keyof typeof ScavengeResult]): operationsMessages.ScavengeResp {
   const answer = new operationsMessages.ScavengeResp();

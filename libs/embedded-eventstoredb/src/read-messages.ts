@@ -7,7 +7,9 @@ export type UuidForm = 'string' | 'structured';
 
 /** The `RecordedEvent` message. */
 export const recorded = (record: LogRecord, form: UuidForm): Buffer =>
-  form === 'string' ? recordedEvent(record) : Buffer.concat([messageField(1, structuredUuid(idOf(record))), recordedEventWithoutId(record)]);
+  form === 'string'
+    ? recordedEvent(record)
+    : Buffer.concat([messageField(1, structuredUuid(idOf(record))), recordedEventWithoutId(record)]);
 
 const delimited = (length: number): number => 1 + varintSize(length) + length;
 
@@ -34,7 +36,8 @@ export function resolvedLinkMessage(target: LogRecord | undefined, link: LogReco
 }
 
 export const confirmationMessage = (subscriptionId: string): Buffer => messageField(2, bytesField(1, subscriptionId));
-export const checkpointMessage = (commit: number, prepare: number): Buffer => messageField(3, varintField(1, commit), varintField(2, prepare));
+export const checkpointMessage = (commit: number, prepare: number): Buffer =>
+  messageField(3, varintField(1, commit), varintField(2, prepare));
 export const streamNotFoundMessage = (stream: string): Buffer => messageField(4, messageField(1, bytesField(3, stream)));
 export const firstStreamPositionMessage = (revision: number): Buffer => varintField(5, revision);
 export const lastStreamPositionMessage = (revision: number): Buffer => varintField(6, revision);

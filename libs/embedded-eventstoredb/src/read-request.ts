@@ -7,7 +7,13 @@ import { bool, bytes, message, present, repeated, request, text, uint32, uint64 
 export const position = message({ commit: [1, uint64], prepare: [2, uint64] });
 export const streamIdentifier = message({ name: [3, bytes] });
 const expression = message({ regex: [1, text], prefixes: [2, repeated(text)] });
-export const filterOptions = message({ stream: [1, expression], type: [2, expression], max: [3, uint32], count: [4, present], multiplier: [5, uint32] });
+export const filterOptions = message({
+  stream: [1, expression],
+  type: [2, expression],
+  max: [3, uint32],
+  count: [4, present],
+  multiplier: [5, uint32],
+});
 export const uuidOption = message({ structured: [1, present], string: [2, present] });
 export const streamOptions = message({ stream: [1, streamIdentifier], revision: [2, uint64], start: [3, present], end: [4, present] });
 const allOptions = message({ position: [1, position], start: [2, present], end: [3, present] });
@@ -51,8 +57,21 @@ interface Common {
 }
 
 export type ReadRequest =
-  | (Common & { readonly kind: 'stream'; readonly stream: string; readonly start: StreamStart; readonly count: number; readonly backwards: boolean; readonly positions: boolean })
-  | (Common & { readonly kind: 'all'; readonly start: AllStart; readonly count: number; readonly backwards: boolean; readonly filter: FilterWindow | undefined })
+  | (Common & {
+      readonly kind: 'stream';
+      readonly stream: string;
+      readonly start: StreamStart;
+      readonly count: number;
+      readonly backwards: boolean;
+      readonly positions: boolean;
+    })
+  | (Common & {
+      readonly kind: 'all';
+      readonly start: AllStart;
+      readonly count: number;
+      readonly backwards: boolean;
+      readonly filter: FilterWindow | undefined;
+    })
   | (Common & { readonly kind: 'subscribe-stream'; readonly stream: string; readonly start: StreamStart })
   | (Common & { readonly kind: 'subscribe-all'; readonly start: AllStart; readonly filter: FilterWindow | undefined });
 
@@ -91,7 +110,9 @@ function checkCombination(options: Options): void {
   const filter = options.filter ? 'Filter' : options.noFilter ? 'NoFilter' : 'None';
   const known = DIRECTIONS[direction] !== undefined && count !== 'None' && filter !== 'None';
   if (known && (options.all || filter === 'NoFilter') && (direction === 0 || count === 'Count')) return;
-  throw invalidArgument(`The combination of (${options.all ? 'All' : 'Stream'}, ${count}, ${DIRECTIONS[direction] ?? direction}, ${filter}) is invalid.`);
+  throw invalidArgument(
+    `The combination of (${options.all ? 'All' : 'Stream'}, ${count}, ${DIRECTIONS[direction] ?? direction}, ${filter}) is invalid.`,
+  );
 }
 
 function uuidForm(option: ReturnType<typeof uuidOption> | undefined): UuidForm | undefined {
@@ -127,9 +148,17 @@ export function allStart({ start, end, position }: ReturnType<typeof allOptions>
 function filterWindow(filter: ReturnType<typeof filterOptions>, subscription: boolean): FilterWindow {
   const multiplier = filter.multiplier ?? 0;
   const expression = filter.stream ?? filter.type;
-  if (!expression) throw invalidArgument(`'{ "count": { }, "checkpointIntervalMultiplier": ${multiplier} }' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions`);
-  const matches = eventFilter({ on: filter.stream ? 'stream' : 'type', regex: expression.regex ?? '', prefixes: expression.prefixes ?? [] });
-  if (filter.max === undefined && !filter.count) throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions+WindowOneofCase");
+  if (!expression)
+    throw invalidArgument(
+      `'{ "count": { }, "checkpointIntervalMultiplier": ${multiplier} }' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions`,
+    );
+  const matches = eventFilter({
+    on: filter.stream ? 'stream' : 'type',
+    regex: expression.regex ?? '',
+    prefixes: expression.prefixes ?? [],
+  });
+  if (filter.max === undefined && !filter.count)
+    throw invalidArgument("'None' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions+WindowOneofCase");
   if (subscription && multiplier === 0) throw handlerThrew();
   return { matches, pageSize: filter.max ?? DEFAULT_WINDOW, pages: multiplier };
 }

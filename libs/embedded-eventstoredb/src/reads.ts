@@ -4,7 +4,14 @@ import type { Access } from './access.js';
 import type { EventLog } from './event-log.js';
 import { asFault, Fault, streamDeleted } from './faults.js';
 import { positionOf, revisionOf, kindOf, MARK, type LogRecord } from './record.js';
-import { eventMessage, firstStreamPositionMessage, lastStreamPositionMessage, resolvedLinkMessage, streamNotFoundMessage, type UuidForm } from './read-messages.js';
+import {
+  eventMessage,
+  firstStreamPositionMessage,
+  lastStreamPositionMessage,
+  resolvedLinkMessage,
+  streamNotFoundMessage,
+  type UuidForm,
+} from './read-messages.js';
 import { parseReadRequest, type ReadMessage, type ReadRequest } from './read-request.js';
 import { subscribeToAll, subscribeToStream } from './subscriptions.js';
 import { followLink, isMissing, isTombstoned, lowestVisible } from './visible-events.js';
@@ -65,7 +72,12 @@ const ENDINGS = ['drain', 'cancelled', 'close', 'error'];
 
 type Message = (record: LogRecord) => Buffer;
 
-async function readStream({ log, now }: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'stream' }, message: Message): Promise<void> {
+async function readStream(
+  { log, now }: ReadContext,
+  call: ReadCall,
+  request: ReadRequest & { kind: 'stream' },
+  message: Message,
+): Promise<void> {
   const stream = log.stream(request.stream);
   if (isTombstoned(log, stream)) throw streamDeleted(request.stream);
   if (isMissing(stream)) return void call.write(streamNotFoundMessage(request.stream));

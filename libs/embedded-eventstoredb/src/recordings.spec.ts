@@ -27,15 +27,32 @@ const DIFFERS: Readonly<Record<string, string>> = {
 };
 
 const FILES = [
-  'append', 'append-idempotency', 'append-edge', 'batch-append', 'delete', 'read', 'metadata', 'all-read', 'subscribe-stream', 'subscribe-all', 'subscribe-slow', 'persistent-admin', 'persistent-consume', 'restart', 'server', 'auth',
+  'append',
+  'append-idempotency',
+  'append-edge',
+  'batch-append',
+  'delete',
+  'read',
+  'metadata',
+  'all-read',
+  'subscribe-stream',
+  'subscribe-all',
+  'subscribe-slow',
+  'persistent-admin',
+  'persistent-consume',
+  'restart',
+  'server',
+  'auth',
 ];
 /** Groups that need a node with users and TLS. The first scenario makes the users of the others, the last one changes settings for all. */
 const SECURED = ['auth'];
 /** A scenario that looks at the whole log, or that others would notice, gets a node of its own. */
-const needsOwnNode = (scenario: Scenario): boolean => scenario.name === 'first-events' || /"all":\s*\{|RestartSubsystem|the node is stopped/.test(JSON.stringify(scenario.steps));
+const needsOwnNode = (scenario: Scenario): boolean =>
+  scenario.name === 'first-events' || /"all":\s*\{|RestartSubsystem|the node is stopped/.test(JSON.stringify(scenario.steps));
 /** Scenarios of persistent subscriptions mostly wait. */
 const atOnce = (file: string): number => (file === 'persistent-consume' ? 40 : 12);
-const usesGroups = (scenario: Scenario): boolean => scenario.steps.some((step) => step.call === 'PersistentSubscriptions.Create' && step.recv !== undefined);
+const usesGroups = (scenario: Scenario): boolean =>
+  scenario.steps.some((step) => step.call === 'PersistentSubscriptions.Create' && step.recv !== undefined);
 
 const fixtures = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures');
 const recordings = FILES.map((file): [string, Recording] => [file, parseRecording(readFileSync(join(fixtures, `${file}.json`), 'utf8'))]);
@@ -63,9 +80,11 @@ async function withNode<T>(secured: boolean, use: (node: PlayedNode) => Promise<
 
 async function concurrently<T>(items: readonly T[], count: number, each: (item: T) => Promise<void>): Promise<void> {
   const waiting = [...items];
-  await Promise.all(Array.from({ length: count }, async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await each(item);
-  }));
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await each(item);
+    }),
+  );
 }
 
 describe.each(recordings)('%s', (file, recording) => {
@@ -77,12 +96,19 @@ describe.each(recordings)('%s', (file, recording) => {
         await play(node, scenario);
         outcomes.set(scenario.name, 'same');
       } catch (error) {
-        outcomes.set(scenario.name, error instanceof Error ? (error.name === 'Error' ? error.message : String(error.stack)) : String(error));
+        outcomes.set(
+          scenario.name,
+          error instanceof Error ? (error.name === 'Error' ? error.message : String(error.stack)) : String(error),
+        );
       }
     };
     const scenarios = recording.scenarios.map((scenario) => completed(file, scenario));
     if (!SECURED.includes(file)) {
-      return withNode(false, (node) => concurrently(scenarios, atOnce(file), (scenario) => (needsOwnNode(scenario) ? withNode(false, (own) => playOne(own, scenario)) : playOne(node, scenario))));
+      return withNode(false, (node) =>
+        concurrently(scenarios, atOnce(file), (scenario) =>
+          needsOwnNode(scenario) ? withNode(false, (own) => playOne(own, scenario)) : playOne(node, scenario),
+        ),
+      );
     }
     const [first, ...others] = scenarios as [Scenario, ...Scenario[]];
     const last = others.pop() as Scenario;
@@ -90,7 +116,11 @@ describe.each(recordings)('%s', (file, recording) => {
       await playOne(node, first);
       // Some of them restart all persistent subscriptions.
       for (const scenario of others.filter(usesGroups)) await playOne(node, scenario);
-      await concurrently(others.filter((scenario) => !usesGroups(scenario)), atOnce(file), (scenario) => playOne(node, scenario));
+      await concurrently(
+        others.filter((scenario) => !usesGroups(scenario)),
+        atOnce(file),
+        (scenario) => playOne(node, scenario),
+      );
       await playOne(node, last);
     });
   }, 60_000);

@@ -13,7 +13,20 @@ import { EventLog } from './event-log.js';
 import { startEmbeddedEventStoreDB } from './index.js';
 import { LogWriter, type NewEvent } from './log-writer.js';
 import { Maintenance } from './maintenance.js';
-import { createdOf, dataOf, idOf, kindOf, MARK, NO_BYTES, positionOf, revisionOf, streamNameOf, TOMBSTONE, typeOf, type LogRecord } from './record.js';
+import {
+  createdOf,
+  dataOf,
+  idOf,
+  kindOf,
+  MARK,
+  NO_BYTES,
+  positionOf,
+  revisionOf,
+  streamNameOf,
+  TOMBSTONE,
+  typeOf,
+  type LogRecord,
+} from './record.js';
 import { logDirectory } from './segments.js';
 import { isMissing, isTombstoned, lowestVisible } from './visible-events.js';
 
@@ -53,8 +66,15 @@ function opened(of = directory): Opened {
   };
 }
 
-const event = (data: string, type = 'written', json = false): NewEvent => ({ id: randomUUID(), type: Buffer.from(type), json, data: Buffer.from(data), customMetadata: NO_BYTES });
-const metadata = ({ writer }: Opened, stream: string, settings: object): Promise<unknown> => writer.append(`$$${stream}`, ANY, [event(JSON.stringify(settings), '$metadata', true)]);
+const event = (data: string, type = 'written', json = false): NewEvent => ({
+  id: randomUUID(),
+  type: Buffer.from(type),
+  json,
+  data: Buffer.from(data),
+  customMetadata: NO_BYTES,
+});
+const metadata = ({ writer }: Opened, stream: string, settings: object): Promise<unknown> =>
+  writer.append(`$$${stream}`, ANY, [event(JSON.stringify(settings), '$metadata', true)]);
 const name = (record: LogRecord): string => streamNameOf(record).toString();
 const isDiary = (record: LogRecord): boolean => name(record).startsWith('$scavenges');
 
@@ -71,7 +91,7 @@ function streamOf(log: EventLog, stream: string): number[] | 'missing' | 'delete
 /** The whole log without what the scavenge wrote about itself; read in pages, from each record, and in both directions. */
 function allOf(log: EventLog): LogRecord[] {
   const all: LogRecord[] = [];
-  for (let next = 0; ; ) {
+  for (let next = 0; ;) {
     const page = log.readAll(next, 7);
     const last = page.at(-1);
     if (!last) break;
@@ -81,7 +101,9 @@ function allOf(log: EventLog): LogRecord[] {
   expect(log.readAllBackwards(log.end, 10_000).map(positionOf)).toEqual(all.map(positionOf).reverse());
   for (const [index, record] of all.entries()) {
     expect(log.isBoundary(positionOf(record))).toBe(true);
-    expect(log.readAllBackwards(positionOf(record), 1).map(positionOf)).toEqual(index === 0 ? [] : [positionOf(all[index - 1] as LogRecord)]);
+    expect(log.readAllBackwards(positionOf(record), 1).map(positionOf)).toEqual(
+      index === 0 ? [] : [positionOf(all[index - 1] as LogRecord)],
+    );
   }
   return all.filter((record) => !isDiary(record));
 }
@@ -144,7 +166,12 @@ it('drops what no reader sees, keeps all else at its place, and so it stays afte
     // Where something was is still a place from which to read on.
     for (const record of before) expect(node.log.isBoundary(positionOf(record))).toBe(true);
     for (const record of before.slice(0, 20)) {
-      expect(node.log.readAll(positionOf(record), 1).map(positionOf)).toEqual(after.filter((other) => positionOf(other) >= positionOf(record)).slice(0, 1).map(positionOf));
+      expect(node.log.readAll(positionOf(record), 1).map(positionOf)).toEqual(
+        after
+          .filter((other) => positionOf(other) >= positionOf(record))
+          .slice(0, 1)
+          .map(positionOf),
+      );
     }
     if (round === 2) break;
     await node.close();
@@ -191,33 +218,45 @@ it('takes appends and serves reads meanwhile, and can be stopped', async () => {
 
 it('leaves a whole log behind wherever it is cut short', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.record({ stream: fc.constantFrom('a', 'b', 'c'), events: fc.integer({ min: 1, max: 4 }) }), { minLength: 20, maxLength: 40 }), fc.nat(40), async (appends, turns) => {
-      const own = join(root, randomUUID());
-      mkdirSync(own);
-      const node = opened(own);
-      await metadata(node, 'a', { $maxCount: 2 });
-      await metadata(node, 'b', { $tb: 5 });
-      for (const { stream, events } of appends) await node.writer.append(stream, ANY, Array.from({ length: events }, (_, n) => event(`${n}`)));
-      const streams = ['a', 'b', 'c'].map((stream) => streamOf(node.log, stream));
-      const ids = new Set(allOf(node.log).map(idOf));
-      let over = false;
-      void node.maintenance.startScavenge().done.then(
-        () => (over = true),
-        () => undefined,
-      );
-      for (let turn = 0; turn < turns && !over; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
-      const left = `${own}-killed`;
-      cpSync(own, left, { recursive: true });
-      await node.close();
-      const again = opened(left);
-      expect(['a', 'b', 'c'].map((stream) => streamOf(again.log, stream))).toEqual(streams);
-      for (const record of allOf(again.log)) expect(ids.has(idOf(record))).toBe(true);
-      await again.maintenance.startScavenge().done;
-      expect(['a', 'b', 'c'].map((stream) => streamOf(again.log, stream))).toEqual(streams);
-      expect(allOf(again.log).filter((record) => name(record) === 'a').length).toBe(Math.min(2, (streams[0] as number[]).length));
-      expect(readdirSync(logDirectory(left)).filter((file) => file.endsWith('.new'))).toEqual([]);
-      await again.close();
-    }),
+    fc.asyncProperty(
+      fc.array(fc.record({ stream: fc.constantFrom('a', 'b', 'c'), events: fc.integer({ min: 1, max: 4 }) }), {
+        minLength: 20,
+        maxLength: 40,
+      }),
+      fc.nat(40),
+      async (appends, turns) => {
+        const own = join(root, randomUUID());
+        mkdirSync(own);
+        const node = opened(own);
+        await metadata(node, 'a', { $maxCount: 2 });
+        await metadata(node, 'b', { $tb: 5 });
+        for (const { stream, events } of appends)
+          await node.writer.append(
+            stream,
+            ANY,
+            Array.from({ length: events }, (_, n) => event(`${n}`)),
+          );
+        const streams = ['a', 'b', 'c'].map((stream) => streamOf(node.log, stream));
+        const ids = new Set(allOf(node.log).map(idOf));
+        let over = false;
+        void node.maintenance.startScavenge().done.then(
+          () => (over = true),
+          () => undefined,
+        );
+        for (let turn = 0; turn < turns && !over; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
+        const left = `${own}-killed`;
+        cpSync(own, left, { recursive: true });
+        await node.close();
+        const again = opened(left);
+        expect(['a', 'b', 'c'].map((stream) => streamOf(again.log, stream))).toEqual(streams);
+        for (const record of allOf(again.log)) expect(ids.has(idOf(record))).toBe(true);
+        await again.maintenance.startScavenge().done;
+        expect(['a', 'b', 'c'].map((stream) => streamOf(again.log, stream))).toEqual(streams);
+        expect(allOf(again.log).filter((record) => name(record) === 'a').length).toBe(Math.min(2, (streams[0] as number[]).length));
+        expect(readdirSync(logDirectory(left)).filter((file) => file.endsWith('.new'))).toEqual([]);
+        await again.close();
+      },
+    ),
     { numRuns: 10, interruptAfterTimeLimit: 10_000 },
   );
 }, 60_000);
@@ -278,7 +317,10 @@ it('is started, told and stopped by any client of Operations, and leaves a diary
     return events;
   };
   try {
-    await client.appendToStream('counted', Array.from({ length: 10 }, (_, n) => jsonEvent({ type: 'written', data: { n } })));
+    await client.appendToStream(
+      'counted',
+      Array.from({ length: 10 }, (_, n) => jsonEvent({ type: 'written', data: { n } })),
+    );
     await client.setStreamMetadata('counted', { maxCount: 2 });
     expect(await all()).toBe(10);
     const started = await new Promise<operationsMessages.ScavengeResp>((resolve, reject) => {
@@ -291,10 +333,22 @@ it('is started, told and stopped by any client of Operations, and leaves a diary
     // Joins the one that runs, or runs after it.
     await node.scavenge();
     expect(await all()).toBe(2);
-    expect(await read('counted')).toEqual([['written', { n: 8 }], ['written', { n: 9 }]]);
+    expect(await read('counted')).toEqual([
+      ['written', { n: 8 }],
+      ['written', { n: 9 }],
+    ]);
     expect(await read(`$scavenges-${id}`)).toEqual([
       ['$scavengeStarted', { scavengeId: id }],
-      ['$scavengeCompleted', { scavengeId: id, result: 'Success', error: '', timeTaken: expect.stringMatching(/^00:00:\d\d\.\d{3}$/) as string, spaceSaved: expect.any(Number) as number }],
+      [
+        '$scavengeCompleted',
+        {
+          scavengeId: id,
+          result: 'Success',
+          error: '',
+          timeTaken: expect.stringMatching(/^00:00:\d\d\.\d{3}$/) as string,
+          spaceSaved: expect.any(Number) as number,
+        },
+      ],
     ]);
     expect((await read('$scavenges')).slice(0, 2)).toEqual(await read(`$scavenges-${id}`));
     const refused = await new Promise<ServiceError | null>((resolve) => {

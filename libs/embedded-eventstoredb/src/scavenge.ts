@@ -3,7 +3,19 @@ import { promisify } from 'node:util';
 import { isTombstoned } from './visible-events.js';
 import type { EventLog } from './event-log.js';
 import { BLOCK_BYTES, type Block, type Dropped, type LogIndex } from './log-index.js';
-import { createdOf, EVENT, idOf, kindOf, MARK, positionOf, revisionOf, streamNameOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
+import {
+  createdOf,
+  EVENT,
+  idOf,
+  kindOf,
+  MARK,
+  positionOf,
+  revisionOf,
+  streamNameOf,
+  streamNumberOf,
+  TOMBSTONE,
+  type LogRecord,
+} from './record.js';
 import { writeAll, type Segment, type Segments } from './segments.js';
 
 /** What a scavenge did. */
@@ -46,7 +58,12 @@ export function isGone(log: EventLog, record: LogRecord, now: number): boolean {
  * appends and reads go on. Whatever moment it is cut short at, the log is whole: what it drops of the index first is what readers do not see
  * any more, and the new file takes the place of the old one in one step.
  */
-export async function scavengeSegments(scavengeable: Scavengeable, segments: readonly Segment[], now: number, signal: AbortSignal): Promise<Scavenged> {
+export async function scavengeSegments(
+  scavengeable: Scavengeable,
+  segments: readonly Segment[],
+  now: number,
+  signal: AbortSignal,
+): Promise<Scavenged> {
   let bytesFreed = 0;
   let eventsDropped = 0;
   for (const segment of segments) {
@@ -62,7 +79,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate
 const lengthOfAll = (records: readonly LogRecord[]): number => records.reduce((sum, record) => sum + record.length, 0);
 
 async function hasGone({ log, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<boolean> {
-  for (let offset = 0; offset < segment.bytes; ) {
+  for (let offset = 0; offset < segment.bytes;) {
     signal.throwIfAborted();
     const slice = records(segment, offset);
     if (slice.some((record) => isGone(log, record, now))) return true;
@@ -72,7 +89,12 @@ async function hasGone({ log, records }: Scavengeable, segment: Segment, now: nu
   return false;
 }
 
-async function rewrite({ log, segments, index, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<Scavenged> {
+async function rewrite(
+  { log, segments, index, records }: Scavengeable,
+  segment: Segment,
+  now: number,
+  signal: AbortSignal,
+): Promise<Scavenged> {
   const { base, generation } = segment;
   // What an earlier try left, which was cut short.
   await forget(index, { base, generation: generation + 1 });
@@ -81,7 +103,7 @@ async function rewrite({ log, segments, index, records }: Scavengeable, segment:
   let eventsDropped = 0;
   try {
     let lastBlock = Number.NEGATIVE_INFINITY;
-    for (let offset = 0; offset < segment.bytes; ) {
+    for (let offset = 0; offset < segment.bytes;) {
       signal.throwIfAborted();
       const slice = records(segment, offset);
       offset += lengthOfAll(slice);

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AccessDeniedError, binaryEvent, EventStoreDBClient, jsonEvent, type Credentials } from '@eventstore/db-client';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { BadCertificate, BadCredentials, NotLoopback, startEmbeddedEventStoreDB, type EmbeddedEventStoreDB, type EmbeddedEventStoreDBOptions } from './index.js';
+import {
+  BadCertificate,
+  BadCredentials,
+  NotLoopback,
+  startEmbeddedEventStoreDB,
+  type EmbeddedEventStoreDB,
+  type EmbeddedEventStoreDBOptions,
+} from './index.js';
 import { compileLibrary } from './testing/compiled-node.js';
 import { decode, encode, type Json } from './testing/recorded-messages.js';
 
@@ -27,7 +34,8 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const start = async (options: Partial<EmbeddedEventStoreDBOptions> = {}): Promise<EmbeddedEventStoreDB> => (node = await startEmbeddedEventStoreDB({ directory, port: 0, tls, credentials: admin, ...options }));
+const start = async (options: Partial<EmbeddedEventStoreDBOptions> = {}): Promise<EmbeddedEventStoreDB> =>
+  (node = await startEmbeddedEventStoreDB({ directory, port: 0, tls, credentials: admin, ...options }));
 
 function connect({ port }: EmbeddedEventStoreDB, as?: Credentials): EventStoreDBClient {
   const user = as ? `${encodeURIComponent(as.username)}:${encodeURIComponent(as.password)}@` : '';
@@ -78,8 +86,12 @@ describe('a node with TLS and users', () => {
   it('refuses callers without credentials and with wrong ones, each in their own way', async () => {
     const running = await start();
     await expect(connect(running).appendToStream('ticket-1', opened)).rejects.toThrow(AccessDeniedError);
-    await expect(connect(running, { username: 'admin', password: 'guess' }).appendToStream('ticket-1', opened)).rejects.toMatchObject({ code: 16 });
-    await expect(connect(running, { username: 'nobody', password: 'guess' }).appendToStream('ticket-1', opened)).rejects.toMatchObject({ code: 16 });
+    await expect(connect(running, { username: 'admin', password: 'guess' }).appendToStream('ticket-1', opened)).rejects.toMatchObject({
+      code: 16,
+    });
+    await expect(connect(running, { username: 'nobody', password: 'guess' }).appendToStream('ticket-1', opened)).rejects.toMatchObject({
+      code: 16,
+    });
   });
 
   it('keeps users over a restart, their passwords unreadable, and forgets a sign-in when its user changes', async () => {
@@ -129,7 +141,9 @@ describe('a node with TLS and users', () => {
   it('listens on every address, and tells clients that look for it the one they came to', async () => {
     const running = await start({ host: '0.0.0.0' });
     expect(running.url).toBe(`esdb://localhost:${running.port}?tls=true`);
-    const client = EventStoreDBClient.connectionString(`esdb+discover://${admin.user}:${encodeURIComponent(admin.password)}@localhost:${running.port}?tls=true&tlsCAFile=${certificate}`);
+    const client = EventStoreDBClient.connectionString(
+      `esdb+discover://${admin.user}:${encodeURIComponent(admin.password)}@localhost:${running.port}?tls=true&tlsCAFile=${certificate}`,
+    );
     open.push(client);
     expect((await client.appendToStream('ticket-1', opened)).success).toBe(true);
   });
@@ -157,7 +171,11 @@ describe('what it does not start with', () => {
 
   it('a certificate and key that are none, or do not belong together', async () => {
     const otherKey = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n';
-    for (const bad of [{ ...tls, cert: 'no certificate' }, { ...tls, key: otherKey }, { cert: tls.key, key: tls.cert }]) {
+    for (const bad of [
+      { ...tls, cert: 'no certificate' },
+      { ...tls, key: otherKey },
+      { cert: tls.key, key: tls.cert },
+    ]) {
       const refused = startEmbeddedEventStoreDB({ directory, port: 0, tls: bad });
       await expect(refused).rejects.toThrow(BadCertificate);
       await expect(refused).rejects.toMatchObject({ code: 'ERR_BAD_CERTIFICATE' });
@@ -165,6 +183,11 @@ describe('what it does not start with', () => {
   });
 
   it('a user whom no header could name', async () => {
-    for (const bad of [{ user: '', password: 'x' }, { user: 'a:b', password: 'x' }, { user: 'a', password: '' }]) await expect(startEmbeddedEventStoreDB({ directory, port: 0, credentials: bad })).rejects.toThrow(BadCredentials);
+    for (const bad of [
+      { user: '', password: 'x' },
+      { user: 'a:b', password: 'x' },
+      { user: 'a', password: '' },
+    ])
+      await expect(startEmbeddedEventStoreDB({ directory, port: 0, credentials: bad })).rejects.toThrow(BadCredentials);
   });
 });

@@ -1,4 +1,20 @@
-import { closeSync, constants, fdatasync, fdatasyncSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, write, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -63,7 +79,12 @@ export class Segments {
         latest.set(segment.base, segment);
       }
     }
-    return new Segments(directory, segmentBytes, [...latest.values()].sort((a, b) => a.base - b.base), firstPosition);
+    return new Segments(
+      directory,
+      segmentBytes,
+      [...latest.values()].sort((a, b) => a.base - b.base),
+      firstPosition,
+    );
   }
 
   get all(): readonly Segment[] {
@@ -173,7 +194,13 @@ export class Segments {
   /** Bytes of a segment, from its read buffer or through it. Valid until the next call. */
   read(segment: Segment, offset: number, length: number, ahead: boolean): Buffer {
     const held = this.chunkOf;
-    if (held && held.base === segment.base && held.generation === segment.generation && offset >= held.offset && offset + length <= held.offset + held.length) {
+    if (
+      held &&
+      held.base === segment.base &&
+      held.generation === segment.generation &&
+      offset >= held.offset &&
+      offset + length <= held.offset + held.length
+    ) {
       return this.chunk.subarray(offset - held.offset, offset - held.offset + length);
     }
     if (offset >= segment.bytes) return Buffer.alloc(0);
@@ -286,7 +313,7 @@ export class Segments {
     if (known !== undefined) return known;
     const fd = openSync(join(this.directory, name), 'r');
     this.files.set(name, fd);
-    if (this.files.size > OPEN_FILES) for (const oldest of this.files.keys()) return this.closeFile(oldest), fd;
+    if (this.files.size > OPEN_FILES) for (const oldest of this.files.keys()) return (this.closeFile(oldest), fd);
     return fd;
   }
 
@@ -300,8 +327,10 @@ export class Segments {
 
 /** Where the segments of a data directory are. */
 export const logDirectory = (dataDirectory: string): string => join(dataDirectory, 'log');
-export const segmentPath = (dataDirectory: string, segment: Pick<Segment, 'base' | 'generation'>): string => join(logDirectory(dataDirectory), nameOf(segment));
-const nameOf = ({ base, generation }: Pick<Segment, 'base' | 'generation'>): string => `${String(base).padStart(16, '0')}.${generation}.log`;
+export const segmentPath = (dataDirectory: string, segment: Pick<Segment, 'base' | 'generation'>): string =>
+  join(logDirectory(dataDirectory), nameOf(segment));
+const nameOf = ({ base, generation }: Pick<Segment, 'base' | 'generation'>): string =>
+  `${String(base).padStart(16, '0')}.${generation}.log`;
 
 /** What a file of the log is, by its name; undefined where it is none, or not complete. */
 export function segmentOf(name: string): { readonly name: string; readonly base: number; readonly generation: number } | undefined {
@@ -326,11 +355,13 @@ const flushFile = promisify(fdatasync);
 
 /** Not `promisify(write)`: that one allocates an object for each call. A disk may take a part only. */
 export async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += await new Promise<number>((resolve, reject) => write(fd, bytes, done, bytes.length - done, position + done, (error, written) => (error ? reject(error) : resolve(written))));
+  for (let done = 0; done < bytes.length;) {
+    done += await new Promise<number>((resolve, reject) =>
+      write(fd, bytes, done, bytes.length - done, position + done, (error, written) => (error ? reject(error) : resolve(written))),
+    );
   }
 }
 
 function writeAllSync(fd: number, bytes: Buffer, position: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }

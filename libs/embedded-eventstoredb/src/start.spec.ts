@@ -17,7 +17,8 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 describe('starting', () => {
   it('refuses an address that other machines could reach', async () => {
-    for (const host of ['0.0.0.0', '::', '192.168.1.10', 'example.org', '127.0.0.1.example.org']) await expect(startEmbeddedEventStoreDB({ directory, port: 0, host })).rejects.toThrow(NotLoopback);
+    for (const host of ['0.0.0.0', '::', '192.168.1.10', 'example.org', '127.0.0.1.example.org'])
+      await expect(startEmbeddedEventStoreDB({ directory, port: 0, host })).rejects.toThrow(NotLoopback);
   });
 
   it('names a port that is taken, and leaves the directory free', async () => {
@@ -26,7 +27,11 @@ describe('starting', () => {
     const { port } = other.address() as AddressInfo;
     const refused = startEmbeddedEventStoreDB({ directory, port });
     await expect(refused).rejects.toThrow(PortUnavailable);
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_PORT_UNAVAILABLE', port, message: expect.stringContaining(`port ${port}`) as string });
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_PORT_UNAVAILABLE',
+      port,
+      message: expect.stringContaining(`port ${port}`) as string,
+    });
     other.close();
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
   });
@@ -101,7 +106,11 @@ describe('in another process', () => {
   it.each([true, false])('holds its directory while it lives, and no longer than that (thread: %s)', async (thread) => {
     const other = await startNodeProcess(compiled.entry, { directory, port: 0, thread });
     const refused = startEmbeddedEventStoreDB({ directory, port: 0 });
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: other.pid, message: expect.stringContaining(directory) as string });
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_DIRECTORY_LOCKED',
+      pid: other.pid,
+      message: expect.stringContaining(directory) as string,
+    });
     await other.kill('SIGKILL');
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
   });
@@ -114,7 +123,9 @@ describe('in another process', () => {
   });
 
   it('serves from a thread of its own, whose errors keep their class', async () => {
-    const { startEmbeddedEventStoreDB: start, PortUnavailable: Unavailable } = (await import(compiled.entry)) as typeof import('./index.js');
+    const { startEmbeddedEventStoreDB: start, PortUnavailable: Unavailable } = (await import(
+      compiled.entry
+    )) as typeof import('./index.js');
     const node = await start({ directory, port: 0 });
     const client = EventStoreDBClient.connectionString(node.url);
     expect((await client.appendToStream('threaded', jsonEvent({ type: 'one', data: {} }))).success).toBe(true);

@@ -28,8 +28,10 @@ export const OF_METADATA_STREAM: StreamMetadata = { maxCount: 1 };
 export const isMetadataStream = (stream: string): boolean => stream.startsWith('$$');
 export const metadataStreamOf = (stream: string): string => `$$${stream}`;
 
-const isInteger = (value: unknown, atLeast: number): value is number => typeof value === 'number' && Number.isInteger(value) && value >= atLeast;
-const isRoles = (value: unknown): boolean => typeof value === 'string' || (Array.isArray(value) && value.every((role) => typeof role === 'string'));
+const isInteger = (value: unknown, atLeast: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= atLeast;
+const isRoles = (value: unknown): boolean =>
+  typeof value === 'string' || (Array.isArray(value) && value.every((role) => typeof role === 'string'));
 
 const KEYS: Readonly<Record<string, (value: unknown) => boolean>> = {
   $maxCount: (value) => isInteger(value, 1),
@@ -44,7 +46,13 @@ export function parseAcl(value: unknown): StreamAcl | undefined {
   if (!isObject(value) || !Object.values(value).every(isRoles)) return undefined;
   const roles = (key: string): readonly string[] | undefined => (value[key] === undefined ? undefined : ([value[key]].flat() as string[]));
   const [read, write, remove, metaRead, metaWrite] = ['$r', '$w', '$d', '$mr', '$mw'].map(roles);
-  return { ...(read && { read }), ...(write && { write }), ...(remove && { delete: remove }), ...(metaRead && { metaRead }), ...(metaWrite && { metaWrite }) };
+  return {
+    ...(read && { read }),
+    ...(write && { write }),
+    ...(remove && { delete: remove }),
+    ...(metaRead && { metaRead }),
+    ...(metaWrite && { metaWrite }),
+  };
 }
 
 /** Reads metadata as the server does: one invalid key makes it ignore all of it. */

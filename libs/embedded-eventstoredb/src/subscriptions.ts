@@ -81,7 +81,12 @@ function liveUntilBehind(onCommit: OnCommit, call: ReadCall, followed: Followed)
 
 type Message = (record: LogRecord) => Buffer;
 
-export async function subscribeToStream(context: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'subscribe-stream' }, message: Message): Promise<void> {
+export async function subscribeToStream(
+  context: ReadContext,
+  call: ReadCall,
+  request: ReadRequest & { kind: 'subscribe-stream' },
+  message: Message,
+): Promise<void> {
   const { log, now } = context;
   const { stream: name, start } = request;
   if (start !== 'end' && isTombstoned(log, log.stream(name))) throw streamDeleted(name);
@@ -94,7 +99,13 @@ export async function subscribeToStream(context: ReadContext, call: ReadCall, re
       // Whoever starts at the end is live at once, whatever became of the stream before.
       if (fromEnd) return (fromEnd = false);
       if (isTombstoned(log, stream)) throw streamDeleted(name);
-      const records = log.readStream(stream.number, next, { lowest: lowestVisible(log, stream, now()), highest: stream.lastRevision }, PAGE, false);
+      const records = log.readStream(
+        stream.number,
+        next,
+        { lowest: lowestVisible(log, stream, now()), highest: stream.lastRevision },
+        PAGE,
+        false,
+      );
       for (const record of records) call.write(message(record));
       const last = records.at(-1);
       if (last) next = revisionOf(last) + 1;
@@ -111,7 +122,12 @@ export async function subscribeToStream(context: ReadContext, call: ReadCall, re
   });
 }
 
-export async function subscribeToAll(context: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'subscribe-all' }, message: Message): Promise<void> {
+export async function subscribeToAll(
+  context: ReadContext,
+  call: ReadCall,
+  request: ReadRequest & { kind: 'subscribe-all' },
+  message: Message,
+): Promise<void> {
   const { log } = context;
   const { start, filter } = request;
   const given = start === 'start' ? 0 : start === 'end' ? log.end : Math.min(start.commit, log.end);
@@ -175,7 +191,8 @@ export class Checkpoints {
     if (matches) this.lastMatch = position;
     if (this.inPage < this.pageSize) return undefined;
     this.considered += this.inPage;
-    const checkpoint = this.lastMatch === undefined ? checkpointMessage(this.pageStart, 0) : checkpointMessage(this.lastMatch, this.lastMatch);
+    const checkpoint =
+      this.lastMatch === undefined ? checkpointMessage(this.pageStart, 0) : checkpointMessage(this.lastMatch, this.lastMatch);
     this.inPage = 0;
     this.lastMatch = undefined;
     if (this.considered < this.interval) return undefined;

@@ -41,7 +41,10 @@ async function linksOf(stream: string): Promise<Read[]> {
   try {
     for await (const { event, link } of client.readStream(stream, { resolveLinkTos: true })) {
       const record = link ?? event;
-      links.push({ link: Buffer.from(record?.data as Uint8Array).toString(), target: link && event ? `${event.revision}@${event.streamId}` : undefined });
+      links.push({
+        link: Buffer.from(record?.data as Uint8Array).toString(),
+        target: link && event ? `${event.revision}@${event.streamId}` : undefined,
+      });
     }
   } catch (error) {
     if (!(error instanceof StreamNotFoundError)) throw error;
@@ -77,7 +80,12 @@ it('makes links as the system projections do: of type $>, and of $@ for streams 
   await start();
   await client.appendToStream('ticket-1', event('opened'));
   await links('$streams', 1);
-  for (const [stream, type] of [['$ce-ticket', '$>'], ['$et-opened', '$>'], ['$streams', '$>'], ['$category-ticket', '$@']] as const) {
+  for (const [stream, type] of [
+    ['$ce-ticket', '$>'],
+    ['$et-opened', '$>'],
+    ['$streams', '$>'],
+    ['$category-ticket', '$@'],
+  ] as const) {
     for await (const { event: record } of client.readStream(stream)) expect(record).toMatchObject({ type, isJson: false, revision: 0n });
   }
 });
@@ -158,7 +166,10 @@ it('links everything once and in order, over kills in the middle of the work', a
       const writer = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${running.port}?tls=false`);
       for (let append = 0; append < 10; append++) {
         const stream = `ticket-${randomUUID()}`;
-        await writer.appendToStream(stream, Array.from({ length: 20 }, () => event('opened')));
+        await writer.appendToStream(
+          stream,
+          Array.from({ length: 20 }, () => event('opened')),
+        );
         written.push(...Array.from({ length: 20 }, (_, revision) => `${revision}@${stream}`));
       }
       // Somewhere between the first link and the last.

@@ -1,7 +1,22 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { EventLog } from './event-log.js';
 import type { Link, LogWriter, NewEvent } from './log-writer.js';
-import { CorruptRecord, customMetadataOf, dataOf, idOf, isJson, MARK, kindOf, NO_BYTES, positionOf, revisionOf, streamNameOf, TOMBSTONE, typeOf, type LogRecord } from './record.js';
+import {
+  CorruptRecord,
+  customMetadataOf,
+  dataOf,
+  idOf,
+  isJson,
+  MARK,
+  kindOf,
+  NO_BYTES,
+  positionOf,
+  revisionOf,
+  streamNameOf,
+  TOMBSTONE,
+  typeOf,
+  type LogRecord,
+} from './record.js';
 import { DELETED, isMetadataStream, parseObject, parseStreamMetadata } from './stream-metadata.js';
 
 const PAGE = 512;
@@ -98,7 +113,10 @@ export class SystemStreams {
     if (error instanceof CorruptRecord) this.stopListening();
     if (this.closing.signal.aborted || this.warned) return;
     this.warned = true;
-    process.emitWarning(`The system streams of the event store node stay behind the log: ${error instanceof Error ? error.message : String(error)}`, 'EmbeddedEventStoreDB');
+    process.emitWarning(
+      `The system streams of the event store node stay behind the log: ${error instanceof Error ? error.message : String(error)}`,
+      'EmbeddedEventStoreDB',
+    );
   }
 }
 
@@ -110,7 +128,8 @@ const CORRELATION_ID = Buffer.from('"$correlationId"');
 /** Kinds of links, as they stand in the ids of links. The numbers stay: they keep a link from being made twice. */
 const KINDS = { $ce: 0, $category: 1, $et: 2, $bc: 3, $streams: 4 } as const;
 const ID = /^74696572-6c69-8[0-4]00-8000-([0-9a-f]{12})$/;
-const idFor = (kind: keyof typeof KINDS, position: number): string => `74696572-6c69-8${KINDS[kind]}00-8000-${position.toString(16).padStart(12, '0')}`;
+const idFor = (kind: keyof typeof KINDS, position: number): string =>
+  `74696572-6c69-8${KINDS[kind]}00-8000-${position.toString(16).padStart(12, '0')}`;
 
 /** Position of the event that a link of ours was made for; undefined for all else. */
 export function sourceOf(record: LogRecord): number | undefined {
@@ -135,7 +154,8 @@ export function linksTo(record: LogRecord): Link[] {
   const target = isLink ? dataOf(record) : here;
   const position = positionOf(record);
   const links: Link[] = [];
-  const add = (kind: keyof typeof KINDS, into: string, data: Uint8Array, type = LINK): void => void links.push({ stream: into, event: link(kind, position, type, data) });
+  const add = (kind: keyof typeof KINDS, into: string, data: Uint8Array, type = LINK): void =>
+    void links.push({ stream: into, event: link(kind, position, type, data) });
 
   const category = categoryOf(stream);
   if (category !== undefined) add('$ce', `$ce-${category}`, target);
@@ -155,7 +175,13 @@ function linksToSoftDelete(record: LogRecord, stream: string): Link[] {
   return [{ stream: `$ce-${category}`, event: link('$ce', positionOf(record), LINK, Buffer.from(`${revisionOf(record)}@${stream}`)) }];
 }
 
-const link = (kind: keyof typeof KINDS, position: number, type: Buffer, data: Uint8Array): NewEvent => ({ id: idFor(kind, position), type, json: false, data, customMetadata: NO_BYTES });
+const link = (kind: keyof typeof KINDS, position: number, type: Buffer, data: Uint8Array): NewEvent => ({
+  id: idFor(kind, position),
+  type,
+  json: false,
+  data,
+  customMetadata: NO_BYTES,
+});
 
 /** What stands before the first dash; undefined when nothing does, and for system streams. */
 function categoryOf(stream: string): string | undefined {

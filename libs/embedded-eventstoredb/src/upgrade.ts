@@ -25,7 +25,7 @@ export function upgradeFromFormat1(directory: string, index: LogIndex): void {
   let waiting = 0;
   const copy = (): void => {
     const bytes = Buffer.concat(copied);
-    for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
     index.addBlocks(blocks);
     [copied, blocks, waiting] = [[], [], 0];
   };
@@ -39,7 +39,8 @@ export function upgradeFromFormat1(directory: string, index: LogIndex): void {
   let lastBlock = Number.NEGATIVE_INFINITY;
   try {
     for (const { key, value: record } of index.format1Records()) {
-      if (!isSound(record) || positionOf(record) !== key || key !== end) throw new DamagedLog(directory, `the record at position ${end} cannot be read.`);
+      if (!isSound(record) || positionOf(record) !== key || key !== end)
+        throw new DamagedLog(directory, `the record at position ${end} cannot be read.`);
       if (end - base + record.length > SEGMENT_BYTES) next();
       if (end === base || end - lastBlock >= BLOCK_BYTES) {
         blocks.push({ base, generation: 0, position: end, offset: end - base });

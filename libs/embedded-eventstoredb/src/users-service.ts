@@ -43,13 +43,17 @@ export function usersService(all: Users) {
       );
     };
   return {
-    create: change(users.CreateResp, (login, { password = '', fullName = '', groups = [] }) => all.create(login, password, fullName, groups)),
+    create: change(users.CreateResp, (login, { password = '', fullName = '', groups = [] }) =>
+      all.create(login, password, fullName, groups),
+    ),
     // The password that may come with it is not looked at, as in the genuine server.
     update: change(users.UpdateResp, (login, { fullName = '', groups = [] }) => all.update(login, { fullName, groups })),
     delete: change(users.DeleteResp, (login) => all.delete(login)),
     disable: change(users.DisableResp, (login) => all.update(login, { disabled: true })),
     enable: change(users.EnableResp, (login) => all.update(login, { disabled: false })),
-    changePassword: change(users.ChangePasswordResp, (login, { currentPassword = '', newPassword = '' }) => all.changePassword(login, currentPassword, newPassword)),
+    changePassword: change(users.ChangePasswordResp, (login, { currentPassword = '', newPassword = '' }) =>
+      all.changePassword(login, currentPassword, newPassword),
+    ),
     resetPassword: change(users.ResetPasswordResp, (login, { newPassword = '' }) => all.resetPassword(login, newPassword)),
     /** One user, or all of them when none is named. */
     details(call: ServerWritableStream<Request, users.DetailsResp>): void {

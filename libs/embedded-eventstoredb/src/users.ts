@@ -58,7 +58,7 @@ export class Users {
   all(): KnownUser[] {
     const logins = new Set<string>();
     const { number, lastRevision } = this.log.stream(LIST);
-    for (let next = 0; next <= lastRevision; ) {
+    for (let next = 0; next <= lastRevision;) {
       const records = this.log.readStream(number, next, { lowest: 0, highest: lastRevision }, PAGE, false);
       for (const record of records) logins.add(dataOf(record).toString('utf8'));
       const [last] = records.slice(-1);
@@ -105,7 +105,8 @@ export class Users {
     const user = this.find(login);
     if (!user) return this.create(login, password, 'Event Store Administrator', [ADMINS]);
     if (!(await isPassword(password, user))) await this.resetPassword(login, password);
-    if (user.disabled || !user.groups.includes(ADMINS)) await this.update(login, { disabled: false, groups: [...new Set([...user.groups, ADMINS])] });
+    if (user.disabled || !user.groups.includes(ADMINS))
+      await this.update(login, { disabled: false, groups: [...new Set([...user.groups, ADMINS])] });
   }
 
   private get(login: string): KnownUser {
@@ -114,11 +115,17 @@ export class Users {
     return user;
   }
 
-  private async write(type: string, { loginName, fullName, algorithm, salt, hash, disabled, groups }: User & { readonly revision?: number }): Promise<void> {
+  private async write(
+    type: string,
+    { loginName, fullName, algorithm, salt, hash, disabled, groups }: User & { readonly revision?: number },
+  ): Promise<void> {
     const { lastRevision } = this.log.stream(streamOf(loginName));
     const user: User = { loginName, fullName, algorithm, salt, hash, disabled, groups };
-    const outcome = await this.writer.append(streamOf(loginName), lastRevision < 0 ? NO_STREAM : lastRevision, [event(type, Buffer.from(JSON.stringify(user)), true)]);
-    if (outcome.kind !== 'written') throw new Fault(status.ABORTED, `The stream of user '${loginName}' was written to by someone else. Try again.`);
+    const outcome = await this.writer.append(streamOf(loginName), lastRevision < 0 ? NO_STREAM : lastRevision, [
+      event(type, Buffer.from(JSON.stringify(user)), true),
+    ]);
+    if (outcome.kind !== 'written')
+      throw new Fault(status.ABORTED, `The stream of user '${loginName}' was written to by someone else. Try again.`);
   }
 
   private change(work: () => Promise<void>): Promise<void> {
@@ -128,11 +135,18 @@ export class Users {
   }
 }
 
-const event = (type: string, data: Uint8Array, json: boolean): NewEvent => ({ id: randomUUID(), type: Buffer.from(type), json, data, customMetadata: NO_BYTES });
+const event = (type: string, data: Uint8Array, json: boolean): NewEvent => ({
+  id: randomUUID(),
+  type: Buffer.from(type),
+  json,
+  data,
+  customMetadata: NO_BYTES,
+});
 
 /** An administrator may have written anything into the stream: what is no user is none. */
 function readUser(record: LogRecord): User | undefined {
-  const { loginName, fullName, algorithm, salt, hash, disabled, groups } = (parseObject(dataOf(record).toString('utf8')) ?? {}) as Partial<User>;
+  const { loginName, fullName, algorithm, salt, hash, disabled, groups } = (parseObject(dataOf(record).toString('utf8')) ??
+    {}) as Partial<User>;
   const texts = [loginName, fullName, salt, hash, ...(Array.isArray(groups) ? groups : [undefined])];
   if (algorithm !== 'scrypt' || typeof disabled !== 'boolean' || !texts.every((text) => typeof text === 'string')) return undefined;
   return { loginName, fullName, algorithm, salt, hash, disabled, groups } as User;

@@ -34,13 +34,19 @@ function firstYounger(log: EventLog, stream: StreamState, lowest: number, since:
 const LINK_TYPE = Buffer.from('$>');
 
 /** A link and what it points to, `undefined` when that is gone or not for this reader; not a link at all when its data is malformed. */
-export function followLink(log: EventLog, record: LogRecord, now: number, readable: (stream: string) => boolean = () => true): { readonly target: LogRecord | undefined } | undefined {
+export function followLink(
+  log: EventLog,
+  record: LogRecord,
+  now: number,
+  readable: (stream: string) => boolean = () => true,
+): { readonly target: LogRecord | undefined } | undefined {
   if (!typeOf(record).equals(LINK_TYPE)) return undefined;
   const match = /^(\d{1,19})@([^]+)$/.exec(dataOf(record).toString('utf8'));
   if (!match) return undefined;
   const revision = Number(match[1]);
   const stream = log.stream(match[2] as string);
   if (!readable(stream.name)) return { target: undefined };
-  if (isTombstoned(log, stream) || isMissing(stream) || revision > stream.lastRevision || revision < lowestVisible(log, stream, now)) return { target: undefined };
+  if (isTombstoned(log, stream) || isMissing(stream) || revision > stream.lastRevision || revision < lowestVisible(log, stream, now))
+    return { target: undefined };
   return { target: log.recordAt(stream.number, revision) };
 }

@@ -23,7 +23,10 @@ type Grow = (bytes: number) => void;
 type Start = (grow?: Grow) => Accumulator;
 
 /** An accumulator of a `$group`: the value of each document, and what gathers them. */
-export type AccumulatorSpec = { readonly evaluate: Evaluate; /** What it keeps counts with what `grow` is told by others. */ readonly start: Start };
+export type AccumulatorSpec = {
+  readonly evaluate: Evaluate;
+  /** What it keeps counts with what `grow` is told by others. */ readonly start: Start;
+};
 
 /** A sum that loses nothing: whole numbers exactly, doubles with the rounding error carried along, decimals apart. */
 class Sum {
@@ -53,7 +56,8 @@ class Sum {
     } else if (number instanceof Double) {
       this.#doubles = true;
       const sum = this.#double + number.value;
-      this.#lost += Math.abs(this.#double) >= Math.abs(number.value) ? this.#double - sum + number.value : number.value - sum + this.#double;
+      this.#lost +=
+        Math.abs(this.#double) >= Math.abs(number.value) ? this.#double - sum + number.value : number.value - sum + this.#double;
       this.#double = sum;
     } else this.#decimal = this.#decimal ? (add(this.#decimal, number) as Decimal128) : (number as Decimal128);
   }
@@ -110,33 +114,37 @@ const extreme = (sign: 1 | -1) => (): Accumulator => {
   };
 };
 
-const extremeN = (sign: 1 | -1) => (n: number): Accumulator => {
-  let kept: Value[] = [];
-  const settle = (): void => {
-    kept = kept.sort((a, b) => compareValues(b, a) * sign).slice(0, n);
+const extremeN =
+  (sign: 1 | -1) =>
+  (n: number): Accumulator => {
+    let kept: Value[] = [];
+    const settle = (): void => {
+      kept = kept.sort((a, b) => compareValues(b, a) * sign).slice(0, n);
+    };
+    return {
+      add: (value) => {
+        if (isNullish(value)) return;
+        kept.push(value);
+        if (kept.length > 2 * n + 100) settle();
+      },
+      result: () => {
+        settle();
+        return Arr.of([...kept]);
+      },
+    };
   };
-  return {
-    add: (value) => {
-      if (isNullish(value)) return;
-      kept.push(value);
-      if (kept.length > 2 * n + 100) settle();
-    },
-    result: () => {
-      settle();
-      return Arr.of([...kept]);
-    },
-  };
-};
 
 /** The limit of a list that is in no stage with a limit of its own. */
 const alone = (name: string): Grow => {
   let used = 0;
   return (bytes) => {
     used += bytes;
-    if (used > MEMORY_LIMIT) throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
+    if (used > MEMORY_LIMIT)
+      throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
   };
 };
-const sizeOf = (value: Result): number => (typeof value === 'string' ? value.length * 2 + 24 : value instanceof Doc ? encodedLength(value) + 64 : 32);
+const sizeOf = (value: Result): number =>
+  typeof value === 'string' ? value.length * 2 + 24 : value instanceof Doc ? encodedLength(value) + 64 : 32;
 
 const push: Start = (grow = alone('$push')) => {
   const values: Value[] = [];
@@ -175,7 +183,8 @@ const mergeObjects = (): Accumulator => {
   return {
     add: (value) => {
       if (isNullish(value)) return;
-      if (!(value instanceof Doc)) throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
+      if (!(value instanceof Doc))
+        throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
       value.keys.forEach((key, index) => (merged = merged.with(key, value.values[index] as Value)));
     },
     result: () => merged,
@@ -230,7 +239,8 @@ const percentiles =
       },
       result: () => {
         values.sort((a, b) => a - b);
-        const at = (share: number): Value => (values.length ? new Double(values[Math.max(0, Math.ceil(share * values.length) - 1)] as number) : null);
+        const at = (share: number): Value =>
+          values.length ? new Double(values[Math.max(0, Math.ceil(share * values.length) - 1)] as number) : null;
         return list ? Arr.of(shares.map(at)) : at(shares[0] as number);
       },
     };
@@ -257,7 +267,8 @@ const countOf = (spec: Doc, name: string): number => {
   if (given === undefined) throw new ServerError(5787906, `Missing value for 'n' in ${name}`);
   const value = constantOf(compileExpression(given))?.value;
   const n = isNumber(value) ? numberOf(value) : NaN;
-  if (!Number.isInteger(n)) throw new ServerError(5787902, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
+  if (!Number.isInteger(n))
+    throw new ServerError(5787902, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
   if (n < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${n}`);
   return n;
 };
@@ -282,7 +293,8 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean, scope: Scope)
     start: () => {
       let kept: { key: readonly Value[]; order: number; value: Value }[] = [];
       let count = 0;
-      const compare = (a: (typeof kept)[number], b: (typeof kept)[number]): number => compareRows(a.key, b.key, fields) || a.order - b.order;
+      const compare = (a: (typeof kept)[number], b: (typeof kept)[number]): number =>
+        compareRows(a.key, b.key, fields) || a.order - b.order;
       const settle = (): void => {
         kept.sort(compare);
         kept = bottom ? kept.slice(-n) : kept.slice(0, n);
@@ -359,8 +371,10 @@ export const compileAccumulator = (name: string, argument: Value, scope: Scope =
       const input = spec.get('input');
       if (input === undefined || spec.get('method') !== 'approximate') throw badValue(`${name} needs 'input' and method 'approximate'`);
       const p = spec.get('p');
-      const shares = name === '$median' ? [0.5] : p instanceof Arr ? p.values.map((share) => (isNumber(share) ? numberOf(share) : NaN)) : [];
-      if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1))) throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
+      const shares =
+        name === '$median' ? [0.5] : p instanceof Arr ? p.values.map((share) => (isNumber(share) ? numberOf(share) : NaN)) : [];
+      if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1)))
+        throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
       return { evaluate: compileExpression(input, scope), start: percentiles(shares, name === '$percentile') };
     }
     case '$accumulator':
@@ -368,4 +382,3 @@ export const compileAccumulator = (name: string, argument: Value, scope: Scope =
   }
   throw new ServerError(15952, `unknown group operator '${name}'`);
 };
-

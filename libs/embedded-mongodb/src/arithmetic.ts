@@ -36,7 +36,12 @@ export const doubleOf = (value: Numeric): number => {
 };
 
 /** int with int stays int where it fits, else becomes long; a long that overflows is `undefined`. */
-const integers = (a: number | bigint, b: number | bigint, exactly: (a: bigint, b: bigint) => bigint, quickly: (a: number, b: number) => number): number | bigint | undefined => {
+const integers = (
+  a: number | bigint,
+  b: number | bigint,
+  exactly: (a: bigint, b: bigint) => bigint,
+  quickly: (a: number, b: number) => number,
+): number | bigint | undefined => {
   if (typeof a === 'number' && typeof b === 'number') {
     const quick = quickly(a, b);
     if (fitsInt(quick)) return quick === 0 ? 0 : quick;
@@ -69,7 +74,9 @@ export const multiply = (a: Numeric, b: Numeric): Numeric | undefined => apply(m
 
 /** The quotient: a double, or a decimal where one takes part. The caller has refused a divisor of zero. */
 export const divide = (a: Numeric, b: Numeric): Numeric =>
-  a instanceof Decimal128 || b instanceof Decimal128 ? pack(divideDecimals(decimalOf(a), decimalOf(b))) : new Double(doubleOf(a) / doubleOf(b));
+  a instanceof Decimal128 || b instanceof Decimal128
+    ? pack(divideDecimals(decimalOf(a), decimalOf(b)))
+    : new Double(doubleOf(a) / doubleOf(b));
 
 /** The remainder with the dividend's sign; whole doubles of the size of a long give longs no more than the server does: doubles stay doubles. */
 export const remainder = (a: Numeric, b: Numeric): Numeric => {

@@ -4,7 +4,14 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Binary, BSON, MongoClient, type Document, type MongoClientOptions } from 'mongodb';
-import { BadCertificateError, BadCredentialsError, HostRefusedError, startEmbeddedMongoDB, type EmbeddedMongoDB, type EmbeddedMongoDBOptions } from './index.js';
+import {
+  BadCertificateError,
+  BadCredentialsError,
+  HostRefusedError,
+  startEmbeddedMongoDB,
+  type EmbeddedMongoDB,
+  type EmbeddedMongoDBOptions,
+} from './index.js';
 
 /** Self-signed for localhost, 127.0.0.1 and ::1; valid until 2126. */
 const certificate = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures/tls/cert.pem');
@@ -21,7 +28,8 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const start = async (options: Partial<EmbeddedMongoDBOptions>): Promise<EmbeddedMongoDB> => (node = await startEmbeddedMongoDB({ directory, port: 0, ...options }));
+const start = async (options: Partial<EmbeddedMongoDBOptions>): Promise<EmbeddedMongoDB> =>
+  (node = await startEmbeddedMongoDB({ directory, port: 0, ...options }));
 const client = (url: string, options: MongoClientOptions = {}): MongoClient => {
   const made = new MongoClient(url, { serverSelectionTimeoutMS: 2000, retryReads: false, ...options });
   clients.push(made);
@@ -35,14 +43,20 @@ describe('a user and a password', () => {
     const signedIn = client(url, as(credentials.user, credentials.password));
     await signedIn.db('a').collection('c').insertOne({ a: 1 });
     expect(await signedIn.db('a').collection('c').countDocuments()).toBe(1);
-    expect(await signedIn.db('a').command({ connectionStatus: 1 })).toMatchObject({ authInfo: { authenticatedUsers: [{ user: credentials.user, db: 'admin' }] } });
+    expect(await signedIn.db('a').command({ connectionStatus: 1 })).toMatchObject({
+      authInfo: { authenticatedUsers: [{ user: credentials.user, db: 'admin' }] },
+    });
     const named = client(url, { ...as(credentials.user, credentials.password), authMechanism: 'SCRAM-SHA-256', authSource: 'admin' });
     expect(await named.db('a').collection('c').countDocuments()).toBe(1);
   });
 
   test('that are wrong are refused, whatever is wrong about them', async () => {
     const { url } = await start({ credentials });
-    for (const options of [as(credentials.user, 'other'), as('other', credentials.password), { ...as(credentials.user, credentials.password), authSource: 'a' }])
+    for (const options of [
+      as(credentials.user, 'other'),
+      as('other', credentials.password),
+      { ...as(credentials.user, credentials.password), authSource: 'a' },
+    ])
       await expect(client(url, options).db('a').command({ ping: 1 })).rejects.toMatchObject({ code: 18, codeName: 'AuthenticationFailed' });
   });
 
@@ -53,9 +67,24 @@ describe('a user and a password', () => {
     expect(await stranger.command({ buildInfo: 1 })).toMatchObject({ ok: 1 });
     expect(await stranger.command({ connectionStatus: 1 })).toMatchObject({ authInfo: { authenticatedUsers: [] } });
     // Whether a user exists is not told.
-    for (const user of [credentials.user, 'nobody']) expect(await stranger.command({ hello: 1, saslSupportedMechs: `admin.${user}` })).toMatchObject({ saslSupportedMechs: ['SCRAM-SHA-256'] });
-    for (const command of [{ find: 'c' }, { insert: 'c', documents: [{}] }, { listDatabases: 1, $db: 'admin' }, { serverStatus: 1 }, { dropDatabase: 1 }, { getMore: 1n, collection: 'c' }, { validate: 'c' }])
-      await expect(stranger.command(command)).rejects.toMatchObject({ code: 13, codeName: 'Unauthorized', message: expect.stringContaining('requires authentication') });
+    for (const user of [credentials.user, 'nobody'])
+      expect(await stranger.command({ hello: 1, saslSupportedMechs: `admin.${user}` })).toMatchObject({
+        saslSupportedMechs: ['SCRAM-SHA-256'],
+      });
+    for (const command of [
+      { find: 'c' },
+      { insert: 'c', documents: [{}] },
+      { listDatabases: 1, $db: 'admin' },
+      { serverStatus: 1 },
+      { dropDatabase: 1 },
+      { getMore: 1n, collection: 'c' },
+      { validate: 'c' },
+    ])
+      await expect(stranger.command(command)).rejects.toMatchObject({
+        code: 13,
+        codeName: 'Unauthorized',
+        message: expect.stringContaining('requires authentication'),
+      });
     await expect(stranger.command({ nonsense: 1 })).rejects.toMatchObject({ code: 59 });
   });
 
@@ -97,7 +126,13 @@ describe('a user and a password', () => {
     });
     expect(received).toBe(0);
     const signedIn = client(url, as(credentials.user, credentials.password));
-    expect(await signedIn.db('a').collection('c').find({ text: 'x'.repeat(100_000) }).toArray()).toEqual([]);
+    expect(
+      await signedIn
+        .db('a')
+        .collection('c')
+        .find({ text: 'x'.repeat(100_000) })
+        .toArray(),
+    ).toEqual([]);
   });
 });
 
@@ -149,15 +184,21 @@ describe('the exchange', () => {
     ['nothing', () => ''],
   ])('is refused with %s, and then over', async (_, final) => {
     const { db, serverFirst } = await begun();
-    await expect(db.command({ saslContinue: 1, conversationId: 1, payload: payload(final(serverFirst)) })).rejects.toMatchObject({ code: 18 });
-    await expect(db.command({ saslContinue: 1, conversationId: 1, payload: payload(finalOf(serverFirst).final) })).rejects.toMatchObject({ code: 17 });
+    await expect(db.command({ saslContinue: 1, conversationId: 1, payload: payload(final(serverFirst)) })).rejects.toMatchObject({
+      code: 18,
+    });
+    await expect(db.command({ saslContinue: 1, conversationId: 1, payload: payload(finalOf(serverFirst).final) })).rejects.toMatchObject({
+      code: 17,
+    });
     await expect(db.command({ listDatabases: 1 })).rejects.toMatchObject({ code: 13 });
   });
 
   test('does not begin with another mechanism or channel binding, or in the middle', async () => {
     const { db } = await begun();
     await expect(db.command({ saslStart: 1, mechanism: 'PLAIN', payload: payload('\0user\0pencil') })).rejects.toMatchObject({ code: 334 });
-    await expect(db.command({ saslStart: 1, mechanism: 'SCRAM-SHA-256', payload: payload(`p=tls-unique,,${bare}`) })).rejects.toMatchObject({ code: 18 });
+    await expect(db.command({ saslStart: 1, mechanism: 'SCRAM-SHA-256', payload: payload(`p=tls-unique,,${bare}`) })).rejects.toMatchObject(
+      { code: 18 },
+    );
     await expect(db.command({ saslContinue: 1, conversationId: 1, payload: payload('') })).rejects.toMatchObject({ code: 17 });
   });
 });
@@ -167,22 +208,37 @@ describe('TLS', () => {
     const { url, port } = await start({ tls, credentials, host: '0.0.0.0' });
     expect(url).toBe(`mongodb://localhost:${port}/?directConnection=true&tls=true`);
     const secure = client(url, { tlsCAFile: certificate, ...as(credentials.user, credentials.password) });
-    await secure.db('a').collection('tls').insertMany(Array.from({ length: 500 }, (_, n) => ({ n, text: 'x'.repeat(1000) })));
+    await secure
+      .db('a')
+      .collection('tls')
+      .insertMany(Array.from({ length: 500 }, (_, n) => ({ n, text: 'x'.repeat(1000) })));
     expect(await secure.db('a').collection('tls').find().toArray()).toHaveLength(500);
     // A client that does not speak it, or does not trust the certificate, is sent away; others are served.
-    await expect(client(`mongodb://127.0.0.1:${port}/?directConnection=true`, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 })).rejects.toThrow();
+    await expect(
+      client(`mongodb://127.0.0.1:${port}/?directConnection=true`, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 }),
+    ).rejects.toThrow();
     await expect(client(url, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 })).rejects.toThrow(/self-signed|certificate/);
     await expect(client(url, { tlsCAFile: certificate }).db('a').command({ listCollections: 1 })).rejects.toMatchObject({ code: 13 });
     expect(await secure.db('a').command({ ping: 1 })).toMatchObject({ ok: 1 });
   });
 
   test('other addresses than loopback need both', async () => {
-    for (const options of [{}, { tls }, { credentials }]) await expect(start({ host: '0.0.0.0', ...options })).rejects.toBeInstanceOf(HostRefusedError);
+    for (const options of [{}, { tls }, { credentials }])
+      await expect(start({ host: '0.0.0.0', ...options })).rejects.toBeInstanceOf(HostRefusedError);
     await expect(start({ host: '::', tls })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED', host: '::' });
   });
 
   test('what cannot be used is refused at the start', async () => {
-    for (const bad of [{ cert: 'nothing', key: tls.key }, { cert: tls.cert, key: 'nothing' }]) await expect(start({ tls: bad })).rejects.toBeInstanceOf(BadCertificateError);
-    for (const bad of [{ user: '', password: 'x' }, { user: 'x', password: '' }, { user: 'x', password: 'a\nb' }]) await expect(start({ credentials: bad })).rejects.toBeInstanceOf(BadCredentialsError);
+    for (const bad of [
+      { cert: 'nothing', key: tls.key },
+      { cert: tls.cert, key: 'nothing' },
+    ])
+      await expect(start({ tls: bad })).rejects.toBeInstanceOf(BadCertificateError);
+    for (const bad of [
+      { user: '', password: 'x' },
+      { user: 'x', password: '' },
+      { user: 'x', password: 'a\nb' },
+    ])
+      await expect(start({ credentials: bad })).rejects.toBeInstanceOf(BadCredentialsError);
   });
 });

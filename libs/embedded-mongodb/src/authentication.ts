@@ -13,7 +13,13 @@ const ITERATIONS = 15_000;
 const SALT_BYTES = 28;
 
 /** What the node knows of its user: enough to check a proof, not enough to make one (RFC 5802, 3). */
-export type Verifier = { readonly user: string; readonly salt: Buffer; readonly storedKey: Buffer; readonly serverKey: Buffer; /** Makes up salts for users that there are not. */ readonly secret: Buffer };
+export type Verifier = {
+  readonly user: string;
+  readonly salt: Buffer;
+  readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
+  /** Makes up salts for users that there are not. */ readonly secret: Buffer;
+};
 
 const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
@@ -26,17 +32,29 @@ const prepared = (password: string): string =>
     .normalize('NFKC');
 
 /** Whether somebody could sign in with these: a name, and a password without control characters or lone surrogates. */
-export const areUsable = ({ user, password }: Credentials): boolean => user !== '' && prepared(password) !== '' && !/[\p{Cc}\p{Co}\p{Cs}]/u.test(user + prepared(password));
+export const areUsable = ({ user, password }: Credentials): boolean =>
+  user !== '' && prepared(password) !== '' && !/[\p{Cc}\p{Co}\p{Cs}]/u.test(user + prepared(password));
 
 export const verifierOf = async ({ user, password }: Credentials): Promise<Verifier> => {
   const salt = randomBytes(SALT_BYTES);
-  const salted = await new Promise<Buffer>((resolve, reject) => pbkdf2(prepared(password), salt, ITERATIONS, 32, 'sha256', (error, key) => (error ? reject(error) : resolve(key))));
+  const salted = await new Promise<Buffer>((resolve, reject) =>
+    pbkdf2(prepared(password), salt, ITERATIONS, 32, 'sha256', (error, key) => (error ? reject(error) : resolve(key))),
+  );
   return { user, salt, storedKey: sha256(hmac(salted, 'Client Key')), serverKey: hmac(salted, 'Server Key'), secret: randomBytes(32) };
 };
 
 /** One SCRAM exchange: after the server's first message, or after its last where the client wants an empty one to follow. */
 type Conversation =
-  | { readonly id: number; readonly step: 'proof'; readonly known: boolean; readonly clientFirstBare: string; readonly serverFirst: string; readonly channel: string; readonly nonce: string; readonly skipEmpty: boolean }
+  | {
+      readonly id: number;
+      readonly step: 'proof';
+      readonly known: boolean;
+      readonly clientFirstBare: string;
+      readonly serverFirst: string;
+      readonly channel: string;
+      readonly nonce: string;
+      readonly skipEmpty: boolean;
+    }
   | { readonly id: number; readonly step: 'empty' };
 
 /** What a connection is known by. */
@@ -54,10 +72,19 @@ const payloadOf = (fields: Fields): string => {
   throw new ServerError(14, `BSON field '${fields.name}.payload' is the wrong type, expected type 'binData'`);
 };
 
-const message = (id: number, done: boolean, text: string): Readonly<Record<string, Value>> => ({ conversationId: id, done, payload: new Binary(0, Buffer.from(text)) });
+const message = (id: number, done: boolean, text: string): Readonly<Record<string, Value>> => ({
+  conversationId: id,
+  done,
+  payload: new Binary(0, Buffer.from(text)),
+});
 
 /** The server's first message: the salt of the user, or one made up, so that nobody learns which users there are. */
-const begin = (verifier: Verifier | undefined, connection: Connection, database: string, fields: Fields): Readonly<Record<string, Value>> => {
+const begin = (
+  verifier: Verifier | undefined,
+  connection: Connection,
+  database: string,
+  fields: Fields,
+): Readonly<Record<string, Value>> => {
   connection.conversation = undefined;
   const mechanism = fields.need(fields.string('mechanism'), 'mechanism');
   if (mechanism !== MECHANISM) throw new ServerError(334, `Received authentication for mechanism ${mechanism} which is not enabled`);
@@ -71,7 +98,16 @@ const begin = (verifier: Verifier | undefined, connection: Connection, database:
   const nonce = `${clientNonce}${randomBytes(24).toString('base64')}`;
   const serverFirst = `r=${nonce},s=${salt.toString('base64')},i=${ITERATIONS}`;
   const id = 1;
-  connection.conversation = { id, step: 'proof', known, clientFirstBare, serverFirst, channel, nonce, skipEmpty: isTrue(fields.document('options')?.get('skipEmptyExchange') ?? false) };
+  connection.conversation = {
+    id,
+    step: 'proof',
+    known,
+    clientFirstBare,
+    serverFirst,
+    channel,
+    nonce,
+    skipEmpty: isTrue(fields.document('options')?.get('skipEmptyExchange') ?? false),
+  };
   return message(id, false, serverFirst);
 };
 
@@ -80,7 +116,8 @@ const proceed = (verifier: Verifier | undefined, connection: Connection, fields:
   const { conversation } = connection;
   // Whatever goes wrong, the exchange is over.
   connection.conversation = undefined;
-  if (!conversation || !verifier || fields.doc.get('conversationId') !== conversation.id) throw new ServerError(17, 'No SASL session state found');
+  if (!conversation || !verifier || fields.doc.get('conversationId') !== conversation.id)
+    throw new ServerError(17, 'No SASL session state found');
   const text = payloadOf(fields);
   if (conversation.step === 'empty') {
     if (text !== '') throw refused();
@@ -109,7 +146,11 @@ const saslContinue: Handler = (call) => ok(proceed(call.node.verifier, call.conn
  * The parts of a handshake that are about signing in: the mechanisms, and the answer to a first message that came along
  * to save a way there and back. One that cannot be served is left out, and the client begins anew.
  */
-export const handshakeOf = (verifier: Verifier | undefined, connection: Connection, command: Doc): Readonly<Record<string, Value | undefined>> => {
+export const handshakeOf = (
+  verifier: Verifier | undefined,
+  connection: Connection,
+  command: Doc,
+): Readonly<Record<string, Value | undefined>> => {
   const asked = command.get('saslSupportedMechs');
   if (asked !== undefined && typeof asked !== 'string') throw badValue('saslSupportedMechs must be a string');
   const first = command.get('speculativeAuthenticate');
@@ -117,7 +158,9 @@ export const handshakeOf = (verifier: Verifier | undefined, connection: Connecti
   if (verifier && first instanceof Doc && first.firstKey === 'saslStart') {
     const database = first.get('db');
     try {
-      speculative = Doc.from(begin(verifier, connection, typeof database === 'string' ? database : 'admin', new Fields('saslStart', first)));
+      speculative = Doc.from(
+        begin(verifier, connection, typeof database === 'string' ? database : 'admin', new Fields('saslStart', first)),
+      );
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
     }
@@ -139,13 +182,25 @@ const connectionStatus: Handler = ({ connection: { user } }) =>
   });
 
 /** What a client may ask before it has signed in. */
-const open = new Set(['hello', 'saslStart', 'saslContinue', 'logout', 'connectionStatus', 'ping', 'buildInfo', 'whatsmyuri', 'endSessions', 'listCommands']);
+const open = new Set([
+  'hello',
+  'saslStart',
+  'saslContinue',
+  'logout',
+  'connectionStatus',
+  'ping',
+  'buildInfo',
+  'whatsmyuri',
+  'endSessions',
+  'listCommands',
+]);
 
 export const needsAuthentication = (command: string): boolean => !open.has(command);
 
 /** @throws ServerError 13 Unauthorized */
 export const checkAuthorized = (verifier: Verifier | undefined, connection: Connection, command: string): void => {
-  if (verifier && connection.user === undefined && needsAuthentication(command)) throw new ServerError(13, `Command ${command} requires authentication`);
+  if (verifier && connection.user === undefined && needsAuthentication(command))
+    throw new ServerError(13, `Command ${command} requires authentication`);
 };
 
 export const authenticationCommands: Readonly<Record<string, Command>> = {

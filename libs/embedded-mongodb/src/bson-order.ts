@@ -1,5 +1,21 @@
 import { GrowingBuffer } from './growing-buffer.js';
-import { Arr, Binary, Code, DateTime, DbPointer, Doc, Double, MAX_KEY, MIN_KEY, ObjectId, Regex, SymbolText, Timestamp, UNDEFINED, type Value } from './bson-values.js';
+import {
+  Arr,
+  Binary,
+  Code,
+  DateTime,
+  DbPointer,
+  Doc,
+  Double,
+  MAX_KEY,
+  MIN_KEY,
+  ObjectId,
+  Regex,
+  SymbolText,
+  Timestamp,
+  UNDEFINED,
+  type Value,
+} from './bson-values.js';
 import { compareDecimals, Decimal128, decimalOfDouble, doubleOfDecimal, finite, unpack, type Unpacked } from './decimal128.js';
 import { ServerError } from './errors.js';
 
@@ -125,7 +141,9 @@ export const compareValues = (a: Value | undefined, b: Value | undefined): numbe
     case 50:
       return compareText((a as Regex).pattern, (b as Regex).pattern) || compareText((a as Regex).options, (b as Regex).options);
     case 55:
-      return compareText((a as DbPointer).namespace, (b as DbPointer).namespace) || Buffer.compare((a as DbPointer).id, (b as DbPointer).id);
+      return (
+        compareText((a as DbPointer).namespace, (b as DbPointer).namespace) || Buffer.compare((a as DbPointer).id, (b as DbPointer).id)
+      );
     case 60:
       return compareText((a as Code).text, (b as Code).text);
     case 65:
@@ -229,7 +247,11 @@ class KeyWriter extends GrowingBuffer {
   /** The double just below, then how far it is to the next one, as a fraction of 128 bits. */
   fraction(value: Unpacked): void {
     let below = value.kind === 'finite' && value.coefficient === 0n ? 0 : doubleOfDecimal(value);
-    if (!Number.isFinite(below) || (below !== 0 && Math.abs(below) < 2.3e-308) || (below === 0 && value.kind === 'finite' && value.coefficient !== 0n))
+    if (
+      !Number.isFinite(below) ||
+      (below !== 0 && Math.abs(below) < 2.3e-308) ||
+      (below === 0 && value.kind === 'finite' && value.coefficient !== 0n)
+    )
       throw new ServerError(17280, 'a Decimal128 beyond the range of doubles cannot be an index key on this node');
     if (compareDecimals(decimalOfDouble(below), value) > 0) below = neighbour(below, -1);
     this.double(below);
@@ -238,7 +260,9 @@ class KeyWriter extends GrowingBuffer {
     const high = decimalOfDouble(neighbour(below, 1));
     const parts = [low, value, high].map((part) => part as Extract<Unpacked, { kind: 'finite' }>);
     const exponent = Math.min(...parts.map((part) => part.exponent));
-    const [from, point, to] = parts.map((part) => (part.negative ? -part.coefficient : part.coefficient) * 10n ** BigInt(part.exponent - exponent)) as [bigint, bigint, bigint];
+    const [from, point, to] = parts.map(
+      (part) => (part.negative ? -part.coefficient : part.coefficient) * 10n ** BigInt(part.exponent - exponent),
+    ) as [bigint, bigint, bigint];
     const fraction = ((point - from) << 128n) / (to - from);
     this.byte(1);
     this.uint64(fraction >> 64n);
@@ -356,7 +380,12 @@ export const keyOf = (value: Value): Buffer => {
 };
 
 /** The keys of several values in a row, between a prefix and a suffix; those of descending fields are inverted. */
-export const joinedKey = (prefix: Buffer, values: readonly Value[], descending: (index: number) => boolean, suffix: Buffer | undefined): Buffer => {
+export const joinedKey = (
+  prefix: Buffer,
+  values: readonly Value[],
+  descending: (index: number) => boolean,
+  suffix: Buffer | undefined,
+): Buffer => {
   keys.at = 0;
   keys.raw(prefix);
   for (let index = 0; index < values.length; index++) {

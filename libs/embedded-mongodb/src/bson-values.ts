@@ -709,7 +709,9 @@ export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
 
 /** Whether two values are the same to the last bit, as far as that can be told without looking into documents. */
 export const identicalScalars = (a: Value, b: Value): boolean =>
-  a === b || (a instanceof ObjectId && b instanceof ObjectId && a.bytes.equals(b.bytes)) || (a instanceof Binary && b instanceof Binary && a.subtype === b.subtype && a.bytes.equals(b.bytes));
+  a === b ||
+  (a instanceof ObjectId && b instanceof ObjectId && a.bytes.equals(b.bytes)) ||
+  (a instanceof Binary && b instanceof Binary && a.subtype === b.subtype && a.bytes.equals(b.bytes));
 
 /** The length of a document's bytes. */
 export const encodedLength = (doc: Doc): number => (doc.source ? doc.source.readInt32LE(doc.offset) : encode(doc).length);
@@ -749,7 +751,16 @@ export const show = (value: Value | undefined): string => {
     case 'bigint':
       return String(value);
   }
-  if (value instanceof Double) return Number.isInteger(value.value) ? value.value.toFixed(1) : Number.isFinite(value.value) ? String(value.value) : Number.isNaN(value.value) ? 'nan.0' : value.value > 0 ? 'inf.0' : '-inf.0';
+  if (value instanceof Double)
+    return Number.isInteger(value.value)
+      ? value.value.toFixed(1)
+      : Number.isFinite(value.value)
+        ? String(value.value)
+        : Number.isNaN(value.value)
+          ? 'nan.0'
+          : value.value > 0
+            ? 'inf.0'
+            : '-inf.0';
   if (value instanceof Doc) {
     if (!value.size) return '{}';
     return `{ ${value.keys.map((key, index) => `${key}: ${show(value.values[index])}`).join(', ')} }`;

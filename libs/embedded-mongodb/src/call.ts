@@ -40,7 +40,11 @@ export type Call = {
 };
 
 export type Handler = (call: Call) => Doc | Promise<Doc>;
-export type Command = { /** The fields that it knows, besides those of every command; `any` where it asks by names that differ. */ readonly fields: readonly string[] | 'any'; readonly run: Handler };
+export type Command = {
+  /** The fields that it knows, besides those of every command; `any` where it asks by names that differ. */ readonly fields:
+    readonly string[] | 'any';
+  readonly run: Handler;
+};
 
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
@@ -57,7 +61,8 @@ export class Fields {
   }
 
   only(allowed: readonly string[]): this {
-    for (const key of this.doc.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
+    for (const key of this.doc.keys)
+      if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
     return this;
   }
 
@@ -124,14 +129,17 @@ export class Fields {
 }
 
 export const checkDatabase = (database: string): void => {
-  if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database)) throw new ServerError(73, `Invalid database name: '${database}'`);
+  if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database))
+    throw new ServerError(73, `Invalid database name: '${database}'`);
 };
 
 export const checkCollectionName = (database: string, name: string): string => {
   checkDatabase(database);
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
-  if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd'))) throw new ServerError(73, `Invalid collection name: ${name}`);
-  if (Buffer.byteLength(`${database}.${name}`) > 255) throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
+  if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd')))
+    throw new ServerError(73, `Invalid collection name: ${name}`);
+  if (Buffer.byteLength(`${database}.${name}`) > 255)
+    throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
   return name;
 };
 
@@ -147,7 +155,8 @@ export const withOk = (doc: Doc): Doc => doc.with('ok', new Double(1));
 
 export const fieldsOf = (call: Call): Fields => new Fields(call.command.keys[0] as string, call.command);
 
-export const paceOf = (call: Call): Pace => new Pace(new Fields(call.command.keys[0] as string, call.command).count('maxTimeMS'), call.gone);
+export const paceOf = (call: Call): Pace =>
+  new Pace(new Fields(call.command.keys[0] as string, call.command).count('maxTimeMS'), call.gone);
 
 export const now = (): DateTime => new DateTime(BigInt(Date.now()));
 
@@ -163,7 +172,8 @@ export const letOf = (fields: Fields): Variables => {
 };
 
 /** The collection of a name, or a namespace without one: a query of it finds nothing. */
-export const collectionOf = (reader: Reader, database: string, name: string): Collection | undefined => reader.catalog.collections.get(`${database}.${name}`);
+export const collectionOf = (reader: Reader, database: string, name: string): Collection | undefined =>
+  reader.catalog.collections.get(`${database}.${name}`);
 
 export const existing = (reader: Reader, database: string, name: string): Collection => {
   const collection = collectionOf(reader, database, name);
@@ -176,7 +186,13 @@ export const noView = (collection: Collection | undefined): Collection | undefin
   return collection;
 };
 
-export const newCollection = (writer: Writer, database: string, name: string, options: Doc = Doc.empty, view?: Collection['view']): Collection => {
+export const newCollection = (
+  writer: Writer,
+  database: string,
+  name: string,
+  options: Doc = Doc.empty,
+  view?: Collection['view'],
+): Collection => {
   checkCollectionName(database, name);
   if (name.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${database}.${name}`);
   const uuid = randomBytes(16);
@@ -191,9 +207,18 @@ export const listed = function* (docs: readonly Doc[]): Source {
   yield* docs;
 };
 
-export const cursorBatch = (cursor: Doc | undefined, name: string): number => (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
+export const cursorBatch = (cursor: Doc | undefined, name: string): number =>
+  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
 
-export const answerWithCursor = async (call: Call, namespace: string, snapshot: Snapshot, source: Source, batchSize: number, single: boolean, neverTimesOut = false): Promise<Doc> => {
+export const answerWithCursor = async (
+  call: Call,
+  namespace: string,
+  snapshot: Snapshot,
+  source: Source,
+  batchSize: number,
+  single: boolean,
+  neverTimesOut = false,
+): Promise<Doc> => {
   const maxTimeMS = fieldsOf(call).count('maxTimeMS');
   const cursor = new Cursor(namespace, source, () => snapshot.close(), { neverTimesOut, maxTimeMS });
   const { batch, more } = await cursor.next(batchSize, paceOf(call));
@@ -203,4 +228,3 @@ export const answerWithCursor = async (call: Call, namespace: string, snapshot: 
   }
   return withOk(cursorReply(call.node.cursors.keep(cursor), namespace, 'firstBatch', batch));
 };
-

@@ -44,8 +44,27 @@ import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted, type Upd
 
 /** Fields that every command may have. */
 const genericFields = new Set([
-  '$db', 'lsid', '$readPreference', 'comment', 'maxTimeMS', 'maxTimeMSOpOnly', 'readConcern', 'writeConcern', '$clusterTime', 'apiVersion', 'apiStrict', 'apiDeprecationErrors',
-  'txnNumber', 'autocommit', 'startTransaction', 'clientOperationKey', '$configServerState', '$audit', '$client', 'mayBypassWriteBlocking', 'serialization_context',
+  '$db',
+  'lsid',
+  '$readPreference',
+  'comment',
+  'maxTimeMS',
+  'maxTimeMSOpOnly',
+  'readConcern',
+  'writeConcern',
+  '$clusterTime',
+  'apiVersion',
+  'apiStrict',
+  'apiDeprecationErrors',
+  'txnNumber',
+  'autocommit',
+  'startTransaction',
+  'clientOperationKey',
+  '$configServerState',
+  '$audit',
+  '$client',
+  'mayBypassWriteBlocking',
+  'serialization_context',
 ]);
 
 const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
@@ -54,12 +73,14 @@ const checkGeneric = (command: Doc): void => {
   if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
   const session = command.get('lsid');
-  if (session !== undefined && !(session instanceof Doc)) throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);
+  if (session !== undefined && !(session instanceof Doc))
+    throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);
   const version = command.get('apiVersion');
   if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
   const concern = command.get('readConcern');
   if (concern !== undefined) {
-    if (!(concern instanceof Doc)) throw new ServerError(14, `BSON field 'readConcern' is the wrong type '${bsonTypeName(concern)}', expected type 'object'`);
+    if (!(concern instanceof Doc))
+      throw new ServerError(14, `BSON field 'readConcern' is the wrong type '${bsonTypeName(concern)}', expected type 'object'`);
     for (const key of concern.keys) {
       if (key === 'afterClusterTime' || key === 'atClusterTime') throw new ServerError(72, `readConcern ${key} requires a replica set`);
       if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
@@ -67,17 +88,22 @@ const checkGeneric = (command: Doc): void => {
     const level = concern.get('level');
     if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
     if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
-    if (level !== undefined && !['local', 'available', 'majority'].includes(level as string)) throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
+    if (level !== undefined && !['local', 'available', 'majority'].includes(level as string))
+      throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
   }
   const write = command.get('writeConcern');
   if (write !== undefined) {
-    if (!(write instanceof Doc)) throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
-    for (const key of write.keys) if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS'].includes(key)) throw failedToParse(`unrecognized write concern field: ${key}`);
+    if (!(write instanceof Doc))
+      throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
+    for (const key of write.keys)
+      if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS'].includes(key))
+        throw failedToParse(`unrecognized write concern field: ${key}`);
     const w = write.get('w');
     if (isNumber(w)) {
       if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');
       if (numberOf(w) > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
-    } else if (typeof w === 'string' && w !== 'majority') throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
+    } else if (typeof w === 'string' && w !== 'majority')
+      throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
   }
 };
 
@@ -88,7 +114,8 @@ const writeError = (index: number, error: ServerError): Doc => {
 };
 
 /** The collection that a write goes to; it is made where it does not exist. */
-const forWriting = (writer: Writer, database: string, name: string): Collection => noView(collectionOf(writer, database, name)) ?? newCollection(writer, database, name);
+const forWriting = (writer: Writer, database: string, name: string): Collection =>
+  noView(collectionOf(writer, database, name)) ?? newCollection(writer, database, name);
 
 /** Runs a source to its end without letting others in: what happens within a transaction. */
 const rows = function* (source: Source): Generator<Doc, void, undefined> {
@@ -119,12 +146,18 @@ const validate = (collection: Collection, doc: Doc, bypassed: boolean, before?: 
   let test = validators.get(collection);
   if (test === undefined) {
     const validator = options.get('validator');
-    const enforced = validator instanceof Doc && validator.size > 0 && options.get('validationLevel') !== 'off' && options.get('validationAction') !== 'warn';
+    const enforced =
+      validator instanceof Doc &&
+      validator.size > 0 &&
+      options.get('validationLevel') !== 'off' &&
+      options.get('validationAction') !== 'warn';
     test = enforced ? compileFilter(parseFilter(validator)) : null;
     validators.set(collection, test);
   }
   if (!test || test(doc) || (before && options.get('validationLevel') === 'moderate' && !test(before))) return;
-  throw new ServerError(121, 'Document failed validation', { errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }) });
+  throw new ServerError(121, 'Document failed validation', {
+    errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }),
+  });
 };
 
 const insert: Handler = async (call) => {
@@ -157,14 +190,33 @@ const insert: Handler = async (call) => {
 };
 
 const checkBatch = (size: number): void => {
-  if (size < 1 || size > MAX_BATCH) throw new ServerError(16, `Write batch sizes must be between 1 and ${MAX_BATCH}. Got ${size} operations.`);
+  if (size < 1 || size > MAX_BATCH)
+    throw new ServerError(16, `Write batch sizes must be between 1 and ${MAX_BATCH}. Got ${size} operations.`);
 };
 
-type UpdateStatement = { readonly filter: Filter; readonly update: Update; readonly replacement: boolean; readonly multi: boolean; readonly upsert: boolean; readonly hint: Hint };
+type UpdateStatement = {
+  readonly filter: Filter;
+  readonly update: Update;
+  readonly replacement: boolean;
+  readonly multi: boolean;
+  readonly upsert: boolean;
+  readonly hint: Hint;
+};
 
 /** Updates that only differ in their values are compiled one by one, which is cheap: no text is parsed. */
 const parseUpdate = (statement: Doc, name: string, variables: Variables): UpdateStatement => {
-  const fields = new Fields(name, statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+  const fields = new Fields(name, statement).only([
+    'q',
+    'u',
+    'c',
+    'upsert',
+    'multi',
+    'collation',
+    'arrayFilters',
+    'hint',
+    'sampleId',
+    'upsertSupplied',
+  ]);
   fields.noCollation();
   const constants = fields.document('c');
   const bound: Record<string, Value | undefined> = { ...variables };
@@ -182,7 +234,15 @@ const parseUpdate = (statement: Doc, name: string, variables: Variables): Update
   };
 };
 
-const runUpdate = (writer: Writer, database: string, name: string, { filter, update, replacement, multi, upsert, hint }: UpdateStatement, bypassed: boolean, now_: number, among?: Filter): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined; readonly error?: ServerError } => {
+const runUpdate = (
+  writer: Writer,
+  database: string,
+  name: string,
+  { filter, update, replacement, multi, upsert, hint }: UpdateStatement,
+  bypassed: boolean,
+  now_: number,
+  among?: Filter,
+): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined; readonly error?: ServerError } => {
   let collection = noView(collectionOf(writer, database, name));
   let matched = 0;
   let modified = 0;
@@ -225,13 +285,33 @@ const PORTION = 1000;
  * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
  * the transaction that changes it; what comes to match in between is left alone, as on the server.
  */
-const affected = async ({ store, space }: Node, database: string, name: string, filter: Filter, variables: Variables, hint: Hint, pace: Pace): Promise<readonly Value[]> => {
+const affected = async (
+  { store, space }: Node,
+  database: string,
+  name: string,
+  filter: Filter,
+  variables: Variables,
+  hint: Hint,
+  pace: Pace,
+): Promise<readonly Value[]> => {
   const snapshot = store.snapshot();
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     if (!collection) return [];
     const ids: Value[] = [];
-    await drain(findSource({ reader: snapshot, database, space }, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables, hint }), pace, (doc) => ids.push(doc.get('_id') as Value));
+    await drain(
+      findSource({ reader: snapshot, database, space }, name, {
+        filter,
+        sort: [],
+        skip: 0,
+        limit: 0,
+        projection: undefined,
+        variables,
+        hint,
+      }),
+      pace,
+      (doc) => ids.push(doc.get('_id') as Value),
+    );
     return ids;
   } finally {
     snapshot.close();
@@ -239,7 +319,15 @@ const affected = async ({ store, space }: Node, database: string, name: string, 
 };
 
 /** Removes all documents that match, and yields the number of each transaction. */
-export const removeMatching = async function* (node: Node, database: string, name: string, filter: Filter, hint: Hint, pace: Pace, variables: Variables = {}): AsyncGenerator<number, void, undefined> {
+export const removeMatching = async function* (
+  node: Node,
+  database: string,
+  name: string,
+  filter: Filter,
+  hint: Hint,
+  pace: Pace,
+  variables: Variables = {},
+): AsyncGenerator<number, void, undefined> {
   const test = compileFilter(filter);
   for (const ids of portions(await affected(node, database, name, filter, variables, hint, pace)))
     yield await node.store.write((writer) => {
@@ -271,7 +359,9 @@ const updateMany = async (call: Call, name: string, statement: Doc, variables: V
   try {
     const parsed = parseUpdate(statement, 'update.updates', variables);
     for (const ids of portions(await affected(call.node, call.database, name, parsed.filter, variables, parsed.hint, paceOf(call)))) {
-      const result = await call.node.store.write((writer) => runUpdate(writer, call.database, name, { ...parsed, hint: undefined }, bypassed, Date.now(), ids));
+      const result = await call.node.store.write((writer) =>
+        runUpdate(writer, call.database, name, { ...parsed, hint: undefined }, bypassed, Date.now(), ids),
+      );
       matched += result.matched;
       modified += result.modified;
       if (result.error) throw result.error;
@@ -288,7 +378,8 @@ const deleteMany = async (call: Call, name: string, part: Fields, variables: Var
   try {
     part.noCollation();
     const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
-    for await (const count_ of removeMatching(call.node, call.database, name, filter, hintOf(part), paceOf(call), variables)) removed += count_;
+    for await (const count_ of removeMatching(call.node, call.database, name, filter, hintOf(part), paceOf(call), variables))
+      removed += count_;
   } catch (error) {
     writeErrors = single(error);
   }
@@ -305,12 +396,24 @@ const update: Handler = async (call) => {
   const bypassed = bypass(fields);
   checkBatch(statements.length);
   for (const statement of statements) {
-    const part = new Fields('update.updates', statement).only(['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied']);
+    const part = new Fields('update.updates', statement).only([
+      'q',
+      'u',
+      'c',
+      'upsert',
+      'multi',
+      'collation',
+      'arrayFilters',
+      'hint',
+      'sampleId',
+      'upsertSupplied',
+    ]);
     part.need(part.document('q'), 'q');
     part.need(statement.get('u'), 'u');
   }
   const [only] = statements as [Doc];
-  if (statements.length === 1 && isTrue(only.get('multi')) && !isTrue(only.get('upsert'))) return updateMany(call, name, only, variables, bypassed);
+  if (statements.length === 1 && isTrue(only.get('multi')) && !isTrue(only.get('upsert')))
+    return updateMany(call, name, only, variables, bypassed);
   return node.store.write((writer) => {
     const errors: Doc[] = [];
     const upserts: Doc[] = [];
@@ -329,7 +432,12 @@ const update: Handler = async (call) => {
         if (ordered) break;
       }
     }
-    return ok({ n: matched + upserts.length, nModified: modified, upserted: upserts.length ? Arr.of(upserts) : undefined, writeErrors: errors.length ? Arr.of(errors) : undefined });
+    return ok({
+      n: matched + upserts.length,
+      nModified: modified,
+      upserted: upserts.length ? Arr.of(upserts) : undefined,
+      writeErrors: errors.length ? Arr.of(errors) : undefined,
+    });
   });
 };
 
@@ -345,10 +453,12 @@ const remove: Handler = async (call) => {
     const part = new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
     part.need(part.document('q'), 'q');
     const limit = numberOf(part.need(statement.get('limit'), 'limit'));
-    if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(statement.get('limit'))}`);
+    if (limit !== 0 && limit !== 1)
+      throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(statement.get('limit'))}`);
   }
   const [only] = statements as [Doc];
-  if (statements.length === 1 && numberOf(only.get('limit')) === 0) return deleteMany(call, name, new Fields('delete.deletes', only), variables);
+  if (statements.length === 1 && numberOf(only.get('limit')) === 0)
+    return deleteMany(call, name, new Fields('delete.deletes', only), variables);
   return node.store.write((writer) => {
     const errors: Doc[] = [];
     let removed = 0;
@@ -385,9 +495,10 @@ const findAndModify: Handler = async (call) => {
   const spec = call.command.get('update');
   const upsert = fields.boolean('upsert');
   const wantsNew = fields.boolean('new');
-  if (removing && spec !== undefined) throw failedToParse("Cannot specify both an update and remove=true");
+  if (removing && spec !== undefined) throw failedToParse('Cannot specify both an update and remove=true');
   if (removing && upsert) throw failedToParse('Cannot specify both upsert=true and remove=true ');
-  if (removing && wantsNew) throw failedToParse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
+  if (removing && wantsNew)
+    throw failedToParse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
   if (!removing && spec === undefined) throw failedToParse('Either an update or remove=true must be specified');
   const variables = letOf(fields);
   const filter = parseFilter(fields.document('query') ?? Doc.empty, variables);
@@ -401,7 +512,17 @@ const findAndModify: Handler = async (call) => {
     let collection = noView(collectionOf(writer, database, name));
     let doc: Doc | undefined;
     if (collection) {
-      doc = rows(findSource({ reader: writer, database, space: node.space }, name, { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint })).next().value as Doc | undefined;
+      doc = rows(
+        findSource({ reader: writer, database, space: node.space }, name, {
+          filter,
+          sort,
+          skip: 0,
+          limit: 1,
+          projection: undefined,
+          variables,
+          hint,
+        }),
+      ).next().value as Doc | undefined;
     }
     const show_ = (value: Doc | undefined): Value => (value ? (project ? project(value, variables) : value) : null);
     if (!update_) {
@@ -422,7 +543,10 @@ const findAndModify: Handler = async (call) => {
     collection ??= newCollection(writer, database, name);
     validate(collection, fresh, bypassed);
     writer.insert(collection, fresh);
-    return ok({ lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: fresh.get('_id') }), value: wantsNew ? show_(fresh) : null });
+    return ok({
+      lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: fresh.get('_id') }),
+      value: wantsNew ? show_(fresh) : null,
+    });
   });
 };
 
@@ -442,10 +566,15 @@ type FindSpec = {
 type Scope = { readonly reader: Reader; readonly database: string; readonly space: SortSpace };
 
 /** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
-const spaceOf = ({ node }: Call, fields: Fields): SortSpace => (fields.doc.has('allowDiskUse') && !fields.boolean('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space);
+const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>
+  fields.doc.has('allowDiskUse') && !fields.boolean('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space;
 
 /** The documents of a find, in its order, projected. */
-const findSource = function* (scope: Scope, name: string, { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec): Source {
+const findSource = function* (
+  scope: Scope,
+  name: string,
+  { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec,
+): Source {
   const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
   const most = limit || Infinity;
   const { reader, database, space } = scope;
@@ -475,7 +604,8 @@ const find: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   fields.noCollation();
-  for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const) fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
+  for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const)
+    fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
   if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
   if (fields.boolean('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
   for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults']) fields.boolean(key);
@@ -485,12 +615,22 @@ const find: Handler = async (call) => {
   const sort = naturalOrder(fields.document('sort'));
   const projection = fields.document('projection');
   if (projection?.size) compileProjection(projection, { filter, variables });
-  const spec: FindSpec = { filter, sort, skip: fields.count('skip') ?? 0, limit: fields.count('limit') ?? 0, projection, variables, hint: hintOf(fields) };
+  const spec: FindSpec = {
+    filter,
+    sort,
+    skip: fields.count('skip') ?? 0,
+    limit: fields.count('limit') ?? 0,
+    projection,
+    variables,
+    hint: hintOf(fields),
+  };
   const batchSize = fields.count('batchSize') ?? DEFAULT_BATCH;
   const single = fields.boolean('singleBatch');
   const snapshot = call.node.store.snapshot();
   try {
-    const source = collectionOf(snapshot, call.database, name) ? findSource({ reader: snapshot, database: call.database, space }, name, spec) : empty();
+    const source = collectionOf(snapshot, call.database, name)
+      ? findSource({ reader: snapshot, database: call.database, space }, name, spec)
+      : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
     snapshot.close();
@@ -524,14 +664,37 @@ const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineC
 });
 
 /** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
-const runPipeline = (scope: Scope, name: string, pipeline: Pipeline, variables: Variables, depth = 0, hint?: Hint, counters?: Counters): Source => {
+const runPipeline = (
+  scope: Scope,
+  name: string,
+  pipeline: Pipeline,
+  variables: Variables,
+  depth = 0,
+  hint?: Hint,
+  counters?: Counters,
+): Source => {
   const context = contextOf(scope, variables, depth);
   const collection = collectionOf(scope.reader, scope.database, name);
   if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);
   const { match, sort, limit } = pipeline.head;
-  const filter = parseFilter(match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }), variables);
-  return pipeline.rest(findSource(scope, name, { filter, sort: parseSort(sort ?? Doc.empty), skip: 0, limit: limit ?? 0, projection: undefined, variables, hint, ...(counters && { counters }) }), context);
+  const filter = parseFilter(
+    match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }),
+    variables,
+  );
+  return pipeline.rest(
+    findSource(scope, name, {
+      filter,
+      sort: parseSort(sort ?? Doc.empty),
+      skip: 0,
+      limit: limit ?? 0,
+      projection: undefined,
+      variables,
+      hint,
+      ...(counters && { counters }),
+    }),
+    context,
+  );
 };
 
 const aggregate: Handler = async (call) => {
@@ -550,13 +713,17 @@ const aggregate: Handler = async (call) => {
   const lastName = last instanceof Doc ? last.keys[0] : undefined;
   const first = pipeline.values[0];
   const firstName = first instanceof Doc ? first.keys[0] : undefined;
-  const target_ = lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database) : undefined;
-  if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream')) throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
+  const target_ =
+    lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database) : undefined;
+  if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream'))
+    throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
   if (firstName === '$documents' || isNumber(on)) {
     if (!isNumber(on)) throw new ServerError(73, `{aggregate: 1} is not valid for '$documents'; a collection must not be named`);
-    if (firstName !== '$documents') throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
+    if (firstName !== '$documents')
+      throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
   }
-  if (pipeline.values.some((stage, index) => index > 0 && stage instanceof Doc && stage.firstKey === '$collStats')) throw new ServerError(40602, '$collStats is only valid as the first stage in a pipeline');
+  if (pipeline.values.some((stage, index) => index > 0 && stage instanceof Doc && stage.firstKey === '$collStats'))
+    throw new ServerError(40602, '$collStats is only valid as the first stage in a pipeline');
   const name = isNumber(on) ? '$cmd.aggregate' : target(call);
   const statistics = firstName === '$collStats' ? collectionStatistics(call, name, (first as Doc).values[0] as Value) : undefined;
   const body = Arr.of(pipeline.values.slice(firstName === '$documents' || statistics ? 1 : 0, target_ ? -1 : undefined));
@@ -568,7 +735,8 @@ const aggregate: Handler = async (call) => {
     let source: Source;
     if (firstName === '$documents') {
       const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
-      if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc)) throw new ServerError(5858203, `an array is expected`);
+      if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc))
+        throw new ServerError(5858203, `an array is expected`);
       source = compiled.run(listed(given.values as readonly Doc[]), contextOf(scope, variables, 0));
     } else if (statistics) source = compiled.run(listed([statistics]), contextOf(scope, variables, 0));
     else source = runPipeline(scope, name, compiled, variables, 0, hintOf(fields));
@@ -588,7 +756,14 @@ type Target = (node: Node, source: Source, pace: Pace, bypassed: boolean) => Pro
  * What `$out` does: a new collection is filled beside the old one, with its options and indexes, and takes its name at
  * once. Readers see the old one or the new one; if the pipeline fails, the old one stays.
  */
-const replaceCollection = async (node: Node, database: string, name: string, source: Source, pace: Pace, bypassed: boolean): Promise<void> => {
+const replaceCollection = async (
+  node: Node,
+  database: string,
+  name: string,
+  source: Source,
+  pace: Pace,
+  bypassed: boolean,
+): Promise<void> => {
   const temporary = `${TEMPORARY_PREFIX}${randomUUID()}`;
   const replaced = await node.store.write((writer) => {
     const old = noView(collectionOf(writer, database, name));
@@ -610,8 +785,17 @@ const replaceCollection = async (node: Node, database: string, name: string, sou
     );
     await node.store.write((writer) => {
       const old = noView(collectionOf(writer, database, name));
-      if (old?.number !== replaced?.number) throw new ServerError(28769, `collection options of target collection ${database}.${name} changed while processing $out`);
-      if (old && readyIndexes(old).map(({ number }) => number).join() !== readyIndexes(replaced as Collection).map(({ number }) => number).join())
+      if (old?.number !== replaced?.number)
+        throw new ServerError(28769, `collection options of target collection ${database}.${name} changed while processing $out`);
+      if (
+        old &&
+        readyIndexes(old)
+          .map(({ number }) => number)
+          .join() !==
+          readyIndexes(replaced as Collection)
+            .map(({ number }) => number)
+            .join()
+      )
         throw new ServerError(28770, `indexes of target collection ${database}.${name} changed while processing $out`);
       if (old) writer.dropCollection(old);
       writer.saveCollection({ ...existing(writer, database, temporary), name });
@@ -651,7 +835,11 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
     name = fields.string('coll');
     otherDatabase = fields.string('db') ?? database;
   }
-  if (typeof name !== 'string') throw new ServerError(stage === '$out' ? 16990 : 51178, `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`);
+  if (typeof name !== 'string')
+    throw new ServerError(
+      stage === '$out' ? 16990 : 51178,
+      `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`,
+    );
   const collectionName = checkCollectionName(otherDatabase, name);
   if (collectionName.startsWith('system.')) throw new ServerError(17385, `Can't ${stage} to special collection: ${name}`);
   if (stage === '$out')
@@ -659,16 +847,23 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
   const fields = new Fields('$merge', spec instanceof Doc ? spec : Doc.empty).only(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
   const given = fields.doc.get('on');
   const on = given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : [];
-  if (!on.length || on.some((path) => typeof path !== 'string')) throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
+  if (!on.length || on.some((path) => typeof path !== 'string'))
+    throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
   const whenMatched = fields.doc.get('whenMatched') ?? 'merge';
   const whenNotMatched = fields.string('whenNotMatched') ?? 'insert';
-  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string)) throw badValue(`Enumeration value '${show(whenMatched)}' for field 'whenMatched' is not a valid value.`);
-  if (!['insert', 'discard', 'fail'].includes(whenNotMatched)) throw badValue(`Enumeration value '${whenNotMatched}' for field '$merge.whenNotMatched' is not a valid value.`);
+  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string))
+    throw badValue(`Enumeration value '${show(whenMatched)}' for field 'whenMatched' is not a valid value.`);
+  if (!['insert', 'discard', 'fail'].includes(whenNotMatched))
+    throw badValue(`Enumeration value '${whenNotMatched}' for field '$merge.whenNotMatched' is not a valid value.`);
   const lets = fields.document('let');
-  if (lets && !(whenMatched instanceof Arr)) throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
+  if (lets && !(whenMatched instanceof Arr))
+    throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
   const letNames = lets ? lets.keys : ['new'];
   const letValues = (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value));
-  const pipelineUpdate = whenMatched instanceof Arr ? withVariables(letNames, () => (variables: Variables) => compileUpdate(whenMatched, { variables })) : undefined;
+  const pipelineUpdate =
+    whenMatched instanceof Arr
+      ? withVariables(letNames, () => (variables: Variables) => compileUpdate(whenMatched, { variables }))
+      : undefined;
   if (pipelineUpdate) withVariables(letNames, () => compileUpdate(whenMatched as Value, {}));
   return async (node, source, pace, bypassed) => {
     const store = (docs: readonly Doc[]): Promise<void> =>
@@ -676,18 +871,32 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
         forWriting(writer, otherDatabase, collectionName);
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);
-          if ((on.length !== 1 || on[0] !== '_id') && !readyIndexes(collection).some((index) => index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path))))
+          if (
+            (on.length !== 1 || on[0] !== '_id') &&
+            !readyIndexes(collection).some(
+              (index) =>
+                index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path)),
+            )
+          )
             throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
           const whole = on.length === 1 && on[0] === '_id' ? toInsert(doc) : doc;
           const parts: Filter[] = on.map((path) => {
-            const operand = splitPath(path).reduce<Value | undefined>((value, part) => (value instanceof Doc ? value.get(part) : undefined), whole);
-            if (operand === undefined || operand === null || operand instanceof Arr) throw new ServerError(51132, `$merge write error: 'on' field cannot be missing, null, undefined or an array`);
+            const operand = splitPath(path).reduce<Value | undefined>(
+              (value, part) => (value instanceof Doc ? value.get(part) : undefined),
+              whole,
+            );
+            if (operand === undefined || operand === null || operand instanceof Arr)
+              throw new ServerError(51132, `$merge write error: 'on' field cannot be missing, null, undefined or an array`);
             return { op: 'compare', path, relation: 'eq', operand };
           });
           const filter: Filter = { op: 'and', of: parts };
           const old = matching(writer, collection, filter).next().value as Doc | undefined;
           if (!old) {
-            if (whenNotMatched === 'fail') throw new ServerError(13113, `$merge could not find a matching document in the target collection for at least one document in the source collection`);
+            if (whenNotMatched === 'fail')
+              throw new ServerError(
+                13113,
+                `$merge could not find a matching document in the target collection for at least one document in the source collection`,
+              );
             if (whenNotMatched === 'discard') continue;
             const fresh = toInsert(whole);
             validate(collection, fresh, bypassed);
@@ -697,7 +906,9 @@ const parseTarget = (stage: string, spec: Value, database: string): Target => {
           if (whenMatched === 'fail') throw duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
           if (whenMatched === 'keepExisting') continue;
           const bound: Record<string, Value | undefined> = { NOW: now() };
-          letNames.forEach((key, index) => (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, { ROOT: whole, CURRENT: whole })));
+          letNames.forEach(
+            (key, index) => (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, { ROOT: whole, CURRENT: whole })),
+          );
           const update_: Update = pipelineUpdate
             ? withVariables(letNames, () => pipelineUpdate(bound))
             : whenMatched === 'replace'
@@ -718,7 +929,8 @@ const explain: Handler = async (call) => {
   const inner = call.command.get('explain');
   if (!(inner instanceof Doc) || !inner.size) throw typeError('explain.explain', inner, 'object');
   const verbosity = fieldsOf(call).string('verbosity') ?? 'allPlansExecution';
-  if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity)) throw failedToParse(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
+  if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity))
+    throw failedToParse(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
   return explainCommand({ ...call, command: inner }, verbosity);
 };
 
@@ -788,7 +1000,12 @@ const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
       winningPlan: plan ? describePlan(plan, order.length > 0 && !plan.sorted) : Doc.from({ stage: 'EOF' }),
       rejectedPlans: Arr.empty,
     });
-    const base = { explainVersion: '1', queryPlanner: planner, command, serverInfo: Doc.from({ host: hostname(), port: 0, version: VERSION, gitVersion: 'embedded' }) };
+    const base = {
+      explainVersion: '1',
+      queryPlanner: planner,
+      command,
+      serverInfo: Doc.from({ host: hostname(), port: 0, version: VERSION, gitVersion: 'embedded' }),
+    };
     if (verbosity === 'queryPlanner') return ok(base);
     const began = performance.now();
     let returned = 0;
@@ -829,7 +1046,11 @@ const getMore: Handler = async (call) => {
   const cursor = node.cursors.find(id);
   if (!cursor) throw new ServerError(43, `cursor id ${id} not found`);
   const namespace = `${database}.${name}`;
-  if (cursor.namespace !== namespace) throw new ServerError(13, `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`);
+  if (cursor.namespace !== namespace)
+    throw new ServerError(
+      13,
+      `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
+    );
   if (cursor.busy) throw new ServerError(12051, `cursor id ${id} is already in use`);
   cursor.busy = true;
   try {
@@ -874,10 +1095,13 @@ const count: Handler = async (call) => {
       const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));
       const known = plan && countByIndex(snapshot, plan);
       if (known !== undefined) total = known;
-      else if (!collection.view && filter.op === 'always' && filter.value) total = call.node.store.statistics(snapshot, collection).documents;
+      else if (!collection.view && filter.op === 'always' && filter.value)
+        total = call.node.store.statistics(snapshot, collection).documents;
       else {
         const test = compileFilter(filter);
-        const source = plan ? runPlan(snapshot, collection, plan) : sourceOf({ reader: snapshot, database: call.database, space: call.node.space }, name, filter, { NOW: now() });
+        const source = plan
+          ? runPlan(snapshot, collection, plan)
+          : sourceOf({ reader: snapshot, database: call.database, space: call.node.space }, name, filter, { NOW: now() });
         await drain(source, paceOf(call), (doc) => {
           if (test(doc)) total++;
         });
@@ -907,18 +1131,30 @@ const distinct: Handler = async (call) => {
     if (collection) {
       const test = compileFilter(filter);
       let next = 1000;
-      await drain(findSource({ reader: snapshot, database: call.database, space: call.node.space }, name, { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) }), paceOf(call), (doc) => {
-        if (!test(doc)) return;
-        visitPath(doc, parts, 0, false, (value) => {
-          if (value instanceof Arr) found.push(...value.values);
-          else if (value !== undefined) found.push(value);
-          return false;
-        });
-        if (found.length > next) {
-          settle();
-          next = found.length * 2 + 1000;
-        }
-      });
+      await drain(
+        findSource({ reader: snapshot, database: call.database, space: call.node.space }, name, {
+          filter,
+          sort: [],
+          skip: 0,
+          limit: 0,
+          projection: undefined,
+          variables: { NOW: now() },
+          hint: hintOf(fields),
+        }),
+        paceOf(call),
+        (doc) => {
+          if (!test(doc)) return;
+          visitPath(doc, parts, 0, false, (value) => {
+            if (value instanceof Arr) found.push(...value.values);
+            else if (value !== undefined) found.push(value);
+            return false;
+          });
+          if (found.length > next) {
+            settle();
+            next = found.length * 2 + 1000;
+          }
+        },
+      );
       settle();
     }
     for (const value of found) bytes += encode(Doc.of(['v'], [value])).length;
@@ -935,10 +1171,26 @@ const create: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   fields.noCollation();
-  for (const key of ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'encryptedFields', 'size', 'max', 'storageEngine', 'indexOptionDefaults', 'temp']) fields.refuse(key);
+  for (const key of [
+    'capped',
+    'timeseries',
+    'expireAfterSeconds',
+    'clusteredIndex',
+    'changeStreamPreAndPostImages',
+    'encryptedFields',
+    'size',
+    'max',
+    'storageEngine',
+    'indexOptionDefaults',
+    'temp',
+  ])
+    fields.refuse(key);
   fields.refuse('autoIndexId', (value) => value === true);
   const keys = createOptions.filter((key) => call.command.has(key));
-  const options = Doc.of(keys, keys.map((key) => call.command.get(key) as Value));
+  const options = Doc.of(
+    keys,
+    keys.map((key) => call.command.get(key) as Value),
+  );
   checkValidation(options);
   const viewOn = fields.string('viewOn');
   const pipeline = fields.documents('pipeline');
@@ -960,31 +1212,37 @@ const checkValidation = (options: Doc): void => {
   if (validator !== undefined && !(validator instanceof Doc)) throw typeError('create.validator', validator, 'object');
   if (validator instanceof Doc) compileFilter(parseFilter(validator));
   const level = options.get('validationLevel');
-  if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string)) throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
+  if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string))
+    throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
   const action = options.get('validationAction');
-  if (action !== undefined && !['error', 'warn'].includes(action as string)) throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
+  if (action !== undefined && !['error', 'warn'].includes(action as string))
+    throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
 };
 
 const collMod: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   for (const key of ['changeStreamPreAndPostImages', 'timeseries', 'cappedSize', 'cappedMax', 'dryRun']) fields.refuse(key);
-  if (call.command.has('expireAfterSeconds')) throw new ServerError(72, `'expireAfterSeconds' is only supported on time-series collections and clustered collections`);
+  if (call.command.has('expireAfterSeconds'))
+    throw new ServerError(72, `'expireAfterSeconds' is only supported on time-series collections and clustered collections`);
   const change = fields.document('index');
   const viewOn = fields.string('viewOn');
   const pipeline = fields.documents('pipeline');
   return call.node.store.write((writer) => {
     const collection = existing(writer, call.database, name);
     if (collection.view) {
-      if (change || createOptions.some((key) => call.command.has(key))) throw new ServerError(72, change ? 'cannot modify an index on a view' : 'cannot modify validation options on a view');
-      if ((viewOn === undefined) !== (pipeline === undefined)) throw new ServerError(72, `Must specify both 'viewOn' and 'pipeline' when modifying a view`);
+      if (change || createOptions.some((key) => call.command.has(key)))
+        throw new ServerError(72, change ? 'cannot modify an index on a view' : 'cannot modify validation options on a view');
+      if ((viewOn === undefined) !== (pipeline === undefined))
+        throw new ServerError(72, `Must specify both 'viewOn' and 'pipeline' when modifying a view`);
       if (viewOn !== undefined && pipeline) {
         compilePipeline(Arr.of(pipeline));
         writer.saveCollection({ ...collection, view: { on: viewOn, pipeline } });
       }
       return ok();
     }
-    if (viewOn !== undefined || pipeline) throw new ServerError(72, `'${viewOn === undefined ? 'pipeline' : 'viewOn'}' option only supported on a view`);
+    if (viewOn !== undefined || pipeline)
+      throw new ServerError(72, `'${viewOn === undefined ? 'pipeline' : 'viewOn'}' option only supported on a view`);
     let { options } = collection;
     for (const key of createOptions) {
       const value = call.command.get(key);
@@ -993,7 +1251,13 @@ const collMod: Handler = async (call) => {
     checkValidation(options);
     const modified = change && modifyIndex(collection, change);
     if (options !== collection.options || modified)
-      writer.saveCollection({ ...collection, options, indexes: modified ? collection.indexes.map((index) => (index.number === modified.index.number ? modified.index : index)) : collection.indexes });
+      writer.saveCollection({
+        ...collection,
+        options,
+        indexes: modified
+          ? collection.indexes.map((index) => (index.number === modified.index.number ? modified.index : index))
+          : collection.indexes,
+      });
     return ok(modified?.reply);
   });
 };
@@ -1022,7 +1286,8 @@ const renameCollection: Handler = async (call) => {
   const from = call.command.get('renameCollection');
   const to = call.command.get('to');
   if (call.database !== 'admin') throw new ServerError(13, 'renameCollection may only be run against the admin database.');
-  if (typeof from !== 'string' || typeof to !== 'string') throw typeError('renameCollection.to', typeof from === 'string' ? to : from, 'string');
+  if (typeof from !== 'string' || typeof to !== 'string')
+    throw typeError('renameCollection.to', typeof from === 'string' ? to : from, 'string');
   const dropTarget = fieldsOf(call).boolean('dropTarget');
   const split = (namespace: string): readonly [string, string] => {
     const dot = namespace.indexOf('.');
@@ -1059,12 +1324,30 @@ const listCollections: Handler = async (call) => {
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .map((collection) =>
         collection.view
-          ? Doc.from({ name: collection.name, type: 'view', options: Doc.from({ viewOn: collection.view.on, pipeline: Arr.of(collection.view.pipeline) }), info: Doc.from({ readOnly: true }) })
-          : Doc.from({ name: collection.name, type: 'collection', options: collection.options, info: Doc.from({ readOnly: false, uuid: new Binary(4, collection.uuid) }), idIndex: idIndexSpec }),
+          ? Doc.from({
+              name: collection.name,
+              type: 'view',
+              options: Doc.from({ viewOn: collection.view.on, pipeline: Arr.of(collection.view.pipeline) }),
+              info: Doc.from({ readOnly: true }),
+            })
+          : Doc.from({
+              name: collection.name,
+              type: 'collection',
+              options: collection.options,
+              info: Doc.from({ readOnly: false, uuid: new Binary(4, collection.uuid) }),
+              idIndex: idIndexSpec,
+            }),
       )
       .filter(filter)
       .map((doc) => (nameOnly ? Doc.from({ name: doc.get('name'), type: doc.get('type') }) : doc));
-    return await answerWithCursor(call, `${database}.$cmd.listCollections`, snapshot, listed(found), cursorBatch(fields.document('cursor'), 'listCollections'), false);
+    return await answerWithCursor(
+      call,
+      `${database}.$cmd.listCollections`,
+      snapshot,
+      listed(found),
+      cursorBatch(fields.document('cursor'), 'listCollections'),
+      false,
+    );
   } catch (error) {
     snapshot.close();
     throw error;
@@ -1078,8 +1361,11 @@ const listDatabases: Handler = (call) => {
   const snapshot = call.node.store.snapshot();
   try {
     const sizes = new Map<string, number>();
-    for (const collection of snapshot.catalog.collections.values()) sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + call.node.store.statistics(snapshot, collection).bytes);
-    const found = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, bytes]) => Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false }));
+    for (const collection of snapshot.catalog.collections.values())
+      sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + call.node.store.statistics(snapshot, collection).bytes);
+    const found = [...sizes]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, bytes]) => Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false }));
     const databases = found.filter(filter);
     if (fields.boolean('nameOnly')) return ok({ databases: Arr.of(databases.map((doc) => Doc.from({ name: doc.get('name') }))) });
     const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -1095,7 +1381,28 @@ const commands: Readonly<Record<string, Command>> = {
   ...indexCommands,
   listCommands: { fields: [], run: (call) => listCommands(call) },
   find: {
-    fields: ['filter', 'sort', 'projection', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'max', 'min', 'returnKey', 'showRecordId', 'tailable', 'oplogReplay', 'noCursorTimeout', 'awaitData', 'allowPartialResults', 'collation', 'allowDiskUse', 'let'],
+    fields: [
+      'filter',
+      'sort',
+      'projection',
+      'hint',
+      'skip',
+      'limit',
+      'batchSize',
+      'singleBatch',
+      'max',
+      'min',
+      'returnKey',
+      'showRecordId',
+      'tailable',
+      'oplogReplay',
+      'noCursorTimeout',
+      'awaitData',
+      'allowPartialResults',
+      'collation',
+      'allowDiskUse',
+      'let',
+    ],
     run: find,
   },
   explain: { fields: ['verbosity'], run: explain },
@@ -1104,15 +1411,67 @@ const commands: Readonly<Record<string, Command>> = {
   insert: { fields: ['documents', 'ordered', 'bypassDocumentValidation'], run: insert },
   update: { fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let'], run: update },
   delete: { fields: ['deletes', 'ordered', 'let'], run: remove },
-  findAndModify: { fields: ['query', 'sort', 'remove', 'update', 'new', 'fields', 'upsert', 'bypassDocumentValidation', 'collation', 'arrayFilters', 'hint', 'let'], run: findAndModify },
-  aggregate: { fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'bypassDocumentValidation', 'collation', 'hint', 'let'], run: aggregate },
+  findAndModify: {
+    fields: [
+      'query',
+      'sort',
+      'remove',
+      'update',
+      'new',
+      'fields',
+      'upsert',
+      'bypassDocumentValidation',
+      'collation',
+      'arrayFilters',
+      'hint',
+      'let',
+    ],
+    run: findAndModify,
+  },
+  aggregate: {
+    fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'bypassDocumentValidation', 'collation', 'hint', 'let'],
+    run: aggregate,
+  },
   count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
   distinct: { fields: ['key', 'query', 'collation', 'hint'], run: distinct },
   create: {
-    fields: ['capped', 'timeseries', 'expireAfterSeconds', 'clusteredIndex', 'changeStreamPreAndPostImages', 'size', 'max', 'storageEngine', 'validator', 'validationLevel', 'validationAction', 'indexOptionDefaults', 'viewOn', 'pipeline', 'collation', 'encryptedFields', 'autoIndexId', 'temp'],
+    fields: [
+      'capped',
+      'timeseries',
+      'expireAfterSeconds',
+      'clusteredIndex',
+      'changeStreamPreAndPostImages',
+      'size',
+      'max',
+      'storageEngine',
+      'validator',
+      'validationLevel',
+      'validationAction',
+      'indexOptionDefaults',
+      'viewOn',
+      'pipeline',
+      'collation',
+      'encryptedFields',
+      'autoIndexId',
+      'temp',
+    ],
     run: create,
   },
-  collMod: { fields: [...createOptions, 'index', 'viewOn', 'pipeline', 'expireAfterSeconds', 'changeStreamPreAndPostImages', 'timeseries', 'cappedSize', 'cappedMax', 'dryRun'], run: collMod },
+  collMod: {
+    fields: [
+      ...createOptions,
+      'index',
+      'viewOn',
+      'pipeline',
+      'expireAfterSeconds',
+      'changeStreamPreAndPostImages',
+      'timeseries',
+      'cappedSize',
+      'cappedMax',
+      'dryRun',
+    ],
+    run: collMod,
+  },
   drop: { fields: [], run: drop },
   dropDatabase: { fields: [], run: dropDatabase },
   renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], run: renameCollection },
@@ -1120,16 +1479,42 @@ const commands: Readonly<Record<string, Command>> = {
   listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], run: listDatabases },
 };
 
-const listCommands: Handler = () => ok({ commands: Doc.from(Object.fromEntries(Object.keys(commands).sort().map((name) => [name, Doc.from({ requiresAuth: needsAuthentication(name) })]))) });
+const listCommands: Handler = () =>
+  ok({
+    commands: Doc.from(
+      Object.fromEntries(
+        Object.keys(commands)
+          .sort()
+          .map((name) => [name, Doc.from({ requiresAuth: needsAuthentication(name) })]),
+      ),
+    ),
+  });
 
 /** Other spellings of commands. */
-const aliases: Readonly<Record<string, string>> = { isMaster: 'hello', ismaster: 'hello', buildinfo: 'buildInfo', findandmodify: 'findAndModify', collstats: 'collStats', dbstats: 'dbStats', deleteIndexes: 'dropIndexes' };
+const aliases: Readonly<Record<string, string>> = {
+  isMaster: 'hello',
+  ismaster: 'hello',
+  buildinfo: 'buildInfo',
+  findandmodify: 'findAndModify',
+  collstats: 'collStats',
+  dbstats: 'dbStats',
+  deleteIndexes: 'dropIndexes',
+};
 
-const counterOf: Readonly<Record<string, string>> = { find: 'query', getMore: 'getmore', insert: 'insert', update: 'update', delete: 'delete' };
+const counterOf: Readonly<Record<string, string>> = {
+  find: 'query',
+  getMore: 'getmore',
+  insert: 'insert',
+  update: 'update',
+  delete: 'delete',
+};
 
 const failure = (error: ServerError): Doc => {
   const details = Object.entries(error.details) as [string, Value][];
-  return Doc.of(['ok', 'errmsg', 'code', 'codeName', ...details.map(([key]) => key)], [new Double(0), error.message, error.code, error.codeName, ...details.map(([, value]) => value)]);
+  return Doc.of(
+    ['ok', 'errmsg', 'code', 'codeName', ...details.map(([key]) => key)],
+    [new Double(0), error.message, error.code, error.codeName, ...details.map(([, value]) => value)],
+  );
 };
 
 /**
@@ -1154,7 +1539,8 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     return await command.run(call);
   } catch (error) {
     if (error instanceof ServerError) return failure(error);
-    if (error instanceof RangeError && /call stack/i.test(error.message)) return failure(new ServerError(15, 'the command nests too deeply'));
+    if (error instanceof RangeError && /call stack/i.test(error.message))
+      return failure(new ServerError(15, 'the command nests too deeply'));
     return failure(new ServerError(1, `an unexpected error: ${error instanceof Error ? error.message : String(error)}`));
   }
 };

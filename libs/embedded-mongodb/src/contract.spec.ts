@@ -1,7 +1,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BSON, Binary, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, MongoClient, ObjectId, Timestamp, type Collection, type Db, type Document } from 'mongodb';
+import {
+  BSON,
+  Binary,
+  BSONRegExp,
+  Code,
+  Decimal128,
+  Double,
+  Int32,
+  Long,
+  MaxKey,
+  MinKey,
+  MongoClient,
+  ObjectId,
+  Timestamp,
+  type Collection,
+  type Db,
+  type Document,
+} from 'mongodb';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 const { deserialize, serialize } = BSON;
@@ -107,7 +124,43 @@ describe('types', () => {
   });
 
   test('compare in one order', async () => {
-    const ordered: unknown[] = [new MinKey(), null, new Double(NaN), new Double(-Infinity), new Int32(-5), Decimal128.fromString('-0.5'), new Int32(0), Decimal128.fromString('0.1'), new Double(0.5), Long.fromNumber(1), Long.fromString('9007199254740993'), new Double(Infinity), '', 'A', 'a', 'aa', 'b', '\uffff', '😀', {}, { a: 1 }, { a: 2 }, { a: 1, b: 1 }, { a: 'x' }, [], new Binary(Buffer.from([9]), 0), new Binary(Buffer.from([1, 1]), 0), new ObjectId('000000000000000000000001'), false, true, new Date(-5), new Date(5), new Timestamp({ t: 1, i: 1 }), new BSONRegExp('a'), new MaxKey()];
+    const ordered: unknown[] = [
+      new MinKey(),
+      null,
+      new Double(NaN),
+      new Double(-Infinity),
+      new Int32(-5),
+      Decimal128.fromString('-0.5'),
+      new Int32(0),
+      Decimal128.fromString('0.1'),
+      new Double(0.5),
+      Long.fromNumber(1),
+      Long.fromString('9007199254740993'),
+      new Double(Infinity),
+      '',
+      'A',
+      'a',
+      'aa',
+      'b',
+      '\uffff',
+      '😀',
+      {},
+      { a: 1 },
+      { a: 2 },
+      { a: 1, b: 1 },
+      { a: 'x' },
+      [],
+      new Binary(Buffer.from([9]), 0),
+      new Binary(Buffer.from([1, 1]), 0),
+      new ObjectId('000000000000000000000001'),
+      false,
+      true,
+      new Date(-5),
+      new Date(5),
+      new Timestamp({ t: 1, i: 1 }),
+      new BSONRegExp('a'),
+      new MaxKey(),
+    ];
     const collection = await fresh(ordered.map((k, index) => ({ _id: index, w: { k } }) as never).reverse());
     const found = await collection.find().sort({ w: 1 }).toArray();
     // { a: 1, b: 1 } is above { a: 1 } and below { a: 2 }: fields are compared one by one.
@@ -133,7 +186,16 @@ describe('types', () => {
 
 describe('queries', () => {
   const documents = [
-    { _id: 1, a: 1, b: { c: 1 }, tags: ['x', 'y'], items: [{ n: 1, q: 5 }, { n: 2, q: 50 }] },
+    {
+      _id: 1,
+      a: 1,
+      b: { c: 1 },
+      tags: ['x', 'y'],
+      items: [
+        { n: 1, q: 5 },
+        { n: 2, q: 50 },
+      ],
+    },
     { _id: 2, a: null, b: { c: [1, 2] }, tags: [], items: [{ n: 1, q: 50 }] },
     { _id: 3, b: [{ c: 3 }, { d: 1 }], tags: 'x' },
     { _id: 4, a: 'one', b: 5, tags: [['x']], items: [] },
@@ -226,12 +288,27 @@ describe('queries', () => {
   ])('the pattern %j with options %j means what PCRE means by it', async (pattern, $options, expected) => {
     const texts = ['a', 'a\n', 'a\nb', 'a\n\nb', 'a\rb', 'a.b', 'bé', ']}', 'x\u00a0y', 'x{1'];
     patterns ??= fresh(texts.map((text, _id) => ({ _id, text })));
-    expect((await (await patterns).find({ text: { $regex: pattern, $options } }).sort({ _id: 1 }).toArray()).map(({ text }) => text)).toEqual(expected);
+    expect(
+      (
+        await (
+          await patterns
+        )
+          .find({ text: { $regex: pattern, $options } })
+          .sort({ _id: 1 })
+          .toArray()
+      ).map(({ text }) => text),
+    ).toEqual(expected);
   });
   let patterns: Promise<Collection<Document>> | undefined;
 
   test('projections', async () => {
-    const project = async (projection: Document, _id = 1): Promise<unknown> => (await collection.find({ _id: _id as never }).project(projection).toArray())[0];
+    const project = async (projection: Document, _id = 1): Promise<unknown> =>
+      (
+        await collection
+          .find({ _id: _id as never })
+          .project(projection)
+          .toArray()
+      )[0];
     expect(await project({ a: 1 })).toEqual({ _id: 1, a: 1 });
     expect(await project({ _id: 0, 'b.c': 1 })).toEqual({ b: { c: 1 } });
     expect(await project({ items: 0, tags: 0, b: 0 })).toEqual({ _id: 1, a: 1 });
@@ -239,7 +316,14 @@ describe('queries', () => {
     expect(await project({ tags: { $slice: -1 }, items: 0, b: 0 })).toEqual({ _id: 1, a: 1, tags: ['y'] });
     expect(await project({ items: { $elemMatch: { q: 50 } } })).toEqual({ _id: 1, items: [{ n: 2, q: 50 }] });
     expect(await project({ total: { $sum: '$items.q' } })).toEqual({ _id: 1, total: 55 });
-    expect((await collection.find({ _id: 1 as never, 'items.q': 50 }).project({ 'items.$': 1 }).toArray())[0]).toEqual({ _id: 1, items: [{ n: 2, q: 50 }] });
+    expect(
+      (
+        await collection
+          .find({ _id: 1 as never, 'items.q': 50 })
+          .project({ 'items.$': 1 })
+          .toArray()
+      )[0],
+    ).toEqual({ _id: 1, items: [{ n: 2, q: 50 }] });
     await expect(project({ a: 1, b: 0 })).rejects.toMatchObject({ code: 31254 });
     await expect(project({ a: 0, b: 1 })).rejects.toMatchObject({ code: 31253 });
   });
@@ -265,7 +349,8 @@ describe('queries', () => {
     await many.deleteMany({ _id: { $lt: 250 } } as never);
     let rest = 0;
     while (await cursor.next()) rest++;
-    if (url) expect(rest).toBeGreaterThanOrEqual(149); // A server may show deletions that come between batches.
+    if (url)
+      expect(rest).toBeGreaterThanOrEqual(149); // A server may show deletions that come between batches.
     else expect(rest).toBe(299);
   });
 });
@@ -304,13 +389,31 @@ describe('updates', () => {
     [{ a: { b: 1 } }, [{ $replaceWith: '$a' }], { b: 1 }],
     [{ a: 1 }, [{ $unset: '_id' }, { $set: { b: 1 } }], { a: 1, b: 1 }],
     [{ a: 1 }, [{ $set: { a: { $add: ['$a', '$$by'] } } }], { a: 6 }, { let: { by: 5 } }],
-    [{ a: [{ k: 1, b: [1, 9] }, { k: 2, b: [9] }] }, { $inc: { 'a.$[x].b.$[y]': 1 } }, { a: [{ k: 1, b: [1, 10] }, { k: 2, b: [9] }] }, { arrayFilters: [{ 'x.k': 1 }, { y: { $gt: 5 } }] }],
+    [
+      {
+        a: [
+          { k: 1, b: [1, 9] },
+          { k: 2, b: [9] },
+        ],
+      },
+      { $inc: { 'a.$[x].b.$[y]': 1 } },
+      {
+        a: [
+          { k: 1, b: [1, 10] },
+          { k: 2, b: [9] },
+        ],
+      },
+      { arrayFilters: [{ 'x.k': 1 }, { y: { $gt: 5 } }] },
+    ],
   ];
-  test.each(cases.map(([start, update, expected, options, filter]) => ({ start, update, expected, options, filter })))("$start by $update is $expected", async ({ start, update, expected, options, filter }) => {
-    expect(await run(start, update, options, filter)).toEqual(expected);
-    const order = Object.keys(expected);
-    expect(Object.keys((await run(start, update, options, filter)) as Document)).toEqual(order);
-  });
+  test.each(cases.map(([start, update, expected, options, filter]) => ({ start, update, expected, options, filter })))(
+    '$start by $update is $expected',
+    async ({ start, update, expected, options, filter }) => {
+      expect(await run(start, update, options, filter)).toEqual(expected);
+      const order = Object.keys(expected);
+      expect(Object.keys((await run(start, update, options, filter)) as Document)).toEqual(order);
+    },
+  );
 
   test.each<readonly [Document, Document, number]>([
     [{ a: 1 }, { $set: { 'a.b': 1 } }, 28],
@@ -326,10 +429,21 @@ describe('updates', () => {
   });
 
   test('variables of a command reach its query, its update and its projection', async () => {
-    const collection = await fresh([{ _id: 1, v: 1 }, { _id: 2, v: 9 }] as never);
+    const collection = await fresh([
+      { _id: 1, v: 1 },
+      { _id: 2, v: 9 },
+    ] as never);
     const [query, variables] = [{ $expr: { $lt: ['$v', '$$most'] } }, { let: { most: 5 } }];
-    expect(await collection.findOneAndUpdate(query, [{ $set: { v: '$$most' } }], { ...variables, returnDocument: 'after', projection: { v: 1, most: '$$most' } })).toEqual({ _id: 1, v: 5, most: 5 });
-    expect(await collection.find({ $expr: { $eq: ['$v', '$$most'] } }, { ...variables, projection: { _id: 0, same: '$$most' } }).toArray()).toEqual([{ same: 5 }]);
+    expect(
+      await collection.findOneAndUpdate(query, [{ $set: { v: '$$most' } }], {
+        ...variables,
+        returnDocument: 'after',
+        projection: { v: 1, most: '$$most' },
+      }),
+    ).toEqual({ _id: 1, v: 5, most: 5 });
+    expect(
+      await collection.find({ $expr: { $eq: ['$v', '$$most'] } }, { ...variables, projection: { _id: 0, same: '$$most' } }).toArray(),
+    ).toEqual([{ same: 5 }]);
     await db.command({ update: collection.collectionName, updates: [{ q: { _id: 2 }, u: [{ $set: { v: '$$given' } }], c: { given: 3 } }] });
     expect(await collection.deleteMany({ $expr: { $lt: ['$v', '$$most'] } }, variables)).toMatchObject({ deletedCount: 1 });
   });
@@ -347,7 +461,10 @@ describe('updates', () => {
   });
 
   test('counts what matched and what changed', async () => {
-    const collection = await fresh([{ _id: 1, a: 1 }, { _id: 2, a: 1 }] as never);
+    const collection = await fresh([
+      { _id: 1, a: 1 },
+      { _id: 2, a: 1 },
+    ] as never);
     expect(await collection.updateMany({ a: 1 }, { $set: { a: 1 } })).toMatchObject({ matchedCount: 2, modifiedCount: 0 });
     expect(await collection.updateMany({ a: 1 }, { $set: { a: 2 } })).toMatchObject({ matchedCount: 2, modifiedCount: 2 });
     expect(await collection.deleteMany({ a: 2 })).toMatchObject({ deletedCount: 2 });
@@ -355,7 +472,11 @@ describe('updates', () => {
 
   test('upserts begin with what the query demands', async () => {
     const collection = await fresh();
-    const result = await collection.updateOne({ _id: 'n' as never, kind: 'x', n: { $gt: 5 }, 'deep.er': 1 }, { $set: { a: 1 }, $setOnInsert: { b: 2 } }, { upsert: true });
+    const result = await collection.updateOne(
+      { _id: 'n' as never, kind: 'x', n: { $gt: 5 }, 'deep.er': 1 },
+      { $set: { a: 1 }, $setOnInsert: { b: 2 } },
+      { upsert: true },
+    );
     expect(result).toMatchObject({ upsertedId: 'n', upsertedCount: 1, matchedCount: 0 });
     expect(await collection.findOne()).toEqual({ _id: 'n', kind: 'x', deep: { er: 1 }, a: 1, b: 2 });
     const replaced = await collection.replaceOne({ k: 5 }, { z: 1 }, { upsert: true });
@@ -364,26 +485,53 @@ describe('updates', () => {
   });
 
   test('guarded upserts in bulk: what is behind is replaced, what is ahead is a duplicate key', async () => {
-    const collection = await fresh([{ _id: 'old', position: 1 }, { _id: 'ahead', position: 9 }] as never);
-    const guarded = (id: string, position: number): Document => ({ replaceOne: { filter: { _id: id, position: { $lt: position } }, replacement: { position }, upsert: true } });
-    const error = await collection.bulkWrite([guarded('old', 5), guarded('ahead', 5), guarded('new', 5)] as never, { ordered: false }).catch((reason) => reason);
+    const collection = await fresh([
+      { _id: 'old', position: 1 },
+      { _id: 'ahead', position: 9 },
+    ] as never);
+    const guarded = (id: string, position: number): Document => ({
+      replaceOne: { filter: { _id: id, position: { $lt: position } }, replacement: { position }, upsert: true },
+    });
+    const error = await collection
+      .bulkWrite([guarded('old', 5), guarded('ahead', 5), guarded('new', 5)] as never, { ordered: false })
+      .catch((reason) => reason);
     expect(error.code).toBe(11000);
     expect(error.writeErrors.map(({ index, code }: { index: number; code: number }) => [index, code])).toEqual([[1, 11000]]);
     expect(error.result).toMatchObject({ modifiedCount: 1, upsertedCount: 1, upsertedIds: { 2: 'new' } });
-    const reply = await db.command({ update: collection.collectionName, updates: [{ q: { _id: 'ahead', position: { $lt: 5 } }, u: { position: 5 }, upsert: true }] });
-    expect(reply).toMatchObject({ ok: 1, n: 0, writeErrors: [{ index: 0, code: 11000, keyPattern: { _id: 1 }, keyValue: { _id: 'ahead' } }] });
+    const reply = await db.command({
+      update: collection.collectionName,
+      updates: [{ q: { _id: 'ahead', position: { $lt: 5 } }, u: { position: 5 }, upsert: true }],
+    });
+    expect(reply).toMatchObject({
+      ok: 1,
+      n: 0,
+      writeErrors: [{ index: 0, code: 11000, keyPattern: { _id: 1 }, keyValue: { _id: 'ahead' } }],
+    });
     const ordered = await collection.bulkWrite([guarded('ahead', 5), guarded('later', 5)] as never).catch((reason) => reason);
     expect(ordered.writeErrors.length ?? 1).toBe(1);
     expect(await collection.countDocuments({ _id: 'later' as never })).toBe(0);
-    expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([{ _id: 'ahead', position: 9 }, { _id: 'new', position: 5 }, { _id: 'old', position: 5 }]);
+    expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([
+      { _id: 'ahead', position: 9 },
+      { _id: 'new', position: 5 },
+      { _id: 'old', position: 5 },
+    ]);
   });
 
   test('findOneAndUpdate and its kin', async () => {
-    const collection = await fresh([{ _id: 1, n: 3 }, { _id: 2, n: 1 }] as never);
-    expect(await collection.findOneAndUpdate({}, { $inc: { n: 10 } }, { sort: { n: 1 }, returnDocument: 'after' })).toEqual({ _id: 2, n: 11 });
+    const collection = await fresh([
+      { _id: 1, n: 3 },
+      { _id: 2, n: 1 },
+    ] as never);
+    expect(await collection.findOneAndUpdate({}, { $inc: { n: 10 } }, { sort: { n: 1 }, returnDocument: 'after' })).toEqual({
+      _id: 2,
+      n: 11,
+    });
     expect(await collection.findOneAndReplace({ _id: 1 as never }, { m: 1 }, { projection: { _id: 0 } })).toEqual({ n: 3 });
     expect(await collection.findOneAndDelete({ m: 1 })).toEqual({ _id: 1, m: 1 });
-    expect(await collection.findOneAndUpdate({ _id: 7 as never }, { $set: { a: 1 } }, { upsert: true, returnDocument: 'after' })).toEqual({ _id: 7, a: 1 });
+    expect(await collection.findOneAndUpdate({ _id: 7 as never }, { $set: { a: 1 } }, { upsert: true, returnDocument: 'after' })).toEqual({
+      _id: 7,
+      a: 1,
+    });
     expect(await collection.findOneAndDelete({ missing: 1 })).toBeNull();
   });
 });
@@ -399,7 +547,8 @@ describe('aggregation', () => {
       { _id: 5, minutes: Long.fromNumber(100), at: new Date('2021-01-04T12:00:00Z'), tags: null },
     ] as never);
   });
-  const one = async (expression: unknown, _id = 1): Promise<unknown> => ((await collection.aggregate([{ $match: { _id } }, { $project: { _id: 0, v: expression } }]).toArray())[0] as Document)['v'];
+  const one = async (expression: unknown, _id = 1): Promise<unknown> =>
+    ((await collection.aggregate([{ $match: { _id } }, { $project: { _id: 0, v: expression } }]).toArray())[0] as Document)['v'];
 
   test.each<readonly [unknown, unknown]>([
     [{ $add: ['$minutes', 5] }, 15],
@@ -426,7 +575,15 @@ describe('aggregation', () => {
     [{ $reduce: { input: [1, 2, 3], initialValue: 0, in: { $add: ['$$value', '$$this'] } } }, 6],
     [{ $arrayElemAt: ['$tags', -1] }, 'b'],
     [{ $slice: [[1, 2, 3, 4], 1, 2] }, [2, 3]],
-    [{ $setUnion: [[3, 1], [2, 1]] }, [1, 2, 3]],
+    [
+      {
+        $setUnion: [
+          [3, 1],
+          [2, 1],
+        ],
+      },
+      [1, 2, 3],
+    ],
     [{ $objectToArray: { a: 1 } }, [{ k: 'a', v: 1 }]],
     [{ $arrayToObject: [[['a', 1]]] }, { a: 1 }],
     [{ $mergeObjects: [{ a: 1, b: 1 }, { b: 2 }] }, { a: 1, b: 2 }],
@@ -450,11 +607,27 @@ describe('aggregation', () => {
     [{ $dateDiff: { startDate: '$at', endDate: new Date('2024-03-01T00:10:00Z'), unit: 'hour' } }, 1],
     [{ $dateFromParts: { year: 2024, month: 14, day: 1 } }, new Date('2025-02-01T00:00:00Z')],
     [{ $dateFromString: { dateString: '2024-05-06T07:08:09Z' } }, new Date('2024-05-06T07:08:09Z')],
-    [{ $dateToParts: { date: new Date('2024-05-06T07:08:09.010Z') } }, { year: 2024, month: 5, day: 6, hour: 7, minute: 8, second: 9, millisecond: 10 }],
+    [
+      { $dateToParts: { date: new Date('2024-05-06T07:08:09.010Z') } },
+      { year: 2024, month: 5, day: 6, hour: 7, minute: 8, second: 9, millisecond: 10 },
+    ],
     [{ $sum: [1, 2, '$minutes'] }, 13],
     [{ $max: [1, 'x', null] }, 'x'],
     [{ $avg: [1, 2] }, 1.5],
-    [{ $zip: { inputs: [[1, 2], ['a', 'b']] } }, [[1, 'a'], [2, 'b']]],
+    [
+      {
+        $zip: {
+          inputs: [
+            [1, 2],
+            ['a', 'b'],
+          ],
+        },
+      },
+      [
+        [1, 'a'],
+        [2, 'b'],
+      ],
+    ],
     [{ $range: [0, 10, 3] }, [0, 3, 6, 9]],
     [{ $sortArray: { input: [3, 1, 2], sortBy: -1 } }, [3, 2, 1]],
     [{ $in: ['a', '$tags'] }, true],
@@ -466,50 +639,190 @@ describe('aggregation', () => {
   });
 
   test('groups, with a missing value and null in one group, and the types of sums', async () => {
-    const groups = await collection.aggregate([{ $group: { _id: '$tier', n: { $sum: 1 }, total: { $sum: '$minutes' }, mean: { $avg: '$minutes' }, first: { $first: '$_id' }, ids: { $push: '$_id' }, low: { $min: '$minutes' } } }, { $sort: { _id: 1 } }], { promoteValues: false }).toArray();
+    const groups = await collection
+      .aggregate(
+        [
+          {
+            $group: {
+              _id: '$tier',
+              n: { $sum: 1 },
+              total: { $sum: '$minutes' },
+              mean: { $avg: '$minutes' },
+              first: { $first: '$_id' },
+              ids: { $push: '$_id' },
+              low: { $min: '$minutes' },
+            },
+          },
+          { $sort: { _id: 1 } },
+        ],
+        { promoteValues: false },
+      )
+      .toArray();
     expect(groups).toEqual([
-      { _id: null, n: new Int32(2), total: Long.fromNumber(100), mean: new Double(100), first: new Int32(4), ids: [new Int32(4), new Int32(5)], low: Long.fromNumber(100) },
-      { _id: 'L1', n: new Int32(2), total: new Double(15.5), mean: new Double(7.75), first: new Int32(1), ids: [new Int32(1), new Int32(3)], low: new Double(5.5) },
-      { _id: 'L2', n: new Int32(1), total: new Int32(30), mean: new Double(30), first: new Int32(2), ids: [new Int32(2)], low: new Int32(30) },
+      {
+        _id: null,
+        n: new Int32(2),
+        total: Long.fromNumber(100),
+        mean: new Double(100),
+        first: new Int32(4),
+        ids: [new Int32(4), new Int32(5)],
+        low: Long.fromNumber(100),
+      },
+      {
+        _id: 'L1',
+        n: new Int32(2),
+        total: new Double(15.5),
+        mean: new Double(7.75),
+        first: new Int32(1),
+        ids: [new Int32(1), new Int32(3)],
+        low: new Double(5.5),
+      },
+      {
+        _id: 'L2',
+        n: new Int32(1),
+        total: new Int32(30),
+        mean: new Double(30),
+        first: new Int32(2),
+        ids: [new Int32(2)],
+        low: new Int32(30),
+      },
     ]);
   });
 
   test('windows give each row what is in its own', async () => {
-    const days = await fresh([1, 2, 4, 8].map((_id, index) => ({ _id, at: new Date(Date.UTC(2024, [0, 1, 3, 7][index] as number, [31, 29, 30, 30][index])) })) as never);
+    const days = await fresh(
+      [1, 2, 4, 8].map((_id, index) => ({
+        _id,
+        at: new Date(Date.UTC(2024, [0, 1, 3, 7][index] as number, [31, 29, 30, 30][index])),
+      })) as never,
+    );
     const over = async (output: Document, sortBy: Document = { _id: 1 }): Promise<unknown[]> =>
       (await days.aggregate([{ $setWindowFields: { sortBy, output: { v: output } } }, { $sort: { _id: 1 } }]).toArray()).map(({ v }) => v);
     expect(await over({ $push: '$_id', window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [1, 2], [1, 2, 4], [1, 2, 4, 8]]);
-    expect(await over({ $addToSet: { $mod: ['$_id', 2] }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], expect.arrayContaining([0, 1]), expect.arrayContaining([0, 1]), expect.arrayContaining([0, 1])]);
+    expect(await over({ $addToSet: { $mod: ['$_id', 2] }, window: { documents: ['unbounded', 'current'] } })).toEqual([
+      [1],
+      expect.arrayContaining([0, 1]),
+      expect.arrayContaining([0, 1]),
+      expect.arrayContaining([0, 1]),
+    ]);
     expect(await over({ $push: '$_id', window: { documents: [-2, -1] } })).toEqual([[], [1], [1, 2], [2, 4]]);
-    expect(await over({ $maxN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [2, 1], [4, 2], [8, 4]]);
-    expect(await over({ $lastN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([[1], [1, 2], [2, 4], [4, 8]]);
+    expect(await over({ $maxN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([
+      [1],
+      [2, 1],
+      [4, 2],
+      [8, 4],
+    ]);
+    expect(await over({ $lastN: { n: 2, input: '$_id' }, window: { documents: ['unbounded', 'current'] } })).toEqual([
+      [1],
+      [1, 2],
+      [2, 4],
+      [4, 8],
+    ]);
     expect(await over({ $sum: '$_id', window: { range: [-2, 0] } })).toEqual([1, 3, 6, 8]);
     expect(await over({ $push: '$_id', window: { range: [-1, 0], unit: 'month' } }, { at: 1 })).toEqual([[1], [1, 2], [4], [8]]);
-    expect(await over({ $push: '$_id', window: { range: [-1, 'current'], unit: 'quarter' } }, { at: 1 })).toEqual([[1], [1, 2], [1, 2, 4], [8]]);
+    expect(await over({ $push: '$_id', window: { range: [-1, 'current'], unit: 'quarter' } }, { at: 1 })).toEqual([
+      [1],
+      [1, 2],
+      [1, 2, 4],
+      [8],
+    ]);
     await expect(over({ $sum: '$_id', window: { range: [-1, 0], unit: 'toString' } }, { at: 1 })).rejects.toMatchObject({ code: 9 });
   });
 
   test('sums of doubles and decimals count all digits of the doubles', async () => {
     const values = await fresh([{ v: Decimal128.fromString('2') }, { v: new Double(0.1) }, { v: new Int32(1) }] as never);
-    expect(await values.aggregate([{ $group: { _id: null, sum: { $sum: '$v' } } }, { $project: { _id: 0 } }]).toArray()).toEqual([{ sum: Decimal128.fromString('3.100000000000000005551115123125783') }]);
+    expect(await values.aggregate([{ $group: { _id: null, sum: { $sum: '$v' } } }, { $project: { _id: 0 } }]).toArray()).toEqual([
+      { sum: Decimal128.fromString('3.100000000000000005551115123125783') },
+    ]);
   });
 
   test('a pattern in a field that is looked up finds itself, not texts', async () => {
-    const from = await fresh([{ _id: 1, k: 'abc' }, { _id: 2, k: /^a/ }] as never);
-    const asking = await fresh([{ _id: 1, l: /^a/ }, { _id: 2, l: [/^a/, 'abc'] }] as never);
-    expect(await asking.aggregate([{ $lookup: { from: from.collectionName, localField: 'l', foreignField: 'k', as: 'found' } }, { $sort: { _id: 1 } }, { $project: { found: '$found._id' } }]).toArray()).toEqual([{ _id: 1, found: [2] }, { _id: 2, found: [1, 2] }]);
+    const from = await fresh([
+      { _id: 1, k: 'abc' },
+      { _id: 2, k: /^a/ },
+    ] as never);
+    const asking = await fresh([
+      { _id: 1, l: /^a/ },
+      { _id: 2, l: [/^a/, 'abc'] },
+    ] as never);
+    expect(
+      await asking
+        .aggregate([
+          { $lookup: { from: from.collectionName, localField: 'l', foreignField: 'k', as: 'found' } },
+          { $sort: { _id: 1 } },
+          { $project: { found: '$found._id' } },
+        ])
+        .toArray(),
+    ).toEqual([
+      { _id: 1, found: [2] },
+      { _id: 2, found: [1, 2] },
+    ]);
   });
 
   test('stages', async () => {
     const run = (...pipeline: Document[]): Promise<Document[]> => collection.aggregate(pipeline).toArray();
-    expect(await run({ $unwind: '$tags' }, { $sort: { _id: 1, tags: 1 } }, { $project: { tags: 1 } })).toEqual([{ _id: 1, tags: 'a' }, { _id: 1, tags: 'b' }, { _id: 2, tags: 'b' }]);
-    expect((await run({ $unwind: { path: '$tags', preserveNullAndEmptyArrays: true, includeArrayIndex: 'i' } }, { $match: { i: null } }, { $sort: { _id: 1 } })).map(({ _id }) => _id)).toEqual([3, 4, 5]);
-    expect(await run({ $bucket: { groupBy: '$minutes', boundaries: [0, 20, 50], default: 'other', output: { ids: { $push: '$_id' } } } })).toEqual([{ _id: 0, ids: [1, 3] }, { _id: 20, ids: [2] }, { _id: 'other', ids: [4, 5] }]);
-    expect(await run({ $sortByCount: '$tier' }, { $limit: 2 }, { $group: { _id: null, n: { $sum: '$count' } } })).toEqual([{ _id: null, n: 4 }]);
-    expect(await run({ $match: { tier: 'L1' } }, { $lookup: { from: collection.collectionName, let: { t: '$tier' }, pipeline: [{ $match: { $expr: { $eq: ['$tier', '$$t'] } } }, { $count: 'n' }], as: 'same' } }, { $project: { same: 1 } }, { $sort: { _id: 1 } })).toEqual([{ _id: 1, same: [{ n: 2 }] }, { _id: 3, same: [{ n: 2 }] }]);
-    expect(await run({ $setWindowFields: { partitionBy: '$tier', sortBy: { _id: 1 }, output: { running: { $sum: '$minutes', window: { documents: ['unbounded', 'current'] } }, rank: { $rank: {} } } } }, { $match: { tier: 'L1' } }, { $project: { running: 1, rank: 1 } })).toEqual([{ _id: 1, running: 10, rank: 1 }, { _id: 3, running: 15.5, rank: 2 }]);
+    expect(await run({ $unwind: '$tags' }, { $sort: { _id: 1, tags: 1 } }, { $project: { tags: 1 } })).toEqual([
+      { _id: 1, tags: 'a' },
+      { _id: 1, tags: 'b' },
+      { _id: 2, tags: 'b' },
+    ]);
+    expect(
+      (
+        await run(
+          { $unwind: { path: '$tags', preserveNullAndEmptyArrays: true, includeArrayIndex: 'i' } },
+          { $match: { i: null } },
+          { $sort: { _id: 1 } },
+        )
+      ).map(({ _id }) => _id),
+    ).toEqual([3, 4, 5]);
+    expect(
+      await run({ $bucket: { groupBy: '$minutes', boundaries: [0, 20, 50], default: 'other', output: { ids: { $push: '$_id' } } } }),
+    ).toEqual([
+      { _id: 0, ids: [1, 3] },
+      { _id: 20, ids: [2] },
+      { _id: 'other', ids: [4, 5] },
+    ]);
+    expect(await run({ $sortByCount: '$tier' }, { $limit: 2 }, { $group: { _id: null, n: { $sum: '$count' } } })).toEqual([
+      { _id: null, n: 4 },
+    ]);
+    expect(
+      await run(
+        { $match: { tier: 'L1' } },
+        {
+          $lookup: {
+            from: collection.collectionName,
+            let: { t: '$tier' },
+            pipeline: [{ $match: { $expr: { $eq: ['$tier', '$$t'] } } }, { $count: 'n' }],
+            as: 'same',
+          },
+        },
+        { $project: { same: 1 } },
+        { $sort: { _id: 1 } },
+      ),
+    ).toEqual([
+      { _id: 1, same: [{ n: 2 }] },
+      { _id: 3, same: [{ n: 2 }] },
+    ]);
+    expect(
+      await run(
+        {
+          $setWindowFields: {
+            partitionBy: '$tier',
+            sortBy: { _id: 1 },
+            output: { running: { $sum: '$minutes', window: { documents: ['unbounded', 'current'] } }, rank: { $rank: {} } },
+          },
+        },
+        { $match: { tier: 'L1' } },
+        { $project: { running: 1, rank: 1 } },
+      ),
+    ).toEqual([
+      { _id: 1, running: 10, rank: 1 },
+      { _id: 3, running: 15.5, rank: 2 },
+    ]);
     expect(await run({ $replaceRoot: { newRoot: { id: '$_id' } } }, { $sort: { id: -1 } }, { $skip: 4 })).toEqual([{ id: 1 }]);
-    expect(await run({ $facet: { n: [{ $count: 'n' }], first: [{ $sort: { _id: 1 } }, { $limit: 1 }, { $project: { _id: 1 } }] } })).toEqual([{ n: [{ n: 5 }], first: [{ _id: 1 }] }]);
+    expect(
+      await run({ $facet: { n: [{ $count: 'n' }], first: [{ $sort: { _id: 1 } }, { $limit: 1 }, { $project: { _id: 1 } }] } }),
+    ).toEqual([{ n: [{ n: 5 }], first: [{ _id: 1 }] }]);
     expect((await run({ $unionWith: { coll: collection.collectionName, pipeline: [{ $match: { _id: 1 } }] } })).length).toBe(6);
     expect((await run({ $sample: { size: 3 } })).length).toBe(3);
   });
@@ -518,7 +831,9 @@ describe('aggregation', () => {
     const target = `${collection.collectionName}_out`;
     await collection.aggregate([{ $group: { _id: '$tier', n: { $sum: 1 } } }, { $out: target }]).toArray();
     expect(await db.collection(target).countDocuments()).toBe(3);
-    await collection.aggregate([{ $match: { tier: 'L1' } }, { $group: { _id: '$tier', extra: { $sum: 1 } } }, { $merge: { into: target } }]).toArray();
+    await collection
+      .aggregate([{ $match: { tier: 'L1' } }, { $group: { _id: '$tier', extra: { $sum: 1 } } }, { $merge: { into: target } }])
+      .toArray();
     expect(await db.collection(target).findOne({ _id: 'L1' as never })).toEqual({ _id: 'L1', n: 2, extra: 2 });
   });
 
@@ -558,7 +873,10 @@ describe('collections', () => {
   });
 
   test('views read through their pipeline', async () => {
-    const base = await fresh([{ _id: 1, a: 1 }, { _id: 2, a: 2 }] as never);
+    const base = await fresh([
+      { _id: 1, a: 1 },
+      { _id: 2, a: 2 },
+    ] as never);
     await db.createCollection('seen', { viewOn: base.collectionName, pipeline: [{ $match: { a: { $gt: 1 } } }] });
     expect(await db.collection('seen').find().toArray()).toEqual([{ _id: 2, a: 2 }]);
     expect(await db.collection('seen').countDocuments()).toBe(1);
@@ -577,7 +895,10 @@ describe('collections', () => {
   test('a moderate validator leaves alone what was not valid before', async () => {
     const name = `v${counter++}`;
     const collection = db.collection<Document>(name);
-    await collection.insertMany([{ _id: 1, a: 'good' }, { _id: 2, a: 5 }] as never);
+    await collection.insertMany([
+      { _id: 1, a: 'good' },
+      { _id: 2, a: 5 },
+    ] as never);
     await db.command({ collMod: name, validator: { a: { $type: 'string' } }, validationLevel: 'moderate' });
     await collection.updateOne({ _id: 2 as never }, { $set: { b: 1 } });
     await collection.replaceOne({ _id: 2 as never }, { a: 6 });
@@ -588,7 +909,10 @@ describe('collections', () => {
     await expect(collection.updateOne({ _id: 2 as never }, { $set: { b: 2 } })).rejects.toMatchObject({ code: 121 });
     // Valid now, and so bound to stay so.
     await collection.updateOne({ _id: 2 as never }, { $set: { a: 'better' } });
-    expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([{ _id: 1, a: 'good' }, { _id: 2, a: 'better' }]);
+    expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([
+      { _id: 1, a: 'good' },
+      { _id: 2, a: 'better' },
+    ]);
   });
 
   test('indexes tell when documents expire, and collMod changes it', async () => {
@@ -598,17 +922,36 @@ describe('collections', () => {
     await collection.createIndex({ at: 1 }, { expireAfterSeconds: 3600 });
     await collection.createIndex({ plain: 1 });
     await expect(collection.createIndex({ at: 1 }, { expireAfterSeconds: 60 })).rejects.toMatchObject({ code: 85 });
-    for (const [key, expireAfterSeconds] of [[{ a: 1, b: 1 }, 5], [{ a: 1 }, -1], [{ a: 1 }, 'soon']] as const) await expect(collection.createIndex(key as never, { expireAfterSeconds: expireAfterSeconds as never })).rejects.toMatchObject({ code: 67 });
-    expect(await db.command({ collMod: name, index: { keyPattern: { at: 1 }, expireAfterSeconds: 7200 } })).toMatchObject({ expireAfterSeconds_old: 3600, expireAfterSeconds_new: 7200 });
-    expect(await db.command({ collMod: name, index: { name: 'plain_1', expireAfterSeconds: 9 } })).toMatchObject({ expireAfterSeconds_new: 9 });
-    expect((await collection.indexes()).map(({ name: index, expireAfterSeconds }) => [index, expireAfterSeconds])).toEqual([['_id_', undefined], ['at_1', 7200], ['plain_1', 9]]);
+    for (const [key, expireAfterSeconds] of [
+      [{ a: 1, b: 1 }, 5],
+      [{ a: 1 }, -1],
+      [{ a: 1 }, 'soon'],
+    ] as const)
+      await expect(collection.createIndex(key as never, { expireAfterSeconds: expireAfterSeconds as never })).rejects.toMatchObject({
+        code: 67,
+      });
+    expect(await db.command({ collMod: name, index: { keyPattern: { at: 1 }, expireAfterSeconds: 7200 } })).toMatchObject({
+      expireAfterSeconds_old: 3600,
+      expireAfterSeconds_new: 7200,
+    });
+    expect(await db.command({ collMod: name, index: { name: 'plain_1', expireAfterSeconds: 9 } })).toMatchObject({
+      expireAfterSeconds_new: 9,
+    });
+    expect((await collection.indexes()).map(({ name: index, expireAfterSeconds }) => [index, expireAfterSeconds])).toEqual([
+      ['_id_', undefined],
+      ['at_1', 7200],
+      ['plain_1', 9],
+    ]);
     await expect(db.command({ collMod: name, index: { name: 'absent_1', expireAfterSeconds: 9 } })).rejects.toMatchObject({ code: 27 });
     await expect(db.command({ collMod: name, index: { expireAfterSeconds: 9 } })).rejects.toMatchObject({ code: 72 });
     await expect(db.command({ collMod: name, index: { name: 'at_1', expireAfterSeconds: -9 } })).rejects.toMatchObject({ code: 72 });
   });
 
   test('collMod gives a view another pipeline', async () => {
-    const base = await fresh([{ _id: 1, a: 1 }, { _id: 2, a: 2 }] as never);
+    const base = await fresh([
+      { _id: 1, a: 1 },
+      { _id: 2, a: 2 },
+    ] as never);
     const name = `w${counter++}`;
     await db.createCollection(name, { viewOn: base.collectionName, pipeline: [{ $match: { a: 1 } }] });
     await db.command({ collMod: name, viewOn: base.collectionName, pipeline: [{ $match: { a: 2 } }] });
@@ -632,21 +975,48 @@ describe('what tools and other drivers ask first', () => {
   test('is answered', async () => {
     const collection = await fresh([{ a: 1 }, { a: 2 }]);
     const admin = client.db('admin');
-    expect(await admin.command({ buildInfo: 1 })).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), versionArray: expect.any(Array), ok: 1 });
-    expect(await admin.command({ getParameter: 1, featureCompatibilityVersion: 1 })).toMatchObject({ featureCompatibilityVersion: { version: expect.stringMatching(/^\d+\.\d+$/) } });
-    expect(await admin.command({ getParameter: '*' })).toMatchObject({ cursorTimeoutMillis: expect.anything(), ttlMonitorEnabled: true, authenticationMechanisms: expect.any(Array) });
+    expect(await admin.command({ buildInfo: 1 })).toMatchObject({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      versionArray: expect.any(Array),
+      ok: 1,
+    });
+    expect(await admin.command({ getParameter: 1, featureCompatibilityVersion: 1 })).toMatchObject({
+      featureCompatibilityVersion: { version: expect.stringMatching(/^\d+\.\d+$/) },
+    });
+    expect(await admin.command({ getParameter: '*' })).toMatchObject({
+      cursorTimeoutMillis: expect.anything(),
+      ttlMonitorEnabled: true,
+      authenticationMechanisms: expect.any(Array),
+    });
     expect(await admin.command({ getLog: 'startupWarnings' })).toMatchObject({ log: expect.any(Array) });
     expect((await admin.command({ getLog: '*' }))['names']).toEqual(expect.arrayContaining(['global', 'startupWarnings']));
     expect(await admin.command({ getCmdLineOpts: 1 })).toMatchObject({ argv: expect.any(Array), parsed: expect.any(Object) });
     expect(await admin.command({ hostInfo: 1 })).toMatchObject({ system: { hostname: expect.any(String) }, os: expect.any(Object) });
-    expect(await admin.command({ connectionStatus: 1, showPrivileges: false })).toMatchObject({ authInfo: { authenticatedUsers: expect.any(Array) } });
-    expect(await admin.command({ serverStatus: 1, repl: 0, metrics: 0 })).toMatchObject({ version: expect.any(String), connections: expect.any(Object) });
-    expect((await admin.command({ listCommands: 1 }))['commands']).toMatchObject({ find: expect.any(Object), aggregate: expect.any(Object) });
-    const { databases } = (await admin.command({ listDatabases: 1, nameOnly: true, filter: { name: db.databaseName } })) as { databases: Document[] };
+    expect(await admin.command({ connectionStatus: 1, showPrivileges: false })).toMatchObject({
+      authInfo: { authenticatedUsers: expect.any(Array) },
+    });
+    expect(await admin.command({ serverStatus: 1, repl: 0, metrics: 0 })).toMatchObject({
+      version: expect.any(String),
+      connections: expect.any(Object),
+    });
+    expect((await admin.command({ listCommands: 1 }))['commands']).toMatchObject({
+      find: expect.any(Object),
+      aggregate: expect.any(Object),
+    });
+    const { databases } = (await admin.command({ listDatabases: 1, nameOnly: true, filter: { name: db.databaseName } })) as {
+      databases: Document[];
+    };
     expect(databases).toEqual([{ name: db.databaseName }]);
-    const [stats] = await collection.aggregate([{ $collStats: { storageStats: { scale: 1 }, count: {} } }, { $project: { 'storageStats.count': 1, count: 1, ns: 1 } }]).toArray();
+    const [stats] = await collection
+      .aggregate([{ $collStats: { storageStats: { scale: 1 }, count: {} } }, { $project: { 'storageStats.count': 1, count: 1, ns: 1 } }])
+      .toArray();
     expect(stats).toMatchObject({ ns: collection.namespace, count: 2, storageStats: { count: 2 } });
-    expect(await db.command({ validate: collection.collectionName })).toMatchObject({ valid: true, nrecords: 2, keysPerIndex: { _id_: 2 }, errors: [] });
+    expect(await db.command({ validate: collection.collectionName })).toMatchObject({
+      valid: true,
+      nrecords: 2,
+      keysPerIndex: { _id_: 2 },
+      errors: [],
+    });
   });
 
   test.each<readonly [Document, number, string]>([
@@ -663,7 +1033,12 @@ describe('what tools and other drivers ask first', () => {
   test('$collStats comes first, and is of a collection', async () => {
     const collection = await fresh([{ a: 1 }]);
     await expect(collection.aggregate([{ $match: {} }, { $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 40602 });
-    await expect(db.collection('absent').aggregate([{ $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 26 });
+    await expect(
+      db
+        .collection('absent')
+        .aggregate([{ $collStats: { count: {} } }])
+        .toArray(),
+    ).rejects.toMatchObject({ code: 26 });
   });
 
   test.each<Document>([
@@ -675,7 +1050,14 @@ describe('what tools and other drivers ask first', () => {
     { isMaster: true, comment: 'x', apiVersion: '1' },
   ])('the handshake %j', async (command) => {
     const reply = await db.command(command);
-    expect(reply).toMatchObject({ maxBsonObjectSize: 16777216, maxMessageSizeBytes: 48000000, maxWriteBatchSize: 100000, readOnly: false, minWireVersion: 0, ok: 1 });
+    expect(reply).toMatchObject({
+      maxBsonObjectSize: 16777216,
+      maxMessageSizeBytes: 48000000,
+      maxWriteBatchSize: 100000,
+      readOnly: false,
+      minWireVersion: 0,
+      ok: 1,
+    });
     expect(reply['maxWireVersion']).toBeGreaterThanOrEqual(9);
     expect(reply[Object.keys(command)[0] === 'hello' ? 'isWritablePrimary' : 'ismaster']).toBe(true);
   });
@@ -726,7 +1108,16 @@ describe('refusals', () => {
     for (const [command, code] of [
       [{ update: collection, updates: [{ q: {}, u: { $set: { a: 1 } } }, { q: {} }] }, 40414],
       [{ delete: collection, deletes: [{ q: {}, limit: 1 }, { q: {} }] }, 40414],
-      [{ delete: collection, deletes: [{ q: {}, limit: 1 }, { q: {}, limit: 5 }] }, 9],
+      [
+        {
+          delete: collection,
+          deletes: [
+            { q: {}, limit: 1 },
+            { q: {}, limit: 5 },
+          ],
+        },
+        9,
+      ],
     ] as const)
       await expect(db.command(command)).rejects.toMatchObject({ code });
     expect(await db.collection(collection).find().toArray()).toEqual([{ _id: 1 }]);
@@ -743,9 +1134,20 @@ describe('refusals', () => {
 
   test('time limits end long work', async () => {
     const collection = await fresh(Array.from({ length: 3000 }, (_, index) => ({ _id: index }) as never));
-    const slow = { $lookup: { from: collection.collectionName, pipeline: [{ $match: { $expr: { $gt: [{ $add: ['$_id', 1] }, -1] } } }, { $count: 'n' }], as: 'n' } };
-    await expect(collection.aggregate([slow, slow], { maxTimeMS: 50 }).toArray()).rejects.toMatchObject({ code: 50, codeName: 'MaxTimeMSExpired' });
+    const slow = {
+      $lookup: {
+        from: collection.collectionName,
+        pipeline: [{ $match: { $expr: { $gt: [{ $add: ['$_id', 1] }, -1] } } }, { $count: 'n' }],
+        as: 'n',
+      },
+    };
+    await expect(collection.aggregate([slow, slow], { maxTimeMS: 50 }).toArray()).rejects.toMatchObject({
+      code: 50,
+      codeName: 'MaxTimeMSExpired',
+    });
     const scan = { $expr: { $lt: [{ $size: { $range: [0, 2000] } }, 1] } };
-    await expect(db.command({ update: collection.collectionName, updates: [{ q: scan, u: { $set: { a: 1 } }, multi: true }], maxTimeMS: 5 })).rejects.toMatchObject({ code: 50 });
+    await expect(
+      db.command({ update: collection.collectionName, updates: [{ q: scan, u: { $set: { a: 1 } }, multi: true }], maxTimeMS: 5 }),
+    ).rejects.toMatchObject({ code: 50 });
   });
 });

@@ -50,62 +50,78 @@ const kill = (child: ChildProcess): Promise<void> =>
     child.kill('SIGKILL');
   });
 
-test.each(['process', 'thread'] as const)('what was acknowledged is there after SIGKILL in the middle of writes (%s)', async (mode) => {
-  const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
-  for (let round = 0; round < 4; round++) {
-    const { child, report } = await serve(mode);
-    const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
-    const db = client.db(`crash_${mode}`);
-    if (round === 0) await db.collection('bulk').createIndex({ bulk: 1 });
-    let alive = true;
-    const until = (work: (n: number) => Promise<void>) => async (): Promise<void> => {
-      for (let n = round * 100_000; alive; n++) {
-        try {
-          await work(n);
-        } catch (error) {
-          if (alive) throw error;
+test.each(['process', 'thread'] as const)(
+  'what was acknowledged is there after SIGKILL in the middle of writes (%s)',
+  async (mode) => {
+    const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
+    for (let round = 0; round < 4; round++) {
+      const { child, report } = await serve(mode);
+      const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
+      const db = client.db(`crash_${mode}`);
+      if (round === 0) await db.collection('bulk').createIndex({ bulk: 1 });
+      let alive = true;
+      const until = (work: (n: number) => Promise<void>) => async (): Promise<void> => {
+        for (let n = round * 100_000; alive; n++) {
+          try {
+            await work(n);
+          } catch (error) {
+            if (alive) throw error;
+          }
         }
-      }
-    };
-    const writers = [
-      until(async (n) => {
-        await db.collection<{ _id: number }>('single').insertOne({ _id: n });
-        acknowledged.singles.push(n);
-      }),
-      until(async (n) => {
-        await db.collection<{ _id: string; bulk: number }>('bulk').insertMany(Array.from({ length: 50 }, (_, index) => ({ _id: `${n}-${index}`, bulk: n })));
-        acknowledged.bulks.push(n);
-      }),
-      until(async (n) => {
-        const id = n % 7;
-        await db.collection<{ _id: number; position: number }>('guarded').bulkWrite([{ replaceOne: { filter: { _id: id, position: { $lt: n } }, replacement: { position: n }, upsert: true } }]);
-        acknowledged.upserts.set(id, n);
-      }),
-    ].map((run) => run());
-    setTimeout(() => {
-      alive = false;
-      child.kill('SIGKILL');
-    }, 300 + round * 70);
-    await Promise.all(writers);
-    await client.close(true);
-    if (child.exitCode === null && child.signalCode === null) await kill(child);
-  }
-  const { child, report } = await serve(mode);
-  const client = await MongoClient.connect(report.url as string);
-  const db = client.db(`crash_${mode}`);
-  const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
-  expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
-  expect(acknowledged.singles.length).toBeGreaterThan(20);
-  // A bulk is there as a whole or not at all, and the index agrees with the documents.
-  const bulks = await db.collection('bulk').aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }]).toArray();
-  expect(bulks.filter(({ n }) => n !== 50)).toEqual([]);
-  expect(acknowledged.bulks.filter((n) => !bulks.some(({ _id }) => _id === n))).toEqual([]);
-  for (const { _id } of bulks.slice(-5)) expect(await db.collection('bulk').find({ bulk: _id }).hint('bulk_1').toArray()).toHaveLength(50);
-  expect(await db.collection('bulk').estimatedDocumentCount()).toBe(bulks.length * 50);
-  for (const { _id, position } of await db.collection<{ _id: number; position: number }>('guarded').find().toArray()) expect(position).toBeGreaterThanOrEqual(acknowledged.upserts.get(_id) ?? 0);
-  await client.close();
-  await kill(child);
-}, 60_000);
+      };
+      const writers = [
+        until(async (n) => {
+          await db.collection<{ _id: number }>('single').insertOne({ _id: n });
+          acknowledged.singles.push(n);
+        }),
+        until(async (n) => {
+          await db
+            .collection<{ _id: string; bulk: number }>('bulk')
+            .insertMany(Array.from({ length: 50 }, (_, index) => ({ _id: `${n}-${index}`, bulk: n })));
+          acknowledged.bulks.push(n);
+        }),
+        until(async (n) => {
+          const id = n % 7;
+          await db
+            .collection<{ _id: number; position: number }>('guarded')
+            .bulkWrite([{ replaceOne: { filter: { _id: id, position: { $lt: n } }, replacement: { position: n }, upsert: true } }]);
+          acknowledged.upserts.set(id, n);
+        }),
+      ].map((run) => run());
+      setTimeout(
+        () => {
+          alive = false;
+          child.kill('SIGKILL');
+        },
+        300 + round * 70,
+      );
+      await Promise.all(writers);
+      await client.close(true);
+      if (child.exitCode === null && child.signalCode === null) await kill(child);
+    }
+    const { child, report } = await serve(mode);
+    const client = await MongoClient.connect(report.url as string);
+    const db = client.db(`crash_${mode}`);
+    const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
+    expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
+    expect(acknowledged.singles.length).toBeGreaterThan(20);
+    // A bulk is there as a whole or not at all, and the index agrees with the documents.
+    const bulks = await db
+      .collection('bulk')
+      .aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }])
+      .toArray();
+    expect(bulks.filter(({ n }) => n !== 50)).toEqual([]);
+    expect(acknowledged.bulks.filter((n) => !bulks.some(({ _id }) => _id === n))).toEqual([]);
+    for (const { _id } of bulks.slice(-5))
+      expect(await db.collection('bulk').find({ bulk: _id }).hint('bulk_1').toArray()).toHaveLength(50);
+    expect(await db.collection('bulk').estimatedDocumentCount()).toBe(bulks.length * 50);
+    for (const { _id, position } of await db.collection<{ _id: number; position: number }>('guarded').find().toArray())
+      expect(position).toBeGreaterThanOrEqual(acknowledged.upserts.get(_id) ?? 0);
+    await client.close();
+    await kill(child);
+  },
+  60_000,
+);
 
 test('SIGKILL in the middle of long work leaves whole documents and whole indexes', async () => {
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
@@ -113,12 +129,16 @@ test('SIGKILL in the middle of long work leaves whole documents and whole indexe
   const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
   const db = client.db('long');
   await db.collection('c').createIndex({ round: 1 });
-  for (const name of ['c', 'gone']) await db.collection(name).insertMany(Array.from({ length: 8000 }, (_, n) => ({ n, round: 0, tags: ['a', n] })));
+  for (const name of ['c', 'gone'])
+    await db.collection(name).insertMany(Array.from({ length: 8000 }, (_, n) => ({ n, round: 0, tags: ['a', n] })));
   const work = Promise.allSettled([
     db.collection('c').updateMany({}, { $inc: { round: 1 }, $set: { copy: 'x'.repeat(50) } }),
     db.collection('c').createIndex({ tags: 1, n: 1 }),
     db.collection('gone').drop(),
-    db.collection('c').aggregate([{ $match: { n: { $gte: 0 } } }, { $out: 'copy' }]).toArray(),
+    db
+      .collection('c')
+      .aggregate([{ $match: { n: { $gte: 0 } } }, { $out: 'copy' }])
+      .toArray(),
   ]);
   // As soon as some of the update can be seen, its end is not there yet.
   while (!(await db.collection('c').findOne({ round: 1 }))) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -133,8 +153,17 @@ test('SIGKILL in the middle of long work leaves whole documents and whole indexe
   expect(changed).toBeGreaterThan(0);
   expect(await after.collection('c').countDocuments({ copy: { $exists: true } })).toBe(changed);
   // An index is there as a whole or not at all, and so is what `$out` makes; of what was dropped nothing is found.
-  for (const { name } of await after.collection('c').indexes()) expect(await after.collection('c').find().hint(name as string).toArray()).toHaveLength(8000);
-  expect((await after.listCollections().toArray()).map(({ name }) => name).filter((name) => name !== 'copy' && name !== 'gone')).toEqual(['c']);
+  for (const { name } of await after.collection('c').indexes())
+    expect(
+      await after
+        .collection('c')
+        .find()
+        .hint(name as string)
+        .toArray(),
+    ).toHaveLength(8000);
+  expect((await after.listCollections().toArray()).map(({ name }) => name).filter((name) => name !== 'copy' && name !== 'gone')).toEqual([
+    'c',
+  ]);
   expect([0, 8000]).toContain(await after.collection('copy').countDocuments());
   expect([0, 8000]).toContain(await after.collection('gone').countDocuments());
   await reader.close();
@@ -159,7 +188,10 @@ test('a thread reports what a starter needs to know', async () => {
   const { startEmbeddedMongoDB: start } = (await import(library.index)) as typeof import('./index.js');
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-thread-'));
   const node = await start({ directory: own, port: 0, thread: true });
-  await expect(start({ directory: `${own}-other`, port: node.port })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_PORT_TAKEN', port: node.port });
+  await expect(start({ directory: `${own}-other`, port: node.port })).rejects.toMatchObject({
+    code: 'EMBEDDED_MONGODB_PORT_TAKEN',
+    port: node.port,
+  });
   await expect(start({ directory: own, port: 0 })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
   await expect(start({ directory: own, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED' });
   const client = await MongoClient.connect(node.url);

@@ -74,7 +74,11 @@ export class Cursor {
         }
         if (!doc) break;
         const length = encodedLength(doc) + 16;
-        if (length > MAX_DOCUMENT_BYTES + 16 * 1024) throw new ServerError(10334, `BSONObj size: ${length - 16} is invalid. Size must be between 0 and ${MAX_DOCUMENT_BYTES + 16 * 1024}(16MB)`);
+        if (length > MAX_DOCUMENT_BYTES + 16 * 1024)
+          throw new ServerError(
+            10334,
+            `BSONObj size: ${length - 16} is invalid. Size must be between 0 and ${MAX_DOCUMENT_BYTES + 16 * 1024}(16MB)`,
+          );
         if (batch.length >= count || (batch.length > 0 && bytes + length > MAX_DOCUMENT_BYTES)) {
           this.#peeked = doc;
           break;
@@ -117,8 +121,7 @@ export class Cursors {
 
   #expire(): void {
     const limit = Date.now() - this.idleMs;
-    for (const [id, cursor] of this.#open)
-      if (!cursor.busy && !cursor.times.neverTimesOut && cursor.lastUsed < limit) this.kill(id);
+    for (const [id, cursor] of this.#open) if (!cursor.busy && !cursor.times.neverTimesOut && cursor.lastUsed < limit) this.kill(id);
   }
 
   get size(): number {

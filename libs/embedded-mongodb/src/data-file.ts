@@ -66,10 +66,20 @@ const copied = (source: Uint8Array, start: number, end: number): Buffer => {
 };
 
 /** What a record of each kind is called in messages; see `store.ts`. */
-const kinds: Readonly<Record<number, string>> = { 0x00: 'a counter', 0x01: 'a collection', 0x02: 'the statistics of a collection', 0x03: 'a mark', 0x10: 'a document', 0x20: 'an index entry' };
+const kinds: Readonly<Record<number, string>> = {
+  0x00: 'a counter',
+  0x01: 'a collection',
+  0x02: 'the statistics of a collection',
+  0x03: 'a mark',
+  0x10: 'a document',
+  0x20: 'an index entry',
+};
 
 const damaged = (key: Buffer): DamagedRecordError =>
-  new DamagedRecordError(key, `${kinds[key[0] as number] ?? 'a record'} is damaged: the checksum of the record with the key ${key.subarray(0, 64).toString('hex')} does not match`);
+  new DamagedRecordError(
+    key,
+    `${kinds[key[0] as number] ?? 'a record'} is damaged: the checksum of the record with the key ${key.subarray(0, 64).toString('hex')} does not match`,
+  );
 
 /** Ordered keys and values in one file of a directory: the only place that knows LMDB. Values are verified when they are read. */
 export class DataFile {
@@ -99,7 +109,14 @@ export class DataFile {
     const decode = (bytes: Uint8Array): Buffer => {
       if (!sealedValues) return copied(bytes, 0, bytes.length);
       const end = Math.max(0, bytes.length - 4);
-      last.checksum = bytes.length < 4 ? -1 : ((bytes[end] as number) | ((bytes[end + 1] as number) << 8) | ((bytes[end + 2] as number) << 16) | ((bytes[end + 3] as number) << 24)) >>> 0;
+      last.checksum =
+        bytes.length < 4
+          ? -1
+          : ((bytes[end] as number) |
+              ((bytes[end + 1] as number) << 8) |
+              ((bytes[end + 2] as number) << 16) |
+              ((bytes[end + 3] as number) << 24)) >>>
+            0;
       return copied(bytes, 0, end);
     };
     const db = open<Buffer, Buffer>({
@@ -254,7 +271,10 @@ const sealed = (key: Buffer, value: Buffer): Buffer => {
   return bytes;
 };
 
-const rangeOptions = ({ start, end, reverse }: KeyRange, transaction?: Transaction): { start: Buffer; end: Buffer; reverse?: boolean; transaction?: Transaction; exclusiveStart?: boolean; inclusiveEnd?: boolean } => {
+const rangeOptions = (
+  { start, end, reverse }: KeyRange,
+  transaction?: Transaction,
+): { start: Buffer; end: Buffer; reverse?: boolean; transaction?: Transaction; exclusiveStart?: boolean; inclusiveEnd?: boolean } => {
   const options = reverse ? { start: end, end: start, reverse: true, exclusiveStart: true, inclusiveEnd: true } : { start, end };
   return transaction ? { ...options, transaction } : options;
 };
@@ -270,12 +290,14 @@ const flushed = async (path: string, flags: string): Promise<void> => {
 
 /** From format 1 to 2: each value gets its checksum. In slices that each leave a file from which the next start goes on. */
 const upgrade = async (db: RootDatabase<Buffer, Buffer>): Promise<void> => {
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     await db.transaction(() => {
       const from = db.get(upgradeKey);
       if (!from) void db.put(formatKey, number64(FORMAT));
       const start = from ?? Buffer.from([0]);
-      const slice = [...db.getRange({ start, exclusiveStart: true, end: Buffer.from([0xff]), limit: UPGRADE_SLICE } as never)] as unknown as readonly Entry[];
+      const slice = [
+        ...db.getRange({ start, exclusiveStart: true, end: Buffer.from([0xff]), limit: UPGRADE_SLICE } as never),
+      ] as unknown as readonly Entry[];
       for (const { key, value } of slice) if (!key.equals(formatKey) && !key.equals(upgradeKey)) void db.put(key, sealed(key, value));
       more = slice.length === UPGRADE_SLICE;
       if (more) void db.put(upgradeKey, (slice.at(-1) as Entry).key);

@@ -1,7 +1,15 @@
 const DAY = 86_400_000n;
 
 /** The calendar fields of an instant, in UTC. */
-export type Calendar = { readonly year: number; readonly month: number; readonly day: number; readonly hour: number; readonly minute: number; readonly second: number; readonly millisecond: number };
+export type Calendar = {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+  readonly millisecond: number;
+};
 
 const pad = (value: number, length: number): string => String(Math.abs(value)).padStart(length, '0');
 
@@ -39,7 +47,11 @@ export const calendarOf = (ms: bigint): Calendar => {
 
 /** Milliseconds since 1970 of calendar fields in UTC; fields beyond their range carry over. */
 export const instantOf = ({ year, month, day, hour, minute, second, millisecond }: Calendar): bigint =>
-  BigInt(daysOf(year, month, 1) + day - 1) * DAY + BigInt(hour) * 3_600_000n + BigInt(minute) * 60_000n + BigInt(second) * 1000n + BigInt(millisecond);
+  BigInt(daysOf(year, month, 1) + day - 1) * DAY +
+  BigInt(hour) * 3_600_000n +
+  BigInt(minute) * 60_000n +
+  BigInt(second) * 1000n +
+  BigInt(millisecond);
 
 /** Units of time that are so many months long. */
 export const monthUnits: Readonly<Record<string, number>> = { month: 1, quarter: 3, year: 12 };
@@ -60,12 +72,33 @@ export const formatIsoDate = (ms: bigint): string => {
 
 /** The instant of an ISO 8601 text, or undefined; without a zone it is UTC. */
 export const parseIsoDate = (text: string): bigint | undefined => {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?(?:\d{2})?)?$/.exec(text.trim());
+  const parts = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?(?:\d{2})?)?$/.exec(
+    text.trim(),
+  );
   if (!parts) return undefined;
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number];
-  if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month + 1, 1) - daysOf(year, month, 1) || hour > 23 || minute > 59 || second > 59) return undefined;
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (
+    month < 1 ||
+    month > 12 ||
+    day < 1 ||
+    day > daysOf(year, month + 1, 1) - daysOf(year, month, 1) ||
+    hour > 23 ||
+    minute > 59 ||
+    second > 59
+  )
+    return undefined;
   const millisecond = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
   const zone = parts[8];
-  const offset = !zone || zone === 'Z' ? 0 : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', '') || 0));
+  const offset =
+    !zone || zone === 'Z'
+      ? 0
+      : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', '') || 0));
   return instantOf({ year, month, day, hour, minute: minute - offset, second, millisecond });
 };

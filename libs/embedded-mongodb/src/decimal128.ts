@@ -180,7 +180,7 @@ export const decimalOfDouble = (value: number): Unpacked => {
 
 /** A double as the server converts one in arithmetic with decimals: 15 significant digits. */
 export const decimalOfDoubleRounded = (value: number): Unpacked =>
-  Number.isFinite(value) ? parseDecimal(value.toPrecision(15)) ?? NAN : decimalOfDouble(value);
+  Number.isFinite(value) ? (parseDecimal(value.toPrecision(15)) ?? NAN) : decimalOfDouble(value);
 
 export const compareDecimals = (a: Unpacked, b: Unpacked): number => {
   if (a.kind === 'nan' || b.kind === 'nan') return a.kind === b.kind ? 0 : a.kind === 'nan' ? -1 : 1;

@@ -2,7 +2,24 @@ import { randomUUID } from 'node:crypto';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { handshakeOf } from './authentication.js';
 import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from './bson-values.js';
-import { checkDatabase, collectionOf, existing, Fields, fieldsOf, MAX_BATCH, noView, now, ok, paceOf, target, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
+import {
+  checkDatabase,
+  collectionOf,
+  existing,
+  Fields,
+  fieldsOf,
+  MAX_BATCH,
+  noView,
+  now,
+  ok,
+  paceOf,
+  target,
+  VERSION,
+  type Call,
+  type Command,
+  type Handler,
+  type Node,
+} from './call.js';
 import { DamagedRecordError, ServerError } from './errors.js';
 import { isTrue } from './expressions.js';
 import { afterPrefix, indexKeys, indexPrefix, namespaceOf, readyIndexes, recordPrefix, type Collection, type Entry } from './store.js';
@@ -48,7 +65,8 @@ const buildInfo: Handler = () =>
     storageEngines: Arr.of(['lmdb']),
   });
 
-const numberValue = (value: number): Value => (Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value));
+const numberValue = (value: number): Value =>
+  Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value);
 
 /** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
 const ENTRY_BYTES = 64;
@@ -71,7 +89,10 @@ const storageStats = (call: Call, name: string, scale: number): Readonly<Record<
       capped: false,
       totalIndexSize: numberValue(total),
       totalSize: numberValue(Math.floor(bytes / scale) + total),
-      indexSizes: Doc.from({ _id_: collection ? 0 : undefined, ...Object.fromEntries(indexes.map((index, at) => [index.name, numberValue(sizes[at] as number)])) }),
+      indexSizes: Doc.from({
+        _id_: collection ? 0 : undefined,
+        ...Object.fromEntries(indexes.map((index, at) => [index.name, numberValue(sizes[at] as number)])),
+      }),
       scaleFactor: scale,
     };
   } finally {
@@ -92,12 +113,22 @@ export const collectionStatistics = (call: Call, name: string, spec: Value): Doc
   const [storage, counted] = [fields.document('storageStats'), fields.document('count')];
   const snapshot = call.node.store.snapshot();
   try {
-    if (!collectionOf(snapshot, call.database, name)) throw new ServerError(26, `Unable to retrieve ${storage ? 'storageStats' : 'count'} in $collStats stage :: caused by :: Collection [${call.database}.${name}] not found.`);
+    if (!collectionOf(snapshot, call.database, name))
+      throw new ServerError(
+        26,
+        `Unable to retrieve ${storage ? 'storageStats' : 'count'} in $collStats stage :: caused by :: Collection [${call.database}.${name}] not found.`,
+      );
   } finally {
     snapshot.close();
   }
   const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
-  return Doc.from({ ns: `${call.database}.${name}`, host: hostname(), localTime: now(), storageStats: storage && Doc.from(stats), count: counted && stats['count'] });
+  return Doc.from({
+    ns: `${call.database}.${name}`,
+    host: hostname(),
+    localTime: now(),
+    storageStats: storage && Doc.from(stats),
+    count: counted && stats['count'],
+  });
 };
 
 /**
@@ -135,7 +166,7 @@ const validate: Handler = async (call) => {
       }
     };
     const { start: first, end } = rangeOf(recordPrefix(collection));
-    for (let start: Buffer | undefined = first; start; ) {
+    for (let start: Buffer | undefined = first; start;) {
       const from: Buffer = start;
       start = undefined;
       try {
@@ -162,15 +193,25 @@ const validate: Handler = async (call) => {
     const details = indexes.map((index) => {
       const extra = snapshot.count(rangeOf(indexPrefix(index))) - (keys.get(index.number) as number);
       if (extra > 0) report(`index ${index.name} has ${extra} entries that no document accounts for`);
-      return { name: index.name, keys: keys.get(index.number) as number, valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name) };
+      return {
+        name: index.name,
+        keys: keys.get(index.number) as number,
+        valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name),
+      };
     });
     return ok({
       ns: namespaceOf(collection),
       nInvalidDocuments: corrupt,
       nrecords: numberValue(records),
       nIndexes: indexes.length + 1,
-      keysPerIndex: Doc.from({ _id_: numberValue(records), ...Object.fromEntries(details.map((detail) => [detail.name, numberValue(detail.keys)])) }),
-      indexDetails: Doc.from({ _id_: Doc.from({ valid: corrupt === 0 }), ...Object.fromEntries(details.map((detail) => [detail.name, Doc.from({ valid: detail.valid })])) }),
+      keysPerIndex: Doc.from({
+        _id_: numberValue(records),
+        ...Object.fromEntries(details.map((detail) => [detail.name, numberValue(detail.keys)])),
+      }),
+      indexDetails: Doc.from({
+        _id_: Doc.from({ valid: corrupt === 0 }),
+        ...Object.fromEntries(details.map((detail) => [detail.name, Doc.from({ valid: detail.valid })])),
+      }),
       valid: errors.length === 0,
       repaired: false,
       warnings: Arr.empty,
@@ -236,20 +277,41 @@ const serverStatus: Handler = ({ node }) => {
     uptimeMillis: BigInt(Math.floor(uptime * 1000)),
     localTime: now(),
     connections: Doc.from({ current, available: 100_000 - current, totalCreated: total }),
-    opcounters: Doc.from(Object.fromEntries(['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]))),
-    mem: Doc.from({ bits: 64, resident: Math.floor(rss / 1048576), virtual: Math.floor(rss / 1048576), heap: Math.floor(heapUsed / 1048576) }),
-    metrics: Doc.from({ ttl: Doc.from({ deletedDocuments: BigInt(node.counters.get('ttl.deletedDocuments') ?? 0), passes: BigInt(node.counters.get('ttl.passes') ?? 0) }), cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }) }),
+    opcounters: Doc.from(
+      Object.fromEntries(
+        ['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]),
+      ),
+    ),
+    mem: Doc.from({
+      bits: 64,
+      resident: Math.floor(rss / 1048576),
+      virtual: Math.floor(rss / 1048576),
+      heap: Math.floor(heapUsed / 1048576),
+    }),
+    metrics: Doc.from({
+      ttl: Doc.from({
+        deletedDocuments: BigInt(node.counters.get('ttl.deletedDocuments') ?? 0),
+        passes: BigInt(node.counters.get('ttl.passes') ?? 0),
+      }),
+      cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }),
+    }),
     storageEngine: Doc.from({ name: 'lmdb', supportsCommittedReads: true, persistent: true }),
   });
 };
 
 const hostInfo: Handler = () =>
   ok({
-    system: Doc.from({ currentTime: now(), hostname: hostname(), cpuAddrSize: 64, memSizeMB: BigInt(Math.floor(totalmem() / 1048576)), numCores: cpus().length, cpuArch: arch() }),
+    system: Doc.from({
+      currentTime: now(),
+      hostname: hostname(),
+      cpuAddrSize: 64,
+      memSizeMB: BigInt(Math.floor(totalmem() / 1048576)),
+      numCores: cpus().length,
+      cpuArch: arch(),
+    }),
     os: Doc.from({ type: platform(), name: platform(), version: release() }),
     extra: Doc.empty,
   });
-
 
 /** The logs that a client may ask for; nothing is kept of them, and there is nothing to warn of. */
 const logs = ['global', 'startupWarnings'];
@@ -258,7 +320,8 @@ const getLog: Handler = (call) => {
   onlyAdmin(call, 'getLog');
   const name = call.command.values[0];
   if (name === '*') return ok({ names: Arr.of(logs) });
-  if (typeof name !== 'string') throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
+  if (typeof name !== 'string')
+    throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
   if (!logs.includes(name)) throw new ServerError(96, `No log named '${name}'`);
   return ok({ totalLinesWritten: 0, log: Arr.empty });
 };
@@ -284,13 +347,35 @@ const getParameter: Handler = (call) => {
   const found = Object.keys(parameters).filter((name) => all || names.includes(name));
   if (!found.length) throw new ServerError(72, 'no option found to get');
   const details = asked instanceof Doc && isTrue(asked.get('showDetails'));
-  return ok(Object.fromEntries(found.map((name) => [name, details ? Doc.from({ value: parameters[name], settableAtRuntime: false, settableAtStartup: true }) : parameters[name]])));
+  return ok(
+    Object.fromEntries(
+      found.map((name) => [
+        name,
+        details ? Doc.from({ value: parameters[name], settableAtRuntime: false, settableAtStartup: true }) : parameters[name],
+      ]),
+    ),
+  );
 };
 
-const startSession: Handler = () => ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
+const startSession: Handler = () =>
+  ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
 
 export const diagnosticCommands: Readonly<Record<string, Command>> = {
-  hello: { fields: ['hello', 'client', 'compression', 'helloOk', 'loadBalanced', 'saslSupportedMechs', 'speculativeAuthenticate', 'topologyVersion', 'maxAwaitTimeMS', 'backpressure'], run: hello },
+  hello: {
+    fields: [
+      'hello',
+      'client',
+      'compression',
+      'helloOk',
+      'loadBalanced',
+      'saslSupportedMechs',
+      'speculativeAuthenticate',
+      'topologyVersion',
+      'maxAwaitTimeMS',
+      'backpressure',
+    ],
+    run: hello,
+  },
   ping: { fields: [], run: () => ok() },
   buildInfo: { fields: [], run: buildInfo },
   startSession: { fields: [], run: startSession },
@@ -299,7 +384,10 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   endSessions: { fields: [], run: () => ok() },
   getLog: { fields: [], run: getLog },
   getParameter: { fields: 'any', run: getParameter },
-  getCmdLineOpts: { fields: [], run: (call) => (onlyAdmin(call, 'getCmdLineOpts'), ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty })) },
+  getCmdLineOpts: {
+    fields: [],
+    run: (call) => (onlyAdmin(call, 'getCmdLineOpts'), ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty })),
+  },
   replSetGetStatus: {
     fields: 'any',
     run: (call) => {
@@ -311,6 +399,9 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   hostInfo: { fields: [], run: hostInfo },
   serverStatus: { fields: 'any', run: serverStatus },
   collStats: { fields: ['scale'], run: collStats },
-  validate: { fields: ['full', 'background', 'repair', 'fixMultikey', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount'], run: validate },
+  validate: {
+    fields: ['full', 'background', 'repair', 'fixMultikey', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount'],
+    run: validate,
+  },
   dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },
 };

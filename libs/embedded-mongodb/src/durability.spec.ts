@@ -24,7 +24,10 @@ afterAll(() => {
 
 type Row = { _id: string; [field: string]: unknown };
 
-const withNode = async <Result>(directory: string, work: (db: Db, node: Awaited<ReturnType<typeof startEmbeddedMongoDB>>) => Promise<Result>): Promise<Result> => {
+const withNode = async <Result>(
+  directory: string,
+  work: (db: Db, node: Awaited<ReturnType<typeof startEmbeddedMongoDB>>) => Promise<Result>,
+): Promise<Result> => {
   const node = await startEmbeddedMongoDB({ directory, port: 0 });
   const client = await MongoClient.connect(node.url);
   try {
@@ -38,14 +41,25 @@ const withNode = async <Result>(directory: string, work: (db: Db, node: Awaited<
 describe('format 1', () => {
   const format1 = (): string => {
     const directory = fresh();
-    writeFileSync(join(directory, 'mongodb.mdb'), gunzipSync(readFileSync(fileURLToPath(new URL('./testing/format-1.mdb.gz', import.meta.url)))));
+    writeFileSync(
+      join(directory, 'mongodb.mdb'),
+      gunzipSync(readFileSync(fileURLToPath(new URL('./testing/format-1.mdb.gz', import.meta.url)))),
+    );
     return directory;
   };
   const expectWhole = async (db: Db): Promise<void> => {
     const tickets = db.collection<Row>('tickets');
     expect(await tickets.countDocuments({ note: { $exists: true } })).toBe(120);
     expect((await tickets.indexes()).map(({ name }) => name)).toEqual(['_id_', 'tier_1_opened_-1', 'number_1', 'tags_1']);
-    expect(await tickets.find({ tier: 'L2' }).sort({ opened: -1 }).hint('tier_1_opened_-1').limit(2).map(({ _id }) => _id).toArray()).toEqual(['ticket-118', 'ticket-115']);
+    expect(
+      await tickets
+        .find({ tier: 'L2' })
+        .sort({ opened: -1 })
+        .hint('tier_1_opened_-1')
+        .limit(2)
+        .map(({ _id }) => _id)
+        .toArray(),
+    ).toEqual(['ticket-118', 'ticket-115']);
     expect((await tickets.find({ tags: 't116' }).hint('tags_1').toArray()).map(({ _id }) => _id)).toEqual(['ticket-116']);
     await expect(tickets.insertOne({ _id: 'other', number: 7, tier: 'L1' })).rejects.toMatchObject({ code: 11000 });
     await expect(tickets.insertOne({ _id: 'other', number: 777, tier: 'L9' })).rejects.toMatchObject({ code: 121 });
@@ -67,7 +81,12 @@ describe('format 1', () => {
 
   test('goes on where an upgrade was interrupted', async () => {
     const directory = format1();
-    const file = open<Buffer, Buffer>({ path: join(directory, 'mongodb.mdb'), noSubdir: true, keyEncoding: 'binary', encoding: 'binary' } as never) as never as {
+    const file = open<Buffer, Buffer>({
+      path: join(directory, 'mongodb.mdb'),
+      noSubdir: true,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+    } as never) as never as {
       getRange(range: object): Iterable<{ key: Buffer; value: Buffer }>;
       put(key: Buffer, value: Buffer): Promise<boolean>;
       close(): Promise<void>;
@@ -88,12 +107,21 @@ describe('format 1', () => {
 
   test('a format of the future is refused', async () => {
     const directory = format1();
-    const file = open<Buffer, Buffer>({ path: join(directory, 'mongodb.mdb'), noSubdir: true, keyEncoding: 'binary', encoding: 'binary' } as never);
+    const file = open<Buffer, Buffer>({
+      path: join(directory, 'mongodb.mdb'),
+      noSubdir: true,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+    } as never);
     const version = Buffer.alloc(8);
     version.writeDoubleBE(9);
     await file.put(Buffer.from('\0format') as never, version as never);
     await file.close();
-    await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DATA_UNREADABLE', directory, message: expect.stringContaining('format 9') });
+    await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({
+      code: 'EMBEDDED_MONGODB_DATA_UNREADABLE',
+      directory,
+      message: expect.stringContaining('format 9'),
+    });
   });
 });
 
@@ -112,16 +140,28 @@ describe('checksums', () => {
     const directory = fresh();
     await withNode(directory, async (db) => {
       await db.collection<Row>('c').createIndex({ n: 1 });
-      await db.collection<Row>('c').insertMany(Array.from({ length: 20 }, (_, n) => ({ _id: `id-${n}`, n, text: `unmistakable-${n}-text` })));
+      await db
+        .collection<Row>('c')
+        .insertMany(Array.from({ length: 20 }, (_, n) => ({ _id: `id-${n}`, n, text: `unmistakable-${n}-text` })));
     });
     damage(directory, 'unmistakable-7-');
     await withNode(directory, async (db) => {
       const collection = db.collection<Row>('c');
       expect(await collection.findOne({ _id: 'id-6' })).toMatchObject({ n: 6 });
       expect(await collection.countDocuments({ n: { $lt: 7 }, text: /mistakable/ })).toBe(7);
-      for (const filter of [{ _id: 'id-7' }, {}, { n: 7 }]) await expect(collection.find(filter).toArray()).rejects.toMatchObject({ code: 366, codeName: 'DataCorruptionDetected', message: expect.stringContaining('a document is damaged') });
+      for (const filter of [{ _id: 'id-7' }, {}, { n: 7 }])
+        await expect(collection.find(filter).toArray()).rejects.toMatchObject({
+          code: 366,
+          codeName: 'DataCorruptionDetected',
+          message: expect.stringContaining('a document is damaged'),
+        });
       await expect(collection.updateOne({ _id: 'id-7' }, { $set: { n: 1 } })).rejects.toMatchObject({ code: 366 });
-      expect(await db.command({ validate: 'c' })).toMatchObject({ valid: false, nrecords: 20, nInvalidDocuments: 1, errors: [expect.stringContaining('checksum'), expect.stringContaining('1 entries that no document accounts for')] });
+      expect(await db.command({ validate: 'c' })).toMatchObject({
+        valid: false,
+        nrecords: 20,
+        nInvalidDocuments: 1,
+        errors: [expect.stringContaining('checksum'), expect.stringContaining('1 entries that no document accounts for')],
+      });
       await collection.insertOne({ _id: 'after', n: 100 });
     });
   });
@@ -130,12 +170,20 @@ describe('checksums', () => {
     const directory = fresh();
     await withNode(directory, async (db) => {
       await db.collection<Row>('c').createIndex({ name: 1 });
-      await db.collection<Row>('c').insertMany([{ _id: '1', name: 'quite-some-name' }, { _id: '2', name: 'another' }]);
+      await db.collection<Row>('c').insertMany([
+        { _id: '1', name: 'quite-some-name' },
+        { _id: '2', name: 'another' },
+      ]);
     });
     // In the document and in the index.
     damage(directory, 'quite-some-name');
     await withNode(directory, async (db) => {
-      await expect(db.collection<Row>('c').find({ name: { $gt: 'b' } }).toArray()).rejects.toMatchObject({ code: 366, message: expect.stringContaining('an index entry is damaged') });
+      await expect(
+        db
+          .collection<Row>('c')
+          .find({ name: { $gt: 'b' } })
+          .toArray(),
+      ).rejects.toMatchObject({ code: 366, message: expect.stringContaining('an index entry is damaged') });
       expect(await db.collection<Row>('c').findOne({ name: 'another' })).toMatchObject({ _id: '2' });
     });
   });
@@ -144,7 +192,10 @@ describe('checksums', () => {
     const directory = fresh();
     await withNode(directory, (db) => db.createCollection('unmistakable'));
     damage(directory, 'unmistakable');
-    await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_DATA_UNREADABLE', message: expect.stringContaining('a collection is damaged') });
+    await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({
+      code: 'EMBEDDED_MONGODB_DATA_UNREADABLE',
+      message: expect.stringContaining('a collection is damaged'),
+    });
   });
 });
 
@@ -172,7 +223,10 @@ test('a backup is one state of all collections, taken while others write', async
   await withNode(copy, async (db) => {
     expect(await db.command({ validate: 'tickets' })).toMatchObject({ valid: true });
     const logged = await db.collection('log').countDocuments();
-    const bulks = await db.collection('tickets').aggregate<{ _id: number; n: number }>([{ $match: { bulk: { $gte: 0 } } }, { $group: { _id: '$bulk', n: { $sum: 1 } } }]).toArray();
+    const bulks = await db
+      .collection('tickets')
+      .aggregate<{ _id: number; n: number }>([{ $match: { bulk: { $gte: 0 } } }, { $group: { _id: '$bulk', n: { $sum: 1 } } }])
+      .toArray();
     expect(bulks.filter(({ n }) => n !== 20)).toEqual([]);
     // The log is written after the bulk that it names.
     expect([0, 1]).toContain(bulks.length - logged);
@@ -183,7 +237,8 @@ test('a backup is one state of all collections, taken while others write', async
 }, 30_000);
 
 describe('indexes are built while others write', () => {
-  const rows = (count: number): Row[] => Array.from({ length: count }, (_, n) => ({ _id: `r${n}`, n, group: n % 50, tags: n % 10 ? 'one' : ['a', `t${n}`] }));
+  const rows = (count: number): Row[] =>
+    Array.from({ length: count }, (_, n) => ({ _id: `r${n}`, n, group: n % 50, tags: n % 10 ? 'one' : ['a', `t${n}`] }));
 
   test('and agree with the documents at the end', async () => {
     await withNode(fresh(), async (db) => {
@@ -197,7 +252,10 @@ describe('indexes are built while others write', () => {
       };
       const built = Promise.all([
         usable(),
-        collection.createIndexes([{ key: { tags: 1 }, sparse: true }, { key: { n: 1 }, unique: true }]),
+        collection.createIndexes([
+          { key: { tags: 1 }, sparse: true },
+          { key: { n: 1 }, unique: true },
+        ]),
         usable(),
       ]).finally(() => (building = false));
       let between = 0;
@@ -213,7 +271,9 @@ describe('indexes are built while others write', () => {
       // Others were served meanwhile.
       expect(between).toBeGreaterThan(0);
       expect(await db.command({ validate: 'c' })).toMatchObject({ valid: true, errors: [], nIndexes: 4 });
-      expect(await collection.find({ group: 99 }).hint('group_1_n_-1').toArray()).toHaveLength(await collection.countDocuments({ group: 99 }, { hint: { $natural: 1 } }));
+      expect(await collection.find({ group: 99 }).hint('group_1_n_-1').toArray()).toHaveLength(
+        await collection.countDocuments({ group: 99 }, { hint: { $natural: 1 } }),
+      );
     });
   }, 30_000);
 
@@ -221,7 +281,10 @@ describe('indexes are built while others write', () => {
     await withNode(fresh(), async (db) => {
       const collection = db.collection<Row>('c');
       await collection.insertMany([...rows(3000), { _id: 'x', n: 5 }]);
-      await expect(collection.createIndexes([{ key: { group: 1 } }, { key: { n: 1 }, unique: true }])).rejects.toMatchObject({ code: 11000, keyValue: { n: 5 } });
+      await expect(collection.createIndexes([{ key: { group: 1 } }, { key: { n: 1 }, unique: true }])).rejects.toMatchObject({
+        code: 11000,
+        keyValue: { n: 5 },
+      });
       expect((await collection.indexes()).map(({ name }) => name)).toEqual(['_id_']);
       await collection.deleteOne({ _id: 'x' });
       await collection.createIndex({ n: 1 }, { unique: true });
@@ -247,57 +310,74 @@ describe('indexes are built while others write', () => {
 const onPosix = process.platform === 'win32' ? test.skip : test;
 
 /** `ulimit -f` stands for a disk that is full: a write beyond it fails, others do not. */
-onPosix('a full disk refuses writes, keeps everything, and is recovered from, also by a restart', async () => {
-  const directory = fresh();
-  const library = compileLibrary('full');
-  const program = join(dirname(library.index), 'serve-full.js');
-  writeFileSync(
-    program,
-    `import { startEmbeddedMongoDB } from './index.js';
+onPosix(
+  'a full disk refuses writes, keeps everything, and is recovered from, also by a restart',
+  async () => {
+    const directory = fresh();
+    const library = compileLibrary('full');
+    const program = join(dirname(library.index), 'serve-full.js');
+    writeFileSync(
+      program,
+      `import { startEmbeddedMongoDB } from './index.js';
      const node = await startEmbeddedMongoDB({ directory: process.argv[2], port: 0, sortMemoryBytes: 100_000 });
      console.log(node.url);
      process.stdin.on('end', () => node.close()).resume();`,
-  );
-  // In blocks of 512 bytes or of 1024, as the shell has it: 1.5 or 3 MiB.
-  const child = spawn('sh', ['-c', `trap '' XFSZ; ulimit -f 3072; exec "$0" "$1" "$2"`, process.execPath, program, directory], { stdio: ['pipe', 'pipe', 'ignore'], env: {} });
-  let client: MongoClient | undefined;
-  try {
-    const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
-    client = await MongoClient.connect(url);
-    const db = client.db('desk');
-    const collection = db.collection<Row>('c');
-    await collection.createIndex({ n: 1 });
-    const insert = (n: number): Promise<unknown> => collection.insertOne({ _id: `r${n}`, n, text: 'x'.repeat(20_000) });
-    let acknowledged = 0;
-    let refusal: unknown;
-    for (; !refusal && acknowledged < 1000; ) await insert(acknowledged).then(() => acknowledged++, (error: unknown) => (refusal = error));
-    expect(refusal).toMatchObject({ code: 14031, codeName: 'OutOfDiskSpace' });
-    await expect(insert(acknowledged)).rejects.toMatchObject({ code: 14031 });
-    await expect(collection.createIndex({ text: 1, n: 1 })).rejects.toMatchObject({ code: 17280 });
-    // Reads go on; what was refused is not there.
-    expect(await collection.countDocuments()).toBe(acknowledged);
-    expect(await db.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged });
-    // A sort of four times as much does not fit either; another one does afterwards.
-    const copies = { $unwind: { path: '$copy' } };
-    await expect(collection.aggregate([{ $set: { copy: { $range: [0, 4] } } }, copies, { $sort: { copy: 1 } }]).toArray()).rejects.toMatchObject({ code: 14031 });
-    expect(await collection.aggregate([{ $match: { n: { $lt: 20 } } }, { $sort: { text: 1 } }, { $project: { n: 1 } }]).toArray()).toHaveLength(20);
-    // When there is space again, writes do too.
-    expect((await collection.deleteMany({ n: { $gte: acknowledged - 10 } })).deletedCount).toBe(10);
-    // The space of one transaction is free for the next but one.
-    await collection.insertOne({ _id: 'small', n: -1 });
-    await insert(5000);
-    await client.close();
-    const exited = once(child, 'exit');
-    child.stdin.end();
-    await exited;
-    await withNode(directory, async (again) => {
-      expect(await again.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged - 8 });
-      await again.collection<Row>('c').insertMany(Array.from({ length: 200 }, (_, n) => ({ _id: `later${n}`, n: 10_000 + n, text: 'x'.repeat(20_000) })));
-      expect(await again.collection('c').countDocuments({ n: { $gte: 5000 } })).toBe(201);
+    );
+    // In blocks of 512 bytes or of 1024, as the shell has it: 1.5 or 3 MiB.
+    const child = spawn('sh', ['-c', `trap '' XFSZ; ulimit -f 3072; exec "$0" "$1" "$2"`, process.execPath, program, directory], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: {},
     });
-  } finally {
-    await client?.close();
-    child.kill('SIGKILL');
-    library.remove();
-  }
-}, 30_000);
+    let client: MongoClient | undefined;
+    try {
+      const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
+      client = await MongoClient.connect(url);
+      const db = client.db('desk');
+      const collection = db.collection<Row>('c');
+      await collection.createIndex({ n: 1 });
+      const insert = (n: number): Promise<unknown> => collection.insertOne({ _id: `r${n}`, n, text: 'x'.repeat(20_000) });
+      let acknowledged = 0;
+      let refusal: unknown;
+      for (; !refusal && acknowledged < 1000;)
+        await insert(acknowledged).then(
+          () => acknowledged++,
+          (error: unknown) => (refusal = error),
+        );
+      expect(refusal).toMatchObject({ code: 14031, codeName: 'OutOfDiskSpace' });
+      await expect(insert(acknowledged)).rejects.toMatchObject({ code: 14031 });
+      await expect(collection.createIndex({ text: 1, n: 1 })).rejects.toMatchObject({ code: 17280 });
+      // Reads go on; what was refused is not there.
+      expect(await collection.countDocuments()).toBe(acknowledged);
+      expect(await db.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged });
+      // A sort of four times as much does not fit either; another one does afterwards.
+      const copies = { $unwind: { path: '$copy' } };
+      await expect(
+        collection.aggregate([{ $set: { copy: { $range: [0, 4] } } }, copies, { $sort: { copy: 1 } }]).toArray(),
+      ).rejects.toMatchObject({ code: 14031 });
+      expect(
+        await collection.aggregate([{ $match: { n: { $lt: 20 } } }, { $sort: { text: 1 } }, { $project: { n: 1 } }]).toArray(),
+      ).toHaveLength(20);
+      // When there is space again, writes do too.
+      expect((await collection.deleteMany({ n: { $gte: acknowledged - 10 } })).deletedCount).toBe(10);
+      // The space of one transaction is free for the next but one.
+      await collection.insertOne({ _id: 'small', n: -1 });
+      await insert(5000);
+      await client.close();
+      const exited = once(child, 'exit');
+      child.stdin.end();
+      await exited;
+      await withNode(directory, async (again) => {
+        expect(await again.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged - 8 });
+        await again
+          .collection<Row>('c')
+          .insertMany(Array.from({ length: 200 }, (_, n) => ({ _id: `later${n}`, n: 10_000 + n, text: 'x'.repeat(20_000) })));
+        expect(await again.collection('c').countDocuments({ n: { $gte: 5000 } })).toBe(201);
+      });
+    } finally {
+      await client?.close();
+      child.kill('SIGKILL');
+      library.remove();
+    }
+  },
+  30_000,
+);

@@ -39,7 +39,15 @@ export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
       const now = Date.now();
       for (const { collection, index, seconds } of expiring(node)) {
         const pace = new Pace(undefined, () => stopped);
-        for await (const removed of removeMatching(node, collection.database, collection.name, expired(index, seconds, now), index.spec.get('key') as Doc, pace)) count('ttl.deletedDocuments', removed);
+        for await (const removed of removeMatching(
+          node,
+          collection.database,
+          collection.name,
+          expired(index, seconds, now),
+          index.spec.get('key') as Doc,
+          pace,
+        ))
+          count('ttl.deletedDocuments', removed);
       }
       count('ttl.passes', 1);
     } catch (error) {

@@ -31,7 +31,17 @@ const zoneNamed = (name: string): Zone => {
     let format: Intl.DateTimeFormat;
     try {
       if (!/^[A-Za-z]/.test(name)) throw new RangeError(name);
-      format = new Intl.DateTimeFormat('en-US', { timeZone: name, hourCycle: 'h23', era: 'short', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' });
+      format = new Intl.DateTimeFormat('en-US', {
+        timeZone: name,
+        hourCycle: 'h23',
+        era: 'short',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      });
     } catch {
       throw new ServerError(40485, `unrecognized time zone identifier: "${name}"`);
     }
@@ -47,7 +57,17 @@ const zoneNamed = (name: string): Zone => {
       }
       const field = (key: string): number => parts[key] ?? 0;
       const year = before ? 1 - field('year') : field('year');
-      return instantOf({ year, month: field('month'), day: field('day'), hour: field('hour'), minute: field('minute'), second: field('second'), millisecond: 0 }) - BigInt(instant);
+      return (
+        instantOf({
+          year,
+          month: field('month'),
+          day: field('day'),
+          hour: field('hour'),
+          minute: field('minute'),
+          second: field('second'),
+          millisecond: 0,
+        }) - BigInt(instant)
+      );
     };
   }
   if (zones.size > 600) zones.clear();
@@ -64,7 +84,8 @@ const fromLocal = (local: bigint, zone: Zone): bigint => {
 const zoneOf = (value: Result, name: string): Zone | null => {
   if (value === undefined) return zoneNamed('UTC');
   if (isNullish(value)) return null;
-  if (typeof value !== 'string') throw new ServerError(40517, `timezone must evaluate to a string, found ${bsonTypeName(value)} in ${name}`);
+  if (typeof value !== 'string')
+    throw new ServerError(40517, `timezone must evaluate to a string, found ${bsonTypeName(value)} in ${name}`);
   return zoneNamed(value);
 };
 
@@ -113,7 +134,9 @@ const parts: Readonly<Record<string, (calendar: Calendar) => Value>> = {
 const partOperator: Operator = (argument, scope, name) => {
   const part = parts[name] as (calendar: Calendar) => Value;
   const named = argument instanceof Doc && !(argument.keys[0] ?? '$').startsWith('$');
-  const given = named ? namedArguments(argument, scope, name, ['date'], ['timezone']) : { date: compileArguments(argument, scope, name, 1, 1)[0], timezone: undefined };
+  const given = named
+    ? namedArguments(argument, scope, name, ['date'], ['timezone'])
+    : { date: compileArguments(argument, scope, name, 1, 1)[0], timezone: undefined };
   return (doc, variables) => {
     const date = (given.date as Evaluate)(doc, variables);
     const zone = given.timezone ? zoneOf(given.timezone(doc, variables) ?? null, name) : zoneNamed('UTC');
@@ -125,7 +148,20 @@ const partOperator: Operator = (argument, scope, name) => {
 
 const pad = (value: number, length: number): string => (value < 0 ? '-' : '') + String(Math.abs(value)).padStart(length, '0');
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-const monthNames = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const monthNames = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 
 const format = (pattern: string, ms: bigint, zone: Zone): string => {
   const offset = zone(ms);
@@ -134,7 +170,11 @@ const format = (pattern: string, ms: bigint, zone: Zone): string => {
   return pattern.replace(/%([\s\S]?)/g, (_, letter: string) => {
     switch (letter) {
       case 'Y':
-        if (calendar.year < 0 || calendar.year > 9999) throw new ServerError(18537, `Could not convert date to string: date component was outside the supported range of 0-9999: ${calendar.year}`);
+        if (calendar.year < 0 || calendar.year > 9999)
+          throw new ServerError(
+            18537,
+            `Could not convert date to string: date component was outside the supported range of 0-9999: ${calendar.year}`,
+          );
         return pad(calendar.year, 4);
       case 'm':
         return pad(calendar.month, 2);
@@ -183,7 +223,8 @@ const dateToString: Operator = (argument, scope, name) => {
     const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
     if (isNullish(date)) return given['onNull'] ? given['onNull'](doc, variables) : null;
     if (!zone || (given['format'] && isNullish(pattern))) return null;
-    if (pattern !== undefined && typeof pattern !== 'string') throw new ServerError(18533, `$dateToString requires that 'format' be a string, found: ${bsonTypeName(pattern)}`);
+    if (pattern !== undefined && typeof pattern !== 'string')
+      throw new ServerError(18533, `$dateToString requires that 'format' be a string, found: ${bsonTypeName(pattern)}`);
     return format(pattern ?? (given['timezone'] ? '%Y-%m-%dT%H:%M:%S.%L' : '%Y-%m-%dT%H:%M:%S.%LZ'), instant(date, name), zone);
   };
 };
@@ -191,7 +232,16 @@ const dateToString: Operator = (argument, scope, name) => {
 /** Reads a text by a format of `$dateFromString`. */
 const parseByFormat = (text: string, pattern: string): { readonly calendar: Calendar; readonly offset: bigint | undefined } | undefined => {
   const fields: string[] = [];
-  const shapes: Readonly<Record<string, string>> = { Y: '(\\d{4})', m: '(\\d{1,2})', d: '(\\d{1,2})', H: '(\\d{1,2})', M: '(\\d{1,2})', S: '(\\d{1,2})', L: '(\\d{1,3})', z: '(Z|[+-]\\d{2}:?\\d{2})' };
+  const shapes: Readonly<Record<string, string>> = {
+    Y: '(\\d{4})',
+    m: '(\\d{1,2})',
+    d: '(\\d{1,2})',
+    H: '(\\d{1,2})',
+    M: '(\\d{1,2})',
+    S: '(\\d{1,2})',
+    L: '(\\d{1,3})',
+    z: '(Z|[+-]\\d{2}:?\\d{2})',
+  };
   let source = '';
   for (let index = 0; index < pattern.length; index++) {
     const char = pattern[index] as string;
@@ -210,10 +260,28 @@ const parseByFormat = (text: string, pattern: string): { readonly calendar: Cale
   }
   const match = new RegExp(`^${source}$`).exec(text);
   if (!match) return undefined;
-  const get = (letter: string, fallback: number): number => (fields.includes(letter) ? Number(match[fields.indexOf(letter) + 1]) : fallback);
+  const get = (letter: string, fallback: number): number =>
+    fields.includes(letter) ? Number(match[fields.indexOf(letter) + 1]) : fallback;
   const zone = fields.includes('z') ? match[fields.indexOf('z') + 1] : undefined;
-  const calendar = { year: get('Y', 1970), month: get('m', 1), day: get('d', 1), hour: get('H', 0), minute: get('M', 0), second: get('S', 0), millisecond: get('L', 0) };
-  if (calendar.month < 1 || calendar.month > 12 || calendar.day < 1 || calendar.day > 31 || calendar.hour > 23 || calendar.minute > 59 || calendar.second > 59) return undefined;
+  const calendar = {
+    year: get('Y', 1970),
+    month: get('m', 1),
+    day: get('d', 1),
+    hour: get('H', 0),
+    minute: get('M', 0),
+    second: get('S', 0),
+    millisecond: get('L', 0),
+  };
+  if (
+    calendar.month < 1 ||
+    calendar.month > 12 ||
+    calendar.day < 1 ||
+    calendar.day > 31 ||
+    calendar.hour > 23 ||
+    calendar.minute > 59 ||
+    calendar.second > 59
+  )
+    return undefined;
   return { calendar, offset: zone === undefined ? undefined : zone === 'Z' ? 0n : offsetOfText(zone) };
 };
 
@@ -226,7 +294,8 @@ const dateFromString: Operator = (argument, scope, name) => {
     if (!zone) return null;
     const pattern = given['format']?.(doc, variables);
     const read = (): bigint => {
-      if (typeof text !== 'string') throw new ServerError(241, `$dateFromString requires that 'dateString' be a string, found: ${bsonTypeName(text)}`);
+      if (typeof text !== 'string')
+        throw new ServerError(241, `$dateFromString requires that 'dateString' be a string, found: ${bsonTypeName(text)}`);
       if (typeof pattern === 'string') {
         const found = parseByFormat(text, pattern);
         if (!found) throw new ServerError(241, `Error parsing date string '${text}'`);
@@ -236,7 +305,11 @@ const dateFromString: Operator = (argument, scope, name) => {
       const ms = parseIsoDate(text);
       if (ms === undefined) throw new ServerError(241, `Error parsing date string '${text}'`);
       const zoned = /(Z|[+-]\d{2}:?\d{0,2})$/.test(text.trim().slice(10));
-      if (zoned && given['timezone']) throw new ServerError(241, `you cannot pass in a date/time string with time zone information ('${text}') together with a timezone argument`);
+      if (zoned && given['timezone'])
+        throw new ServerError(
+          241,
+          `you cannot pass in a date/time string with time zone information ('${text}') together with a timezone argument`,
+        );
       return zoned ? ms : fromLocal(ms, zone);
     };
     try {
@@ -251,7 +324,8 @@ const dateFromString: Operator = (argument, scope, name) => {
 const dateFromParts: Operator = (argument, scope, name) => {
   const names = ['year', 'month', 'day', 'isoWeekYear', 'isoWeek', 'isoDayOfWeek', 'hour', 'minute', 'second', 'millisecond', 'timezone'];
   const given = namedArguments(argument, scope, name, [], names);
-  if (!given['year'] === !given['isoWeekYear']) throw new ServerError(40516, `$dateFromParts requires either 'year' or 'isoWeekYear' to be present`);
+  if (!given['year'] === !given['isoWeekYear'])
+    throw new ServerError(40516, `$dateFromParts requires either 'year' or 'isoWeekYear' to be present`);
   return (doc, variables) => {
     let missing = false;
     const get = (key: string, fallback: number): number => {
@@ -286,16 +360,33 @@ const dateToParts: Operator = (argument, scope, name) => {
     const ms = instant(date, name);
     const calendar = calendarOf(ms + zone(ms));
     const { hour, minute, second, millisecond, year, month, day } = calendar;
-    if (iso === true) return Doc.from({ isoWeekYear: isoWeek(calendar).year, isoWeek: isoWeek(calendar).week, isoDayOfWeek: weekday(calendar) || 7, hour, minute, second, millisecond });
+    if (iso === true)
+      return Doc.from({
+        isoWeekYear: isoWeek(calendar).year,
+        isoWeek: isoWeek(calendar).week,
+        isoDayOfWeek: weekday(calendar) || 7,
+        hour,
+        minute,
+        second,
+        millisecond,
+      });
     return Doc.from({ year, month, day, hour, minute, second, millisecond });
   };
 };
 
-const fixedUnits: Readonly<Record<string, bigint>> = { millisecond: 1n, second: 1000n, minute: 60_000n, hour: 3_600_000n, day: DAY, week: 7n * DAY };
+const fixedUnits: Readonly<Record<string, bigint>> = {
+  millisecond: 1n,
+  second: 1000n,
+  minute: 60_000n,
+  hour: 3_600_000n,
+  day: DAY,
+  week: 7n * DAY,
+};
 
 const unitOf = (value: Result, name: string): string | null => {
   if (isNullish(value)) return null;
-  if (typeof value !== 'string' || !(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value))) throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
+  if (typeof value !== 'string' || !(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value)))
+    throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
   return value;
 };
 
@@ -304,30 +395,33 @@ const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'frida
 const startOfWeekOf = (value: Result, name: string): number | null => {
   if (value === undefined) return 0;
   if (isNullish(value)) return null;
-  const at = typeof value === 'string' ? weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase()) : -1;
+  const at =
+    typeof value === 'string' ? weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase()) : -1;
   if (at < 0) throw failedToParse(`${name} parameter 'startOfWeek' value cannot be recognized as a day of a week: ${String(value)}`);
   return at;
 };
 
-const shiftDate = (sign: 1 | -1): Operator => (argument, scope, name) => {
-  const given = namedArguments(argument, scope, name, ['startDate', 'unit', 'amount'], ['timezone']);
-  return (doc, variables) => {
-    const start = (given['startDate'] as Evaluate)(doc, variables);
-    const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
-    const amount = (given['amount'] as Evaluate)(doc, variables);
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
-    if (isNullish(start) || !unit || isNullish(amount) || !zone) return null;
-    const by = integerOf(amount, `${name} 'amount'`, 5166405) * sign;
-    const ms = instant(start, name);
-    const months_ = monthUnits[unit];
-    let result: bigint;
-    if (months_) result = fromLocal(shiftMonths(ms + zone(ms), by * months_), zone);
-    else if (unit === 'day' || unit === 'week') result = fromLocal(ms + zone(ms) + BigInt(by) * (fixedUnits[unit] as bigint), zone);
-    else result = ms + BigInt(by) * (fixedUnits[unit] as bigint);
-    if (BigInt.asIntN(64, result) !== result) throw new ServerError(5976500, 'date overflow in an expression');
-    return new DateTime(result);
+const shiftDate =
+  (sign: 1 | -1): Operator =>
+  (argument, scope, name) => {
+    const given = namedArguments(argument, scope, name, ['startDate', 'unit', 'amount'], ['timezone']);
+    return (doc, variables) => {
+      const start = (given['startDate'] as Evaluate)(doc, variables);
+      const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
+      const amount = (given['amount'] as Evaluate)(doc, variables);
+      const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+      if (isNullish(start) || !unit || isNullish(amount) || !zone) return null;
+      const by = integerOf(amount, `${name} 'amount'`, 5166405) * sign;
+      const ms = instant(start, name);
+      const months_ = monthUnits[unit];
+      let result: bigint;
+      if (months_) result = fromLocal(shiftMonths(ms + zone(ms), by * months_), zone);
+      else if (unit === 'day' || unit === 'week') result = fromLocal(ms + zone(ms) + BigInt(by) * (fixedUnits[unit] as bigint), zone);
+      else result = ms + BigInt(by) * (fixedUnits[unit] as bigint);
+      if (BigInt.asIntN(64, result) !== result) throw new ServerError(5976500, 'date overflow in an expression');
+      return new DateTime(result);
+    };
   };
-};
 
 const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b));
 const monthsOf = (calendar: Calendar): number => calendar.year * 12 + calendar.month - 1;
@@ -373,7 +467,9 @@ const dateTrunc: Operator = (argument, scope, name) => {
       const width = months_ * bin;
       const since = monthsOf(calendarOf(local)) - 2000 * 12;
       const month = Math.floor(since / width) * width;
-      return new DateTime(fromLocal(instantOf({ year: 2000, month: month + 1, day: 1, hour: 0, minute: 0, second: 0, millisecond: 0 }), zone));
+      return new DateTime(
+        fromLocal(instantOf({ year: 2000, month: month + 1, day: 1, hour: 0, minute: 0, second: 0, millisecond: 0 }), zone),
+      );
     }
     const origin = BigInt(daysOf(2000, 1, 1)) * DAY;
     const width = (fixedUnits[unit] as bigint) * BigInt(bin);
@@ -395,4 +491,3 @@ export const dateOperators: Readonly<Record<string, Operator>> = {
   $dateDiff: dateDiff,
   $dateTrunc: dateTrunc,
 };
-

@@ -1,6 +1,36 @@
-import { absolute, add, asNumeric, atPlaces, decimalOf, divide, doubleOf, isZero, multiply, narrowest, remainder, subtract, toWhole, type Numeric } from './arithmetic.js';
+import {
+  absolute,
+  add,
+  asNumeric,
+  atPlaces,
+  decimalOf,
+  divide,
+  doubleOf,
+  isZero,
+  multiply,
+  narrowest,
+  remainder,
+  subtract,
+  toWhole,
+  type Numeric,
+} from './arithmetic.js';
 import { compareValues, containsValue, equalValues, isNumber } from './bson-order.js';
-import { Arr, Binary, bsonTypeName, Code, DateTime, Doc, Double, encodedLength, ObjectId, Regex, show, SymbolText, Timestamp, type Value } from './bson-values.js';
+import {
+  Arr,
+  Binary,
+  bsonTypeName,
+  Code,
+  DateTime,
+  Doc,
+  Double,
+  encodedLength,
+  ObjectId,
+  Regex,
+  show,
+  SymbolText,
+  Timestamp,
+  type Value,
+} from './bson-values.js';
 import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from './decimal128.js';
 import { formatIsoDate, parseIsoDate } from './dates.js';
 import { dateOperators } from './expression-dates.js';
@@ -25,7 +55,8 @@ const onNumber = (compute: (value: Numeric, name: string) => Result): Operator =
 const onDouble = (compute: (value: number) => number, domain?: (value: number) => boolean, code = 28714): Operator =>
   onNumber((value, name) => {
     const double = doubleOf(value);
-    if (domain && !Number.isNaN(double) && !domain(double)) throw new ServerError(code, `${name}'s argument is out of its domain, got ${show(value)}`);
+    if (domain && !Number.isNaN(double) && !domain(double))
+      throw new ServerError(code, `${name}'s argument is out of its domain, got ${show(value)}`);
     const result = compute(double);
     return value instanceof Decimal128 ? pack(decimalOf(new Double(result))) : new Double(result);
   });
@@ -74,7 +105,11 @@ const array = (value: Result, name: string, code: number): readonly Value[] => {
 
 const integer = (value: Result, name: string, code: number): number => {
   const number = isNumber(value) ? doubleOf(value) : NaN;
-  if (!Number.isInteger(number) || Math.abs(number) > 0x7fffffff) throw new ServerError(code, `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`);
+  if (!Number.isInteger(number) || Math.abs(number) > 0x7fffffff)
+    throw new ServerError(
+      code,
+      `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`,
+    );
   return number;
 };
 
@@ -94,7 +129,11 @@ const numberText = (value: Numeric): string => {
   if (value instanceof Decimal128) return formatDecimal(unpack(value));
   if (!(value instanceof Double)) return String(value);
   if (Number.isNaN(value.value)) return 'NaN';
-  return Object.is(value.value, -0) ? '-0' : String(value.value).replace(/e\+?(-?)(\d)$/, 'e$10$2').replace(/e(\d{2,})$/, 'e+$1');
+  return Object.is(value.value, -0)
+    ? '-0'
+    : String(value.value)
+        .replace(/e\+?(-?)(\d)$/, 'e$10$2')
+        .replace(/e(\d{2,})$/, 'e+$1');
 };
 
 const codePoints = (value: string): readonly string[] => Array.from(value);
@@ -104,7 +143,8 @@ const binding = (scope: Scope, ...names: readonly string[]): Scope => new Set([.
 
 const variableName = (value: Value | undefined, fallback: string, name: string): string => {
   if (value === undefined) return fallback;
-  if (typeof value !== 'string' || !/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$|^CURRENT$/.test(value)) throw failedToParse(`'${show(value)}' starts with an invalid character for a user variable name, in ${name}`);
+  if (typeof value !== 'string' || !/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$|^CURRENT$/.test(value))
+    throw failedToParse(`'${show(value)}' starts with an invalid character for a user variable name, in ${name}`);
   return value;
 };
 
@@ -115,7 +155,8 @@ const fields = (argument: Value, name: string, required: readonly string[], opti
 
 const namedArgumentsCheck = (argument: Value, name: string, required: readonly string[], optional: readonly string[]): void => {
   if (!(argument instanceof Doc)) throw failedToParse(`${name} only supports an object as its argument`);
-  for (const key of argument.keys) if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized parameter to ${name}: ${key}`);
+  for (const key of argument.keys)
+    if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized parameter to ${name}: ${key}`);
   for (const key of required) if (!argument.has(key)) throw failedToParse(`Missing '${key}' parameter to ${name}`);
 };
 
@@ -125,7 +166,11 @@ const cond: Operator = (argument, scope, name) => {
     namedArgumentsCheck(argument, name, ['if', 'then', 'else'], []);
     parts = [argument.get('if') as Value, argument.get('then') as Value, argument.get('else') as Value];
   } else {
-    if (!(argument instanceof Arr) || argument.length !== 3) throw new ServerError(16020, `Expression ${name} takes exactly 3 arguments. ${argument instanceof Arr ? argument.length : 1} were passed in.`);
+    if (!(argument instanceof Arr) || argument.length !== 3)
+      throw new ServerError(
+        16020,
+        `Expression ${name} takes exactly 3 arguments. ${argument instanceof Arr ? argument.length : 1} were passed in.`,
+      );
     parts = argument.values;
   }
   const [test, yes, no] = parts.map((part) => compileExpression(part, scope)) as [Evaluate, Evaluate, Evaluate];
@@ -135,7 +180,8 @@ const cond: Operator = (argument, scope, name) => {
 const switchOperator: Operator = (argument, scope, name) => {
   const spec = fields(argument, name, ['branches'], ['default']);
   const branches = spec.get('branches');
-  if (!(branches instanceof Arr)) throw new ServerError(40061, `$switch expected an array for 'branches', found: ${bsonTypeName(branches)}`);
+  if (!(branches instanceof Arr))
+    throw new ServerError(40061, `$switch expected an array for 'branches', found: ${bsonTypeName(branches)}`);
   if (!branches.length) throw new ServerError(40068, '$switch requires at least one branch');
   const compiled = branches.values.map((branch) => {
     const given = fields(branch, name, ['case', 'then'], []);
@@ -229,7 +275,8 @@ const mergeObjects = (values: readonly Result[]): Value => {
   const merged = new Map<string, Value>();
   for (const value of values.length === 1 && values[0] instanceof Arr ? values[0].values : values) {
     if (isNullish(value)) continue;
-    if (!(value instanceof Doc)) throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
+    if (!(value instanceof Doc))
+      throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
     value.keys.forEach((key, index) => merged.set(key, value.values[index] as Value));
   }
   return Doc.of([...merged.keys()], [...merged.values()]);
@@ -241,72 +288,110 @@ export const distinctSorted = (values: readonly Value[]): Value[] => {
   return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1]));
 };
 
-const trimmed = (left: boolean, right: boolean): Operator => (argument, scope, name) => {
-  const { input, chars } = namedArguments(argument, scope, name, ['input'], ['chars']);
-  return (doc, variables) => {
-    const value = (input as Evaluate)(doc, variables);
-    const set = chars?.(doc, variables);
-    if (isNullish(value) || (chars && isNullish(set))) return null;
-    const unwanted = new Set(chars ? codePoints(text(set, name, 50700)) : [...'\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a']);
-    const points = codePoints(text(value, name, 50699));
-    let start = 0;
-    let end = points.length;
-    if (left) while (start < end && unwanted.has(points[start] as string)) start++;
-    if (right) while (end > start && unwanted.has(points[end - 1] as string)) end--;
-    return points.slice(start, end).join('');
+const trimmed =
+  (left: boolean, right: boolean): Operator =>
+  (argument, scope, name) => {
+    const { input, chars } = namedArguments(argument, scope, name, ['input'], ['chars']);
+    return (doc, variables) => {
+      const value = (input as Evaluate)(doc, variables);
+      const set = chars?.(doc, variables);
+      if (isNullish(value) || (chars && isNullish(set))) return null;
+      const unwanted = new Set(
+        chars
+          ? codePoints(text(set, name, 50700))
+          : [...'\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'],
+      );
+      const points = codePoints(text(value, name, 50699));
+      let start = 0;
+      let end = points.length;
+      if (left) while (start < end && unwanted.has(points[start] as string)) start++;
+      if (right) while (end > start && unwanted.has(points[end - 1] as string)) end--;
+      return points.slice(start, end).join('');
+    };
   };
-};
 
-const replacing = (all: boolean): Operator => (argument, scope, name) => {
-  const given = namedArguments(argument, scope, name, ['input', 'find', 'replacement']);
-  return (doc, variables) => {
-    const [input, find, replacement] = ['input', 'find', 'replacement'].map((key) => (given[key] as Evaluate)(doc, variables));
-    for (const [key, value] of [['input', input], ['find', find], ['replacement', replacement]] as const)
-      if (!isNullish(value) && typeof value !== 'string') throw new ServerError(key === 'input' ? 51746 : key === 'find' ? 51745 : 51744, `${name} requires that '${key}' be a string, found: ${show(value)}`);
-    if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
-    const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
-    return all ? source.split(wanted).join(fresh) : source.replace(wanted, () => fresh);
+const replacing =
+  (all: boolean): Operator =>
+  (argument, scope, name) => {
+    const given = namedArguments(argument, scope, name, ['input', 'find', 'replacement']);
+    return (doc, variables) => {
+      const [input, find, replacement] = ['input', 'find', 'replacement'].map((key) => (given[key] as Evaluate)(doc, variables));
+      for (const [key, value] of [
+        ['input', input],
+        ['find', find],
+        ['replacement', replacement],
+      ] as const)
+        if (!isNullish(value) && typeof value !== 'string')
+          throw new ServerError(
+            key === 'input' ? 51746 : key === 'find' ? 51745 : 51744,
+            `${name} requires that '${key}' be a string, found: ${show(value)}`,
+          );
+      if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
+      const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
+      return all ? source.split(wanted).join(fresh) : source.replace(wanted, () => fresh);
+    };
   };
-};
 
-const regexOperator = (finish: (matches: () => IterableIterator<RegExpExecArray> | readonly RegExpExecArray[], input: string) => Result, empty: Result): Operator => (argument, scope, name) => {
-  const { input, regex, options } = namedArguments(argument, scope, name, ['input', 'regex'], ['options']);
-  return (doc, variables) => {
-    const source = (input as Evaluate)(doc, variables);
-    const pattern = (regex as Evaluate)(doc, variables);
-    const flags = options?.(doc, variables);
-    if (isNullish(source) || isNullish(pattern)) return empty;
-    const input_ = text(source, name, 51104);
-    if (typeof pattern !== 'string' && !(pattern instanceof Regex)) throw new ServerError(51105, `${name} needs 'regex' to be of type string or regex`);
-    if (!isNullish(flags) && typeof flags !== 'string') throw new ServerError(51106, `${name} needs 'options' to be of type string`);
-    const compiled = compileJsRegex(typeof pattern === 'string' ? pattern : pattern.pattern, (flags as string) || (pattern instanceof Regex ? pattern.options : ''), 'g');
-    function* matches(): IterableIterator<RegExpExecArray> {
-      for (let match = execRegex(compiled, input_); match; match = execRegex(compiled, input_)) {
-        yield match;
-        if (match[0] === '') compiled.lastIndex += (input_.codePointAt(compiled.lastIndex) ?? 0) > 0xffff ? 2 : 1;
+const regexOperator =
+  (
+    finish: (matches: () => IterableIterator<RegExpExecArray> | readonly RegExpExecArray[], input: string) => Result,
+    empty: Result,
+  ): Operator =>
+  (argument, scope, name) => {
+    const { input, regex, options } = namedArguments(argument, scope, name, ['input', 'regex'], ['options']);
+    return (doc, variables) => {
+      const source = (input as Evaluate)(doc, variables);
+      const pattern = (regex as Evaluate)(doc, variables);
+      const flags = options?.(doc, variables);
+      if (isNullish(source) || isNullish(pattern)) return empty;
+      const input_ = text(source, name, 51104);
+      if (typeof pattern !== 'string' && !(pattern instanceof Regex))
+        throw new ServerError(51105, `${name} needs 'regex' to be of type string or regex`);
+      if (!isNullish(flags) && typeof flags !== 'string') throw new ServerError(51106, `${name} needs 'options' to be of type string`);
+      const compiled = compileJsRegex(
+        typeof pattern === 'string' ? pattern : pattern.pattern,
+        (flags as string) || (pattern instanceof Regex ? pattern.options : ''),
+        'g',
+      );
+      function* matches(): IterableIterator<RegExpExecArray> {
+        for (let match = execRegex(compiled, input_); match; match = execRegex(compiled, input_)) {
+          yield match;
+          if (match[0] === '') compiled.lastIndex += (input_.codePointAt(compiled.lastIndex) ?? 0) > 0xffff ? 2 : 1;
+        }
       }
-    }
-    return finish(matches, input_);
+      return finish(matches, input_);
+    };
   };
-};
 
 const matchDocument = (match: RegExpExecArray, input: string): Doc =>
-  Doc.from({ match: match[0], idx: codePoints(input.slice(0, match.index)).length, captures: Arr.of(match.slice(1).map((capture) => capture ?? null)) });
+  Doc.from({
+    match: match[0],
+    idx: codePoints(input.slice(0, match.index)).length,
+    captures: Arr.of(match.slice(1).map((capture) => capture ?? null)),
+  });
 
-const conversionFailure = (value: Result, to: string, more = ''): ServerError => new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
+const conversionFailure = (value: Result, to: string, more = ''): ServerError =>
+  new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
 
 const wholeNumber = (value: Numeric, low: bigint, high: bigint): bigint => {
   let whole: bigint;
   if (value instanceof Decimal128) {
     const unpacked = roundDecimal(unpack(value), 'trunc');
-    if (unpacked.kind !== 'finite') throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
+    if (unpacked.kind !== 'finite')
+      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
     if (unpacked.exponent > 40) throw new ServerError(241, 'Conversion would overflow target type in $convert with no onError value');
-    whole = (unpacked.negative ? -1n : 1n) * (unpacked.exponent >= 0 ? unpacked.coefficient * 10n ** BigInt(unpacked.exponent) : unpacked.coefficient / 10n ** BigInt(-unpacked.exponent));
+    whole =
+      (unpacked.negative ? -1n : 1n) *
+      (unpacked.exponent >= 0
+        ? unpacked.coefficient * 10n ** BigInt(unpacked.exponent)
+        : unpacked.coefficient / 10n ** BigInt(-unpacked.exponent));
   } else if (value instanceof Double) {
-    if (!Number.isFinite(value.value)) throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
+    if (!Number.isFinite(value.value))
+      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
     whole = BigInt(Math.trunc(value.value));
   } else whole = BigInt(value);
-  if (whole < low || whole > high) throw new ServerError(241, `Conversion would overflow target type in $convert with no onError value: ${show(value)}`);
+  if (whole < low || whole > high)
+    throw new ServerError(241, `Conversion would overflow target type in $convert with no onError value: ${show(value)}`);
   return whole;
 };
 
@@ -317,8 +402,11 @@ const conversions: Readonly<Record<string, (value: Value) => Value>> = {
     if (typeof value === 'boolean') return new Double(value ? 1 : 0);
     if (value instanceof DateTime) return new Double(Number(value.ms));
     if (typeof value === 'string') {
-      const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$|^[+-]?nan$/i.test(value) ? Number(value.replace(/inf(inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN')) : undefined;
-      if (parsed === undefined) throw conversionFailure(value, 'double', `Failed to parse number '${value}' in $convert with no onError value`);
+      const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$|^[+-]?nan$/i.test(value)
+        ? Number(value.replace(/inf(inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN'))
+        : undefined;
+      if (parsed === undefined)
+        throw conversionFailure(value, 'double', `Failed to parse number '${value}' in $convert with no onError value`);
       return new Double(parsed);
     }
     throw conversionFailure(value, 'double');
@@ -327,7 +415,8 @@ const conversions: Readonly<Record<string, (value: Value) => Value>> = {
     if (isNumber(value)) return Number(wholeNumber(value, -0x80000000n, 0x7fffffffn));
     if (typeof value === 'boolean') return value ? 1 : 0;
     if (typeof value === 'string') {
-      if (!/^[+-]?\d+$/.test(value) || BigInt(value) > 0x7fffffffn || BigInt(value) < -0x80000000n) throw conversionFailure(value, 'int', `Failed to parse number '${value}' in $convert with no onError value`);
+      if (!/^[+-]?\d+$/.test(value) || BigInt(value) > 0x7fffffffn || BigInt(value) < -0x80000000n)
+        throw conversionFailure(value, 'int', `Failed to parse number '${value}' in $convert with no onError value`);
       return Number(value);
     }
     throw conversionFailure(value, 'int');
@@ -337,7 +426,8 @@ const conversions: Readonly<Record<string, (value: Value) => Value>> = {
     if (typeof value === 'boolean') return value ? 1n : 0n;
     if (value instanceof DateTime) return value.ms;
     if (typeof value === 'string') {
-      if (!/^[+-]?\d+$/.test(value) || BigInt.asIntN(64, BigInt(value.replace('+', ''))) !== BigInt(value.replace('+', ''))) throw conversionFailure(value, 'long', `Failed to parse number '${value}' in $convert with no onError value`);
+      if (!/^[+-]?\d+$/.test(value) || BigInt.asIntN(64, BigInt(value.replace('+', ''))) !== BigInt(value.replace('+', '')))
+        throw conversionFailure(value, 'long', `Failed to parse number '${value}' in $convert with no onError value`);
       return BigInt(value.replace('+', ''));
     }
     throw conversionFailure(value, 'long');
@@ -366,7 +456,8 @@ const conversions: Readonly<Record<string, (value: Value) => Value>> = {
   objectId: (value) => {
     if (value instanceof ObjectId) return value;
     if (typeof value === 'string') {
-      if (!/^[0-9a-f]{24}$/i.test(value)) throw conversionFailure(value, 'objectId', `Failed to parse objectId '${value}' in $convert with no onError value`);
+      if (!/^[0-9a-f]{24}$/i.test(value))
+        throw conversionFailure(value, 'objectId', `Failed to parse objectId '${value}' in $convert with no onError value`);
       return new ObjectId(Buffer.from(value, 'hex'));
     }
     throw conversionFailure(value, 'objectId');
@@ -375,19 +466,31 @@ const conversions: Readonly<Record<string, (value: Value) => Value>> = {
     if (value instanceof DateTime) return value;
     if (value instanceof ObjectId) return new DateTime(BigInt(value.bytes.readUInt32BE(0)) * 1000n);
     if (value instanceof Timestamp) return new DateTime((value.bits >> 32n) * 1000n);
-    if (typeof value === 'bigint' || value instanceof Double || value instanceof Decimal128) return new DateTime(wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn));
+    if (typeof value === 'bigint' || value instanceof Double || value instanceof Decimal128)
+      return new DateTime(wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn));
     if (typeof value === 'string') {
       const ms = parseIsoDate(value);
-      if (ms === undefined) throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
+      if (ms === undefined)
+        throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
       return new DateTime(ms);
     }
     throw conversionFailure(value, 'date');
   },
 };
 
-const typeNumbers: Readonly<Record<number, string>> = { 1: 'double', 2: 'string', 7: 'objectId', 8: 'bool', 9: 'date', 16: 'int', 18: 'long', 19: 'decimal' };
+const typeNumbers: Readonly<Record<number, string>> = {
+  1: 'double',
+  2: 'string',
+  7: 'objectId',
+  8: 'bool',
+  9: 'date',
+  16: 'int',
+  18: 'long',
+  19: 'decimal',
+};
 
-const convertTo = (type: string): Operator => fixed(1, 1, ([value]) => (isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value)));
+const convertTo = (type: string): Operator =>
+  fixed(1, 1, ([value]) => (isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value)));
 
 const convertOperator: Operator = (argument, scope, name) => {
   const { input, to, onError, onNull } = namedArguments(argument, scope, name, ['input', 'to'], ['onError', 'onNull']);
@@ -421,25 +524,29 @@ const setField = (argument: Value, scope: Scope, name: string, removing: boolean
 };
 
 const getField: Operator = (argument, scope, name) => {
-  const spec = argument instanceof Doc && !(argument.keys[0] ?? '').startsWith('$') ? argument : Doc.from({ field: argument, input: '$$CURRENT' });
+  const spec =
+    argument instanceof Doc && !(argument.keys[0] ?? '').startsWith('$') ? argument : Doc.from({ field: argument, input: '$$CURRENT' });
   const { field, input } = namedArguments(spec, scope, name, ['field', 'input']);
   return (doc, variables) => {
     const key = (field as Evaluate)(doc, variables);
-    if (typeof key !== 'string') throw new ServerError(5654602, `$getField requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
+    if (typeof key !== 'string')
+      throw new ServerError(5654602, `$getField requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
     const target = (input as Evaluate)(doc, variables);
     if (isNullish(target)) return target === undefined ? undefined : null;
     return target instanceof Doc ? target.get(key) : undefined;
   };
 };
 
-const nFromArray = (name: string, pick: (values: readonly Value[], count: number) => readonly Value[]): Operator => (argument, scope) => {
-  const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
-  return (doc, variables) => {
-    const count = integer((n as Evaluate)(doc, variables), name, 5787902);
-    if (count < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${count}`);
-    return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count));
+const nFromArray =
+  (name: string, pick: (values: readonly Value[], count: number) => readonly Value[]): Operator =>
+  (argument, scope) => {
+    const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
+    return (doc, variables) => {
+      const count = integer((n as Evaluate)(doc, variables), name, 5787902);
+      if (count < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${count}`);
+      return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count));
+    };
   };
-};
 
 const sortArray: Operator = (argument, scope, name) => {
   const spec = fields(argument, name, ['input', 'sortBy'], []);
@@ -480,7 +587,8 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
     let result = start;
     for (const value of values) {
       if (isNullish(value)) return null;
-      if (typeof value !== 'number' && typeof value !== 'bigint') throw typeMismatch(`${name} only supports int and long operands, not ${bsonTypeName(value)}.`);
+      if (typeof value !== 'number' && typeof value !== 'bigint')
+        throw typeMismatch(`${name} only supports int and long operands, not ${bsonTypeName(value)}.`);
       long ||= typeof value === 'bigint';
       result = combine(result, BigInt(value));
     }
@@ -489,7 +597,8 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
 
 const logarithm = (value: Numeric, name: string): number => {
   const double = doubleOf(value);
-  if (!(double > 0) && !Number.isNaN(double)) throw new ServerError(28766, `${name}'s argument must be a positive number, but is ${show(value)}`);
+  if (!(double > 0) && !Number.isNaN(double))
+    throw new ServerError(28766, `${name}'s argument must be a positive number, but is ${show(value)}`);
   return double;
 };
 
@@ -505,15 +614,17 @@ const power = (base: Numeric, exponent: Numeric): Value => {
     return pack(decimalOf(new Double(a ** b)));
   }
   if (base instanceof Double || exponent instanceof Double || b < 0) {
-    if (!(base instanceof Double || exponent instanceof Double) && (a === 1 || a === -1)) return narrowestLike(base, exponent, BigInt(a ** b));
+    if (!(base instanceof Double || exponent instanceof Double) && (a === 1 || a === -1))
+      return narrowestLike(base, exponent, BigInt(a ** b));
     return new Double(a ** b);
   }
   if (Math.abs(a) > 1 && b >= 64) return new Double(a ** b);
-  const exact = BigInt(base as number) ** BigInt(Math.abs(a) <= 1 ? b % 2 === 0 && b > 0 ? 2 : b : b);
+  const exact = BigInt(base as number) ** BigInt(Math.abs(a) <= 1 ? (b % 2 === 0 && b > 0 ? 2 : b) : b);
   return exact > 0x7fffffffffffffffn || exact < -0x8000000000000000n ? new Double(a ** b) : narrowestLike(base, exponent, exact);
 };
 
-const narrowestLike = (a: Numeric, b: Numeric, value: bigint): Value => (typeof a === 'bigint' || typeof b === 'bigint' ? value : narrowest(value));
+const narrowestLike = (a: Numeric, b: Numeric, value: bigint): Value =>
+  typeof a === 'bigint' || typeof b === 'bigint' ? value : narrowest(value);
 
 const binarySize = (value: Result): Result => {
   if (isNullish(value)) return null;
@@ -525,15 +636,18 @@ const binarySize = (value: Result): Result => {
 const indexOf = (points: boolean): Operator =>
   fixed(2, 4, ([source, wanted, from, to], name) => {
     if (isNullish(source)) return null;
-    if (typeof source !== 'string') throw new ServerError(points ? 40093 : 40091, `${name} requires a string as the first argument, found: ${bsonTypeName(source)}`);
-    if (typeof wanted !== 'string') throw new ServerError(points ? 40094 : 40092, `${name} requires a string as the second argument, found: ${bsonTypeName(wanted)}`);
+    if (typeof source !== 'string')
+      throw new ServerError(points ? 40093 : 40091, `${name} requires a string as the first argument, found: ${bsonTypeName(source)}`);
+    if (typeof wanted !== 'string')
+      throw new ServerError(points ? 40094 : 40092, `${name} requires a string as the second argument, found: ${bsonTypeName(wanted)}`);
     const start = from === undefined ? 0 : integer(from, name, 40096);
     const end = to === undefined ? Infinity : integer(to, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
     if (points) {
       const units = codePoints(source);
       const needle = codePoints(wanted);
-      for (let at = start; at + needle.length <= Math.min(units.length, end); at++) if (needle.every((char, index) => units[at + index] === char)) return at;
+      for (let at = start; at + needle.length <= Math.min(units.length, end); at++)
+        if (needle.every((char, index) => units[at + index] === char)) return at;
       return -1;
     }
     const bytes = Buffer.from(source);
@@ -544,18 +658,22 @@ const indexOf = (points: boolean): Operator =>
 const substring = (points: boolean): Operator =>
   fixed(3, 3, ([source, from, count], name) => {
     const value = coerced(source);
-    if (!isNumber(from) || !isNumber(count)) throw new ServerError(points ? 34450 : 16034, `${name}: starting index and length must be numeric`);
+    if (!isNumber(from) || !isNumber(count))
+      throw new ServerError(points ? 34450 : 16034, `${name}: starting index and length must be numeric`);
     const start = Math.trunc(doubleOf(from));
     const length = Math.trunc(doubleOf(count));
     if (start < 0) throw new ServerError(points ? 34451 : 50752, `${name}: starting index must be non-negative, got ${start}`);
     if (points) {
       if (length < 0) throw new ServerError(34454, `${name}: length must be a nonnegative integer.`);
-      return codePoints(value).slice(start, start + length).join('');
+      return codePoints(value)
+        .slice(start, start + length)
+        .join('');
     }
     const bytes = Buffer.from(value);
     const part = length < 0 ? bytes.subarray(start) : bytes.subarray(start, start + length);
     const end = start + part.length;
-    if (((bytes[start] ?? 0) & 0xc0) === 0x80 || ((bytes[end] ?? 0) & 0xc0) === 0x80) throw new ServerError(28656, `${name}: Invalid range, starting or ending index is in the middle of a UTF-8 character.`);
+    if (((bytes[start] ?? 0) & 0xc0) === 0x80 || ((bytes[end] ?? 0) & 0xc0) === 0x80)
+      throw new ServerError(28656, `${name}: Invalid range, starting or ending index is in the middle of a UTF-8 character.`);
     return part.toString();
   });
 
@@ -585,14 +703,20 @@ const toObject = (source: Result): Result => {
     if (element instanceof Arr) {
       const [key, value] = element.values;
       if (element.length !== 2) throw new ServerError(40397, '$arrayToObject requires an array of size 2 arrays');
-      if (typeof key !== 'string') throw new ServerError(40395, '$arrayToObject requires an array of key-value pairs, where the key must be of type string');
+      if (typeof key !== 'string')
+        throw new ServerError(40395, '$arrayToObject requires an array of key-value pairs, where the key must be of type string');
       return [key, value as Value];
     }
-    if (!(element instanceof Doc)) throw new ServerError(40398, `Unrecognised input type format for $arrayToObject: ${bsonTypeName(element)}`);
+    if (!(element instanceof Doc))
+      throw new ServerError(40398, `Unrecognised input type format for $arrayToObject: ${bsonTypeName(element)}`);
     const key = element.get('k');
     const value = element.get('v');
-    if (element.size !== 2 || value === undefined) throw new ServerError(40392, '$arrayToObject requires an object keys of \'k\' and \'v\'');
-    if (typeof key !== 'string') throw new ServerError(40394, '$arrayToObject requires an object with keys \'k\' and \'v\', where the value of \'k\' must be of type string');
+    if (element.size !== 2 || value === undefined) throw new ServerError(40392, "$arrayToObject requires an object keys of 'k' and 'v'");
+    if (typeof key !== 'string')
+      throw new ServerError(
+        40394,
+        "$arrayToObject requires an object with keys 'k' and 'v', where the value of 'k' must be of type string",
+      );
     return [key, value];
   });
   return objectOf(pairs);
@@ -625,7 +749,8 @@ export const operators: Readonly<Record<string, Operator>> = {
   $bitAnd: bitwise('$bitAnd', -1n, (a, b) => a & b),
   $bitNot: fixed(1, 1, ([value], name) => {
     if (isNullish(value)) return null;
-    if (typeof value !== 'number' && typeof value !== 'bigint') throw typeMismatch(`${name} only supports int and long, not ${bsonTypeName(value)}`);
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw typeMismatch(`${name} only supports int and long, not ${bsonTypeName(value)}`);
     return ~value as number;
   }),
   $bitOr: bitwise('$bitOr', 0n, (a, b) => a | b),
@@ -661,7 +786,8 @@ export const operators: Readonly<Record<string, Operator>> = {
   $divide: fixed(2, 2, ([a, b]) => {
     if (isNullish(a) || isNullish(b)) return null;
     const [left, right] = [asNumeric(a), asNumeric(b)];
-    if (left === undefined || right === undefined) throw typeMismatch(`$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+    if (left === undefined || right === undefined)
+      throw typeMismatch(`$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
     if (isZero(right)) throw badValue("can't $divide by zero");
     return divide(left, right);
   }),
@@ -686,7 +812,8 @@ export const operators: Readonly<Record<string, Operator>> = {
     };
   },
   $in: fixed(2, 2, ([value, source]) => {
-    if (!(source instanceof Arr)) throw new ServerError(40081, `$in requires an array as a second argument, found: ${bsonTypeName(source)}`);
+    if (!(source instanceof Arr))
+      throw new ServerError(40081, `$in requires an array as a second argument, found: ${bsonTypeName(source)}`);
     return source.values.some((element) => equalValues(element, value));
   }),
   $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name) => {
@@ -718,13 +845,24 @@ export const operators: Readonly<Record<string, Operator>> = {
   $lte: comparison((order) => order <= 0),
   $ltrim: trimmed(true, false),
   $map: mapOperator,
-  $maxN: nFromArray('$maxN', (values, count) => values.filter((value) => !isNullish(value)).toSorted((a, b) => compareValues(b, a)).slice(0, count)),
+  $maxN: nFromArray('$maxN', (values, count) =>
+    values
+      .filter((value) => !isNullish(value))
+      .toSorted((a, b) => compareValues(b, a))
+      .slice(0, count),
+  ),
   $mergeObjects: variadic(mergeObjects),
-  $minN: nFromArray('$minN', (values, count) => values.filter((value) => !isNullish(value)).toSorted(compareValues).slice(0, count)),
+  $minN: nFromArray('$minN', (values, count) =>
+    values
+      .filter((value) => !isNullish(value))
+      .toSorted(compareValues)
+      .slice(0, count),
+  ),
   $mod: fixed(2, 2, ([a, b]) => {
     if (isNullish(a) || isNullish(b)) return null;
     const [left, right] = [asNumeric(a), asNumeric(b)];
-    if (left === undefined || right === undefined) throw new ServerError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+    if (left === undefined || right === undefined)
+      throw new ServerError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
     if (isZero(right)) throw new ServerError(16610, "can't $mod by zero");
     return remainder(left, right);
   }),
@@ -750,9 +888,12 @@ export const operators: Readonly<Record<string, Operator>> = {
     const parts = compileArguments(argument, scope, name, 0, Infinity);
     return (doc, variables) => parts.some((part) => isTrue(part(doc, variables)));
   },
-  $pow: fixed(2, 2, ([base, exponent], name) => (isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name), numeric(exponent, name)))),
+  $pow: fixed(2, 2, ([base, exponent], name) =>
+    isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name), numeric(exponent, name)),
+  ),
   $rand: (argument) => {
-    if (argument instanceof Doc ? argument.size : !(argument instanceof Arr) || argument.length) throw new ServerError(3040501, '$rand does not currently accept arguments');
+    if (argument instanceof Doc ? argument.size : !(argument instanceof Arr) || argument.length)
+      throw new ServerError(3040501, '$rand does not currently accept arguments');
     return () => new Double(Math.random());
   },
   $range: range,
@@ -776,10 +917,11 @@ export const operators: Readonly<Record<string, Operator>> = {
     const without = distinctSorted(array(b, name, 17049));
     const seen: Value[] = [];
     const kept: Value[] = [];
-    for (const value of array(a, name, 17048)) if (!containsValue(without, value) && !seen.some((known) => equalValues(known, value))) {
-      seen.push(value);
-      kept.push(value);
-    }
+    for (const value of array(a, name, 17048))
+      if (!containsValue(without, value) && !seen.some((known) => equalValues(known, value))) {
+        seen.push(value);
+        kept.push(value);
+      }
     return Arr.of(kept);
   }),
   $setEquals: fixed(2, Infinity, (values, name) => {
@@ -796,9 +938,12 @@ export const operators: Readonly<Record<string, Operator>> = {
     const whole = distinctSorted(array(b, name, 17042));
     return array(a, name, 17046).every((value) => containsValue(whole, value));
   }),
-  $setUnion: variadic((values, name) => (values.some(isNullish) ? null : Arr.of(distinctSorted(values.flatMap((value) => array(value, name, 17043)))))),
+  $setUnion: variadic((values, name) =>
+    values.some(isNullish) ? null : Arr.of(distinctSorted(values.flatMap((value) => array(value, name, 17043)))),
+  ),
   $size: fixed(1, 1, ([value]) => {
-    if (!(value instanceof Arr)) throw new ServerError(17124, `The argument to $size must be an array, but was of type: ${bsonTypeName(value)}`);
+    if (!(value instanceof Arr))
+      throw new ServerError(17124, `The argument to $size must be an array, but was of type: ${bsonTypeName(value)}`);
     return value.length;
   }),
   $slice: fixed(2, 3, ([source, second, third], name) => {
@@ -853,7 +998,9 @@ export const operators: Readonly<Record<string, Operator>> = {
   $asin: onDouble(Math.asin, (value) => Math.abs(value) <= 1, 50989),
   $asinh: onDouble(Math.asinh),
   $atan: onDouble(Math.atan),
-  $atan2: fixed(2, 2, ([a, b], name) => (isNullish(a) || isNullish(b) ? null : new Double(Math.atan2(doubleOf(numeric(a, name)), doubleOf(numeric(b, name)))))),
+  $atan2: fixed(2, 2, ([a, b], name) =>
+    isNullish(a) || isNullish(b) ? null : new Double(Math.atan2(doubleOf(numeric(a, name)), doubleOf(numeric(b, name)))),
+  ),
   $atanh: onDouble(Math.atanh, (value) => Math.abs(value) <= 1, 50989),
   $cos: onDouble(Math.cos, Number.isFinite, 50989),
   $cosh: onDouble(Math.cosh),
@@ -873,4 +1020,3 @@ function rounded(value: Result, places: Result, mode: 'even' | 'trunc', name: st
   if (at < -20 || at > 100) throw new ServerError(51083, `cannot apply ${name} with precision value ${at} value must be in [-20, 100]`);
   return atPlaces(numeric(value, name), at, mode);
 }
-

@@ -30,7 +30,8 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
     else if (current instanceof Arr) {
       const found: Value[] = [];
       for (const element of current.values) {
-        const reached = element instanceof Doc ? followPath(element, parts, at) : element instanceof Arr ? nested(element, parts, at) : undefined;
+        const reached =
+          element instanceof Doc ? followPath(element, parts, at) : element instanceof Arr ? nested(element, parts, at) : undefined;
         if (reached !== undefined) found.push(reached);
       }
       return Arr.of(found);
@@ -49,7 +50,8 @@ const checkFieldPath = (path: string): readonly string[] => {
   const parts = path.split('.');
   for (const part of parts) {
     if (!part) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
-    if (part.startsWith('$')) throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+    if (part.startsWith('$'))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   }
   return parts;
 };
@@ -73,10 +75,12 @@ export const withVariables = <Result>(names: Iterable<string>, compile: () => Re
 };
 
 /** A literal: parsed as an expression nowhere. */
-export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } => Object.assign(() => value, { constant: { value } });
+export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } =>
+  Object.assign(() => value, { constant: { value } });
 
 /** The value of an expression that does not depend on the document, if it is one. */
-export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | undefined => (evaluate as { constant?: { value: Value | undefined } }).constant;
+export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | undefined =>
+  (evaluate as { constant?: { value: Value | undefined } }).constant;
 
 const compilePath = (text: string, scope: Scope): Evaluate => {
   if (!text.startsWith('$$')) {
@@ -104,7 +108,8 @@ const fieldOf = (value: Value | undefined, name: string, parts: readonly string[
  * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
  */
 export const compileExpression = (expression: Value, scope: Scope = ambient): Evaluate => {
-  if (typeof expression === 'string') return expression.startsWith('$') && expression.length > 1 ? compilePath(expression, scope) : constant(expression);
+  if (typeof expression === 'string')
+    return expression.startsWith('$') && expression.length > 1 ? compilePath(expression, scope) : constant(expression);
   if (expression instanceof Arr) {
     const elements = expression.values.map((element) => compileExpression(element, scope));
     if (elements.every(constantOf)) return constant(Arr.of(elements.map((element) => constantOf(element)?.value ?? null)));
@@ -124,8 +129,10 @@ export const compileExpression = (expression: Value, scope: Scope = ambient): Ev
 const compileDocument = (expression: Doc, scope: Scope): Evaluate => {
   const { keys } = expression;
   for (const key of keys) {
-    if (key.includes('.')) throw new ServerError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
-    if (key.startsWith('$')) throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+    if (key.includes('.'))
+      throw new ServerError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
+    if (key.startsWith('$'))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   }
   const fields = expression.values.map((value) => compileExpression(value, scope));
   if (fields.every(constantOf)) return constant(expression);
@@ -143,4 +150,5 @@ const compileDocument = (expression: Doc, scope: Scope): Evaluate => {
 };
 
 /** Runs an expression on a document with the variables that every expression has. */
-export const evaluateOn = (evaluate: Evaluate, doc: Doc, variables: Variables): Value | undefined => evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });
+export const evaluateOn = (evaluate: Evaluate, doc: Doc, variables: Variables): Value | undefined =>
+  evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });

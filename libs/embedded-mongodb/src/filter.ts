@@ -1,5 +1,21 @@
 import { containsValue, compareValues, equalValues, isNaNValue, isNumber, typeRank } from './bson-order.js';
-import { Arr, Binary, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Code, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, SymbolText, UNDEFINED, type Value } from './bson-values.js';
+import {
+  Arr,
+  Binary,
+  bsonTypeName,
+  bsonTypeNamed,
+  bsonTypeNumber,
+  Code,
+  Doc,
+  Double,
+  MAX_KEY,
+  MIN_KEY,
+  Regex,
+  show,
+  SymbolText,
+  UNDEFINED,
+  type Value,
+} from './bson-values.js';
 import { Decimal128, doubleOfDecimal, unpack } from './decimal128.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { compileExpression, isTrue, withVariables, type Variables } from './expressions.js';
@@ -87,9 +103,16 @@ export const compileRelation = (relation: Relation, operand: Value): Test => {
     if (typeof operand === 'string') return (value) => value === operand || (value instanceof SymbolText && value.text === operand);
     return (value) => value !== undefined && equalValues(value, operand);
   }
-  if (isNaNValue(operand)) return relation === 'lt' || relation === 'gt' ? () => false : (value) => value !== undefined && isNaNValue(value);
+  if (isNaNValue(operand))
+    return relation === 'lt' || relation === 'gt' ? () => false : (value) => value !== undefined && isNaNValue(value);
   const holds: (order: number) => boolean =
-    relation === 'lt' ? (order) => order < 0 : relation === 'lte' ? (order) => order <= 0 : relation === 'gt' ? (order) => order > 0 : (order) => order >= 0;
+    relation === 'lt'
+      ? (order) => order < 0
+      : relation === 'lte'
+        ? (order) => order <= 0
+        : relation === 'gt'
+          ? (order) => order > 0
+          : (order) => order >= 0;
   if (operand === MIN_KEY || operand === MAX_KEY) return (value) => holds(compareValues(value, operand));
   const rank = typeRank(operand);
   return (value) => value !== undefined && typeRank(value) === rank && holds(compareValues(value, operand)) && !isNaNValue(value);
@@ -132,7 +155,8 @@ const typeTest = (operand: Value): Test => {
       }
     } else if (isNumber(name)) {
       const number = numberOf(name);
-      if (!Number.isInteger(number) || !(number === -1 || number === 127 || (number >= 1 && number <= 19))) throw badValue(`Invalid numerical type code: ${show(name)}`);
+      if (!Number.isInteger(number) || !(number === -1 || number === 127 || (number >= 1 && number <= 19)))
+        throw badValue(`Invalid numerical type code: ${show(name)}`);
       numbers.add(number);
     } else throw new ServerError(14, 'type must be represented as a number or a string');
   }
@@ -160,7 +184,10 @@ const modTest = (operand: Value): Test => {
   if (operand.length > 2) throw badValue('malformed mod, too many elements');
   const [divisor, remainder] = operand.values.map((value) => {
     const whole = wholeOf(value);
-    if (whole === undefined) throw badValue(`malformed mod, ${isNumber(value) ? 'divisor or remainder value is invalid' : 'divisor or remainder is not a number'}`);
+    if (whole === undefined)
+      throw badValue(
+        `malformed mod, ${isNumber(value) ? 'divisor or remainder value is invalid' : 'divisor or remainder is not a number'}`,
+      );
     return whole;
   }) as [bigint, bigint];
   if (divisor === 0n) throw badValue('divisor cannot be 0');
@@ -208,7 +235,8 @@ const always = (value: boolean): Filter => ({ op: 'always', value });
 const not = (of: Filter): Filter => ({ op: 'not', of });
 const all = (of: readonly Filter[]): Filter => (of.length === 1 ? (of[0] as Filter) : { op: 'and', of });
 
-const isOperatorDocument = (value: Value): value is Doc => value instanceof Doc && (value.keys[0] ?? '').startsWith('$') && !isReference(value);
+const isOperatorDocument = (value: Value): value is Doc =>
+  value instanceof Doc && (value.keys[0] ?? '').startsWith('$') && !isReference(value);
 /** `{ $ref, $id }` is a value, not an operator. */
 const isReference = (doc: Doc): boolean => doc.keys[0] === '$ref' || doc.keys[0] === '$id' || doc.keys[0] === '$db';
 
@@ -275,7 +303,9 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
     }
     throw (
       unsupported[key] ??
-      badValue(`unknown top level operator: ${key}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`)
+      badValue(
+        `unknown top level operator: ${key}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`,
+      )
     );
   });
   return parts.length ? all(parts) : always(true);
@@ -391,7 +421,9 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
         false,
         (value) =>
           value instanceof Arr &&
-          value.values.some((element) => element instanceof Doc ? matches(element) : element instanceof Arr && matches(documentOf(element))),
+          value.values.some((element) =>
+            element instanceof Doc ? matches(element) : element instanceof Arr && matches(documentOf(element)),
+          ),
       );
     }
     case '$bitsAllSet':
@@ -408,7 +440,11 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
 };
 
 /** An array seen as a document of its indexes. */
-const documentOf = (array: Arr): Doc => Doc.of(array.values.map((_, index) => String(index)), array.values);
+const documentOf = (array: Arr): Doc =>
+  Doc.of(
+    array.values.map((_, index) => String(index)),
+    array.values,
+  );
 
 /**
  * Compiles a parsed query to a test of documents.
@@ -482,7 +518,8 @@ export const demandedValues = (filter: Filter, found = new Map<string, Value>())
   if (filter.op === 'and') for (const part of filter.of) demandedValues(part, found);
   else if (filter.op === 'or' && filter.of.length === 1) demandedValues(filter.of[0] as Filter, found);
   else if (filter.op === 'compare' && filter.relation === 'eq') add(filter.path, filter.operand);
-  else if (filter.op === 'in' && filter.operands.length === 1 && !(filter.operands[0] instanceof Regex)) add(filter.path, filter.operands[0] as Value);
+  else if (filter.op === 'in' && filter.operands.length === 1 && !(filter.operands[0] instanceof Regex))
+    add(filter.path, filter.operands[0] as Value);
   return found;
 };
 

@@ -17,7 +17,10 @@ beforeAll(async () => {
   process.on('warning', hear);
   node = await startEmbeddedMongoDB({ directory, port: 0, maxOpenCursors: 20, cursorTimeoutMs: 1500 });
   client = await MongoClient.connect(node.url);
-  await client.db('h').collection('c').insertMany(Array.from({ length: 300 }, (_, index) => ({ _id: index, text: 'a'.repeat(40) }) as never));
+  await client
+    .db('h')
+    .collection('c')
+    .insertMany(Array.from({ length: 300 }, (_, index) => ({ _id: index, text: 'a'.repeat(40) }) as never));
 });
 afterEach(async () => {
   // Whatever has come, the node serves the others.
@@ -60,7 +63,10 @@ const send = async (bytes: Buffer, patience = 300): Promise<Document | 'closed' 
   return result;
 };
 
-const message = (sections: readonly Buffer[], { opcode = 2013, flags = 0, length }: { opcode?: number; flags?: number; length?: number } = {}): Buffer => {
+const message = (
+  sections: readonly Buffer[],
+  { opcode = 2013, flags = 0, length }: { opcode?: number; flags?: number; length?: number } = {},
+): Buffer => {
   const body = Buffer.concat(sections);
   const header = Buffer.alloc(20);
   header.writeInt32LE(length ?? 20 + body.length, 0);
@@ -130,7 +136,13 @@ test('any bytes at all do no harm', async () => {
 });
 
 test('any byte of a sound command may be another one', async () => {
-  const sound = message([command({ update: 'c2', updates: [{ q: { _id: 1, a: { $in: [1, 'x'] } }, u: { $set: { 'a.b': 1 }, $push: { l: { $each: [1] } } }, upsert: true }], $db: 'h' })]);
+  const sound = message([
+    command({
+      update: 'c2',
+      updates: [{ q: { _id: 1, a: { $in: [1, 'x'] } }, u: { $set: { 'a.b': 1 }, $push: { l: { $each: [1] } } }, upsert: true }],
+      $db: 'h',
+    }),
+  ]);
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 20, max: sound.length - 1 }), fc.integer({ min: 0, max: 255 }), async (at, byte) => {
       const bytes = Buffer.from(sound);
@@ -178,8 +190,20 @@ test('a flood of cursors is refused, and cursors that nobody reads end', async (
 
 test('a regular expression that runs away is stopped', async () => {
   const began = performance.now();
-  await expect(client.db('h').collection('c').find({ text: { $regex: '^(a+)+$|^(a|a)*b$' }, _id: { $lt: 0 } } as never).toArray()).resolves.toEqual([]);
-  await expect(client.db('h').collection('c').find({ text: { $regex: '^(a+)+b$' } }).toArray()).rejects.toMatchObject({ code: 51156 });
+  await expect(
+    client
+      .db('h')
+      .collection('c')
+      .find({ text: { $regex: '^(a+)+$|^(a|a)*b$' }, _id: { $lt: 0 } } as never)
+      .toArray(),
+  ).resolves.toEqual([]);
+  await expect(
+    client
+      .db('h')
+      .collection('c')
+      .find({ text: { $regex: '^(a+)+b$' } })
+      .toArray(),
+  ).rejects.toMatchObject({ code: 51156 });
   expect(performance.now() - began).toBeLessThan(10_000);
 });
 
@@ -189,25 +213,49 @@ test('filters, pipelines and expressions that nest without end are refused', asy
   expect(await client.db('h').collection('c').find(filter).toArray()).toEqual([]);
   let expression: unknown = 1;
   for (let depth = 0; depth < 90; depth++) expression = { $add: [expression, 1] };
-  expect((await client.db('h').collection('c').aggregate([{ $limit: 1 }, { $project: { v: expression } }]).toArray())[0]).toMatchObject({ v: 91 });
+  expect(
+    (
+      await client
+        .db('h')
+        .collection('c')
+        .aggregate([{ $limit: 1 }, { $project: { v: expression } }])
+        .toArray()
+    )[0],
+  ).toMatchObject({ v: 91 });
 });
 
 test('names like __proto__ are names like others', async () => {
   const db = client.db('h');
-  const doc = new Map<string, unknown>([['_id', 'p'], ['__proto__', { polluted: 1 }], ['constructor', 1], ['toString', 2]]);
+  const doc = new Map<string, unknown>([
+    ['_id', 'p'],
+    ['__proto__', { polluted: 1 }],
+    ['constructor', 1],
+    ['toString', 2],
+  ]);
   await db.collection('proto').insertOne(doc as never);
-  await db.collection('proto').updateOne({ constructor: 1 } as never, { $set: { 'x.__proto__.y': 1, 'hasOwnProperty': 1 } });
+  await db.collection('proto').updateOne({ constructor: 1 } as never, { $set: { 'x.__proto__.y': 1, hasOwnProperty: 1 } });
   expect(await db.collection('proto').countDocuments({ '__proto__.polluted': 1 })).toBe(1);
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   await expect(db.command({ constructor: 1 })).rejects.toMatchObject({ code: 59 });
-  await expect(db.collection('proto').aggregate([{ toString: 1 }]).toArray()).rejects.toMatchObject({ code: 40324 });
+  await expect(
+    db
+      .collection('proto')
+      .aggregate([{ toString: 1 }])
+      .toArray(),
+  ).rejects.toMatchObject({ code: 40324 });
 });
 
 test('long work lets others in', async () => {
   const db = client.db('h');
-  const slow = { $lookup: { from: 'c', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' } };
+  const slow = {
+    $lookup: { from: 'c', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' },
+  };
   let finished = false;
-  const work = db.collection('c').aggregate([slow, slow]).toArray().then(() => (finished = true));
+  const work = db
+    .collection('c')
+    .aggregate([slow, slow])
+    .toArray()
+    .then(() => (finished = true));
   let pings = 0;
   while (!finished && pings < 10) {
     await db.command({ ping: 1 });
@@ -217,9 +265,16 @@ test('long work lets others in', async () => {
   expect(pings).toBeGreaterThan(2);
 }, 30_000);
 
-test.each([{ $push: '$text' }, { $addToSet: { t: '$text', n: '$list' } }])('the lists of many groups share one limit: %j', async (accumulator) => {
-  const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
-  await collection.replaceOne({ _id: 1 }, { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) }, { upsert: true });
-  const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);
-  await expect(groups.toArray()).rejects.toMatchObject({ code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' });
-});
+test.each([{ $push: '$text' }, { $addToSet: { t: '$text', n: '$list' } }])(
+  'the lists of many groups share one limit: %j',
+  async (accumulator) => {
+    const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
+    await collection.replaceOne(
+      { _id: 1 },
+      { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) },
+      { upsert: true },
+    );
+    const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);
+    await expect(groups.toArray()).rejects.toMatchObject({ code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' });
+  },
+);

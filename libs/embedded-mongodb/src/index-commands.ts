@@ -1,18 +1,50 @@
 import { equalValues, isNumber } from './bson-order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from './bson-values.js';
-import { answerWithCursor, collectionOf, cursorBatch, existing, Fields, fieldsOf, listed, newCollection, noView, ok, paceOf, target, type Command, type Handler } from './call.js';
+import {
+  answerWithCursor,
+  collectionOf,
+  cursorBatch,
+  existing,
+  Fields,
+  fieldsOf,
+  listed,
+  newCollection,
+  noView,
+  ok,
+  paceOf,
+  target,
+  type Command,
+  type Handler,
+} from './call.js';
 import type { Pace } from './cursors.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
 import { numberOf, parseFilter, type Filter } from './filter.js';
 import { namespaceOf, readIndex, readyIndexes, type Collection, type Index, type Store, type Writer } from './store.js';
 
-const indexFields = ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'background', 'v', 'ns', 'expireAfterSeconds', 'hidden', 'collation', 'comment'];
+const indexFields = [
+  'key',
+  'name',
+  'unique',
+  'sparse',
+  'partialFilterExpression',
+  'background',
+  'v',
+  'ns',
+  'expireAfterSeconds',
+  'hidden',
+  'collation',
+  'comment',
+];
 
-const defaultIndexName = (key: Doc): string => key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
-const indexValueText = (value: Value): string => (typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value));
+const defaultIndexName = (key: Doc): string =>
+  key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
+const indexValueText = (value: Value): string =>
+  typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value);
 
 const checkIndexSpec = (spec: Doc): Doc => {
-  for (const key of spec.keys) if (!indexFields.includes(key)) throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
+  for (const key of spec.keys)
+    if (!indexFields.includes(key))
+      throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
   const key = spec.get('key');
   if (!(key instanceof Doc)) throw failedToParse("The 'key' property is a required property of an index specification");
   if (!key.size) throw new ServerError(67, 'Index keys cannot be empty.');
@@ -20,11 +52,22 @@ const checkIndexSpec = (spec: Doc): Doc => {
   const seen = new Set<string>();
   key.keys.forEach((path, index) => {
     const value = key.values[index] as Value;
-    if (typeof value === 'string') throw new ServerError(67, ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value) ? `${value} indexes are not supported by this node` : `Unknown index plugin '${value}'`);
-    if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value))) throw new ServerError(67, `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`);
+    if (typeof value === 'string')
+      throw new ServerError(
+        67,
+        ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value)
+          ? `${value} indexes are not supported by this node`
+          : `Unknown index plugin '${value}'`,
+      );
+    if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value)))
+      throw new ServerError(
+        67,
+        `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`,
+      );
     if (!path || path.split('.').some((part) => !part)) throw new ServerError(67, 'Index keys cannot be an empty field.');
     if (path.split('.').some((part) => part === '$**')) throw new ServerError(67, 'wildcard indexes are not supported by this node');
-    if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part))) throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
+    if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part)))
+      throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
     if (seen.has(path)) throw new ServerError(67, `Invalid index key: duplicate field ${path}`);
     seen.add(path);
   });
@@ -33,9 +76,14 @@ const checkIndexSpec = (spec: Doc): Doc => {
   fields.refuse('hidden');
   const expireAfterSeconds = spec.get('expireAfterSeconds');
   if (expireAfterSeconds !== undefined) {
-    if (isIdKey(key)) throw new ServerError(197, `The field 'expireAfterSeconds' is not valid for an _id index specification. Specification: ${show(spec)}`);
+    if (isIdKey(key))
+      throw new ServerError(
+        197,
+        `The field 'expireAfterSeconds' is not valid for an _id index specification. Specification: ${show(spec)}`,
+      );
     checkExpiry(expireAfterSeconds);
-    if (key.size !== 1) throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
+    if (key.size !== 1)
+      throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
   }
   const name = fields.string('name') ?? defaultIndexName(key);
   if (!name) throw new ServerError(67, 'index name cannot be empty');
@@ -44,17 +92,27 @@ const checkIndexSpec = (spec: Doc): Doc => {
     checkPartial(parseFilter(partial));
     if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
   }
-  return Doc.from({ v: 2, key, name, unique: fields.boolean('unique') ? true : undefined, sparse: fields.boolean('sparse') ? true : undefined, partialFilterExpression: partial, expireAfterSeconds });
+  return Doc.from({
+    v: 2,
+    key,
+    name,
+    unique: fields.boolean('unique') ? true : undefined,
+    sparse: fields.boolean('sparse') ? true : undefined,
+    partialFilterExpression: partial,
+    expireAfterSeconds,
+  });
 };
 
 /** The longest time to live, in seconds, as on the server. */
 const MOST_SECONDS = 0x7fffffff;
 
 const checkExpiry = (value: Value): void => {
-  if (!isNumber(value)) throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be numeric, but received a type of '${bsonTypeName(value)}'`);
+  if (!isNumber(value))
+    throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be numeric, but received a type of '${bsonTypeName(value)}'`);
   const seconds = numberOf(value);
   if (!(seconds >= 0)) throw new ServerError(67, `TTL index 'expireAfterSeconds' option cannot be less than 0`);
-  if (seconds > MOST_SECONDS) throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
+  if (seconds > MOST_SECONDS)
+    throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
 };
 
 const checkPartial = (filter: Filter): void => {
@@ -76,7 +134,12 @@ const buildsOf = (store: Store): Map<number, Promise<void>> => {
   return known;
 };
 
-type Creation = { readonly reply: Doc; readonly collection: number; /** The indexes that this command builds. */ readonly indexes: readonly number[]; /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[] };
+type Creation = {
+  readonly reply: Doc;
+  readonly collection: number;
+  /** The indexes that this command builds. */ readonly indexes: readonly number[];
+  /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[];
+};
 
 /**
  * Builds indexes while others read and write. They are in the catalog from the beginning, so that every write keeps them
@@ -117,7 +180,13 @@ const createIndexes: Handler = async (call) => {
   }
 };
 
-const register = (writer: Writer, database: string, name: string, specs: readonly Doc[], running: ReadonlyMap<number, Promise<void>>): Creation => {
+const register = (
+  writer: Writer,
+  database: string,
+  name: string,
+  specs: readonly Doc[],
+  running: ReadonlyMap<number, Promise<void>>,
+): Creation => {
   const known = noView(collectionOf(writer, database, name));
   const collection = known ?? newCollection(writer, database, name);
   const indexes: Index[] = [...collection.indexes];
@@ -127,15 +196,26 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
   for (const spec of specs) {
     const key = spec.get('key') as Doc;
     if (isIdKey(key)) continue;
-    if (spec.get('name') === '_id_') throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
+    if (spec.get('name') === '_id_')
+      throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
     const pattern = normalKey(key);
-    const same = indexes.find((index) => normalKey(index.spec.get('key') as Doc) === pattern && equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')));
+    const same = indexes.find(
+      (index) =>
+        normalKey(index.spec.get('key') as Doc) === pattern &&
+        equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')),
+    );
     const named = indexes.find((index) => index.name === spec.get('name'));
     if (same) {
       if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
-        throw new ServerError(86, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
+        throw new ServerError(
+          86,
+          `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
+        );
       if (!equalValues(same.spec.get('expireAfterSeconds') ?? null, spec.get('expireAfterSeconds') ?? null))
-        throw new ServerError(85, `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`);
+        throw new ServerError(
+          85,
+          `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
+        );
       if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
       const build = running.get(same.number);
       if (build) wait.push(build);
@@ -143,7 +223,11 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
       else if (same.building && !mine.includes(same.number)) mine.push(same.number);
       continue;
     }
-    if (named) throw new ServerError(86, `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`);
+    if (named)
+      throw new ServerError(
+        86,
+        `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`,
+      );
     if (indexes.length >= 63) throw new ServerError(67, `add index fails, too many indexes for ${database}.${name}`);
     const fresh = readIndex(writer.nextNumber(), spec, { building: true });
     indexes.push(fresh);
@@ -166,17 +250,23 @@ const register = (writer: Writer, database: string, name: string, specs: readonl
 
 /** @throws ServerError what a document refuses, 276 IndexBuildAborted where an index is dropped meanwhile; then none of them stays */
 const fill = async (store: Store, collectionNumber: number, numbers: readonly number[], pace: Pace): Promise<void> => {
-  const find = (writer: Writer): Collection | undefined => [...writer.catalog.collections.values()].find(({ number }) => number === collectionNumber);
+  const find = (writer: Writer): Collection | undefined =>
+    [...writer.catalog.collections.values()].find(({ number }) => number === collectionNumber);
   const mine = ({ number }: Index): boolean => numbers.includes(number);
   try {
     for (let from: Buffer | undefined, more = true; more; more = from !== undefined) {
       from = await store.write((writer) => {
         const collection = find(writer);
         const indexes = collection?.indexes.filter(mine) ?? [];
-        if (!collection || indexes.length < numbers.length) throw new ServerError(276, 'the index build was aborted: the index or its collection has been dropped');
+        if (!collection || indexes.length < numbers.length)
+          throw new ServerError(276, 'the index build was aborted: the index or its collection has been dropped');
         const next = writer.fillIndexes(collection, indexes, from);
         const current = find(writer) as Collection;
-        if (!next) writer.saveCollection({ ...current, indexes: current.indexes.map((index) => (mine(index) ? { ...index, building: false } : index)) });
+        if (!next)
+          writer.saveCollection({
+            ...current,
+            indexes: current.indexes.map((index) => (mine(index) ? { ...index, building: false } : index)),
+          });
         return next;
       });
       if (from) pace.check();
@@ -197,8 +287,19 @@ const fill = async (store: Store, collectionNumber: number, numbers: readonly nu
  *
  * @returns the index as it is then, and what the reply tells of it
  */
-export const modifyIndex = (collection: Collection, change: Doc): { readonly index: Index; readonly reply: Readonly<Record<string, Value | undefined>> } => {
-  const fields = new Fields('collMod.index', change).only(['name', 'keyPattern', 'expireAfterSeconds', 'hidden', 'unique', 'prepareUnique', 'forceNonUnique']);
+export const modifyIndex = (
+  collection: Collection,
+  change: Doc,
+): { readonly index: Index; readonly reply: Readonly<Record<string, Value | undefined>> } => {
+  const fields = new Fields('collMod.index', change).only([
+    'name',
+    'keyPattern',
+    'expireAfterSeconds',
+    'hidden',
+    'unique',
+    'prepareUnique',
+    'forceNonUnique',
+  ]);
   for (const key of ['hidden', 'unique', 'prepareUnique', 'forceNonUnique']) fields.refuse(key);
   const [name, keyPattern, seconds] = [fields.string('name'), fields.document('keyPattern'), change.get('expireAfterSeconds')];
   if (name !== undefined && keyPattern) throw new ServerError(72, 'Cannot specify both key pattern and name.');
@@ -206,7 +307,9 @@ export const modifyIndex = (collection: Collection, change: Doc): { readonly ind
   if (seconds === undefined) throw new ServerError(72, 'no expireAfterSeconds, hidden, unique, or prepareUnique field');
   checkModifiedExpiry(seconds);
   if (name === '_id_' || (keyPattern && isIdKey(keyPattern))) throw new ServerError(72, 'the _id field does not support TTL indexes');
-  const index = readyIndexes(collection).find((known) => (keyPattern ? normalKey(known.spec.get('key') as Doc) === normalKey(keyPattern) : known.name === name));
+  const index = readyIndexes(collection).find((known) =>
+    keyPattern ? normalKey(known.spec.get('key') as Doc) === normalKey(keyPattern) : known.name === name,
+  );
   if (!index) throw new ServerError(27, `cannot find index ${name ?? show(keyPattern as Doc)} for ns ${namespaceOf(collection)}`);
   if (index.fields.length !== 1) throw new ServerError(72, 'TTL indexes are single-field indexes, compound indexes do not support TTL');
   const old = index.spec.get('expireAfterSeconds');
@@ -219,7 +322,11 @@ export const modifyIndex = (collection: Collection, change: Doc): { readonly ind
 
 /** The same rules as at the creation, which `collMod` reports as 72 InvalidOptions. */
 const checkModifiedExpiry = (seconds: Value): void => {
-  if (!isNumber(seconds)) throw new ServerError(14, `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(seconds)}', expected types '[long, int, decimal, double]'`);
+  if (!isNumber(seconds))
+    throw new ServerError(
+      14,
+      `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(seconds)}', expected types '[long, int, decimal, double]'`,
+    );
   try {
     checkExpiry(seconds);
   } catch (error) {
@@ -238,14 +345,23 @@ const dropIndexes: Handler = async (call) => {
       const each = wanted instanceof Arr ? wanted.values : [wanted];
       dropped = each.map((one) => {
         if (one === '_id_' || (one instanceof Doc && isIdKey(one))) throw new ServerError(72, 'cannot drop _id index');
-        const found = collection.indexes.find((index) => (one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one));
-        if (!found) throw new ServerError(27, one instanceof Doc ? `can't find index with key: ${show(one)}` : `index not found with name [${String(one)}]`);
+        const found = collection.indexes.find((index) =>
+          one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one,
+        );
+        if (!found)
+          throw new ServerError(
+            27,
+            one instanceof Doc ? `can't find index with key: ${show(one)}` : `index not found with name [${String(one)}]`,
+          );
         return found;
       });
     }
     for (const index of dropped) writer.dropIndex(index);
     writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !dropped.includes(index)) });
-    return ok({ nIndexesWas: readyIndexes(collection).length + 1, msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined });
+    return ok({
+      nIndexesWas: readyIndexes(collection).length + 1,
+      msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined,
+    });
   });
 };
 

@@ -6,7 +6,11 @@ import { indexOfComponent } from './filter.js';
 export type KeyField = { readonly path: string; readonly parts: readonly string[]; readonly direction: 1 | -1 };
 
 /** What an index holds of a document: one row of values for each key; several where a path leads into an array. */
-export type Extracted = { readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean; /** Whether none of the fields exists. */ readonly absent: boolean };
+export type Extracted = {
+  readonly rows: readonly (readonly Value[])[];
+  readonly multikey: boolean;
+  /** Whether none of the fields exists. */ readonly absent: boolean;
+};
 
 /**
  * The rows of values that an index over `fields` holds of a document. A missing value counts as null, an empty array as
@@ -67,7 +71,10 @@ const expand = (
         const index = indexOfComponent(path[at] as string);
         if (index < 0) break;
         if (value.values.some((element) => element instanceof Doc && element.has(path[at] as string)))
-          throw new ServerError(16746, `Ambiguous field name found in array (do not use numeric field names in embedded elements in an array), field: '${path[at]}'`);
+          throw new ServerError(
+            16746,
+            `Ambiguous field name found in array (do not use numeric field names in embedded elements in an array), field: '${path[at]}'`,
+          );
         value = value.values[index];
         at++;
       } else {

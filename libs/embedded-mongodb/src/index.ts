@@ -2,11 +2,28 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DirectoryLocked } from '#directory-lock';
 import { BackupExistsError, backUpMongoDB, DataUnreadableError } from './data-file.js';
-import { BadCertificateError, BadCredentialsError, HostRefusedError, PortTakenError, runNode, type NodeOptions, type RunningNode } from './node.js';
+import {
+  BadCertificateError,
+  BadCredentialsError,
+  HostRefusedError,
+  PortTakenError,
+  runNode,
+  type NodeOptions,
+  type RunningNode,
+} from './node.js';
 import { MEMORY_LIMIT } from './sorting.js';
 import type { ThreadError, ThreadMessage, ThreadRequest } from './node-thread.js';
 
-export { backUpMongoDB, BackupExistsError, BadCertificateError, BadCredentialsError, DataUnreadableError, DirectoryLocked, HostRefusedError, PortTakenError };
+export {
+  backUpMongoDB,
+  BackupExistsError,
+  BadCertificateError,
+  BadCredentialsError,
+  DataUnreadableError,
+  DirectoryLocked,
+  HostRefusedError,
+  PortTakenError,
+};
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */
@@ -66,7 +83,10 @@ const revived = ({ name, message, details }: ThreadError): Error => {
 
 const runInThread = (options: NodeOptions): Promise<RunningNode> =>
   new Promise((resolve, reject) => {
-    const worker = new Worker(fileURLToPath(new URL('./node-thread.js', import.meta.url)), { workerData: options, name: 'embedded-mongodb' });
+    const worker = new Worker(fileURLToPath(new URL('./node-thread.js', import.meta.url)), {
+      workerData: options,
+      name: 'embedded-mongodb',
+    });
     const exited = new Promise<void>((done) => worker.once('exit', () => done()));
     const ask = (request: ThreadRequest): void => worker.postMessage(request);
     const backups = new Map<number, { readonly done: () => void; readonly failed: (error: Error) => void }>();
@@ -120,9 +140,34 @@ const reachable = (host: string): string => (['0.0.0.0', '::', ''].includes(host
  * @throws PortTakenError, DirectoryLocked, HostRefusedError, BadCertificateError, BadCredentialsError, DataUnreadableError: each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
-  const { directory, port, host = '127.0.0.1', tls, credentials, cursorTimeoutMs = 600_000, maxOpenCursors = 1000, ttlMonitorSleepSecs = 60, sortMemoryBytes = MEMORY_LIMIT } = options;
-  const given: NodeOptions = { directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs, sortMemoryBytes };
+  const {
+    directory,
+    port,
+    host = '127.0.0.1',
+    tls,
+    credentials,
+    cursorTimeoutMs = 600_000,
+    maxOpenCursors = 1000,
+    ttlMonitorSleepSecs = 60,
+    sortMemoryBytes = MEMORY_LIMIT,
+  } = options;
+  const given: NodeOptions = {
+    directory,
+    port,
+    host,
+    tls,
+    credentials,
+    cursorTimeoutMs,
+    maxOpenCursors,
+    ttlMonitorSleepSecs,
+    sortMemoryBytes,
+  };
   const compiled = import.meta.url.endsWith('.js');
   const node = compiled && options.thread !== false ? await runInThread(given) : await runNode(given);
-  return { url: `mongodb://${reachable(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`, port: node.port, backup: (to) => node.backup(to), close: () => node.close() };
+  return {
+    url: `mongodb://${reachable(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`,
+    port: node.port,
+    backup: (to) => node.backup(to),
+    close: () => node.close(),
+  };
 };

@@ -23,16 +23,69 @@ afterAll(async () => {
 
 const scalar = fc.oneof(
   fc.integer({ min: -3, max: 3 }),
-  fc.constantFrom<unknown>('', 'a', 'b', 'ab', 'A', 'a.b', 'x\na', 'ab\n', 'a\0b', null, true, false, new Date(0), new Date(5), new Double(1.5), new Double(1), new Double(NaN), new Double(-Infinity), Long.fromString('9007199254740993'), '😀', '\uffff'),
+  fc.constantFrom<unknown>(
+    '',
+    'a',
+    'b',
+    'ab',
+    'A',
+    'a.b',
+    'x\na',
+    'ab\n',
+    'a\0b',
+    null,
+    true,
+    false,
+    new Date(0),
+    new Date(5),
+    new Double(1.5),
+    new Double(1),
+    new Double(NaN),
+    new Double(-Infinity),
+    Long.fromString('9007199254740993'),
+    '😀',
+    '\uffff',
+  ),
 );
-const pattern = fc.constantFrom<[string, string?]>(['^a'], ['^ab'], ['^a.*'], ['^ab*'], ['^ab?$'], ['^a{0}b'], ['^a|b'], ['^a\\.b'], ['^\\Qa.\\Eb'], ['\\Aa'], ['^a', 'i'], ['^a', 'm'], ['^a b', 'x'], ['^(a|b)'], ['^b+'], ['^😀'], ['^'], ['b$']).map(([source, options = '']) => new BSONRegExp(source, options));
-const value = fc.oneof({ weight: 6, arbitrary: scalar }, { weight: 2, arbitrary: fc.array(scalar, { maxLength: 3 }) }, { weight: 1, arbitrary: fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }) }, { weight: 1, arbitrary: fc.array(fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }), { maxLength: 2 }) });
+const pattern = fc
+  .constantFrom<[string, string?]>(
+    ['^a'],
+    ['^ab'],
+    ['^a.*'],
+    ['^ab*'],
+    ['^ab?$'],
+    ['^a{0}b'],
+    ['^a|b'],
+    ['^a\\.b'],
+    ['^\\Qa.\\Eb'],
+    ['\\Aa'],
+    ['^a', 'i'],
+    ['^a', 'm'],
+    ['^a b', 'x'],
+    ['^(a|b)'],
+    ['^b+'],
+    ['^😀'],
+    ['^'],
+    ['b$'],
+  )
+  .map(([source, options = '']) => new BSONRegExp(source, options));
+const value = fc.oneof(
+  { weight: 6, arbitrary: scalar },
+  { weight: 2, arbitrary: fc.array(scalar, { maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }) },
+  { weight: 1, arbitrary: fc.array(fc.record({ x: scalar, y: scalar }, { requiredKeys: [] }), { maxLength: 2 }) },
+);
 const stored = fc.oneof({ weight: 8, arbitrary: value }, { weight: 1, arbitrary: fc.constant(new BSONRegExp('^a', '')) });
 const document = fc.record({ a: stored, b: stored, c: stored }, { requiredKeys: [] });
 const path = fc.constantFrom('a', 'b', 'c', 'a.x', 'a.y', 'b.x');
 const condition = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(path, value).map(([key, operand]) => ({ [key]: operand })) },
-  { weight: 4, arbitrary: fc.tuple(path, fc.constantFrom('$gt', '$gte', '$lt', '$lte'), scalar).map(([key, name, operand]) => ({ [key]: { [name]: operand } })) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(path, fc.constantFrom('$gt', '$gte', '$lt', '$lte'), scalar)
+      .map(([key, name, operand]) => ({ [key]: { [name]: operand } })),
+  },
   { weight: 2, arbitrary: fc.tuple(path, scalar, scalar).map(([key, low, high]) => ({ [key]: { $gte: low, $lt: high } })) },
   { weight: 2, arbitrary: fc.tuple(path, fc.array(scalar, { maxLength: 3 })).map(([key, operands]) => ({ [key]: { $in: operands } })) },
   { weight: 2, arbitrary: fc.tuple(path, pattern).map(([key, regex]) => ({ [key]: regex })) },
@@ -41,40 +94,58 @@ const condition = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(path, fc.boolean()).map(([key, exists]) => ({ [key]: { $exists: exists } })) },
 );
 const conjunction = fc.array(condition, { minLength: 1, maxLength: 3 }).map((parts) => ({ $and: parts }) as Document);
-const filter = fc.oneof(conjunction, fc.tuple(conjunction, fc.array(conjunction, { minLength: 1, maxLength: 3 })).map(([all, any]) => ({ $and: [all, { $or: any }] }) as Document));
-const keys = fc.uniqueArray(path, { minLength: 1, maxLength: 3 }).chain((paths) => fc.tuple(...paths.map((name) => fc.constantFrom<1 | -1>(1, -1).map((direction) => [name, direction] as const)))).map((pairs) => Object.fromEntries(pairs));
+const filter = fc.oneof(
+  conjunction,
+  fc
+    .tuple(conjunction, fc.array(conjunction, { minLength: 1, maxLength: 3 }))
+    .map(([all, any]) => ({ $and: [all, { $or: any }] }) as Document),
+);
+const keys = fc
+  .uniqueArray(path, { minLength: 1, maxLength: 3 })
+  .chain((paths) => fc.tuple(...paths.map((name) => fc.constantFrom<1 | -1>(1, -1).map((direction) => [name, direction] as const))))
+  .map((pairs) => Object.fromEntries(pairs));
 
 test('a query by an index finds what a full scan finds, in the order of the sort', async () => {
   const collection = db.collection<Document>('property');
   let used = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(document, { minLength: 5, maxLength: 25 }), fc.array(keys, { minLength: 1, maxLength: 3 }), fc.array(fc.tuple(filter, fc.option(keys)), { minLength: 3, maxLength: 6 }), async (documents, indexes, queries) => {
-      await collection.drop();
-      // Indexes on parallel arrays refuse a document; the rest is what is searched.
-      for (const key of indexes) await collection.createIndex(key);
-      await collection.insertMany(documents.map((each, index) => ({ ...each, _id: index as never })), { ordered: false }).catch((error: { code?: number }) => {
-        if (error.code !== 171) throw error;
-      });
-      for (const [query, sort] of queries) {
-        const run = async (hint?: Document | string): Promise<{ ids: unknown[]; error: unknown }> => {
-          try {
-            const cursor = collection.find(query, { projection: { _id: 1 } });
-            if (hint) cursor.hint(hint);
-            if (sort) cursor.sort({ ...sort, _id: 1 });
-            const ids = (await cursor.toArray()).map(({ _id }) => _id);
-            return { ids: sort ? ids : ids.sort((a, b) => Number(a) - Number(b)), error: undefined };
-          } catch (error) {
-            return { ids: [], error: (error as { code?: number }).code };
-          }
-        };
-        const expected = await run({ $natural: 1 });
-        expect(await run()).toEqual(expected);
-        for (const key of indexes) expect(await run(key)).toEqual(expected);
-        if (!expected.error) expect((await collection.countDocuments(query))).toBe(expected.ids.length);
-        const plan = (await collection.find(query).explain('queryPlanner')) as { queryPlanner: { winningPlan: { stage: string } } };
-        if (plan.queryPlanner.winningPlan.stage === 'FETCH') used++;
-      }
-    }),
+    fc.asyncProperty(
+      fc.array(document, { minLength: 5, maxLength: 25 }),
+      fc.array(keys, { minLength: 1, maxLength: 3 }),
+      fc.array(fc.tuple(filter, fc.option(keys)), { minLength: 3, maxLength: 6 }),
+      async (documents, indexes, queries) => {
+        await collection.drop();
+        // Indexes on parallel arrays refuse a document; the rest is what is searched.
+        for (const key of indexes) await collection.createIndex(key);
+        await collection
+          .insertMany(
+            documents.map((each, index) => ({ ...each, _id: index as never })),
+            { ordered: false },
+          )
+          .catch((error: { code?: number }) => {
+            if (error.code !== 171) throw error;
+          });
+        for (const [query, sort] of queries) {
+          const run = async (hint?: Document | string): Promise<{ ids: unknown[]; error: unknown }> => {
+            try {
+              const cursor = collection.find(query, { projection: { _id: 1 } });
+              if (hint) cursor.hint(hint);
+              if (sort) cursor.sort({ ...sort, _id: 1 });
+              const ids = (await cursor.toArray()).map(({ _id }) => _id);
+              return { ids: sort ? ids : ids.sort((a, b) => Number(a) - Number(b)), error: undefined };
+            } catch (error) {
+              return { ids: [], error: (error as { code?: number }).code };
+            }
+          };
+          const expected = await run({ $natural: 1 });
+          expect(await run()).toEqual(expected);
+          for (const key of indexes) expect(await run(key)).toEqual(expected);
+          if (!expected.error) expect(await collection.countDocuments(query)).toBe(expected.ids.length);
+          const plan = (await collection.find(query).explain('queryPlanner')) as { queryPlanner: { winningPlan: { stage: string } } };
+          if (plan.queryPlanner.winningPlan.stage === 'FETCH') used++;
+        }
+      },
+    ),
     { numRuns: 60 },
   );
   expect(used).toBeGreaterThan(20);
@@ -84,13 +155,25 @@ test('an indexed page of a queue touches only its page', async () => {
   const queue = db.collection<{ _id: string; tier: string; priority: number; since: Date; state: string }>('queue');
   await queue.createIndex({ tier: 1, priority: -1, since: 1, _id: 1 });
   const total = 5000;
-  await queue.insertMany(Array.from({ length: total }, (_, index) => ({ _id: `t${String(index).padStart(6, '0')}`, tier: `L${index % 4}`, priority: index % 5, since: new Date(index * 1000), state: 'waiting' })));
+  await queue.insertMany(
+    Array.from({ length: total }, (_, index) => ({
+      _id: `t${String(index).padStart(6, '0')}`,
+      tier: `L${index % 4}`,
+      priority: index % 5,
+      since: new Date(index * 1000),
+      state: 'waiting',
+    })),
+  );
   const sort = { priority: -1, since: 1, _id: 1 } as const;
   const seen: string[] = [];
   let last: { priority: number; since: Date; _id: string } | undefined;
   for (;;) {
     const after = last && {
-      $or: [{ priority: { $lt: last.priority } }, { priority: last.priority, since: { $gt: last.since } }, { priority: last.priority, since: last.since, _id: { $gt: last._id } }],
+      $or: [
+        { priority: { $lt: last.priority } },
+        { priority: last.priority, since: { $gt: last.since } },
+        { priority: last.priority, since: last.since, _id: { $gt: last._id } },
+      ],
     };
     const query = { tier: 'L2', ...after };
     const page = await queue.find(query).sort(sort).limit(50).toArray();
@@ -105,7 +188,9 @@ test('an indexed page of a queue touches only its page', async () => {
     last = page.at(-1);
   }
   const all = await queue.find({ tier: 'L2' }).hint({ $natural: 1 }).toArray();
-  expect(seen).toEqual(all.sort((a, b) => b.priority - a.priority || a.since.getTime() - b.since.getTime() || (a._id < b._id ? -1 : 1)).map(({ _id }) => _id));
+  expect(seen).toEqual(
+    all.sort((a, b) => b.priority - a.priority || a.since.getTime() - b.since.getTime() || (a._id < b._id ? -1 : 1)).map(({ _id }) => _id),
+  );
 });
 
 test('a pattern that tells how its texts begin is a range of an index, which explain shows', async () => {
@@ -117,26 +202,56 @@ test('a pattern that tells how its texts begin is a range of an index, which exp
     const { stage, inputStage } = queryPlanner.winningPlan;
     return { stage, bounds: inputStage?.indexBounds?.word, keys: executionStats.totalKeysExamined, found: executionStats.nReturned };
   };
-  expect(await examined({ word: /^main/ })).toEqual({ stage: 'FETCH', bounds: ['["main", "maio")', '[/^main/, /^main/]'], keys: 3, found: 3 });
-  expect(await examined({ word: { $regex: '^main\\.' } })).toEqual({ stage: 'FETCH', bounds: ['["main.", "main/")', '[/^main\\./, /^main\\./]'], keys: 1, found: 1 });
+  expect(await examined({ word: /^main/ })).toEqual({
+    stage: 'FETCH',
+    bounds: ['["main", "maio")', '[/^main/, /^main/]'],
+    keys: 3,
+    found: 3,
+  });
+  expect(await examined({ word: { $regex: '^main\\.' } })).toEqual({
+    stage: 'FETCH',
+    bounds: ['["main.", "main/")', '[/^main\\./, /^main\\./]'],
+    keys: 1,
+    found: 1,
+  });
   expect(await examined({ word: { $regex: '^\\Qmain.\\Eb$' } })).toMatchObject({ stage: 'FETCH', keys: 1, found: 1 });
-  expect(await examined({ word: /^mai[nz]e?/, n: { $gte: 0 } })).toMatchObject({ stage: 'FETCH', bounds: ['["mai", "maj")', '[/^mai[nz]e?/, /^mai[nz]e?/]'], found: 4 });
+  expect(await examined({ word: /^mai[nz]e?/, n: { $gte: 0 } })).toMatchObject({
+    stage: 'FETCH',
+    bounds: ['["mai", "maj")', '[/^mai[nz]e?/, /^mai[nz]e?/]'],
+    found: 4,
+  });
   expect(await examined({ word: /^main/i })).toMatchObject({ stage: 'COLLSCAN', found: 4 });
   expect(await examined({ word: /^main|man/ })).toMatchObject({ stage: 'COLLSCAN', found: 4 });
-  expect((await words.find({ word: { $gt: 'mai' }, n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds).toEqual({ word: ['("mai", {})'], n: ['[MaxKey, MinKey]'] });
-  expect((await words.find({ word: 'main', n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds).toEqual({ word: ['["main", "main"]'], n: ['(4, -inf.0]'] });
+  expect(
+    (await words.find({ word: { $gt: 'mai' }, n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds,
+  ).toEqual({ word: ['("mai", {})'], n: ['[MaxKey, MinKey]'] });
+  expect(
+    (await words.find({ word: 'main', n: { $lt: 4 } }).explain('queryPlanner'))['queryPlanner'].winningPlan.inputStage.indexBounds,
+  ).toEqual({ word: ['["main", "main"]'], n: ['(4, -inf.0]'] });
 });
 
 test('a search that finds few sorts them; one that finds many reads them in their order', async () => {
   const tickets = db.collection<Document>('searched');
   await tickets.createIndex({ client: 1, openedAt: -1 });
   await tickets.createIndex({ client: 1, words: 1 });
-  await tickets.insertMany(Array.from({ length: 2000 }, (_, n) => ({ _id: n as never, client: 'northwind', openedAt: n, words: ['printer', n % 400 === 0 ? 'spooler' : 'invoices'] })));
+  await tickets.insertMany(
+    Array.from({ length: 2000 }, (_, n) => ({
+      _id: n as never,
+      client: 'northwind',
+      openedAt: n,
+      words: ['printer', n % 400 === 0 ? 'spooler' : 'invoices'],
+    })),
+  );
   const page = async (word: RegExp): Promise<Document> => {
     const search = () => tickets.find({ client: 'northwind', words: word }).sort({ openedAt: -1 }).limit(3);
     const { queryPlanner, executionStats } = (await search().explain('executionStats')) as Document;
     const { stage, inputStage } = queryPlanner.winningPlan;
-    return { stage, index: (inputStage.inputStage ?? inputStage).indexName, keys: executionStats.totalKeysExamined, found: (await search().toArray()).map(({ _id }) => _id) };
+    return {
+      stage,
+      index: (inputStage.inputStage ?? inputStage).indexName,
+      keys: executionStats.totalKeysExamined,
+      found: (await search().toArray()).map(({ _id }) => _id),
+    };
   };
   expect(await page(/^spool/)).toEqual({ stage: 'SORT', index: 'client_1_words_1', keys: 5, found: [1600, 1200, 800] });
   expect(await page(/^print/)).toEqual({ stage: 'FETCH', index: 'client_1_openedAt_-1', keys: 3, found: [1999, 1998, 1997] });

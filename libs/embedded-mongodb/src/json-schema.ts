@@ -56,14 +56,27 @@ const schemasOf = (value: Value, keyword: string): readonly Check[] => {
 };
 
 const stringsOf = (value: Value | undefined, keyword: string): readonly string[] => {
-  if (!(value instanceof Arr) || !value.length || !value.values.every((name) => typeof name === 'string')) throw failedToParse(`$jsonSchema keyword '${keyword}' must be a nonempty array of strings`);
+  if (!(value instanceof Arr) || !value.length || !value.values.every((name) => typeof name === 'string'))
+    throw failedToParse(`$jsonSchema keyword '${keyword}' must be a nonempty array of strings`);
   return value.values as readonly string[];
 };
 
-const onNumbers = (test: (value: Value) => boolean): Check => (value) => !isNumber(value) || test(value);
-const onStrings = (test: (value: string) => boolean): Check => (value) => typeof value !== 'string' || test(value);
-const onArrays = (test: (values: readonly Value[]) => boolean): Check => (value) => !(value instanceof Arr) || test(value.values);
-const onObjects = (test: (doc: Doc) => boolean): Check => (value) => !(value instanceof Doc) || test(value);
+const onNumbers =
+  (test: (value: Value) => boolean): Check =>
+  (value) =>
+    !isNumber(value) || test(value);
+const onStrings =
+  (test: (value: string) => boolean): Check =>
+  (value) =>
+    typeof value !== 'string' || test(value);
+const onArrays =
+  (test: (values: readonly Value[]) => boolean): Check =>
+  (value) =>
+    !(value instanceof Arr) || test(value.values);
+const onObjects =
+  (test: (doc: Doc) => boolean): Check =>
+  (value) =>
+    !(value instanceof Doc) || test(value);
 
 const keyword = (name: string, operand: Value, schema: Doc): Check | undefined => {
   switch (name) {
@@ -77,10 +90,14 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return (value) => operand.values.some((allowed) => equalValues(allowed, value));
     case 'minimum':
       numeric(operand);
-      return onNumbers((value) => (schema.get('exclusiveMinimum') === true ? compareValues(value, operand) > 0 : compareValues(value, operand) >= 0));
+      return onNumbers((value) =>
+        schema.get('exclusiveMinimum') === true ? compareValues(value, operand) > 0 : compareValues(value, operand) >= 0,
+      );
     case 'maximum':
       numeric(operand);
-      return onNumbers((value) => (schema.get('exclusiveMaximum') === true ? compareValues(value, operand) < 0 : compareValues(value, operand) <= 0));
+      return onNumbers((value) =>
+        schema.get('exclusiveMaximum') === true ? compareValues(value, operand) < 0 : compareValues(value, operand) <= 0,
+      );
     case 'exclusiveMinimum':
     case 'exclusiveMaximum':
       if (typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword '${name}' must be a boolean`);
@@ -104,7 +121,11 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
     case 'maxItems':
       return onArrays((values) => values.length <= numeric(operand));
     case 'uniqueItems':
-      return operand === true ? onArrays((values) => values.toSorted(compareValues).every((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1]))) : undefined;
+      return operand === true
+        ? onArrays((values) =>
+            values.toSorted(compareValues).every((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1])),
+          )
+        : undefined;
     case 'items': {
       if (operand instanceof Arr) {
         const checks = operand.values.map((schema_) => schemaOf(schema_, name));
@@ -127,21 +148,35 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return onObjects((doc) => doc.size <= numeric(operand));
     case 'properties': {
       const checks = propertiesOf(operand, name);
-      return onObjects((doc) => checks.every(([field, check]) => {
-        const value = doc.get(field);
-        return value === undefined || check(value);
-      }));
+      return onObjects((doc) =>
+        checks.every(([field, check]) => {
+          const value = doc.get(field);
+          return value === undefined || check(value);
+        }),
+      );
     }
     case 'patternProperties': {
       const checks = propertiesOf(operand, name).map(([pattern, check]) => [compileJsRegex(pattern, ''), check] as const);
-      return onObjects((doc) => doc.keys.every((field, index) => checks.every(([regex, check]) => execRegex(regex, field) === null || check(doc.values[index] as Value))));
+      return onObjects((doc) =>
+        doc.keys.every((field, index) =>
+          checks.every(([regex, check]) => execRegex(regex, field) === null || check(doc.values[index] as Value)),
+        ),
+      );
     }
     case 'additionalProperties': {
       const known = new Set((schema.get('properties') as Doc | undefined)?.keys ?? []);
       const patterns = ((schema.get('patternProperties') as Doc | undefined)?.keys ?? []).map((pattern) => compileJsRegex(pattern, ''));
       const check: Check = operand instanceof Doc ? compileSchema(operand) : () => operand !== false;
-      if (!(operand instanceof Doc) && typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword 'additionalProperties' must be either an object or a boolean, but got a ${bsonTypeName(operand)}`);
-      return onObjects((doc) => doc.keys.every((field, index) => known.has(field) || patterns.some((regex) => execRegex(regex, field) !== null) || check(doc.values[index] as Value)));
+      if (!(operand instanceof Doc) && typeof operand !== 'boolean')
+        throw typeMismatch(
+          `$jsonSchema keyword 'additionalProperties' must be either an object or a boolean, but got a ${bsonTypeName(operand)}`,
+        );
+      return onObjects((doc) =>
+        doc.keys.every(
+          (field, index) =>
+            known.has(field) || patterns.some((regex) => execRegex(regex, field) !== null) || check(doc.values[index] as Value),
+        ),
+      );
     }
     case 'dependencies': {
       if (!(operand instanceof Doc)) throw typeMismatch(`$jsonSchema keyword 'dependencies' must be an object`);
@@ -190,7 +225,9 @@ const propertiesOf = (operand: Value, name: string): readonly (readonly [string,
 };
 
 const compileSchema = (schema: Doc): Check => {
-  const checks = schema.keys.map((name, index) => keyword(name, schema.values[index] as Value, schema)).filter((check) => check !== undefined);
+  const checks = schema.keys
+    .map((name, index) => keyword(name, schema.values[index] as Value, schema))
+    .filter((check) => check !== undefined);
   return (value) => checks.every((check) => check(value));
 };
 

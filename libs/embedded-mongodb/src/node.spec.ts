@@ -12,7 +12,13 @@ test('keeps its data from one start to the next', async () => {
   const first = await startEmbeddedMongoDB({ directory, port: 0 });
   const writer = await MongoClient.connect(first.url);
   await writer.db('a').collection('c').createIndex({ k: -1 });
-  await writer.db('a').collection<{ _id: string; k: number }>('c').insertMany([{ _id: 'x', k: 1 }, { _id: 'y', k: 2 }]);
+  await writer
+    .db('a')
+    .collection<{ _id: string; k: number }>('c')
+    .insertMany([
+      { _id: 'x', k: 1 },
+      { _id: 'y', k: 2 },
+    ]);
   await writer.db('a').createCollection('checked', { validator: { n: { $gt: 0 } } });
   await writer.close();
   await first.close();
@@ -20,7 +26,17 @@ test('keeps its data from one start to the next', async () => {
   const second = await startEmbeddedMongoDB({ directory, port: first.port });
   expect(second.port).toBe(first.port);
   const reader = await MongoClient.connect(second.url);
-  expect(await reader.db('a').collection('c').find({ k: { $gt: 0 } }).hint({ k: -1 }).toArray()).toEqual([{ _id: 'y', k: 2 }, { _id: 'x', k: 1 }]);
+  expect(
+    await reader
+      .db('a')
+      .collection('c')
+      .find({ k: { $gt: 0 } })
+      .hint({ k: -1 })
+      .toArray(),
+  ).toEqual([
+    { _id: 'y', k: 2 },
+    { _id: 'x', k: 1 },
+  ]);
   await expect(reader.db('a').collection('checked').insertOne({ n: 0 })).rejects.toMatchObject({ code: 121 });
   await reader.close();
   await second.close();
@@ -32,7 +48,11 @@ test('a port that is taken is named, and the directory is free again', async () 
   const { port } = other.address() as AddressInfo;
   const refusal = startEmbeddedMongoDB({ directory, port });
   await expect(refusal).rejects.toBeInstanceOf(PortTakenError);
-  await expect(refusal).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_PORT_TAKEN', port, message: expect.stringContaining(String(port)) });
+  await expect(refusal).rejects.toMatchObject({
+    code: 'EMBEDDED_MONGODB_PORT_TAKEN',
+    port,
+    message: expect.stringContaining(String(port)),
+  });
   await new Promise((resolve) => other.close(resolve));
   await (await startEmbeddedMongoDB({ directory, port: 0 })).close();
 });
@@ -46,7 +66,9 @@ test('connections that are open when it closes end, and what they were writing i
   const client = new MongoClient(node.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
   const collection = client.db('a').collection<{ _id: number }>('closing');
   const acknowledged: number[] = [];
-  const writes = Promise.allSettled(Array.from({ length: 200 }, (_, index) => collection.insertOne({ _id: index }).then(() => acknowledged.push(index))));
+  const writes = Promise.allSettled(
+    Array.from({ length: 200 }, (_, index) => collection.insertOne({ _id: index }).then(() => acknowledged.push(index))),
+  );
   await new Promise((resolve) => setTimeout(resolve, 20));
   await node.close();
   await writes;
@@ -66,7 +88,9 @@ test('closes in the middle of long reads', async () => {
   await collection.insertMany(Array.from({ length: 2000 }, (_, index) => ({ _id: index })));
   const cursor = collection.find({}, { batchSize: 5 });
   await cursor.next();
-  const slow = { $lookup: { from: 'long', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' } };
+  const slow = {
+    $lookup: { from: 'long', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' },
+  };
   const reads = Promise.allSettled(Array.from({ length: 4 }, () => collection.aggregate([slow]).toArray()));
   await new Promise((resolve) => setTimeout(resolve, 50));
   const began = performance.now();
@@ -86,8 +110,9 @@ test('documents expire where an index says so, at once and after a restart', asy
     const collection = client.db('a').collection<Row>('c');
     while ((await collection.countDocuments()) > count) await new Promise((resolve) => setTimeout(resolve, 20));
     // Another pass removes no more.
-    const passes = async (): Promise<number> => ((await client.db('a').command({ serverStatus: 1 })) as { metrics: { ttl: { passes: number } } }).metrics.ttl.passes;
-    for (const before = await passes(); (await passes()) < before + 2; ) await new Promise((resolve) => setTimeout(resolve, 20));
+    const passes = async (): Promise<number> =>
+      ((await client.db('a').command({ serverStatus: 1 })) as { metrics: { ttl: { passes: number } } }).metrics.ttl.passes;
+    for (const before = await passes(); (await passes()) < before + 2;) await new Promise((resolve) => setTimeout(resolve, 20));
     const ids = (await collection.find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
     await client.close();
     return ids;

@@ -33,7 +33,9 @@ export class HostRefusedError extends Error {
   override readonly name = 'HostRefusedError';
 
   constructor(readonly host: string) {
-    super(`the embedded MongoDB listens on ${host} with TLS and a user and password only; without both it takes loopback addresses (127.0.0.1, ::1, localhost)`);
+    super(
+      `the embedded MongoDB listens on ${host} with TLS and a user and password only; without both it takes loopback addresses (127.0.0.1, ::1, localhost)`,
+    );
   }
 }
 
@@ -88,7 +90,17 @@ const TLS_HANDSHAKE_MS = 10_000;
 const MAX_CONNECTIONS = 2000;
 
 /** Opens the directory and serves it, in this thread. */
-export const runNode = async ({ directory, port, host, tls, credentials, cursorTimeoutMs, maxOpenCursors, ttlMonitorSleepSecs, sortMemoryBytes }: NodeOptions): Promise<RunningNode> => {
+export const runNode = async ({
+  directory,
+  port,
+  host,
+  tls,
+  credentials,
+  cursorTimeoutMs,
+  maxOpenCursors,
+  ttlMonitorSleepSecs,
+  sortMemoryBytes,
+}: NodeOptions): Promise<RunningNode> => {
   if (!LOOPBACK.test(host) && !(tls && credentials)) throw new HostRefusedError(host);
   if (tls) checkCertificate(tls);
   if (credentials && !areUsable(credentials)) throw new BadCredentialsError();
@@ -103,9 +115,20 @@ export const runNode = async ({ directory, port, host, tls, credentials, cursorT
     const sockets = new Set<Socket>();
     const running = new Set<Promise<unknown>>();
     let total = 0;
-    const node: Node = { store, cursors, startedAt: Date.now(), counters: new Map(), ttlMonitorSleepSecs, space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) }, verifier, connections: () => ({ current: sockets.size, total }) };
+    const node: Node = {
+      store,
+      cursors,
+      startedAt: Date.now(),
+      counters: new Map(),
+      ttlMonitorSleepSecs,
+      space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) },
+      verifier,
+      connections: () => ({ current: sockets.size, total }),
+    };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running);
-    const server = tls ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept) : createServer({ noDelay: true }, accept);
+    const server = tls
+      ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
+      : createServer({ noDelay: true }, accept);
     // With TLS this is the connection below, which is there before the handshake and ends both.
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
@@ -142,7 +165,11 @@ export const runNode = async ({ directory, port, host, tls, credentials, cursorT
       await opened.close();
       await unlock();
     };
-    return { port: typeof address === 'object' && address ? address.port : port, backup: (to) => opened.backup(to), close: () => (closing ??= close()) };
+    return {
+      port: typeof address === 'object' && address ? address.port : port,
+      backup: (to) => opened.backup(to),
+      close: () => (closing ??= close()),
+    };
   } catch (error) {
     await store?.close();
     await unlock();
@@ -177,15 +204,16 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
       const reply = await task;
       running.delete(task);
       if (gone) break;
-      if (!silent && !socket.write(encodeReply(reply, requestId, legacy))) await new Promise<void>((resolve) => {
-        const go = (): void => {
-          socket.off('drain', go);
-          socket.off('close', go);
-          resolve();
-        };
-        socket.on('drain', go);
-        socket.on('close', go);
-      });
+      if (!silent && !socket.write(encodeReply(reply, requestId, legacy)))
+        await new Promise<void>((resolve) => {
+          const go = (): void => {
+            socket.off('drain', go);
+            socket.off('close', go);
+            resolve();
+          };
+          socket.on('drain', go);
+          socket.on('close', go);
+        });
     }
     working = false;
     if (!gone) socket.resume();
@@ -235,9 +263,19 @@ const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number,
   try {
     bytes = writeReply(reply, requestId, legacy);
   } catch (error) {
-    return writeReply(failure(error instanceof ServerError ? error : new ServerError(1, `the reply cannot be written: ${String(error)}`)), requestId, legacy);
+    return writeReply(
+      failure(error instanceof ServerError ? error : new ServerError(1, `the reply cannot be written: ${String(error)}`)),
+      requestId,
+      legacy,
+    );
   }
-  return bytes.length > MAX_MESSAGE_BYTES ? writeReply(failure(new ServerError(10334, `the reply of ${bytes.length} bytes is larger than ${MAX_MESSAGE_BYTES}`)), requestId, legacy) : bytes;
+  return bytes.length > MAX_MESSAGE_BYTES
+    ? writeReply(
+        failure(new ServerError(10334, `the reply of ${bytes.length} bytes is larger than ${MAX_MESSAGE_BYTES}`)),
+        requestId,
+        legacy,
+      )
+    : bytes;
 };
 
 const checkCertificate = (tls: Certificate): void => {

@@ -16,8 +16,12 @@ export function isNullish(value: Result): value is null | undefined {
 export function compileArguments(argument: Value, scope: Scope, name: string, least: number, most: number): readonly Evaluate[] {
   const given = argument instanceof Arr ? argument.values : [argument];
   if (given.length < least || given.length > most) {
-    if (least === most) throw new ServerError(16020, `Expression ${name} takes exactly ${least} arguments. ${given.length} were passed in.`);
-    throw new ServerError(28667, `Expression ${name} takes at least ${least} arguments, and at most ${most}, but ${given.length} were passed in.`);
+    if (least === most)
+      throw new ServerError(16020, `Expression ${name} takes exactly ${least} arguments. ${given.length} were passed in.`);
+    throw new ServerError(
+      28667,
+      `Expression ${name} takes at least ${least} arguments, and at most ${most}, but ${given.length} were passed in.`,
+    );
   }
   return given.map((value) => compileExpression(value, scope));
 }
@@ -29,7 +33,11 @@ export function fixed(least: number, most: number, compute: (values: readonly Re
     const [first, second] = given as readonly [Evaluate, Evaluate];
     if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name);
     if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name);
-    return (doc, variables) => compute(given.map((evaluate) => evaluate(doc, variables)), name);
+    return (doc, variables) =>
+      compute(
+        given.map((evaluate) => evaluate(doc, variables)),
+        name,
+      );
   };
 }
 
@@ -47,7 +55,8 @@ export function namedArguments(
   optional: readonly string[] = [],
 ): Readonly<Record<string, Evaluate | undefined>> {
   if (!(argument instanceof Doc)) throw failedToParse(`${name} requires an object as an argument, found: ${bsonTypeName(argument)}`);
-  for (const key of argument.keys) if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized argument to ${name}: ${key}`);
+  for (const key of argument.keys)
+    if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized argument to ${name}: ${key}`);
   for (const key of required) if (!argument.has(key)) throw failedToParse(`Missing '${key}' parameter to ${name}`);
   const compiled: Record<string, Evaluate> = {};
   argument.keys.forEach((key, index) => (compiled[key] = compileExpression(argument.values[index] as Value, scope)));

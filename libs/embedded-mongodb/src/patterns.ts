@@ -25,16 +25,41 @@ const invalid = (reason: string): ServerError => new ServerError(51091, `Regular
 
 /** `\Q…\E`, within which nothing is special, written with escapes. */
 const unquoted = (pattern: string): string =>
-  pattern.replace(/\\Q([\s\S]*?)(?:\\E|$)|\\[\s\S]/g, (token, quoted: string | undefined) => (token === '\\E' ? '' : (quoted?.replace(/[^\w\s\u0080-\uffff]/g, '\\$&') ?? token)));
+  pattern.replace(/\\Q([\s\S]*?)(?:\\E|$)|\\[\s\S]/g, (token, quoted: string | undefined) =>
+    token === '\\E' ? '' : (quoted?.replace(/[^\w\s\u0080-\uffff]/g, '\\$&') ?? token),
+  );
 
 const SPACE = ' \\t\\n\\v\\f\\r';
 const VERTICAL = '\\n\\v\\f\\r\\x85\\u2028\\u2029';
 /** What escaped letters stand for within a class; PCRE looks at ASCII alone. */
 const inClass: Readonly<Record<string, string>> = { a: '\\x07', e: '\\x1b', h: ' \\t', s: SPACE, v: VERTICAL };
 const outside: Readonly<Record<string, string>> = {
-  a: '\\x07', e: '\\x1b', h: '[ \\t]', H: '[^ \\t]', s: `[${SPACE}]`, S: `[^${SPACE}]`, v: `[${VERTICAL}]`, V: `[^${VERTICAL}]`, N: '[^\\n]', R: `(?:\\r\\n|[${VERTICAL}])`, A: '^', z: '$', Z: '(?=\\n?$)',
+  a: '\\x07',
+  e: '\\x1b',
+  h: '[ \\t]',
+  H: '[^ \\t]',
+  s: `[${SPACE}]`,
+  S: `[^${SPACE}]`,
+  v: `[${VERTICAL}]`,
+  V: `[^${VERTICAL}]`,
+  N: '[^\\n]',
+  R: `(?:\\r\\n|[${VERTICAL}])`,
+  A: '^',
+  z: '$',
+  Z: '(?=\\n?$)',
 };
-const posix: Readonly<Record<string, string>> = { digit: '0-9', alpha: 'A-Za-z', alnum: 'A-Za-z0-9', space: SPACE, upper: 'A-Z', lower: 'a-z', punct: '!-\\/:-@\\[-`{-~', xdigit: '0-9A-Fa-f', word: '\\w', blank: ' \\t' };
+const posix: Readonly<Record<string, string>> = {
+  digit: '0-9',
+  alpha: 'A-Za-z',
+  alnum: 'A-Za-z0-9',
+  space: SPACE,
+  upper: 'A-Z',
+  lower: 'a-z',
+  punct: '!-\\/:-@\\[-`{-~',
+  xdigit: '0-9A-Fa-f',
+  word: '\\w',
+  blank: ' \\t',
+};
 
 const TOKEN = /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\w+\}|\w)|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P[<=>]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
 
@@ -162,7 +187,8 @@ export const execRegex = (regex: RegExp, text: string): RegExpExecArray | null =
   try {
     return script.runInContext(context, { timeout: MATCH_MS }) as RegExpExecArray | null;
   } catch (error) {
-    if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw new ServerError(51156, 'Error occurred while executing regular expression: match limit exceeded');
+    if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new ServerError(51156, 'Error occurred while executing regular expression: match limit exceeded');
     throw error;
   }
 };

@@ -53,16 +53,25 @@ const memoryGuard = (stage: string): ((bytes: number) => void) => {
 };
 
 const objectSpec = (spec: Value, name: string, allowed: readonly string[], required: readonly string[] = [], code = 9): Doc => {
-  if (!(spec instanceof Doc)) throw new ServerError(code, `the ${name} stage specification must be an object, but found ${bsonTypeName(spec)}`);
+  if (!(spec instanceof Doc))
+    throw new ServerError(code, `the ${name} stage specification must be an object, but found ${bsonTypeName(spec)}`);
   for (const key of spec.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
-  for (const key of required) if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
+  for (const key of required)
+    if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
   return spec;
 };
 
 const wholeNumber = (spec: Value, name: string, least: number, code: number): number => {
   const number = isNumber(spec) ? numberOf(spec) : NaN;
-  if (!Number.isInteger(number)) throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
-  if (number < least) throw new ServerError(number < 0 ? 5107200 : 15958, least === 1 ? `the limit must be positive` : `invalid argument to ${name} stage: Expected a non-negative number in: ${name}: ${show(spec)}`);
+  if (!Number.isInteger(number))
+    throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
+  if (number < least)
+    throw new ServerError(
+      number < 0 ? 5107200 : 15958,
+      least === 1
+        ? `the limit must be positive`
+        : `invalid argument to ${name} stage: Expected a non-negative number in: ${name}: ${show(spec)}`,
+    );
   return number;
 };
 
@@ -114,7 +123,8 @@ const group: Compile = (spec) => {
     if (name.includes('.')) throw new ServerError(40235, `The field name '${name}' cannot contain '.'`);
     if (name.startsWith('$')) throw new ServerError(40236, `The field name '${name}' cannot be an operator name`);
     const value = spec.values[index];
-    if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$')) throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
+    if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$'))
+      throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
     if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
     names.push(name);
     accumulators.push(compileAccumulator(value.keys[0], value.values[0] as Value));
@@ -135,7 +145,8 @@ const group: Compile = (spec) => {
           guard(text.length * 2 + 200 + accumulators.length * 100);
           groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard)) }));
         }
-        for (let index = 0; index < accumulators.length; index++) (found.states[index] as Accumulator).add((accumulators[index] as AccumulatorSpec).evaluate(doc, bound));
+        for (let index = 0; index < accumulators.length; index++)
+          (found.states[index] as Accumulator).add((accumulators[index] as AccumulatorSpec).evaluate(doc, bound));
       },
       *result() {
         for (const { id: value, states } of groups.values()) {
@@ -156,16 +167,25 @@ const group: Compile = (spec) => {
 
 const unwind: Compile = (spec) => {
   const doc = spec instanceof Doc ? spec : Doc.from({ path: spec });
-  for (const key of doc.keys) if (!['path', 'includeArrayIndex', 'preserveNullAndEmptyArrays'].includes(key)) throw new ServerError(28811, `unrecognized option to $unwind stage: ${key}`);
+  for (const key of doc.keys)
+    if (!['path', 'includeArrayIndex', 'preserveNullAndEmptyArrays'].includes(key))
+      throw new ServerError(28811, `unrecognized option to $unwind stage: ${key}`);
   const path = doc.get('path');
   if (path === undefined) throw new ServerError(28812, 'no path specified to $unwind stage');
   if (typeof path !== 'string') throw new ServerError(28808, `expected a string as the path for $unwind stage, got ${bsonTypeName(path)}`);
-  if (!path.startsWith('$') || path.startsWith('$$')) throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
+  if (!path.startsWith('$') || path.startsWith('$$'))
+    throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
   const preserve = doc.get('preserveNullAndEmptyArrays');
-  if (preserve !== undefined && typeof preserve !== 'boolean') throw new ServerError(28809, `expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage, got ${bsonTypeName(preserve)}`);
+  if (preserve !== undefined && typeof preserve !== 'boolean')
+    throw new ServerError(
+      28809,
+      `expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage, got ${bsonTypeName(preserve)}`,
+    );
   const index = doc.get('includeArrayIndex');
-  if (index !== undefined && (typeof index !== 'string' || !index)) throw new ServerError(28810, `expected a non-empty string for the includeArrayIndex  option to $unwind stage`);
-  if (typeof index === 'string' && index.startsWith('$')) throw new ServerError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${index}`);
+  if (index !== undefined && (typeof index !== 'string' || !index))
+    throw new ServerError(28810, `expected a non-empty string for the includeArrayIndex  option to $unwind stage`);
+  if (typeof index === 'string' && index.startsWith('$'))
+    throw new ServerError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${index}`);
   const parts = splitPath(path.slice(1));
   const indexParts = typeof index === 'string' ? splitPath(index) : undefined;
   const withIndex = (row: Doc, value: Value): Doc => (indexParts ? setIn(row, indexParts, 0, value) : row);
@@ -231,7 +251,8 @@ const sortBy =
   (source, { space }) =>
     sorted(source, fields, space);
 
-const chain = (stages: readonly Stage[], source: Source, context: PipelineContext): Source => stages.reduce((current, stage) => stage(current, context), source);
+const chain = (stages: readonly Stage[], source: Source, context: PipelineContext): Source =>
+  stages.reduce((current, stage) => stage(current, context), source);
 
 const collected = function* (source: Source, into: Doc[], guard: (bytes: number) => void): Source {
   for (const row of source) {
@@ -248,22 +269,32 @@ const anyOf = (path: string, values: readonly Value[]): Filter => {
   const operands = values.filter((value) => !(value instanceof Regex));
   const patterns = values.filter((value) => value instanceof Regex);
   const plain: Filter = { op: 'in', path, operands };
-  return patterns.length ? { op: 'or', of: [plain, ...patterns.map((operand): Filter => ({ op: 'compare', path, relation: 'eq', operand }))] } : plain;
+  return patterns.length
+    ? { op: 'or', of: [plain, ...patterns.map((operand): Filter => ({ op: 'compare', path, relation: 'eq', operand }))] }
+    : plain;
 };
 
 const lookup: Compile = (spec, name) => {
   const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], 9);
   const from = given.get('from');
   const as = given.get('as');
-  if (typeof from !== 'string') throw failedToParse(from === undefined ? `must specify 'pipeline' when 'from' is empty` : `$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`);
+  if (typeof from !== 'string')
+    throw failedToParse(
+      from === undefined
+        ? `must specify 'pipeline' when 'from' is empty`
+        : `$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`,
+    );
   if (typeof as !== 'string') throw failedToParse(`must specify 'as' field for a $lookup`);
   const local = given.get('localField');
   const foreign = given.get('foreignField');
   const pipeline = given.get('pipeline');
   const lets = given.get('let');
-  if ((local === undefined) !== (foreign === undefined)) throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
-  if (local === undefined && pipeline === undefined) throw failedToParse(`$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified`);
-  if (local !== undefined && (typeof local !== 'string' || typeof foreign !== 'string')) throw failedToParse('$lookup localField and foreignField must be strings');
+  if ((local === undefined) !== (foreign === undefined))
+    throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
+  if (local === undefined && pipeline === undefined)
+    throw failedToParse(`$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified`);
+  if (local !== undefined && (typeof local !== 'string' || typeof foreign !== 'string'))
+    throw failedToParse('$lookup localField and foreignField must be strings');
   if (lets !== undefined && !(lets instanceof Doc)) throw failedToParse(`$lookup argument 'let: ${show(lets)}' must be an object`);
   if (lets !== undefined && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
   const letNames = lets instanceof Doc ? lets.keys : [];
@@ -278,7 +309,9 @@ const lookup: Compile = (spec, name) => {
         continue;
       }
       const bound: Record<string, Value | undefined> = { ...context.variables };
-      letNames.forEach((key, index) => (bound[key] = (letValues[index] as Evaluate)(row, { ...context.variables, ROOT: row, CURRENT: row })));
+      letNames.forEach(
+        (key, index) => (bound[key] = (letValues[index] as Evaluate)(row, { ...context.variables, ROOT: row, CURRENT: row })),
+      );
       let filter: Filter = { op: 'always', value: true };
       if (localParts) {
         const value = followPath(row, localParts);
@@ -297,13 +330,24 @@ const lookup: Compile = (spec, name) => {
 };
 
 const graphLookup: Compile = (spec, name) => {
-  const given = objectSpec(spec, name, ['from', 'startWith', 'connectFromField', 'connectToField', 'as', 'maxDepth', 'depthField', 'restrictSearchWithMatch'], ['from', 'startWith', 'connectFromField', 'connectToField', 'as'], 40327);
+  const given = objectSpec(
+    spec,
+    name,
+    ['from', 'startWith', 'connectFromField', 'connectToField', 'as', 'maxDepth', 'depthField', 'restrictSearchWithMatch'],
+    ['from', 'startWith', 'connectFromField', 'connectToField', 'as'],
+    40327,
+  );
   const text = (key: string): string => {
     const value = given.get(key);
     if (typeof value !== 'string') throw new ServerError(40103, `expected string as argument for ${key}, found: ${show(value)}`);
     return value;
   };
-  const [from, connectFrom, connectTo, as] = [text('from'), splitPath(text('connectFromField')), text('connectToField'), splitPath(text('as'))];
+  const [from, connectFrom, connectTo, as] = [
+    text('from'),
+    splitPath(text('connectFromField')),
+    text('connectToField'),
+    splitPath(text('as')),
+  ];
   const start = compileExpression(given.get('startWith') as Value);
   const depthField = given.has('depthField') ? splitPath(text('depthField')) : undefined;
   const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100) : Infinity;
@@ -351,10 +395,12 @@ const facet: Compile = (spec) => {
   if (!(spec instanceof Doc) || !spec.size) throw new ServerError(40169, 'the $facet specification must be a non-empty object');
   const parts = spec.keys.map((key, index) => {
     const pipeline = spec.values[index] as Value;
-    if (!(pipeline instanceof Arr)) throw new ServerError(40170, `arguments to $facet must be arrays, ${key} is type ${bsonTypeName(pipeline)}`);
+    if (!(pipeline instanceof Arr))
+      throw new ServerError(40170, `arguments to $facet must be arrays, ${key} is type ${bsonTypeName(pipeline)}`);
     for (const stage of pipeline.values) {
       const name = stage instanceof Doc ? stage.keys[0] : undefined;
-      if (['$facet', '$out', '$merge', '$collStats', '$indexStats'].includes(name as string)) throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
+      if (['$facet', '$out', '$merge', '$collStats', '$indexStats'].includes(name as string))
+        throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
     }
     return [key, compilePipeline(pipeline, { nested: true })] as const;
   });
@@ -367,7 +413,10 @@ const facet: Compile = (spec) => {
       yield* collected(pipeline.run(paced(input), context), found, memoryGuard('$facet'));
       results.push(Arr.of(found));
     }
-    yield Doc.of(parts.map(([key]) => key), results);
+    yield Doc.of(
+      parts.map(([key]) => key),
+      results,
+    );
   };
 };
 
@@ -375,21 +424,41 @@ const bucket: Compile = (spec, name) => {
   const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], 40201);
   const groupBy = given.get('groupBy');
   const bounds = given.get('boundaries');
-  if (groupBy === undefined || bounds === undefined) throw new ServerError(40198, `$bucket requires 'groupBy' and 'boundaries' to be specified.`);
-  if (!(typeof groupBy === 'string' && groupBy.startsWith('$')) && !(groupBy instanceof Doc)) throw new ServerError(40202, `The $bucket 'groupBy' field must be defined as a $-prefixed path or an expression, but found: ${show(groupBy)}.`);
+  if (groupBy === undefined || bounds === undefined)
+    throw new ServerError(40198, `$bucket requires 'groupBy' and 'boundaries' to be specified.`);
+  if (!(typeof groupBy === 'string' && groupBy.startsWith('$')) && !(groupBy instanceof Doc))
+    throw new ServerError(
+      40202,
+      `The $bucket 'groupBy' field must be defined as a $-prefixed path or an expression, but found: ${show(groupBy)}.`,
+    );
   const evaluatedBounds = bounds instanceof Arr ? bounds.values.map((bound) => constantOf(compileExpression(bound))?.value) : undefined;
-  if (!evaluatedBounds) throw new ServerError(40200, `The $bucket 'boundaries' field must be an array, but found type: ${bsonTypeName(bounds)}.`);
-  if (evaluatedBounds.some((bound) => bound === undefined)) throw new ServerError(40191, `The $bucket 'boundaries' field must be an array of constant values`);
+  if (!evaluatedBounds)
+    throw new ServerError(40200, `The $bucket 'boundaries' field must be an array, but found type: ${bsonTypeName(bounds)}.`);
+  if (evaluatedBounds.some((bound) => bound === undefined))
+    throw new ServerError(40191, `The $bucket 'boundaries' field must be an array of constant values`);
   const values = evaluatedBounds as readonly Value[];
-  if (values.length < 2) throw new ServerError(40192, `The $bucket 'boundaries' field must have at least 2 values, but found ${values.length} value(s).`);
-  for (let index = 1; index < values.length; index++) if (compareValues(values[index - 1], values[index]) >= 0) throw new ServerError(40194, `The 'boundaries' option to $bucket must be sorted, but elements ${index - 1} and ${index} are not in ascending order`);
+  if (values.length < 2)
+    throw new ServerError(40192, `The $bucket 'boundaries' field must have at least 2 values, but found ${values.length} value(s).`);
+  for (let index = 1; index < values.length; index++)
+    if (compareValues(values[index - 1], values[index]) >= 0)
+      throw new ServerError(
+        40194,
+        `The 'boundaries' option to $bucket must be sorted, but elements ${index - 1} and ${index} are not in ascending order`,
+      );
   const fallback = given.has('default') ? constantOf(compileExpression(given.get('default') as Value))?.value : undefined;
-  if (given.has('default') && fallback === undefined) throw new ServerError(40195, `The $bucket 'default' field must be a constant expression`);
-  if (fallback !== undefined && compareValues(fallback, values[0]) >= 0 && compareValues(fallback, values.at(-1)) < 0) throw new ServerError(40199, `The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.`);
+  if (given.has('default') && fallback === undefined)
+    throw new ServerError(40195, `The $bucket 'default' field must be a constant expression`);
+  if (fallback !== undefined && compareValues(fallback, values[0]) >= 0 && compareValues(fallback, values.at(-1)) < 0)
+    throw new ServerError(
+      40199,
+      `The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.`,
+    );
   const output = given.get('output');
   const key = compileExpression(groupBy);
   const names = output instanceof Doc ? output.keys : ['count'];
-  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) => compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value));
+  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
+    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
+  );
   return gathering(({ variables }) => {
     const buckets = new Map<number, readonly Accumulator[]>();
     const guard = memoryGuard('$bucket');
@@ -398,15 +467,22 @@ const bucket: Compile = (spec, name) => {
         const bound = { ...variables, ROOT: doc, CURRENT: doc };
         const value = key(doc, bound) ?? null;
         let at = -1;
-        for (let index = 0; index + 1 < values.length; index++) if (compareValues(value, values[index]) >= 0 && compareValues(value, values[index + 1]) < 0) at = index;
-        if (at < 0 && fallback === undefined) throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
+        for (let index = 0; index + 1 < values.length; index++)
+          if (compareValues(value, values[index]) >= 0 && compareValues(value, values[index + 1]) < 0) at = index;
+        if (at < 0 && fallback === undefined)
+          throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
         let states = buckets.get(at);
         if (!states) buckets.set(at, (states = specs.map(({ start }) => start(guard))));
         specs.forEach(({ evaluate }, index) => (states?.[index] as Accumulator).add(evaluate(doc, bound)));
       },
       result: () =>
         [...buckets]
-          .map(([at, states]) => Doc.of(['_id', ...names], [at < 0 ? (fallback as Value) : (values[at] as Value), ...states.map((state) => state.result() ?? null)]))
+          .map(([at, states]) =>
+            Doc.of(
+              ['_id', ...names],
+              [at < 0 ? (fallback as Value) : (values[at] as Value), ...states.map((state) => state.result() ?? null)],
+            ),
+          )
           .sort((a, b) => compareValues(a.get('_id'), b.get('_id'))),
     };
   });
@@ -419,7 +495,9 @@ const bucketAuto: Compile = (spec, name) => {
   const key = compileExpression(given.get('groupBy') as Value);
   const output = given.get('output');
   const names = output instanceof Doc ? output.keys : ['count'];
-  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) => compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value));
+  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
+    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
+  );
   return gathering(({ variables }) => {
     const rows: { value: Value; doc: Doc }[] = [];
     const guard = memoryGuard('$bucketAuto');
@@ -436,9 +514,15 @@ const bucketAuto: Compile = (spec, name) => {
           // Equal values stay in one bucket.
           while (end < rows.length && equalValues((rows[end - 1] as { value: Value }).value, (rows[end] as { value: Value }).value)) end++;
           const states = specs.map(({ start: begin }) => begin());
-          for (const { doc } of rows.slice(start, end)) specs.forEach(({ evaluate }, index) => (states[index] as Accumulator).add(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })));
+          for (const { doc } of rows.slice(start, end))
+            specs.forEach(({ evaluate }, index) =>
+              (states[index] as Accumulator).add(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })),
+            );
           const max = rows[end]?.value ?? (rows[end - 1] as { value: Value }).value;
-          yield Doc.of(['_id', ...names], [Doc.from({ min: (rows[start] as { value: Value }).value, max }), ...states.map((state) => state.result() ?? null)]);
+          yield Doc.of(
+            ['_id', ...names],
+            [Doc.from({ min: (rows[start] as { value: Value }).value, max }), ...states.map((state) => state.result() ?? null)],
+          );
           start = end;
         }
       },
@@ -481,7 +565,8 @@ const sample: Compile = (spec) => {
 const unionWith: Compile = (spec, name) => {
   const given = typeof spec === 'string' ? Doc.from({ coll: spec }) : objectSpec(spec, name, ['coll', 'pipeline'], ['coll']);
   const coll = given.get('coll');
-  if (typeof coll !== 'string') throw failedToParse(`BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
+  if (typeof coll !== 'string')
+    throw failedToParse(`BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
   const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true });
   return function* (source, context) {
     yield* source;
@@ -492,12 +577,21 @@ const unionWith: Compile = (spec, name) => {
 const redact: Compile = (spec) => {
   const evaluate = withVariables(['DESCEND', 'PRUNE', 'KEEP'], () => compileExpression(spec));
   const prune = (value: Value, root: Doc, variables: Variables): Value | undefined => {
-    if (value instanceof Arr) return Arr.of(value.values.map((element) => (element instanceof Doc || element instanceof Arr ? prune(element, root, variables) : element)).filter((element) => element !== undefined));
+    if (value instanceof Arr)
+      return Arr.of(
+        value.values
+          .map((element) => (element instanceof Doc || element instanceof Arr ? prune(element, root, variables) : element))
+          .filter((element) => element !== undefined),
+      );
     if (!(value instanceof Doc)) return value;
     const verdict = evaluate(value, { ...variables, ROOT: root, CURRENT: value, DESCEND: 'descend', PRUNE: 'prune', KEEP: 'keep' });
     if (verdict === 'keep') return value;
     if (verdict === 'prune') return undefined;
-    if (verdict !== 'descend') throw new ServerError(17053, `$redact's expression should not return anything aside from the variables $$KEEP, $$DESCEND, and $$PRUNE, but returned ${show(verdict)}`);
+    if (verdict !== 'descend')
+      throw new ServerError(
+        17053,
+        `$redact's expression should not return anything aside from the variables $$KEEP, $$DESCEND, and $$PRUNE, but returned ${show(verdict)}`,
+      );
     const keys: string[] = [];
     const values: Value[] = [];
     value.keys.forEach((key, index) => {
@@ -546,7 +640,11 @@ const stages: Readonly<Record<string, Compile>> = {
   $unwind: unwind,
   $count: counted,
   $sortByCount: (spec, name, nested) => {
-    if (!(typeof spec === 'string' && spec.startsWith('$')) && !(spec instanceof Doc && spec.keys[0]?.startsWith('$'))) throw new ServerError(typeof spec === 'string' ? 40148 : spec instanceof Doc ? 40147 : 40149, `the sortByCount field must be defined as a $-prefixed path or an expression`);
+    if (!(typeof spec === 'string' && spec.startsWith('$')) && !(spec instanceof Doc && spec.keys[0]?.startsWith('$')))
+      throw new ServerError(
+        typeof spec === 'string' ? 40148 : spec instanceof Doc ? 40147 : 40149,
+        `the sortByCount field must be defined as a $-prefixed path or an expression`,
+      );
     const grouped = group(Doc.from({ _id: spec, count: Doc.from({ $sum: 1 }) }), name, nested);
     const inOrder = sortBy(parseSort(Doc.from({ count: -1 })));
     return (source, context) => inOrder(grouped(source, context), context);
@@ -590,7 +688,9 @@ export const compilePipeline = (pipeline: Value, { nested = false }: { readonly 
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
     if (!compile) {
       if (name === '$out' || name === '$merge')
-        throw nested ? new ServerError(51047, `${name} is not allowed within a nested pipeline`) : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
+        throw nested
+          ? new ServerError(51047, `${name} is not allowed within a nested pipeline`)
+          : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
       throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
     }
     return compile(spec, name, nested);
@@ -607,4 +707,3 @@ export const compilePipeline = (pipeline: Value, { nested = false }: { readonly 
     names: given.map(([name]) => name),
   };
 };
-

@@ -4,7 +4,18 @@ import { badValue, ServerError } from './errors.js';
 import { compileRelation, indexOfComponent, numberOf, type Filter } from './filter.js';
 import type { KeyField } from './index-keys.js';
 import { literalPrefix } from './patterns.js';
-import { afterPrefix, indexPrefix, namespaceOf, readyIndexes, recordKey, recordPrefix, type Collection, type Index, type KeyRange, type Reader } from './store.js';
+import {
+  afterPrefix,
+  indexPrefix,
+  namespaceOf,
+  readyIndexes,
+  recordKey,
+  recordPrefix,
+  type Collection,
+  type Index,
+  type KeyRange,
+  type Reader,
+} from './store.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
 export const PAUSE = Symbol('pause');
@@ -45,9 +56,19 @@ export type Plan = {
 
 /** A place between keys: before, or after, all keys that begin with these bytes; and as `explain` shows it. */
 type Edge = { readonly bytes: Buffer; readonly after: boolean; readonly value: Value; readonly included: boolean };
-type Interval = { readonly low: Edge; readonly high: Edge; /** The key, where it is the only one. */ readonly point: Buffer | undefined; readonly exact: boolean };
+type Interval = {
+  readonly low: Edge;
+  readonly high: Edge;
+  /** The key, where it is the only one. */ readonly point: Buffer | undefined;
+  readonly exact: boolean;
+};
 
-const at = (bytes: Buffer, value: Value): Interval => ({ low: { bytes, after: false, value, included: true }, high: { bytes, after: true, value, included: true }, point: bytes, exact: true });
+const at = (bytes: Buffer, value: Value): Interval => ({
+  low: { bytes, after: false, value, included: true },
+  high: { bytes, after: true, value, included: true },
+  point: bytes,
+  exact: true,
+});
 
 type Condition = Extract<Filter, { path: string }>;
 
@@ -65,7 +86,10 @@ const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
   let product: readonly (readonly Filter[])[] = [[]];
   for (const part of filter.of) {
     const each = alternatives(part);
-    product = each.length * product.length > MOST_ALTERNATIVES ? product.map((known) => [...known, part]) : product.flatMap((known) => each.map((more) => [...known, ...more]));
+    product =
+      each.length * product.length > MOST_ALTERNATIVES
+        ? product.map((known) => [...known, part])
+        : product.flatMap((known) => each.map((more) => [...known, ...more]));
   }
   return product;
 };
@@ -82,7 +106,9 @@ const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
         if (!found) return undefined;
         intervals.push(...found);
       }
-      const distinct = new Map(intervals.map((interval) => [`${interval.point !== undefined}${interval.low.bytes.toString('latin1')}`, interval]));
+      const distinct = new Map(
+        intervals.map((interval) => [`${interval.point !== undefined}${interval.low.bytes.toString('latin1')}`, interval]),
+      );
       return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
     }
     case 'regex':
@@ -101,14 +127,25 @@ const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
   const characters = [...text];
   const last = (characters.pop() as string).codePointAt(0) as number;
   const next = characters.join('') + String.fromCodePoint(Math.min(last + 1, 0x10ffff));
-  return [{ low: { bytes, after: false, value: text, included: true }, high: { bytes, after: true, value: next, included: false }, point: undefined, exact: whole }, at(keyOf(regex), regex)];
+  return [
+    {
+      low: { bytes, after: false, value: text, included: true },
+      high: { bytes, after: true, value: next, included: false },
+      point: undefined,
+      exact: whole,
+    },
+    at(keyOf(regex), regex),
+  ];
 };
 
 const ofRelation = (relation: string, operand: Value): readonly Interval[] | undefined => {
   // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
   if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
   // Null stands for undefined and missing values as well.
-  if (operand === null) return relation === 'lt' || relation === 'gt' ? [] : [UNDEFINED, null].map((value) => ({ ...at(Buffer.from([value === null ? 20 : 15]), value), exact: false }));
+  if (operand === null)
+    return relation === 'lt' || relation === 'gt'
+      ? []
+      : [UNDEFINED, null].map((value) => ({ ...at(Buffer.from([value === null ? 20 : 15]), value), exact: false }));
   let key: Buffer;
   try {
     key = keyOf(operand);
@@ -155,7 +192,13 @@ const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Int
     for (const right of b) {
       const low = compareEdges(left.low, right.low) >= 0 ? left.low : right.low;
       const high = compareEdges(left.high, right.high) <= 0 ? left.high : right.high;
-      if (compareEdges(low, high) < 0) found.push({ low, high, point: left.point && right.point ? left.point : (left.point ?? right.point), exact: left.exact && right.exact });
+      if (compareEdges(low, high) < 0)
+        found.push({
+          low,
+          high,
+          point: left.point && right.point ? left.point : (left.point ?? right.point),
+          exact: left.exact && right.exact,
+        });
     }
   return found;
 };
@@ -189,7 +232,14 @@ const edgeKey = (prefix: Buffer, { bytes, after }: Place): Buffer => {
   return after ? afterPrefix(key) : key;
 };
 
-type AlternativeBounds = { readonly ranges: readonly KeyRange[]; readonly single: readonly string[]; readonly points: number; readonly bounded: boolean; readonly exact: boolean; readonly intervals: readonly (readonly Interval[])[] };
+type AlternativeBounds = {
+  readonly ranges: readonly KeyRange[];
+  readonly single: readonly string[];
+  readonly points: number;
+  readonly bounded: boolean;
+  readonly exact: boolean;
+  readonly intervals: readonly (readonly Interval[])[];
+};
 
 /** The ranges of an index that an alternative needs. */
 const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], multikey: boolean, prefix: Buffer): AlternativeBounds => {
@@ -201,7 +251,14 @@ const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], mu
   let onlySingle = true;
   let exact = true;
   const used = new Set<Filter>();
-  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({ ranges, single, points, bounded, intervals, exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)) });
+  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({
+    ranges,
+    single,
+    points,
+    bounded,
+    intervals,
+    exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)),
+  });
   for (const { path, parts, direction } of fields) {
     // Fields below one array are indexed element by element; conditions on them may hold for different elements.
     const shared = multikey && roots.has(parts[0] as string);
@@ -221,7 +278,9 @@ const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], mu
       );
       return done(ranges, true);
     }
-    prefixes = prefixes.flatMap((known) => bounds.intervals.map(({ point }) => Buffer.concat([known, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])));
+    prefixes = prefixes.flatMap((known) =>
+      bounds.intervals.map(({ point }) => Buffer.concat([known, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])),
+    );
     points++;
     if (bounds.intervals.length !== 1) onlySingle = false;
     if (onlySingle) single.push((bounds.intervals[0] as Interval & { point: Buffer }).point.toString('latin1'));
@@ -245,7 +304,12 @@ const merged = (ranges: readonly KeyRange[]): readonly KeyRange[] => {
 };
 
 /** Whether the keys of an index come in the order of a sort, forwards or backwards. */
-const orderOf = (fields: readonly KeyField[], constant: number, sort: readonly KeyField[], multikey: boolean): { readonly sorted: boolean; readonly reverse: boolean } => {
+const orderOf = (
+  fields: readonly KeyField[],
+  constant: number,
+  sort: readonly KeyField[],
+  multikey: boolean,
+): { readonly sorted: boolean; readonly reverse: boolean } => {
   const no = { sorted: false, reverse: false };
   if (!sort.length) return { sorted: true, reverse: false };
   if (multikey) return no;
@@ -265,7 +329,8 @@ const demandsPresence = (condition: Filter, path: string): boolean => {
   return condition.op === 'in' && condition.operands.every((operand) => operand !== null);
 };
 
-const equalFilters = (a: Condition, b: Condition): boolean => a.op === 'compare' && b.op === 'compare' && a.relation === b.relation && keyEquals(a.operand, b.operand);
+const equalFilters = (a: Condition, b: Condition): boolean =>
+  a.op === 'compare' && b.op === 'compare' && a.relation === b.relation && keyEquals(a.operand, b.operand);
 const keyEquals = (a: Value, b: Value): boolean => {
   try {
     return keyOf(a).equals(keyOf(b));
@@ -284,10 +349,15 @@ const implies = (conditions: readonly Filter[], wanted: Filter): boolean => {
   const test = compileRelation(wanted.relation, wanted.operand);
   return conditions.some((condition) => {
     if (!('path' in condition) || condition.path !== wanted.path) return false;
-    if (condition.op === 'in') return condition.operands.length > 0 && condition.operands.every((operand) => !(operand instanceof Regex) && operand !== null && !(operand instanceof Arr) && test(operand));
+    if (condition.op === 'in')
+      return (
+        condition.operands.length > 0 &&
+        condition.operands.every((operand) => !(operand instanceof Regex) && operand !== null && !(operand instanceof Arr) && test(operand))
+      );
     if (condition.op !== 'compare') return false;
     if (equalFilters(condition, wanted)) return true;
-    if (condition.operand === null || condition.operand instanceof Arr || condition.operand === MIN_KEY || condition.operand === MAX_KEY) return false;
+    if (condition.operand === null || condition.operand instanceof Arr || condition.operand === MIN_KEY || condition.operand === MAX_KEY)
+      return false;
     if (condition.relation === 'eq') return test(condition.operand);
     // A bound on the same side that is at least as narrow.
     if (wanted.relation === 'eq' || condition.relation[0] !== wanted.relation[0]) return false;
@@ -305,7 +375,12 @@ const usable = (index: Index, all: readonly (readonly Filter[])[]): boolean => {
 
 const idField: readonly KeyField[] = [{ path: '_id', parts: ['_id'], direction: 1 }];
 
-const planWith = (index: Index | undefined, collection: Collection, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan => {
+const planWith = (
+  index: Index | undefined,
+  collection: Collection,
+  all: readonly (readonly Filter[])[],
+  sort: readonly KeyField[],
+): Plan => {
   const fields = index ? index.fields : idField;
   const prefix = index ? indexPrefix(index) : recordPrefix(collection);
   const multikey = index?.multikey ?? false;
@@ -355,18 +430,25 @@ export type Hint = string | Doc | undefined;
 
 const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
   if (hint === undefined || (hint instanceof Doc && !hint.size)) return undefined;
-  if (hint instanceof Doc && hint.keys[0] === '$natural') return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length, exact: false };
+  if (hint instanceof Doc && hint.keys[0] === '$natural')
+    return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length, exact: false };
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
   if (isId) return planWith(undefined, collection, all, sort);
-  const index = readyIndexes(collection).find((known) => (hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint));
-  if (!index) throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
+  const index = readyIndexes(collection).find((known) =>
+    hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint,
+  );
+  if (!index)
+    throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
   return planWith(index, collection, all, sort);
 };
 
 /** The _id that a filter demands, where it demands one. */
 const demandedId = (filter: Filter): Value | undefined => {
-  if (filter.op === 'compare') return filter.path === '_id' && filter.relation === 'eq' && filter.operand !== null && !(filter.operand instanceof Arr) ? filter.operand : undefined;
+  if (filter.op === 'compare')
+    return filter.path === '_id' && filter.relation === 'eq' && filter.operand !== null && !(filter.operand instanceof Arr)
+      ? filter.operand
+      : undefined;
   if (filter.op !== 'and') return undefined;
   for (const part of filter.of) {
     const id = part.op === 'compare' ? demandedId(part) : undefined;
@@ -381,7 +463,17 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const id = hint === undefined ? demandedId(filter) : undefined;
   if (id !== undefined) {
     const start = recordKey(collection, keyOf(id));
-    return { stage: 'IDHACK', index: undefined, ranges: [{ start, end: start }], reverse: false, sorted: true, exact: false, points: 1, bounded: true, bounds: [] };
+    return {
+      stage: 'IDHACK',
+      index: undefined,
+      ranges: [{ start, end: start }],
+      reverse: false,
+      sorted: true,
+      exact: false,
+      points: 1,
+      bounded: true,
+      bounds: [],
+    };
   }
   const all = alternatives(filter);
   const forced = hinted(collection, hint, all, sort);
@@ -398,7 +490,8 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     const narrow = plans.find(({ plan }) => plan.bounded && boundFields(plan) > boundFields(best.plan) && probe(reader, plan) < PROBE);
     if (narrow && probe(reader, best.plan) >= PROBE) return narrow.plan;
   }
-  if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10) return best.plan;
+  if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10)
+    return best.plan;
   // Two indexes that could serve: the one with fewer keys to look at, as far as a short look tells.
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
 };
@@ -446,7 +539,8 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, cou
 }
 
 /** The documents that may match a filter; whoever asks still tests them. */
-export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Source => runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint));
+export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Source =>
+  runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint));
 
 /** How many documents match, by the index alone, where it knows; otherwise undefined. */
 export const countByIndex = (reader: Reader, plan: Plan): number | undefined => {

@@ -26,7 +26,7 @@ export class ScratchFile {
 
   /** @throws ServerError 14031 OutOfDiskSpace */
   append(bytes: Buffer): void {
-    for (let from = 0; from < bytes.length; ) {
+    for (let from = 0; from < bytes.length;) {
       const written = onDisk(() => writeSync(this.#file, bytes, from, bytes.length - from, this.#length));
       from += written;
       this.#length += written;
@@ -35,7 +35,7 @@ export class ScratchFile {
 
   /** Fills the target from a place on; the file has that much. */
   read(target: Buffer, position: number): void {
-    for (let at = 0; at < target.length; ) {
+    for (let at = 0; at < target.length;) {
       const got = readSync(this.#file, target, at, target.length - at, position + at);
       if (got === 0) throw new Error(`the scratch file ends at ${position + at}`);
       at += got;

@@ -58,10 +58,28 @@ test('a start removes what a process has left that ended in the middle of a sort
 test('a sort beyond its memory goes through a file, in the order that it has in memory, and leaves none', async () => {
   const collection = db.collection<Row>('rows');
   expect(ids(await collection.find().sort({ n: -1 }).toArray())).toEqual(inOrder);
-  expect(ids(await collection.find({}, { projection: { _id: 1 } }).sort({ n: -1 }).skip(7).limit(1500).toArray())).toEqual(inOrder.slice(7, 1507));
-  expect(ids(await collection.aggregate([{ $set: { m: '$n' } }, { $sort: { m: -1, _id: 1 } }, { $limit: 2000 }]).toArray())).toEqual(inOrder.slice(0, 2000));
+  expect(
+    ids(
+      await collection
+        .find({}, { projection: { _id: 1 } })
+        .sort({ n: -1 })
+        .skip(7)
+        .limit(1500)
+        .toArray(),
+    ),
+  ).toEqual(inOrder.slice(7, 1507));
+  expect(ids(await collection.aggregate([{ $set: { m: '$n' } }, { $sort: { m: -1, _id: 1 } }, { $limit: 2000 }]).toArray())).toEqual(
+    inOrder.slice(0, 2000),
+  );
   await db.createCollection('ordered', { viewOn: 'rows', pipeline: [{ $sort: { n: -1 } }] });
-  expect(ids(await db.collection('ordered').find({ n: { $gt: 100 } }).toArray())).toEqual(inOrder.filter((id) => (rows[id] as Row).n > 100));
+  expect(
+    ids(
+      await db
+        .collection('ordered')
+        .find({ n: { $gt: 100 } })
+        .toArray(),
+    ),
+  ).toEqual(inOrder.filter((id) => (rows[id] as Row).n > 100));
   expectNoScratchFiles();
 });
 
@@ -79,8 +97,17 @@ test('the file of a cursor that is killed, or whose query fails, is closed', asy
   expect(ids([(await cursor.next()) as Row])).toEqual(inOrder.slice(0, 1));
   expect(scratchFilesOpen() ?? 1).toBe(1);
   await cursor.close();
-  await expect(collection.aggregate([{ $sort: { n: -1 } }, { $set: { x: { $divide: [1, { $subtract: ['$n', 3] }] } } }]).toArray()).rejects.toMatchObject({ code: 2 });
-  await expect(collection.aggregate([{ $set: { a: { $cond: [{ $eq: ['$_id', 2900] }, [1], 1] }, b: { $cond: [{ $eq: ['$_id', 2900] }, [2], 1] } } }, { $sort: { a: 1, b: 1 } }]).toArray()).rejects.toMatchObject({ code: 2 });
+  await expect(
+    collection.aggregate([{ $sort: { n: -1 } }, { $set: { x: { $divide: [1, { $subtract: ['$n', 3] }] } } }]).toArray(),
+  ).rejects.toMatchObject({ code: 2 });
+  await expect(
+    collection
+      .aggregate([
+        { $set: { a: { $cond: [{ $eq: ['$_id', 2900] }, [1], 1] }, b: { $cond: [{ $eq: ['$_id', 2900] }, [2], 1] } } },
+        { $sort: { a: 1, b: 1 } },
+      ])
+      .toArray(),
+  ).rejects.toMatchObject({ code: 2 });
   expectNoScratchFiles();
 });
 

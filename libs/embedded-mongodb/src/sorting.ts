@@ -21,9 +21,11 @@ export const parseSort = (sort: Doc): readonly KeyField[] => {
     }
     if (!isNumber(given)) throw new ServerError(15974, `Illegal key in $sort specification: ${path}: ${show(given)}`);
     const direction = numberOf(given);
-    if (direction !== 1 && direction !== -1) throw new ServerError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
+    if (direction !== 1 && direction !== -1)
+      throw new ServerError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
     if (path === '') throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
-    if (path.startsWith('$')) throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+    if (path.startsWith('$'))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
     return { path, parts: splitPath(path), direction };
   });
 };
@@ -108,7 +110,10 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
       if (limit < entries.length) trim();
       if (bytes <= space.memoryBytes) continue;
       if (!space.scratch)
-        throw new ServerError(292, `Sort exceeded memory limit of ${space.memoryBytes} bytes, but did not opt in to external sorting. Aborting operation. Pass allowDiskUse:true to opt in.`);
+        throw new ServerError(
+          292,
+          `Sort exceeded memory limit of ${space.memoryBytes} bytes, but did not opt in to external sorting. Aborting operation. Pass allowDiskUse:true to opt in.`,
+        );
       trim();
       file ??= space.scratch();
       const start = file.length;
@@ -169,7 +174,14 @@ const readRun = function* (file: ScratchFile, { start, end }: Run, chunkBytes: n
 };
 
 /** Runs in the order of their making, the last one in memory, as one: of equal documents the earlier run has the first. */
-const merged = function* (file: ScratchFile, runs: readonly Run[], last: readonly Entry[], fields: readonly KeyField[], limit: number, memoryBytes: number): Source {
+const merged = function* (
+  file: ScratchFile,
+  runs: readonly Run[],
+  last: readonly Entry[],
+  fields: readonly KeyField[],
+  limit: number,
+  memoryBytes: number,
+): Source {
   const chunkBytes = Math.max(4096, Math.min(CHUNK, Math.floor(memoryBytes / 2 / runs.length)));
   const readers: Iterator<Doc>[] = [...runs.map((run) => readRun(file, run, chunkBytes)), last.map(({ doc }) => doc).values()];
   // The next document of each run; the first of all is at the end.
@@ -207,4 +219,3 @@ export const sortValues = (values: readonly Value[], by: Value): readonly Value[
   if (direction !== 1 && direction !== -1) throw badValue('The $sort element value must be either 1 or -1');
   return values.toSorted((a, b) => compareValues(a, b) * direction);
 };
-

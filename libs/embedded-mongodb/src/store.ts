@@ -104,17 +104,28 @@ const number64 = (value: number): Buffer => {
 
 export type Statistics = { readonly documents: number; readonly bytes: number };
 
-const readStatistics = (bytes: Buffer | undefined): Statistics => (bytes ? { documents: bytes.readDoubleBE(0), bytes: bytes.readDoubleBE(8) } : { documents: 0, bytes: 0 });
+const readStatistics = (bytes: Buffer | undefined): Statistics =>
+  bytes ? { documents: bytes.readDoubleBE(0), bytes: bytes.readDoubleBE(8) } : { documents: 0, bytes: 0 };
 
 const checkKeyLength = (key: Buffer, what: string): Buffer => {
-  if (key.length > MAX_KEY_BYTES) throw new ServerError(17280, `${what}: key too large to index, ${key.length} bytes where ${MAX_KEY_BYTES} are the most`);
+  if (key.length > MAX_KEY_BYTES)
+    throw new ServerError(17280, `${what}: key too large to index, ${key.length} bytes where ${MAX_KEY_BYTES} are the most`);
   return key;
 };
 
 const toKeyFields = (pattern: Doc): readonly KeyField[] =>
-  pattern.keys.map((path, index) => ({ path, parts: splitPath(path), direction: Number(directionOf(pattern.values[index] as Value)) < 0 ? -1 : 1 }));
+  pattern.keys.map((path, index) => ({
+    path,
+    parts: splitPath(path),
+    direction: Number(directionOf(pattern.values[index] as Value)) < 0 ? -1 : 1,
+  }));
 
-const directionOf = (value: Value): number | bigint => (typeof value === 'number' || typeof value === 'bigint' ? value : typeof value === 'object' && value !== null && 'value' in value ? (value.value as number) : 1);
+const directionOf = (value: Value): number | bigint =>
+  typeof value === 'number' || typeof value === 'bigint'
+    ? value
+    : typeof value === 'object' && value !== null && 'value' in value
+      ? (value.value as number)
+      : 1;
 
 export const readIndex = (number: number, spec: Doc, { multikey = false, building = false } = {}): Index => {
   const source = spec.get('partialFilterExpression');
@@ -139,7 +150,11 @@ const writeCollection = (collection: Collection): Buffer =>
       name: collection.name,
       options: collection.options,
       uuid: collection.uuid.toString('hex'),
-      indexes: Arr.of(collection.indexes.map(({ number, spec, multikey, building }) => Doc.from({ number, spec, multikey, building: building ? true : undefined }))),
+      indexes: Arr.of(
+        collection.indexes.map(({ number, spec, multikey, building }) =>
+          Doc.from({ number, spec, multikey, building: building ? true : undefined }),
+        ),
+      ),
       viewOn: collection.view?.on,
       pipeline: collection.view && Arr.of(collection.view.pipeline),
     }),
@@ -156,7 +171,10 @@ const readCollection = (number: number, bytes: Buffer): Collection => {
     options: doc.get('options') as Doc,
     uuid: Buffer.from(doc.get('uuid') as string, 'hex'),
     indexes: ((doc.get('indexes') as Arr).values as readonly Doc[]).map((index) =>
-      readIndex(index.get('number') as number, index.get('spec') as Doc, { multikey: index.get('multikey') === true, building: index.get('building') === true }),
+      readIndex(index.get('number') as number, index.get('spec') as Doc, {
+        multikey: index.get('multikey') === true,
+        building: index.get('building') === true,
+      }),
     ),
     view: typeof on === 'string' ? { on, pipeline: (doc.get('pipeline') as Arr).values as readonly Doc[] } : undefined,
   };
@@ -186,7 +204,11 @@ export interface Writer extends Reader {
 }
 
 /** The rows and keys that an index holds of a document, or none where it leaves the document out. */
-export const indexKeys = (index: Index, doc: Doc, idKey: Buffer): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean } => {
+export const indexKeys = (
+  index: Index,
+  doc: Doc,
+  idKey: Buffer,
+): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean } => {
   if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], multikey: false };
   const { rows, multikey, absent } = extractKeys(doc, index.fields);
   if (index.sparse && absent) return { keys: [], rows: [], multikey };
@@ -201,9 +223,19 @@ export const indexKeys = (index: Index, doc: Doc, idKey: Buffer): { readonly key
   return { keys: kept.map((at) => found[at] as Buffer), rows: kept.map((at) => rows[at] as readonly Value[]), multikey };
 };
 
-export const duplicateKey = (collection: Collection, name: string, fields: readonly string[], pattern: Doc, values: readonly Value[]): ServerError => {
+export const duplicateKey = (
+  collection: Collection,
+  name: string,
+  fields: readonly string[],
+  pattern: Doc,
+  values: readonly Value[],
+): ServerError => {
   const keyValue = Doc.of(fields, values);
-  return new ServerError(11000, `E11000 duplicate key error collection: ${namespaceOf(collection)} index: ${name} dup key: ${show(keyValue)}`, { keyPattern: pattern, keyValue });
+  return new ServerError(
+    11000,
+    `E11000 duplicate key error collection: ${namespaceOf(collection)} index: ${name} dup key: ${show(keyValue)}`,
+    { keyPattern: pattern, keyValue },
+  );
 };
 
 const idPattern = Doc.from({ _id: 1 });
@@ -226,7 +258,10 @@ export class Store {
 
   private constructor(file: DataFile) {
     this.#file = file;
-    this.#pending = this.#load((key) => file.get(key), (range) => file.entries(range));
+    this.#pending = this.#load(
+      (key) => file.get(key),
+      (range) => file.entries(range),
+    );
   }
 
   /**
@@ -249,7 +284,9 @@ export class Store {
   /** Takes away what a process that ended in the middle has left: indexes that were not complete, targets of `$out`. */
   async #tidy(): Promise<void> {
     const { collections } = this.#pending;
-    const left = [...collections.values()].filter(({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(({ building }) => building));
+    const left = [...collections.values()].filter(
+      ({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(({ building }) => building),
+    );
     if (left.length)
       await this.write((writer) => {
         for (const collection of left) {
@@ -303,7 +340,13 @@ export class Store {
     const get = (key: Buffer): Buffer | undefined => file.get(key, transaction);
     const entries = (range: KeyRange): Iterable<Entry> => file.entries(range, transaction);
     try {
-      return new Snapshot(this.#load(get, entries), get, entries, (range) => file.count(range, transaction), () => transaction.done());
+      return new Snapshot(
+        this.#load(get, entries),
+        get,
+        entries,
+        (range) => file.count(range, transaction),
+        () => transaction.done(),
+      );
     } catch (error) {
       transaction.done();
       throw error;
@@ -325,7 +368,10 @@ export class Store {
         // A transaction that could not be committed has left its catalog behind here: what is on disk decides.
         if ((this.#file.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
           this.#catalogs.clear();
-          this.#pending = this.#load((key) => this.#file.get(key), (range) => this.#file.entries(range));
+          this.#pending = this.#load(
+            (key) => this.#file.get(key),
+            (range) => this.#file.entries(range),
+          );
         }
         const writer = new StoreWriter(this.#file, this.#pending);
         try {
@@ -450,14 +496,23 @@ class StoreWriter implements Writer {
   #setMultikey(collection: Collection, index: Index): void {
     const current = this.catalog.collections.get(namespaceOf(collection));
     if (!current || current.indexes.some(({ number, multikey }) => number === index.number && multikey)) return;
-    this.saveCollection({ ...current, indexes: current.indexes.map((known) => (known.number === index.number ? { ...known, multikey: true } : known)) });
+    this.saveCollection({
+      ...current,
+      indexes: current.indexes.map((known) => (known.number === index.number ? { ...known, multikey: true } : known)),
+    });
   }
 
   #checkUnique(collection: Collection, index: Index, keys: readonly Buffer[], rows: readonly (readonly Value[])[], idKey: Buffer): void {
     keys.forEach((key, at) => {
       const holder = this.get(key);
       if (holder && !holder.equals(idKey))
-        throw duplicateKey(collection, index.name, index.fields.map(({ path }) => path), index.spec.get('key') as Doc, rows[at] as readonly Value[]);
+        throw duplicateKey(
+          collection,
+          index.name,
+          index.fields.map(({ path }) => path),
+          index.spec.get('key') as Doc,
+          rows[at] as readonly Value[],
+        );
     });
   }
 
@@ -483,7 +538,8 @@ class StoreWriter implements Writer {
       const fresh = indexKeys(index, after, idKey);
       const stale = indexKeys(index, before, idKey);
       // Most updates leave most indexes alone.
-      if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer)) return { index, multikey: fresh.multikey, keys: [], rows: [], dropped: [] };
+      if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer))
+        return { index, multikey: fresh.multikey, keys: [], rows: [], dropped: [] };
       const known = new Set(stale.keys.map((key) => key.toString('latin1')));
       const wanted = new Set(fresh.keys.map((key) => key.toString('latin1')));
       const added = fresh.keys.flatMap((key, at) => (known.has(key.toString('latin1')) ? [] : [at]));

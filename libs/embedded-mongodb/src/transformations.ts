@@ -17,13 +17,19 @@ type Node =
   | { readonly kind: 'special'; readonly make: Special }
   | { readonly kind: 'tree'; readonly children: Map<string, Node> };
 
-const isComputed = (node: Node): boolean => node.kind === 'compute' || (node.kind === 'tree' && [...node.children.values()].some(isComputed));
+const isComputed = (node: Node): boolean =>
+  node.kind === 'compute' || (node.kind === 'tree' && [...node.children.values()].some(isComputed));
 
 const place = (tree: Map<string, Node>, path: string, node: Node, whole: string): void => {
   const dot = path.indexOf('.');
   const name = dot < 0 ? path : path.slice(0, dot);
-  if (!name) throw new ServerError(40352, path === '' && whole === '' ? 'FieldPath cannot be constructed with empty string' : `FieldPath field names may not be empty strings.`);
-  if (name.startsWith('$')) throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+  if (!name)
+    throw new ServerError(
+      40352,
+      path === '' && whole === '' ? 'FieldPath cannot be constructed with empty string' : `FieldPath field names may not be empty strings.`,
+    );
+  if (name.startsWith('$'))
+    throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   const known = tree.get(name);
   if (dot < 0) {
     if (known) throw new ServerError(31250, `Path collision at ${whole}`);
@@ -60,7 +66,10 @@ const including_ = (doc: Doc, children: Map<string, Node>, context: Context): Do
     const node = children.get(key);
     const value = doc.values[index] as Value;
     if (!node || node.kind === 'drop' || node.kind === 'compute') return;
-    add(key, node.kind === 'keep' ? value : node.kind === 'special' ? node.make(value, context.root) : reach(value, node.children, true, context));
+    add(
+      key,
+      node.kind === 'keep' ? value : node.kind === 'special' ? node.make(value, context.root) : reach(value, node.children, true, context),
+    );
   });
   for (const [key, node] of children) {
     if (node.kind === 'compute') add(key, node.evaluate(context.root, context.variables));
@@ -122,7 +131,10 @@ const compileReplaceRoot = (expression: Value, name: string): Transformation => 
   return (doc, variables) => {
     const value = evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });
     if (!(value instanceof Doc))
-      throw new ServerError(40228, `'${name === '$replaceWith' ? 'replacement document' : 'newRoot'}' expression must evaluate to an object, but resulting value was: ${show(value)}. Type of resulting value: '${bsonTypeName(value)}'.`);
+      throw new ServerError(
+        40228,
+        `'${name === '$replaceWith' ? 'replacement document' : 'newRoot'}' expression must evaluate to an object, but resulting value was: ${show(value)}. Type of resulting value: '${bsonTypeName(value)}'.`,
+      );
     return value;
   };
 };
@@ -135,23 +147,30 @@ export const compileTransformation = (name: string, spec: Value): Transformation
       return compileAddFields(spec, name);
     case '$project':
       if (!(spec instanceof Doc)) throw new ServerError(15969, '$project specification must be an object');
-      if (!spec.size) throw new ServerError(51272, 'Invalid $project :: caused by :: projection specification must have at least one field');
+      if (!spec.size)
+        throw new ServerError(51272, 'Invalid $project :: caused by :: projection specification must have at least one field');
       return compileProjection(spec);
     case '$unset': {
       const paths = spec instanceof Arr ? spec.values : [spec];
       if (!paths.length) throw new ServerError(31119, '$unset specification must be a string or an array with at least one field');
       const tree = new Map<string, Node>();
       for (const path of paths) {
-        if (typeof path !== 'string') throw new ServerError(spec instanceof Arr ? 31120 : 31002, `$unset specification must be a string or an array containing only string values`);
+        if (typeof path !== 'string')
+          throw new ServerError(
+            spec instanceof Arr ? 31120 : 31002,
+            `$unset specification must be a string or an array containing only string values`,
+          );
         place(tree, path, { kind: 'drop' }, path);
       }
       return (doc, variables) => excluding(doc, tree, { root: doc, variables });
     }
     case '$replaceRoot': {
-      if (!(spec instanceof Doc)) throw new ServerError(40229, `expected an object as specification for $replaceRoot stage, got ${bsonTypeName(spec)}`);
+      if (!(spec instanceof Doc))
+        throw new ServerError(40229, `expected an object as specification for $replaceRoot stage, got ${bsonTypeName(spec)}`);
       const root = spec.get('newRoot');
       if (root === undefined) throw new ServerError(40231, 'no newRoot specified for the $replaceRoot stage');
-      for (const key of spec.keys) if (key !== 'newRoot') throw new ServerError(40415, `BSON field '$replaceRoot.${key}' is an unknown field.`);
+      for (const key of spec.keys)
+        if (key !== 'newRoot') throw new ServerError(40415, `BSON field '$replaceRoot.${key}' is an unknown field.`);
       return compileReplaceRoot(root, name);
     }
     case '$replaceWith':
@@ -166,7 +185,8 @@ const sliceProjection = (operand: Value): Special => {
     if (!isNumber(value)) throw new ServerError(28724, `First argument to $slice must be an array, but is of type: ${bsonTypeName(value)}`);
     return Math.trunc(numberOf(value));
   }) as [number, number?];
-  if (operand instanceof Arr && part.length !== 2) throw new ServerError(28667, `Expression $slice takes at least 2 arguments, and at most 3, but ${part.length} were passed in.`);
+  if (operand instanceof Arr && part.length !== 2)
+    throw new ServerError(28667, `Expression $slice takes at least 2 arguments, and at most 3, but ${part.length} were passed in.`);
   if (second !== undefined && second <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${second}`);
   return (value) => {
     if (!(value instanceof Arr)) return value;
@@ -213,7 +233,11 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
         if (!isTrue(value)) throw new ServerError(31395, 'positional projection cannot be used with exclusion');
         path = path.slice(0, -2);
         positional = path;
-      } else if (find && /(^|\.)\$(\.|$)/.test(path)) throw new ServerError(31394, `As of 4.4, it's illegal to specify positional operator in the middle of a path.Positional projection may only be used at the end, for example: a.b.$.`);
+      } else if (find && /(^|\.)\$(\.|$)/.test(path))
+        throw new ServerError(
+          31394,
+          `As of 4.4, it's illegal to specify positional operator in the middle of a path.Positional projection may only be used at the end, for example: a.b.$.`,
+        );
       if (isNumber(value) || typeof value === 'boolean') {
         const included = isTrue(value);
         if (path === '_id') {
@@ -236,7 +260,12 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
           }
           // A $slice does not decide between inclusion and exclusion; an $elemMatch includes.
           if (first === '$elemMatch') choose('including', path);
-          place(tree, path, { kind: 'special', make: first === '$slice' ? sliceProjection(operand) : elemMatchProjection(operand, find.variables) }, path);
+          place(
+            tree,
+            path,
+            { kind: 'special', make: first === '$slice' ? sliceProjection(operand) : elemMatchProjection(operand, find.variables) },
+            path,
+          );
           return;
         }
         if (first === '$meta') throw new ServerError(40218, 'query requires text score metadata, but it is not available');

@@ -1,8 +1,32 @@
 import { add, asNumeric, multiply } from './arithmetic.js';
 import { compareValues, equalValues, isNumber } from './bson-order.js';
-import { Arr, bsonTypeName, DateTime, depthOf, Doc, encode, encodedLength, identicalScalars, MAX_DOCUMENT_BYTES, newObjectId, show, Timestamp, withFieldInFront, type Value } from './bson-values.js';
+import {
+  Arr,
+  bsonTypeName,
+  DateTime,
+  depthOf,
+  Doc,
+  encode,
+  encodedLength,
+  identicalScalars,
+  MAX_DOCUMENT_BYTES,
+  newObjectId,
+  show,
+  Timestamp,
+  withFieldInFront,
+  type Value,
+} from './bson-values.js';
 import { badValue, failedToParse, ServerError } from './errors.js';
-import { compileFilter, demandedValues, indexOfComponent, numberOf, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
+import {
+  compileFilter,
+  demandedValues,
+  indexOfComponent,
+  numberOf,
+  parseFilter,
+  splitPath,
+  type Filter,
+  type Predicate,
+} from './filter.js';
 import { withVariables, type Variables } from './expressions.js';
 import { compileTransformation } from './transformations.js';
 import { sortValues } from './sorting.js';
@@ -56,8 +80,12 @@ const checkPath = (path: string): readonly string[] => {
   for (const [index, part] of parts.entries()) {
     if (part === '') throw new ServerError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
     if (part.startsWith('$') && part !== '$' && !/^\$\[\w*\]$/.test(part) && !['$ref', '$id', '$db'].includes(part))
-      throw new ServerError(52, `The dollar ($) prefixed field '${part}' in '${path}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
-    if (index === 0 && (part === '$' || part.startsWith('$['))) throw badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`);
+      throw new ServerError(
+        52,
+        `The dollar ($) prefixed field '${part}' in '${path}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`,
+      );
+    if (index === 0 && (part === '$' || part.startsWith('$[')))
+      throw badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`);
   }
   if (parts.length > 200) throw new ServerError(15, `Document exceeds maximum nesting depth of 200`);
   return parts;
@@ -65,11 +93,16 @@ const checkPath = (path: string): readonly string[] => {
 
 const operandNumber = (operator: string, path: string, operand: Value): ReturnType<typeof asNumeric> & {} => {
   const number = asNumeric(operand);
-  if (number === undefined) throw new ServerError(14, `Cannot ${operator === '$inc' ? 'increment' : 'multiply'} with non-numeric argument: {${path}: ${show(operand)}}`);
+  if (number === undefined)
+    throw new ServerError(
+      14,
+      `Cannot ${operator === '$inc' ? 'increment' : 'multiply'} with non-numeric argument: {${path}: ${show(operand)}}`,
+    );
   return number as ReturnType<typeof asNumeric> & {};
 };
 
-const longName = (value: Value): string => `(Number${typeof value === 'bigint' ? 'Long' : typeof value === 'number' ? 'Int' : 'Double'})${show(value)}`;
+const longName = (value: Value): string =>
+  `(Number${typeof value === 'bigint' ? 'Long' : typeof value === 'number' ? 'Int' : 'Double'})${show(value)}`;
 
 const arithmetic = (operator: '$inc' | '$mul', path: string, operand: Value): Change => {
   const by = operandNumber(operator, path, operand);
@@ -78,9 +111,13 @@ const arithmetic = (operator: '$inc' | '$mul', path: string, operand: Value): Ch
     if (old === undefined) return operator === '$inc' ? by : combine(0, by);
     const number = asNumeric(old);
     if (number === undefined)
-      throw new ServerError(14, `Cannot apply ${operator} to a value of non-numeric type. ${describeId(doc)} has the field '${path.split('.').at(-1)}' of non-numeric type ${bsonTypeName(old)}`);
+      throw new ServerError(
+        14,
+        `Cannot apply ${operator} to a value of non-numeric type. ${describeId(doc)} has the field '${path.split('.').at(-1)}' of non-numeric type ${bsonTypeName(old)}`,
+      );
     const result = combine(number, by);
-    if (result === undefined) throw badValue(`Failed to apply ${operator} operations to current value (${longName(old)}) for document ${describeId(doc)}`);
+    if (result === undefined)
+      throw badValue(`Failed to apply ${operator} operations to current value (${longName(old)}) for document ${describeId(doc)}`);
     return result;
   };
 };
@@ -89,23 +126,32 @@ const currentDate = (path: string, operand: Value): Change => {
   let type = 'date';
   if (operand instanceof Doc) {
     const given = operand.get('$type');
-    if (operand.size !== 1 || (given !== 'date' && given !== 'timestamp')) throw badValue(`Unrecognized $currentDate option or $type in {${path}: ${show(operand)}}: use 'timestamp' or 'date'`);
+    if (operand.size !== 1 || (given !== 'date' && given !== 'timestamp'))
+      throw badValue(`Unrecognized $currentDate option or $type in {${path}: ${show(operand)}}: use 'timestamp' or 'date'`);
     type = given;
-  } else if (typeof operand !== 'boolean') throw badValue(`${bsonTypeName(operand)} is not valid type for $currentDate. Please use a boolean ('true') or a $type expression ({$type: 'timestamp/date'}).`);
+  } else if (typeof operand !== 'boolean')
+    throw badValue(
+      `${bsonTypeName(operand)} is not valid type for $currentDate. Please use a boolean ('true') or a $type expression ({$type: 'timestamp/date'}).`,
+    );
   return (_, { context }) => (type === 'date' ? new DateTime(BigInt(context.now)) : nextTimestamp(context.now));
 };
 
 const arrayAt = (operator: string, old: Value | undefined, { path, doc }: Place): Arr | undefined => {
   if (old === undefined || old instanceof Arr) return old;
-  if (operator === '$push') throw badValue(`The field '${path}' must be an array but is of type ${bsonTypeName(old)} in document ${describeId(doc)}`);
-  if (operator === '$addToSet') throw badValue(`Cannot apply $addToSet to non-array field. Field named '${path.split('.').at(-1)}' has non-array type ${bsonTypeName(old)}`);
+  if (operator === '$push')
+    throw badValue(`The field '${path}' must be an array but is of type ${bsonTypeName(old)} in document ${describeId(doc)}`);
+  if (operator === '$addToSet')
+    throw badValue(
+      `Cannot apply $addToSet to non-array field. Field named '${path.split('.').at(-1)}' has non-array type ${bsonTypeName(old)}`,
+    );
   if (operator === '$pop') throw new ServerError(14, `Path '${path}' contains an element of non-array type '${bsonTypeName(old)}'`);
   throw badValue(`Cannot apply ${operator} to a non-array value`);
 };
 
 const wholeOperand = (value: Value, what: string): number => {
   const number = isNumber(value) ? numberOf(value) : NaN;
-  if (!Number.isInteger(number)) throw badValue(`The value for ${what} must be an integer value but was given type: ${bsonTypeName(value)}`);
+  if (!Number.isInteger(number))
+    throw badValue(`The value for ${what} must be an integer value but was given type: ${bsonTypeName(value)}`);
   return number;
 };
 
@@ -116,7 +162,8 @@ const push = (operand: Value): Change => {
   let position: number | undefined;
   if (operand instanceof Doc && operand.has('$each')) {
     const given = operand.get('$each');
-    if (!(given instanceof Arr)) throw badValue(`The argument to $each in $push must be an array but it was of type: ${bsonTypeName(given)}`);
+    if (!(given instanceof Arr))
+      throw badValue(`The argument to $each in $push must be an array but it was of type: ${bsonTypeName(given)}`);
     each = given.values;
     operand.keys.forEach((key, index) => {
       const value = operand.values[index] as Value;
@@ -130,7 +177,8 @@ const push = (operand: Value): Change => {
   }
   return (old, place) => {
     const before = arrayAt('$push', old, place)?.values ?? [];
-    const at = position === undefined ? before.length : position < 0 ? Math.max(0, before.length + position) : Math.min(position, before.length);
+    const at =
+      position === undefined ? before.length : position < 0 ? Math.max(0, before.length + position) : Math.min(position, before.length);
     let values: readonly Value[] = [...before.slice(0, at), ...each, ...before.slice(at)];
     if (sort !== undefined) values = sortValues(values, sort);
     if (slice !== undefined) values = slice >= 0 ? values.slice(0, slice) : values.slice(slice);
@@ -142,7 +190,8 @@ const addToSet = (operand: Value): Change => {
   let each: readonly Value[] = [operand];
   if (operand instanceof Doc && operand.keys[0] === '$each') {
     const given = operand.get('$each');
-    if (!(given instanceof Arr)) throw new ServerError(14, `The argument to $each in $addToSet must be an array but it was of type ${bsonTypeName(given)}`);
+    if (!(given instanceof Arr))
+      throw new ServerError(14, `The argument to $each in $addToSet must be an array but it was of type ${bsonTypeName(given)}`);
     if (operand.size > 1) throw badValue(`Found unexpected fields after $each in $addToSet: ${show(operand)}`);
     each = given.values;
   }
@@ -183,7 +232,10 @@ const pull = (operand: Value, variables: Variables): Change => {
   } else {
     const isCondition = operand instanceof Doc;
     const test = compileFilter(parseFilter(Doc.of(['element'], [operand]), variables), false);
-    matches = isCondition || !(operand instanceof Arr) ? (element) => test(Doc.of(['element'], [element])) : (element) => equalValues(element, operand);
+    matches =
+      isCondition || !(operand instanceof Arr)
+        ? (element) => test(Doc.of(['element'], [element]))
+        : (element) => equalValues(element, operand);
   }
   return (old, place) => {
     const array = arrayAt('$pull', old, place);
@@ -200,15 +252,27 @@ const pullAll = (operand: Value): Change => {
 };
 
 const bit = (path: string, operand: Value): Change => {
-  if (!(operand instanceof Doc) || !operand.size) throw badValue(`The $bit modifier is not compatible with a ${bsonTypeName(operand)}. You must pass in an embedded document: {$bit: {field: {and/or/xor: #}}`);
+  if (!(operand instanceof Doc) || !operand.size)
+    throw badValue(
+      `The $bit modifier is not compatible with a ${bsonTypeName(operand)}. You must pass in an embedded document: {$bit: {field: {and/or/xor: #}}`,
+    );
   operand.keys.forEach((key, index) => {
     const value = operand.values[index];
-    if (!['and', 'or', 'xor'].includes(key)) throw badValue(`The $bit modifier only supports 'and', 'or', and 'xor', not '${key}' which is an unknown operator: {${key}: ${show(value)}}`);
-    if (typeof value !== 'number' && typeof value !== 'bigint') throw badValue(`The $bit modifier field must be an Integer(32/64 bit); a '${bsonTypeName(value)}' is not supported here: {${key}: ${show(value)}}`);
+    if (!['and', 'or', 'xor'].includes(key))
+      throw badValue(
+        `The $bit modifier only supports 'and', 'or', and 'xor', not '${key}' which is an unknown operator: {${key}: ${show(value)}}`,
+      );
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw badValue(
+        `The $bit modifier field must be an Integer(32/64 bit); a '${bsonTypeName(value)}' is not supported here: {${key}: ${show(value)}}`,
+      );
   });
   return (old, { doc }) => {
     const start = old ?? 0;
-    if (typeof start !== 'number' && typeof start !== 'bigint') throw badValue(`Cannot apply $bit to a value of non-integral type.${describeId(doc)} has the field ${path} of non-integer type ${bsonTypeName(old)}`);
+    if (typeof start !== 'number' && typeof start !== 'bigint')
+      throw badValue(
+        `Cannot apply $bit to a value of non-integral type.${describeId(doc)} has the field ${path} of non-integer type ${bsonTypeName(old)}`,
+      );
     let long = typeof start === 'bigint';
     let result = BigInt(start);
     operand.keys.forEach((key, index) => {
@@ -220,11 +284,11 @@ const bit = (path: string, operand: Value): Change => {
   };
 };
 
-
-
 const modificationsOf = (operator: string, path: string, operand: Value, variables: Variables): readonly Modification[] => {
   const parts = checkPath(path);
-  const make = (change: Change, creates = true, onlyInserting = false): readonly Modification[] => [{ path, parts, change, creates, onlyInserting }];
+  const make = (change: Change, creates = true, onlyInserting = false): readonly Modification[] => [
+    { path, parts, change, creates, onlyInserting },
+  ];
   switch (operator) {
     case '$set':
       return make(() => operand);
@@ -257,20 +321,45 @@ const modificationsOf = (operator: string, path: string, operand: Value, variabl
   throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
 };
 
-const operatorNames = ['$set', '$setOnInsert', '$unset', '$inc', '$mul', '$min', '$max', '$currentDate', '$push', '$addToSet', '$pop', '$pull', '$pullAll', '$bit', '$rename'];
+const operatorNames = [
+  '$set',
+  '$setOnInsert',
+  '$unset',
+  '$inc',
+  '$mul',
+  '$min',
+  '$max',
+  '$currentDate',
+  '$push',
+  '$addToSet',
+  '$pop',
+  '$pull',
+  '$pullAll',
+  '$bit',
+  '$rename',
+];
 
 /** A value at a path without arrays in it; `$rename` reads it. */
 const plainGet = (doc: Doc, parts: readonly string[], path: string): Value | undefined => {
   let value: Value | undefined = doc;
   for (const [index, part] of parts.entries()) {
-    if (value instanceof Arr) throw badValue(`The source field cannot be an array element, '${path}' in doc with ${describeId(doc)} has an array field called '${parts[index - 1]}'`);
+    if (value instanceof Arr)
+      throw badValue(
+        `The source field cannot be an array element, '${path}' in doc with ${describeId(doc)} has an array field called '${parts[index - 1]}'`,
+      );
     value = value instanceof Doc ? value.get(part) : undefined;
   }
   return value;
 };
 
 /** Puts a change at a concrete path; gives back the same value where nothing changes. */
-const changeAt = (value: Value | undefined, parts: readonly string[], from: number, modification: Modification, place: Place): Value | undefined => {
+const changeAt = (
+  value: Value | undefined,
+  parts: readonly string[],
+  from: number,
+  modification: Modification,
+  place: Place,
+): Value | undefined => {
   if (from === parts.length) return modification.change(value, place);
   const part = parts[from] as string;
   if (value === undefined) {
@@ -305,7 +394,8 @@ const changeAt = (value: Value | undefined, parts: readonly string[], from: numb
 
 const valueAt = (doc: Doc, parts: readonly string[]): Value | undefined => {
   let value: Value | undefined = doc;
-  for (const part of parts) value = value instanceof Doc ? value.get(part) : value instanceof Arr ? value.values[indexOfComponent(part)] : undefined;
+  for (const part of parts)
+    value = value instanceof Doc ? value.get(part) : value instanceof Arr ? value.values[indexOfComponent(part)] : undefined;
   return value;
 };
 
@@ -338,7 +428,13 @@ export const positionOf = (doc: Doc, parts: readonly string[], context: UpdateCo
   if (!(array instanceof Arr) || !conditions.length) throw missing;
   const matches = (tests: readonly Predicate[]): number =>
     array.values.findIndex((element) => {
-      const alone = changeAt(doc, parts, 0, { path, parts, change: () => Arr.of([element]), creates: true, onlyInserting: false }, { path, doc, context }) as Doc;
+      const alone = changeAt(
+        doc,
+        parts,
+        0,
+        { path, parts, change: () => Arr.of([element]), creates: true, onlyInserting: false },
+        { path, doc, context },
+      ) as Doc;
       return tests.every((test) => test(alone));
     });
   const all = matches(conditions);
@@ -348,7 +444,12 @@ export const positionOf = (doc: Doc, parts: readonly string[], context: UpdateCo
 };
 
 /** The concrete paths that a path with `$`, `$[]` and `$[name]` stands for in a document. */
-const concretePaths = (doc: Doc, parts: readonly string[], filters: ReadonlyMap<string, Predicate>, context: UpdateContext): readonly (readonly string[])[] => {
+const concretePaths = (
+  doc: Doc,
+  parts: readonly string[],
+  filters: ReadonlyMap<string, Predicate>,
+  context: UpdateContext,
+): readonly (readonly string[])[] => {
   const at = parts.findIndex((part) => part === '$' || part.startsWith('$['));
   if (at < 0) return [parts];
   const before = parts.slice(0, at);
@@ -379,9 +480,17 @@ const parseArrayFilters = (arrayFilters: readonly Doc[], variables: Variables): 
         if (!key.startsWith('$')) names.add(key.split('.')[0] as string);
       });
     collect(given);
-    if (names.size !== 1) throw failedToParse(names.size ? `Error parsing array filter :: caused by :: Expected a single top-level field name, found '${[...names].join("' and '")}'` : 'Cannot use an expression without a top-level field name in arrayFilters');
+    if (names.size !== 1)
+      throw failedToParse(
+        names.size
+          ? `Error parsing array filter :: caused by :: Expected a single top-level field name, found '${[...names].join("' and '")}'`
+          : 'Cannot use an expression without a top-level field name in arrayFilters',
+      );
     const [name] = names as unknown as [string];
-    if (!/^[a-z][a-zA-Z0-9]*$/.test(name)) throw badValue(`Error parsing array filter :: caused by :: The top-level field name must be an alphanumeric string beginning with a lowercase letter, found '${name}'`);
+    if (!/^[a-z][a-zA-Z0-9]*$/.test(name))
+      throw badValue(
+        `Error parsing array filter :: caused by :: The top-level field name must be an alphanumeric string beginning with a lowercase letter, found '${name}'`,
+      );
     if (filters.has(name)) throw failedToParse(`Found multiple array filters with the same top-level field name ${name}`);
     filters.set(name, compileFilter(parseFilter(given, variables)));
   }
@@ -394,7 +503,8 @@ const checkConflicts = (modifications: readonly Modification[]): void => {
     for (let length = 1; length <= parts.length; length++) {
       const prefix = parts.slice(0, length).join('.');
       const holder = seen.get(prefix);
-      if (holder === prefix || (length === parts.length && holder !== undefined)) throw new ServerError(40, `Updating the path '${path}' would create a conflict at '${prefix}'`);
+      if (holder === prefix || (length === parts.length && holder !== undefined))
+        throw new ServerError(40, `Updating the path '${path}' would create a conflict at '${prefix}'`);
     }
     for (let length = 1; length <= parts.length; length++) seen.set(parts.slice(0, length).join('.'), path);
   }
@@ -405,8 +515,12 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
   const renames: { from: Modification; to: string }[] = [];
   spec.keys.forEach((operator, index) => {
     const operand = spec.values[index] as Value;
-    if (!operatorNames.includes(operator)) throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
-    if (!(operand instanceof Doc)) throw failedToParse(`Modifiers operate on fields but we found type ${bsonTypeName(operand)} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${show(operand)}}`);
+    if (!operatorNames.includes(operator))
+      throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
+    if (!(operand instanceof Doc))
+      throw failedToParse(
+        `Modifiers operate on fields but we found type ${bsonTypeName(operand)} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${show(operand)}}`,
+      );
     operand.keys.forEach((path, at) => {
       const value = operand.values[at] as Value;
       if (operator !== '$rename') {
@@ -417,20 +531,35 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
       if (typeof value !== 'string') throw badValue(`The 'to' field for $rename must be a string: ${path}: ${show(value)}`);
       const target = checkPath(value);
       if (path === value) throw badValue(`The source and target field for $rename must differ: ${path}: ${show(value)}`);
-      if ([...parts, ...target].some((part) => part.startsWith('$'))) throw badValue(`The source field for $rename may not be dynamic: ${path}`);
+      if ([...parts, ...target].some((part) => part.startsWith('$')))
+        throw badValue(`The source field for $rename may not be dynamic: ${path}`);
       // The value of the target is read before anything changes; see the run below.
-      const renamed: Modification = { path: value, parts: target, change: (_, place) => plainGet(place.doc, parts, path), creates: true, onlyInserting: false };
+      const renamed: Modification = {
+        path: value,
+        parts: target,
+        change: (_, place) => plainGet(place.doc, parts, path),
+        creates: true,
+        onlyInserting: false,
+      };
       const removed: Modification = { path, parts, change: () => undefined, creates: false, onlyInserting: false };
       modifications.push(renamed, removed);
       renames.push({ from: removed, to: value });
-      if (value.startsWith(`${path}.`) || path.startsWith(`${value}.`)) throw badValue(`The source and target field for $rename must not be on the same path: ${path}: ${show(value)}`);
+      if (value.startsWith(`${path}.`) || path.startsWith(`${value}.`))
+        throw badValue(`The source and target field for $rename must not be on the same path: ${path}: ${show(value)}`);
     });
   });
   checkConflicts(modifications);
   const filters = parseArrayFilters(arrayFilters, variables);
-  const used = new Set(modifications.flatMap(({ parts }) => parts.filter((part) => /^\$\[\w+\]$/.test(part)).map((part) => part.slice(2, -1))));
-  for (const name of used) if (!filters.has(name)) throw badValue(`No array filter found for identifier '${name}' in path '${modifications.find(({ parts }) => parts.includes(`$[${name}]`))?.path}'`);
-  for (const name of filters.keys()) if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update ${show(spec)}`);
+  const used = new Set(
+    modifications.flatMap(({ parts }) => parts.filter((part) => /^\$\[\w+\]$/.test(part)).map((part) => part.slice(2, -1))),
+  );
+  for (const name of used)
+    if (!filters.has(name))
+      throw badValue(
+        `No array filter found for identifier '${name}' in path '${modifications.find(({ parts }) => parts.includes(`$[${name}]`))?.path}'`,
+      );
+  for (const name of filters.keys())
+    if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update ${show(spec)}`);
   const ordered = modifications.toSorted(byPath);
   const renameTargets = new Set(renames.map(({ to }) => to));
   return (doc, context) => {
@@ -453,15 +582,26 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
  * @param multi whether it is for all documents that match: then it must not be a replacement
  * @throws ServerError 9 FailedToParse, 40 ConflictingUpdateOperators and others, as the server has them
  */
-export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, variables = {} }: { readonly arrayFilters?: readonly Doc[]; readonly multi?: boolean; readonly variables?: Variables }): Update => {
+export const compileUpdate = (
+  spec: Value,
+  {
+    arrayFilters = [],
+    multi = false,
+    variables = {},
+  }: { readonly arrayFilters?: readonly Doc[]; readonly multi?: boolean; readonly variables?: Variables },
+): Update => {
   if (spec instanceof Arr) {
     if (arrayFilters.length) throw failedToParse('arrayFilters may not be specified for pipeline-syle updates');
-    const stages = withVariables(Object.keys(variables), () => spec.values.map((stage) => {
-      const name = stage instanceof Doc ? stage.keys[0] : undefined;
-      if (!(stage instanceof Doc) || stage.size !== 1) throw new ServerError(40323, 'A pipeline stage specification object must contain exactly one field.');
-      if (!['$addFields', '$set', '$project', '$unset', '$replaceRoot', '$replaceWith'].includes(name as string)) throw new ServerError(72, `${name} is not allowed to be used within an update`);
-      return compileTransformation(name as string, stage.values[0] as Value);
-    }));
+    const stages = withVariables(Object.keys(variables), () =>
+      spec.values.map((stage) => {
+        const name = stage instanceof Doc ? stage.keys[0] : undefined;
+        if (!(stage instanceof Doc) || stage.size !== 1)
+          throw new ServerError(40323, 'A pipeline stage specification object must contain exactly one field.');
+        if (!['$addFields', '$set', '$project', '$unset', '$replaceRoot', '$replaceWith'].includes(name as string))
+          throw new ServerError(72, `${name} is not allowed to be used within an update`);
+        return compileTransformation(name as string, stage.values[0] as Value);
+      }),
+    );
     return (doc, context) => {
       const after = stages.reduce((current, stage) => stage(current, { ...variables, NOW: new DateTime(BigInt(context.now)) }), doc);
       const id = doc.get('_id');
@@ -473,7 +613,10 @@ export const compileUpdate = (spec: Value, { arrayFilters = [], multi = false, v
   if (spec.firstKey.startsWith('$')) return compileOperators(spec, arrayFilters, variables);
   const key = spec.dollarKey;
   if (key !== undefined)
-    throw new ServerError(52, `The dollar ($) prefixed field '${key}' in '${key}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
+    throw new ServerError(
+      52,
+      `The dollar ($) prefixed field '${key}' in '${key}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`,
+    );
   if (multi) throw failedToParse('multi update is not supported for replacement-style update');
   if (arrayFilters.length) throw failedToParse('arrayFilters may not be specified for replacement-style updates');
   return (doc) => {
@@ -499,7 +642,11 @@ export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): D
   if (fresh === undefined) {
     throw new ServerError(66, `Performing an update on the path '_id' would modify the immutable field '_id'`);
   }
-  if (!equalValues(id, fresh)) throw new ServerError(66, `After applying the update, the (immutable) field '_id' was found to have been altered to _id: ${show(fresh)}`);
+  if (!equalValues(id, fresh))
+    throw new ServerError(
+      66,
+      `After applying the update, the (immutable) field '_id' was found to have been altered to _id: ${show(fresh)}`,
+    );
   const stored = withIdFirst(identicalScalars(fresh, id) ? after : after.with('_id', id));
   checkSize(stored);
   return encode(stored).equals(encode(doc)) ? doc : stored;
@@ -518,7 +665,12 @@ const nextTimestamp = (ms: number): Timestamp => {
 const withTimestamps = (doc: Doc): Doc => {
   if (!doc.hasType(0x11)) return doc;
   const { keys } = doc;
-  return Doc.of(keys, doc.values.map((value, index) => (value instanceof Timestamp && value.bits === 0n && keys[index] !== '_id' ? nextTimestamp(Date.now()) : value)));
+  return Doc.of(
+    keys,
+    doc.values.map((value, index) =>
+      value instanceof Timestamp && value.bits === 0n && keys[index] !== '_id' ? nextTimestamp(Date.now()) : value,
+    ),
+  );
 };
 
 /** The document as it is stored: _id in front. */
@@ -537,8 +689,12 @@ const checkSize = (doc: Doc): void => {
 
 const checkId = (id: Value): Value => {
   if (id instanceof Arr) throw new ServerError(53, "The '_id' value cannot be of type array");
-  if (bsonTypeName(id) === 'regex' || bsonTypeName(id) === 'undefined') throw new ServerError(53, `The '_id' value cannot be of type ${bsonTypeName(id)}`);
-  if (id instanceof Doc) for (const key of id.keys) if (key.startsWith('$') && !['$ref', '$id', '$db'].includes(key)) throw new ServerError(52, `_id fields may not contain '$'-prefixed fields: ${key} is not valid for storage.`);
+  if (bsonTypeName(id) === 'regex' || bsonTypeName(id) === 'undefined')
+    throw new ServerError(53, `The '_id' value cannot be of type ${bsonTypeName(id)}`);
+  if (id instanceof Doc)
+    for (const key of id.keys)
+      if (key.startsWith('$') && !['$ref', '$id', '$db'].includes(key))
+        throw new ServerError(52, `_id fields may not contain '$'-prefixed fields: ${key} is not valid for storage.`);
   return id;
 };
 
@@ -548,13 +704,15 @@ const checkId = (id: Value): Value => {
  * @throws ServerError 53 InvalidIdField, 10334 BSONObjectTooLarge
  */
 export const toInsert = (doc: Doc): Doc => {
-  for (const key of doc.source ? [] : doc.keys) if (key.startsWith('$')) throw new ServerError(52, `Document can't have $ prefixed field names: ${key}`);
+  for (const key of doc.source ? [] : doc.keys)
+    if (key.startsWith('$')) throw new ServerError(52, `Document can't have $ prefixed field names: ${key}`);
   const id = doc.get('_id');
   const filled = withTimestamps(doc);
   const whole = id === undefined ? withFieldInFront('_id', newObjectId(), filled) : withIdFirst(filled);
   if (id !== undefined) checkId(id);
   const bytes = encodedLength(whole);
-  if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(10334, `object to insert too large. size in bytes: ${bytes}, max size: ${MAX_DOCUMENT_BYTES}`);
+  if (bytes > MAX_DOCUMENT_BYTES)
+    throw new ServerError(10334, `object to insert too large. size in bytes: ${bytes}, max size: ${MAX_DOCUMENT_BYTES}`);
   return whole;
 };
 
@@ -568,16 +726,22 @@ export const upserted = (update: Update, replacement: boolean, context: UpdateCo
   } else
     for (const [path, value] of demanded) {
       const parts = splitPath(path);
-      base = changeAt(base, parts, 0, { path, parts, change: () => value, creates: true, onlyInserting: false }, { path, doc: base, context }) as Doc;
+      base = changeAt(
+        base,
+        parts,
+        0,
+        { path, parts, change: () => value, creates: true, onlyInserting: false },
+        { path, doc: base, context },
+      ) as Doc;
     }
   const after = update(base, context);
   const id = base.get('_id');
   const fresh = after.get('_id');
-  if (id !== undefined && (fresh === undefined || !equalValues(id, fresh))) throw new ServerError(66, `Performing an update on the path '_id' would modify the immutable field '_id'`);
+  if (id !== undefined && (fresh === undefined || !equalValues(id, fresh)))
+    throw new ServerError(66, `Performing an update on the path '_id' would modify the immutable field '_id'`);
   const whole = toInsert(after);
   checkSize(whole);
   return whole;
 };
 
 export const isReplacement = (spec: Value): boolean => spec instanceof Doc && !spec.firstKey.startsWith('$');
-

@@ -2,14 +2,48 @@ import fc from 'fast-check';
 import { BSON } from 'mongodb';
 import { add, divide, multiply, remainder, type Numeric } from './arithmetic.js';
 import { compareValues, inverted, keyOf } from './bson-order.js';
-import { Arr, Binary, bsonTypeName, checkDocument, Code, DateTime, DbPointer, Doc, Double, encode, MAX_KEY, MIN_KEY, ObjectId, Regex, SymbolText, Timestamp, UNDEFINED, type Value } from './bson-values.js';
+import {
+  Arr,
+  Binary,
+  bsonTypeName,
+  checkDocument,
+  Code,
+  DateTime,
+  DbPointer,
+  Doc,
+  Double,
+  encode,
+  MAX_KEY,
+  MIN_KEY,
+  ObjectId,
+  Regex,
+  SymbolText,
+  Timestamp,
+  UNDEFINED,
+  type Value,
+} from './bson-values.js';
 import { Decimal128, formatDecimal, pack, parseDecimal, unpack } from './decimal128.js';
 
-const text = fc.string({ unit: 'binary', maxLength: 8 }).filter((each) => !/[\ud800-\udfff]/.test(each.replace(/[\ud800-\udbff][\udc00-\udfff]/g, '')));
+const text = fc
+  .string({ unit: 'binary', maxLength: 8 })
+  .filter((each) => !/[\ud800-\udfff]/.test(each.replace(/[\ud800-\udbff][\udc00-\udfff]/g, '')));
 const name = text.filter((each) => !each.includes('\0'));
 const long = fc.bigInt({ min: -0x8000000000000000n, max: 0x7fffffffffffffffn });
-const decimal = fc.tuple(fc.bigInt({ min: -(10n ** 34n) + 1n, max: 10n ** 34n - 1n }), fc.integer({ min: -40, max: 20 })).map(([coefficient, exponent]) => pack({ kind: 'finite', negative: coefficient < 0n, coefficient: coefficient < 0n ? -coefficient : coefficient, exponent }));
-const number: fc.Arbitrary<Value> = fc.oneof(fc.integer(), fc.integer({ min: -3, max: 3 }), long, fc.double().map((each) => new Double(each)), decimal, fc.integer({ min: -3, max: 3 }).map((each) => new Double(each)), fc.integer({ min: -3, max: 3 }).map(BigInt), fc.integer({ min: -30, max: 30 }).map((each) => pack(parseDecimal((each / 10).toString()) as never)));
+const decimal = fc
+  .tuple(fc.bigInt({ min: -(10n ** 34n) + 1n, max: 10n ** 34n - 1n }), fc.integer({ min: -40, max: 20 }))
+  .map(([coefficient, exponent]) =>
+    pack({ kind: 'finite', negative: coefficient < 0n, coefficient: coefficient < 0n ? -coefficient : coefficient, exponent }),
+  );
+const number: fc.Arbitrary<Value> = fc.oneof(
+  fc.integer(),
+  fc.integer({ min: -3, max: 3 }),
+  long,
+  fc.double().map((each) => new Double(each)),
+  decimal,
+  fc.integer({ min: -3, max: 3 }).map((each) => new Double(each)),
+  fc.integer({ min: -3, max: 3 }).map(BigInt),
+  fc.integer({ min: -30, max: 30 }).map((each) => pack(parseDecimal((each / 10).toString()) as never)),
+);
 const bytes = fc.uint8Array({ maxLength: 6 }).map((each) => Buffer.from(each));
 const leaf: fc.Arbitrary<Value> = fc.oneof(
   { weight: 6, arbitrary: number },
@@ -26,8 +60,19 @@ const leaf: fc.Arbitrary<Value> = fc.oneof(
   fc.tuple(text, fc.uint8Array({ minLength: 12, maxLength: 12 })).map(([namespace, id]) => new DbPointer(namespace, Buffer.from(id))),
 );
 const value: fc.Arbitrary<Value> = fc.letrec<{ value: Value; doc: Doc }>((tie) => ({
-  value: fc.oneof({ depthSize: 'small' }, { weight: 8, arbitrary: leaf }, fc.array(tie('value'), { maxLength: 3 }).map((each) => Arr.of(each)), tie('doc'), fc.tuple(text, tie('doc')).map(([code, scope]) => new Code(code, scope))),
-  doc: fc.uniqueArray(fc.tuple(name, tie('value')), { maxLength: 3, selector: ([key]) => key }).map((pairs) => Doc.of(pairs.map(([key]) => key), pairs.map(([, each]) => each))),
+  value: fc.oneof(
+    { depthSize: 'small' },
+    { weight: 8, arbitrary: leaf },
+    fc.array(tie('value'), { maxLength: 3 }).map((each) => Arr.of(each)),
+    tie('doc'),
+    fc.tuple(text, tie('doc')).map(([code, scope]) => new Code(code, scope)),
+  ),
+  doc: fc.uniqueArray(fc.tuple(name, tie('value')), { maxLength: 3, selector: ([key]) => key }).map((pairs) =>
+    Doc.of(
+      pairs.map(([key]) => key),
+      pairs.map(([, each]) => each),
+    ),
+  ),
 })).value;
 
 test('the order of keys is the order of values', () => {
@@ -79,16 +124,36 @@ test('what is written is read as it was, and written again as the same bytes', (
 
 test("the bytes are those of the driver's own library", () => {
   fc.assert(
-    fc.property(fc.dictionary(name.filter((key) => key !== '__proto__'), fc.oneof(fc.integer(), fc.double({ noNaN: true }), text, fc.boolean(), fc.constant(null), fc.array(fc.integer()))), (each) => {
-      const theirs = Buffer.from(BSON.serialize(each));
-      checkDocument(theirs, 0, theirs.length);
-      expect(encode(rebuilt(Doc.read(theirs)) as Doc).equals(theirs)).toBe(true);
-    }),
+    fc.property(
+      fc.dictionary(
+        name.filter((key) => key !== '__proto__'),
+        fc.oneof(fc.integer(), fc.double({ noNaN: true }), text, fc.boolean(), fc.constant(null), fc.array(fc.integer())),
+      ),
+      (each) => {
+        const theirs = Buffer.from(BSON.serialize(each));
+        checkDocument(theirs, 0, theirs.length);
+        expect(encode(rebuilt(Doc.read(theirs)) as Doc).equals(theirs)).toBe(true);
+      },
+    ),
   );
 });
 
 test('decimals are read, written and computed as the standard has it', () => {
-  for (const each of ['0', '-0', '1', '1.00', '1E+3', '-1.5E-7', '9.999999999999999999999999999999999E+6144', '1E-6176', 'NaN', 'Infinity', '-Infinity', '0.001', '1234567890123456789012345678901234']) {
+  for (const each of [
+    '0',
+    '-0',
+    '1',
+    '1.00',
+    '1E+3',
+    '-1.5E-7',
+    '9.999999999999999999999999999999999E+6144',
+    '1E-6176',
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '0.001',
+    '1234567890123456789012345678901234',
+  ]) {
     expect(formatDecimal(unpack(pack(parseDecimal(each) as never)))).toBe(each);
     expect(pack(parseDecimal(each) as never).bytes.equals(Buffer.from(BSON.Decimal128.fromString(each).bytes))).toBe(true);
   }
@@ -97,7 +162,8 @@ test('decimals are read, written and computed as the standard has it', () => {
       expect(formatDecimal(unpack(each))).toBe(new BSON.Decimal128(each.bytes).toString());
     }),
   );
-  const compute = (operation: (a: Numeric, b: Numeric) => Numeric | undefined, a: string, b: string): string => formatDecimal(unpack(operation(pack(parseDecimal(a) as never), pack(parseDecimal(b) as never)) as Decimal128));
+  const compute = (operation: (a: Numeric, b: Numeric) => Numeric | undefined, a: string, b: string): string =>
+    formatDecimal(unpack(operation(pack(parseDecimal(a) as never), pack(parseDecimal(b) as never)) as Decimal128));
   expect(compute(add, '0.1', '0.2')).toBe('0.3');
   expect(compute(add, '1E+40', '1')).toBe('1.000000000000000000000000000000000E+40');
   expect(compute(multiply, '1.10', '3')).toBe('3.30');

@@ -15,25 +15,38 @@ type Row = { readonly doc: Doc; readonly key: readonly Value[]; readonly partiti
 type Bounds = (rows: readonly Row[], at: number) => readonly [number, number];
 type Compute = (rows: readonly Row[], variables: Variables) => readonly (Value | undefined)[];
 
-const unitMs: Readonly<Record<string, number>> = { millisecond: 1, second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000, week: 604_800_000 };
+const unitMs: Readonly<Record<string, number>> = {
+  millisecond: 1,
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+};
 
 const documentBounds = (given: Value): Bounds => {
   const [low, high] = boundPair(given, 'documents', true);
-  return (rows, at) => [typeof low === 'number' ? Math.max(0, at + low) : low === 'current' ? at : 0, typeof high === 'number' ? Math.min(rows.length - 1, at + high) : high === 'current' ? at : rows.length - 1];
+  return (rows, at) => [
+    typeof low === 'number' ? Math.max(0, at + low) : low === 'current' ? at : 0,
+    typeof high === 'number' ? Math.min(rows.length - 1, at + high) : high === 'current' ? at : rows.length - 1,
+  ];
 };
 
 const boundPair = (given: Value, name: string, whole: boolean): readonly [number | string, number | string] => {
   if (!(given instanceof Arr) || given.length !== 2) throw new ServerError(5339902, `Window bounds must be a 2-element array: ${name}`);
   return given.values.map((bound) => {
     if (bound === 'current' || bound === 'unbounded') return bound;
-    if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound)))) throw failedToParse(`Numeric ${name}-based bounds must be ${whole ? 'an integer' : 'a number'}`);
+    if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound))))
+      throw failedToParse(`Numeric ${name}-based bounds must be ${whole ? 'an integer' : 'a number'}`);
     return numberOf(bound);
   }) as unknown as readonly [number | string, number | string];
 };
 
 const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyField[]): Bounds => {
-  if (sort.length !== 1 || sort[0]?.direction !== 1) throw new ServerError(5339902, 'Range-based bounds require sortBy a single field, ascending');
-  const unitIn = <Of>(units: Readonly<Record<string, Of>>): Of | undefined => (typeof unit === 'string' && Object.hasOwn(units, unit) ? units[unit] : undefined);
+  if (sort.length !== 1 || sort[0]?.direction !== 1)
+    throw new ServerError(5339902, 'Range-based bounds require sortBy a single field, ascending');
+  const unitIn = <Of>(units: Readonly<Record<string, Of>>): Of | undefined =>
+    typeof unit === 'string' && Object.hasOwn(units, unit) ? units[unit] : undefined;
   const months = unitIn(monthUnits);
   const scale = unit === undefined ? 1 : unitIn(unitMs);
   if (scale === undefined && months === undefined) throw failedToParse(`unit value cannot be recognized as a time unit: ${show(unit)}`);
@@ -44,7 +57,11 @@ const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyFi
   };
   const valueOf = (row: Row): number => {
     const [value] = row.key;
-    if (unit !== undefined ? !(value instanceof DateTime) : !isNumber(value)) throw new ServerError(5429414, `Invalid range: Expected the sortBy field to be a ${unit === undefined ? 'number' : 'Date'}, but it was ${bsonTypeName(value)}`);
+    if (unit !== undefined ? !(value instanceof DateTime) : !isNumber(value))
+      throw new ServerError(
+        5429414,
+        `Invalid range: Expected the sortBy field to be a ${unit === undefined ? 'number' : 'Date'}, but it was ${bsonTypeName(value)}`,
+      );
     return value instanceof DateTime ? Number(value.ms) : numberOf(value);
   };
   return (rows, at) => {
@@ -64,10 +81,15 @@ const windowFields = ['documents', 'range', 'unit'];
 const boundsOf = (window: Value | undefined, sort: readonly KeyField[]): Bounds => {
   if (window === undefined) return (rows) => [0, rows.length - 1];
   if (!(window instanceof Doc)) throw failedToParse(`'window' field must be an object`);
-  for (const key of window.keys) if (!windowFields.includes(key)) throw failedToParse(`'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field: ${key}`);
+  for (const key of window.keys)
+    if (!windowFields.includes(key))
+      throw failedToParse(
+        `'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field: ${key}`,
+      );
   const documents = window.get('documents');
   const range = window.get('range');
-  if (documents !== undefined && range !== undefined) throw failedToParse(`Window bounds can specify either 'documents' or 'range', not both.`);
+  if (documents !== undefined && range !== undefined)
+    throw failedToParse(`Window bounds can specify either 'documents' or 'range', not both.`);
   if (documents !== undefined) {
     if (!sort.length) throw new ServerError(5339901, 'Document-based bounds require a sortBy');
     return documentBounds(documents);
@@ -75,22 +97,24 @@ const boundsOf = (window: Value | undefined, sort: readonly KeyField[]): Bounds 
   return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), sort);
 };
 
-const overWindow = (evaluate: Evaluate, start: () => Accumulator, bounds: Bounds): Compute => (rows, variables) => {
-  const values = rows.map(({ doc }) => evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc }));
-  // A window that only grows is not gathered anew for each row.
-  let growing: { state: Accumulator; next: number } | undefined;
-  return rows.map((_, at) => {
-    const [first, last] = bounds(rows, at);
-    if (first === 0) {
-      if (!growing || growing.next > last + 1) growing = { state: start(), next: 0 };
-      for (; growing.next <= last; growing.next++) growing.state.add(values[growing.next]);
-      return growing.state.result();
-    }
-    const state = start();
-    for (let index = first; index <= last; index++) state.add(values[index]);
-    return state.result();
-  });
-};
+const overWindow =
+  (evaluate: Evaluate, start: () => Accumulator, bounds: Bounds): Compute =>
+  (rows, variables) => {
+    const values = rows.map(({ doc }) => evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc }));
+    // A window that only grows is not gathered anew for each row.
+    let growing: { state: Accumulator; next: number } | undefined;
+    return rows.map((_, at) => {
+      const [first, last] = bounds(rows, at);
+      if (first === 0) {
+        if (!growing || growing.next > last + 1) growing = { state: start(), next: 0 };
+        for (; growing.next <= last; growing.next++) growing.state.add(values[growing.next]);
+        return growing.state.result();
+      }
+      const state = start();
+      for (let index = first; index <= last; index++) state.add(values[index]);
+      return state.result();
+    });
+  };
 
 const ranks = (name: string, sort: readonly KeyField[]): Compute => {
   if (!sort.length) throw new ServerError(5371602, `${name} must be specified with a top level sortBy expression with exactly one element`);
@@ -111,7 +135,8 @@ const shift = (spec: Value): Compute => {
   if (!(spec instanceof Doc)) throw failedToParse(`Argument to $shift must be an object`);
   const by = spec.get('by');
   const output = spec.get('output');
-  if (!isNumber(by) || !Number.isInteger(numberOf(by)) || output === undefined) throw failedToParse(`$shift requires 'output' and an integer 'by'`);
+  if (!isNumber(by) || !Number.isInteger(numberOf(by)) || output === undefined)
+    throw failedToParse(`$shift requires 'output' and an integer 'by'`);
   const evaluate = compileExpression(output);
   const fallback = spec.has('default') ? constantOf(compileExpression(spec.get('default') as Value))?.value : null;
   return (rows, variables) =>
@@ -159,15 +184,22 @@ const compileOutput = (spec: Value, sort: readonly KeyField[]): Compute => {
     case '$linearFill':
       throw new ServerError(238, `the window function ${name} is not supported by this node`);
   }
-  if (!plainAccumulator(name) && !['$count', '$firstN', '$lastN', '$maxN', '$minN', '$top', '$bottom', '$topN', '$bottomN', '$median', '$percentile'].includes(name)) throw failedToParse(`Unrecognized window function, ${name}`);
+  if (
+    !plainAccumulator(name) &&
+    !['$count', '$firstN', '$lastN', '$maxN', '$minN', '$top', '$bottom', '$topN', '$bottomN', '$median', '$percentile'].includes(name)
+  )
+    throw failedToParse(`Unrecognized window function, ${name}`);
   const { evaluate, start } = compileAccumulator(name, argument);
   return overWindow(evaluate, start, boundsOf(window, sort));
 };
 
 /** Compiles `$setWindowFields`. */
 export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly string[], at: number, value: Value) => Doc): Stage => {
-  if (!(spec instanceof Doc)) throw failedToParse(`the $setWindowFields stage specification must be an object, found ${bsonTypeName(spec)}`);
-  for (const key of spec.keys) if (!['partitionBy', 'sortBy', 'output'].includes(key)) throw new ServerError(40415, `BSON field '$setWindowFields.${key}' is an unknown field.`);
+  if (!(spec instanceof Doc))
+    throw failedToParse(`the $setWindowFields stage specification must be an object, found ${bsonTypeName(spec)}`);
+  for (const key of spec.keys)
+    if (!['partitionBy', 'sortBy', 'output'].includes(key))
+      throw new ServerError(40415, `BSON field '$setWindowFields.${key}' is an unknown field.`);
   const output = spec.get('output');
   if (!(output instanceof Doc)) throw new ServerError(40414, `BSON field '$setWindowFields.output' is missing but a required field`);
   const sortBy = spec.get('sortBy');
@@ -183,13 +215,14 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
         continue;
       }
       bytes += encodedLength(row) + 128;
-      if (bytes > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for $setWindowFields, which this node does not spill to disk`);
+      if (bytes > MEMORY_LIMIT)
+        throw new ServerError(292, `Exceeded memory limit for $setWindowFields, which this node does not spill to disk`);
       const value = partition(row, { ...variables, ROOT: row, CURRENT: row }) ?? null;
       if (value instanceof Arr) throw new ServerError(14, 'An expression used to partition cannot evaluate to value of type array');
       rows.push({ doc: row, key: sortKey(row, sort), partition: value });
     }
     rows.sort((a, b) => compareValues(a.partition, b.partition) || compareRows(a.key, b.key, sort));
-    for (let start = 0; start < rows.length; ) {
+    for (let start = 0; start < rows.length;) {
       let end = start + 1;
       while (end < rows.length && compareValues(rows[start]?.partition, rows[end]?.partition) === 0) end++;
       const part = rows.slice(start, end);

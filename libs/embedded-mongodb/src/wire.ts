@@ -73,7 +73,7 @@ const readOpMsg = (message: Buffer, requestId: number): Request => {
       if (zero < 0 || zero >= stop) throw new ProtocolViolation('a document sequence without a name');
       const name = message.toString('utf8', at + 4, zero);
       const documents: Doc[] = [];
-      for (at = zero + 1; at < stop; ) {
+      for (at = zero + 1; at < stop;) {
         const length = checkDocument(message, at, stop);
         documents.push(Doc.read(message, at));
         at += length;
@@ -98,13 +98,18 @@ const readOpQuery = (message: Buffer, requestId: number): Request => {
   const zero = message.indexOf(0, HEADER + 4);
   if (zero < 0 || message.length < zero + 14) throw new ProtocolViolation('an OP_QUERY that is cut off');
   const namespace = message.toString('utf8', HEADER + 4, zero);
-  if (!namespace.endsWith('.$cmd')) throw new ServerError(352, `Unsupported OP_QUERY command: query. The client driver may require an upgrade.`);
+  if (!namespace.endsWith('.$cmd'))
+    throw new ServerError(352, `Unsupported OP_QUERY command: query. The client driver may require an upgrade.`);
   checkDocument(message, zero + 9, message.length);
   let command = Doc.read(message, zero + 9);
   const wrapped = command.get('$query') ?? command.get('query');
   if (wrapped instanceof Doc && ['$query', 'query'].includes(command.keys[0] as string)) command = wrapped;
   const name = (command.keys[0] ?? '').toLowerCase();
-  if (name !== 'ismaster' && name !== 'hello') throw new ServerError(352, `Unsupported OP_QUERY command: ${command.keys[0]}. The client driver may require an upgrade. For more details see https://dochub.mongodb.org/core/legacy-opcode-removal`);
+  if (name !== 'ismaster' && name !== 'hello')
+    throw new ServerError(
+      352,
+      `Unsupported OP_QUERY command: ${command.keys[0]}. The client driver may require an upgrade. For more details see https://dochub.mongodb.org/core/legacy-opcode-removal`,
+    );
   return { requestId, command, database: namespace.slice(0, -5), silent: false, legacy: true };
 };
 

@@ -38,7 +38,8 @@ afterAll(async () => {
 describeEventStore(serverUrl === undefined ? 'the embedded node' : 'the server at EVENTSTORE_URL', () => ({
   store,
   tombstone: async (stream) => void (await foreign.tombstoneStream(stream)),
-  appendForeign: async (stream, type) => void (await foreign.appendToStream(stream, [jsonEvent({ type, data: { of: 'another program' }, metadata: { whose: 'not ours' } })])),
+  appendForeign: async (stream, type) =>
+    void (await foreign.appendToStream(stream, [jsonEvent({ type, data: { of: 'another program' }, metadata: { whose: 'not ours' } })])),
 }));
 
 /** The same store over a line that breaks. Needs to know the server's port, so it runs on plain `esdb://host:port` URLs only. */
@@ -49,7 +50,12 @@ describe('when the line to the server breaks', () => {
   let stream: string;
 
   const over = (port: number, options = {}) =>
-    EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${port}`), { patienceMs: 20_000, attemptMs: 500, onRetry: (what) => retried.push(what), ...options });
+    EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${port}`), {
+      patienceMs: 20_000,
+      attemptMs: 500,
+      onRetry: (what) => retried.push(what),
+      ...options,
+    });
 
   beforeEach(async () => {
     line = await cuttableLine(Number(new URL(url.replace('esdb:', 'http:')).port));

@@ -185,7 +185,8 @@ export class EventStoreDB extends EventStore {
     if (signal.aborted) return;
     // The client tells of checkpoints and of having caught up by callbacks, while events wait in the stream's buffer. Put into the same
     // buffer they keep their place among the events.
-    const note = (subscription: AllStreamSubscription, item: FeedItem) => (subscription as unknown as { push(item: FeedItem): void }).push(item);
+    const note = (subscription: AllStreamSubscription, item: FeedItem) =>
+      (subscription as unknown as { push(item: FeedItem): void }).push(item);
     const subscription = this.#connection.client.subscribeToAll(
       {
         fromPosition: after === 'start' ? START : { ...after },
@@ -197,7 +198,9 @@ export class EventStoreDB extends EventStore {
     const abort = () => void subscription.unsubscribe().catch(() => {});
     signal.addEventListener('abort', abort, { once: true });
     try {
-      for await (const item of complete<AllStreamResolvedEvent | FeedItem>(subscription as unknown as StreamingRead<AllStreamResolvedEvent | FeedItem>)) {
+      for await (const item of complete<AllStreamResolvedEvent | FeedItem>(
+        subscription as unknown as StreamingRead<AllStreamResolvedEvent | FeedItem>,
+      )) {
         if (signal.aborted) return;
         if ('kind' in item) {
           yield item;

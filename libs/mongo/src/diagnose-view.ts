@@ -62,7 +62,11 @@ export async function diagnoseView(options: DiagnoseViewOptions): Promise<Diagno
   }
 }
 
-async function compare(options: DiagnoseViewOptions, view: Collection<ViewDocument>, scratch: Collection<ViewDocument>): Promise<Diagnosis> {
+async function compare(
+  options: DiagnoseViewOptions,
+  view: Collection<ViewDocument>,
+  scratch: Collection<ViewDocument>,
+): Promise<Diagnosis> {
   const { db, projection, signal, limit = 100 } = options;
   const fold = new Fold(options, scratch);
   const checkpoint = () => viewPosition(db, projection.name);
@@ -114,9 +118,17 @@ async function compare(options: DiagnoseViewOptions, view: Collection<ViewDocume
 }
 
 /** What is wrong with a document, when the log is folded up to one place and projected up to another; 'moving' when that cannot be told yet. */
-function judgement(id: string, expected: ViewDocument | undefined, actual: ViewDocument | undefined, foldedTo: number, projectedTo: number): Difference | 'moving' | undefined {
+function judgement(
+  id: string,
+  expected: ViewDocument | undefined,
+  actual: ViewDocument | undefined,
+  foldedTo: number,
+  projectedTo: number,
+): Difference | 'moving' | undefined {
   if (actual !== undefined && (expected === undefined || actual.position > expected.position)) {
-    return actual.position > foldedTo ? 'moving' : { id, kind: expected === undefined ? 'extra' : 'differs', ...(expected && { fields: differingFields(expected, actual) }) };
+    return actual.position > foldedTo
+      ? 'moving'
+      : { id, kind: expected === undefined ? 'extra' : 'differs', ...(expected && { fields: differingFields(expected, actual) }) };
   }
   if (expected === undefined) return undefined;
   if (actual === undefined || actual.position < expected.position) {

@@ -10,7 +10,10 @@ export class ProjectionFailed extends Error {
     readonly event: Pick<StoredEvent, 'stream' | 'revision' | 'type' | 'id'>,
     cause: unknown,
   ) {
-    super(`${view} failed at ${event.type} (${event.stream} revision ${event.revision}): ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(
+      `${view} failed at ${event.type} (${event.stream} revision ${event.revision}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -35,7 +38,11 @@ interface Entry {
  * batch again, or two of them at once, therefore does no harm.
  * When a handler fails, the events before it are written, and the failure is returned.
  */
-export async function projectBatch(collection: Collection<ViewDocument>, projection: AnyProjection, events: readonly StoredEvent[]): Promise<Projected> {
+export async function projectBatch(
+  collection: Collection<ViewDocument>,
+  projection: AnyProjection,
+  events: readonly StoredEvent[],
+): Promise<Projected> {
   if (events.length === 0) return { count: 0 };
   const { routed, failure } = route(projection, events);
   const entries = await load(collection, [...new Set(routed.map(({ key }) => key))]);
@@ -128,7 +135,8 @@ function overtakenWrites(error: unknown, operations: readonly AnyBulkWriteOperat
   const overtaken: Replacement[] = [];
   for (const { code, index, errmsg } of writeErrors) {
     const operation = operations[index];
-    if (code !== DUPLICATE_KEY || !/index: _id_\b/.test(errmsg ?? '') || operation === undefined || !('replaceOne' in operation)) return undefined;
+    if (code !== DUPLICATE_KEY || !/index: _id_\b/.test(errmsg ?? '') || operation === undefined || !('replaceOne' in operation))
+      return undefined;
     overtaken.push(operation.replaceOne);
   }
   return overtaken;

@@ -96,7 +96,12 @@ function patienceMs(leaseMs: number): number {
 }
 
 /** From here to the end nobody else writes the view. */
-async function switchOver({ db, store, projection, owner, onProgress }: RebuildViewOptions, course: Course, leaseMs: number, signal: AbortSignal): Promise<void> {
+async function switchOver(
+  { db, store, projection, owner, onProgress }: RebuildViewOptions,
+  course: Course,
+  leaseMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { name } = projection;
   onProgress?.(course.progress('handing-over'));
   try {

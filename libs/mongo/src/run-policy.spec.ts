@@ -118,7 +118,11 @@ function desk() {
       return data as ReactionEvents['PolicyReacted'];
     return undefined;
   };
-  const live = (runner: PolicyRunner) => eventually(() => runner.status(), ({ state }) => state === 'live');
+  const live = (runner: PolicyRunner) =>
+    eventually(
+      () => runner.status(),
+      ({ state }) => state === 'live',
+    );
   return { category, policy, tell, run, send, log, eventsOf, reactionTo, live, states };
 }
 
@@ -129,15 +133,24 @@ describe('a policy', () => {
     const runner = run();
     await live(runner);
     await tell('three', 'Switch', { on: true, follower: 'four' });
-    for (const [leader, follower] of [['one', 'two'], ['three', 'four']] as const) {
-      const [led] = await eventually(() => eventsOf(follower), (events) => events.length > 0);
+    for (const [leader, follower] of [
+      ['one', 'two'],
+      ['three', 'four'],
+    ] as const) {
+      const [led] = await eventually(
+        () => eventsOf(follower),
+        (events) => events.length > 0,
+      );
       const [source] = await eventsOf(leader);
       expect(led).toMatchObject({
         type: 'Switched',
         data: { on: true },
         metadata: { causationId: source?.id, correlationId: 'c', actor: { id: `policy:${category}`, kind: 'system' } },
       });
-      const reaction = await eventually(() => reactionTo(source), (record) => record !== undefined);
+      const reaction = await eventually(
+        () => reactionTo(source),
+        (record) => record !== undefined,
+      );
       expect(reaction).toEqual({
         policy: category,
         to: { stream: source?.stream, revision: 0, eventId: source?.id, type: 'Switched' },
@@ -158,7 +171,10 @@ describe('a policy', () => {
     const { tell, run, eventsOf } = desk();
     for (let index = 0; index < 12; index++) await tell('one', 'Switch', { on: index % 2 === 0, follower: 'two' });
     run();
-    const led = await eventually(() => eventsOf('two'), (events) => events.length >= 12);
+    const led = await eventually(
+      () => eventsOf('two'),
+      (events) => events.length >= 12,
+    );
     expect(led.map(({ data }) => (data as { on: boolean }).on)).toEqual(Array.from({ length: 12 }, (_, index) => index % 2 === 0));
   });
 
@@ -168,10 +184,19 @@ describe('a policy', () => {
     await tell('one', 'Switch', { on: true, follower: 'two' });
     await tell('three', 'Switch', { on: true, follower: 'four' });
     const runner = run();
-    await eventually(() => eventsOf('four'), (events) => events.length === 1);
-    const [switched, broke] = await eventually(() => eventsOf('one'), (events) => events.length === 2);
+    await eventually(
+      () => eventsOf('four'),
+      (events) => events.length === 1,
+    );
+    const [switched, broke] = await eventually(
+      () => eventsOf('one'),
+      (events) => events.length === 2,
+    );
     expect(broke).toMatchObject({ type: 'Broke', metadata: { causationId: switched?.id } });
-    const reaction = await eventually(() => reactionTo(switched), (record) => record !== undefined);
+    const reaction = await eventually(
+      () => reactionTo(switched),
+      (record) => record !== undefined,
+    );
     expect(reaction?.reactions).toMatchObject([
       { id: 'two', outcome: 'refused', refusal: { refused: 'lamp-broken', message: 'It is broken' } },
       { id: 'one', command: 'Break', outcome: 'done' },
@@ -184,7 +209,10 @@ describe('a policy', () => {
     const { category, tell, run, eventsOf, live } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     const first = run();
-    await eventually(() => eventsOf('two'), (events) => events.length === 1);
+    await eventually(
+      () => eventsOf('two'),
+      (events) => events.length === 1,
+    );
     await live(first);
     await first.stop();
     // The follower was switched off since: reacting anew would switch it on.
@@ -212,10 +240,16 @@ describe('a policy', () => {
       },
     });
     const [source] = await eventsOf('one');
-    await eventually(() => reactionTo(source), (record) => record !== undefined);
+    await eventually(
+      () => reactionTo(source),
+      (record) => record !== undefined,
+    );
     expect(attempts).toBe(2);
     expect(await eventsOf('two')).toHaveLength(1);
-    await eventually(() => runner.status(), ({ state, lastError }) => state === 'live' && lastError === undefined);
+    await eventually(
+      () => runner.status(),
+      ({ state, lastError }) => state === 'live' && lastError === undefined,
+    );
     // Health checks elsewhere know it too, for as long as it lasts.
     expect(healthBefore).toMatchObject([{ state: 'running' }, { state: 'failing', trouble: { message: 'away' } }]);
     expect(healthBefore[0]).not.toHaveProperty('trouble');
@@ -233,7 +267,18 @@ describe('a policy', () => {
         id: randomUUID(),
         type: 'Switched',
         data: { on: true, follower: 'two' },
-        metadata: { commandId: 'c', commandType: 'Import', correlationId: 'c', causationId: 'c', actor: { id: 'a', kind: 'system' }, client: 'acme', effectiveAt: now, recordedAt: now, schemaVersion: 1, imported },
+        metadata: {
+          commandId: 'c',
+          commandType: 'Import',
+          correlationId: 'c',
+          causationId: 'c',
+          actor: { id: 'a', kind: 'system' },
+          client: 'acme',
+          effectiveAt: now,
+          recordedAt: now,
+          schemaVersion: 1,
+          imported,
+        },
       },
     ]);
     await tell('three', 'Switch', { on: true, follower: 'four' });
@@ -247,11 +292,17 @@ describe('a policy', () => {
     const first = run();
     await live(first);
     const second = run();
-    await eventually(() => second.status(), ({ state }) => state === 'waiting');
+    await eventually(
+      () => second.status(),
+      ({ state }) => state === 'waiting',
+    );
     await first.stop();
     await live(second);
     await tell('one', 'Switch', { on: true, follower: 'two' });
-    await eventually(() => eventsOf('two'), (events) => events.length === 1);
+    await eventually(
+      () => eventsOf('two'),
+      (events) => events.length === 1,
+    );
     expect(first.status().state).toBe('stopped');
   });
 });

@@ -44,11 +44,19 @@ let contractStore: EventStore | undefined;
 describeEventStore('with shared feeds', () => ({
   store: (contractStore ??= shareFeeds(server.store)),
   tombstone: async (stream) => void (await foreign.tombstoneStream(stream)),
-  appendForeign: async (stream, type) => void (await foreign.appendToStream(stream, [jsonEvent({ type, data: {}, metadata: { whose: 'not ours' } })])),
+  appendForeign: async (stream, type) =>
+    void (await foreign.appendToStream(stream, [jsonEvent({ type, data: {}, metadata: { whose: 'not ours' } })])),
 }));
 
 describe('shared feeds', () => {
-  const revisionsUntil = async (store: EventStore, filter: FeedFilter, after: Position | 'start', last: number, slow: (seen: number) => Promise<void> | undefined = () => undefined, onCaughtUp = () => {}) => {
+  const revisionsUntil = async (
+    store: EventStore,
+    filter: FeedFilter,
+    after: Position | 'start',
+    last: number,
+    slow: (seen: number) => Promise<void> | undefined = () => undefined,
+    onCaughtUp = () => {},
+  ) => {
     const stop = new AbortController();
     const seen: number[] = [];
     let caughtUp = 0;
@@ -88,8 +96,13 @@ describe('shared feeds', () => {
     for await (const { position } of store.readStream(stream)) places.push(position);
     const from = [400, 0, 599, 200];
     let live = 0;
-    const reading = Promise.all(from.map((place) => revisionsUntil(store, { streamPrefixes: [stream] }, places[place] ?? 'start', 620, undefined, () => live++)));
-    await eventually(() => live, (readers) => readers === from.length);
+    const reading = Promise.all(
+      from.map((place) => revisionsUntil(store, { streamPrefixes: [stream] }, places[place] ?? 'start', 620, undefined, () => live++)),
+    );
+    await eventually(
+      () => live,
+      (readers) => readers === from.length,
+    );
     for (let at = 599; at < 620; at++) await store.append(stream, at, some(1));
     const outcomes = await reading;
     outcomes.forEach(({ seen, caughtUp }, i) => {
@@ -108,7 +121,10 @@ describe('shared feeds', () => {
     const asleep = new Promise<void>((resolve) => (wake = resolve));
     const filter = { streamPrefixes: [`${category}-`] };
     const sleeper = revisionsUntil(store, filter, 'start', count - 1, (seen) => (seen === 10 ? asleep : undefined));
-    const others = await Promise.all([revisionsUntil(store, filter, 'start', count - 1), revisionsUntil(store, filter, 'start', count - 1)]);
+    const others = await Promise.all([
+      revisionsUntil(store, filter, 'start', count - 1),
+      revisionsUntil(store, filter, 'start', count - 1),
+    ]);
     for (const { seen } of others) expect(seen).toEqual(numbers(0, count - 1));
     wake();
     expect((await sleeper).seen).toEqual(numbers(0, count - 1));

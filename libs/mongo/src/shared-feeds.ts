@@ -1,4 +1,13 @@
-import { EventStore, type Appended, type ExpectedRevision, type FeedFilter, type FeedItem, type NewEvent, type Position, type StoredEvent } from '#eventsourcing';
+import {
+  EventStore,
+  type Appended,
+  type ExpectedRevision,
+  type FeedFilter,
+  type FeedItem,
+  type NewEvent,
+  type Position,
+  type StoredEvent,
+} from '#eventsourcing';
 
 export interface ShareFeedsOptions {
   /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 2,048). */

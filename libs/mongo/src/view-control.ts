@@ -70,7 +70,9 @@ export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | nu
 export class OtherLog extends Error {
   override readonly name = 'OtherLog';
   constructor(view: string) {
-    super(`${view} was projected from another log than this one: its last event is not here. Check where EventStoreDB and MongoDB are, or rebuild the view`);
+    super(
+      `${view} was projected from another log than this one: its last event is not here. Check where EventStoreDB and MongoDB are, or rebuild the view`,
+    );
   }
 }
 
@@ -142,11 +144,22 @@ export async function acquire(db: Db, name: string, owner: string, leaseMs: numb
       { $or: [{ handover: null }, { 'handover.to': owner }, { 'handover.until': { $lt: now } }] },
     ],
   };
-  return viewControls(db).findOneAndUpdate(free, { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) } }, { returnDocument: 'after' });
+  return viewControls(db).findOneAndUpdate(
+    free,
+    { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) } },
+    { returnDocument: 'after' },
+  );
 }
 
 /** Asks the present owner to stop, and reserves the lease; again and again until it is ours. @throws Error after `patienceMs` */
-export async function acquireByHandover(db: Db, name: string, to: string, leaseMs: number, patienceMs: number, signal: AbortSignal): Promise<ViewControl> {
+export async function acquireByHandover(
+  db: Db,
+  name: string,
+  to: string,
+  leaseMs: number,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<ViewControl> {
   const until = Date.now() + patienceMs;
   for (;;) {
     signal.throwIfAborted();
@@ -176,13 +189,20 @@ export async function settleSwitch(db: Db, control: ViewControl, owner: string):
   if (control.pending === null) return control;
   const unrenamed = await db.listCollections({ name: nextName(control._id) }, { nameOnly: true }).toArray();
   const settled = unrenamed.length > 0 ? { pending: null } : switched(control, control.pending);
-  const after = await viewControls(db).findOneAndUpdate({ _id: control._id, owner, generation: control.generation }, { $set: settled }, { returnDocument: 'after' });
+  const after = await viewControls(db).findOneAndUpdate(
+    { _id: control._id, owner, generation: control.generation },
+    { $set: settled },
+    { returnDocument: 'after' },
+  );
   if (after === null) throw new LeaseLost(control._id);
   return after;
 }
 
 /** What changes in a control document once a rebuilt collection has taken the view's name. */
-export function switched(control: ViewControl, pending: NonNullable<ViewControl['pending']>): Pick<ViewControl, 'version' | 'generation' | 'checkpoint' | 'pending'> {
+export function switched(
+  control: ViewControl,
+  pending: NonNullable<ViewControl['pending']>,
+): Pick<ViewControl, 'version' | 'generation' | 'checkpoint' | 'pending'> {
   return { version: pending.version, generation: control.generation + 1, checkpoint: pending.checkpoint, pending: null };
 }
 

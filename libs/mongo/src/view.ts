@@ -44,7 +44,9 @@ export async function prepareCollection(db: Db, name: string, projection: AnyPro
     }
     return;
   }
-  await db.collection(name).createIndexes(projection.indexes.map(({ key, unique }) => ({ key: { ...key }, ...(unique ? { unique } : {}) })));
+  await db
+    .collection(name)
+    .createIndexes(projection.indexes.map(({ key, unique }) => ({ key: { ...key }, ...(unique ? { unique } : {}) })));
 }
 
 const NAMESPACE_EXISTS = 48;

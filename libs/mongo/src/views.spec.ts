@@ -57,7 +57,8 @@ const live = (projector: ViewProjector) =>
     () => projector.status(),
     ({ state }) => state === 'live',
   );
-const shown = (id: string | number, revision: number, timeout = 10_000) => waitForRevision(viewCollection(database.db, view.name), String(id), revision, timeout);
+const shown = (id: string | number, revision: number, timeout = 10_000) =>
+  waitForRevision(viewCollection(database.db, view.name), String(id), revision, timeout);
 const diagnose = (projection: AnyProjection = view) => diagnoseView({ db: database.db, store, projection });
 
 describe('a projected view', () => {
@@ -145,7 +146,14 @@ describe('a projected view', () => {
     await live(projector);
     await viewControls(database.db).updateOne(
       { _id: view.name },
-      { $set: { owner: 'usurper', leaseUntil: new Date(Date.now() + 60_000), generation: 7, checkpoint: checkpointAt({ commit: 1n, prepare: 1n }, null) } },
+      {
+        $set: {
+          owner: 'usurper',
+          leaseUntil: new Date(Date.now() + 60_000),
+          generation: 7,
+          checkpoint: checkpointAt({ commit: 1n, prepare: 1n }, null),
+        },
+      },
     );
     await append('a', 0, [trailEvent('Added', 1)]);
     await eventually(
@@ -175,8 +183,14 @@ describe('a projected view', () => {
     await live(first);
     await first.stop();
     // As if the log had been replaced: what was projected last is not in it, and positions mean something else.
-    await viewControls(database.db).updateOne({ _id: view.name }, { $set: { 'checkpoint.event.id': randomUUID(), 'checkpoint.commit': '9000000000000000' } });
-    await viewCollection(database.db, view.name).updateOne({ _id: 'a' }, { $set: { position: 9_000_000_000_000_000, trail: 'of the other log' } });
+    await viewControls(database.db).updateOne(
+      { _id: view.name },
+      { $set: { 'checkpoint.event.id': randomUUID(), 'checkpoint.commit': '9000000000000000' } },
+    );
+    await viewCollection(database.db, view.name).updateOne(
+      { _id: 'a' },
+      { $set: { position: 9_000_000_000_000_000, trail: 'of the other log' } },
+    );
     const projector = start();
     const { lastError } = await eventually(
       () => projector.status(),
@@ -198,9 +212,14 @@ describe('a projected view', () => {
     const projector = start(view, { db: mongo.db });
     await live(projector);
     await line.cut();
-    const refused: unknown = await new MongoClient(`mongodb://127.0.0.1:${line.port}`, { serverSelectionTimeoutMS: 100 }).connect().catch((error: unknown) => error);
+    const refused: unknown = await new MongoClient(`mongodb://127.0.0.1:${line.port}`, { serverSelectionTimeoutMS: 100 })
+      .connect()
+      .catch((error: unknown) => error);
     expect(isUnreachable(refused)).toBe(true);
-    const answered: unknown = await database.db.collection('views').insertOne({ _id: view.name as never }).catch((error: unknown) => error);
+    const answered: unknown = await database.db
+      .collection('views')
+      .insertOne({ _id: view.name as never })
+      .catch((error: unknown) => error);
     expect(isUnreachable(answered)).toBe(false);
     await append('a', 0, [trailEvent('Added', 1), trailEvent('Added', 2)]);
     await append('a', 2, [trailEvent('Added', 3)]);
@@ -223,7 +242,9 @@ describe('a projected view', () => {
     });
     await append('a', 'no-stream', [trailEvent('Began', 0), trailEvent('Added', 1), trailEvent('Poisoned', 2), trailEvent('Added', 3)]);
     const failing = start(brittle);
-    const fine = start(trailView(category, { name: `${view.name}_fine`, apply: (doc, event) => (event.type === 'Poisoned' ? doc : view.apply(doc, event)) }));
+    const fine = start(
+      trailView(category, { name: `${view.name}_fine`, apply: (doc, event) => (event.type === 'Poisoned' ? doc : view.apply(doc, event)) }),
+    );
     await live(fine);
     const status = await eventually(
       () => failing.status(),
@@ -255,7 +276,14 @@ describe('rebuilding', () => {
     await viewCollection(database.db, view.name).updateOne({ _id: '3' }, { $set: { trail: 'wrong' } });
     await viewCollection(database.db, view.name).insertOne({ _id: 'ghost', position: 1, revision: 0, count: 1 });
     const phases: string[] = [];
-    const done = await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE, onProgress: ({ phase }) => phases.push(phase) });
+    const done = await rebuildView({
+      db: database.db,
+      store,
+      projection: view,
+      owner: randomUUID(),
+      leaseMs: LEASE,
+      onProgress: ({ phase }) => phases.push(phase),
+    });
     expect(await docs()).toEqual(before);
     expect(done).toMatchObject({ phase: 'switched', events: before.reduce((sum, { revision }) => sum + revision + 1, 0) });
     expect([...new Set(phases)]).toEqual(['building', 'handing-over', 'switched']);
@@ -364,7 +392,15 @@ describe('rebuilding', () => {
     const projector = start();
     await live(projector);
     const stop = new AbortController();
-    const rebuild = rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE, signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) });
+    const rebuild = rebuildView({
+      db: database.db,
+      store,
+      projection: view,
+      owner: randomUUID(),
+      leaseMs: LEASE,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error('enough')),
+    });
     await expect(rebuild).rejects.toThrow('enough');
     await append(0, 0, [trailEvent('Added', 1)]);
     expect(await shown(0, 1)).not.toBe('stale');
@@ -425,7 +461,9 @@ describe('diagnosing', () => {
       { id: 'c', kind: 'differs', fields: expect.arrayContaining([{ path: 'trail', expected: '0,1,2', found: '0,1' }]) as never },
       { id: 'ghost', kind: 'extra' },
     ]);
-    expect((await database.db.listCollections({}, { nameOnly: true }).toArray()).filter(({ name }) => name.startsWith(`${view.name}__check`))).toEqual([]);
+    expect(
+      (await database.db.listCollections({}, { nameOnly: true }).toArray()).filter(({ name }) => name.startsWith(`${view.name}__check`)),
+    ).toEqual([]);
   });
 
   it('is right while the view is being written', async () => {
@@ -434,7 +472,7 @@ describe('diagnosing', () => {
     await live(projector);
     const ending = { now: false };
     const writing = (async () => {
-      for (let n = 1; !ending.now; n++) await append(n % 10, Math.floor((n - 1) / 10) , [trailEvent('Added', n)]).catch(() => undefined);
+      for (let n = 1; !ending.now; n++) await append(n % 10, Math.floor((n - 1) / 10), [trailEvent('Added', n)]).catch(() => undefined);
     })();
     for (let round = 0; round < 5; round++) expect(await diagnose()).toMatchObject({ different: 0 });
     ending.now = true;
@@ -445,13 +483,23 @@ describe('diagnosing', () => {
 describe('the lease', () => {
   it('goes to one of many who ask, and to nobody but the one that it is reserved for', async () => {
     const { db } = database;
-    await viewControls(db).insertOne({ _id: view.name, version: 1, generation: 1, checkpoint: null, owner: null, leaseUntil: null, handover: null, pending: null });
+    await viewControls(db).insertOne({
+      _id: view.name,
+      version: 1,
+      generation: 1,
+      checkpoint: null,
+      owner: null,
+      leaseUntil: null,
+      handover: null,
+      pending: null,
+    });
     const taken = await Promise.all(Array.from({ length: 10 }, (_, i) => acquire(db, view.name, `worker-${i}`, 60_000)));
     expect(taken.filter((held) => held !== null).length).toBe(1);
-    await expect(acquireByHandover(db, view.name, 'rebuild', 60_000, 200, new AbortController().signal)).rejects.toThrow(/did not hand over/);
+    await expect(acquireByHandover(db, view.name, 'rebuild', 60_000, 200, new AbortController().signal)).rejects.toThrow(
+      /did not hand over/,
+    );
     await viewControls(db).updateOne({ _id: view.name }, { $set: { owner: null } });
     expect(await acquire(db, view.name, 'worker-11', 60_000)).toBeNull();
     expect(await acquire(db, view.name, 'rebuild', 60_000)).toMatchObject({ owner: 'rebuild' });
   });
 });
-

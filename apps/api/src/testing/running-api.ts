@@ -33,7 +33,15 @@ export async function startApi(): Promise<RunningApi> {
     const app = await createApi({ store, mongo, blobs, log });
     onClose(() => app.close());
     await app.listen(0, '127.0.0.1');
-    return { url: await app.getUrl(), store, mongo, attachmentsDir: join(directory, 'attachments'), client: `client-${randomUUID()}`, logged, stop: close };
+    return {
+      url: await app.getUrl(),
+      store,
+      mongo,
+      attachmentsDir: join(directory, 'attachments'),
+      client: `client-${randomUUID()}`,
+      logged,
+      stop: close,
+    };
   } catch (error) {
     await close();
     throw error;

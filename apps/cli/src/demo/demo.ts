@@ -23,20 +23,27 @@ export interface DemoOptions {
 /** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */
 export async function demo(options: DemoOptions): Promise<void> {
   const { config, log, signal, print, colours } = options;
-  const { api, close, own } = options.api === undefined ? await findApi(config, log) : { api: options.api, close: async () => {}, own: false };
+  const { api, close, own } =
+    options.api === undefined ? await findApi(config, log) : { api: options.api, close: async () => {}, own: false };
   try {
     await whenReady(api, signal);
     print(own ? 'Nothing runs on the data directory yet, so the demo starts the stores and the API for itself.\n' : `Sending to ${api}\n`);
     const day = lastWorkingDay(instantFrom(Date.now()));
     const commands = demoDay(day);
     const progress = showProgress(`Replaying ${day}`, 'commands');
-    const { tickets, done, repeated, position } = await sendAll(api, commands, signal, (sent) => progress.update(sent, commands.length)).finally(() => progress.stop());
-    print(`${day}: ${done} commands on ${tickets.size} tickets${repeated === 0 ? '' : `, ${repeated === done ? 'all' : repeated} of them known already, so nothing was done twice`}\n\n`);
+    const { tickets, done, repeated, position } = await sendAll(api, commands, signal, (sent) =>
+      progress.update(sent, commands.length),
+    ).finally(() => progress.stop());
+    print(
+      `${day}: ${done} commands on ${tickets.size} tickets${repeated === 0 ? '' : `, ${repeated === done ? 'all' : repeated} of them known already, so nothing was done twice`}\n\n`,
+    );
     await settled(api, signal);
     for (const tier of TIERS) {
       const { tickets: waiting, byState, first } = await queueOf(api, tier, position, signal);
       const states = Object.entries(byState).map(([state, count]) => `${count} ${state}`);
-      print(`  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`);
+      print(
+        `  ${colours.bold(tier)}  ${String(waiting).padStart(3)} in the queue  ${states.join(', ')}${first === undefined ? '' : colours.dim(`  next: ${first}`)}\n`,
+      );
     }
     const found = await saveFilter(api, savedFilter, position, signal);
     print(`\nThe saved filter ${colours.bold(savedFilter.name)} finds ${found} tickets.\n`);
@@ -68,7 +75,10 @@ async function findApi(config: Config, log: JsonLog): Promise<{ api: string; clo
   const { running, stores } = await findStores(config);
   if (running !== undefined) return { api: running.api, close: async () => {}, own: false };
   if (stores === undefined) {
-    throw new Complaint('EVENTSTORE_URL and MONGODB_URL are set, so the demo cannot tell which API serves these stores', 'Set API_URL, such as http://127.0.0.1:3000');
+    throw new Complaint(
+      'EVENTSTORE_URL and MONGODB_URL are set, so the demo cannot tell which API serves these stores',
+      'Set API_URL, such as http://127.0.0.1:3000',
+    );
   }
   await stores.close();
   const standalone = await startStandalone({ ...config, port: 0, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 }, log);

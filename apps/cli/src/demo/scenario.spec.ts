@@ -38,12 +38,30 @@ describe('the demo day', () => {
     const unresolved = states.filter(({ work }) => !['resolved', 'closed', 'cancelled'].includes(work.status));
     expect(new Set(unresolved.map(({ tier }) => tier))).toEqual(new Set(TIERS));
     expect(new Set(states.map(({ client }) => client)).size).toBe(5);
-    expect(new Set(states.map(({ work }) => work.status))).toEqual(new Set(['open', 'in-progress', 'escalated', 'on-hold', 'resolved', 'closed', 'cancelled']));
+    expect(new Set(states.map(({ work }) => work.status))).toEqual(
+      new Set(['open', 'in-progress', 'escalated', 'on-hold', 'resolved', 'closed', 'cancelled']),
+    );
   });
 
   it('shows every kind of event that a desk makes in a day', () => {
     const { eventTypes } = play('2026-11-20');
-    for (const type of ['EscalationAccepted', 'EscalationReturned', 'TicketDeescalated', 'TicketPutOnHold', 'TicketReopened', 'TicketResolvedWithRootCause', 'TicketCancelled', 'MajorIncidentDeclared', 'ConsultationAnswered', 'OnsiteVisitDone', 'TouchTimeStopped', 'SatisfactionRecorded', 'TicketLinked', 'TicketMergeRequested', 'TicketSplit']) {
+    for (const type of [
+      'EscalationAccepted',
+      'EscalationReturned',
+      'TicketDeescalated',
+      'TicketPutOnHold',
+      'TicketReopened',
+      'TicketResolvedWithRootCause',
+      'TicketCancelled',
+      'MajorIncidentDeclared',
+      'ConsultationAnswered',
+      'OnsiteVisitDone',
+      'TouchTimeStopped',
+      'SatisfactionRecorded',
+      'TicketLinked',
+      'TicketMergeRequested',
+      'TicketSplit',
+    ]) {
       expect(eventTypes).toContain(type);
     }
   });

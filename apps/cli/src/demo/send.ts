@@ -26,7 +26,12 @@ const concernOthers: ReadonlySet<string> = new Set(['LinkTicket', 'MergeTicket',
  * one another go in the order in which they happened.
  * @throws Complaint when one is refused
  */
-export async function sendAll(api: string, commands: readonly DemoCommand[], signal: AbortSignal, onSent: (done: number) => void): Promise<Sent> {
+export async function sendAll(
+  api: string,
+  commands: readonly DemoCommand[],
+  signal: AbortSignal,
+  onSent: (done: number) => void,
+): Promise<Sent> {
   const tickets = new Map<string, string>();
   let repeated = 0;
   let position: string | undefined;
@@ -43,7 +48,8 @@ export async function sendAll(api: string, commands: readonly DemoCommand[], sig
         const answer = await send(api, command, tickets.get(command.story), idOf, signal);
         tickets.set(command.story, answer.ticketId);
         if (answer.repeated) repeated++;
-        if (answer.position !== undefined && (position === undefined || commitOf(answer.position) > commitOf(position))) position = answer.position;
+        if (answer.position !== undefined && (position === undefined || commitOf(answer.position) > commitOf(position)))
+          position = answer.position;
         if (concernOthers.has(command.name) && !answer.repeated) await reactedTo(api, answer, signal);
         onSent(++done);
       }
@@ -78,7 +84,9 @@ async function reactedTo(api: string, { ticketId, revision }: Answer, signal: Ab
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(20, undefined, { signal })) {
     const answer = await fetch(`${api}/v1/reactions?ticket=${ticketId}`, { signal });
     if (!answer.ok) continue;
-    const { items } = (await answer.json()) as { items: readonly { readonly to: { readonly stream: string; readonly revision: number } }[] };
+    const { items } = (await answer.json()) as {
+      items: readonly { readonly to: { readonly stream: string; readonly revision: number } }[];
+    };
     if (items.some(({ to }) => to.stream === `ticket-${ticketId}` && to.revision === revision)) return;
   }
 }
@@ -126,7 +134,12 @@ export async function settled(api: string, signal: AbortSignal): Promise<void> {
 }
 
 function jsonBy({ id, kind, name }: Actor): Record<string, string> {
-  return { 'Content-Type': 'application/json', 'X-Actor-Id': id, 'X-Actor-Kind': kind, ...(name === undefined ? {} : { 'X-Actor-Name': name }) };
+  return {
+    'Content-Type': 'application/json',
+    'X-Actor-Id': id,
+    'X-Actor-Kind': kind,
+    ...(name === undefined ? {} : { 'X-Actor-Name': name }),
+  };
 }
 
 /** @throws Complaint */
@@ -137,7 +150,12 @@ async function upload(api: string, content: string, signal: AbortSignal): Promis
 }
 
 /** Saves the filter of the desk, and asks for it. @returns how many tickets it finds; @throws Complaint */
-export async function saveFilter(api: string, { name, body, by }: typeof savedFilter, position: string | undefined, signal: AbortSignal): Promise<number> {
+export async function saveFilter(
+  api: string,
+  { name, body, by }: typeof savedFilter,
+  position: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const url = `${api}/v1/filters/${name}`;
   const saved = await fetch(url, { method: 'PUT', signal, headers: jsonBy(by), body: JSON.stringify(body) });
   if (!saved.ok) throw new Complaint(`The API did not save the filter ${name}: ${saved.status}`, `PUT ${url}`);
@@ -155,7 +173,10 @@ export interface QueueSummary {
 
 /** The queue of a tier as the API tells it. @param position place in the log that it must have seen, if any */
 export async function queueOf(api: string, tier: string, position: string | undefined, signal: AbortSignal): Promise<QueueSummary> {
-  const items = (await pagesOf(api, `/v1/queues/${tier}`, position, signal)) as readonly { readonly state: string; readonly summary: string }[];
+  const items = (await pagesOf(api, `/v1/queues/${tier}`, position, signal)) as readonly {
+    readonly state: string;
+    readonly summary: string;
+  }[];
   const byState: Record<string, number> = {};
   for (const { state } of items) byState[state] = (byState[state] ?? 0) + 1;
   return { tier, tickets: items.length, byState, ...(items[0] === undefined ? {} : { first: items[0].summary }) };
@@ -167,7 +188,11 @@ async function pagesOf(api: string, list: string, position: string | undefined, 
   let cursor: string | undefined;
   const until = Date.now() + 30_000;
   for (;;) {
-    const query = new URLSearchParams({ limit: '200', ...(cursor === undefined ? {} : { cursor }), ...(position === undefined ? {} : { atLeast: position }) });
+    const query = new URLSearchParams({
+      limit: '200',
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(position === undefined ? {} : { atLeast: position }),
+    });
     const answer = await fetch(`${api}${list}${list.includes('?') ? '&' : '?'}${query}`, { signal });
     if (answer.status === 503 && Date.now() < until) {
       await pause(250, undefined, { signal });

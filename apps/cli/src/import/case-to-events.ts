@@ -263,7 +263,10 @@ class RowTelling {
     const imported = deviations.length === 0 ? this.#source : { ...this.#source, deviations };
     const { actor, effectiveAt } = this.#context;
     this.events.push({ ...fact, effectiveAt, actor, imported });
-    this.state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, this.state, fact, { ...this.#context, recordedAt: this.#context.effectiveAt });
+    this.state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, this.state, fact, {
+      ...this.#context,
+      recordedAt: this.#context.effectiveAt,
+    });
   }
 
   #place(): { readonly tier: Tier; readonly team: string } {

@@ -12,13 +12,25 @@ export function inWords(step: LifeStep, pc: Colors): string {
   const lines = [
     `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(words(type))}  ${pc.dim('by')} ${actor.name ?? actor.id} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${actor.id}`})`)}`,
     row('happened', effectiveAt),
-    ...(late === 0 ? [] : [row('recorded', `${recordedAt} ${pc.yellow(`(${duration(Math.abs(late))} ${late > 0 ? 'later' : 'earlier'})`)}`)]),
-    ...changes.map(({ what, from, to }) => row(what, `${from === undefined ? pc.dim('none') : pc.dim(from)} ${pc.dim('->')} ${to === undefined ? pc.dim('none') : pc.green(to)}`)),
+    ...(late === 0
+      ? []
+      : [row('recorded', `${recordedAt} ${pc.yellow(`(${duration(Math.abs(late))} ${late > 0 ? 'later' : 'earlier'})`)}`)]),
+    ...changes.map(({ what, from, to }) =>
+      row(
+        what,
+        `${from === undefined ? pc.dim('none') : pc.dim(from)} ${pc.dim('->')} ${to === undefined ? pc.dim('none') : pc.green(to)}`,
+      ),
+    ),
     row('because of', because(cause, pc)),
     ...(imported === undefined
       ? []
       : [
-          row('imported from', `${imported.system}, record ${imported.key}, row ${imported.row}: ${Object.entries(imported.said).map(([key, value]) => `${key} "${value}"`).join(', ')}`),
+          row(
+            'imported from',
+            `${imported.system}, record ${imported.key}, row ${imported.row}: ${Object.entries(imported.said)
+              .map(([key, value]) => `${key} "${value}"`)
+              .join(', ')}`,
+          ),
           ...(imported.deviations?.length ? [row('against rules', pc.yellow(imported.deviations.join(', ')))] : []),
         ]),
     ...described(data, pc).map((line) => `${' '.repeat(5)}${line}`),
@@ -46,7 +58,9 @@ function described(value: unknown, pc: Colors): string[] {
     const label = words(key).padEnd(LABEL);
     const short = brief(inner, pc);
     if (short !== undefined) return short.split('\n').map((line, index) => `${index === 0 ? pc.dim(label) : ' '.repeat(LABEL)}${line}`);
-    const items = Array.isArray(inner) ? inner.flatMap((item: unknown) => bullet(brief(item, pc) === undefined ? described(item, pc) : [brief(item, pc) ?? ''])) : described(inner, pc);
+    const items = Array.isArray(inner)
+      ? inner.flatMap((item: unknown) => bullet(brief(item, pc) === undefined ? described(item, pc) : [brief(item, pc) ?? '']))
+      : described(inner, pc);
     return [pc.dim(label.trimEnd()), ...items.map((line) => `  ${line}`)];
   });
 }
@@ -60,7 +74,14 @@ function brief(value: unknown, pc: Colors): string | undefined {
   if (value === null || typeof value === 'undefined') return pc.dim('none');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string' || typeof value === 'number') return String(value);
-  if (Array.isArray(value)) return value.length === 0 ? pc.dim('none') : value.every((item) => typeof item === 'number') ? value.join(', ') : value.length === 1 ? onlyPlain(value[0], pc) : undefined;
+  if (Array.isArray(value))
+    return value.length === 0
+      ? pc.dim('none')
+      : value.every((item) => typeof item === 'number')
+        ? value.join(', ')
+        : value.length === 1
+          ? onlyPlain(value[0], pc)
+          : undefined;
   const { id, name, ...rest } = value as Record<string, unknown>;
   if (typeof id !== 'string' || Object.keys(rest).length > 0) return undefined;
   return typeof name === 'string' ? `${name} (${id})` : id;

@@ -44,12 +44,18 @@ async function life(story: string, extent?: Extent): Promise<LifeStep[]> {
 
 const plain = pc.createColors(false);
 
-const changed = (steps: readonly LifeStep[], what: string) => steps.flatMap(({ changes }) => changes.filter((change) => change.what === what).map(({ from, to }) => [from, to]));
+const changed = (steps: readonly LifeStep[], what: string) =>
+  steps.flatMap(({ changes }) => changes.filter((change) => change.what === what).map(({ from, to }) => [from, to]));
 
 describe('a ticket replayed', () => {
   it('shows how tier, owner and status went, with returned hand-offs', async () => {
     const steps = await life('wifi-warehouse');
-    expect(changed(steps, 'tier')).toEqual([[undefined, 'L1'], ['L1', 'L2'], ['L2', 'L1'], ['L1', 'L2']]);
+    expect(changed(steps, 'tier')).toEqual([
+      [undefined, 'L1'],
+      ['L1', 'L2'],
+      ['L2', 'L1'],
+      ['L1', 'L2'],
+    ]);
     expect(changed(steps, 'owner')).toEqual([
       [undefined, 'Ben Okafor'],
       ['Ben Okafor', undefined],
@@ -107,7 +113,9 @@ describe('a ticket replayed', () => {
 
   it('shows nested content as indented lines', async () => {
     const resolved = (await life('webshop-down')).find(({ type }) => type === 'TicketResolvedWithRootCause');
-    expect(inWords(resolved as LifeStep, plain)).toMatch(/ root cause\n {7}category +failed-change\n {7}analysis\n {9}method +narrative\n(.*\n)* {7}preventive actions\n {9}- action +Load test .*\n {11}owner +henrik/);
+    expect(inWords(resolved as LifeStep, plain)).toMatch(
+      / root cause\n {7}category +failed-change\n {7}analysis\n {9}method +narrative\n(.*\n)* {7}preventive actions\n {9}- action +Load test .*\n {11}owner +henrik/,
+    );
   });
 });
 

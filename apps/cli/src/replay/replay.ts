@@ -39,7 +39,9 @@ export async function replay({ store, ticketId, json, askForNext, print, colours
     last = step;
   }
   if (shown === 0) {
-    const bounds = [extent.asOf && `had happened by ${extent.asOf}`, extent.knownAt && `was recorded by ${extent.knownAt}`].filter(Boolean).join(' and ');
+    const bounds = [extent.asOf && `had happened by ${extent.asOf}`, extent.knownAt && `was recorded by ${extent.knownAt}`]
+      .filter(Boolean)
+      .join(' and ');
     throw bounds === ''
       ? new Complaint(`There is no ticket ${id}`, 'GET /v1/tickets lists tickets with their ids')
       : new Complaint(`Nothing of a ticket ${id} ${bounds}`, 'Leave --as-of and --known-at out to see whether there is such a ticket');

@@ -1,5 +1,14 @@
 import { upcast, type EventMetadata, type Instant, type RecordedEvent, type StoredEvent } from '#eventsourcing';
-import { ended, ticketDetails, ticketSla, ticketUpcasters, type SlaClock, type TicketDetails, type TicketEvents, type TicketSla } from '#ticketing';
+import {
+  ended,
+  ticketDetails,
+  ticketSla,
+  ticketUpcasters,
+  type SlaClock,
+  type TicketDetails,
+  type TicketEvents,
+  type TicketSla,
+} from '#ticketing';
 
 /** A facet of a ticket that an event changed; undefined where it has no value. */
 export interface Change {

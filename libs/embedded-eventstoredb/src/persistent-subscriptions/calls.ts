@@ -111,7 +111,8 @@ export function persistentSubscriptionCalls({ subscriptions, log, access, open }
       if (source === '') return undefined;
       const stopAt = options?.stopAt;
       if (stopAt === undefined && !options?.noLimit) throw handlerThrew();
-      if (stopAt !== undefined && stopAt < 0n) throw groupFailed(source, group, 'Cannot stop replaying parked message at a negative version.');
+      if (stopAt !== undefined && stopAt < 0n)
+        throw groupFailed(source, group, 'Cannot stop replaying parked message at a negative version.');
       await subscriptions.get(source, group).replayParked(stopAt === undefined ? undefined : Number(stopAt));
       return OK;
     }),
@@ -137,7 +138,10 @@ export const PERSISTENT_SUBSCRIPTION_DECODERS = {
 type ChangeOptions = ChangeRequest['options'];
 
 /** What Create and Update have in common: which group, and where it starts. */
-function changed(options: ChangeOptions, request: string): Named & { readonly start: GroupStart; readonly settings: SettingsMessage | undefined } {
+function changed(
+  options: ChangeOptions,
+  request: string,
+): Named & { readonly start: GroupStart; readonly settings: SettingsMessage | undefined } {
   if (!options) throw handlerThrew();
   const { group = '', settings, stream, all, oldStream } = options;
   if (all) return { source: ALL, group, start: startOfAll(all), settings };
@@ -154,7 +158,8 @@ const asStart = (start: 'start' | 'end' | number): GroupStart => {
 
 function startOfStream(options: StreamOptions, request: string): GroupStart {
   const { revision, start, end } = options;
-  if (!start && !end && revision === undefined) throw invalidArgument(`'None' is not a valid ${PACKAGE}.${request}+Types+StreamOptions+RevisionOptionOneofCase`);
+  if (!start && !end && revision === undefined)
+    throw invalidArgument(`'None' is not a valid ${PACKAGE}.${request}+Types+StreamOptions+RevisionOptionOneofCase`);
   return asStart(streamStart(options));
 }
 
@@ -167,7 +172,10 @@ function createdSettings(options: ChangeOptions, log: EventLog): GroupSettings {
   const { source, group, start, settings = {} } = changed(options, 'CreateReq');
   if (source === ALL && !options?.all) {
     // What the genuine server says, word for word.
-    throw new Fault(status.UNKNOWN, 'Envelope callback expected either CreatePersistentSubscriptionToAllCompleted or NotHandled, received CreatePersistentSubscriptionToStreamCompleted instead');
+    throw new Fault(
+      status.UNKNOWN,
+      'Envelope callback expected either CreatePersistentSubscriptionToAllCompleted or NotHandled, received CreatePersistentSubscriptionToStreamCompleted instead',
+    );
   }
   const filter = options?.all?.filter && readFilter(options.all.filter);
   const name = settings.strategy || namedStrategy(settings);
@@ -184,7 +192,11 @@ function namedStrategy({ namedStrategy = 0 }: SettingsMessage): GroupSettings['s
 function readFilter(filter: FilterOptions): FilterRequest {
   const expression = filter.stream ?? filter.type;
   if (!expression) throw invalidArgument(`'None' is not a valid ${PACKAGE}.CreateReq+Types+AllOptions+Types+FilterOptions+FilterOneofCase`);
-  const request: FilterRequest = { on: filter.stream ? 'stream' : 'type', regex: expression.regex ?? '', prefixes: expression.prefixes ?? [] };
+  const request: FilterRequest = {
+    on: filter.stream ? 'stream' : 'type',
+    regex: expression.regex ?? '',
+    prefixes: expression.prefixes ?? [],
+  };
   // Throws the answer to an expression that cannot be used.
   eventFilter(request);
   return request;
@@ -232,7 +244,8 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
       try {
         if (!connected) connected = connect(subscriptions, access, call, request, end);
         else if (request.ack) connected.group.ack(request.ack.ids ?? []);
-        else if (request.nack) connected.group.nack(request.nack.ids ?? [], NACK_ACTIONS[request.nack.action ?? 0] ?? 'retry', request.nack.reason ?? '');
+        else if (request.nack)
+          connected.group.nack(request.nack.ids ?? [], NACK_ACTIONS[request.nack.action ?? 0] ?? 'retry', request.nack.reason ?? '');
       } catch (error) {
         end(error);
       }
@@ -242,7 +255,13 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
   };
 }
 
-function connect(subscriptions: PersistentSubscriptions, access: Access, call: ConsumeCall, { options }: ConsumeRequest, drop: (error: unknown) => void): { readonly group: Group; readonly consumer: Consumer } | undefined {
+function connect(
+  subscriptions: PersistentSubscriptions,
+  access: Access,
+  call: ConsumeCall,
+  { options }: ConsumeRequest,
+  drop: (error: unknown) => void,
+): { readonly group: Group; readonly consumer: Consumer } | undefined {
   if (!options) throw handlerThrew();
   const { source, group: name } = named(options);
   const slots = options.bufferSize ?? 0;

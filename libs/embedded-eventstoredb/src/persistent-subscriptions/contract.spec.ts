@@ -61,7 +61,10 @@ afterAll(async () => {
 });
 
 const write = async (stream: string, from: number, count = 1): Promise<void> => {
-  await client.appendToStream(stream, Array.from({ length: count }, (_, index) => jsonEvent({ type: 'escalated', data: { n: from + index } })));
+  await client.appendToStream(
+    stream,
+    Array.from({ length: count }, (_, index) => jsonEvent({ type: 'escalated', data: { n: from + index } })),
+  );
 };
 
 /** A stream with that many events, and a group on it. */
@@ -70,7 +73,11 @@ async function groupOn(events: number, settings: Partial<PersistentSubscriptionT
   if (events > 0) await write(stream, 0, events);
   // A checkpoint soon after each answer.
   const defaults = { startFrom: START, checkPointAfter: 100, checkPointLowerBound: 1 } as const;
-  await client.createPersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults({ ...defaults, ...settings }));
+  await client.createPersistentSubscriptionToStream(
+    stream,
+    GROUP,
+    persistentSubscriptionToStreamSettingsFromDefaults({ ...defaults, ...settings }),
+  );
   groups.push(stream);
   return stream;
 }
@@ -88,7 +95,9 @@ class Consumer {
 
   constructor(stream: string, bufferSize = 10, by = client) {
     this.subscription = by.subscribeToPersistentSubscriptionToStream(stream, GROUP, { bufferSize });
-    this.subscription.on('data', (resolved) => this.received.push({ n: (resolved.event?.data as { n: number }).n, retries: resolved.retryCount, resolved }));
+    this.subscription.on('data', (resolved) =>
+      this.received.push({ n: (resolved.event?.data as { n: number }).n, retries: resolved.retryCount, resolved }),
+    );
     this.subscription.on('error', (error) => (this.error = error));
   }
 
@@ -137,14 +146,25 @@ async function eventually(expectation: () => void | Promise<void>): Promise<void
 const aWhile = (): Promise<void> => wait(200);
 const infoOf = (stream: string) => client.getPersistentSubscriptionToStreamInfo(stream, GROUP);
 const parked = async (stream: string): Promise<bigint> => (await infoOf(stream)).stats.parkedMessageCount;
-const checkpointIs = (stream: string, revision: bigint) => eventually(async () => expect((await infoOf(stream)).stats.lastCheckpointedEventRevision).toBe(revision));
+const checkpointIs = (stream: string, revision: bigint) =>
+  eventually(async () => expect((await infoOf(stream)).stats.lastCheckpointedEventRevision).toBe(revision));
 
 describe('a group', () => {
   it('is made once, shown with its settings, changed, listed and deleted', async () => {
     const stream = await groupOn(3, { maxRetryCount: 7, consumerStrategyName: PINNED });
-    await expect(client.createPersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults())).rejects.toThrow(PersistentSubscriptionExistsError);
-    expect(await infoOf(stream)).toMatchObject({ eventSource: stream, groupName: GROUP, settings: { startFrom: START, maxRetryCount: 7, consumerStrategyName: PINNED } });
-    await client.updatePersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, maxRetryCount: 3, consumerStrategyName: ROUND_ROBIN }));
+    await expect(
+      client.createPersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults()),
+    ).rejects.toThrow(PersistentSubscriptionExistsError);
+    expect(await infoOf(stream)).toMatchObject({
+      eventSource: stream,
+      groupName: GROUP,
+      settings: { startFrom: START, maxRetryCount: 7, consumerStrategyName: PINNED },
+    });
+    await client.updatePersistentSubscriptionToStream(
+      stream,
+      GROUP,
+      persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, maxRetryCount: 3, consumerStrategyName: ROUND_ROBIN }),
+    );
     expect(await infoOf(stream)).toMatchObject({ settings: { maxRetryCount: 3, consumerStrategyName: ROUND_ROBIN } });
     expect((await client.listPersistentSubscriptionsToStream(stream)).map(({ groupName }) => groupName)).toEqual([GROUP]);
     await client.deletePersistentSubscriptionToStream(stream, GROUP);
@@ -152,7 +172,11 @@ describe('a group', () => {
   });
 
   it('starts where it is told to, that event included', async () => {
-    const [fromStart, fromRevision, fromEnd] = [await groupOn(3), await groupOn(3, { startFrom: 2n }), await groupOn(3, { startFrom: END })];
+    const [fromStart, fromRevision, fromEnd] = [
+      await groupOn(3),
+      await groupOn(3, { startFrom: 2n }),
+      await groupOn(3, { startFrom: END }),
+    ];
     const consumers = [new Consumer(fromStart), new Consumer(fromRevision), new Consumer(fromEnd)];
     await Promise.all(consumers.map((consumer, index) => consumer.has([3, 1, 0][index] as number)));
     for (const stream of [fromStart, fromRevision, fromEnd]) await write(stream, 3);
@@ -163,7 +187,9 @@ describe('a group', () => {
     const prefix = `all${randomUUID().slice(0, 8)}`;
     await write(`${prefix}-1`, 0);
     const group = randomUUID();
-    await client.createPersistentSubscriptionToAll(group, persistentSubscriptionToAllSettingsFromDefaults({ startFrom: END }), { filter: streamNameFilter({ prefixes: [prefix] }) });
+    await client.createPersistentSubscriptionToAll(group, persistentSubscriptionToAllSettingsFromDefaults({ startFrom: END }), {
+      filter: streamNameFilter({ prefixes: [prefix] }),
+    });
     const subscription = client.subscribeToPersistentSubscriptionToAll(group);
     const numbers: number[] = [];
     subscription.on('data', (resolved) => {
@@ -216,7 +242,10 @@ describe('a consumer', () => {
     await first.leave();
     const second = new Consumer(stream);
     await second.has(2);
-    expect(second.received.map(({ n, retries }) => ({ n, retries }))).toEqual([{ n: 1, retries: 1 }, { n: 2, retries: 1 }]);
+    expect(second.received.map(({ n, retries }) => ({ n, retries }))).toEqual([
+      { n: 1, retries: 1 },
+      { n: 2, retries: 1 },
+    ]);
   });
 
   it('shares the events with others: each goes to one of them', async () => {
@@ -270,7 +299,10 @@ describe('an event', () => {
     const stream = await groupOn(1, { messageTimeout: 200, maxRetryCount: 1 });
     const consumer = new Consumer(stream);
     await consumer.has(2);
-    expect(consumer.received.map(({ n, retries }) => ({ n, retries }))).toEqual([{ n: 0, retries: 0 }, { n: 0, retries: 1 }]);
+    expect(consumer.received.map(({ n, retries }) => ({ n, retries }))).toEqual([
+      { n: 0, retries: 0 },
+      { n: 0, retries: 1 },
+    ]);
     await eventually(async () => expect(await parked(stream)).toBe(1n));
   });
 
@@ -283,18 +315,29 @@ describe('an event', () => {
     await eventually(async () => expect(await parked(stream)).toBe(2n));
     const links: unknown[] = [];
     for await (const { event, link } of client.readStream(`$persistentsubscription-${stream}::${GROUP}-parked`, { resolveLinkTos: true })) {
-      links.push({ stream: event?.streamId, revision: event?.revision, reason: (link?.metadata as { reason?: string } | undefined)?.reason });
+      links.push({
+        stream: event?.streamId,
+        revision: event?.revision,
+        reason: (link?.metadata as { reason?: string } | undefined)?.reason,
+      });
     }
     expect(links).toEqual([0n, 2n].map((revision) => ({ stream, revision, reason: "Client explicitly NAK'ed message.\na reason" })));
 
     await client.replayParkedMessagesToStream(stream, GROUP);
     await consumer.has(5);
     const replayed = consumer.received.slice(3);
-    expect(replayed.map(({ n, retries }) => ({ n, retries }))).toEqual([{ n: 0, retries: 0 }, { n: 2, retries: 0 }]);
+    expect(replayed.map(({ n, retries }) => ({ n, retries }))).toEqual([
+      { n: 0, retries: 0 },
+      { n: 2, retries: 0 },
+    ]);
     // By its link: the event itself may be in flight again at the same time.
-    expect(replayed.map(({ resolved }) => resolved.link?.streamId)).toEqual(Array.from({ length: 2 }, () => `$persistentsubscription-${stream}::${GROUP}-parked`));
+    expect(replayed.map(({ resolved }) => resolved.link?.streamId)).toEqual(
+      Array.from({ length: 2 }, () => `$persistentsubscription-${stream}::${GROUP}-parked`),
+    );
     await consumer.ack(...replayed);
-    await eventually(async () => expect((await infoOf(stream)).stats).toMatchObject({ parkedMessageCount: 0n, outstandingMessagesCount: 0 }));
+    await eventually(async () =>
+      expect((await infoOf(stream)).stats).toMatchObject({ parkedMessageCount: 0n, outstandingMessagesCount: 0 }),
+    );
   });
 
   it('that is parked is replayed up to a revision of the parked stream', async () => {
@@ -314,10 +357,17 @@ describe('an event', () => {
     const source = `source-${randomUUID()}`;
     await write(source, 7);
     const stream = await groupOn(0, { resolveLinkTos: true });
-    await client.appendToStream(stream, { ...jsonEvent({ type: '$>', data: {} }), contentType: 'application/octet-stream', data: Buffer.from(`0@${source}`) });
+    await client.appendToStream(stream, {
+      ...jsonEvent({ type: '$>', data: {} }),
+      contentType: 'application/octet-stream',
+      data: Buffer.from(`0@${source}`),
+    });
     const consumer = new Consumer(stream);
     const [received] = (await consumer.has(1)) as [Received];
-    expect(received).toMatchObject({ n: 7, resolved: { event: { streamId: source, revision: 0n }, link: { streamId: stream, revision: 0n } } });
+    expect(received).toMatchObject({
+      n: 7,
+      resolved: { event: { streamId: source, revision: 0n }, link: { streamId: stream, revision: 0n } },
+    });
     await consumer.ack(received);
     await checkpointIs(stream, 0n);
   });
@@ -330,7 +380,11 @@ describe('a checkpoint', () => {
     const [first, , third, fourth] = (await consumer.has(4)) as [Received, Received, Received, Received];
     await consumer.ack(first, third, fourth);
     await checkpointIs(stream, 0n);
-    await client.updatePersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START }));
+    await client.updatePersistentSubscriptionToStream(
+      stream,
+      GROUP,
+      persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START }),
+    );
     await eventually(() => expect(consumer.error).toBeInstanceOf(PersistentSubscriptionDroppedError));
     const next = new Consumer(stream);
     await next.has(3);
@@ -338,14 +392,19 @@ describe('a checkpoint', () => {
   });
 
   // On a server that someone else runs this would drop the consumers of others.
-  (external ? it.skip : it).each(['persistent_subscriptions.PersistentSubscriptions/RestartSubsystem', 'operations.Operations/RestartPersistentSubscriptions'])('is where a group goes on after %s', async (method) => {
+  (external ? it.skip : it).each([
+    'persistent_subscriptions.PersistentSubscriptions/RestartSubsystem',
+    'operations.Operations/RestartPersistentSubscriptions',
+  ])('is where a group goes on after %s', async (method) => {
     const stream = await groupOn(2);
     const consumer = new Consumer(stream);
     const [first] = (await consumer.has(2)) as [Received];
     await consumer.ack(first);
     const raw = new Client(`127.0.0.1:${node?.port}`, credentials.createInsecure());
     const nothing = (): Buffer => Buffer.alloc(0);
-    await new Promise<void>((resolve, reject) => raw.makeUnaryRequest(`/event_store.client.${method}`, nothing, nothing, {}, (error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      raw.makeUnaryRequest(`/event_store.client.${method}`, nothing, nothing, {}, (error) => (error ? reject(error) : resolve())),
+    );
     raw.close();
     await eventually(() => expect(consumer.error).toBeInstanceOf(PersistentSubscriptionDroppedError));
     const next = new Consumer(stream);

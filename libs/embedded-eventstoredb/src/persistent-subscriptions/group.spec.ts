@@ -24,7 +24,13 @@ jest.setTimeout(60_000);
 const STREAM = 'source';
 const GROUP = 'desk';
 const TYPE = Buffer.from('escalated');
-const newEvent = (id: string = randomUUID(), data: Uint8Array = Buffer.from('{}')): NewEvent => ({ id, type: TYPE, json: true, data, customMetadata: NO_BYTES });
+const newEvent = (id: string = randomUUID(), data: Uint8Array = Buffer.from('{}')): NewEvent => ({
+  id,
+  type: TYPE,
+  json: true,
+  data,
+  customMetadata: NO_BYTES,
+});
 
 const SETTINGS: GroupSettings = {
   source: STREAM,
@@ -88,7 +94,13 @@ class Life {
   /** Revisions of the events that the parked stream links to. */
   parked(): number[] {
     const stream = this.log.stream(parkedStreamOf(this.group.settings.source, GROUP));
-    const records = this.log.readStream(stream.number, 0, { lowest: lowestVisible(this.log, stream, Date.now()), highest: stream.lastRevision }, 10_000, false);
+    const records = this.log.readStream(
+      stream.number,
+      0,
+      { lowest: lowestVisible(this.log, stream, Date.now()), highest: stream.lastRevision },
+      10_000,
+      false,
+    );
     return records.map((record) => Number(dataOf(record).toString().split('@')[0]));
   }
 
@@ -132,7 +144,9 @@ class FakeConsumer {
   }
 
   private take(message: Buffer): void {
-    const { event } = decode('PsReadResp', message) as { event: { event: { id: string; revision: string }; link?: { id: string }; retry_count: number } };
+    const { event } = decode('PsReadResp', message) as {
+      event: { event: { id: string; revision: string }; link?: { id: string }; retry_count: number };
+    };
     const delivered = { id: event.link?.id ?? event.event.id, revision: Number(event.event.revision), retries: event.retry_count };
     this.open.push(delivered);
     this.all.push(delivered);
@@ -170,11 +184,27 @@ type Action =
 
 const small = fc.nat({ max: 5 });
 const action: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('append' as const), count: fc.integer({ min: 1, max: 12 }), twice: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('append' as const), count: fc.integer({ min: 1, max: 12 }), twice: fc.boolean() }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('connect' as const), slots: fc.integer({ min: 1, max: 6 }) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('disconnect' as const, 'pause' as const, 'read' as const), consumer: small }) },
-  { weight: 20, arbitrary: fc.record({ kind: fc.constant('answer' as const), consumer: small, index: small, how: fc.constantFrom('ack' as const, 'ack' as const, 'retry' as const, 'park' as const, 'skip' as const) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('replay' as const, 'replay' as const, 'update' as const, 'stop' as const, 'kill' as const) }) },
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      kind: fc.constant('answer' as const),
+      consumer: small,
+      index: small,
+      how: fc.constantFrom('ack' as const, 'ack' as const, 'retry' as const, 'park' as const, 'skip' as const),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('replay' as const, 'replay' as const, 'update' as const, 'stop' as const, 'kill' as const),
+    }),
+  },
 );
 const settings: fc.Arbitrary<GroupSettings> = fc
   .record({
@@ -185,7 +215,15 @@ const settings: fc.Arbitrary<GroupSettings> = fc
     minCheckpointCount: fc.integer({ min: 1, max: 5 }),
     maxCheckpointCount: fc.integer({ min: 1, max: 20 }),
   })
-  .map(({ onAll, ...some }) => ({ ...SETTINGS, ...some, readBatchSize: 1, ...(onAll && { source: ALL, filter: { on: 'stream', regex: '', prefixes: [STREAM] } }) }) as GroupSettings);
+  .map(
+    ({ onAll, ...some }) =>
+      ({
+        ...SETTINGS,
+        ...some,
+        readBatchSize: 1,
+        ...(onAll && { source: ALL, filter: { on: 'stream', regex: '', prefixes: [STREAM] } }),
+      }) as GroupSettings,
+  );
 
 async function live(chosen: GroupSettings, actions: readonly Action[]): Promise<void> {
   const life = new Life();
@@ -237,7 +275,9 @@ async function live(chosen: GroupSettings, actions: readonly Action[]): Promise<
     const last = new FakeConsumer(life.group, 4, noteDelivery);
     const missing = (): number[] => {
       const parked = new Set(life.parked());
-      return Array.from({ length: written }, (_, revision) => revision).filter((revision) => !settled.has(revision) && !parked.has(revision));
+      return Array.from({ length: written }, (_, revision) => revision).filter(
+        (revision) => !settled.has(revision) && !parked.has(revision),
+      );
     };
     await eventually(
       () => {
@@ -272,12 +312,21 @@ it('holds places of events, not events, and no more than its buffers take, howev
     const before = heldBytes();
     await life.subscriptions.create({ ...SETTINGS, historyBufferSize: 1000, readBatchSize: 20 });
     const { group } = life;
-    await eventually(() => group.info().readBufferCount > 900, () => 'the buffer to fill');
+    await eventually(
+      () => group.info().readBufferCount > 900,
+      () => 'the buffer to fill',
+    );
     const consumer = new FakeConsumer(group, 100);
-    await eventually(() => group.info().readBufferCount > 900, () => 'the buffer to fill again');
+    await eventually(
+      () => group.info().readBufferCount > 900,
+      () => 'the buffer to fill again',
+    );
     expect(group.info()).toMatchObject({ status: 'Behind', outstanding: 100 });
     // The events themselves, some 1000 of them, would take 10 MB.
-    await eventually(() => heldBytes() - before < 2_000_000, () => 'buffers to be let go of');
+    await eventually(
+      () => heldBytes() - before < 2_000_000,
+      () => 'buffers to be let go of',
+    );
 
     let most = 0;
     while (consumer.all.length < 2000) {
@@ -299,12 +348,18 @@ it('sends nothing more to a consumer that does not read, and goes on when it doe
     const [slow, quick] = [new FakeConsumer(life.group, 100), new FakeConsumer(life.group, 100)];
     slow.reads = false;
     await life.append(Array.from({ length: 20 }, () => newEvent()));
-    await eventually(() => quick.all.length === 20, () => 'the other consumer');
+    await eventually(
+      () => quick.all.length === 20,
+      () => 'the other consumer',
+    );
     expect(slow.all).toEqual([]);
     quick.leave();
     slow.reads = true;
     life.group.resume();
-    await eventually(() => slow.all.length === 20, () => 'the slow consumer');
+    await eventually(
+      () => slow.all.length === 20,
+      () => 'the slow consumer',
+    );
     expect(slow.all.every(({ retries }) => retries === 1)).toBe(true);
   } finally {
     await life.end();
@@ -316,12 +371,16 @@ it('starts in spite of nonsense in the streams that groups are kept in', async (
   try {
     await life.subscriptions.create(SETTINGS);
     await life.append([newEvent()]);
-    for (const nonsense of ['{', 'null', '{"entries":1}', '{"entries":[1,null]}', '"x"']) await life.append([newEvent(undefined, Buffer.from(nonsense))], '$persistentSubscriptionConfig');
+    for (const nonsense of ['{', 'null', '{"entries":1}', '{"entries":[1,null]}', '"x"'])
+      await life.append([newEvent(undefined, Buffer.from(nonsense))], '$persistentSubscriptionConfig');
     for (const nonsense of ['{', '{}', '"C:1/P:1"', '"-5"']) {
       await life.append([newEvent(undefined, Buffer.from(nonsense))], checkpointStreamOf(STREAM, GROUP));
       await life.restart('kill');
       const consumer = new FakeConsumer(life.group, 1);
-      await eventually(() => consumer.all.length === 1, () => `the event, with the checkpoint ${nonsense}`);
+      await eventually(
+        () => consumer.all.length === 1,
+        () => `the event, with the checkpoint ${nonsense}`,
+      );
     }
   } finally {
     await life.end();

@@ -12,7 +12,16 @@ import { metadataStreamOf } from '../stream-metadata.js';
 import { followLink, isMissing, isTombstoned, lowestVisible } from '../visible-events.js';
 import { Latencies } from './latencies.js';
 import { deliveryMessage, isEvent, type ConnectionInfo, type Delivery, type GroupInfo } from './messages.js';
-import { ALL, checkpointStreamOf, isWrittenByGroupOnAll, parkedStreamOf, parsePlace, placeText, startText, type GroupSettings } from './settings.js';
+import {
+  ALL,
+  checkpointStreamOf,
+  isWrittenByGroupOnAll,
+  parkedStreamOf,
+  parsePlace,
+  placeText,
+  startText,
+  type GroupSettings,
+} from './settings.js';
 import { BUCKETS, strategyFor, type Strategy } from './strategies.js';
 
 export interface GroupContext {
@@ -137,7 +146,11 @@ export class Group {
   private replayedBelow = 0;
   private readonly parking = new Set<Promise<void>>();
   private writingCheckpoint: Promise<void> | undefined;
-  private readonly timers: { timeout?: NodeJS.Timeout | undefined; checkpoint?: NodeJS.Timeout | undefined; truncation?: NodeJS.Timeout | undefined } = {};
+  private readonly timers: {
+    timeout?: NodeJS.Timeout | undefined;
+    checkpoint?: NodeJS.Timeout | undefined;
+    truncation?: NodeJS.Timeout | undefined;
+  } = {};
   private total = 0;
   private measured = { total: 0, at: performance.now() };
 
@@ -401,7 +414,13 @@ export class Group {
     if (this.settings.source === ALL) return log.readAll(this.next, limit);
     const stream = log.stream(this.settings.source);
     if (isMissing(stream) || isTombstoned(log, stream)) return [];
-    return log.readStream(stream.number, this.next, { lowest: lowestVisible(log, stream, now()), highest: stream.lastRevision }, limit, false);
+    return log.readStream(
+      stream.number,
+      this.next,
+      { lowest: lowestVisible(log, stream, now()), highest: stream.lastRevision },
+      limit,
+      false,
+    );
   }
 
   /** Hands out what waits, as far as consumers have room, and then sees what else there is to do. */
@@ -464,7 +483,10 @@ export class Group {
 
   private bucketOf(message: Message): number {
     const delivery = this.find(message);
-    return delivery ? crc32(this.settings.strategy === 'PinnedByCorrelation' ? (correlationOf(delivery) ?? streamOf(delivery)) : streamOf(delivery)) % BUCKETS : 0;
+    return delivery
+      ? crc32(this.settings.strategy === 'PinnedByCorrelation' ? (correlationOf(delivery) ?? streamOf(delivery)) : streamOf(delivery)) %
+          BUCKETS
+      : 0;
   }
 
   /** Takes an event out of flight. */
@@ -513,21 +535,32 @@ export class Group {
     if (!delivery) return this.settle(message);
     const { original, event } = delivery;
     const number = revisionOf(original);
-    const metadata = { added: new Date(this.context.now()).toISOString(), reason, ...(number !== 0 && { subscriptionEventNumber: number }) };
+    const metadata = {
+      added: new Date(this.context.now()).toISOString(),
+      reason,
+      ...(number !== 0 && { subscriptionEventNumber: number }),
+    };
     // A link whose target is gone is parked as it stands.
     const data = event ? `${revisionOf(event)}@${streamNameOf(event).toString('utf8')}` : dataOf(original);
-    const link = { type: LINK_TYPE, json: false, data: Buffer.from(data), customMetadata: Buffer.from(JSON.stringify(metadata, undefined, 2)) };
-    const parking = this.write(this.parkedStream, link).then(
-      () => {
-        this.settle(message);
-        this.deliver();
-      },
-      () => {
-        // The disk is full, perhaps: another consumer may do better with the event than the parked stream.
-        this.sendAgain([message]);
-        this.deliver();
-      },
-    ).finally(() => this.parking.delete(parking));
+    const link = {
+      type: LINK_TYPE,
+      json: false,
+      data: Buffer.from(data),
+      customMetadata: Buffer.from(JSON.stringify(metadata, undefined, 2)),
+    };
+    const parking = this.write(this.parkedStream, link)
+      .then(
+        () => {
+          this.settle(message);
+          this.deliver();
+        },
+        () => {
+          // The disk is full, perhaps: another consumer may do better with the event than the parked stream.
+          this.sendAgain([message]);
+          this.deliver();
+        },
+      )
+      .finally(() => this.parking.delete(parking));
     this.parking.add(parking);
   }
 
@@ -574,9 +607,22 @@ export class Group {
     while (this.replay && this.replayed.length < REPLAYED_AT_ONCE / 2) {
       const { next, end } = this.replay;
       const parked = log.stream(this.parkedStream);
-      const records = log.readStream(parked.number, next, { lowest: lowestVisible(log, parked, now()), highest: end - 1 }, REPLAYED_AT_ONCE, false);
+      const records = log.readStream(
+        parked.number,
+        next,
+        { lowest: lowestVisible(log, parked, now()), highest: end - 1 },
+        REPLAYED_AT_ONCE,
+        false,
+      );
       for (const record of records) {
-        this.replayed.push({ id: idOf(record), position: positionOf(record), place: revisionOf(record), replayed: true, retries: 0, bucket: undefined });
+        this.replayed.push({
+          id: idOf(record),
+          position: positionOf(record),
+          place: revisionOf(record),
+          replayed: true,
+          retries: 0,
+          bucket: undefined,
+        });
         this.unsettledReplays.add(revisionOf(record));
       }
       const last = records.at(-1);

@@ -2,7 +2,21 @@ import { readUuid } from '../append-messages.js';
 import { recorded, type UuidForm } from '../read-messages.js';
 import { filterOptions, position, streamIdentifier, streamOptions, uuidOption } from '../read-request.js';
 import { kindOf, MARK, positionOf, recordedEvent, streamNameOf, type LogRecord } from '../record.js';
-import { bool, bytesField, message, messageField, present, repeated, request, text, uint32, uint64, varintField, varintSize, type FieldDecoder } from '../wire.js';
+import {
+  bool,
+  bytesField,
+  message,
+  messageField,
+  present,
+  repeated,
+  request,
+  text,
+  uint32,
+  uint64,
+  varintField,
+  varintSize,
+  type FieldDecoder,
+} from '../wire.js';
 
 const int32: FieldDecoder<number> = (reader) => Number(BigInt.asIntN(32, reader.uint64()));
 const int64: FieldDecoder<bigint> = (reader) => BigInt.asIntN(64, reader.uint64());
@@ -27,21 +41,40 @@ const settings = message({
 });
 export type SettingsMessage = ReturnType<typeof settings>;
 
-const allOptions = message({ position: [1, position], start: [2, present], end: [3, present], filter: [4, filterOptions], noFilter: [5, present] });
+const allOptions = message({
+  position: [1, position],
+  start: [2, present],
+  end: [3, present],
+  filter: [4, filterOptions],
+  noFilter: [5, present],
+});
 export type AllOptions = ReturnType<typeof allOptions>;
 export type StreamOptions = ReturnType<typeof streamOptions>;
 export type FilterOptions = ReturnType<typeof filterOptions>;
 
 /** Decodes `CreateReq` and `UpdateReq`, which have the same fields as far as each has them. */
 export const decodeChangeRequest = request({
-  options: [1, message({ oldStream: [1, streamIdentifier], group: [2, text], settings: [3, settings], stream: [4, streamOptions], all: [5, allOptions] })],
+  options: [
+    1,
+    message({
+      oldStream: [1, streamIdentifier],
+      group: [2, text],
+      settings: [3, settings],
+      stream: [4, streamOptions],
+      all: [5, allOptions],
+    }),
+  ],
 });
 export type ChangeRequest = ReturnType<typeof decodeChangeRequest>;
 
-export const decodeDeleteGroupRequest = request({ options: [1, message({ stream: [1, streamIdentifier], group: [2, text], all: [3, present] })] });
+export const decodeDeleteGroupRequest = request({
+  options: [1, message({ stream: [1, streamIdentifier], group: [2, text], all: [3, present] })],
+});
 export type DeleteGroupRequest = ReturnType<typeof decodeDeleteGroupRequest>;
 
-export const decodeGetInfoRequest = request({ options: [1, message({ stream: [1, streamIdentifier], all: [2, present], group: [3, text] })] });
+export const decodeGetInfoRequest = request({
+  options: [1, message({ stream: [1, streamIdentifier], all: [2, present], group: [3, text] })],
+});
 export type GetInfoRequest = ReturnType<typeof decodeGetInfoRequest>;
 
 export const decodeReplayParkedRequest = request({
@@ -59,7 +92,10 @@ const answered = { ids: [2, repeated(uuid)] } as const;
 
 /** Decodes the messages of a consumer: `options` first, then what became of the events. */
 export const decodeConsumeRequest = request({
-  options: [1, message({ stream: [1, streamIdentifier], group: [2, text], bufferSize: [3, int32], uuid: [4, uuidOption], all: [5, present] })],
+  options: [
+    1,
+    message({ stream: [1, streamIdentifier], group: [2, text], bufferSize: [3, int32], uuid: [4, uuidOption], all: [5, present] }),
+  ],
   ack: [2, message(answered)],
   nack: [3, message({ ...answered, action: [3, uint32], reason: [4, text] })],
 });
@@ -207,4 +243,5 @@ const infoFields = (info: GroupInfo): Buffer =>
   ]);
 
 /** `GetInfoResp` holds one, `ListResp` any number, in the same field. */
-export const infoMessage = (...infos: readonly GroupInfo[]): Buffer => Buffer.concat(infos.map((info) => messageField(1, infoFields(info))));
+export const infoMessage = (...infos: readonly GroupInfo[]): Buffer =>
+  Buffer.concat(infos.map((info) => messageField(1, infoFields(info))));

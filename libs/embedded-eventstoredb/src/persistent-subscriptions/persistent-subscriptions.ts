@@ -29,9 +29,16 @@ const groupExists = (source: string, group: string): Fault =>
 const groupDropped = (source: string, group: string): Fault =>
   new Fault(status.CANCELLED, `${about(source, group)} was dropped.`, trailers('persistent-subscription-dropped', source, group));
 export const groupFailed = (source: string, group: string, reason: string): Fault =>
-  new Fault(status.INTERNAL, `${about(source, group)} failed: '${reason}'`, { ...trailers('persistent-subscription-failed', source, group), reason });
+  new Fault(status.INTERNAL, `${about(source, group)} failed: '${reason}'`, {
+    ...trailers('persistent-subscription-failed', source, group),
+    reason,
+  });
 export const subscribersReached = (source: string, group: string): Fault =>
-  new Fault(status.FAILED_PRECONDITION, `Maximum subscriptions reached for subscription group ${group} on stream ${source}.`, trailers('maximum-subscribers-reached', source, group));
+  new Fault(
+    status.FAILED_PRECONDITION,
+    `Maximum subscriptions reached for subscription group ${group} on stream ${source}.`,
+    trailers('maximum-subscribers-reached', source, group),
+  );
 
 /** All persistent subscriptions of the node. Each change is one event in `$persistentSubscriptionConfig`, which is read at the start. */
 export class PersistentSubscriptions {
@@ -156,7 +163,11 @@ export class PersistentSubscriptions {
     if (source !== ALL || start.kind === 'end') return;
     const { log } = this.context;
     if (start.place >= log.end) {
-      throw groupFailed(source, group, 'Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file.');
+      throw groupFailed(
+        source,
+        group,
+        'Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file.',
+      );
     }
     // The genuine server makes the group, which then ends the call of each of its consumers.
     if (!log.isBoundary(start.place)) throw groupFailed(source, group, 'Invalid Start From position: no event has this commit position.');
@@ -166,7 +177,9 @@ export class PersistentSubscriptions {
     const { log, writer, now } = this.context;
     const event = { id: randomUUID(), json: true, customMetadata: NO_BYTES };
     if (!log.stream(CONFIG_STREAM).hasMetadata) {
-      await writer.append(metadataStreamOf(CONFIG_STREAM), ANY, [{ ...event, id: randomUUID(), type: METADATA_TYPE, data: Buffer.from('{"$maxCount":2}') }]);
+      await writer.append(metadataStreamOf(CONFIG_STREAM), ANY, [
+        { ...event, id: randomUUID(), type: METADATA_TYPE, data: Buffer.from('{"$maxCount":2}') },
+      ]);
     }
     await writer.append(CONFIG_STREAM, ANY, [{ ...event, type: CONFIG_TYPE, data: Buffer.from(configJson(groups, now())) }]);
   }
@@ -205,5 +218,9 @@ export class PersistentSubscriptions {
 
 function checkBuffers({ source, group, readBatchSize, historyBufferSize }: GroupSettings): void {
   if (readBatchSize < historyBufferSize) return;
-  throw groupFailed(source, group, "Specified argument was out of the range of valid values. (Parameter 'ReadBatchSize may not be greater than or equal to BufferSize')");
+  throw groupFailed(
+    source,
+    group,
+    "Specified argument was out of the range of valid values. (Parameter 'ReadBatchSize may not be greater than or equal to BufferSize')",
+  );
 }

@@ -45,13 +45,15 @@ export const checkpointStreamOf = (source: string, group: string): string => `$p
 export const parkedStreamOf = (source: string, group: string): string => `$persistentsubscription-${keyOf(source, group)}-parked`;
 
 /** What groups on `$all` write is not shown to them: a parked event would come back as its own link, for ever. */
-export const isWrittenByGroupOnAll = (stream: string): boolean => /^\$persistentsubscription-\$all::[^]*-(?:checkpoint|parked)$/.test(stream);
+export const isWrittenByGroupOnAll = (stream: string): boolean =>
+  /^\$persistentsubscription-\$all::[^]*-(?:checkpoint|parked)$/.test(stream);
 
 /** The revision of a tombstone is 2^63 - 1, which a double cannot hold. */
 const integerText = (value: number): string => (value >= 2 ** 63 ? '9223372036854775807' : String(value));
 
 /** A place as checkpoints and statistics show it: a revision, or a position of the log. */
-export const placeText = (source: string, commit: number, prepare = commit): string => (source === ALL ? `C:${integerText(commit)}/P:${integerText(prepare)}` : integerText(commit));
+export const placeText = (source: string, commit: number, prepare = commit): string =>
+  source === ALL ? `C:${integerText(commit)}/P:${integerText(prepare)}` : integerText(commit);
 
 export const startText = ({ source, start }: Pick<GroupSettings, 'source' | 'start'>): string =>
   start.kind === 'end' ? placeText(source, -1) : placeText(source, start.place, start.prepare);
@@ -68,7 +70,13 @@ export function parsePlace(source: string, text: string): { readonly place: numb
 interface ConfigEntry {
   readonly stream?: string;
   readonly group?: string;
-  readonly filter?: { readonly context: string; readonly type: string; readonly data: string; readonly isAllStream: boolean; readonly prefixes?: readonly string[] };
+  readonly filter?: {
+    readonly context: string;
+    readonly type: string;
+    readonly data: string;
+    readonly isAllStream: boolean;
+    readonly prefixes?: readonly string[];
+  };
   readonly startPosition?: string;
   readonly endPosition?: number;
   readonly [name: string]: unknown;
@@ -131,7 +139,9 @@ function parseEntry(entry: ConfigEntry): GroupSettings | undefined {
     filter: parseFilter(entry),
     resolveLinks: entry['resolveLinkTos'] === true,
     extraStatistics: entry['extraStatistics'] === true,
-    ...(Object.fromEntries(Object.entries(NUMBERS).map(([ours, theirs]) => [ours, number(theirs)])) as { readonly [K in keyof typeof NUMBERS]: number }),
+    ...(Object.fromEntries(Object.entries(NUMBERS).map(([ours, theirs]) => [ours, number(theirs)])) as {
+      readonly [K in keyof typeof NUMBERS]: number;
+    }),
     strategy,
   };
 }

@@ -55,7 +55,8 @@ function pinned<R extends Receiver>(): Strategy<R> {
   const receivers: R[] = [];
   /** In the order in which they were assigned. */
   const assignments = new Map<number, Assignment<R>>();
-  const bucketsOf = (receiver: R): Array<[number, Assignment<R>]> => [...assignments].filter(([, assignment]) => assignment.receiver === receiver);
+  const bucketsOf = (receiver: R): Array<[number, Assignment<R>]> =>
+    [...assignments].filter(([, assignment]) => assignment.receiver === receiver);
   const counts = new Map<R, number>();
   const assign = (bucket: number, receiver: R): Assignment<R> => {
     const before = assignments.get(bucket);
@@ -86,7 +87,8 @@ function pinned<R extends Receiver>(): Strategy<R> {
     choose(bucketOf) {
       if (!receivers.some((receiver) => receiver.hasRoom())) return 'full';
       const bucket = bucketOf();
-      const fewest = (): R => receivers.reduce((least, receiver) => ((counts.get(receiver) as number) < (counts.get(least) as number) ? receiver : least));
+      const fewest = (): R =>
+        receivers.reduce((least, receiver) => ((counts.get(receiver) as number) < (counts.get(least) as number) ? receiver : least));
       const assignment = assignments.get(bucket) ?? assign(bucket, fewest());
       if (!assignment.receiver.hasRoom()) return 'busy';
       assignment.inFlight++;

@@ -14,7 +14,11 @@ export function compileLibrary(): { readonly entry: string; remove(): void } {
     const source = join(process.cwd(), 'libs', lib, 'src');
     for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
       if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-      const { code } = transformSync(readFileSync(join(source, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
+      const { code } = transformSync(readFileSync(join(source, file), 'utf8'), {
+        filename: file,
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+        module: { type: 'es6' },
+      });
       const target = join(root, lib, file.replace(/\.ts$/, '.js'));
       mkdirSync(dirname(target), { recursive: true });
       writeFileSync(target, code);
@@ -36,7 +40,11 @@ export interface NodeProcess {
  * Starts a node in a process of its own; rejects with what the node said when it does not start. Its files may grow to
  * `fileBlocks` times 512 bytes, beyond which a write fails as on a full disk.
  */
-export function startNodeProcess(entry: string, options: { directory: string; port: number; thread: boolean }, fileBlocks: number | 'unlimited' = 'unlimited'): Promise<NodeProcess> {
+export function startNodeProcess(
+  entry: string,
+  options: { directory: string; port: number; thread: boolean },
+  fileBlocks: number | 'unlimited' = 'unlimited',
+): Promise<NodeProcess> {
   const script = `
     import { startEmbeddedEventStoreDB } from ${JSON.stringify(entry)};
     try {
@@ -46,7 +54,11 @@ export function startNodeProcess(entry: string, options: { directory: string; po
     } catch (error) {
       console.log(JSON.stringify({ code: error.code, message: error.message }));
     }`;
-  const child: ChildProcess = spawn('sh', ['-c', `ulimit -f ${fileBlocks} && exec "$0" "$@"`, process.execPath, '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child: ChildProcess = spawn(
+    'sh',
+    ['-c', `ulimit -f ${fileBlocks} && exec "$0" "$@"`, process.execPath, '--input-type=module', '-e', script],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return new Promise((resolve, reject) => {
     child.stdout?.once('data', (line: Buffer) => {

@@ -94,7 +94,19 @@ StatsReq: use_metadata 1 bool refresh_time_period_in_ms 4 u64
 
 const ENUMS: Readonly<Record<string, readonly string[]>> = {
   direction: ['Forwards', 'Backwards'],
-  code: ['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED'],
+  code: [
+    'OK',
+    'CANCELLED',
+    'UNKNOWN',
+    'INVALID_ARGUMENT',
+    'DEADLINE_EXCEEDED',
+    'NOT_FOUND',
+    'ALREADY_EXISTS',
+    'PERMISSION_DENIED',
+    'RESOURCE_EXHAUSTED',
+    'FAILED_PRECONDITION',
+    'ABORTED',
+  ],
   node_state: ['Initializing', 'DiscoverLeader', 'Unknown', 'PreReplica', 'CatchingUp', 'Clone', 'Follower', 'PreLeader', 'Leader'],
   nack_action: ['Unknown', 'Park', 'Retry', 'Skip', 'Stop'],
   scavenge_result: ['Started', 'InProgress', 'Stopped'],
@@ -117,7 +129,13 @@ for (const line of SCHEMA.split('\n')) {
   const fields: Field[] = [];
   for (let index = 0; index < words.length; index += 3) {
     const [field, number, type] = words.slice(index, index + 3) as [string, string, string];
-    fields.push({ name: field, number: Number(number), type: type.replace(/\*|\[\]/g, ''), oneof: type.endsWith('*'), repeated: type.endsWith('[]') });
+    fields.push({
+      name: field,
+      number: Number(number),
+      type: type.replace(/\*|\[\]/g, ''),
+      oneof: type.endsWith('*'),
+      repeated: type.endsWith('[]'),
+    });
   }
   MESSAGES.set(name, fields);
 }
@@ -133,7 +151,8 @@ const varint = (value: bigint): Buffer => {
   for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
   return Buffer.from([...bytes, Number(rest)]);
 };
-const withLength = (number: number, bytes: Buffer): Buffer => Buffer.concat([varint(BigInt(number * 8 + 2)), varint(BigInt(bytes.length)), bytes]);
+const withLength = (number: number, bytes: Buffer): Buffer =>
+  Buffer.concat([varint(BigInt(number * 8 + 2)), varint(BigInt(bytes.length)), bytes]);
 const withNumber = (number: number, value: bigint): Buffer => Buffer.concat([varint(BigInt(number * 8)), varint(value)]);
 
 export function encode(message: string, json: Json): Buffer {
@@ -151,7 +170,9 @@ export function encode(message: string, json: Json): Buffer {
 
 function encodeField({ number, type }: Field, value: Json): Buffer {
   if (type === 'map') {
-    const entries = Object.entries(value as Fields).map(([key, text]) => withLength(number, Buffer.concat([withLength(1, Buffer.from(key)), withLength(2, bytesOf(text))])));
+    const entries = Object.entries(value as Fields).map(([key, text]) =>
+      withLength(number, Buffer.concat([withLength(1, Buffer.from(key)), withLength(2, bytesOf(text))])),
+    );
     return Buffer.concat(entries);
   }
   if (type === 'text' || type === 'bytes') return withLength(number, bytesOf(value));
@@ -171,7 +192,13 @@ function encodeUuid(value: Json): Buffer {
   if (typeof value === 'string') return withLength(2, Buffer.from(value));
   const structured = (value as Fields)['structured'] as Fields | undefined;
   if (!structured) return Buffer.alloc(0);
-  return withLength(1, Buffer.concat([withNumber(1, BigInt(structured['most_significant_bits'] as string)), withNumber(2, BigInt(structured['least_significant_bits'] as string))]));
+  return withLength(
+    1,
+    Buffer.concat([
+      withNumber(1, BigInt(structured['most_significant_bits'] as string)),
+      withNumber(2, BigInt(structured['least_significant_bits'] as string)),
+    ]),
+  );
 }
 
 /** Long values were shortened when they were recorded. */
@@ -219,12 +246,13 @@ export function decode(message: string, bytes: Buffer): Fields {
   return json;
 }
 
-const isDefault = (value: Json, type: string): boolean => value === '' || (value === '0' && type !== 'text') || value === 0 || value === false;
+const isDefault = (value: Json, type: string): boolean =>
+  value === '' || (value === '0' && type !== 'text') || value === 0 || value === false;
 
 function decodeField({ type }: Field, value: bigint | Buffer): Json {
   const bytes = value as Buffer;
   if (type === 'text' || type === 'bytes') return bytes.toString('utf8');
-  if (type === 'stream') return raw(bytes).length === 0 ? {} : decode('StreamName', bytes)['name'] ?? '';
+  if (type === 'stream') return raw(bytes).length === 0 ? {} : (decode('StreamName', bytes)['name'] ?? '');
   if (type === 'uuid') return decodeUuid(bytes);
   if (type === 'recorded') return decodeRecorded(bytes);
   if (type === 'any') {

@@ -57,7 +57,12 @@ const METHODS: Readonly<Record<string, readonly [path: string, kind: Kind, reque
   'PersistentSubscriptions.ReplayParked': [`/${PERSISTENT}/ReplayParked`, 'unary', 'PsReplayReq', 'Empty'],
   'PersistentSubscriptions.RestartSubsystem': [`/${PERSISTENT}/RestartSubsystem`, 'unary', 'Empty', 'Empty'],
   'PersistentSubscriptions.Read': [`/${PERSISTENT}/Read`, 'bidi', 'PsReadReq', 'PsReadResp'],
-  'ServerFeatures.GetSupportedMethods': ['/event_store.client.server_features.ServerFeatures/GetSupportedMethods', 'unary', 'Empty', 'SupportedMethods'],
+  'ServerFeatures.GetSupportedMethods': [
+    '/event_store.client.server_features.ServerFeatures/GetSupportedMethods',
+    'unary',
+    'Empty',
+    'SupportedMethods',
+  ],
   'Gossip.Read': ['/event_store.client.gossip.Gossip/Read', 'unary', 'Empty', 'ClusterInfo'],
   'Users.Details': ['/event_store.client.users.Users/Details', 'server', 'UsersReq', 'UsersDetailsResp'],
   'Projections.Create': ['/event_store.client.projections.Projections/Create', 'unary', 'Anything', 'Empty'],
@@ -78,7 +83,12 @@ const METHODS: Readonly<Record<string, readonly [path: string, kind: Kind, reque
   ...Object.fromEntries(
     ['StartScavenge', 'StopScavenge', 'MergeIndexes', 'SetNodePriority', 'ResignNode', 'RestartPersistentSubscriptions'].map((name) => [
       `Operations.${name}`,
-      [`/event_store.client.operations.Operations/${name}`, 'unary', name === 'StartScavenge' ? 'ScavengeReq' : 'Anything', name.endsWith('Scavenge') ? 'ScavengeResp' : 'Empty'] as const,
+      [
+        `/event_store.client.operations.Operations/${name}`,
+        'unary',
+        name === 'StartScavenge' ? 'ScavengeReq' : 'Anything',
+        name.endsWith('Scavenge') ? 'ScavengeResp' : 'Empty',
+      ] as const,
     ]),
   ),
   '/event_store.client.streams.Streams/Nope': ['/event_store.client.streams.Streams/Nope', 'unary', 'Empty', 'Empty'],
@@ -204,17 +214,23 @@ class Player {
   /** What the recording says was there before, without showing how it came there. */
   async prepare(): Promise<void> {
     const { name, about, steps } = this.scenario;
-    if (about?.startsWith('ids 0,1 were written (no_stream)')) await this.append(`batch-append-${name}`, [this.event(0, 'test'), this.event(1, 'test')]);
+    if (about?.startsWith('ids 0,1 were written (no_stream)'))
+      await this.append(`batch-append-${name}`, [this.event(0, 'test'), this.event(1, 'test')]);
     if (about?.startsWith('6000 events exist')) {
       const { commit_position } = (await this.append('mark', [this.event(999, 'mark')]))['position'] as Fields;
       this.positions.set('P1', BigInt(commit_position as string));
       await this.appendLarge();
     }
     const first = (steps.find((step) => step.summary !== undefined)?.summary as { first?: Json[] } | undefined)?.first;
-    if (typeof first?.[0] === 'string') await this.append('earlier', Array.from({ length: 20 }, (_, n) => this.event(n, 'test')));
+    if (typeof first?.[0] === 'string')
+      await this.append(
+        'earlier',
+        Array.from({ length: 20 }, (_, n) => this.event(n, 'test')),
+      );
     for (const event of first ?? []) {
       const { stream, type, data } = event as { stream?: string; type?: string; data?: string };
-      if (stream && type && data && !stream.startsWith('$')) await this.append(stream, [{ id: randomUUID(), metadata: { type, 'content-type': 'application/json' }, data }]);
+      if (stream && type && data && !stream.startsWith('$'))
+        await this.append(stream, [{ id: randomUUID(), metadata: { type, 'content-type': 'application/json' }, data }]);
     }
   }
 
@@ -235,11 +251,13 @@ class Player {
     const bound = this.symbols.filter((symbol) => this.positions.has(symbol) && !this.unordered.has(symbol));
     for (const [index, symbol] of bound.entries()) {
       const before = bound[index - 1];
-      if (before && (this.positions.get(before) as bigint) >= (this.positions.get(symbol) as bigint)) throw new Mismatch(`${before} is not before ${symbol}`);
+      if (before && (this.positions.get(before) as bigint) >= (this.positions.get(symbol) as bigint))
+        throw new Mismatch(`${before} is not before ${symbol}`);
     }
     // What came on a call after it was last looked at was not recorded; only this group then goes on to write.
     if (this.scenario.name.startsWith('calls-as-')) return;
-    for (const [name, { received }] of this.calls) if (received.messages.length > 0) throw new Mismatch(`${name} also got ${JSON.stringify(received.messages)}`);
+    for (const [name, { received }] of this.calls)
+      if (received.messages.length > 0) throw new Mismatch(`${name} also got ${JSON.stringify(received.messages)}`);
   }
 
   close(): void {
@@ -249,7 +267,11 @@ class Player {
 
   private connect(): Client {
     const { certificate } = this.node;
-    return new Client(`localhost:${this.node.port()}`, certificate ? credentials.createSsl(certificate) : credentials.createInsecure(), { 'grpc.max_send_message_length': -1, 'grpc.max_receive_message_length': -1, 'grpc.use_local_subchannel_pool': 1 });
+    return new Client(`localhost:${this.node.port()}`, certificate ? credentials.createSsl(certificate) : credentials.createInsecure(), {
+      'grpc.max_send_message_length': -1,
+      'grpc.max_receive_message_length': -1,
+      'grpc.use_local_subchannel_pool': 1,
+    });
   }
 
   private open(method: string, headers: Record<string, string> = {}, milliseconds?: number): OpenCall {
@@ -257,7 +279,11 @@ class Player {
     if (!described) throw new Mismatch(`the player does not know ${method}`);
     const [path, , request, response] = described;
     const metadata = new Metadata();
-    for (const [key, value] of Object.entries(headers)) metadata.set(key, value.replace(/base64\((.*)\)/s, (_all, text: string) => (text === '' ? NOT_BASE64 : Buffer.from(text).toString('base64'))));
+    for (const [key, value] of Object.entries(headers))
+      metadata.set(
+        key,
+        value.replace(/base64\((.*)\)/s, (_all, text: string) => (text === '' ? NOT_BASE64 : Buffer.from(text).toString('base64'))),
+      );
     const received = new Received();
     const call = this.client.makeBidiStreamRequest(
       path,
@@ -269,11 +295,20 @@ class Player {
     call.on('data', (message: Fields) => received.push(message));
     call.on('error', (error: ServiceError) => received.fail(error));
     call.on('end', () => received.end());
-    return { method, received, write: (message) => call.write(message), halfClose: () => call.end(), cancel: () => call.cancel(), pause: () => void call.pause(), resume: () => void call.resume() };
+    return {
+      method,
+      received,
+      write: (message) => call.write(message),
+      halfClose: () => call.end(),
+      cancel: () => call.cancel(),
+      pause: () => void call.pause(),
+      resume: () => void call.resume(),
+    };
   }
 
   private async call(step: Step, method: string): Promise<void> {
-    if (step.as !== undefined || !SETTLING.includes(method) || !JSON.stringify(this.scenario).includes('PersistentSubscriptions.')) return this.callOnce(step, method);
+    if (step.as !== undefined || !SETTLING.includes(method) || !JSON.stringify(this.scenario).includes('PersistentSubscriptions.'))
+      return this.callOnce(step, method);
     const deadline = Date.now() + SETTLED_MS;
     const positions = [...this.positions];
     for (;;) {
@@ -319,7 +354,12 @@ class Player {
     const silent = expected.length === 0 && !step.error;
     const consuming = opened.method === 'PersistentSubscriptions.Read';
     const count = expected.reduce<number>((sum, message) => sum + (skippedCount(message) ?? 1), 0);
-    await received.until(() => (!silent && received.messages.length >= count && (!step.error || received.error !== undefined) && (!step.end || received.ended)) || received.messages.length > count, silent ? SILENCE_MS : ANSWER_MS);
+    await received.until(
+      () =>
+        (!silent && received.messages.length >= count && (!step.error || received.error !== undefined) && (!step.end || received.ended)) ||
+        received.messages.length > count,
+      silent ? SILENCE_MS : ANSWER_MS,
+    );
     if (consuming) await wait(QUIET_MS);
     if (consuming && !JSON.stringify(expected).includes('$persistentSubscriptionConfig')) received.drop(isOwnCreation);
     for (const message of received.messages) this.lastLink = linkOf(message) ?? this.lastLink;
@@ -335,14 +375,22 @@ class Player {
     const headers: Record<string, string> = user === 'anonymous' ? {} : { authorization: `Basic base64(${user}:${passwords[user]})` };
     const stream = `auth-${this.scenario.name}`;
     const metadata = ((this.scenario.steps[1]?.send as Fields[])[1]?.['proposed_message'] as Fields)['data'] as string;
-    const read = (name: string): Json => ({ options: { uuid_option: { string: {} }, stream: { stream_identifier: name, start: {} }, count: '100', no_filter: {} } });
-    const append = (name: string, type: string, data: string): Json[] => [{ options: { stream_identifier: name, any: {} } }, { proposed_message: { id: randomUUID(), metadata: { type, 'content-type': 'application/json' }, data } }];
+    const read = (name: string): Json => ({
+      options: { uuid_option: { string: {} }, stream: { stream_identifier: name, start: {} }, count: '100', no_filter: {} },
+    });
+    const append = (name: string, type: string, data: string): Json[] => [
+      { options: { stream_identifier: name, any: {} } },
+      { proposed_message: { id: randomUUID(), metadata: { type, 'content-type': 'application/json' }, data } },
+    ];
     const probes: Record<string, [method: string, send: Json]> = {
       append: ['Streams.Append', append(stream, 'test', '{"n":1}')],
       read: ['Streams.Read', read(stream)],
       readMeta: ['Streams.Read', read(`$$${stream}`)],
       writeMeta: ['Streams.Append', append(`$$${stream}`, '$metadata', metadata)],
-      subscribe: ['Streams.Read', { options: { uuid_option: { string: {} }, stream: { stream_identifier: stream, start: {} }, subscription: {}, no_filter: {} } }],
+      subscribe: [
+        'Streams.Read',
+        { options: { uuid_option: { string: {} }, stream: { stream_identifier: stream, start: {} }, subscription: {}, no_filter: {} } },
+      ],
       delete: ['Streams.Delete', { options: { stream_identifier: stream, revision: '7777' } }],
     };
     for (const [name, expected] of Object.entries(results)) {
@@ -350,12 +398,20 @@ class Player {
       const { received, write, halfClose, cancel } = this.open(method, headers, ANSWER_MS);
       for (const message of Array.isArray(send) ? send : [send]) write(message);
       halfClose();
-      await received.until(() => received.error !== undefined || received.ended || (name === 'subscribe' && received.messages.length > 0), ANSWER_MS);
+      await received.until(
+        () => received.error !== undefined || received.ended || (name === 'subscribe' && received.messages.length > 0),
+        ANSWER_MS,
+      );
       if (received.messages.length === 0) await received.until(() => received.error !== undefined, ANSWER_MS);
       cancel();
       const { error } = received;
-      const trailers = JSON.stringify(Object.fromEntries(Object.entries(error?.metadata.getMap() ?? {}).filter(([key]) => !PLAIN_HEADERS.includes(key))));
-      const outcome = error && error.code !== status.CANCELLED ? `${status[error.code]} ${error.details}${name === 'subscribe' ? '' : ` ${trailers}`}` : 'ok';
+      const trailers = JSON.stringify(
+        Object.fromEntries(Object.entries(error?.metadata.getMap() ?? {}).filter(([key]) => !PLAIN_HEADERS.includes(key))),
+      );
+      const outcome =
+        error && error.code !== status.CANCELLED
+          ? `${status[error.code]} ${error.details}${name === 'subscribe' ? '' : ` ${trailers}`}`
+          : 'ok';
       this.compare(expected, outcome, `${name} as ${user}`);
     }
   }
@@ -381,7 +437,9 @@ class Player {
 
   private async seed(step: Step, seed: NonNullable<Step['seed']>): Promise<void> {
     const first = seed.ids_from ? BigInt(`0x${seed.ids_from.slice(24)}`) : this.idBase + 999n;
-    const events = Array.from({ length: seed.events }, (_, index) => this.event(Number(first - this.idBase) + index, seed.type, first + BigInt(index)));
+    const events = Array.from({ length: seed.events }, (_, index) =>
+      this.event(Number(first - this.idBase) + index, seed.type, first + BigInt(index)),
+    );
     const success = await this.append(seed.stream, events);
     this.lastStream = seed.stream;
     if (step.current_revision !== undefined) this.compare(step.current_revision, success['current_revision'] ?? null, 'current_revision');
@@ -400,13 +458,15 @@ class Player {
 
   private async note(note: string): Promise<void> {
     if (note === 'client half-closes') for (const call of this.calls.values()) call.halfClose();
-    else if (note === 'then soft-deleted' || note === 'then tombstoned') await this.delete(note === 'then tombstoned' ? 'Streams.Tombstone' : 'Streams.Delete');
+    else if (note === 'then soft-deleted' || note === 'then tombstoned')
+      await this.delete(note === 'then tombstoned' ? 'Streams.Tombstone' : 'Streams.Delete');
     else if (note === 'the client stops reading') for (const call of this.calls.values()) call.pause();
     else if (note === '6000 events written') await this.appendLarge();
     else if (note === 'the client reads on') for (const call of this.calls.values()) call.resume();
     else if (note === '2.1 s later') await wait(2100);
     else if (note.startsWith('12 single-event appends')) {
-      for (let i = 0; i < 12; i++) await this.append(`all-read-${this.scenario.name}-${i % 3 === 0 ? 'A' : 'B'}`, [this.event(i, i % 4 === 0 ? 'alpha' : 'beta')]);
+      for (let i = 0; i < 12; i++)
+        await this.append(`all-read-${this.scenario.name}-${i % 3 === 0 ? 'A' : 'B'}`, [this.event(i, i % 4 === 0 ? 'alpha' : 'beta')]);
     } else if (note.startsWith('the node is stopped')) await this.node.stop(note.includes('KILL') ? 'KILL' : 'TERM');
     else if (note === 'started again') {
       await this.node.start();
@@ -418,7 +478,11 @@ class Player {
   /** 6000 events of 1000 bytes, in appends of 100. */
   private async appendLarge(): Promise<void> {
     for (let append = 0; append < 60; append++) {
-      const events = Array.from({ length: 100 }, () => ({ id: randomUUID(), metadata: { type: 'test', 'content-type': 'application/octet-stream' }, data: 'a'.repeat(1000) }));
+      const events = Array.from({ length: 100 }, () => ({
+        id: randomUUID(),
+        metadata: { type: 'test', 'content-type': 'application/octet-stream' },
+        data: 'a'.repeat(1000),
+      }));
       await this.append(`subscribe-slow-${this.scenario.name}`, events);
     }
   }
@@ -433,7 +497,15 @@ class Player {
   /** Scenarios of which only the kinds of messages, or counts, were kept. */
   private async summarise(summary: Json): Promise<void> {
     if (await this.summariseGroups(summary as Fields)) return;
-    const { first, last, order, total, events, succeeded, error } = summary as { first?: Json[]; last?: Json[]; order?: Array<[string, number]>; total?: number; events?: Json; succeeded?: string; error?: Step['error'] };
+    const { first, last, order, total, events, succeeded, error } = summary as {
+      first?: Json[];
+      last?: Json[];
+      order?: Array<[string, number]>;
+      total?: number;
+      events?: Json;
+      succeeded?: string;
+      error?: Step['error'];
+    };
     if (total !== undefined) return; // Its messages were compared one by one before.
     if (succeeded !== undefined) return this.appendAtOnce(20);
     const [opened] = this.calls.values();
@@ -464,7 +536,9 @@ class Player {
       this.compare(first, kinds().slice(0, first.length), 'first');
       this.compare(last, kinds().slice(-last.length), 'last');
     } else if (typeof events === 'number') {
-      await Promise.all(Array.from({ length: 500 }, (_, n) => this.append(`subscribe-stream-${this.scenario.name}`, [this.event(n, 'test')])));
+      await Promise.all(
+        Array.from({ length: 500 }, (_, n) => this.append(`subscribe-stream-${this.scenario.name}`, [this.event(n, 'test')])),
+      );
       await wait(SILENCE_MS);
       this.compare(events, kinds().filter((kind) => kind === 'event').length, 'events');
     } else throw this.mismatch('a summary that the player cannot check');
@@ -477,22 +551,45 @@ class Player {
     if (typeof summary['delivered'] === 'number') {
       await this.acknowledgeAll(summary['delivered']);
     } else if (summary['measurement_keys']) {
-      const info = (await this.ask('PersistentSubscriptions.GetInfo', { options: { stream_identifier: name, group_name: 'g' } }))['subscription_info'] as Fields;
+      const info = (await this.ask('PersistentSubscriptions.GetInfo', { options: { stream_identifier: name, group_name: 'g' } }))[
+        'subscription_info'
+      ] as Fields;
       const connection = (info['connections'] as Fields[])[0] as Fields;
       // The average is left out when it is 0.
-      this.compare(summary['connection_fields'] as Json, Object.keys({ username: '', average_items_per_second: 0, ...connection }), 'connection_fields');
-      this.compare(summary['measurement_keys'], (connection['observed_measurements'] as Fields[]).map((measurement) => measurement['key'] as Json), 'measurement_keys');
+      this.compare(
+        summary['connection_fields'] as Json,
+        Object.keys({ username: '', average_items_per_second: 0, ...connection }),
+        'connection_fields',
+      );
+      this.compare(
+        summary['measurement_keys'],
+        (connection['observed_measurements'] as Fields[]).map((measurement) => measurement['key'] as Json),
+        'measurement_keys',
+      );
     } else if (summary['what'] === 'list_all_subscriptions') {
       const sources = await this.listed({ list_all_subscriptions: {} });
-      this.compare(['g1', 'g2'], sources.filter(([source]) => source === name).map(([, group]) => group as string), 'groups of the stream');
+      this.compare(
+        ['g1', 'g2'],
+        sources.filter(([source]) => source === name).map(([, group]) => group as string),
+        'groups of the stream',
+      );
       if (!sources.some(([source]) => source === '$all')) throw this.mismatch('no group on $all');
     } else if (summary['what'] === 'list_for_stream.all') {
       const sources = await this.listed({ list_for_stream: { all: {} } });
-      if (sources.length === 0 || sources.some(([source]) => source !== '$all')) throw this.mismatch(`not only groups on $all: ${JSON.stringify(sources)}`);
+      if (sources.length === 0 || sources.some(([source]) => source !== '$all'))
+        throw this.mismatch(`not only groups on $all: ${JSON.stringify(sources)}`);
     } else if (summary['entry_example_keys']) {
-      const { event } = (await this.ask('Streams.Read', {
-        options: { read_direction: 'Backwards', uuid_option: { string: {} }, stream: { stream_identifier: '$persistentSubscriptionConfig', end: {} }, count: '1', no_filter: {} },
-      }))['event'] as { event: { type: string; data: string } };
+      const { event } = (
+        await this.ask('Streams.Read', {
+          options: {
+            read_direction: 'Backwards',
+            uuid_option: { string: {} },
+            stream: { stream_identifier: '$persistentSubscriptionConfig', end: {} },
+            count: '1',
+            no_filter: {},
+          },
+        })
+      )['event'] as { event: { type: string; data: string } };
       const config = JSON.parse(event.data) as Fields;
       this.compare(summary['type'] as Json, event.type, 'type');
       this.compare(summary['keys'] as Json, Object.keys(config), 'keys');
@@ -535,7 +632,9 @@ class Player {
 
   /** The same event many times at once: it is written once, and every answer names the same revision and position. */
   private async appendAtOnce(times: number): Promise<void> {
-    const answers = await Promise.all(Array.from({ length: times }, () => this.append(`append-idempotency-${this.scenario.name}`, [this.event(0, 'test')])));
+    const answers = await Promise.all(
+      Array.from({ length: times }, () => this.append(`append-idempotency-${this.scenario.name}`, [this.event(0, 'test')])),
+    );
     for (const answer of answers) {
       this.compare('0', answer['current_revision'] ?? null, 'current_revision');
       this.compare({ commit_position: 'P1', prepare_position: 'P1' }, answer['position'] ?? null, 'position');
@@ -598,7 +697,8 @@ class Player {
     if (!actual) throw this.mismatch(`no error, expected ${expected.details}`);
     this.compare(expected.code, actual.code, `code (${actual.details})`);
     // Whose connection is gone is told so by its own library.
-    if (!expected.details.startsWith('<') && expected.code !== (status.UNAVAILABLE as number)) this.compare(expected.details, actual.details, 'details');
+    if (!expected.details.startsWith('<') && expected.code !== (status.UNAVAILABLE as number))
+      this.compare(expected.details, actual.details, 'details');
     if (expected.code === (status.UNAVAILABLE as number) || !expected.trailers) return;
     const trailers = Object.fromEntries(Object.entries(actual.metadata.getMap()).filter(([key]) => !PLAIN_HEADERS.includes(key)));
     this.compare(expected.trailers, trailers as Json, 'trailers');
@@ -627,7 +727,8 @@ class Player {
       if (expected === actual || isPlaceholderFor(expected, actual)) return;
       if (/C:P\d+\/P:P\d+/.test(expected) || /<time>/.test(expected)) return this.compareText(expected, actual, path);
     } else if (Array.isArray(expected) && Array.isArray(actual)) {
-      if (expected.length !== actual.length) throw this.mismatch(`${path} has ${actual.length} items instead of ${expected.length}: ${JSON.stringify(actual)}`);
+      if (expected.length !== actual.length)
+        throw this.mismatch(`${path} has ${actual.length} items instead of ${expected.length}: ${JSON.stringify(actual)}`);
       return expected.forEach((item, index) => this.compare(item, actual[index] as Json, `${path}[${index}]`));
     } else if (isFields(expected) && isFields(actual)) {
       for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
@@ -652,7 +753,10 @@ class Player {
   /** Text with positions or times in it. */
   private compareText(expected: string, actual: string, path: string): void {
     const symbols = [...expected.matchAll(/\bP\d+\b/g)].map(([symbol]) => symbol);
-    const pattern = expected.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\bP\d+\b/g, '(\\d+)').replace(/<time>/g, '[^"]+');
+    const pattern = expected
+      .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      .replace(/\bP\d+\b/g, '(\\d+)')
+      .replace(/<time>/g, '[^"]+');
     const match = new RegExp(`^${pattern}$`).exec(actual);
     if (!match) throw this.mismatch(`${path} is ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`);
     symbols.forEach((symbol, index) => this.comparePosition(symbol, BigInt(match[index + 1] as string), path));
@@ -678,13 +782,18 @@ const MAY_BE_ABSENT = ' <may still be absent at this moment>';
  */
 const dependsOnMoment = (expected: Fields, key: string): boolean =>
   /^average_(items_)?per_second$/.test(key) ||
-  (expected['event_source'] === '$all' && !expected['connections'] && ['last_known_event_position', 'read_buffer_count', 'live_buffer_count'].includes(key)) ||
-  (key === 'last_checkpointed_event_position' && expected[key] === undefined && (expected['event_source'] === '$all' || expected['total_items'] !== undefined));
+  (expected['event_source'] === '$all' &&
+    !expected['connections'] &&
+    ['last_known_event_position', 'read_buffer_count', 'live_buffer_count'].includes(key)) ||
+  (key === 'last_checkpointed_event_position' &&
+    expected[key] === undefined &&
+    (expected['event_source'] === '$all' || expected['total_items'] !== undefined));
 
 /** A group at the end of the whole log sees the event of its own creation, or not: in the genuine server that is a race. */
 const isOwnCreation = (message: Fields): boolean => /"stream":"(\$\$)?\$persistentSubscriptionConfig"/.test(JSON.stringify(message));
 
-const linkOf = (message: Fields): string | undefined => ((message['event'] as Fields | undefined)?.['link'] as Fields | undefined)?.['id'] as string | undefined;
+const linkOf = (message: Fields): string | undefined =>
+  ((message['event'] as Fields | undefined)?.['link'] as Fields | undefined)?.['id'] as string | undefined;
 
 const isEmpty = (value: Json): boolean => value === null || value === '';
 const isTiming = (expected: Json | undefined): boolean => typeof expected === 'string' && /^<(rate|count of|varies)/.test(expected);

@@ -16,7 +16,8 @@ const SETTINGS = {
   consumer_strategy: 'RoundRobin',
 };
 const create = (stream: string | undefined, group: string, settings = SETTINGS): Step => {
-  const source: { [key: string]: Json } = stream === undefined ? { all: { start: {}, no_filter: {} } } : { stream: { stream_identifier: stream, start: {} } };
+  const source: { [key: string]: Json } =
+    stream === undefined ? { all: { start: {}, no_filter: {} } } : { stream: { stream_identifier: stream, start: {} } };
   return { call: 'PersistentSubscriptions.Create', send: { options: { ...source, group_name: group, settings } }, recv: {} };
 };
 
@@ -25,23 +26,80 @@ const eventsOfStrategies = (name: string, firstId: number): Step[] =>
   Array.from({ length: 8 }, (_, n): Step => {
     const stream = Math.trunc(n / 2);
     const id = `10000000-0000-4000-8000-${(firstId + n).toString(16).padStart(12, '0')}`;
-    const event = { id, metadata: { type: 'test', 'content-type': 'application/json' }, custom_metadata: `{"$correlationId":"c${stream % 2}"}`, data: `{"n":${n}}` };
+    const event = {
+      id,
+      metadata: { type: 'test', 'content-type': 'application/json' },
+      custom_metadata: `{"$correlationId":"c${stream % 2}"}`,
+      data: `{"n":${n}}`,
+    };
     return {
       call: 'Streams.Append',
       send: [{ options: { stream_identifier: `persistent-consume-${name}-src-${stream}`, any: {} } }, { proposed_message: event }],
-      recv: { success: { current_revision: String(n % 2), position: { commit_position: `<position ${n}>`, prepare_position: `<position ${n}>` } } },
+      recv: {
+        success: { current_revision: String(n % 2), position: { commit_position: `<position ${n}>`, prepare_position: `<position ${n}>` } },
+      },
     };
   });
 
 /** What a scenario did beyond the steps that it shows, before the step of that number. */
 const NOT_SHOWN: Readonly<Record<string, ReadonlyArray<readonly [number, Step]>>> = {
   'all-read/system-events-mixed': [
-    [2, { call: 'Streams.Append', send: [{ options: { stream_identifier: 'all-read-system-events-mixed-l', any: {} } }, { proposed_message: { id: '10000000-0000-4000-8000-000000006005', metadata: { type: '$>', 'content-type': 'application/json' }, data: '0@all-read-system-events-mixed' } }], recv: { success: { current_revision: '0', position: { commit_position: 'P3', prepare_position: 'P3' } } } }],
-    [3, { call: 'Streams.Delete', send: { options: { stream_identifier: 'all-read-system-events-mixed', any: {} } }, recv: { position: { commit_position: 'P5', prepare_position: 'P5' } } }],
+    [
+      2,
+      {
+        call: 'Streams.Append',
+        send: [
+          { options: { stream_identifier: 'all-read-system-events-mixed-l', any: {} } },
+          {
+            proposed_message: {
+              id: '10000000-0000-4000-8000-000000006005',
+              metadata: { type: '$>', 'content-type': 'application/json' },
+              data: '0@all-read-system-events-mixed',
+            },
+          },
+        ],
+        recv: { success: { current_revision: '0', position: { commit_position: 'P3', prepare_position: 'P3' } } },
+      },
+    ],
+    [
+      3,
+      {
+        call: 'Streams.Delete',
+        send: { options: { stream_identifier: 'all-read-system-events-mixed', any: {} } },
+        recv: { position: { commit_position: 'P5', prepare_position: 'P5' } },
+      },
+    ],
   ],
-  'auth/users': [[0, { call: 'Users.Create', headers: { authorization: 'Basic base64(admin:changeit)' }, send: { options: { login_name: 'ops', password: 'changeit', full_name: 'Event Store Operations', groups: ['$ops'] } }, recv: {} }]],
+  'auth/users': [
+    [
+      0,
+      {
+        call: 'Users.Create',
+        headers: { authorization: 'Basic base64(admin:changeit)' },
+        send: { options: { login_name: 'ops', password: 'changeit', full_name: 'Event Store Operations', groups: ['$ops'] } },
+        recv: {},
+      },
+    ],
+  ],
   'auth/acl-revoked-while-subscribed': [
-    [0, { call: 'Streams.Append', headers: { authorization: 'Basic base64(admin:changeit)' }, send: [{ options: { stream_identifier: 'auth-acl-revoked-while-subscribed', any: {} } }, { proposed_message: { id: '10000000-0000-4000-8000-000000012000', metadata: { type: 'test', 'content-type': 'application/json' }, data: '{"n":0}' } }], recv: { success: { current_revision: '0', position: { commit_position: 'P1', prepare_position: 'P1' } } } }],
+    [
+      0,
+      {
+        call: 'Streams.Append',
+        headers: { authorization: 'Basic base64(admin:changeit)' },
+        send: [
+          { options: { stream_identifier: 'auth-acl-revoked-while-subscribed', any: {} } },
+          {
+            proposed_message: {
+              id: '10000000-0000-4000-8000-000000012000',
+              metadata: { type: 'test', 'content-type': 'application/json' },
+              data: '{"n":0}',
+            },
+          },
+        ],
+        recv: { success: { current_revision: '0', position: { commit_position: 'P1', prepare_position: 'P1' } } },
+      },
+    ],
   ],
   'persistent-admin/list': [
     [0, create('persistent-admin-list', 'g1')],
@@ -70,8 +128,10 @@ const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefin
     (step: Step): Step | undefined => {
       const answer = JSON.stringify(step.recv ?? null);
       // The genuine server forgets event ids when it stops, and writes repeated events once more. This one does not.
-      if (answer.includes('"current_revision":"4","position"')) return { ...step, recv: { success: { current_revision: '2', position: { commit_position: 'P2', prepare_position: 'P2' } } } };
-      if (answer.includes('"current_revision_20_6_0":"4"')) return { ...step, recv: { success: { current_revision: '3', position: { commit_position: 'P15', prepare_position: 'P15' } } } };
+      if (answer.includes('"current_revision":"4","position"'))
+        return { ...step, recv: { success: { current_revision: '2', position: { commit_position: 'P2', prepare_position: 'P2' } } } };
+      if (answer.includes('"current_revision_20_6_0":"4"'))
+        return { ...step, recv: { success: { current_revision: '3', position: { commit_position: 'P15', prepare_position: 'P15' } } } };
       return undefined;
     },
   ]),

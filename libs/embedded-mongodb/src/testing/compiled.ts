@@ -15,7 +15,11 @@ export const compileLibrary = (name: string): { readonly index: string; remove()
     mkdirSync(join(folder, lib), { recursive: true });
     for (const file of readdirSync(sources)) {
       if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-      const { code } = transformSync(readFileSync(join(sources, file), 'utf8'), { filename: file, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
+      const { code } = transformSync(readFileSync(join(sources, file), 'utf8'), {
+        filename: file,
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+        module: { type: 'es6' },
+      });
       writeFileSync(join(folder, lib, file.replace(/\.ts$/, '.js')), code);
     }
   }

@@ -17,7 +17,10 @@ export async function cuttableLine(targetPort: number): Promise<CuttableLine> {
   let frozen = false;
   const server = createServer((near) => {
     const far = connect(targetPort, '127.0.0.1');
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
       from.on('data', (data) => void (frozen || to.write(data)));
       from.on('error', () => {});

@@ -87,7 +87,9 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         const events = [newEvent(), newEvent({ data: null }), newEvent({ data: [] })];
         const appended = await store.append(stream, 'no-stream', events);
         const read = await collect(store.readStream(stream));
-        expect(read.map(({ position: _position, ...event }) => event)).toEqual(events.map((event, revision) => ({ ...event, stream, revision })));
+        expect(read.map(({ position: _position, ...event }) => event)).toEqual(
+          events.map((event, revision) => ({ ...event, stream, revision })),
+        );
         expect(appended.revision).toBe(2);
         expect(appended.position).toEqual(read[2]?.position);
         expect((read[0]?.position.commit ?? 0n) < (read[1]?.position.commit ?? 0n)).toBe(true);
@@ -136,10 +138,12 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect((await collect(store.readStream(stream, 1))).map(n)).toEqual([winner, winner]);
       });
 
-      it("a conflict of one append does not touch others that are in flight", async () => {
+      it('a conflict of one append does not touch others that are in flight', async () => {
         await store.append(stream, 'no-stream', some(1));
         const outcomes = await Promise.allSettled(
-          Array.from({ length: 200 }, (_, i) => (i % 10 === 0 ? store.append(stream, 'no-stream', some(1)) : store.append(`${category}-many-${i}`, 'no-stream', some(1)))),
+          Array.from({ length: 200 }, (_, i) =>
+            i % 10 === 0 ? store.append(stream, 'no-stream', some(1)) : store.append(`${category}-many-${i}`, 'no-stream', some(1)),
+          ),
         );
         outcomes.forEach((outcome, i) => expect(outcome.status).toBe(i % 10 === 0 ? 'rejected' : 'fulfilled'));
       });
@@ -190,7 +194,12 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
 
       it('is filtered by whole event types', async () => {
         const [type, longer, dotted] = [`T${category}`, `T${category}Longer`, `T${category}.x`];
-        await store.append(stream, 'no-stream', [newEvent({ type }), newEvent({ type: longer }), newEvent({ type: dotted }), newEvent({ type: `T${category}Yx` })]);
+        await store.append(stream, 'no-stream', [
+          newEvent({ type }),
+          newEvent({ type: longer }),
+          newEvent({ type: dotted }),
+          newEvent({ type: `T${category}Yx` }),
+        ]);
         const types = async (...eventTypes: string[]) => (await collect(store.readAll({ eventTypes }))).map((event) => event.type);
         expect(await types(type)).toEqual([type]);
         expect(await types(dotted, longer)).toEqual([longer, dotted]);
@@ -235,7 +244,12 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         for await (const item of store.subscribe(filter, 'start', stop.signal)) {
           if (item.kind === 'caught-up' && seen.length === 0) {
             appending = (async () => {
-              for (let i = 0; i < 40; i++) await store.append(stream, i === 0 ? 'no-stream' : i * 50 - 1, Array.from({ length: 50 }, (_, k) => newEvent({ data: { n: i * 50 + k } })));
+              for (let i = 0; i < 40; i++)
+                await store.append(
+                  stream,
+                  i === 0 ? 'no-stream' : i * 50 - 1,
+                  Array.from({ length: 50 }, (_, k) => newEvent({ data: { n: i * 50 + k } })),
+                );
             })();
           }
           if (item.kind !== 'event') continue;
@@ -277,7 +291,8 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
       it('end when the signal aborts, at once, also while nothing comes', async () => {
         const stop = new AbortController();
         const ended = (async () => {
-          for await (const item of store.subscribe(filter, 'end', stop.signal)) if (item.kind === 'caught-up') setTimeout(() => stop.abort(), 20);
+          for await (const item of store.subscribe(filter, 'end', stop.signal))
+            if (item.kind === 'caught-up') setTimeout(() => stop.abort(), 20);
         })();
         await ended;
         const aborted = new AbortController();

@@ -31,7 +31,14 @@ export function trailView(category: string, over: Partial<Projection<Trail, Trai
         case 'Began':
           return { count: 1, trail: String(event.data.n) };
         case 'Added':
-          return doc && { ...doc, count: doc.count + 1, trail: `${doc.trail},${event.data.n}`.slice(-200), nested: { list: [event.data.n, doc.count] } };
+          return (
+            doc && {
+              ...doc,
+              count: doc.count + 1,
+              trail: `${doc.trail},${event.data.n}`.slice(-200),
+              nested: { list: [event.data.n, doc.count] },
+            }
+          );
         case 'Removed':
           return null;
         case 'Poisoned':
@@ -85,12 +92,19 @@ export class KeptLog implements ViewLog {
 }
 
 /** Waits until something is so; fails after a while with what it was last. */
-export async function eventually<Value>(look: () => Promise<Value> | Value, holds: (value: Value) => boolean, timeoutMs = 10_000): Promise<Value> {
+export async function eventually<Value>(
+  look: () => Promise<Value> | Value,
+  holds: (value: Value) => boolean,
+  timeoutMs = 10_000,
+): Promise<Value> {
   const until = Date.now() + timeoutMs;
   for (;;) {
     const value = await look();
     if (holds(value)) return value;
-    if (Date.now() > until) throw new Error(`it never came to be; the last was ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
+    if (Date.now() > until)
+      throw new Error(
+        `it never came to be; the last was ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`,
+      );
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -2,7 +2,17 @@ import { evolve, type Instant, instantFrom, type Projection, type RecordedEvent,
 import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf } from '../contract/contract.js';
 import { present, without } from '../plain-json.js';
-import { CLOCK_KINDS, clockAt, type ClockKind, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla/sla-clock.js';
+import {
+  CLOCK_KINDS,
+  clockAt,
+  type ClockKind,
+  ended,
+  openTimeOf,
+  type Pause,
+  type SlaClock,
+  storable,
+  targetOf,
+} from '../sla/sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks, termsOf } from '../sla/sla-terms.js';
 import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
 import type { Person, TicketEvents } from '../ticket/ticket-events.js';
