@@ -7,11 +7,10 @@ import { AgreeContract, type ClientContract, contractInForce, defaultContract } 
 import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
-const readListQuery = new QueryParameters(pageParameters);
 const noQuery = new QueryParameters({});
 
 /** Contracts with clients. */
@@ -38,12 +37,13 @@ export class ContractsController {
 
   @Get('contracts')
   @documentContracts()
-  @readListQuery.documented()
-  async list(@Query(readListQuery) { limit = PAGE, cursor }: QueryOf<typeof pageParameters>) {
-    const list = ['contracts'];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(new ContractsQuery(limit, after === undefined ? undefined : String(after)));
-    return pageAnswer(list, { ...page, items: page.items.map(answerOf) }, ({ client }) => [client]);
+  @plainList.documented()
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+    const read = async (limit: number, after?: string) => {
+      const { items, more } = await this.queries.execute(new ContractsQuery(limit, after));
+      return { items: items.map(answerOf), more };
+    };
+    return pageByName('contracts', query, read, ({ client }) => client);
   }
 
   @Get('contracts/:client')

@@ -7,11 +7,10 @@ import { SaveTicketFilter, type TicketFilterCommands } from '#ticketing';
 import { readTicketFilter, RunTicketFilterCommand, TicketFiltersQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentFilter, documentFilterCommand } from './openapi.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
-const readListQuery = new QueryParameters(pageParameters);
 const noQuery = new QueryParameters({});
 const filterName = new PathName('filter-not-found', 'There is no such filter: a name has 1 to 100 characters');
 
@@ -49,12 +48,10 @@ export class FiltersController {
 
   @Get()
   @documentFilter('filters')
-  @readListQuery.documented()
-  async list(@Query(readListQuery) { limit = PAGE, cursor }: QueryOf<typeof pageParameters>) {
-    const list = ['filters'];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(new TicketFiltersQuery(limit, after === undefined ? undefined : String(after)));
-    return pageAnswer(list, page, ({ name }) => [name]);
+  @plainList.documented()
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+    const read = (limit: number, after?: string) => this.queries.execute(new TicketFiltersQuery(limit, after));
+    return pageByName('filters', query, read, ({ name }) => name);
   }
 
   @Get(':name')

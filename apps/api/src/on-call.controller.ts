@@ -7,6 +7,7 @@ import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } fro
 import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentOnCall, documentOnCallCommand } from './openapi.js';
+import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -49,9 +50,10 @@ export class OnCallController {
 
   @Get()
   @documentOnCall('onCallSchedules')
-  async list(@Query(noQuery) _query: object) {
-    const items = await this.queries.execute(new OnCallSchedulesQuery());
-    return { items };
+  @plainList.documented()
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+    const read = (limit: number, after?: string) => this.queries.execute(new OnCallSchedulesQuery(limit, after));
+    return pageByName('on-call', query, read, ({ schedule }) => schedule);
   }
 
   @Get(':schedule')

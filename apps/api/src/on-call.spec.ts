@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { everyPage, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ describe('/v1/on-call', () => {
     expect((await get(`${path}?at=2026-12-01T12:00:00Z`)).json).toMatchObject({ onCall: { id: 'henrik' } });
     let listed: { schedule: string }[] = [];
     for (let tries = 0; tries < 200 && !listed.some((one) => one.schedule === schedule); tries++) {
-      listed = (await get('/v1/on-call')).json.items;
+      listed = await everyPage(api.url, '/v1/on-call');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(listed.find((one) => one.schedule === schedule)).toMatchObject({ rotations: [rotation] });

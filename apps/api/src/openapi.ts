@@ -394,7 +394,7 @@ export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecora
     onCallTag,
     ApiOperation({ operationId: name, summary: one ? 'A schedule, and who is on call in it' : 'Every on-call schedule, by name' }),
     ...(one ? [ApiParam({ name: 'schedule', schema: { type: 'string', maxLength: 100 } })] : []),
-    contractAnswer('The answer', one ? ref('OnCallNow') : listed('OnCallSchedule'), 200, one ? etag : undefined),
+    contractAnswer('The answer', one ? ref('OnCallNow') : page('OnCallSchedule'), 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? ['on-call-not-found'] : [])),
   );
@@ -412,8 +412,8 @@ export function documentRosterCommand(noun: 'team' | 'agent', name: string): Met
 }
 
 const rosterViews = {
-  teams: { summary: 'Every team, by id', schema: listed('Team') },
-  agents: { summary: 'Every agent, by id', schema: listed('Agent') },
+  teams: { summary: 'Every team, by id', schema: page('Team') },
+  agents: { summary: 'Every agent, by id', schema: page('Agent') },
   team: { summary: 'A team, and who of it is on shift and not absent', schema: ref('TeamNow') },
   agent: { summary: 'An agent, with the absences that go on or are to come', schema: ref('Agent') },
 };
@@ -480,10 +480,6 @@ function commandAnswer(noun: string, id: Readonly<Record<string, object>>) {
       },
     },
   };
-}
-
-function listed(name: string) {
-  return { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(name) } } };
 }
 
 export function documentDefaultContract(): MethodDecorator {

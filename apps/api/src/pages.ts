@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '#eventsourcing';
-import { type Parameter, parsePosition, Problem, text, wholeNumber } from '#platform';
+import { type Parameter, parsePosition, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
 import type { Page } from '#ticketing-nest';
 
 type Value = string | number;
@@ -13,6 +13,9 @@ export const pageParameters = {
   limit: wholeNumber('Entries on a page', { min: 1, max: 200, fallback: PAGE }),
   cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
 };
+
+/** Parameters of a list that has no others. */
+export const plainList = new QueryParameters(pageParameters);
 
 /** How fresh a list has to be. */
 export const atLeastPosition: Parameter<Position> = {
@@ -42,6 +45,21 @@ export function placeAfter(query: readonly unknown[], cursor: string | undefined
 export function pageAnswer<Entry>(query: readonly unknown[], { items, more }: Page<Entry>, placeOf: (last: Entry) => readonly Value[]) {
   const last = items.at(-1);
   return { items, ...(more && last !== undefined ? { next: cursorTo(query, placeOf(last)) } : {}) };
+}
+
+/**
+ * A page of a list that goes by name.
+ * @param list tells its cursors from those of other lists
+ * @param read the entries after a name, or the first
+ */
+export async function pageByName<Entry>(
+  list: string,
+  { limit = PAGE, cursor }: QueryOf<typeof pageParameters>,
+  read: (limit: number, after?: string) => Promise<Page<Entry>>,
+  nameOf: (entry: Entry) => string,
+) {
+  const [after] = placeAfter([list], cursor) ?? [];
+  return pageAnswer([list], await read(limit, after === undefined ? undefined : String(after)), (last) => [nameOf(last)]);
 }
 
 /** The end of a page, as an opaque word. */

@@ -4,9 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
 import { absenceAt, agentCommands, type AgentCommands, shiftAt, teamCommands, type TeamCommands } from '#ticketing';
-import { AgentsQuery, readAgent, readTeam, RunAgentCommand, RunTeamCommand, TeamsQuery } from '#ticketing-nest';
+import { AgentsOfIdsQuery, AgentsQuery, readAgent, readTeam, RunAgentCommand, RunTeamCommand, TeamsQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentRoster, documentRosterCommand } from './openapi.js';
+import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -38,8 +39,10 @@ export class TeamsController {
 
   @Get()
   @documentRoster('teams')
-  async list(@Query(noQuery) _query: object) {
-    return { items: await this.queries.execute(new TeamsQuery()) };
+  @plainList.documented()
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+    const read = (limit: number, after?: string) => this.queries.execute(new TeamsQuery(limit, after));
+    return pageByName('teams', query, read, ({ team }) => team);
   }
 
   @Get(':team')
@@ -52,7 +55,7 @@ export class TeamsController {
   ) {
     const { state, revision } = await readTeam(this.store, id);
     if (state === null) throw notFound('team');
-    const agents = await this.queries.execute(new AgentsQuery(state.members));
+    const agents = await this.queries.execute(new AgentsOfIdsQuery(state.members));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     const there = agents.flatMap((agent) => {
       const shift = agent.active && absenceAt(agent, at) === undefined ? shiftAt(state, agent.agent, at) : undefined;
@@ -78,8 +81,10 @@ export class AgentsController {
 
   @Get()
   @documentRoster('agents')
-  async list(@Query(noQuery) _query: object) {
-    return { items: await this.queries.execute(new AgentsQuery()) };
+  @plainList.documented()
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+    const read = (limit: number, after?: string) => this.queries.execute(new AgentsQuery(limit, after));
+    return pageByName('agents', query, read, ({ agent }) => agent);
   }
 
   @Get(':agent')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { everyPage, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -12,11 +12,11 @@ afterAll(async () => {
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) => send(api.url, 'POST', path, { body, headers });
 const get = (path: string) => send(api.url, 'GET', path);
 
-/** An answer once it fits: views follow within moments. */
-async function eventually(path: string, fits: (json: never) => boolean) {
+/** The entry of a list that fits, once it is there: views follow within moments. */
+async function eventually<Entry>(path: string, fits: (entry: Entry) => boolean): Promise<Entry | undefined> {
   for (let tries = 0; ; tries++) {
-    const { json } = await get(path);
-    if (fits(json as never) || tries > 500) return json;
+    const found = (await everyPage<Entry>(api.url, path)).find(fits);
+    if (found !== undefined || tries > 500) return found;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -46,23 +46,37 @@ describe('teams and agents', () => {
     });
     const absent = { from: '2026-11-24T00:00:00+01:00', until: '2026-11-25T00:00:00+01:00', reason: 'Leave' };
     expect((await post(`/v1/agents/${encodeURIComponent(grace)}/absences`, absent)).status).toBe(200);
-    await eventually('/v1/agents', ({ items }: { items: { agent: string; absences: object[] }[] }) =>
-      items.some((one) => one.agent === grace && one.absences.length > 0),
-    );
+    await eventually('/v1/agents', (one: { agent: string; absences: object[] }) => one.agent === grace && one.absences.length > 0);
     const there = async (at: string) => (await get(`${team}?at=${at}`)).json.onShift.map(({ agent }: { agent: string }) => agent);
     expect((await there('2026-11-23T21:00:00Z')).sort()).toEqual([ada, grace]);
     expect(await there('2026-11-24T04:59:59Z')).toEqual([ada]);
     expect(await there('2026-11-24T05:00:00Z')).toEqual([]);
-    const { items } = await eventually('/v1/teams', (json: { items: { team: string; shifts: object[] }[] }) =>
-      json.items.some((one) => one.team === desk && one.shifts.length > 0),
-    );
-    expect(items.find((one: { team: string }) => one.team === desk)).toEqual({
+    const listed = await eventually('/v1/teams', (one: { team: string; shifts: object[] }) => one.team === desk && one.shifts.length > 0);
+    expect(listed).toEqual({
       team: desk,
       name: 'Service desk',
       tiers: ['L1', 'L2'],
       members: [ada, grace],
       shifts,
     });
+  });
+
+  it.each([
+    ['/v1/teams', { name: 'n', tiers: ['L1'] }, 'team'],
+    ['/v1/agents', { name: 'n' }, 'agent'],
+    ['/v1/on-call', undefined, 'schedule'],
+  ])('are listed in pages that leave nothing out: %s', async (path, body, id) => {
+    const names = Array.from({ length: 3 }, () => `paged ${randomUUID()}`).sort();
+    const rotations = [{ zone: 'UTC', people: [{ id: 'ada' }], startsOn: '2026-11-23', handOverAt: '09:00', days: 7 }];
+    for (const name of names) {
+      const made =
+        body === undefined ? await post(path, { schedule: name, rotations }) : await post(`${path}/${encodeURIComponent(name)}`, body);
+      expect(made.status).toBe(200);
+    }
+    for (const name of names) await eventually(path, (one: Record<string, string>) => one[id] === name);
+    const found = (await everyPage<Record<string, string>>(api.url, path, 1)).map((one) => one[id] ?? '');
+    expect(found.filter((name) => names.includes(name))).toEqual(names);
+    expect((await get(`${path}?cursor=made-up`)).json).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field: 'cursor' }] });
   });
 
   it('name each fault', async () => {

@@ -10,7 +10,7 @@ import {
   onCallSchedules,
   onCallUpcasters,
 } from '#ticketing';
-import { reached, ReadModels, view } from './read-models.js';
+import { type Page, readByName, ReadModels } from './read-models.js';
 import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Any command of an on-call schedule. */
@@ -34,15 +34,22 @@ export class RunOnCallCommandHandler implements ICommandHandler<RunOnCallCommand
 }
 
 /** Every schedule, by name. */
-export class OnCallSchedulesQuery extends Query<readonly OnCallDocument[]> {}
+export class OnCallSchedulesQuery extends Query<Page<OnCallDocument>> {
+  constructor(
+    readonly limit: number,
+    /** The schedule that the page comes after. */
+    readonly after?: string,
+  ) {
+    super();
+  }
+}
 
 @QueryHandler(OnCallSchedulesQuery)
 export class OnCallSchedulesHandler implements IQueryHandler<OnCallSchedulesQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
-  async execute(): Promise<readonly OnCallDocument[]> {
-    const found = view<OnCallDocument>(this.models, onCallSchedules.name).find({}, { projection: { _id: 0, position: 0, revision: 0 } });
-    return (await reached(found.sort({ _id: 1 }).limit(1_000).toArray())) as OnCallDocument[];
+  execute({ limit, after }: OnCallSchedulesQuery): Promise<Page<OnCallDocument>> {
+    return readByName(this.models, onCallSchedules.name, limit, after);
   }
 }
 

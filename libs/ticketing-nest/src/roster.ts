@@ -17,7 +17,7 @@ import {
   type TeamState,
   teamUpcasters,
 } from '#ticketing';
-import { reached, ReadModels, view } from './read-models.js';
+import { type Page, reached, readByName, ReadModels, view } from './read-models.js';
 import { readAggregate, runCommand, type SentContext } from './run-command.js';
 
 /** Any command of a team. */
@@ -71,25 +71,40 @@ export function runAgentCommand(
 }
 
 /** Every team, by id. */
-export class TeamsQuery extends Query<readonly Team[]> {}
-
-/** Every agent, or those of some ids, by id. */
-export class AgentsQuery extends Query<readonly AgentDocument[]> {
-  constructor(readonly ids?: readonly string[]) {
+export class TeamsQuery extends Query<Page<Team>> {
+  constructor(
+    readonly limit: number,
+    /** The team that the page comes after. */
+    readonly after?: string,
+  ) {
     super();
   }
 }
 
-const MOST_LISTED = 10_000;
-const asItIs = { projection: { _id: 0, position: 0, revision: 0 } } as const;
+/** Every agent, by id. */
+export class AgentsQuery extends Query<Page<AgentDocument>> {
+  constructor(
+    readonly limit: number,
+    /** The agent that the page comes after. */
+    readonly after?: string,
+  ) {
+    super();
+  }
+}
+
+/** The agents of some ids, as far as there are any. */
+export class AgentsOfIdsQuery extends Query<readonly AgentDocument[]> {
+  constructor(readonly ids: readonly string[]) {
+    super();
+  }
+}
 
 @QueryHandler(TeamsQuery)
 export class TeamsHandler implements IQueryHandler<TeamsQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
-  async execute(): Promise<readonly Team[]> {
-    const found = view<Team>(this.models, teams.name).find({}, asItIs);
-    return (await reached(found.sort({ _id: 1 }).limit(MOST_LISTED).toArray())) as Team[];
+  execute({ limit, after }: TeamsQuery): Promise<Page<Team>> {
+    return readByName(this.models, teams.name, limit, after);
   }
 }
 
@@ -97,9 +112,21 @@ export class TeamsHandler implements IQueryHandler<TeamsQuery> {
 export class AgentsHandler implements IQueryHandler<AgentsQuery> {
   constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
 
-  async execute({ ids }: AgentsQuery): Promise<readonly AgentDocument[]> {
-    const found = view<AgentDocument>(this.models, agents.name).find(ids === undefined ? {} : { _id: { $in: [...ids] } }, asItIs);
-    return (await reached(found.sort({ _id: 1 }).limit(MOST_LISTED).toArray())) as AgentDocument[];
+  execute({ limit, after }: AgentsQuery): Promise<Page<AgentDocument>> {
+    return readByName(this.models, agents.name, limit, after);
+  }
+}
+
+@QueryHandler(AgentsOfIdsQuery)
+export class AgentsOfIdsHandler implements IQueryHandler<AgentsOfIdsQuery> {
+  constructor(@Inject(ReadModels) private readonly models: ReadModels) {}
+
+  async execute({ ids }: AgentsOfIdsQuery): Promise<readonly AgentDocument[]> {
+    const found = view<AgentDocument>(this.models, agents.name).find(
+      { _id: { $in: [...ids] } },
+      { projection: { _id: 0, position: 0, revision: 0 } },
+    );
+    return (await reached(found.sort({ _id: 1 }).toArray())) as AgentDocument[];
   }
 }
 

@@ -5,7 +5,7 @@ import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
 import { OnCallSchedulesHandler, RunOnCallCommandHandler } from './on-call.js';
 import { ReadModels } from './read-models.js';
 import { ReactionsHandler } from './reactions-query.js';
-import { AgentsHandler, RunAgentCommandHandler, RunTeamCommandHandler, TeamsHandler } from './roster.js';
+import { AgentsHandler, AgentsOfIdsHandler, RunAgentCommandHandler, RunTeamCommandHandler, TeamsHandler } from './roster.js';
 import { RunTicketCommandHandler } from './run-ticket-command.js';
 import { RunTicketFilterCommandHandler, TicketFiltersHandler } from './ticket-filters.js';
 import { TicketListHandler } from './ticket-list-query.js';
@@ -33,6 +33,7 @@ export class TicketingModule {
         TeamsHandler,
         RunAgentCommandHandler,
         AgentsHandler,
+        AgentsOfIdsHandler,
         TicketDetailsHandler,
         TicketHistoryHandler,
         TicketSlaHandler,

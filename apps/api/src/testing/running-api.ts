@@ -79,3 +79,15 @@ export async function send(
     },
   };
 }
+
+/** Every entry of a list, page after page. */
+export async function everyPage<Entry>(url: string, path: string, limit = 200): Promise<Entry[]> {
+  const all: Entry[] = [];
+  for (let next: string | undefined = ''; next !== undefined;) {
+    const { status, json } = await send(url, 'GET', `${path}?limit=${limit}${next === '' ? '' : `&cursor=${encodeURIComponent(next)}`}`);
+    if (status !== 200) throw new Error(JSON.stringify(json));
+    all.push(...json.items);
+    next = json.next;
+  }
+  return all;
+}
