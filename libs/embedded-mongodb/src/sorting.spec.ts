@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { MongoClient, type Db, type Document } from 'mongodb';
@@ -111,7 +112,7 @@ test('the file of a cursor that is killed, or whose query fails, is closed', asy
   expectNoScratchFiles();
 });
 
-test('memory does not grow with what is sorted', () => {
+test('memory does not grow with what is sorted', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const held = (): number => {
@@ -134,12 +135,15 @@ test('memory does not grow with what is sorted', () => {
     };
     return file;
   };
+  const most = (count * size) / 4;
   const before = held();
   let next = 0;
   for (const row of sorted(source(), parseSort(Doc.from({ n: 1 })), { memoryBytes: 20 * size, scratch })) {
     if (!(row instanceof Doc)) continue;
     expect(row.get('n')).toBe(next++);
-    if (next % 100 === 1) expect(held() - before).toBeLessThan((count * size) / 4);
+    // Buffers that are garbage are freed by another thread, which may be slow to come to it.
+    if (next % 100 === 1) for (let tries = 0; tries < 500 && held() - before >= most; tries++) await pause(10);
+    if (next % 100 === 1) expect(held() - before).toBeLessThan(most);
   }
   expect(next).toBe(count);
   expect(closed).toBe(true);
