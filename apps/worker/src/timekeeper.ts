@@ -90,7 +90,8 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         });
         sent++;
         handled.set(doc._id, doc.revision);
-        if (result !== undefined && isRefusal(result))
+        // Another timekeeper has sent the same just now, and knew of somebody else on call.
+        if (result !== undefined && isRefusal(result) && result.refused !== 'idempotency-key-reused')
           log.warn({ ticketId: doc._id, name, refused: result.refused }, 'the timekeeper was refused');
       }
     };
