@@ -121,17 +121,16 @@ export const repeated =
 type Fields = Readonly<Record<string, readonly [number: number, decoder: FieldDecoder<never>]>>;
 type Message<F> = { readonly [K in keyof F]?: F[K] extends readonly [number, FieldDecoder<infer T>] ? T : never };
 
-export function message<F extends { readonly [K in keyof F]: readonly [number, FieldDecoder<any>] }>(fields: F): FieldDecoder<Message<F>> {
-  // eslint-disable-line @typescript-eslint/no-explicit-any -- each field has a type of its own
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a type of its own
+type FieldsOf<F> = { readonly [K in keyof F]: readonly [number, FieldDecoder<any>] };
+
+export function message<F extends FieldsOf<F>>(fields: F): FieldDecoder<Message<F>> {
   const decode = decodeFields(fields);
   return (reader) => decode(reader.message());
 }
 
 /** A decoder for a whole request. */
-export function request<F extends { readonly [K in keyof F]: readonly [number, FieldDecoder<any>] }>(
-  fields: F,
-): (bytes: Buffer) => Message<F> {
-  // eslint-disable-line @typescript-eslint/no-explicit-any -- each field has a type of its own
+export function request<F extends FieldsOf<F>>(fields: F): (bytes: Buffer) => Message<F> {
   const decode = decodeFields(fields);
   return (buffer) => decode(new WireReader(buffer));
 }
