@@ -22,7 +22,7 @@ let server: EmbeddedEventStoreDB;
 let store: EventStoreDB;
 const start = async (): Promise<void> => {
   server = await startEmbeddedEventStoreDB({ directory, port: 0 });
-  store = EventStoreDB.connect(server.url, { patienceMs: 500, attemptMs: 400 });
+  store = EventStoreDB.connect(server.url);
 };
 const stop = async (): Promise<void> => {
   await store.close();
@@ -167,8 +167,11 @@ describe('importing the log', () => {
     const onProgress = ({ phase }: ImportProgress): void => {
       if (phase === 'importing') lost ??= server.close();
     };
-    await expect(importBpic2013({ file: csvFile, store, concurrency: 1, onProgress })).rejects.toMatchObject({ name: 'StoreUnavailable' });
+    const impatient = EventStoreDB.connect(server.url, { patienceMs: 500, attemptMs: 400 });
+    const importing = importBpic2013({ file: csvFile, store: impatient, concurrency: 1, onProgress });
+    await expect(importing).rejects.toMatchObject({ name: 'StoreUnavailable' });
     await lost;
+    await impatient.close();
     await stop();
     await start();
     const found = (await everything()).length;

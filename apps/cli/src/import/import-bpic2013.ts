@@ -15,6 +15,7 @@ import { readBpic2013Log } from './bpic2013-log.js';
 import { CaseSpool } from './case-spool.js';
 import { BPIC2013, BPIC2013_CLIENT, caseToEvents, type ImportedTicket } from './case-to-events.js';
 import type { LogCase } from './log-case.js';
+import { manyAtOnce } from './many-at-once.js';
 
 export interface ImportProgress {
   /** First the whole log is checked, in bytes of the file; then it is imported, in rows. */
@@ -142,29 +143,6 @@ async function surveyLog(
     else different.push(one.caseId);
   }
   return { cases, rows, rowsDone, alreadyThere, different };
-}
-
-/** Does a task for each item, so many at once. False when it was stopped before the last was begun. */
-async function manyAtOnce<Item>(
-  items: AsyncIterable<Item>,
-  task: (item: Item) => Promise<void>,
-  concurrency: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const underWay = new Set<Promise<void>>();
-  try {
-    for await (const item of items) {
-      if (signal?.aborted) return false;
-      const one: Promise<void> = task(item).finally(() => underWay.delete(one));
-      underWay.add(one);
-      if (underWay.size >= concurrency) await Promise.race(underWay);
-    }
-    await Promise.all(underWay);
-    return true;
-  } finally {
-    // When one has failed the others are still to be waited for: nothing goes on behind the caller's back.
-    await Promise.allSettled(underWay);
-  }
 }
 
 /**
