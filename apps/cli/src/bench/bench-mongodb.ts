@@ -10,6 +10,8 @@ const READS = 5_000;
 const QUEUE = 100_000;
 const PAGE = 50;
 const PAGES = 2_000;
+/** Pages before those that are measured. */
+const WARM_UP = 3_000;
 const MEASUREMENTS = 1_000_000;
 
 type Db = Mongo['db'];
@@ -140,7 +142,7 @@ async function queuePages(db: Db): Promise<readonly Figure[]> {
   const pages: number[] = [];
   const pings: number[] = [];
   // The first pages are not measured: the code that serves them is still being compiled.
-  for (let n = -PAGES / 10; n < PAGES; n++) {
+  for (let n = -WARM_UP; n < PAGES; n++) {
     let page: readonly unknown[] = [];
     const paging = await seconds(async () => {
       page = await queue
