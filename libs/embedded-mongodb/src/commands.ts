@@ -203,20 +203,12 @@ type UpdateStatement = {
   readonly hint: Hint;
 };
 
+/** What a statement of an update may say. */
+const UPDATE_FIELDS = ['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied'];
+
 /** Updates that only differ in their values are compiled one by one, which is cheap: no text is parsed. */
 const parseUpdate = (statement: Doc, name: string, variables: Variables): UpdateStatement => {
-  const fields = new Fields(name, statement).only([
-    'q',
-    'u',
-    'c',
-    'upsert',
-    'multi',
-    'collation',
-    'arrayFilters',
-    'hint',
-    'sampleId',
-    'upsertSupplied',
-  ]);
+  const fields = new Fields(name, statement).only(UPDATE_FIELDS);
   fields.noCollation();
   const constants = fields.document('c');
   const bound: Record<string, Value | undefined> = { ...variables };
@@ -396,18 +388,7 @@ const update: Handler = async (call) => {
   const bypassed = bypass(fields);
   checkBatch(statements.length);
   for (const statement of statements) {
-    const part = new Fields('update.updates', statement).only([
-      'q',
-      'u',
-      'c',
-      'upsert',
-      'multi',
-      'collation',
-      'arrayFilters',
-      'hint',
-      'sampleId',
-      'upsertSupplied',
-    ]);
+    const part = new Fields('update.updates', statement).only(UPDATE_FIELDS);
     part.need(part.document('q'), 'q');
     part.need(statement.get('u'), 'u');
   }

@@ -4,15 +4,15 @@ import fc from 'fast-check';
 import type { StoredEvent } from '#eventsourcing';
 import { ProjectionFailed, projectBatch } from './project-batch.js';
 import { storedTrailEvent, trailView, type TrailEvents } from './testing/counting-view.js';
-import { openDatabase, type TestDatabase } from './testing/servers.js';
+import { testViews, type TestViews } from '../../../test/stores.js';
 import { viewCollection } from './view.js';
 
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
 
-let database: TestDatabase;
+let database: TestViews;
 beforeAll(async () => {
-  database = await openDatabase();
+  database = await testViews();
 }, 30_000);
 afterAll(() => database.close());
 
@@ -21,7 +21,7 @@ let name: string;
 beforeEach(() => {
   name = `batch_${randomUUID().slice(0, 8)}`;
 });
-const collection = (of = name) => viewCollection(database.db, of);
+const collection = (of = name) => viewCollection(database.mongo.db, of);
 const docs = (of = name) => collection(of).find({}).sort({ _id: 1 }).toArray();
 
 /** A log of events on a few streams: what each is, by turns. */

@@ -16,17 +16,17 @@ import {
 import { viewControls, type ViewHealth, viewHealth } from './view-control.js';
 import { runPolicy, type PolicyRunner } from './run-policy.js';
 import { eventually, KeptLog } from './testing/counting-view.js';
-import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
+import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
 
-let server: TestStore;
-let database: TestDatabase;
+let server: TestEvents;
+let database: TestViews;
 const running: PolicyRunner[] = [];
 beforeAll(async () => {
-  server = await openStore();
-  database = await openDatabase();
+  server = await testEvents();
+  database = await testViews();
 }, 30_000);
 afterEach(async () => {
   for (const runner of running.splice(0)) await runner.stop();
@@ -104,7 +104,7 @@ function desk() {
     execute(server.store, lamps, {}, id, name, body, { ...context(about.commandId), ...about });
   const log = new KeptLog();
   const run = (over: { send?: SendReaction<LampCommands>; owner?: string } = {}) => {
-    const runner = runPolicy({ db: database.db, store: server.store, policy, send, log, owner: randomUUID(), leaseMs: 400, ...over });
+    const runner = runPolicy({ db: database.mongo.db, store: server.store, policy, send, log, owner: randomUUID(), leaseMs: 400, ...over });
     running.push(runner);
     return runner;
   };
@@ -217,7 +217,7 @@ describe('a policy', () => {
     await first.stop();
     // The follower was switched off since: reacting anew would switch it on.
     await tell('two', 'Switch', { on: false });
-    await viewControls(database.db).deleteOne({ _id: `policy:${category}` });
+    await viewControls(database.mongo.db).deleteOne({ _id: `policy:${category}` });
     const second = run();
     await live(second);
     expect(await eventsOf('two')).toHaveLength(2);
@@ -229,7 +229,7 @@ describe('a policy', () => {
     await tell('one', 'Switch', { on: true, follower: 'two' });
     let attempts = 0;
     const healthBefore: ViewHealth[] = [];
-    const health = () => viewHealth(database.db, `policy:${category}`);
+    const health = () => viewHealth(database.mongo.db, `policy:${category}`);
     const runner = run({
       send: async (reaction, context) => {
         healthBefore.push(await health());

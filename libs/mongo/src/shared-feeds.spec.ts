@@ -4,16 +4,16 @@ import { EventStore, type FeedFilter, type FeedItem, type Position } from '#even
 import { describeEventStore, freshCategory, some } from '../../eventstoredb/src/testing/event-store-contract.js';
 import { shareFeeds } from './shared-feeds.js';
 import { eventually } from './testing/counting-view.js';
-import { openStore, type TestStore } from './testing/servers.js';
+import { testEvents, type TestEvents } from '../../../test/stores.js';
 
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
 
-let server: TestStore;
+let server: TestEvents;
 let foreign: EventStoreDBClient;
 beforeAll(async () => {
-  server = await openStore();
-  foreign = EventStoreDBClient.connectionString(server.url);
+  server = await testEvents();
+  foreign = EventStoreDBClient.connectionString(server.eventStoreUrl);
 }, 30_000);
 afterAll(async () => {
   await foreign.dispose();

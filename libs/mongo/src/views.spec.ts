@@ -8,7 +8,7 @@ import { RebuildRunning, rebuildView } from './rebuild-view.js';
 import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
 import { KeptLog, eventually, trailEvent, trailView } from './testing/counting-view.js';
-import { openDatabase, openStore, type TestDatabase, type TestStore } from './testing/servers.js';
+import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 import { acquire, acquireByHandover, checkpointAt, nextName, viewControls, viewHealth } from './view-control.js';
 import { viewCollection, type AnyProjection } from './view.js';
 import { waitForRevision } from './wait-for-revision.js';
@@ -16,8 +16,8 @@ import { waitForRevision } from './wait-for-revision.js';
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
 
-let database: TestDatabase;
-let server: TestStore;
+let database: TestViews;
+let server: TestEvents;
 let store: EventStore;
 let view: ReturnType<typeof trailView>;
 let category: string;
@@ -25,7 +25,7 @@ let log: KeptLog;
 let running: ViewProjector[];
 
 beforeAll(async () => {
-  [database, server] = await Promise.all([openDatabase(), openStore()]);
+  [database, server] = await Promise.all([testViews(), testEvents()]);
   store = server.store;
 }, 60_000);
 afterAll(async () => {
@@ -41,25 +41,25 @@ afterEach(() => Promise.all(running.map((projector) => projector.stop())));
 
 const LEASE = 400;
 const start = (projection: AnyProjection = view, over: Partial<ProjectViewOptions> = {}): ViewProjector => {
-  const projector = projectView({ db: database.db, store, projection, log, owner: randomUUID(), leaseMs: LEASE, ...over });
+  const projector = projectView({ db: database.mongo.db, store, projection, log, owner: randomUUID(), leaseMs: LEASE, ...over });
   running.push(projector);
   return projector;
 };
 const append = (id: string | number, at: number | 'no-stream', events: NewEvent[]) => store.append(`${category}-${id}`, at, events);
 const open = (id: string | number, added = 0) =>
   append(id, 'no-stream', [trailEvent('Began', 0), ...Array.from({ length: added }, (_, i) => trailEvent('Added', i + 1))]);
-const docs = (projection: AnyProjection = view) => viewCollection(database.db, projection.name).find({}).sort({ _id: 1 }).toArray();
+const docs = (projection: AnyProjection = view) => viewCollection(database.mongo.db, projection.name).find({}).sort({ _id: 1 }).toArray();
 /** Lets a lease run out now. */
-const lapse = (name: string) => viewControls(database.db).updateOne({ _id: name }, { $set: { leaseUntil: new Date(0) } });
-const control = () => viewControls(database.db).findOne({ _id: view.name });
+const lapse = (name: string) => viewControls(database.mongo.db).updateOne({ _id: name }, { $set: { leaseUntil: new Date(0) } });
+const control = () => viewControls(database.mongo.db).findOne({ _id: view.name });
 const live = (projector: ViewProjector) =>
   eventually(
     () => projector.status(),
     ({ state }) => state === 'live',
   );
 const shown = (id: string | number, revision: number, timeout = 10_000) =>
-  waitForRevision(viewCollection(database.db, view.name), String(id), revision, timeout);
-const diagnose = (projection: AnyProjection = view) => diagnoseView({ db: database.db, store, projection });
+  waitForRevision(viewCollection(database.mongo.db, view.name), String(id), revision, timeout);
+const diagnose = (projection: AnyProjection = view) => diagnoseView({ db: database.mongo.db, store, projection });
 
 describe('a projected view', () => {
   it('takes in history, then what comes, and says where it is', async () => {
@@ -74,7 +74,7 @@ describe('a projected view', () => {
       ({ lagMs, position: at }) => lagMs === 0 && at === Number(position?.commit),
     );
     expect(projector.status()).toMatchObject({ view: view.name, state: 'live', projected: 6 });
-    expect((await database.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
+    expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
   });
 
   it('a reader who waits for a revision that never comes is told so', async () => {
@@ -101,7 +101,7 @@ describe('a projected view', () => {
     const before = await docs();
     // As if the last checkpoint had never been written, and then none at all.
     for (const checkpoint of [early ?? null, null]) {
-      await viewControls(database.db).updateOne({ _id: view.name }, { $set: { checkpoint } });
+      await viewControls(database.mongo.db).updateOne({ _id: view.name }, { $set: { checkpoint } });
       await live(start());
       await running.at(-1)?.stop();
       expect(await docs()).toEqual(before);
@@ -112,7 +112,7 @@ describe('a projected view', () => {
   it('has one owner; when that one dies another takes over once the lease has run out', async () => {
     // The dead one: holds the lease and never comes back.
     await open('a');
-    await viewControls(database.db).insertOne({
+    await viewControls(database.mongo.db).insertOne({
       _id: view.name,
       version: 1,
       generation: 1,
@@ -144,7 +144,7 @@ describe('a projected view', () => {
     await open('a');
     const projector = start();
     await live(projector);
-    await viewControls(database.db).updateOne(
+    await viewControls(database.mongo.db).updateOne(
       { _id: view.name },
       {
         $set: {
@@ -170,7 +170,7 @@ describe('a projected view', () => {
     const projectors = [start(view, { batchSize: 3 }), start(view, { batchSize: 2 })];
     for (let i = 0; i < 20; i++) {
       await append(i, i % 4, [trailEvent('Added', 50 + i)]);
-      await viewControls(database.db).updateOne({ _id: view.name }, { $set: { owner: null } });
+      await viewControls(database.mongo.db).updateOne({ _id: view.name }, { $set: { owner: null } });
     }
     for (let i = 0; i < 20; i++) expect(await shown(i, (i % 4) + 1)).not.toBe('stale');
     await Promise.all(projectors.map((projector) => projector.stop()));
@@ -183,11 +183,11 @@ describe('a projected view', () => {
     await live(first);
     await first.stop();
     // As if the log had been replaced: what was projected last is not in it, and positions mean something else.
-    await viewControls(database.db).updateOne(
+    await viewControls(database.mongo.db).updateOne(
       { _id: view.name },
       { $set: { 'checkpoint.event.id': randomUUID(), 'checkpoint.commit': '9000000000000000' } },
     );
-    await viewCollection(database.db, view.name).updateOne(
+    await viewCollection(database.mongo.db, view.name).updateOne(
       { _id: 'a' },
       { $set: { position: 9_000_000_000_000_000, trail: 'of the other log' } },
     );
@@ -198,16 +198,16 @@ describe('a projected view', () => {
     );
     expect(lastError?.message).toMatch(/projected from another log/);
     expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
-    await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
     await live(projector);
     expect((await docs())[0]).toMatchObject({ trail: '0' });
   });
 
   it('outlives an outage of the database, and misses nothing of it', async () => {
-    const { hostname, port } = new URL(database.url.split(',')[0] ?? '');
+    const { hostname, port } = new URL(database.mongodbUrl.split(',')[0] ?? '');
     expect(hostname).toBe('127.0.0.1');
     const line = await cuttableLine(Number(port));
-    const mongo = await connectMongo(`mongodb://127.0.0.1:${line.port}/?directConnection=true`, database.db.databaseName);
+    const mongo = await connectMongo(`mongodb://127.0.0.1:${line.port}/?directConnection=true`, database.mongo.db.databaseName);
     await open('a');
     const projector = start(view, { db: mongo.db });
     await live(projector);
@@ -216,7 +216,7 @@ describe('a projected view', () => {
       .connect()
       .catch((error: unknown) => error);
     expect(isUnreachable(refused)).toBe(true);
-    const answered: unknown = await database.db
+    const answered: unknown = await database.mongo.db
       .collection('views')
       .insertOne({ _id: view.name as never })
       .catch((error: unknown) => error);
@@ -253,7 +253,7 @@ describe('a projected view', () => {
     expect(status.lastError?.message).toMatch(/failed at Poisoned/);
     expect(status.lagMs).not.toBe(0);
     await eventually(
-      () => viewHealth(database.db, brittle.name),
+      () => viewHealth(database.mongo.db, brittle.name),
       ({ trouble }) => trouble?.message === status.lastError?.message,
     );
     expect(log.lines.filter(({ level }) => level === 'error').length).toBeGreaterThan(0);
@@ -262,7 +262,7 @@ describe('a projected view', () => {
     await live(failing);
     expect((await docs(brittle))[0]).toMatchObject({ trail: '0,1,3', revision: 3 });
     expect(failing.status().lastError).toBeUndefined();
-    expect(await viewHealth(database.db, brittle.name)).toMatchObject({ state: 'running' });
+    expect(await viewHealth(database.mongo.db, brittle.name)).toMatchObject({ state: 'running' });
   });
 });
 
@@ -273,11 +273,11 @@ describe('rebuilding', () => {
     await live(projector);
     await projector.stop();
     const before = await docs();
-    await viewCollection(database.db, view.name).updateOne({ _id: '3' }, { $set: { trail: 'wrong' } });
-    await viewCollection(database.db, view.name).insertOne({ _id: 'ghost', position: 1, revision: 0, count: 1 });
+    await viewCollection(database.mongo.db, view.name).updateOne({ _id: '3' }, { $set: { trail: 'wrong' } });
+    await viewCollection(database.mongo.db, view.name).insertOne({ _id: 'ghost', position: 1, revision: 0, count: 1 });
     const phases: string[] = [];
     const done = await rebuildView({
-      db: database.db,
+      db: database.mongo.db,
       store,
       projection: view,
       owner: randomUUID(),
@@ -288,8 +288,8 @@ describe('rebuilding', () => {
     expect(done).toMatchObject({ phase: 'switched', events: before.reduce((sum, { revision }) => sum + revision + 1, 0) });
     expect([...new Set(phases)]).toEqual(['building', 'handing-over', 'switched']);
     expect(await control()).toMatchObject({ generation: 2, version: 1, owner: null, handover: null, pending: null });
-    expect((await database.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
-    expect(await viewControls(database.db).findOne({ _id: nextName(view.name) })).toBeNull();
+    expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
+    expect(await viewControls(database.mongo.db).findOne({ _id: nextName(view.name) })).toBeNull();
     // A projector goes on from the rebuilt checkpoint.
     await append(0, 0, [trailEvent('Added', 1)]);
     start();
@@ -297,10 +297,10 @@ describe('rebuilding', () => {
   });
 
   it('works on a view that was never projected, and on an empty log', async () => {
-    await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
     expect(await docs()).toEqual([]);
     await open('a');
-    await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
     expect((await docs()).map(({ _id }) => _id)).toEqual(['a']);
   });
 
@@ -333,7 +333,7 @@ describe('rebuilding', () => {
     })();
     reading.catch(() => (ending.now = true));
     for (let round = 0; round < 3; round++) {
-      await rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+      await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
     }
     ending.now = true;
     await Promise.all([writing, reading]);
@@ -369,7 +369,7 @@ describe('rebuilding', () => {
 
   it('only one at a time; one that was killed is started anew', async () => {
     await open('a', 2);
-    await viewControls(database.db).insertOne({
+    await viewControls(database.mongo.db).insertOne({
       _id: nextName(view.name),
       version: 1,
       generation: 1,
@@ -379,8 +379,8 @@ describe('rebuilding', () => {
       handover: null,
       pending: null,
     });
-    await viewCollection(database.db, nextName(view.name)).insertOne({ _id: 'half-built', position: 1, revision: 0, count: 1 });
-    const rebuild = () => rebuildView({ db: database.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await viewCollection(database.mongo.db, nextName(view.name)).insertOne({ _id: 'half-built', position: 1, revision: 0, count: 1 });
+    const rebuild = () => rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
     await expect(rebuild()).rejects.toThrow(RebuildRunning);
     await lapse(nextName(view.name));
     await rebuild();
@@ -393,7 +393,7 @@ describe('rebuilding', () => {
     await live(projector);
     const stop = new AbortController();
     const rebuild = rebuildView({
-      db: database.db,
+      db: database.mongo.db,
       store,
       projection: view,
       owner: randomUUID(),
@@ -416,7 +416,7 @@ describe('rebuilding', () => {
     await live(first);
     await first.stop();
     // What a rebuild does last, up to the moment of its death.
-    const { db } = database;
+    const { db } = database.mongo;
     const checkpoint = (await control())?.checkpoint ?? null;
     await acquireByHandover(db, view.name, 'dying', 50, 1_000, new AbortController().signal);
     await viewCollection(db, nextName(view.name)).insertOne({ _id: 'rebuilt', position: 1, revision: 0, count: 1 });
@@ -438,7 +438,7 @@ describe('diagnosing', () => {
     expect(await diagnose()).toMatchObject({ compared: 4, different: 0, differences: [], behind: 0, moving: 0, events: 12 });
     await projector.stop();
 
-    const collection = viewCollection(database.db, view.name);
+    const collection = viewCollection(database.mongo.db, view.name);
     await collection.deleteOne({ _id: 'a' });
     await collection.updateOne({ _id: 'b' }, { $set: { 'nested.list': [2, 99], extra: null } });
     const c = (await docs()).find(({ _id }) => _id === 'c');
@@ -462,7 +462,9 @@ describe('diagnosing', () => {
       { id: 'ghost', kind: 'extra' },
     ]);
     expect(
-      (await database.db.listCollections({}, { nameOnly: true }).toArray()).filter(({ name }) => name.startsWith(`${view.name}__check`)),
+      (await database.mongo.db.listCollections({}, { nameOnly: true }).toArray()).filter(({ name }) =>
+        name.startsWith(`${view.name}__check`),
+      ),
     ).toEqual([]);
   });
 
@@ -482,7 +484,7 @@ describe('diagnosing', () => {
 
 describe('the lease', () => {
   it('goes to one of many who ask, and to nobody but the one that it is reserved for', async () => {
-    const { db } = database;
+    const { db } = database.mongo;
     await viewControls(db).insertOne({
       _id: view.name,
       version: 1,

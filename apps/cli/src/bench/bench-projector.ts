@@ -1,27 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { deterministicId, eventIdFor, instantFrom, type NewEvent } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, projectView, type ViewProjector } from '#mongo';
-import { createLog, loadConfig } from '#platform';
+import type { EventStoreDB } from '#eventstoredb';
+import { projectView, type ViewProjector } from '#mongo';
 import { ticketViews } from '#ticketing';
-import { openStores } from '../../../standalone/src/stores.js';
+import { onOwnStores } from './on-own-stores.js';
 
 const TICKETS = 3000;
 const BULK = 500;
 
 /** Events per second through each projector, as a share of bare bulk writes of the same documents by the driver to the same server. */
 export async function benchProjector(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
-  const stores = await openStores(
-    loadConfig({ ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' }),
-  );
-  const store = EventStoreDB.connect(stores.eventStoreUrl);
-  const mongo = await connectMongo(stores.mongodbUrl);
-  const log = createLog('error', process.stderr);
-  try {
+  await onOwnStores(async ({ store, mongo, log }) => {
     const events = await fill(store);
     for (const projection of ticketViews) {
       const began = performance.now();
@@ -49,12 +38,7 @@ export async function benchProjector(): Promise<void> {
           `bare bulk writes of them take ${((written / projecting) * 100).toFixed(0)} % of that time (${Math.round((documents.length / written) * 1000)} documents/s)`,
       );
     }
-  } finally {
-    await mongo.close();
-    await store.close();
-    await stores.close();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Tickets with a short life each. @returns the number of their events */

@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { epochMillis, eventIdFor, instantFrom } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, projectView } from '#mongo';
-import { createLog, loadConfig } from '#platform';
+import type { EventStoreDB } from '#eventstoredb';
+import { projectView } from '#mongo';
 import { defaultContract, type TicketEvents, ticketSla } from '#ticketing';
-import { openStores } from '../../../standalone/src/stores.js';
 import { startTimekeeper } from '../../../worker/src/timekeeper.js';
 import { untilLive } from './bench-projector.js';
+import { onOwnStores } from './on-own-stores.js';
 
 /** Running clocks while moments come due. Each ticket has two: its response and its resolution. */
 const CLOCKS = Number(process.env['BENCH_CLOCKS'] ?? 100_000);
@@ -24,46 +20,38 @@ const PATIENCE_MS = 20_000;
 
 /** From when a warning is due in a clock to when it is recorded, and to when a subscriber has it, while 100,000 clocks run. */
 export async function benchTimekeeper(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
-  const stores = await openStores(
-    loadConfig({ ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' }),
-  );
-  const store = EventStoreDB.connect(stores.eventStoreUrl);
-  const mongo = await connectMongo(stores.mongodbUrl);
-  const log = createLog('error', process.stderr);
-  const done = new AbortController();
-  try {
-    const moments = RATE * SECONDS;
-    const began = performance.now();
-    await open(store, CLOCKS / 2 - moments, () => Date.now());
-    const projector = projectView({ db: mongo.db, store, projection: ticketSla, log, owner: randomUUID() });
-    await untilLive(projector);
-    const built = performance.now() - began;
+  await onOwnStores(async ({ store, mongo, log }) => {
+    const done = new AbortController();
+    try {
+      const moments = RATE * SECONDS;
+      const began = performance.now();
+      await open(store, CLOCKS / 2 - moments, () => Date.now());
+      const projector = projectView({ db: mongo.db, store, projection: ticketSla, log, owner: randomUUID() });
+      await untilLive(projector);
+      const built = performance.now() - began;
 
-    const first = Date.now() + 5_000 + moments / 2;
-    await open(store, moments, (index) => first + (index * 1000) / RATE - FIRST_MOMENT);
-    const told = tellings(
-      store,
-      moments,
-      AbortSignal.any([done.signal, AbortSignal.timeout(first + SECONDS * 1000 + PATIENCE_MS - Date.now())]),
-    );
-    const timekeeper = startTimekeeper({ store, db: mongo.db, log });
-    const { recorded, received } = await told;
-    await timekeeper.stop();
-    await projector.stop();
-    if (recorded.length < moments) throw new Error(`only ${recorded.length} of ${moments} moments were told`);
-    console.log(
-      `timekeeper ${moments} moments due at ${RATE}/s among ${CLOCKS} running clocks (in store and view after ${(built / 1000).toFixed(0)} s): ` +
-        `recorded after ${share(recorded, 0.5)} ms p50, ${share(recorded, 0.99)} ms p99, ${share(recorded, 1)} ms at most; ` +
-        `at a subscriber after ${share(received, 0.5)} ms p50, ${share(received, 0.99)} ms p99`,
-    );
-  } finally {
-    done.abort();
-    await mongo.close();
-    await store.close();
-    await stores.close();
-    rmSync(directory, { recursive: true, force: true });
-  }
+      const first = Date.now() + 5_000 + moments / 2;
+      await open(store, moments, (index) => first + (index * 1000) / RATE - FIRST_MOMENT);
+      const told = tellings(
+        store,
+        moments,
+        AbortSignal.any([done.signal, AbortSignal.timeout(first + SECONDS * 1000 + PATIENCE_MS - Date.now())]),
+      );
+      const timekeeper = startTimekeeper({ store, db: mongo.db, log });
+      const { recorded, received } = await told;
+      await timekeeper.stop();
+      await projector.stop();
+      if (recorded.length < moments) throw new Error(`only ${recorded.length} of ${moments} moments were told`);
+      console.log(
+        `timekeeper ${moments} moments due at ${RATE}/s among ${CLOCKS} running clocks (in store and view after ${(built / 1000).toFixed(0)} s): ` +
+          `recorded after ${share(recorded, 0.5)} ms p50, ${share(recorded, 0.99)} ms p99, ${share(recorded, 1)} ms at most; ` +
+          `at a subscriber after ${share(received, 0.5)} ms p50, ${share(received, 0.99)} ms p99`,
+      );
+    } finally {
+      // Before the stores are closed under it.
+      done.abort();
+    }
+  });
 }
 
 /** Tickets of low priority, opened when `openedAt` says. */
