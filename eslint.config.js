@@ -1,14 +1,17 @@
 import tseslint from 'typescript-eslint';
 
 /**
- * The import law (docs/adr/0001-import-law.md): which outside packages and which of our libraries each folder may use.
- * Everything not listed is refused, so a new arrow in the architecture is a reviewed line here.
+ * The import law (docs/adr/0001-one-package-of-modules.md): which outside packages and which of our libraries each folder may use.
+ * Everything not listed is refused, so a new arrow in the architecture is a reviewed line here. `floors` are a library's folders from the
+ * lowest to the highest: a folder imports only from lower ones, and the files beside them from none. That nothing imports in circles is
+ * checked by test/import-circles.spec.ts.
  */
 const law = {
   'libs/eventsourcing': { packages: ['uuid'], libs: [] },
   'libs/ticketing': {
     packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'],
     libs: ['eventsourcing'],
+    floors: [['contract'], ['events'], ['sla'], ['escalation'], ['ticket'], ['desk', 'what-if'], ['views']],
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
@@ -50,27 +53,45 @@ const law = {
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 const oneOf = (names) => names.map((name) => escape(name).replace('\\*', '.*')).join('|');
 
-/** One regular expression per folder that matches every import the law does not allow. */
-const lawRules = Object.entries(law).map(([folder, { packages, libs }]) => {
+/** The files of each floor of a library, with a regular expression that matches imports of what is above it or on the same floor. */
+const floorRules = (folder, floors) => [
+  { files: `${folder}/src/*.ts`, ignores: [`${folder}/src/index.ts`], regex: `^\\./(?:${oneOf(floors.flat())})/` },
+  ...floors.flatMap((floor, level) =>
+    floor.flatMap((name) => {
+      const barred = floors
+        .slice(level)
+        .flat()
+        .filter((other) => other !== name);
+      return barred.length === 0
+        ? []
+        : [{ files: `${folder}/src/${name}/**/*.ts`, ignores: [], regex: `^(?:\\.\\./)+(?:${oneOf(barred)})/` }];
+    }),
+  ),
+];
+
+/** One regular expression per folder that matches every import the law does not allow, and one for each of its floors. */
+const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors }]) => {
   const allowed = [...packages, ...libs.map((lib) => `#${lib}`)];
-  return {
-    files: [`${folder}/src/**/*.ts`],
-    ignores: ['**/*.spec.ts', '**/testing/**'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: allowed.length ? `^(?!\\.{1,2}/)(?!(?:${oneOf(allowed)})$)` : '^(?!\\.{1,2}/)',
-              message: `${folder} may import only: ${allowed.join(', ') || 'nothing'}`,
-            },
-            { regex: '^(\\.\\./)+(apps|libs)/', message: 'import a library by its name, #<library>' },
-          ],
-        },
-      ],
+  const patterns = [
+    {
+      regex: allowed.length ? `^(?!\\.{1,2}/)(?!(?:${oneOf(allowed)})$)` : '^(?!\\.{1,2}/)',
+      message: `${folder} may import only: ${allowed.join(', ') || 'nothing'}`,
     },
-  };
+    { regex: '^(\\.\\./)+(apps|libs)/', message: 'import a library by its name, #<library>' },
+  ];
+  const rule = (files, ignores, more = []) => ({
+    files: [files],
+    ignores: ['**/*.spec.ts', '**/testing/**', ...ignores],
+    rules: { 'no-restricted-imports': ['error', { patterns: [...patterns, ...more] }] },
+  });
+  return [
+    rule(`${folder}/src/**/*.ts`, []),
+    ...(floors ? floorRules(folder, floors) : []).map(({ files, ignores, regex }) =>
+      rule(files, ignores, [
+        { regex, message: `the floors of ${folder}, lowest first: ${floors.map((floor) => floor.join(', ')).join(' → ')}` },
+      ]),
+    ),
+  ];
 });
 
 export default tseslint.config(

@@ -133,3 +133,11 @@ function IsObjectLiteral(): PropertyDecorator {
     },
   });
 }
+
+export class PersonRef {
+  @Text({ description: 'Identifier of the person', example: 'ada' })
+  id!: string;
+
+  @Text({ description: 'Name of the person', example: 'Ada Lovelace', optional: true })
+  name?: string;
+}

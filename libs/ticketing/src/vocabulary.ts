@@ -43,6 +43,17 @@ export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
 export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
+/**
+ * What is promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from when the work comes
+ * to a tier until somebody there takes it or passes it on; `tier-work`, from when it is taken until it leaves. By a vendor (UC):
+ * `vendor`, while the ticket is on hold for one.
+ */
+export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
+export type ClockKind = (typeof CLOCK_KINDS)[number];
+
+/** What can be made of an ended clock. A breach stays one, whatever came after it. */
+export const CLOCK_VERDICTS = ['met', 'breached', 'cancelled'] as const;
+
 /** What a ticket is to another one, and, by the same place in the list, what that one then is to it. */
 const INVERSES = [
   ['relates-to', 'relates-to'],
@@ -73,4 +84,10 @@ export function inverseOf(relation: Relation): Relation {
 /** Position in a list of ordered words: L0 is 0. */
 export function rank(tier: Tier): number {
   return TIERS.indexOf(tier);
+}
+
+/** Somebody at the desk, a requester or a vendor's contact. */
+export interface Person {
+  readonly id: string;
+  readonly name?: string;
 }

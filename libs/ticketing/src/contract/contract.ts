@@ -1,7 +1,7 @@
 import type { Fault } from '#eventsourcing';
-import { type EscalationPolicy, escalationPolicyFaults } from '../escalation/escalation-policy.js';
+import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
 import { fieldsOf, isFields, isWhole } from '../plain-json.js';
-import { HAND_OFF_ITEMS, type HandOffRequirements, RECEIVING_TIERS } from '../ticket/hand-off.js';
+import { HAND_OFF_ITEMS, type HandOffRequirements, RECEIVING_TIERS } from './hand-off.js';
 import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
 import {
   HOLD_REASONS,
@@ -86,6 +86,11 @@ export interface PinnedContract {
   /** Version of the time zone data that its calendar was read with, such as `2025b`. */
   readonly tzdata: string;
   readonly terms: Contract;
+}
+
+/** What a ticket goes by: the contract that it pins, or the default one. */
+export function termsOf({ contract }: { readonly contract?: PinnedContract }): Contract {
+  return contract?.terms ?? defaultContract;
 }
 
 /** The figures of the field's practice, for every client that has agreed nothing else. */

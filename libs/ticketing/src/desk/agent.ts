@@ -2,6 +2,7 @@ import { type Decider, deterministicId, type Instant, parseInstant, refuse, type
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Pattern, Text, TextList } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
+import { asSkills } from '../ticket/assignment-request.js';
 
 /** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
 export interface Absence {
@@ -191,9 +192,4 @@ export function absenceAt({ absences }: Agent, at: Instant): Absence | undefined
 /** When an absence begins or ends next, of those of which that was not told yet: what the timekeeper looks for. */
 export function nextAbsenceMoment({ absences }: Agent): Instant | undefined {
   return absences.flatMap(({ begun, from, until }) => (begun ? (until ?? []) : from)).sort()[0];
-}
-
-/** Skills compare without regard to case; each counts once. */
-export function asSkills(given: readonly string[]): readonly string[] {
-  return [...new Set(given.map((skill) => skill.trim().toLowerCase()).filter((skill) => skill !== ''))].sort();
 }

@@ -1,11 +1,11 @@
 import { type Policy, type Position, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { agent, type AgentEvents, type AgentState, agentUpcasters } from './agent.js';
-import { assignmentRequest } from './assignment.js';
-import { termsOf } from '../sla/sla-terms.js';
+import { assignmentRequest } from '../ticket/assignment-request.js';
+import { termsOf } from '../contract/contract.js';
 import { team, type TeamEvents, type TeamState, teamUpcasters } from './team.js';
 import { ticket } from '../ticket/ticket.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
-import { type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { type TicketState, ticketUpcasters } from '../events/ticket-state.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 
 /**

@@ -1,6 +1,7 @@
 import type { Instant, RecordedEvent } from '#eventsourcing';
-import type { AssignmentChoice, NobodyFound } from './assignment.js';
-import type { Person, TicketEvents } from '../ticket/ticket-events.js';
+import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
+import type { Person } from '../vocabulary.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 /** Who was given a ticket, from whom it was taken, or why nobody was found. */
 export interface AssignmentAnswer {

@@ -1,24 +1,11 @@
 import type { Instant } from '#eventsourcing';
-import { absenceAt, type Agent, asSkills } from './agent.js';
-import type { Contract } from '../contract/contract.js';
+import { absenceAt, type Agent } from './agent.js';
+import { type AssignmentRequest } from '../ticket/assignment-request.js';
 import { present } from '../plain-json.js';
 import { nextShiftOf, nextStartOf, serves, shiftAt, type Team } from './team.js';
-import type { Person } from '../ticket/ticket-events.js';
-import type { Ticket } from '../ticket/ticket-state.js';
-import type { Tier } from '../vocabulary.js';
+import type { Candidate, NobodyFound, AssignmentChoice } from '../events/assignment.js';
 
 /** Automatic assignment: who is given a ticket. All of it is pure; who asks brings the roster and the workloads. */
-
-/** What a ticket asks of its agent. */
-export interface AssignmentRequest {
-  readonly client: string;
-  readonly tier: Tier;
-  /** The team that somebody gave it to: it stays there. */
-  readonly team?: string;
-  readonly skills: readonly string[];
-  /** Ids of the agents from whom it was taken on request, at this tier. */
-  readonly declinedBy?: readonly string[];
-}
 
 /** Teams and agents as they are known. */
 export interface Roster {
@@ -26,60 +13,11 @@ export interface Roster {
   readonly agents: readonly Agent[];
 }
 
-/** Somebody who could be given a ticket now. */
-export interface Candidate {
-  readonly agent: Person;
-  readonly team: string;
-  readonly shift: string;
-}
-
 export interface Workload {
   /** Tickets that the agent has and that are not done. */
   readonly openTickets: number;
   /** When a ticket that the agent has, or had last, was assigned; absent for who never had one. */
   readonly lastAssignedAt?: Instant;
-}
-
-/** What decided between the candidates. */
-export const ASSIGNMENT_RULES = ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] as const;
-
-/** Who was chosen, and why. */
-export interface AssignmentChoice extends Candidate {
-  readonly rule: (typeof ASSIGNMENT_RULES)[number];
-  readonly candidates: number;
-  /** Open tickets of the chosen one, before this one. */
-  readonly openTickets: number;
-}
-
-/** Why nobody was found: the first of these that holds. */
-export const NOBODY_REASONS = ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] as const;
-
-export interface NobodyFound {
-  readonly because: (typeof NOBODY_REASONS)[number];
-  /** Ids of the teams that would do. */
-  readonly teams: readonly string[];
-  /** When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes. */
-  readonly retryAt?: Instant;
-}
-
-/** What a ticket asks of the agent whom it is to be given automatically; undefined when it is not to be. */
-export function assignmentRequest(ticket: Ticket, contract: Contract): AssignmentRequest | undefined {
-  const { work, assignee, client, tier, declinedBy } = ticket;
-  const goesOn = work.status === 'open' || work.status === 'in-progress' || work.status === 'escalated' || work.status === 'on-hold';
-  if (contract.assignment !== 'automatic' || !goesOn || assignee !== undefined) return undefined;
-  const team = ticket.teamChosen ? undefined : ticket.team;
-  return present({ client, tier, team, skills: requiredSkills(ticket, contract), declinedBy });
-}
-
-/** The skills that were stated at triage, else those that the contract asks for in the category and all above it. */
-export function requiredSkills(
-  { skills, category }: Pick<Ticket, 'skills' | 'category'>,
-  { categorySkills = {} }: Contract,
-): readonly string[] {
-  if (skills !== undefined) return skills;
-  if (category === undefined) return [];
-  const asked = Object.entries(categorySkills).filter(([known]) => category === known || category.startsWith(`${known}/`));
-  return asSkills(asked.flatMap(([, ofCategory]) => ofCategory));
 }
 
 /** Who could be given a ticket now, by id: agents of the teams in question with the skills, on shift and not absent. */

@@ -2,11 +2,10 @@ import { type Decider, epochMillis, type Fault, type Instant, instantFrom, parse
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Temporal } from 'temporal-polyfill';
 import { type BusinessCalendar, calendarFaults, openTimeBetween } from '../contract/business-calendar.js';
-import { DateTime, Fields, Part, Text } from '../command-fields.js';
-import { PersonRef } from '../ticket/commands.js';
+import { DateTime, Fields, Part, Text, PersonRef } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
-import type { Person } from '../ticket/ticket-events.js';
+import type { Person } from '../vocabulary.js';
 
 /** People who take turns. Several rotations, each in a zone of its own, follow the sun. */
 export interface OnCallRotation {

@@ -1,10 +1,11 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarFor, type Contract } from '../contract/contract.js';
-import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from './escalation-policy.js';
+import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
-import { type ClockIdentity, type ClockVerdict, ended, type SlaClocks } from '../sla/sla-clock.js';
-import { firstResponses, type Person, type TicketEvents } from '../ticket/ticket-events.js';
+import { type ClockIdentity, type ClockVerdict, firstResponses, type TicketEvents } from '../events/ticket-events.js';
+import { ended, type SlaClocks } from '../sla/sla-clock.js';
+import type { Person } from '../vocabulary.js';
 
 /** Where a step of a chain stands: which round, which step of it, both from 0. */
 export interface StepPlace {

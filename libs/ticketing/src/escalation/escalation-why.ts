@@ -1,9 +1,9 @@
 import type { Instant } from '#eventsourcing';
-import type { Contract } from '../contract/contract.js';
+import { type Contract, termsOf } from '../contract/contract.js';
 import { type EscalationChain, nextOf, type StepPlace } from './escalation-chains.js';
-import type { EscalationPolicy, EscalationTarget } from './escalation-policy.js';
+import type { EscalationPolicy, EscalationTarget } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
-import { termsOf, type TicketPromises } from '../sla/sla-terms.js';
+import type { TicketPromises } from './promises.js';
 
 /** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
 export type StepAnswer = StepPlace & { readonly answer: string } & (

@@ -7,7 +7,7 @@ import { evolveClocks, type SlaClocks } from './sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
 import { slowOpenTime } from '../testing/random-calendars.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 const ada = { id: 'ada' };
 const bob = { id: 'bob' };

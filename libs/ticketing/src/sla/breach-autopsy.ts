@@ -1,12 +1,12 @@
 import { type EventFacts, epochMillis, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { openTimeBetween } from '../contract/business-calendar.js';
-import { calendarOf, type Contract } from '../contract/contract.js';
+import { calendarOf, type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import { clockAt, type SlaClock } from './sla-clock.js';
-import { evolvePinnedClocks, type PinnedClocks, termsOf } from './sla-terms.js';
-import type { Person, TicketEvents } from '../ticket/ticket-events.js';
-import { evolveTicketState, type Ticket, type TicketState } from '../ticket/ticket-state.js';
-import type { HoldReason, Tier } from '../vocabulary.js';
+import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
+import type { Person, HoldReason, Tier } from '../vocabulary.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { evolveTicketState, type Ticket, type TicketState } from '../events/ticket-state.js';
 
 /** What the time on a clock went into. */
 export type SpentOn =

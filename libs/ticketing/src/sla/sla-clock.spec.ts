@@ -5,7 +5,7 @@ import { openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, contractFaults, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { clockAt, clockEventsUntil, ended, evolveClocks, momentKey, type SlaClock, type SlaClocks, storable } from './sla-clock.js';
 import { type Life, randomLifeOfClocks, stopwatches } from '../testing/clocks-by-the-minute.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import type { HoldReason, Priority } from '../vocabulary.js';
 
 const start = Date.parse('2026-11-21T10:00:00.000Z');

@@ -2,48 +2,18 @@ import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#ev
 import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, type Target } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
-import type { HoldReason, Priority, Tier } from '../vocabulary.js';
-
-/**
- * What is promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from when the work comes
- * to a tier until somebody there takes it or passes it on; `tier-work`, from when it is taken until it leaves. By a vendor (UC):
- * `vendor`, while the ticket is on hold for one.
- */
-export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
-export type ClockKind = (typeof CLOCK_KINDS)[number];
+import type { ClockVerdict, TicketEvents } from '../events/ticket-events.js';
+import type { ClockKind, HoldReason, Priority, Tier } from '../vocabulary.js';
 
 /** Going on, or ended. */
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
 export type ClockState = (typeof CLOCK_STATES)[number];
-
-/** What tells a clock from every other of its ticket. */
-export interface ClockIdentity {
-  readonly clock: ClockKind;
-  readonly tier?: Tier;
-  readonly vendor?: string;
-  readonly cycle: number;
-}
 
 /** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
 export interface Pause {
   readonly reason: HoldReason | 'hand-off' | 'resolved';
   readonly from: Instant;
   readonly to?: Instant;
-}
-
-/** What can be made of an ended clock. A breach stays one, whatever came after it. */
-export const CLOCK_VERDICTS = ['met', 'breached', 'cancelled'] as const;
-
-/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
-export interface ClockVerdict {
-  /** Version of the client's contract that it ended under, 0 for the default contract. */
-  readonly contractVersion: number;
-  readonly verdict: (typeof CLOCK_VERDICTS)[number];
-  readonly target: number;
-  readonly elapsed: number;
-  readonly dueAt?: Instant;
-  readonly breachedAt?: Instant;
 }
 
 /** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */

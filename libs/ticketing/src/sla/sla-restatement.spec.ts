@@ -4,12 +4,12 @@ import { breachAutopsy } from './breach-autopsy.js';
 import { defaultContract, HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
-import type { ClockKind } from './sla-clock.js';
+import type { ClockKind } from '../vocabulary.js';
 import { officeHours, randomLife } from '../testing/random-commands.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
 import { ticketInHindsight, ticketUnder } from '../ticket/ticket.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
-import type { TicketState } from '../ticket/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { TicketState } from '../events/ticket-state.js';
 import { ticketSla, type TicketSla } from '../views/ticket-sla.js';
 
 const from = (minutes: number, contract: PinnedContract): InForce => ({ from: at(minutes), contract });

@@ -1,9 +1,10 @@
 import type { EventFacts, EventOf } from '#eventsourcing';
 import type { InForce } from '../contract/contract-agreement.js';
 import { present, same } from '../plain-json.js';
-import { type ClockKind, type ClockVerdict, ended, type SlaClock } from './sla-clock.js';
+import type { ClockKind } from '../vocabulary.js';
+import type { ClockVerdict, TicketEvents } from '../events/ticket-events.js';
+import { ended, type SlaClock } from './sla-clock.js';
 import { evolvePinnedClocks, identityOf, type PinnedClocks } from './sla-terms.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
 
 type TicketEvent = EventOf<TicketEvents>;
 

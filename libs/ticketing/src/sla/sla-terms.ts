@@ -1,9 +1,8 @@
 import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
-import { type Contract, defaultContract, type PinnedContract } from '../contract/contract.js';
-import { type EscalationChain, evolveChains } from '../escalation/escalation-chains.js';
+import { defaultContract, type PinnedContract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
+import type { ClockIdentity, TicketEvents } from '../events/ticket-events.js';
 import {
-  type ClockIdentity,
   clockEventsUntil,
   type ClockMoment,
   ended,
@@ -13,7 +12,6 @@ import {
   type SlaClock,
   type SlaClocks,
 } from './sla-clock.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
 
 /** The clocks of a ticket under the contract that its own events pin, and what was told of them. */
 export interface PinnedClocks extends SlaClocks {
@@ -25,29 +23,8 @@ export interface PinnedClocks extends SlaClocks {
   readonly quietUntil?: Instant;
 }
 
-/** The clocks with the escalation policies that are, or were, at work. */
-export interface TicketPromises extends PinnedClocks {
-  readonly chains: readonly EscalationChain[];
-}
-
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
-
-export function termsOf({ contract }: { readonly contract?: PinnedContract }): Contract {
-  return contract?.terms ?? defaultContract;
-}
-
-/**
- * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.
- * @param revision of the event
- */
-export function evolvePromises(promises: TicketPromises | null, event: TicketEvent, facts: Facts, revision: number): TicketPromises | null {
-  const clocks = evolvePinnedClocks(promises, event, facts);
-  if (clocks === null) return null;
-  const before = promises?.chains ?? [];
-  const chains = evolveChains(termsOf(clocks), before, event, facts, clocks, revision);
-  return promises !== null && clocks === promises && chains === before ? promises : { ...clocks, chains };
-}
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {

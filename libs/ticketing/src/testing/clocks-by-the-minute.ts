@@ -1,7 +1,7 @@
 import type { EventOf } from '#eventsourcing';
 import fc from 'fast-check';
 import { type Contract, defaultContract, type Target } from '../contract/contract.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { HOLD_REASONS, type HoldReason, PRIORITIES, type Priority, type Tier } from '../vocabulary.js';
 import { type CalendarAndTime, isOpen, randomCalendar, wallClock } from './random-calendars.js';
 

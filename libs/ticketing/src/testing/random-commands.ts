@@ -1,10 +1,10 @@
 import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
-import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../desk/assignment.js';
+import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../events/assignment.js';
 import type { HandOffBody, TicketCommandName, TicketCommands } from '../ticket/commands.js';
 import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
-import { CLOCK_KINDS } from '../sla/sla-clock.js';
 import {
+  CLOCK_KINDS,
   ANALYSIS_METHODS,
   CHANNELS,
   EVIDENCE_KINDS,

@@ -2,10 +2,10 @@ import { evolve, type EventOf, type Instant, instantFrom, isRefusal } from '#eve
 import type { TicketCommandName, TicketCommands } from '../ticket/commands.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
-import type { TicketPromises } from '../sla/sla-terms.js';
+import type { TicketPromises } from '../escalation/promises.js';
 import { ticketInHindsight, ticketUnder } from '../ticket/ticket.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
-import type { TicketState } from '../ticket/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
 export const start = Date.parse('2026-11-23T08:00:00.000Z');
 export const at = (minutes: number): Instant => instantFrom(Math.round(start + minutes * MINUTE));
@@ -24,7 +24,7 @@ export interface Told {
 
 /** A ticket that commands are done to, at minutes after the start. */
 export class Life {
-  state: TicketState = null;
+  state: ClockedTicketState = null;
   readonly events: Told[] = [];
 
   constructor(
@@ -48,7 +48,7 @@ export class Life {
         effectiveAt: event.effectiveAt ?? context.effectiveAt,
         ...(this.imported ? { imported: { system: 's', key: 'k', row: 0, said: {} } } : {}),
       };
-      this.state = evolve<TicketEvents, TicketState>(decider, this.state, event, facts);
+      this.state = evolve<TicketEvents, ClockedTicketState>(decider, this.state, event, facts);
       this.events.push({ type: event.type, at: facts.effectiveAt, data: event.data });
     }
     return decision;
@@ -72,9 +72,9 @@ export class Life {
   /** Restates its verdicts by what is agreed with its client by then. */
   restate(minutes: number, agreed: readonly InForce[], command: Partial<TicketCommands['RestateSla']> = {}) {
     const { evolve: evolvers } = ticketInHindsight(agreed);
-    this.state = this.events.reduce<TicketState>((state, event) => {
+    this.state = this.events.reduce<ClockedTicketState>((state, event) => {
       const facts = { commandId: 'c', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: event.at, recordedAt: event.at };
-      return evolve<TicketEvents, TicketState>({ evolve: evolvers }, state, event, facts);
+      return evolve<TicketEvents, ClockedTicketState>({ evolve: evolvers }, state, event, facts);
     }, null);
     return this.do(minutes, 'RestateSla', { reason: 'r', ...command }).map(({ data }) => data as TicketEvents['SlaRestated']);
   }

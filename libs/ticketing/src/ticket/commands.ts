@@ -1,11 +1,25 @@
 import type { Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import type { AssignmentChoice, AssignmentRequest, NobodyFound } from '../desk/assignment.js';
-import { DateTime, Flag, OneOf, Part, PartList, Pattern, Text, TextList, WholeNumber, WholeNumberList } from '../command-fields.js';
-import type { PinnedContract } from '../contract/contract.js';
-import { CLOCK_KINDS, type ClockKind } from '../sla/sla-clock.js';
-import type { Person, TicketEvents } from './ticket-events.js';
+import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
+import type { AssignmentRequest } from './assignment-request.js';
 import {
+  DateTime,
+  Flag,
+  OneOf,
+  Part,
+  PartList,
+  Pattern,
+  PersonRef,
+  Text,
+  TextList,
+  WholeNumber,
+  WholeNumberList,
+} from '../command-fields.js';
+import type { PinnedContract } from '../contract/contract.js';
+import {
+  CLOCK_KINDS,
+  type ClockKind,
+  type Person,
   ANALYSIS_METHODS,
   CHANNELS,
   EVIDENCE_KINDS,
@@ -26,6 +40,7 @@ import {
   type UnassignedBecause,
   type Urgency,
 } from '../vocabulary.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 /**
  * The commands of a ticket. Each class is at once the command of the bus, the body of the HTTP request and its documentation:
@@ -38,14 +53,6 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export class TicketCommand {
   @DateTime({ description: 'When it happened, if earlier than now: facts may arrive late. Not in the future.', optional: true })
   effectiveAt?: string;
-}
-
-export class PersonRef {
-  @Text({ description: 'Identifier of the person', example: 'ada' })
-  id!: string;
-
-  @Text({ description: 'Name of the person', example: 'Ada Lovelace', optional: true })
-  name?: string;
 }
 
 @JSONSchema({

@@ -1,10 +1,9 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
-import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from '../desk/assignment-policies.js';
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { present } from '../plain-json.js';
 import { ticket } from './ticket.js';
-import type { TicketEvents } from './ticket-events.js';
-import { linkedBy, type TicketState, ticketUpcasters } from './ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { linkedBy, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
 /**
@@ -125,15 +124,3 @@ export const childrenFollow: TicketPolicy = {
 function ofChildren(state: TicketState, reactions: (child: string) => readonly TicketReaction[]): readonly TicketReaction[] {
   return state === null ? [] : linkedBy('parent-of', state).flatMap(reactions);
 }
-
-/** Every policy: what the worker runs. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has events and commands of its own
-export const policies: readonly Policy<any, any, any>[] = [
-  ticketLinks,
-  ticketMerges,
-  childrenFollow,
-  automaticAssignment,
-  ticketsThatComeBack,
-  ticketsOfTheAway,
-  ticketsOfFormerMembers,
-];

@@ -11,8 +11,8 @@ import {
 import fc from 'fast-check';
 import { officeHours, randomLife, type SentCommand } from '../testing/random-commands.js';
 import { ticket, ticketInHindsight, ticketUnder } from './ticket.js';
-import type { TicketState } from './ticket-state.js';
-import type { TicketEvents } from './ticket-events.js';
+import type { TicketState } from '../events/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { rank } from '../vocabulary.js';
 import { ticketViews } from '../views/projections.js';
 

@@ -11,8 +11,8 @@ import {
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from '../contract/contract.js';
 import { ticket } from './ticket.js';
-import type { TicketState } from './ticket-state.js';
-import type { TicketEvents } from './ticket-events.js';
+import type { TicketState } from '../events/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (offset: number) => instantFrom(start + offset);

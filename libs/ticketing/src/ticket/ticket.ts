@@ -12,30 +12,22 @@ import {
   refuse,
   type Refusal,
 } from '#eventsourcing';
-import { asSkills } from '../desk/agent.js';
-import { assignmentRequest } from '../desk/assignment.js';
+import { asSkills, assignmentRequest } from './assignment-request.js';
 import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
 import type { InForce } from '../contract/contract-agreement.js';
-import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract } from '../contract/contract.js';
+import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract, termsOf } from '../contract/contract.js';
 import { type EscalationChain, evolveChains, nextOf } from '../escalation/escalation-chains.js';
-import type { EscalationStep, EscalationTarget } from '../escalation/escalation-policy.js';
-import { missingFromHandOff } from './hand-off.js';
+import type { EscalationStep, EscalationTarget } from '../contract/escalation-policy.js';
+import { missingFromHandOff, type HandOff } from '../contract/hand-off.js';
 import { present, same } from '../plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
 import { ended } from '../sla/sla-clock.js';
-import type { HandOff, Person, RootCause, TicketEvents } from './ticket-events.js';
+import { type Person, rank, type Relation, type SkipReason, type Tier } from '../vocabulary.js';
+import type { RootCause, TicketEvents } from '../events/ticket-events.js';
 import { restatements } from '../sla/sla-restatement.js';
-import { rebased, termsOf, toldMoment, untoldMoments } from '../sla/sla-terms.js';
-import {
-  evolveTicketInHindsight,
-  evolveTicketWithClocks,
-  type HandedOver,
-  linkedBy,
-  resolvedAt,
-  type Ticket,
-  type TicketState,
-} from './ticket-state.js';
-import { rank, type Relation, type SkipReason, type Tier } from '../vocabulary.js';
+import { rebased, toldMoment, untoldMoments } from '../sla/sla-terms.js';
+import { type ClockedTicket, type ClockedTicketState, evolveTicketInHindsight, evolveTicketWithClocks } from './clocked-ticket.js';
+import { type HandedOver, linkedBy, resolvedAt } from '../events/ticket-state.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
 export const CLOCK_SKEW = MINUTE;
@@ -46,7 +38,7 @@ const MOST_LINKS = 500;
 type TicketDecision = Decision<TicketEvents>;
 type Decide<Name extends TicketCommandName> = (
   command: TicketCommands[Name],
-  ticket: Ticket,
+  ticket: ClockedTicket,
   context: DecisionContext,
   contract: Contract,
 ) => TicketDecision;
@@ -71,7 +63,7 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
       securityIncident: command.securityIncident ?? ticket.securityIncident,
       skills: command.skills === undefined ? ticket.skills : asSkills(command.skills),
     });
-    const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof Ticket]]));
+    const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof ClockedTicket]]));
     return same(triaged, present(known)) ? [] : [event('TicketTriaged', triaged)];
   },
 
@@ -601,10 +593,10 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
  * The ticket aggregate. A ticket goes by the contract that it was opened under, or was rebased to, which its own events hold.
  * @param offered what tickets are opened under; without it, the default contract
  */
-export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, TicketEvents, TicketState> {
+export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, TicketEvents, ClockedTicketState> {
   const decideExisting =
     <Name extends Exclude<TicketCommandName, 'OpenTicket'>>(name: Name) =>
-    (command: TicketCommands[Name], state: TicketState, context: DecisionContext): TicketDecision => {
+    (command: TicketCommands[Name], state: ClockedTicketState, context: DecisionContext): TicketDecision => {
       if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
       if (!lateAllowed.has(name) && epochMillis(context.effectiveAt) < epochMillis(state.movedAt) - CLOCK_SKEW) {
         return refuse('out-of-order', `The ticket has moved on at ${state.movedAt}; what happened before that can no longer be told`, [
@@ -671,7 +663,7 @@ export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, T
       },
       ...(Object.fromEntries(
         (Object.keys(decideTicket) as Exclude<TicketCommandName, 'OpenTicket'>[]).map((name) => [name, decideExisting(name)]),
-      ) as unknown as Omit<Decider<TicketCommands, TicketEvents, TicketState>['decide'], 'OpenTicket'>),
+      ) as unknown as Omit<Decider<TicketCommands, TicketEvents, ClockedTicketState>['decide'], 'OpenTicket'>),
     },
   };
 }
@@ -697,18 +689,18 @@ const endsTouches: ReadonlySet<keyof TicketEvents> = new Set([
 ]);
 
 /** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
-function endingTouches(decision: TicketDecision, { touching }: Ticket, context: DecisionContext): TicketDecision {
+function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
   if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => endsTouches.has(type))) return decision;
   return [...touching.map((touch) => stopped(touch, context)), ...decision];
 }
 
-function stopped({ agent, tier, since }: Ticket['touching'][number], { effectiveAt }: DecisionContext, activity?: string) {
+function stopped({ agent, tier, since }: ClockedTicket['touching'][number], { effectiveAt }: DecisionContext, activity?: string) {
   const seconds = Math.max(0, Math.round((epochMillis(effectiveAt) - epochMillis(since)) / 1000));
   return event('TouchTimeStopped', present({ tier, agent, startedAt: since, seconds, activity }));
 }
 
 /** Cancelled or merged: nothing follows in its stream. */
-function unlessOver({ work }: Ticket): Refusal | undefined {
+function unlessOver({ work }: ClockedTicket): Refusal | undefined {
   switch (work.status) {
     case 'cancelled':
       return refuse('ticket-cancelled', 'The ticket was cancelled');
@@ -719,11 +711,11 @@ function unlessOver({ work }: Ticket): Refusal | undefined {
   }
 }
 
-function unlessMerging({ mergingInto }: Ticket): Refusal | undefined {
+function unlessMerging({ mergingInto }: ClockedTicket): Refusal | undefined {
   return mergingInto === undefined ? undefined : refuse('merge-pending', `The ticket is about to be merged into ${mergingInto}`);
 }
 
-function hasLink({ links }: Ticket, ticketId: string, relation: Relation): boolean {
+function hasLink({ links }: ClockedTicket, ticketId: string, relation: Relation): boolean {
   return links.some((link) => link.ticketId === ticketId && link.relation === relation);
 }
 
@@ -770,7 +762,7 @@ function tierNotInContract(tier: Tier, contract: Contract): Refusal {
   ]);
 }
 
-function unlessActive(ticket: Ticket): Refusal | undefined {
+function unlessActive(ticket: ClockedTicket): Refusal | undefined {
   switch (ticket.work.status) {
     case 'resolved':
       return refuse('already-resolved', 'The ticket is resolved: reopen it first');
@@ -781,7 +773,7 @@ function unlessActive(ticket: Ticket): Refusal | undefined {
   }
 }
 
-function unlessAccepted({ work, tier }: Ticket): Refusal | undefined {
+function unlessAccepted({ work, tier }: ClockedTicket): Refusal | undefined {
   const active = work.status === 'on-hold' ? work.paused : work;
   return active.status === 'escalated'
     ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`)
@@ -789,19 +781,19 @@ function unlessAccepted({ work, tier }: Ticket): Refusal | undefined {
 }
 
 /** Neither done with, nor waiting for acceptance, nor on hold. */
-function unlessWorkable(ticket: Ticket): Refusal | undefined {
+function unlessWorkable(ticket: ClockedTicket): Refusal | undefined {
   if (ticket.work.status === 'on-hold') return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
   return unlessActive(ticket) ?? unlessAccepted(ticket);
 }
 
-function pending(ticket: Ticket): HandedOver | Refusal {
+function pending(ticket: ClockedTicket): HandedOver | Refusal {
   if (ticket.work.status === 'escalated') return ticket.work.handedOver;
   if (ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated')
     return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
   return unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
 }
 
-function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
+function skipReason(ticket: ClockedTicket, to: Tier): SkipReason | undefined {
   if (to !== 'L3') return undefined;
   if (ticket.majorIncident) return 'major-incident';
   if (ticket.securityIncident) return 'security-incident';
@@ -809,7 +801,7 @@ function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
 }
 
 /** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */
-function complete(given: HandOffBody, ticket: Ticket): HandOff {
+function complete(given: HandOffBody, ticket: ClockedTicket): HandOff {
   const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
     ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
   const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
@@ -832,7 +824,7 @@ function complete(given: HandOffBody, ticket: Ticket): HandOff {
  */
 function runChain(
   chain: EscalationChain,
-  ticket: Ticket,
+  ticket: ClockedTicket,
   contract: Contract,
   onCall: Readonly<Record<string, Person>>,
   context: DecisionContext,
@@ -866,7 +858,11 @@ function runChain(
 }
 
 /** Whom a step tells as things stand now; nobody when there is none. */
-function resolved(target: EscalationTarget, { assignee }: Ticket, onCall: Readonly<Record<string, Person>>): readonly EscalationTarget[] {
+function resolved(
+  target: EscalationTarget,
+  { assignee }: ClockedTicket,
+  onCall: Readonly<Record<string, Person>>,
+): readonly EscalationTarget[] {
   if (target.kind === 'assignee') return assignee === undefined ? [] : [{ kind: 'person', person: assignee }];
   if (target.kind !== 'on-call') return [target];
   const someone = Object.hasOwn(onCall, target.schedule) ? onCall[target.schedule] : undefined;
@@ -875,7 +871,7 @@ function resolved(target: EscalationTarget, { assignee }: Ticket, onCall: Readon
 
 /** The hand-off that a policy makes of what the ticket holds, with what it lacks. */
 function handOnAutomatically(
-  ticket: Ticket,
+  ticket: ClockedTicket,
   contract: Contract,
   { id, policy }: EscalationChain,
   escalationId: string,
@@ -902,11 +898,11 @@ function handOnAutomatically(
 }
 
 /** What its clocks have shown and was not told. After a cancellation or a merge nothing comes, so it is told before them. */
-function untoldOf({ sla }: Ticket, { effectiveAt }: DecisionContext): readonly Decided<TicketEvents>[] {
+function untoldOf({ sla }: ClockedTicket, { effectiveAt }: DecisionContext): readonly Decided<TicketEvents>[] {
   return sla === undefined ? [] : untoldMoments(sla, effectiveAt).map(toldMoment);
 }
 
-function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
+function endOfHold({ work }: ClockedTicket): EventOf<TicketEvents>[] {
   return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
 }
 

@@ -2,7 +2,7 @@ import { type RecordedEvent, type StoredEvent } from '#eventsourcing';
 import type { TicketCommands } from './commands.js';
 import { defaultContract, HOUR } from '../contract/contract.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
-import type { TicketEvents } from './ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { type TicketDetails, ticketDetails } from '../views/ticket-details.js';
 import { TICKET_KINDS, type Tier } from '../vocabulary.js';
 

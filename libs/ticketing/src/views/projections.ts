@@ -1,5 +1,5 @@
 import type { Projection } from '#eventsourcing';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { agents } from './agents.js';
 import { contracts } from './contracts.js';
 import { onCallSchedules } from './on-call-schedules.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { ended } from '../sla/sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { type BoardKey, boardLine, type BoardLine, type BoardPlace, slaBoard, type SlaBoardEntry } from './sla-board.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');

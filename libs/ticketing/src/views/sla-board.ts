@@ -1,22 +1,12 @@
 import { evolve, type Instant, instantFrom, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
-import { calendarOf } from '../contract/contract.js';
+import { calendarOf, termsOf } from '../contract/contract.js';
 import { present, without } from '../plain-json.js';
-import {
-  CLOCK_KINDS,
-  clockAt,
-  type ClockKind,
-  ended,
-  openTimeOf,
-  type Pause,
-  type SlaClock,
-  storable,
-  targetOf,
-} from '../sla/sla-clock.js';
-import { evolvePinnedClocks, type PinnedClocks, termsOf } from '../sla/sla-terms.js';
-import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
-import type { Person, TicketEvents } from '../ticket/ticket-events.js';
-import type { Priority, Tier } from '../vocabulary.js';
+import { CLOCK_KINDS, type ClockKind, type Person, type Priority, type Tier } from '../vocabulary.js';
+import { clockAt, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla/sla-clock.js';
+import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
+import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
 export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;

@@ -1,9 +1,9 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { handOffQuality } from '../ticket/hand-off.js';
+import { handOffQuality } from '../contract/hand-off.js';
 import { present } from '../plain-json.js';
 import type { PinnedContract } from '../contract/contract.js';
-import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
-import { firstResponses, type TicketEvents } from '../ticket/ticket-events.js';
+import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { firstResponses, type TicketEvents } from '../events/ticket-events.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
 /** A stay of the ticket with a team of a tier. */

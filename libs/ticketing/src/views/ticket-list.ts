@@ -1,8 +1,8 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { present, without } from '../plain-json.js';
-import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../ticket/ticket-state.js';
-import type { Person, TicketEvents } from '../ticket/ticket-events.js';
+import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
 import {
+  type Person,
   type Channel,
   type Impact,
   PRIORITIES,
@@ -12,6 +12,7 @@ import {
   type Tier,
   type Urgency,
 } from '../vocabulary.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { withWordsOf } from './search-words.js';
 
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */

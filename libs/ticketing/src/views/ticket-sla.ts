@@ -2,9 +2,10 @@ import { type Instant, type Projection, type RecordedEvent, streamId } from '#ev
 import { nextStepAt } from '../escalation/escalation-chains.js';
 import { present } from '../plain-json.js';
 import { ended, storable } from '../sla/sla-clock.js';
-import { evolvePromises, nextMomentAt, type TicketPromises } from '../sla/sla-terms.js';
-import { ticketUpcasters } from '../ticket/ticket-state.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
+import { nextMomentAt } from '../sla/sla-terms.js';
+import { ticketUpcasters } from '../events/ticket-state.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
 export interface TicketSla extends TicketPromises {

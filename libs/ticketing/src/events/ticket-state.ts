@@ -1,12 +1,9 @@
-import type { Decider, EventFacts, EventOf, Instant, Upcasters } from '#eventsourcing';
-import type { NobodyFound } from '../desk/assignment.js';
-import type { TicketCommands } from './commands.js';
+import type { Decider, EventFacts, Instant, Upcasters } from '#eventsourcing';
+import type { NobodyFound } from './assignment.js';
 import { present, without } from '../plain-json.js';
-import type { DiagnosticStep, Person, RootCause, TicketEvents, VendorCase } from './ticket-events.js';
-import type { InForce } from '../contract/contract-agreement.js';
-import { evolveInHindsight } from '../sla/sla-restatement.js';
-import { evolvePromises, type PinnedClocks, type TicketPromises } from '../sla/sla-terms.js';
-import type { HoldReason, Relation, Tier } from '../vocabulary.js';
+import type { DiagnosticStep, VendorCase } from '../contract/hand-off.js';
+import type { Person, HoldReason, Relation, Tier } from '../vocabulary.js';
+import type { RootCause, TicketEvents } from './ticket-events.js';
 
 /** Work at a tier: nobody's yet, or somebody's. */
 export type ActiveWork =
@@ -66,10 +63,6 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
   readonly consultations: readonly { readonly id: string; readonly tier: Tier; readonly question: string }[];
   /** The vendor's case that the last hand-off to a vendor named. */
   readonly vendorCase?: VendorCase;
-  /** Its clocks. Only the aggregate carries them along: views have a view for them. */
-  readonly sla?: TicketPromises;
-  /** Its clocks under what is agreed with its client now. Only where that was asked for: see `ticketInHindsight`. */
-  readonly hindsight?: PinnedClocks;
   readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
   /** Agents who are at it now, each since when and at which tier. */
   readonly touching: readonly { readonly agent: Person; readonly tier: Tier; readonly since: Instant }[];
@@ -270,33 +263,7 @@ export const evolveTicketState = Object.fromEntries(
       };
     },
   ]),
-) as unknown as Decider<TicketCommands, TicketEvents, TicketState>['evolve'];
-
-/** The same with the ticket's clocks: what commands decide by. */
-export const evolveTicketWithClocks = Object.fromEntries(
-  Object.entries(evolveTicketState).map(([type, apply]) => [
-    type,
-    (state: TicketState, data: never, facts: EventFacts): TicketState => {
-      const next = (apply as (state: TicketState, data: never, facts: EventFacts) => TicketState)(state, data, facts);
-      const sla = next && evolvePromises(state?.sla ?? null, { type, data } as EventOf<TicketEvents>, facts, state?.revisions ?? 0);
-      return sla ? { ...next, sla } : next;
-    },
-  ]),
-) as unknown as typeof evolveTicketState;
-
-/** The same with its clocks under what is agreed with its client now as well, to restate verdicts by. */
-export function evolveTicketInHindsight(agreed: readonly InForce[]): typeof evolveTicketState {
-  return Object.fromEntries(
-    Object.entries(evolveTicketWithClocks).map(([type, apply]) => [
-      type,
-      (state: TicketState, data: never, facts: EventFacts): TicketState => {
-        const next = (apply as (state: TicketState, data: never, facts: EventFacts) => TicketState)(state, data, facts);
-        const hindsight = evolveInHindsight(agreed, state?.hindsight ?? null, { type, data } as EventOf<TicketEvents>, facts);
-        return next && hindsight ? { ...next, hindsight } : next;
-      },
-    ]),
-  ) as unknown as typeof evolveTicketState;
-}
+) as unknown as Decider<object, TicketEvents, TicketState>['evolve'];
 
 /** The work as it goes on when a hold ends. */
 export function activeWork(work: Work): ActiveWork {

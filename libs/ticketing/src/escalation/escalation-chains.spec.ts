@@ -1,6 +1,6 @@
 import { HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
 import { nextStepAt } from './escalation-chains.js';
-import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
+import { type EscalationPolicy, escalationPolicyFaults } from '../contract/escalation-policy.js';
 import { whyEscalated } from './escalation-why.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
 

@@ -1,6 +1,34 @@
 import type { Fault } from '#eventsourcing';
-import type { HandOff } from './ticket-events.js';
 import { rank, type Tier } from '../vocabulary.js';
+
+/** What was tried before the work was handed on, and what came of it. */
+export interface DiagnosticStep {
+  readonly action: string;
+  readonly outcome: string;
+}
+
+/** A vendor's case that an L4 hand-off refers to. */
+export interface VendorCase {
+  readonly vendor: string;
+  readonly caseReference: string;
+  readonly contract: string;
+}
+
+/** What travels with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
+export interface HandOff {
+  readonly summary?: string;
+  readonly errorMessages?: readonly string[];
+  /** References (URLs or names of attached evidence) to logs. */
+  readonly logs?: readonly string[];
+  readonly stepsTried?: readonly DiagnosticStep[];
+  /** Steps that reproduce the fault … */
+  readonly stepsToReproduce?: readonly string[];
+  /** … or why it can't be reproduced. */
+  readonly notReproducibleBecause?: string;
+  readonly diagnosticData?: readonly string[];
+  readonly environment?: string;
+  readonly vendor?: VendorCase;
+}
 
 /** What a hand-off may be asked to carry: what is said when it does not, and where it is found. */
 const items = {

@@ -1,11 +1,13 @@
 import { type EventOf, type Instant, isRefusal } from '#eventsourcing';
 import { nextStepAt, type StepPlace } from '../escalation/escalation-chains.js';
 import { present } from '../plain-json.js';
-import { evolvePromises, termsOf, toldMoment, type TicketPromises, untoldMoments } from './sla-terms.js';
+import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
+import { termsOf } from '../contract/contract.js';
+import { toldMoment, untoldMoments } from '../sla/sla-terms.js';
 import { ticket as decider } from '../ticket/ticket.js';
-import type { Person, TicketEvents } from '../ticket/ticket-events.js';
-import type { Ticket } from '../ticket/ticket-state.js';
-import type { Tier } from '../vocabulary.js';
+import type { Person, Tier } from '../vocabulary.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { Ticket } from '../events/ticket-state.js';
 
 /** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
 export interface FiredEscalation extends StepPlace {

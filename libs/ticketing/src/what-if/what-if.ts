@@ -1,13 +1,12 @@
 import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text, WholeNumber } from '../command-fields.js';
-import type { Contract } from '../contract/contract.js';
+import { type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import { CLOCK_KINDS, clockAt, type ClockKind, type SlaClock } from './sla-clock.js';
-import { termsOf } from './sla-terms.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
-import { evolveTicketState, notes, type Ticket, type TicketState } from '../ticket/ticket-state.js';
-import { type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
+import { CLOCK_KINDS, type ClockKind, type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
+import { clockAt, type SlaClock } from '../sla/sla-clock.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { evolveTicketState, notes, type Ticket, type TicketState } from '../events/ticket-state.js';
 import {
   compareEscalations,
   type EscalationComparison,

@@ -2,10 +2,10 @@ import type { Instant, RecordedEvent } from '#eventsourcing';
 import fc from 'fast-check';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { nextStepAt } from '../escalation/escalation-chains.js';
-import type { EscalationPolicy } from '../escalation/escalation-policy.js';
-import { nextMomentAt } from './sla-terms.js';
+import type { EscalationPolicy } from '../contract/escalation-policy.js';
+import { nextMomentAt } from '../sla/sla-terms.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { comparisonOf, evolveReplay, replayedEvents, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
 
 const team = (name: string) => [{ kind: 'team' as const, team: name }];

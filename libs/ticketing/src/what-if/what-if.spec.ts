@@ -1,9 +1,9 @@
 import { type EventOf, instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
-import { clockAt, evolveClocks, type SlaClocks } from './sla-clock.js';
+import { clockAt, evolveClocks, type SlaClocks } from '../sla/sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
-import type { TicketEvents } from '../ticket/ticket-events.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { comparisonOf, evolveReplay, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');

@@ -1,14 +1,16 @@
 import type { Instant } from '#eventsourcing';
-import type { AssignmentChoice, NobodyFound } from '../desk/assignment.js';
+import type { AssignmentChoice, NobodyFound } from './assignment.js';
 import type { PinnedContract } from '../contract/contract.js';
-import type { EscalationTarget } from '../escalation/escalation-policy.js';
-import type { ClockIdentity, ClockVerdict } from '../sla/sla-clock.js';
+import type { EscalationTarget } from '../contract/escalation-policy.js';
 import type {
   AnalysisMethod,
   Channel,
+  ClockKind,
+  CLOCK_VERDICTS,
   EvidenceKind,
   HoldReason,
   Impact,
+  Person,
   Priority,
   Relation,
   SkipReason,
@@ -17,40 +19,7 @@ import type {
   UnassignedBecause,
   Urgency,
 } from '../vocabulary.js';
-
-export interface Person {
-  readonly id: string;
-  readonly name?: string;
-}
-
-/** What was tried before the work was handed on, and what came of it. */
-export interface DiagnosticStep {
-  readonly action: string;
-  readonly outcome: string;
-}
-
-/** A vendor's case that an L4 hand-off refers to. */
-export interface VendorCase {
-  readonly vendor: string;
-  readonly caseReference: string;
-  readonly contract: string;
-}
-
-/** What travels with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
-export interface HandOff {
-  readonly summary?: string;
-  readonly errorMessages?: readonly string[];
-  /** References (URLs or names of attached evidence) to logs. */
-  readonly logs?: readonly string[];
-  readonly stepsTried?: readonly DiagnosticStep[];
-  /** Steps that reproduce the fault … */
-  readonly stepsToReproduce?: readonly string[];
-  /** … or why it can't be reproduced. */
-  readonly notReproducibleBecause?: string;
-  readonly diagnosticData?: readonly string[];
-  readonly environment?: string;
-  readonly vendor?: VendorCase;
-}
+import type { DiagnosticStep, HandOff } from '../contract/hand-off.js';
 
 export interface PreventiveAction {
   readonly action: string;
@@ -73,6 +42,25 @@ export interface RootCause {
   readonly knowledgeArticle: { readonly id: string; readonly action: 'written' | 'updated' };
   /** Whether L1 or L2 can do it alone next time. */
   readonly lowerTierCanResolve: boolean;
+}
+
+/** What tells a clock from every other of its ticket. */
+export interface ClockIdentity {
+  readonly clock: ClockKind;
+  readonly tier?: Tier;
+  readonly vendor?: string;
+  readonly cycle: number;
+}
+
+/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
+export interface ClockVerdict {
+  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion: number;
+  readonly verdict: (typeof CLOCK_VERDICTS)[number];
+  readonly target: number;
+  readonly elapsed: number;
+  readonly dueAt?: Instant;
+  readonly breachedAt?: Instant;
 }
 
 /** A step of an escalation policy at work. Round and step are counted from 0. */

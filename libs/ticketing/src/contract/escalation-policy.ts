@@ -1,9 +1,7 @@
 import type { Fault } from '#eventsourcing';
-import { type BusinessCalendar, calendarFaults } from '../contract/business-calendar.js';
+import { type BusinessCalendar, calendarFaults } from './business-calendar.js';
 import { fieldsOf, isFields, isWhole } from '../plain-json.js';
-import { CLOCK_KINDS, type ClockKind } from '../sla/sla-clock.js';
-import type { Person } from '../ticket/ticket-events.js';
-import { PRIORITIES, type Priority, TIERS, type Tier } from '../vocabulary.js';
+import { CLOCK_KINDS, type ClockKind, type Person, PRIORITIES, type Priority, TIERS, type Tier } from '../vocabulary.js';
 
 /** What sets an escalation policy going. */
 export type EscalationTrigger =

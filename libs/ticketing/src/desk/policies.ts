@@ -1,0 +1,15 @@
+import type { Policy } from '#eventsourcing';
+import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
+import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
+
+/** Every policy: what the worker runs. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has events and commands of its own
+export const policies: readonly Policy<any, any, any>[] = [
+  ticketLinks,
+  ticketMerges,
+  childrenFollow,
+  automaticAssignment,
+  ticketsThatComeBack,
+  ticketsOfTheAway,
+  ticketsOfFormerMembers,
+];

@@ -1,0 +1,27 @@
+import type { EventMetadata, EventOf } from '#eventsourcing';
+import { termsOf } from '../contract/contract.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
+import { type EscalationChain, evolveChains } from './escalation-chains.js';
+
+/** The clocks with the escalation policies that are, or were, at work. */
+export interface TicketPromises extends PinnedClocks {
+  readonly chains: readonly EscalationChain[];
+}
+
+/**
+ * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.
+ * @param revision of the event
+ */
+export function evolvePromises(
+  promises: TicketPromises | null,
+  event: EventOf<TicketEvents>,
+  facts: Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>,
+  revision: number,
+): TicketPromises | null {
+  const clocks = evolvePinnedClocks(promises, event, facts);
+  if (clocks === null) return null;
+  const before = promises?.chains ?? [];
+  const chains = evolveChains(termsOf(clocks), before, event, facts, clocks, revision);
+  return promises !== null && clocks === promises && chains === before ? promises : { ...clocks, chains };
+}

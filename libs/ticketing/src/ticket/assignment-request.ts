@@ -1,0 +1,40 @@
+import type { Contract } from '../contract/contract.js';
+import type { Ticket } from '../events/ticket-state.js';
+import { present } from '../plain-json.js';
+import type { Tier } from '../vocabulary.js';
+
+/** What a ticket asks of its agent. */
+export interface AssignmentRequest {
+  readonly client: string;
+  readonly tier: Tier;
+  /** The team that somebody gave it to: it stays there. */
+  readonly team?: string;
+  readonly skills: readonly string[];
+  /** Ids of the agents from whom it was taken on request, at this tier. */
+  readonly declinedBy?: readonly string[];
+}
+
+/** What a ticket asks of the agent whom it is to be given automatically; undefined when it is not to be. */
+export function assignmentRequest(ticket: Ticket, contract: Contract): AssignmentRequest | undefined {
+  const { work, assignee, client, tier, declinedBy } = ticket;
+  const goesOn = work.status === 'open' || work.status === 'in-progress' || work.status === 'escalated' || work.status === 'on-hold';
+  if (contract.assignment !== 'automatic' || !goesOn || assignee !== undefined) return undefined;
+  const team = ticket.teamChosen ? undefined : ticket.team;
+  return present({ client, tier, team, skills: requiredSkills(ticket, contract), declinedBy });
+}
+
+/** The skills that were stated at triage, else those that the contract asks for in the category and all above it. */
+export function requiredSkills(
+  { skills, category }: Pick<Ticket, 'skills' | 'category'>,
+  { categorySkills = {} }: Contract,
+): readonly string[] {
+  if (skills !== undefined) return skills;
+  if (category === undefined) return [];
+  const asked = Object.entries(categorySkills).filter(([known]) => category === known || category.startsWith(`${known}/`));
+  return asSkills(asked.flatMap(([, ofCategory]) => ofCategory));
+}
+
+/** Skills compare without regard to case; each counts once. */
+export function asSkills(given: readonly string[]): readonly string[] {
+  return [...new Set(given.map((skill) => skill.trim().toLowerCase()).filter((skill) => skill !== ''))].sort();
+}
