@@ -107,7 +107,7 @@ export default tseslint.config(
     },
   },
   // Plain JavaScript that is run as it stands.
-  { files: ['bin/**/*.js', 'examples/**/*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['bin/**/*.js', 'examples/**/*.js', 'test/**/*.cjs'], ...tseslint.configs.disableTypeChecked },
   ...lawRules,
   {
     files: ['apps/{api,worker}/src/**/*.ts'],
