@@ -5,6 +5,9 @@ FROM node:22.22.2-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY bin ./bin
+COPY libs/embedded-host/package.json ./libs/embedded-host/
+COPY libs/embedded-eventstoredb/package.json ./libs/embedded-eventstoredb/
+COPY libs/embedded-mongodb/package.json ./libs/embedded-mongodb/
 # `prepare` builds, and needs sources that are copied only after the packages: a change to the code keeps this layer.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json nest-cli.json ./
@@ -18,6 +21,10 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/bin ./bin
 COPY --from=build /app/node_modules ./node_modules
+# The packages that node_modules links to; the command line can run either node.
+COPY --from=build /app/libs/embedded-host ./libs/embedded-host
+COPY --from=build /app/libs/embedded-eventstoredb ./libs/embedded-eventstoredb
+COPY --from=build /app/libs/embedded-mongodb ./libs/embedded-mongodb
 COPY --from=build /app/dist ./dist
 # A volume that is mounted here belongs to the program.
 RUN mkdir -p /var/lib/tierline/attachments && chown -R node:node /var/lib/tierline

@@ -42,12 +42,12 @@ const law = {
     ],
     libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
   },
-  'libs/directory-lock': { packages: ['lmdb', 'node:*'], libs: [] },
+  'libs/embedded-host': { packages: ['lmdb', 'node:*'], libs: [] },
   'libs/embedded-eventstoredb': {
-    packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', 'lmdb', 'node:*'],
-    libs: ['directory-lock'],
+    packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', '@tierline/embedded-host', 'lmdb', 'node:*'],
+    libs: [],
   },
-  'libs/embedded-mongodb': { packages: ['lmdb', 'node:*'], libs: ['directory-lock'] },
+  'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 'node:*'], libs: [] },
 };
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
@@ -95,7 +95,7 @@ const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors 
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'data/', 'coverage/'] },
+  { ignores: ['**/dist/', 'node_modules/', 'data/', 'coverage/'] },
   ...tseslint.configs.recommended,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] }, tsconfigRootDir: import.meta.dirname } },
@@ -118,7 +118,7 @@ export default tseslint.config(
         {
           patterns: [
             {
-              regex: '^#embedded-|^@eventstore/|^mongodb$|^lmdb$|^mingo',
+              regex: '^@tierline/|^@eventstore/|^mongodb$|^lmdb$|^mingo',
               message: 'apps speak to the stores through #eventstoredb and #mongo',
             },
             { regex: '/apps/|^\\.\\./\\.\\./(api|worker|standalone|cli)/', message: 'nothing imports an app' },

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, type Mongo } from '#mongo';
 

@@ -29,7 +29,7 @@ export async function build(): Promise<void> {
   }
   try {
     if (upToDate()) return;
-    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
+    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--build', 'tsconfig.build.json'], {
       cwd: root,
       encoding: 'utf8',
     });
@@ -50,9 +50,10 @@ function upToDate(): boolean {
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)),
   );
   const configuration = ['package.json', 'tsconfig.json', 'tsconfig.build.json'].map((file) => join(root, file));
-  return [...configuration, ...sources.filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))].every(
-    (file) => statSync(file).mtimeMs < built,
-  );
+  return [
+    ...configuration,
+    ...sources.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.endsWith('.spec.ts')),
+  ].every((file) => statSync(file).mtimeMs < built);
 }
 
 type Environment = Readonly<Record<string, string>>;

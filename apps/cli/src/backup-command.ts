@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
-import { backUpEventStoreDB } from '#embedded-eventstoredb';
-import { backUpMongoDB } from '#embedded-mongodb';
+import { backUpEventStoreDB } from '@tierline/embedded-eventstoredb';
+import { backUpMongoDB } from '@tierline/embedded-mongodb';
 import { Complaint } from './complaint.js';
 
 /** A part of a data directory: where it lies in it, by what it is recognised, and how it is copied. */

@@ -56,9 +56,9 @@ it.each<[string, Partial<EventStoreOptions>, NodeJS.ProcessEnv, RegExp]>([
   ['an address that others reach', { host: '0.0.0.0' }, {}, /TLS and a user/],
   ['a certificate without its key', { tlsCert: certificate }, {}, /belong together/],
   ['a file that is not there', { tlsCert: '/nowhere/cert.pem', tlsKey: '/nowhere/key.pem' }, {}, /\/nowhere\/cert\.pem cannot be read/],
-  ['a file that is no key', { tlsCert: certificate, tlsKey: certificate }, {}, /certificate and key/],
+  ['a file that is no key', { tlsCert: certificate, tlsKey: certificate }, {}, /certificate or key/],
   ['a user without a password', {}, { EVENTSTORE_USER: 'ada' }, /belong together/],
-  ['a user whom no header can name', {}, { EVENTSTORE_USER: 'a:b', EVENTSTORE_PASSWORD: 'x' }, /without a colon/],
+  ['a user whom no header can name', {}, { EVENTSTORE_USER: 'a:b', EVENTSTORE_PASSWORD: 'x' }, /contain a colon/],
   ['a directory that cannot be made', { dir: join(certificate, 'below') }, {}, /cert\.pem/],
 ])('does not start with %s, and says so', async (_, given, env, message) => {
   const running = runEventStore({ ...options, ...given }, env, AbortSignal.abort(), () => undefined);

@@ -1,4 +1,4 @@
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { credentialsOf, runNode, tlsOf, type NodeOptions } from './node-options.js';
 
 export interface EventStoreOptions extends NodeOptions {

@@ -1,4 +1,4 @@
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { credentialsOf, runNode, tlsOf, type NodeOptions } from './node-options.js';
 
 /**

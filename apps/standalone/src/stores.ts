@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
+import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import type { Config } from '#platform';
 
 /** The two stores of a process, wherever they run. */
@@ -91,7 +91,6 @@ function explained(
     case 'ERR_DIRECTORY_LOCKED':
       return new DataDirLocked(dataDir, error.pid ?? 0);
     case 'ERR_PORT_UNAVAILABLE':
-    case 'EMBEDDED_MONGODB_PORT_TAKEN':
       return portTaken(port, `the embedded ${what}`, variable);
     case 'EACCES':
     case 'EROFS':

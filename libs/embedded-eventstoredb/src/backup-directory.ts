@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { BackupFailed, copyLog } from './backup.js';
+import { copyLog } from './backup.js';
+import { BackupFailed } from './errors.js';
 import { EventLog } from './event-log.js';
 import { LogIndex } from './log-index.js';
 import { logDirectory, segmentOf, type Segment } from './segments.js';

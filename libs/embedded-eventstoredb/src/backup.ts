@@ -12,27 +12,9 @@ import {
 import { open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { BackupExists } from '@tierline/embedded-host';
+import { BackupFailed } from './errors.js';
 import { logDirectory, segmentPath, syncDirectory, type Segment } from './segments.js';
-
-/** The place for a backup is taken, and nothing was written. */
-export class BackupExists extends Error {
-  readonly code = 'ERR_BACKUP_EXISTS';
-  constructor(readonly directory: string) {
-    super(`The directory ${directory} is not empty; a backup needs one that is, or none.`);
-  }
-}
-
-/** The copy could not be written as a whole; what was written of it has been removed. */
-export class BackupFailed extends Error {
-  readonly code = 'ERR_BACKUP_FAILED';
-  constructor(
-    readonly directory: string,
-    readonly reason: string,
-    cause?: unknown,
-  ) {
-    super(`The backup to ${directory} failed: ${reason}.`, { cause });
-  }
-}
 
 /**
  * Copies a log of which nothing is removed meanwhile: first the index, which may lie behind, then the segments as far as they are now. Until

@@ -1,4 +1,5 @@
 import { copyLog } from './backup.js';
+import { DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
 import { BLOCK_BYTES, FORMAT, LogIndex, type Block, type StreamRow, type UnindexedStream } from './log-index.js';
 import {
   CorruptRecord,
@@ -63,36 +64,6 @@ export interface Commit {
 export interface Change {
   readonly records: readonly LogRecord[];
   readonly names: readonly string[];
-}
-
-/** The data directory holds a log that this version cannot read. */
-export class UnknownFormat extends Error {
-  readonly code = 'ERR_UNKNOWN_FORMAT';
-  constructor(
-    directory: string,
-    readonly found: string,
-  ) {
-    super(`The event log in ${directory} has format ${found}; this version reads formats 1 and ${FORMAT}.`);
-  }
-}
-
-/** Acknowledged events can no longer be read from the data directory: it is not opened, since the next append would bury them. */
-export class DamagedLog extends Error {
-  readonly code = 'ERR_DAMAGED_LOG';
-  constructor(
-    directory: string,
-    readonly reason: string,
-  ) {
-    super(`The event log in ${directory} is damaged: ${reason} Restore it from a backup.`);
-  }
-}
-
-/** The disk did not take a commit: it is full, or broken. Nothing of the commit was written. */
-export class WriteFailed extends Error {
-  readonly code = 'ERR_WRITE_FAILED';
-  constructor(readonly reason: string) {
-    super(`The event log could not be written, and nothing was: ${reason}. Is the disk full?`);
-  }
 }
 
 /** Position of the first record. Not 0: the position 0/0 must lie before everything. */
@@ -163,7 +134,7 @@ export class EventLog {
     try {
       if (index.format === 1) upgradeFromFormat1(directory, index);
       else if (index.format === undefined) index.format = FORMAT;
-      else if (index.format !== FORMAT) throw new UnknownFormat(directory, String(index.format));
+      else if (index.format !== FORMAT) throw new UnknownFormat(directory, String(index.format), FORMAT);
       return new EventLog(directory, index, Segments.open(directory, FIRST_POSITION, segmentBytes));
     } catch (error) {
       void index.close();

@@ -1,21 +1,21 @@
-import { once } from 'node:events';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { lockDirectory } from '#directory-lock';
-import { BackupExists, BackupFailed } from './backup.js';
-import { DamagedLog, UnknownFormat, WriteFailed } from './event-log.js';
-import { inUrl, isWildcard, PortUnavailable, runNode, type NodeOptions, type RunningNode } from './node.js';
-import type { ThreadAnswer, ThreadFailure, ThreadMessage, ThreadRequest } from './node-thread.js';
+import {
+  BackupExists,
+  BadCredentials,
+  checkListener,
+  lockDirectory,
+  PortUnavailable,
+  startInThread,
+  urlHost,
+} from '@tierline/embedded-host';
+import { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
+import { NODE, runNode, type NodeOptions, type RunningNode } from './node.js';
 import type { Scavenged } from './scavenge.js';
 
-export { DirectoryLocked } from '#directory-lock';
+export { BackupExists, BadCertificate, BadCredentials, DirectoryLocked, NotLoopback, PortUnavailable } from '@tierline/embedded-host';
 export { backUpEventStoreDB } from './backup-directory.js';
-export { BackupExists, BackupFailed } from './backup.js';
-export { DamagedLog, UnknownFormat, WriteFailed } from './event-log.js';
-export { PortUnavailable } from './node.js';
+export { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
 export type { Scavenged } from './scavenge.js';
 
 export interface EmbeddedEventStoreDBOptions {
@@ -66,33 +66,9 @@ export interface EmbeddedEventStoreDB {
   close(): Promise<void>;
 }
 
-/** The node would be reachable from other machines without encryption or without users, which it refuses. */
-export class NotLoopback extends Error {
-  readonly code = 'ERR_NOT_LOOPBACK';
-  constructor(readonly host: string) {
-    super(
-      `The embedded event store node listens on ${host} with TLS and a user and password only. Without both it takes loopback addresses.`,
-    );
-  }
-}
-
-/** The certificate and the key cannot be read, or do not belong together. */
-export class BadCertificate extends Error {
-  readonly code = 'ERR_BAD_CERTIFICATE';
-  constructor(reason: string) {
-    super(`The certificate and key of the event store node cannot be used: ${reason}.`);
-  }
-}
-
-/** No one could sign in with these. */
-export class BadCredentials extends Error {
-  readonly code = 'ERR_BAD_CREDENTIALS';
-  constructor() {
-    super('The user of the event store node needs a name without a colon and a password.');
-  }
-}
-
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
+const THREAD = new URL('./node-thread.js', import.meta.url);
+/** What the thread throws and callers can tell apart. */
+const ERRORS = [PortUnavailable, UnknownFormat, DamagedLog, WriteFailed, BackupExists, BackupFailed];
 
 /**
  * Starts a single EventStoreDB node on a directory. Everything it acknowledges has been flushed to disk.
@@ -102,25 +78,28 @@ const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
 export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOptions): Promise<EmbeddedEventStoreDB> {
   const host = options.host ?? '127.0.0.1';
   const { tls, credentials } = options;
-  if (!LOOPBACK.test(host) && !(tls && credentials)) throw new NotLoopback(host);
-  if (tls) checkCertificate(tls);
-  if (credentials && !(/^[^:]+$/.test(credentials.user) && credentials.password)) throw new BadCredentials();
+  checkListener(NODE, { host, tls, credentials });
+  if (credentials && !(/^[^:]+$/.test(credentials.user) && credentials.password))
+    throw new BadCredentials(NODE, 'the user must not be empty or contain a colon, the password must not be empty');
   mkdirSync(options.directory, { recursive: true });
   const directory = realpathSync(options.directory);
   const unlock = await lockDirectory(directory);
   try {
     const thread = options.thread ?? existsSync(THREAD);
-    const node = await (thread ? runInThread : runNode)({
+    const given: NodeOptions = {
       directory,
       host,
       port: options.port,
       systemStreams: options.systemStreams ?? true,
       ...(tls && { tls }),
       ...(credentials && { credentials }),
-    });
+    };
+    const node = thread
+      ? await startInThread<RunningNode>('embedded-eventstoredb', THREAD, given, ['scavenge', 'backup', 'close'], ERRORS)
+      : await runNode(given);
     let closing: Promise<void> | undefined;
     return {
-      url: `esdb://${isWildcard(host) ? 'localhost' : inUrl(host)}:${node.port}?tls=${tls !== undefined}`,
+      url: `esdb://${urlHost(host)}:${node.port}?tls=${tls !== undefined}`,
       port: node.port,
       scavenge: () => node.scavenge(),
       backup: (target) => node.backup(resolve(target)),
@@ -129,68 +108,5 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
   } catch (error) {
     await unlock();
     throw error;
-  }
-}
-
-function checkCertificate({ cert, key }: { readonly cert: string; readonly key: string }): void {
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    throw new BadCertificate(error instanceof Error ? error.message : String(error));
-  }
-}
-
-const THREAD = fileURLToPath(new URL('./node-thread.js', import.meta.url));
-
-async function runInThread(options: NodeOptions): Promise<RunningNode> {
-  // Flags of the process, such as --input-type or --eval, are not meant for this file.
-  const worker = new Worker(THREAD, { workerData: options, execArgv: [] });
-  const exited = once(worker, 'exit');
-  // An error ends the thread, and the application is told by its calls, which fail; once() would leave it unhandled.
-  const failed = new Promise<never>((_resolve, reject) => worker.on('error', reject));
-  failed.catch(() => undefined);
-  const [message] = (await Promise.race([once(worker, 'message'), failed])) as [ThreadMessage];
-  if ('failure' in message) throw revived(message.failure, options);
-  let calls = 0;
-  const ask = <T>(request: { readonly call: 'scavenge' | 'close' } | { readonly call: 'backup'; readonly directory: string }): Promise<T> =>
-    new Promise((fulfil, reject) => {
-      const number = calls++;
-      const answered = (answer: ThreadAnswer): void => {
-        if (answer.number !== number) return;
-        worker.off('message', answered);
-        if ('failure' in answer) reject(revived(answer.failure, { ...options, ...request }));
-        else fulfil(answer.result as T);
-      };
-      worker.on('message', answered);
-      worker.postMessage({ number, ...request } satisfies ThreadRequest);
-      void exited.then(() => reject(new Error('The node has been closed.')));
-    });
-  return {
-    port: message.port,
-    scavenge: () => ask({ call: 'scavenge' }),
-    backup: (directory) => ask({ call: 'backup', directory }),
-    async close() {
-      await ask({ call: 'close' });
-      await exited;
-    },
-  };
-}
-
-function revived({ kind, detail }: ThreadFailure, { port, directory }: { readonly port: number; readonly directory: string }): Error {
-  switch (kind) {
-    case 'port':
-      return new PortUnavailable(port, detail);
-    case 'format':
-      return new UnknownFormat(directory, detail);
-    case 'damaged':
-      return new DamagedLog(directory, detail);
-    case 'write':
-      return new WriteFailed(detail);
-    case 'backup-exists':
-      return new BackupExists(detail);
-    case 'backup':
-      return new BackupFailed(directory, detail);
-    case 'other':
-      return new Error(detail);
   }
 }

@@ -7,6 +7,7 @@ import persistentService from '@eventstore/db-client/generated/persistent_grpc_p
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import usersGrpcService from '@eventstore/db-client/generated/users_grpc_pb.js';
+import { isWildcard, PortUnavailable, portUnavailable } from '@tierline/embedded-host';
 import { OPEN_ACCESS, StreamAccess } from './access.js';
 import { decodeAppendRequest, decodeBatchAppendRequest, decodeDeleteRequest } from './append-messages.js';
 import { append, batchAppend, deletion } from './appends.js';
@@ -49,16 +50,8 @@ export interface RunningNode {
   close(): Promise<void>;
 }
 
-/** The port is taken, or may not be used. */
-export class PortUnavailable extends Error {
-  readonly code = 'ERR_PORT_UNAVAILABLE';
-  constructor(
-    readonly port: number,
-    readonly reason: string,
-  ) {
-    super(`The event store node cannot listen on port ${port}: ${reason}`);
-  }
-}
+/** What this node is called in messages. */
+export const NODE = 'EventStoreDB';
 
 /** Largest message that the genuine server takes. */
 const MAX_MESSAGE_SIZE = 16 * 1024 * 1024 - 256;
@@ -150,17 +143,12 @@ async function listen(server: Server, { host, port, tls }: NodeOptions): Promise
     ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }])
     : ServerCredentials.createInsecure();
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${inUrl(host)}:${port}`, credentials, (error, bound) => {
-      if (error) reject(new PortUnavailable(port, error.message));
+    server.bindAsync(`${isIPv6(host) ? `[${host}]` : host}:${port}`, credentials, (error, bound) => {
+      if (error) reject(new PortUnavailable(NODE, host, port, error.message));
       else resolve(bound);
     });
   });
 }
-
-/** A host as it stands before a port: IPv6 addresses in brackets. */
-export const inUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
-/** Every address of the machine. */
-export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]';
 
 function splitAuthority(authority: string, port: number): { host: string; port: number } {
   const match = /^(.+?)(?::(\d+))?$/.exec(authority);
@@ -171,9 +159,7 @@ function splitAuthority(authority: string, port: number): { host: string; port: 
 function checkPort(host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new PortUnavailable(port, error.code === 'EADDRINUSE' ? 'it is already in use.' : error.message)),
-    );
+    probe.once('error', (error: NodeJS.ErrnoException) => reject(portUnavailable(NODE, host, port, error)));
     probe.listen({ port, host: host.replace(/^\[|\]$/g, ''), exclusive: true }, () => probe.close(() => resolve()));
   });
 }

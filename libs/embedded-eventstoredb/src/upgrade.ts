@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
-import { DamagedLog, FIRST_POSITION } from './event-log.js';
+import { DamagedLog } from './errors.js';
+import { FIRST_POSITION } from './event-log.js';
 import { BLOCK_BYTES, type Block, type LogIndex } from './log-index.js';
 import { isSound, positionOf, type LogRecord } from './record.js';
 import { logDirectory, SEGMENT_BYTES, segmentPath, syncDirectory } from './segments.js';

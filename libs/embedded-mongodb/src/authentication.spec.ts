@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Binary, BSON, MongoClient, type Document, type MongoClientOptions } from 'mongodb';
 import {
-  BadCertificateError,
-  BadCredentialsError,
-  HostRefusedError,
+  BadCertificate,
+  BadCredentials,
+  NotLoopback,
   startEmbeddedMongoDB,
   type EmbeddedMongoDB,
   type EmbeddedMongoDBOptions,
@@ -224,8 +224,8 @@ describe('TLS', () => {
 
   test('other addresses than loopback need both', async () => {
     for (const options of [{}, { tls }, { credentials }])
-      await expect(start({ host: '0.0.0.0', ...options })).rejects.toBeInstanceOf(HostRefusedError);
-    await expect(start({ host: '::', tls })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED', host: '::' });
+      await expect(start({ host: '0.0.0.0', ...options })).rejects.toBeInstanceOf(NotLoopback);
+    await expect(start({ host: '::', tls })).rejects.toMatchObject({ code: 'ERR_NOT_LOOPBACK', host: '::' });
   });
 
   test('what cannot be used is refused at the start', async () => {
@@ -233,12 +233,12 @@ describe('TLS', () => {
       { cert: 'nothing', key: tls.key },
       { cert: tls.cert, key: 'nothing' },
     ])
-      await expect(start({ tls: bad })).rejects.toBeInstanceOf(BadCertificateError);
+      await expect(start({ tls: bad })).rejects.toBeInstanceOf(BadCertificate);
     for (const bad of [
       { user: '', password: 'x' },
       { user: 'x', password: '' },
       { user: 'x', password: 'a\nb' },
     ])
-      await expect(start({ credentials: bad })).rejects.toBeInstanceOf(BadCredentialsError);
+      await expect(start({ credentials: bad })).rejects.toBeInstanceOf(BadCredentials);
   });
 });

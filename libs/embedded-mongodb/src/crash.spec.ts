@@ -1,14 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
+import { compilePackages } from '../../../test/compiled-packages.js';
 import { DirectoryLocked, startEmbeddedMongoDB } from './index.js';
-import { compileLibrary } from './testing/compiled.js';
 
-const library = compileLibrary('crash');
+const packages = compilePackages();
 const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
-const program = join(dirname(library.index), 'serve.js');
+const program = join(packages.folder('embedded-mongodb'), 'serve.js');
 const children = new Set<ChildProcess>();
 
 beforeAll(() => {
@@ -27,7 +27,7 @@ beforeAll(() => {
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
   rmSync(directory, { recursive: true });
-  library.remove();
+  packages.remove();
 });
 
 type Report = { readonly url?: string; readonly code?: string; readonly message?: string; readonly pid?: number; readonly held?: string };
@@ -185,15 +185,15 @@ test('a directory is held by one node, and free again as soon as its process is 
 }, 30_000);
 
 test('a thread reports what a starter needs to know', async () => {
-  const { startEmbeddedMongoDB: start } = (await import(library.index)) as typeof import('./index.js');
+  const { startEmbeddedMongoDB: start } = (await import(packages.entry('embedded-mongodb'))) as typeof import('./index.js');
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-thread-'));
   const node = await start({ directory: own, port: 0, thread: true });
   await expect(start({ directory: `${own}-other`, port: node.port })).rejects.toMatchObject({
-    code: 'EMBEDDED_MONGODB_PORT_TAKEN',
+    code: 'ERR_PORT_UNAVAILABLE',
     port: node.port,
   });
   await expect(start({ directory: own, port: 0 })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
-  await expect(start({ directory: own, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_HOST_REFUSED' });
+  await expect(start({ directory: own, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'ERR_NOT_LOOPBACK' });
   const client = await MongoClient.connect(node.url);
   await client.db('t').collection('c').insertOne({ a: 1 });
   await client.close();

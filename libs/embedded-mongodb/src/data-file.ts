@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { open as openFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BackupExists } from '@tierline/embedded-host';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { checksumOf } from './checksums.js';
 import { DamagedRecordError, ServerError } from './errors.js';
@@ -23,28 +24,16 @@ export type Entry = { readonly key: Buffer; readonly value: Buffer };
 /** A range of keys: from `start` on, before `end`; reversed, it starts below `end` and goes down to `start`. */
 export type KeyRange = { readonly start: Buffer; readonly end: Buffer; readonly reverse?: boolean };
 
-/** A directory whose data cannot be read: of another format, or damaged where everything depends on it. */
-export class DataUnreadableError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_DATA_UNREADABLE';
-  override readonly name = 'DataUnreadableError';
+/** The data of a directory cannot be read: it has another format, or is damaged where everything depends on it. */
+export class DataUnreadable extends Error {
+  readonly code = 'ERR_DATA_UNREADABLE';
+  override readonly name = 'DataUnreadable';
 
   constructor(
     readonly directory: string,
     readonly reason: string,
   ) {
-    super(`the data in ${directory} cannot be read: ${reason}`);
-  }
-}
-
-/** A backup would overwrite what is there. */
-export class BackupExistsError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_BACKUP_EXISTS';
-  override readonly name = 'BackupExistsError';
-
-  constructor(readonly directory: string) {
-    super(`${directory} holds a ${FILE} already: a backup goes into a directory of its own`);
+    super(`The data in ${directory} cannot be read: ${reason}.`);
   }
 }
 
@@ -99,7 +88,7 @@ export class DataFile {
   /**
    * Opens the file of a directory, making it if it is not there, and brings an older format to the present one.
    *
-   * @throws DataUnreadableError where the directory holds a format that is not known
+   * @throws DataUnreadable where the directory holds a format that is not known
    */
   static async open(directory: string): Promise<DataFile> {
     mkdirSync(directory, { recursive: true });
@@ -140,7 +129,7 @@ export class DataFile {
       const format = db.get(formatKey)?.readDoubleBE(0);
       if (format === undefined) await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
       else if (format === 1 || (format === FORMAT && db.get(upgradeKey))) await upgrade(db);
-      else if (format !== FORMAT) throw new DataUnreadableError(directory, `it has format ${format}, this version reads 1 and ${FORMAT}`);
+      else if (format !== FORMAT) throw new DataUnreadable(directory, `it has format ${format}, this version reads 1 and ${FORMAT}`);
     } catch (error) {
       await db.close();
       throw error;
@@ -228,11 +217,11 @@ export class DataFile {
 /**
  * Copies the state as of now into another directory while others read and write; the copy is complete or not there.
  *
- * @throws BackupExistsError where that directory holds data already
+ * @throws BackupExists where that directory holds data already
  */
 const copyInto = async (db: RootDatabase<Buffer, Buffer>, directory: string): Promise<void> => {
   const [whole, partial] = [join(directory, FILE), join(directory, `${FILE}.partial`)];
-  if (existsSync(whole)) throw new BackupExistsError(directory);
+  if (existsSync(whole)) throw new BackupExists(directory);
   mkdirSync(directory, { recursive: true });
   try {
     await rm(partial, { force: true });
@@ -252,10 +241,10 @@ const copyInto = async (db: RootDatabase<Buffer, Buffer>, directory: string): Pr
  * with everything that was acknowledged before the call. It is complete when the promise resolves, and not there when it
  * rejects.
  *
- * @throws BackupExistsError where that directory holds data already; DataUnreadableError where there is nothing to copy
+ * @throws BackupExists where that directory holds data already; DataUnreadable where there is nothing to copy
  */
 export const backUpMongoDB = async (directory: string, to: string): Promise<void> => {
-  if (!existsSync(join(directory, FILE))) throw new DataUnreadableError(directory, `there is no ${FILE}`);
+  if (!existsSync(join(directory, FILE))) throw new DataUnreadable(directory, `there is no ${FILE}`);
   const db = open<Buffer, Buffer>({ path: join(directory, FILE), noSubdir: true, readOnly: true });
   try {
     await copyInto(db, to);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -10,7 +10,7 @@ import { open } from 'lmdb';
 import { Decimal128, Long, MongoClient, ObjectId, type Db } from 'mongodb';
 import { checksumOf } from './checksums.js';
 import { startEmbeddedMongoDB } from './index.js';
-import { compileLibrary } from './testing/compiled.js';
+import { compilePackages } from '../../../test/compiled-packages.js';
 
 const directories: string[] = [];
 const fresh = (): string => {
@@ -118,7 +118,7 @@ describe('format 1', () => {
     await file.put(Buffer.from('\0format') as never, version as never);
     await file.close();
     await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({
-      code: 'EMBEDDED_MONGODB_DATA_UNREADABLE',
+      code: 'ERR_DATA_UNREADABLE',
       directory,
       message: expect.stringContaining('format 9'),
     });
@@ -193,7 +193,7 @@ describe('checksums', () => {
     await withNode(directory, (db) => db.createCollection('unmistakable'));
     damage(directory, 'unmistakable');
     await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({
-      code: 'EMBEDDED_MONGODB_DATA_UNREADABLE',
+      code: 'ERR_DATA_UNREADABLE',
       message: expect.stringContaining('a collection is damaged'),
     });
   });
@@ -216,7 +216,7 @@ test('a backup is one state of all collections, taken while others write', async
     const writing = write();
     await node.backup(copy).finally(() => (copying = false));
     await writing;
-    await expect(node.backup(copy)).rejects.toMatchObject({ code: 'EMBEDDED_MONGODB_BACKUP_EXISTS', directory: copy });
+    await expect(node.backup(copy)).rejects.toMatchObject({ code: 'ERR_BACKUP_EXISTS', directory: copy });
     return bulk;
   });
   expect(existsSync(join(copy, 'mongodb.mdb.partial'))).toBe(false);
@@ -314,8 +314,8 @@ onPosix(
   'a full disk refuses writes, keeps everything, and is recovered from, also by a restart',
   async () => {
     const directory = fresh();
-    const library = compileLibrary('full');
-    const program = join(dirname(library.index), 'serve-full.js');
+    const packages = compilePackages();
+    const program = join(packages.folder('embedded-mongodb'), 'serve-full.js');
     writeFileSync(
       program,
       `import { startEmbeddedMongoDB } from './index.js';
@@ -376,7 +376,7 @@ onPosix(
     } finally {
       await client?.close();
       child.kill('SIGKILL');
-      library.remove();
+      packages.remove();
     }
   },
   30_000,

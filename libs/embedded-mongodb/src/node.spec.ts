@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import { HostRefusedError, PortTakenError, startEmbeddedMongoDB } from './index.js';
+import { NotLoopback, PortUnavailable, startEmbeddedMongoDB } from './index.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-node-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -47,9 +47,9 @@ test('a port that is taken is named, and the directory is free again', async () 
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as AddressInfo;
   const refusal = startEmbeddedMongoDB({ directory, port });
-  await expect(refusal).rejects.toBeInstanceOf(PortTakenError);
+  await expect(refusal).rejects.toBeInstanceOf(PortUnavailable);
   await expect(refusal).rejects.toMatchObject({
-    code: 'EMBEDDED_MONGODB_PORT_TAKEN',
+    code: 'ERR_PORT_UNAVAILABLE',
     port,
     message: expect.stringContaining(String(port)),
   });
@@ -58,7 +58,7 @@ test('a port that is taken is named, and the directory is free again', async () 
 });
 
 test.each(['0.0.0.0', '::', '192.168.0.1', 'example.org'])('listens on loopback only, not on %s', async (host) => {
-  await expect(startEmbeddedMongoDB({ directory, port: 0, host })).rejects.toBeInstanceOf(HostRefusedError);
+  await expect(startEmbeddedMongoDB({ directory, port: 0, host })).rejects.toBeInstanceOf(NotLoopback);
 });
 
 test('connections that are open when it closes end, and what they were writing is finished or refused', async () => {

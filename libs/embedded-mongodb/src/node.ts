@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { createSecureContext, createServer as createTlsServer } from 'node:tls';
-import { lockDirectory } from '#directory-lock';
+import { createServer as createTlsServer } from 'node:tls';
+import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
 import { areUsable, verifierOf, type Connection, type Credentials } from './authentication.js';
 import type { Node } from './call.js';
 import { failure, runCommand } from './commands.js';
@@ -12,57 +12,8 @@ import { removeScratchFiles, ScratchFile } from './scratch-file.js';
 import { Store } from './store.js';
 import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
 
-/** A port that another program listens on. */
-export class PortTakenError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_PORT_TAKEN';
-  override readonly name = 'PortTakenError';
-
-  constructor(
-    readonly host: string,
-    readonly port: number,
-  ) {
-    super(`port ${port} on ${host} is taken by another program`);
-  }
-}
-
-/** An address that other machines reach, without users and encryption. */
-export class HostRefusedError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_HOST_REFUSED';
-  override readonly name = 'HostRefusedError';
-
-  constructor(readonly host: string) {
-    super(
-      `the embedded MongoDB listens on ${host} with TLS and a user and password only; without both it takes loopback addresses (127.0.0.1, ::1, localhost)`,
-    );
-  }
-}
-
-/** A certificate and a key that cannot be read, or do not belong together. */
-export class BadCertificateError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_BAD_CERTIFICATE';
-  override readonly name = 'BadCertificateError';
-
-  constructor(readonly reason: string) {
-    super(`the certificate and key of the embedded MongoDB cannot be used: ${reason}`);
-  }
-}
-
-/** A user and a password that nobody could sign in with. */
-export class BadCredentialsError extends Error {
-  /** Stable: tells this error from others. */
-  readonly code = 'EMBEDDED_MONGODB_BAD_CREDENTIALS';
-  override readonly name = 'BadCredentialsError';
-
-  constructor() {
-    super('the user of the embedded MongoDB needs a name and a password, without control characters');
-  }
-}
-
-/** A certificate chain and its private key, both PEM. */
-export type Certificate = { readonly cert: string; readonly key: string };
+/** What this node is called in messages. */
+const NODE = 'MongoDB';
 
 export type NodeOptions = {
   readonly directory: string;
@@ -77,8 +28,6 @@ export type NodeOptions = {
 };
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
-
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/;
 
 /** The largest message of a client that has not signed in: enough for every handshake, too little to fill the memory. */
 const MAX_STRANGERS_MESSAGE_BYTES = 64 * 1024;
@@ -101,9 +50,8 @@ export const runNode = async ({
   ttlMonitorSleepSecs,
   sortMemoryBytes,
 }: NodeOptions): Promise<RunningNode> => {
-  if (!LOOPBACK.test(host) && !(tls && credentials)) throw new HostRefusedError(host);
-  if (tls) checkCertificate(tls);
-  if (credentials && !areUsable(credentials)) throw new BadCredentialsError();
+  checkListener(NODE, { host, tls, credentials });
+  if (credentials && !areUsable(credentials)) throw new BadCredentials(NODE, 'neither may be empty or contain control characters');
   const verifier = credentials && (await verifierOf(credentials));
   mkdirSync(directory, { recursive: true });
   const unlock = await lockDirectory(directory);
@@ -140,7 +88,7 @@ export const runNode = async ({
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
         cursors.close();
-        reject(error.code === 'EADDRINUSE' ? new PortTakenError(host, port) : error);
+        reject(portUnavailable(NODE, host, port, error));
       };
       server.once('error', failed);
       server.listen({ port, host: host === 'localhost' ? '127.0.0.1' : host, exclusive: true }, () => {
@@ -276,12 +224,4 @@ const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number,
         legacy,
       )
     : bytes;
-};
-
-const checkCertificate = (tls: Certificate): void => {
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    throw new BadCertificateError(error instanceof Error ? error.message : String(error));
-  }
 };

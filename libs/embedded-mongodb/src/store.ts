@@ -1,6 +1,6 @@
 import { joinedKey, keyOf } from './bson-order.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from './bson-values.js';
-import { DataFile, DataUnreadableError, type Entry, type KeyRange } from './data-file.js';
+import { DataFile, DataUnreadable, type Entry, type KeyRange } from './data-file.js';
 import { DamagedRecordError, ServerError } from './errors.js';
 import { compileFilter, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { extractKeys, type KeyField } from './index-keys.js';
@@ -267,7 +267,7 @@ export class Store {
   /**
    * Opens a directory, making it if it is not there.
    *
-   * @throws DataUnreadableError where it holds another format, or its catalog is damaged
+   * @throws DataUnreadable where it holds another format, or its catalog is damaged
    */
   static async open(directory: string): Promise<Store> {
     const file = await DataFile.open(directory);
@@ -277,7 +277,7 @@ export class Store {
       return store;
     } catch (error) {
       await file.close();
-      throw error instanceof DamagedRecordError ? new DataUnreadableError(directory, error.message) : error;
+      throw error instanceof DamagedRecordError ? new DataUnreadable(directory, error.message) : error;
     }
   }
 
@@ -397,7 +397,7 @@ export class Store {
   /**
    * Copies all databases as they are now into another directory, on which a node can be started.
    *
-   * @throws BackupExistsError where that directory holds data already
+   * @throws BackupExists where that directory holds data already
    */
   async backup(directory: string): Promise<void> {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');

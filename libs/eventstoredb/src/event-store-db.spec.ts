@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { StoreUnavailable } from '#eventsourcing';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ANY, EventStoreDBClient, jsonEvent, START, type EventData } from '@eventstore/db-client';
 import { open } from 'lmdb';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 
 const ROUNDS = 3;
 const ROUND_MS = 600;

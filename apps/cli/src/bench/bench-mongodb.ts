@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedMongoDB } from '#embedded-mongodb';
+import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { connectMongo, type Mongo } from '#mongo';
 
 const BULK = 500;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Client, credentials, type ClientDuplexStream } from '@grpc/grpc-js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streams from '@eventstore/db-client/generated/streams_pb.js';
-import { startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 
 const EVENTS = Number(process.env['BENCH_EVENTS'] ?? 10_000_000);
 const EVENTS_OF_A_STREAM = 2000;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type EventStore, parseInstant, type StoredEvent } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
-import { type EmbeddedEventStoreDB, startEmbeddedEventStoreDB } from '#embedded-eventstoredb';
+import { type EmbeddedEventStoreDB, startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { readBpic2013Log } from './bpic2013-log.js';
 import { caseToEvents } from './case-to-events.js';
 import { importBpic2013, type ImportProgress } from './import-bpic2013.js';

@@ -1,32 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { transformSync } from '@swc/core';
+import { compilePackages } from '../../../../test/compiled-packages.js';
 
-/**
- * The library as plain JavaScript in a directory of its own, for specs that need it in another process or in a worker
- * thread: neither can load TypeScript.
- */
+/** This package as plain JavaScript, for specs that need it in another process or in a worker thread. */
 export function compileLibrary(): { readonly entry: string; remove(): void } {
-  const root = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-js-'));
-  for (const lib of ['embedded-eventstoredb', 'directory-lock']) {
-    const source = join(process.cwd(), 'libs', lib, 'src');
-    for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-      if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
-      const { code } = transformSync(readFileSync(join(source, file), 'utf8'), {
-        filename: file,
-        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-        module: { type: 'es6' },
-      });
-      const target = join(root, lib, file.replace(/\.ts$/, '.js'));
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileSync(target, code);
-    }
-  }
-  writeFileSync(join(root, 'package.json'), '{"type":"module","imports":{"#*":"./*/index.js"}}');
-  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'dir');
-  return { entry: join(root, 'embedded-eventstoredb/index.js'), remove: () => rmSync(root, { recursive: true }) };
+  const { entry, remove } = compilePackages();
+  return { entry: entry('embedded-eventstoredb'), remove };
 }
 
 export interface NodeProcess {

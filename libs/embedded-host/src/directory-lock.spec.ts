@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { transformSync } from '@swc/core';
 import { open } from 'lmdb';
+import { compilePackages } from '../../../test/compiled-packages.js';
 import { DirectoryLocked, lockDirectory } from './index.js';
 
 let directory: string;
@@ -38,9 +38,9 @@ it('takes no other process for the dead holder whose pid it got', async () => {
 });
 
 it('goes to exactly one of several processes, and to the next one when that is killed', async () => {
-  const { entry, remove } = compiled();
+  const packages = compilePackages();
   const script = `
-    import { lockDirectory } from ${JSON.stringify(entry)};
+    import { lockDirectory } from ${JSON.stringify(packages.entry('embedded-host'))};
     lockDirectory(${JSON.stringify(directory)}).then(() => { console.log('held'); setInterval(() => {}, 1000); }, (error) => console.log(error.code, error.pid));`;
   const start = () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   const first = await Promise.all(
@@ -60,16 +60,5 @@ it('goes to exactly one of several processes, and to the next one when that is k
   await (
     await lockDirectory(directory)
   )();
-  remove();
+  packages.remove();
 }, 30_000);
-
-/** The library as JavaScript: another process does not read TypeScript. */
-function compiled(): { entry: string; remove(): void } {
-  const root = mkdtempSync(join(tmpdir(), 'directory-lock-js-'));
-  const source = readFileSync(join(process.cwd(), 'libs/directory-lock/src/directory-lock.ts'), 'utf8');
-  const { code } = transformSync(source, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } });
-  writeFileSync(join(root, 'directory-lock.js'), code);
-  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'), 'dir');
-  return { entry: join(root, 'directory-lock.js'), remove: () => rmSync(root, { recursive: true }) };
-}

@@ -1,1 +1,0 @@
-export { DirectoryLocked, lockDirectory } from './directory-lock.js';

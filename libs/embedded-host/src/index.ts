@@ -1,0 +1,4 @@
+export { DirectoryLocked, lockDirectory } from './directory-lock.js';
+export { BackupExists, BadCertificate, BadCredentials, NotLoopback, PortUnavailable } from './errors.js';
+export { checkListener, isWildcard, portUnavailable, urlHost, type Certificate } from './listener.js';
+export { serveThread, startInThread, type ThreadNode } from './thread.js';
