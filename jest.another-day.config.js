@@ -3,11 +3,9 @@ import config from './jest.config.js';
 
 /**
  * The suites that meet the real clock, on another day and at another time of day: `npm run test:another-day`, which no test may notice.
- * TEST_DAYS_AHEAD says how many days ahead, or behind if negative.
  */
-process.env.TEST_DAYS_AHEAD ??= '365.25';
 const shift = fileURLToPath(new URL('./test/another-day.cjs', import.meta.url));
-// Child processes and threads too: the embedded nodes, the worker, jest's own.
+// jest's own processes and their threads are started as this one was, with `--require`; programs that specs start are told here.
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --require=${JSON.stringify(shift)}`.trim();
 
 export default {
