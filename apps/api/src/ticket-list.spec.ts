@@ -44,7 +44,7 @@ beforeAll(async () => {
     2,
   );
   await open('server', { category: 'hardware', impact: 'major', urgency: 'critical' }, 3);
-  await open('vpn', { reporter: { id: 'k.roe' }, component: 'vpn-gw' }, 4);
+  await open('vpn', { reporter: { id: 'k.roe' }, component: 'vpn-gw', description: 'Windows更新后VPN接続エラー' }, 4);
   await say('printer', 'internal-notes', { text: 'The spooler logs 0x00000709' });
   await say('mail', 'assignment', { assignee: { id: 'ada' } });
   await say('server', 'triage', { category: 'hardware', securityIncident: true });
@@ -91,6 +91,9 @@ describe('GET /v1/tickets', () => {
     ['&q=spool', []],
     ['&q=spool*', ['printer']],
     ['&q=home', ['vpn']],
+    ['&q=VPN', ['vpn']],
+    ['&q=接続 エラー', ['vpn']],
+    ['&q=更', ['vpn']],
     ['&q=doe&status=open&tier=L1', ['server', 'printer']],
   ])('?%s', async (query, expected) => {
     expect(called(await list(query))).toEqual(expected);
@@ -183,6 +186,8 @@ describe('the list’s indexes', () => {
     [{ openedFrom: '2020-01-02T00:00:00.000Z' as never }, '-openedAt'],
     [{}, '-updatedAt'],
     [{}, 'priority'],
+    [{ q: 'spooler' }, '-openedAt'],
+    [{ q: 'spooler 接続', client: 'c' }, 'openedAt'],
   ] as [TicketListFilter, TicketOrder][])('serve %j in the order %s without sorting', async (filter, order) => {
     const winning = await plan(filter, order);
     expect(winning).toContain('IXSCAN');

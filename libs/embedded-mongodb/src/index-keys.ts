@@ -8,7 +8,8 @@ export type KeyField = { readonly path: string; readonly parts: readonly string[
 /** What an index holds of a document: one row of values for each key; several where a path leads into an array. */
 export type Extracted = {
   readonly rows: readonly (readonly Value[])[];
-  readonly multikey: boolean;
+  /** Which of the fields, by number, lead into an array. */
+  readonly arrays: readonly number[];
   /** Whether none of the fields exists. */ readonly absent: boolean;
 };
 
@@ -35,7 +36,7 @@ export const extractKeys = (doc: Doc, fields: readonly KeyField[]): Extracted =>
     if (value !== undefined) absent = false;
     row.push(value ?? null);
   }
-  if (plain) return { rows: [row], multikey: false, absent };
+  if (plain) return { rows: [row], arrays: NONE, absent };
   const rows: (readonly Value[])[] = [];
   const state = { absent: true };
   expand(
@@ -45,7 +46,18 @@ export const extractKeys = (doc: Doc, fields: readonly KeyField[]): Extracted =>
     rows,
     state,
   );
-  return { rows, multikey: true, absent: state.absent };
+  return { rows, arrays: fields.flatMap(({ parts }, field) => (leadsIntoArray(doc, parts) ? [field] : [])), absent: state.absent };
+};
+
+const NONE: readonly number[] = [];
+
+const leadsIntoArray = (doc: Doc, parts: readonly string[]): boolean => {
+  let value: Value | undefined = doc;
+  for (const part of parts) {
+    value = value instanceof Doc ? value.get(part) : undefined;
+    if (value instanceof Arr) return true;
+  }
+  return false;
 };
 
 /** Follows every open path to its end or to the next array, then goes on for each element of that array. */

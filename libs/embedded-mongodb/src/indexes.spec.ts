@@ -257,6 +257,36 @@ test('a search that finds few sorts them; one that finds many reads them in thei
   expect(await page(/^print/)).toEqual({ stage: 'FETCH', index: 'client_1_openedAt_-1', keys: 3, found: [1999, 1998, 1997] });
 });
 
+test('an index whose first field is an array gives the order of the fields after it', async () => {
+  const tickets = db.collection<Document>('ordered_by_word');
+  await tickets.createIndex({ words: 1, openedAt: 1, _id: 1 });
+  const total = 2000;
+  const words = (n: number): string[] => ['printer', ...(n % 2 ? ['invoices'] : []), ...(n % 40 === 0 ? ['spooler'] : [])];
+  await tickets.insertMany(Array.from({ length: total }, (_, n) => ({ _id: n as never, openedAt: total - n, words: words(n) })));
+  const page = async (query: Document): Promise<Document> => {
+    const search = () => tickets.find(query).sort({ openedAt: -1, _id: -1 }).limit(3);
+    const { queryPlanner, executionStats } = (await search().explain('executionStats')) as Document;
+    return {
+      stage: queryPlanner.winningPlan.stage,
+      bounds: queryPlanner.winningPlan.inputStage.indexBounds,
+      keys: executionStats.totalKeysExamined,
+      found: (await search().toArray()).map(({ _id }) => _id),
+    };
+  };
+  expect(await page({ words: 'printer' })).toMatchObject({ stage: 'FETCH', keys: 3, found: [0, 1, 2] });
+  expect(await page({ words: 'printer', openedAt: { $lte: 1000 } })).toMatchObject({ stage: 'FETCH', keys: 3, found: [1000, 1001, 1002] });
+  // Of several words the rarest is looked up, wherever it stands.
+  for (const query of [{ $and: [{ words: 'printer' }, { words: 'spooler' }] }, { $and: [{ words: 'spooler' }, { words: 'printer' }] }])
+    expect(await page(query)).toMatchObject({
+      bounds: { words: ['["spooler", "spooler"]'] },
+      keys: 3,
+      found: [0, 40, 80],
+    });
+  // Once the other field has held an array too, its order is not to be had from the index.
+  await tickets.insertOne({ _id: -1 as never, openedAt: [1, 5000], words: 'printer' });
+  expect(await page({ words: 'printer' })).toMatchObject({ stage: 'SORT', found: [-1, 0, 1] });
+});
+
 test('unique, sparse and partial indexes', async () => {
   const users = db.collection<Document>('users');
   await users.createIndex({ email: 1 }, { unique: true, sparse: true });

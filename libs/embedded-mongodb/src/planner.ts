@@ -206,7 +206,7 @@ const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Int
 type FieldBounds = { readonly intervals: readonly Interval[]; readonly used: readonly Filter[] };
 
 /** What an alternative says about one field of an index. */
-const boundsOfField = (conditions: readonly Filter[], path: string, multikey: boolean): FieldBounds | undefined => {
+const boundsOfField = (conditions: readonly Filter[], path: string, array: boolean): FieldBounds | undefined => {
   let bounds: FieldBounds | undefined;
   for (const condition of conditions) {
     if (!('path' in condition) || condition.path !== path) continue;
@@ -214,7 +214,7 @@ const boundsOfField = (conditions: readonly Filter[], path: string, multikey: bo
     if (!intervals) continue;
     if (!bounds) bounds = { intervals, used: [condition] };
     // Two elements of one array may satisfy two conditions: their bounds must not be put together. The narrower one is taken.
-    else if (multikey) {
+    else if (array) {
       if (isPoints(intervals) && !isPoints(bounds.intervals)) bounds = { intervals, used: [condition] };
     } else bounds = { intervals: intersect(bounds.intervals, intervals), used: [...bounds.used, condition] };
   }
@@ -242,7 +242,12 @@ type AlternativeBounds = {
 };
 
 /** The ranges of an index that an alternative needs. */
-const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], multikey: boolean, prefix: Buffer): AlternativeBounds => {
+const rangesOf = (
+  conditions: readonly Filter[],
+  fields: readonly KeyField[],
+  arrays: readonly number[],
+  prefix: Buffer,
+): AlternativeBounds => {
   let prefixes: readonly Buffer[] = [prefix];
   const single: string[] = [];
   const intervals: (readonly Interval[])[] = [];
@@ -257,13 +262,15 @@ const rangesOf = (conditions: readonly Filter[], fields: readonly KeyField[], mu
     points,
     bounded,
     intervals,
-    exact: exact && !multikey && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)),
+    exact:
+      exact && !arrays.length && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)),
   });
-  for (const { path, parts, direction } of fields) {
+  for (const [field, { path, parts, direction }] of fields.entries()) {
+    const array = arrays.includes(field);
     // Fields below one array are indexed element by element; conditions on them may hold for different elements.
-    const shared = multikey && roots.has(parts[0] as string);
+    const shared = array && roots.has(parts[0] as string);
     roots.add(parts[0] as string);
-    const bounds = shared ? undefined : boundsOfField(conditions, path, multikey);
+    const bounds = shared ? undefined : boundsOfField(conditions, path, array);
     if (!bounds) break;
     if (bounds.intervals.length * prefixes.length > MOST_RANGES) break;
     for (const condition of bounds.used) used.add(condition);
@@ -308,11 +315,13 @@ const orderOf = (
   fields: readonly KeyField[],
   constant: number,
   sort: readonly KeyField[],
-  multikey: boolean,
+  arrays: readonly number[],
 ): { readonly sorted: boolean; readonly reverse: boolean } => {
   const no = { sorted: false, reverse: false };
   if (!sort.length) return { sorted: true, reverse: false };
-  if (multikey) return no;
+  // An array is sorted by its lowest or highest element, whichever its other entries are.
+  const array = (path: string): boolean => arrays.some((field) => fields[field]?.path === path);
+  if (sort.some(({ path }) => array(path))) return no;
   const fixed = new Set(fields.slice(0, constant).map(({ path }) => path));
   const wanted = sort.filter(({ path }) => !fixed.has(path));
   const rest = fields.slice(constant);
@@ -383,13 +392,13 @@ const planWith = (
 ): Plan => {
   const fields = index ? index.fields : idField;
   const prefix = index ? indexPrefix(index) : recordPrefix(collection);
-  const multikey = index?.multikey ?? false;
-  const bounds = all.map((conditions) => rangesOf(conditions, fields, multikey, prefix));
+  const arrays = index?.arrays ?? [];
+  const bounds = all.map((conditions) => rangesOf(conditions, fields, arrays, prefix));
   const ranges = merged(bounds.flatMap((bound) => bound.ranges));
   let constant = 0;
   const [first] = bounds;
   if (first) while (bounds.every(({ single }) => single[constant] !== undefined && single[constant] === first.single[constant])) constant++;
-  const { sorted, reverse } = orderOf(fields, constant, sort, multikey);
+  const { sorted, reverse } = orderOf(fields, constant, sort, arrays);
   const points = Math.min(...bounds.map((bound) => bound.points));
   const bounded = bounds.every((bound) => bound.bounded);
   return {
@@ -415,12 +424,32 @@ const score = (plan: Plan, sort: readonly KeyField[]): number => {
 /** How many keys of a plan are counted to compare it with another one. */
 const PROBE = 100;
 
-const probe = (reader: Reader, plan: Plan): number => {
+const probe = (reader: Reader, plan: Plan, most = PROBE): number => {
   let keys = 0;
   for (const range of plan.ranges) {
-    for (const _ of reader.entries(range)) if (++keys >= PROBE) return keys;
+    for (const _ of reader.entries(range)) if (++keys >= most) return keys;
   }
   return keys;
+};
+
+/**
+ * The conditions in an order for an index: where several of them name a value of one array, only the first of them bounds the index, so that
+ * the one that the fewest documents fulfil is to be the first.
+ */
+const rarestFirst = (reader: Reader, index: Index, collection: Collection, conditions: readonly Filter[]): readonly Filter[] => {
+  for (const field of index.arrays) {
+    const path = index.fields[field]?.path;
+    const values = conditions.filter(
+      (condition) => condition.op === 'compare' && condition.path === path && condition.relation === 'eq' && intervalsOf(condition),
+    );
+    if (values.length < 2) continue;
+    const plans = values.map((value) => ({ value, plan: planWith(index, collection, [[value, ...conditions]], []) }));
+    for (const most of [PROBE, 10 * PROBE]) {
+      const [rarest] = plans.map(({ value, plan }) => ({ value, keys: probe(reader, plan, most) })).sort((a, b) => a.keys - b.keys);
+      if (rarest && (rarest.keys < most || most > PROBE)) return [rarest.value, ...conditions];
+    }
+  }
+  return conditions;
 };
 
 /** How many leading fields of its index a plan has bounds for. */
@@ -481,7 +510,14 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const natural = planWith(undefined, collection, all, sort);
   const ready = readyIndexes(collection);
   if (natural.stage === 'IDHACK' || !ready.length) return natural;
-  const plans = [natural, ...ready.filter((index) => usable(index, all)).map((index) => planWith(index, collection, all, sort))]
+  const plans = [
+    natural,
+    ...ready
+      .filter((index) => usable(index, all))
+      .map((index) =>
+        planWith(index, collection, all[0] && all.length === 1 ? [rarestFirst(reader, index, collection, all[0])] : all, sort),
+      ),
+  ]
     .map((plan) => ({ plan, score: score(plan, sort) }))
     .sort((a, b) => b.score - a.score);
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
@@ -520,7 +556,7 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, cou
       }
     return;
   }
-  const seen = plan.index.multikey ? new Set<string>() : undefined;
+  const seen = plan.index.arrays.length ? new Set<string>() : undefined;
   for (const range of ranges)
     for (const { value: idKey } of reader.entries({ ...range, reverse: plan.reverse })) {
       counters.keys++;
@@ -576,7 +612,7 @@ export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
           stage: 'IXSCAN',
           keyPattern: plan.index.spec.get('key'),
           indexName: plan.index.name,
-          isMultiKey: plan.index.multikey,
+          isMultiKey: plan.index.arrays.length > 0,
           isUnique: plan.index.unique,
           isSparse: plan.index.sparse,
           isPartial: plan.index.partial !== undefined,

@@ -2,7 +2,7 @@ import { joinedKey, keyOf } from './bson-order.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from './bson-values.js';
 import { DataFile, DataUnreadable, type Entry, type KeyRange } from './data-file.js';
 import { DamagedRecordError, ServerError } from './errors.js';
-import { compileFilter, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
+import { compileFilter, numberOf, parseFilter, splitPath, type Filter, type Predicate } from './filter.js';
 import { extractKeys, type KeyField } from './index-keys.js';
 
 /**
@@ -29,8 +29,8 @@ export type Index = {
   readonly unique: boolean;
   readonly sparse: boolean;
   readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
-  /** Whether a document has ever had an array at one of the paths: then an entry is not the whole truth about a document. */
-  readonly multikey: boolean;
+  /** The fields, by number, at which a document has ever had an array: there an entry is not the whole truth about a document. */
+  readonly arrays: readonly number[];
   /** Whether it still lacks documents: it is kept up to date, but not read. */
   readonly building: boolean;
 };
@@ -127,7 +127,11 @@ const directionOf = (value: Value): number | bigint =>
       ? (value.value as number)
       : 1;
 
-export const readIndex = (number: number, spec: Doc, { multikey = false, building = false } = {}): Index => {
+export const readIndex = (
+  number: number,
+  spec: Doc,
+  { arrays = [], building = false }: Partial<Pick<Index, 'arrays' | 'building'>> = {},
+): Index => {
   const source = spec.get('partialFilterExpression');
   const filter = source instanceof Doc ? parseFilter(source) : undefined;
   return {
@@ -138,7 +142,7 @@ export const readIndex = (number: number, spec: Doc, { multikey = false, buildin
     unique: spec.get('unique') === true,
     sparse: spec.get('sparse') === true,
     partial: filter && source instanceof Doc ? { filter, matches: compileFilter(filter), source } : undefined,
-    multikey,
+    arrays,
     building,
   };
 };
@@ -151,14 +155,21 @@ const writeCollection = (collection: Collection): Buffer =>
       options: collection.options,
       uuid: collection.uuid.toString('hex'),
       indexes: Arr.of(
-        collection.indexes.map(({ number, spec, multikey, building }) =>
-          Doc.from({ number, spec, multikey, building: building ? true : undefined }),
+        collection.indexes.map(({ number, spec, arrays, building }) =>
+          Doc.from({ number, spec, multikey: arrays.length > 0, arrays: Arr.of(arrays), building: building ? true : undefined }),
         ),
       ),
       viewOn: collection.view?.on,
       pipeline: collection.view && Arr.of(collection.view.pipeline),
     }),
   );
+
+/** Older data files tell only whether there was an array at all: then it may have been at any field. */
+const readArrays = (index: Doc): readonly number[] => {
+  const known = index.get('arrays');
+  if (known instanceof Arr) return known.values.map(numberOf);
+  return index.get('multikey') === true ? (index.get('spec') as Doc).keys.map((_, field) => field) : [];
+};
 
 const readCollection = (number: number, bytes: Buffer): Collection => {
   checkDocument(bytes, 0, bytes.length);
@@ -172,7 +183,7 @@ const readCollection = (number: number, bytes: Buffer): Collection => {
     uuid: Buffer.from(doc.get('uuid') as string, 'hex'),
     indexes: ((doc.get('indexes') as Arr).values as readonly Doc[]).map((index) =>
       readIndex(index.get('number') as number, index.get('spec') as Doc, {
-        multikey: index.get('multikey') === true,
+        arrays: readArrays(index),
         building: index.get('building') === true,
       }),
     ),
@@ -208,19 +219,19 @@ export const indexKeys = (
   index: Index,
   doc: Doc,
   idKey: Buffer,
-): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly multikey: boolean } => {
-  if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], multikey: false };
-  const { rows, multikey, absent } = extractKeys(doc, index.fields);
-  if (index.sparse && absent) return { keys: [], rows: [], multikey };
+): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly arrays: readonly number[] } => {
+  if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], arrays: [] };
+  const { rows, arrays, absent } = extractKeys(doc, index.fields);
+  if (index.sparse && absent) return { keys: [], rows: [], arrays };
   const prefix = indexPrefix(index);
   const { fields } = index;
   const suffix = index.unique ? undefined : idKey;
   const descending = (at: number): boolean => fields[at]?.direction === -1;
   const found = rows.map((row) => checkKeyLength(joinedKey(prefix, row, descending, suffix), `index ${index.name}`));
-  if (found.length === 1) return { keys: found, rows, multikey };
+  if (found.length === 1) return { keys: found, rows, arrays };
   const distinct = new Map(found.map((key, at) => [key.toString('latin1'), at] as const));
   const kept = [...distinct.values()];
-  return { keys: kept.map((at) => found[at] as Buffer), rows: kept.map((at) => rows[at] as readonly Value[]), multikey };
+  return { keys: kept.map((at) => found[at] as Buffer), rows: kept.map((at) => rows[at] as readonly Value[]), arrays };
 };
 
 export const duplicateKey = (
@@ -492,14 +503,14 @@ class StoreWriter implements Writer {
     this.#statistics.clear();
   }
 
-  /** An index has met its first array: from now on it is read with more care. */
-  #setMultikey(collection: Collection, index: Index): void {
+  /** An index that meets its first array at a field is read with more care from now on. */
+  #noteArrays(collection: Collection, { number, arrays: known }: Index, arrays: readonly number[]): void {
+    if (arrays.every((field) => known.includes(field))) return;
     const current = this.catalog.collections.get(namespaceOf(collection));
-    if (!current || current.indexes.some(({ number, multikey }) => number === index.number && multikey)) return;
-    this.saveCollection({
-      ...current,
-      indexes: current.indexes.map((known) => (known.number === index.number ? { ...known, multikey: true } : known)),
-    });
+    const index = current?.indexes.find((one) => one.number === number);
+    if (!current || !index || arrays.every((field) => index.arrays.includes(field))) return;
+    const all = [...new Set([...index.arrays, ...arrays])].sort((a, b) => a - b);
+    this.saveCollection({ ...current, indexes: current.indexes.map((one) => (one === index ? { ...one, arrays: all } : one)) });
   }
 
   #checkUnique(collection: Collection, index: Index, keys: readonly Buffer[], rows: readonly (readonly Value[])[], idKey: Buffer): void {
@@ -525,9 +536,9 @@ class StoreWriter implements Writer {
     for (const { index, keys, rows } of entries) if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
     const bytes = encode(doc);
     this.#put(key, bytes);
-    for (const { index, keys, multikey } of entries) {
+    for (const { index, keys, arrays } of entries) {
       for (const entry of keys) this.#put(entry, idKey);
-      if (multikey && !index.multikey) this.#setMultikey(collection, index);
+      this.#noteArrays(collection, index, arrays);
     }
     this.#count(collection, 1, bytes.length);
   }
@@ -539,13 +550,13 @@ class StoreWriter implements Writer {
       const stale = indexKeys(index, before, idKey);
       // Most updates leave most indexes alone.
       if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer))
-        return { index, multikey: fresh.multikey, keys: [], rows: [], dropped: [] };
+        return { index, arrays: fresh.arrays, keys: [], rows: [], dropped: [] };
       const known = new Set(stale.keys.map((key) => key.toString('latin1')));
       const wanted = new Set(fresh.keys.map((key) => key.toString('latin1')));
       const added = fresh.keys.flatMap((key, at) => (known.has(key.toString('latin1')) ? [] : [at]));
       return {
         index,
-        multikey: fresh.multikey,
+        arrays: fresh.arrays,
         keys: added.map((at) => fresh.keys[at] as Buffer),
         rows: added.map((at) => fresh.rows[at] as readonly Value[]),
         dropped: stale.keys.filter((key) => !wanted.has(key.toString('latin1'))),
@@ -554,10 +565,10 @@ class StoreWriter implements Writer {
     for (const { index, keys, rows } of changes) if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
     const bytes = encode(after);
     this.#put(recordKey(collection, idKey), bytes);
-    for (const { index, keys, dropped, multikey } of changes) {
+    for (const { index, keys, dropped, arrays } of changes) {
       for (const key of dropped) this.#removeEntry(index, key, idKey);
       for (const key of keys) this.#put(key, idKey);
-      if (multikey && !index.multikey) this.#setMultikey(collection, index);
+      this.#noteArrays(collection, index, arrays);
     }
     this.#count(collection, 0, bytes.length - encodedLength(before));
   }
@@ -612,10 +623,10 @@ class StoreWriter implements Writer {
       const doc = Doc.read(value);
       const idKey = key.subarray(prefix.length);
       for (const index of indexes) {
-        const { keys, rows, multikey } = indexKeys(index, doc, idKey);
+        const { keys, rows, arrays } = indexKeys(index, doc, idKey);
         if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
         for (const entry of keys) this.#put(entry, idKey);
-        if (multikey) this.#setMultikey(collection, index);
+        this.#noteArrays(collection, index, arrays);
       }
     }
     return slice.length === SLICE ? (slice.at(-1) as Entry).key : undefined;

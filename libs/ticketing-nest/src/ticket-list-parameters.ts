@@ -7,7 +7,7 @@ const words: Parameter<string> = {
   parse: (given) => (given.length <= 200 && searchWords(given).length > 0 && !given.includes('\0') ? given : undefined),
   rule: 'must be words of 1 to 200 characters together',
   description:
-    'Only tickets about which all of these words were said: in what was opened, noted, replied, handed over or resolved. Accents and case do not matter; a word that ends with * stands for all that begin so.',
+    'Only tickets about which all of these words were said: in what was opened, noted, replied, handed over or resolved. Case and accents do not matter; scripts without spaces are found by any part; a word that ends with * stands for all that begin so.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 

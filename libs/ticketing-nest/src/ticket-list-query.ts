@@ -5,12 +5,12 @@ import type { ViewDocument } from '#mongo';
 import {
   type Channel,
   type Priority,
-  searchWords,
   ticketList,
   type TicketKind,
   type TicketListEntry,
   type TicketStatus,
   type Tier,
+  wordsAskedFor,
 } from '#ticketing';
 import { type Page, ReadModels, readPage, waitForPosition } from './read-models.js';
 
@@ -150,10 +150,10 @@ export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder,
   return conditions.length === 0 ? {} : { $and: conditions };
 }
 
-/** A condition for each word. Words are letters and digits alone, so they mean nothing in a pattern. */
+/** A condition for each word. Words are letters, marks and digits alone, so they mean nothing in a pattern. */
 function ofWords(query: string): readonly object[] {
   return query.split(/\s+/).flatMap((asked) => {
-    const words = searchWords(asked);
+    const words = wordsAskedFor(asked);
     const open = asked.endsWith('*') ? words.length - 1 : -1;
     return words.map((word, index) => ({ words: index === open ? { $regex: `^${word}` } : word }));
   });

@@ -45,4 +45,4 @@ export * from './views/ticket-history.js';
 export * from './views/ticket-list.js';
 export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';
-export { searchWords } from './views/search-words.js';
+export { searchWords, wordsAskedFor } from './views/search-words.js';

@@ -93,7 +93,7 @@ function branches(category: string): readonly string[] {
  */
 export const ticketList: Projection<TicketListEntry, TicketEvents> = {
   name: 'ticket_list',
-  version: 3,
+  version: 4,
   streamPrefix: 'ticket-',
   upcasters: ticketUpcasters,
   key: ({ stream }) => streamId(stream),
@@ -109,7 +109,7 @@ export const ticketList: Projection<TicketListEntry, TicketEvents> = {
     { key: { service: 1, openedAt: 1, _id: 1 } },
     { key: { categories: 1 } },
     { key: { resolvedAt: 1 } },
-    { key: { client: 1, words: 1 } },
-    { key: { words: 1 } },
+    { key: { client: 1, words: 1, openedAt: 1, _id: 1 } },
+    { key: { words: 1, openedAt: 1, _id: 1 } },
   ],
 };
