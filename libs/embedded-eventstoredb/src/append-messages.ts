@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { ANY, NO_STREAM, STREAM_EXISTS } from './append-rules.js';
-import { handlerThrew, invalidArgument } from './faults.js';
+import { handlerThrew, invalidArgument, type Fault } from './faults.js';
 import type { NewEvent } from './log-writer.js';
 import { NO_BYTES } from './record.js';
 import { bytesField, messageField, varintField, WireReader } from './wire.js';
@@ -267,16 +267,16 @@ export const batchSucceeded = (
   position: number | undefined,
 ): Buffer => correlated(correlationId, stream, success(3, lastRevision, position));
 
-/** An in-band `google.rpc.Status` whose detail is a message of `event_store.client`. */
+/** An in-band `google.rpc.Status` with one detail. */
 function batchFailed(
   correlationId: Buffer | undefined,
   stream: string | undefined,
   code: status,
-  name: string,
+  type: string,
   detail: Uint8Array,
-  text = name,
+  text = type.slice(type.lastIndexOf('.') + 1),
 ): Buffer {
-  const any = messageField(3, bytesField(1, `type.googleapis.com/event_store.client.${name}`), bytesField(2, detail));
+  const any = messageField(3, bytesField(1, `type.googleapis.com/${type}`), bytesField(2, detail));
   return correlated(correlationId, stream, messageField(2, varintField(1, code), bytesField(2, text), any));
 }
 
@@ -291,24 +291,32 @@ export function batchExpectedOtherRevision(
     lastRevision < 0 ? EMPTY(2) : varintField(1, lastRevision),
     wanted[expected.version] ?? varintField(3, expected.sent),
   ]);
-  return batchFailed(correlationId, stream, status.ALREADY_EXISTS, 'WrongExpectedVersion', detail);
+  return batchFailed(correlationId, stream, status.ALREADY_EXISTS, 'event_store.client.WrongExpectedVersion', detail);
 }
 
 export const batchStreamDeleted = (correlationId: Buffer | undefined, stream: string): Buffer =>
-  batchFailed(correlationId, stream, status.NOT_FOUND, 'StreamDeleted', messageField(1, bytesField(3, stream)));
+  batchFailed(correlationId, stream, status.NOT_FOUND, 'event_store.client.StreamDeleted', messageField(1, bytesField(3, stream)));
 
 export const batchAccessDenied = (correlationId: Buffer | undefined, stream: string): Buffer =>
-  batchFailed(correlationId, stream, status.PERMISSION_DENIED, 'AccessDenied', NO_BYTES);
+  batchFailed(correlationId, stream, status.PERMISSION_DENIED, 'event_store.client.AccessDenied', NO_BYTES);
 
 export const batchTimedOut = (correlationId: Buffer | undefined, stream: string): Buffer =>
-  batchFailed(correlationId, stream, status.DEADLINE_EXCEEDED, 'Timeout', NO_BYTES);
+  batchFailed(correlationId, stream, status.DEADLINE_EXCEEDED, 'event_store.client.Timeout', NO_BYTES);
 
 export const batchTooLarge = (correlationId: Buffer | undefined, stream: string, limit: number): Buffer =>
-  batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'MaximumAppendSizeExceeded', varintField(1, limit));
+  batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'event_store.client.MaximumAppendSizeExceeded', varintField(1, limit));
 
 export const batchBadRequest = (correlationId: Buffer | undefined, stream: string | undefined, message: string): Buffer =>
-  batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'BadRequest', bytesField(1, message));
+  batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'event_store.client.BadRequest', bytesField(1, message));
 
-/** Something failed that is no fault of the request, such as a full disk. */
-export const batchUnknown = (correlationId: Buffer | undefined, stream: string, text: string): Buffer =>
-  batchFailed(correlationId, stream, status.UNKNOWN, 'Unknown', NO_BYTES, text);
+/**
+ * Something that is not the request's doing, such as a full disk. The message tells the reason: of `Unknown` clients show none, so that stands
+ * only for what has none.
+ */
+export const batchFault = (correlationId: Buffer | undefined, stream: string, { code, details }: Fault): Buffer =>
+  code === status.UNKNOWN
+    ? batchFailed(correlationId, stream, code, 'event_store.client.Unknown', NO_BYTES, details)
+    : batchFailed(correlationId, stream, code, 'google.rpc.ErrorInfo', errorInfo(status[code]), details);
+
+/** `google.rpc.ErrorInfo { reason, domain }`. */
+const errorInfo = (reason: string): Buffer => Buffer.concat([bytesField(1, reason), bytesField(2, 'embedded-eventstoredb')]);

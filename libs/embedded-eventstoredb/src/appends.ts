@@ -5,11 +5,11 @@ import {
   batchAccessDenied,
   batchBadRequest,
   batchExpectedOtherRevision,
+  batchFault,
   batchStreamDeleted,
   batchSucceeded,
   batchTimedOut,
   batchTooLarge,
-  batchUnknown,
   deleteSucceeded,
   readEvent,
   readUuid,
@@ -296,6 +296,6 @@ async function write(writer: LogWriter, batch: OpenBatch): Promise<Buffer> {
     if (outcome.kind === 'wrong-revision') return batchExpectedOtherRevision(correlationId, stream, expected, outcome.lastRevision);
     return batchSucceeded(correlationId, stream, outcome.lastRevision, outcome.position);
   } catch (error) {
-    return batchUnknown(correlationId, stream, asFault(error).details);
+    return batchFault(correlationId, stream, asFault(error));
   }
 }

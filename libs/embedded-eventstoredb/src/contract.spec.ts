@@ -197,6 +197,48 @@ describe('deleting', () => {
     await expect(client.appendToStream(stream, event(1))).rejects.toThrow(StreamDeletedError);
   });
 
+  it('leaves the events gone when the metadata of a deleted stream is written', async () => {
+    const stream = freshStream();
+    await client.appendToStream(stream, [event(0), event(1), event(2)]);
+    await client.deleteStream(stream);
+    await client.setStreamMetadata(stream, { owner: 'ann' });
+    expect(await dataOf(client.readStream(stream))).toEqual([]);
+    expect(await client.getStreamMetadata(stream)).toMatchObject({ metadata: { owner: 'ann', truncateBefore: 3 } });
+    await client.appendToStream(stream, event(3), { expectedRevision: 2n });
+    expect(await dataOf(client.readStream(stream))).toEqual([{ n: 3 }]);
+  });
+
+  it('deletes a stream that has metadata only', async () => {
+    const stream = freshStream();
+    await client.setStreamMetadata(stream, { maxCount: 5 });
+    const { position } = await client.deleteStream(stream);
+    expect(position?.commit).toBeGreaterThan(0n);
+    await expect(dataOf(client.readStream(stream))).rejects.toThrow(StreamNotFoundError);
+    await client.appendToStream(stream, event(0), { expectedRevision: NO_STREAM });
+    expect(await dataOf(client.readStream(stream))).toEqual([{ n: 0 }]);
+    expect(await client.getStreamMetadata(stream)).toMatchObject({ metadata: { truncateBefore: 0 } });
+  });
+
+  it('gives a tombstoned stream no metadata', async () => {
+    const stream = freshStream();
+    await client.appendToStream(stream, event(0));
+    await client.tombstoneStream(stream);
+    await expect(client.setStreamMetadata(stream, { maxCount: 5 })).rejects.toThrow(StreamDeletedError);
+  });
+
+  it('revives a deleted stream by an append of no events, whose position is its own', async () => {
+    const stream = freshStream();
+    await client.appendToStream(stream, event(0));
+    await client.deleteStream(stream);
+    const { position, nextExpectedRevision } = await client.appendToStream(stream, []);
+    expect(nextExpectedRevision).toBe(0n);
+    expect(await dataOf(client.readStream(stream))).toEqual([]);
+    const metadata: Array<bigint | undefined> = [];
+    for await (const { event } of client.readStream(`$$${stream}`)) metadata.push(event?.position?.commit);
+    expect(metadata).toEqual([expect.any(BigInt)]);
+    expect(position?.commit).toBeLessThan(metadata[0] as bigint);
+  });
+
   it('shows what stream metadata leaves', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, [event(0), event(1), event(2)]);

@@ -549,7 +549,7 @@ export class EventLog {
   private load(name: string): StreamState {
     const row = this.index.row(name);
     const about = this.rowOf(metadataStreamOf(name));
-    return { name, ...row, hasMetadata: about.lastRevision >= 0, metadata: this.metadataOf(name, about) };
+    return { name, ...row, hasMetadata: about.lastRevision >= 0 || about.tombstoned, metadata: this.metadataOf(name, about) };
   }
 
   private rowOf(name: string): StreamRow {
@@ -583,7 +583,7 @@ export function evolveStreams(
   const about = isMetadataStream(name) ? name.slice(2) : undefined;
   if (kindOf(record) === TOMBSTONE) {
     set({ ...get(name), number, tombstoned: true });
-    if (about !== undefined && !isMetadataStream(about)) set({ ...get(about), metadata: NO_METADATA });
+    if (about !== undefined && !isMetadataStream(about)) set({ ...get(about), metadata: NO_METADATA, hasMetadata: true });
     return;
   }
   set({ ...get(name), number, lastRevision: revisionOf(record) });

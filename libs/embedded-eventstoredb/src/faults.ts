@@ -56,6 +56,9 @@ export const appendTooLarge = (limit: number): Fault =>
     'maximum-append-size': String(limit),
   });
 
+/** The node is stopping; the client may come again. */
+export const shuttingDown = (): Fault => new Fault(status.UNAVAILABLE, 'The node is shutting down.');
+
 /** Whatever was thrown, as the status that the call ends with. */
 export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;

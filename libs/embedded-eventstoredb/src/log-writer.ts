@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { ANY, judgeAppend, type StreamView } from './append-rules.js';
 import { evolveStreams, isSoftDeleted, type EventLog, type StreamState } from './event-log.js';
+import { shuttingDown } from './faults.js';
 import {
   dataOf,
   encodeRecord,
   EVENT,
   idOf,
-  isJson,
   MARK,
   NO_BYTES,
   positionOf,
@@ -89,7 +89,7 @@ export class LogWriter {
 
   /** Does something between two groups, while nothing is written. */
   between<T>(task: () => Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
+    if (this.closed) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
       this.tasks.push(() => task().then(resolve, reject));
       this.running ??= this.run();
@@ -109,7 +109,7 @@ export class LogWriter {
   }
 
   private enqueue(write: Write): Promise<WriteOutcome> {
-    if (this.closed) return Promise.reject(new Error('The node is shutting down.'));
+    if (this.closed) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
       this.queue.push({ write, resolve, reject });
       if (write.kind !== 'links') this.hurry();
@@ -232,7 +232,7 @@ class Group {
       return { kind: 'written', lastRevision: verdict.lastRevision, position: this.visiblePosition(draft, verdict.lastRevision) };
     if (write.kind === 'append') return this.append(draft, write.events);
     if (write.kind === 'tombstone') return { kind: 'written', lastRevision, position: this.tombstone(draft) };
-    if (lastRevision < 0) return { kind: 'wrong-revision', lastRevision };
+    if (lastRevision < 0 && !draft.state.hasMetadata) return { kind: 'wrong-revision', lastRevision };
     return { kind: 'written', lastRevision, position: this.metadata(draft, SOFT_DELETE_JSON) };
   }
 
@@ -246,16 +246,20 @@ class Group {
   }
 
   private append(draft: Draft, events: readonly NewEvent[]): WriteOutcome {
-    const nextRevision = draft.state.lastRevision + 1;
-    const revive = isSoftDeleted(draft.state) && !isMetadataStream(draft.state.name);
+    const { name } = draft.state;
+    // A write to a soft-deleted stream revives it, and so does one to its metadata; its old events stay gone.
+    const revived = [draft, ...(isMetadataStream(name) ? [this.draft(name.slice(2))] : [])]
+      .filter(({ state }) => isSoftDeleted(state))
+      .map((deleted) => ({ deleted, nextRevision: deleted.state.lastRevision + 1 }));
     let position: number | undefined;
     for (const event of events) position = this.event(draft, event);
-    if (revive) {
-      const revived = this.metadata(draft, revivedMetadata(this.metadataJson(draft), nextRevision));
-      position ??= revived;
-    }
     position ??= this.mark(draft);
-    return { kind: 'written', lastRevision: draft.state.lastRevision, position };
+    const { lastRevision } = draft.state;
+    for (const { deleted, nextRevision } of revived) {
+      const json = revivedMetadata(this.metadataOf(deleted), nextRevision);
+      if (json !== undefined) this.metadata(deleted, json);
+    }
+    return { kind: 'written', lastRevision, position };
   }
 
   private event(draft: Draft, event: NewEvent): number {
@@ -302,7 +306,7 @@ class Group {
     this.names.push(name);
     this.bytes += record.length;
     this.position += record.length;
-    draft.lastRecord = record;
+    if (kind === EVENT) draft.lastRecord = record;
     evolveStreams(
       record,
       name,
@@ -339,7 +343,7 @@ class Group {
     const { state, committedRevision, fresh, freshIds } = draft;
     return {
       lastRevision: state.lastRevision,
-      tombstoned: state.tombstoned,
+      tombstoned: this.isTombstoned(state),
       softDeleted: isSoftDeleted(state),
       hasMetadata: state.hasMetadata,
       revisionOf: (id) => {
@@ -354,6 +358,15 @@ class Group {
     };
   }
 
+  /** Metadata that a tombstoned stream has can be replaced; a stream without any gets none. */
+  private isTombstoned({ name, tombstoned, lastRevision }: StreamState): boolean {
+    if (tombstoned || lastRevision >= 0 || !isMetadataStream(name)) return tombstoned;
+    for (let about = name.slice(2); ; about = about.slice(2)) {
+      if (this.draft(about).state.tombstoned) return true;
+      if (!isMetadataStream(about)) return false;
+    }
+  }
+
   /** Where the event stands, unless readers no longer see it. */
   private visiblePosition(draft: Draft, revision: number): number | undefined {
     const { metadata, lastRevision, number } = draft.state;
@@ -364,16 +377,17 @@ class Group {
     return record && positionOf(record);
   }
 
-  private metadataJson(draft: Draft): Buffer {
+  private metadataOf(draft: Draft): Buffer {
     const about = this.draft(metadataStreamOf(draft.state.name));
     const record = about.lastRecord ?? this.log.recordAt(about.state.number, about.state.lastRevision);
-    return record && isJson(record) ? dataOf(record) : Buffer.from('{}');
+    return record ? dataOf(record) : NO_METADATA;
   }
 }
 
 const METADATA_TYPE = Buffer.from('$metadata');
 const TOMBSTONE_TYPE = Buffer.from('$streamDeleted');
 const NO_TYPE = Buffer.alloc(0);
+const NO_METADATA = Buffer.alloc(0);
 
 /** What a fresh genuine node has in its log before anyone wrote to it. */
 export const FIRST_EVENT = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ANY } from './append-rules.js';
 import type { EventLog } from './event-log.js';
+import { shuttingDown } from './faults.js';
 import type { LogWriter, NewEvent } from './log-writer.js';
 import { NO_BYTES } from './record.js';
 import type { Scavenged } from './scavenge.js';
@@ -51,12 +52,12 @@ export class Maintenance {
   /** Stops the scavenge and waits for a backup. */
   async close(): Promise<void> {
     this.closed = true;
-    this.running?.stop.abort(new Error('The node is shutting down.'));
+    this.running?.stop.abort(shuttingDown());
     await this.last;
   }
 
   private inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.closed ? Promise.reject(new Error('The node is shutting down.')) : this.last.then(task);
+    const turn = this.closed ? Promise.reject(shuttingDown()) : this.last.then(task);
     this.last = turn.catch(() => undefined);
     return turn;
   }

@@ -61,7 +61,7 @@ class Model {
   delete(name: string): string {
     const stream = this.get(name);
     if (stream.tombstoned) return 'deleted';
-    if (stream.ids.length === 0) return 'wrong-revision -1';
+    if (stream.ids.length === 0 && stream.metadata === 0) return 'wrong-revision -1';
     this.describe(name, { truncateBefore: DELETED, maxCount: DELETED });
     return `written ${stream.ids.length - 1}`;
   }
@@ -79,6 +79,15 @@ class Model {
     Object.assign(stream, settings);
     this.log.push('?');
     return `written ${stream.metadata++}`;
+  }
+
+  setMetadata(name: string, settings: Pick<ModelStream, 'truncateBefore' | 'maxCount'>): string {
+    const stream = this.get(name);
+    if (stream.tombstoned && stream.metadata === 0) return 'deleted';
+    const softDeleted = stream.truncateBefore === DELETED;
+    const outcome = this.describe(name, settings);
+    if (softDeleted) this.describe(name, { ...settings, truncateBefore: stream.ids.length });
+    return outcome;
   }
 
   visible(name: string): string[] | 'missing' | 'deleted' {
@@ -202,7 +211,7 @@ function foresee(model: Model, step: Step, ids: readonly string[]): string[] {
   if (step.kind === 'delete') return [model.delete(step.stream)];
   if (step.kind === 'tombstone') return [model.tombstone(step.stream)];
   if (step.kind === 'restart' || step.kind === 'crash') return [];
-  return [model.describe(step.stream, { maxCount: step.maxCount, truncateBefore: step.truncateBefore })];
+  return [model.setMetadata(step.stream, { maxCount: step.maxCount, truncateBefore: step.truncateBefore })];
 }
 
 function read(log: EventLog, name: string): string[] | 'missing' | 'deleted' {

@@ -17,7 +17,7 @@ import { readGossip } from './gossip.js';
 import { guarded } from './guard.js';
 import { FIRST_EVENT, LogWriter } from './log-writer.js';
 import { Maintenance } from './maintenance.js';
-import { OpenCalls } from './open-calls.js';
+import { OpenCalls, type Handler } from './open-calls.js';
 import { operations, OPERATIONS } from './operations.js';
 import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from './persistent-subscriptions/calls.js';
 import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
@@ -70,25 +70,25 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     const streamAccess = options.credentials && new StreamAccess(log);
     const authentication = new Authentication(users);
     const access = streamAccess ?? OPEN_ACCESS;
-    const serve = (definition: ServiceDefinition, handlers: Readonly<Record<string, unknown>>): void =>
-      server.addService(
-        definition,
-        (streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers) as UntypedServiceImplementation,
-      );
+    const calls = new OpenCalls();
+    const serve = (definition: ServiceDefinition, handlers: Readonly<Record<string, unknown>>): void => {
+      const served = streamAccess ? guarded(definition, handlers, authentication, streamAccess) : handlers;
+      const tracked = Object.entries(served).map(([name, handler]) => [name, calls.tracked(handler as Handler)] as const);
+      server.addService(definition, Object.fromEntries(tracked) as UntypedServiceImplementation);
+    };
 
     let port = 0;
-    const calls = new OpenCalls();
     const subscriptions = new PersistentSubscriptions({ log, writer, now });
     serve(service(streamsService.StreamsService, STREAMS, true), {
       append: append(writer, access),
-      batchAppend: calls.tracked(batchAppend(writer, access, now)),
+      batchAppend: batchAppend(writer, access, now),
       delete: deletion(writer, access, 'delete'),
       tombstone: deletion(writer, access, 'tombstone'),
-      read: calls.tracked(read({ log, access, now })),
+      read: read({ log, access, now }),
     });
     serve(
       service(persistentService.PersistentSubscriptionsService, PERSISTENT_SUBSCRIPTION_DECODERS, true),
-      persistentSubscriptionCalls({ subscriptions, log, access, open: calls }),
+      persistentSubscriptionCalls({ subscriptions, log, access }),
     );
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
     serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance, subscriptions));

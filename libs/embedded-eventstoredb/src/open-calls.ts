@@ -1,28 +1,44 @@
-import { status } from '@grpc/grpc-js';
-import { Fault } from './faults.js';
+import type { sendUnaryData } from '@grpc/grpc-js';
+import { shuttingDown, type Fault } from './faults.js';
 
-interface OpenCall {
+interface Call {
   on(event: 'close' | 'cancelled' | 'error', listener: () => void): unknown;
-  emit(event: 'error', error: Error): unknown;
+  emit(event: 'error', error: Fault): unknown;
 }
+/** Handlers of calls with one answer get a callback for it; those of server streams write to the call. */
+export type Handler = (call: Call, answer: sendUnaryData<unknown> | undefined) => void;
 
 /**
- * Calls that last until somebody ends them. When the node closes they end as with a server that went away, which tells
- * clients to come again; the gRPC library alone would end them as cancelled, which clients take for their own doing.
+ * Calls without an end yet. When the node closes they end as with a server that went away, which tells clients to come again; the gRPC
+ * library alone would end them as cancelled, which clients take for their own doing.
  */
 export class OpenCalls {
-  private readonly calls = new Set<OpenCall>();
+  private readonly endings = new Set<(fault: Fault) => void>();
 
-  tracked<C extends OpenCall>(handler: (call: C) => void): (call: C) => void {
-    return (call) => {
-      this.calls.add(call);
-      const done = (): void => void this.calls.delete(call);
+  tracked(handler: Handler): Handler {
+    return (call, callback) => {
+      let answered = false;
+      const end = (fault: Fault): void => {
+        if (answered) return;
+        if (callback) answer?.(fault);
+        else call.emit('error', fault);
+      };
+      const done = (): void => void this.endings.delete(end);
+      const answer: sendUnaryData<unknown> | undefined =
+        callback &&
+        ((...result) => {
+          if (answered) return;
+          answered = true;
+          done();
+          callback(...result);
+        });
+      this.endings.add(end);
       for (const ending of ['close', 'cancelled', 'error'] as const) call.on(ending, done);
-      handler(call);
+      handler(call, answer);
     };
   }
 
   end(): void {
-    for (const call of this.calls) call.emit('error', new Fault(status.UNAVAILABLE, 'The node is shutting down.'));
+    for (const end of this.endings) end(shuttingDown());
   }
 }

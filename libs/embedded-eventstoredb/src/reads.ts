@@ -88,6 +88,11 @@ async function readStream(
   let left = request.count;
   while (left > 0) {
     const records = log.readStream(stream.number, next, { lowest, highest: lastRevision }, Math.min(left, PAGE), request.backwards);
+    if (left === request.count && request.positions && !request.backwards) {
+      const found = records[0] && revisionOf(records[0]);
+      for (const position of firstPositions(from, request.count, { lowest, highest: lastRevision }, found))
+        call.write(firstStreamPositionMessage(position));
+    }
     for (const record of records) call.write(message(record));
     const last = records.at(-1);
     if (!last) break;
@@ -95,13 +100,26 @@ async function readStream(
     next = revisionOf(last) + (request.backwards ? -1 : 1);
     if (next < 0 || !(await roomToWrite(call))) break;
   }
-  if (!request.positions) return;
-  if (!request.backwards && left === request.count) {
-    // Where the next event will be readable; first as the truncation point says, then as the end of the stream does.
-    if (from <= lastRevision && lowest > lastRevision + 1) call.write(firstStreamPositionMessage(lowest));
-    call.write(firstStreamPositionMessage(lastRevision + 1));
-  }
-  call.write(lastStreamPositionMessage(lastRevision));
+  if (request.positions) call.write(lastStreamPositionMessage(lastRevision));
+}
+
+/** Events that the genuine server reads at a time. */
+const GENUINE_PAGE = 32;
+
+/**
+ * The genuine server says where the next page begins when the first one is empty: behind what is truncated, and, when nothing is left, behind
+ * the end of the stream.
+ */
+function firstPositions(
+  from: number,
+  count: number,
+  { lowest, highest }: { readonly lowest: number; readonly highest: number },
+  found: number | undefined,
+): number[] {
+  const end = from + Math.min(count, GENUINE_PAGE) - 1;
+  if (found !== undefined) return found > end ? [found] : [];
+  const truncated = end < lowest ? [lowest] : [];
+  return (truncated[0] ?? from) === highest + 1 ? truncated : [...truncated, highest + 1];
 }
 
 async function readAll({ log }: ReadContext, call: ReadCall, request: ReadRequest & { kind: 'all' }, message: Message): Promise<void> {

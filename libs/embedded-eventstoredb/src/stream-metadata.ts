@@ -68,9 +68,10 @@ export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata
   };
 }
 
-/** The metadata that revives a soft-deleted stream: all that it had, truncated before its next revision. */
-export function revivedMetadata(data: Buffer, nextRevision: number): string {
-  return JSON.stringify({ ...parseObject(data.toString('utf8')), $tb: nextRevision });
+/** The metadata that revives a soft-deleted stream: what it has, truncated before its next revision. Undefined when it is no JSON object. */
+export function revivedMetadata(data: Buffer, nextRevision: number): string | undefined {
+  const metadata = parseObject(data.toString('utf8'));
+  return metadata && JSON.stringify({ ...metadata, $tb: nextRevision });
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -5,7 +5,7 @@ import { isSoftDeleted } from './event-log.js';
 
 /** Whether reads of the stream end with the error stream-deleted: it is tombstoned, or it holds the metadata of one that is. */
 export function isTombstoned(log: EventLog, stream: StreamState): boolean {
-  return stream.tombstoned || (isMetadataStream(stream.name) && log.stream(stream.name.slice(2)).tombstoned);
+  return stream.tombstoned || (isMetadataStream(stream.name) && isTombstoned(log, log.stream(stream.name.slice(2))));
 }
 
 /** Whether readers are told that there is no such stream. */

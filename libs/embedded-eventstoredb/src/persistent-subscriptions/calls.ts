@@ -1,10 +1,11 @@
 import { status, type Metadata, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
 import type { Access } from '../access.js';
+import { readUuid } from '../append-messages.js';
 import { eventFilter, type FilterRequest } from '../event-filter.js';
 import type { EventLog } from '../event-log.js';
 import { asFault, Fault, handlerThrew, invalidArgument } from '../faults.js';
-import type { OpenCalls } from '../open-calls.js';
 import { allStart, streamStart } from '../read-request.js';
+import { groupFailed, groupMissing, subscribersReached } from './faults.js';
 import type { Consumer, ConsumerCall, Group, NackAction } from './group.js';
 import {
   confirmationMessage,
@@ -28,13 +29,13 @@ import {
   type SettingsMessage,
   type StreamOptions,
 } from './messages.js';
-import { groupFailed, groupMissing, subscribersReached, type PersistentSubscriptions } from './persistent-subscriptions.js';
+import type { PersistentSubscriptions } from './persistent-subscriptions.js';
 import { ALL, isStrategyName, keyOf, type GroupSettings, type GroupStart } from './settings.js';
 
 const PACKAGE = 'EventStore.Client.PersistentSubscriptions';
 /** The numbers of the old enumeration. */
 const NAMED_STRATEGIES = ['DispatchToSingle', 'RoundRobin', 'Pinned'];
-/** Unknown, Park, Retry, Skip, Stop. What the genuine server does not know either is tried again. */
+/** Unknown, Park, Retry, Skip, Stop. */
 const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'retry', 'skip', 'skip'];
 /** Events that one consumer may have in flight, whatever it asks for. */
 const MOST_SLOTS = 50_000;
@@ -66,11 +67,10 @@ interface CallContext {
   readonly subscriptions: PersistentSubscriptions;
   readonly log: EventLog;
   readonly access: Access;
-  readonly open: OpenCalls;
 }
 
 /** The service `event_store.client.persistent_subscriptions.PersistentSubscriptions`. */
-export function persistentSubscriptionCalls({ subscriptions, log, access, open }: CallContext): Readonly<Record<string, unknown>> {
+export function persistentSubscriptionCalls({ subscriptions, log, access }: CallContext): Readonly<Record<string, unknown>> {
   return {
     create: unary<ChangeRequest>(async ({ options }) => {
       const settings = createdSettings(options, log);
@@ -79,10 +79,11 @@ export function persistentSubscriptionCalls({ subscriptions, log, access, open }
       return OK;
     }),
     update: unary<ChangeRequest>(async ({ options }) => {
-      const { source, group, start, settings = {} } = changed(options, 'UpdateReq');
+      const { source, group, start, settings } = changed(options, 'UpdateReq');
+      if (!settings) throw handlerThrew();
       if (source === '') return undefined;
-      const strategy = namedStrategy(settings);
       await subscriptions.update(source, group, (before) => {
+        const strategy = existing(source, group, namedStrategy(settings));
         const after = readSettings({ source, group, start, filter: before.filter, strategy }, settings, log);
         // The end that it started from before is still the one that is meant.
         return before.start.kind === 'end' ? { ...after, end: before.end } : after;
@@ -101,9 +102,9 @@ export function persistentSubscriptionCalls({ subscriptions, log, access, open }
     }),
     list: unary<ListRequest>(async ({ options }) => {
       if (!options || (!options.everything && !options.source)) throw handlerThrew();
-      const source = options.everything ? '' : named(options.source).source;
-      const groups = subscriptions.list(options.everything ? undefined : source);
-      if (groups.length === 0) throw groupMissing(source, '');
+      const source = options.everything ? undefined : named(options.source).source;
+      const groups = subscriptions.list(source);
+      if (source !== undefined && groups.length === 0) throw groupMissing(source, '');
       return infoMessage(...groups.map((group) => group.info()));
     }),
     replayParked: unary<ReplayParkedRequest>(async ({ options }) => {
@@ -120,7 +121,7 @@ export function persistentSubscriptionCalls({ subscriptions, log, access, open }
       await subscriptions.restart();
       return OK;
     }),
-    read: open.tracked(consume(subscriptions, access)),
+    read: consume(subscriptions, access),
   };
 }
 
@@ -144,7 +145,7 @@ function changed(
 ): Named & { readonly start: GroupStart; readonly settings: SettingsMessage | undefined } {
   if (!options) throw handlerThrew();
   const { group = '', settings, stream, all, oldStream } = options;
-  if (all) return { source: ALL, group, start: startOfAll(all), settings };
+  if (all) return { source: ALL, group, start: startOfAll(all, request), settings };
   if (stream) return { source: nameOf(stream.stream), group, start: startOfStream(stream, request), settings };
   if (!oldStream) throw handlerThrew();
   return { source: nameOf(oldStream), group, start: asStart(streamStart({ revision: settings?.revision ?? 0n })), settings };
@@ -163,30 +164,35 @@ function startOfStream(options: StreamOptions, request: string): GroupStart {
   return asStart(streamStart(options));
 }
 
-function startOfAll(options: AllOptions): GroupStart {
+function startOfAll(options: AllOptions, request: string): GroupStart {
+  // Update does not say so well what it lacks.
+  if (request === 'CreateReq' && !options.start && !options.end && !options.position)
+    throw invalidArgument(`'None' is not a valid ${PACKAGE}.${request}+Types+AllOptions+AllOptionOneofCase`);
   const start = allStart(options);
   return typeof start === 'object' ? { kind: 'at', place: start.commit, prepare: start.prepare } : asStart(start);
 }
 
 function createdSettings(options: ChangeOptions, log: EventLog): GroupSettings {
-  const { source, group, start, settings = {} } = changed(options, 'CreateReq');
-  if (source === ALL && !options?.all) {
+  if (!options?.settings) throw handlerThrew();
+  const { settings } = options;
+  const { source, group, start } = changed(options, 'CreateReq');
+  if (source === ALL && !options.all) {
     // What the genuine server says, word for word.
     throw new Fault(
       status.UNKNOWN,
       'Envelope callback expected either CreatePersistentSubscriptionToAllCompleted or NotHandled, received CreatePersistentSubscriptionToStreamCompleted instead',
     );
   }
-  const filter = options?.all?.filter && readFilter(options.all.filter);
-  const name = settings.strategy || namedStrategy(settings);
-  if (!isStrategyName(name)) throw groupFailed(source, group, `Consumer strategy ${name} does not exist.`);
-  return readSettings({ source, group, start, filter, strategy: name }, settings, log);
+  const filter = options.all?.filter && readFilter(options.all.filter);
+  const strategy = existing(source, group, settings.strategy || namedStrategy(settings));
+  return readSettings({ source, group, start, filter, strategy }, settings, log);
 }
 
-function namedStrategy({ namedStrategy = 0 }: SettingsMessage): GroupSettings['strategy'] {
-  const name = NAMED_STRATEGIES[namedStrategy];
-  if (name === undefined || !isStrategyName(name)) throw handlerThrew();
-  return name;
+const namedStrategy = ({ namedStrategy = 0 }: SettingsMessage): string => NAMED_STRATEGIES[namedStrategy] ?? String(namedStrategy);
+
+function existing(source: string, group: string, strategy: string): GroupSettings['strategy'] {
+  if (!isStrategyName(strategy)) throw groupFailed(source, group, `Consumer strategy ${strategy} does not exist.`);
+  return strategy;
 }
 
 function readFilter(filter: FilterOptions): FilterRequest {
@@ -229,6 +235,8 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
   return (call: ConsumeCall): void => {
     let connected: { readonly group: Group; readonly consumer: Consumer } | undefined;
     let over = false;
+    /** After an answer that makes no sense the genuine server sends on, and listens no more. */
+    let deaf = false;
     const leave = (): void => {
       over = true;
       connected?.group.disconnect(connected.consumer);
@@ -240,12 +248,10 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
       call.emit('error', asFault(error));
     };
     call.on('data', (request: ConsumeRequest) => {
-      if (over) return;
+      if (over || deaf) return;
       try {
-        if (!connected) connected = connect(subscriptions, access, call, request, end);
-        else if (request.ack) connected.group.ack(request.ack.ids ?? []);
-        else if (request.nack)
-          connected.group.nack(request.nack.ids ?? [], NACK_ACTIONS[request.nack.action ?? 0] ?? 'retry', request.nack.reason ?? '');
+        if (connected) deaf = !answer(connected.group, request);
+        else connected = connect(subscriptions, access, call, request, end);
       } catch (error) {
         end(error);
       }
@@ -253,6 +259,24 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
     call.on('drain', () => connected?.group.resume());
     for (const ending of ['cancelled', 'close', 'error']) call.on(ending, leave);
   };
+}
+
+/** Hands on what became of events; false when the request says nothing that can be understood. */
+function answer(group: Group, { ack, nack }: ConsumeRequest): boolean {
+  const action = nack && NACK_ACTIONS[nack.action ?? 0];
+  const ids = readIds((ack ?? nack)?.ids ?? []);
+  if (!ids || (!ack && !action)) return false;
+  if (action) group.nack(ids, action, nack.reason ?? '');
+  else group.ack(ids);
+  return true;
+}
+
+function readIds(ids: readonly Buffer[]): string[] | undefined {
+  try {
+    return ids.map(readUuid);
+  } catch {
+    return undefined;
+  }
 }
 
 function connect(

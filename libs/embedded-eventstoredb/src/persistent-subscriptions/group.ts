@@ -10,6 +10,7 @@ import type { UuidForm } from '../read-messages.js';
 import { customMetadataOf, dataOf, idOf, NO_BYTES, positionOf, revisionOf, streamNameOf, typeOf, type LogRecord } from '../record.js';
 import { metadataStreamOf } from '../stream-metadata.js';
 import { followLink, isMissing, isTombstoned, lowestVisible } from '../visible-events.js';
+import { groupDropped } from './faults.js';
 import { Latencies } from './latencies.js';
 import { deliveryMessage, isEvent, type ConnectionInfo, type Delivery, type GroupInfo } from './messages.js';
 import {
@@ -137,6 +138,8 @@ export class Group {
   private reading = false;
   private stopped = false;
   private failure: Fault | undefined;
+  /** No page of its source can be read, for what its settings say. The genuine server makes such a group, and drops each of its consumers. */
+  private readonly unreadable: boolean;
   /** Events that came live, as the genuine server counts them: the last ones, up to the size of its buffer. */
   private liveCount = 0;
   private replay: { readonly next: number; readonly end: number } | undefined;
@@ -166,6 +169,8 @@ export class Group {
     const { start } = settings;
     // A position has to be that of a record, so the checkpoint's own is read and passed over.
     this.next = checkpoint !== undefined ? checkpoint : start.kind === 'end' ? settings.end : start.place;
+    const readsHistory = checkpoint !== undefined || start.kind !== 'end';
+    this.unreadable = readsHistory && (settings.readBatchSize < 0 || (settings.source === ALL && !context.log.isBoundary(this.next)));
   }
 
   get subscriberLimitReached(): boolean {
@@ -282,7 +287,7 @@ export class Group {
       source: settings.source,
       group: settings.group,
       // The genuine server cannot make a live buffer of negative size and stays behind for ever; this one reports it only.
-      status: this.live && settings.liveBufferSize >= 0 ? 'Live' : 'Behind',
+      status: this.unreadable ? 'Behind, OutstandingPageRequest' : this.live && settings.liveBufferSize >= 0 ? 'Live' : 'Behind',
       connections: [...this.consumers].map((consumer) => this.connectionInfo(consumer, seconds)),
       averagePerSecond: Math.trunc(since / seconds),
       totalItems: this.total,
@@ -383,6 +388,7 @@ export class Group {
       this.reading = false;
       if (this.stopped) return;
       try {
+        if (this.unreadable) return this.end(groupDropped(this.settings.source, this.settings.group));
         this.readPage(room);
       } catch (error) {
         return this.fail(error);

@@ -1,9 +1,9 @@
-import { readUuid } from '../append-messages.js';
 import { recorded, type UuidForm } from '../read-messages.js';
 import { filterOptions, position, streamIdentifier, streamOptions, uuidOption } from '../read-request.js';
 import { kindOf, MARK, positionOf, recordedEvent, streamNameOf, type LogRecord } from '../record.js';
 import {
   bool,
+  bytes,
   bytesField,
   message,
   messageField,
@@ -87,8 +87,7 @@ export const decodeListRequest = request({
 });
 export type ListRequest = ReturnType<typeof decodeListRequest>;
 
-const uuid: FieldDecoder<string> = (reader) => readUuid(reader.bytes());
-const answered = { ids: [2, repeated(uuid)] } as const;
+const answered = { ids: [2, repeated(bytes)] } as const;
 
 /** Decodes the messages of a consumer: `options` first, then what became of the events. */
 export const decodeConsumeRequest = request({
@@ -154,7 +153,7 @@ export const isEvent = (record: LogRecord): boolean => kindOf(record) !== MARK;
 export interface GroupInfo {
   readonly source: string;
   readonly group: string;
-  readonly status: 'Live' | 'Behind';
+  readonly status: 'Live' | 'Behind' | 'Behind, OutstandingPageRequest';
   readonly connections: readonly ConnectionInfo[];
   readonly averagePerSecond: number;
   readonly totalItems: number;

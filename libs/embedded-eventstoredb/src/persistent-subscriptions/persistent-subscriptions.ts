@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { status } from '@grpc/grpc-js';
 import { ANY } from '../append-rules.js';
-import { Fault } from '../faults.js';
 import { dataOf, NO_BYTES } from '../record.js';
 import { metadataStreamOf } from '../stream-metadata.js';
 import { isMissing } from '../visible-events.js';
+import { groupDropped, groupExists, groupFailed, groupMissing } from './faults.js';
 import { Group, type GroupContext } from './group.js';
 import { ALL, checkpointStreamOf, configJson, keyOf, parkedStreamOf, parseConfig, type GroupSettings } from './settings.js';
 
@@ -13,32 +12,6 @@ const CONFIG_TYPE = Buffer.from('$PersistentConfig');
 /** How far back the last settings are sought. */
 const CONFIGS_LOOKED_AT = 100;
 const METADATA_TYPE = Buffer.from('$metadata');
-
-/** An empty name has no trailer. */
-const trailers = (exception: string, source: string, group: string): Record<string, string> => ({
-  exception,
-  ...(source !== '' && { 'stream-name': source }),
-  ...(group !== '' && { 'group-name': group }),
-});
-const about = (source: string, group: string): string => `Subscription group ${group} on stream ${source}`;
-
-export const groupMissing = (source: string, group: string): Fault =>
-  new Fault(status.NOT_FOUND, `${about(source, group)} does not exist.`, trailers('persistent-subscription-does-not-exist', source, group));
-const groupExists = (source: string, group: string): Fault =>
-  new Fault(status.ALREADY_EXISTS, `${about(source, group)} exists.`, trailers('persistent-subscription-exists', source, group));
-const groupDropped = (source: string, group: string): Fault =>
-  new Fault(status.CANCELLED, `${about(source, group)} was dropped.`, trailers('persistent-subscription-dropped', source, group));
-export const groupFailed = (source: string, group: string, reason: string): Fault =>
-  new Fault(status.INTERNAL, `${about(source, group)} failed: '${reason}'`, {
-    ...trailers('persistent-subscription-failed', source, group),
-    reason,
-  });
-export const subscribersReached = (source: string, group: string): Fault =>
-  new Fault(
-    status.FAILED_PRECONDITION,
-    `Maximum subscriptions reached for subscription group ${group} on stream ${source}.`,
-    trailers('maximum-subscribers-reached', source, group),
-  );
 
 /** All persistent subscriptions of the node. Each change is one event in `$persistentSubscriptionConfig`, which is read at the start. */
 export class PersistentSubscriptions {
@@ -169,8 +142,6 @@ export class PersistentSubscriptions {
         'Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file.',
       );
     }
-    // The genuine server makes the group, which then ends the call of each of its consumers.
-    if (!log.isBoundary(start.place)) throw groupFailed(source, group, 'Invalid Start From position: no event has this commit position.');
   }
 
   private async save(groups: readonly GroupSettings[]): Promise<void> {
