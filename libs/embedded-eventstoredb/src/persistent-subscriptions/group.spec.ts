@@ -321,7 +321,7 @@ it('holds places of events, not events, and no more than its buffers take, howev
       () => group.info().readBufferCount > 900,
       () => 'the buffer to fill again',
     );
-    expect(group.info()).toMatchObject({ status: 'Behind', outstanding: 100 });
+    expect(group.info()).toMatchObject({ status: expect.stringMatching(/^Behind/) as string, outstanding: 100 });
     // The events themselves, some 1000 of them, would take 10 MB.
     await eventually(
       () => heldBytes() - before < 2_000_000,

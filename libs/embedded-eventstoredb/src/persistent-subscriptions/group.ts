@@ -286,8 +286,7 @@ export class Group {
     return {
       source: settings.source,
       group: settings.group,
-      // The genuine server cannot make a live buffer of negative size and stays behind for ever; this one reports it only.
-      status: this.unreadable ? 'Behind, OutstandingPageRequest' : this.live && settings.liveBufferSize >= 0 ? 'Live' : 'Behind',
+      status: this.status(),
       connections: [...this.consumers].map((consumer) => this.connectionInfo(consumer, seconds)),
       averagePerSecond: Math.trunc(since / seconds),
       totalItems: this.total,
@@ -314,6 +313,12 @@ export class Group {
       maxSubscriberCount: settings.maxSubscriberCount,
       parkedCount: isMissing(parked) ? 0 : Math.max(0, parked.lastRevision + 1 - this.firstParked()),
     };
+  }
+
+  private status(): GroupInfo['status'] {
+    if (this.unreadable || this.reading) return 'Behind, OutstandingPageRequest';
+    // The genuine server cannot make a live buffer of negative size and stays behind for ever; this one reports it only.
+    return this.live && this.settings.liveBufferSize >= 0 ? 'Live' : 'Behind';
   }
 
   private connectionInfo(consumer: Consumer, seconds: number): ConnectionInfo {
