@@ -15,19 +15,11 @@ const law = {
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
+  'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
-    packages: [
-      '@aws-sdk/client-s3',
-      '@nestjs/*',
-      'fastify',
-      'pino',
-      'class-validator',
-      'class-transformer',
-      'rxjs',
-      'reflect-metadata',
-      'node:*',
-    ],
-    libs: ['eventsourcing'],
+    packages: ['@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'],
+    // Only a type: what a bucket is.
+    libs: ['eventsourcing', 'blobs'],
   },
   'libs/ticketing-nest': {
     packages: [

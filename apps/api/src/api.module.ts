@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
-import { BlobStore, JsonLog } from '#platform';
+import { JsonLog } from '#platform';
 import { type ReadModels, TicketingModule } from '#ticketing-nest';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';

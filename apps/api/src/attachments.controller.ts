@@ -1,17 +1,8 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import {
-  BlobDamaged,
-  BlobStore,
-  BlobTooLarge,
-  JsonLog,
-  type Parameter,
-  Problem,
-  QueryParameters,
-  type QueryOf,
-  type Blob,
-} from '#platform';
+import { type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
+import { JsonLog, type Parameter, Problem, QueryParameters, type QueryOf } from '#platform';
 import { documentAttachment, documentUpload } from './openapi.js';
 import { ticketProblems } from './ticket-problems.js';
 

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
-import { type BlobStore, httpAdapter, type JsonLog, prepareHttp, takeBytes } from '#platform';
+import { httpAdapter, type JsonLog, prepareHttp, takeBytes } from '#platform';
 import type { ReadModels } from '#ticketing-nest';
 import { ApiModule } from './api.module.js';
 import { ATTACHMENTS } from './attachments.controller.js';

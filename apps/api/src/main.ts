@@ -1,6 +1,7 @@
+import { openBlobStore } from '#blobs';
 import { connectMongo } from '#mongo';
 import { EventStoreDB } from '#eventstoredb';
-import { ConfigError, createLog, loadConfig, openBlobStore } from '#platform';
+import { ConfigError, createLog, loadConfig } from '#platform';
 import { createApi } from './create-api.js';
 
 /** The HTTP edge alone, on stores that run elsewhere. `npm start` runs everything in one process instead. */

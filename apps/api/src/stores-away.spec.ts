@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
+import { openBlobStore } from '#blobs';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { createLog, openBlobStore } from '#platform';
-import { startS3Server } from '../../../libs/platform/src/testing/s3-server.js';
+import { createLog } from '#platform';
+import { startS3Server } from '../../../libs/blobs/src/testing/s3-server.js';
 import { createApi } from './create-api.js';
 import { send } from './testing/running-api.js';
 

@@ -1,8 +1,9 @@
 import type { Server } from 'node:http';
 import { resolve } from 'node:path';
+import { openBlobStore } from '#blobs';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
-import { type Config, type JsonLog, openBlobStore } from '#platform';
+import type { Config, JsonLog } from '#platform';
 import { createApi } from '../../api/src/create-api.js';
 import { startWorkerInThread } from '../../worker/src/worker-in-thread.js';
 import { CannotStart, openStores, portTaken } from './stores.js';

@@ -1,3 +1,4 @@
+import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -22,16 +23,6 @@ export interface Config {
   readonly embeddedEventStoreDBPort: number;
   readonly embeddedMongoDBPort: number;
   readonly logLevel: LogLevel;
-}
-
-/** A bucket of Amazon S3, or of a store that speaks its protocol. */
-export interface S3Bucket {
-  readonly bucket: string;
-  readonly region: string;
-  /** Where the store is; Amazon's unless given. */
-  readonly endpoint?: string;
-  /** Unless given, those that Amazon's client finds: in its own variables and files, or of the machine that it runs on. */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
 /** The environment asks for what cannot be. Its message names every fault, one a line. */

@@ -1,12 +1,9 @@
-export { type AboutBlob, type Blob, BlobDamaged, BlobStore, BlobTooLarge } from './blob-store.js';
 export * from './command-headers.js';
 export * from './config.js';
 export * from './entity-tags.js';
-export { FolderBlobStore } from './folder-blob-store.js';
 export * from './http-server.js';
 export * from './json-body.js';
 export * from './logging.js';
-export { openBlobStore } from './open-blob-store.js';
 export * from './position.js';
 export * from './problem.js';
 export { problemOfStores } from './problem-filter.js';

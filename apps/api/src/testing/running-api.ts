@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { FolderBlobStore } from '#blobs';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectView } from '#mongo';
-import { createLog, FolderBlobStore } from '#platform';
+import { createLog } from '#platform';
 import { projections } from '#ticketing';
 import { testStores } from '../../../../test/stores.js';
 import { createApi } from '../create-api.js';

@@ -7,7 +7,16 @@ import type { Readable } from 'node:stream';
 import { GetObjectCommand, HeadBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { StoreUnavailable } from '#eventsourcing';
 import { type AboutBlob, type Blob, BlobStore, checked, reachable, spool } from './blob-store.js';
-import type { S3Bucket } from './config.js';
+
+/** A bucket of Amazon S3, or of a store that speaks its protocol. */
+export interface S3Bucket {
+  readonly bucket: string;
+  readonly region: string;
+  /** Where the store is; Amazon's unless given. */
+  readonly endpoint?: string;
+  /** Unless given, those that Amazon's client finds: in its own variables and files, or of the machine that it runs on. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
 
 /**
  * A bucket of an S3-compatible store: several processes may share it. `attachments/ab12…` is content, with its media type. An object

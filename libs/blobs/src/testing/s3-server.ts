@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { sign } from 'aws4';
-import type { S3Bucket } from '../config.js';
+import type { S3Bucket } from '../s3-blob-store.js';
 
 /**
  * What a bucket needs to be for its contract: it checks each request's signature (Signature Version 4, by another library than the one

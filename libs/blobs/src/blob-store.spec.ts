@@ -3,10 +3,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreUnavailable } from '#eventsourcing';
+import { loadConfig } from '#platform';
 import { type BlobStore, BlobDamaged, BlobTooLarge } from './blob-store.js';
-import { loadConfig, type S3Bucket } from './config.js';
 import { FolderBlobStore } from './folder-blob-store.js';
-import { S3BlobStore } from './s3-blob-store.js';
+import { type S3Bucket, S3BlobStore } from './s3-blob-store.js';
 import { type S3Server, startS3Server } from './testing/s3-server.js';
 
 const hash = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
