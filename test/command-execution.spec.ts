@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CommandContext, type EventStore, execute, instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
-import { ticket, type TicketCommandName, type TicketCommands, ticketUpcasters } from '#ticketing';
+import { ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { type TestEvents, testEvents } from './stores.js';
 
 /** How commands become events in a real store: on the embedded node, or on the server at EVENTSTORE_URL. */
@@ -46,12 +46,12 @@ function send<Name extends TicketCommandName>(
   more: Partial<CommandContext> = {},
   through: EventStore = store,
 ) {
-  return execute(through, ticket, ticketUpcasters, id, name, command, context(more), { opens: name === 'OpenTicket' });
+  return execute(through, ticket, id, name, command, context(more), { opens: name === 'OpenTicket' });
 }
 
 async function streamOf(id: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.readStream(streamName('ticket', id))) events.push(event);
+  for await (const event of store.readStream(streamName(ticket, id))) events.push(event);
   return events;
 }
 
@@ -60,7 +60,7 @@ describe('a command', () => {
     const id = randomUUID();
     const effectiveAt = instantFrom(Date.now() - 3_600_000);
     const sent = context({ effectiveAt, commandDigest: 'digest' });
-    const done = await execute(store, ticket, ticketUpcasters, id, 'OpenTicket', open, sent, { opens: true });
+    const done = await execute(store, ticket, id, 'OpenTicket', open, sent, { opens: true });
     expect(done).toMatchObject({ revision: 0, repeated: false, events: [{ type: 'TicketOpened' }] });
     const [event] = await streamOf(id);
     expect(event).toMatchObject({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { instantFrom, isRefusal, streamName } from '#eventsourcing';
+import { ticket } from '#ticketing';
 import { runTicketCommand } from '#ticketing-nest';
 import { testStores } from '../stores.js';
 import { build, Program } from './built-program.js';
@@ -51,7 +52,7 @@ describe('two workers, one of which is killed in the middle', () => {
     );
     const told = async (id: string): Promise<string[]> => {
       const found: string[] = [];
-      for await (const { type, data } of store.readStream(streamName('ticket', id))) {
+      for await (const { type, data } of store.readStream(streamName(ticket, id))) {
         if (type.startsWith('Sla')) found.push(`${type} ${(data as { percent?: number }).percent ?? ''}`);
       }
       return found;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { streamName } from '#eventsourcing';
+import { ticket } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -20,7 +21,7 @@ const note = (ticketId: string, text: string) => ({ command: 'AddInternalNote', 
 
 async function eventsOf(ticketId: string) {
   const events = [];
-  for await (const event of api.store.readStream(streamName('ticket', ticketId))) events.push(event);
+  for await (const event of api.store.readStream(streamName(ticket, ticketId))) events.push(event);
   return events;
 }
 

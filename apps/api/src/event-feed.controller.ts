@@ -4,7 +4,7 @@ import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, type FeedFilter, type Position, type StoredEvent, streamId, upcast } from '#eventsourcing';
 import { formatPosition, JsonLog, parsePosition, Problem, QueryParameters, type QueryOf, someOf, text } from '#platform';
-import { ticket as ticketDecider, type TicketEventType, ticketUpcasters } from '#ticketing';
+import { ticket as ticketDecider, type TicketEventType } from '#ticketing';
 import { documentFeed } from './openapi.js';
 import { aTicketId } from './ticket-id.js';
 
@@ -12,7 +12,7 @@ import { aTicketId } from './ticket-id.js';
 const MOST_STREAMS = 100;
 const HEARTBEAT_MS = 15_000;
 
-const ticketEventTypes = Object.keys(ticketDecider.evolve) as TicketEventType[];
+const ticketEventTypes = Object.keys(ticketDecider.events) as TicketEventType[];
 
 const feedQuery = {
   from: {
@@ -141,7 +141,7 @@ function isWanted(
 }
 
 function message(stored: StoredEvent): string {
-  const { id, type, stream, revision, position, data, metadata } = upcast(ticketUpcasters, stored);
+  const { id, type, stream, revision, position, data, metadata } = upcast(ticketDecider, stored);
   const at = formatPosition(position);
   return `id: ${at}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, ticketId: streamId(stream), revision, position: at, data, metadata })}\n\n`;
 }

@@ -32,7 +32,7 @@ export class FiltersController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Query(noQuery) _query: object,
   ) {
-    return this.#run('SaveTicketFilter', { name, query, ...(description === undefined ? {} : { description }) }, request, reply);
+    return this.#run('SaveTicketFilter', name, { query, ...(description === undefined ? {} : { description }) }, request, reply);
   }
 
   @Delete(':name')
@@ -43,7 +43,7 @@ export class FiltersController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Query(noQuery) _query: object,
   ) {
-    return this.#run('DeleteTicketFilter', { name }, request, reply);
+    return this.#run('DeleteTicketFilter', name, {}, request, reply);
   }
 
   @Get()
@@ -64,12 +64,14 @@ export class FiltersController {
 
   async #run<Name extends keyof TicketFilterCommands>(
     command: Name,
+    name: string,
     body: TicketFilterCommands[Name],
     request: FastifyRequest,
     reply: FastifyReply,
   ) {
-    const { name } = body;
-    const done = unlessRefused(await this.commands.execute(new RunTicketFilterCommand(command, body, sentWith(request, `filter/${name}`))));
+    const done = unlessRefused(
+      await this.commands.execute(new RunTicketFilterCommand(name, command, body, sentWith(request, `filter/${name}`))),
+    );
     return answerWithTag(reply, { name }, done);
   }
 }

@@ -3,7 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
-import { absenceAt, agentCommands, type AgentCommands, shiftAt, teamCommands, type TeamCommands } from '#ticketing';
+import { absenceAt, agent, type AgentCommands, shiftAt, team, type TeamCommands } from '#ticketing';
 import { AgentsOfIdsQuery, AgentsQuery, readAgent, readTeam, RunAgentCommand, RunTeamCommand, TeamsQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentRoster, documentRosterCommand } from './openapi.js';
@@ -23,7 +23,7 @@ function notFound(noun: 'team' | 'agent'): Problem {
   return new Problem(code, ticketProblems[code], `There is no such ${noun}`);
 }
 
-/** Teams. The methods of its commands are made from `teamCommands`, below. */
+/** Teams. The methods of its commands are made from `team.commands`, below. */
 @Controller('v1/teams')
 export class TeamsController {
   constructor(
@@ -65,7 +65,7 @@ export class TeamsController {
   }
 }
 
-/** Agents. The methods of its commands are made from `agentCommands`, below. */
+/** Agents. The methods of its commands are made from `agent.commands`, below. */
 @Controller('v1/agents')
 export class AgentsController {
   constructor(
@@ -104,9 +104,11 @@ export class AgentsController {
 function addCommands(
   { prototype }: typeof TeamsController | typeof AgentsController,
   noun: 'team' | 'agent',
-  commands: Readonly<Record<string, { readonly body: new () => object; readonly route: string }>>,
+  { commands }: { readonly commands: Readonly<Record<string, { readonly body?: new () => object; readonly route?: string }>> },
 ): void {
-  for (const [name, { body, route }] of Object.entries(commands)) {
+  for (const [name, { body, route: path }] of Object.entries(commands)) {
+    if (body === undefined || path === undefined) continue;
+    const route = path.slice(path.indexOf('}') + 2);
     Object.defineProperty(prototype, name, {
       configurable: true,
       value(
@@ -130,5 +132,5 @@ function addCommands(
       decorate(prototype, name, method);
   }
 }
-addCommands(TeamsController, 'team', teamCommands);
-addCommands(AgentsController, 'agent', agentCommands);
+addCommands(TeamsController, 'team', team);
+addCommands(AgentsController, 'agent', agent);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { streamName } from '#eventsourcing';
-import { defaultContract, ticketCommands, type PublicCommandName } from '#ticketing';
+import { defaultContract, ticket, ticketCommands, type PublicCommandName } from '#ticketing';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -25,7 +25,7 @@ async function openTicket(): Promise<string> {
 
 async function eventsOf(ticketId: string) {
   const events = [];
-  for await (const event of api.store.readStream(streamName('ticket', ticketId))) events.push(event);
+  for await (const event of api.store.readStream(streamName(ticket, ticketId))) events.push(event);
   return events;
 }
 

@@ -14,6 +14,7 @@ import {
   type TicketCommands,
   type Tier,
   tierQueue,
+  ticket,
 } from '#ticketing';
 import {
   RunAgreeContract,
@@ -136,7 +137,7 @@ async function tell<Name extends TicketCommandName>(ticketId: string | undefined
 
 async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.readStream(streamName('ticket', ticketId))) events.push(event);
+  for await (const event of store.readStream(streamName(ticket, ticketId))) events.push(event);
   return events;
 }
 

@@ -4,7 +4,7 @@ import { type Actor, isRefusal, type StoredEvent, streamName } from '#eventsourc
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { policies, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { runTicketCommand } from '#ticketing-nest';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
@@ -48,7 +48,7 @@ const open = (summary = 'Cannot print', fields: object = {}) =>
 
 async function eventsOf(id: string): Promise<StoredEvent[]> {
   const events = [];
-  for await (const event of store.readStream(streamName('ticket', id))) events.push(event);
+  for await (const event of store.readStream(streamName(ticket, id))) events.push(event);
   return events;
 }
 

@@ -5,7 +5,7 @@ import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsour
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { contracts, defaultContract, HOUR, MINUTE, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { contracts, defaultContract, HOUR, MINUTE, ticket, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
 import {
   readContract,
   RunAgreeContractHandler,
@@ -68,7 +68,7 @@ async function agree(client: string, terms: object, effectiveFrom?: string): Pro
 
 async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.readStream(streamName('ticket', ticketId))) events.push(event);
+  for await (const event of store.readStream(streamName(ticket, ticketId))) events.push(event);
   return events;
 }
 

@@ -1,10 +1,21 @@
-import { type Decider, type DecisionContext, evolve, streamName } from './decider.js';
+import {
+  type Aggregate,
+  type AnyEvent,
+  type CodesOf,
+  type CommandsOf,
+  type DecisionContext,
+  type EventsOf,
+  evolve,
+  type GivenOf,
+  type StateOf,
+  streamName,
+} from './aggregate.js';
 import { type Appended, type EventStore, RevisionConflict } from './event-store.js';
 import type { EventMap, EventOf, NewEvent, Position } from './event.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
-import { schemaVersion, upcast, type Upcasters } from './upcasting.js';
+import { schemaVersion, upcast } from './upcasting.js';
 
 /** All that surrounds a command. */
 export interface CommandContext extends DecisionContext {
@@ -26,36 +37,45 @@ export interface Executed<Events extends EventMap> {
   readonly repeated: boolean;
 }
 
+/** The codes that any command may be refused with, whatever its own are. */
+export type AnyRefusalCode = 'idempotency-key-reused' | 'revision-mismatch';
+
+/** How a command is run. */
+export interface ExecuteOptions<State, Given> {
+  /** The command begins a stream, so the first attempt need not read one. */
+  readonly opens?: boolean;
+  /** Looks up what the command needs from outside its aggregate, for the state that it decides on. */
+  readonly given?: (state: State, revision: number) => Promise<Given>;
+}
+
 /** In each round of a race for one stream somebody wins, so this many can race without anybody giving up. */
 const ATTEMPTS = 32;
 
 /**
  * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision.
  * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
- * @param opens the command begins a stream, so the first attempt need not read one
  * @throws StoreUnavailable when the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict when others were faster every time
  */
-export async function execute<Commands extends object, Events extends EventMap, State, Name extends keyof Commands & string>(
+export async function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   store: EventStore,
-  decider: Decider<Commands, Events, State>,
-  upcasters: Upcasters,
+  aggregate: Of,
   id: string,
   name: Name,
-  command: Commands[Name],
+  command: CommandsOf<Of>[Name],
   context: CommandContext,
-  { opens = false }: { readonly opens?: boolean } = {},
-): Promise<Executed<Events> | Refusal> {
-  const stream = streamName(decider.category, id);
+  { opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
+): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
+  const stream = streamName(aggregate, id);
   for (let attempt = 1; ; attempt++) {
     try {
-      let state = decider.initial;
+      let state = aggregate.initial as StateOf<Of>;
       let revision = -1;
       let doneAt = -1;
-      const done: EventOf<Events>[] = [];
+      const done: EventOf<EventsOf<Of>>[] = [];
       if (!opens || attempt > 1) {
         for await (const stored of store.readStream(stream)) {
-          const event = upcast<Events>(upcasters, stored);
-          state = evolve(decider, state, event, event.metadata);
+          const event = upcast(aggregate, stored);
+          state = evolve(aggregate, state, event, event.metadata);
           revision = event.revision;
           if (event.metadata.commandId !== context.commandId) continue;
           if (event.metadata.commandType !== name || event.metadata.commandDigest !== context.commandDigest) {
@@ -65,33 +85,52 @@ export async function execute<Commands extends object, Events extends EventMap, 
             );
           }
           doneAt = revision;
-          done.push({ type: event.type, data: event.data } as EventOf<Events>);
+          done.push({ type: event.type, data: event.data } as EventOf<EventsOf<Of>>);
         }
       }
       if (doneAt >= 0) return { revision: doneAt, events: done, repeated: true };
       if (context.ifRevisions !== undefined && !context.ifRevisions.includes(revision)) {
         return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevisions.join(' or ')}`);
       }
-      const decision = decider.decide[name](command, state, { ...context, id });
-      if (isRefusal(decision)) return decision;
+      const definition = aggregate.commands[name] as Of['commands'][string];
+      const decision = definition.decide(command as object, state, { ...context, id }, await given?.(state, revision));
+      if (isRefusal(decision)) return decision as Refusal<CodesOf<Of, Name>>;
       if (decision.length === 0) return { revision, events: [], repeated: false };
-      const client = decider.client(decision.reduce((folded, event) => evolve(decider, folded, event, factsOf(event, context)), state));
-      const events = decision.map((event, index) => newEvent(upcasters, event, index, name, client, context));
+      const decided = decision.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>);
+      const after = decision.reduce((folded, event) => evolve(aggregate, folded, event, factsOf(event, context)), state);
+      const client = aggregate.client(after);
+      const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
       const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
-      return { ...appended, events: decision.map(({ type, data }) => ({ type, data }) as EventOf<Events>), repeated: false };
+      return { ...appended, events: decided, repeated: false };
     } catch (error) {
       if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
     }
   }
 }
 
-function factsOf({ effectiveAt }: { readonly effectiveAt?: Instant }, context: CommandContext): CommandContext {
+/** An aggregate as the log has it now. `revision` is -1 where it has no events. */
+export async function readAggregate<Of extends Aggregate>(
+  store: EventStore,
+  aggregate: Of,
+  id: string,
+): Promise<{ readonly state: StateOf<Of>; readonly revision: number }> {
+  let state = aggregate.initial as StateOf<Of>;
+  let revision = -1;
+  for await (const stored of store.readStream(streamName(aggregate, id))) {
+    const event = upcast(aggregate, stored);
+    state = evolve(aggregate, state, event, event.metadata);
+    revision = event.revision;
+  }
+  return { state, revision };
+}
+
+function factsOf({ effectiveAt }: AnyEvent, context: CommandContext): CommandContext {
   return effectiveAt === undefined ? context : { ...context, effectiveAt };
 }
 
 function newEvent(
-  upcasters: Upcasters,
-  event: { readonly type: string; readonly data: unknown; readonly effectiveAt?: Instant },
+  aggregate: Aggregate,
+  event: AnyEvent,
   index: number,
   commandType: string,
   client: string,
@@ -111,7 +150,7 @@ function newEvent(
       client,
       effectiveAt: event.effectiveAt ?? context.effectiveAt,
       recordedAt: context.recordedAt,
-      schemaVersion: schemaVersion(upcasters, event.type),
+      schemaVersion: schemaVersion(aggregate, event.type),
     },
   };
 }

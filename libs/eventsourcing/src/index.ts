@@ -1,4 +1,4 @@
-export * from './decider.js';
+export * from './aggregate.js';
 export * from './event.js';
 export * from './event-store.js';
 export * from './execute.js';

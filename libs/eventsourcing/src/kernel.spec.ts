@@ -1,8 +1,16 @@
 import fc from 'fast-check';
 import {
+  type Aggregate,
+  type CodesOf,
+  commandsOn,
+  type CommandsOf,
+  type EventsOf,
+  type GivenOf,
+  type StateOf,
   type StoredEvent,
   deterministicId,
   epochMillis,
+  event,
   eventIdFor,
   evolve,
   instantFrom,
@@ -89,7 +97,7 @@ describe('ids', () => {
   });
 
   it('name streams and are read back from them', () => {
-    fc.assert(fc.property(fc.uuid(), (id) => streamId(streamName('ticket', id)) === id));
+    fc.assert(fc.property(fc.uuid(), (id) => streamId(streamName({ category: 'ticket' }, id)) === id));
   });
 });
 
@@ -102,39 +110,97 @@ describe('refusals', () => {
 
 describe('upcasting', () => {
   // Version 1 had a name; version 2 split it; version 3 counts.
-  const upcasters = {
-    Named: [
-      ({ name }: { name: string }) => ({ first: name.split(' ')[0], last: name.split(' ')[1] }),
-      (data: object) => ({ ...data, times: 1 }),
-    ],
+  const aggregate = {
+    events: {
+      Named: event<unknown, unknown>({
+        evolve: (state) => state,
+        upcasters: [
+          ({ name }: { name: string }) => ({ first: name.split(' ')[0], last: name.split(' ')[1] }),
+          (data: object) => ({ ...data, times: 1 }),
+        ],
+      }),
+    },
   };
   const stored = (type: string, schema: number, data: unknown) => ({ type, data, metadata: { schemaVersion: schema } }) as StoredEvent;
 
   it('brings any older version to the present one, step by step', () => {
     const present = { first: 'Ada', last: 'Lovelace', times: 1 };
-    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 1, { name: 'Ada Lovelace' }))).toMatchObject({
+    expect(upcast(aggregate, stored('Named', 1, { name: 'Ada Lovelace' }))).toMatchObject({
       data: present,
       metadata: { schemaVersion: 3 },
     });
-    expect(
-      upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 2, { first: 'Ada', last: 'Lovelace' })).data,
-    ).toEqual(present);
-    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 3, present)).data).toBe(present);
+    expect(upcast(aggregate, stored('Named', 2, { first: 'Ada', last: 'Lovelace' })).data).toEqual(present);
+    expect(upcast(aggregate, stored('Named', 3, present)).data).toBe(present);
   });
 
   it('leaves alone what is newer or has no upcasters, also a type named like a property of every object', () => {
-    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('Named', 9, 'future')).data).toBe('future');
-    expect(upcast<{ Named: unknown; constructor: unknown }>(upcasters, stored('constructor', 1, 'x')).data).toBe('x');
-    expect(schemaVersion(upcasters, 'Named')).toBe(3);
-    expect(schemaVersion(upcasters, 'toString')).toBe(1);
+    expect(upcast(aggregate, stored('Named', 9, 'future')).data).toBe('future');
+    expect(upcast(aggregate, stored('constructor', 1, 'x')).data).toBe('x');
+    expect(schemaVersion(aggregate, 'Named')).toBe(3);
+    expect(schemaVersion(aggregate, 'toString')).toBe(1);
   });
 });
 
 describe('evolve', () => {
   it('ignores events of a type that it does not know', () => {
-    const decider = { evolve: { Added: (sum: number, data: number) => sum + data } };
+    const counter = { events: { Added: event<number, number>({ evolve: (sum, data) => sum + data }) } };
     const facts = { actor: { id: 'a', kind: 'agent' as const }, effectiveAt: instantFrom(0), recordedAt: instantFrom(0), commandId: 'c' };
-    expect(evolve<{ Added: number }, number>(decider, 1, { type: 'Added', data: 2 }, facts)).toBe(3);
-    expect(evolve<{ Added: number }, number>(decider, 1, { type: 'toString', data: 2 }, facts)).toBe(1);
+    expect(evolve(counter, 1, { type: 'Added', data: 2 }, facts)).toBe(3);
+    expect(evolve(counter, 1, { type: 'toString', data: 2 }, facts)).toBe(1);
+  });
+});
+
+describe('an aggregate', () => {
+  class Add {
+    readonly number: number = 0;
+  }
+  const events = { Added: event<number, { readonly number: number }>({ evolve: (sum, { number }) => sum + number }) };
+  const command = commandsOn<number, EventsOf<{ readonly events: typeof events }>>();
+  const counter = {
+    category: 'counter',
+    noun: 'counter',
+    initial: 0,
+    client: () => '',
+    events,
+    commands: {
+      Add: command({
+        body: Add,
+        refuses: ['too-much', 'full'],
+        decide: ({ number }, sum) => {
+          if (number > 5) return refuse('too-much', 'Too much');
+          return sum + number > 9 ? refuse('full', 'Full') : [{ type: 'Added', data: { number } }];
+        },
+      }),
+      AddGiven: command({
+        refuses: [],
+        decide: (_body: object, _sum, _context, given?: number) =>
+          given === undefined ? [] : [{ type: 'Added', data: { number: given } }],
+      }),
+    },
+  } satisfies Aggregate<number>;
+
+  it('declares the types of its state, events, commands and refusals', () => {
+    const state: StateOf<typeof counter> = 1;
+    const data: EventsOf<typeof counter>['Added'] = { number: 1 };
+    const body: CommandsOf<typeof counter>['Add'] = { number: state };
+    const given: GivenOf<typeof counter, 'AddGiven'> = 3;
+    const codes: readonly CodesOf<typeof counter, 'Add'>[] = counter.commands.Add.refuses;
+    // @ts-expect-error AddGiven is never refused
+    const none: readonly CodesOf<typeof counter, 'AddGiven'>[] = ['full'];
+    expect([codes, none, data, body, given]).toEqual([['too-much', 'full'], ['full'], { number: 1 }, { number: 1 }, 3]);
+  });
+
+  it('cannot refuse with a code that is not among those of the command', () => {
+    const { refuses } = command({
+      refuses: ['full'],
+      // @ts-expect-error `too-much` is not in `refuses`
+      decide: (_body: object) => refuse('too-much', 'Too much'),
+    });
+    command({
+      refuses: ['full'],
+      // @ts-expect-error there is no such event
+      decide: (_body: object) => [{ type: 'Taken', data: { number: 1 } }],
+    });
+    expect(refuses).toEqual(['full']);
   });
 });

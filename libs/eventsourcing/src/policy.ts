@@ -1,10 +1,10 @@
-import { type Decider, evolve, streamName } from './decider.js';
+import { type Aggregate, evolve, streamName } from './aggregate.js';
 import { type EventStore, RevisionConflict, StreamDeleted } from './event-store.js';
 import type { Actor, EventMap, RecordedEvent, StoredEvent } from './event.js';
 import { deterministicId, eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
-import { upcast, type Upcasters } from './upcasting.js';
+import { upcast } from './upcasting.js';
 
 /** A command that a policy sends: to which aggregate, and what. */
 export type Reaction<Commands extends object> = {
@@ -27,8 +27,7 @@ export interface Policy<Events extends EventMap, State, Commands extends object>
   /** Names it in events, in its checkpoint and in the ids of its commands: changing it makes another policy of it. */
   readonly name: string;
   /** The aggregates whose events it reacts to. */
-  readonly aggregate: Pick<Decider<object, Events, State>, 'category' | 'initial' | 'evolve'>;
-  readonly upcasters: Upcasters;
+  readonly aggregate: Pick<Aggregate<State>, 'category' | 'initial' | 'events'>;
   /** False for an event from which nothing can follow whatever the state is, which then need not be read. Of all, unless said. */
   readonly concerns?: (event: RecordedEvent<Events>) => boolean;
   /** Commands that follow from an event, in the order in which they are to be done. `state` is that of the aggregate right after the event. */
@@ -95,13 +94,13 @@ export async function reactTo<Events extends EventMap, State, Commands extends o
 ): Promise<readonly ReactionOutcome[] | undefined> {
   const react = Object.hasOwn(policy.react, stored.type) ? policy.react[stored.type as keyof Events & string] : undefined;
   if (react === undefined || stored.metadata.imported !== undefined) return undefined;
-  const event = upcast<Events>(policy.upcasters, stored);
+  const event = upcast(policy.aggregate, stored) as RecordedEvent<Events>;
   if (policy.concerns?.(event) === false) return undefined;
   const reactions = react(event as never, await stateAfter(store, policy, stored));
   if (reactions.length === 0) return undefined;
 
   const id = deterministicId('reaction', policy.name, event.id);
-  const stream = streamName(REACTIONS, id);
+  const stream = streamName({ category: REACTIONS }, id);
   for await (const _ of store.readStream(stream)) return undefined;
 
   const actor: Actor = { id: `policy:${policy.name}`, kind: 'system' };
@@ -134,13 +133,13 @@ export async function reactTo<Events extends EventMap, State, Commands extends o
 /** The state of the event's aggregate right after it: what came later is not looked at. */
 async function stateAfter<Events extends EventMap, State>(
   store: EventStore,
-  { aggregate, upcasters }: Pick<Policy<Events, State, object>, 'aggregate' | 'upcasters'>,
+  { aggregate }: Pick<Policy<Events, State, object>, 'aggregate'>,
   { stream, revision }: StoredEvent,
 ): Promise<State> {
   let state = aggregate.initial;
   for await (const stored of store.readStream(stream)) {
     if (stored.revision > revision) break;
-    const event = upcast<Events>(upcasters, stored);
+    const event = upcast(aggregate, stored);
     state = evolve(aggregate, state, event, event.metadata);
   }
   return state;

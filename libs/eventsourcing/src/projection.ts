@@ -1,5 +1,5 @@
+import type { Foldable } from './aggregate.js';
 import type { EventMap, RecordedEvent } from './event.js';
-import type { Upcasters } from './upcasting.js';
 
 /** A read model's document before the projector adds `_id`, `position` and `revision`. */
 export type Document = object;
@@ -17,7 +17,8 @@ export interface Projection<Doc extends Document, Events extends EventMap> {
   readonly version: number;
   /** Prefix of the streams that it reads, such as `ticket-`. */
   readonly streamPrefix: string;
-  readonly upcasters: Upcasters;
+  /** Whose events they are, to bring older ones up to date. */
+  readonly aggregate: Foldable;
   /** Which document an event goes to. */
   key(event: RecordedEvent<Events>): string;
   /**

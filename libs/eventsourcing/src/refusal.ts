@@ -5,13 +5,13 @@ export interface Fault {
 }
 
 /** Why a command was not done: a value, never an exception. `code` is stable and documented; `message` is for people. */
-export interface Refusal {
-  readonly refused: string;
+export interface Refusal<Code extends string = string> {
+  readonly refused: Code;
   readonly message: string;
   readonly faults?: readonly Fault[];
 }
 
-export function refuse(code: string, message: string, faults?: readonly Fault[]): Refusal {
+export function refuse<const Code extends string>(code: Code, message: string, faults?: readonly Fault[]): Refusal<Code> {
   return faults === undefined ? { refused: code, message } : { refused: code, message, faults };
 }
 

@@ -62,7 +62,7 @@ function route(projection: AnyProjection, events: readonly StoredEvent[]): { rou
   const routed: Routed[] = [];
   for (const stored of events) {
     try {
-      const event = upcast<Record<string, unknown>>(projection.upcasters, stored);
+      const event = upcast(projection.aggregate, stored);
       const key: unknown = projection.key(event);
       if (typeof key !== 'string') throw new TypeError('its key is not a string');
       routed.push({ key, event });

@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
-  type Decider,
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  event,
+  type EventsOf,
   deterministicId,
   execute,
   instantFrom,
@@ -37,51 +41,49 @@ afterAll(async () => {
 });
 
 /** Lamps that are switched on and off; a broken one refuses. */
-interface LampCommands {
-  Switch: { on: boolean; follower?: string };
-  Break: object;
-}
-interface LampEvents {
-  Switched: { on: boolean; follower?: string };
-  Broke: object;
-}
 interface Lamp {
   readonly on: boolean;
   readonly broken: boolean;
   readonly switched: number;
 }
 
-/** A category of its own for each test: a shared server holds the lamps of others. */
-function lampsOf(category: string): Decider<LampCommands, LampEvents, Lamp> {
-  return {
-    category,
-    initial: { on: false, broken: false, switched: 0 },
-    client: () => 'acme',
-    evolve: {
-      Switched: (lamp, { on }) => ({ ...lamp, on, switched: lamp.switched + 1 }),
-      Broke: (lamp) => ({ ...lamp, broken: true }),
-    },
-    decide: {
-      Switch: ({ on, follower }, lamp) =>
-        lamp.broken
-          ? refuse('lamp-broken', 'It is broken')
-          : lamp.on === on
-            ? []
-            : [{ type: 'Switched', data: { on, ...(follower === undefined ? {} : { follower }) } }],
-      Break: (_command, lamp) => (lamp.broken ? [] : [{ type: 'Broke', data: {} }]),
-    },
-  };
-}
+const events = {
+  Switched: event<Lamp, { readonly on: boolean; readonly follower?: string }>({
+    evolve: (lamp, { on }) => ({ ...lamp, on, switched: lamp.switched + 1 }),
+  }),
+  Broke: event<Lamp, object>({ evolve: (lamp) => ({ ...lamp, broken: true }) }),
+};
+const command = commandsOn<Lamp, EventsOf<{ readonly events: typeof events }>>();
+
+const lamp = {
+  category: 'lamp',
+  noun: 'lamp',
+  initial: { on: false, broken: false, switched: 0 },
+  client: () => 'acme',
+  events,
+  commands: {
+    Switch: command({
+      refuses: ['lamp-broken'],
+      decide({ on, follower }: { readonly on: boolean; readonly follower?: string }, lamp) {
+        if (lamp.broken) return refuse('lamp-broken', 'It is broken');
+        return lamp.on === on ? [] : [{ type: 'Switched', data: { on, ...(follower === undefined ? {} : { follower }) } }];
+      },
+    }),
+    Break: command({ refuses: [], decide: (_command: object, lamp) => (lamp.broken ? [] : [{ type: 'Broke', data: {} }]) }),
+  },
+} satisfies Aggregate<Lamp>;
+type LampEvents = EventsOf<typeof lamp>;
+type LampCommands = CommandsOf<typeof lamp>;
 
 /** A desk of lamps with a policy: a lamp's follower does as it does, and is broken when it cannot. */
 function desk() {
+  // A category of its own for each test: a shared server holds the lamps of others.
   const category = `lamp${randomUUID().slice(0, 8)}`;
-  const lamps = lampsOf(category);
+  const lamps = { ...lamp, category };
   const states: Lamp[] = [];
   const policy: Policy<LampEvents, Lamp, LampCommands> = {
     name: category,
     aggregate: lamps,
-    upcasters: {},
     react: {
       Switched: ({ data: { on, follower } }, state) => {
         states.push(state);
@@ -99,9 +101,9 @@ function desk() {
     recordedAt: instantFrom(Date.now()),
   });
   const tell = <Name extends keyof LampCommands>(id: string, name: Name, body: LampCommands[Name], commandId: string = randomUUID()) =>
-    execute(server.store, lamps, {}, id, name, body, context(commandId));
+    execute(server.store, lamps, id, name, body, context(commandId));
   const send: SendReaction<LampCommands> = ({ id, name, body }, about) =>
-    execute(server.store, lamps, {}, id, name, body, { ...context(about.commandId), ...about });
+    execute(server.store, lamps, id, name, body, { ...context(about.commandId), ...about });
   const log = new KeptLog();
   const run = (over: { send?: SendReaction<LampCommands>; owner?: string } = {}) => {
     const runner = runPolicy({ db: database.mongo.db, store: server.store, policy, send, log, owner: randomUUID(), leaseMs: 400, ...over });
@@ -110,11 +112,13 @@ function desk() {
   };
   const eventsOf = async (id: string): Promise<StoredEvent[]> => {
     const events = [];
-    for await (const event of server.store.readStream(streamName(category, id))) events.push(event);
+    for await (const event of server.store.readStream(streamName({ category }, id))) events.push(event);
     return events;
   };
   const reactionTo = async (event: StoredEvent | undefined): Promise<ReactionEvents['PolicyReacted'] | undefined> => {
-    for await (const { data } of server.store.readStream(streamName('reaction', deterministicId('reaction', category, event?.id ?? ''))))
+    for await (const { data } of server.store.readStream(
+      streamName({ category: 'reaction' }, deterministicId('reaction', category, event?.id ?? '')),
+    ))
       return data as ReactionEvents['PolicyReacted'];
     return undefined;
   };
@@ -262,7 +266,7 @@ describe('a policy', () => {
     const { category, run, eventsOf, live, tell } = desk();
     const imported = { system: 'old', key: 'k', row: 0, said: {} };
     const now = instantFrom(Date.now());
-    await server.store.append(streamName(category, 'one'), 'no-stream', [
+    await server.store.append(streamName({ category }, 'one'), 'no-stream', [
       {
         id: randomUUID(),
         type: 'Switched',

@@ -1,18 +1,10 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Executed, type Fault, refuse, type Refusal } from '#eventsourcing';
-import {
-  type AgreeContract,
-  type ClientContract,
-  contract,
-  type ContractEvents,
-  contracts,
-  type ContractState,
-  contractUpcasters,
-} from '#ticketing';
+import { EventStore, type Executed, type Fault, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type AgreeContract, type ClientContract, contract, type ContractEvents, contracts, type ContractState } from '#ticketing';
 import { withPublicHolidays } from './public-holidays.js';
 import { type Page, readByName, ReadModels } from './read-models.js';
-import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { runCommand, type SentContext } from './run-command.js';
 
 /** Agrees a contract with a client. */
 export class RunAgreeContract extends Command<Executed<ContractEvents> | Refusal> {
@@ -31,8 +23,7 @@ export class RunAgreeContractHandler implements ICommandHandler<RunAgreeContract
   async execute({ body, context }: RunAgreeContract): Promise<Executed<ContractEvents> | Refusal> {
     const terms = withPublicHolidays(body.terms);
     if (isFaults(terms)) return refuse('contract-invalid', 'The public holidays that the calendar asks for cannot be', terms);
-    const aggregate = { decider: contract, upcasters: contractUpcasters, noun: 'contract' };
-    return runCommand(this.store, aggregate, body.client, 'AgreeContract', { ...body, terms }, context).finally(() =>
+    return runCommand(this.store, contract, body.client, 'AgreeContract', { ...body, terms }, context).finally(() =>
       forgetContract(this.store, body.client),
     );
   }
@@ -101,5 +92,5 @@ export async function recentContract(store: EventStore, client: string): Promise
 
 /** A client's contract as the log has it now: whoever agreed one is sure that what follows goes by it. */
 export function readContract(store: EventStore, client: string) {
-  return readAggregate<ContractEvents, ContractState>(store, contract, contractUpcasters, client);
+  return readAggregate(store, contract, client);
 }

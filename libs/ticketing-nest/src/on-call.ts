@@ -1,17 +1,9 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Executed, type Refusal } from '#eventsourcing';
-import {
-  onCall,
-  type OnCallCommands,
-  type OnCallDocument,
-  type OnCallEvents,
-  type OnCallSchedule,
-  onCallSchedules,
-  onCallUpcasters,
-} from '#ticketing';
+import { EventStore, type Executed, readAggregate, type Refusal } from '#eventsourcing';
+import { onCall, type OnCallCommands, type OnCallDocument, type OnCallEvents, onCallSchedules } from '#ticketing';
 import { type Page, readByName, ReadModels } from './read-models.js';
-import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { runCommand, type SentContext } from './run-command.js';
 
 /** Any command of an on-call schedule. */
 export class RunOnCallCommand<Name extends keyof OnCallCommands = keyof OnCallCommands> extends Command<Executed<OnCallEvents> | Refusal> {
@@ -29,7 +21,7 @@ export class RunOnCallCommandHandler implements ICommandHandler<RunOnCallCommand
   constructor(@Inject(EventStore) private readonly store: EventStore) {}
 
   execute({ name, body, context }: RunOnCallCommand): Promise<Executed<OnCallEvents> | Refusal> {
-    return runCommand(this.store, { decider: onCall, upcasters: onCallUpcasters, noun: 'schedule' }, body.schedule, name, body, context);
+    return runCommand(this.store, onCall, body.schedule, name, body, context);
   }
 }
 
@@ -55,5 +47,5 @@ export class OnCallSchedulesHandler implements IQueryHandler<OnCallSchedulesQuer
 
 /** A schedule as the log has it now: an override counts from the moment it was answered. */
 export function readOnCall(store: EventStore, schedule: string) {
-  return readAggregate<OnCallEvents, OnCallSchedule>(store, onCall, onCallUpcasters, schedule);
+  return readAggregate(store, onCall, schedule);
 }

@@ -36,7 +36,7 @@ export class ReactionsHandler implements IQueryHandler<ReactionsQuery> {
       ...(outcome === undefined ? {} : { 'reactions.outcome': outcome }),
       ...(policy === undefined ? {} : { policy }),
       ...(client === undefined ? {} : { client }),
-      ...(id === undefined ? {} : { $or: [{ 'to.stream': streamName(ticket.category, id) }, { 'reactions.id': id }] }),
+      ...(id === undefined ? {} : { $or: [{ 'to.stream': streamName(ticket, id) }, { 'reactions.id': id }] }),
       ...(before === undefined ? {} : { position: { $lt: before } }),
     };
     return readPage(this.models, policyReactions.name, { filter, sort: { position: -1 }, limit });

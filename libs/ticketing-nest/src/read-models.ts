@@ -44,7 +44,7 @@ export async function readVisible<Doc extends object>(
 
 /** Why a ticket or a revision of it cannot become visible however long one waits; undefined when it can. */
 async function unknownToLog(store: EventStore, ticketId: string, revision: number): Promise<Refusal | undefined> {
-  const stream = streamName(ticket.category, ticketId);
+  const stream = streamName(ticket, ticketId);
   for await (const _ of store.readStream(stream, revision)) return undefined;
   if (revision > 0) {
     for await (const _ of store.readStream(stream)) {

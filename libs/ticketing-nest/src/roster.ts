@@ -1,24 +1,20 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Executed, type Refusal } from '#eventsourcing';
+import { EventStore, type Executed, readAggregate, type Refusal } from '#eventsourcing';
 import {
   agent,
   type AgentCommands,
   type AgentDocument,
   type AgentEvents,
   agents,
-  type AgentState,
-  agentUpcasters,
   type Team,
   team,
   type TeamCommands,
   type TeamEvents,
   teams,
-  type TeamState,
-  teamUpcasters,
 } from '#ticketing';
 import { type Page, reached, readByName, ReadModels, view } from './read-models.js';
-import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { runCommand, type SentContext } from './run-command.js';
 
 /** Any command of a team. */
 export class RunTeamCommand<Name extends keyof TeamCommands = keyof TeamCommands> extends Command<Executed<TeamEvents> | Refusal> {
@@ -37,7 +33,7 @@ export class RunTeamCommandHandler implements ICommandHandler<RunTeamCommand> {
   constructor(@Inject(EventStore) private readonly store: EventStore) {}
 
   execute({ team: id, name, body, context }: RunTeamCommand): Promise<Executed<TeamEvents> | Refusal> {
-    return runCommand(this.store, { decider: team, upcasters: teamUpcasters, noun: 'team' }, id, name, body, context);
+    return runCommand(this.store, team, id, name, body, context);
   }
 }
 
@@ -67,7 +63,7 @@ export function runAgentCommand(
   store: EventStore,
   { agent: id, name, body, context }: Pick<RunAgentCommand, 'agent' | 'name' | 'body' | 'context'>,
 ): Promise<Executed<AgentEvents> | Refusal> {
-  return runCommand(store, { decider: agent, upcasters: agentUpcasters, noun: 'agent' }, id, name, body, context);
+  return runCommand(store, agent, id, name, body, context);
 }
 
 /** Every team, by id. */
@@ -132,10 +128,10 @@ export class AgentsOfIdsHandler implements IQueryHandler<AgentsOfIdsQuery> {
 
 /** A team as the log has it now. */
 export function readTeam(store: EventStore, id: string) {
-  return readAggregate<TeamEvents, TeamState>(store, team, teamUpcasters, id);
+  return readAggregate(store, team, id);
 }
 
 /** An agent as the log has it now: who has just left is seen to have. */
 export function readAgent(store: EventStore, id: string) {
-  return readAggregate<AgentEvents, AgentState>(store, agent, agentUpcasters, id);
+  return readAggregate(store, agent, id);
 }

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import {
   type Actor,
-  type Decider,
+  type Aggregate,
+  type CommandsOf,
   epochMillis,
-  type EventMap,
+  type EventsOf,
   type EventStore,
-  evolve,
   execute,
   type Executed,
+  type ExecuteOptions,
+  type GivenOf,
   instantFrom,
   isRefusal,
   parseInstant,
   refuse,
   type Refusal,
-  streamName,
-  upcast,
-  type Upcasters,
+  type StateOf,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
 import { canonicalJson, CLOCK_SKEW } from '#ticketing';
@@ -33,27 +33,19 @@ export interface SentContext {
   readonly ifRevisions?: readonly number[];
 }
 
-/** An aggregate with what is needed to run its commands. */
-export interface Aggregate<Commands extends object, Events extends EventMap, State> {
-  readonly decider: Decider<Commands, Events, State>;
-  readonly upcasters: Upcasters;
-  /** What people call it, in messages. */
-  readonly noun: string;
-}
-
 /**
  * The one place that every command passes through: HTTP, policies, timers and imports all end here.
- * @param opens the command begins the aggregate's stream
+ * @param options.opens the command begins the aggregate's stream
  */
-export function runCommand<Commands extends object, Events extends EventMap, State, Name extends keyof Commands & string>(
+export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   store: EventStore,
-  { decider, upcasters, noun }: Aggregate<Commands, Events, State>,
+  aggregate: Of,
   id: string,
   name: Name,
-  body: Commands[Name] & object,
+  body: CommandsOf<Of>[Name] & object,
   context: SentContext,
-  { opens = false }: { readonly opens?: boolean } = {},
-): Promise<Executed<Events> | Refusal> {
+  { opens = false, ...options }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
+): Promise<Executed<EventsOf<Of>> | Refusal> {
   const { commandId, repeatable, actor, correlationId, causationId, ifRevisions } = context;
   return withCorrelation({ correlationId, causationId }, async () => {
     const now = Date.now();
@@ -66,8 +58,7 @@ export function runCommand<Commands extends object, Events extends EventMap, Sta
     try {
       const result = await execute(
         store,
-        decider,
-        upcasters,
+        aggregate,
         id,
         name,
         body,
@@ -82,16 +73,16 @@ export function runCommand<Commands extends object, Events extends EventMap, Sta
           ...(ifRevisions === undefined ? {} : { ifRevisions }),
         },
         // Only a command that nobody can have sent before may skip the look at what is there.
-        { opens: opens && !repeatable },
+        { ...options, opens: opens && !repeatable },
       );
       return isRefusal(result) && result.refused === 'revision-mismatch'
-        ? { ...result, message: `The ${noun} is at another revision than the one that If-Match names` }
+        ? { ...result, message: `The ${aggregate.noun} is at another revision than the one that If-Match names` }
         : result;
     } catch (error) {
       if ((error as { type?: unknown } | null)?.type === 'maximum-append-size-exceeded') {
         return refuse(
           'event-too-large',
-          `What this command would record, with what it takes over from the ${noun}, is larger than the store allows`,
+          `What this command would record, with what it takes over from the ${aggregate.noun}, is larger than the store allows`,
         );
       }
       throw error;
@@ -107,21 +98,4 @@ function effectiveAtOf(body: { readonly effectiveAt?: unknown }, now: number) {
 /** Tells the contents of two commands apart, whatever the order of their fields. */
 function digest(body: object): string {
   return createHash('sha256').update(canonicalJson(body)).digest('hex');
-}
-
-/** An aggregate as the log has it now: whoever changed it is sure to see it. `revision` is -1 where it has no events. */
-export async function readAggregate<Events extends EventMap, State>(
-  store: EventStore,
-  decider: Pick<Decider<object, Events, State>, 'category' | 'initial' | 'evolve'>,
-  upcasters: Upcasters,
-  id: string,
-): Promise<{ readonly state: State; readonly revision: number }> {
-  let state = decider.initial;
-  let revision = -1;
-  for await (const stored of store.readStream(streamName(decider.category, id))) {
-    const event = upcast<Events>(upcasters, stored);
-    state = evolve(decider, state, event, event.metadata);
-    revision = event.revision;
-  }
-  return { state, revision };
 }

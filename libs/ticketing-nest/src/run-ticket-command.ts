@@ -1,21 +1,31 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicId, EventStore, type Executed, instantFrom, isRefusal, parseInstant, type Refusal, streamName } from '#eventsourcing';
+import {
+  deterministicId,
+  EventStore,
+  type Executed,
+  instantFrom,
+  isRefusal,
+  parseInstant,
+  readAggregate,
+  type Refusal,
+  streamName,
+  upcast,
+} from '#eventsourcing';
 import {
   contractInForce,
   everInForce,
+  evolveInHindsight,
   pinned,
+  type PinnedClocks,
   ticket,
   type TicketCommandName,
   type TicketCommands,
   type TicketEvents,
   type TicketState,
-  ticketInHindsight,
-  ticketUnder,
-  ticketUpcasters,
 } from '#ticketing';
 import { readContract, recentContract } from './contracts.js';
-import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { runCommand, type SentContext } from './run-command.js';
 
 /** What became of a command. */
 export type TicketCommandResult = (Executed<TicketEvents> & { readonly ticketId: string }) | Refusal;
@@ -48,32 +58,36 @@ export async function runTicketCommand(
   { ticketId = undefined, name, body, context }: Pick<RunTicketCommand, 'ticketId' | 'name' | 'body' | 'context'>,
 ): Promise<TicketCommandResult> {
   const id = ticketId ?? deterministicId('ticket', context.commandId);
-  const opens = name === 'OpenTicket';
-  const decider = await deciderFor(store, id, name, body);
-  const result = await runCommand(store, { decider, upcasters: ticketUpcasters, noun: 'ticket' }, id, name, body, context, { opens });
+  const { needs } = ticket.commands[name];
+  const given = needs === undefined ? undefined : lookups[needs];
+  const result = await runCommand(store, ticket, id, name, body, context, {
+    opens: name === 'OpenTicket',
+    ...(given && { given: (state: TicketState, revision: number) => given(store, id, body, state, revision) as Promise<never> }),
+  });
   return isRefusal(result) ? result : { ...result, ticketId: id };
 }
 
-/** Most commands decide by what the ticket's own events hold; these two by what is agreed with its client, too. */
-async function deciderFor(store: EventStore, id: string, name: TicketCommandName, body: TicketCommands[TicketCommandName]) {
-  switch (name) {
-    case 'OpenTicket':
-      return ticketUnder(await contractFor(store, body as TicketCommands['OpenTicket']));
-    case 'RestateSla': {
-      for await (const { metadata } of store.readStream(streamName(ticket.category, id))) {
-        const { state } = await readContract(store, metadata.client);
-        return ticketInHindsight(everInForce(state, tzdata));
-      }
-      return ticket;
+/** What commands need to know from outside their ticket, by the name in their `needs`. */
+const lookups: Readonly<
+  Record<string, (store: EventStore, id: string, body: object, state: TicketState, revision: number) => Promise<unknown>>
+> = {
+  'contract-in-force': (store, _id, body) => contractFor(store, body as TicketCommands['OpenTicket']),
+  'clocks-in-hindsight': async (store, id, _body, state, revision) => {
+    if (state === null) return undefined;
+    const agreed = everInForce((await readContract(store, state.client)).state, tzdata);
+    let clocks: PinnedClocks | null = null;
+    for await (const stored of store.readStream(streamName(ticket, id))) {
+      if (stored.revision > revision) break;
+      const event = upcast(ticket, stored);
+      clocks = evolveInHindsight(agreed, clocks, event, event.metadata);
     }
-    default:
-      return ticket;
-  }
-}
+    return clocks ?? undefined;
+  },
+};
 
 /** A ticket as the log has it now. */
 export function readTicket(store: EventStore, id: string) {
-  return readAggregate<TicketEvents, TicketState>(store, ticketUnder(), ticketUpcasters, id);
+  return readAggregate(store, ticket, id);
 }
 
 /** What a ticket is opened under: its client's contract as it was in force when it was opened. */

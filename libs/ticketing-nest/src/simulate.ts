@@ -10,8 +10,6 @@ import {
   SimulationSums,
   ticket,
   type TicketComparison,
-  type TicketEvents,
-  ticketUpcasters,
 } from '#ticketing';
 
 /** Which tickets are replayed, and under what. */
@@ -119,7 +117,7 @@ async function replays(
 ): Promise<ReadonlyMap<string, Replay>> {
   const found = new Map<string, Replay>();
   const take = (stored: StoredEvent) => {
-    const replay = evolveReplay(contract, found.get(stored.stream) ?? null, upcast<TicketEvents>(ticketUpcasters, stored));
+    const replay = evolveReplay(contract, found.get(stored.stream) ?? null, upcast(ticket, stored));
     if (replay !== null) found.set(stored.stream, replay);
   };
   for (const opening of openings) take(opening);

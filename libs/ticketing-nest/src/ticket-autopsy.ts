@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import { breachAutopsy, type ClockAutopsy, ticket, type TicketEvents, ticketUpcasters } from '#ticketing';
+import { breachAutopsy, type ClockAutopsy, ticket, type TicketEvents } from '#ticketing';
 
 /** Where the time of a ticket's clocks went, from its events themselves. */
 export class TicketAutopsyQuery extends Query<TicketAutopsy | Refusal> {
@@ -28,8 +28,8 @@ export class TicketAutopsyHandler implements IQueryHandler<TicketAutopsyQuery> {
 
   async execute({ ticketId, asOf = instantFrom(Date.now()) }: TicketAutopsyQuery): Promise<TicketAutopsy | Refusal> {
     const events: RecordedEvent<TicketEvents>[] = [];
-    for await (const stored of this.store.readStream(streamName(ticket.category, ticketId))) {
-      events.push(upcast<TicketEvents>(ticketUpcasters, stored));
+    for await (const stored of this.store.readStream(streamName(ticket, ticketId))) {
+      events.push(upcast(ticket, stored));
     }
     if (events.length === 0) return refuse('ticket-not-found', 'There is no such ticket');
     const clocks = breachAutopsy(events, asOf);

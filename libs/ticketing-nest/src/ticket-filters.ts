@@ -1,18 +1,17 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Executed, isRefusal, refuse, type Refusal } from '#eventsourcing';
+import { EventStore, type Executed, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import {
   isSaved,
   type TicketFilter,
   ticketFilter,
   type TicketFilterCommands,
   type TicketFilterEvents,
+  type TicketListText,
   ticketFilters,
-  type TicketFilterState,
-  ticketFilterUpcasters,
 } from '#ticketing';
 import { type Page, readByName, ReadModels } from './read-models.js';
-import { readAggregate, runCommand, type SentContext } from './run-command.js';
+import { runCommand, type SentContext } from './run-command.js';
 import { readSavedQuery, type TicketListAsked } from './ticket-list-parameters.js';
 
 /** Any command of a saved filter. */
@@ -20,6 +19,7 @@ export class RunTicketFilterCommand<Name extends keyof TicketFilterCommands = ke
   Executed<TicketFilterEvents> | Refusal
 > {
   constructor(
+    readonly filter: string,
     readonly name: Name,
     readonly body: TicketFilterCommands[Name],
     readonly context: SentContext,
@@ -32,13 +32,12 @@ export class RunTicketFilterCommand<Name extends keyof TicketFilterCommands = ke
 export class RunTicketFilterCommandHandler implements ICommandHandler<RunTicketFilterCommand> {
   constructor(@Inject(EventStore) private readonly store: EventStore) {}
 
-  async execute({ name, body, context }: RunTicketFilterCommand): Promise<Executed<TicketFilterEvents> | Refusal> {
+  async execute({ filter, name, body, context }: RunTicketFilterCommand): Promise<Executed<TicketFilterEvents> | Refusal> {
     if ('query' in body) {
-      const { faults } = readSavedQuery(body.query);
+      const { faults } = readSavedQuery(body.query as TicketListText);
       if (faults.length > 0) return refuse('filter-invalid', 'The list of tickets cannot be filtered so', faults);
     }
-    const aggregate = { decider: ticketFilter, upcasters: ticketFilterUpcasters, noun: 'filter' };
-    return runCommand(this.store, aggregate, body.name, name, body, context);
+    return runCommand(this.store, ticketFilter, filter, name, body, context);
   }
 }
 
@@ -67,7 +66,7 @@ export async function readTicketFilter(
   store: EventStore,
   name: string,
 ): Promise<{ readonly filter: TicketFilter; readonly revision: number } | Refusal> {
-  const { state, revision } = await readAggregate<TicketFilterEvents, TicketFilterState>(store, ticketFilter, ticketFilterUpcasters, name);
+  const { state, revision } = await readAggregate(store, ticketFilter, name);
   return isSaved(state) ? { filter: state, revision } : refuse('filter-not-found', 'There is no such filter');
 }
 

@@ -6,9 +6,7 @@ import {
   type EscalationAnswer,
   evolvePromises,
   ticket,
-  type TicketEvents,
   type TicketPromises,
-  ticketUpcasters,
   whyAssigned,
   whyEscalated,
 } from '#ticketing';
@@ -42,8 +40,8 @@ export class TicketWhyHandler implements IQueryHandler<TicketWhyQuery> {
     let promises: TicketPromises | null = null;
     let revision = -1;
     const assignments: AssignmentAnswer[] = [];
-    for await (const stored of this.store.readStream(streamName(ticket.category, ticketId))) {
-      const event = upcast<TicketEvents>(ticketUpcasters, stored);
+    for await (const stored of this.store.readStream(streamName(ticket, ticketId))) {
+      const event = upcast(ticket, stored);
       if (event.metadata.effectiveAt > asOf) continue;
       promises = evolvePromises(promises, event, event.metadata, event.revision);
       revision = event.revision;

@@ -6,7 +6,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { projectView } from '#mongo';
-import { projections } from '#ticketing';
+import { projections, ticket } from '#ticketing';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { RunTicketCommand, type SentContext, TicketDetailsQuery, TicketingModule } from './index.js';
 
@@ -51,7 +51,7 @@ function sent(changes: Partial<SentContext> = {}): SentContext {
 
 async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.readStream(streamName('ticket', ticketId))) events.push(event);
+  for await (const event of store.readStream(streamName(ticket, ticketId))) events.push(event);
   return events;
 }
 

@@ -14,7 +14,7 @@ function play(day: string): { readonly tickets: Map<string, TicketState>; readon
   for (const { story, name, body, by, at, idempotencyKey } of demoDay(day)) {
     const context = { commandId: idempotencyKey, actor: by, effectiveAt: at, recordedAt: at };
     const before = tickets.get(story) ?? null;
-    const decision = ticket.decide[name](body(idOf) as never, before, context);
+    const decision = ticket.commands[name].decide(body(idOf) as never, before, context);
     if (isRefusal(decision)) throw new Error(`${story} at ${at}, ${name}: ${JSON.stringify(decision)}`);
     if (decision.length === 0) quiet.push(`${story} ${name}`);
     for (const event of decision) eventTypes.add(event.type);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { evolve } from '#eventsourcing';
-import { evolveTicketState, type TicketEvents, type TicketState } from '#ticketing';
+import { ticketWithoutClocks, type TicketEvents, type TicketState } from '#ticketing';
 import { readBpic2013Log } from './bpic2013-log.js';
 import { caseToEvents, HOLD_REASONS_OF_LOG, type ImportedEvent, ticketIdOfCase } from './case-to-events.js';
 import type { LogCase, LogRow, LogSubStatus } from './log-case.js';
@@ -24,7 +24,7 @@ function outline(caseId: string): string[] {
 function fold(events: readonly ImportedEvent[], from: TicketState = null): TicketState {
   return events.reduce<TicketState>(
     (state, event) =>
-      evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, state, event, {
+      evolve(ticketWithoutClocks, state, event, {
         actor: event.actor,
         effectiveAt: event.effectiveAt,
         recordedAt: event.effectiveAt,

@@ -10,7 +10,7 @@ import {
 } from '#eventsourcing';
 import {
   defaultContract,
-  evolveTicketState,
+  ticketWithoutClocks,
   type HandedOver,
   type HoldReason,
   type Impact,
@@ -252,7 +252,7 @@ class RowTelling {
     fact: EventOf<TicketEvents>,
     deviations: readonly ImportDeviation[] = [],
   ): void {
-    const decision = ticket.decide[name](command, this.state, this.#context);
+    const decision = ticket.commands[name].decide(command, this.state, this.#context);
     if (isRefusal(decision)) return this.#record(fact, [decision.refused, ...deviations]);
     if (decision.length === 0) return;
     const decided = deviations.length > 0 ? undefined : decision.find(({ type }) => type === fact.type);
@@ -263,7 +263,7 @@ class RowTelling {
     const imported = deviations.length === 0 ? this.#source : { ...this.#source, deviations };
     const { actor, effectiveAt } = this.#context;
     this.events.push({ ...fact, effectiveAt, actor, imported });
-    this.state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, this.state, fact, {
+    this.state = evolve(ticketWithoutClocks, this.state, fact, {
       ...this.#context,
       recordedAt: this.#context.effectiveAt,
     });

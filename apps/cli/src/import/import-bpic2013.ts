@@ -10,7 +10,7 @@ import {
   schemaVersion,
   streamName,
 } from '#eventsourcing';
-import { ticket, ticketUpcasters } from '#ticketing';
+import { ticket } from '#ticketing';
 import { readBpic2013Log } from './bpic2013-log.js';
 import { CaseSpool } from './case-spool.js';
 import { BPIC2013, BPIC2013_CLIENT, caseToEvents, type ImportedTicket } from './case-to-events.js';
@@ -79,7 +79,7 @@ export async function importBpic2013({
     const deviations: Record<string, number> = {};
     const importCase = async (one: LogCase): Promise<void> => {
       const told = caseToEvents(one);
-      await store.append(streamName(ticket.category, told.ticketId), 'no-stream', newEvents(one, told, now()));
+      await store.append(streamName(ticket, told.ticketId), 'no-stream', newEvents(one, told, now()));
       imported++;
       events += told.events.length;
       const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));
@@ -177,7 +177,7 @@ function newEvents(one: LogCase, { events }: ImportedTicket, recordedAt: Instant
       client: BPIC2013_CLIENT,
       effectiveAt,
       recordedAt,
-      schemaVersion: schemaVersion(ticketUpcasters, type),
+      schemaVersion: schemaVersion(ticket, type),
       imported,
     },
   }));

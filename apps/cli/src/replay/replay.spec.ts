@@ -11,14 +11,14 @@ async function* eventsOf(story: string): AsyncGenerator<StoredEvent> {
   let revision = 0;
   for (const { name, body, by, at, idempotencyKey } of demoDay('2026-11-20').filter((command) => command.story === story)) {
     const context = { commandId: idempotencyKey, actor: by, effectiveAt: at, recordedAt: at };
-    const decision: Decision<TicketEvents> = ticket.decide[name](body((other) => other) as never, state, context);
+    const decision: Decision<TicketEvents> = ticket.commands[name].decide(body((other) => other) as never, state, context);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
     for (const [index, event] of decision.entries()) {
-      state = evolve<TicketEvents, TicketState>(ticket, state, event, context);
+      state = evolve(ticket, state, event, context);
       yield {
         ...event,
         id: eventIdFor(idempotencyKey, index),
-        stream: streamName('ticket', story),
+        stream: streamName(ticket, story),
         revision,
         position: { commit: BigInt(revision), prepare: BigInt(revision) },
         metadata: {

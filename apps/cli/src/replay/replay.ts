@@ -23,7 +23,7 @@ export async function replay({ store, ticketId, json, askForNext, print, colours
   let shown = 0;
   let asking = askForNext !== undefined;
   let last: LifeStep | undefined;
-  for await (const step of ticketLife(store.readStream(streamName(ticket.category, id)), extent)) {
+  for await (const step of ticketLife(store.readStream(streamName(ticket, id)), extent)) {
     if (json) {
       print(`${JSON.stringify(step)}\n`);
     } else {

@@ -1,14 +1,5 @@
-import { upcast, type EventMetadata, type Instant, type RecordedEvent, type StoredEvent } from '#eventsourcing';
-import {
-  ended,
-  ticketDetails,
-  ticketSla,
-  ticketUpcasters,
-  type SlaClock,
-  type TicketDetails,
-  type TicketEvents,
-  type TicketSla,
-} from '#ticketing';
+import { upcast, type EventMetadata, type Instant, type StoredEvent } from '#eventsourcing';
+import { ended, ticket as ticketAggregate, ticketDetails, ticketSla, type SlaClock, type TicketDetails, type TicketSla } from '#ticketing';
 
 /** A facet of a ticket that an event changed; undefined where it has no value. */
 export interface Change {
@@ -84,7 +75,7 @@ export async function* ticketLife(events: AsyncIterable<StoredEvent>, { asOf, kn
   let ticket: TicketDetails | null = null;
   let sla: TicketSla | null = null;
   for await (const stored of events) {
-    const event: RecordedEvent<TicketEvents> = upcast(ticketUpcasters, stored);
+    const event = upcast(ticketAggregate, stored);
     const { effectiveAt, recordedAt, actor, commandId, commandType, correlationId, causationId, imported } = event.metadata;
     if ((asOf !== undefined && effectiveAt > asOf) || (knownAt !== undefined && recordedAt > knownAt)) continue;
     const before = look(ticket, sla);

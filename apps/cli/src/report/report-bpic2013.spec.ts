@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { projectView } from '#mongo';
-import { ticket, ticketDetails, ticketHistory, ticketUpcasters } from '#ticketing';
+import { ticket, ticketDetails, ticketHistory } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
 import { type TestStores, testStores } from '../../../../test/stores.js';
 import { readBpic2013Log } from '../import/bpic2013-log.js';
@@ -98,7 +98,7 @@ describe('the report of the small log, from the read models on their servers', (
       correlationId: 'x',
       causationId: 'x',
     } as const;
-    const done = await execute(store, ticket, ticketUpcasters, id, 'ReopenTicket', { reason: 'The fault is back' }, by);
+    const done = await execute(store, ticket, id, 'ReopenTicket', { reason: 'The fault is back' }, by);
     expect(isRefusal(done)).toBe(false);
     await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 42);
     expect(found(await readBpic2013Figures(mongo.db))).toMatchObject(expected);

@@ -24,7 +24,7 @@ export function trailView(category: string, over: Partial<Projection<Trail, Trai
     name: `trails_${category}`,
     version: 1,
     streamPrefix: `${category}-`,
-    upcasters: {},
+    aggregate: { events: {} },
     key: (event) => event.stream.slice(category.length + 1),
     apply: (doc, event) => {
       switch (event.type) {

@@ -1,13 +1,6 @@
 import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import { defaultContract, HOUR } from './contract.js';
-import {
-  contract,
-  type ContractCommands,
-  type ContractEvents,
-  contractInForce,
-  type ContractState,
-  everInForce,
-} from './contract-agreement.js';
+import { contract, type ContractCommands, contractInForce, type ContractState, everInForce } from './contract-agreement.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (hours: number): Instant => instantFrom(start + hours * HOUR);
@@ -15,7 +8,7 @@ const context = (hours: number): DecisionContext => ({ commandId: 'c', actor: { 
 type Agreement = Omit<ContractCommands['AgreeContract'], 'client'>;
 
 function agree(state: ContractState, agreement: Agreement, hours: number) {
-  return contract.decide.AgreeContract({ client: 'northwind', ...agreement }, state, context(hours));
+  return contract.commands.AgreeContract.decide({ client: 'northwind', ...agreement }, state, context(hours));
 }
 
 /** The contract after agreements, an hour apart. */
@@ -24,7 +17,7 @@ function agreed(...agreements: readonly Agreement[]): ContractState {
     const decision = agree(state, agreement, index);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
     return decision.reduce<ContractState>(
-      (folded, event) => evolve<ContractEvents, ContractState>(contract, folded, event, { ...context(index), recordedAt: at(index) }),
+      (folded, event) => evolve(contract, folded, event, { ...context(index), recordedAt: at(index) }),
       state,
     );
   }, null);

@@ -1,24 +1,29 @@
-import { type Decider, type Instant, isRefusal, parseInstant, refuse, type Refusal, type Upcasters } from '#eventsourcing';
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  event,
+  type EventsOf,
+  type Instant,
+  isRefusal,
+  parseInstant,
+  refuse,
+  type Refusal,
+} from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text } from '../command-fields.js';
 import { type Contract, contractFaults, defaultContract, type PinnedContract } from './contract.js';
 import { present, same } from '../plain-json.js';
 
-/** What is agreed with a client, version by version. One stream a client: `contract-<client>`. */
-export interface ContractEvents {
-  ContractAgreed: {
-    readonly client: string;
-    /** 1, and one more for each agreement. */
-    readonly version: number;
-    /** From when on it holds. */
-    readonly effectiveFrom: Instant;
-    readonly terms: Contract;
-    readonly note?: string;
-  };
-}
-
 /** A version of a client's contract. */
-export type ContractVersion = Omit<ContractEvents['ContractAgreed'], 'client'>;
+export interface ContractVersion {
+  /** 1, and one more for each agreement. */
+  readonly version: number;
+  /** From when on it holds. */
+  readonly effectiveFrom: Instant;
+  readonly terms: Contract;
+  readonly note?: string;
+}
 
 /** No contract yet, or all its versions, oldest first. */
 export type ContractState = { readonly client: string; readonly versions: readonly ContractVersion[] } | null;
@@ -65,36 +70,44 @@ export class AgreeContract {
   note?: string;
 }
 
-export interface ContractCommands {
-  AgreeContract: AgreeContract;
-}
+const events = {
+  ContractAgreed: event<ContractState, ContractVersion & { readonly client: string }>({
+    evolve: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
+  }),
+};
 
-/** No contract event has changed its shape yet. */
-export const contractUpcasters: Upcasters = {};
+const command = commandsOn<ContractState, EventsOf<{ readonly events: typeof events }>>();
 
-/** The contract of a client, as an aggregate. */
-export const contract: Decider<ContractCommands, ContractEvents, ContractState> = {
+/** What is agreed with a client, version by version. One stream a client: `contract-<client>`. */
+export const contract = {
   category: 'contract',
+  noun: 'contract',
   initial: null,
   client: (state) => state?.client ?? '',
-  evolve: {
-    ContractAgreed: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
+  events,
+  commands: {
+    AgreeContract: command({
+      body: AgreeContract,
+      route: 'POST /v1/contracts',
+      refuses: ['contract-invalid'],
+      decide({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
+        const terms = contractTerms(given);
+        if (isRefusal(terms)) return terms;
+        const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
+        const latest = state?.versions.at(-1);
+        const known =
+          latest !== undefined &&
+          same(latest.terms, terms) &&
+          (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
+        if (known) return [];
+        return [{ type: 'ContractAgreed', data: present({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) }];
+      },
+    }),
   },
-  decide: {
-    AgreeContract({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
-      const terms = contractTerms(given);
-      if (isRefusal(terms)) return terms;
-      const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
-      const latest = state?.versions.at(-1);
-      const known =
-        latest !== undefined &&
-        same(latest.terms, terms) &&
-        (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
-      if (known) return [];
-      return [{ type: 'ContractAgreed', data: present({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) }];
-    },
-  },
-};
+} satisfies Aggregate<ContractState>;
+
+export type ContractEvents = EventsOf<typeof contract>;
+export type ContractCommands = CommandsOf<typeof contract>;
 
 const termNames: ReadonlySet<string> = new Set([
   ...Object.keys(defaultContract),
@@ -112,7 +125,7 @@ const termNames: ReadonlySet<string> = new Set([
 const LARGEST = 64 * 1024;
 
 /** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
-export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal {
+export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal<'contract-invalid'> {
   const terms = { ...defaultContract, ...given };
   const faults = [
     ...Object.keys(given)

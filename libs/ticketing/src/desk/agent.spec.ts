@@ -1,5 +1,5 @@
 import { evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import { absenceAt, agent, type AgentCommands, type AgentEvents, type AgentState, nextAbsenceMoment } from './agent.js';
+import { absenceAt, agent, type AgentCommands, type AgentState, nextAbsenceMoment } from './agent.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(`${text}Z`));
 type Sent = { [Name in keyof AgentCommands]: readonly [Name, AgentCommands[Name], string?] }[keyof AgentCommands];
@@ -11,7 +11,7 @@ class Career {
 
   decide([name, body, when = '2026-11-21T08:00']: Sent) {
     const context = { commandId: `c${this.#sent++}`, id: 'ada', actor: { id: 'lead', kind: 'agent' as const }, effectiveAt: at(when) };
-    return { context, decision: agent.decide[name](body as never, this.state, context) };
+    return { context, decision: agent.commands[name].decide(body as never, this.state, context) };
   }
 
   do(...commands: readonly Sent[]): this {
@@ -21,7 +21,7 @@ class Career {
       for (const event of decision) {
         const effectiveAt = event.effectiveAt ?? context.effectiveAt;
         this.told.push({ type: event.type, at: effectiveAt });
-        this.state = evolve<AgentEvents, AgentState>(agent, this.state, event, {
+        this.state = evolve(agent, this.state, event, {
           ...context,
           effectiveAt,
           recordedAt: context.effectiveAt,

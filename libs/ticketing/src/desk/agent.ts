@@ -1,4 +1,14 @@
-import { type Decider, deterministicId, type Instant, parseInstant, refuse, type Upcasters } from '#eventsourcing';
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  deterministicId,
+  event,
+  type EventsOf,
+  type Instant,
+  parseInstant,
+  refuse,
+} from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Pattern, Text, TextList } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
@@ -13,17 +23,6 @@ export interface Absence {
   readonly reason: string;
   /** Whether the agent's open tickets go to somebody else when it begins. */
   readonly handBack: boolean;
-}
-
-/** Somebody who works at the desk. One stream an agent: `agent-<id>`. */
-export interface AgentEvents {
-  AgentRegistered: { readonly agent: string; readonly name: string; readonly skills: readonly string[] };
-  AgentAbsencePlanned: { readonly agent: string; readonly absence: Absence };
-  /** Its `effectiveAt` is when it began, `recordedAt` when that was noticed. */
-  AgentAbsenceBegun: { readonly agent: string; readonly absence: Absence };
-  /** At its end, or before; called off, if it had not begun. */
-  AgentAbsenceEnded: { readonly agent: string; readonly absenceId: string };
-  AgentLeft: { readonly agent: string; readonly reason?: string };
 }
 
 export interface Agent {
@@ -90,99 +89,125 @@ export class OffboardAgent {
   reason?: string;
 }
 
-/** Every command of an agent that may come from outside, by name, and the last part of its route: `POST /v1/agents/{agent}/…`. */
-export const agentCommands = {
-  RegisterAgent: { body: RegisterAgent, route: '' },
-  PlanAbsence: { body: PlanAbsence, route: 'absences' },
-  EndAbsence: { body: EndAbsence, route: 'absences/end' },
-  OffboardAgent: { body: OffboardAgent, route: 'leave' },
-} as const;
-
-/** Tells which absences have begun and ended by now. Sent by the timekeeper. */
-export type RecordAbsenceMoments = Readonly<Record<never, never>>;
-
-export type AgentCommands = { [Name in keyof typeof agentCommands]: InstanceType<(typeof agentCommands)[Name]['body']> } & {
-  RecordAbsenceMoments: RecordAbsenceMoments;
+const events = {
+  AgentRegistered: event<AgentState, { readonly agent: string; readonly name: string; readonly skills: readonly string[] }>({
+    evolve: (state, { agent, name, skills }) => ({ ...state, agent, name, skills, active: true, absences: state?.absences ?? [] }),
+  }),
+  AgentAbsencePlanned: event<AgentState, { readonly agent: string; readonly absence: Absence }>({
+    evolve: (state, { absence }) => state && { ...state, absences: [...state.absences, { ...absence, begun: false }] },
+  }),
+  /** Its `effectiveAt` is when it began, `recordedAt` when that was noticed. */
+  AgentAbsenceBegun: event<AgentState, { readonly agent: string; readonly absence: Absence }>({
+    evolve: (state, { absence: { id } }) =>
+      state && { ...state, absences: state.absences.map((one) => (one.id === id ? { ...one, begun: true } : one)) },
+  }),
+  /** At its end, or before; called off, if it had not begun. */
+  AgentAbsenceEnded: event<AgentState, { readonly agent: string; readonly absenceId: string }>({
+    evolve: (state, { absenceId }) =>
+      state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
+  }),
+  AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
+    evolve: (state) => state && { ...state, active: false, absences: [] },
+  }),
 };
 
-/** No event of agents has changed its shape yet. */
-export const agentUpcasters: Upcasters = {};
+const command = commandsOn<AgentState, EventsOf<{ readonly events: typeof events }>>();
 
 const MOST_ABSENCES = 100;
 const noAgent = () => refuse('agent-not-found', 'There is no such agent');
 
-/** An agent, as an aggregate. It is the desk's own, no client's. */
-export const agent: Decider<AgentCommands, AgentEvents, AgentState> = {
+/** Somebody who works at the desk, of no client. One stream an agent: `agent-<id>`. */
+export const agent = {
   category: 'agent',
+  noun: 'agent',
   initial: null,
   client: () => '',
-  evolve: {
-    AgentRegistered: (state, { agent, name, skills }) => ({ ...state, agent, name, skills, active: true, absences: state?.absences ?? [] }),
-    AgentAbsencePlanned: (state, { absence }) => state && { ...state, absences: [...state.absences, { ...absence, begun: false }] },
-    AgentAbsenceBegun: (state, { absence: { id } }) =>
-      state && { ...state, absences: state.absences.map((one) => (one.id === id ? { ...one, begun: true } : one)) },
-    AgentAbsenceEnded: (state, { absenceId }) =>
-      state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
-    AgentLeft: (state) => state && { ...state, active: false, absences: [] },
-  },
-  decide: {
-    RegisterAgent({ name, skills: given = [] }, state, { id = '' }) {
-      const skills = asSkills(given);
-      const known = state !== null && state.active && state.name === name && same(state.skills, skills);
-      return known ? [] : [{ type: 'AgentRegistered', data: { agent: id, name, skills } }];
-    },
-    PlanAbsence({ reason, handBack = false, ...times }, state, { commandId, effectiveAt }) {
-      if (state === null) return noAgent();
-      if (!state.active) return refuse('agent-left', 'The agent has left: there is nothing to be absent from');
-      const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
-      const until = times.until === undefined ? undefined : parseInstant(times.until);
-      if (from === undefined || (times.until !== undefined && (until === undefined || until <= from || until <= effectiveAt))) {
-        return refuse('absence-invalid', 'The absence is over before it begins', [
-          { field: 'until', message: 'must be after from, and after now' },
-        ]);
-      }
-      if (state.absences.length >= MOST_ABSENCES) {
-        return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} absences that go on or are to come`);
-      }
-      const planned = present({ from, until, reason, handBack });
-      const known = state.absences.some((one) =>
-        same(present({ from: one.from, until: one.until, reason: one.reason, handBack: one.handBack }), planned),
-      );
-      if (known) return [];
-      const absence = { id: deterministicId('absence', commandId), ...planned };
-      const data = { agent: state.agent, absence };
-      return [
-        { type: 'AgentAbsencePlanned', data },
-        ...(from <= effectiveAt ? [{ type: 'AgentAbsenceBegun' as const, data, effectiveAt: from }] : []),
-      ];
-    },
-    EndAbsence({ absenceId }, state) {
-      if (state === null) return noAgent();
-      const absence = state.absences.find(({ id, begun }) => (absenceId === undefined ? begun : id === absenceId));
-      if (absence !== undefined) return [{ type: 'AgentAbsenceEnded', data: { agent: state.agent, absenceId: absence.id } }];
-      return absenceId !== undefined && absenceId === state.endedAbsence
-        ? []
-        : refuse('absence-not-found', 'There is no such absence, or none goes on');
-    },
-    OffboardAgent({ reason }, state) {
-      if (state === null) return noAgent();
-      return state.active ? [{ type: 'AgentLeft', data: present({ agent: state.agent, reason }) }] : [];
-    },
-    RecordAbsenceMoments(_command, state, { effectiveAt: now }) {
-      return (state?.absences ?? []).flatMap(({ begun, ...absence }) => {
-        const about = state?.agent ?? '';
+  events,
+  commands: {
+    RegisterAgent: command({
+      body: RegisterAgent,
+      route: 'POST /v1/agents/{agent}',
+      refuses: [],
+      decide({ name, skills: given = [] }, state, { id = '' }) {
+        const skills = asSkills(given);
+        const known = state !== null && state.active && state.name === name && same(state.skills, skills);
+        return known ? [] : [{ type: 'AgentRegistered', data: { agent: id, name, skills } }];
+      },
+    }),
+    PlanAbsence: command({
+      body: PlanAbsence,
+      route: 'POST /v1/agents/{agent}/absences',
+      refuses: ['agent-not-found', 'agent-left', 'absence-invalid'],
+      decide({ reason, handBack = false, ...times }, state, { commandId, effectiveAt }) {
+        if (state === null) return noAgent();
+        if (!state.active) return refuse('agent-left', 'The agent has left: there is nothing to be absent from');
+        const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
+        const until = times.until === undefined ? undefined : parseInstant(times.until);
+        if (from === undefined || (times.until !== undefined && (until === undefined || until <= from || until <= effectiveAt))) {
+          return refuse('absence-invalid', 'The absence ends before it begins', [
+            { field: 'until', message: 'must be after from, and after now' },
+          ]);
+        }
+        if (state.absences.length >= MOST_ABSENCES) {
+          return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} current and future absences`);
+        }
+        const planned = present({ from, until, reason, handBack });
+        const known = state.absences.some((one) =>
+          same(present({ from: one.from, until: one.until, reason: one.reason, handBack: one.handBack }), planned),
+        );
+        if (known) return [];
+        const absence = { id: deterministicId('absence', commandId), ...planned };
+        const data = { agent: state.agent, absence };
         return [
-          ...(!begun && absence.from <= now
-            ? [{ type: 'AgentAbsenceBegun' as const, data: { agent: about, absence }, effectiveAt: absence.from }]
-            : []),
-          ...(absence.until !== undefined && absence.until <= now
-            ? [{ type: 'AgentAbsenceEnded' as const, data: { agent: about, absenceId: absence.id }, effectiveAt: absence.until }]
-            : []),
+          { type: 'AgentAbsencePlanned', data },
+          ...(from <= effectiveAt ? [{ type: 'AgentAbsenceBegun' as const, data, effectiveAt: from }] : []),
         ];
-      });
-    },
+      },
+    }),
+    EndAbsence: command({
+      body: EndAbsence,
+      route: 'POST /v1/agents/{agent}/absences/end',
+      refuses: ['agent-not-found', 'absence-not-found'],
+      decide({ absenceId }, state) {
+        if (state === null) return noAgent();
+        const absence = state.absences.find(({ id, begun }) => (absenceId === undefined ? begun : id === absenceId));
+        if (absence !== undefined) return [{ type: 'AgentAbsenceEnded', data: { agent: state.agent, absenceId: absence.id } }];
+        return absenceId !== undefined && absenceId === state.endedAbsence
+          ? []
+          : refuse('absence-not-found', 'There is no such absence, or none is in progress');
+      },
+    }),
+    OffboardAgent: command({
+      body: OffboardAgent,
+      route: 'POST /v1/agents/{agent}/leave',
+      refuses: ['agent-not-found'],
+      decide({ reason }, state) {
+        if (state === null) return noAgent();
+        return state.active ? [{ type: 'AgentLeft', data: present({ agent: state.agent, reason }) }] : [];
+      },
+    }),
+    /** Records which absences have begun and ended by now. Sent by the timekeeper. */
+    RecordAbsenceMoments: command({
+      refuses: [],
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt: now }) {
+        return (state?.absences ?? []).flatMap(({ begun, ...absence }) => {
+          const about = state?.agent ?? '';
+          return [
+            ...(!begun && absence.from <= now
+              ? [{ type: 'AgentAbsenceBegun' as const, data: { agent: about, absence }, effectiveAt: absence.from }]
+              : []),
+            ...(absence.until !== undefined && absence.until <= now
+              ? [{ type: 'AgentAbsenceEnded' as const, data: { agent: about, absenceId: absence.id }, effectiveAt: absence.until }]
+              : []),
+          ];
+        });
+      },
+    }),
   },
-};
+} satisfies Aggregate<AgentState>;
+
+export type AgentEvents = EventsOf<typeof agent>;
+export type AgentCommands = CommandsOf<typeof agent>;
 
 /** The absence that keeps an agent away at an instant, if any. */
 export function absenceAt({ absences }: Agent, at: Instant): Absence | undefined {

@@ -1,11 +1,11 @@
 import { type Policy, type Position, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
-import { agent, type AgentEvents, type AgentState, agentUpcasters } from './agent.js';
+import { agent, type AgentEvents, type AgentState } from './agent.js';
 import { assignmentRequest } from '../ticket/assignment-request.js';
 import { termsOf } from '../contract/contract.js';
-import { team, type TeamEvents, type TeamState, teamUpcasters } from './team.js';
+import { team, type TeamEvents, type TeamState } from './team.js';
 import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { type TicketState } from '../events/ticket-state.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 
 /**
@@ -40,7 +40,6 @@ function findAgent({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, stat
 export const automaticAssignment: Policy<TicketEvents, TicketState, AssignmentTasks> = {
   name: 'automatic-assignment',
   aggregate: ticket,
-  upcasters: ticketUpcasters,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.contract?.terms.assignment === 'automatic',
   react: {
     TicketOpened: findAgent,
@@ -64,7 +63,6 @@ function releaseIfAway({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, 
 export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTasks> = {
   name: 'tickets-that-come-back',
   aggregate: ticket,
-  upcasters: ticketUpcasters,
   react: { TicketReopened: releaseIfAway, EscalationReturned: releaseIfAway },
 };
 
@@ -72,7 +70,6 @@ export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTa
 export const ticketsOfTheAway: Policy<AgentEvents, AgentState, AssignmentTasks> = {
   name: 'tickets-of-the-away',
   aggregate: agent,
-  upcasters: agentUpcasters,
   react: {
     AgentLeft: ({ data, position }) => releaseTickets(data.agent, { because: 'left', reason: 'Has left the desk', since: position }),
     // The reason of an absence is the agent's own business: tickets are read by many.
@@ -91,7 +88,6 @@ export const ticketsOfTheAway: Policy<AgentEvents, AgentState, AssignmentTasks> 
 export const ticketsOfFormerMembers: Policy<TeamEvents, TeamState, AssignmentTasks> = {
   name: 'tickets-of-former-members',
   aggregate: team,
-  upcasters: teamUpcasters,
   react: {
     TeamMemberRemoved: ({ data: { team, agent }, position }) =>
       releaseTickets(agent, { because: 'removed-from-team', reason: `Is no longer of the team ${team}`, team, since: position }),

@@ -1,6 +1,6 @@
 import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import fc from 'fast-check';
-import { onCall, onCallAt, type OnCallCommands, type OnCallEvents, type OnCallRotation, type OnCallSchedule } from './on-call.js';
+import { onCall, onCallAt, type OnCallCommands, type OnCallRotation, type OnCallSchedule } from './on-call.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
 const context: DecisionContext = { commandId: 'c', actor: { id: 'lead', kind: 'agent' }, effectiveAt: at('2026-11-21T08:00:00Z') };
@@ -17,10 +17,10 @@ function after(
   ...commands: { [Name in keyof OnCallCommands]: readonly [Name, OnCallCommands[Name]] }[keyof OnCallCommands][]
 ): OnCallSchedule {
   return commands.reduce<OnCallSchedule>((state, [name, body]) => {
-    const decision = onCall.decide[name](body as never, state, context);
+    const decision = onCall.commands[name].decide(body as never, state, context);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
     return decision.reduce<OnCallSchedule>(
-      (folded, event) => evolve<OnCallEvents, OnCallSchedule>(onCall, folded, event, { ...context, recordedAt: context.effectiveAt }),
+      (folded, event) => evolve(onCall, folded, event, { ...context, recordedAt: context.effectiveAt }),
       state,
     );
   }, null);
@@ -102,15 +102,17 @@ describe('who is on call', () => {
 
 describe('commands of a schedule', () => {
   const refused = (state: OnCallSchedule, ...[name, body]: ReturnType<typeof set> | ReturnType<typeof override>) => {
-    const decision = onCall.decide[name](body as never, state, context);
+    const decision = onCall.commands[name].decide(body as never, state, context);
     if (!isRefusal(decision)) throw new Error('done');
     return [decision.refused, ...(decision.faults ?? []).map(({ field }) => field)];
   };
 
   it('stay quiet when it is so already', () => {
     const state = after(set(weekly), override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
-    expect(onCall.decide.SetOnCallRotations(set(weekly)[1], state, context)).toEqual([]);
-    expect(onCall.decide.OverrideOnCall(override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')[1], state, context)).toEqual([]);
+    expect(onCall.commands.SetOnCallRotations.decide(set(weekly)[1], state, context)).toEqual([]);
+    expect(onCall.commands.OverrideOnCall.decide(override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')[1], state, context)).toEqual(
+      [],
+    );
     expect(
       after(set(weekly), override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), set({ ...weekly, days: 1 }))?.overrides,
     ).toHaveLength(1);

@@ -1,4 +1,16 @@
-import { type Decider, epochMillis, type Fault, type Instant, instantFrom, parseInstant, refuse, type Upcasters } from '#eventsourcing';
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Fault,
+  type Instant,
+  instantFrom,
+  parseInstant,
+  refuse,
+} from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Temporal } from 'temporal-polyfill';
 import { type BusinessCalendar, calendarFaults, openTimeBetween } from '../contract/business-calendar.js';
@@ -27,12 +39,6 @@ export interface OnCallOverride {
   readonly person: Person;
   readonly from: Instant;
   readonly to: Instant;
-}
-
-/** Who answers when. One stream a schedule: `oncall-<name>`. */
-export interface OnCallEvents {
-  OnCallRotationsSet: { readonly schedule: string; readonly rotations: readonly OnCallRotation[] };
-  OnCallOverridden: { readonly schedule: string } & OnCallOverride;
 }
 
 /** No schedule yet, or one. */
@@ -78,46 +84,60 @@ export class OverrideOnCall {
   to!: string;
 }
 
-export interface OnCallCommands {
-  SetOnCallRotations: SetOnCallRotations;
-  OverrideOnCall: OverrideOnCall;
-}
-
-/** No event of schedules has changed its shape yet. */
-export const onCallUpcasters: Upcasters = {};
-
-/** A schedule, as an aggregate. It is the desk's own, no client's. */
-export const onCall: Decider<OnCallCommands, OnCallEvents, OnCallSchedule> = {
-  category: 'oncall',
-  initial: null,
-  client: () => '',
-  evolve: {
-    OnCallRotationsSet: (state, { schedule, rotations }) => ({ schedule, rotations, overrides: state?.overrides ?? [] }),
-    OnCallOverridden: (state, { schedule, person, from, to }) => ({
+const events = {
+  OnCallRotationsSet: event<OnCallSchedule, { readonly schedule: string; readonly rotations: readonly OnCallRotation[] }>({
+    evolve: (state, { schedule, rotations }) => ({ schedule, rotations, overrides: state?.overrides ?? [] }),
+  }),
+  OnCallOverridden: event<OnCallSchedule, { readonly schedule: string } & OnCallOverride>({
+    evolve: (state, { schedule, person, from, to }) => ({
       schedule,
       rotations: state?.rotations ?? [],
       overrides: [...(state?.overrides ?? []), { person, from, to }],
     }),
-  },
-  decide: {
-    SetOnCallRotations({ schedule, rotations }, state) {
-      const faults = rotationFaults(rotations);
-      if (faults.length > 0) return refuse('on-call-invalid', 'The rotations cannot be', faults);
-      return state !== null && same(state.rotations, rotations) ? [] : [{ type: 'OnCallRotationsSet', data: { schedule, rotations } }];
-    },
-    OverrideOnCall({ schedule, person: { id, name }, ...times }, state) {
-      if (state === null) return refuse('on-call-not-found', 'There is no such schedule');
-      const [from, to] = [parseInstant(times.from), parseInstant(times.to)];
-      if (from === undefined || to === undefined || from >= to) {
-        return refuse('on-call-invalid', 'The override ends before it begins', [{ field: 'to', message: 'must be after from' }]);
-      }
-      const override = { person: present({ id, name }), from, to };
-      const newest = state.overrides.at(-1);
-      if (newest !== undefined && same(newest, override)) return [];
-      return [{ type: 'OnCallOverridden', data: { schedule, ...override } }];
-    },
-  },
+  }),
 };
+
+const command = commandsOn<OnCallSchedule, EventsOf<{ readonly events: typeof events }>>();
+
+/** Who is on call when; of no client. One stream a schedule: `oncall-<name>`. */
+export const onCall = {
+  category: 'oncall',
+  noun: 'schedule',
+  initial: null,
+  client: () => '',
+  events,
+  commands: {
+    SetOnCallRotations: command({
+      body: SetOnCallRotations,
+      route: 'POST /v1/on-call',
+      refuses: ['on-call-invalid'],
+      decide({ schedule, rotations }, state) {
+        const faults = rotationFaults(rotations);
+        if (faults.length > 0) return refuse('on-call-invalid', 'Invalid rotations', faults);
+        return state !== null && same(state.rotations, rotations) ? [] : [{ type: 'OnCallRotationsSet', data: { schedule, rotations } }];
+      },
+    }),
+    OverrideOnCall: command({
+      body: OverrideOnCall,
+      route: 'POST /v1/on-call/overrides',
+      refuses: ['on-call-not-found', 'on-call-invalid'],
+      decide({ schedule, person: { id, name }, ...times }, state) {
+        if (state === null) return refuse('on-call-not-found', 'There is no such schedule');
+        const [from, to] = [parseInstant(times.from), parseInstant(times.to)];
+        if (from === undefined || to === undefined || from >= to) {
+          return refuse('on-call-invalid', 'The override ends before it begins', [{ field: 'to', message: 'must be after from' }]);
+        }
+        const override = { person: present({ id, name }), from, to };
+        const newest = state.overrides.at(-1);
+        if (newest !== undefined && same(newest, override)) return [];
+        return [{ type: 'OnCallOverridden', data: { schedule, ...override } }];
+      },
+    }),
+  },
+} satisfies Aggregate<OnCallSchedule>;
+
+export type OnCallEvents = EventsOf<typeof onCall>;
+export type OnCallCommands = CommandsOf<typeof onCall>;
 
 /** Who is on call at an instant; undefined when nobody is. */
 export function onCallAt(state: OnCallSchedule, at: Instant): Person | undefined {

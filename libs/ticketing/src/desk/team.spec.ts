@@ -1,5 +1,5 @@
 import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
-import { nextShiftOf, type Shift, shiftAt, team, type TeamCommands, type TeamEvents, type TeamState } from './team.js';
+import { nextShiftOf, type Shift, shiftAt, team, type TeamCommands, type TeamState } from './team.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
 const context: DecisionContext = {
@@ -11,14 +11,14 @@ const context: DecisionContext = {
 
 type Sent = { [Name in keyof TeamCommands]: readonly [Name, TeamCommands[Name]] }[keyof TeamCommands];
 
-const decide = (state: TeamState, [name, body]: Sent) => team.decide[name](body as never, state, context);
+const decide = (state: TeamState, [name, body]: Sent) => team.commands[name].decide(body as never, state, context);
 
 function after(...commands: readonly Sent[]): TeamState {
   return commands.reduce<TeamState>((state, sent) => {
     const decision = decide(state, sent);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
     return decision.reduce<TeamState>(
-      (folded, event) => evolve<TeamEvents, TeamState>(team, folded, event, { ...context, recordedAt: context.effectiveAt }),
+      (folded, event) => evolve(team, folded, event, { ...context, recordedAt: context.effectiveAt }),
       state,
     );
   }, null);

@@ -1,4 +1,15 @@
-import { type Decider, type Fault, type Instant, instantFrom, epochMillis, refuse, type Upcasters } from '#eventsourcing';
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Fault,
+  type Instant,
+  instantFrom,
+  refuse,
+} from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { type BusinessCalendar, calendarFaults, openIntervals, openTimeBetween, WEEKDAYS } from '../contract/business-calendar.js';
 import { Fields, SomeOf, Text, TextList } from '../command-fields.js';
@@ -16,14 +27,6 @@ export interface Shift extends BusinessCalendar {
   readonly name: string;
   /** Ids of the members who work it; all of them, unless said. */
   readonly agents?: readonly string[];
-}
-
-/** A group of agents who serve the same tiers. One stream a team: `team-<id>`. */
-export interface TeamEvents {
-  TeamDefined: { readonly team: string; readonly name: string; readonly tiers: readonly Tier[]; readonly clients?: readonly string[] };
-  TeamShiftsSet: { readonly team: string; readonly shifts: readonly Shift[] };
-  TeamMemberAdded: { readonly team: string; readonly agent: string };
-  TeamMemberRemoved: { readonly team: string; readonly agent: string; readonly reason?: string };
 }
 
 export interface Team {
@@ -88,63 +91,89 @@ export class RemoveTeamMember {
   reason?: string;
 }
 
-/** Every command of a team, by name, and the last part of its route: `POST /v1/teams/{team}/…`. */
-export const teamCommands = {
-  DefineTeam: { body: DefineTeam, route: '' },
-  SetShifts: { body: SetShifts, route: 'shifts' },
-  AddTeamMember: { body: AddTeamMember, route: 'members' },
-  RemoveTeamMember: { body: RemoveTeamMember, route: 'members/remove' },
-} as const;
+const events = {
+  TeamDefined: event<
+    TeamState,
+    { readonly team: string; readonly name: string; readonly tiers: readonly Tier[]; readonly clients?: readonly string[] }
+  >({
+    evolve: (state, { team, name, tiers, clients }) =>
+      present({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [] }),
+  }),
+  TeamShiftsSet: event<TeamState, { readonly team: string; readonly shifts: readonly Shift[] }>({
+    evolve: (state, { shifts }) => state && { ...state, shifts },
+  }),
+  TeamMemberAdded: event<TeamState, { readonly team: string; readonly agent: string }>({
+    evolve: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
+  }),
+  TeamMemberRemoved: event<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
+    evolve: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
+  }),
+};
 
-export type TeamCommands = { [Name in keyof typeof teamCommands]: InstanceType<(typeof teamCommands)[Name]['body']> };
-
-/** No event of teams has changed its shape yet. */
-export const teamUpcasters: Upcasters = {};
+const command = commandsOn<TeamState, EventsOf<{ readonly events: typeof events }>>();
 
 const MOST_MEMBERS = 500;
 const noTeam = () => refuse('team-not-found', 'There is no such team');
 
-/** A team, as an aggregate. It is the desk's own, no client's. */
-export const team: Decider<TeamCommands, TeamEvents, TeamState> = {
+/** A group of agents who serve the same tiers; of no client. One stream a team: `team-<id>`. */
+export const team = {
   category: 'team',
+  noun: 'team',
   initial: null,
   client: () => '',
-  evolve: {
-    TeamDefined: (state, { team, name, tiers, clients }) =>
-      present({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [] }),
-    TeamShiftsSet: (state, { shifts }) => state && { ...state, shifts },
-    TeamMemberAdded: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
-    TeamMemberRemoved: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
+  events,
+  commands: {
+    DefineTeam: command({
+      body: DefineTeam,
+      route: 'POST /v1/teams/{team}',
+      refuses: [],
+      decide({ name, tiers, clients }, state, { id = '' }) {
+        const defined = present({ team: id, name, tiers: TIERS.filter((tier) => tiers.includes(tier)), clients });
+        if (state !== null) {
+          const { team, name, tiers, clients } = state;
+          if (same(defined, present({ team, name, tiers, clients }))) return [];
+        }
+        return [{ type: 'TeamDefined', data: defined }];
+      },
+    }),
+    SetShifts: command({
+      body: SetShifts,
+      route: 'POST /v1/teams/{team}/shifts',
+      refuses: ['team-not-found', 'team-invalid'],
+      decide({ shifts }, state) {
+        if (state === null) return noTeam();
+        const faults = shiftFaults(shifts);
+        if (faults.length > 0) return refuse('team-invalid', 'Invalid shifts', faults);
+        return same(state.shifts, shifts) ? [] : [{ type: 'TeamShiftsSet', data: { team: state.team, shifts } }];
+      },
+    }),
+    AddTeamMember: command({
+      body: AddTeamMember,
+      route: 'POST /v1/teams/{team}/members',
+      refuses: ['team-not-found', 'team-invalid'],
+      decide({ agent }, state) {
+        if (state === null) return noTeam();
+        if (state.members.includes(agent)) return [];
+        if (state.members.length >= MOST_MEMBERS) {
+          return refuse('team-invalid', 'The team is full', [{ field: 'agent', message: `must not be more than ${MOST_MEMBERS} members` }]);
+        }
+        return [{ type: 'TeamMemberAdded', data: { team: state.team, agent } }];
+      },
+    }),
+    RemoveTeamMember: command({
+      body: RemoveTeamMember,
+      route: 'POST /v1/teams/{team}/members/remove',
+      refuses: ['team-not-found'],
+      decide({ agent, reason }, state) {
+        if (state === null) return noTeam();
+        return state.members.includes(agent) ? [{ type: 'TeamMemberRemoved', data: present({ team: state.team, agent, reason }) }] : [];
+      },
+    }),
   },
-  decide: {
-    DefineTeam({ name, tiers, clients }, state, { id = '' }) {
-      const defined = present({ team: id, name, tiers: TIERS.filter((tier) => tiers.includes(tier)), clients });
-      if (state !== null) {
-        const { team, name, tiers, clients } = state;
-        if (same(defined, present({ team, name, tiers, clients }))) return [];
-      }
-      return [{ type: 'TeamDefined', data: defined }];
-    },
-    SetShifts({ shifts }, state) {
-      if (state === null) return noTeam();
-      const faults = shiftFaults(shifts);
-      if (faults.length > 0) return refuse('team-invalid', 'The shifts cannot be', faults);
-      return same(state.shifts, shifts) ? [] : [{ type: 'TeamShiftsSet', data: { team: state.team, shifts } }];
-    },
-    AddTeamMember({ agent }, state) {
-      if (state === null) return noTeam();
-      if (state.members.includes(agent)) return [];
-      if (state.members.length >= MOST_MEMBERS) {
-        return refuse('team-invalid', 'The team is full', [{ field: 'agent', message: `must not be more than ${MOST_MEMBERS} members` }]);
-      }
-      return [{ type: 'TeamMemberAdded', data: { team: state.team, agent } }];
-    },
-    RemoveTeamMember({ agent, reason }, state) {
-      if (state === null) return noTeam();
-      return state.members.includes(agent) ? [{ type: 'TeamMemberRemoved', data: present({ team: state.team, agent, reason }) }] : [];
-    },
-  },
-};
+} satisfies Aggregate<TeamState>;
+
+export type TeamEvents = EventsOf<typeof team>;
+export type TeamCommands = CommandsOf<typeof team>;
 
 export function serves({ tiers, clients }: Team, tier: Tier, client: string): boolean {
   return tiers.includes(tier) && (clients === undefined || clients.includes(client));

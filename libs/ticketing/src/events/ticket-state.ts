@@ -1,4 +1,4 @@
-import type { Decider, EventFacts, Instant, Upcasters } from '#eventsourcing';
+import type { EventDefinition, EventFacts, Instant } from '#eventsourcing';
 import type { NobodyFound } from './assignment.js';
 import { present, without } from '../plain-json.js';
 import type { DiagnosticStep, VendorCase } from '../contract/hand-off.js';
@@ -82,9 +82,6 @@ export interface Ticket extends Omit<TicketEvents['TicketOpened'], 'articlesShow
 
 /** No ticket yet, or one. */
 export type TicketState = Ticket | null;
-
-/** No ticket event has changed its shape yet. */
-export const ticketUpcasters: Upcasters = {};
 
 type Evolve = { readonly [Type in keyof TicketEvents]: (ticket: Ticket, data: TicketEvents[Type], facts: EventFacts) => Ticket };
 
@@ -250,20 +247,21 @@ function opened({ articlesShown: _, tier, ...data }: TicketEvents['TicketOpened'
 }
 
 /** A ticket's state after one more event. What cannot be (an event before the opening, say) is stored all the same, and changes nothing. */
-export const evolveTicketState = Object.fromEntries(
-  Object.entries(evolveTicket).map(([type, apply]) => [
-    type,
-    (state: TicketState, data: never, facts: EventFacts): TicketState => {
-      if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
-      const ticket = apply(state, data, facts);
-      return {
-        ...ticket,
-        revisions: state.revisions + 1,
-        movedAt: notes.has(type as keyof TicketEvents) ? state.movedAt : facts.effectiveAt,
-      };
-    },
-  ]),
-) as unknown as Decider<object, TicketEvents, TicketState>['evolve'];
+const evolveState = (type: keyof TicketEvents, state: TicketState, data: never, facts: EventFacts): TicketState => {
+  if (state === null) return type === 'TicketOpened' ? opened(data, facts) : null;
+  const ticket = evolveTicket[type](state, data, facts);
+  return { ...ticket, revisions: state.revisions + 1, movedAt: notes.has(type) ? state.movedAt : facts.effectiveAt };
+};
+
+/** A ticket without its clocks: what views need. */
+export const ticketWithoutClocks = {
+  events: Object.fromEntries(
+    (Object.keys(evolveTicket) as (keyof TicketEvents)[]).map((type) => [
+      type,
+      { evolve: (state: TicketState, data: never, facts: EventFacts) => evolveState(type, state, data, facts) },
+    ]),
+  ) as unknown as { readonly [Type in keyof TicketEvents]: EventDefinition<TicketState, TicketEvents[Type]> },
+};
 
 /** The work as it goes on when a hold ends. */
 export function activeWork(work: Work): ActiveWork {

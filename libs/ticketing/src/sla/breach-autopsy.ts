@@ -6,7 +6,7 @@ import { clockAt, type SlaClock } from './sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import type { Person, HoldReason, Tier } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { evolveTicketState, type Ticket, type TicketState } from '../events/ticket-state.js';
+import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
 
 /** What the time on a clock went into. */
 export type SpentOn =
@@ -104,7 +104,7 @@ export function breachAutopsy(events: Iterable<TicketEvent>, asOf: Instant): rea
   for (const event of events) {
     const { effectiveAt } = event.metadata;
     if (effectiveAt > asOf) continue;
-    ticket = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, ticket, event, event.metadata);
+    ticket = evolve(ticketWithoutClocks, ticket, event, event.metadata);
     sla = evolvePinnedClocks(sla, event, event.metadata);
     if (ticket === null || sla === null) continue;
     const contract = termsOf(sla);

@@ -1,4 +1,4 @@
-import { type Decision, type EventMetadata, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { type Decision, type EventFacts, type EventMetadata, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import fc from 'fast-check';
 import { breachAutopsy } from './breach-autopsy.js';
 import { defaultContract, HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
@@ -7,7 +7,9 @@ import { whyEscalated } from '../escalation/escalation-why.js';
 import type { ClockKind } from '../vocabulary.js';
 import { officeHours, randomLife } from '../testing/random-commands.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
-import { ticketInHindsight, ticketUnder } from '../ticket/ticket.js';
+import { evolveInHindsight } from '../sla/sla-restatement.js';
+import type { PinnedClocks } from '../sla/sla-terms.js';
+import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { TicketState } from '../events/ticket-state.js';
 import { ticketSla, type TicketSla } from '../views/ticket-sla.js';
@@ -166,11 +168,11 @@ describe('RestateSla', () => {
 
   it('finds nothing where nothing was agreed afterwards, whatever the life', () => {
     const contract = { version: 1, tzdata: '2025b', terms: officeHours };
-    const opens = ticketUnder(contract);
-    const decider = ticketInHindsight([{ from: instantFrom(0), contract }]);
+    const agreed = [{ from: instantFrom(0), contract }];
     fc.assert(
       fc.property(randomLife, (life) => {
         let state: TicketState = null;
+        let hindsight: PinnedClocks | null = null;
         let now = start;
         for (const [index, { name, command, after }] of life.entries()) {
           now += after;
@@ -178,16 +180,20 @@ describe('RestateSla', () => {
           if (name === 'RebaseSlaTerms' || name === 'RestateSla') continue;
           const effectiveAt: Instant = instantFrom(now);
           const context = { commandId: `c${index}`, actor: { id: 'ada', kind: 'agent' as const }, effectiveAt, recordedAt: effectiveAt };
-          const decision: Decision<TicketEvents> = opens.decide[name](command as never, state, context);
+          const decision: Decision<TicketEvents> = ticket.commands[name].decide(command as never, state, context, contract as never);
           if (isRefusal(decision)) continue;
-          for (const event of decision)
-            state = evolve<TicketEvents, TicketState>(decider, state, event, { ...context, effectiveAt: event.effectiveAt ?? effectiveAt });
+          for (const event of decision) {
+            const facts: EventFacts = { ...context, effectiveAt: event.effectiveAt ?? effectiveAt };
+            state = evolve(ticket, state, event, facts);
+            hindsight = evolveInHindsight(agreed, hindsight, event, facts);
+          }
         }
-        const restated = decider.decide.RestateSla({ reason: 'r' }, state, {
-          commandId: 'r',
-          actor: { id: 'ada', kind: 'agent' },
-          effectiveAt: instantFrom(now),
-        });
+        const restated = ticket.commands.RestateSla.decide(
+          { reason: 'r' },
+          state,
+          { commandId: 'r', actor: { id: 'ada', kind: 'agent' }, effectiveAt: instantFrom(now) },
+          hindsight ?? undefined,
+        );
         if (!isRefusal(restated)) expect(restated).toEqual([]);
       }),
       { numRuns: 100 },

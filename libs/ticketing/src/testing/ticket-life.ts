@@ -1,9 +1,11 @@
-import { evolve, type EventOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { evolve, type EventOf, type GivenOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { TicketCommandName, TicketCommands } from '../ticket/commands.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
 import type { TicketPromises } from '../escalation/promises.js';
-import { ticketInHindsight, ticketUnder } from '../ticket/ticket.js';
+import { evolveInHindsight } from '../sla/sla-restatement.js';
+import type { PinnedClocks } from '../sla/sla-terms.js';
+import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
@@ -32,15 +34,19 @@ export class Life {
     readonly imported = false,
   ) {}
 
-  do<Name extends TicketCommandName>(minutes: number, name: Name, command: TicketCommands[Name]): readonly EventOf<TicketEvents>[] {
+  do<Name extends TicketCommandName>(
+    minutes: number,
+    name: Name,
+    command: TicketCommands[Name],
+    given: GivenOf<typeof ticket, Name> | PinnedContract = name === 'OpenTicket' ? this.offered : undefined,
+  ): readonly EventOf<TicketEvents>[] {
     const context = {
       commandId: `c${this.events.length}`,
       actor: { id: 'ada', kind: 'agent' as const },
       effectiveAt: at(minutes),
       recordedAt: at(minutes),
     };
-    const decider = ticketUnder(this.offered);
-    const decision = decider.decide[name](command as never, this.state, context);
+    const decision = ticket.commands[name].decide(command as never, this.state, context, given as never);
     if (isRefusal(decision)) throw new Error(`${name}: ${JSON.stringify(decision)}`);
     for (const event of decision) {
       const facts = {
@@ -48,7 +54,7 @@ export class Life {
         effectiveAt: event.effectiveAt ?? context.effectiveAt,
         ...(this.imported ? { imported: { system: 's', key: 'k', row: 0, said: {} } } : {}),
       };
-      this.state = evolve<TicketEvents, ClockedTicketState>(decider, this.state, event, facts);
+      this.state = evolve(ticket, this.state, event, facts);
       this.events.push({ type: event.type, at: facts.effectiveAt, data: event.data });
     }
     return decision;
@@ -56,7 +62,7 @@ export class Life {
 
   open(priority: 'critical' | 'low' = 'critical', fields: Partial<TicketCommands['OpenTicket']> = {}): this {
     const [impact, urgency] = priority === 'critical' ? (['high', 'critical'] as const) : (['low', 'low'] as const);
-    this.do(0, 'OpenTicket', {
+    const asked = {
       client: 'northwind',
       kind: 'incident',
       summary: 's',
@@ -64,19 +70,20 @@ export class Life {
       channel: 'phone',
       impact,
       urgency,
-      ...fields,
-    });
+    } as const;
+    this.do(0, 'OpenTicket', { ...asked, ...fields });
     return this;
   }
 
   /** Restates its verdicts by what is agreed with its client by then. */
   restate(minutes: number, agreed: readonly InForce[], command: Partial<TicketCommands['RestateSla']> = {}) {
-    const { evolve: evolvers } = ticketInHindsight(agreed);
-    this.state = this.events.reduce<ClockedTicketState>((state, event) => {
+    const hindsight = this.events.reduce<PinnedClocks | null>((clocks, event) => {
       const facts = { commandId: 'c', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: event.at, recordedAt: event.at };
-      return evolve<TicketEvents, ClockedTicketState>({ evolve: evolvers }, state, event, facts);
+      return evolveInHindsight(agreed, clocks, event as unknown as EventOf<TicketEvents>, facts);
     }, null);
-    return this.do(minutes, 'RestateSla', { reason: 'r', ...command }).map(({ data }) => data as TicketEvents['SlaRestated']);
+    return this.do(minutes, 'RestateSla', { reason: 'r', ...command }, hindsight ?? undefined).map(
+      ({ data }) => data as TicketEvents['SlaRestated'],
+    );
   }
 
   tell(minutes: number): readonly Told[] {

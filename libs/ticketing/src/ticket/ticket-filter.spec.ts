@@ -12,25 +12,23 @@ type Sent = { [Name in keyof TicketFilterCommands]: readonly [Name, TicketFilter
 
 const context = (actor = 'lead'): DecisionContext & { recordedAt: Instant } => ({
   commandId: 'c',
+  id: 'mine',
   actor: { id: actor, kind: 'agent' },
   effectiveAt: '2026-11-21T08:00:00.000Z' as Instant,
   recordedAt: '2026-11-21T08:00:00.000Z' as Instant,
 });
-const decide = ([name, body]: Sent, state: TicketFilterState) => ticketFilter.decide[name](body as never, state, context());
+const decide = ([name, body]: Sent, state: TicketFilterState) => ticketFilter.commands[name].decide(body as never, state, context());
 
 function after(...commands: readonly Sent[]): TicketFilterState {
   return commands.reduce<TicketFilterState>((state, command) => {
     const decision = decide(command, state);
     if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
-    return decision.reduce<TicketFilterState>(
-      (folded, event) => evolve<TicketFilterEvents, TicketFilterState>(ticketFilter, folded, event, context(command[2])),
-      state,
-    );
+    return decision.reduce<TicketFilterState>((folded, event) => evolve(ticketFilter, folded, event, context(command[2])), state);
   }, null);
 }
 const save = (query: Record<string, string>, actor?: string, description?: string) =>
-  ['SaveTicketFilter', { name: 'mine', query, ...(description === undefined ? {} : { description }) }, actor] as const;
-const remove = ['DeleteTicketFilter', { name: 'mine' }] as const;
+  ['SaveTicketFilter', { query, ...(description === undefined ? {} : { description }) }, actor] as const;
+const remove = ['DeleteTicketFilter', {}] as const;
 
 describe('a saved filter', () => {
   it('is saved, and saved anew: it stays that of whoever made it, and says who changed it', () => {

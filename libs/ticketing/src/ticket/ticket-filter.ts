@@ -1,16 +1,10 @@
-import { type Actor, type Decider, type Instant, refuse, type Upcasters } from '#eventsourcing';
+import { type Actor, type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Text } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
 
 /** What the list of tickets is asked for: its parameters, as text. */
 export type TicketListText = Readonly<Record<string, string>>;
-
-/** Filters of the ticket list that were given a name. One stream a filter: `filter-<name>`. */
-export interface TicketFilterEvents {
-  TicketFilterSaved: { readonly name: string; readonly query: TicketListText; readonly description?: string };
-  TicketFilterDeleted: { readonly name: string };
-}
 
 /** A saved filter. The whole desk shares it: until there is identity, whom it belongs to is told, and keeps nobody from changing it. */
 export interface TicketFilter {
@@ -39,43 +33,56 @@ export class SaveTicketFilter {
   description?: string;
 }
 
-interface Named {
+interface Saved {
   readonly name: string;
+  readonly query: TicketListText;
+  readonly description?: string;
 }
 
-export interface TicketFilterCommands {
-  SaveTicketFilter: Named & SaveTicketFilter;
-  DeleteTicketFilter: Named;
-}
-
-/** No event of filters has changed its shape yet. */
-export const ticketFilterUpcasters: Upcasters = {};
-
-/** A saved filter, as an aggregate: it is the desk's own, no client's. Its query is checked by whoever knows the list. */
-export const ticketFilter: Decider<TicketFilterCommands, TicketFilterEvents, TicketFilterState> = {
-  category: 'filter',
-  initial: null,
-  client: () => '',
-  evolve: {
-    TicketFilterSaved: (state, filter, { actor, effectiveAt }) => ({
+const events = {
+  TicketFilterSaved: event<TicketFilterState, Saved>({
+    evolve: (state, filter, { actor, effectiveAt }) => ({
       ...filter,
       owner: isSaved(state) ? state.owner : actor,
       savedBy: actor,
       savedAt: effectiveAt,
     }),
-    TicketFilterDeleted: () => 'deleted',
-  },
-  decide: {
-    SaveTicketFilter({ name, query, description }, state) {
-      const known = isSaved(state) && same(state.query, query) && state.description === description;
-      return known ? [] : [{ type: 'TicketFilterSaved', data: present({ name, query, description }) }];
-    },
-    DeleteTicketFilter({ name }, state) {
-      if (state === null) return refuse('filter-not-found', 'There is no such filter');
-      return isSaved(state) ? [{ type: 'TicketFilterDeleted', data: { name } }] : [];
-    },
-  },
+  }),
+  TicketFilterDeleted: event<TicketFilterState, { readonly name: string }>({ evolve: () => 'deleted' }),
 };
+
+const command = commandsOn<TicketFilterState, EventsOf<{ readonly events: typeof events }>>();
+
+/** A filter of the ticket list that was given a name; of no client. One stream a filter: `filter-<name>`. */
+export const ticketFilter = {
+  category: 'filter',
+  noun: 'filter',
+  initial: null,
+  client: () => '',
+  events,
+  commands: {
+    SaveTicketFilter: command({
+      body: SaveTicketFilter,
+      route: 'PUT /v1/filters/{name}',
+      refuses: [],
+      decide({ query, description }, state, { id: name = '' }) {
+        const known = isSaved(state) && same(state.query, query) && state.description === description;
+        return known ? [] : [{ type: 'TicketFilterSaved', data: present({ name, query, description }) }];
+      },
+    }),
+    DeleteTicketFilter: command({
+      route: 'DELETE /v1/filters/{name}',
+      refuses: ['filter-not-found'],
+      decide(_command: Readonly<Record<never, never>>, state, { id: name = '' }) {
+        if (state === null) return refuse('filter-not-found', 'There is no such filter');
+        return isSaved(state) ? [{ type: 'TicketFilterDeleted', data: { name } }] : [];
+      },
+    }),
+  },
+} satisfies Aggregate<TicketFilterState>;
+
+export type TicketFilterEvents = EventsOf<typeof ticketFilter>;
+export type TicketFilterCommands = CommandsOf<typeof ticketFilter>;
 
 export function isSaved(state: TicketFilterState): state is TicketFilter {
   return state !== null && state !== 'deleted';

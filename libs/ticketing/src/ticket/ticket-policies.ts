@@ -3,7 +3,7 @@ import type { TicketCommandName, TicketCommands } from './commands.js';
 import { present } from '../plain-json.js';
 import { ticket } from './ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { linkedBy, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { linkedBy, type TicketState } from '../events/ticket-state.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
 /**
@@ -14,7 +14,7 @@ import { inverseOf, type Relation } from '../vocabulary.js';
 type TicketPolicy = Policy<TicketEvents, TicketState, TicketCommands>;
 type TicketReaction = Reaction<TicketCommands>;
 
-const ofTickets = { aggregate: ticket, upcasters: ticketUpcasters };
+const ofTickets = { aggregate: ticket };
 
 function toTicket<Name extends TicketCommandName>(id: string, name: Name, body: TicketCommands[Name]): TicketReaction {
   return { category: 'ticket', id, name, body } as TicketReaction;

@@ -10,7 +10,9 @@ import {
 } from '#eventsourcing';
 import fc from 'fast-check';
 import { officeHours, randomLife, type SentCommand } from '../testing/random-commands.js';
-import { ticket, ticketInHindsight, ticketUnder } from './ticket.js';
+import { evolveInHindsight } from '../sla/sla-restatement.js';
+import type { PinnedClocks } from '../sla/sla-terms.js';
+import { ticket } from './ticket.js';
 import type { TicketState } from '../events/ticket-state.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { rank } from '../vocabulary.js';
@@ -25,14 +27,12 @@ interface Lived {
 }
 
 /** The same contract was agreed with every client long afterwards, so that there is something to restate. */
-const decider = ticketInHindsight([
-  { from: instantFrom(start + 3_600_000), contract: { version: 1, tzdata: '2025b', terms: officeHours } },
-]);
+const contract = { version: 1, tzdata: '2025b', terms: officeHours };
+const agreed = [{ from: instantFrom(start + 3_600_000), contract }];
 
-/** One client in four has a contract of its own. */
-function openingOf({ command }: SentCommand) {
-  const { client } = command as { readonly client?: string };
-  return client === 'alpha' ? ticketUnder({ version: 1, tzdata: '2025b', terms: officeHours }) : ticket;
+/** One client in four has a contract of its own from the start. */
+function contractOf({ command }: SentCommand) {
+  return (command as { readonly client?: string }).client === 'alpha' ? contract : undefined;
 }
 
 /** Sends a life's commands one after another, as the store would keep what they lead to. */
@@ -44,12 +44,14 @@ function live(
   const states: TicketState[] = [];
   const refusals: Refusal[] = [];
   let state: TicketState = null;
+  let hindsight: PinnedClocks | null = null;
   let now = start;
   life.forEach((sent, index) => {
     now += sent.after;
     const at = instantFrom(now);
     const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at, recordedAt: at };
-    const decision = (index === 0 ? openingOf(sent) : ticket).decide[sent.name](sent.command as never, state, context);
+    const given = sent.name === 'OpenTicket' ? contractOf(sent) : hindsight;
+    const decision = ticket.commands[sent.name].decide(sent.command as never, state, context, given as never);
     if (isRefusal(decision)) {
       refusals.push(decision);
       return;
@@ -57,7 +59,8 @@ function live(
     const before: TicketState = state;
     for (const event of decision) {
       const effectiveAt = event.effectiveAt ?? at;
-      state = evolve<TicketEvents, TicketState>(decider, state, event, { ...context, effectiveAt });
+      state = evolve(ticket, state, event, { ...context, effectiveAt });
+      hindsight = evolveInHindsight(agreed, hindsight, event, { ...context, effectiveAt });
       events.push(recorded(event, events.length, at, index));
       states.push(state);
     }
@@ -95,12 +98,12 @@ function recorded(
 }
 
 const folded = (events: readonly RecordedEvent<TicketEvents>[]) =>
-  events.reduce<TicketState>((state, event) => evolve<TicketEvents, TicketState>(decider, state, event, event.metadata), null);
+  events.reduce<TicketState>((state, event) => evolve(ticket, state, event, event.metadata), null);
 
 describe('every life of a ticket', () => {
   it('is random enough to meet every event that commands lead to', () => {
     const met = new Set(fc.sample(randomLife, { numRuns: 3000, seed: 1 }).flatMap((life) => live(life).events.map(({ type }) => type)));
-    const all = Object.keys(ticket.evolve).filter((type) => type !== 'ImportedNoteRecorded');
+    const all = Object.keys(ticket.events).filter((type) => type !== 'ImportedNoteRecorded');
     expect([...met].sort()).toEqual(all.sort());
   });
 
@@ -207,7 +210,7 @@ describe('every life of a ticket', () => {
         ]);
         live(life, (sent, _before, after) => {
           if (telling.has(sent.name) || after === null) return;
-          const again = ticket.decide[sent.name](sent.command as never, after, {
+          const again = ticket.commands[sent.name].decide(sent.command as never, after, {
             commandId: 'again',
             actor: { id: 'actor', kind: 'agent' },
             effectiveAt: after.movedAt,

@@ -40,7 +40,7 @@ function given(...steps: readonly Step[]) {
     offset = when ?? offset + MINUTE;
     const decision = run(name, command, state, context(offset, `given-${index}`));
     if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
-    for (const event of decision) state = evolve<TicketEvents, TicketState>(ticket, state, event, context(offset));
+    for (const event of decision) state = evolve(ticket, state, event, context(offset));
   });
   return {
     state,
@@ -61,7 +61,7 @@ function given(...steps: readonly Step[]) {
 }
 
 function run(name: TicketCommandName, command: object, state: TicketState, commandContext: DecisionContext) {
-  return ticket.decide[name](command as never, state, commandContext);
+  return ticket.commands[name].decide(command as never, state, commandContext);
 }
 
 const opened: Step = [

@@ -1,6 +1,7 @@
 import {
+  type Aggregate,
+  type CommandDefinition,
   type Decided,
-  type Decider,
   type Decision,
   type DecisionContext,
   type EventOf,
@@ -13,8 +14,7 @@ import {
   type Refusal,
 } from '#eventsourcing';
 import { asSkills, assignmentRequest } from './assignment-request.js';
-import type { HandOffBody, TicketCommandName, TicketCommands } from './commands.js';
-import type { InForce } from '../contract/contract-agreement.js';
+import { type HandOffBody, ticketCommands, type TicketCommandName, type TicketCommands } from './commands.js';
 import { type Contract, DAY, entryTier, MINUTE, nextTier, type PinnedContract, termsOf } from '../contract/contract.js';
 import { type EscalationChain, evolveChains, nextOf } from '../escalation/escalation-chains.js';
 import type { EscalationStep, EscalationTarget } from '../contract/escalation-policy.js';
@@ -25,8 +25,8 @@ import { ended } from '../sla/sla-clock.js';
 import { type Person, rank, type Relation, type SkipReason, type Tier } from '../vocabulary.js';
 import type { RootCause, TicketEvents } from '../events/ticket-events.js';
 import { restatements } from '../sla/sla-restatement.js';
-import { rebased, toldMoment, untoldMoments } from '../sla/sla-terms.js';
-import { type ClockedTicket, type ClockedTicketState, evolveTicketInHindsight, evolveTicketWithClocks } from './clocked-ticket.js';
+import { type PinnedClocks, rebased, toldMoment, untoldMoments } from '../sla/sla-terms.js';
+import { type ClockedTicket, type ClockedTicketState, ticketEvents } from './clocked-ticket.js';
 import { type HandedOver, linkedBy, resolvedAt } from '../events/ticket-state.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
@@ -41,7 +41,11 @@ type Decide<Name extends TicketCommandName> = (
   ticket: ClockedTicket,
   context: DecisionContext,
   contract: Contract,
+  given?: Given<Name>,
 ) => TicketDecision;
+
+/** What a command needs from outside the ticket: what it is opened under (none: the default contract); its clocks under what is agreed with its client now. */
+type Given<Name> = Name extends 'OpenTicket' ? PinnedContract : Name extends 'RestateSla' ? PinnedClocks : undefined;
 
 /** What each command leads to, on a ticket that exists. */
 const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>]: Decide<Name> } = {
@@ -472,10 +476,10 @@ const decideTicket: { readonly [Name in Exclude<TicketCommandName, 'OpenTicket'>
     return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
   },
 
-  RestateSla({ reason, clock }, ticket) {
+  RestateSla({ reason, clock }, ticket, _context, _contract, hindsight) {
     const barred = unlessOver(ticket);
     if (barred) return barred;
-    const { sla, hindsight } = ticket;
+    const { sla } = ticket;
     if (clock !== undefined && !sla?.clocks.some((one) => one.kind === clock && ended(one))) {
       return refuse('no-clock-ended', `No ${clock} clock of the ticket has ended: there is no verdict to restate`, [
         { field: 'clock', message: 'must be a kind of which a clock has ended' },
@@ -589,92 +593,108 @@ const lateAllowed: ReadonlySet<TicketCommandName> = new Set([
   'SplitTicket',
 ]);
 
-/**
- * The ticket aggregate. A ticket goes by the contract that it was opened under, or was rebased to, which its own events hold.
- * @param offered what tickets are opened under; without it, the default contract
- */
-export function ticketUnder(offered?: PinnedContract): Decider<TicketCommands, TicketEvents, ClockedTicketState> {
-  const decideExisting =
-    <Name extends Exclude<TicketCommandName, 'OpenTicket'>>(name: Name) =>
-    (command: TicketCommands[Name], state: ClockedTicketState, context: DecisionContext): TicketDecision => {
-      if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
-      if (!lateAllowed.has(name) && epochMillis(context.effectiveAt) < epochMillis(state.movedAt) - CLOCK_SKEW) {
-        return refuse('out-of-order', `The ticket has moved on at ${state.movedAt}; what happened before that can no longer be told`, [
-          { field: 'effectiveAt', message: `must not be before ${state.movedAt}` },
-        ]);
-      }
-      return endingTouches((decideTicket[name] as Decide<Name>)(command, state, context, termsOf(state)), state, context);
-    };
+/** What a ticket is opened with, under a contract. */
+function openTicket(command: TicketCommands['OpenTicket'], state: ClockedTicketState, offered: PinnedContract | undefined): TicketDecision {
+  const {
+    client,
+    kind,
+    summary,
+    description,
+    reporter,
+    channel,
+    impact,
+    urgency,
+    team,
+    service,
+    component,
+    category,
+    articlesShown,
+    follows,
+  } = command;
+  const contract = termsOf(present({ contract: offered }));
+  const tier = command.tier ?? entryTier(contract);
+  if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
+  const barred = unlessInCategories(category, contract) ?? unlessInServices(command, contract);
+  if (barred) return barred;
+  if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
+  const priority = contract.priorities[impact][urgency];
+  return [
+    event(
+      'TicketOpened',
+      present({
+        client,
+        kind,
+        summary,
+        description,
+        reporter: person(reporter),
+        channel,
+        impact,
+        urgency,
+        priority,
+        tier,
+        team,
+        service,
+        component,
+        category,
+        articlesShown,
+        follows,
+        contract: offered,
+      }),
+    ),
+  ];
+}
 
-  return {
-    category: 'ticket',
-    initial: null,
-    client: (state) => state?.client ?? '',
-    evolve: evolveTicketWithClocks,
-    decide: {
-      OpenTicket(command, state) {
-        const {
-          client,
-          kind,
-          summary,
-          description,
-          reporter,
-          channel,
-          impact,
-          urgency,
-          team,
-          service,
-          component,
-          category,
-          articlesShown,
-          follows,
-        } = command;
-        const contract = termsOf(present({ contract: offered }));
-        const tier = command.tier ?? entryTier(contract);
-        if (!contract.tiers.includes(tier)) return tierNotInContract(tier, contract);
-        const barred = unlessInCategories(category, contract) ?? unlessInServices(command, contract);
-        if (barred) return barred;
-        if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
-        const priority = contract.priorities[impact][urgency];
-        return [
-          event(
-            'TicketOpened',
-            present({
-              client,
-              kind,
-              summary,
-              description,
-              reporter: person(reporter),
-              channel,
-              impact,
-              urgency,
-              priority,
-              tier,
-              team,
-              service,
-              component,
-              category,
-              articlesShown,
-              follows,
-              contract: offered,
-            }),
-          ),
-        ];
-      },
-      ...(Object.fromEntries(
-        (Object.keys(decideTicket) as Exclude<TicketCommandName, 'OpenTicket'>[]).map((name) => [name, decideExisting(name)]),
-      ) as unknown as Omit<Decider<TicketCommands, TicketEvents, ClockedTicketState>['decide'], 'OpenTicket'>),
-    },
+type TicketCommandDefinitions = {
+  readonly [Name in TicketCommandName]: CommandDefinition<
+    ClockedTicketState,
+    Decided<TicketEvents>,
+    TicketCommands[Name],
+    string,
+    Given<Name>
+  >;
+};
+
+function existing<Name extends Exclude<TicketCommandName, 'OpenTicket'>>(name: Name) {
+  return (command: TicketCommands[Name], state: ClockedTicketState, context: DecisionContext, given?: Given<Name>): TicketDecision => {
+    if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
+    if (!lateAllowed.has(name) && epochMillis(context.effectiveAt) < epochMillis(state.movedAt) - CLOCK_SKEW) {
+      return refuse('out-of-order', `The ticket has moved on at ${state.movedAt}; what happened before that can no longer be told`, [
+        { field: 'effectiveAt', message: `must not be before ${state.movedAt}` },
+      ]);
+    }
+    return endingTouches((decideTicket[name] as Decide<Name>)(command, state, context, termsOf(state), given), state, context);
   };
 }
 
-/** The ticket aggregate under the default contract. */
-export const ticket = ticketUnder();
+const needs: { readonly [Name in TicketCommandName]?: string } = { OpenTicket: 'contract-in-force', RestateSla: 'clocks-in-hindsight' };
 
-/** The same for verdicts that are restated: it also knows what its clocks come to under what is agreed with its client now. */
-export function ticketInHindsight(agreed: readonly InForce[]): typeof ticket {
-  return { ...ticket, evolve: evolveTicketInHindsight(agreed) };
+function definition<Name extends TicketCommandName>(name: Name, decide: TicketCommandDefinitions[Name]['decide']) {
+  const external = Object.hasOwn(ticketCommands, name) ? ticketCommands[name as keyof typeof ticketCommands] : undefined;
+  return {
+    ...(external && {
+      body: external.body,
+      route: external.route === '' ? 'POST /v1/tickets' : `POST /v1/tickets/{id}/${external.route}`,
+    }),
+    ...(needs[name] && { needs: needs[name] }),
+    refuses: [] as readonly string[],
+    decide,
+  };
 }
+
+/** A ticket. It goes by the contract that it was opened under, or was rebased to, which its own events hold. One stream a ticket: `ticket-<id>`. */
+export const ticket = {
+  category: 'ticket',
+  noun: 'ticket',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events: ticketEvents,
+  commands: {
+    OpenTicket: definition('OpenTicket', (command, state, _context, offered) => openTicket(command, state, offered)),
+    ...Object.fromEntries(
+      (Object.keys(decideTicket) as Exclude<TicketCommandName, 'OpenTicket'>[]).map((name) => [name, definition(name, existing(name))]),
+    ),
+  } as TicketCommandDefinitions,
+} satisfies Aggregate<ClockedTicketState>;
 
 /** What takes the work out of the hands of whoever is at it. */
 const endsTouches: ReadonlySet<keyof TicketEvents> = new Set([

@@ -1,5 +1,5 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { type Agent, agent, type AgentEvents, type AgentState, agentUpcasters, nextAbsenceMoment } from '../desk/agent.js';
+import { type Agent, agent, type AgentEvents, nextAbsenceMoment } from '../desk/agent.js';
 import { present } from '../plain-json.js';
 
 export interface AgentDocument extends Agent {
@@ -12,10 +12,10 @@ export const agents: Projection<AgentDocument, AgentEvents> = {
   name: 'agents',
   version: 1,
   streamPrefix: 'agent-',
-  upcasters: agentUpcasters,
+  aggregate: agent,
   key: ({ stream }) => streamId(stream),
   apply: (doc, event: RecordedEvent<AgentEvents>) => {
-    const state = evolve<AgentEvents, AgentState>(agent, doc, event, event.metadata);
+    const state = evolve(agent, doc, event, event.metadata);
     return state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) });
   },
   indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],

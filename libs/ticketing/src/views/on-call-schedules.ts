@@ -1,10 +1,10 @@
 import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { onCall, type OnCallEvents, type OnCallSchedule, onCallUpcasters } from '../desk/on-call.js';
+import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
 
 export type OnCallDocument = NonNullable<OnCallSchedule>;
 
 function apply(doc: OnCallDocument | null, event: RecordedEvent<OnCallEvents>): OnCallDocument | null {
-  return evolve<OnCallEvents, OnCallSchedule>(onCall, doc, event, event.metadata);
+  return evolve(onCall, doc, event, event.metadata);
 }
 
 /** One document a schedule, by its name. */
@@ -12,7 +12,7 @@ export const onCallSchedules: Projection<OnCallDocument, OnCallEvents> = {
   name: 'on_call_schedules',
   version: 1,
   streamPrefix: 'oncall-',
-  upcasters: onCallUpcasters,
+  aggregate: onCall,
   key: ({ stream }) => streamId(stream),
   apply,
   indexes: [],

@@ -13,7 +13,7 @@ export const policyReactions: Projection<PolicyReaction, ReactionEvents> = {
   name: 'policy_reactions',
   version: 1,
   streamPrefix: `${REACTIONS}-`,
-  upcasters: {},
+  aggregate: { events: {} },
   key: ({ stream }) => streamId(stream),
   apply: (_doc, { data, metadata: { client, correlationId, recordedAt } }) => ({ ...data, client, correlationId, reactedAt: recordedAt }),
   indexes: [

@@ -5,7 +5,7 @@ import { present, without } from '../plain-json.js';
 import { CLOCK_KINDS, type ClockKind, type Person, type Priority, type Tier } from '../vocabulary.js';
 import { clockAt, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla/sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
-import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
@@ -51,7 +51,7 @@ const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
 const ALWAYS = instantFrom(0);
 
 function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): SlaBoardEntry | null {
-  const state: TicketState = evolve({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
+  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
   const sla = evolvePinnedClocks(doc?.sla ?? null, event, event.metadata);
   if (state === null || sla === null) return null;
   const { client, tier, team, assignee, summary, priority, majorIncident } = state;
@@ -231,7 +231,7 @@ export const slaBoard: Projection<SlaBoardEntry, TicketEvents> = {
   name: 'sla_board',
   version: 2,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream }) => streamId(stream),
   apply: entry,
   indexes: [

@@ -1,13 +1,13 @@
 import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { type Team, team, type TeamEvents, type TeamState, teamUpcasters } from '../desk/team.js';
+import { type Team, team, type TeamEvents } from '../desk/team.js';
 
 /** One document a team, by its id. */
 export const teams: Projection<Team, TeamEvents> = {
   name: 'teams',
   version: 1,
   streamPrefix: 'team-',
-  upcasters: teamUpcasters,
+  aggregate: team,
   key: ({ stream }) => streamId(stream),
-  apply: (doc, event: RecordedEvent<TeamEvents>) => evolve<TeamEvents, TeamState>(team, doc, event, event.metadata),
+  apply: (doc, event: RecordedEvent<TeamEvents>) => evolve(team, doc, event, event.metadata),
   indexes: [{ key: { position: 1 } }],
 };

@@ -2,7 +2,7 @@ import { evolve, type Instant, type Projection, type RecordedEvent, streamId } f
 import { handOffQuality } from '../contract/hand-off.js';
 import { present } from '../plain-json.js';
 import type { PinnedContract } from '../contract/contract.js';
-import { evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
 import { firstResponses, type TicketEvents } from '../events/ticket-events.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
@@ -60,7 +60,7 @@ type Event = RecordedEvent<TicketEvents>;
 
 function details(doc: TicketDetails | null, event: Event): TicketDetails | null {
   // The document is a state, so what evolves the state evolves the document and leaves the fields that only readers want.
-  const state = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, doc as TicketState, event, event.metadata);
+  const state = evolve(ticketWithoutClocks, doc as TicketState, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const stays = doc?.stays ?? [];
@@ -126,7 +126,7 @@ export const ticketDetails: Projection<TicketDetails, TicketEvents> = {
   name: 'ticket_details',
   version: 6,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream }) => streamId(stream),
   apply: details,
   indexes: [

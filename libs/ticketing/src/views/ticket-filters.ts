@@ -1,15 +1,8 @@
 import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import {
-  isSaved,
-  type TicketFilter,
-  ticketFilter,
-  type TicketFilterEvents,
-  type TicketFilterState,
-  ticketFilterUpcasters,
-} from '../ticket/ticket-filter.js';
+import { isSaved, type TicketFilter, ticketFilter, type TicketFilterEvents } from '../ticket/ticket-filter.js';
 
 function apply(doc: TicketFilter | null, event: RecordedEvent<TicketFilterEvents>): TicketFilter | null {
-  const state = evolve<TicketFilterEvents, TicketFilterState>(ticketFilter, doc, event, event.metadata);
+  const state = evolve(ticketFilter, doc, event, event.metadata);
   return isSaved(state) ? state : null;
 }
 
@@ -18,7 +11,7 @@ export const ticketFilters: Projection<TicketFilter, TicketFilterEvents> = {
   name: 'ticket_filters',
   version: 1,
   streamPrefix: 'filter-',
-  upcasters: ticketFilterUpcasters,
+  aggregate: ticketFilter,
   key: ({ stream }) => streamId(stream),
   apply,
   indexes: [],

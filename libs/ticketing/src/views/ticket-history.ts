@@ -1,5 +1,5 @@
 import { type EventMetadata, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { ticketUpcasters } from '../events/ticket-state.js';
+import { ticketWithoutClocks } from '../events/ticket-state.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 
 /** One event of a ticket's life, with who did it, why, when it happened and when it was recorded. */
@@ -19,7 +19,7 @@ export const ticketHistory: Projection<HistoryEntry, TicketEvents> = {
   name: 'ticket_history',
   version: 1,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream, revision }) => `${streamId(stream)}/${revision}`,
   apply: entry,
   indexes: [{ key: { ticketId: 1, revision: 1 } }, { key: { type: 1, effectiveAt: 1 } }],

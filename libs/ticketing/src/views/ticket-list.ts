@@ -1,6 +1,6 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { present, without } from '../plain-json.js';
-import { evolveTicketState, resolvedAt, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { ticketWithoutClocks, resolvedAt, type Ticket, type TicketState } from '../events/ticket-state.js';
 import {
   type Person,
   type Channel,
@@ -48,7 +48,7 @@ export interface TicketListEntry {
 }
 
 function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>): TicketListEntry | null {
-  const state: TicketState = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
+  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const { client, kind, summary, reporter, channel, tier, impact, urgency, priority, majorIncident, securityIncident } = state;
@@ -95,7 +95,7 @@ export const ticketList: Projection<TicketListEntry, TicketEvents> = {
   name: 'ticket_list',
   version: 4,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream }) => streamId(stream),
   apply: entry,
   indexes: [

@@ -4,7 +4,7 @@ import { present } from '../plain-json.js';
 import { ended, storable } from '../sla/sla-clock.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
-import { ticketUpcasters } from '../events/ticket-state.js';
+import { ticketWithoutClocks } from '../events/ticket-state.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
@@ -44,7 +44,7 @@ export const ticketSla: Projection<TicketSla, TicketEvents> = {
   name: 'ticket_sla',
   version: 7,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream }) => streamId(stream),
   apply: sla,
   indexes: [

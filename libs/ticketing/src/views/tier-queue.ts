@@ -1,7 +1,7 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import type { NobodyFound } from '../events/assignment.js';
 import { present, without } from '../plain-json.js';
-import { activeWork, evolveTicketState, type Ticket, type TicketState, ticketUpcasters } from '../events/ticket-state.js';
+import { activeWork, ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
 import { type Person, PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 
@@ -39,7 +39,7 @@ export interface QueueEntry {
 }
 
 function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): QueueEntry | null {
-  const state: TicketState = evolve({ evolve: evolveTicketState }, doc?.ticket ?? null, event, event.metadata);
+  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
   if (state === null) return null;
   const at = event.metadata.effectiveAt;
   const queueState = queueStateOf(state);
@@ -81,7 +81,7 @@ export const tierQueue: Projection<QueueEntry, TicketEvents> = {
   name: 'tier_queue',
   version: 6,
   streamPrefix: 'ticket-',
-  upcasters: ticketUpcasters,
+  aggregate: ticketWithoutClocks,
   key: ({ stream }) => streamId(stream),
   apply: entry,
   indexes: [

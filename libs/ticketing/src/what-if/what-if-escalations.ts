@@ -4,7 +4,7 @@ import { present } from '../plain-json.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { termsOf } from '../contract/contract.js';
 import { toldMoment, untoldMoments } from '../sla/sla-terms.js';
-import { ticket as decider } from '../ticket/ticket.js';
+import { ticket as aggregate } from '../ticket/ticket.js';
 import type { Person, Tier } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { Ticket } from '../events/ticket-state.js';
@@ -74,7 +74,7 @@ function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): Simulate
   const { promises } = life;
   const state = present({ ...ticket, contract: promises.contract, sla: promises });
   const context = { commandId: 'what-if', actor: { id: 'what-if', kind: 'system' as const }, effectiveAt: at };
-  const decision = decider.decide.RunEscalations({ onCall: somebody(promises) }, state, context);
+  const decision = aggregate.commands.RunEscalations.decide({ onCall: somebody(promises) }, state, context);
   let now: SimulatedLife | null = null;
   let step: Omit<FiredEscalation, 'kind' | 'at'> | undefined;
   for (const event of isRefusal(decision) ? [] : decision) {

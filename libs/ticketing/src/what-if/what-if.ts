@@ -6,7 +6,7 @@ import { present } from '../plain-json.js';
 import { CLOCK_KINDS, type ClockKind, type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { evolveTicketState, notes, type Ticket, type TicketState } from '../events/ticket-state.js';
+import { ticketWithoutClocks, notes, type Ticket } from '../events/ticket-state.js';
 import {
   compareEscalations,
   type EscalationComparison,
@@ -86,7 +86,7 @@ export class SimulateContract {
 type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pick<EventMetadata, 'client'> };
 
 /** What a replay depends on: notes about the work, which may be most of a log, change no promise. */
-export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(evolveTicketState) as (keyof TicketEvents)[]).filter(
+export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(ticketWithoutClocks.events) as (keyof TicketEvents)[]).filter(
   (type) => !notes.has(type) || type === 'EscalationAcknowledged',
 );
 
@@ -108,7 +108,7 @@ export interface Replay {
 export function evolveReplay(proposed: Contract, replay: Replay | null, event: TicketEvent): Replay | null {
   const { effectiveAt, client } = event.metadata;
   const before = replay && seenToUntil(replay, effectiveAt);
-  const ticket = evolve<TicketEvents, TicketState>({ evolve: evolveTicketState }, replay?.ticket ?? null, event, event.metadata);
+  const ticket = evolve(ticketWithoutClocks, replay?.ticket ?? null, event, event.metadata);
   const actual = evolveSimulated(before?.actual ?? null, event, effectiveAt);
   if (ticket === null || actual === null) return null;
   const would = underProposed(event, termsOf(actual.promises), proposed);
