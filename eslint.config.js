@@ -17,7 +17,7 @@ const law = {
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
-    packages: ['@nestjs/*', 'fastify', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'],
+    packages: ['@nestjs/*', 'fastify', 'picocolors', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'],
     // Only a type: what a bucket is.
     libs: ['eventsourcing', 'blobs'],
   },
@@ -96,6 +96,21 @@ export default tseslint.config(
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       eqeqeq: 'error',
+    },
+  },
+  {
+    // What reaches a terminal goes through `terminal` of libs/platform, which spells out what would steer it.
+    files: ['apps/**/*.ts'],
+    ignores: ['**/*.spec.ts', '**/testing/**', 'apps/cli/src/bench/**'],
+    rules: {
+      'no-console': 'error',
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[arguments.length=1][callee.property.name='write'][callee.object.property.name=/^(stdout|stderr)$/]",
+          message: 'print through terminal() of #platform',
+        },
+      ],
     },
   },
   // Plain JavaScript that is run as it stands.

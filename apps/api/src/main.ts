@@ -1,7 +1,8 @@
 import { openBlobStore } from '#blobs';
 import { connectMongo } from '#mongo';
 import { EventStoreDB } from '#eventstoredb';
-import { ConfigError, createLog, loadConfig } from '#platform';
+import { inspect } from 'node:util';
+import { ConfigError, createLog, loadConfig, terminal } from '#platform';
 import { createApi } from './create-api.js';
 
 /** The HTTP edge alone, on stores that run elsewhere. `npm start` runs everything in one process instead. */
@@ -31,9 +32,13 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const { code, port } = error as { readonly code?: string; readonly port?: number };
-  if (error instanceof ConfigError) console.error(error.message);
-  else if (code === 'EADDRINUSE') console.error(`Port ${port} is taken: set PORT to another one, or to 0 for any free one.`);
-  else console.error(error);
+  const said =
+    error instanceof ConfigError
+      ? error.message
+      : code === 'EADDRINUSE'
+        ? `Port ${port} is taken: set PORT to another one, or to 0 for any free one.`
+        : inspect(error);
+  terminal(process.stderr).print(`${said}\n`);
   // Connections may be open by now, and would keep the process.
   process.exit(1);
 });

@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import { inOneLine, spelledOut } from '#platform';
 
 /** Shows how far something is: a bar on a terminal, else a line every few seconds. On standard error, so that results can be piped. */
 export interface Progress {
@@ -16,7 +17,7 @@ export function showProgress(what: string, unit: string, stream: NodeJS.WriteStr
 
 function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
   const shown = new SingleBar({
-    format: `${what} {bar} {shown} {note}`,
+    format: `${plain(what)} {bar} {shown} {note}`,
     stream,
     hideCursor: true,
     clearOnComplete: true,
@@ -29,7 +30,7 @@ function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
       // Shown with the first news: of several, one after the other has the line.
       if (!shown.isActive) shown.start(1, 0, { shown: '', note: '' });
       shown.setTotal(total || done || 1);
-      shown.update(total ? Math.min(done, total) : 0, { shown: figures(done, total, unit), note });
+      shown.update(total ? Math.min(done, total) : 0, { shown: figures(done, total, unit), note: plain(note) });
     },
     stop() {
       if (shown.isActive) shown.stop();
@@ -43,11 +44,13 @@ function lines(what: string, unit: string, stream: NodeJS.WriteStream): Progress
     update(done, total, note = '') {
       if (Date.now() < next) return;
       next = Date.now() + LINE_EVERY_MS;
-      stream.write(`${what}: ${figures(done, total, unit)}${note && `, ${note}`}\n`);
+      stream.write(`${plain(`${what}: ${figures(done, total, unit)}${note && `, ${note}`}`)}\n`);
     },
     stop() {},
   };
 }
+
+const plain = (text: string): string => spelledOut(inOneLine(text));
 
 function figures(done: number, total: number | undefined, unit: string): string {
   const number = (value: number): string => value.toLocaleString('en');

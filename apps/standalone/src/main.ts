@@ -1,4 +1,4 @@
-import { ConfigError, createLog, loadConfig, type Config } from '#platform';
+import { ConfigError, createLog, loadConfig, terminal, type Config } from '#platform';
 import type { TicketCommands } from '#ticketing';
 import { startStandalone, type Standalone } from './standalone.js';
 import { CannotStart } from './stores.js';
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   }
 
   const standalone = await starting;
-  process.stdout.write(banner(standalone, config));
+  terminal(process.stdout).print(banner(standalone, config));
   log.info({ api: standalone.api, pid: process.pid }, 'tierline runs');
 }
 
@@ -101,6 +101,6 @@ function withoutPassword(url: string): string {
 
 main().catch((error: unknown) => {
   const expected = error instanceof ConfigError || error instanceof CannotStart;
-  process.stderr.write(`${expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  terminal(process.stderr).print(`${expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exit(1);
 });

@@ -1,4 +1,4 @@
-import { ConfigError, createLog, loadConfig } from '#platform';
+import { ConfigError, createLog, loadConfig, terminal } from '#platform';
 import { runWorker } from './run-worker.js';
 
 /** The worker alone, beside servers that run elsewhere. `npm start` runs it together with everything else in one process. */
@@ -28,6 +28,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  terminal(process.stderr).print(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });

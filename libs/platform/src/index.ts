@@ -8,3 +8,4 @@ export * from './position.js';
 export * from './problem.js';
 export { problemOfStores } from './problem-filter.js';
 export * from './query-parameters.js';
+export * from './terminal.js';

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoggerService } from '@nestjs/common';
 import { destination, type DestinationStream, type Logger as Pino, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from './config.js';
+import { spelledOut } from './terminal.js';
 
 /** What ties a log line to the request that it was written for. */
 export interface Correlation {
@@ -79,6 +80,7 @@ export function createLog(level: LogLevel, to?: DestinationStream): JsonLog {
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: () => current.getStore() ?? {},
+    hooks: { streamWrite: spelledOut },
   };
   return new JsonLog(to === undefined ? pino(options) : pino(options, to));
 }

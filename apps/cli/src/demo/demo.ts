@@ -1,6 +1,5 @@
-import type { Colors } from 'picocolors/types.js';
 import { instantFrom } from '#eventsourcing';
-import type { Config, JsonLog } from '#platform';
+import type { Colours, Config, JsonLog } from '#platform';
 import { TIERS } from '#ticketing';
 import { startStandalone } from '../../../standalone/src/standalone.js';
 import { Complaint } from '../complaint.js';
@@ -17,7 +16,7 @@ export interface DemoOptions {
   readonly api?: string;
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
-  readonly colours: Colors;
+  readonly colours: Colours;
 }
 
 /** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */

@@ -1,16 +1,16 @@
-import type { Colors } from 'picocolors/types.js';
 import { epochMillis } from '#eventsourcing';
+import { type Colours, inOneLine } from '#platform';
 import { duration, type LifeStep } from './ticket-life.js';
 
 const LABEL = 18;
 
 /** A step as it is shown in the terminal. Made of the event's own words, so that a new type of event needs no line here. */
-export function inWords(step: LifeStep, pc: Colors): string {
-  const row = (label: string, text: string): string => `${' '.repeat(5)}${pc.cyan(label.padEnd(LABEL))}${text}`;
+export function inWords(step: LifeStep, pc: Colours): string {
+  const row = (label: string, text: string): string => `${' '.repeat(5)}${pc.cyan(label.padEnd(LABEL))}${inOneLine(text)}`;
   const { revision, type, effectiveAt, recordedAt, actor, cause, changes, data, imported } = step;
   const late = epochMillis(recordedAt) - epochMillis(effectiveAt);
   const lines = [
-    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(words(type))}  ${pc.dim('by')} ${actor.name ?? actor.id} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${actor.id}`})`)}`,
+    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(words(type))}  ${pc.dim('by')} ${inOneLine(actor.name ?? actor.id)} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${inOneLine(actor.id)}`})`)}`,
     row('happened', effectiveAt),
     ...(late === 0
       ? []
@@ -39,7 +39,7 @@ export function inWords(step: LifeStep, pc: Colors): string {
 }
 
 /** A command of somebody's, or one that followed from another event or command. */
-function because({ commandType, commandId, causationId, correlationId }: LifeStep['cause'], pc: Colors): string {
+function because({ commandType, commandId, causationId, correlationId }: LifeStep['cause'], pc: Colours): string {
   const origin = causationId === commandId ? '' : `, caused by ${causationId}`;
   const conversation = correlationId === commandId || correlationId === causationId ? '' : `, in ${correlationId}`;
   return `${commandType} ${pc.dim(`${commandId}${origin}${conversation}`)}`;
@@ -52,14 +52,14 @@ function words(name: string): string {
 }
 
 /** Any JSON as indented lines of `label  text`. */
-function described(value: unknown, pc: Colors): string[] {
+function described(value: unknown, pc: Colours): string[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
     const label = words(key).padEnd(LABEL);
     const short = brief(inner, pc);
-    if (short !== undefined) return short.split('\n').map((line, index) => `${index === 0 ? pc.dim(label) : ' '.repeat(LABEL)}${line}`);
+    if (short !== undefined) return short.split(/\r?\n/).map((line, index) => `${index === 0 ? pc.dim(label) : ' '.repeat(LABEL)}${line}`);
     const items = Array.isArray(inner)
-      ? inner.flatMap((item: unknown) => bullet(brief(item, pc) === undefined ? described(item, pc) : [brief(item, pc) ?? '']))
+      ? inner.flatMap((item: unknown) => bullet(brief(item, pc)?.split(/\r?\n/) ?? described(item, pc)))
       : described(inner, pc);
     return [pc.dim(label.trimEnd()), ...items.map((line) => `  ${line}`)];
   });
@@ -70,7 +70,7 @@ function bullet(lines: readonly string[]): string[] {
 }
 
 /** What fits behind its label: plain values, people, and lists of one plain value. */
-function brief(value: unknown, pc: Colors): string | undefined {
+function brief(value: unknown, pc: Colours): string | undefined {
   if (value === null || typeof value === 'undefined') return pc.dim('none');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string' || typeof value === 'number') return String(value);
@@ -87,6 +87,6 @@ function brief(value: unknown, pc: Colors): string | undefined {
   return typeof name === 'string' ? `${name} (${id})` : id;
 }
 
-function onlyPlain(value: unknown, pc: Colors): string | undefined {
+function onlyPlain(value: unknown, pc: Colours): string | undefined {
   return typeof value === 'object' ? undefined : brief(value, pc);
 }

@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import { noColours } from '#platform';
 import { eventIdFor, evolve, instantFrom, isRefusal, streamName, type Decision, type Instant, type StoredEvent } from '#eventsourcing';
 import { ticket, type TicketEvents, type TicketState } from '#ticketing';
 import { demoDay } from '../demo/scenario.js';
@@ -42,7 +42,7 @@ async function life(story: string, extent?: Extent): Promise<LifeStep[]> {
   return steps;
 }
 
-const plain = pc.createColors(false);
+const plain = noColours;
 
 const changed = (steps: readonly LifeStep[], what: string) =>
   steps.flatMap(({ changes }) => changes.filter((change) => change.what === what).map(({ from, to }) => [from, to]));

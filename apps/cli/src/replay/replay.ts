@@ -1,7 +1,8 @@
-import type { Colors } from 'picocolors/types.js';
 import { streamName, type EventStore } from '#eventsourcing';
+import { type Colours, inOneLine } from '#platform';
 import { ticket } from '#ticketing';
 import { Complaint } from '../complaint.js';
+import type { AskForKey } from '../key-press.js';
 import { inWords } from './life-in-words.js';
 import { ticketLife, type Extent, type LifeStep } from './ticket-life.js';
 
@@ -12,9 +13,9 @@ export interface ReplayOptions extends Extent {
   /** As JSON, one event a line. */
   readonly json: boolean;
   /** Asks before each further event; 'all' wants no more questions, 'quit' nothing more. Absent: everything at once. */
-  readonly askForNext?: (prompt: string) => Promise<'next' | 'all' | 'quit'>;
+  readonly askForNext?: AskForKey;
   readonly print: (text: string) => void;
-  readonly colours: Colors;
+  readonly colours: Colours;
 }
 
 /** Tells a ticket's life from the log itself, not from a read model. @throws Complaint when there is none */
@@ -49,7 +50,7 @@ export async function replay({ store, ticketId, json, askForNext, print, colours
   if (!json) print(`${colours.dim(`${shown} ${shown === 1 ? 'event' : 'events'}; the last one took effect at ${last?.effectiveAt}`)}\n`);
 }
 
-function headline(id: string, { data }: LifeStep, pc: Colors): string {
+function headline(id: string, { data }: LifeStep, pc: Colours): string {
   const { summary, client } = data as { summary?: string; client?: string };
-  return `${pc.bold(`Ticket ${id}`)}${summary === undefined ? '' : `  ${summary}`}${client === undefined ? '' : pc.dim(`  (${client})`)}`;
+  return `${pc.bold(`Ticket ${id}`)}${summary === undefined ? '' : `  ${inOneLine(summary)}`}${client === undefined ? '' : pc.dim(`  (${inOneLine(client)})`)}`;
 }

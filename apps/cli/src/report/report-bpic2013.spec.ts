@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { projectView } from '#mongo';
+import { noColours } from '#platform';
 import { ticket, ticketDetails, ticketHistory } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
 import { type TestStores, testStores } from '../../../../test/stores.js';
@@ -12,8 +13,7 @@ import { readBpic2013Figures, renderFigures, reportBpic2013 } from './report-bpi
 import { courses, type HistoryLine } from './ticket-course.js';
 
 const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
-const asIs = (text: string): string => text;
-const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
+const plain = noColours;
 const found = (figures: readonly Figure[]): Record<string, string> =>
   Object.fromEntries(figures.map((figure) => [figure.name, figure.found]));
 

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { Mongo } from '#mongo';
+import type { Colours } from '#platform';
 import { BPIC2013 } from '../import/case-to-events.js';
 import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
 import { courses, type HistoryLine } from './ticket-course.js';
@@ -39,14 +40,6 @@ export async function readBpic2013Figures(db: Mongo['db']): Promise<Figure[]> {
   } finally {
     await history.close();
   }
-}
-
-/** How a table is coloured; picocolors' functions fit. */
-export interface Colours {
-  readonly green: (text: string) => string;
-  readonly red: (text: string) => string;
-  readonly dim: (text: string) => string;
-  readonly bold: (text: string) => string;
 }
 
 /** The figures as a table for people, and a line that sums it up. */

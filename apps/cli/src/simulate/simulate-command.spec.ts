@@ -1,6 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { instantFrom, isRefusal } from '#eventsourcing';
+import { noColours } from '#platform';
 import { contractTerms, defaultContract } from '#ticketing';
 import { simulate } from '#ticketing-nest';
 import { type TestStores, testStores } from '../../../../test/stores.js';
@@ -11,8 +12,7 @@ const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathna
 const examples = new URL('../../../../examples/what-if/', import.meta.url).pathname;
 const minute = { work: 60_000 };
 const l2WorkAMinute = { tierTargets: { L2: { critical: minute, high: minute, medium: minute, low: minute } } };
-const asIs = (text: string): string => text;
-const plain = { green: asIs, red: asIs, dim: asIs, bold: asIs };
+const plain = noColours;
 const signal = new AbortController().signal;
 const asOf = instantFrom(Date.parse('2026-11-21T00:00:00Z'));
 

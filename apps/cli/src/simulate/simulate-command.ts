@@ -1,19 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
+import { type Colours, inOneLine, spelledOut } from '#platform';
 import { type Contract, contractTerms, type EscalationTally, type Tally, type TicketComparison, ticketDetails } from '#ticketing';
 import { simulate, type Simulation, type SimulationRequest, viewPosition } from '#ticketing-nest';
 import { Complaint } from '../complaint.js';
 import { showProgress } from '../progress.js';
 import type { Session } from '../session.js';
-
-/** How a table is coloured; picocolors' functions fit. */
-export interface Colours {
-  readonly green: (text: string) => string;
-  readonly red: (text: string) => string;
-  readonly dim: (text: string) => string;
-  readonly bold: (text: string) => string;
-}
 
 export interface SimulateOptions extends Omit<SimulationRequest, 'contract'> {
   readonly session: Pick<Session, 'store' | 'mongo'>;
@@ -73,7 +66,7 @@ function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }:
   });
   const row = (name: string, { actual, proposed, ...tally }: Tally) =>
     table.push([
-      name,
+      cell(name),
       ...[actual.met, actual.breached, actual.open, proposed.met, proposed.breached, proposed.open].map(number),
       tally.gained > 0 ? red(number(tally.gained)) : '0',
       tally.lost > 0 ? green(number(tally.lost)) : '0',
@@ -104,7 +97,7 @@ function steps(escalations: readonly EscalationTally[], { green, red, bold }: Pi
   for (const { policy, kind, actual, proposed, gained, lost } of escalations) {
     const gain = gained > 0 ? red(number(gained)) : '0';
     const loss = lost > 0 ? green(number(lost)) : '0';
-    table.push([policy, kind, number(actual), number(proposed), gain, loss]);
+    table.push([cell(policy), kind, number(actual), number(proposed), gain, loss]);
   }
   return table.toString();
 }
@@ -118,8 +111,10 @@ function inALine({ ticketId, client, priority, openedAt, clocks, escalations }: 
     const which = `step ${step + 1}${round > 0 ? ` of round ${round + 1}` : ''}${time > 1 ? ` (${time})` : ''}`;
     return `${escalation} ${policy} ${which}${kind === 'functional' ? ` handing on to ${to}` : ''} ${dim(`at ${proposed ?? actual}`)}`;
   });
-  return `  ${ticketId}  ${client}, ${priority}, opened ${openedAt}: ${[...changes, ...fired].join('; ')}`;
+  return `  ${ticketId}  ${inOneLine(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired].join('; ')}`;
 }
 
+/** Measured by the table as it is printed. */
+const cell = (text: string): string => spelledOut(inOneLine(text));
 const number = (value: number): string => value.toLocaleString('en');
 const count = (value: number, what: string): string => `${number(value)} ${what}${value === 1 ? '' : what.endsWith('ch') ? 'es' : 's'}`;

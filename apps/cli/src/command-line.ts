@@ -1,0 +1,284 @@
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
+import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
+import { CannotStart } from '../../standalone/src/stores.js';
+import { Complaint } from './complaint.js';
+import type { AskForKey } from './key-press.js';
+import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
+import type { EventStoreOptions } from './eventstore-command.js';
+import type { NodeOptions } from './node-options.js';
+import { replay } from './replay/replay.js';
+import { openSession, type Session } from './session.js';
+import { doctor, rebuild, viewNames } from './views.js';
+
+export const SUCCESS = 0;
+const FAILED = 1;
+const MISUSED = 2;
+export const INTERRUPTED = 130;
+
+/** What every command is given. */
+interface Surroundings {
+  readonly config: Config;
+  readonly log: JsonLog;
+  /** Aborts at the first Ctrl-C; the second one ends the process. */
+  readonly signal: AbortSignal;
+}
+
+// Commands that need much (the API, the reports) load it themselves, so that the others start quickly.
+
+/** Where a command line comes from, and where its answers go. */
+export interface Caller {
+  readonly env: NodeJS.ProcessEnv;
+  readonly out: Terminal;
+  readonly errors: Terminal;
+  /** Where somebody can be asked. */
+  readonly askForKey?: AskForKey;
+  readonly signal: AbortSignal;
+}
+
+function build(
+  { env, out: { print, colours }, errors, askForKey }: Caller,
+  around: () => Surroundings,
+  exitWith: (code: number) => void,
+): Command {
+  const program = new Command('tierline')
+    .description('Looks into Tierline, fills it and keeps it healthy.')
+    .version('0.1.0')
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: errors.print })
+    .addHelpText(
+      'after',
+      `
+Which stores a command speaks to: EVENTSTORE_URL and MONGODB_URL where they are set; else those of an \`npm start\` that runs on DATA_DIR
+(./data); else embedded ones on DATA_DIR, for as long as the command runs.
+
+Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupted.`,
+    );
+
+  const withSession = async (work: (session: Session, around: Surroundings) => Promise<void>): Promise<void> => {
+    const surroundings = around();
+    const session = await openSession(surroundings.config, surroundings.log);
+    try {
+      await work(session, surroundings);
+    } finally {
+      await session.close();
+    }
+  };
+
+  program
+    .command('replay')
+    .description("step through a ticket's life, from the log itself")
+    .argument('<ticket>', 'id of the ticket')
+    .option('--all', 'everything at once; as when the output is no terminal')
+    .option('--json', 'one JSON object a line')
+    .option('--as-of <instant>', 'leave out what happened later', instant)
+    .option('--known-at <instant>', 'leave out what was recorded later: the life as it was known then', instant)
+    .action((ticketId: string, options: { all?: boolean; json?: boolean; asOf?: Instant; knownAt?: Instant }) =>
+      withSession(async ({ store }) => {
+        const { all = false, json = false, asOf, knownAt } = options;
+        await replay({
+          store,
+          ticketId,
+          json,
+          print,
+          colours,
+          ...(asOf && { asOf }),
+          ...(knownAt && { knownAt }),
+          ...(!all && !json && askForKey && { askForNext: askForKey }),
+        });
+      }),
+    );
+
+  program
+    .command('rebuild')
+    .description('build views anew beside the present ones, and switch; readers notice nothing')
+    .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
+    .action((name: string | undefined) => withSession((session, { signal }) => rebuild(session, name, signal, print)));
+
+  program
+    .command('doctor')
+    .description('compare views with a fresh fold of the log; exit code 1 when they differ')
+    .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
+    .action((name: string | undefined) =>
+      withSession(async (session, { signal }) => {
+        if (!(await doctor(session, name, signal, print))) exitWith(FAILED);
+      }),
+    );
+
+  // Each log that is known is a command of its own below these.
+  program
+    .command('import')
+    .description("import a log of another service desk's tickets")
+    .command('bpic2013')
+    .description('every case becomes a ticket; run again, it goes on where it stopped, and nothing is imported twice')
+    .argument('<file>', 'the log, as XES or CSV, gzipped or not')
+    .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
+    .action((file: string) =>
+      withSession(async (session, { signal }) => {
+        const { runImport } = await import('./import-command.js');
+        if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
+      }),
+    );
+
+  program
+    .command('report')
+    .description('figures from the read models')
+    .command('bpic2013')
+    .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
+    .action(() =>
+      withSession(async (session, { signal }) => {
+        const [{ viewsCaughtUp }, { reportBpic2013 }] = await Promise.all([
+          import('./caught-up.js'),
+          import('./report/report-bpic2013.js'),
+        ]);
+        await viewsCaughtUp(session, await session.startWorkerIfAlone(), signal);
+        if (!(await reportBpic2013({ db: session.mongo.db, print, colours }))) exitWith(FAILED);
+      }),
+    );
+
+  program
+    .command('simulate')
+    .description('what if: replay the tickets of a period under another contract, and compare; nothing is changed')
+    .requiredOption('--contract <file>', 'the terms as JSON; what they leave out is as in the default contract')
+    .option('--from <instant>', 'tickets opened then or later', instant)
+    .option('--to <instant>', 'tickets opened before then', instant)
+    .option('--client <name>', 'tickets of this client')
+    .option('--as-of <instant>', 'leave out what happened later; now unless given', instant)
+    .option('--limit <number>', 'how many tickets with a difference to list', wholeNumber, 10)
+    .option('--json', 'the result as JSON')
+    .action((options: { contract: string; from?: Instant; to?: Instant; client?: string; asOf?: Instant; limit: number; json?: boolean }) =>
+      withSession(async (session, { signal }) => {
+        const { runSimulation } = await import('./simulate/simulate-command.js');
+        const { contract: contractFile, asOf = instantFrom(Date.now()), json = false, ...request } = options;
+        await runSimulation({ ...request, session, contractFile, asOf, json, print, colours, signal });
+      }),
+    );
+
+  program
+    .command('demo')
+    .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
+    .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
+    .action(async ({ api }: { api?: string }) => {
+      const { demo } = await import('./demo/demo.js');
+      await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
+    });
+
+  program
+    .command('backup')
+    .description('copy the data of the embedded stores, and the attachments, while they are in use or not')
+    .argument('<directory>', 'where the copy goes: empty, or not there')
+    .option('--dir <directory>', 'a data directory, or that of a node that runs alone; DATA_DIR unless given')
+    .addHelpText('after', '\nTo restore it, start on the copy, or put it in the place of the data directory.')
+    .action(async (target: string, { dir }: { dir?: string }) => {
+      const [{ backUp }, { config }] = [await import('./backup-command.js'), around()];
+      if (dir !== undefined) return backUp(dir, join(dir, 'attachments'), {}, target, print);
+      const servers = {
+        ...(config.mongodbUrl !== undefined && { MongoDB: 'MONGODB_URL' }),
+        ...(config.eventStoreUrl !== undefined && { EventStoreDB: 'EVENTSTORE_URL' }),
+        ...(config.s3 !== undefined && { attachments: 'S3_BUCKET' }),
+      };
+      return backUp(config.dataDir, config.attachmentsDir, servers, target, print);
+    });
+
+  /** A command that runs an embedded node alone, with the options that both have. */
+  const nodeCommand = (name: string, what: string, prefix: string, defaultPort: number): Command =>
+    program
+      .command(name)
+      .description(`run the embedded ${what} node alone, until Ctrl-C or SIGTERM`)
+      .requiredOption('--dir <directory>', 'where its data lies; made when missing')
+      .option('--port <port>', 'TCP port; 0 for any free one', port, defaultPort)
+      .option('--host <address>', 'address to listen on; any but a loopback address needs TLS and a user', '127.0.0.1')
+      .option('--tls-cert <file>', 'certificate chain, PEM; with it the node speaks TLS only')
+      .option('--tls-key <file>', 'private key of the certificate, PEM')
+      .addHelpText(
+        'after',
+        `\n${prefix}_USER and ${prefix}_PASSWORD in the environment: the user as whom clients must sign in.\nExit codes: 0 stopped, 2 not started.`,
+      );
+
+  const started = async (command: Command, running: Promise<void>): Promise<void> => {
+    const { NotStarted } = await import('./node-options.js');
+    await running.catch((error: unknown) => {
+      if (error instanceof NotStarted) command.error(`tierline: ${error.message}`, { exitCode: MISUSED });
+      throw error;
+    });
+  };
+
+  const mongodb = nodeCommand('mongodb', 'MongoDB', 'MONGODB', 17017).action(async (options: NodeOptions) => {
+    const { runMongoDB } = await import('./mongodb-command.js');
+    await started(mongodb, runMongoDB(options, env, around().signal, print));
+  });
+
+  const eventstore = nodeCommand('eventstore', 'EventStoreDB', 'EVENTSTORE', 12113)
+    .option('--no-system-streams', 'make no links to events in $ce-, $et- and the other system streams')
+    .action(async (options: EventStoreOptions) => {
+      const { runEventStore } = await import('./eventstore-command.js');
+      await started(eventstore, runEventStore(options, env, around().signal, print));
+    });
+
+  return program;
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new InvalidArgumentError('It must be a number from 0 to 65535.');
+  return Number(text);
+}
+
+function instant(text: string): Instant {
+  const parsed = parseInstant(text);
+  if (parsed === undefined)
+    throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
+  return parsed;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+function view(name: string): string {
+  if (!viewNames.includes(name)) throw new InvalidArgumentError(`There is no view ${name}. There are ${viewNames.join(', ')}.`);
+  return name;
+}
+
+/** Runs what a command line asks for. @returns the exit code */
+export async function run(words: readonly string[], caller: Caller): Promise<number> {
+  const { env, errors, signal } = caller;
+  let exitCode = SUCCESS;
+  const around = (): Surroundings => {
+    // What goes wrong is told in words; the log is for those who ask for it.
+    const config = loadConfig({ ...env, LOG_LEVEL: env.LOG_LEVEL || 'silent' });
+    return { config, log: createLog(config.logLevel, { write: errors.print }), signal };
+  };
+  const program = build(caller, around, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCESS : MISUSED;
+    if (signal.aborted) return INTERRUPTED;
+    errors.print(inWords(error, env));
+    return FAILED;
+  }
+}
+
+/** One clear line and a hint. Where it happened is for those who ask for it. */
+function inWords(error: unknown, env: NodeJS.ProcessEnv): string {
+  if (!(error instanceof Error)) return `${String(error)}\n`;
+  const debug = env.LOG_LEVEL === 'debug' || env.LOG_LEVEL === 'trace';
+  const lines = [debug ? (error.stack ?? error.message) : `tierline: ${error.message}`];
+  const hint = hintFor(error, env);
+  if (hint !== undefined) lines.push(`  ${hint}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function hintFor(error: Error, env: NodeJS.ProcessEnv): string | undefined {
+  if (error instanceof Complaint) return error.hint;
+  if (error instanceof CannotStart || error instanceof ConfigError) return undefined;
+  if (error instanceof StoreUnavailable) return 'Is EVENTSTORE_URL right, and is the server running?';
+  if (error.name.startsWith('Mongo')) return 'Is MONGODB_URL right, and is the server running?';
+  return env.LOG_LEVEL === 'debug' ? undefined : 'LOG_LEVEL=debug shows where it happened.';
+}

@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { inOneLine, noColours, spelledOut, terminal } from './terminal.js';
+
+const screen = (isTTY = true) => {
+  const shown = { text: '' };
+  return { shown, ...terminal({ isTTY, write: (text: string) => (shown.text += text) }) };
+};
+
+describe('what is spelled out', () => {
+  it.each([
+    ['clear \u001b[2J\u001b]0;title\u0007', 'clear \\u001b[2J\\u001b]0;title\\u0007'],
+    ['over\rwritten', 'over\\rwritten'],
+    ['tab\tnull\0del\u007fcsi\u009b2J', 'tab\\tnull\\u0000del\\u007fcsi\\u009b2J'],
+    ['\u202a\u202e\u2066\u2069\u200e\u200f\u061c', '\\u202a\\u202e\\u2066\\u2069\\u200e\\u200f\\u061c'],
+    ['zero\u200bwidth\ufeff\u00ad\u2060\u3164', 'zero\\u200bwidth\\ufeff\\u00ad\\u2060\\u3164'],
+    ['tag\u{e0041}', 'tag\\udb40\\udc41'],
+    ['lone\ud800', 'lone\\ud800'],
+    ['line\u2028end', 'line\\u2028end'],
+    ['Grüße, 日本語, नमस्ते, ⚠️ 100 %\nnext line', 'Grüße, 日本語, नमस्ते, ⚠️ 100 %\nnext line'],
+  ])('%j', (text, spelled) => {
+    expect(spelledOut(text)).toBe(spelled);
+  });
+
+  it('leaves nothing that steers a terminal, and JSON the same JSON', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+        const text = spelledOut(JSON.stringify(value, null, 1));
+        expect(text).not.toMatch(/[^\n\P{Cc}]|\p{Cf}|\p{Cs}|[\u2028\u2029\u115f\u3164]/u);
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  it('includes the end of a line where a text has to stay in one', () => {
+    expect(spelledOut(inOneLine('a\nb\r\nc'))).toBe('a\\nb\\r\\nc');
+  });
+});
+
+describe('a terminal', () => {
+  it('shows its own colours, and spells out those of a text', () => {
+    const { print, colours, shown } = screen();
+    print(`${colours.bold('Ticket \u001b[8mhidden\u001b[0m')} \u001b[1mnot bold\n`);
+    expect(shown.text.replaceAll('\u001b', 'ESC')).toMatch(
+      colours === noColours
+        ? /^Ticket \\u001b\[8mhidden\\u001b\[0m \\u001b\[1mnot bold\n$/
+        : /^ESC\[1mTicket \\u001b\[8mhidden\\u001b\[0mESC\[22m \\u001b\[1mnot bold\n$/,
+    );
+  });
+
+  it('has no colours where it is a pipe', () => {
+    const { print, colours, shown } = screen(false);
+    print(colours.red('plain'));
+    expect(shown.text).toBe('plain');
+  });
+
+  it('takes a prompt away', () => {
+    const { prompt, shown } = screen(false);
+    prompt('any key\u0007')();
+    expect(shown.text).toBe('any key\\u0007\r\u001b[K');
+  });
+});
