@@ -30,6 +30,14 @@ export type HoldReason = (typeof HOLD_REASONS)[number];
 export const UNASSIGNED_BECAUSE = ['requested', 'left', 'absent', 'removed-from-team'] as const;
 export type UnassignedBecause = (typeof UNASSIGNED_BECAUSE)[number];
 
+/** What decides between those who could be given a ticket automatically. */
+export const ASSIGNMENT_RULES = ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] as const;
+export type AssignmentRule = (typeof ASSIGNMENT_RULES)[number];
+
+/** Why nobody was found: the first of these that holds. */
+export const NOBODY_REASONS = ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] as const;
+export type NobodyReason = (typeof NOBODY_REASONS)[number];
+
 export const EVIDENCE_KINDS = ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] as const;
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 

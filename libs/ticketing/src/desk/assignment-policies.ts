@@ -5,7 +5,7 @@ import { termsOf } from '../contract/contract.js';
 import { team, type TeamEvents, type TeamState } from './team.js';
 import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { type TicketState } from '../events/ticket-state.js';
+import type { TicketState } from '../events/ticket.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 
 /**

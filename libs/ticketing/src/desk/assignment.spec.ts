@@ -1,6 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { Agent } from './agent.js';
-import { ASSIGNMENT_RULES, type AssignmentChoice } from '../events/assignment.js';
+import { ASSIGNMENT_RULES } from '../vocabulary.js';
+import type { AssignmentChoice } from '../events/assignment.js';
 import { type AssignmentRequest, assignmentRequest } from '../ticket/assignment-request.js';
 import { candidatesFor, chooseAgent, nextRosterMoment, type Workload } from './assignment.js';
 import { automaticAssignment, ticketsOfTheAway } from './assignment-policies.js';
@@ -8,7 +9,7 @@ import { whyAssigned } from './assignment-why.js';
 import { contractFaults, defaultContract, termsOf } from '../contract/contract.js';
 import type { Shift, Team } from './team.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
-import type { Ticket } from '../events/ticket-state.js';
+import type { Ticket } from '../events/ticket.js';
 
 /** Monday, 23 November 2026 in UTC. */
 const monday = (time: string): Instant => `2026-11-23T${time}:00.000Z` as Instant;

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import { absenceAt, type Agent } from './agent.js';
-import { type AssignmentRequest } from '../ticket/assignment-request.js';
+import type { AssignmentRequest } from '../ticket/assignment-request.js';
 import { present } from '../plain-json.js';
 import { nextShiftOf, nextStartOf, serves, shiftAt, type Team } from './team.js';
 import type { Candidate, NobodyFound, AssignmentChoice } from '../events/assignment.js';

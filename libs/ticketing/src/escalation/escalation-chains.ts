@@ -3,7 +3,8 @@ import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarFor, type Contract } from '../contract/contract.js';
 import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
-import { type ClockIdentity, type ClockVerdict, firstResponses, type TicketEvents } from '../events/ticket-events.js';
+import type { ClockIdentity, ClockVerdict } from '../events/sla.js';
+import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
 import type { Person } from '../vocabulary.js';
 
@@ -75,17 +76,19 @@ export function evolveChains(
   revision: number,
 ): readonly EscalationChain[] {
   const at = facts.effectiveAt;
+  const policies = terms.escalationPolicies ?? [];
+  if (chains.length === 0 && policies.length === 0) return chains;
   const moved = chains.map((chain) => evolveChain(chain, event, facts, sla, revision));
   const followers = moved.flatMap((chain, index) => {
     const { then } = chain.policy;
     const exhaustedNow = chain.next === undefined && chains[index]?.next !== undefined && chain.ended === undefined;
-    const policy = then === undefined || !exhaustedNow ? undefined : terms.escalationPolicies?.find(({ name }) => name === then);
+    const policy = then === undefined || !exhaustedNow ? undefined : policies.find(({ name }) => name === then);
     return policy === undefined ? [] : [started(policy, chain.cause.type, chain.cause.revision, chain.from, chain.about)];
   });
   const fresh =
     facts.imported !== undefined
       ? []
-      : (terms.escalationPolicies ?? []).flatMap((policy) => {
+      : policies.flatMap((policy) => {
           const about = triggeredBy(policy.trigger, event);
           return about === undefined ? [] : [started(policy, event.type, revision, at, about === '' ? undefined : about)];
         });
@@ -199,19 +202,11 @@ function advanced(chain: EscalationChain, { round, step }: StepPlace): Escalatio
 
 /** Why an event ends a chain, if it does. */
 function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaClocks | null): ChainEnd | undefined {
-  switch (event.type) {
-    case 'TicketResolved':
-    case 'TicketResolvedWithRootCause':
-    case 'TicketClosed':
-      return 'resolved';
-    case 'TicketCancelled':
-      return 'cancelled';
-    case 'TicketMerged':
-      return 'merged';
-  }
+  const { endsChains, firstResponse } = ticketEvents[event.type];
+  if (endsChains !== null) return endsChains;
   switch (policy.trigger.on) {
     case 'opened':
-      return firstResponses.has(event.type) ? 'responded' : undefined;
+      return firstResponse ? 'responded' : undefined;
     case 'handed-over':
       if (event.type === 'EscalationAccepted' && event.data.escalationId === about) return 'accepted';
       return event.type === 'EscalationReturned' && event.data.escalationId === about ? 'returned' : undefined;

@@ -1,5 +1,7 @@
 import type { Instant } from '#eventsourcing';
-import type { Person } from '../vocabulary.js';
+import type { AssignmentRule, NobodyReason, Person, Tier, UnassignedBecause } from '../vocabulary.js';
+import { move, note } from './definition.js';
+import { type ActiveWork, moveTo, type Work } from './ticket.js';
 
 /** Somebody who could be given a ticket now. */
 export interface Candidate {
@@ -8,24 +10,71 @@ export interface Candidate {
   readonly shift: string;
 }
 
-/** What decided between the candidates. */
-export const ASSIGNMENT_RULES = ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] as const;
-
 /** Who was chosen, and why. */
 export interface AssignmentChoice extends Candidate {
-  readonly rule: (typeof ASSIGNMENT_RULES)[number];
+  readonly rule: AssignmentRule;
   readonly candidates: number;
   /** Open tickets of the chosen one, before this one. */
   readonly openTickets: number;
 }
 
-/** Why nobody was found: the first of these that holds. */
-export const NOBODY_REASONS = ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] as const;
-
 export interface NobodyFound {
-  readonly because: (typeof NOBODY_REASONS)[number];
+  readonly because: NobodyReason;
   /** Ids of the teams that would do. */
   readonly teams: readonly string[];
   /** When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes. */
   readonly retryAt?: Instant;
+}
+
+export const assignmentEvents = {
+  TicketAssigned: move<{
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly assignee?: Person;
+    /** It was assigned automatically: what decided, between how many, and what was asked for. */
+    readonly automatic?: Omit<AssignmentChoice, 'agent' | 'team'> & { readonly skills: readonly string[] };
+  }>({
+    says: 'it was given to a person, a team or both, within the tier; `automatic` says what decided when nobody was asked',
+    evolve: (ticket, { tier, team, assignee, automatic }) => ({
+      ...moveTo(ticket, tier, team ?? ticket.team, assignee),
+      ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
+      work: givenTo(ticket.work, assignee),
+    }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  TicketUnassigned: move<{
+    readonly tier: Tier;
+    /** The team that it stays with, if somebody gave it to one. */
+    readonly team?: string;
+    /** Who had it. */
+    readonly assignee: Person;
+    readonly because: UnassignedBecause;
+    readonly reason: string;
+  }>({
+    says: 'nobody has it now: who had it, and why no longer',
+    evolve: (ticket, { tier, team, assignee, because }) => ({
+      ...moveTo(ticket, tier, team),
+      ...(because === 'requested' ? { declinedBy: [...new Set([...(ticket.declinedBy ?? []), assignee.id])] } : {}),
+      work: givenTo(ticket.work, undefined),
+    }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  AssignmentFoundNobody: note<NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] }>({
+    says: 'automatic assignment found nobody, and why: told once for each reason, as long as the ticket stays where it is',
+    evolve: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),
+  }),
+};
+
+/** Work that is given to somebody else waits until they start. */
+function givenTo(work: Work, assignee: Person | undefined): Work {
+  if (work.status === 'on-hold') return { ...work, paused: givenTo(work.paused, assignee) as ActiveWork };
+  return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;
 }

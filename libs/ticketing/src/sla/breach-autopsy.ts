@@ -5,8 +5,8 @@ import { present } from '../plain-json.js';
 import { clockAt, type SlaClock } from './sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import type { Person, HoldReason, Tier } from '../vocabulary.js';
-import type { TicketEvents } from '../events/ticket-events.js';
-import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
+import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
+import type { Ticket, TicketState } from '../events/ticket.js';
 
 /** What the time on a clock went into. */
 export type SpentOn =

@@ -2,8 +2,10 @@ import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#ev
 import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, type Target } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import type { ClockVerdict, TicketEvents } from '../events/ticket-events.js';
+import type { ClockVerdict } from '../events/sla.js';
+import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockKind, HoldReason, Priority, Tier } from '../vocabulary.js';
+import type { ClockEffects, ClockStart } from '../events/clock-effects.js';
 
 /** Going on, or ended. */
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
@@ -90,13 +92,6 @@ type TicketEvent = EventOf<TicketEvents>;
 /** What a clock is of, before it has started. */
 type Subject = Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'>;
 
-/** What an event does to clocks, besides changing the circumstances that pause them and the priority that sets their targets. */
-interface Effects {
-  readonly starts?: readonly Subject[];
-  readonly stops?: (clock: Subject) => boolean;
-  readonly cancels?: boolean;
-}
-
 /**
  * The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are.
  *
@@ -105,17 +100,26 @@ interface Effects {
  * old one stays.
  */
 export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: TicketEvent & { readonly metadata: At }): SlaClocks | null {
-  const effects = effectsOf(sla, event);
-  if (effects === undefined) return sla;
-  const before = sla ?? openedWith(event);
-  if (before === null) return null;
+  const effects = clockEffectsOf(event);
+  if (effects === null) return sla;
   const at = event.metadata.effectiveAt;
-  const { starts = [], stops = () => false, cancels = false } = effects;
-  const now = { ...circumstances(before, event), clocks: before.clocks };
+  // A second opening is no opening.
+  if (event.type === 'TicketOpened') return sla ?? affectClocks(contract, { priority: event.data.priority, clocks: [] }, effects, at);
+  return sla && affectClocks(contract, sla, effects, at);
+}
 
-  const attached = cancels
-    ? []
-    : starts.filter((subject) => !stops(subject)).flatMap((subject) => attach(contract, now, subject, at) ?? []);
+/** The clocks after an event with these effects; the same object when it changes nothing. See `evolveClocks`. */
+export function affectClocks(contract: Contract, before: SlaClocks, effects: ClockEffects, at: Instant): SlaClocks {
+  const { starts = [], cancels = false } = effects;
+  const stops = (clock: Subject) => isStopped(effects, clock);
+  const now = { ...circumstances(before, effects), clocks: before.clocks };
+
+  const attached: SlaClock[] = [];
+  for (const start of cancels ? [] : starts) {
+    const subject = subjectOf(start, before);
+    const clock = subject === undefined || stops(subject) ? undefined : attach(contract, now, subject, at);
+    if (clock !== undefined) attached.push(clock);
+  }
   const clocks = [...before.clocks, ...attached].map((clock) => {
     if (ended(clock)) return clock;
     // An event may be told with a slightly earlier time than the one before it: a clock never runs backwards.
@@ -126,7 +130,14 @@ export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: T
     const reason = standsStillFor(contract, now, clock);
     return reason === undefined ? resumed(contract, retargeted, when) : paused(contract, retargeted, reason, when);
   });
-  return { ...now, clocks };
+  const same =
+    clocks.length === before.clocks.length &&
+    clocks.every((clock, index) => clock === before.clocks[index]) &&
+    now.priority === before.priority &&
+    now.holds === before.holds &&
+    now.handOffPending === before.handOffPending &&
+    now.vendor === before.vendor;
+  return same ? before : { ...now, clocks };
 }
 
 /**
@@ -185,114 +196,44 @@ export function ended({ state }: SlaClock): boolean {
   return state === 'met' || state === 'breached' || state === 'cancelled';
 }
 
-function openedWith(event: TicketEvent): SlaClocks | null {
-  return event.type === 'TicketOpened' ? { priority: event.data.priority, clocks: [] } : null;
+function isStopped({ stops = [] }: ClockEffects, { kind, tier }: Subject): boolean {
+  if (stops === 'all') return true;
+  return stops.some(({ clock, except }) => clock === kind && (except === undefined || tier !== except));
 }
 
-/** Undefined where an event concerns no clock. */
-function effectsOf(sla: SlaClocks | null, event: TicketEvent): Effects | undefined {
-  switch (event.type) {
-    case 'TicketOpened':
-      // A second opening is no opening.
-      return sla === null
-        ? { starts: [{ kind: 'response', cycle: 1 }, { kind: 'resolution', cycle: 1 }, ofTier('tier-accept', event.data.tier, sla)] }
-        : undefined;
-    case 'WorkStarted':
-    case 'EscalationAccepted': {
-      const { tier } = event.data;
-      return {
-        starts: [ofTier('tier-work', tier, sla)],
-        stops: (clock) => clock.kind === 'response' || clock.kind === 'tier-accept' || leftBehind(clock, tier),
-      };
+/** What a start is the start of; undefined where it is none. */
+function subjectOf(start: ClockStart, { clocks, vendor }: SlaClocks): Subject | undefined {
+  switch (start.clock) {
+    case 'response':
+      return { kind: start.clock, cycle: 1 };
+    case 'resolution':
+      return { kind: start.clock, cycle: start.cycle };
+    case 'vendor': {
+      const earlier = clocks.filter((clock) => clock.kind === 'vendor' && clock.vendor === vendor);
+      return present({ kind: start.clock, vendor, cycle: 1 + earlier.length });
     }
-    case 'PublicReplySent':
-      return { stops: (clock) => clock.kind === 'response' };
-    case 'TicketEscalated': {
-      const { to } = event.data;
-      return { starts: [ofTier('tier-accept', to, sla)], stops: (clock) => clock.kind === 'tier-accept' && clock.tier !== to };
+    default: {
+      const { clock: kind, tier, unlessWorking } = start;
+      const ofTier = clocks.filter((clock) => clock.tier === tier);
+      if (unlessWorking && ofTier.some((clock) => clock.kind === 'tier-work' && !ended(clock))) return undefined;
+      return { kind, tier, cycle: 1 + ofTier.filter((clock) => clock.kind === kind).length };
     }
-    case 'EscalationReturned': {
-      const { to } = event.data;
-      const goesOn = sla?.clocks.some((clock) => clock.kind === 'tier-work' && clock.tier === to && !ended(clock));
-      return {
-        starts: goesOn ? [] : [ofTier('tier-accept', to, sla)],
-        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || leftBehind(clock, to),
-      };
-    }
-    case 'TicketDeescalated': {
-      const { to } = event.data;
-      return {
-        starts: [ofTier('tier-accept', to, sla)],
-        stops: (clock) => (clock.kind === 'tier-accept' && clock.tier !== to) || clock.kind === 'tier-work',
-      };
-    }
-    case 'TicketPutOnHold':
-      return event.data.reason === 'vendor' ? { starts: [ofVendor(sla)] } : {};
-    case 'TicketResumed':
-      return { stops: (clock) => clock.kind === 'vendor' };
-    case 'TicketTriaged':
-      return {};
-    case 'TicketResolved':
-    case 'TicketResolvedWithRootCause':
-      return { stops: () => true };
-    case 'TicketReopened':
-      return { starts: [{ kind: 'resolution', cycle: event.data.cycle }, ofTier('tier-accept', event.data.tier, sla)] };
-    case 'TicketCancelled':
-    case 'TicketClosed':
-    case 'TicketMerged':
-      return { cancels: true };
-    default:
-      return undefined;
   }
-}
-
-/** The clock of a tier whose work has gone to another. */
-function leftBehind(clock: Subject, to: Tier): boolean {
-  return clock.kind === 'tier-work' && clock.tier !== to;
-}
-
-function ofTier(kind: 'tier-accept' | 'tier-work', tier: Tier, sla: SlaClocks | null): Subject {
-  return { kind, tier, cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === kind && clock.tier === tier).length ?? 0) };
-}
-
-function ofVendor(sla: SlaClocks | null): Subject {
-  const vendor = sla?.vendor;
-  return present({
-    kind: 'vendor' as const,
-    vendor,
-    cycle: 1 + (sla?.clocks.filter((clock) => clock.kind === 'vendor' && clock.vendor === vendor).length ?? 0),
-  });
 }
 
 /** What holds for all clocks of the ticket after an event. */
-function circumstances({ priority, holds, handOffPending, vendor }: SlaClocks, event: TicketEvent): Omit<SlaClocks, 'clocks'> {
-  const as = { priority, holds, handOffPending, vendor };
-  switch (event.type) {
-    case 'TicketTriaged':
-      return { ...as, priority: event.data.priority };
-    case 'TicketPutOnHold': {
-      const { reason } = event.data;
-      return { ...as, holds: holds?.includes(reason) ? holds : [...(holds ?? []), reason] };
-    }
-    case 'TicketResumed':
-      return { ...as, holds: undefined };
-    case 'TicketEscalated':
-      return { ...as, handOffPending: true, vendor: event.data.handOff?.vendor?.vendor ?? vendor };
-    case 'WorkStarted':
-    case 'EscalationAccepted':
-    case 'EscalationReturned':
-    case 'TicketDeescalated':
-      return { ...as, handOffPending: undefined };
-    case 'TicketResolved':
-    case 'TicketResolvedWithRootCause':
-    case 'TicketReopened':
-    case 'TicketCancelled':
-    case 'TicketClosed':
-    case 'TicketMerged':
-      return { ...as, holds: undefined, handOffPending: undefined };
-    default:
-      return as;
-  }
+function circumstances(before: SlaClocks, effects: ClockEffects): Omit<SlaClocks, 'clocks'> {
+  const { priority, holds, handOffPending, vendor } = before;
+  return {
+    priority: effects.priority ?? priority,
+    holds: effects.endsHolds ? undefined : withHold(holds, effects.holds),
+    handOffPending: effects.handOffPending === undefined ? handOffPending : effects.handOffPending || undefined,
+    vendor: effects.vendor ?? vendor,
+  };
+}
+
+function withHold(holds: SlaClocks['holds'], reason: HoldReason | undefined): SlaClocks['holds'] {
+  return reason === undefined || holds?.includes(reason) ? holds : [...(holds ?? []), reason];
 }
 
 /** Why a clock must not run, if so. A tier's work stands still while its hand-off waits: a return makes it run again. */

@@ -7,11 +7,11 @@ import { whyEscalated } from '../escalation/escalation-why.js';
 import type { ClockKind } from '../vocabulary.js';
 import { officeHours, randomLife } from '../testing/random-commands.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
-import { evolveInHindsight } from '../sla/sla-restatement.js';
-import type { PinnedClocks } from '../sla/sla-terms.js';
+import { evolveInHindsight } from './sla-restatement.js';
+import type { PinnedClocks } from './sla-terms.js';
 import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import type { TicketState } from '../events/ticket-state.js';
+import type { TicketState } from '../events/ticket.js';
 import { ticketSla, type TicketSla } from '../views/ticket-sla.js';
 
 const from = (minutes: number, contract: PinnedContract): InForce => ({ from: at(minutes), contract });

@@ -2,7 +2,8 @@ import type { EventFacts, EventOf } from '#eventsourcing';
 import type { InForce } from '../contract/contract-agreement.js';
 import { present, same } from '../plain-json.js';
 import type { ClockKind } from '../vocabulary.js';
-import type { ClockVerdict, TicketEvents } from '../events/ticket-events.js';
+import { slaEvents, type ClockVerdict } from '../events/sla.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClock } from './sla-clock.js';
 import { evolvePinnedClocks, identityOf, type PinnedClocks } from './sla-terms.js';
 
@@ -20,12 +21,8 @@ export function evolveInHindsight(
   facts: EventFacts,
 ): PinnedClocks | null {
   const { effectiveAt } = facts;
+  if (Object.hasOwn(slaEvents, event.type)) return sla;
   switch (event.type) {
-    case 'SlaTermsRebased':
-    case 'SlaThresholdReached':
-    case 'SlaBreached':
-    case 'SlaRestated':
-      return sla;
     case 'TicketOpened': {
       const contract = agreed.findLast(({ from }) => from <= effectiveAt)?.contract;
       return evolvePinnedClocks(sla, { type: event.type, data: present({ ...event.data, contract }) }, facts);

@@ -1,8 +1,10 @@
 import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
 import { defaultContract, type PinnedContract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import type { ClockIdentity, TicketEvents } from '../events/ticket-events.js';
+import type { ClockIdentity } from '../events/sla.js';
+import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
 import {
+  affectClocks,
   clockEventsUntil,
   type ClockMoment,
   ended,
@@ -12,6 +14,7 @@ import {
   type SlaClock,
   type SlaClocks,
 } from './sla-clock.js';
+import type { ClockEffects } from '../events/clock-effects.js';
 
 /** The clocks of a ticket under the contract that its own events pin, and what was told of them. */
 export interface PinnedClocks extends SlaClocks {
@@ -28,13 +31,14 @@ type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
+  const effects = clockEffectsOf(event);
   if (sla === null) {
     const contract = event.type === 'TicketOpened' ? event.data.contract : undefined;
-    const clocks = evolveClocks(contract?.terms ?? defaultContract, null, happened(event, facts));
-    return clocks && { ...clocks, contract, told: [], quietUntil: quietUntil(event, facts) };
+    const clocks = evolveClocks(contract?.terms ?? defaultContract, null, { ...event, metadata: facts });
+    return clocks && { ...clocks, contract, told: [], quietUntil: quietUntil(effects, facts) };
   }
   const { contract, told } = sla;
-  const kept = { contract, told, quietUntil: quietUntil(event, facts) ?? sla.quietUntil };
+  const kept = { contract, told, quietUntil: quietUntil(effects, facts) ?? sla.quietUntil };
   switch (event.type) {
     case 'SlaThresholdReached':
     case 'SlaBreached':
@@ -51,8 +55,10 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
         contract: event.data.contract,
       };
     default: {
-      const after = evolveClocks(termsOf(sla), sla, happened(event, facts)) ?? sla;
-      return after === sla ? sla : { ...after, clocks: after.clocks.map((clock) => underItsContract(clock, contract)), ...kept };
+      if (effects === null || event.type === 'TicketOpened') return sla;
+      const after = affectClocks(termsOf(sla), sla, effects, facts.effectiveAt);
+      if (after === sla && kept.quietUntil === sla.quietUntil) return sla;
+      return { ...after, clocks: after.clocks.map((clock) => underItsContract(clock, contract)), ...kept };
     }
   }
 }
@@ -99,11 +105,6 @@ export function rebased(sla: PinnedClocks, contract: PinnedContract, at: Instant
   return { contract, clocks };
 }
 
-/** Without what else a recorded event has: each event passes here, and small objects are copied faster. */
-function happened({ type, data }: TicketEvent, metadata: Facts): TicketEvent & { readonly metadata: Facts } {
-  return { type, data, metadata } as TicketEvent & { readonly metadata: Facts };
-}
-
 /** What ends keeps which contract it ended under. */
 function underItsContract(clock: SlaClock, contract: PinnedContract | undefined): SlaClock {
   return ended(clock) && clock.contractVersion === undefined ? { ...clock, contractVersion: contract?.version ?? 0 } : clock;
@@ -128,7 +129,7 @@ function keyOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThresho
   );
 }
 
-function quietUntil({ type }: TicketEvent, { imported, recordedAt }: Facts): Instant | undefined {
-  if (type === 'TicketCancelled' || type === 'TicketMerged') return END_OF_TIME;
+function quietUntil(effects: ClockEffects | null, { imported, recordedAt }: Facts): Instant | undefined {
+  if (effects?.silences) return END_OF_TIME;
   return imported === undefined ? undefined : recordedAt;
 }

@@ -1,9 +1,8 @@
 import type { Instant } from '#eventsourcing';
 import fc from 'fast-check';
-import { ASSIGNMENT_RULES, NOBODY_REASONS } from '../events/assignment.js';
-import type { HandOffBody, TicketCommandName, TicketCommands } from '../ticket/commands.js';
-import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
 import {
+  ASSIGNMENT_RULES,
+  NOBODY_REASONS,
   CLOCK_KINDS,
   ANALYSIS_METHODS,
   CHANNELS,
@@ -15,6 +14,8 @@ import {
   TIERS,
   URGENCIES,
 } from '../vocabulary.js';
+import type { HandOffBody, TicketCommandName, TicketCommands } from '../ticket/commands.js';
+import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
 
 /** Random but valid commands, as they come past validation: for properties that hold for every ticket. */
 

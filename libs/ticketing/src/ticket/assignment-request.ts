@@ -1,5 +1,5 @@
 import type { Contract } from '../contract/contract.js';
-import type { Ticket } from '../events/ticket-state.js';
+import type { Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 

@@ -1,10 +1,11 @@
-import type { EventDefinition, EventFacts, EventOf } from '#eventsourcing';
+import type { EventOf } from '#eventsourcing';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
-import type { TicketEvents } from '../events/ticket-events.js';
-import { type Ticket, ticketWithoutClocks } from '../events/ticket-state.js';
+import { openedTicket, type Ticket } from '../events/ticket.js';
+import { evolveTicket, folding, type TicketEvents } from '../events/ticket-events.js';
 
 /** A ticket with its clocks and the escalation policies at work on it: what commands decide by. */
 export interface ClockedTicket extends Ticket {
+  /** Absent where only the rules of the work are asked, as by an import. */
   readonly sla?: TicketPromises;
 }
 
@@ -12,15 +13,11 @@ export interface ClockedTicket extends Ticket {
 export type ClockedTicketState = ClockedTicket | null;
 
 /** The events of a ticket, folded with its clocks. */
-export const ticketEvents = Object.fromEntries(
-  Object.entries(ticketWithoutClocks.events).map(([type, { evolve }]) => [
-    type,
-    {
-      evolve: (state: ClockedTicketState, data: never, facts: EventFacts): ClockedTicketState => {
-        const next = evolve(state, data, facts);
-        const sla = next && evolvePromises(state?.sla ?? null, { type, data } as EventOf<TicketEvents>, facts, state?.revisions ?? 0);
-        return sla ? { ...next, sla } : next;
-      },
-    },
-  ]),
-) as unknown as { readonly [Type in keyof TicketEvents]: EventDefinition<ClockedTicketState, TicketEvents[Type]> };
+export const clockedTicketEvents = folding<ClockedTicketState>((ticket, type, data, facts) => {
+  const event = { type, data } as EventOf<TicketEvents>;
+  const sla = evolvePromises(ticket?.sla ?? null, event, facts, ticket?.revisions ?? 0);
+  if (sla === null) return null;
+  return ticket === null
+    ? { ...openedTicket(data as TicketEvents['TicketOpened'], facts.effectiveAt), sla }
+    : evolveTicket(ticket, type, data, facts, { sla });
+});

@@ -1,6 +1,7 @@
 import type { Fault } from '#eventsourcing';
 import type { RootCauseBody } from './commands.js';
-import type { RootCause, TicketEvents } from '../events/ticket-events.js';
+import type { RootCause } from '../events/ticket.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import type { Tier } from '../vocabulary.js';
 
 /** What a resolution at a tier lacks: L0 and L1 name the category and the article used, L2 the cause and a fix or workaround. */

@@ -3,7 +3,7 @@ import type { TicketCommandName, TicketCommands } from './commands.js';
 import { present } from '../plain-json.js';
 import { ticket } from './ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { linkedBy, type TicketState } from '../events/ticket-state.js';
+import { linkedBy, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
 /**

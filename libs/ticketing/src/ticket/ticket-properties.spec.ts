@@ -13,7 +13,7 @@ import { officeHours, randomLife, type SentCommand } from '../testing/random-com
 import { evolveInHindsight } from '../sla/sla-restatement.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
 import { ticket } from './ticket.js';
-import type { TicketState } from '../events/ticket-state.js';
+import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { rank } from '../vocabulary.js';
 import { ticketViews } from '../views/projections.js';

@@ -11,7 +11,7 @@ import {
 import type { TicketCommandName, TicketCommands } from './commands.js';
 import { DAY, HOUR, MINUTE } from '../contract/contract.js';
 import { ticket } from './ticket.js';
-import type { TicketState } from '../events/ticket-state.js';
+import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');

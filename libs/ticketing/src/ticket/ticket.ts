@@ -23,11 +23,11 @@ import { present, same } from '../plain-json.js';
 import { completeRootCause, missingFromResolution } from './resolution.js';
 import { ended } from '../sla/sla-clock.js';
 import { type Person, rank, type Relation, type SkipReason, type Tier } from '../vocabulary.js';
-import type { RootCause, TicketEvents } from '../events/ticket-events.js';
+import { type RootCause, type HandedOver, linkedBy, resolvedAt } from '../events/ticket.js';
+import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { restatements } from '../sla/sla-restatement.js';
 import { type PinnedClocks, rebased, toldMoment, untoldMoments } from '../sla/sla-terms.js';
-import { type ClockedTicket, type ClockedTicketState, ticketEvents } from './clocked-ticket.js';
-import { type HandedOver, linkedBy, resolvedAt } from '../events/ticket-state.js';
+import { type ClockedTicket, type ClockedTicketState, clockedTicketEvents } from './clocked-ticket.js';
 
 /** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
 export const CLOCK_SKEW = MINUTE;
@@ -687,7 +687,7 @@ export const ticket = {
   noun: 'ticket',
   initial: null,
   client: (state) => state?.client ?? '',
-  events: ticketEvents,
+  events: clockedTicketEvents,
   commands: {
     OpenTicket: definition('OpenTicket', (command, state, _context, offered) => openTicket(command, state, offered)),
     ...Object.fromEntries(
@@ -696,21 +696,9 @@ export const ticket = {
   } as TicketCommandDefinitions,
 } satisfies Aggregate<ClockedTicketState>;
 
-/** What takes the work out of the hands of whoever is at it. */
-const endsTouches: ReadonlySet<keyof TicketEvents> = new Set([
-  'TicketPutOnHold',
-  'TicketEscalated',
-  'TicketDeescalated',
-  'EscalationReturned',
-  'TicketResolved',
-  'TicketResolvedWithRootCause',
-  'TicketCancelled',
-  'TicketMerged',
-]);
-
 /** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
 function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
-  if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => endsTouches.has(type))) return decision;
+  if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
   return [...touching.map((touch) => stopped(touch, context)), ...decision];
 }
 

@@ -5,8 +5,8 @@ import { present, without } from '../plain-json.js';
 import { CLOCK_KINDS, type ClockKind, type Person, type Priority, type Tier } from '../vocabulary.js';
 import { clockAt, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla/sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
-import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
-import type { TicketEvents } from '../events/ticket-events.js';
+import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
+import type { Ticket, TicketState } from '../events/ticket.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
 export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;

@@ -2,8 +2,8 @@ import { evolve, type Instant, type Projection, type RecordedEvent, streamId } f
 import { handOffQuality } from '../contract/hand-off.js';
 import { present } from '../plain-json.js';
 import type { PinnedContract } from '../contract/contract.js';
-import { ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
-import { firstResponses, type TicketEvents } from '../events/ticket-events.js';
+import { ticketWithoutClocks, type TicketEvents, ticketEvents } from '../events/ticket-events.js';
+import type { Ticket, TicketState } from '../events/ticket.js';
 import type { TicketStatus, Tier } from '../vocabulary.js';
 
 /** A stay of the ticket with a team of a tier. */
@@ -72,7 +72,7 @@ function details(doc: TicketDetails | null, event: Event): TicketDetails | null 
     contract: state.contract && { version: state.contract.version, tzdata: state.contract.tzdata },
     status: state.work.status,
     openedAt: doc?.openedAt ?? at,
-    firstResponseAt: doc?.firstResponseAt ?? (firstResponses.has(event.type) ? at : undefined),
+    firstResponseAt: doc?.firstResponseAt ?? (ticketEvents[event.type].firstResponse ? at : undefined),
     resolvedAt: state.work.status === 'resolved' || state.work.status === 'closed' ? state.work.resolvedAt : undefined,
     closedAt: state.work.status === 'closed' ? (doc?.closedAt ?? at) : undefined,
     cancelledAt: state.work.status === 'cancelled' ? (doc?.cancelledAt ?? at) : undefined,

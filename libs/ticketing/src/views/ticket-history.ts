@@ -1,6 +1,5 @@
 import { type EventMetadata, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { ticketWithoutClocks } from '../events/ticket-state.js';
-import type { TicketEvents } from '../events/ticket-events.js';
+import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
 
 /** One event of a ticket's life, with who did it, why, when it happened and when it was recorded. */
 export interface HistoryEntry extends EventMetadata {

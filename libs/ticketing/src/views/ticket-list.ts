@@ -1,6 +1,7 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import { present, without } from '../plain-json.js';
-import { ticketWithoutClocks, resolvedAt, type Ticket, type TicketState } from '../events/ticket-state.js';
+import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
+import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
 import {
   type Person,
   type Channel,
@@ -12,7 +13,6 @@ import {
   type Tier,
   type Urgency,
 } from '../vocabulary.js';
-import type { TicketEvents } from '../events/ticket-events.js';
 import { withWordsOf } from './search-words.js';
 
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */

@@ -4,8 +4,7 @@ import { present } from '../plain-json.js';
 import { ended, storable } from '../sla/sla-clock.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
-import { ticketWithoutClocks } from '../events/ticket-state.js';
-import type { TicketEvents } from '../events/ticket-events.js';
+import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
 
 /** The clocks of a ticket under its contract. */
 export interface TicketSla extends TicketPromises {

@@ -1,9 +1,9 @@
 import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
 import type { NobodyFound } from '../events/assignment.js';
 import { present, without } from '../plain-json.js';
-import { activeWork, ticketWithoutClocks, type Ticket, type TicketState } from '../events/ticket-state.js';
+import { activeWork, type Ticket, type TicketState } from '../events/ticket.js';
+import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
 import { type Person, PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
-import type { TicketEvents } from '../events/ticket-events.js';
 
 /** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */
 export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'done'] as const;

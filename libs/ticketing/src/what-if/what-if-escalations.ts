@@ -7,7 +7,7 @@ import { toldMoment, untoldMoments } from '../sla/sla-terms.js';
 import { ticket as aggregate } from '../ticket/ticket.js';
 import type { Person, Tier } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import type { Ticket } from '../events/ticket-state.js';
+import type { Ticket } from '../events/ticket.js';
 
 /** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
 export interface FiredEscalation extends StepPlace {

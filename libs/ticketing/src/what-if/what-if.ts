@@ -5,8 +5,8 @@ import { type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import { CLOCK_KINDS, type ClockKind, type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
-import type { TicketEvents } from '../events/ticket-events.js';
-import { ticketWithoutClocks, notes, type Ticket } from '../events/ticket-state.js';
+import { ticketEvents, type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
+import { type Ticket } from '../events/ticket.js';
 import {
   compareEscalations,
   type EscalationComparison,
@@ -86,8 +86,8 @@ export class SimulateContract {
 type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pick<EventMetadata, 'client'> };
 
 /** What a replay depends on: notes about the work, which may be most of a log, change no promise. */
-export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(ticketWithoutClocks.events) as (keyof TicketEvents)[]).filter(
-  (type) => !notes.has(type) || type === 'EscalationAcknowledged',
+export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(ticketEvents) as (keyof TicketEvents)[]).filter(
+  (type) => !ticketEvents[type].note || type === 'EscalationAcknowledged',
 );
 
 /** A ticket on its way through a simulation: its life under both contracts. */

@@ -1,0 +1,36 @@
+import type { EventFacts, Upcaster } from '#eventsourcing';
+import type { ClockEffects } from './clock-effects.js';
+import type { Ticket } from './ticket.js';
+
+/** All that is true of one type of a ticket's events. What it needs is required here, so that nothing can be forgotten in a second list. */
+export interface TicketEventDefinition<Data> {
+  /** What it tells, in a line: the documentation lists it. */
+  readonly says: string;
+  /** The ticket after it, apart from `revisions`, `movedAt` and clocks. Total: stored facts are facts. */
+  readonly evolve: (ticket: Ticket, data: Data, facts: EventFacts) => Ticket;
+  /** A note about the work may be written down late; everything else moves the ticket on. */
+  readonly note: boolean;
+  /** It takes the work out of the hands of those who are at it: their touch time ends. */
+  readonly endsTouch: boolean;
+  /** It can be the first response to the requester. */
+  readonly firstResponse: boolean;
+  /** Why the escalation policies at work on the ticket end with it; null when they go on. */
+  readonly endsChains: 'resolved' | 'cancelled' | 'merged' | null;
+  /** What it does to the ticket's clocks; null: nothing. */
+  readonly clocks: ((data: Data) => ClockEffects) | null;
+  /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
+  readonly upcasters?: readonly Upcaster[];
+}
+
+/** Declares an event that moves the ticket on. */
+export function move<Data>(definition: Omit<TicketEventDefinition<Data>, 'note'>): TicketEventDefinition<Data> {
+  return { ...definition, note: false };
+}
+
+/** Declares a note, which touches neither the work nor the clocks. */
+export function note<Data>(definition: Pick<TicketEventDefinition<Data>, 'says' | 'evolve' | 'upcasters'>): TicketEventDefinition<Data> {
+  return { ...definition, note: true, endsTouch: false, firstResponse: false, endsChains: null, clocks: null };
+}
+
+/** How an event evolves a ticket that it does not change. */
+export const unchanged = (ticket: Ticket): Ticket => ticket;

@@ -1,0 +1,142 @@
+import type { HandOff } from '../contract/hand-off.js';
+import { present } from '../plain-json.js';
+import type { Person, SkipReason, Tier } from '../vocabulary.js';
+import { move, note, unchanged } from './definition.js';
+import { moveTo } from './ticket.js';
+
+export const handOffEvents = {
+  TicketEscalated: move<{
+    readonly escalationId: string;
+    readonly from: Tier;
+    readonly fromTeam?: string;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly skipped?: SkipReason;
+    readonly handOff: HandOff;
+    /** A policy handed it on: which, and what the hand-off lacks that the contract asks for. */
+    readonly automatic?: { readonly policy: string; readonly chain: string; readonly lacks: readonly string[] };
+  }>({
+    says: 'functional escalation: the work is handed up, with the whole hand-off, and waits to be accepted; `skipped` when it left out a tier',
+    evolve: (ticket, { escalationId, from, fromTeam, to, toTeam, handOff }, { effectiveAt }) => ({
+      ...moveTo(ticket, to, toTeam),
+      ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
+      work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
+    }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ to, handOff }) => ({
+      starts: [{ clock: 'tier-accept', tier: to }],
+      stops: [{ clock: 'tier-accept', except: to }],
+      handOffPending: true,
+      ...(handOff?.vendor === undefined ? {} : { vendor: handOff.vendor.vendor }),
+    }),
+  }),
+
+  EscalationAccepted: move<{ readonly escalationId: string; readonly tier: Tier; readonly team?: string; readonly agent: Person }>({
+    says: 'the receiver took it',
+    evolve: (ticket, { escalationId, tier, team, agent }) => ({
+      ...moveTo(ticket, tier, team ?? ticket.team, agent),
+      work: { status: 'in-progress', agent },
+      settledEscalation: { id: escalationId, how: 'accepted' },
+    }),
+    endsTouch: false,
+    firstResponse: true,
+    endsChains: null,
+    clocks: ({ tier }) => ({
+      starts: [{ clock: 'tier-work', tier }],
+      stops: [{ clock: 'response' }, { clock: 'tier-accept' }, { clock: 'tier-work', except: tier }],
+      handOffPending: false,
+    }),
+  }),
+
+  EscalationReturned: move<{
+    readonly escalationId: string;
+    readonly from: Tier;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly pingPong: number;
+  }>({
+    says: 'the receiver gave it back to the sender, with a reason; `pingPong` counts the returns',
+    evolve: (ticket, { escalationId, to, toTeam, pingPong }) => ({
+      ...moveTo(ticket, to, toTeam, ticket.work.status === 'escalated' ? ticket.work.handedOver.fromAssignee : undefined),
+      work: { status: 'open' },
+      settledEscalation: { id: escalationId, how: 'returned' },
+      returns: pingPong,
+    }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ to }) => ({
+      starts: [{ clock: 'tier-accept', tier: to, unlessWorking: true }],
+      stops: [
+        { clock: 'tier-accept', except: to },
+        { clock: 'tier-work', except: to },
+      ],
+      handOffPending: false,
+    }),
+  }),
+
+  TicketDeescalated: move<{
+    readonly from: Tier;
+    readonly fromTeam?: string;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly reason: string;
+    readonly solution: { readonly kind: 'solution' | 'procedure'; readonly text: string; readonly article?: string };
+  }>({
+    says: 'the work is handed down, with the solution, so that the lower tier can do it alone next time',
+    evolve: (ticket, { to, toTeam }) => ({ ...moveTo(ticket, to, toTeam), work: { status: 'open' } }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ to }) => ({
+      starts: [{ clock: 'tier-accept', tier: to }],
+      stops: [{ clock: 'tier-accept', except: to }, { clock: 'tier-work' }],
+      handOffPending: false,
+    }),
+  }),
+
+  HierarchicalEscalationRaised: move<{
+    readonly tier: Tier;
+    readonly cause: 'ping-pong-limit' | 'requested';
+    readonly to?: string;
+    readonly reason: string;
+  }>({
+    says: 'someone higher up is told; the work does not move',
+    evolve: unchanged,
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  ConsultationRequested: note<{
+    readonly consultationId: string;
+    readonly from: Tier;
+    readonly to: Tier;
+    readonly toTeam?: string;
+    readonly question: string;
+  }>({
+    says: 'another tier is asked for guidance; owner and clocks stay',
+    evolve: (ticket, { consultationId, to, question }) => ({
+      ...ticket,
+      consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
+    }),
+  }),
+
+  ConsultationAnswered: note<{
+    readonly consultationId: string;
+    readonly by: Person;
+    readonly answer: string;
+    readonly article?: string;
+  }>({
+    says: 'the answer, and the knowledge article that it became',
+    evolve: (ticket, { consultationId }) => ({
+      ...ticket,
+      consultations: ticket.consultations.filter(({ id }) => id !== consultationId),
+    }),
+  }),
+};

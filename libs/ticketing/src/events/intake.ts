@@ -1,0 +1,63 @@
+import { without } from '../plain-json.js';
+import type { Impact, Priority, Urgency } from '../vocabulary.js';
+import { move, unchanged } from './definition.js';
+import type { Opening } from './ticket.js';
+
+export const intakeEvents = {
+  TicketOpened: move<
+    Opening & {
+      /** Knowledge articles that L0 showed without success. */
+      readonly articlesShown?: readonly string[];
+    }
+  >({
+    says: 'a ticket came: what is wrong, for whom, by which channel, at which tier and priority, under which version of the contract',
+    // What it does to a ticket that is open already: a second opening is stored, and changes nothing. See `openedTicket`.
+    evolve: unchanged,
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ priority, tier }) => ({
+      priority,
+      starts: [{ clock: 'response' }, { clock: 'resolution', cycle: 1 }, { clock: 'tier-accept', tier }],
+    }),
+  }),
+
+  TicketTriaged: move<{
+    readonly category: string;
+    readonly impact: Impact;
+    readonly urgency: Urgency;
+    readonly priority: Priority;
+    readonly service?: string;
+    readonly component?: string;
+    readonly majorIncident: boolean;
+    readonly securityIncident: boolean;
+    /** What its agent must be able to do, instead of what the contract asks for in the category. */
+    readonly skills?: readonly string[];
+  }>({
+    says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that let it skip tiers',
+    // It is told in full: a component that is not told of is not affected any more.
+    evolve: (ticket, data) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ priority }) => ({ priority }),
+  }),
+
+  MajorIncidentDeclared: move<{ readonly reason: string }>({
+    says: 'it is a major incident: it leads every queue and may skip to L3',
+    evolve: (ticket) => ({ ...ticket, majorIncident: true }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  MajorIncidentStoodDown: move<{ readonly reason: string }>({
+    says: 'it is a major incident no longer',
+    evolve: (ticket) => ({ ...ticket, majorIncident: false }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+};

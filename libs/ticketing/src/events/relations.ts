@@ -1,0 +1,72 @@
+import { without } from '../plain-json.js';
+import type { Person, Relation } from '../vocabulary.js';
+import { move, note } from './definition.js';
+import type { Ticket } from './ticket.js';
+
+export const relationEvents = {
+  TicketLinked: note<{
+    readonly ticketId: string;
+    readonly relation: Relation;
+    /** The other one said so first. */
+    readonly mirrored?: true;
+  }>({
+    says: 'what it is to another ticket; `mirrored` when the other one said so first',
+    evolve: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
+  }),
+
+  TicketUnlinked: note<{ readonly ticketId: string; readonly relation: Relation; readonly reason?: string; readonly mirrored?: true }>({
+    says: 'what it is to another ticket no longer',
+    evolve: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
+  }),
+
+  TicketRelationRefused: note<{
+    readonly ticketId: string;
+    readonly relation: Relation | 'merged-into';
+    readonly code: string;
+    readonly message: string;
+  }>({
+    says: 'the other ticket could not take the link or the merge, and why: it does not hold',
+    evolve: (ticket, { ticketId, relation }) =>
+      relation === 'merged-into' ? without(ticket, 'mergingInto') : unlinked(ticket, ticketId, relation),
+  }),
+
+  TicketMergeRequested: note<{ readonly into: string; readonly reason: string }>({
+    says: 'it is to go on in another ticket, which is asked to take it in',
+    evolve: (ticket, { into }) => ({ ...ticket, mergingInto: into }),
+  }),
+
+  TicketAbsorbed: note<{ readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string }>({
+    says: 'another ticket goes on in this one; its own stream stays as it is',
+    evolve: (ticket, { ticketId }) => ({ ...ticket, absorbed: [...ticket.absorbed, ticketId] }),
+  }),
+
+  TicketMerged: move<{ readonly into: string }>({
+    says: 'it goes on in another ticket, which has taken it in',
+    evolve: (ticket, { into }) => ({ ...without(ticket, 'mergingInto'), work: { status: 'merged', into } }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: 'merged',
+    clocks: () => ({ cancels: true, silences: true, endsHolds: true, handOffPending: false }),
+  }),
+
+  TicketSplit: note<{
+    readonly into: string;
+    readonly summary: string;
+    readonly description?: string;
+    readonly category?: string;
+    readonly service?: string;
+    readonly component?: string;
+    readonly reason: string;
+  }>({
+    says: 'a part of it becomes a ticket of its own',
+    evolve: (ticket, { into }) => linked(ticket, into, 'split-into'),
+  }),
+};
+
+function linked(ticket: Ticket, ticketId: string, relation: Relation): Ticket {
+  return { ...ticket, links: [...ticket.links, { ticketId, relation }] };
+}
+
+function unlinked(ticket: Ticket, ticketId: string, relation: Relation): Ticket {
+  return { ...ticket, links: ticket.links.filter((link) => link.ticketId !== ticketId || link.relation !== relation) };
+}

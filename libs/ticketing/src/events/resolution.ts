@@ -1,0 +1,80 @@
+import { present, without } from '../plain-json.js';
+import type { Tier } from '../vocabulary.js';
+import { move, note } from './definition.js';
+import { moveTo, type Resolution, resolvedAt, type RootCause } from './ticket.js';
+
+export const resolutionEvents = {
+  TicketResolved: move<Resolution & { readonly tier: Tier; readonly team?: string }>({
+    says: 'it was resolved, by the rules of its tier, or with its parent',
+    evolve: (ticket, { tier, category, article, cause, fix, workaround, parent }, { effectiveAt }) => ({
+      ...ticket,
+      work: { status: 'resolved', resolvedAt: effectiveAt },
+      resolution: present({ tier, category, article, cause, fix, workaround, parent }),
+      resolvedBy: [...ticket.resolvedBy, tier],
+    }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: 'resolved',
+    clocks: () => ({ stops: 'all', endsHolds: true, handOffPending: false }),
+  }),
+
+  TicketResolvedWithRootCause: move<{ readonly tier: Tier; readonly team?: string; readonly rootCause: RootCause }>({
+    says: 'it was resolved with its root cause',
+    evolve: (ticket, { tier, rootCause }, { effectiveAt }) => ({
+      ...ticket,
+      work: { status: 'resolved', resolvedAt: effectiveAt },
+      rootCause,
+      resolvedBy: [...ticket.resolvedBy, tier],
+    }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: 'resolved',
+    clocks: () => ({ stops: 'all', endsHolds: true, handOffPending: false }),
+  }),
+
+  TicketReopened: move<{ readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number }>({
+    says: 'it was opened again; `cycle` counts its lives, from 1',
+    evolve: (ticket, { tier, team, cycle }) => ({
+      ...without(moveTo(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'),
+      work: { status: 'open' },
+      cycle,
+    }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ cycle, tier }) => ({
+      starts: [
+        { clock: 'resolution', cycle },
+        { clock: 'tier-accept', tier },
+      ],
+      endsHolds: true,
+      handOffPending: false,
+    }),
+  }),
+
+  TicketClosed: move<{ readonly note?: string }>({
+    says: 'the resolution is final',
+    evolve: (ticket, _data, { effectiveAt }) => ({
+      ...ticket,
+      work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
+    }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: 'resolved',
+    clocks: () => ({ cancels: true, endsHolds: true, handOffPending: false }),
+  }),
+
+  TicketCancelled: move<{ readonly reason: string }>({
+    says: 'it needs no resolution, and why',
+    evolve: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: 'cancelled',
+    clocks: () => ({ cancels: true, silences: true, endsHolds: true, handOffPending: false }),
+  }),
+
+  SatisfactionRecorded: note<{ readonly cycle: number; readonly score: number; readonly comment?: string }>({
+    says: "the requester's judgement, one for each resolution: 1 very dissatisfied to 5 very satisfied",
+    evolve: (ticket, { cycle }) => ({ ...ticket, judgedCycles: [...ticket.judgedCycles, cycle] }),
+  }),
+};

@@ -1,0 +1,64 @@
+import type { Instant } from '#eventsourcing';
+import type { PinnedContract } from '../contract/contract.js';
+import type { CLOCK_VERDICTS, ClockKind, Tier } from '../vocabulary.js';
+import { move, note, unchanged } from './definition.js';
+
+/** What tells a clock from every other of its ticket. */
+export interface ClockIdentity {
+  readonly clock: ClockKind;
+  readonly tier?: Tier;
+  readonly vendor?: string;
+  readonly cycle: number;
+}
+
+/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
+export interface ClockVerdict {
+  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion: number;
+  readonly verdict: (typeof CLOCK_VERDICTS)[number];
+  readonly target: number;
+  readonly elapsed: number;
+  readonly dueAt?: Instant;
+  readonly breachedAt?: Instant;
+}
+
+/** What is told of the clocks themselves. How the clocks take it: see sla/sla-terms.ts. */
+export const slaEvents = {
+  SlaThresholdReached: note<ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number }>({
+    says: "a share of a clock's target is used up: `effectiveAt` is when it was, `recordedAt` when it was noticed",
+    evolve: unchanged,
+  }),
+
+  SlaBreached: note<ClockIdentity & { readonly terms: number; readonly target: number }>({
+    says: 'a clock has run past its target: `effectiveAt` is when it was due, `recordedAt` when that was noticed',
+    evolve: unchanged,
+  }),
+
+  SlaTermsRebased: move<{
+    readonly contract: PinnedContract;
+    readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
+  }>({
+    says: "another version of the client's contract holds from now on: the clocks go on under it, with the time that they have used up",
+    evolve: (ticket, { contract }) => ({ ...ticket, contract }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  SlaRestated: note<
+    ClockIdentity & {
+      readonly was?: ClockVerdict;
+      /** Absent where no such clock would have run under that contract. */
+      readonly is?: ClockVerdict;
+      /** Version of the time zone data that it was recomputed with; absent under the default contract. */
+      readonly tzdata?: string;
+      readonly reason: string;
+    }
+  >({
+    says:
+      'the verdict on an ended clock, recomputed by the contract that is now known to have been in force; what was told before stays, ' +
+      'and this says what replaces it',
+    evolve: unchanged,
+  }),
+};

@@ -1,0 +1,111 @@
+import type { Instant } from '#eventsourcing';
+import type { DiagnosticStep } from '../contract/hand-off.js';
+import { present, without } from '../plain-json.js';
+import type { HoldReason, Person, Tier } from '../vocabulary.js';
+import { move, note, unchanged } from './definition.js';
+import { activeWork, type Evidence, moveTo } from './ticket.js';
+
+export const workEvents = {
+  WorkStarted: move<{ readonly tier: Tier; readonly team?: string; readonly agent: Person }>({
+    says: 'somebody began to work on it; the first time is a first response',
+    evolve: (ticket, { tier, team, agent }) => ({
+      ...moveTo(ticket, tier, team ?? ticket.team, agent),
+      work: { status: 'in-progress', agent },
+    }),
+    endsTouch: false,
+    firstResponse: true,
+    endsChains: null,
+    clocks: ({ tier }) => ({
+      starts: [{ clock: 'tier-work', tier }],
+      stops: [{ clock: 'response' }, { clock: 'tier-accept' }, { clock: 'tier-work', except: tier }],
+      handOffPending: false,
+    }),
+  }),
+
+  DiagnosticStepRecorded: note<{ readonly tier: Tier } & DiagnosticStep>({
+    says: 'what was tried, and what came of it',
+    evolve: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
+  }),
+
+  EvidenceAttached: note<Evidence>({
+    says: 'evidence by reference, with the SHA-256 and the size of its content',
+    evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
+  }),
+
+  TicketPutOnHold: move<{ readonly reason: HoldReason; readonly note: string; readonly until?: Instant }>({
+    says: 'the work is paused for a listed reason, perhaps until an instant',
+    evolve: (ticket, { reason, until }, { effectiveAt }) => ({
+      ...ticket,
+      work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
+    }),
+    endsTouch: true,
+    firstResponse: false,
+    endsChains: null,
+    clocks: ({ reason }) => (reason === 'vendor' ? { holds: reason, starts: [{ clock: 'vendor' }] } : { holds: reason }),
+  }),
+
+  TicketResumed: move<{ readonly after: HoldReason }>({
+    says: 'the hold is over',
+    evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: () => ({ endsHolds: true, stops: [{ clock: 'vendor' }] }),
+  }),
+
+  OnsiteVisitPlanned: move<{
+    readonly visitId: string;
+    readonly agent: Person;
+    readonly location: string;
+    readonly plannedFor: Instant;
+  }>({
+    says: 'a visit on site is planned: by whom, where, when',
+    evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'planned' } }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  OnsiteVisitBegun: move<{ readonly visitId: string }>({
+    says: 'the visit began',
+    evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'begun' } }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  OnsiteVisitDone: move<{ readonly visitId: string; readonly outcome: string }>({
+    says: 'the visit is done, and what came of it',
+    evolve: (ticket) => without(ticket, 'onsiteVisit'),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
+  TouchTimeRecorded: note<{ readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string }>({
+    says: 'minutes that an agent spent on it, as stated',
+    evolve: unchanged,
+  }),
+
+  TouchTimeStarted: note<{ readonly tier: Tier; readonly agent: Person }>({
+    says: 'an agent turns to it: one stretch at a time for each agent, which ends with the work, at the latest',
+    evolve: (ticket, { agent, tier }, { effectiveAt }) => ({
+      ...ticket,
+      touching: [...ticket.touching, { agent, tier, since: effectiveAt }],
+    }),
+  }),
+
+  TouchTimeStopped: note<{
+    readonly tier: Tier;
+    readonly agent: Person;
+    readonly startedAt: Instant;
+    readonly seconds: number;
+    readonly activity?: string;
+  }>({
+    says: "the agent's stretch is over: so many seconds, at the tier where it began",
+    evolve: (ticket, { agent }) => ({ ...ticket, touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id) }),
+  }),
+};
