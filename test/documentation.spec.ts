@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { httpProblems } from '#platform';
-import { agent, team, ticketCommands } from '#ticketing';
+import { agent, contract, onCall, team, ticketCommands, ticketEvents, ticketFilter } from '#ticketing';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
 const root = new URL('../', import.meta.url);
@@ -26,6 +26,15 @@ describe('the documentation', () => {
     for (const [name, { route }] of Object.entries({ ...team.commands, ...agent.commands })) {
       if (route !== undefined) expect(commands).toContain(`| ${name} | \`${route.replace('POST ', '')}\` |`);
     }
+  });
+
+  it('lists every type of event, those of tickets as they are declared, and no other', () => {
+    const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
+    const says = new Map(rows.map(([, types = '', text]) => [types, text]));
+    for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
+    const others = [contract, onCall, team, agent, ticketFilter].flatMap(({ events }) => Object.keys(events));
+    const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
+    expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted'].sort());
   });
 
   it('lists every code of a problem', () => {

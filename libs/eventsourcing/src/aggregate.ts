@@ -1,7 +1,6 @@
 import type { Actor, EventMap, EventMetadata, EventOf } from './event.js';
 import type { Instant } from './instant.js';
 import type { Refusal } from './refusal.js';
-import type { Upcaster } from './upcasting.js';
 
 /** What a decision may know besides state and command: all that the domain may not fetch for itself. */
 export interface DecisionContext {
@@ -28,6 +27,9 @@ export type Decision<Events extends EventMap, Code extends string = string> = re
 
 /** What an evolve function may use of an event's metadata. */
 export type EventFacts = Pick<EventMetadata, 'actor' | 'effectiveAt' | 'recordedAt' | 'commandId' | 'imported'>;
+
+/** One step: the data of version n → the data of version n + 1. Pure and total. */
+export type Upcaster = (data: never) => unknown;
 
 /** All that is true of one type of event. A domain adds fields of its own, so that nothing about it stands in a second list. */
 export interface EventDefinition<State, Data> {

@@ -1,8 +1,5 @@
-import type { EventsOf, Foldable } from './aggregate.js';
+import type { EventsOf, Foldable, Upcaster } from './aggregate.js';
 import type { RecordedEvent, StoredEvent } from './event.js';
-
-/** One step: the data of version n → the data of version n + 1. Pure and total. */
-export type Upcaster = (data: never) => unknown;
 
 /** The version that events of this type are written with: 1 + the number of its upcasters. */
 export function schemaVersion(aggregate: Foldable, type: string): number {
