@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
+import { type Closable, opening } from '#local';
 import { connectMongo, type Mongo } from '#mongo';
 
 /** What a test has opened, to be closed the other way round. */
-interface Opened {
+interface Opened extends Closable {
   /** Something more to close, before what was opened before it. */
   onClose(close: () => Promise<unknown>): void;
-  close(): Promise<void>;
 }
 
 export interface TestEvents extends Opened {
@@ -37,54 +37,46 @@ interface Where {
 
 /** Both stores, as `testEvents` and `testViews` have them. */
 export async function testStores(where: Where = {}): Promise<TestStores> {
-  return opening(async (opened) => {
-    const directory = await temporaryDirectory(opened);
-    const eventStoreUrl = await eventStore(opened, directory, where);
-    const mongodbUrl = await mongoDB(opened, directory, where);
-    return { directory, eventStoreUrl, mongodbUrl, store: connected(opened, eventStoreUrl), mongo: await ownDatabase(opened, mongodbUrl) };
+  return opening(async (onClose) => {
+    const directory = await temporaryDirectory(onClose);
+    const eventStoreUrl = await eventStore(onClose, directory, where);
+    const mongodbUrl = await mongoDB(onClose, directory, where);
+    return {
+      directory,
+      eventStoreUrl,
+      mongodbUrl,
+      store: connected(onClose, eventStoreUrl),
+      mongo: await ownDatabase(onClose, mongodbUrl),
+      onClose,
+    };
   });
 }
 
 /** The event store at EVENTSTORE_URL, which other tests use too; else an embedded node. */
 export async function testEvents(where: Where = {}): Promise<TestEvents> {
-  return opening(async (opened) => {
-    const eventStoreUrl = await eventStore(opened, await temporaryDirectory(opened), where);
-    return { eventStoreUrl, store: connected(opened, eventStoreUrl) };
+  return opening(async (onClose) => {
+    const eventStoreUrl = await eventStore(onClose, await temporaryDirectory(onClose), where);
+    return { eventStoreUrl, store: connected(onClose, eventStoreUrl), onClose };
   });
 }
 
 /** A database of its own, dropped at the end: on the server at MONGODB_URL, else on an embedded node. */
 export async function testViews(where: Where = {}): Promise<TestViews> {
-  return opening(async (opened) => {
-    const mongodbUrl = await mongoDB(opened, await temporaryDirectory(opened), where);
-    return { mongodbUrl, mongo: await ownDatabase(opened, mongodbUrl) };
+  return opening(async (onClose) => {
+    const mongodbUrl = await mongoDB(onClose, await temporaryDirectory(onClose), where);
+    return { mongodbUrl, mongo: await ownDatabase(onClose, mongodbUrl), onClose };
   });
 }
 
-/** Closes what was opened when opening fails half-way, so that nothing keeps the test process. */
-async function opening<What>(open: (opened: Opened) => Promise<What>): Promise<What & Opened> {
-  const closing: (() => Promise<unknown>)[] = [];
-  const opened: Opened = {
-    onClose: (close) => void closing.push(close),
-    close: async () => {
-      for (const close of closing.splice(0).reverse()) await close();
-    },
-  };
-  try {
-    return { ...(await open(opened)), ...opened };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
-}
+type OnClose = Opened['onClose'];
 
-async function temporaryDirectory({ onClose }: Opened): Promise<string> {
+async function temporaryDirectory(onClose: OnClose): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'tierline-spec-'));
   onClose(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
 
-async function eventStore({ onClose }: Opened, directory: string, { empty = false }: Where): Promise<string> {
+async function eventStore(onClose: OnClose, directory: string, { empty = false }: Where): Promise<string> {
   const configured = process.env['EVENTSTORE_URL'];
   if (configured && !empty) return configured;
   const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
@@ -92,7 +84,7 @@ async function eventStore({ onClose }: Opened, directory: string, { empty = fals
   return node.url;
 }
 
-async function mongoDB({ onClose }: Opened, directory: string, { empty = false }: Where): Promise<string> {
+async function mongoDB(onClose: OnClose, directory: string, { empty = false }: Where): Promise<string> {
   const configured = process.env['MONGODB_URL'];
   if (configured && !empty) return configured;
   const node = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });
@@ -100,13 +92,13 @@ async function mongoDB({ onClose }: Opened, directory: string, { empty = false }
   return node.url;
 }
 
-function connected({ onClose }: Opened, url: string): EventStoreDB {
+function connected(onClose: OnClose, url: string): EventStoreDB {
   const store = EventStoreDB.connect(url);
   onClose(() => store.close());
   return store;
 }
 
-async function ownDatabase({ onClose }: Opened, url: string): Promise<Mongo> {
+async function ownDatabase(onClose: OnClose, url: string): Promise<Mongo> {
   const mongo = await connectMongo(url, `tierline_spec_${randomUUID().slice(0, 8)}`);
   onClose(() => mongo.close());
   onClose(() => mongo.db.dropDatabase());

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { build, Program, whereaboutsIn } from './built-program.js';
+import { build, Program, runFileIn } from './built-program.js';
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
@@ -62,7 +62,7 @@ describe('npm start', () => {
     const second = start();
     expect(await second.exited).toEqual({ code: 1, signal: null });
     expect(second.stderr).toContain(`${dataDir} is in use by process ${first.pid}`);
-    expect(whereaboutsIn(dataDir)?.pid).toBe(first.pid);
+    expect(runFileIn(dataDir)?.pid).toBe(first.pid);
   }, 60_000);
 
   it.each(['SIGINT', 'SIGTERM'] as const)(
@@ -74,7 +74,7 @@ describe('npm start', () => {
       const feed = await fetch(`${api}/v1/events`);
       expect(await first.end(signal)).toEqual({ code: 0, signal: null });
       await feed.body?.cancel().catch(() => {});
-      expect(whereaboutsIn(dataDir)).toBeUndefined();
+      expect(runFileIn(dataDir)).toBeUndefined();
       await start().ready(dataDir);
     },
     60_000,

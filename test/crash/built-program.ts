@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, utimesSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Whereabouts } from '../../apps/standalone/src/whereabouts.js';
+import type { RunFile } from '#local';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -126,10 +126,10 @@ export class Program {
   }
 
   /** Waits until it says in its data directory where it is. */
-  async ready(dataDir: string): Promise<Whereabouts> {
+  async ready(dataDir: string): Promise<RunFile> {
     const until = Date.now() + 30_000;
     while (this.child.exitCode === null && this.child.signalCode === null && Date.now() < until) {
-      const found = whereaboutsIn(dataDir);
+      const found = runFileIn(dataDir);
       if (found?.pid === this.pid) return found;
       await pause(20);
     }
@@ -142,9 +142,9 @@ export class Program {
   }
 }
 
-export function whereaboutsIn(dataDir: string): Whereabouts | undefined {
+export function runFileIn(dataDir: string): RunFile | undefined {
   try {
-    return JSON.parse(readFileSync(join(dataDir, 'tierline.json'), 'utf8')) as Whereabouts;
+    return JSON.parse(readFileSync(join(dataDir, 'tierline.json'), 'utf8')) as RunFile;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import { ticketDetails } from '#ticketing';
-import { build, Program, whereaboutsIn } from './built-program.js';
+import { build, Program, runFileIn } from './built-program.js';
 
 /** `npx tierline` as a process of its own: on stores that run, on stores of its own, and when it is used wrongly. */
 describe('npx tierline', () => {
@@ -98,7 +98,7 @@ describe('npx tierline', () => {
 
   it('is not misled by what a killed process has left behind', async () => {
     await standalone?.end('SIGKILL');
-    expect(whereaboutsIn(dataDir)?.pid).toBe(standalone?.pid);
+    expect(runFileIn(dataDir)?.pid).toBe(standalone?.pid);
     const { code, stdout } = await run('replay', ticketId, '--all');
     expect(code).toBe(0);
     expect(stdout).toContain('Escalation returned');

@@ -1,44 +1,43 @@
+import type { Server } from 'node:http';
 import { openBlobStore } from '#blobs';
-import { connectMongo } from '#mongo';
-import { EventStoreDB } from '#eventstoredb';
-import { inspect } from 'node:util';
-import { ConfigError, createLog, loadConfig, terminal } from '#platform';
+import { CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
+import type { Config, JsonLog } from '#platform';
 import { createApi } from './create-api.js';
 
-/** The HTTP edge alone, on stores that run elsewhere. `npm start` runs everything in one process instead. */
-async function main(): Promise<void> {
-  const config = loadConfig(process.env);
-  const missing = [
-    ...(config.eventStoreUrl === undefined ? ['EVENTSTORE_URL'] : []),
-    ...(config.mongodbUrl === undefined ? ['MONGODB_URL'] : []),
-  ].map((field) => ({ field, message: 'is required: alone, the API has no stores of its own (npm start has)' }));
-  if (config.eventStoreUrl === undefined || config.mongodbUrl === undefined) throw new ConfigError(missing);
+/** How long requests may take to finish when the API is told to stop, in milliseconds. */
+const FINISH_WITHIN_MS = 3_000;
 
-  const log = createLog(config.logLevel);
-  const store = EventStoreDB.connect(config.eventStoreUrl, { onRetry: (what, error) => log.warn({ what, err: error }, 'trying again') });
-  const mongo = await connectMongo(config.mongodbUrl);
-  const blobs = await openBlobStore(config);
-  const app = await createApi({ store, mongo, blobs, log });
-  const stop = async (signal: string) => {
-    log.info({ signal }, 'stopping');
-    await app.close();
-    await Promise.all([store.close(), mongo.close(), blobs.close()]);
-  };
-  process.once('SIGTERM', (signal) => void stop(signal));
-  process.once('SIGINT', (signal) => void stop(signal));
-  await app.listen(config.port, config.host);
-  log.info({ url: await app.getUrl() }, 'listening');
+/** The HTTP edge, on stores that run elsewhere. */
+async function start(config: Config, log: JsonLog): Promise<Running> {
+  return opening(async (onClose) => {
+    const { store, mongo, close } = await connectStores(config, log);
+    onClose(close);
+    const blobs = await openBlobStore(config).catch((error: Error) => {
+      const remedy =
+        config.s3 === undefined
+          ? 'Set ATTACHMENTS_DIR to a directory that can be written.'
+          : 'Are S3_URL, S3_BUCKET and the keys right, is the bucket there, and may it be listed, read and written?';
+      throw new CannotStart(`Attachments cannot be kept (${error.message}). ${remedy}`, { cause: error });
+    });
+    onClose(() => blobs.close());
+    const api = await createApi({ store, mongo, blobs, log });
+    onClose(async () => {
+      // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
+      const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);
+      await api.close().finally(() => clearTimeout(cut));
+    });
+    const { host, port } = config;
+    await api.listen(port, host).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') throw portTaken(port, 'the API', 'PORT');
+      if (error.code === 'EACCES')
+        throw new CannotStart(`Port ${port} for the API may not be used (${error.message}). Set PORT to another one.`, { cause: error });
+      if (error.code === 'EADDRNOTAVAIL')
+        throw new CannotStart(`This machine has no address ${host}. Set HOST to another loopback address.`, { cause: error });
+      throw error;
+    });
+    const { port: listening } = api.getHttpServer().address() as { port: number };
+    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}` };
+  });
 }
 
-main().catch((error: unknown) => {
-  const { code, port } = error as { readonly code?: string; readonly port?: number };
-  const said =
-    error instanceof ConfigError
-      ? error.message
-      : code === 'EADDRINUSE'
-        ? `Port ${port} is taken: set PORT to another one, or to 0 for any free one.`
-        : inspect(error);
-  terminal(process.stderr).print(`${said}\n`);
-  // Connections may be open by now, and would keep the process.
-  process.exit(1);
-});
+await runProgram(start, { log: process.stdout });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
+import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
-import { CannotStart } from '../../standalone/src/stores.js';
 import { Complaint } from './complaint.js';
 import type { AskForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';

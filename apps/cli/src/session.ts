@@ -1,42 +1,42 @@
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo } from '#mongo';
+import {
+  type Closable,
+  type Connections,
+  connectStores,
+  DataDirLocked,
+  opening,
+  openStores,
+  readRunFile,
+  type RunFile,
+  startWorkerThread,
+  type Stores,
+} from '#local';
 import type { Config, JsonLog } from '#platform';
-import { DataDirLocked, openStores, type Stores } from '../../standalone/src/stores.js';
-import { readWhereabouts, type Whereabouts } from '../../standalone/src/whereabouts.js';
-import { startWorkerInThread } from '../../worker/src/worker-in-thread.js';
 import { Complaint } from './complaint.js';
 
 /** The stores that a command speaks to. */
-export interface Session {
-  readonly store: EventStoreDB;
-  readonly mongo: Mongo;
-  /** What `npm start` tells of itself, when it is its stores that are used. */
-  readonly running?: Whereabouts;
+export interface Session extends Pick<Connections, 'store' | 'mongo'>, Closable {
+  /** The run file of an `npm start`, when its stores are used. */
+  readonly running?: RunFile;
   /**
    * Keeps the views up to date while the command runs; only where nobody else can, on embedded stores of our own.
    * @returns whether it does
    */
   startWorkerIfAlone(): Promise<boolean>;
-  close(): Promise<void>;
 }
 
 /**
  * The stores that the environment names; else those of an `npm start` that runs on the data directory; else embedded ones on that directory,
  * for as long as the command runs.
- * @throws Complaint, CannotStart, StoreUnavailable
+ * @throws Complaint, CannotStart
  */
 export async function openSession(config: Config, log: JsonLog): Promise<Session> {
-  const found = await findStores(config);
-  const store = EventStoreDB.connect(found.eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
-  const opened: (() => Promise<void>)[] = [() => found.stores?.close() ?? Promise.resolve(), () => store.close()];
-  const close = async (): Promise<void> => {
-    for (const end of opened.splice(0).reverse()) await end();
-  };
-  try {
-    const mongo = await connectMongo(found.mongodbUrl);
-    opened.push(() => mongo.close());
+  return opening(async (onClose) => {
+    const found = await findStores(config);
+    if (found.stores !== undefined) onClose(found.stores.close);
+    const { store, mongo, close } = await connectStores(found, log);
+    onClose(close);
     return {
       store,
       mongo,
@@ -44,16 +44,12 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
       async startWorkerIfAlone() {
         if (found.stores === undefined) return false;
         const { eventStoreUrl, mongodbUrl } = found;
-        const worker = await startWorkerInThread({ eventStoreUrl, mongodbUrl, logLevel: config.logLevel, timekeeper: false });
-        opened.push(() => worker.stop());
+        const worker = await startWorkerThread({ ...config, eventStoreUrl, mongodbUrl }, { timekeeper: false });
+        onClose(() => worker.close());
         return true;
       },
-      close,
     };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  });
 }
 
 interface Found {
@@ -61,7 +57,7 @@ interface Found {
   readonly mongodbUrl: string;
   /** Ours to close. */
   readonly stores?: Stores;
-  readonly running?: Whereabouts;
+  readonly running?: RunFile;
 }
 
 /** How long a process that has just begun to hold the data directory may take to say where it is. */
@@ -83,7 +79,7 @@ export async function findStores(config: Config): Promise<Found> {
     } catch (error) {
       if (!(error instanceof DataDirLocked)) throw error;
       // The lock tells which process lives; what a dead one has left in the directory has another pid.
-      const running = await readWhereabouts(resolve(config.dataDir));
+      const running = await readRunFile(resolve(config.dataDir));
       if (running?.pid === error.pid)
         return { eventStoreUrl: eventStoreUrl ?? running.eventStoreUrl, mongodbUrl: mongodbUrl ?? running.mongodbUrl, running };
       if (Date.now() > until) {

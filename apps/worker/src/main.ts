@@ -1,33 +1,36 @@
-import { ConfigError, createLog, loadConfig, terminal } from '#platform';
-import { runWorker } from './run-worker.js';
+import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
+import type { Config, JsonLog } from '#platform';
+import { policies, projections } from '#ticketing';
+import { Assigner } from './assigner.js';
+import { startTimekeeper } from './timekeeper.js';
+import { startWorker } from './worker.js';
 
-/** The worker alone, beside servers that run elsewhere. `npm start` runs it together with everything else in one process. */
-async function main(): Promise<void> {
-  const config = loadConfig(process.env);
-  const log = createLog(config.logLevel);
-  const { eventStoreUrl, mongodbUrl } = config;
-  if (eventStoreUrl === undefined || mongodbUrl === undefined) {
-    throw new ConfigError([
-      ...(eventStoreUrl === undefined
-        ? [{ field: 'EVENTSTORE_URL', message: 'must be set: a worker of its own has no embedded store' }]
-        : []),
-      ...(mongodbUrl === undefined ? [{ field: 'MONGODB_URL', message: 'must be set: a worker of its own has no embedded store' }] : []),
-    ]);
-  }
-  const worker = await runWorker({ eventStoreUrl, mongodbUrl, log, timekeeper: true });
-  log.info({}, 'the worker runs');
-
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      worker.stop().catch((error: unknown) => {
-        log.error({ err: error }, 'could not stop in order');
-        process.exit(1);
-      });
+/** Every view, every policy and the timekeeper, unless told otherwise, on stores that run elsewhere. */
+async function start(
+  config: Config,
+  log: JsonLog,
+  { views = true, policies: reacts = true, timekeeper = true }: WorkerParts,
+): Promise<Running> {
+  return opening(async (onClose) => {
+    const { store, mongo, close } = await connectStores(config, log);
+    onClose(close);
+    const { db } = mongo;
+    const assigner = new Assigner(store, db);
+    const worker = startWorker({
+      store,
+      db,
+      projections: views ? projections : [],
+      policies: reacts ? policies : [],
+      log,
+      assigner,
     });
-  }
+    onClose(() => worker.stop());
+    if (timekeeper) {
+      const keeper = startTimekeeper({ store, db, log, assigner });
+      onClose(() => keeper.stop());
+    }
+    return {};
+  });
 }
 
-main().catch((error: unknown) => {
-  terminal(process.stderr).print(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+await runProgram(start, { log: process.stdout });

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { epochMillis, eventIdFor, instantFrom } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
+import { startWorkerThread } from '#local';
 import { projectView } from '#mongo';
 import { defaultContract, type TicketEvents, ticketSla } from '#ticketing';
-import { startTimekeeper } from '../../../worker/src/timekeeper.js';
 import { untilLive } from './bench-projector.js';
 import { onOwnStores } from './on-own-stores.js';
 
@@ -20,7 +20,7 @@ const PATIENCE_MS = 20_000;
 
 /** From when a warning is due in a clock to when it is recorded, and to when a subscriber has it, while 100,000 clocks run. */
 export async function benchTimekeeper(): Promise<void> {
-  await onOwnStores(async ({ store, mongo, log }) => {
+  await onOwnStores(async ({ store, mongo, config, log }) => {
     const done = new AbortController();
     try {
       const moments = RATE * SECONDS;
@@ -37,9 +37,9 @@ export async function benchTimekeeper(): Promise<void> {
         moments,
         AbortSignal.any([done.signal, AbortSignal.timeout(first + SECONDS * 1000 + PATIENCE_MS - Date.now())]),
       );
-      const timekeeper = startTimekeeper({ store, db: mongo.db, log });
+      const timekeeper = await startWorkerThread(config, { views: false, policies: false });
       const { recorded, received } = await told;
-      await timekeeper.stop();
+      await timekeeper.close();
       await projector.stop();
       if (recorded.length < moments) throw new Error(`only ${recorded.length} of ${moments} moments were told`);
       console.log(

@@ -1,7 +1,7 @@
 import { instantFrom } from '#eventsourcing';
-import type { Colours, Config, JsonLog } from '#platform';
+import { startStandalone } from '#local';
+import type { Colours, Config } from '#platform';
 import { TIERS } from '#ticketing';
-import { startStandalone } from '../../../standalone/src/standalone.js';
 import { Complaint } from '../complaint.js';
 import { findStores } from '../session.js';
 import { showProgress } from '../progress.js';
@@ -11,7 +11,6 @@ import { queueOf, saveFilter, sendAll, settled, whenReady } from './send.js';
 
 export interface DemoOptions {
   readonly config: Config;
-  readonly log: JsonLog;
   /** The API to send to; by default that of an `npm start` on the data directory, or one started for the purpose. */
   readonly api?: string;
   readonly signal: AbortSignal;
@@ -21,9 +20,8 @@ export interface DemoOptions {
 
 /** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */
 export async function demo(options: DemoOptions): Promise<void> {
-  const { config, log, signal, print, colours } = options;
-  const { api, close, own } =
-    options.api === undefined ? await findApi(config, log) : { api: options.api, close: async () => {}, own: false };
+  const { config, signal, print, colours } = options;
+  const { api, close, own } = options.api === undefined ? await findApi(config) : { api: options.api, close: async () => {}, own: false };
   try {
     await whenReady(api, signal);
     print(own ? 'Nothing runs on the data directory yet, so the demo starts the stores and the API for itself.\n' : `Sending to ${api}\n`);
@@ -70,7 +68,7 @@ export async function demo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function findApi(config: Config, log: JsonLog): Promise<{ api: string; close: () => Promise<void>; own: boolean }> {
+async function findApi(config: Config): Promise<{ api: string; close: () => Promise<void>; own: boolean }> {
   const { running, stores } = await findStores(config);
   if (running !== undefined) return { api: running.api, close: async () => {}, own: false };
   if (stores === undefined) {
@@ -80,6 +78,6 @@ async function findApi(config: Config, log: JsonLog): Promise<{ api: string; clo
     );
   }
   await stores.close();
-  const standalone = await startStandalone({ ...config, port: 0, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 }, log);
-  return { api: standalone.api, close: () => standalone.stop(), own: true };
+  const standalone = await startStandalone({ ...config, port: 0, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 });
+  return { api: standalone.api, close: () => standalone.close(), own: true };
 }

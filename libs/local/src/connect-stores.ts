@@ -1,0 +1,44 @@
+import { EventStoreDB } from '#eventstoredb';
+import { connectMongo, type Mongo } from '#mongo';
+import { type Config, ConfigError, type JsonLog } from '#platform';
+import { CannotStart } from './cannot-start.js';
+import { type Closable, opening } from './opening.js';
+
+/** Connections to both stores. */
+export interface Connections extends Closable {
+  readonly store: EventStoreDB;
+  readonly mongo: Mongo;
+}
+
+/**
+ * Connects to the stores that the configuration names, and checks that both answer.
+ * @throws ConfigError when it does not name both; CannotStart when one does not answer
+ */
+export async function connectStores(
+  { eventStoreUrl, mongodbUrl }: Pick<Config, 'eventStoreUrl' | 'mongodbUrl'>,
+  log: JsonLog,
+): Promise<Connections> {
+  if (eventStoreUrl === undefined || mongodbUrl === undefined) {
+    const unset = [...(eventStoreUrl === undefined ? ['EVENTSTORE_URL'] : []), ...(mongodbUrl === undefined ? ['MONGODB_URL'] : [])];
+    throw new ConfigError(unset.map((field) => ({ field, message: 'must be set: only `npm start` has embedded stores' })));
+  }
+  return opening(async (onClose) => {
+    const store = EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
+    onClose(() => store.close());
+    await answers(store).catch(noAnswer('EventStoreDB', 'EVENTSTORE_URL'));
+    const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'MONGODB_URL'));
+    onClose(() => mongo.close());
+    return { store, mongo };
+  });
+}
+
+/** Reads one event at most: connecting alone sends nothing. */
+async function answers(store: EventStoreDB): Promise<void> {
+  for await (const _event of store.readStream('health-check')) return;
+}
+
+const noAnswer =
+  (what: string, variable: string) =>
+  (error: Error): never => {
+    throw new CannotStart(`${what} does not answer (${error.message}). Is ${variable} right, and is the server running?`, { cause: error });
+  };

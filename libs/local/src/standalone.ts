@@ -1,0 +1,41 @@
+import { resolve } from 'node:path';
+import type { Config } from '#platform';
+import { type Closable, opening } from './opening.js';
+import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
+import { openStores } from './stores.js';
+import { startApiThread, startWorkerThread } from './threads.js';
+
+/**
+ * API, worker and, where none are configured, the stores: in one process, each in a thread of its own. Closing it stops taking requests,
+ * finishes what is in work, flushes and unlocks the data directory.
+ */
+export interface Standalone extends RunFile, Closable {
+  /** Where the embedded stores keep their data; undefined when both stores run elsewhere. */
+  readonly dataDir?: string;
+}
+
+/** @throws CannotStart */
+export async function startStandalone(config: Config): Promise<Standalone> {
+  return opening(async (onClose) => {
+    const stores = await openStores(config);
+    onClose(() => stores.close());
+    const { eventStoreUrl, mongodbUrl } = stores;
+    const onStores = { ...config, eventStoreUrl, mongodbUrl };
+    const starting = [startWorkerThread(onStores), startApiThread(onStores)] as const;
+    for (const thread of starting)
+      onClose(() =>
+        thread.then(
+          (running) => running.close(),
+          () => undefined,
+        ),
+      );
+    const [, { url }] = await Promise.all(starting);
+    const runFile: RunFile = { pid: process.pid, api: url, eventStoreUrl, mongodbUrl };
+    if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return runFile;
+    const dataDir = resolve(config.dataDir);
+    await writeRunFile(dataDir, runFile);
+    // Last opened, first closed: nobody is led to a process that is stopping.
+    onClose(() => removeRunFile(dataDir));
+    return { ...runFile, dataDir };
+  });
+}

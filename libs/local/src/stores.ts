@@ -1,0 +1,89 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Config } from '#platform';
+import { CannotStart, DataDirLocked, portTaken } from './cannot-start.js';
+import { type Closable, opening } from './opening.js';
+
+/** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
+export interface Stores extends Closable {
+  readonly eventStoreUrl: string;
+  readonly mongodbUrl: string;
+}
+
+/**
+ * The stores that the configuration names; where it names none, an embedded node on the data directory.
+ * @throws CannotStart
+ */
+export async function openStores(config: Config): Promise<Stores> {
+  return opening(async (onClose) => {
+    const embedded = async (
+      start: (options: { directory: string; port: number }) => Promise<Closable & { readonly url: string }>,
+      folder: string,
+      what: string,
+      variable: string,
+      port: number,
+    ): Promise<string> => {
+      const dataDir = resolve(config.dataDir);
+      const directory = join(dataDir, folder);
+      try {
+        await mkdir(directory, { recursive: true });
+        const node = await start({ directory, port });
+        onClose(() => node.close());
+        return node.url;
+      } catch (error) {
+        throw explained(error as NodeJS.ErrnoException & { pid?: number }, dataDir, what, variable, port);
+      }
+    };
+    const eventStoreUrl =
+      config.eventStoreUrl ??
+      (await embedded(startEventStore, 'eventstoredb', 'EventStoreDB', 'EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort));
+    const mongodbUrl =
+      config.mongodbUrl ??
+      withDatabase(await embedded(startMongoDB, 'mongodb', 'MongoDB', 'EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort));
+    return { eventStoreUrl, mongodbUrl };
+  });
+}
+
+// The nodes are loaded only where they are started.
+
+/** Tierline reads `$all` by event type and needs no links to it; without them the log is less than half as long. */
+const startEventStore = async (options: { directory: string; port: number }) =>
+  (await import('@tierline/embedded-eventstoredb')).startEmbeddedEventStoreDB({ ...options, systemStreams: false });
+
+const startMongoDB = async (options: { directory: string; port: number }) =>
+  (await import('@tierline/embedded-mongodb')).startEmbeddedMongoDB(options);
+
+/** Names the database of the read models, so that other clients that are given the URL find it too. */
+function withDatabase(url: string): string {
+  const named = new URL(url);
+  named.pathname = '/tierline';
+  return named.href;
+}
+
+/** An error of an embedded node, in terms of the configuration. */
+function explained(
+  error: NodeJS.ErrnoException & { pid?: number },
+  dataDir: string,
+  what: string,
+  variable: string,
+  port: number,
+): unknown {
+  switch (error.code) {
+    case 'ERR_DIRECTORY_LOCKED':
+      return new DataDirLocked(dataDir, error.pid ?? 0);
+    case 'ERR_PORT_UNAVAILABLE':
+      return portTaken(port, `the embedded ${what}`, variable);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'ENOTDIR':
+    case 'EEXIST':
+    case 'ENOSPC':
+      return new CannotStart(
+        `The data directory ${dataDir} cannot be used (${error.message}). Set DATA_DIR to a directory that can be written.`,
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}

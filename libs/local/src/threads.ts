@@ -1,0 +1,57 @@
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { Config } from '#platform';
+import { CannotStart } from './cannot-start.js';
+import type { Running, ThreadData, ThreadMessage } from './program.js';
+
+/** Which parts of the worker run. */
+export interface WorkerParts {
+  /** The read models. */
+  readonly views?: boolean;
+  readonly policies?: boolean;
+  /** What time alone brings about. */
+  readonly timekeeper?: boolean;
+}
+
+// An app is started by its file, as a process or a thread, and never imported.
+const program = (app: string): URL => new URL(`../../../apps/${app}/src/main.js`, import.meta.url);
+
+/**
+ * The API in a thread of its own, on the stores that the configuration names.
+ * @throws CannotStart
+ */
+export const startApiThread = (config: Config): Promise<Running & { readonly url: string }> => startThread(program('api'), config, {});
+
+/**
+ * The worker in a thread of its own, so that folding events does not keep other threads from answering.
+ * @param parts all by default
+ * @throws CannotStart
+ */
+export const startWorkerThread = (config: Config, parts: WorkerParts = {}): Promise<Running> =>
+  startThread(program('worker'), config, parts);
+
+/** Its log goes to standard error. An error that ends the thread later is an uncaught exception of the process. */
+async function startThread<Up extends Running>(file: URL, config: Config, options: object): Promise<Up> {
+  const thread = new Worker(file, { workerData: { config, options } satisfies ThreadData });
+  const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+  const message = await new Promise<ThreadMessage>((resolve, reject) => {
+    thread.once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`${fileURLToPath(file)} ended with code ${code} before it had started`)));
+    thread.once('message', (first: ThreadMessage) => {
+      // From now on nobody listens, which makes it an uncaught exception here.
+      thread.off('error', reject);
+      resolve(first);
+    });
+  });
+  if ('cannotStart' in message) {
+    await thread.terminate();
+    throw new CannotStart(message.cannotStart);
+  }
+  return {
+    ...(message.up as Up),
+    close: async () => {
+      thread.postMessage('close');
+      await ended;
+    },
+  };
+}
