@@ -9,7 +9,14 @@ import tseslint from 'typescript-eslint';
 const law = {
   'libs/eventsourcing': { packages: ['uuid'], libs: [] },
   'libs/ticketing': {
-    packages: ['class-validator', 'class-transformer', 'class-validator-jsonschema', 'temporal-polyfill'],
+    packages: [
+      'class-validator',
+      'class-transformer',
+      'class-validator-jsonschema',
+      'temporal-polyfill',
+      'valibot',
+      '@valibot/to-json-schema',
+    ],
     libs: ['eventsourcing'],
     floors: [['contract'], ['events'], ['sla'], ['escalation'], ['ticket'], ['desk', 'what-if'], ['views']],
   },

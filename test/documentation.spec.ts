@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { httpProblems } from '#platform';
-import { agent, contract, onCall, team, ticketCommands, ticketEvents, ticketFilter } from '#ticketing';
+import { agent, contract, jsonSchemas, onCall, publishedSchemas, team, ticketCommands, ticketEvents, ticketFilter } from '#ticketing';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
 const root = new URL('../', import.meta.url);
@@ -47,6 +47,13 @@ describe('the documentation', () => {
       .flatMap((text) => [...text.matchAll(/\brefuse\(\s*'([^']+)'/g)].map(([, code]) => code));
     expect(refusals.length).toBeGreaterThan(20);
     for (const code of refusals) expect(Object.keys({ ...httpProblems, ...ticketProblems })).toContain(code);
+  });
+
+  it('lists every term of a contract', () => {
+    const { Contract } = jsonSchemas(publishedSchemas, (name) => name);
+    const terms = Object.keys(Contract?.properties ?? {});
+    expect(terms.length).toBeGreaterThan(16);
+    for (const term of terms) expect(page('docs/contracts.md')).toContain(`| \`${term}\` |`);
   });
 
   it('names every environment variable in the README', () => {

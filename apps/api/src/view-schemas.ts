@@ -1,5 +1,4 @@
 import { REACTION_OUTCOMES } from '#eventsourcing';
-import { contractSchema } from './contract-schema.js';
 import {
   ANALYSIS_METHODS,
   BOARD_STATES,
@@ -11,13 +10,13 @@ import {
   EVIDENCE_KINDS,
   HOLD_REASONS,
   IMPACTS,
+  jsonSchemas,
   NOBODY_REASONS,
-  PRIORITIES,
+  publishedSchemas,
   QUEUE_STATES,
   RELATIONS,
   TICKET_KINDS,
   TICKET_STATUSES,
-  TIERS,
   URGENCIES,
 } from '#ticketing';
 
@@ -43,9 +42,9 @@ const oneOf = (words: readonly string[]) => ({ type: 'string', enum: [...words] 
 const listOf = (items: object) => ({ type: 'array', items });
 const about = (schema: object, description: string) => ({ ...schema, description });
 
-const tier = oneOf(TIERS);
-const person = object({ id: text }, { name: text });
-const actor = object({ id: text, kind: oneOf(['agent', 'requester', 'system']) }, { name: text });
+const tier = { $ref: '#/components/schemas/Tier' };
+const person = { $ref: '#/components/schemas/Person' };
+const actor = { $ref: '#/components/schemas/Actor' };
 const stored = {
   revision: about(count, 'Revision of the last event that it has seen'),
   position: about(count, 'Position of that event in the log'),
@@ -126,7 +125,7 @@ const vocabulary = {
   channel: oneOf(CHANNELS),
   impact: oneOf(IMPACTS),
   urgency: oneOf(URGENCIES),
-  priority: oneOf(PRIORITIES),
+  priority: { $ref: '#/components/schemas/Priority' },
 };
 
 const contractVersion = object(
@@ -163,58 +162,8 @@ const chain = object(
   'An escalation policy at work',
 );
 
-const rotation = object(
-  {
-    zone: about(text, 'IANA name, such as `Europe/Rome`'),
-    people: about(listOf(person), 'Who take turns'),
-    startsOn: about({ type: 'string', format: 'date' }, "Date of the first person's first turn"),
-    handOverAt: about(text, 'Wall-clock time at which a turn begins, such as `09:00`'),
-    days: about(count, 'Days of a turn'),
-  },
-  { hours: about({}, 'Hours of the week in which it answers, as in a calendar; always, unless said') },
-  'People who take turns',
-);
-const onCallSchedule = {
-  schedule: text,
-  rotations: about(listOf({ $ref: '#/components/schemas/OnCallRotation' }), 'The first that answers counts'),
-  overrides: about(listOf(object({ person, from: instant, to: instant })), 'Oldest first; the newest counts'),
-};
-
-const shift = object(
-  {
-    name: text,
-    zone: about(text, 'IANA name, such as `Europe/Rome`'),
-    week: about({}, 'Hours of the week, as in a calendar, or `24x7`. They may run over midnight: `22:00` to `06:00`'),
-  },
-  {
-    holidays: about(listOf({ type: 'object' }), 'Dates on which the hours of the week do not hold, as in a calendar'),
-    agents: about(listOf(text), 'Ids of the members who work it; all of them, unless said'),
-  },
-  'When some of a team work',
-);
-const teamFields = [
-  {
-    team: about(text, 'Id of the team'),
-    name: text,
-    tiers: listOf(tier),
-    members: about(listOf(text), 'Ids of agents, in the order in which they joined'),
-    shifts: listOf({ $ref: '#/components/schemas/Shift' }),
-  },
-  { clients: about(listOf(text), 'Clients that it serves; all of them, unless said') },
-] as const;
-const absence = object(
-  {
-    id: uuid,
-    from: instant,
-    reason: text,
-    handBack: about(flag, 'Whether open tickets go to somebody else when it begins'),
-    begun: flag,
-  },
-  { until: about(instant, 'Absent: until it is ended') },
-);
-
 export const viewSchemas = {
-  Contract: contractSchema,
+  ...jsonSchemas(publishedSchemas, (name) => `#/components/schemas/${name}`),
   ClientContract: object(
     { client: text, versions: about(listOf(contractVersion), 'Oldest first') },
     { inForce: about(count, 'The version that holds now; absent where none has begun') },
@@ -451,17 +400,6 @@ export const viewSchemas = {
     },
     'A ticket in the queue of its tier',
   ),
-  TicketFilter: object(
-    {
-      name: text,
-      query: about({ type: 'object', additionalProperties: text }, 'Parameters of `GET /v1/tickets`, as text'),
-      owner: about(actor, 'Who made it. The whole desk shares it'),
-      savedBy: about(actor, 'Who last changed it'),
-      savedAt: instant,
-    },
-    { description: text },
-    'A filter of the ticket list that was given a name',
-  ),
   PolicyReaction: object(
     {
       _id: about(text, 'Of the policy and the event: its record is the stream `reaction-<_id>`'),
@@ -496,38 +434,23 @@ export const viewSchemas = {
     {},
     'What a policy did about an event',
   ),
-  Shift: shift,
-  Team: object(...teamFields, 'A group of agents who serve the same tiers'),
-  TeamNow: object(
-    {
-      ...teamFields[0],
-      at: instant,
-      onShift: about(listOf(object({ agent: text, name: text, shift: text })), 'Who is on shift at that instant, and not absent'),
-    },
-    teamFields[1],
-    'A team, and who of it is there',
-  ),
-  Agent: object(
-    {
-      agent: about(text, 'Id of the agent'),
-      name: text,
-      skills: about(listOf(text), 'In lower case'),
-      active: about(flag, 'False once the agent has left'),
-      absences: about(listOf(absence), 'Those that go on or are to come'),
-    },
-    {
-      endedAbsence: about(uuid, 'The last absence that was ended'),
-      nextAbsenceMoment: about(instant, 'In lists: when an absence begins or ends next'),
-    },
-    'Somebody who works at the desk',
-  ),
-  OnCallRotation: rotation,
-  OnCallSchedule: object(onCallSchedule, {}, 'Who answers when'),
-  OnCallNow: object(
-    { ...onCallSchedule, at: instant },
-    { onCall: about(person, 'Who is on call at that instant; absent when nobody is') },
-    'A schedule, and who is on call',
-  ),
+  TeamNow: {
+    description: 'A team, and who of it is there',
+    allOf: [
+      { $ref: '#/components/schemas/Team' },
+      object({
+        at: instant,
+        onShift: about(listOf(object({ agent: text, name: text, shift: text })), 'Who is on shift at that instant, and not absent'),
+      }),
+    ],
+  },
+  OnCallNow: {
+    description: 'A schedule, and who is on call',
+    allOf: [
+      { $ref: '#/components/schemas/OnCallSchedule' },
+      object({ at: instant }, { onCall: about(person, 'Who is on call at that instant; absent when nobody is') }),
+    ],
+  },
   TicketWhy: object(
     {
       ticketId: uuid,
@@ -629,7 +552,7 @@ export const viewSchemas = {
           ),
           byKind: listOf(object({ kind: oneOf(CLOCK_KINDS), ...tally })),
           byTier: about(listOf(object({ tier, ...tally })), 'Of the clocks between tiers'),
-          byPriority: listOf(object({ priority: oneOf(PRIORITIES), ...tally })),
+          byPriority: listOf(object({ priority: { $ref: '#/components/schemas/Priority' }, ...tally })),
           byClient: listOf(object({ client: text, ...tally })),
         },
         {},
@@ -640,7 +563,7 @@ export const viewSchemas = {
           object({
             ticketId: uuid,
             client: text,
-            priority: oneOf(PRIORITIES),
+            priority: { $ref: '#/components/schemas/Priority' },
             openedAt: instant,
             clocks: listOf(
               object(

@@ -1,6 +1,7 @@
 export * from './vocabulary.js';
 export { PersonRef } from './command-fields.js';
 export { canonicalJson, isFields } from './plain-json.js';
+export { jsonSchemas } from './json-schema.js';
 export * from './contract/business-calendar.js';
 export * from './contract/contract-agreement.js';
 export * from './contract/contract.js';
@@ -39,6 +40,7 @@ export * from './views/contracts.js';
 export * from './views/on-call-schedules.js';
 export * from './views/policy-reactions.js';
 export * from './views/projections.js';
+export { publishedSchemas } from './views/published-schemas.js';
 export * from './views/sla-board.js';
 export * from './views/teams.js';
 export * from './views/ticket-details.js';

@@ -1,8 +1,11 @@
+import { about, oneOf, open, optional, type Static, text } from './schema.js';
+
 /** The words of the trade (ITIL): each list is the one declaration that types, validation and documentation derive from. */
 
 /** Support tiers from self-service to vendor, lowest first. */
 export const TIERS = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
 export type Tier = (typeof TIERS)[number];
+export const tierSchema = oneOf(TIERS);
 
 export const TICKET_KINDS = ['incident', 'service-request'] as const;
 export type TicketKind = (typeof TICKET_KINDS)[number];
@@ -18,6 +21,7 @@ export type Urgency = (typeof URGENCIES)[number];
 /** Most pressing first: the order in which a lead reads a queue. */
 export const PRIORITIES = ['critical', 'high', 'medium', 'low'] as const;
 export type Priority = (typeof PRIORITIES)[number];
+export const prioritySchema = oneOf(PRIORITIES);
 
 export const CHANNELS = ['phone', 'chat', 'email', 'portal', 'social', 'monitoring', 'walk-in'] as const;
 export type Channel = (typeof CHANNELS)[number];
@@ -94,8 +98,10 @@ export function rank(tier: Tier): number {
   return TIERS.indexOf(tier);
 }
 
-/** Somebody at the desk, a requester or a vendor's contact. */
-export interface Person {
-  readonly id: string;
-  readonly name?: string;
-}
+const person = { id: about(text, 'Id of the person'), name: optional(about(text, 'Name of the person')) };
+
+export const personSchema = about(open(person), "Somebody at the desk, a requester or a vendor's contact");
+export type Person = Static<typeof personSchema>;
+
+/** Who did something: see `Actor`. */
+export const actorSchema = about(open({ ...person, kind: oneOf(['agent', 'requester', 'system']) }), 'Who did it');

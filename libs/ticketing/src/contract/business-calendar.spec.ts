@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import {
   addOpenTime,
   type BusinessCalendar,
-  calendarFaults,
+  calendarSchema,
   type CompiledCalendar,
   compileCalendar,
   endOfBusinessDay,
@@ -11,6 +11,7 @@ import {
   openTimeBetween,
   type OpenHours,
 } from './business-calendar.js';
+import { faultsOf } from '../schema.js';
 import { instant, isOpen, randomCalendar, slowOpenTime, wallClock } from '../testing/random-calendars.js';
 
 const MINUTE = 60_000;
@@ -128,13 +129,13 @@ describe('a business day', () => {
 });
 
 describe('a calendar that comes from outside', () => {
-  const faults = (calendar: unknown) => calendarFaults(calendar).map(({ field }) => field);
+  const faults = (calendar: unknown) => faultsOf(calendarSchema, calendar, 'calendar').map(({ field }) => field);
 
   it('has no fault when it is sound', () => {
-    expect(calendarFaults(berlin.definition)).toEqual([]);
-    expect(calendarFaults({ zone: 'UTC', week: '24x7' })).toEqual([]);
+    expect(faults(berlin.definition)).toEqual([]);
+    expect(faults({ zone: 'UTC', week: '24x7' })).toEqual([]);
     expect(
-      calendarFaults({
+      faults({
         zone: 'Etc/GMT+5',
         week: {
           sunday: [
@@ -160,9 +161,7 @@ describe('a calendar that comes from outside', () => {
     [
       'has times that are none',
       { zone: 'UTC', week: { monday: [{ from: '9:00', to: '25:00' }, { from: '24:00', to: '24:00' }, null] } },
-      ['from', 'to']
-        .map((end) => `calendar.week.monday[0].${end}`)
-        .concat('calendar.week.monday[1].from', 'calendar.week.monday[2].from', 'calendar.week.monday[2].to'),
+      ['calendar.week.monday[0].from', 'calendar.week.monday[0].to', 'calendar.week.monday[1].from', 'calendar.week.monday[2]'],
     ],
     ['has an empty interval', { zone: 'UTC', week: { monday: [{ from: '09:00', to: '09:00' }] } }, ['calendar.week.monday[0]']],
     ['has an interval over midnight', { zone: 'UTC', week: { monday: [{ from: '22:00', to: '06:00' }] } }, ['calendar.week.monday[0]']],
@@ -189,7 +188,7 @@ describe('a calendar that comes from outside', () => {
           { date: '2026-02-30' },
           { date: '24.12.2026' },
           { date: '2026-12-25' },
-          { date: '2026-12-25', name: 7 },
+          { date: '2026-12-24', name: 7 },
           'x',
           { date: '2026-12-26', hours: [{ from: '10:00', to: '09:00' }] },
         ],
@@ -197,11 +196,15 @@ describe('a calendar that comes from outside', () => {
       [
         'calendar.holidays[0].date',
         'calendar.holidays[1].date',
-        'calendar.holidays[3].date',
         'calendar.holidays[3].name',
         'calendar.holidays[4]',
         'calendar.holidays[5].hours[0]',
       ],
+    ],
+    [
+      'has a holiday twice',
+      { zone: 'UTC', week: officeWeek, holidays: [{ date: '2026-12-25' }, { date: '2026-12-26' }, { date: '2026-12-25' }] },
+      ['calendar.holidays[2].date'],
     ],
     ['has no list of holidays', { zone: 'UTC', week: officeWeek, holidays: {} }, ['calendar.holidays']],
   ])('is refused with every fault named when it %s', (_, calendar, expected) => {
@@ -212,9 +215,9 @@ describe('a calendar that comes from outside', () => {
   it('never makes the check throw', () => {
     fc.assert(
       fc.property(fc.anything(), fc.anything(), fc.anything(), (zone, week, holidays) => {
-        expect(calendarFaults({ zone, week, holidays })).toBeDefined();
+        expect(faults({ zone, week, holidays })).toBeDefined();
         expect(
-          calendarFaults({ zone, week: { monday: week, tuesday: [week] }, holidays: [holidays, { date: holidays, hours: week }] }),
+          faults({ zone, week: { monday: week, tuesday: [week] }, holidays: [holidays, { date: holidays, hours: week }] }),
         ).toBeDefined();
       }),
     );

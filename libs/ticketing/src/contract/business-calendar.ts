@@ -1,23 +1,109 @@
-import { epochMillis, type Fault, type Instant, instantFrom } from '#eventsourcing';
+import { epochMillis, type Instant, instantFrom } from '#eventsourcing';
 import { Temporal } from 'temporal-polyfill';
+import {
+  about,
+  type Breach,
+  either,
+  faultsOf,
+  forSome,
+  listOf,
+  literal,
+  matching,
+  obeys,
+  open,
+  optional,
+  refer,
+  type Static,
+  text,
+  that,
+} from '../schema.js';
 
 /** Monday first, as ISO 8601 numbers them. */
 export const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 export type Weekday = (typeof WEEKDAYS)[number];
 
-/** Hours of one day by the wall clock, half-open: `from` is in, `to` is not. `HH:MM`; `to` may be `24:00`. Overnight is two of them. */
-export interface OpenHours {
-  readonly from: string;
-  readonly to: string;
-}
+const OPENING = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
+const CLOSING = /^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/;
+
+const interval = open(
+  {
+    from: about(matching(OPENING, 'must be a time from 00:00 to 23:59'), 'Wall-clock time at which it opens'),
+    to: about(matching(CLOSING, 'must be a time from 00:01 to 24:00'), 'Wall-clock time at which it closes; `24:00` is the end of the day'),
+  },
+  'must be an interval: from and to',
+);
+
+/** Hours of one day by the wall clock, half-open: `from` is in, `to` is not. `HH:MM`. Overnight is two of them. */
+export type OpenHours = Static<typeof interval>;
+
+/** Intervals of a day that were not looked at together: they may overlap, or end before they begin. */
+export const intervalsSchema = listOf(interval, 'intervals');
+
+export const hoursSchema = about(
+  obeys(intervalsSchema, hoursBreaches),
+  'Open hours of a day by the wall clock: half-open intervals. Overnight is two, one to `24:00` and one from `00:00`',
+);
+
+export const dateSchema = that(
+  matching(/^\d{4}-\d{2}-\d{2}$/, 'must be a date that exists, as YYYY-MM-DD'),
+  isDate,
+  'must be a date that exists, as YYYY-MM-DD',
+);
+
+export const zoneSchema = about(
+  that(text, isZone, 'must be the name of a zone in the IANA database, such as Europe/Berlin'),
+  'Time zone by its IANA name, such as `Europe/Berlin`',
+);
+
+const holiday = open(
+  {
+    date: about(dateSchema, "`YYYY-MM-DD`, a date of the calendar's zone"),
+    name: optional(about(text, 'What day it is')),
+    hours: optional(about(refer(hoursSchema), 'When it is open nevertheless; closed all day unless said otherwise')),
+  },
+  'must be a holiday: its date, and hours if it has any',
+);
 
 /** A date on which the week's hours do not hold. Without hours of its own it is closed. */
-export interface Holiday {
-  /** `YYYY-MM-DD`, a date of the calendar's zone. */
-  readonly date: string;
-  readonly name?: string;
-  readonly hours?: readonly OpenHours[];
+export type Holiday = Static<typeof holiday>;
+
+export const holidaysSchema = obeys(listOf(holiday, 'holidays'), (holidays) =>
+  holidays.flatMap(({ date }, index) =>
+    holidays.findIndex((other) => other.date === date) < index
+      ? [{ at: [index, 'date'], message: `must be listed once: ${date} already is` }]
+      : [],
+  ),
+);
+
+/** Hours of each weekday, or always. @param hours those of a day */
+export function weekOf(hours: typeof intervalsSchema) {
+  return either(
+    [
+      literal('24x7'),
+      that(
+        forSome(WEEKDAYS, hours),
+        (week) => Object.values(week).some((open) => open.length > 0),
+        'must be open at some time of the week: a clock on it would never run',
+      ),
+    ],
+    'must be 24x7, or the hours of each weekday',
+  );
 }
+
+export const calendarSchema = about(
+  obeys(
+    open(
+      {
+        zone: zoneSchema,
+        week: about(weekOf(hoursSchema), 'Open hours of each weekday (one that is left out is closed), or `24x7`: always open'),
+        holidays: optional(about(holidaysSchema, 'Dates on which the hours of the week do not hold; none with `24x7`')),
+      },
+      'must be a calendar: its zone and its week',
+    ),
+    calendarBreaches,
+  ),
+  'When the clocks may run',
+);
 
 /**
  * When a promise's clock may run. Plain JSON. A moment is open exactly when a wall clock in the zone shows a time within the hours of
@@ -26,13 +112,7 @@ export interface Holiday {
  *
  * Holidays are dates, not rules or countries: what is promised for a day must not change because a library was updated.
  */
-export interface BusinessCalendar {
-  /** IANA name such as `Europe/Berlin`. */
-  readonly zone: string;
-  /** The hours of each weekday (one that is left out is closed), or `24x7`: always open, without holidays. */
-  readonly week: '24x7' | Readonly<Partial<Record<Weekday, readonly OpenHours[]>>>;
-  readonly holidays?: readonly Holiday[];
-}
+export type BusinessCalendar = Static<typeof calendarSchema>;
 
 const DAY = 86_400_000;
 
@@ -73,10 +153,10 @@ export interface CompiledCalendar {
 
 /**
  * Makes a calendar ready to be asked.
- * @throws RangeError when the definition is faulty: see `calendarFaults`
+ * @throws RangeError when the definition is invalid: see `calendarSchema`
  */
 export function compileCalendar(definition: BusinessCalendar): CompiledCalendar {
-  const [fault] = calendarFaults(definition);
+  const [fault] = faultsOf(calendarSchema, definition, 'calendar');
   if (fault !== undefined) throw new RangeError(`${fault.field} ${fault.message}`);
   const { zone, week, holidays = [] } = definition;
   // 1970-01-01, day 0, was a Thursday: the 4th of the ISO week.
@@ -259,75 +339,49 @@ function timeOfDay(text: unknown): number | undefined {
   return match[1] === undefined ? DAY : Number(match[1]) * 3_600_000 + Number(match[2]) * 60_000;
 }
 
-/**
- * All that is wrong with a calendar as it came from outside, each fault with its field. None means that it can be compiled.
- * @param field where the calendar stands in what was sent, such as `calendar`
- */
-export function calendarFaults(calendar: unknown, field = 'calendar'): readonly Fault[] {
-  if (!isObject(calendar)) return [{ field, message: 'must be a calendar: its zone and its week' }];
-  const { zone, week, holidays } = calendar;
-  const faults: Fault[] = [];
-  if (!isZone(zone))
-    faults.push({ field: `${field}.zone`, message: 'must be the name of a zone in the IANA database, such as Europe/Berlin' });
-  if (week === '24x7') {
-    if (holidays !== undefined && !(Array.isArray(holidays) && holidays.length === 0))
-      faults.push({
-        field: `${field}.holidays`,
-        message: 'must be left out: 24x7 is always open. Write out the hours of the week to have holidays',
-      });
-  } else if (!isObject(week)) {
-    faults.push({ field: `${field}.week`, message: 'must be 24x7, or the hours of each weekday' });
-  } else {
-    for (const [weekday, hours] of Object.entries(week)) {
-      if ((WEEKDAYS as readonly string[]).includes(weekday)) faults.push(...hoursFaults(hours, `${field}.week.${weekday}`));
-      else faults.push({ field: `${field}.week.${weekday}`, message: `must be one of ${WEEKDAYS.join(', ')}` });
-    }
-    if (!Object.values(week).some((hours) => Array.isArray(hours) && hours.length > 0))
-      faults.push({ field: `${field}.week`, message: 'must be open at some time of the week: a clock on it would never run' });
-  }
-  if (week !== '24x7' && holidays !== undefined) faults.push(...holidayFaults(holidays, `${field}.holidays`));
-  return faults;
+/** What is wrong between the fields of a calendar. */
+export function calendarBreaches({
+  week,
+  holidays,
+}: {
+  readonly week: unknown;
+  readonly holidays?: readonly unknown[];
+}): readonly Breach[] {
+  return week === '24x7' && holidays !== undefined && holidays.length > 0
+    ? [{ at: ['holidays'], message: 'must be left out: 24x7 is always open. Write out the hours of the week to have holidays' }]
+    : [];
 }
 
-function holidayFaults(holidays: unknown, field: string): readonly Fault[] {
-  if (!Array.isArray(holidays)) return [{ field, message: 'must be a list of holidays' }];
-  const seen = new Set<unknown>();
-  return holidays.flatMap((holiday: unknown, index): readonly Fault[] => {
-    const place = `${field}[${index}]`;
-    if (!isObject(holiday)) return [{ field: place, message: 'must be a holiday: its date, and hours if it has any' }];
-    const { date, name, hours } = holiday;
-    const faults: Fault[] = [];
-    if (!isDate(date)) faults.push({ field: `${place}.date`, message: 'must be a date that exists, as YYYY-MM-DD' });
-    else if (seen.has(date)) faults.push({ field: `${place}.date`, message: `must be listed once: ${date} already is` });
-    seen.add(date);
-    if (name !== undefined && typeof name !== 'string') faults.push({ field: `${place}.name`, message: 'must be text' });
-    if (hours !== undefined) faults.push(...hoursFaults(hours, `${place}.hours`));
-    return faults;
-  });
+function hoursBreaches(hours: readonly OpenHours[]): readonly Breach[] {
+  const intervals = hours.map(({ from, to }, index) => ({ at: [index], from, to, words: `${from} to ${to}` }));
+  return intervalsBreaches(intervals, 'must end after it begins: overnight is two intervals, one to 24:00 and one from 00:00');
 }
 
-function hoursFaults(hours: unknown, field: string): readonly Fault[] {
-  if (!Array.isArray(hours)) return [{ field, message: 'must be a list of hours' }];
-  const faults: Fault[] = [];
-  const sound: { readonly place: string; readonly from: number; readonly to: number }[] = [];
-  hours.forEach((one: unknown, index) => {
-    const place = `${field}[${index}]`;
-    const from = isObject(one) ? timeOfDay(one.from) : undefined;
-    const to = isObject(one) ? timeOfDay(one.to) : undefined;
-    if (from === undefined || from === DAY) faults.push({ field: `${place}.from`, message: 'must be a time from 00:00 to 23:59' });
-    if (to === undefined) faults.push({ field: `${place}.to`, message: 'must be a time from 00:01 to 24:00' });
-    if (from === undefined || from === DAY || to === undefined) return;
-    if (from < to) sound.push({ place, from, to });
-    else faults.push({ field: place, message: 'must end after it begins: overnight is two intervals, one to 24:00 and one from 00:00' });
-  });
-  sound.sort((one, other) => one.from - other.from);
-  let latest = sound[0];
-  for (const one of sound.slice(1)) {
-    if (latest !== undefined && one.from < latest.to) faults.push({ field: one.place, message: `must not overlap ${latest.place}` });
-    if (latest === undefined || one.to > latest.to) latest = one;
-  }
-  return faults;
+/** Whether both times are valid: what is wrong with them is told of the times themselves. */
+export function hasTimes({ from, to }: OpenHours): boolean {
+  return OPENING.test(from) && CLOSING.test(to);
 }
+
+/** Intervals of one day that end before they begin, or begin before an earlier one ends. */
+export function intervalsBreaches(intervals: readonly PlacedHours[], backwards: string): readonly Breach[] {
+  // `HH:MM` sorts and compares as time does.
+  const sound = intervals.filter(hasTimes);
+  const inOrder = sound
+    .filter(({ from, to }) => from < to)
+    .sort((one, other) => (one.from < other.from ? -1 : Number(one.from > other.from)));
+  let latest = inOrder[0];
+  return [
+    ...sound.filter(({ from, to }) => from >= to).map(({ at }) => ({ at, message: backwards })),
+    ...inOrder.slice(1).flatMap((one) => {
+      const last = latest;
+      if (last === undefined || one.to > last.to) latest = one;
+      return last !== undefined && one.from < last.to ? [{ at: one.at, message: `must not overlap ${last.words}` }] : [];
+    }),
+  ];
+}
+
+/** Hours, with where they are in what was given, and as what a message names them. */
+export type PlacedHours = OpenHours & Pick<Breach, 'at'> & { readonly words: string };
 
 /** Names only: offsets such as +02:00 know no summer time, and Temporal would take a whole date-time for its zone. */
 function isZone(zone: unknown): zone is string {
@@ -347,8 +401,4 @@ function isDate(date: unknown): date is string {
   } catch {
     return false;
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

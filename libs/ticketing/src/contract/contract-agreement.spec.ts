@@ -46,7 +46,7 @@ describe('AgreeContract', () => {
     expect(agree(state, { terms: {} }, 7)).toHaveLength(1);
   });
 
-  it('refuses terms that cannot be, and names each', () => {
+  it('refuses invalid terms, and names each', () => {
     const { critical: _, ...gap } = defaultContract.targets;
     const decision = agree(
       null,
@@ -69,11 +69,11 @@ describe('AgreeContract', () => {
     );
     expect(decision).toMatchObject({ refused: 'contract-invalid' });
     expect(isRefusal(decision) && decision.faults?.map(({ field }) => field)).toEqual([
-      'terms.discount',
       'terms.calendar.zone',
       'terms.calendar.week.monday[1]',
       'terms.targets.critical',
       'terms.targets.low.response',
+      'terms.discount',
     ]);
   });
 

@@ -12,8 +12,9 @@ import {
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text } from '../command-fields.js';
-import { type Contract, contractFaults, defaultContract, type PinnedContract } from './contract.js';
+import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
 import { present, same } from '../plain-json.js';
+import { faultsOf } from '../schema.js';
 
 /** A version of a client's contract. */
 export interface ContractVersion {
@@ -109,35 +110,19 @@ export const contract = {
 export type ContractEvents = EventsOf<typeof contract>;
 export type ContractCommands = CommandsOf<typeof contract>;
 
-const termNames: ReadonlySet<string> = new Set([
-  ...Object.keys(defaultContract),
-  'tierTargets',
-  'vendorTargets',
-  'escalationPolicies',
-  'handOffs',
-  'categories',
-  'assignment',
-  'categorySkills',
-  'services',
-]);
-
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;
 
 /** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
 export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal<'contract-invalid'> {
-  const terms = { ...defaultContract, ...given };
-  const faults = [
-    ...Object.keys(given)
-      .filter((field) => !termNames.has(field))
-      .map((field) => ({ field: `terms.${field}`, message: 'is no term of a contract' })),
-    ...contractFaults(terms).map(({ field, message }) => ({ field: `terms.${field}`, message })),
-    ...(JSON.stringify(terms).length > LARGEST
-      ? [{ field: 'terms', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }]
-      : []),
-  ];
-  if (faults.length === 0) return terms;
-  return refuse('contract-invalid', `${faults.length === 1 ? 'A term' : `${faults.length} terms`} of the contract cannot be`, faults);
+  const terms: object = { ...defaultContract, ...given };
+  const faults = faultsOf(contractSchema, terms, 'terms');
+  const tooLarge = JSON.stringify(terms).length > LARGEST;
+  if (faults.length === 0 && !tooLarge) return terms as Contract;
+  return refuse('contract-invalid', 'Invalid contract', [
+    ...faults,
+    ...(tooLarge ? [{ field: 'terms', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }] : []),
+  ]);
 }
 
 /** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */

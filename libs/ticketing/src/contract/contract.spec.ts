@@ -1,5 +1,8 @@
 import fc from 'fast-check';
-import { calendarOf, type Contract, contractFaults, defaultContract, entryTier, HOUR, nextTier } from './contract.js';
+import { faultsOf } from '../schema.js';
+import { calendarOf, type Contract, contractSchema, defaultContract, entryTier, HOUR, nextTier } from './contract.js';
+
+const faults = (terms: unknown) => faultsOf(contractSchema, terms);
 
 const office = [{ from: '09:00', to: '17:00' }];
 const sound: Contract = {
@@ -18,10 +21,10 @@ const { major: _major, ...withoutMajor } = defaultContract.priorities;
 
 describe('a contract', () => {
   it('is sound by default, and with all that it may hold', () => {
-    expect(contractFaults(defaultContract)).toEqual([]);
-    expect(contractFaults(sound)).toEqual([]);
-    expect(contractFaults(JSON.parse(JSON.stringify(sound)))).toEqual([]);
-    expect(contractFaults({ ...sound, thresholds: [] })).toEqual([]);
+    expect(faults(defaultContract)).toEqual([]);
+    expect(faults(sound)).toEqual([]);
+    expect(faults(JSON.parse(JSON.stringify(sound)))).toEqual([]);
+    expect(faults({ ...sound, thresholds: [] })).toEqual([]);
   });
 
   it('knows the tier of entry and the next tier that exists', () => {
@@ -104,11 +107,13 @@ describe('a contract', () => {
     ['reopens in no known way', { reopen: 'again' }, ['reopen']],
     ['has limits that are none', { pingPongLimit: -1, reopenWindow: 0.5 }, ['pingPongLimit', 'reopenWindow']],
   ])('is faulty when it %s', (_, change, expected) => {
-    expect(contractFaults({ ...sound, ...change }).map(({ field }) => field)).toEqual(expected);
+    expect(faults({ ...sound, ...change }).map(({ field }) => field)).toEqual(expected);
   });
 
   it('names every fault of something else altogether, and never throws', () => {
-    expect(contractFaults(null).map(({ field }) => field)).toEqual([
+    expect(faults(null)).toEqual([{ field: '', message: 'must be an object' }]);
+    expect(faults([])).toEqual([{ field: '', message: 'must be an object' }]);
+    expect(faults({}).map(({ field }) => field)).toEqual([
       'tiers',
       'priorities',
       'calendar',
@@ -121,7 +126,7 @@ describe('a contract', () => {
     ]);
     fc.assert(
       fc.property(fc.constantFrom(...Object.keys(sound)), fc.anything(), (field, value) => {
-        expect(contractFaults({ ...sound, [field]: value })).toBeDefined();
+        expect(faults({ ...sound, [field]: value })).toBeDefined();
       }),
     );
   });

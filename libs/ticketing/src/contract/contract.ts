@@ -1,20 +1,39 @@
-import type { Fault } from '#eventsourcing';
-import { type EscalationPolicy, escalationPolicyFaults } from './escalation-policy.js';
-import { fieldsOf, isFields, isWhole } from '../plain-json.js';
-import { HAND_OFF_ITEMS, type HandOffRequirements, RECEIVING_TIERS } from './hand-off.js';
-import { type BusinessCalendar, calendarFaults, type CompiledCalendar, compileCalendar } from './business-calendar.js';
+import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCalendar } from './business-calendar.js';
+import { escalationPoliciesSchema } from './escalation-policy.js';
+import { handOffRequirementsSchema } from './hand-off.js';
+import {
+  about,
+  asOne,
+  type Breach,
+  either,
+  fewOf,
+  fields,
+  forEach,
+  forSome,
+  listOf,
+  matching,
+  name,
+  obeys,
+  oneOf,
+  open,
+  optional,
+  recordOf,
+  refer,
+  type Static,
+  that,
+  whole,
+} from '../schema.js';
 import {
   HOLD_REASONS,
-  type HoldReason,
   IMPACTS,
-  type Impact,
   PRIORITIES,
   type Priority,
+  prioritySchema,
   rank,
   TIERS,
   type Tier,
+  tierSchema,
   URGENCIES,
-  type Urgency,
 } from '../vocabulary.js';
 
 /** Milliseconds in a minute, an hour, a day of 24 hours. */
@@ -22,62 +41,128 @@ export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/**
- * How long a promise gives: milliseconds of open time, or a number of business days, which end with the open time of the last of them
- * (see `endOfBusinessDay`). Two business days are not sixteen hours.
- */
-export type Target = number | { readonly businessDays: number };
+/** A promise for longer than this is a slip of the keyboard. */
+const LONGEST = 3650 * DAY;
+
+export const targetSchema = about(
+  either(
+    [
+      about(whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'), 'Milliseconds of open time'),
+      open({ businessDays: about(whole(1, 1000), 'Business days: it ends with the open time of the last of them') }),
+    ],
+    'must be a whole number of milliseconds above 0, at most 3650 days, or a number of businessDays',
+  ),
+  'How long a promise gives: milliseconds of open time, or business days. Two business days are not sixteen hours',
+);
+
+/** How long a promise gives: milliseconds of open time, or a number of business days (see `endOfBusinessDay`). */
+export type Target = Static<typeof targetSchema>;
+
+export const clientTargetsSchema = fields({
+  response: about(refer(targetSchema), 'Until the first response'),
+  resolution: about(refer(targetSchema), 'Until the resolution'),
+});
 
 /** The SLA of a priority. */
-export interface ClientTargets {
-  readonly response: Target;
-  readonly resolution: Target;
-}
+export type ClientTargets = Static<typeof clientTargetsSchema>;
 
-/** The OLA of a tier for a priority: to take the work once it is there, and to do it once it is taken. What is left out is not measured. */
-export interface TierTargets {
-  readonly accept?: Target;
-  readonly work?: Target;
-}
+export const tierTargetsSchema = obeys(
+  fields({
+    accept: optional(about(refer(targetSchema), 'To take the work once it is there; not measured, if left out')),
+    work: optional(about(refer(targetSchema), 'To do it once it is taken; not measured, if left out')),
+  }),
+  ({ accept, work }) =>
+    accept === undefined && work === undefined ? ['accept', 'work'].map((what) => ({ at: [what], message: 'is missing' })) : [],
+);
 
-/** What was agreed with a client: plain JSON. What can be wrong with one is told by `contractFaults`. */
-export interface Contract {
-  /** Tiers that exist, lowest first. */
-  readonly tiers: readonly Tier[];
-  readonly priorities: Readonly<Record<Impact, Readonly<Record<Urgency, Priority>>>>;
-  /** When the clocks of this contract may run: in the client's zone and hours, not in the agent's. */
-  readonly calendar: BusinessCalendar;
-  /** The SLA promised to the client: time to the first response and to the resolution. */
-  readonly targets: Readonly<Record<Priority, ClientTargets>>;
-  /** The OLA between tiers. A tier that is left out has no clock. */
-  readonly tierTargets?: Readonly<Partial<Record<Tier, Readonly<Record<Priority, TierTargets>>>>>;
-  /** The UC with each vendor, by the name that hand-offs to L4 give: how long one may be waited for. `*` is every vendor not named. */
-  readonly vendorTargets?: Readonly<Record<string, Target>>;
-  /** Per cent of a target at which someone is warned, ascending. */
-  readonly thresholds: readonly number[];
-  /** Holds that pause the client's clocks. Waiting for a vendor does not, unless the contract says so; it pauses those of the tiers always. */
-  readonly pausedBy: readonly HoldReason[];
-  /** Whether a reopened ticket has its whole resolution target again, or what was left of it. */
-  readonly reopen: 'new-cycle' | 'continue';
-  /** Returned hand-offs that are borne before someone higher up is told. */
-  readonly pingPongLimit: number;
-  /** What a hand-off must carry to each tier; a tier that is left out asks for what is customary (see hand-off.ts). */
-  readonly handOffs?: HandOffRequirements;
-  /** Categories that tickets may have, each with all below it: `hardware/printer`. Any, where it lists none. */
-  readonly categories?: readonly string[];
-  /** Configuration items that tickets may be about: services, each with its components. Any, where it is left out. */
-  readonly services?: Readonly<Record<string, readonly string[]>>;
-  /** Whether tickets are given to agents automatically; they are not, unless it says so. See assignment.ts. */
-  readonly assignment?: (typeof ASSIGNMENTS)[number];
-  /** Skills that an agent must have to be given a ticket of a category, or of one below it, automatically. */
-  readonly categorySkills?: Readonly<Record<string, readonly string[]>>;
-  /** What is done, step by step, while nobody sees to something. */
-  readonly escalationPolicies?: readonly EscalationPolicy[];
-  /** How long after its resolution a ticket can be reopened: milliseconds, whatever the calendar. */
-  readonly reopenWindow: number;
-}
+/** The OLA of a tier for a priority. */
+export type TierTargets = Static<typeof tierTargetsSchema>;
 
 export const ASSIGNMENTS = ['manual', 'automatic'] as const;
+
+export const priorityByUrgencySchema = forEach(URGENCIES, prioritySchema);
+
+const CATEGORY = /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/;
+
+const terms = fields({
+  tiers: about(
+    obeys(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
+    'Tiers that exist, lowest first: a hand-off goes to the next one',
+  ),
+  priorities: about(forEach(IMPACTS, priorityByUrgencySchema), 'Impact × urgency → priority'),
+  calendar: about(refer(calendarSchema), "When the clocks may run: in the client's zone and hours, not in the agent's"),
+  targets: about(forEach(PRIORITIES, clientTargetsSchema), 'The SLA of each priority, promised to the client'),
+  tierTargets: optional(
+    about(
+      forSome(TIERS, forEach(PRIORITIES, tierTargetsSchema)),
+      'The OLA between tiers, for each priority. A tier that is left out has no clock',
+    ),
+  ),
+  vendorTargets: optional(
+    about(
+      recordOf(targetSchema, 'must be an object with a target for each vendor'),
+      'The UC with each vendor, by the name that hand-offs to L4 give. `*` is every vendor not named',
+    ),
+  ),
+  thresholds: about(
+    obeys(listOf(whole(1, 99), 'percentages'), ascending),
+    'Shares of a target at which someone is warned, in per cent, ascending',
+  ),
+  pausedBy: about(
+    listOf(oneOf(HOLD_REASONS), 'reasons for a hold'),
+    "Holds that pause the client's clocks. Those of the tiers are always paused while a vendor is waited for",
+  ),
+  reopen: about(
+    oneOf(['new-cycle', 'continue']),
+    '`new-cycle`: a reopened ticket has its whole resolution target again; `continue`: what was left of it',
+  ),
+  pingPongLimit: about(whole(0, 1000), 'How many hand-offs may be returned before someone higher up is told'),
+  handOffs: optional(
+    about(handOffRequirementsSchema, 'What a hand-off must carry to each tier; a tier that is left out asks for what is customary'),
+  ),
+  categories: optional(
+    about(
+      fewOf(matching(CATEGORY, 'must be a category such as hardware/printer', 200), 1, 1000, 'categories'),
+      'Categories that tickets may have, each with all below it: `hardware/printer`. Any, if left out',
+    ),
+  ),
+  services: optional(
+    about(
+      that(
+        recordOf(fewOf(name(200), 0, 1000, 'components'), 'must be an object with the components of each service', name(200)),
+        (services) => Object.keys(services).length > 0,
+        'must have at least one service',
+      ),
+      'Configuration items that tickets may be about: services, each with its components. Any, if left out',
+    ),
+  ),
+  assignment: optional(
+    about(oneOf(ASSIGNMENTS), '`automatic`: tickets are given to agents on shift; `manual`, unless said otherwise, they are not'),
+  ),
+  categorySkills: optional(
+    about(
+      recordOf(
+        asOne(fewOf(name(100), 1, 100, 'skills'), 'must be a list of 1 to 100 skills'),
+        'must be an object with skills for each category',
+      ),
+      'Skills that an agent must have to be given a ticket of a category, or of one below it, automatically',
+    ),
+  ),
+  escalationPolicies: optional(about(escalationPoliciesSchema, 'What is done, step by step, until somebody responds')),
+  reopenWindow: about(
+    whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
+    'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',
+  ),
+});
+
+/** What was agreed with a client: plain JSON. */
+export type Contract = Static<typeof terms>;
+
+/** What a contract is, with the rules across its terms. */
+export const contractSchema = about(
+  obeys(terms, contractBreaches),
+  "What is promised to a client, and how the client's tickets are worked",
+);
 
 /** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
 export interface PinnedContract {
@@ -135,13 +220,13 @@ const MOST_CALENDARS = 1_000;
 
 /**
  * The contract's calendar, ready to be asked: compiled when it is first needed, once for what it says.
- * @throws RangeError when the calendar is faulty: see `contractFaults`
+ * @throws RangeError when the calendar is invalid
  */
 export function calendarOf({ calendar }: Contract): CompiledCalendar {
   return calendarFor(calendar);
 }
 
-/** @throws RangeError when the calendar is faulty: see `calendarFaults` */
+/** @throws RangeError when the calendar is invalid */
 export function calendarFor(calendar: BusinessCalendar): CompiledCalendar {
   let ready = compiled.get(calendar);
   if (ready === undefined) {
@@ -154,170 +239,31 @@ export function calendarFor(calendar: BusinessCalendar): CompiledCalendar {
   return ready;
 }
 
-/** A promise for longer than this is a slip of the keyboard. */
-const LONGEST = 3650 * DAY;
-const MOST_BUSINESS_DAYS = 1000;
-
-/** All that is wrong with a contract as it came from outside, each fault with its field. None means that it is sound. */
-export function contractFaults(contract: unknown): readonly Fault[] {
-  const {
-    tiers,
-    priorities,
-    calendar,
-    targets,
-    tierTargets,
-    vendorTargets,
-    thresholds,
-    pausedBy,
-    reopen,
-    pingPongLimit,
-    reopenWindow,
-    escalationPolicies,
-    handOffs,
-    categories,
-    assignment,
-    categorySkills,
-    services,
-  } = fieldsOf(contract);
-  return [
-    ...orderedFaults(tiers, TIERS, 'tiers'),
-    ...(Array.isArray(tiers) && tiers.length === 0 ? [{ field: 'tiers', message: 'must name at least one tier' }] : []),
-    ...gridFaults(priorities, 'priorities', IMPACTS, (urgencies, field) =>
-      gridFaults(urgencies, field, URGENCIES, (priority, place) => oneOfFaults(priority, PRIORITIES, place)),
-    ),
-    ...calendarFaults(calendar),
-    ...gridFaults(targets, 'targets', PRIORITIES, (ofPriority, field) =>
-      gridFaults(ofPriority, field, ['response', 'resolution'], targetFaults),
-    ),
-    ...(tierTargets === undefined ? [] : tierTargetFaults(tierTargets, tiers)),
-    ...(vendorTargets === undefined ? [] : gridFaults(vendorTargets, 'vendorTargets', Object.keys(fieldsOf(vendorTargets)), targetFaults)),
-    ...thresholdFaults(thresholds),
-    ...(Array.isArray(pausedBy)
-      ? pausedBy.flatMap((reason: unknown, index) => oneOfFaults(reason, HOLD_REASONS, `pausedBy[${index}]`))
-      : [{ field: 'pausedBy', message: 'must be a list of reasons for a hold' }]),
-    ...(handOffs === undefined ? [] : handOffFaults(handOffs)),
-    ...(categories === undefined || (Array.isArray(categories) && categories.length > 0 && categories.length <= 1000)
-      ? ((categories ?? []) as unknown[]).flatMap((category, index) =>
-          typeof category === 'string' && category.length <= 200 && /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/.test(category)
-            ? []
-            : [{ field: `categories[${index}]`, message: 'must be a category such as hardware/printer' }],
-        )
-      : [{ field: 'categories', message: 'must be a list of 1 to 1000 categories' }]),
-    ...(assignment === undefined ? [] : oneOfFaults(assignment, ASSIGNMENTS, 'assignment')),
-    ...(services === undefined ? [] : serviceFaults(services)),
-    ...(categorySkills === undefined ? [] : categorySkillFaults(categorySkills)),
-    ...(escalationPolicies === undefined ? [] : escalationPolicyFaults(escalationPolicies, thresholds)),
-    ...oneOfFaults(reopen, ['new-cycle', 'continue'], 'reopen'),
-    ...(isWhole(pingPongLimit, 0, 1000) ? [] : [{ field: 'pingPongLimit', message: 'must be a whole number from 0 to 1000' }]),
-    ...(isWhole(reopenWindow, 0, LONGEST)
+function tiersBreaches(tiers: readonly Tier[]): readonly Breach[] {
+  if (tiers.length === 0) return [{ at: [], message: 'must name at least one tier' }];
+  return tiers.flatMap((tier, index) => {
+    const before = tiers[index - 1];
+    return before === undefined || rank(tier) > rank(before)
       ? []
-      : [{ field: 'reopenWindow', message: 'must be a whole number of milliseconds, at most 3650 days' }]),
-  ];
+      : [{ at: [index], message: `must be in the order ${TIERS.join(', ')}, each once` }];
+  });
 }
 
-const MOST_ITEMS = 1000;
-
-function serviceFaults(services: unknown): readonly Fault[] {
-  if (!isFields(services)) return [{ field: 'services', message: 'must be an object with the components of each service' }];
-  const isName = (name: unknown) => typeof name === 'string' && /\S/.test(name) && name.length <= 200;
-  return [
-    ...(Object.keys(services).length === 0 ? [{ field: 'services', message: 'must have at least one service' }] : []),
-    ...Object.entries(services).flatMap(([service, components]) => {
-      const field = `services.${service}`;
-      if (!isName(service)) return [{ field, message: 'must be named by 1 to 200 characters' }];
-      if (!Array.isArray(components) || components.length > MOST_ITEMS)
-        return [{ field, message: `must be a list of at most ${MOST_ITEMS} components` }];
-      return components.flatMap((component: unknown, index) =>
-        isName(component) ? [] : [{ field: `${field}[${index}]`, message: 'must be the name of a component: 1 to 200 characters' }],
-      );
-    }),
-  ];
-}
-
-function categorySkillFaults(categorySkills: unknown): readonly Fault[] {
-  if (!isFields(categorySkills)) return [{ field: 'categorySkills', message: 'must be an object with skills for each category' }];
-  const isSkill = (skill: unknown) => typeof skill === 'string' && /\S/.test(skill) && skill.length <= 100;
-  return Object.entries(categorySkills).flatMap(([category, skills]) =>
-    Array.isArray(skills) && skills.length > 0 && skills.length <= 100 && skills.every(isSkill)
-      ? []
-      : [{ field: `categorySkills.${category}`, message: 'must be a list of 1 to 100 skills' }],
+function ascending(numbers: readonly number[]): readonly Breach[] {
+  return numbers.flatMap((number, index) =>
+    number > (numbers[index - 1] ?? -Infinity) ? [] : [{ at: [index], message: 'must be higher than the one before' }],
   );
 }
 
-function handOffFaults(handOffs: unknown): readonly Fault[] {
-  if (!isFields(handOffs)) return [{ field: 'handOffs', message: `must be an object with some of ${RECEIVING_TIERS.join(', ')}` }];
-  return Object.entries(handOffs).flatMap(([tier, asked]) => {
-    const field = `handOffs.${tier}`;
-    if (!RECEIVING_TIERS.includes(tier as never)) return [{ field, message: `must be one of ${RECEIVING_TIERS.join(', ')}` }];
-    if (!Array.isArray(asked)) return [{ field, message: `must be a list of ${HAND_OFF_ITEMS.join(', ')}` }];
-    return asked.flatMap((item: unknown, index) => oneOfFaults(item, HAND_OFF_ITEMS, `${field}[${index}]`));
-  });
-}
-
-function tierTargetFaults(tierTargets: unknown, tiers: unknown): readonly Fault[] {
-  const named = Object.keys(fieldsOf(tierTargets));
-  const existing = Array.isArray(tiers) ? tiers : [];
-  return gridFaults(tierTargets, 'tierTargets', named, (ofTier, field, tier) =>
-    existing.includes(tier)
-      ? gridFaults(ofTier, field, PRIORITIES, (ofPriority, place) => {
-          const promised = ['accept', 'work'].filter((what) => Object.hasOwn(fieldsOf(ofPriority), what));
-          return promised.length === 1
-            ? gridFaults(ofPriority, place, promised, targetFaults)
-            : gridFaults(ofPriority, place, ['accept', 'work'], targetFaults);
-        })
-      : [{ field, message: 'must be a tier of the contract' }],
-  );
-}
-
-function targetFaults(target: unknown, field: string): readonly Fault[] {
-  if (isWhole(target, 1, LONGEST)) return [];
-  if (typeof target === 'object' && target !== null && 'businessDays' in target) {
-    if (isWhole(target.businessDays, 1, MOST_BUSINESS_DAYS)) return [];
-    return [{ field: `${field}.businessDays`, message: `must be a whole number from 1 to ${MOST_BUSINESS_DAYS}` }];
-  }
-  return [{ field, message: 'must be a whole number of milliseconds above 0, at most 3650 days, or a number of businessDays' }];
-}
-
-function thresholdFaults(thresholds: unknown): readonly Fault[] {
-  if (!Array.isArray(thresholds)) return [{ field: 'thresholds', message: 'must be a list of percentages' }];
-  return thresholds.flatMap((percent: unknown, index) => {
-    const field = `thresholds[${index}]`;
-    if (!isWhole(percent, 1, 99)) return [{ field, message: 'must be a whole number from 1 to 99: the breach comes by itself' }];
-    return index > 0 && !(percent > Number(thresholds[index - 1])) ? [{ field, message: 'must be higher than the one before' }] : [];
-  });
-}
-
-/** Words from an ordered vocabulary, each once and in its order. */
-function orderedFaults(words: unknown, vocabulary: readonly string[], field: string): readonly Fault[] {
-  if (!Array.isArray(words)) return [{ field, message: `must be a list of ${vocabulary.join(', ')}` }];
-  return words.flatMap((word: unknown, index) => {
-    const place = `${field}[${index}]`;
-    const unknown = oneOfFaults(word, vocabulary, place);
-    if (unknown.length > 0 || index === 0) return unknown;
-    const ascends = vocabulary.indexOf(word as string) > vocabulary.indexOf(words[index - 1] as string);
-    return ascends ? [] : [{ field: place, message: `must come in the order ${vocabulary.join(', ')}, each once` }];
-  });
-}
-
-/** An object with exactly the given keys: what is missing is a gap, what is more is unknown, what is there is checked. */
-function gridFaults(
-  grid: unknown,
-  field: string,
-  keys: readonly string[],
-  check: (value: unknown, field: string, key: string) => readonly Fault[],
-): readonly Fault[] {
-  if (!isFields(grid))
-    return [{ field, message: `must be an object with ${keys.length > 0 ? keys.join(', ') : 'a target for each name'}` }];
+function contractBreaches({ tiers, tierTargets = {}, thresholds, escalationPolicies = [] }: Contract): readonly Breach[] {
   return [
-    ...keys.flatMap((key) =>
-      Object.hasOwn(grid, key) ? check(grid[key], `${field}.${key}`, key) : [{ field: `${field}.${key}`, message: 'is missing' }],
-    ),
-    ...Object.keys(grid).flatMap((key) =>
-      keys.includes(key) ? [] : [{ field: `${field}.${key}`, message: `must be one of ${keys.join(', ')}` }],
+    ...Object.keys(tierTargets)
+      .filter((tier) => !tiers.includes(tier as Tier))
+      .map((tier) => ({ at: ['tierTargets', tier], message: 'must be a tier of the contract' })),
+    ...escalationPolicies.flatMap(({ trigger }, index) =>
+      trigger.on === 'threshold' && !thresholds.includes(trigger.percent)
+        ? [{ at: ['escalationPolicies', index, 'trigger', 'percent'], message: 'must be one of the thresholds of the contract' }]
+        : [],
     ),
   ];
-}
-
-function oneOfFaults(word: unknown, vocabulary: readonly string[], field: string): readonly Fault[] {
-  return vocabulary.includes(word as string) ? [] : [{ field, message: `must be one of ${vocabulary.join(', ')}` }];
 }

@@ -1,4 +1,5 @@
 import type { Fault } from '#eventsourcing';
+import { forSome, listOf, oneOf, type Static } from '../schema.js';
 import { rank, type Tier } from '../vocabulary.js';
 
 /** What was tried before the work was handed on, and what came of it. */
@@ -53,8 +54,10 @@ export const HAND_OFF_ITEMS = Object.keys(items) as readonly HandOffItem[];
 /** Tiers that work is handed up to. */
 export const RECEIVING_TIERS = ['L1', 'L2', 'L3', 'L4'] as const;
 
+export const handOffRequirementsSchema = forSome(RECEIVING_TIERS, listOf(oneOf(HAND_OFF_ITEMS), HAND_OFF_ITEMS.join(', ')));
+
 /** What a hand-off must carry to enter a tier from below. */
-export type HandOffRequirements = Readonly<Partial<Record<(typeof RECEIVING_TIERS)[number], readonly HandOffItem[]>>>;
+export type HandOffRequirements = Static<typeof handOffRequirementsSchema>;
 
 /** What is asked where a contract asks nothing else. */
 const customary: HandOffRequirements = {

@@ -12,31 +12,36 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Pattern, Text, TextList } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
+import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { asSkills } from '../ticket/assignment-request.js';
 
-/** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
-export interface Absence {
-  readonly id: string;
-  readonly from: Instant;
-  /** Absent: until it is ended. */
-  readonly until?: Instant;
-  readonly reason: string;
-  /** Whether the agent's open tickets go to somebody else when it begins. */
-  readonly handBack: boolean;
-}
+const absenceSchema = open({
+  id: about(uuid, 'Id of the absence'),
+  from: about(instant, 'From when'),
+  until: optional(about(instant, 'Until when; the instant itself is not in it. Without it: until it is ended')),
+  reason: about(text, 'Why'),
+  handBack: about(flag, "Whether the agent's open tickets go to somebody else when it begins"),
+});
 
-export interface Agent {
-  readonly agent: string;
-  readonly name: string;
-  /** In lower case, sorted. */
-  readonly skills: readonly string[];
-  /** False once the agent has left. */
-  readonly active: boolean;
-  /** Those that go on or are to come, in the order in which they were planned. */
-  readonly absences: readonly (Absence & { readonly begun: boolean })[];
-  /** Id of the last absence that was ended: ending it again changes nothing. */
-  readonly endedAbsence?: string;
-}
+/** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
+export type Absence = Static<typeof absenceSchema>;
+
+export const agentSchema = about(
+  open({
+    agent: about(text, 'Id of the agent'),
+    name: about(text, 'Name of the agent'),
+    skills: about(listOf(text), 'Skills in lower case, sorted'),
+    active: about(flag, 'False once the agent has left'),
+    absences: about(
+      listOf(open({ ...absenceSchema.entries, begun: about(flag, 'Whether it has begun') })),
+      'Those that go on or are to come, in the order in which they were planned',
+    ),
+    endedAbsence: optional(about(uuid, 'The last absence that was ended: ending it again changes nothing')),
+  }),
+  'Somebody who works at the desk',
+);
+
+export type Agent = Static<typeof agentSchema>;
 
 /** No agent yet, or one. */
 export type AgentState = Agent | null;

@@ -6,7 +6,8 @@ import { type AssignmentRequest, assignmentRequest } from '../ticket/assignment-
 import { candidatesFor, chooseAgent, nextRosterMoment, type Workload } from './assignment.js';
 import { automaticAssignment, ticketsOfTheAway } from './assignment-policies.js';
 import { whyAssigned } from './assignment-why.js';
-import { contractFaults, defaultContract, termsOf } from '../contract/contract.js';
+import { contractSchema, defaultContract, termsOf } from '../contract/contract.js';
+import { faultsOf } from '../schema.js';
 import type { Shift, Team } from './team.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
 import type { Ticket } from '../events/ticket.js';
@@ -386,12 +387,12 @@ describe('the policy', () => {
 
 describe('the terms of a contract', () => {
   it('name how tickets are assigned, and skills of categories', () => {
-    expect(contractFaults({ ...defaultContract, assignment: 'automatic', categorySkills: { hardware: ['repair'] } })).toEqual([]);
+    expect(faultsOf(contractSchema, { ...defaultContract, assignment: 'automatic', categorySkills: { hardware: ['repair'] } })).toEqual([]);
     expect(
-      contractFaults({ ...defaultContract, assignment: 'lottery', categorySkills: { hardware: [], network: 'x' } }).map(
+      faultsOf(contractSchema, { ...defaultContract, assignment: 'lottery', categorySkills: { hardware: [], network: 'x' } }).map(
         ({ field }) => field,
       ),
     ).toEqual(['assignment', 'categorySkills.hardware', 'categorySkills.network']);
-    expect(contractFaults({ ...defaultContract, categorySkills: [] }).map(({ field }) => field)).toEqual(['categorySkills']);
+    expect(faultsOf(contractSchema, { ...defaultContract, categorySkills: [] }).map(({ field }) => field)).toEqual(['categorySkills']);
   });
 });

@@ -5,7 +5,6 @@ import {
   epochMillis,
   event,
   type EventsOf,
-  type Fault,
   type Instant,
   instantFrom,
   parseInstant,
@@ -13,41 +12,77 @@ import {
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Temporal } from 'temporal-polyfill';
-import { type BusinessCalendar, calendarFaults, openTimeBetween } from '../contract/business-calendar.js';
+import { dateSchema, hoursSchema, openTimeBetween, weekOf, zoneSchema } from '../contract/business-calendar.js';
 import { DateTime, Fields, Part, Text, PersonRef } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
-import type { Person } from '../vocabulary.js';
+import {
+  about,
+  asOne,
+  faultsOf,
+  fewOf,
+  fields,
+  instant,
+  listOf,
+  matching,
+  name,
+  open,
+  optional,
+  refer,
+  type Static,
+  text,
+  whole,
+} from '../schema.js';
+import { type Person, personSchema } from '../vocabulary.js';
+
+const turnTaker = fields({
+  id: about(name(200), 'Id of the person'),
+  name: optional(about(name(200), 'Name of the person')),
+});
+
+export const onCallRotationSchema = about(
+  fields({
+    zone: about(zoneSchema, 'IANA name of the zone: turns begin by the wall clock there, also across a change to or from summer time'),
+    people: about(
+      asOne(fewOf(turnTaker, 1, 100, 'people'), 'must be a list of 1 to 100 people with an id'),
+      'Who take turns, in this order',
+    ),
+    startsOn: about(dateSchema, "Date (`YYYY-MM-DD`) of the first person's first turn"),
+    handOverAt: about(
+      matching(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time such as 09:00'),
+      'Wall-clock time (`HH:MM`) at which a turn begins and the one before ends',
+    ),
+    days: about(whole(1, 366), 'Days of a turn'),
+    hours: optional(about(weekOf(hoursSchema), 'Hours in which the rotation answers, as in a calendar; always, unless said otherwise')),
+  }),
+  'People who take turns. Several rotations, each in a zone of its own, follow the sun',
+);
 
 /** People who take turns. Several rotations, each in a zone of its own, follow the sun. */
-export interface OnCallRotation {
-  /** IANA name: handing over is by the wall clock there, also across a change to or from summer time. */
-  readonly zone: string;
-  readonly people: readonly Person[];
-  /** Date (`YYYY-MM-DD`) of the first person's first turn. */
-  readonly startsOn: string;
-  /** Wall-clock time (`HH:MM`) at which a turn begins and the one before ends. */
-  readonly handOverAt: string;
-  /** Days of a turn. */
-  readonly days: number;
-  /** Hours in which the rotation answers; always, unless said. */
-  readonly hours?: BusinessCalendar['week'];
-}
+export type OnCallRotation = Static<typeof onCallRotationSchema>;
+
+const rotationsSchema = fewOf(onCallRotationSchema, 1, 20, 'rotations');
+
+const overrideSchema = open({
+  person: about(refer(personSchema), 'Who answers'),
+  from: about(instant, 'From when'),
+  to: about(instant, 'Until when; the instant itself is not in it'),
+});
 
 /** Somebody answers for a while, whatever the rotations say: from the first instant up to the second, which is not in it. */
-export interface OnCallOverride {
-  readonly person: Person;
-  readonly from: Instant;
-  readonly to: Instant;
-}
+export type OnCallOverride = Static<typeof overrideSchema>;
+
+export const onCallScheduleSchema = about(
+  open({
+    schedule: about(text, 'Name of the schedule'),
+    rotations: about(listOf(onCallRotationSchema), 'The first that answers at an instant counts'),
+    overrides: about(listOf(overrideSchema), 'Oldest first; the newest of those at an instant counts'),
+  }),
+  'Who answers when',
+);
 
 /** No schedule yet, or one. */
-export type OnCallSchedule = {
-  readonly schedule: string;
-  readonly rotations: readonly OnCallRotation[];
-  /** Oldest first. */
-  readonly overrides: readonly OnCallOverride[];
-} | null;
+export type OnCallSchedule = Static<typeof onCallScheduleSchema> | null;
 
 @JSONSchema({
   description: 'Sets who is on call in a schedule, by turns. What was set before is replaced; overrides stay.',
@@ -112,7 +147,7 @@ export const onCall = {
       route: 'POST /v1/on-call',
       refuses: ['on-call-invalid'],
       decide({ schedule, rotations }, state) {
-        const faults = rotationFaults(rotations);
+        const faults = faultsOf(rotationsSchema, rotations, 'rotations');
         if (faults.length > 0) return refuse('on-call-invalid', 'Invalid rotations', faults);
         return state !== null && same(state.rotations, rotations) ? [] : [{ type: 'OnCallRotationsSet', data: { schedule, rotations } }];
       },
@@ -159,52 +194,4 @@ function inTurn({ zone, people, startsOn, handOverAt, days, hours }: OnCallRotat
   const turnOf = handedOver ? there.toPlainDate() : there.toPlainDate().subtract({ days: 1 });
   const passed = Temporal.PlainDate.from(startsOn).until(turnOf, { largestUnit: 'days' }).days;
   return passed < 0 ? undefined : people[Math.floor(passed / days) % people.length];
-}
-
-const MOST_ROTATIONS = 20;
-const MOST_PEOPLE = 100;
-
-function rotationFaults(rotations: readonly OnCallRotation[]): readonly Fault[] {
-  if (rotations.length === 0 || rotations.length > MOST_ROTATIONS)
-    return [{ field: 'rotations', message: `must be a list of 1 to ${MOST_ROTATIONS} rotations` }];
-  return rotations.flatMap((rotation: unknown, index) => {
-    const place = `rotations[${index}]`;
-    if (typeof rotation !== 'object' || rotation === null || Array.isArray(rotation))
-      return [{ field: place, message: 'must be an object' }];
-    const { zone, people, startsOn, handOverAt, days, hours, ...unknown } = rotation as Record<string, unknown>;
-    return [
-      ...Object.keys(unknown).map((field) => ({ field: `${place}.${field}`, message: 'is not a known field' })),
-      // A calendar with these hours, or with any: what can be wrong with one can be wrong here.
-      ...calendarFaults({ zone, week: hours ?? '24x7' }, place).map(({ field, message }) => ({
-        field: field.replace(`${place}.week`, `${place}.hours`),
-        message,
-      })),
-      ...(Array.isArray(people) && people.length > 0 && people.length <= MOST_PEOPLE && people.every(isPerson)
-        ? []
-        : [{ field: `${place}.people`, message: `must be a list of 1 to ${MOST_PEOPLE} people with an id` }]),
-      ...(isDate(startsOn) ? [] : [{ field: `${place}.startsOn`, message: 'must be a date such as 2026-11-23' }]),
-      ...(typeof handOverAt === 'string' && /^([01]\d|2[0-3]):[0-5]\d$/.test(handOverAt)
-        ? []
-        : [{ field: `${place}.handOverAt`, message: 'must be a time such as 09:00' }]),
-      ...(Number.isSafeInteger(days) && (days as number) >= 1 && (days as number) <= 366
-        ? []
-        : [{ field: `${place}.days`, message: 'must be a whole number from 1 to 366' }]),
-    ];
-  });
-}
-
-function isPerson(value: unknown): value is Person {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, name, ...unknown } = value as Record<string, unknown>;
-  const isName = (text: unknown) => typeof text === 'string' && /\S/.test(text) && text.length <= 200;
-  return isName(id) && (name === undefined || isName(name)) && Object.keys(unknown).length === 0;
-}
-
-function isDate(value: unknown): boolean {
-  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return false;
-  try {
-    return Temporal.PlainDate.from(value, { overflow: 'reject' }).toString() === value;
-  } catch {
-    return false;
-  }
 }

@@ -5,42 +5,78 @@ import {
   epochMillis,
   event,
   type EventsOf,
-  type Fault,
   type Instant,
   instantFrom,
   refuse,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { type BusinessCalendar, calendarFaults, openIntervals, openTimeBetween, WEEKDAYS } from '../contract/business-calendar.js';
+import {
+  calendarBreaches,
+  type CompiledCalendar,
+  hasTimes,
+  holidaysSchema,
+  intervalsBreaches,
+  intervalsSchema,
+  openIntervals,
+  openTimeBetween,
+  type PlacedHours,
+  type Weekday,
+  WEEKDAYS,
+  weekOf,
+  zoneSchema,
+} from '../contract/business-calendar.js';
 import { Fields, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
-import { fieldsOf, isFields, present, same } from '../plain-json.js';
-import { type Tier, TIERS } from '../vocabulary.js';
+import { present, same } from '../plain-json.js';
+import { about, asOne, type Breach, faultsOf, fewOf, fields, listOf, name, obeys, open, optional, type Static, text } from '../schema.js';
+import { type Tier, tierSchema, TIERS } from '../vocabulary.js';
 
-/**
- * Hours of the week, by the wall clock of a zone, in which some of a team work. Unlike the hours of a contract's calendar they may run
- * over midnight (`22:00` to `06:00`): those of the next date then belong to the day on which they began. A holiday closes its own date
- * alone, from midnight to midnight.
- */
-export interface Shift extends BusinessCalendar {
-  /** Unique in its team. */
-  readonly name: string;
-  /** Ids of the members who work it; all of them, unless said. */
-  readonly agents?: readonly string[];
-}
+const MOST_MEMBERS = 500;
 
-export interface Team {
-  readonly team: string;
-  readonly name: string;
-  /** Tiers that it serves: one, or several. */
-  readonly tiers: readonly Tier[];
-  /** Clients that it serves; all of them, unless said. */
-  readonly clients?: readonly string[];
-  /** Ids of agents, in the order in which they joined. */
-  readonly members: readonly string[];
-  /** Without any, nobody of the team is ever on shift. */
-  readonly shifts: readonly Shift[];
-}
+const shift = fields({
+  name: about(name(200), 'Unique in its team'),
+  zone: zoneSchema,
+  week: about(
+    weekOf(intervalsSchema),
+    'Hours of each weekday by the wall clock, or `24x7`. They may run over midnight (`22:00` to `06:00`): those of the next date belong to the day on which they begin',
+  ),
+  holidays: optional(
+    about(holidaysSchema, 'Dates on which the hours of the week do not hold. Each closes its own date alone, from midnight to midnight'),
+  ),
+  agents: optional(
+    about(
+      asOne(fewOf(name(200), 1, MOST_MEMBERS, 'ids'), `must be a list of 1 to ${MOST_MEMBERS} ids of agents`),
+      'Ids of the members who work it; all of them, unless said otherwise',
+    ),
+  ),
+});
+
+/** Hours of the week, by the wall clock of a zone, in which some of a team work. Unlike those of a contract they may run over midnight. */
+export type Shift = Static<typeof shift>;
+
+export const shiftSchema = about(obeys(shift, shiftBreaches), 'When some of a team work');
+
+const shiftsSchema = obeys(fewOf(shiftSchema, 0, 50, 'shifts'), (shifts) =>
+  shifts.flatMap(({ name }, index) =>
+    shifts.findIndex((other) => other.name === name) < index
+      ? [{ at: [index, 'name'], message: 'must not be the name of another shift of the team' }]
+      : [],
+  ),
+);
+
+export const teamSchema = about(
+  open({
+    team: about(text, 'Id of the team'),
+    name: about(text, 'Name of the team'),
+    tiers: about(listOf(tierSchema), 'Tiers that it serves: one, or several'),
+    clients: optional(about(listOf(text), 'Clients that it serves; all of them, unless said otherwise')),
+    members: about(listOf(text), 'Ids of agents, in the order in which they joined'),
+    shifts: about(listOf(shiftSchema), 'Without any, nobody of the team is ever on shift'),
+  }),
+  'A group of agents who serve the same tiers',
+);
+
+export type Team = Static<typeof teamSchema>;
 
 /** No team yet, or one. */
 export type TeamState = Team | null;
@@ -112,7 +148,6 @@ const events = {
 
 const command = commandsOn<TeamState, EventsOf<{ readonly events: typeof events }>>();
 
-const MOST_MEMBERS = 500;
 const noTeam = () => refuse('team-not-found', 'There is no such team');
 
 /** A group of agents who serve the same tiers; of no client. One stream a team: `team-<id>`. */
@@ -142,7 +177,7 @@ export const team = {
       refuses: ['team-not-found', 'team-invalid'],
       decide({ shifts }, state) {
         if (state === null) return noTeam();
-        const faults = shiftFaults(shifts);
+        const faults = faultsOf(shiftsSchema, shifts, 'shifts');
         if (faults.length > 0) return refuse('team-invalid', 'Invalid shifts', faults);
         return same(state.shifts, shifts) ? [] : [{ type: 'TeamShiftsSet', data: { team: state.team, shifts } }];
       },
@@ -207,64 +242,32 @@ function works({ agents }: Shift, agent: string): boolean {
   return agents === undefined || agents.includes(agent);
 }
 
-function hoursOf({ zone, week, holidays }: Shift) {
-  return calendarFor(present({ zone, week: byDate(week).week as BusinessCalendar['week'], holidays }));
+const calendars = new WeakMap<Shift, CompiledCalendar>();
+
+function hoursOf(shift: Shift): CompiledCalendar {
+  const { zone, week, holidays } = shift;
+  const calendar = calendars.get(shift) ?? calendarFor(present({ zone, week: week === '24x7' ? week : byDate(week), holidays }));
+  calendars.set(shift, calendar);
+  return calendar;
 }
 
-/**
- * The hours of a week with those that run over midnight cut there, as a calendar wants them. What has another shape stays as it is.
- * @returns the week, and for each of the hours that came of a cut where they were in the one given: `tuesday[1]` → `monday[0]`
- */
-function byDate(week: unknown): { readonly week: unknown; readonly origins: ReadonlyMap<string, string> } {
-  const origins = new Map<string, string>();
-  if (!isFields(week)) return { week, origins };
-  const cut: Record<string, unknown> = {};
-  const rests: { readonly day: string; readonly to: string; readonly origin: string }[] = [];
-  for (const [day, hours] of Object.entries(week)) {
-    cut[day] = !Array.isArray(hours)
-      ? hours
-      : hours.map((one: unknown, index) => {
-          const { from, to } = fieldsOf(one);
-          const next = WEEKDAYS[(WEEKDAYS.indexOf(day as never) + 1) % 7];
-          if (typeof from !== 'string' || typeof to !== 'string' || !(to < from) || !/^\d\d:\d\d$/.test(to) || next === undefined)
-            return one;
-          if (to !== '00:00') rests.push({ day: next, to, origin: `${day}[${index}]` });
-          return { from, to: '24:00' };
-        });
-  }
-  for (const { day, to, origin } of rests) {
-    const hours = cut[day] ?? [];
-    if (!Array.isArray(hours)) continue;
-    origins.set(`${day}[${hours.length}]`, origin);
-    cut[day] = [...hours, { from: '00:00', to }];
-  }
-  return { week: cut, origins };
-}
-
-const MOST_SHIFTS = 50;
-const isName = (text: unknown) => typeof text === 'string' && /\S/.test(text) && text.length <= 200;
-
-function shiftFaults(shifts: readonly unknown[]): readonly Fault[] {
-  if (shifts.length > MOST_SHIFTS) return [{ field: 'shifts', message: `must be a list of at most ${MOST_SHIFTS} shifts` }];
-  const seen = new Set<unknown>();
-  return shifts.flatMap((shift, index): readonly Fault[] => {
-    const place = `shifts[${index}]`;
-    if (!isFields(shift)) return [{ field: place, message: 'must be an object' }];
-    const { name, zone, week, holidays, agents, ...unknown } = shift;
-    const { week: dated, origins } = byDate(week);
-    const asGiven = (text: string) => text.replace(/(?<=\.week\.)\w+\[\d+\]/g, (hours) => origins.get(hours) ?? hours);
-    const again = seen.has(name);
-    seen.add(name);
-    return [
-      ...Object.keys(unknown).map((field) => ({ field: `${place}.${field}`, message: 'is not a known field' })),
-      ...(isName(name) && !again ? [] : [{ field: `${place}.name`, message: 'must be text that no other shift of the team has' }]),
-      ...calendarFaults(present({ zone, week: dated, holidays }), place).map(({ field, message }) => ({
-        field: asGiven(field),
-        message: asGiven(message).replace(': overnight is two intervals, one to 24:00 and one from 00:00', ''),
-      })),
-      ...(agents === undefined || (Array.isArray(agents) && agents.length > 0 && agents.length <= MOST_MEMBERS && agents.every(isName))
-        ? []
-        : [{ field: `${place}.agents`, message: `must be a list of 1 to ${MOST_MEMBERS} ids of agents` }]),
-    ];
+/** The hours of a week with those that run over midnight cut there, as a calendar wants them. */
+function byDate(week: Exclude<Shift['week'], '24x7'>): Readonly<Partial<Record<Weekday, readonly PlacedHours[]>>> {
+  const given = WEEKDAYS.flatMap((day) =>
+    (week[day] ?? []).map(({ from, to }, index) => ({ day, from, to, at: ['week', day, index], words: `${from} to ${to} of ${day}` })),
+  );
+  const overMidnight = given.filter((hours) => hasTimes(hours) && hours.to < hours.from);
+  const rests = overMidnight.flatMap((hours) => {
+    const next = WEEKDAYS[(WEEKDAYS.indexOf(hours.day) + 1) % WEEKDAYS.length];
+    return next === undefined || hours.to === '00:00' ? [] : [{ ...hours, day: next, from: '00:00' }];
   });
+  const cut = given.map((hours) => (overMidnight.includes(hours) ? { ...hours, to: '24:00' } : hours));
+  return Object.fromEntries(
+    WEEKDAYS.map((weekday): [Weekday, readonly PlacedHours[]] => [weekday, [...cut, ...rests].filter(({ day }) => day === weekday)]),
+  );
+}
+
+function shiftBreaches(shift: Shift): readonly Breach[] {
+  const days = shift.week === '24x7' ? [] : Object.values(byDate(shift.week));
+  return [...calendarBreaches(shift), ...days.flatMap((hours) => intervalsBreaches(hours, 'must end after it begins'))];
 }

@@ -1,6 +1,7 @@
-import { HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
+import { contractSchema, defaultContract, HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
 import { nextStepAt } from './escalation-chains.js';
-import { type EscalationPolicy, escalationPolicyFaults } from '../contract/escalation-policy.js';
+import type { EscalationPolicy } from '../contract/escalation-policy.js';
+import { faultsOf } from '../schema.js';
 import { whyEscalated } from './escalation-why.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
 
@@ -279,11 +280,13 @@ describe('why', () => {
 });
 
 describe('the policies of a contract', () => {
-  const faultsOf = (...policies: unknown[]) =>
-    escalationPolicyFaults(policies, [50, 75, 90]).map(({ field }) => field.replace('escalationPolicies', ''));
+  const faulty = (...policies: unknown[]) =>
+    faultsOf(contractSchema, { ...defaultContract, escalationPolicies: policies }).map(({ field }) =>
+      field.replace('escalationPolicies', ''),
+    );
 
   it('are sound', () => {
-    expect(faultsOf(untouched, { ...untouched, name: 'b', then: 'untouched' })).toEqual([]);
+    expect(faulty(untouched, { ...untouched, name: 'b', then: 'untouched' })).toEqual([]);
   });
 
   it.each<[string, unknown[], string[]]>([
@@ -315,9 +318,9 @@ describe('the policies of a contract', () => {
     [
       'what it does not know',
       [{ ...untouched, colour: 'red', steps: [{ after: -1, targets: [{ kind: 'pigeon' }] }] }],
-      ['[0].colour', '[0].steps[0].after', '[0].steps[0].targets[0].kind'],
+      ['[0].steps[0].after', '[0].steps[0].targets[0].kind', '[0].colour'],
     ],
   ])('are refused for %s', (_name, policies, fields) => {
-    expect(faultsOf(...policies)).toEqual(fields);
+    expect(faulty(...policies)).toEqual(fields);
   });
 });

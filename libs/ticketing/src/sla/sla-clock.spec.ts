@@ -2,10 +2,11 @@ import type { EventOf } from '#eventsourcing';
 import { instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { openTimeBetween } from '../contract/business-calendar.js';
-import { calendarOf, type Contract, contractFaults, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
+import { calendarOf, type Contract, contractSchema, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { clockAt, clockEventsUntil, ended, evolveClocks, momentKey, type SlaClock, type SlaClocks, storable } from './sla-clock.js';
 import { type Life, randomLifeOfClocks, stopwatches } from '../testing/clocks-by-the-minute.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { faultsOf } from '../schema.js';
 import type { HoldReason, Priority } from '../vocabulary.js';
 
 const start = Date.parse('2026-11-21T10:00:00.000Z');
@@ -255,7 +256,7 @@ const deescalated = from('TicketDeescalated', { from: 'L2', to: 'L1' });
 
 describe('clocks in office hours', () => {
   it('are measured under a sound contract', () => {
-    expect(contractFaults(office)).toEqual([]);
+    expect(faultsOf(contractSchema, office)).toEqual([]);
   });
 
   it('carry elapsed time over: 3 h started at 10:00, made 2 h at 11:00, are due at 12:00', () => {

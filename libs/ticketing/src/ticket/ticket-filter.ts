@@ -1,22 +1,29 @@
-import { type Actor, type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Text } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
+import { about, instant, open, optional, recordOf, refer, type Static, text } from '../schema.js';
+import { actorSchema } from '../vocabulary.js';
+
+const querySchema = recordOf(text);
 
 /** What the list of tickets is asked for: its parameters, as text. */
-export type TicketListText = Readonly<Record<string, string>>;
+export type TicketListText = Static<typeof querySchema>;
 
-/** A saved filter. The whole desk shares it: until there is identity, whom it belongs to is told, and keeps nobody from changing it. */
-export interface TicketFilter {
-  readonly name: string;
-  readonly query: TicketListText;
-  readonly description?: string;
-  /** Who made it. */
-  readonly owner: Actor;
-  /** Who last changed it, and when. */
-  readonly savedBy: Actor;
-  readonly savedAt: Instant;
-}
+export const ticketFilterSchema = about(
+  open({
+    name: about(text, 'Name of the filter'),
+    query: about(querySchema, 'Parameters of `GET /v1/tickets`, as text'),
+    description: optional(about(text, 'What it is for')),
+    owner: about(refer(actorSchema), 'Who made it. The whole desk shares it, and anybody may change it'),
+    savedBy: about(refer(actorSchema), 'Who last changed it'),
+    savedAt: about(instant, 'When it was last changed'),
+  }),
+  'A saved filter of the ticket list',
+);
+
+/** A saved filter. The whole desk shares it: until there is identity, its owner is shown, and keeps nobody from changing it. */
+export type TicketFilter = Static<typeof ticketFilterSchema>;
 
 /** Never saved, saved, or deleted. */
 export type TicketFilterState = TicketFilter | 'deleted' | null;
