@@ -23,7 +23,8 @@ import {
   TOMBSTONE,
   type LogRecord,
 } from './record.js';
-import { scavengeSegments, type Scavenged } from './scavenge.js';
+import { scavengeSegments } from './scavenge.js';
+import type { Scavenged } from './scavenged.js';
 import { SEGMENT_BYTES, Segments, type Segment } from './segments.js';
 import {
   DELETED,

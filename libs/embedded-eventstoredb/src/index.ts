@@ -11,12 +11,12 @@ import {
 } from '@tierline/embedded-host';
 import { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
 import { NODE, runNode, type NodeOptions, type RunningNode } from './node.js';
-import type { Scavenged } from './scavenge.js';
+import type { Scavenged } from './scavenged.js';
 
 export { BackupExists, BadCertificate, BadCredentials, DirectoryLocked, NotLoopback, PortUnavailable } from '@tierline/embedded-host';
 export { backUpEventStoreDB } from './backup-directory.js';
 export { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
-export type { Scavenged } from './scavenge.js';
+export type { Scavenged } from './scavenged.js';
 
 export interface EmbeddedEventStoreDBOptions {
   /** Where the log lies; made when missing. One node at a time may hold it. */

@@ -4,7 +4,7 @@ import type { EventLog } from './event-log.js';
 import { shuttingDown } from './faults.js';
 import type { LogWriter, NewEvent } from './log-writer.js';
 import { NO_BYTES } from './record.js';
-import type { Scavenged } from './scavenge.js';
+import type { Scavenged } from './scavenged.js';
 
 /** A scavenge that is under way. */
 interface Running {

@@ -23,7 +23,7 @@ import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from '.
 import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { decodeReadRequest } from './read-request.js';
 import { read } from './reads.js';
-import type { Scavenged } from './scavenge.js';
+import type { Scavenged } from './scavenged.js';
 import { getSupportedMethods } from './server-features.js';
 import { SystemStreams } from './system-streams.js';
 import { Users } from './users.js';

@@ -16,15 +16,8 @@ import {
   TOMBSTONE,
   type LogRecord,
 } from './record.js';
+import type { Scavenged } from './scavenged.js';
 import { writeAll, type Segment, type Segments } from './segments.js';
-
-/** What a scavenge did. */
-export interface Scavenged {
-  /** Bytes that the log's files are smaller by. */
-  readonly bytesFreed: number;
-  /** Events that `$all` no longer shows. */
-  readonly eventsDropped: number;
-}
 
 /** The parts of the log that a scavenge works on; a record is given back by `records` with where it lies in the segment's file. */
 export interface Scavengeable {

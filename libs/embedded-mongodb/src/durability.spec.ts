@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { open } from 'lmdb';
 import { Decimal128, Long, MongoClient, ObjectId, type Db } from 'mongodb';
-import { checksumOf } from './checksums.js';
-import { startEmbeddedMongoDB } from './index.js';
 import { compilePackages } from '../../../test/compiled-packages.js';
+import { startEmbeddedMongoDB } from './index.js';
+import { checksumOf } from './storage/checksums.js';
 
 const directories: string[] = [];
 const fresh = (): string => {

@@ -94,3 +94,16 @@ export class DamagedRecordError extends ServerError {
     super(366, message);
   }
 }
+
+/** The data of a directory cannot be read: it has another format, or is damaged where everything depends on it. */
+export class DataUnreadable extends Error {
+  readonly code = 'ERR_DATA_UNREADABLE';
+  override readonly name = 'DataUnreadable';
+
+  constructor(
+    readonly directory: string,
+    readonly reason: string,
+  ) {
+    super(`The data in ${directory} cannot be read: ${reason}.`);
+  }
+}

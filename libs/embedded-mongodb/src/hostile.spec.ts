@@ -1,9 +1,9 @@
+import fc from 'fast-check';
+import { BSON, MongoClient, type Document } from 'mongodb';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
-import { BSON, MongoClient, type Document } from 'mongodb';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 const { deserialize, serialize } = BSON;

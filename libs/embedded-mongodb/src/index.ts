@@ -8,11 +8,12 @@ import {
   startInThread,
   urlHost,
 } from '@tierline/embedded-host';
-import { backUpMongoDB, DataUnreadable } from './data-file.js';
+import { DataUnreadable } from './errors.js';
 import { runNode, type NodeOptions, type RunningNode } from './node.js';
-import { MEMORY_LIMIT } from './sorting.js';
+import { MEMORY_LIMIT } from './query/sort-order.js';
+import { backUpMongoDB } from './storage/backup.js';
 
-export { backUpMongoDB, BackupExists, BadCertificate, BadCredentials, DataUnreadable, DirectoryLocked, NotLoopback, PortUnavailable };
+export { BackupExists, backUpMongoDB, BadCertificate, BadCredentials, DataUnreadable, DirectoryLocked, NotLoopback, PortUnavailable };
 
 export type EmbeddedMongoDBOptions = {
   /** Where the data lives; made if it is not there. One node holds it at a time. */

@@ -1,8 +1,8 @@
+import fc from 'fast-check';
+import { BSONRegExp, Double, Long, MongoClient, type Db, type Document } from 'mongodb';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
-import { BSONRegExp, Double, Long, MongoClient, type Db, type Document } from 'mongodb';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 let node: EmbeddedMongoDB;

@@ -2,15 +2,15 @@ import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
-import { areUsable, verifierOf, type Connection, type Credentials } from './authentication.js';
-import type { Node } from './call.js';
-import { failure, runCommand } from './commands.js';
-import { Cursors } from './cursors.js';
+import type { Node } from './commands/call.js';
+import { areUsable, verifierOf, type Connection, type Credentials } from './commands/credentials.js';
+import { Cursors } from './commands/cursors.js';
+import { runCommand } from './commands/dispatch.js';
+import { monitorExpiry } from './commands/expiry.js';
 import { ServerError } from './errors.js';
-import { monitorExpiry } from './expiry.js';
-import { removeScratchFiles, ScratchFile } from './scratch-file.js';
-import { Store } from './store.js';
-import { MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire.js';
+import { removeScratchFiles, ScratchFile } from './storage/scratch-file.js';
+import { Store } from './storage/store.js';
+import { failure, MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire/messages.js';
 
 /** What this node is called in messages. */
 const NODE = 'MongoDB';

@@ -1,0 +1,134 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { isTrue } from '../bson/order.js';
+import { Arr, Binary, Doc, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { ok, type Command, type Handler } from './call.js';
+import { hmac, ITERATIONS, MECHANISM, SALT_BYTES, sha256, type Connection, type Verifier } from './credentials.js';
+import { Fields } from './fields.js';
+
+const refused = (): ServerError => new ServerError(18, 'Authentication failed.');
+
+/** The attributes of a SCRAM message, in their order: `n=user,r=nonce`. */
+const attributes = (text: string): ReadonlyMap<string, string> => new Map(text.split(',').map((part) => [part.slice(0, 1), part.slice(2)]));
+
+const payloadOf = (fields: Fields): string => {
+  const payload = fields.need(fields.doc.get('payload'), 'payload');
+  if (payload instanceof Binary) return payload.bytes.toString('utf8');
+  if (typeof payload === 'string') return Buffer.from(payload, 'base64').toString('utf8');
+  throw new ServerError(14, `BSON field '${fields.name}.payload' is the wrong type, expected type 'binData'`);
+};
+
+const message = (id: number, done: boolean, text: string): Readonly<Record<string, Value>> => ({
+  conversationId: id,
+  done,
+  payload: new Binary(0, Buffer.from(text)),
+});
+
+/** The server's first message: the salt of the user, or one made up, so that nobody learns which users there are. */
+const begin = (
+  verifier: Verifier | undefined,
+  connection: Connection,
+  database: string,
+  fields: Fields,
+): Readonly<Record<string, Value>> => {
+  connection.conversation = undefined;
+  const mechanism = fields.need(fields.string('mechanism'), 'mechanism');
+  if (mechanism !== MECHANISM) throw new ServerError(334, `Received authentication for mechanism ${mechanism} which is not enabled`);
+  const match = /^([ny],(?:a=[^,]*)?,)(n=([^,]*),r=([^,]+)(?:,.*)?)$/s.exec(payloadOf(fields));
+  if (!match) throw refused();
+  const [, channel, clientFirstBare, name, clientNonce] = match as unknown as [string, string, string, string, string];
+  const user = name.replace(/=2C/g, ',').replace(/=3D/g, '=');
+  const known = verifier !== undefined && database === 'admin' && user === verifier.user;
+  if (!verifier) throw refused();
+  const salt = known ? verifier.salt : createHmac('sha256', verifier.secret).update(`${database}.${user}`).digest().subarray(0, SALT_BYTES);
+  const nonce = `${clientNonce}${randomBytes(24).toString('base64')}`;
+  const serverFirst = `r=${nonce},s=${salt.toString('base64')},i=${ITERATIONS}`;
+  const id = 1;
+  connection.conversation = {
+    id,
+    step: 'proof',
+    known,
+    clientFirstBare,
+    serverFirst,
+    channel,
+    nonce,
+    skipEmpty: isTrue(fields.document('options')?.get('skipEmptyExchange') ?? false),
+  };
+  return message(id, false, serverFirst);
+};
+
+/** Checks the client's proof; the server's signature in the answer proves the node to the client. */
+const proceed = (verifier: Verifier | undefined, connection: Connection, fields: Fields): Readonly<Record<string, Value>> => {
+  const { conversation } = connection;
+  // Whatever goes wrong, the exchange is over.
+  connection.conversation = undefined;
+  if (!conversation || !verifier || fields.doc.get('conversationId') !== conversation.id)
+    throw new ServerError(17, 'No SASL session state found');
+  const text = payloadOf(fields);
+  if (conversation.step === 'empty') {
+    if (text !== '') throw refused();
+    connection.user = verifier.user;
+    return message(conversation.id, true, '');
+  }
+  const { known, clientFirstBare, serverFirst, channel, nonce, skipEmpty, id } = conversation;
+  const proofAt = text.lastIndexOf(',p=');
+  const given = attributes(text.slice(0, Math.max(0, proofAt)));
+  const proof = Buffer.from(proofAt < 0 ? '' : text.slice(proofAt + 3), 'base64');
+  if (given.get('c') !== Buffer.from(channel).toString('base64') || given.get('r') !== nonce || proof.length !== 32) throw refused();
+  const exchanged = `${clientFirstBare},${serverFirst},${text.slice(0, proofAt)}`;
+  const signature = hmac(verifier.storedKey, exchanged);
+  const clientKey = Buffer.from(proof.map((byte, at) => byte ^ (signature[at] as number)));
+  if (!timingSafeEqual(sha256(clientKey), verifier.storedKey) || !known) throw refused();
+  if (skipEmpty) connection.user = verifier.user;
+  else connection.conversation = { id, step: 'empty' };
+  return message(id, skipEmpty, `v=${hmac(verifier.serverKey, exchanged).toString('base64')}`);
+};
+
+const saslStart: Handler = (call) => ok(begin(call.node.verifier, call.connection, call.database, new Fields('saslStart', call.command)));
+
+const saslContinue: Handler = (call) => ok(proceed(call.node.verifier, call.connection, new Fields('saslContinue', call.command)));
+
+/**
+ * The parts of a handshake that are about signing in: the mechanisms, and the answer to a first message that came along
+ * to save a way there and back. One that cannot be served is left out, and the client begins anew.
+ */
+export const handshakeOf = (
+  verifier: Verifier | undefined,
+  connection: Connection,
+  command: Doc,
+): Readonly<Record<string, Value | undefined>> => {
+  const asked = command.get('saslSupportedMechs');
+  if (asked !== undefined && typeof asked !== 'string') throw badValue('saslSupportedMechs must be a string');
+  const first = command.get('speculativeAuthenticate');
+  let speculative: Doc | undefined;
+  if (verifier && first instanceof Doc && first.firstKey === 'saslStart') {
+    const database = first.get('db');
+    try {
+      speculative = Doc.from(
+        begin(verifier, connection, typeof database === 'string' ? database : 'admin', new Fields('saslStart', first)),
+      );
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+    }
+  }
+  return { saslSupportedMechs: verifier && asked !== undefined ? Arr.of([MECHANISM]) : undefined, speculativeAuthenticate: speculative };
+};
+
+const logout: Handler = ({ connection }) => {
+  connection.user = undefined;
+  return ok();
+};
+
+const connectionStatus: Handler = ({ connection: { user } }) =>
+  ok({
+    authInfo: Doc.from({
+      authenticatedUsers: Arr.of(user === undefined ? [] : [Doc.from({ user, db: 'admin' })]),
+      authenticatedUserRoles: Arr.of(user === undefined ? [] : [Doc.from({ role: 'root', db: 'admin' })]),
+    }),
+  });
+export const authenticationCommands: Readonly<Record<string, Command>> = {
+  saslStart: { fields: ['mechanism', 'payload', 'options', 'autoAuthorize', 'db'], run: saslStart },
+  saslContinue: { fields: ['conversationId', 'payload'], run: saslContinue },
+  logout: { fields: [], run: logout },
+  connectionStatus: { fields: ['showPrivileges'], run: connectionStatus },
+};

@@ -1,0 +1,83 @@
+import { Arr, Doc, type Value } from '../bson/values.js';
+import { ServerError } from '../errors.js';
+import type { Source } from '../execution/source.js';
+import { Snapshot } from '../storage/store.js';
+import { fieldsOf, ok, paceOf, withOk, type Call, type Command, type Handler } from './call.js';
+import { Cursor, cursorReply, DEFAULT_BATCH, Pace } from './cursors.js';
+import { Fields, typeError } from './fields.js';
+import { target } from './namespaces.js';
+
+export const listed = function* (docs: readonly Doc[]): Source {
+  yield* docs;
+};
+
+export const cursorBatch = (cursor: Doc | undefined, name: string): number =>
+  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
+
+export const answerWithCursor = async (
+  call: Call,
+  namespace: string,
+  snapshot: Snapshot,
+  source: Source,
+  batchSize: number,
+  single: boolean,
+  neverTimesOut = false,
+): Promise<Doc> => {
+  const maxTimeMS = fieldsOf(call).count('maxTimeMS');
+  const cursor = new Cursor(namespace, source, () => snapshot.close(), { neverTimesOut, maxTimeMS });
+  const { batch, more } = await cursor.next(batchSize, paceOf(call));
+  if (!more || single) {
+    cursor.close();
+    return withOk(cursorReply(0n, namespace, 'firstBatch', batch));
+  }
+  return withOk(cursorReply(call.node.cursors.keep(cursor), namespace, 'firstBatch', batch));
+};
+
+const getMore: Handler = async (call) => {
+  const { command, node, database } = call;
+  const id = command.get('getMore');
+  if (typeof id !== 'bigint') throw typeError('getMore.getMore', id, 'long');
+  const fields = fieldsOf(call);
+  const name = fields.need(fields.string('collection'), 'collection');
+  const count = fields.count('batchSize');
+  const cursor = node.cursors.find(id);
+  if (!cursor) throw new ServerError(43, `cursor id ${id} not found`);
+  const namespace = `${database}.${name}`;
+  if (cursor.namespace !== namespace)
+    throw new ServerError(
+      13,
+      `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
+    );
+  if (cursor.busy) throw new ServerError(12051, `cursor id ${id} is already in use`);
+  cursor.busy = true;
+  try {
+    const { batch, more } = await cursor.next(count || Infinity, new Pace(cursor.times.maxTimeMS, call.gone));
+    if (!more) node.cursors.forget(id);
+    else if (!node.cursors.find(id)) cursor.close();
+    return withOk(cursorReply(more ? id : 0n, namespace, 'nextBatch', batch));
+  } catch (error) {
+    node.cursors.forget(id);
+    throw error;
+  } finally {
+    cursor.busy = false;
+    cursor.lastUsed = Date.now();
+  }
+};
+
+const killCursors: Handler = (call) => {
+  target(call);
+  const fields = fieldsOf(call);
+  const ids = fields.need(fields.array('cursors'), 'cursors');
+  const killed: Value[] = [];
+  const missing: Value[] = [];
+  for (const id of ids) {
+    if (typeof id !== 'bigint') throw typeError('killCursors.cursors', id, 'long');
+    (call.node.cursors.kill(id) ? killed : missing).push(id);
+  }
+  return ok({ cursorsKilled: Arr.of(killed), cursorsNotFound: Arr.of(missing), cursorsAlive: Arr.empty, cursorsUnknown: Arr.empty });
+};
+
+export const cursorCommands: Readonly<Record<string, Command>> = {
+  getMore: { fields: ['collection', 'batchSize', 'term', 'lastKnownCommittedOpTime'], run: getMore },
+  killCursors: { fields: ['cursors'], run: killCursors },
+};

@@ -1,0 +1,401 @@
+import { randomUUID } from 'node:crypto';
+import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { isTrue } from '../bson/order.js';
+import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
+import { DamagedRecordError, ServerError } from '../errors.js';
+import {
+  afterPrefix,
+  indexKeys,
+  indexPrefix,
+  namespaceOf,
+  readyIndexes,
+  recordPrefix,
+  type Collection,
+  type Entry,
+} from '../storage/store.js';
+import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
+import { handshakeOf } from './authentication.js';
+import { fieldsOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
+import { Fields } from './fields.js';
+import { checkDatabase, collectionOf, existing, noView, target } from './namespaces.js';
+
+/** The wire version of VERSION. */
+const MAX_WIRE_VERSION = 21;
+
+/** How long a session may be idle. Nothing is kept of sessions here, so none ever ends early. */
+const SESSION_MINUTES = 30;
+
+const hello: Handler = ({ node, connection, command }) => {
+  const legacy = command.keys[0] !== 'hello';
+  return ok({
+    helloOk: command.get('helloOk') === true ? true : undefined,
+    [legacy ? 'ismaster' : 'isWritablePrimary']: true,
+    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
+    maxMessageSizeBytes: MAX_MESSAGE_BYTES,
+    maxWriteBatchSize: MAX_BATCH,
+    localTime: now(),
+    connectionId: connection.id,
+    // As a real single node: sessions, but neither transactions nor retryable writes.
+    logicalSessionTimeoutMinutes: SESSION_MINUTES,
+    minWireVersion: 0,
+    maxWireVersion: MAX_WIRE_VERSION,
+    readOnly: false,
+    ...handshakeOf(node.verifier, connection, command),
+  });
+};
+
+const buildInfo: Handler = () =>
+  ok({
+    version: VERSION,
+    gitVersion: 'embedded',
+    modules: Arr.of(['embedded']),
+    allocator: 'node',
+    javascriptEngine: 'none',
+    sysInfo: 'deprecated',
+    versionArray: Arr.of([...VERSION.split('.').map(Number), 0]),
+    bits: 64,
+    debug: false,
+    maxBsonObjectSize: MAX_DOCUMENT_BYTES,
+    storageEngines: Arr.of(['lmdb']),
+  });
+
+const numberValue = (value: number): Value =>
+  Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value);
+
+/** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
+const ENTRY_BYTES = 64;
+
+/** What is counted of a collection, or of one that does not exist: nothing. */
+const storageStats = (call: Call, name: string, scale: number): Readonly<Record<string, Value | undefined>> => {
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    const { documents, bytes } = collection ? call.node.store.statistics(snapshot, collection) : { documents: 0, bytes: 0 };
+    const indexes = collection ? readyIndexes(collection) : [];
+    const sizes = indexes.map((index) => Math.floor((snapshot.count(rangeOf(indexPrefix(index))) * ENTRY_BYTES) / scale));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    return {
+      size: numberValue(Math.floor(bytes / scale)),
+      count: numberValue(documents),
+      avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
+      storageSize: numberValue(Math.floor(bytes / scale)),
+      nindexes: collection ? indexes.length + 1 : 0,
+      capped: false,
+      totalIndexSize: numberValue(total),
+      totalSize: numberValue(Math.floor(bytes / scale) + total),
+      indexSizes: Doc.from({
+        _id_: collection ? 0 : undefined,
+        ...Object.fromEntries(indexes.map((index, at) => [index.name, numberValue(sizes[at] as number)])),
+      }),
+      scaleFactor: scale,
+    };
+  } finally {
+    snapshot.close();
+  }
+};
+
+const collStats: Handler = (call) => {
+  const name = target(call);
+  return ok({ ns: `${call.database}.${name}`, ...storageStats(call, name, fieldsOf(call).count('scale') || 1) });
+};
+
+/** The one document of the stage `$collStats`. */
+export const collectionStatistics = (call: Call, name: string, spec: Value): Doc => {
+  if (!(spec instanceof Doc)) throw new ServerError(5447000, `$collStats must take a nested object but found: ${show(spec)}`);
+  const fields = new Fields('$collStats', spec).only(['storageStats', 'count', 'latencyStats', 'queryExecStats']);
+  for (const key of ['latencyStats', 'queryExecStats']) fields.refuse(key);
+  const [storage, counted] = [fields.document('storageStats'), fields.document('count')];
+  const snapshot = call.node.store.snapshot();
+  try {
+    if (!collectionOf(snapshot, call.database, name))
+      throw new ServerError(
+        26,
+        `Unable to retrieve ${storage ? 'storageStats' : 'count'} in $collStats stage :: caused by :: Collection [${call.database}.${name}] not found.`,
+      );
+  } finally {
+    snapshot.close();
+  }
+  const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
+  return Doc.from({
+    ns: `${call.database}.${name}`,
+    host: hostname(),
+    localTime: now(),
+    storageStats: storage && Doc.from(stats),
+    count: counted && stats['count'],
+  });
+};
+
+/**
+ * Reads everything of a collection: each document's checksum and BSON, and that each index holds what the documents say,
+ * no more and no less.
+ */
+const validate: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  for (const key of ['full', 'background', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount']) fields.boolean(key);
+  for (const key of ['repair', 'fixMultikey']) fields.refuse(key);
+  const pace = paceOf(call);
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(existing(snapshot, call.database, name)) as Collection;
+    const indexes = readyIndexes(collection);
+    const keys = new Map<number, number>(indexes.map(({ number }) => [number, 0]));
+    const errors: string[] = [];
+    const missing: Doc[] = [];
+    const report = (message: string): void => void (errors.length < MOST_ERRORS && errors.push(message));
+    let records = 0;
+    let corrupt = 0;
+    const check = ({ key, value }: Entry): void => {
+      const idKey = key.subarray(recordPrefix(collection).length);
+      checkDocument(value, 0, value.length);
+      const doc = Doc.read(value);
+      for (const index of indexes) {
+        const found = indexKeys(index, doc, idKey).keys;
+        keys.set(index.number, (keys.get(index.number) as number) + found.length);
+        for (const entry of found) {
+          if (snapshot.get(entry)?.equals(idKey)) continue;
+          if (missing.length < MOST_ERRORS) missing.push(Doc.from({ indexName: index.name, _id: doc.get('_id') }));
+          report(`index ${index.name} lacks an entry of the document with _id ${show(doc.get('_id') as Value)}`);
+        }
+      }
+    };
+    const { start: first, end } = rangeOf(recordPrefix(collection));
+    for (let start: Buffer | undefined = first; start;) {
+      const from: Buffer = start;
+      start = undefined;
+      try {
+        for (const entry of snapshot.entries({ start: from, end })) {
+          records++;
+          try {
+            check(entry);
+          } catch (error) {
+            if (!(error instanceof ServerError)) throw error;
+            corrupt++;
+            report(error.message);
+          }
+          if (records % 128 === 0) await pace.pause();
+        }
+      } catch (error) {
+        if (!(error instanceof DamagedRecordError)) throw error;
+        records++;
+        corrupt++;
+        report(error.message);
+        // The documents behind it may be sound.
+        start = Buffer.concat([error.key, Buffer.from([0])]);
+      }
+    }
+    const details = indexes.map((index) => {
+      const extra = snapshot.count(rangeOf(indexPrefix(index))) - (keys.get(index.number) as number);
+      if (extra > 0) report(`index ${index.name} has ${extra} entries that no document accounts for`);
+      return {
+        name: index.name,
+        keys: keys.get(index.number) as number,
+        valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name),
+      };
+    });
+    return ok({
+      ns: namespaceOf(collection),
+      nInvalidDocuments: corrupt,
+      nrecords: numberValue(records),
+      nIndexes: indexes.length + 1,
+      keysPerIndex: Doc.from({
+        _id_: numberValue(records),
+        ...Object.fromEntries(details.map((detail) => [detail.name, numberValue(detail.keys)])),
+      }),
+      indexDetails: Doc.from({
+        _id_: Doc.from({ valid: corrupt === 0 }),
+        ...Object.fromEntries(details.map((detail) => [detail.name, Doc.from({ valid: detail.valid })])),
+      }),
+      valid: errors.length === 0,
+      repaired: false,
+      warnings: Arr.empty,
+      errors: Arr.of(errors),
+      missingIndexEntries: Arr.of(missing),
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
+/** The faults that `validate` tells at most. */
+const MOST_ERRORS = 100;
+
+const rangeOf = (prefix: Buffer): { readonly start: Buffer; readonly end: Buffer } => ({ start: prefix, end: afterPrefix(prefix) });
+
+const dbStats: Handler = (call) => {
+  checkDatabase(call.database);
+  const scale = fieldsOf(call).count('scale') || 1;
+  const snapshot = call.node.store.snapshot();
+  try {
+    let [collections, views, objects, bytes, indexes] = [0, 0, 0, 0, 0];
+    for (const collection of snapshot.catalog.collections.values()) {
+      if (collection.database !== call.database) continue;
+      if (collection.view) {
+        views++;
+        continue;
+      }
+      const statistics = call.node.store.statistics(snapshot, collection);
+      collections++;
+      objects += statistics.documents;
+      bytes += statistics.bytes;
+      indexes += collection.indexes.length + 1;
+    }
+    return ok({
+      db: call.database,
+      collections,
+      views,
+      objects: numberValue(objects),
+      avgObjSize: new Double(objects ? bytes / objects : 0),
+      dataSize: new Double(bytes / scale),
+      storageSize: new Double(bytes / scale),
+      indexes,
+      indexSize: new Double(0),
+      totalSize: new Double(bytes / scale),
+      scaleFactor: numberValue(scale),
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const serverStatus: Handler = ({ node }) => {
+  const { current, total } = node.connections();
+  const uptime = (Date.now() - node.startedAt) / 1000;
+  const { rss, heapUsed } = process.memoryUsage();
+  return ok({
+    host: hostname(),
+    version: VERSION,
+    process: 'embedded-mongodb',
+    pid: BigInt(process.pid),
+    uptime: new Double(Math.floor(uptime)),
+    uptimeMillis: BigInt(Math.floor(uptime * 1000)),
+    localTime: now(),
+    connections: Doc.from({ current, available: 100_000 - current, totalCreated: total }),
+    opcounters: Doc.from(
+      Object.fromEntries(
+        ['insert', 'query', 'update', 'delete', 'getmore', 'command'].map((name) => [name, numberValue(node.counters.get(name) ?? 0)]),
+      ),
+    ),
+    mem: Doc.from({
+      bits: 64,
+      resident: Math.floor(rss / 1048576),
+      virtual: Math.floor(rss / 1048576),
+      heap: Math.floor(heapUsed / 1048576),
+    }),
+    metrics: Doc.from({
+      ttl: Doc.from({
+        deletedDocuments: BigInt(node.counters.get('ttl.deletedDocuments') ?? 0),
+        passes: BigInt(node.counters.get('ttl.passes') ?? 0),
+      }),
+      cursor: Doc.from({ open: Doc.from({ total: BigInt(node.cursors.size) }) }),
+    }),
+    storageEngine: Doc.from({ name: 'lmdb', supportsCommittedReads: true, persistent: true }),
+  });
+};
+
+const hostInfo: Handler = () =>
+  ok({
+    system: Doc.from({
+      currentTime: now(),
+      hostname: hostname(),
+      cpuAddrSize: 64,
+      memSizeMB: BigInt(Math.floor(totalmem() / 1048576)),
+      numCores: cpus().length,
+      cpuArch: arch(),
+    }),
+    os: Doc.from({ type: platform(), name: platform(), version: release() }),
+    extra: Doc.empty,
+  });
+
+/** The logs that a client may ask for; nothing is kept of them, and there is nothing to warn of. */
+const logs = ['global', 'startupWarnings'];
+
+const getLog: Handler = (call) => {
+  onlyAdmin(call, 'getLog');
+  const name = call.command.values[0];
+  if (name === '*') return ok({ names: Arr.of(logs) });
+  if (typeof name !== 'string')
+    throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
+  if (!logs.includes(name)) throw new ServerError(96, `No log named '${name}'`);
+  return ok({ totalLinesWritten: 0, log: Arr.empty });
+};
+
+const onlyAdmin = ({ database }: Call, command: string): void => {
+  if (database !== 'admin') throw new ServerError(13, `${command} may only be run against the admin database.`);
+};
+
+/** The server's parameters that have a meaning here, with what they are. */
+const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifier }: Node): Readonly<Record<string, Value>> => ({
+  authenticationMechanisms: Arr.of(verifier ? ['SCRAM-SHA-256'] : []),
+  cursorTimeoutMillis: BigInt(cursors.idleMs),
+  featureCompatibilityVersion: Doc.from({ version: VERSION.split('.').slice(0, 2).join('.') }),
+  ttlMonitorEnabled: true,
+  ttlMonitorSleepSecs: numberValue(ttlMonitorSleepSecs),
+});
+
+const getParameter: Handler = (call) => {
+  onlyAdmin(call, 'getParameter');
+  const [asked, ...names] = call.command.keys.map((key, index) => (index ? key : call.command.values[0]));
+  const parameters = parametersOf(call.node);
+  const all = asked === '*' || (asked instanceof Doc && isTrue(asked.get('allParameters')));
+  const found = Object.keys(parameters).filter((name) => all || names.includes(name));
+  if (!found.length) throw new ServerError(72, 'no option found to get');
+  const details = asked instanceof Doc && isTrue(asked.get('showDetails'));
+  return ok(
+    Object.fromEntries(
+      found.map((name) => [
+        name,
+        details ? Doc.from({ value: parameters[name], settableAtRuntime: false, settableAtStartup: true }) : parameters[name],
+      ]),
+    ),
+  );
+};
+
+const startSession: Handler = () =>
+  ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
+
+export const diagnosticCommands: Readonly<Record<string, Command>> = {
+  hello: {
+    fields: [
+      'hello',
+      'client',
+      'compression',
+      'helloOk',
+      'loadBalanced',
+      'saslSupportedMechs',
+      'speculativeAuthenticate',
+      'topologyVersion',
+      'maxAwaitTimeMS',
+      'backpressure',
+    ],
+    run: hello,
+  },
+  ping: { fields: [], run: () => ok() },
+  buildInfo: { fields: [], run: buildInfo },
+  startSession: { fields: [], run: startSession },
+  refreshSessions: { fields: [], run: () => ok() },
+  killSessions: { fields: [], run: () => ok() },
+  endSessions: { fields: [], run: () => ok() },
+  getLog: { fields: [], run: getLog },
+  getParameter: { fields: 'any', run: getParameter },
+  getCmdLineOpts: {
+    fields: [],
+    run: (call) => (onlyAdmin(call, 'getCmdLineOpts'), ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty })),
+  },
+  replSetGetStatus: {
+    fields: 'any',
+    run: (call) => {
+      onlyAdmin(call, 'replSetGetStatus');
+      throw new ServerError(76, 'not running with --replSet');
+    },
+  },
+  whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
+  hostInfo: { fields: [], run: hostInfo },
+  serverStatus: { fields: 'any', run: serverStatus },
+  collStats: { fields: ['scale'], run: collStats },
+  validate: {
+    fields: ['full', 'background', 'repair', 'fixMultikey', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount'],
+    run: validate,
+  },
+  dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },
+};

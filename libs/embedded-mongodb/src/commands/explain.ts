@@ -1,0 +1,124 @@
+import { hostname } from 'node:os';
+import { Arr, Doc } from '../bson/values.js';
+import { failedToParse, ServerError } from '../errors.js';
+import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
+import { choosePlan, countByIndex, describePlan, type Counters } from '../execution/planner.js';
+import { withVariables } from '../query/expressions/expressions.js';
+import { parseFilter } from '../query/filter.js';
+import { fieldsOf, letOf, ok, paceOf, VERSION, type Call, type Command, type Handler } from './call.js';
+import { drain } from './cursors.js';
+import { Fields, typeError } from './fields.js';
+import { collectionOf, noView, target } from './namespaces.js';
+import { empty, findSource, hintOf, naturalOrder, runPipeline, spaceOf, type Scope } from './reading.js';
+
+/** Runs a read, or the search of a write, and tells how its documents were found. */
+const explain: Handler = async (call) => {
+  const inner = call.command.get('explain');
+  if (!(inner instanceof Doc) || !inner.size) throw typeError('explain.explain', inner, 'object');
+  const verbosity = fieldsOf(call).string('verbosity') ?? 'allPlansExecution';
+  if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity))
+    throw failedToParse(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
+  return explainCommand({ ...call, command: inner }, verbosity);
+};
+
+export const explainCommand = async (call: Call, verbosity: string): Promise<Doc> => {
+  const { command, database, node } = call;
+  const kind = command.keys[0] as string;
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const variables = letOf(fields);
+  const counters: Counters = { keys: 0, documents: 0 };
+  const statement = (key: string): Fields => new Fields(key, fields.need(fields.documents(key), key)[0] ?? Doc.empty);
+  let query = Doc.empty;
+  let sort: Doc | undefined;
+  let hint = hintOf(fields);
+  let pipeline: Pipeline | undefined;
+  let limit = 0;
+  let skip = 0;
+  switch (kind) {
+    case 'find':
+      query = fields.document('filter') ?? Doc.empty;
+      sort = fields.document('sort');
+      limit = fields.count('limit') ?? 0;
+      skip = fields.count('skip') ?? 0;
+      break;
+    case 'count':
+    case 'distinct':
+      query = fields.document('query') ?? Doc.empty;
+      break;
+    case 'findAndModify':
+      query = fields.document('query') ?? Doc.empty;
+      sort = fields.document('sort');
+      limit = 1;
+      break;
+    case 'update':
+    case 'delete': {
+      const part = statement(kind === 'update' ? 'updates' : 'deletes');
+      query = part.document('q') ?? Doc.empty;
+      hint = hintOf(part);
+      break;
+    }
+    case 'aggregate': {
+      pipeline = withVariables(Object.keys(variables), () => compilePipeline(fields.need(command.get('pipeline'), 'pipeline')));
+      const { head } = pipeline;
+      query = head.match.length === 1 ? (head.match[0] as Doc) : head.match.length ? Doc.from({ $and: Arr.of(head.match) }) : Doc.empty;
+      sort = head.sort;
+      limit = head.limit ?? 0;
+      break;
+    }
+    default:
+      throw new ServerError(59, `Explain failed due to unknown command: ${kind}`);
+  }
+  const filter = parseFilter(query, variables);
+  const order = naturalOrder(sort);
+  const snapshot = node.store.snapshot();
+  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields) };
+  try {
+    const collection = noView(collectionOf(snapshot, database, name));
+    const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
+    const planner = Doc.from({
+      namespace: `${database}.${name}`,
+      parsedQuery: query,
+      indexFilterSet: false,
+      winningPlan: plan ? describePlan(plan, order.length > 0 && !plan.sorted) : Doc.from({ stage: 'EOF' }),
+      rejectedPlans: Arr.empty,
+    });
+    const base = {
+      explainVersion: '1',
+      queryPlanner: planner,
+      command,
+      serverInfo: Doc.from({ host: hostname(), port: 0, version: VERSION, gitVersion: 'embedded' }),
+    };
+    if (verbosity === 'queryPlanner') return ok(base);
+    const began = performance.now();
+    let returned = 0;
+    const counted = kind === 'count' && plan ? countByIndex(snapshot, plan) : undefined;
+    if (counted !== undefined) {
+      returned = 0;
+      counters.keys = counted;
+    } else {
+      const source = pipeline
+        ? runPipeline(scope, name, pipeline, variables, 0, hint, counters)
+        : collection
+          ? findSource(scope, name, { filter, sort: order, skip, limit, projection: undefined, variables, hint, counters })
+          : empty();
+      await drain(source, paceOf(call), () => void returned++);
+    }
+    return ok({
+      ...base,
+      executionStats: Doc.from({
+        executionSuccess: true,
+        nReturned: returned,
+        executionTimeMillis: Math.round(performance.now() - began),
+        totalKeysExamined: counters.keys,
+        totalDocsExamined: counters.documents,
+      }),
+    });
+  } finally {
+    snapshot.close();
+  }
+};
+
+export const explainCommands: Readonly<Record<string, Command>> = {
+  explain: { fields: ['verbosity'], run: explain },
+};

@@ -1,0 +1,85 @@
+import { isNumber, isTrue, numberOf } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+
+export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
+  new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
+
+/** Reads the fields of a command or of a part of one, with the server's errors for wrong types. */
+export class Fields {
+  constructor(
+    readonly name: string,
+    readonly doc: Doc,
+  ) {}
+
+  #path(key: string): string {
+    return `${this.name}.${key}`;
+  }
+
+  only(allowed: readonly string[]): this {
+    for (const key of this.doc.keys)
+      if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
+    return this;
+  }
+
+  document(key: string): Doc | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!(value instanceof Doc)) throw typeError(this.#path(key), value, 'object');
+    return value;
+  }
+
+  string(key: string): string | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'string') throw typeError(this.#path(key), value, 'string');
+    return value;
+  }
+
+  array(key: string): readonly Value[] | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!(value instanceof Arr)) throw typeError(this.#path(key), value, 'array');
+    return value.values;
+  }
+
+  documents(key: string): readonly Doc[] | undefined {
+    return this.array(key)?.map((value, index) => {
+      if (!(value instanceof Doc)) throw typeError(`${this.#path(key)}.${index}`, value, 'object');
+      return value;
+    });
+  }
+
+  boolean(key: string): boolean {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return false;
+    if (typeof value !== 'boolean' && !isNumber(value)) throw typeError(this.#path(key), value, 'bool');
+    return isTrue(value);
+  }
+
+  /** A whole number that is not negative. */
+  count(key: string): number | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!isNumber(value)) throw typeError(this.#path(key), value, 'long');
+    const number = numberOf(value);
+    if (!Number.isInteger(number)) throw badValue(`BSON field '${this.#path(key)}' must be a whole number`);
+    if (number < 0) throw new ServerError(51024, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
+    return number;
+  }
+
+  need<T>(value: T | undefined, key: string): T {
+    if (value === undefined) throw new ServerError(40414, `BSON field '${this.#path(key)}' is missing but a required field`);
+    return value;
+  }
+
+  /** Refuses a field that this node has no meaning for, unless it has the value that means nothing. */
+  refuse(key: string, harmless: (value: Value) => boolean = (value) => value === false || value === null): void {
+    const value = this.doc.get(key);
+    if (value !== undefined && !harmless(value)) throw new ServerError(238, `${this.#path(key)} is not supported by this node`);
+  }
+
+  noCollation(): void {
+    this.refuse('collation', (value) => value instanceof Doc && (!value.size || (value.size === 1 && value.get('locale') === 'simple')));
+  }
+}

@@ -1,0 +1,165 @@
+import { compareValues, equalValues, numberOf } from '../bson/order.js';
+import { splitPath, visitPath } from '../bson/paths.js';
+import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
+import { choosePlan, countByIndex, runPlan } from '../execution/planner.js';
+import { compileFilter, parseFilter } from '../query/filter.js';
+import { compileProjection } from '../query/transformations.js';
+import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
+import { answerWithCursor } from './cursor-commands.js';
+import { DEFAULT_BATCH, drain } from './cursors.js';
+import { collectionOf, target } from './namespaces.js';
+import { empty, findSource, hintOf, naturalOrder, sourceOf, spaceOf, type FindSpec } from './reading.js';
+
+const find: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const)
+    fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
+  if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
+  if (fields.boolean('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
+  for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults']) fields.boolean(key);
+  const space = spaceOf(call, fields);
+  const variables = letOf(fields);
+  const filter = parseFilter(fields.document('filter') ?? Doc.empty, variables);
+  const sort = naturalOrder(fields.document('sort'));
+  const projection = fields.document('projection');
+  if (projection?.size) compileProjection(projection, { filter, variables });
+  const spec: FindSpec = {
+    filter,
+    sort,
+    skip: fields.count('skip') ?? 0,
+    limit: fields.count('limit') ?? 0,
+    projection,
+    variables,
+    hint: hintOf(fields),
+  };
+  const batchSize = fields.count('batchSize') ?? DEFAULT_BATCH;
+  const single = fields.boolean('singleBatch');
+  const snapshot = call.node.store.snapshot();
+  try {
+    const source = collectionOf(snapshot, call.database, name)
+      ? findSource({ reader: snapshot, database: call.database, space }, name, spec)
+      : empty();
+    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+const count: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const limit = Math.abs(numberOf(call.command.get('limit') ?? 0)) || Infinity;
+  const skip = fields.count('skip') ?? 0;
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = collectionOf(snapshot, call.database, name);
+    let total = 0;
+    if (collection) {
+      const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));
+      const known = plan && countByIndex(snapshot, plan);
+      if (known !== undefined) total = known;
+      else if (!collection.view && filter.op === 'always' && filter.value)
+        total = call.node.store.statistics(snapshot, collection).documents;
+      else {
+        const test = compileFilter(filter);
+        const source = plan
+          ? runPlan(snapshot, collection, plan)
+          : sourceOf({ reader: snapshot, database: call.database, space: call.node.space }, name, filter, { NOW: now() });
+        await drain(source, paceOf(call), (doc) => {
+          if (test(doc)) total++;
+        });
+      }
+    }
+    return ok({ n: Math.min(limit, Math.max(0, total - skip)) });
+  } finally {
+    snapshot.close();
+  }
+};
+
+const distinct: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  fields.noCollation();
+  const path = fields.need(fields.string('key'), 'key');
+  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const parts = splitPath(path);
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = collectionOf(snapshot, call.database, name);
+    let found: Value[] = [];
+    let bytes = 0;
+    const settle = (): void => {
+      found = found.toSorted(compareValues).filter((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1]));
+    };
+    if (collection) {
+      const test = compileFilter(filter);
+      let next = 1000;
+      await drain(
+        findSource({ reader: snapshot, database: call.database, space: call.node.space }, name, {
+          filter,
+          sort: [],
+          skip: 0,
+          limit: 0,
+          projection: undefined,
+          variables: { NOW: now() },
+          hint: hintOf(fields),
+        }),
+        paceOf(call),
+        (doc) => {
+          if (!test(doc)) return;
+          visitPath(doc, parts, 0, false, (value) => {
+            if (value instanceof Arr) found.push(...value.values);
+            else if (value !== undefined) found.push(value);
+            return false;
+          });
+          if (found.length > next) {
+            settle();
+            next = found.length * 2 + 1000;
+          }
+        },
+      );
+      settle();
+    }
+    for (const value of found) bytes += encode(Doc.of(['v'], [value])).length;
+    if (bytes > MAX_DOCUMENT_BYTES) throw new ServerError(17217, 'distinct too big, 16mb cap');
+    return ok({ values: Arr.of(found) });
+  } finally {
+    snapshot.close();
+  }
+};
+
+export const readCommands: Readonly<Record<string, Command>> = {
+  find: {
+    fields: [
+      'filter',
+      'sort',
+      'projection',
+      'hint',
+      'skip',
+      'limit',
+      'batchSize',
+      'singleBatch',
+      'max',
+      'min',
+      'returnKey',
+      'showRecordId',
+      'tailable',
+      'oplogReplay',
+      'noCursorTimeout',
+      'awaitData',
+      'allowPartialResults',
+      'collation',
+      'allowDiskUse',
+      'let',
+    ],
+    run: find,
+  },
+  count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
+  distinct: { fields: ['key', 'query', 'collation', 'hint'], run: distinct },
+};

@@ -1,0 +1,69 @@
+import { isNumber, numberOf } from '../bson/order.js';
+import { bsonTypeName, Doc } from '../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
+import type { Command } from './call.js';
+
+/** Fields that every command may have. */
+export const genericFields = new Set([
+  '$db',
+  'lsid',
+  '$readPreference',
+  'comment',
+  'maxTimeMS',
+  'maxTimeMSOpOnly',
+  'readConcern',
+  'writeConcern',
+  '$clusterTime',
+  'apiVersion',
+  'apiStrict',
+  'apiDeprecationErrors',
+  'txnNumber',
+  'autocommit',
+  'startTransaction',
+  'clientOperationKey',
+  '$configServerState',
+  '$audit',
+  '$client',
+  'mayBypassWriteBlocking',
+  'serialization_context',
+]);
+
+export const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
+
+export const checkGeneric = (command: Doc): void => {
+  if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
+    throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  const session = command.get('lsid');
+  if (session !== undefined && !(session instanceof Doc))
+    throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);
+  const version = command.get('apiVersion');
+  if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
+  const concern = command.get('readConcern');
+  if (concern !== undefined) {
+    if (!(concern instanceof Doc))
+      throw new ServerError(14, `BSON field 'readConcern' is the wrong type '${bsonTypeName(concern)}', expected type 'object'`);
+    for (const key of concern.keys) {
+      if (key === 'afterClusterTime' || key === 'atClusterTime') throw new ServerError(72, `readConcern ${key} requires a replica set`);
+      if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
+    }
+    const level = concern.get('level');
+    if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
+    if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
+    if (level !== undefined && !['local', 'available', 'majority'].includes(level as string))
+      throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
+  }
+  const write = command.get('writeConcern');
+  if (write !== undefined) {
+    if (!(write instanceof Doc))
+      throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
+    for (const key of write.keys)
+      if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS'].includes(key))
+        throw failedToParse(`unrecognized write concern field: ${key}`);
+    const w = write.get('w');
+    if (isNumber(w)) {
+      if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');
+      if (numberOf(w) > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
+    } else if (typeof w === 'string' && w !== 'majority')
+      throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
+  }
+};

@@ -1,0 +1,377 @@
+import { equalValues, isNumber, numberOf } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
+import { parseFilter, type Filter } from '../query/filter.js';
+import { namespaceOf, readIndex, readyIndexes, type Collection, type Index, type Store, type Writer } from '../storage/store.js';
+import { fieldsOf, ok, paceOf, type Command, type Handler } from './call.js';
+import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
+import type { Pace } from './cursors.js';
+import { Fields } from './fields.js';
+import { collectionOf, existing, newCollection, noView, target } from './namespaces.js';
+
+const indexFields = [
+  'key',
+  'name',
+  'unique',
+  'sparse',
+  'partialFilterExpression',
+  'background',
+  'v',
+  'ns',
+  'expireAfterSeconds',
+  'hidden',
+  'collation',
+  'comment',
+];
+
+const defaultIndexName = (key: Doc): string =>
+  key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
+const indexValueText = (value: Value): string =>
+  typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value);
+
+const checkIndexSpec = (spec: Doc): Doc => {
+  for (const key of spec.keys)
+    if (!indexFields.includes(key))
+      throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
+  const key = spec.get('key');
+  if (!(key instanceof Doc)) throw failedToParse("The 'key' property is a required property of an index specification");
+  if (!key.size) throw new ServerError(67, 'Index keys cannot be empty.');
+  if (key.size > 32) throw new ServerError(13103, 'too many compound keys');
+  const seen = new Set<string>();
+  key.keys.forEach((path, index) => {
+    const value = key.values[index] as Value;
+    if (typeof value === 'string')
+      throw new ServerError(
+        67,
+        ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value)
+          ? `${value} indexes are not supported by this node`
+          : `Unknown index plugin '${value}'`,
+      );
+    if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value)))
+      throw new ServerError(
+        67,
+        `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`,
+      );
+    if (!path || path.split('.').some((part) => !part)) throw new ServerError(67, 'Index keys cannot be an empty field.');
+    if (path.split('.').some((part) => part === '$**')) throw new ServerError(67, 'wildcard indexes are not supported by this node');
+    if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part)))
+      throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
+    if (seen.has(path)) throw new ServerError(67, `Invalid index key: duplicate field ${path}`);
+    seen.add(path);
+  });
+  const fields = new Fields('createIndexes.indexes', spec);
+  fields.noCollation();
+  fields.refuse('hidden');
+  const expireAfterSeconds = spec.get('expireAfterSeconds');
+  if (expireAfterSeconds !== undefined) {
+    if (isIdKey(key))
+      throw new ServerError(
+        197,
+        `The field 'expireAfterSeconds' is not valid for an _id index specification. Specification: ${show(spec)}`,
+      );
+    checkExpiry(expireAfterSeconds);
+    if (key.size !== 1)
+      throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
+  }
+  const name = fields.string('name') ?? defaultIndexName(key);
+  if (!name) throw new ServerError(67, 'index name cannot be empty');
+  const partial = fields.document('partialFilterExpression');
+  if (partial) {
+    checkPartial(parseFilter(partial));
+    if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
+  }
+  return Doc.from({
+    v: 2,
+    key,
+    name,
+    unique: fields.boolean('unique') ? true : undefined,
+    sparse: fields.boolean('sparse') ? true : undefined,
+    partialFilterExpression: partial,
+    expireAfterSeconds,
+  });
+};
+
+/** The longest time to live, in seconds, as on the server. */
+const MOST_SECONDS = 0x7fffffff;
+
+const checkExpiry = (value: Value): void => {
+  if (!isNumber(value))
+    throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be numeric, but received a type of '${bsonTypeName(value)}'`);
+  const seconds = numberOf(value);
+  if (!(seconds >= 0)) throw new ServerError(67, `TTL index 'expireAfterSeconds' option cannot be less than 0`);
+  if (seconds > MOST_SECONDS)
+    throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
+};
+
+const checkPartial = (filter: Filter): void => {
+  if (filter.op === 'and') return filter.of.forEach(checkPartial);
+  if (filter.op === 'or') return filter.of.forEach(checkPartial);
+  if (filter.op === 'compare' || filter.op === 'exists' || filter.op === 'in' || filter.op === 'test' || filter.op === 'always') return;
+  throw new ServerError(67, 'unsupported expression in partial index');
+};
+
+const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' && numberOf(key.values[0]) === 1;
+
+const normalKey = (key: Doc): string => key.keys.map((path, index) => `${path}:${Math.sign(numberOf(key.values[index]))}`).join();
+
+/** Index builds that are under way, by the index's number: each resolves when it is over, however it ended. */
+const builds = new WeakMap<Store, Map<number, Promise<void>>>();
+const buildsOf = (store: Store): Map<number, Promise<void>> => {
+  const known = builds.get(store) ?? new Map<number, Promise<void>>();
+  builds.set(store, known);
+  return known;
+};
+
+type Creation = {
+  readonly reply: Doc;
+  readonly collection: number;
+  /** The indexes that this command builds. */ readonly indexes: readonly number[];
+  /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[];
+};
+
+/**
+ * Builds indexes while others read and write. They are in the catalog from the beginning, so that every write keeps them
+ * up to date; then each document gets its entries, some in each transaction; when all have them, queries use them.
+ */
+const createIndexes: Handler = async (call) => {
+  const name = target(call);
+  const fields = fieldsOf(call);
+  const { store } = call.node;
+  const specs = fields.need(fields.documents('indexes'), 'indexes').map(checkIndexSpec);
+  if (!specs.length) throw badValue('Must specify at least one index to create');
+  if (call.command.has('commitQuorum')) throw badValue("Standalones can't specify commitQuorum");
+  fields.refuse('ignoreUnknownIndexOptions');
+  const pace = paceOf(call);
+  const running = buildsOf(store);
+  for (;;) {
+    const claimed: number[] = [];
+    let over = (): void => undefined;
+    const build = new Promise<void>((resolve) => (over = resolve));
+    try {
+      // Claimed within the transaction: another command in the same one must find the build and not the index alone.
+      const { reply, collection, indexes, wait } = await store.write((writer) => {
+        const creation = register(writer, call.database, name, specs, running);
+        for (const number of creation.indexes) running.set(number, build);
+        claimed.push(...creation.indexes);
+        return creation;
+      });
+      if (!wait.length) {
+        if (indexes.length) await fill(store, collection, indexes, pace);
+        return reply;
+      }
+      await Promise.all(wait);
+      pace.check();
+    } finally {
+      for (const number of claimed) running.delete(number);
+      over();
+    }
+  }
+};
+
+const register = (
+  writer: Writer,
+  database: string,
+  name: string,
+  specs: readonly Doc[],
+  running: ReadonlyMap<number, Promise<void>>,
+): Creation => {
+  const known = noView(collectionOf(writer, database, name));
+  const collection = known ?? newCollection(writer, database, name);
+  const indexes: Index[] = [...collection.indexes];
+  const before = readyIndexes(collection).length + 1;
+  const wait: Promise<void>[] = [];
+  const mine: number[] = [];
+  for (const spec of specs) {
+    const key = spec.get('key') as Doc;
+    if (isIdKey(key)) continue;
+    if (spec.get('name') === '_id_')
+      throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
+    const pattern = normalKey(key);
+    const same = indexes.find(
+      (index) =>
+        normalKey(index.spec.get('key') as Doc) === pattern &&
+        equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')),
+    );
+    const named = indexes.find((index) => index.name === spec.get('name'));
+    if (same) {
+      if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
+        throw new ServerError(
+          86,
+          `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
+        );
+      if (!equalValues(same.spec.get('expireAfterSeconds') ?? null, spec.get('expireAfterSeconds') ?? null))
+        throw new ServerError(
+          85,
+          `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
+        );
+      if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
+      const build = running.get(same.number);
+      if (build) wait.push(build);
+      // A build that failed and, on a full disk, could not even be taken back is begun anew.
+      else if (same.building && !mine.includes(same.number)) mine.push(same.number);
+      continue;
+    }
+    if (named)
+      throw new ServerError(
+        86,
+        `An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. Requested index: ${show(spec)}, existing index: ${show(named.spec)}`,
+      );
+    if (indexes.length >= 63) throw new ServerError(67, `add index fails, too many indexes for ${database}.${name}`);
+    const fresh = readIndex(writer.nextNumber(), spec, { building: true });
+    indexes.push(fresh);
+    mine.push(fresh.number);
+  }
+  const building = wait.length ? [] : mine;
+  if (!wait.length && indexes.length > collection.indexes.length) writer.saveCollection({ ...collection, indexes });
+  return {
+    reply: ok({
+      numIndexesBefore: before,
+      numIndexesAfter: before + building.length,
+      createdCollectionAutomatically: known ? false : true,
+      note: building.length ? undefined : 'all indexes already exist',
+    }),
+    collection: collection.number,
+    indexes: building,
+    wait,
+  };
+};
+
+/** @throws ServerError what a document refuses, 276 IndexBuildAborted where an index is dropped meanwhile; then none of them stays */
+const fill = async (store: Store, collectionNumber: number, numbers: readonly number[], pace: Pace): Promise<void> => {
+  const find = (writer: Writer): Collection | undefined =>
+    [...writer.catalog.collections.values()].find(({ number }) => number === collectionNumber);
+  const mine = ({ number }: Index): boolean => numbers.includes(number);
+  try {
+    for (let from: Buffer | undefined, more = true; more; more = from !== undefined) {
+      from = await store.write((writer) => {
+        const collection = find(writer);
+        const indexes = collection?.indexes.filter(mine) ?? [];
+        if (!collection || indexes.length < numbers.length)
+          throw new ServerError(276, 'the index build was aborted: the index or its collection has been dropped');
+        const next = writer.fillIndexes(collection, indexes, from);
+        const current = find(writer) as Collection;
+        if (!next)
+          writer.saveCollection({
+            ...current,
+            indexes: current.indexes.map((index) => (mine(index) ? { ...index, building: false } : index)),
+          });
+        return next;
+      });
+      if (from) pace.check();
+    }
+  } catch (error) {
+    await store.write((writer) => {
+      const collection = find(writer);
+      if (!collection) return;
+      for (const index of collection.indexes) if (mine(index)) writer.dropIndex(index);
+      writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !mine(index)) });
+    });
+    throw error;
+  }
+};
+
+/**
+ * What `collMod` changes about an index: when its documents expire.
+ *
+ * @returns the index as it is then, and what the reply tells of it
+ */
+export const modifyIndex = (
+  collection: Collection,
+  change: Doc,
+): { readonly index: Index; readonly reply: Readonly<Record<string, Value | undefined>> } => {
+  const fields = new Fields('collMod.index', change).only([
+    'name',
+    'keyPattern',
+    'expireAfterSeconds',
+    'hidden',
+    'unique',
+    'prepareUnique',
+    'forceNonUnique',
+  ]);
+  for (const key of ['hidden', 'unique', 'prepareUnique', 'forceNonUnique']) fields.refuse(key);
+  const [name, keyPattern, seconds] = [fields.string('name'), fields.document('keyPattern'), change.get('expireAfterSeconds')];
+  if (name !== undefined && keyPattern) throw new ServerError(72, 'Cannot specify both key pattern and name.');
+  if (name === undefined && !keyPattern) throw new ServerError(72, 'Must specify either index name or key pattern.');
+  if (seconds === undefined) throw new ServerError(72, 'no expireAfterSeconds, hidden, unique, or prepareUnique field');
+  checkModifiedExpiry(seconds);
+  if (name === '_id_' || (keyPattern && isIdKey(keyPattern))) throw new ServerError(72, 'the _id field does not support TTL indexes');
+  const index = readyIndexes(collection).find((known) =>
+    keyPattern ? normalKey(known.spec.get('key') as Doc) === normalKey(keyPattern) : known.name === name,
+  );
+  if (!index) throw new ServerError(27, `cannot find index ${name ?? show(keyPattern as Doc)} for ns ${namespaceOf(collection)}`);
+  if (index.fields.length !== 1) throw new ServerError(72, 'TTL indexes are single-field indexes, compound indexes do not support TTL');
+  const old = index.spec.get('expireAfterSeconds');
+  const long = (value: Value | undefined): bigint | undefined => (value === undefined ? undefined : BigInt(Math.trunc(numberOf(value))));
+  return {
+    index: { ...index, spec: index.spec.with('expireAfterSeconds', seconds) },
+    reply: { expireAfterSeconds_old: long(old), expireAfterSeconds_new: long(seconds) },
+  };
+};
+
+/** The same rules as at the creation, which `collMod` reports as 72 InvalidOptions. */
+const checkModifiedExpiry = (seconds: Value): void => {
+  if (!isNumber(seconds))
+    throw new ServerError(
+      14,
+      `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(seconds)}', expected types '[long, int, decimal, double]'`,
+    );
+  try {
+    checkExpiry(seconds);
+  } catch (error) {
+    throw error instanceof ServerError ? new ServerError(72, error.message) : error;
+  }
+};
+
+const dropIndexes: Handler = async (call) => {
+  const name = target(call);
+  const wanted = call.command.get('index');
+  return call.node.store.write((writer) => {
+    const collection = noView(existing(writer, call.database, name)) as Collection;
+    let dropped: readonly Index[];
+    if (wanted === '*') dropped = collection.indexes;
+    else {
+      const each = wanted instanceof Arr ? wanted.values : [wanted];
+      dropped = each.map((one) => {
+        if (one === '_id_' || (one instanceof Doc && isIdKey(one))) throw new ServerError(72, 'cannot drop _id index');
+        const found = collection.indexes.find((index) =>
+          one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one,
+        );
+        if (!found)
+          throw new ServerError(
+            27,
+            one instanceof Doc ? `can't find index with key: ${show(one)}` : `index not found with name [${String(one)}]`,
+          );
+        return found;
+      });
+    }
+    for (const index of dropped) writer.dropIndex(index);
+    writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !dropped.includes(index)) });
+    return ok({
+      nIndexesWas: readyIndexes(collection).length + 1,
+      msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined,
+    });
+  });
+};
+
+export const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
+
+const listIndexes: Handler = async (call) => {
+  const name = target(call);
+  const snapshot = call.node.store.snapshot();
+  const cursor = fieldsOf(call).document('cursor');
+  try {
+    const collection = noView(collectionOf(snapshot, call.database, name));
+    if (!collection) throw new ServerError(26, `ns does not exist: ${call.database}.${name}`);
+    const found = [idIndexSpec, ...readyIndexes(collection).map(({ spec }) => spec)];
+    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, listed(found), cursorBatch(cursor, 'listIndexes'), false);
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+};
+
+export const indexCommands: Readonly<Record<string, Command>> = {
+  createIndexes: { fields: ['indexes', 'commitQuorum', 'ignoreUnknownIndexOptions'], run: createIndexes },
+  dropIndexes: { fields: ['index'], run: dropIndexes },
+  listIndexes: { fields: ['cursor'], run: listIndexes },
+};

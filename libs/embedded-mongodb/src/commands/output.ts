@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import { splitPath } from '../bson/paths.js';
+import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { PAUSE, type Source } from '../execution/source.js';
+import { compileExpression, withVariables } from '../query/expressions/expressions.js';
+import type { Variables } from '../query/expressions/scope.js';
+import type { Filter } from '../query/filter.js';
+import { applyUpdate, compileUpdate, toInsert, type Update } from '../query/update.js';
+import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collection } from '../storage/store.js';
+import { now, type Node } from './call.js';
+import { Pace } from './cursors.js';
+import { Fields } from './fields.js';
+import { checkCollectionName, collectionOf, existing, newCollection, noView } from './namespaces.js';
+import { matching } from './reading.js';
+import { validate } from './validation.js';
+import { forWriting } from './write-statements.js';
+
+export type Target = (node: Node, source: Source, pace: Pace, bypassed: boolean) => Promise<void>;
+
+/**
+ * What `$out` does: a new collection is filled beside the old one, with its options and indexes, and takes its name at
+ * once. Readers see the old one or the new one; if the pipeline fails, the old one stays.
+ */
+export const replaceCollection = async (
+  node: Node,
+  database: string,
+  name: string,
+  source: Source,
+  pace: Pace,
+  bypassed: boolean,
+): Promise<void> => {
+  const temporary = `${TEMPORARY_PREFIX}${randomUUID()}`;
+  const replaced = await node.store.write((writer) => {
+    const old = noView(collectionOf(writer, database, name));
+    const fresh = newCollection(writer, database, temporary, old?.options);
+    const indexes = (old ? readyIndexes(old) : []).map((index) => readIndex(writer.nextNumber(), index.spec));
+    if (indexes.length) writer.saveCollection({ ...fresh, indexes });
+    return old;
+  });
+  try {
+    await inBatches(source, pace, (docs) =>
+      node.store.write((writer) => {
+        for (const doc of docs) {
+          const collection = existing(writer, database, temporary);
+          const whole = toInsert(doc);
+          validate(collection, whole, bypassed);
+          writer.insert(collection, whole);
+        }
+      }),
+    );
+    await node.store.write((writer) => {
+      const old = noView(collectionOf(writer, database, name));
+      if (old?.number !== replaced?.number)
+        throw new ServerError(28769, `collection options of target collection ${database}.${name} changed while processing $out`);
+      if (
+        old &&
+        readyIndexes(old)
+          .map(({ number }) => number)
+          .join() !==
+          readyIndexes(replaced as Collection)
+            .map(({ number }) => number)
+            .join()
+      )
+        throw new ServerError(28770, `indexes of target collection ${database}.${name} changed while processing $out`);
+      if (old) writer.dropCollection(old);
+      writer.saveCollection({ ...existing(writer, database, temporary), name });
+    });
+  } catch (error) {
+    await node.store.write((writer) => {
+      const left = collectionOf(writer, database, temporary);
+      if (left) writer.dropCollection(left);
+    });
+    throw error;
+  }
+};
+
+/** Runs a source to its end, a thousand documents at a time. */
+export const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {
+  let batch: Doc[] = [];
+  for (const row of source) {
+    if (row === PAUSE) {
+      await pace.pause();
+      continue;
+    }
+    batch.push(row);
+    if (batch.length < 1000) continue;
+    await store(batch);
+    batch = [];
+  }
+  if (batch.length) await store(batch);
+};
+
+/** Where `$out` and `$merge` put their documents. */
+export const parseTarget = (stage: string, spec: Value, database: string): Target => {
+  const into = stage === '$out' ? spec : spec instanceof Doc ? spec.get('into') : spec;
+  let name: Value | undefined = into;
+  let otherDatabase = database;
+  if (into instanceof Doc) {
+    const fields = new Fields(stage, into).only(['db', 'coll']);
+    name = fields.string('coll');
+    otherDatabase = fields.string('db') ?? database;
+  }
+  if (typeof name !== 'string')
+    throw new ServerError(
+      stage === '$out' ? 16990 : 51178,
+      `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`,
+    );
+  const collectionName = checkCollectionName(otherDatabase, name);
+  if (collectionName.startsWith('system.')) throw new ServerError(17385, `Can't ${stage} to special collection: ${name}`);
+  if (stage === '$out')
+    return (node, source, pace, bypassed) => replaceCollection(node, otherDatabase, collectionName, source, pace, bypassed);
+  const fields = new Fields('$merge', spec instanceof Doc ? spec : Doc.empty).only(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
+  const given = fields.doc.get('on');
+  const on = given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : [];
+  if (!on.length || on.some((path) => typeof path !== 'string'))
+    throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
+  const whenMatched = fields.doc.get('whenMatched') ?? 'merge';
+  const whenNotMatched = fields.string('whenNotMatched') ?? 'insert';
+  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string))
+    throw badValue(`Enumeration value '${show(whenMatched)}' for field 'whenMatched' is not a valid value.`);
+  if (!['insert', 'discard', 'fail'].includes(whenNotMatched))
+    throw badValue(`Enumeration value '${whenNotMatched}' for field '$merge.whenNotMatched' is not a valid value.`);
+  const lets = fields.document('let');
+  if (lets && !(whenMatched instanceof Arr))
+    throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
+  const letNames = lets ? lets.keys : ['new'];
+  const letValues = (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value));
+  const pipelineUpdate =
+    whenMatched instanceof Arr
+      ? withVariables(letNames, () => (variables: Variables) => compileUpdate(whenMatched, { variables }))
+      : undefined;
+  if (pipelineUpdate) withVariables(letNames, () => compileUpdate(whenMatched as Value, {}));
+  return async (node, source, pace, bypassed) => {
+    const store = (docs: readonly Doc[]): Promise<void> =>
+      node.store.write((writer) => {
+        forWriting(writer, otherDatabase, collectionName);
+        for (const doc of docs) {
+          const collection = existing(writer, otherDatabase, collectionName);
+          if (
+            (on.length !== 1 || on[0] !== '_id') &&
+            !readyIndexes(collection).some(
+              (index) =>
+                index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path)),
+            )
+          )
+            throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
+          const whole = on.length === 1 && on[0] === '_id' ? toInsert(doc) : doc;
+          const parts: Filter[] = on.map((path) => {
+            const operand = splitPath(path).reduce<Value | undefined>(
+              (value, part) => (value instanceof Doc ? value.get(part) : undefined),
+              whole,
+            );
+            if (operand === undefined || operand === null || operand instanceof Arr)
+              throw new ServerError(51132, `$merge write error: 'on' field cannot be missing, null, undefined or an array`);
+            return { op: 'compare', path, relation: 'eq', operand };
+          });
+          const filter: Filter = { op: 'and', of: parts };
+          const old = matching(writer, collection, filter).next().value as Doc | undefined;
+          if (!old) {
+            if (whenNotMatched === 'fail')
+              throw new ServerError(
+                13113,
+                `$merge could not find a matching document in the target collection for at least one document in the source collection`,
+              );
+            if (whenNotMatched === 'discard') continue;
+            const fresh = toInsert(whole);
+            validate(collection, fresh, bypassed);
+            writer.insert(collection, fresh);
+            continue;
+          }
+          if (whenMatched === 'fail') throw duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
+          if (whenMatched === 'keepExisting') continue;
+          const bound: Record<string, Value | undefined> = { NOW: now() };
+          letNames.forEach(
+            (key, index) => (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, { ROOT: whole, CURRENT: whole })),
+          );
+          const update_: Update = pipelineUpdate
+            ? withVariables(letNames, () => pipelineUpdate(bound))
+            : whenMatched === 'replace'
+              ? () => (whole.has('_id') ? whole : Doc.of(['_id', ...whole.keys], [old.get('_id') as Value, ...whole.values]))
+              : (doc_) => whole.keys.reduce((merged, key, index) => merged.with(key, whole.values[index] as Value), doc_);
+          const after = applyUpdate(update_, old, { inserting: false, filter, now: Date.now() });
+          if (after === old) continue;
+          validate(collection, after, bypassed, old);
+          writer.replace(collection, old, after);
+        }
+      });
+    await inBatches(source, pace, store);
+  };
+};

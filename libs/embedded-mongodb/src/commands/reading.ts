@@ -1,0 +1,142 @@
+import { numberOf } from '../bson/order.js';
+import { Arr, Doc } from '../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
+import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
+import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../execution/planner.js';
+import { sorted, type SortSpace } from '../execution/sorting.js';
+import { PAUSE, type Source } from '../execution/source.js';
+import type { PipelineContext } from '../execution/stage.js';
+import type { Variables } from '../query/expressions/scope.js';
+import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
+import { parseSort } from '../query/sort-order.js';
+import { compileProjection } from '../query/transformations.js';
+import type { Collection, Reader } from '../storage/store.js';
+import type { Call } from './call.js';
+import { Fields } from './fields.js';
+import { collectionOf } from './namespaces.js';
+
+/** Runs a source to its end without letting others in: what happens within a transaction. */
+export const rows = function* (source: Source): Generator<Doc, void, undefined> {
+  for (const row of source) if (row !== PAUSE) yield row;
+};
+
+export const matching = function* (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Generator<Doc, void, undefined> {
+  const test = compileFilter(filter);
+  for (const doc of rows(candidates(reader, collection, filter, hint))) if (test(doc)) yield doc;
+};
+
+/** A hint: the name of an index, or its keys. */
+export const hintOf = (fields: Fields): Hint => {
+  const value = fields.doc.get('hint');
+  if (value === undefined || typeof value === 'string' || value instanceof Doc) return value;
+  throw failedToParse('Hint must be a string or an object');
+};
+
+export type FindSpec = {
+  readonly filter: Filter;
+  readonly sort: ReturnType<typeof parseSort>;
+  readonly skip: number;
+  readonly limit: number;
+  readonly projection: Doc | undefined;
+  readonly variables: Variables;
+  readonly hint?: Hint;
+  /** Counts what is looked at, for `explain`. */
+  readonly counters?: Counters;
+};
+
+/** What a query reads, and what it may use for that. */
+export type Scope = { readonly reader: Reader; readonly database: string; readonly space: SortSpace };
+
+/** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
+export const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>
+  fields.doc.has('allowDiskUse') && !fields.boolean('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space;
+
+/** The documents of a find, in its order, projected. */
+export const findSource = function* (
+  scope: Scope,
+  name: string,
+  { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec,
+): Source {
+  const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
+  const most = limit || Infinity;
+  const { reader, database, space } = scope;
+  const collection = collectionOf(reader, database, name);
+  const plan = collection && !collection.view ? choosePlan(reader, collection, filter, sort, hint) : undefined;
+  const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(scope, name, filter, variables);
+  // Where the bounds of an index say all that the filter does, whatever they hold matches.
+  const test: Predicate = plan?.exact ? () => true : compileFilter(filter);
+  const found = function* (): Source {
+    for (const row of source) if (row === PAUSE || test(row)) yield row;
+  };
+  let passed = 0;
+  for (const row of sort.length && !plan?.sorted ? sorted(found(), sort, space, most + skip) : found()) {
+    if (row === PAUSE) yield row;
+    else {
+      if (passed++ >= skip) yield project ? project(row, variables) : row;
+      if (passed >= skip + most) return;
+    }
+  }
+};
+
+export const empty = function* (): Source {
+  // Nothing: the collection does not exist.
+};
+
+/** `{ $natural: 1 }` is the order that documents are stored in, which is what no sort gives. */
+export const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort> => {
+  if (sort?.has('$natural')) {
+    if (sort.size > 1 || numberOf(sort.get('$natural')) !== 1) throw badValue('$natural sort can only be 1 and alone on this node');
+    return [];
+  }
+  return parseSort(sort ?? Doc.empty);
+};
+
+/** The documents of a collection or a view that may match: a view's own pipeline runs first. */
+export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
+  if (depth > 20) throw new ServerError(165, 'View depth too deep or view cycle detected');
+  const collection = collectionOf(scope.reader, scope.database, name);
+  if (!collection) return empty();
+  if (!collection.view) return candidates(scope.reader, collection, filter);
+  const pipeline = compilePipeline(Arr.of(collection.view.pipeline));
+  return runPipeline(scope, collection.view.on, pipeline, variables, depth + 1);
+};
+
+export const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
+  variables,
+  from: (other, filter) => sourceOf(scope, other, filter, variables, depth),
+  space: scope.space,
+});
+
+/** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
+export const runPipeline = (
+  scope: Scope,
+  name: string,
+  pipeline: Pipeline,
+  variables: Variables,
+  depth = 0,
+  hint?: Hint,
+  counters?: Counters,
+): Source => {
+  const context = contextOf(scope, variables, depth);
+  const collection = collectionOf(scope.reader, scope.database, name);
+  if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
+  if (!collection) return pipeline.run(empty(), context);
+  const { match, sort, limit } = pipeline.head;
+  const filter = parseFilter(
+    match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }),
+    variables,
+  );
+  return pipeline.rest(
+    findSource(scope, name, {
+      filter,
+      sort: parseSort(sort ?? Doc.empty),
+      skip: 0,
+      limit: limit ?? 0,
+      projection: undefined,
+      variables,
+      hint,
+      ...(counters && { counters }),
+    }),
+    context,
+  );
+};

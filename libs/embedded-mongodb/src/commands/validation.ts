@@ -1,0 +1,45 @@
+import { Doc, show } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { compileFilter, parseFilter, type Predicate } from '../query/filter.js';
+import type { Collection } from '../storage/store.js';
+import { Fields, typeError } from './fields.js';
+
+export const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumentValidation');
+
+/** The validator of a collection, compiled once. */
+export const validators = new WeakMap<Collection, Predicate | null>();
+
+/** @param before what an update changes: where it was not valid already, validationLevel moderate lets it stay so */
+export const validate = (collection: Collection, doc: Doc, bypassed: boolean, before?: Doc): void => {
+  const { options } = collection;
+  if (bypassed || !options.size) return;
+  let test = validators.get(collection);
+  if (test === undefined) {
+    const validator = options.get('validator');
+    const enforced =
+      validator instanceof Doc &&
+      validator.size > 0 &&
+      options.get('validationLevel') !== 'off' &&
+      options.get('validationAction') !== 'warn';
+    test = enforced ? compileFilter(parseFilter(validator)) : null;
+    validators.set(collection, test);
+  }
+  if (!test || test(doc) || (before && options.get('validationLevel') === 'moderate' && !test(before))) return;
+  throw new ServerError(121, 'Document failed validation', {
+    errInfo: Doc.from({ failingDocumentId: doc.get('_id'), details: Doc.from({ operatorName: 'validator' }) }),
+  });
+};
+
+export const createOptions = ['validator', 'validationLevel', 'validationAction'];
+
+export const checkValidation = (options: Doc): void => {
+  const validator = options.get('validator');
+  if (validator !== undefined && !(validator instanceof Doc)) throw typeError('create.validator', validator, 'object');
+  if (validator instanceof Doc) compileFilter(parseFilter(validator));
+  const level = options.get('validationLevel');
+  if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string))
+    throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
+  const action = options.get('validationAction');
+  if (action !== undefined && !['error', 'warn'].includes(action as string))
+    throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
+};

@@ -1,0 +1,135 @@
+import { isNumber, numberOf } from '../bson/order.js';
+import { Arr, Doc, show, type Value } from '../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
+import { extremeN, percentiles, plainAccumulator, sumOf, type Start } from '../query/accumulators.js';
+import { constantOf } from '../query/expressions/compile.js';
+import { compileExpression } from '../query/expressions/expressions.js';
+import type { Evaluate } from '../query/expressions/scope.js';
+import { compareRows, parseSort, sortKey } from '../query/sort-order.js';
+
+/** An accumulator of a `$group`: the value of each document, and what gathers them. */
+export type AccumulatorSpec = {
+  readonly evaluate: Evaluate;
+  /** What it keeps counts with what `grow` is told by others. */ readonly start: Start;
+};
+
+const countOf = (spec: Doc, name: string): number => {
+  const given = spec.get('n');
+  if (given === undefined) throw new ServerError(5787906, `Missing value for 'n' in ${name}`);
+  const value = constantOf(compileExpression(given))?.value;
+  const n = isNumber(value) ? numberOf(value) : NaN;
+  if (!Number.isInteger(n))
+    throw new ServerError(5787902, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
+  if (n < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${n}`);
+  return n;
+};
+
+const only = (spec: Value, name: string, allowed: readonly string[]): Doc => {
+  if (!(spec instanceof Doc)) throw new ServerError(5787900, `specification must be an object; found ${name}: ${show(spec)}`);
+  for (const key of spec.keys) if (!allowed.includes(key)) throw new ServerError(5787901, `Unknown argument for ${name}: ${key}`);
+  return spec;
+};
+
+/** Lists of values with the fields that they are sorted by. */
+const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorSpec => {
+  const sortBy = spec.get('sortBy');
+  const output = spec.get('output');
+  if (!(sortBy instanceof Doc)) throw new ServerError(5788002, `Missing value for 'sortBy'`);
+  if (output === undefined) throw new ServerError(5788004, `Missing value for 'output'`);
+  const fields = parseSort(sortBy);
+  const evaluate = compileExpression(output);
+  const bottom = name.startsWith('$bottom');
+  return {
+    evaluate: (doc, variables) => Arr.of([doc ?? null, evaluate(doc, variables) ?? null]),
+    start: () => {
+      let kept: { key: readonly Value[]; order: number; value: Value }[] = [];
+      let count = 0;
+      const compare = (a: (typeof kept)[number], b: (typeof kept)[number]): number =>
+        compareRows(a.key, b.key, fields) || a.order - b.order;
+      const settle = (): void => {
+        kept.sort(compare);
+        kept = bottom ? kept.slice(-n) : kept.slice(0, n);
+      };
+      return {
+        add: (pair) => {
+          const [doc, value] = (pair as Arr).values as [Value, Value];
+          kept.push({ key: sortKey(doc, fields), order: count++, value });
+          if (kept.length > 2 * n + 100) settle();
+        },
+        result: () => {
+          settle();
+          return list ? Arr.of(kept.map(({ value }) => value)) : (kept[0]?.value ?? null);
+        },
+      };
+    },
+  };
+};
+
+/**
+ * Compiles one accumulator of a group.
+ *
+ * @throws ServerError 15952 for an accumulator that is not known
+ */
+export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
+  const plain = plainAccumulator(name);
+  if (plain) {
+    if (argument instanceof Arr && name !== '$push' && name !== '$addToSet' && name !== '$first' && name !== '$last') {
+      if (argument.length !== 1) throw new ServerError(40237, `The ${name} accumulator is a unary operator`);
+      return { evaluate: compileExpression(argument.values[0] as Value), start: plain };
+    }
+    return { evaluate: compileExpression(argument), start: plain };
+  }
+  switch (name) {
+    case '$count':
+      if (!(argument instanceof Doc) || argument.size) throw new ServerError(4460700, '$count takes no arguments, i.e. $count:{}');
+      return { evaluate: () => 1, start: sumOf };
+    case '$firstN':
+    case '$lastN':
+    case '$maxN':
+    case '$minN': {
+      const spec = only(argument, name, ['n', 'input']);
+      const n = countOf(spec, name);
+      const input = spec.get('input');
+      if (input === undefined) throw new ServerError(5787907, `Missing value for 'input'`);
+      const evaluate = compileExpression(input);
+      if (name === '$maxN' || name === '$minN') return { evaluate, start: () => extremeN(name === '$maxN' ? 1 : -1)(n) };
+      return {
+        evaluate,
+        start: () => {
+          const values: Value[] = [];
+          return {
+            add: (value) => {
+              if (name === '$firstN' && values.length >= n) return;
+              values.push(value ?? null);
+              if (values.length > n) values.shift();
+            },
+            result: () => Arr.of([...values]),
+          };
+        },
+      };
+    }
+    case '$top':
+    case '$bottom':
+      return ranked(name, only(argument, name, ['sortBy', 'output']), 1, false);
+    case '$topN':
+    case '$bottomN': {
+      const spec = only(argument, name, ['n', 'sortBy', 'output']);
+      return ranked(name, spec, countOf(spec, name), true);
+    }
+    case '$median':
+    case '$percentile': {
+      const spec = only(argument, name, name === '$median' ? ['input', 'method'] : ['input', 'p', 'method']);
+      const input = spec.get('input');
+      if (input === undefined || spec.get('method') !== 'approximate') throw badValue(`${name} needs 'input' and method 'approximate'`);
+      const p = spec.get('p');
+      const shares =
+        name === '$median' ? [0.5] : p instanceof Arr ? p.values.map((share) => (isNumber(share) ? numberOf(share) : NaN)) : [];
+      if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1)))
+        throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
+      return { evaluate: compileExpression(input), start: percentiles(shares, name === '$percentile') };
+    }
+    case '$accumulator':
+      throw failedToParse('$accumulator needs JavaScript, which this node does not run');
+  }
+  throw new ServerError(15952, `unknown group operator '${name}'`);
+};

@@ -1,0 +1,703 @@
+import { Decimal128 } from '../bson/decimal128.js';
+import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf } from '../bson/order.js';
+import { splitPath } from '../bson/paths.js';
+import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
+import { failedToParse, ServerError } from '../errors.js';
+import type { Accumulator } from '../query/accumulators.js';
+import { constantOf, followPath } from '../query/expressions/compile.js';
+import { compileExpression, withVariables } from '../query/expressions/expressions.js';
+import type { Evaluate, Variables } from '../query/expressions/scope.js';
+import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
+import { MEMORY_LIMIT, parseSort } from '../query/sort-order.js';
+import { compileTransformation } from '../query/transformations.js';
+import { compileAccumulator, type AccumulatorSpec } from './group-accumulators.js';
+import { sorted } from './sorting.js';
+import { paced, PAUSE, type Source } from './source.js';
+import type { PipelineContext, Stage } from './stage.js';
+import { windowStage } from './windows.js';
+
+type Compile = (spec: Value, name: string, nested: boolean) => Stage;
+
+/** A stage that handles each document by itself. */
+const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Stage =>
+  function* (source, context) {
+    for (const row of source) {
+      if (row === PAUSE) yield row;
+      else yield* visit(row, context);
+    }
+  };
+
+/** A stage that needs all documents before it gives the first. */
+const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; result(): Iterable<Doc> }): Stage =>
+  function* (source, context) {
+    const state = start(context);
+    for (const row of source) {
+      if (row === PAUSE) yield row;
+      else state.add(row);
+    }
+    yield* paced(state.result());
+  };
+
+const memoryGuard = (stage: string): ((bytes: number) => void) => {
+  let used = 0;
+  return (bytes) => {
+    used += bytes;
+    if (used > MEMORY_LIMIT) throw new ServerError(292, `Exceeded memory limit for ${stage}, which this node does not spill to disk`);
+  };
+};
+
+const objectSpec = (spec: Value, name: string, allowed: readonly string[], required: readonly string[] = [], code = 9): Doc => {
+  if (!(spec instanceof Doc))
+    throw new ServerError(code, `the ${name} stage specification must be an object, but found ${bsonTypeName(spec)}`);
+  for (const key of spec.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+  for (const key of required)
+    if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
+  return spec;
+};
+
+const wholeNumber = (spec: Value, name: string, least: number, code: number): number => {
+  const number = isNumber(spec) ? numberOf(spec) : NaN;
+  if (!Number.isInteger(number))
+    throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
+  if (number < least)
+    throw new ServerError(
+      number < 0 ? 5107200 : 15958,
+      least === 1
+        ? `the limit must be positive`
+        : `invalid argument to ${name} stage: Expected a non-negative number in: ${name}: ${show(spec)}`,
+    );
+  return number;
+};
+
+const limit = (count: number): Stage =>
+  function* (source) {
+    if (count === 0) return;
+    let left = count;
+    for (const row of source) {
+      yield row;
+      if (row !== PAUSE && --left === 0) {
+        source.return();
+        return;
+      }
+    }
+  };
+
+const skip = (count: number): Stage =>
+  function* (source) {
+    let left = count;
+    for (const row of source) {
+      if (row === PAUSE) yield row;
+      else if (left > 0) left--;
+      else yield row;
+    }
+  };
+
+/** A text that equal values share, whatever number type they have: what groups are found by. */
+export const groupKey = (value: Value): string => {
+  if (typeof value === 'string') return `s${value}`;
+  if (typeof value === 'number') return `n${value}`;
+  if (value instanceof Double && !(Math.abs(value.value) > 1e300)) return `n${value.value === 0 ? 0 : value.value}`;
+  if (typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return `n${value}`;
+  if (value instanceof Decimal128) {
+    const near = new Double(numberOf(value));
+    if (equalValues(near, value)) return groupKey(near);
+  }
+  return `k${keyOf(value).toString('latin1')}`;
+};
+
+const group: Compile = (spec) => {
+  if (!(spec instanceof Doc)) throw new ServerError(15947, "a group's fields must be specified in an object");
+  const id = spec.get('_id');
+  if (id === undefined) throw new ServerError(15955, 'a group specification must include an _id');
+  const key = compileExpression(id);
+  const names: string[] = [];
+  const accumulators: AccumulatorSpec[] = [];
+  spec.keys.forEach((name, index) => {
+    if (name === '_id') return;
+    if (name.includes('.')) throw new ServerError(40235, `The field name '${name}' cannot contain '.'`);
+    if (name.startsWith('$')) throw new ServerError(40236, `The field name '${name}' cannot be an operator name`);
+    const value = spec.values[index];
+    if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$'))
+      throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
+    if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
+    names.push(name);
+    accumulators.push(compileAccumulator(value.keys[0], value.values[0] as Value));
+  });
+  return gathering(({ variables }) => {
+    const groups = new Map<string, { id: Value; states: readonly Accumulator[] }>();
+    const guard = memoryGuard('$group');
+    // One object for all documents: no expression keeps it, and a new one each time is a quarter of the stage's cost.
+    const bound: Record<string, Value | undefined> = { ...variables };
+    return {
+      add: (doc) => {
+        bound['ROOT'] = doc;
+        bound['CURRENT'] = doc;
+        const value = key(doc, bound) ?? null;
+        const text = groupKey(value);
+        let found = groups.get(text);
+        if (!found) {
+          guard(text.length * 2 + 200 + accumulators.length * 100);
+          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard)) }));
+        }
+        for (let index = 0; index < accumulators.length; index++)
+          (found.states[index] as Accumulator).add((accumulators[index] as AccumulatorSpec).evaluate(doc, bound));
+      },
+      *result() {
+        for (const { id: value, states } of groups.values()) {
+          const kept: string[] = ['_id'];
+          const values: Value[] = [value];
+          states.forEach((state, index) => {
+            const result = state.result();
+            if (result === undefined) return;
+            kept.push(names[index] as string);
+            values.push(result);
+          });
+          yield Doc.of(kept, values);
+        }
+      },
+    };
+  });
+};
+
+const unwind: Compile = (spec) => {
+  const doc = spec instanceof Doc ? spec : Doc.from({ path: spec });
+  for (const key of doc.keys)
+    if (!['path', 'includeArrayIndex', 'preserveNullAndEmptyArrays'].includes(key))
+      throw new ServerError(28811, `unrecognized option to $unwind stage: ${key}`);
+  const path = doc.get('path');
+  if (path === undefined) throw new ServerError(28812, 'no path specified to $unwind stage');
+  if (typeof path !== 'string') throw new ServerError(28808, `expected a string as the path for $unwind stage, got ${bsonTypeName(path)}`);
+  if (!path.startsWith('$') || path.startsWith('$$'))
+    throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
+  const preserve = doc.get('preserveNullAndEmptyArrays');
+  if (preserve !== undefined && typeof preserve !== 'boolean')
+    throw new ServerError(
+      28809,
+      `expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage, got ${bsonTypeName(preserve)}`,
+    );
+  const index = doc.get('includeArrayIndex');
+  if (index !== undefined && (typeof index !== 'string' || !index))
+    throw new ServerError(28810, `expected a non-empty string for the includeArrayIndex  option to $unwind stage`);
+  if (typeof index === 'string' && index.startsWith('$'))
+    throw new ServerError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${index}`);
+  const parts = splitPath(path.slice(1));
+  const indexParts = typeof index === 'string' ? splitPath(index) : undefined;
+  const withIndex = (row: Doc, value: Value): Doc => (indexParts ? setIn(row, indexParts, 0, value) : row);
+  return each(function* (row) {
+    const value = plainPath(row, parts);
+    if (value instanceof Arr) {
+      if (!value.length) {
+        if (preserve) yield withIndex(unsetIn(row, parts, 0), null);
+        return;
+      }
+      for (const [at, element] of value.values.entries()) yield withIndex(setIn(row, parts, 0, element), BigInt(at));
+    } else if (isNullish(value)) {
+      if (preserve) yield withIndex(row, null);
+    } else yield withIndex(row, null);
+  });
+};
+
+const plainPath = (doc: Doc, parts: readonly string[]): Value | undefined => {
+  let value: Value | undefined = doc;
+  for (const part of parts) value = value instanceof Doc ? value.get(part) : undefined;
+  return value;
+};
+
+export const setIn = (doc: Doc, parts: readonly string[], at: number, value: Value): Doc => {
+  const key = parts[at] as string;
+  if (at + 1 === parts.length) return doc.with(key, value);
+  const inner = doc.get(key);
+  return doc.with(key, setIn(inner instanceof Doc ? inner : Doc.empty, parts, at + 1, value));
+};
+
+const unsetIn = (doc: Doc, parts: readonly string[], at: number): Doc => {
+  const key = parts[at] as string;
+  if (at + 1 === parts.length) return doc.without(key);
+  const inner = doc.get(key);
+  return inner instanceof Doc ? doc.with(key, unsetIn(inner, parts, at + 1)) : doc;
+};
+
+const counted: Compile = (spec) => {
+  if (typeof spec !== 'string') throw new ServerError(40156, 'the count field must be a non-empty string');
+  if (!spec) throw new ServerError(40156, 'the count field must be a non-empty string');
+  if (spec.startsWith('$')) throw new ServerError(40158, 'the count field cannot be a $-prefixed path');
+  if (spec.includes('.')) throw new ServerError(40160, `the count field cannot contain '.'`);
+  return gathering(() => {
+    let total = 0;
+    return {
+      add: () => {
+        total++;
+      },
+      result: () => (total ? [Doc.of([spec], [total])] : []),
+    };
+  });
+};
+
+const sortStage: Compile = (spec) => {
+  if (!(spec instanceof Doc)) throw new ServerError(15973, 'the $sort key specification must be an object');
+  const fields = parseSort(spec);
+  if (!fields.length) throw new ServerError(15976, '$sort stage must have at least one sort key');
+  return sortBy(fields);
+};
+
+const sortBy =
+  (fields: ReturnType<typeof parseSort>): Stage =>
+  (source, { space }) =>
+    sorted(source, fields, space);
+
+const chain = (stages: readonly Stage[], source: Source, context: PipelineContext): Source =>
+  stages.reduce((current, stage) => stage(current, context), source);
+
+const collected = function* (source: Source, into: Doc[], guard: (bytes: number) => void): Source {
+  for (const row of source) {
+    if (row === PAUSE) yield row;
+    else {
+      guard(encodedLength(row) + 64);
+      into.push(row);
+    }
+  }
+};
+
+/** Whether a field has one of some values; a pattern is a value here, which finds itself and no texts. */
+const anyOf = (path: string, values: readonly Value[]): Filter => {
+  const operands = values.filter((value) => !(value instanceof Regex));
+  const patterns = values.filter((value) => value instanceof Regex);
+  const plain: Filter = { op: 'in', path, operands };
+  return patterns.length
+    ? { op: 'or', of: [plain, ...patterns.map((operand): Filter => ({ op: 'compare', path, relation: 'eq', operand }))] }
+    : plain;
+};
+
+const lookup: Compile = (spec, name) => {
+  const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], 9);
+  const from = given.get('from');
+  const as = given.get('as');
+  if (typeof from !== 'string')
+    throw failedToParse(
+      from === undefined
+        ? `must specify 'pipeline' when 'from' is empty`
+        : `$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`,
+    );
+  if (typeof as !== 'string') throw failedToParse(`must specify 'as' field for a $lookup`);
+  const local = given.get('localField');
+  const foreign = given.get('foreignField');
+  const pipeline = given.get('pipeline');
+  const lets = given.get('let');
+  if ((local === undefined) !== (foreign === undefined))
+    throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
+  if (local === undefined && pipeline === undefined)
+    throw failedToParse(`$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified`);
+  if (local !== undefined && (typeof local !== 'string' || typeof foreign !== 'string'))
+    throw failedToParse('$lookup localField and foreignField must be strings');
+  if (lets !== undefined && !(lets instanceof Doc)) throw failedToParse(`$lookup argument 'let: ${show(lets)}' must be an object`);
+  if (lets !== undefined && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
+  const letNames = lets instanceof Doc ? lets.keys : [];
+  const letValues: readonly Evaluate[] = lets instanceof Doc ? lets.values.map((value) => compileExpression(value)) : [];
+  const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { nested: true }));
+  const asParts = splitPath(as);
+  const localParts = typeof local === 'string' ? splitPath(local) : undefined;
+  return function* (source, context) {
+    for (const row of source) {
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      const bound: Record<string, Value | undefined> = { ...context.variables };
+      letNames.forEach(
+        (key, index) => (bound[key] = (letValues[index] as Evaluate)(row, { ...context.variables, ROOT: row, CURRENT: row })),
+      );
+      let filter: Filter = { op: 'always', value: true };
+      if (localParts) {
+        const value = followPath(row, localParts);
+        filter = anyOf(foreign as string, value instanceof Arr ? value.values : [value ?? null]);
+      }
+      const test = compileFilter(filter);
+      const found: Doc[] = [];
+      const inner: PipelineContext = { ...context, variables: bound };
+      const matching = function* (): Source {
+        for (const candidate of context.from(from, filter)) if (candidate === PAUSE || test(candidate)) yield candidate;
+      };
+      yield* collected(stages ? stages.run(matching(), inner) : matching(), found, memoryGuard('$lookup'));
+      yield setIn(row, asParts, 0, Arr.of(found));
+    }
+  };
+};
+
+const graphLookup: Compile = (spec, name) => {
+  const given = objectSpec(
+    spec,
+    name,
+    ['from', 'startWith', 'connectFromField', 'connectToField', 'as', 'maxDepth', 'depthField', 'restrictSearchWithMatch'],
+    ['from', 'startWith', 'connectFromField', 'connectToField', 'as'],
+    40327,
+  );
+  const text = (key: string): string => {
+    const value = given.get(key);
+    if (typeof value !== 'string') throw new ServerError(40103, `expected string as argument for ${key}, found: ${show(value)}`);
+    return value;
+  };
+  const [from, connectFrom, connectTo, as] = [
+    text('from'),
+    splitPath(text('connectFromField')),
+    text('connectToField'),
+    splitPath(text('as')),
+  ];
+  const start = compileExpression(given.get('startWith') as Value);
+  const depthField = given.has('depthField') ? splitPath(text('depthField')) : undefined;
+  const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100) : Infinity;
+  const restriction = given.get('restrictSearchWithMatch');
+  const restrict = restriction instanceof Doc ? compileFilter(parseFilter(restriction)) : undefined;
+  return function* (source, context) {
+    for (const row of source) {
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      const found = new Map<string, Doc>();
+      const asked = new Set<string>();
+      const guard = memoryGuard('$graphLookup');
+      const begin = start(row, { ...context.variables, ROOT: row, CURRENT: row });
+      let frontier: readonly Value[] = begin instanceof Arr ? begin.values : begin === undefined ? [] : [begin];
+      for (let depth = 0; depth <= maxDepth && frontier.length; depth++) {
+        const operands = frontier.filter((value) => !asked.has(groupKey(value)));
+        for (const value of operands) asked.add(groupKey(value));
+        if (!operands.length) break;
+        const filter = anyOf(connectTo, operands);
+        const test = compileFilter(filter);
+        const next: Value[] = [];
+        for (const candidate of context.from(from, filter)) {
+          if (candidate === PAUSE) {
+            yield candidate;
+            continue;
+          }
+          const key = groupKey(candidate.get('_id') ?? null);
+          if (!test(candidate) || (restrict && !restrict(candidate)) || found.has(key)) continue;
+          guard(encodedLength(candidate));
+          found.set(key, depthField ? setIn(candidate, depthField, 0, BigInt(depth)) : candidate);
+          const reached = followPath(candidate, connectFrom);
+          if (reached instanceof Arr) next.push(...reached.values);
+          else if (reached !== undefined) next.push(reached);
+        }
+        frontier = next;
+      }
+      yield setIn(row, as, 0, Arr.of([...found.values()]));
+    }
+  };
+};
+
+const facet: Compile = (spec) => {
+  if (!(spec instanceof Doc) || !spec.size) throw new ServerError(40169, 'the $facet specification must be a non-empty object');
+  const parts = spec.keys.map((key, index) => {
+    const pipeline = spec.values[index] as Value;
+    if (!(pipeline instanceof Arr))
+      throw new ServerError(40170, `arguments to $facet must be arrays, ${key} is type ${bsonTypeName(pipeline)}`);
+    for (const stage of pipeline.values) {
+      const name = stage instanceof Doc ? stage.keys[0] : undefined;
+      if (['$facet', '$out', '$merge', '$collStats', '$indexStats'].includes(name as string))
+        throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
+    }
+    return [key, compilePipeline(pipeline, { nested: true })] as const;
+  });
+  return function* (source, context) {
+    const input: Doc[] = [];
+    yield* collected(source, input, memoryGuard('$facet'));
+    const results: Value[] = [];
+    for (const [, pipeline] of parts) {
+      const found: Doc[] = [];
+      yield* collected(pipeline.run(paced(input), context), found, memoryGuard('$facet'));
+      results.push(Arr.of(found));
+    }
+    yield Doc.of(
+      parts.map(([key]) => key),
+      results,
+    );
+  };
+};
+
+const bucket: Compile = (spec, name) => {
+  const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], 40201);
+  const groupBy = given.get('groupBy');
+  const bounds = given.get('boundaries');
+  if (groupBy === undefined || bounds === undefined)
+    throw new ServerError(40198, `$bucket requires 'groupBy' and 'boundaries' to be specified.`);
+  if (!(typeof groupBy === 'string' && groupBy.startsWith('$')) && !(groupBy instanceof Doc))
+    throw new ServerError(
+      40202,
+      `The $bucket 'groupBy' field must be defined as a $-prefixed path or an expression, but found: ${show(groupBy)}.`,
+    );
+  const evaluatedBounds = bounds instanceof Arr ? bounds.values.map((bound) => constantOf(compileExpression(bound))?.value) : undefined;
+  if (!evaluatedBounds)
+    throw new ServerError(40200, `The $bucket 'boundaries' field must be an array, but found type: ${bsonTypeName(bounds)}.`);
+  if (evaluatedBounds.some((bound) => bound === undefined))
+    throw new ServerError(40191, `The $bucket 'boundaries' field must be an array of constant values`);
+  const values = evaluatedBounds as readonly Value[];
+  if (values.length < 2)
+    throw new ServerError(40192, `The $bucket 'boundaries' field must have at least 2 values, but found ${values.length} value(s).`);
+  for (let index = 1; index < values.length; index++)
+    if (compareValues(values[index - 1], values[index]) >= 0)
+      throw new ServerError(
+        40194,
+        `The 'boundaries' option to $bucket must be sorted, but elements ${index - 1} and ${index} are not in ascending order`,
+      );
+  const fallback = given.has('default') ? constantOf(compileExpression(given.get('default') as Value))?.value : undefined;
+  if (given.has('default') && fallback === undefined)
+    throw new ServerError(40195, `The $bucket 'default' field must be a constant expression`);
+  if (fallback !== undefined && compareValues(fallback, values[0]) >= 0 && compareValues(fallback, values.at(-1)) < 0)
+    throw new ServerError(
+      40199,
+      `The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.`,
+    );
+  const output = given.get('output');
+  const key = compileExpression(groupBy);
+  const names = output instanceof Doc ? output.keys : ['count'];
+  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
+    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
+  );
+  return gathering(({ variables }) => {
+    const buckets = new Map<number, readonly Accumulator[]>();
+    const guard = memoryGuard('$bucket');
+    return {
+      add: (doc) => {
+        const bound = { ...variables, ROOT: doc, CURRENT: doc };
+        const value = key(doc, bound) ?? null;
+        let at = -1;
+        for (let index = 0; index + 1 < values.length; index++)
+          if (compareValues(value, values[index]) >= 0 && compareValues(value, values[index + 1]) < 0) at = index;
+        if (at < 0 && fallback === undefined)
+          throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
+        let states = buckets.get(at);
+        if (!states) buckets.set(at, (states = specs.map(({ start }) => start(guard))));
+        specs.forEach(({ evaluate }, index) => (states?.[index] as Accumulator).add(evaluate(doc, bound)));
+      },
+      result: () =>
+        [...buckets]
+          .map(([at, states]) =>
+            Doc.of(
+              ['_id', ...names],
+              [at < 0 ? (fallback as Value) : (values[at] as Value), ...states.map((state) => state.result() ?? null)],
+            ),
+          )
+          .sort((a, b) => compareValues(a.get('_id'), b.get('_id'))),
+    };
+  });
+};
+
+const bucketAuto: Compile = (spec, name) => {
+  const given = objectSpec(spec, name, ['groupBy', 'buckets', 'output', 'granularity'], ['groupBy', 'buckets'], 40240);
+  if (given.has('granularity')) throw new ServerError(238, '$bucketAuto.granularity is not supported by this node');
+  const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, 40242);
+  const key = compileExpression(given.get('groupBy') as Value);
+  const output = given.get('output');
+  const names = output instanceof Doc ? output.keys : ['count'];
+  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
+    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
+  );
+  return gathering(({ variables }) => {
+    const rows: { value: Value; doc: Doc }[] = [];
+    const guard = memoryGuard('$bucketAuto');
+    return {
+      add: (doc) => {
+        guard(encodedLength(doc) + 64);
+        rows.push({ value: key(doc, { ...variables, ROOT: doc, CURRENT: doc }) ?? null, doc });
+      },
+      *result() {
+        rows.sort((a, b) => compareValues(a.value, b.value));
+        const size = Math.max(1, Math.round(rows.length / count));
+        for (let start = 0, made = 0; start < rows.length; made++) {
+          let end = made + 1 >= count ? rows.length : Math.min(rows.length, start + size);
+          // Equal values stay in one bucket.
+          while (end < rows.length && equalValues((rows[end - 1] as { value: Value }).value, (rows[end] as { value: Value }).value)) end++;
+          const states = specs.map(({ start: begin }) => begin());
+          for (const { doc } of rows.slice(start, end))
+            specs.forEach(({ evaluate }, index) =>
+              (states[index] as Accumulator).add(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })),
+            );
+          const max = rows[end]?.value ?? (rows[end - 1] as { value: Value }).value;
+          yield Doc.of(
+            ['_id', ...names],
+            [Doc.from({ min: (rows[start] as { value: Value }).value, max }), ...states.map((state) => state.result() ?? null)],
+          );
+          start = end;
+        }
+      },
+    };
+  });
+};
+
+const sample: Compile = (spec) => {
+  if (!(spec instanceof Doc)) throw new ServerError(28745, 'the $sample stage specification must be an object');
+  for (const key of spec.keys) if (key !== 'size') throw new ServerError(28748, `unrecognized option to $sample: ${key}`);
+  const size = spec.get('size');
+  if (size === undefined) throw new ServerError(28749, '$sample stage must specify a size');
+  const count = isNumber(size) ? Math.trunc(numberOf(size)) : NaN;
+  if (Number.isNaN(count)) throw new ServerError(28746, 'size argument to $sample must be a number');
+  if (count < 0) throw new ServerError(28747, 'size argument to $sample must not be negative');
+  return gathering(() => {
+    const kept: Doc[] = [];
+    let seen = 0;
+    return {
+      // Reservoir sampling: every document has the same chance, and no more than the sample is kept.
+      add: (doc) => {
+        seen++;
+        if (kept.length < count) kept.push(doc);
+        else {
+          const at = Math.floor(Math.random() * seen);
+          if (at < count) kept[at] = doc;
+        }
+      },
+      result: () => {
+        for (let at = kept.length - 1; at > 0; at--) {
+          const other = Math.floor(Math.random() * (at + 1));
+          [kept[at], kept[other]] = [kept[other] as Doc, kept[at] as Doc];
+        }
+        return kept;
+      },
+    };
+  });
+};
+
+const unionWith: Compile = (spec, name) => {
+  const given = typeof spec === 'string' ? Doc.from({ coll: spec }) : objectSpec(spec, name, ['coll', 'pipeline'], ['coll']);
+  const coll = given.get('coll');
+  if (typeof coll !== 'string')
+    throw failedToParse(`BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
+  const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true });
+  return function* (source, context) {
+    yield* source;
+    yield* stages.run(context.from(coll, { op: 'always', value: true }), context);
+  };
+};
+
+const redact: Compile = (spec) => {
+  const evaluate = withVariables(['DESCEND', 'PRUNE', 'KEEP'], () => compileExpression(spec));
+  const prune = (value: Value, root: Doc, variables: Variables): Value | undefined => {
+    if (value instanceof Arr)
+      return Arr.of(
+        value.values
+          .map((element) => (element instanceof Doc || element instanceof Arr ? prune(element, root, variables) : element))
+          .filter((element) => element !== undefined),
+      );
+    if (!(value instanceof Doc)) return value;
+    const verdict = evaluate(value, { ...variables, ROOT: root, CURRENT: value, DESCEND: 'descend', PRUNE: 'prune', KEEP: 'keep' });
+    if (verdict === 'keep') return value;
+    if (verdict === 'prune') return undefined;
+    if (verdict !== 'descend')
+      throw new ServerError(
+        17053,
+        `$redact's expression should not return anything aside from the variables $$KEEP, $$DESCEND, and $$PRUNE, but returned ${show(verdict)}`,
+      );
+    const keys: string[] = [];
+    const values: Value[] = [];
+    value.keys.forEach((key, index) => {
+      const inner = prune(value.values[index] as Value, root, variables);
+      if (inner === undefined) return;
+      keys.push(key);
+      values.push(inner);
+    });
+    return Doc.of(keys, values);
+  };
+  return each(function* (doc, { variables }) {
+    const result = prune(doc, doc, variables);
+    if (result instanceof Doc) yield result;
+  });
+};
+
+const transformation: Compile = (spec, name) => {
+  const transform = compileTransformation(name, spec);
+  return each(function* (doc, { variables }) {
+    yield transform(doc, variables);
+  });
+};
+
+/** A query within a pipeline: the variables of `$expr` are those of its run. */
+const matchStage: Compile = (spec) => {
+  if (!(spec instanceof Doc)) throw new ServerError(15959, `the match filter must be an expression in an object`);
+  parseFilter(spec);
+  return function* (source, { variables }) {
+    const test: Predicate = compileFilter(parseFilter(spec, variables));
+    for (const row of source) if (row === PAUSE || test(row)) yield row;
+  };
+};
+
+const stages: Readonly<Record<string, Compile>> = {
+  $match: matchStage,
+  $project: transformation,
+  $addFields: transformation,
+  $set: transformation,
+  $unset: transformation,
+  $replaceRoot: transformation,
+  $replaceWith: transformation,
+  $sort: sortStage,
+  $limit: (spec, name) => limit(wholeNumber(spec, name, 1, 2107201)),
+  $skip: (spec, name) => skip(wholeNumber(spec, name, 0, 5107200)),
+  $group: group,
+  $unwind: unwind,
+  $count: counted,
+  $sortByCount: (spec, name, nested) => {
+    if (!(typeof spec === 'string' && spec.startsWith('$')) && !(spec instanceof Doc && spec.keys[0]?.startsWith('$')))
+      throw new ServerError(
+        typeof spec === 'string' ? 40148 : spec instanceof Doc ? 40147 : 40149,
+        `the sortByCount field must be defined as a $-prefixed path or an expression`,
+      );
+    const grouped = group(Doc.from({ _id: spec, count: Doc.from({ $sum: 1 }) }), name, nested);
+    const inOrder = sortBy(parseSort(Doc.from({ count: -1 })));
+    return (source, context) => inOrder(grouped(source, context), context);
+  },
+  $lookup: lookup,
+  $graphLookup: graphLookup,
+  $facet: facet,
+  $bucket: bucket,
+  $bucketAuto: bucketAuto,
+  $sample: sample,
+  $unionWith: unionWith,
+  $redact: redact,
+  $setWindowFields: (spec) => windowStage(spec, setIn),
+};
+
+export type Pipeline = {
+  /** What the leading stages ask of the collection: a filter, then an order, then a number. */
+  readonly head: { readonly match: readonly Doc[]; readonly sort: Doc | undefined; readonly limit: number | undefined };
+  /** Runs the stages after the head; on a source that has not done the head's work, `run` does all. */
+  readonly rest: (source: Source, context: PipelineContext) => Source;
+  readonly run: (source: Source, context: PipelineContext) => Source;
+  readonly names: readonly string[];
+};
+
+const stageOf = (stage: Value): readonly [string, Value] => {
+  if (!(stage instanceof Doc)) throw new ServerError(14, `Each element of the 'pipeline' array must be an object`);
+  if (stage.size !== 1) throw new ServerError(40323, 'A pipeline stage specification object must contain exactly one field.');
+  return [stage.keys[0] as string, stage.values[0] as Value];
+};
+
+/**
+ * Compiles an aggregation pipeline.
+ *
+ * @throws ServerError 40324 for a stage that this node does not have
+ */
+export const compilePipeline = (pipeline: Value, { nested = false }: { readonly nested?: boolean } = {}): Pipeline => {
+  if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
+  if (pipeline.length > 1000) throw new ServerError(7749501, 'Pipeline length must be no longer than 1000 stages');
+  const given = pipeline.values.map(stageOf);
+  const compiled = given.map(([name, spec]) => {
+    const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
+    if (!compile) {
+      if (name === '$out' || name === '$merge')
+        throw nested
+          ? new ServerError(51047, `${name} is not allowed within a nested pipeline`)
+          : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
+      throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
+    }
+    return compile(spec, name, nested);
+  });
+  const match: Doc[] = [];
+  let at = 0;
+  while (given[at]?.[0] === '$match') match.push((given[at++] as readonly [string, Doc])[1]);
+  const sort = given[at]?.[0] === '$sort' ? (given[at++] as readonly [string, Doc])[1] : undefined;
+  const limited = given[at]?.[0] === '$limit' ? numberOf((given[at++] as readonly [string, Value])[1]) : undefined;
+  return {
+    head: { match, sort, limit: limited },
+    rest: (source, context) => chain(compiled.slice(at), source, context),
+    run: (source, context) => chain(compiled, source, context),
+    names: given.map(([name]) => name),
+  };
+};

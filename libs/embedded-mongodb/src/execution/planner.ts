@@ -1,0 +1,614 @@
+import { inverted, isNumber, keyBracket, keyOf, numberOf } from '../bson/order.js';
+import { indexOfComponent } from '../bson/paths.js';
+import { Arr, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, UNDEFINED, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { compileRelation, type Filter } from '../query/filter.js';
+import type { KeyField } from '../query/keys.js';
+import { literalPrefix } from '../query/patterns.js';
+import {
+  afterPrefix,
+  indexPrefix,
+  namespaceOf,
+  readyIndexes,
+  recordKey,
+  recordPrefix,
+  type Collection,
+  type Index,
+  type KeyRange,
+  type Reader,
+} from '../storage/store.js';
+import { PAUSE, type Source } from './source.js';
+
+/** How much a plan has looked at. */
+export type Counters = { keys: number; documents: number };
+
+const PAUSE_EVERY = 128;
+
+/** How the documents of a query are found; whoever runs it still tests each one. */
+export type Plan = {
+  readonly stage: 'IDHACK' | 'IXSCAN' | 'COLLSCAN';
+  /** The index, or undefined where the collection itself is read, which is ordered by _id. */
+  readonly index: Index | undefined;
+  /** In the order of their keys, without overlap. */
+  readonly ranges: readonly KeyRange[];
+  readonly reverse: boolean;
+  /** Whether the documents come in the order of the sort. */
+  readonly sorted: boolean;
+  /** Whether each key in the ranges stands for exactly one match. */
+  readonly exact: boolean;
+  /** How many leading fields are bound to single values, and whether a range follows. */
+  readonly points: number;
+  readonly bounded: boolean;
+  /** For each alternative what it leaves of the first fields of the index, for `explain`. */
+  readonly bounds: readonly (readonly (readonly Interval[])[])[];
+};
+
+/** A place between keys: before, or after, all keys that begin with these bytes; and as `explain` shows it. */
+type Edge = { readonly bytes: Buffer; readonly after: boolean; readonly value: Value; readonly included: boolean };
+type Interval = {
+  readonly low: Edge;
+  readonly high: Edge;
+  /** The key, where it is the only one. */ readonly point: Buffer | undefined;
+  readonly exact: boolean;
+};
+
+const at = (bytes: Buffer, value: Value): Interval => ({
+  low: { bytes, after: false, value, included: true },
+  high: { bytes, after: true, value, included: true },
+  point: bytes,
+  exact: true,
+});
+
+type Condition = Extract<Filter, { path: string }>;
+
+/** Where more alternatives than this come of a query, its `$or` is tested and not planned by. */
+const MOST_ALTERNATIVES = 64;
+const MOST_RANGES = 2000;
+
+/** The alternatives of a filter: a document matches where all conditions of one of them hold. */
+const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
+  if (filter.op === 'or') {
+    const all = filter.of.flatMap(alternatives);
+    return all.length > MOST_ALTERNATIVES ? [[filter]] : all;
+  }
+  if (filter.op !== 'and') return [[filter]];
+  let product: readonly (readonly Filter[])[] = [[]];
+  for (const part of filter.of) {
+    const each = alternatives(part);
+    product =
+      each.length * product.length > MOST_ALTERNATIVES
+        ? product.map((known) => [...known, part])
+        : product.flatMap((known) => each.map((more) => [...known, ...more]));
+  }
+  return product;
+};
+
+/** The keys that a condition leaves, or undefined where it says nothing about them. */
+const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
+  switch (condition.op) {
+    case 'compare':
+      return ofRelation(condition.relation, condition.operand);
+    case 'in': {
+      const intervals: Interval[] = [];
+      for (const operand of condition.operands) {
+        const found = operand instanceof Regex ? ofRegex(operand) : ofRelation('eq', operand);
+        if (!found) return undefined;
+        intervals.push(...found);
+      }
+      const distinct = new Map(
+        intervals.map((interval) => [`${interval.point !== undefined}${interval.low.bytes.toString('latin1')}`, interval]),
+      );
+      return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
+    }
+    case 'regex':
+      return ofRegex(condition.regex);
+    default:
+      return undefined;
+  }
+};
+
+/** The texts that begin as the pattern does, and the pattern itself, which a query for it also finds. */
+const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
+  const { text, whole } = literalPrefix(regex.pattern, regex.options);
+  if (!text) return undefined;
+  // Without the two zeros that end a text in a key.
+  const bytes = keyOf(text).subarray(0, -2);
+  const characters = [...text];
+  const last = (characters.pop() as string).codePointAt(0) as number;
+  const next = characters.join('') + String.fromCodePoint(Math.min(last + 1, 0x10ffff));
+  return [
+    {
+      low: { bytes, after: false, value: text, included: true },
+      high: { bytes, after: true, value: next, included: false },
+      point: undefined,
+      exact: whole,
+    },
+    at(keyOf(regex), regex),
+  ];
+};
+
+const ofRelation = (relation: string, operand: Value): readonly Interval[] | undefined => {
+  // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
+  if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
+  // Null stands for undefined and missing values as well.
+  if (operand === null)
+    return relation === 'lt' || relation === 'gt'
+      ? []
+      : [UNDEFINED, null].map((value) => ({ ...at(Buffer.from([value === null ? 20 : 15]), value), exact: false }));
+  let key: Buffer;
+  try {
+    key = keyOf(operand);
+  } catch (error) {
+    if (error instanceof ServerError) return undefined;
+    throw error;
+  }
+  if (relation === 'eq') return [at(key, operand)];
+  const bracket = keyBracket(operand);
+  // NaN, the lowest number, is below no number in a query, and only equal to itself.
+  const nan = isNumber(operand) && key[0] === 29;
+  if (nan) return relation === 'lt' || relation === 'gt' ? [] : [at(key, operand)];
+  const bottom: Edge = { bytes: Buffer.from([isNumber(operand) ? 30 : bracket.from]), after: false, ...endOfType(operand, -1) };
+  const top: Edge = { bytes: Buffer.from([bracket.to]), after: false, ...endOfType(operand, 1) };
+  const make = (low: Edge, high: Edge): readonly Interval[] => [{ low, high, point: undefined, exact: true }];
+  switch (relation) {
+    case 'lt':
+      return make(bottom, { bytes: key, after: false, value: operand, included: false });
+    case 'lte':
+      return make(bottom, { bytes: key, after: true, value: operand, included: true });
+    case 'gt':
+      return make({ bytes: key, after: true, value: operand, included: false }, top);
+    default:
+      return make({ bytes: key, after: false, value: operand, included: true }, top);
+  }
+};
+
+/** How `explain` shows where the values of a type begin or end. */
+const endOfType = (value: Value, side: -1 | 1): Pick<Edge, 'value' | 'included'> => {
+  if (isNumber(value)) return { value: new Double(side * Infinity), included: true };
+  if (typeof value === 'string') return side < 0 ? { value: '', included: true } : { value: Doc.empty, included: false };
+  return { value: side < 0 ? MIN_KEY : MAX_KEY, included: false };
+};
+
+const compareEdges = (a: Edge, b: Edge): number => {
+  const left = a.after ? afterPrefix(a.bytes) : a.bytes;
+  const right = b.after ? afterPrefix(b.bytes) : b.bytes;
+  return Buffer.compare(left, right);
+};
+
+const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Interval[] => {
+  const found: Interval[] = [];
+  for (const left of a)
+    for (const right of b) {
+      const low = compareEdges(left.low, right.low) >= 0 ? left.low : right.low;
+      const high = compareEdges(left.high, right.high) <= 0 ? left.high : right.high;
+      if (compareEdges(low, high) < 0)
+        found.push({
+          low,
+          high,
+          point: left.point && right.point ? left.point : (left.point ?? right.point),
+          exact: left.exact && right.exact,
+        });
+    }
+  return found;
+};
+
+type FieldBounds = { readonly intervals: readonly Interval[]; readonly used: readonly Filter[] };
+
+/** What an alternative says about one field of an index. */
+const boundsOfField = (conditions: readonly Filter[], path: string, array: boolean): FieldBounds | undefined => {
+  let bounds: FieldBounds | undefined;
+  for (const condition of conditions) {
+    if (!('path' in condition) || condition.path !== path) continue;
+    const intervals = intervalsOf(condition);
+    if (!intervals) continue;
+    if (!bounds) bounds = { intervals, used: [condition] };
+    // Two elements of one array may satisfy two conditions: their bounds must not be put together. The narrower one is taken.
+    else if (array) {
+      if (isPoints(intervals) && !isPoints(bounds.intervals)) bounds = { intervals, used: [condition] };
+    } else bounds = { intervals: intersect(bounds.intervals, intervals), used: [...bounds.used, condition] };
+  }
+  return bounds;
+};
+
+const isPoints = (intervals: readonly Interval[]): boolean => intervals.every(({ point }) => point !== undefined);
+
+type Place = Pick<Edge, 'bytes' | 'after'>;
+
+const inverse = ({ bytes, after }: Place): Place => ({ bytes: inverted(bytes), after: !after });
+
+const edgeKey = (prefix: Buffer, { bytes, after }: Place): Buffer => {
+  const key = Buffer.concat([prefix, bytes]);
+  return after ? afterPrefix(key) : key;
+};
+
+type AlternativeBounds = {
+  readonly ranges: readonly KeyRange[];
+  readonly single: readonly string[];
+  readonly points: number;
+  readonly bounded: boolean;
+  readonly exact: boolean;
+  readonly intervals: readonly (readonly Interval[])[];
+};
+
+/** The ranges of an index that an alternative needs. */
+const rangesOf = (
+  conditions: readonly Filter[],
+  fields: readonly KeyField[],
+  arrays: readonly number[],
+  prefix: Buffer,
+): AlternativeBounds => {
+  let prefixes: readonly Buffer[] = [prefix];
+  const single: string[] = [];
+  const intervals: (readonly Interval[])[] = [];
+  const roots = new Set<string>();
+  let points = 0;
+  let onlySingle = true;
+  let exact = true;
+  const used = new Set<Filter>();
+  const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({
+    ranges,
+    single,
+    points,
+    bounded,
+    intervals,
+    exact:
+      exact && !arrays.length && conditions.every((condition) => used.has(condition) || (condition.op === 'always' && condition.value)),
+  });
+  for (const [field, { path, parts, direction }] of fields.entries()) {
+    const array = arrays.includes(field);
+    // Fields below one array are indexed element by element; conditions on them may hold for different elements.
+    const shared = array && roots.has(parts[0] as string);
+    roots.add(parts[0] as string);
+    const bounds = shared ? undefined : boundsOfField(conditions, path, array);
+    if (!bounds) break;
+    if (bounds.intervals.length * prefixes.length > MOST_RANGES) break;
+    for (const condition of bounds.used) used.add(condition);
+    intervals.push(bounds.intervals);
+    if (bounds.intervals.some((interval) => !interval.exact)) exact = false;
+    if (!isPoints(bounds.intervals)) {
+      const ranges = prefixes.flatMap((known) =>
+        bounds.intervals.map(({ low, high }) => {
+          const [from, to] = direction === 1 ? [low, high] : [inverse(high), inverse(low)];
+          return { start: edgeKey(known, from), end: edgeKey(known, to) };
+        }),
+      );
+      return done(ranges, true);
+    }
+    prefixes = prefixes.flatMap((known) =>
+      bounds.intervals.map(({ point }) => Buffer.concat([known, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])),
+    );
+    points++;
+    if (bounds.intervals.length !== 1) onlySingle = false;
+    if (onlySingle) single.push((bounds.intervals[0] as Interval & { point: Buffer }).point.toString('latin1'));
+  }
+  return done(
+    prefixes.map((known) => ({ start: known, end: afterPrefix(known) })),
+    points > 0,
+  );
+};
+
+const merged = (ranges: readonly KeyRange[]): readonly KeyRange[] => {
+  const sorted = ranges.filter(({ start, end }) => Buffer.compare(start, end) < 0).sort((a, b) => Buffer.compare(a.start, b.start));
+  const result: KeyRange[] = [];
+  for (const range of sorted) {
+    const last = result.at(-1);
+    if (last && Buffer.compare(range.start, last.end) < 0) {
+      if (Buffer.compare(range.end, last.end) > 0) result[result.length - 1] = { start: last.start, end: range.end };
+    } else result.push(range);
+  }
+  return result;
+};
+
+/** Whether the keys of an index come in the order of a sort, forwards or backwards. */
+const orderOf = (
+  fields: readonly KeyField[],
+  constant: number,
+  sort: readonly KeyField[],
+  arrays: readonly number[],
+): { readonly sorted: boolean; readonly reverse: boolean } => {
+  const no = { sorted: false, reverse: false };
+  if (!sort.length) return { sorted: true, reverse: false };
+  // An array is sorted by its lowest or highest element, whichever its other entries are.
+  const array = (path: string): boolean => arrays.some((field) => fields[field]?.path === path);
+  if (sort.some(({ path }) => array(path))) return no;
+  const fixed = new Set(fields.slice(0, constant).map(({ path }) => path));
+  const wanted = sort.filter(({ path }) => !fixed.has(path));
+  const rest = fields.slice(constant);
+  if (wanted.length > rest.length || !wanted.every(({ path }, index) => rest[index]?.path === path)) return no;
+  const signs = new Set(wanted.map(({ direction }, index) => direction * (rest[index]?.direction ?? 1)));
+  return signs.size > 1 ? no : { sorted: true, reverse: signs.has(-1) };
+};
+
+/** Whether a condition holds only for documents that have a value at its path. */
+const demandsPresence = (condition: Filter, path: string): boolean => {
+  if (!('path' in condition) || condition.path !== path) return false;
+  if (condition.op === 'exists' || condition.op === 'regex') return true;
+  if (condition.op === 'compare') return condition.operand !== null && condition.operand !== MIN_KEY && condition.operand !== MAX_KEY;
+  return condition.op === 'in' && condition.operands.every((operand) => operand !== null);
+};
+
+const equalFilters = (a: Condition, b: Condition): boolean =>
+  a.op === 'compare' && b.op === 'compare' && a.relation === b.relation && keyEquals(a.operand, b.operand);
+const keyEquals = (a: Value, b: Value): boolean => {
+  try {
+    return keyOf(a).equals(keyOf(b));
+  } catch {
+    return false;
+  }
+};
+
+/** Whether the conditions of an alternative leave only documents that a partial index holds. */
+const implies = (conditions: readonly Filter[], wanted: Filter): boolean => {
+  if (wanted.op === 'always') return wanted.value;
+  if (wanted.op === 'and') return wanted.of.every((part) => implies(conditions, part));
+  if (wanted.op === 'or') return wanted.of.some((part) => implies(conditions, part));
+  if (wanted.op === 'exists') return conditions.some((condition) => demandsPresence(condition, wanted.path));
+  if (wanted.op !== 'compare') return false;
+  const test = compileRelation(wanted.relation, wanted.operand);
+  return conditions.some((condition) => {
+    if (!('path' in condition) || condition.path !== wanted.path) return false;
+    if (condition.op === 'in')
+      return (
+        condition.operands.length > 0 &&
+        condition.operands.every((operand) => !(operand instanceof Regex) && operand !== null && !(operand instanceof Arr) && test(operand))
+      );
+    if (condition.op !== 'compare') return false;
+    if (equalFilters(condition, wanted)) return true;
+    if (condition.operand === null || condition.operand instanceof Arr || condition.operand === MIN_KEY || condition.operand === MAX_KEY)
+      return false;
+    if (condition.relation === 'eq') return test(condition.operand);
+    // A bound on the same side that is at least as narrow.
+    if (wanted.relation === 'eq' || condition.relation[0] !== wanted.relation[0]) return false;
+    return test(condition.operand) || (condition.relation.length === 2 && keyEquals(condition.operand, wanted.operand));
+  });
+};
+
+const usable = (index: Index, all: readonly (readonly Filter[])[]): boolean => {
+  if (index.fields.some(({ parts }) => parts.some((part) => indexOfComponent(part) >= 0))) return false;
+  return all.every((conditions) => {
+    if (index.sparse && !index.fields.some(({ path }) => conditions.some((condition) => demandsPresence(condition, path)))) return false;
+    return !index.partial || implies(conditions, index.partial.filter);
+  });
+};
+
+const idField: readonly KeyField[] = [{ path: '_id', parts: ['_id'], direction: 1 }];
+
+const planWith = (
+  index: Index | undefined,
+  collection: Collection,
+  all: readonly (readonly Filter[])[],
+  sort: readonly KeyField[],
+): Plan => {
+  const fields = index ? index.fields : idField;
+  const prefix = index ? indexPrefix(index) : recordPrefix(collection);
+  const arrays = index?.arrays ?? [];
+  const bounds = all.map((conditions) => rangesOf(conditions, fields, arrays, prefix));
+  const ranges = merged(bounds.flatMap((bound) => bound.ranges));
+  let constant = 0;
+  const [first] = bounds;
+  if (first) while (bounds.every(({ single }) => single[constant] !== undefined && single[constant] === first.single[constant])) constant++;
+  const { sorted, reverse } = orderOf(fields, constant, sort, arrays);
+  const points = Math.min(...bounds.map((bound) => bound.points));
+  const bounded = bounds.every((bound) => bound.bounded);
+  return {
+    stage: index ? 'IXSCAN' : points > 0 ? 'IDHACK' : 'COLLSCAN',
+    index,
+    ranges,
+    reverse,
+    sorted,
+    exact: bounds.length === 1 && (first?.exact ?? false),
+    points: points === Infinity ? 0 : points,
+    bounded,
+    bounds: bounds.map(({ intervals }) => intervals),
+  };
+};
+
+const score = (plan: Plan, sort: readonly KeyField[]): number => {
+  if (plan.stage === 'IDHACK') return 1000;
+  const order = sort.length && plan.sorted ? 5 : 0;
+  if (!plan.bounded) return order + (plan.index ? 0 : 1);
+  return plan.points * 10 + 4 + order;
+};
+
+/** How many keys of a plan are counted to compare it with another one. */
+const PROBE = 100;
+
+const probe = (reader: Reader, plan: Plan, most = PROBE): number => {
+  let keys = 0;
+  for (const range of plan.ranges) {
+    for (const _ of reader.entries(range)) if (++keys >= most) return keys;
+  }
+  return keys;
+};
+
+/**
+ * The conditions in an order for an index: where several of them name a value of one array, only the first of them bounds the index, so that
+ * the one that the fewest documents fulfil is to be the first.
+ */
+const rarestFirst = (reader: Reader, index: Index, collection: Collection, conditions: readonly Filter[]): readonly Filter[] => {
+  for (const field of index.arrays) {
+    const path = index.fields[field]?.path;
+    const values = conditions.filter(
+      (condition) => condition.op === 'compare' && condition.path === path && condition.relation === 'eq' && intervalsOf(condition),
+    );
+    if (values.length < 2) continue;
+    const plans = values.map((value) => ({ value, plan: planWith(index, collection, [[value, ...conditions]], []) }));
+    for (const most of [PROBE, 10 * PROBE]) {
+      const [rarest] = plans.map(({ value, plan }) => ({ value, keys: probe(reader, plan, most) })).sort((a, b) => a.keys - b.keys);
+      if (rarest && (rarest.keys < most || most > PROBE)) return [rarest.value, ...conditions];
+    }
+  }
+  return conditions;
+};
+
+/** How many leading fields of its index a plan has bounds for. */
+const boundFields = ({ bounds }: Plan): number => Math.min(...bounds.map((intervals) => intervals.length));
+
+export type Hint = string | Doc | undefined;
+
+const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
+  if (hint === undefined || (hint instanceof Doc && !hint.size)) return undefined;
+  if (hint instanceof Doc && hint.keys[0] === '$natural')
+    return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length, exact: false };
+  const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
+  const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
+  if (isId) return planWith(undefined, collection, all, sort);
+  const index = readyIndexes(collection).find((known) =>
+    hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint,
+  );
+  if (!index)
+    throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
+  return planWith(index, collection, all, sort);
+};
+
+/** The _id that a filter demands, where it demands one. */
+const demandedId = (filter: Filter): Value | undefined => {
+  if (filter.op === 'compare')
+    return filter.path === '_id' && filter.relation === 'eq' && filter.operand !== null && !(filter.operand instanceof Arr)
+      ? filter.operand
+      : undefined;
+  if (filter.op !== 'and') return undefined;
+  for (const part of filter.of) {
+    const id = part.op === 'compare' ? demandedId(part) : undefined;
+    if (id !== undefined) return id;
+  }
+  return undefined;
+};
+
+/** Chooses how the documents of a query are found. */
+export const choosePlan = (reader: Reader, collection: Collection, filter: Filter, sort: readonly KeyField[] = [], hint?: Hint): Plan => {
+  // Most writes name one _id: they need no look at the indexes.
+  const id = hint === undefined ? demandedId(filter) : undefined;
+  if (id !== undefined) {
+    const start = recordKey(collection, keyOf(id));
+    return {
+      stage: 'IDHACK',
+      index: undefined,
+      ranges: [{ start, end: start }],
+      reverse: false,
+      sorted: true,
+      exact: false,
+      points: 1,
+      bounded: true,
+      bounds: [],
+    };
+  }
+  const all = alternatives(filter);
+  const forced = hinted(collection, hint, all, sort);
+  if (forced) return forced;
+  const natural = planWith(undefined, collection, all, sort);
+  const ready = readyIndexes(collection);
+  if (natural.stage === 'IDHACK' || !ready.length) return natural;
+  const plans = [
+    natural,
+    ...ready
+      .filter((index) => usable(index, all))
+      .map((index) =>
+        planWith(index, collection, all[0] && all.length === 1 ? [rarestFirst(reader, index, collection, all[0])] : all, sort),
+      ),
+  ]
+    .map((plan) => ({ plan, score: score(plan, sort) }))
+    .sort((a, b) => b.score - a.score);
+  const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
+  if (sort.length && best.plan.sorted) {
+    // A few documents are sorted sooner than many are looked through in their order.
+    const narrow = plans.find(({ plan }) => plan.bounded && boundFields(plan) > boundFields(best.plan) && probe(reader, plan) < PROBE);
+    if (narrow && probe(reader, best.plan) >= PROBE) return narrow.plan;
+  }
+  if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10)
+    return best.plan;
+  // Two indexes that could serve: the one with fewer keys to look at, as far as a short look tells.
+  return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
+};
+
+/** The documents that a plan finds. */
+export function* runPlan(reader: Reader, collection: Collection, plan: Plan, counters: Counters = { keys: 0, documents: 0 }): Source {
+  const ranges = plan.reverse ? plan.ranges.toReversed() : plan.ranges;
+  if (!plan.index) {
+    if (plan.stage === 'IDHACK') {
+      for (const { start } of ranges) {
+        counters.keys++;
+        // A range of one _id begins with the document's own key.
+        const bytes = reader.get(start);
+        if (!bytes) continue;
+        counters.documents++;
+        yield Doc.read(bytes);
+        if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+      }
+      return;
+    }
+    for (const range of ranges)
+      for (const { value } of reader.entries({ ...range, reverse: plan.reverse })) {
+        counters.documents++;
+        yield Doc.read(value);
+        if (counters.documents % PAUSE_EVERY === 0) yield PAUSE;
+      }
+    return;
+  }
+  const seen = plan.index.arrays.length ? new Set<string>() : undefined;
+  for (const range of ranges)
+    for (const { value: idKey } of reader.entries({ ...range, reverse: plan.reverse })) {
+      counters.keys++;
+      if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+      if (seen) {
+        // A document with an array has several keys, and is one result.
+        const id = idKey.toString('latin1');
+        if (seen.has(id)) continue;
+        seen.add(id);
+      }
+      const bytes = reader.get(recordKey(collection, idKey));
+      if (!bytes) throw new ServerError(366, `index ${plan.index.name} of ${namespaceOf(collection)} names a document that is not there`);
+      counters.documents++;
+      yield Doc.read(bytes);
+    }
+}
+
+/** The documents that may match a filter; whoever asks still tests them. */
+export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Source =>
+  runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint));
+
+/** How many documents match, by the index alone, where it knows; otherwise undefined. */
+export const countByIndex = (reader: Reader, plan: Plan): number | undefined => {
+  if (!plan.exact || !plan.bounded || !plan.index) return undefined;
+  return plan.ranges.reduce((total, range) => total + reader.count(range), 0);
+};
+
+/** The bounds of each field of an index, in the direction in which they are read. */
+const describeBounds = ({ bounds, reverse }: Plan, { fields }: Index): Doc =>
+  Doc.of(
+    fields.map(({ path }) => path),
+    fields.map(({ direction }, field) => {
+      const backward = (direction === -1) !== reverse;
+      const ends = (from: string, to: string): string => (backward ? `${to}, ${from}` : `${from}, ${to}`);
+      const all = bounds.flatMap((alternative): readonly (Interval | undefined)[] => alternative[field] ?? [undefined]);
+      const shown = all.map((interval) => {
+        if (!interval) return `[${ends('MinKey', 'MaxKey')}]`;
+        const { low, high } = interval;
+        const [first, last] = backward ? [high, low] : [low, high];
+        return `${first.included ? '[' : '('}${ends(show(low.value), show(high.value))}${last.included ? ']' : ')'}`;
+      });
+      return Arr.of([...new Set(backward ? shown.reverse() : shown)]);
+    }),
+  );
+
+/** A plan as `explain` shows it. */
+export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
+  const direction = plan.reverse ? 'backward' : 'forward';
+  const access = plan.index
+    ? Doc.from({
+        stage: 'FETCH',
+        inputStage: Doc.from({
+          stage: 'IXSCAN',
+          keyPattern: plan.index.spec.get('key'),
+          indexName: plan.index.name,
+          isMultiKey: plan.index.arrays.length > 0,
+          isUnique: plan.index.unique,
+          isSparse: plan.index.sparse,
+          isPartial: plan.index.partial !== undefined,
+          direction,
+          indexBounds: describeBounds(plan, plan.index),
+        }),
+      })
+    : Doc.from({ stage: plan.stage, direction });
+  return needsSort ? Doc.from({ stage: 'SORT', inputStage: access }) : access;
+};

@@ -1,0 +1,150 @@
+import { Doc, encode, encodedLength, type Value } from '../bson/values.js';
+import { ServerError } from '../errors.js';
+import type { KeyField } from '../query/keys.js';
+import { compareRows, sortKey } from '../query/sort-order.js';
+import type { ScratchFile } from '../storage/scratch-file.js';
+import { paced, PAUSE, type Source } from './source.js';
+
+/** What a sort may use: memory, and a file for what is beyond. Without one, more is refused. */
+export type SortSpace = { readonly memoryBytes: number; readonly scratch: (() => ScratchFile) | undefined };
+
+type Entry = { readonly key: readonly Value[]; readonly order: number; readonly doc: Doc };
+
+/** What an entry needs beside its document, roughly. */
+const ENTRY_BYTES = 128;
+/** Bytes that are written at once, and that are read ahead of each run at most. */
+const CHUNK = 256 * 1024;
+
+/**
+ * The documents of a source sorted; equal ones in the order of their coming. With a limit it keeps only the first so
+ * many, so that a page of a large collection needs memory for the page alone. What does not fit into memory goes to a
+ * file in sorted runs, which are merged.
+ *
+ * @throws ServerError 292 where memory is not enough and there may be no file, 14031 where the disk is full
+ */
+export const sorted = function* (source: Source, fields: readonly KeyField[], space: SortSpace, limit = Infinity): Source {
+  const compare = (a: Entry, b: Entry): number => compareRows(a.key, b.key, fields) || a.order - b.order;
+  let entries: Entry[] = [];
+  let bytes = 0;
+  let count = 0;
+  let file: ScratchFile | undefined;
+  const runs: Run[] = [];
+  const trim = (): Entry | undefined => {
+    entries.sort(compare);
+    entries.length = Math.min(entries.length, limit);
+    bytes = entries.reduce((total, { doc }) => total + encodedLength(doc) + ENTRY_BYTES, 0);
+    return entries.at(-1);
+  };
+  try {
+    for (const doc of source) {
+      if (doc === PAUSE) {
+        yield doc;
+        continue;
+      }
+      const entry = { key: sortKey(doc, fields), order: count++, doc };
+      const last = entries.length >= 2 * limit ? trim() : undefined;
+      if (last && compare(entry, last) > 0) continue;
+      entries.push(entry);
+      bytes += encodedLength(doc) + ENTRY_BYTES;
+      if (bytes <= space.memoryBytes) continue;
+      if (limit < entries.length) trim();
+      if (bytes <= space.memoryBytes) continue;
+      if (!space.scratch)
+        throw new ServerError(
+          292,
+          `Sort exceeded memory limit of ${space.memoryBytes} bytes, but did not opt in to external sorting. Aborting operation. Pass allowDiskUse:true to opt in.`,
+        );
+      trim();
+      file ??= space.scratch();
+      const start = file.length;
+      yield* written(entries, file);
+      runs.push({ start, end: file.length });
+      entries = [];
+      bytes = 0;
+    }
+    trim();
+    if (file) yield* merged(file, runs, entries, fields, limit, space.memoryBytes);
+    else yield* paced(entries.map(({ doc }) => doc));
+  } finally {
+    file?.close();
+  }
+};
+
+/** Where a sorted run of documents stands in a file. */
+type Run = { readonly start: number; readonly end: number };
+
+const written = function* (entries: readonly Entry[], file: ScratchFile): Generator<typeof PAUSE, void, undefined> {
+  let chunk: Buffer[] = [];
+  let size = 0;
+  for (const { doc } of entries) {
+    const bytes = encode(doc);
+    chunk.push(bytes);
+    if ((size += bytes.length) < CHUNK) continue;
+    file.append(Buffer.concat(chunk));
+    chunk = [];
+    size = 0;
+    yield PAUSE;
+  }
+  file.append(Buffer.concat(chunk));
+};
+
+/** The documents of a run, read a chunk at a time. */
+const readRun = function* (file: ScratchFile, { start, end }: Run, chunkBytes: number): Generator<Doc, void, undefined> {
+  let chunk = Buffer.alloc(0);
+  let from = 0;
+  let position = start;
+  const have = (wanted: number): void => {
+    if (chunk.length - from >= wanted) return;
+    const rest = chunk.subarray(from);
+    const next = Buffer.allocUnsafe(Math.min(rest.length + end - position, Math.max(chunkBytes, wanted)));
+    rest.copy(next);
+    file.read(next.subarray(rest.length), position);
+    position += next.length - rest.length;
+    chunk = next;
+    from = 0;
+  };
+  while (position < end || from < chunk.length) {
+    have(4);
+    const length = chunk.readInt32LE(from);
+    have(length);
+    // A copy: a document that is kept must not keep its chunk.
+    yield Doc.read(Buffer.from(chunk.subarray(from, from + length)));
+    from += length;
+  }
+};
+
+/** Runs in the order of their making, the last one in memory, as one: of equal documents the earlier run has the first. */
+const merged = function* (
+  file: ScratchFile,
+  runs: readonly Run[],
+  last: readonly Entry[],
+  fields: readonly KeyField[],
+  limit: number,
+  memoryBytes: number,
+): Source {
+  const chunkBytes = Math.max(4096, Math.min(CHUNK, Math.floor(memoryBytes / 2 / runs.length)));
+  const readers: Iterator<Doc>[] = [...runs.map((run) => readRun(file, run, chunkBytes)), last.map(({ doc }) => doc).values()];
+  // The next document of each run; the first of all is at the end.
+  const heads: Entry[] = [];
+  const advance = (order: number): void => {
+    const next = (readers[order] as Iterator<Doc>).next();
+    if (next.done) return;
+    const entry = { key: sortKey(next.value, fields), order, doc: next.value };
+    let [low, high] = [0, heads.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = heads[middle] as Entry;
+      if ((compareRows(entry.key, other.key, fields) || order - other.order) < 0) low = middle + 1;
+      else high = middle;
+    }
+    heads.splice(low, 0, entry);
+  };
+  readers.forEach((_, order) => advance(order));
+  for (let given = 0; given < limit; given++) {
+    const head = heads.pop();
+    if (!head) return;
+    yield head.doc;
+    if (given % 256 === 255) yield PAUSE;
+    advance(head.order);
+  }
+};

@@ -1,0 +1,15 @@
+import type { Variables } from '../query/expressions/scope.js';
+import type { Filter } from '../query/filter.js';
+import type { SortSpace } from './sorting.js';
+import type { Source } from './source.js';
+
+/** Where a pipeline runs. */
+export type PipelineContext = {
+  readonly variables: Variables;
+  /** The documents of another collection or view of the database that match; candidates may be more. */
+  readonly from: (collection: string, filter: Filter) => Source;
+  /** What its sorts may use. */
+  readonly space: SortSpace;
+};
+
+export type Stage = (source: Source, context: PipelineContext) => Source;

@@ -1,0 +1,245 @@
+import { compareValues, isNumber, numberOf } from '../bson/order.js';
+import { splitPath } from '../bson/paths.js';
+import { Arr, bsonTypeName, DateTime, Doc, encodedLength, show, type Value } from '../bson/values.js';
+import { failedToParse, ServerError } from '../errors.js';
+import { plainAccumulator, type Accumulator } from '../query/accumulators.js';
+import { monthUnits, shiftMonths } from '../query/dates.js';
+import { constantOf } from '../query/expressions/compile.js';
+import { compileExpression } from '../query/expressions/expressions.js';
+import type { Evaluate, Variables } from '../query/expressions/scope.js';
+import type { KeyField } from '../query/keys.js';
+import { compareRows, MEMORY_LIMIT, parseSort, sortKey } from '../query/sort-order.js';
+import { compileAccumulator } from './group-accumulators.js';
+import { PAUSE, type Source } from './source.js';
+import type { Stage } from './stage.js';
+
+type Row = { readonly doc: Doc; readonly key: readonly Value[]; readonly partition: Value };
+/** The first and the last row of a window, within its partition; empty where the first is after the last. */
+type Bounds = (rows: readonly Row[], at: number) => readonly [number, number];
+type Compute = (rows: readonly Row[], variables: Variables) => readonly (Value | undefined)[];
+
+const unitMs: Readonly<Record<string, number>> = {
+  millisecond: 1,
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+};
+
+const documentBounds = (given: Value): Bounds => {
+  const [low, high] = boundPair(given, 'documents', true);
+  return (rows, at) => [
+    typeof low === 'number' ? Math.max(0, at + low) : low === 'current' ? at : 0,
+    typeof high === 'number' ? Math.min(rows.length - 1, at + high) : high === 'current' ? at : rows.length - 1,
+  ];
+};
+
+const boundPair = (given: Value, name: string, whole: boolean): readonly [number | string, number | string] => {
+  if (!(given instanceof Arr) || given.length !== 2) throw new ServerError(5339902, `Window bounds must be a 2-element array: ${name}`);
+  return given.values.map((bound) => {
+    if (bound === 'current' || bound === 'unbounded') return bound;
+    if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound))))
+      throw failedToParse(`Numeric ${name}-based bounds must be ${whole ? 'an integer' : 'a number'}`);
+    return numberOf(bound);
+  }) as unknown as readonly [number | string, number | string];
+};
+
+const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyField[]): Bounds => {
+  if (sort.length !== 1 || sort[0]?.direction !== 1)
+    throw new ServerError(5339902, 'Range-based bounds require sortBy a single field, ascending');
+  const unitIn = <Of>(units: Readonly<Record<string, Of>>): Of | undefined =>
+    typeof unit === 'string' && Object.hasOwn(units, unit) ? units[unit] : undefined;
+  const months = unitIn(monthUnits);
+  const scale = unit === undefined ? 1 : unitIn(unitMs);
+  if (scale === undefined && months === undefined) throw failedToParse(`unit value cannot be recognized as a time unit: ${show(unit)}`);
+  const [low, high] = boundPair(given, 'range', unit !== undefined);
+  const away = (center: number, by: number | string): number => {
+    if (typeof by === 'string') return center;
+    return months === undefined ? center + by * (scale as number) : Number(shiftMonths(BigInt(center), by * months));
+  };
+  const valueOf = (row: Row): number => {
+    const [value] = row.key;
+    if (unit !== undefined ? !(value instanceof DateTime) : !isNumber(value))
+      throw new ServerError(
+        5429414,
+        `Invalid range: Expected the sortBy field to be a ${unit === undefined ? 'number' : 'Date'}, but it was ${bsonTypeName(value)}`,
+      );
+    return value instanceof DateTime ? Number(value.ms) : numberOf(value);
+  };
+  return (rows, at) => {
+    const center = valueOf(rows[at] as Row);
+    const from = low === 'unbounded' ? -Infinity : away(center, low);
+    const to = high === 'unbounded' ? Infinity : away(center, high);
+    let first = 0;
+    while (first < rows.length && valueOf(rows[first] as Row) < from) first++;
+    let last = rows.length - 1;
+    while (last >= 0 && valueOf(rows[last] as Row) > to) last--;
+    return [first, last];
+  };
+};
+
+const windowFields = ['documents', 'range', 'unit'];
+
+const boundsOf = (window: Value | undefined, sort: readonly KeyField[]): Bounds => {
+  if (window === undefined) return (rows) => [0, rows.length - 1];
+  if (!(window instanceof Doc)) throw failedToParse(`'window' field must be an object`);
+  for (const key of window.keys)
+    if (!windowFields.includes(key))
+      throw failedToParse(
+        `'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field: ${key}`,
+      );
+  const documents = window.get('documents');
+  const range = window.get('range');
+  if (documents !== undefined && range !== undefined)
+    throw failedToParse(`Window bounds can specify either 'documents' or 'range', not both.`);
+  if (documents !== undefined) {
+    if (!sort.length) throw new ServerError(5339901, 'Document-based bounds require a sortBy');
+    return documentBounds(documents);
+  }
+  return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), sort);
+};
+
+const overWindow =
+  (evaluate: Evaluate, start: () => Accumulator, bounds: Bounds): Compute =>
+  (rows, variables) => {
+    const values = rows.map(({ doc }) => evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc }));
+    // A window that only grows is not gathered anew for each row.
+    let growing: { state: Accumulator; next: number } | undefined;
+    return rows.map((_, at) => {
+      const [first, last] = bounds(rows, at);
+      if (first === 0) {
+        if (!growing || growing.next > last + 1) growing = { state: start(), next: 0 };
+        for (; growing.next <= last; growing.next++) growing.state.add(values[growing.next]);
+        return growing.state.result();
+      }
+      const state = start();
+      for (let index = first; index <= last; index++) state.add(values[index]);
+      return state.result();
+    });
+  };
+
+const ranks = (name: string, sort: readonly KeyField[]): Compute => {
+  if (!sort.length) throw new ServerError(5371602, `${name} must be specified with a top level sortBy expression with exactly one element`);
+  return (rows) => {
+    let rank = 0;
+    let dense = 0;
+    return rows.map((row, at) => {
+      if (at === 0 || compareRows(row.key, (rows[at - 1] as Row).key, sort) !== 0) {
+        rank = at + 1;
+        dense++;
+      }
+      return name === '$documentNumber' ? at + 1 : name === '$rank' ? rank : dense;
+    });
+  };
+};
+
+const shift = (spec: Value): Compute => {
+  if (!(spec instanceof Doc)) throw failedToParse(`Argument to $shift must be an object`);
+  const by = spec.get('by');
+  const output = spec.get('output');
+  if (!isNumber(by) || !Number.isInteger(numberOf(by)) || output === undefined)
+    throw failedToParse(`$shift requires 'output' and an integer 'by'`);
+  const evaluate = compileExpression(output);
+  const fallback = spec.has('default') ? constantOf(compileExpression(spec.get('default') as Value))?.value : null;
+  return (rows, variables) =>
+    rows.map((_, at) => {
+      const other = rows[at + numberOf(by)]?.doc;
+      return other ? (evaluate(other, { ...variables, ROOT: other, CURRENT: other }) ?? null) : fallback;
+    });
+};
+
+const carried = (expression: Value): Compute => {
+  const evaluate = compileExpression(expression);
+  return (rows, variables) => {
+    let known: Value = null;
+    return rows.map(({ doc }) => {
+      const value = evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });
+      if (value !== undefined && value !== null) known = value;
+      return known;
+    });
+  };
+};
+
+const compileOutput = (spec: Value, sort: readonly KeyField[]): Compute => {
+  if (!(spec instanceof Doc)) throw failedToParse(`The field in 'output' must be an object`);
+  const names = spec.keys.filter((key) => key !== 'window');
+  const [name] = names;
+  if (name === undefined || names.length !== 1) throw failedToParse(`Each window function must be one operator, with an optional 'window'`);
+  const argument = spec.get(name) as Value;
+  const window = spec.get('window');
+  const plain = ['$rank', '$denseRank', '$documentNumber', '$shift', '$locf'];
+  if (plain.includes(name) && window !== undefined) throw new ServerError(5371601, `${name} does not accept a 'window' field`);
+  switch (name) {
+    case '$rank':
+    case '$denseRank':
+    case '$documentNumber':
+      if (!(argument instanceof Doc) || argument.size) throw new ServerError(5371603, `${name} must be specified with '{}' as the value`);
+      return ranks(name, sort);
+    case '$shift':
+      if (!sort.length) throw new ServerError(5424700, `'$shift' requires a sortBy`);
+      return shift(argument);
+    case '$locf':
+      return carried(argument);
+    case '$derivative':
+    case '$integral':
+    case '$expMovingAvg':
+    case '$linearFill':
+      throw new ServerError(238, `the window function ${name} is not supported by this node`);
+  }
+  if (
+    !plainAccumulator(name) &&
+    !['$count', '$firstN', '$lastN', '$maxN', '$minN', '$top', '$bottom', '$topN', '$bottomN', '$median', '$percentile'].includes(name)
+  )
+    throw failedToParse(`Unrecognized window function, ${name}`);
+  const { evaluate, start } = compileAccumulator(name, argument);
+  return overWindow(evaluate, start, boundsOf(window, sort));
+};
+
+/** Compiles `$setWindowFields`. */
+export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly string[], at: number, value: Value) => Doc): Stage => {
+  if (!(spec instanceof Doc))
+    throw failedToParse(`the $setWindowFields stage specification must be an object, found ${bsonTypeName(spec)}`);
+  for (const key of spec.keys)
+    if (!['partitionBy', 'sortBy', 'output'].includes(key))
+      throw new ServerError(40415, `BSON field '$setWindowFields.${key}' is an unknown field.`);
+  const output = spec.get('output');
+  if (!(output instanceof Doc)) throw new ServerError(40414, `BSON field '$setWindowFields.output' is missing but a required field`);
+  const sortBy = spec.get('sortBy');
+  const sort = sortBy instanceof Doc ? parseSort(sortBy) : [];
+  const partition = compileExpression(spec.get('partitionBy') ?? null);
+  const computed = output.keys.map((key, index) => [splitPath(key), compileOutput(output.values[index] as Value, sort)] as const);
+  return function* (source: Source, { variables }) {
+    const rows: Row[] = [];
+    let bytes = 0;
+    for (const row of source) {
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      bytes += encodedLength(row) + 128;
+      if (bytes > MEMORY_LIMIT)
+        throw new ServerError(292, `Exceeded memory limit for $setWindowFields, which this node does not spill to disk`);
+      const value = partition(row, { ...variables, ROOT: row, CURRENT: row }) ?? null;
+      if (value instanceof Arr) throw new ServerError(14, 'An expression used to partition cannot evaluate to value of type array');
+      rows.push({ doc: row, key: sortKey(row, sort), partition: value });
+    }
+    rows.sort((a, b) => compareValues(a.partition, b.partition) || compareRows(a.key, b.key, sort));
+    for (let start = 0; start < rows.length;) {
+      let end = start + 1;
+      while (end < rows.length && compareValues(rows[start]?.partition, rows[end]?.partition) === 0) end++;
+      const part = rows.slice(start, end);
+      const columns = computed.map(([parts, compute]) => [parts, compute(part, variables)] as const);
+      for (const [at, { doc }] of part.entries()) {
+        let result = doc;
+        for (const [parts, values] of columns) {
+          const value = values[at];
+          if (value !== undefined) result = setIn(result, parts, 0, value);
+        }
+        yield result;
+        if (at % 128 === 127) yield PAUSE;
+      }
+      start = end;
+    }
+  };
+};

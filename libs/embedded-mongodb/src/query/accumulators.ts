@@ -1,0 +1,254 @@
+import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from '../bson/arithmetic.js';
+import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from '../bson/decimal128.js';
+import { compareValues, equalValues, isNullish, isNumber } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from '../bson/values.js';
+import { ServerError } from '../errors.js';
+import { MEMORY_LIMIT } from './sort-order.js';
+
+type Result = Value | undefined;
+
+/** What gathers the values of a group. */
+export interface Accumulator {
+  add(value: Result): void;
+  /** What it has come to so far; it may go on after that. */
+  result(): Result;
+}
+
+/** Told of bytes that a list is about to keep; throws where they are too many. */
+type Grow = (bytes: number) => void;
+
+export type Start = (grow?: Grow) => Accumulator;
+
+/** A sum that loses nothing: whole numbers exactly, doubles with the rounding error carried along, decimals apart. */
+class Sum {
+  #whole = 0n;
+  #small = 0;
+  #long = false;
+  #double = 0;
+  #lost = 0;
+  #doubles = false;
+  #decimal: Decimal128 | undefined;
+  count = 0;
+
+  add(value: Result): void {
+    if (typeof value === 'number') {
+      this.count++;
+      this.#small += value;
+      // Numbers are added as such while the sum is exact.
+      if (this.#small > 0x10000000000000 || this.#small < -0x10000000000000) this.#settle();
+      return;
+    }
+    const number = asNumeric(value);
+    if (number === undefined) return;
+    this.count++;
+    if (typeof number === 'bigint') {
+      this.#long = true;
+      this.#whole += number;
+    } else if (number instanceof Double) {
+      this.#doubles = true;
+      const sum = this.#double + number.value;
+      this.#lost +=
+        Math.abs(this.#double) >= Math.abs(number.value) ? this.#double - sum + number.value : number.value - sum + this.#double;
+      this.#double = sum;
+    } else this.#decimal = this.#decimal ? (add(this.#decimal, number) as Decimal128) : (number as Decimal128);
+  }
+
+  #settle(): void {
+    this.#whole += BigInt(this.#small);
+    this.#small = 0;
+  }
+
+  total(): Numeric {
+    this.#settle();
+    const fraction = Number.isFinite(this.#double) ? this.#double + this.#lost : this.#double;
+    if (this.#decimal) {
+      // Doubles count here with all of their digits, other than where one is added to a decimal.
+      const doubles = Number.isFinite(this.#double) ? [this.#double, this.#lost] : [this.#double];
+      const parts = [finite(this.#whole, 0), ...(this.#doubles ? doubles.map(decimalOfDouble) : [])];
+      return pack(parts.reduce(addDecimals, unpack(this.#decimal)));
+    }
+    if (this.#doubles) return new Double(fraction + Number(this.#whole));
+    if (this.#whole > 0x7fffffffffffffffn || this.#whole < -0x8000000000000000n) return new Double(Number(this.#whole));
+    return this.#long ? this.#whole : narrowest(this.#whole);
+  }
+}
+
+/** Standard deviation by Welford's method. */
+const deviation = (sample: boolean) => (): Accumulator => {
+  let count = 0;
+  let mean = 0;
+  let squares = 0;
+  return {
+    add: (value) => {
+      if (!isNumber(value)) return;
+      const number = doubleOf(value);
+      count++;
+      const delta = number - mean;
+      mean += delta / count;
+      squares += delta * (number - mean);
+    },
+    result: () => {
+      const divisor = sample ? count - 1 : count;
+      return divisor < 1 ? null : new Double(Math.sqrt(squares / divisor));
+    },
+  };
+};
+
+const extreme = (sign: 1 | -1) => (): Accumulator => {
+  let best: Result;
+  return {
+    add: (value) => {
+      if (isNullish(value)) return;
+      if (best === undefined || compareValues(value, best) * sign > 0) best = value;
+    },
+    result: () => best ?? null,
+  };
+};
+
+export const extremeN =
+  (sign: 1 | -1) =>
+  (n: number): Accumulator => {
+    let kept: Value[] = [];
+    const settle = (): void => {
+      kept = kept.sort((a, b) => compareValues(b, a) * sign).slice(0, n);
+    };
+    return {
+      add: (value) => {
+        if (isNullish(value)) return;
+        kept.push(value);
+        if (kept.length > 2 * n + 100) settle();
+      },
+      result: () => {
+        settle();
+        return Arr.of([...kept]);
+      },
+    };
+  };
+
+/** The limit of a list that is in no stage with a limit of its own. */
+const alone = (name: string): Grow => {
+  let used = 0;
+  return (bytes) => {
+    used += bytes;
+    if (used > MEMORY_LIMIT)
+      throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
+  };
+};
+const sizeOf = (value: Result): number =>
+  typeof value === 'string' ? value.length * 2 + 24 : value instanceof Doc ? encodedLength(value) + 64 : 32;
+
+const push: Start = (grow = alone('$push')) => {
+  const values: Value[] = [];
+  return {
+    add: (value) => {
+      if (value === undefined) return;
+      grow(sizeOf(value));
+      values.push(value);
+    },
+    result: () => Arr.of([...values]),
+  };
+};
+
+const addToSet: Start = (grow = alone('$addToSet')) => {
+  const sorted: Value[] = [];
+  return {
+    add: (value) => {
+      if (value === undefined) return;
+      let low = 0;
+      let high = sorted.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (compareValues(sorted[middle], value) < 0) low = middle + 1;
+        else high = middle;
+      }
+      if (low < sorted.length && equalValues(sorted[low], value)) return;
+      grow(sizeOf(value));
+      sorted.splice(low, 0, value);
+    },
+    result: () => Arr.of([...sorted]),
+  };
+};
+
+const mergeObjects = (): Accumulator => {
+  let merged = Doc.empty;
+  return {
+    add: (value) => {
+      if (isNullish(value)) return;
+      if (!(value instanceof Doc))
+        throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
+      value.keys.forEach((key, index) => (merged = merged.with(key, value.values[index] as Value)));
+    },
+    result: () => merged,
+  };
+};
+
+const first = (): Accumulator => {
+  let value: Result;
+  let seen = false;
+  return {
+    add: (next) => {
+      if (!seen) value = next;
+      seen = true;
+    },
+    result: () => value ?? null,
+  };
+};
+
+const last = (): Accumulator => {
+  let value: Result;
+  return { add: (next) => (value = next), result: () => value ?? null };
+};
+
+export const average = (): Accumulator => {
+  const sum = new Sum();
+  return {
+    add: (value) => sum.add(value),
+    result: () => {
+      if (!sum.count) return null;
+      const total = sum.total();
+      return divide(total instanceof Decimal128 ? total : new Double(doubleOf(total)), sum.count);
+    },
+  };
+};
+
+export const sumOf = (): Accumulator => {
+  const sum = new Sum();
+  return { add: (value) => sum.add(value), result: () => sum.total() };
+};
+
+/** Percentiles by rank: the value below or at which the wanted share lies, as the server gives for what fits into memory. */
+export const percentiles =
+  (shares: readonly number[], list: boolean): Start =>
+  (grow = alone(list ? '$percentile' : '$median')) => {
+    const values: number[] = [];
+    return {
+      add: (value) => {
+        const number = isNumber(value) ? doubleOf(value) : NaN;
+        if (Number.isNaN(number)) return;
+        grow(8);
+        values.push(number);
+      },
+      result: () => {
+        values.sort((a, b) => a - b);
+        const at = (share: number): Value =>
+          values.length ? new Double(values[Math.max(0, Math.ceil(share * values.length) - 1)] as number) : null;
+        return list ? Arr.of(shares.map(at)) : at(shares[0] as number);
+      },
+    };
+  };
+
+const simple: Readonly<Record<string, Start>> = {
+  $sum: sumOf,
+  $avg: average,
+  $min: extreme(-1),
+  $max: extreme(1),
+  $first: first,
+  $last: last,
+  $push: push,
+  $addToSet: addToSet,
+  $mergeObjects: mergeObjects,
+  $stdDevPop: deviation(false),
+  $stdDevSamp: deviation(true),
+};
+
+export const plainAccumulator = (name: string): Start | undefined => (Object.hasOwn(simple, name) ? simple[name] : undefined);

@@ -1,0 +1,115 @@
+import { Arr, Doc, type Value } from '../../bson/values.js';
+import { failedToParse, ServerError } from '../../errors.js';
+import type { Evaluate, Scope } from './scope.js';
+
+/** The value that a path leads to from a value: through arrays, an array of what the elements lead to. */
+export const followPath = (value: Value | undefined, parts: readonly string[], from = 0): Value | undefined => {
+  let current = value;
+  for (let at = from; at < parts.length; at++) {
+    if (current instanceof Doc) current = current.get(parts[at] as string);
+    else if (current instanceof Arr) {
+      const found: Value[] = [];
+      for (const element of current.values) {
+        const reached =
+          element instanceof Doc ? followPath(element, parts, at) : element instanceof Arr ? nested(element, parts, at) : undefined;
+        if (reached !== undefined) found.push(reached);
+      }
+      return Arr.of(found);
+    } else return undefined;
+  }
+  return current;
+};
+
+/** An array right within an array is not searched, as on the server: it yields an empty array only at its own level. */
+const nested = (array: Arr, parts: readonly string[], at: number): Value | undefined => followPath(array, parts, at);
+
+const checkFieldPath = (path: string): readonly string[] => {
+  if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
+  if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);
+  if (path.includes('\0')) throw new ServerError(16411, 'FieldPath field names may not contain embedded nulls');
+  const parts = path.split('.');
+  for (const part of parts) {
+    if (!part) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
+    if (part.startsWith('$'))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+  }
+  return parts;
+};
+
+const systemVariables = new Set(['ROOT', 'CURRENT', 'REMOVE', 'NOW', 'DESCEND', 'PRUNE', 'KEEP']);
+const unavailableVariables = new Set(['CLUSTER_TIME', 'JS_SCOPE', 'IS_MR', 'SEARCH_META', 'USER_ROLES']);
+
+/** A literal: parsed as an expression nowhere. */
+export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } =>
+  Object.assign(() => value, { constant: { value } });
+
+/** The value of an expression that does not depend on the document, if it is one. */
+export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | undefined =>
+  (evaluate as { constant?: { value: Value | undefined } }).constant;
+
+const compilePath = (text: string, scope: Scope): Evaluate => {
+  if (!text.startsWith('$$')) {
+    const parts = checkFieldPath(text.slice(1));
+    const first = parts[0] as string;
+    // CURRENT may be bound anew by $let; the document at hand is what it is otherwise.
+    if (parts.length === 1) return (_, variables) => fieldOf(variables['CURRENT'], first, parts);
+    return (_, variables) => followPath(variables['CURRENT'], parts);
+  }
+  const [name = '', ...rest] = text.slice(2).split('.');
+  if (!name) throw failedToParse('empty variable names are not allowed');
+  if (unavailableVariables.has(name)) throw new ServerError(51144, `Builtin variable '$$${name}' is not available`);
+  if (!systemVariables.has(name) && !scope.names.has(name)) throw new ServerError(17276, `Use of undefined variable: ${name}`);
+  const parts = rest.length ? checkFieldPath(rest.join('.')) : [];
+  if (name === 'REMOVE') return () => undefined;
+  return (_, variables) => followPath(variables[name], parts);
+};
+
+const fieldOf = (value: Value | undefined, name: string, parts: readonly string[]): Value | undefined =>
+  value instanceof Doc ? value.get(name) : followPath(value, parts);
+
+/**
+ * Compiles an aggregation expression in a scope.
+ *
+ * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
+ */
+export const compileIn = (expression: Value, scope: Scope): Evaluate => {
+  if (typeof expression === 'string')
+    return expression.startsWith('$') && expression.length > 1 ? compilePath(expression, scope) : constant(expression);
+  if (expression instanceof Arr) {
+    const elements = expression.values.map((element) => compileIn(element, scope));
+    if (elements.every(constantOf)) return constant(Arr.of(elements.map((element) => constantOf(element)?.value ?? null)));
+    return (doc, variables) => Arr.of(elements.map((element) => element(doc, variables) ?? null));
+  }
+  if (!(expression instanceof Doc)) return constant(expression);
+  const name = expression.keys[0] ?? '';
+  if (name.startsWith('$')) {
+    if (expression.size > 1) throw new ServerError(15983, 'An object representing an expression must have exactly one field');
+    const operator = scope.operators[name];
+    if (!operator || !Object.hasOwn(scope.operators, name)) throw new ServerError(168, `Unrecognized expression '${name}'`);
+    return operator(expression.values[0] as Value, scope, name);
+  }
+  return compileDocument(expression, scope);
+};
+
+const compileDocument = (expression: Doc, scope: Scope): Evaluate => {
+  const { keys } = expression;
+  for (const key of keys) {
+    if (key.includes('.'))
+      throw new ServerError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
+    if (key.startsWith('$'))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
+  }
+  const fields = expression.values.map((value) => compileIn(value, scope));
+  if (fields.every(constantOf)) return constant(expression);
+  return (doc, variables) => {
+    const names: string[] = [];
+    const values: Value[] = [];
+    for (let index = 0; index < keys.length; index++) {
+      const value = (fields[index] as Evaluate)(doc, variables);
+      if (value === undefined) continue;
+      names.push(keys[index] as string);
+      values.push(value);
+    }
+    return Doc.of(names, values);
+  };
+};

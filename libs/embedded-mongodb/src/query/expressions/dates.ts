@@ -1,0 +1,492 @@
+import { isNullish, isNumber, numberOf } from '../../bson/order.js';
+import { bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from '../../bson/values.js';
+import { badValue, failedToParse, ServerError } from '../../errors.js';
+import { calendarOf, daysOf, instantOf, monthUnits, parseIsoDate, shiftMonths, type Calendar } from '../dates.js';
+import { compileArguments, namedArguments } from './arguments.js';
+import type { Evaluate, Operator } from './scope.js';
+
+type Result = Value | undefined;
+const DAY = 86_400_000n;
+
+/** The offset of a zone at an instant, in milliseconds. */
+type Zone = (ms: bigint) => bigint;
+
+const zones = new Map<string, Zone>();
+
+const offsetOfText = (text: string): bigint | undefined => {
+  const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(text);
+  if (!parts) return undefined;
+  return BigInt((parts[1] === '-' ? -1 : 1) * (Number(parts[2]) * 60 + Number(parts[3] ?? 0)) * 60_000);
+};
+
+const zoneNamed = (name: string): Zone => {
+  const known = zones.get(name);
+  if (known) return known;
+  let zone: Zone;
+  const fixedOffset = offsetOfText(name);
+  if (name === 'Z' || name === 'UTC' || name === 'GMT') zone = () => 0n;
+  else if (fixedOffset !== undefined) zone = () => fixedOffset;
+  else {
+    let format: Intl.DateTimeFormat;
+    try {
+      if (!/^[A-Za-z]/.test(name)) throw new RangeError(name);
+      format = new Intl.DateTimeFormat('en-US', {
+        timeZone: name,
+        hourCycle: 'h23',
+        era: 'short',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      });
+    } catch {
+      throw new ServerError(40485, `unrecognized time zone identifier: "${name}"`);
+    }
+    zone = (ms) => {
+      const rest = ((ms % 1000n) + 1000n) % 1000n;
+      const instant = Number(ms - rest);
+      if (Math.abs(instant) > 8.64e15) throw badValue('a date is beyond the years that time zones are known for');
+      const parts: Record<string, number> = {};
+      let before = false;
+      for (const { type, value } of format.formatToParts(instant)) {
+        if (type === 'era') before = value.startsWith('B');
+        else parts[type] = Number(value);
+      }
+      const field = (key: string): number => parts[key] ?? 0;
+      const year = before ? 1 - field('year') : field('year');
+      return (
+        instantOf({
+          year,
+          month: field('month'),
+          day: field('day'),
+          hour: field('hour'),
+          minute: field('minute'),
+          second: field('second'),
+          millisecond: 0,
+        }) - BigInt(instant)
+      );
+    };
+  }
+  if (zones.size > 600) zones.clear();
+  zones.set(name, zone);
+  return zone;
+};
+
+/** The instant that local fields mean in a zone. */
+const fromLocal = (local: bigint, zone: Zone): bigint => {
+  const first = local - zone(local);
+  return local - zone(first);
+};
+
+const zoneOf = (value: Result, name: string): Zone | null => {
+  if (value === undefined) return zoneNamed('UTC');
+  if (isNullish(value)) return null;
+  if (typeof value !== 'string')
+    throw new ServerError(40517, `timezone must evaluate to a string, found ${bsonTypeName(value)} in ${name}`);
+  return zoneNamed(value);
+};
+
+const instant = (value: Value, name: string): bigint => {
+  if (value instanceof DateTime) return value.ms;
+  if (value instanceof Timestamp) return (value.bits >> 32n) * 1000n;
+  if (value instanceof ObjectId) return BigInt(value.bytes.readUInt32BE(0)) * 1000n;
+  throw new ServerError(16006, `can't convert from BSON type ${bsonTypeName(value)} to Date in ${name}`);
+};
+
+const integerOf = (value: Value, what: string, code = 40515): number => {
+  const number = isNumber(value) ? numberOf(value) : NaN;
+  if (!Number.isInteger(number)) throw new ServerError(code, `${what} must evaluate to an integer, found ${bsonTypeName(value)}`);
+  return number;
+};
+
+const dayOfYear = ({ year, month, day }: Calendar): number => daysOf(year, month, day) - daysOf(year, 1, 1) + 1;
+/** 0 is Sunday. */
+const weekday = ({ year, month, day }: Calendar): number => (((daysOf(year, month, day) + 4) % 7) + 7) % 7;
+
+/** ISO 8601 weeks begin on Monday and belong to the year of their Thursday. */
+const isoWeek = (calendar: Calendar): { readonly week: number; readonly year: number } => {
+  const days = daysOf(calendar.year, calendar.month, calendar.day);
+  const thursday = days - ((weekday(calendar) + 6) % 7) + 3;
+  const { year } = calendarOf(BigInt(thursday) * DAY);
+  return { week: Math.floor((thursday - daysOf(year, 1, 1)) / 7) + 1, year };
+};
+
+const parts: Readonly<Record<string, (calendar: Calendar) => Value>> = {
+  $year: ({ year }) => year,
+  $month: ({ month }) => month,
+  $dayOfMonth: ({ day }) => day,
+  $hour: ({ hour }) => hour,
+  $minute: ({ minute }) => minute,
+  $second: ({ second }) => second,
+  $millisecond: ({ millisecond }) => millisecond,
+  $dayOfYear: dayOfYear,
+  $dayOfWeek: (calendar) => weekday(calendar) + 1,
+  $week: (calendar) => Math.floor((dayOfYear(calendar) - 1 + 7 - weekday(calendar)) / 7),
+  $isoWeek: (calendar) => isoWeek(calendar).week,
+  $isoWeekYear: (calendar) => BigInt(isoWeek(calendar).year),
+  $isoDayOfWeek: (calendar) => weekday(calendar) || 7,
+};
+
+/** An operator on a date that is given as it is, or as `{ date, timezone }`. */
+const partOperator: Operator = (argument, scope, name) => {
+  const part = parts[name] as (calendar: Calendar) => Value;
+  const named = argument instanceof Doc && !(argument.keys[0] ?? '$').startsWith('$');
+  const given = named
+    ? namedArguments(argument, scope, name, ['date'], ['timezone'])
+    : { date: compileArguments(argument, scope, name, 1, 1)[0], timezone: undefined };
+  return (doc, variables) => {
+    const date = (given.date as Evaluate)(doc, variables);
+    const zone = given.timezone ? zoneOf(given.timezone(doc, variables) ?? null, name) : zoneNamed('UTC');
+    if (isNullish(date) || !zone) return null;
+    const ms = instant(date, name);
+    return part(calendarOf(ms + zone(ms)));
+  };
+};
+
+const pad = (value: number, length: number): string => (value < 0 ? '-' : '') + String(Math.abs(value)).padStart(length, '0');
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const monthNames = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
+
+const format = (pattern: string, ms: bigint, zone: Zone): string => {
+  const offset = zone(ms);
+  const calendar = calendarOf(ms + offset);
+  const minutes = Number(offset / 60_000n);
+  return pattern.replace(/%([\s\S]?)/g, (_, letter: string) => {
+    switch (letter) {
+      case 'Y':
+        if (calendar.year < 0 || calendar.year > 9999)
+          throw new ServerError(
+            18537,
+            `Could not convert date to string: date component was outside the supported range of 0-9999: ${calendar.year}`,
+          );
+        return pad(calendar.year, 4);
+      case 'm':
+        return pad(calendar.month, 2);
+      case 'd':
+        return pad(calendar.day, 2);
+      case 'H':
+        return pad(calendar.hour, 2);
+      case 'M':
+        return pad(calendar.minute, 2);
+      case 'S':
+        return pad(calendar.second, 2);
+      case 'L':
+        return pad(calendar.millisecond, 3);
+      case 'j':
+        return pad(dayOfYear(calendar), 3);
+      case 'w':
+        return String(weekday(calendar) + 1);
+      case 'u':
+        return String(weekday(calendar) || 7);
+      case 'U':
+        return pad(Number((parts['$week'] as (calendar: Calendar) => number)(calendar)), 2);
+      case 'V':
+        return pad(isoWeek(calendar).week, 2);
+      case 'G':
+        return pad(isoWeek(calendar).year, 4);
+      case 'b':
+        return months[calendar.month - 1] as string;
+      case 'B':
+        return monthNames[calendar.month - 1] as string;
+      case 'z':
+        return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(Math.abs(minutes) / 60), 2)}${pad(Math.abs(minutes) % 60, 2)}`;
+      case 'Z':
+        return `${minutes < 0 ? '-' : '+'}${pad(Math.abs(minutes), 3)}`;
+      case '%':
+        return '%';
+    }
+    throw new ServerError(18536, `Invalid format character '%${letter}' in format string`);
+  });
+};
+
+const dateToString: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, ['date'], ['format', 'timezone', 'onNull']);
+  return (doc, variables) => {
+    const date = (given['date'] as Evaluate)(doc, variables);
+    const pattern = given['format']?.(doc, variables);
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    if (isNullish(date)) return given['onNull'] ? given['onNull'](doc, variables) : null;
+    if (!zone || (given['format'] && isNullish(pattern))) return null;
+    if (pattern !== undefined && typeof pattern !== 'string')
+      throw new ServerError(18533, `$dateToString requires that 'format' be a string, found: ${bsonTypeName(pattern)}`);
+    return format(pattern ?? (given['timezone'] ? '%Y-%m-%dT%H:%M:%S.%L' : '%Y-%m-%dT%H:%M:%S.%LZ'), instant(date, name), zone);
+  };
+};
+
+/** Reads a text by a format of `$dateFromString`. */
+const parseByFormat = (text: string, pattern: string): { readonly calendar: Calendar; readonly offset: bigint | undefined } | undefined => {
+  const fields: string[] = [];
+  const shapes: Readonly<Record<string, string>> = {
+    Y: '(\\d{4})',
+    m: '(\\d{1,2})',
+    d: '(\\d{1,2})',
+    H: '(\\d{1,2})',
+    M: '(\\d{1,2})',
+    S: '(\\d{1,2})',
+    L: '(\\d{1,3})',
+    z: '(Z|[+-]\\d{2}:?\\d{2})',
+  };
+  let source = '';
+  for (let index = 0; index < pattern.length; index++) {
+    const char = pattern[index] as string;
+    if (char !== '%') {
+      source += char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+      continue;
+    }
+    const letter = pattern[++index] ?? '';
+    if (letter === '%') source += '%';
+    else {
+      const shape = shapes[letter];
+      if (!shape) throw new ServerError(238, `the format character '%${letter}' of $dateFromString is not supported by this node`);
+      source += shape;
+      fields.push(letter);
+    }
+  }
+  const match = new RegExp(`^${source}$`).exec(text);
+  if (!match) return undefined;
+  const get = (letter: string, fallback: number): number =>
+    fields.includes(letter) ? Number(match[fields.indexOf(letter) + 1]) : fallback;
+  const zone = fields.includes('z') ? match[fields.indexOf('z') + 1] : undefined;
+  const calendar = {
+    year: get('Y', 1970),
+    month: get('m', 1),
+    day: get('d', 1),
+    hour: get('H', 0),
+    minute: get('M', 0),
+    second: get('S', 0),
+    millisecond: get('L', 0),
+  };
+  if (
+    calendar.month < 1 ||
+    calendar.month > 12 ||
+    calendar.day < 1 ||
+    calendar.day > 31 ||
+    calendar.hour > 23 ||
+    calendar.minute > 59 ||
+    calendar.second > 59
+  )
+    return undefined;
+  return { calendar, offset: zone === undefined ? undefined : zone === 'Z' ? 0n : offsetOfText(zone) };
+};
+
+const dateFromString: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, ['dateString'], ['format', 'timezone', 'onError', 'onNull']);
+  return (doc, variables) => {
+    const text = (given['dateString'] as Evaluate)(doc, variables);
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    if (isNullish(text)) return given['onNull'] ? given['onNull'](doc, variables) : null;
+    if (!zone) return null;
+    const pattern = given['format']?.(doc, variables);
+    const read = (): bigint => {
+      if (typeof text !== 'string')
+        throw new ServerError(241, `$dateFromString requires that 'dateString' be a string, found: ${bsonTypeName(text)}`);
+      if (typeof pattern === 'string') {
+        const found = parseByFormat(text, pattern);
+        if (!found) throw new ServerError(241, `Error parsing date string '${text}'`);
+        const local = instantOf(found.calendar);
+        return found.offset !== undefined ? local - found.offset : fromLocal(local, zone);
+      }
+      const ms = parseIsoDate(text);
+      if (ms === undefined) throw new ServerError(241, `Error parsing date string '${text}'`);
+      const zoned = /(Z|[+-]\d{2}:?\d{0,2})$/.test(text.trim().slice(10));
+      if (zoned && given['timezone'])
+        throw new ServerError(
+          241,
+          `you cannot pass in a date/time string with time zone information ('${text}') together with a timezone argument`,
+        );
+      return zoned ? ms : fromLocal(ms, zone);
+    };
+    try {
+      return new DateTime(read());
+    } catch (error) {
+      if (given['onError'] && error instanceof ServerError && error.code === 241) return given['onError'](doc, variables);
+      throw error;
+    }
+  };
+};
+
+const dateFromParts: Operator = (argument, scope, name) => {
+  const names = ['year', 'month', 'day', 'isoWeekYear', 'isoWeek', 'isoDayOfWeek', 'hour', 'minute', 'second', 'millisecond', 'timezone'];
+  const given = namedArguments(argument, scope, name, [], names);
+  if (!given['year'] === !given['isoWeekYear'])
+    throw new ServerError(40516, `$dateFromParts requires either 'year' or 'isoWeekYear' to be present`);
+  return (doc, variables) => {
+    let missing = false;
+    const get = (key: string, fallback: number): number => {
+      if (!given[key]) return fallback;
+      const value = given[key](doc, variables);
+      if (!isNullish(value)) return integerOf(value, `'${key}' in $dateFromParts`);
+      missing = true;
+      return fallback;
+    };
+    const time = { hour: get('hour', 0), minute: get('minute', 0), second: get('second', 0), millisecond: get('millisecond', 0) };
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    let local: bigint;
+    if (given['year']) local = instantOf({ year: get('year', 1970), month: get('month', 1), day: get('day', 1), ...time });
+    else {
+      const year = get('isoWeekYear', 1970);
+      const fourth = daysOf(year, 1, 4);
+      const monday = fourth - ((((fourth + 3) % 7) + 7) % 7);
+      const days = monday + (get('isoWeek', 1) - 1) * 7 + get('isoDayOfWeek', 1) - 1;
+      local = instantOf({ year: 1970, month: 1, day: 1 + days, ...time });
+    }
+    return missing || !zone ? null : new DateTime(fromLocal(local, zone));
+  };
+};
+
+const dateToParts: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, ['date'], ['timezone', 'iso8601']);
+  return (doc, variables) => {
+    const date = (given['date'] as Evaluate)(doc, variables);
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const iso = given['iso8601']?.(doc, variables);
+    if (isNullish(date) || !zone || iso === null) return null;
+    const ms = instant(date, name);
+    const calendar = calendarOf(ms + zone(ms));
+    const { hour, minute, second, millisecond, year, month, day } = calendar;
+    if (iso === true)
+      return Doc.from({
+        isoWeekYear: isoWeek(calendar).year,
+        isoWeek: isoWeek(calendar).week,
+        isoDayOfWeek: weekday(calendar) || 7,
+        hour,
+        minute,
+        second,
+        millisecond,
+      });
+    return Doc.from({ year, month, day, hour, minute, second, millisecond });
+  };
+};
+
+const fixedUnits: Readonly<Record<string, bigint>> = {
+  millisecond: 1n,
+  second: 1000n,
+  minute: 60_000n,
+  hour: 3_600_000n,
+  day: DAY,
+  week: 7n * DAY,
+};
+
+const unitOf = (value: Result, name: string): string | null => {
+  if (isNullish(value)) return null;
+  if (typeof value !== 'string' || !(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value)))
+    throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
+  return value;
+};
+
+const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
+
+const startOfWeekOf = (value: Result, name: string): number | null => {
+  if (value === undefined) return 0;
+  if (isNullish(value)) return null;
+  const at =
+    typeof value === 'string' ? weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase()) : -1;
+  if (at < 0) throw failedToParse(`${name} parameter 'startOfWeek' value cannot be recognized as a day of a week: ${String(value)}`);
+  return at;
+};
+
+const shiftDate =
+  (sign: 1 | -1): Operator =>
+  (argument, scope, name) => {
+    const given = namedArguments(argument, scope, name, ['startDate', 'unit', 'amount'], ['timezone']);
+    return (doc, variables) => {
+      const start = (given['startDate'] as Evaluate)(doc, variables);
+      const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
+      const amount = (given['amount'] as Evaluate)(doc, variables);
+      const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+      if (isNullish(start) || !unit || isNullish(amount) || !zone) return null;
+      const by = integerOf(amount, `${name} 'amount'`, 5166405) * sign;
+      const ms = instant(start, name);
+      const months_ = monthUnits[unit];
+      let result: bigint;
+      if (months_) result = fromLocal(shiftMonths(ms + zone(ms), by * months_), zone);
+      else if (unit === 'day' || unit === 'week') result = fromLocal(ms + zone(ms) + BigInt(by) * (fixedUnits[unit] as bigint), zone);
+      else result = ms + BigInt(by) * (fixedUnits[unit] as bigint);
+      if (BigInt.asIntN(64, result) !== result) throw new ServerError(5976500, 'date overflow in an expression');
+      return new DateTime(result);
+    };
+  };
+
+const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b));
+const monthsOf = (calendar: Calendar): number => calendar.year * 12 + calendar.month - 1;
+/** Days from the Sunday that begins the week of 1970-01-01, which was a Thursday. */
+const weekOf = (local: bigint, first: number): bigint => floorDiv(floorDiv(local, DAY) + 4n - BigInt(first), 7n);
+
+const dateDiff: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, ['startDate', 'endDate', 'unit'], ['timezone', 'startOfWeek']);
+  return (doc, variables) => {
+    const start = (given['startDate'] as Evaluate)(doc, variables);
+    const end = (given['endDate'] as Evaluate)(doc, variables);
+    const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const first = given['startOfWeek'] ? startOfWeekOf(given['startOfWeek'](doc, variables) ?? null, name) : 0;
+    if (isNullish(start) || isNullish(end) || !unit || !zone || first === null) return null;
+    const [from, to] = [instant(start, name), instant(end, name)];
+    const [localFrom, localTo] = [from + zone(from), to + zone(to)];
+    const months_ = monthUnits[unit];
+    if (months_) return BigInt(Math.floor(monthsOf(calendarOf(localTo)) / months_) - Math.floor(monthsOf(calendarOf(localFrom)) / months_));
+    if (unit === 'week') return weekOf(localTo, first) - weekOf(localFrom, first);
+    const size = fixedUnits[unit] as bigint;
+    if (unit === 'day') return floorDiv(localTo, size) - floorDiv(localFrom, size);
+    return floorDiv(localTo, size) - floorDiv(localFrom, size);
+  };
+};
+
+const dateTrunc: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, ['date', 'unit'], ['binSize', 'timezone', 'startOfWeek']);
+  return (doc, variables) => {
+    const date = (given['date'] as Evaluate)(doc, variables);
+    const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
+    const size = given['binSize'] ? given['binSize'](doc, variables) : 1;
+    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const first = given['startOfWeek'] ? startOfWeekOf(given['startOfWeek'](doc, variables) ?? null, name) : 0;
+    if (isNullish(date) || !unit || isNullish(size) || !zone || first === null) return null;
+    const bin = integerOf(size, `$dateTrunc 'binSize'`, 5439017);
+    if (bin < 1) throw new ServerError(5439018, `$dateTrunc requires 'binSize' to be greater than 0, but got value ${bin}`);
+    const ms = instant(date, name);
+    const local = ms + zone(ms);
+    const months_ = monthUnits[unit];
+    // Bins are counted from 2000-01-01; weeks from the first such weekday of that year on.
+    if (months_) {
+      const width = months_ * bin;
+      const since = monthsOf(calendarOf(local)) - 2000 * 12;
+      const month = Math.floor(since / width) * width;
+      return new DateTime(
+        fromLocal(instantOf({ year: 2000, month: month + 1, day: 1, hour: 0, minute: 0, second: 0, millisecond: 0 }), zone),
+      );
+    }
+    const origin = BigInt(daysOf(2000, 1, 1)) * DAY;
+    const width = (fixedUnits[unit] as bigint) * BigInt(bin);
+    let reference = origin;
+    if (unit === 'week') reference += BigInt((((first - 6) % 7) + 7) % 7) * DAY;
+    return new DateTime(fromLocal(reference + floorDiv(local - reference, width) * width, zone));
+  };
+};
+
+/** The operators on dates, by name. */
+export const dateOperators: Readonly<Record<string, Operator>> = {
+  ...Object.fromEntries(Object.keys(parts).map((name) => [name, partOperator])),
+  $dateToString: dateToString,
+  $dateFromString: dateFromString,
+  $dateFromParts: dateFromParts,
+  $dateToParts: dateToParts,
+  $dateAdd: shiftDate(1),
+  $dateSubtract: shiftDate(-1),
+  $dateDiff: dateDiff,
+  $dateTrunc: dateTrunc,
+};

@@ -1,0 +1,28 @@
+import type { Doc, Value } from '../../bson/values.js';
+import { compileIn } from './compile.js';
+import { operators } from './operators.js';
+import type { Evaluate, Scope, Variables } from './scope.js';
+
+let ambient: Scope = { names: new Set(), operators };
+
+/** Compiles something with names bound that come from outside of it: a command's `let`, or that of a `$lookup`. */
+export const withVariables = <Result>(names: Iterable<string>, compile: () => Result): Result => {
+  const before = ambient;
+  ambient = { ...before, names: new Set([...before.names, ...names]) };
+  try {
+    return compile();
+  } finally {
+    ambient = before;
+  }
+};
+
+/**
+ * Compiles an aggregation expression.
+ *
+ * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
+ */
+export const compileExpression = (expression: Value): Evaluate => compileIn(expression, ambient);
+
+/** Runs an expression on a document with the variables that every expression has. */
+export const evaluateOn = (evaluate: Evaluate, doc: Doc, variables: Variables): Value | undefined =>
+  evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });

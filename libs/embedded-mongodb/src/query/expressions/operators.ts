@@ -1,0 +1,1023 @@
+import {
+  absolute,
+  add,
+  asNumeric,
+  atPlaces,
+  decimalOf,
+  divide,
+  doubleOf,
+  isZero,
+  multiply,
+  narrowest,
+  remainder,
+  subtract,
+  toWhole,
+  type Numeric,
+} from '../../bson/arithmetic.js';
+import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from '../../bson/decimal128.js';
+import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue } from '../../bson/order.js';
+import {
+  Arr,
+  Binary,
+  bsonTypeName,
+  Code,
+  DateTime,
+  Doc,
+  Double,
+  encodedLength,
+  ObjectId,
+  Regex,
+  show,
+  SymbolText,
+  Timestamp,
+  type Value,
+} from '../../bson/values.js';
+import { badValue, failedToParse, ServerError, typeMismatch } from '../../errors.js';
+import { formatIsoDate, parseIsoDate } from '../dates.js';
+import { compileJsRegex, execRegex } from '../patterns.js';
+import { compareBySort, parseSort } from '../sort-order.js';
+import { accumulatorExpressions } from './accumulators.js';
+import { compileArguments, fixed, namedArguments, variadic } from './arguments.js';
+import { compileIn, constant, constantOf } from './compile.js';
+import { dateOperators } from './dates.js';
+import type { Evaluate, Operator, Scope } from './scope.js';
+
+type Result = Value | undefined;
+
+const numeric = (value: Result, name: string): Numeric => {
+  const number = asNumeric(value);
+  if (number === undefined) throw new ServerError(28765, `${name} only supports numeric types, not ${bsonTypeName(value)}`);
+  return number;
+};
+
+const onNumber = (compute: (value: Numeric, name: string) => Result): Operator =>
+  fixed(1, 1, ([value], name) => (isNullish(value) ? null : compute(numeric(value, name), name)));
+
+const onDouble = (compute: (value: number) => number, domain?: (value: number) => boolean, code = 28714): Operator =>
+  onNumber((value, name) => {
+    const double = doubleOf(value);
+    if (domain && !Number.isNaN(double) && !domain(double))
+      throw new ServerError(code, `${name}'s argument is out of its domain, got ${show(value)}`);
+    const result = compute(double);
+    return value instanceof Decimal128 ? pack(decimalOf(new Double(result))) : new Double(result);
+  });
+
+/** Where a long overflows an expression goes on with doubles. */
+const widened = (result: Numeric | undefined, fallback: () => number): Numeric => result ?? new Double(fallback());
+
+const addAll = (values: readonly Result[]): Result => {
+  let total: Numeric = 0;
+  let date: DateTime | undefined;
+  for (const value of values) {
+    if (isNullish(value)) return null;
+    if (value instanceof DateTime) {
+      if (date) throw new ServerError(16612, 'only one date allowed in an $add expression');
+      date = value;
+      continue;
+    }
+    const number = asNumeric(value);
+    if (number === undefined) throw typeMismatch(`$add only supports numeric or date types, not ${bsonTypeName(value)}`);
+    const before: Numeric = total;
+    total = widened(add(before, number), () => doubleOf(before) + doubleOf(number));
+  }
+  return date ? new DateTime(date.ms + wholeMs(total)) : total;
+};
+
+/** A number of milliseconds, rounded as the server does. */
+const wholeMs = (value: Numeric): bigint => {
+  if (typeof value === 'bigint' || typeof value === 'number') return BigInt(value);
+  const double = doubleOf(value);
+  if (!Number.isFinite(double)) throw new ServerError(15, 'date overflow in an expression');
+  return BigInt(Math.round(double));
+};
+
+const comparison = (holds: (order: number) => boolean): Operator => fixed(2, 2, ([a, b]) => holds(compareValues(a, b)));
+
+const text = (value: Result, name: string, code = 16702): string => {
+  if (typeof value === 'string') return value;
+  if (value instanceof SymbolText) return value.text;
+  throw new ServerError(code, `${name} requires a string argument, found: ${bsonTypeName(value)}`);
+};
+
+const array = (value: Result, name: string, code: number): readonly Value[] => {
+  if (value instanceof Arr) return value.values;
+  throw new ServerError(code, `The argument to ${name} must be an array, but was of type: ${bsonTypeName(value)}`);
+};
+
+const integer = (value: Result, name: string, code: number): number => {
+  const number = isNumber(value) ? doubleOf(value) : NaN;
+  if (!Number.isInteger(number) || Math.abs(number) > 0x7fffffff)
+    throw new ServerError(
+      code,
+      `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`,
+    );
+  return number;
+};
+
+/** What the server's $toString, $concat and others make of a value. */
+const coerced = (value: Result): string => {
+  if (isNullish(value)) return '';
+  if (typeof value === 'string') return value;
+  if (value instanceof DateTime) return formatIsoDate(value.ms);
+  if (isNumber(value)) return numberText(value);
+  if (value instanceof SymbolText) return value.text;
+  if (value instanceof Code) return value.text;
+  if (value instanceof Timestamp) return show(value);
+  throw new ServerError(16007, `can't convert from BSON type ${bsonTypeName(value)} to String`);
+};
+
+const numberText = (value: Numeric): string => {
+  if (value instanceof Decimal128) return formatDecimal(unpack(value));
+  if (!(value instanceof Double)) return String(value);
+  if (Number.isNaN(value.value)) return 'NaN';
+  return Object.is(value.value, -0)
+    ? '-0'
+    : String(value.value)
+        .replace(/e\+?(-?)(\d)$/, 'e$10$2')
+        .replace(/e(\d{2,})$/, 'e+$1');
+};
+
+const codePoints = (value: string): readonly string[] => Array.from(value);
+
+/** Binds names for an expression within another. */
+const binding = (scope: Scope, ...names: readonly string[]): Scope => ({ ...scope, names: new Set([...scope.names, ...names]) });
+
+const variableName = (value: Value | undefined, fallback: string, name: string): string => {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'string' || !/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$|^CURRENT$/.test(value))
+    throw failedToParse(`'${show(value)}' starts with an invalid character for a user variable name, in ${name}`);
+  return value;
+};
+
+const fields = (argument: Value, name: string, required: readonly string[], optional: readonly string[]): Doc => {
+  namedArgumentsCheck(argument, name, required, optional);
+  return argument as Doc;
+};
+
+const namedArgumentsCheck = (argument: Value, name: string, required: readonly string[], optional: readonly string[]): void => {
+  if (!(argument instanceof Doc)) throw failedToParse(`${name} only supports an object as its argument`);
+  for (const key of argument.keys)
+    if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized parameter to ${name}: ${key}`);
+  for (const key of required) if (!argument.has(key)) throw failedToParse(`Missing '${key}' parameter to ${name}`);
+};
+
+const cond: Operator = (argument, scope, name) => {
+  let parts: readonly Value[];
+  if (argument instanceof Doc) {
+    namedArgumentsCheck(argument, name, ['if', 'then', 'else'], []);
+    parts = [argument.get('if') as Value, argument.get('then') as Value, argument.get('else') as Value];
+  } else {
+    if (!(argument instanceof Arr) || argument.length !== 3)
+      throw new ServerError(
+        16020,
+        `Expression ${name} takes exactly 3 arguments. ${argument instanceof Arr ? argument.length : 1} were passed in.`,
+      );
+    parts = argument.values;
+  }
+  const [test, yes, no] = parts.map((part) => compileIn(part, scope)) as [Evaluate, Evaluate, Evaluate];
+  return (doc, variables) => (isTrue(test(doc, variables)) ? yes(doc, variables) : no(doc, variables));
+};
+
+const switchOperator: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['branches'], ['default']);
+  const branches = spec.get('branches');
+  if (!(branches instanceof Arr))
+    throw new ServerError(40061, `$switch expected an array for 'branches', found: ${bsonTypeName(branches)}`);
+  if (!branches.length) throw new ServerError(40068, '$switch requires at least one branch');
+  const compiled = branches.values.map((branch) => {
+    const given = fields(branch, name, ['case', 'then'], []);
+    return [compileIn(given.get('case') as Value, scope), compileIn(given.get('then') as Value, scope)] as const;
+  });
+  const otherwise = spec.get('default');
+  const fallback = otherwise === undefined ? undefined : compileIn(otherwise, scope);
+  return (doc, variables) => {
+    for (const [test, value] of compiled) if (isTrue(test(doc, variables))) return value(doc, variables);
+    if (!fallback) throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
+    return fallback(doc, variables);
+  };
+};
+
+const letOperator: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['vars', 'in'], []);
+  const vars = spec.get('vars');
+  if (!(vars instanceof Doc)) throw new ServerError(10065, `invalid parameter: expected an object (vars)`);
+  const names = vars.keys.map((key) => variableName(key, key, name));
+  const values = vars.values.map((value) => compileIn(value, scope));
+  const body = compileIn(spec.get('in') as Value, binding(scope, ...names));
+  return (doc, variables) => {
+    const bound: Record<string, Result> = { ...variables };
+    names.forEach((key, index) => (bound[key] = (values[index] as Evaluate)(doc, variables)));
+    return body(doc, bound);
+  };
+};
+
+const mapOperator: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['input', 'in'], ['as']);
+  const as = variableName(spec.get('as'), 'this', name);
+  const input = compileIn(spec.get('input') as Value, scope);
+  const body = compileIn(spec.get('in') as Value, binding(scope, as));
+  return (doc, variables) => {
+    const source = input(doc, variables);
+    if (isNullish(source)) return null;
+    if (!(source instanceof Arr)) throw new ServerError(16883, `input to $map must be an array not ${bsonTypeName(source)}`);
+    return Arr.of(source.values.map((element) => body(doc, { ...variables, [as]: element }) ?? null));
+  };
+};
+
+const filterOperator: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['input', 'cond'], ['as', 'limit']);
+  const as = variableName(spec.get('as'), 'this', name);
+  const input = compileIn(spec.get('input') as Value, scope);
+  const test = compileIn(spec.get('cond') as Value, binding(scope, as));
+  const limit = spec.has('limit') ? compileIn(spec.get('limit') as Value, scope) : undefined;
+  return (doc, variables) => {
+    const source = input(doc, variables);
+    if (isNullish(source)) return null;
+    if (!(source instanceof Arr)) throw new ServerError(28651, `input to $filter must be an array not ${bsonTypeName(source)}`);
+    const most = limit?.(doc, variables);
+    const count = isNullish(most) ? Infinity : integer(most, '$filter limit', 327391);
+    const kept: Value[] = [];
+    for (const element of source.values) {
+      if (kept.length >= count) break;
+      if (isTrue(test(doc, { ...variables, [as]: element }))) kept.push(element);
+    }
+    return Arr.of(kept);
+  };
+};
+
+const reduceOperator: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['input', 'initialValue', 'in'], []);
+  const input = compileIn(spec.get('input') as Value, scope);
+  const initial = compileIn(spec.get('initialValue') as Value, scope);
+  const body = compileIn(spec.get('in') as Value, binding(scope, 'this', 'value'));
+  return (doc, variables) => {
+    const source = input(doc, variables);
+    if (isNullish(source)) return null;
+    if (!(source instanceof Arr)) throw new ServerError(40080, `$reduce requires that 'input' be an array, found: ${show(source)}`);
+    let value = initial(doc, variables);
+    for (const element of source.values) value = body(doc, { ...variables, this: element, value });
+    return value;
+  };
+};
+
+const slice = (values: readonly Value[], position: number | undefined, count: number): readonly Value[] => {
+  if (position === undefined) return count >= 0 ? values.slice(0, count) : values.slice(count);
+  const start = position >= 0 ? position : Math.max(0, values.length + position);
+  return values.slice(start, start + count);
+};
+
+const objectOf = (pairs: readonly (readonly [string, Value])[]): Doc => {
+  const merged = new Map<string, Value>();
+  for (const [key, value] of pairs) merged.set(key, value);
+  return Doc.of([...merged.keys()], [...merged.values()]);
+};
+
+const mergeObjects = (values: readonly Result[]): Value => {
+  const merged = new Map<string, Value>();
+  for (const value of values.length === 1 && values[0] instanceof Arr ? values[0].values : values) {
+    if (isNullish(value)) continue;
+    if (!(value instanceof Doc))
+      throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
+    value.keys.forEach((key, index) => merged.set(key, value.values[index] as Value));
+  }
+  return Doc.of([...merged.keys()], [...merged.values()]);
+};
+
+/** The distinct values, in BSON's order: what the set operators return. */
+export const distinctSorted = (values: readonly Value[]): Value[] => {
+  const sorted = values.toSorted(compareValues);
+  return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1]));
+};
+
+const trimmed =
+  (left: boolean, right: boolean): Operator =>
+  (argument, scope, name) => {
+    const { input, chars } = namedArguments(argument, scope, name, ['input'], ['chars']);
+    return (doc, variables) => {
+      const value = (input as Evaluate)(doc, variables);
+      const set = chars?.(doc, variables);
+      if (isNullish(value) || (chars && isNullish(set))) return null;
+      const unwanted = new Set(
+        chars
+          ? codePoints(text(set, name, 50700))
+          : [...'\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'],
+      );
+      const points = codePoints(text(value, name, 50699));
+      let start = 0;
+      let end = points.length;
+      if (left) while (start < end && unwanted.has(points[start] as string)) start++;
+      if (right) while (end > start && unwanted.has(points[end - 1] as string)) end--;
+      return points.slice(start, end).join('');
+    };
+  };
+
+const replacing =
+  (all: boolean): Operator =>
+  (argument, scope, name) => {
+    const given = namedArguments(argument, scope, name, ['input', 'find', 'replacement']);
+    return (doc, variables) => {
+      const [input, find, replacement] = ['input', 'find', 'replacement'].map((key) => (given[key] as Evaluate)(doc, variables));
+      for (const [key, value] of [
+        ['input', input],
+        ['find', find],
+        ['replacement', replacement],
+      ] as const)
+        if (!isNullish(value) && typeof value !== 'string')
+          throw new ServerError(
+            key === 'input' ? 51746 : key === 'find' ? 51745 : 51744,
+            `${name} requires that '${key}' be a string, found: ${show(value)}`,
+          );
+      if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
+      const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
+      return all ? source.split(wanted).join(fresh) : source.replace(wanted, () => fresh);
+    };
+  };
+
+const regexOperator =
+  (
+    finish: (matches: () => IterableIterator<RegExpExecArray> | readonly RegExpExecArray[], input: string) => Result,
+    empty: Result,
+  ): Operator =>
+  (argument, scope, name) => {
+    const { input, regex, options } = namedArguments(argument, scope, name, ['input', 'regex'], ['options']);
+    return (doc, variables) => {
+      const source = (input as Evaluate)(doc, variables);
+      const pattern = (regex as Evaluate)(doc, variables);
+      const flags = options?.(doc, variables);
+      if (isNullish(source) || isNullish(pattern)) return empty;
+      const input_ = text(source, name, 51104);
+      if (typeof pattern !== 'string' && !(pattern instanceof Regex))
+        throw new ServerError(51105, `${name} needs 'regex' to be of type string or regex`);
+      if (!isNullish(flags) && typeof flags !== 'string') throw new ServerError(51106, `${name} needs 'options' to be of type string`);
+      const compiled = compileJsRegex(
+        typeof pattern === 'string' ? pattern : pattern.pattern,
+        (flags as string) || (pattern instanceof Regex ? pattern.options : ''),
+        'g',
+      );
+      function* matches(): IterableIterator<RegExpExecArray> {
+        for (let match = execRegex(compiled, input_); match; match = execRegex(compiled, input_)) {
+          yield match;
+          if (match[0] === '') compiled.lastIndex += (input_.codePointAt(compiled.lastIndex) ?? 0) > 0xffff ? 2 : 1;
+        }
+      }
+      return finish(matches, input_);
+    };
+  };
+
+const matchDocument = (match: RegExpExecArray, input: string): Doc =>
+  Doc.from({
+    match: match[0],
+    idx: codePoints(input.slice(0, match.index)).length,
+    captures: Arr.of(match.slice(1).map((capture) => capture ?? null)),
+  });
+
+const conversionFailure = (value: Result, to: string, more = ''): ServerError =>
+  new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
+
+const wholeNumber = (value: Numeric, low: bigint, high: bigint): bigint => {
+  let whole: bigint;
+  if (value instanceof Decimal128) {
+    const unpacked = roundDecimal(unpack(value), 'trunc');
+    if (unpacked.kind !== 'finite')
+      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
+    if (unpacked.exponent > 40) throw new ServerError(241, 'Conversion would overflow target type in $convert with no onError value');
+    whole =
+      (unpacked.negative ? -1n : 1n) *
+      (unpacked.exponent >= 0
+        ? unpacked.coefficient * 10n ** BigInt(unpacked.exponent)
+        : unpacked.coefficient / 10n ** BigInt(-unpacked.exponent));
+  } else if (value instanceof Double) {
+    if (!Number.isFinite(value.value))
+      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
+    whole = BigInt(Math.trunc(value.value));
+  } else whole = BigInt(value);
+  if (whole < low || whole > high)
+    throw new ServerError(241, `Conversion would overflow target type in $convert with no onError value: ${show(value)}`);
+  return whole;
+};
+
+/** $convert to one type; null stays null before it gets here. */
+const conversions: Readonly<Record<string, (value: Value) => Value>> = {
+  double: (value) => {
+    if (isNumber(value)) return value instanceof Double ? value : new Double(doubleOf(value));
+    if (typeof value === 'boolean') return new Double(value ? 1 : 0);
+    if (value instanceof DateTime) return new Double(Number(value.ms));
+    if (typeof value === 'string') {
+      const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$|^[+-]?nan$/i.test(value)
+        ? Number(value.replace(/inf(inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN'))
+        : undefined;
+      if (parsed === undefined)
+        throw conversionFailure(value, 'double', `Failed to parse number '${value}' in $convert with no onError value`);
+      return new Double(parsed);
+    }
+    throw conversionFailure(value, 'double');
+  },
+  int: (value) => {
+    if (isNumber(value)) return Number(wholeNumber(value, -0x80000000n, 0x7fffffffn));
+    if (typeof value === 'boolean') return value ? 1 : 0;
+    if (typeof value === 'string') {
+      if (!/^[+-]?\d+$/.test(value) || BigInt(value) > 0x7fffffffn || BigInt(value) < -0x80000000n)
+        throw conversionFailure(value, 'int', `Failed to parse number '${value}' in $convert with no onError value`);
+      return Number(value);
+    }
+    throw conversionFailure(value, 'int');
+  },
+  long: (value) => {
+    if (isNumber(value)) return wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn);
+    if (typeof value === 'boolean') return value ? 1n : 0n;
+    if (value instanceof DateTime) return value.ms;
+    if (typeof value === 'string') {
+      if (!/^[+-]?\d+$/.test(value) || BigInt.asIntN(64, BigInt(value.replace('+', ''))) !== BigInt(value.replace('+', '')))
+        throw conversionFailure(value, 'long', `Failed to parse number '${value}' in $convert with no onError value`);
+      return BigInt(value.replace('+', ''));
+    }
+    throw conversionFailure(value, 'long');
+  },
+  decimal: (value) => {
+    if (isNumber(value)) return value instanceof Decimal128 ? value : pack(decimalOf(value));
+    if (typeof value === 'boolean') return pack(finite(value ? 1n : 0n, 0));
+    if (value instanceof DateTime) return pack(finite(value.ms, 0));
+    if (typeof value === 'string') {
+      const parsed = parseDecimal(value);
+      if (!parsed) throw conversionFailure(value, 'decimal', `Failed to parse number '${value}' in $convert with no onError value`);
+      return pack(parsed);
+    }
+    throw conversionFailure(value, 'decimal');
+  },
+  bool: (value) => isTrue(value),
+  string: (value) => {
+    if (typeof value === 'string') return value;
+    if (isNumber(value)) return numberText(value);
+    if (typeof value === 'boolean') return String(value);
+    if (value instanceof ObjectId) return value.bytes.toString('hex');
+    if (value instanceof DateTime) return formatIsoDate(value.ms);
+    if (value instanceof SymbolText) return value.text;
+    throw conversionFailure(value, 'string');
+  },
+  objectId: (value) => {
+    if (value instanceof ObjectId) return value;
+    if (typeof value === 'string') {
+      if (!/^[0-9a-f]{24}$/i.test(value))
+        throw conversionFailure(value, 'objectId', `Failed to parse objectId '${value}' in $convert with no onError value`);
+      return new ObjectId(Buffer.from(value, 'hex'));
+    }
+    throw conversionFailure(value, 'objectId');
+  },
+  date: (value) => {
+    if (value instanceof DateTime) return value;
+    if (value instanceof ObjectId) return new DateTime(BigInt(value.bytes.readUInt32BE(0)) * 1000n);
+    if (value instanceof Timestamp) return new DateTime((value.bits >> 32n) * 1000n);
+    if (typeof value === 'bigint' || value instanceof Double || value instanceof Decimal128)
+      return new DateTime(wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn));
+    if (typeof value === 'string') {
+      const ms = parseIsoDate(value);
+      if (ms === undefined)
+        throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
+      return new DateTime(ms);
+    }
+    throw conversionFailure(value, 'date');
+  },
+};
+
+const typeNumbers: Readonly<Record<number, string>> = {
+  1: 'double',
+  2: 'string',
+  7: 'objectId',
+  8: 'bool',
+  9: 'date',
+  16: 'int',
+  18: 'long',
+  19: 'decimal',
+};
+
+const convertTo = (type: string): Operator =>
+  fixed(1, 1, ([value]) => (isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value)));
+
+const convertOperator: Operator = (argument, scope, name) => {
+  const { input, to, onError, onNull } = namedArguments(argument, scope, name, ['input', 'to'], ['onError', 'onNull']);
+  return (doc, variables) => {
+    const value = (input as Evaluate)(doc, variables);
+    const target = (to as Evaluate)(doc, variables);
+    if (isNullish(target)) return null;
+    const type = isNumber(target) ? typeNumbers[doubleOf(target)] : target;
+    if (typeof type !== 'string' || !Object.hasOwn(conversions, type)) throw badValue(`Unknown type name: ${show(target)}`);
+    if (isNullish(value)) return onNull ? onNull(doc, variables) : null;
+    try {
+      return (conversions[type] as (value: Value) => Value)(value);
+    } catch (error) {
+      if (onError && error instanceof ServerError) return onError(doc, variables);
+      throw error;
+    }
+  };
+};
+
+const setField = (argument: Value, scope: Scope, name: string, removing: boolean): Evaluate => {
+  const { field, input, value } = namedArguments(argument, scope, name, removing ? ['field', 'input'] : ['field', 'input', 'value']);
+  const key = field && constantOf(field)?.value;
+  if (typeof key !== 'string') throw new ServerError(4161106, `${name} requires 'field' to evaluate to a constant string`);
+  return (doc, variables) => {
+    const target = (input as Evaluate)(doc, variables);
+    if (isNullish(target)) return null;
+    if (!(target instanceof Doc)) throw new ServerError(4161105, `${name} requires 'input' to evaluate to type Object`);
+    const fresh = removing ? undefined : (value as Evaluate)(doc, variables);
+    return fresh === undefined ? target.without(key) : target.with(key, fresh);
+  };
+};
+
+const getField: Operator = (argument, scope, name) => {
+  const spec =
+    argument instanceof Doc && !(argument.keys[0] ?? '').startsWith('$') ? argument : Doc.from({ field: argument, input: '$$CURRENT' });
+  const { field, input } = namedArguments(spec, scope, name, ['field', 'input']);
+  return (doc, variables) => {
+    const key = (field as Evaluate)(doc, variables);
+    if (typeof key !== 'string')
+      throw new ServerError(5654602, `$getField requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
+    const target = (input as Evaluate)(doc, variables);
+    if (isNullish(target)) return target === undefined ? undefined : null;
+    return target instanceof Doc ? target.get(key) : undefined;
+  };
+};
+
+const nFromArray =
+  (name: string, pick: (values: readonly Value[], count: number) => readonly Value[]): Operator =>
+  (argument, scope) => {
+    const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
+    return (doc, variables) => {
+      const count = integer((n as Evaluate)(doc, variables), name, 5787902);
+      if (count < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${count}`);
+      return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count));
+    };
+  };
+
+const sortArray: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['input', 'sortBy'], []);
+  const input = compileIn(spec.get('input') as Value, scope);
+  const sortBy = spec.get('sortBy') as Value;
+  const compare =
+    sortBy instanceof Doc
+      ? compareBySort(parseSort(sortBy))
+      : ((direction) => {
+          if (direction !== 1 && direction !== -1) throw new ServerError(2942505, `Illegal sort specification ${show(sortBy)}`);
+          return (a: Value, b: Value) => compareValues(a, b) * direction;
+        })(isNumber(sortBy) ? doubleOf(sortBy) : NaN);
+  return (doc, variables) => {
+    const source = input(doc, variables);
+    return isNullish(source) ? null : Arr.of(array(source, name, 2942504).toSorted(compare));
+  };
+};
+
+const zip: Operator = (argument, scope, name) => {
+  const spec = fields(argument, name, ['inputs'], ['defaults', 'useLongestLength']);
+  const inputs = compileIn(spec.get('inputs') as Value, scope);
+  const defaults = spec.has('defaults') ? compileIn(spec.get('defaults') as Value, scope) : undefined;
+  const longest = spec.get('useLongestLength') === true;
+  if (defaults && !longest) throw new ServerError(34466, '$zip may not specify defaults without setting useLongestLength to true');
+  return (doc, variables) => {
+    const given = array(inputs(doc, variables), name, 34461);
+    if (given.some(isNullish)) return null;
+    const columns = given.map((column) => array(column, name, 34468));
+    const fillers = defaults ? array(defaults(doc, variables), name, 34462) : [];
+    const length = columns.length ? Math[longest ? 'max' : 'min'](...columns.map((column) => column.length)) : 0;
+    return Arr.of(Array.from({ length }, (_, row) => Arr.of(columns.map((column, index) => column[row] ?? fillers[index] ?? null))));
+  };
+};
+
+const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) => bigint): Operator =>
+  variadic((values) => {
+    let long = false;
+    let result = start;
+    for (const value of values) {
+      if (isNullish(value)) return null;
+      if (typeof value !== 'number' && typeof value !== 'bigint')
+        throw typeMismatch(`${name} only supports int and long operands, not ${bsonTypeName(value)}.`);
+      long ||= typeof value === 'bigint';
+      result = combine(result, BigInt(value));
+    }
+    return long ? BigInt.asIntN(64, result) : Number(BigInt.asIntN(32, result));
+  });
+
+const logarithm = (value: Numeric, name: string): number => {
+  const double = doubleOf(value);
+  if (!(double > 0) && !Number.isNaN(double))
+    throw new ServerError(28766, `${name}'s argument must be a positive number, but is ${show(value)}`);
+  return double;
+};
+
+const power = (base: Numeric, exponent: Numeric): Value => {
+  const [a, b] = [doubleOf(base), doubleOf(exponent)];
+  if (a === 0 && b < 0) throw new ServerError(28764, '$pow cannot take a base of 0 and a negative exponent');
+  if (base instanceof Decimal128 || exponent instanceof Decimal128) {
+    if (Number.isInteger(b) && b >= 0 && b <= 64) {
+      let result: Numeric = pack(finite(1n, 0));
+      for (let times = 0; times < b; times++) result = multiply(result, base) as Numeric;
+      return result;
+    }
+    return pack(decimalOf(new Double(a ** b)));
+  }
+  if (base instanceof Double || exponent instanceof Double || b < 0) {
+    if (!(base instanceof Double || exponent instanceof Double) && (a === 1 || a === -1))
+      return narrowestLike(base, exponent, BigInt(a ** b));
+    return new Double(a ** b);
+  }
+  if (Math.abs(a) > 1 && b >= 64) return new Double(a ** b);
+  const exact = BigInt(base as number) ** BigInt(Math.abs(a) <= 1 ? (b % 2 === 0 && b > 0 ? 2 : b) : b);
+  return exact > 0x7fffffffffffffffn || exact < -0x8000000000000000n ? new Double(a ** b) : narrowestLike(base, exponent, exact);
+};
+
+const narrowestLike = (a: Numeric, b: Numeric, value: bigint): Value =>
+  typeof a === 'bigint' || typeof b === 'bigint' ? value : narrowest(value);
+
+const binarySize = (value: Result): Result => {
+  if (isNullish(value)) return null;
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (value instanceof Binary) return value.bytes.length;
+  throw new ServerError(51276, `$binarySize requires a string or BinData argument, found: ${bsonTypeName(value)}`);
+};
+
+const indexOf = (points: boolean): Operator =>
+  fixed(2, 4, ([source, wanted, from, to], name) => {
+    if (isNullish(source)) return null;
+    if (typeof source !== 'string')
+      throw new ServerError(points ? 40093 : 40091, `${name} requires a string as the first argument, found: ${bsonTypeName(source)}`);
+    if (typeof wanted !== 'string')
+      throw new ServerError(points ? 40094 : 40092, `${name} requires a string as the second argument, found: ${bsonTypeName(wanted)}`);
+    const start = from === undefined ? 0 : integer(from, name, 40096);
+    const end = to === undefined ? Infinity : integer(to, name, 40096);
+    if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
+    if (points) {
+      const units = codePoints(source);
+      const needle = codePoints(wanted);
+      for (let at = start; at + needle.length <= Math.min(units.length, end); at++)
+        if (needle.every((char, index) => units[at + index] === char)) return at;
+      return -1;
+    }
+    const bytes = Buffer.from(source);
+    const found = start > bytes.length ? -1 : bytes.subarray(0, Math.min(end, bytes.length)).indexOf(Buffer.from(wanted), start);
+    return found;
+  });
+
+const substring = (points: boolean): Operator =>
+  fixed(3, 3, ([source, from, count], name) => {
+    const value = coerced(source);
+    if (!isNumber(from) || !isNumber(count))
+      throw new ServerError(points ? 34450 : 16034, `${name}: starting index and length must be numeric`);
+    const start = Math.trunc(doubleOf(from));
+    const length = Math.trunc(doubleOf(count));
+    if (start < 0) throw new ServerError(points ? 34451 : 50752, `${name}: starting index must be non-negative, got ${start}`);
+    if (points) {
+      if (length < 0) throw new ServerError(34454, `${name}: length must be a nonnegative integer.`);
+      return codePoints(value)
+        .slice(start, start + length)
+        .join('');
+    }
+    const bytes = Buffer.from(value);
+    const part = length < 0 ? bytes.subarray(start) : bytes.subarray(start, start + length);
+    const end = start + part.length;
+    if (((bytes[start] ?? 0) & 0xc0) === 0x80 || ((bytes[end] ?? 0) & 0xc0) === 0x80)
+      throw new ServerError(28656, `${name}: Invalid range, starting or ending index is in the middle of a UTF-8 character.`);
+    return part.toString();
+  });
+
+const asciiCase = (change: (text: string) => string): Operator => fixed(1, 1, ([value]) => coerced(value).replace(/[A-Za-z]+/g, change));
+
+const range: Operator = fixed(2, 3, ([from, to, by], name) => {
+  const start = integer(from, name, 34443);
+  const end = integer(to, name, 34444);
+  const step = by === undefined ? 1 : integer(by, name, 34447);
+  if (step === 0) throw new ServerError(34449, '$range requires a non-zero step value');
+  const length = Math.max(0, Math.ceil((end - start) / step));
+  if (length * 16 > 64 * 1024 * 1024) throw new ServerError(146, '$range would use too much memory');
+  return Arr.of(Array.from({ length }, (_, index) => start + index * step));
+});
+
+const split: Operator = fixed(2, 2, ([value, separator], name) => {
+  if (isNullish(value) || isNullish(separator)) return null;
+  const source = text(value, name, 40085);
+  const by = text(separator, name, 40086);
+  if (!by) throw new ServerError(40087, '$split requires a non-empty separator');
+  return Arr.of(source.split(by));
+});
+
+const toObject = (source: Result): Result => {
+  if (isNullish(source)) return null;
+  const pairs = array(source, '$arrayToObject', 40386).map((element): readonly [string, Value] => {
+    if (element instanceof Arr) {
+      const [key, value] = element.values;
+      if (element.length !== 2) throw new ServerError(40397, '$arrayToObject requires an array of size 2 arrays');
+      if (typeof key !== 'string')
+        throw new ServerError(40395, '$arrayToObject requires an array of key-value pairs, where the key must be of type string');
+      return [key, value as Value];
+    }
+    if (!(element instanceof Doc))
+      throw new ServerError(40398, `Unrecognised input type format for $arrayToObject: ${bsonTypeName(element)}`);
+    const key = element.get('k');
+    const value = element.get('v');
+    if (element.size !== 2 || value === undefined) throw new ServerError(40392, "$arrayToObject requires an object keys of 'k' and 'v'");
+    if (typeof key !== 'string')
+      throw new ServerError(
+        40394,
+        "$arrayToObject requires an object with keys 'k' and 'v', where the value of 'k' must be of type string",
+      );
+    return [key, value];
+  });
+  return objectOf(pairs);
+};
+
+const isUndefinedField: Operator = fixed(1, 1, ([value]) => bsonTypeName(value));
+
+/** Every expression operator of this node, by name. */
+export const operators: Readonly<Record<string, Operator>> = {
+  $abs: onNumber((value) => {
+    const result = absolute(value);
+    if (result === undefined) throw new ServerError(28680, "can't take $abs of long long min");
+    return result;
+  }),
+  $add: variadic(addAll),
+  $allElementsTrue: fixed(1, 1, ([value], name) => array(value, name, 17040).every((element) => isTrue(element))),
+  $and: (argument, scope, name) => {
+    const parts = compileArguments(argument, scope, name, 0, Infinity);
+    return (doc, variables) => parts.every((part) => isTrue(part(doc, variables)));
+  },
+  $anyElementTrue: fixed(1, 1, ([value], name) => array(value, name, 17041).some((element) => isTrue(element))),
+  $arrayElemAt: fixed(2, 2, ([source, at], name) => {
+    if (isNullish(source) || isNullish(at)) return null;
+    const values = array(source, name, 28689);
+    const index = integer(at, name, 28691);
+    return values.at(index);
+  }),
+  $arrayToObject: fixed(1, 1, ([source]) => toObject(source)),
+  $binarySize: fixed(1, 1, ([value]) => binarySize(value)),
+  $bitAnd: bitwise('$bitAnd', -1n, (a, b) => a & b),
+  $bitNot: fixed(1, 1, ([value], name) => {
+    if (isNullish(value)) return null;
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw typeMismatch(`${name} only supports int and long, not ${bsonTypeName(value)}`);
+    return ~value as number;
+  }),
+  $bitOr: bitwise('$bitOr', 0n, (a, b) => a | b),
+  $bitXor: bitwise('$bitXor', 0n, (a, b) => a ^ b),
+  $bsonSize: fixed(1, 1, ([value]) => {
+    if (isNullish(value)) return null;
+    if (!(value instanceof Doc)) throw new ServerError(31393, `$bsonSize requires a document input, found: ${bsonTypeName(value)}`);
+    return encodedLength(value);
+  }),
+  $ceil: onNumber((value) => toWhole(value, 'ceil')),
+  $cmp: fixed(2, 2, ([a, b]) => Math.sign(compareValues(a, b))),
+  $concat: variadic((values) => {
+    let result = '';
+    for (const value of values) {
+      if (isNullish(value)) return null;
+      if (typeof value !== 'string') throw new ServerError(16702, `$concat only supports strings, not ${bsonTypeName(value)}`);
+      result += value;
+    }
+    return result;
+  }),
+  $concatArrays: variadic((values) => {
+    const all: Value[] = [];
+    for (const value of values) {
+      if (isNullish(value)) return null;
+      if (!(value instanceof Arr)) throw new ServerError(28664, `$concatArrays only supports arrays, not ${bsonTypeName(value)}`);
+      all.push(...value.values);
+    }
+    return Arr.of(all);
+  }),
+  $cond: cond,
+  $const: (argument) => constant(argument),
+  $convert: convertOperator,
+  $divide: fixed(2, 2, ([a, b]) => {
+    if (isNullish(a) || isNullish(b)) return null;
+    const [left, right] = [asNumeric(a), asNumeric(b)];
+    if (left === undefined || right === undefined)
+      throw typeMismatch(`$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+    if (isZero(right)) throw badValue("can't $divide by zero");
+    return divide(left, right);
+  }),
+  $eq: comparison((order) => order === 0),
+  $exp: onDouble(Math.exp),
+  $filter: filterOperator,
+  $first: fixed(1, 1, ([value], name) => (isNullish(value) ? null : array(value, name, 28689)[0])),
+  $firstN: nFromArray('$firstN', (values, count) => values.slice(0, count)),
+  $floor: onNumber((value) => toWhole(value, 'floor')),
+  $getField: getField,
+  $gt: comparison((order) => order > 0),
+  $gte: comparison((order) => order >= 0),
+  $ifNull: (argument, scope, name) => {
+    const parts = compileArguments(argument, scope, name, 2, Infinity);
+    return (doc, variables) => {
+      let value: Result;
+      for (const part of parts) {
+        value = part(doc, variables);
+        if (!isNullish(value)) return value;
+      }
+      return value;
+    };
+  },
+  $in: fixed(2, 2, ([value, source]) => {
+    if (!(source instanceof Arr))
+      throw new ServerError(40081, `$in requires an array as a second argument, found: ${bsonTypeName(source)}`);
+    return source.values.some((element) => equalValues(element, value));
+  }),
+  $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name) => {
+    if (isNullish(source)) return null;
+    const values = array(source, name, 40090);
+    const start = from === undefined ? 0 : integer(from, name, 40096);
+    const end = to === undefined ? values.length : integer(to, name, 40096);
+    if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires nonnegative indexes`);
+    for (let at = start; at < Math.min(end, values.length); at++) if (equalValues(values[at], wanted)) return at;
+    return -1;
+  }),
+  $indexOfBytes: indexOf(false),
+  $indexOfCP: indexOf(true),
+  $isArray: fixed(1, 1, ([value]) => value instanceof Arr),
+  $isNumber: fixed(1, 1, ([value]) => isNumber(value)),
+  $last: fixed(1, 1, ([value], name) => (isNullish(value) ? null : array(value, name, 28689).at(-1))),
+  $lastN: nFromArray('$lastN', (values, count) => values.slice(-count)),
+  $let: letOperator,
+  $literal: (argument) => constant(argument),
+  $ln: onNumber((value, name) => new Double(Math.log(logarithm(value, name)))),
+  $log: fixed(2, 2, ([value, base], name) => {
+    if (isNullish(value) || isNullish(base)) return null;
+    const by = doubleOf(numeric(base, name));
+    if (by <= 0 || by === 1) throw new ServerError(28759, `$log's base must be a positive number not equal to 1, but is ${show(base)}`);
+    return new Double(Math.log(logarithm(numeric(value, name), name)) / Math.log(by));
+  }),
+  $log10: onNumber((value, name) => new Double(Math.log10(logarithm(value, name)))),
+  $lt: comparison((order) => order < 0),
+  $lte: comparison((order) => order <= 0),
+  $ltrim: trimmed(true, false),
+  $map: mapOperator,
+  $maxN: nFromArray('$maxN', (values, count) =>
+    values
+      .filter((value) => !isNullish(value))
+      .toSorted((a, b) => compareValues(b, a))
+      .slice(0, count),
+  ),
+  $mergeObjects: variadic(mergeObjects),
+  $minN: nFromArray('$minN', (values, count) =>
+    values
+      .filter((value) => !isNullish(value))
+      .toSorted(compareValues)
+      .slice(0, count),
+  ),
+  $mod: fixed(2, 2, ([a, b]) => {
+    if (isNullish(a) || isNullish(b)) return null;
+    const [left, right] = [asNumeric(a), asNumeric(b)];
+    if (left === undefined || right === undefined)
+      throw new ServerError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+    if (isZero(right)) throw new ServerError(16610, "can't $mod by zero");
+    return remainder(left, right);
+  }),
+  $multiply: variadic((values) => {
+    let product: Numeric = 1;
+    for (const value of values) {
+      if (isNullish(value)) return null;
+      const number = asNumeric(value);
+      if (number === undefined) throw typeMismatch(`$multiply only supports numeric types, not ${bsonTypeName(value)}`);
+      const before: Numeric = product;
+      product = widened(multiply(before, number), () => doubleOf(before) * doubleOf(number));
+    }
+    return product;
+  }),
+  $ne: comparison((order) => order !== 0),
+  $not: fixed(1, 1, ([value]) => !isTrue(value)),
+  $objectToArray: fixed(1, 1, ([value]) => {
+    if (isNullish(value)) return null;
+    if (!(value instanceof Doc)) throw new ServerError(40390, `$objectToArray requires a document input, found: ${bsonTypeName(value)}`);
+    return Arr.of(value.keys.map((key, index) => Doc.from({ k: key, v: value.values[index] })));
+  }),
+  $or: (argument, scope, name) => {
+    const parts = compileArguments(argument, scope, name, 0, Infinity);
+    return (doc, variables) => parts.some((part) => isTrue(part(doc, variables)));
+  },
+  $pow: fixed(2, 2, ([base, exponent], name) =>
+    isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name), numeric(exponent, name)),
+  ),
+  $rand: (argument) => {
+    if (argument instanceof Doc ? argument.size : !(argument instanceof Arr) || argument.length)
+      throw new ServerError(3040501, '$rand does not currently accept arguments');
+    return () => new Double(Math.random());
+  },
+  $range: range,
+  $reduce: reduceOperator,
+  $regexFind: regexOperator((matches, input) => {
+    for (const match of matches()) return matchDocument(match, input);
+    return null;
+  }, null),
+  $regexFindAll: regexOperator((matches, input) => Arr.of(Array.from(matches(), (match) => matchDocument(match, input))), Arr.empty),
+  $regexMatch: regexOperator((matches) => {
+    for (const _ of matches()) return true;
+    return false;
+  }, false),
+  $replaceAll: replacing(true),
+  $replaceOne: replacing(false),
+  $reverseArray: fixed(1, 1, ([value], name) => (isNullish(value) ? null : Arr.of(array(value, name, 34435).toReversed()))),
+  $round: fixed(1, 2, ([value, places], name) => rounded(value, places, 'even', name)),
+  $rtrim: trimmed(false, true),
+  $setDifference: fixed(2, 2, ([a, b], name) => {
+    if (isNullish(a) || isNullish(b)) return null;
+    const without = distinctSorted(array(b, name, 17049));
+    const seen: Value[] = [];
+    const kept: Value[] = [];
+    for (const value of array(a, name, 17048))
+      if (!containsValue(without, value) && !seen.some((known) => equalValues(known, value))) {
+        seen.push(value);
+        kept.push(value);
+      }
+    return Arr.of(kept);
+  }),
+  $setEquals: fixed(2, Infinity, (values, name) => {
+    const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044))) as [Value[], ...Value[][]];
+    return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index])));
+  }),
+  $setField: (argument, scope, name) => setField(argument, scope, name, false),
+  $setIntersection: variadic((values, name) => {
+    if (values.some(isNullish)) return null;
+    const [first = [], ...rest] = values.map((value) => distinctSorted(array(value, name, 17047)));
+    return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value))));
+  }),
+  $setIsSubset: fixed(2, 2, ([a, b], name) => {
+    const whole = distinctSorted(array(b, name, 17042));
+    return array(a, name, 17046).every((value) => containsValue(whole, value));
+  }),
+  $setUnion: variadic((values, name) =>
+    values.some(isNullish) ? null : Arr.of(distinctSorted(values.flatMap((value) => array(value, name, 17043)))),
+  ),
+  $size: fixed(1, 1, ([value]) => {
+    if (!(value instanceof Arr))
+      throw new ServerError(17124, `The argument to $size must be an array, but was of type: ${bsonTypeName(value)}`);
+    return value.length;
+  }),
+  $slice: fixed(2, 3, ([source, second, third], name) => {
+    if (isNullish(source) || isNullish(second) || third === null) return null;
+    const values = array(source, name, 28724);
+    const at = integer(second, name, 28725);
+    if (third === undefined) return Arr.of(slice(values, undefined, at));
+    const count = integer(third, name, 28727);
+    if (count <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${count}`);
+    return Arr.of(slice(values, at, count));
+  }),
+  $sortArray: sortArray,
+  $split: split,
+  $sqrt: onDouble(Math.sqrt, (value) => value >= 0),
+  $strLenBytes: fixed(1, 1, ([value], name) => Buffer.byteLength(text(value, name, 34473))),
+  $strLenCP: fixed(1, 1, ([value], name) => codePoints(text(value, name, 34471)).length),
+  $strcasecmp: fixed(2, 2, ([a, b]) => {
+    const [left, right] = [coerced(a).toUpperCase(), coerced(b).toUpperCase()];
+    return Math.sign(compareValues(left, right));
+  }),
+  $substr: substring(false),
+  $substrBytes: substring(false),
+  $substrCP: substring(true),
+  $subtract: fixed(2, 2, ([a, b]) => {
+    if (isNullish(a) || isNullish(b)) return null;
+    if (a instanceof DateTime) {
+      if (b instanceof DateTime) return a.ms - b.ms;
+      if (isNumber(b)) return new DateTime(a.ms - wholeMs(b));
+    }
+    const [left, right] = [asNumeric(a), asNumeric(b)];
+    if (left === undefined || right === undefined) throw typeMismatch(`can't $subtract ${bsonTypeName(b)} from ${bsonTypeName(a)}`);
+    return widened(subtract(left, right), () => doubleOf(left) - doubleOf(right));
+  }),
+  $switch: switchOperator,
+  $toBool: convertTo('bool'),
+  $toDate: convertTo('date'),
+  $toDecimal: convertTo('decimal'),
+  $toDouble: convertTo('double'),
+  $toInt: convertTo('int'),
+  $toLong: convertTo('long'),
+  $toLower: asciiCase((letters) => letters.toLowerCase()),
+  $toObjectId: convertTo('objectId'),
+  $toString: convertTo('string'),
+  $toUpper: asciiCase((letters) => letters.toUpperCase()),
+  $trim: trimmed(true, true),
+  $trunc: fixed(1, 2, ([value, places], name) => rounded(value, places, 'trunc', name)),
+  $type: isUndefinedField,
+  $unsetField: (argument, scope, name) => setField(argument, scope, name, true),
+  $zip: zip,
+  $acos: onDouble(Math.acos, (value) => Math.abs(value) <= 1, 50989),
+  $acosh: onDouble(Math.acosh, (value) => value >= 1, 50989),
+  $asin: onDouble(Math.asin, (value) => Math.abs(value) <= 1, 50989),
+  $asinh: onDouble(Math.asinh),
+  $atan: onDouble(Math.atan),
+  $atan2: fixed(2, 2, ([a, b], name) =>
+    isNullish(a) || isNullish(b) ? null : new Double(Math.atan2(doubleOf(numeric(a, name)), doubleOf(numeric(b, name)))),
+  ),
+  $atanh: onDouble(Math.atanh, (value) => Math.abs(value) <= 1, 50989),
+  $cos: onDouble(Math.cos, Number.isFinite, 50989),
+  $cosh: onDouble(Math.cosh),
+  $degreesToRadians: onDouble((value) => (value * Math.PI) / 180),
+  $radiansToDegrees: onDouble((value) => (value * 180) / Math.PI),
+  $sin: onDouble(Math.sin, Number.isFinite, 50989),
+  $sinh: onDouble(Math.sinh),
+  $tan: onDouble(Math.tan, Number.isFinite, 50989),
+  $tanh: onDouble(Math.tanh),
+  ...accumulatorExpressions,
+  ...dateOperators,
+};
+
+function rounded(value: Result, places: Result, mode: 'even' | 'trunc', name: string): Result {
+  if (isNullish(value) || places === null) return null;
+  const at = places === undefined ? 0 : integer(places, name, 51082);
+  if (at < -20 || at > 100) throw new ServerError(51083, `cannot apply ${name} with precision value ${at} value must be in [-20, 100]`);
+  return atPlaces(numeric(value, name), at, mode);
+}

@@ -1,0 +1,121 @@
+import { indexOfComponent } from '../bson/paths.js';
+import { Arr, Doc, show, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { compileFilter, type Filter, type Predicate } from './filter.js';
+
+/** What an update knows of the document beside its content. */
+export type UpdateContext = {
+  /** Whether the document comes into being by this update. */
+  readonly inserting: boolean;
+  /** The query that found the document: the positional `$` is looked up in it. */
+  readonly filter: Filter;
+  /** Now, in milliseconds since 1970. */
+  readonly now: number;
+};
+
+export type Change = (old: Value | undefined, at: Place) => Value | undefined;
+/** Where a change happens, for messages. */
+export type Place = { readonly path: string; readonly doc: Doc; readonly context: UpdateContext };
+
+export type Modification = {
+  readonly path: string;
+  readonly parts: readonly string[];
+  /** The value that takes the place of the old one; undefined leaves the field missing, or removes it. */
+  readonly change: Change;
+  /** Whether a path that does not exist is made. */
+  readonly creates: boolean;
+  readonly onlyInserting: boolean;
+};
+
+export const describeId = (doc: Doc): string => `{_id: ${show(doc.get('_id'))}}`;
+
+/** Puts a change at a concrete path; gives back the same value where nothing changes. */
+export const changeAt = (
+  value: Value | undefined,
+  parts: readonly string[],
+  from: number,
+  modification: Modification,
+  place: Place,
+): Value | undefined => {
+  if (from === parts.length) return modification.change(value, place);
+  const part = parts[from] as string;
+  if (value === undefined) {
+    if (!modification.creates) return undefined;
+    const inner = changeAt(undefined, parts, from + 1, modification, place);
+    return inner === undefined ? undefined : Doc.of([part], [inner]);
+  }
+  if (value instanceof Doc) {
+    const old = value.get(part);
+    const fresh = changeAt(old, parts, from + 1, modification, place);
+    if (fresh === old) return value;
+    return fresh === undefined ? value.without(part) : value.with(part, fresh);
+  }
+  if (value instanceof Arr) {
+    const index = indexOfComponent(part);
+    if (index < 0) {
+      if (!modification.creates) return value;
+      throw new ServerError(28, `Cannot create field '${part}' in element {${parts[from - 1]}: ${show(value)}}`);
+    }
+    const old = value.values[index];
+    const fresh = changeAt(old, parts, from + 1, modification, place);
+    if (fresh === old) return value;
+    // An element that is unset leaves null behind: the others keep their places.
+    if (index < value.length) return Arr.of(value.values.with(index, fresh ?? null));
+    if (fresh === undefined) return value;
+    if (index - value.length > 1_500_000) throw new ServerError(34, `can't backfill more than 1500000 elements`);
+    return Arr.of([...value.values, ...Array.from({ length: index - value.length }, () => null), fresh]);
+  }
+  if (!modification.creates) return value;
+  throw new ServerError(28, `Cannot create field '${part}' in element {${parts[from - 1]}: ${show(value)}}`);
+};
+
+export const valueAt = (doc: Doc, parts: readonly string[]): Value | undefined => {
+  let value: Value | undefined = doc;
+  for (const part of parts)
+    value = value instanceof Doc ? value.get(part) : value instanceof Arr ? value.values[indexOfComponent(part)] : undefined;
+  return value;
+};
+
+/** The conditions of a filter on a path or below it. */
+const conditionsOn = (filter: Filter, path: string): readonly Filter[] => {
+  switch (filter.op) {
+    case 'and':
+    case 'or':
+      return filter.of.flatMap((part) => conditionsOn(part, path));
+    case 'compare':
+    case 'in':
+    case 'exists':
+    case 'regex':
+    case 'test':
+      return filter.path === path || filter.path.startsWith(`${path}.`) ? [filter] : [];
+    case 'nor':
+    case 'not':
+    case 'always':
+    case 'document':
+      return [];
+  }
+};
+
+/** The index of the first array element that the query matches, for the positional `$`. */
+export const positionOf = (doc: Doc, parts: readonly string[], context: UpdateContext): number => {
+  const missing = badValue('The positional operator did not find the match needed from the query.');
+  const array = valueAt(doc, parts);
+  const path = parts.join('.');
+  const conditions = conditionsOn(context.filter, path).map((condition) => compileFilter(condition));
+  if (!(array instanceof Arr) || !conditions.length) throw missing;
+  const matches = (tests: readonly Predicate[]): number =>
+    array.values.findIndex((element) => {
+      const alone = changeAt(
+        doc,
+        parts,
+        0,
+        { path, parts, change: () => Arr.of([element]), creates: true, onlyInserting: false },
+        { path, doc, context },
+      ) as Doc;
+      return tests.every((test) => test(alone));
+    });
+  const all = matches(conditions);
+  const found = all >= 0 ? all : matches(conditions.slice(-1));
+  if (found < 0) throw missing;
+  return found;
+};

@@ -1,0 +1,220 @@
+import { createContext, Script } from 'node:vm';
+import { badValue, ServerError } from '../errors.js';
+
+/**
+ * A regular expression as PCRE writes it, compiled to JavaScript's.
+ *
+ * @param options of `i` (case), `m` (lines), `s` (dot matches newline), `x` (extended), `u` (always on)
+ * @throws ServerError 51091 where the pattern means nothing to PCRE or has no counterpart here, 51108 for an unknown option
+ */
+export const compileJsRegex = (pattern: string, options: string, more = ''): RegExp => {
+  for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
+  if (pattern.length > 32764) throw invalid('regular expression is too large');
+  if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
+  const leading = /^\(\?([imsx]+)\)/.exec(pattern);
+  const set = options + (leading?.[1] ?? '');
+  const source = translated(unquoted(pattern.slice(leading?.[0].length ?? 0)), set);
+  try {
+    return new RegExp(source, (set.includes('i') ? 'iu' : 'u') + more);
+  } catch (error) {
+    throw invalid((error as Error).message);
+  }
+};
+
+const invalid = (reason: string): ServerError => new ServerError(51091, `Regular expression is invalid: ${reason}`);
+
+/** `\Q…\E`, within which nothing is special, written with escapes. */
+const unquoted = (pattern: string): string =>
+  pattern.replace(/\\Q([\s\S]*?)(?:\\E|$)|\\[\s\S]/g, (token, quoted: string | undefined) =>
+    token === '\\E' ? '' : (quoted?.replace(/[^\w\s\u0080-\uffff]/g, '\\$&') ?? token),
+  );
+
+const SPACE = ' \\t\\n\\v\\f\\r';
+const VERTICAL = '\\n\\v\\f\\r\\x85\\u2028\\u2029';
+/** What escaped letters stand for within a class; PCRE looks at ASCII alone. */
+const inClass: Readonly<Record<string, string>> = { a: '\\x07', e: '\\x1b', h: ' \\t', s: SPACE, v: VERTICAL };
+const outside: Readonly<Record<string, string>> = {
+  a: '\\x07',
+  e: '\\x1b',
+  h: '[ \\t]',
+  H: '[^ \\t]',
+  s: `[${SPACE}]`,
+  S: `[^${SPACE}]`,
+  v: `[${VERTICAL}]`,
+  V: `[^${VERTICAL}]`,
+  N: '[^\\n]',
+  R: `(?:\\r\\n|[${VERTICAL}])`,
+  A: '^',
+  z: '$',
+  Z: '(?=\\n?$)',
+};
+const posix: Readonly<Record<string, string>> = {
+  digit: '0-9',
+  alpha: 'A-Za-z',
+  alnum: 'A-Za-z0-9',
+  space: SPACE,
+  upper: 'A-Z',
+  lower: 'a-z',
+  punct: '!-\\/:-@\\[-`{-~',
+  xdigit: '0-9A-Fa-f',
+  word: '\\w',
+  blank: ' \\t',
+};
+
+const TOKEN = /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\w+\}|\w)|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P[<=>]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+
+/**
+ * A pattern of PCRE in JavaScript's terms (with the flag `u`): anchors, the dot and classes of characters mean the same
+ * there, and what would silently mean something else is refused.
+ */
+const translated = (pattern: string, options: string): string => {
+  const [lines, dotAll, extended] = ['m', 's', 'x'].map((option) => options.includes(option));
+  let source = '';
+  let within = false;
+  /** The first character of a class may be a `]` that stands for itself. */
+  let opening = false;
+  let comment = false;
+  const tokens = pattern.match(TOKEN) ?? [];
+  for (const [at, token] of tokens.entries()) {
+    const char = token[1] as string;
+    if (comment) comment = token !== '\n';
+    else if (token.startsWith('\\')) {
+      if (token === '\\') throw invalid('\\ at end of pattern');
+      if (token === '\\N' && tokens[at + 1] === '{') throw invalid('\\N{…} is not supported by this node');
+      source += escaped(token, char, within);
+      opening = false;
+    } else if (within) {
+      if (token === ']' && !opening) within = false;
+      if (token.startsWith('[:')) {
+        const members = posix[token.slice(2, -2)];
+        if (members === undefined) throw invalid(`unknown POSIX class name ${token}`);
+        source += members;
+      } else if (token === '-' && (isSet(tokens[at - 1]) || isSet(tokens[at + 1]))) source += '\\-';
+      else source += token === '[' || (token === ']' && opening) ? `\\${token}` : token;
+      opening = opening && token === '^' && source.endsWith('[^');
+    } else if (token === '[') {
+      within = opening = true;
+      source += token;
+    } else if (extended && /^[\s#]$/.test(token)) comment = token === '#';
+    else if (token === '^') source += lines ? '(?<![^\\n])' : '^';
+    else if (token === '$') source += lines ? '(?![^\\n])' : '(?=\\n?$)';
+    else if (token === '.') source += dotAll ? '[^]' : '[^\\n]';
+    else if (token === '(?P<') source += '(?<';
+    else if (token.startsWith('(?P')) throw invalid(`${token} is not supported by this node`);
+    else if (token === '{' || token === '}' || token === ']') source += `\\${token}`;
+    else if (token.startsWith('[:')) throw invalid('POSIX named classes are supported only within a class');
+    else if (!token.startsWith('(?#')) source += token;
+  }
+  return source;
+};
+
+/** Whether a part of a class stands for several characters, so that a `-` beside it is no range. */
+const isSet = (token: string | undefined): boolean => token !== undefined && /^(?:\\[dDwWsSpPhv]|\[:)/.test(token);
+
+const escaped = (token: string, char: string, within: boolean): string => {
+  if (token.startsWith('\\x{')) return `\\u{${token.slice(3, -1)}}`;
+  if (char === 'p' || char === 'P') return token.length === 3 ? `\\${char}{${token[2]}}` : token;
+  const meaning = (within ? inClass : outside)[char];
+  if (meaning !== undefined) return meaning;
+  if (/[0-9]/.test(char) || (within ? 'bcdDnrtfwWxS' : 'bBcdDnrtfwWxk').includes(char)) return token;
+  if (/[A-Za-z]/.test(char)) throw invalid(`unrecognized character follows \\ (${char})`);
+  // Escapes that say nothing are an error in JavaScript.
+  return (within ? '^-[]\\/' : '^$\\.*+?()[]{}|/').includes(char) ? token : token.slice(1);
+};
+
+/**
+ * The text that whatever matches begins with: `abc` of `/^abc.*d/`. Empty where the pattern does not tell.
+ *
+ * @returns the text, and whether everything that begins with it matches
+ */
+export const literalPrefix = (pattern: string, options: string): { readonly text: string; readonly whole: boolean } => {
+  const none = { text: '', whole: false };
+  const plain = unquoted(pattern);
+  const anchor = /^(?:\^|\\A)/.exec(plain)?.[0];
+  if (!anchor || /[ix]/.test(options) || (anchor === '^' && options.includes('m'))) return none;
+  const chars = [...plain.slice(anchor.length)];
+  // An alternative may begin otherwise.
+  if (chars.some((char, at) => char === '|' && chars[at - 1] !== '\\')) return none;
+  let text = '';
+  let at = 0;
+  while (at < chars.length) {
+    const escape = chars[at] === '\\';
+    const char = chars[escape ? at + 1 : at];
+    if (char === undefined || (escape ? /[A-Za-z0-9]/ : /[\^$.[()+*?{]/).test(char)) break;
+    const next = at + (escape ? 2 : 1);
+    // What may be repeated no time at all does not belong to it.
+    if (/[*?{]/.test(chars[next] ?? '')) break;
+    text += char;
+    at = next;
+  }
+  return { text, whole: text !== '' && ['', '.*'].includes(chars.slice(at).join('')) };
+};
+
+/**
+ * Whether a quantifier stands over a group that itself repeats or branches: such a pattern can take exponential time,
+ * which JavaScript does not bound by itself.
+ */
+const mayRunAway = (source: string): boolean => {
+  const open: boolean[] = [];
+  const plain = source.replace(/\\[\s\S]/g, 'a').replace(/\[(?:[^\]])*\]/g, 'a');
+  let quantifiers = 0;
+  for (let at = 0; at < plain.length; at++) {
+    const char = plain[at] as string;
+    const quantifier = char === '*' || char === '+' || (char === '{' && /^\{\d+,?\d*\}/.test(plain.slice(at, at + 16)));
+    if (quantifier) quantifiers++;
+    if (char === '(') open.push(false);
+    else if (char === ')') {
+      const repeats = open.pop() ?? false;
+      const quantified = /^(?:[*+]|\{\d)/.test(plain.slice(at + 1, at + 3));
+      if (repeats && quantified) return true;
+      if ((repeats || quantified) && open.length) open[open.length - 1] = true;
+    } else if (open.length && (quantifier || char === '|')) open[open.length - 1] = true;
+  }
+  // Many repetitions in a row are polynomial, and so is a back reference.
+  return quantifiers > 3 || /\\[1-9k]/.test(source);
+};
+
+/** Milliseconds that one suspicious match may take. */
+const MATCH_MS = 200;
+const context = createContext({ regex: undefined as RegExp | undefined, text: '' });
+const script = new Script('regex.exec(text)');
+
+/** Runs a regular expression on a text; one that could run away is stopped, as the server stops at its match limit. */
+export const execRegex = (regex: RegExp, text: string): RegExpExecArray | null => {
+  if (text.length < 12 || !mayRunAwayCached(regex.source)) return regex.exec(text);
+  context['regex'] = regex;
+  context['text'] = text;
+  try {
+    return script.runInContext(context, { timeout: MATCH_MS }) as RegExpExecArray | null;
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new ServerError(51156, 'Error occurred while executing regular expression: match limit exceeded');
+    throw error;
+  }
+};
+
+const verdicts = new Map<string, boolean>();
+const mayRunAwayCached = (source: string): boolean => {
+  let verdict = verdicts.get(source);
+  if (verdict === undefined) {
+    verdict = mayRunAway(source);
+    if (verdicts.size > 1000) verdicts.clear();
+    verdicts.set(source, verdict);
+  }
+  return verdict;
+};
+
+const cache = new Map<string, (text: string) => boolean>();
+
+/** A test of texts by a regular expression; the latest patterns are kept compiled. */
+export const compileRegex = (pattern: string, options: string): ((text: string) => boolean) => {
+  const name = `${options}/${pattern}`;
+  let test = cache.get(name);
+  if (!test) {
+    const regex = compileJsRegex(pattern, options);
+    test = (text) => execRegex(regex, text) !== null;
+    if (cache.size > 200) cache.clear();
+    cache.set(name, test);
+  }
+  return test;
+};

@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { open as openFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BackupExists } from '@tierline/embedded-host';
+import { open } from 'lmdb';
+import { DataUnreadable } from '../errors.js';
+
+/** The name of the data file in its directory. */
+export const FILE = 'mongodb.mdb';
+
+/** What can be copied while it is written: an LMDB environment. */
+interface Copyable {
+  backup(path: string, compact: boolean): Promise<void>;
+}
+
+/**
+ * Copies the state as of now into another directory while others read and write; the copy is complete or not there.
+ *
+ * @throws BackupExists where that directory holds data already
+ */
+export const copyInto = async (db: Copyable, directory: string): Promise<void> => {
+  const [whole, partial] = [join(directory, FILE), join(directory, `${FILE}.partial`)];
+  if (existsSync(whole)) throw new BackupExists(directory);
+  mkdirSync(directory, { recursive: true });
+  try {
+    await rm(partial, { force: true });
+    await db.backup(partial, true);
+    await flushed(partial, 'r+');
+    await rename(partial, whole);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  // The name itself, where the system lets directories be flushed.
+  if (process.platform !== 'win32') await flushed(directory, 'r');
+};
+/**
+ * Copies the databases of a directory, whether a node of this machine runs on it or not, into another directory: one state,
+ * with everything that was acknowledged before the call. It is complete when the promise resolves, and not there when it
+ * rejects.
+ *
+ * @throws BackupExists where that directory holds data already; DataUnreadable where there is nothing to copy
+ */
+export const backUpMongoDB = async (directory: string, to: string): Promise<void> => {
+  if (!existsSync(join(directory, FILE))) throw new DataUnreadable(directory, `there is no ${FILE}`);
+  const db = open<Buffer, Buffer>({ path: join(directory, FILE), noSubdir: true, readOnly: true });
+  try {
+    await copyInto(db, to);
+  } finally {
+    await db.close();
+  }
+};
+
+const flushed = async (path: string, flags: string): Promise<void> => {
+  const file = await openFile(path, flags);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+};

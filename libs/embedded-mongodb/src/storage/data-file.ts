@@ -1,0 +1,232 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase, type Transaction } from 'lmdb';
+import { DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
+import { copyInto, FILE } from './backup.js';
+import { checksumOf } from './checksums.js';
+
+/**
+ * The version of the file's layout. In format 1 a value stood alone; since format 2 four bytes follow it, the CRC-32 of
+ * key and value, little-endian. The two keys below have none: they tell how the others are to be read.
+ */
+const FORMAT = 2;
+const formatKey = Buffer.from('\0format');
+/** How far an upgrade has come: the last key that has the present format. Gone when it is through. */
+const upgradeKey = Buffer.from('\0upgrade');
+/** Records that an upgrade rewrites in one transaction. */
+const UPGRADE_SLICE = 5000;
+
+export type Entry = { readonly key: Buffer; readonly value: Buffer };
+
+/** A range of keys: from `start` on, before `end`; reversed, it starts below `end` and goes down to `start`. */
+export type KeyRange = { readonly start: Buffer; readonly end: Buffer; readonly reverse?: boolean };
+
+const number64 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+};
+
+/**
+ * A copy in the pool of small buffers: a third of the cost of an ArrayBuffer for each record, and of its collection. The
+ * source is a buffer that LMDB uses again, whose `length` is not that of its memory.
+ */
+const copied = (source: Uint8Array, start: number, end: number): Buffer => {
+  const target = Buffer.allocUnsafe(end - start);
+  if (target.length > 32) target.set(new Uint8Array(source.buffer, source.byteOffset + start, target.length));
+  else for (let at = 0; at < target.length; at++) target[at] = source[start + at] as number;
+  return target;
+};
+
+/** What a record of each kind is called in messages; see `store.ts`. */
+const kinds: Readonly<Record<number, string>> = {
+  0x00: 'a counter',
+  0x01: 'a collection',
+  0x02: 'the statistics of a collection',
+  0x03: 'a mark',
+  0x10: 'a document',
+  0x20: 'an index entry',
+};
+
+const damaged = (key: Buffer): DamagedRecordError =>
+  new DamagedRecordError(
+    key,
+    `${kinds[key[0] as number] ?? 'a record'} is damaged: the checksum of the record with the key ${key.subarray(0, 64).toString('hex')} does not match`,
+  );
+
+/** Ordered keys and values in one file of a directory: the only place that knows LMDB. Values are verified when they are read. */
+export class DataFile {
+  readonly #db: RootDatabase<Buffer, Buffer>;
+  /** The checksum that came with the value that was read last. */
+  readonly #last: { checksum: number };
+
+  private constructor(
+    readonly directory: string,
+    db: RootDatabase<Buffer, Buffer>,
+    last: { checksum: number },
+  ) {
+    this.#db = db;
+    this.#last = last;
+  }
+
+  /**
+   * Opens the file of a directory, making it if it is not there, and brings an older format to the present one.
+   *
+   * @throws DataUnreadable where the directory holds a format that is not known
+   */
+  static async open(directory: string): Promise<DataFile> {
+    mkdirSync(directory, { recursive: true });
+    const last = { checksum: 0 };
+    // While the format is not known, values are read as they stand.
+    let sealedValues = false;
+    const decode = (bytes: Uint8Array): Buffer => {
+      if (!sealedValues) return copied(bytes, 0, bytes.length);
+      const end = Math.max(0, bytes.length - 4);
+      last.checksum =
+        bytes.length < 4
+          ? -1
+          : ((bytes[end] as number) |
+              ((bytes[end + 1] as number) << 8) |
+              ((bytes[end + 2] as number) << 16) |
+              ((bytes[end + 3] as number) << 24)) >>>
+            0;
+      return copied(bytes, 0, end);
+    };
+    const db = open<Buffer, Buffer>({
+      path: join(directory, FILE),
+      noSubdir: true,
+      keyEncoder: {
+        writeKey: (key: Uint8Array, target: Uint8Array, start: number): number => {
+          target.set(key, start);
+          return start + key.length;
+        },
+        readKey: copied,
+      },
+      encoder: { encode: (value: Buffer): Buffer => value, decode },
+      // A commit is reported when it has been flushed: with overlapping flushes it would be reported before.
+      overlappingSync: false,
+      maxReaders: 4096,
+      eventTurnBatching: false,
+      txnStartThreshold: 1,
+    } as unknown as Parameters<typeof open>[0]) as unknown as RootDatabase<Buffer, Buffer>;
+    try {
+      const format = db.get(formatKey)?.readDoubleBE(0);
+      if (format === undefined) await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
+      else if (format === 1 || (format === FORMAT && db.get(upgradeKey))) await upgrade(db);
+      else if (format !== FORMAT) throw new DataUnreadable(directory, `it has format ${format}, this version reads 1 and ${FORMAT}`);
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+    sealedValues = true;
+    return new DataFile(directory, db, last);
+  }
+
+  /** @throws DamagedRecordError where the checksum does not match */
+  get(key: Buffer, transaction?: Transaction): Buffer | undefined {
+    const value = transaction ? this.#db.get(key, { transaction }) : this.#db.get(key);
+    if (value && checksumOf(key, value) !== this.#last.checksum) throw damaged(key);
+    return value;
+  }
+
+  /** @throws DamagedRecordError at the record whose checksum does not match */
+  *entries(range: KeyRange, transaction?: Transaction): Generator<Entry, void, undefined> {
+    for (const entry of this.#db.getRange(rangeOptions(range, transaction)) as unknown as Iterable<Entry>) {
+      if (checksumOf(entry.key, entry.value) !== this.#last.checksum) throw damaged(entry.key);
+      yield entry;
+    }
+  }
+
+  /** The keys of a range, at most so many. */
+  keys(range: KeyRange, limit: number): readonly Buffer[] {
+    return [...this.#db.getKeys({ ...rangeOptions(range), limit })];
+  }
+
+  /** The number of entries in a range, counted by LMDB. */
+  count(range: KeyRange, transaction?: Transaction): number {
+    return this.#db.getKeysCount(rangeOptions(range, transaction));
+  }
+
+  /** Only within a transaction. */
+  put(key: Buffer, value: Buffer): void {
+    void this.#db.put(key, sealed(key, value));
+  }
+
+  /** Only within a transaction. */
+  remove(key: Buffer): void {
+    void this.#db.remove(key);
+  }
+
+  /** A state that stays as it is until it is done; while it is open, space that others free is not used again. */
+  read(): Transaction {
+    return this.#db.useReadTransaction();
+  }
+
+  /**
+   * Runs a change in a transaction; resolves when it is on disk. Changes that come while an earlier transaction is
+   * flushed share the next one.
+   *
+   * @throws ServerError 14031 OutOfDiskSpace where it could not be written: then nothing of it has happened
+   */
+  async transaction(change: () => void): Promise<void> {
+    try {
+      await this.#db.transaction(change);
+    } catch (error) {
+      const reason = (error as { commitError?: Promise<unknown> }).commitError;
+      if (!reason) throw error;
+      const cause = await reason.then(
+        () => error,
+        (rejection: unknown) => rejection,
+      );
+      throw new ServerError(14031, `could not write to disk: ${String((cause as Error).message ?? cause)}`);
+    }
+  }
+
+  /** See `copyInto`. */
+  backup(directory: string): Promise<void> {
+    return copyInto(this.#db, directory);
+  }
+
+  /** Bytes of the file on disk. */
+  size(): number {
+    const { lastPageNumber, pageSize } = this.#db.getStats() as unknown as { lastPageNumber?: number; pageSize: number };
+    return ((lastPageNumber ?? 0) + 1) * pageSize;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+}
+
+const sealed = (key: Buffer, value: Buffer): Buffer => {
+  const bytes = Buffer.allocUnsafe(value.length + 4);
+  bytes.set(value);
+  bytes.writeUInt32LE(checksumOf(key, value), value.length);
+  return bytes;
+};
+
+const rangeOptions = (
+  { start, end, reverse }: KeyRange,
+  transaction?: Transaction,
+): { start: Buffer; end: Buffer; reverse?: boolean; transaction?: Transaction; exclusiveStart?: boolean; inclusiveEnd?: boolean } => {
+  const options = reverse ? { start: end, end: start, reverse: true, exclusiveStart: true, inclusiveEnd: true } : { start, end };
+  return transaction ? { ...options, transaction } : options;
+};
+
+/** From format 1 to 2: each value gets its checksum. In slices that each leave a file from which the next start goes on. */
+const upgrade = async (db: RootDatabase<Buffer, Buffer>): Promise<void> => {
+  for (let more = true; more;) {
+    await db.transaction(() => {
+      const from = db.get(upgradeKey);
+      if (!from) void db.put(formatKey, number64(FORMAT));
+      const start = from ?? Buffer.from([0]);
+      const slice = [
+        ...db.getRange({ start, exclusiveStart: true, end: Buffer.from([0xff]), limit: UPGRADE_SLICE } as never),
+      ] as unknown as readonly Entry[];
+      for (const { key, value } of slice) if (!key.equals(formatKey) && !key.equals(upgradeKey)) void db.put(key, sealed(key, value));
+      more = slice.length === UPGRADE_SLICE;
+      if (more) void db.put(upgradeKey, (slice.at(-1) as Entry).key);
+      else void db.remove(upgradeKey);
+    });
+  }
+};

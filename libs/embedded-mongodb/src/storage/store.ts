@@ -1,0 +1,658 @@
+import { joinedKey, keyOf, numberOf } from '../bson/order.js';
+import { splitPath } from '../bson/paths.js';
+import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from '../bson/values.js';
+import { DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
+import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
+import { extractKeys, type KeyField } from '../query/keys.js';
+import { DataFile, type Entry, type KeyRange } from './data-file.js';
+
+/**
+ * What is on disk: ordered keys in one file.
+ *
+ *   00 'format', 00 'upgrade'      see `data-file.ts`
+ *   00 'version'                   counts the changes of the catalog
+ *   00 'next'                      the next number for a collection or an index
+ *   01 number                      a collection: its name, options and indexes (BSON)
+ *   02 number                      how many documents and bytes a collection holds
+ *   03 prefix                      entries that belong to nothing any more: all that begin with the prefix are being removed
+ *   10 collection key-of-_id       a document (BSON)
+ *   20 index keys [key-of-_id]     an entry of an index; its value is the key of _id, which a unique index has not in its key
+ */
+
+/** The longest key of LMDB with pages of 4096 bytes. */
+const MAX_KEY_BYTES = 1978;
+
+export type Index = {
+  readonly number: number;
+  readonly name: string;
+  readonly spec: Doc;
+  readonly fields: readonly KeyField[];
+  readonly unique: boolean;
+  readonly sparse: boolean;
+  readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
+  /** The fields, by number, at which a document has ever had an array: there an entry is not the whole truth about a document. */
+  readonly arrays: readonly number[];
+  /** Whether it still lacks documents: it is kept up to date, but not read. */
+  readonly building: boolean;
+};
+
+export type Collection = {
+  readonly number: number;
+  readonly database: string;
+  readonly name: string;
+  /** The options of `create`, as they were given. */
+  readonly options: Doc;
+  readonly uuid: Buffer;
+  /** Without the index on _id, which the documents themselves are. */
+  readonly indexes: readonly Index[];
+  readonly view: { readonly on: string; readonly pipeline: readonly Doc[] } | undefined;
+};
+
+/** All collections, by `database.name`. Never changed: a change makes a new one with the next version. */
+export type Catalog = { readonly version: number; readonly collections: ReadonlyMap<string, Collection> };
+
+export const namespaceOf = (collection: Collection): string => `${collection.database}.${collection.name}`;
+
+/** The indexes that a query may use. */
+export const readyIndexes = (collection: Collection): readonly Index[] => collection.indexes.filter(({ building }) => !building);
+
+export type { Entry, KeyRange };
+
+/** One consistent state of the data. */
+export interface Reader {
+  readonly catalog: Catalog;
+  get(key: Buffer): Buffer | undefined;
+  entries(range: KeyRange): Iterable<Entry>;
+  /** The number of entries in a range, counted by the storage engine. */
+  count(range: KeyRange): number;
+}
+
+const prefixed = (kind: number, number: number): Buffer => {
+  const bytes = Buffer.allocUnsafe(5);
+  bytes[0] = kind;
+  bytes.writeUInt32BE(number, 1);
+  return bytes;
+};
+
+/** The bytes just after everything that begins with a prefix. */
+export const afterPrefix = (prefix: Buffer): Buffer => {
+  const bytes = Buffer.from(prefix);
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    if (bytes[at] !== 0xff) {
+      bytes[at] = (bytes[at] as number) + 1;
+      return bytes.subarray(0, at + 1);
+    }
+  }
+  return Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+};
+
+export const recordPrefix = (collection: Collection): Buffer => prefixed(0x10, collection.number);
+export const indexPrefix = (index: Index): Buffer => prefixed(0x20, index.number);
+
+const meta = (name: string): Buffer => Buffer.from(`\0${name}`);
+const collectionKey = (number: number): Buffer => prefixed(0x01, number);
+const statisticsKey = (number: number): Buffer => prefixed(0x02, number);
+const markKey = (prefix: Buffer): Buffer => Buffer.concat([Buffer.from([0x03]), prefix]);
+const marks: KeyRange = { start: Buffer.from([0x03]), end: Buffer.from([0x04]) };
+
+export const recordKey = (collection: Collection, idKey: Buffer): Buffer => Buffer.concat([recordPrefix(collection), idKey]);
+
+const number64 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+};
+
+export type Statistics = { readonly documents: number; readonly bytes: number };
+
+const readStatistics = (bytes: Buffer | undefined): Statistics =>
+  bytes ? { documents: bytes.readDoubleBE(0), bytes: bytes.readDoubleBE(8) } : { documents: 0, bytes: 0 };
+
+const checkKeyLength = (key: Buffer, what: string): Buffer => {
+  if (key.length > MAX_KEY_BYTES)
+    throw new ServerError(17280, `${what}: key too large to index, ${key.length} bytes where ${MAX_KEY_BYTES} are the most`);
+  return key;
+};
+
+const toKeyFields = (pattern: Doc): readonly KeyField[] =>
+  pattern.keys.map((path, index) => ({
+    path,
+    parts: splitPath(path),
+    direction: Number(directionOf(pattern.values[index] as Value)) < 0 ? -1 : 1,
+  }));
+
+const directionOf = (value: Value): number | bigint =>
+  typeof value === 'number' || typeof value === 'bigint'
+    ? value
+    : typeof value === 'object' && value !== null && 'value' in value
+      ? (value.value as number)
+      : 1;
+
+export const readIndex = (
+  number: number,
+  spec: Doc,
+  { arrays = [], building = false }: Partial<Pick<Index, 'arrays' | 'building'>> = {},
+): Index => {
+  const source = spec.get('partialFilterExpression');
+  const filter = source instanceof Doc ? parseFilter(source) : undefined;
+  return {
+    number,
+    name: spec.get('name') as string,
+    spec,
+    fields: toKeyFields(spec.get('key') as Doc),
+    unique: spec.get('unique') === true,
+    sparse: spec.get('sparse') === true,
+    partial: filter && source instanceof Doc ? { filter, matches: compileFilter(filter), source } : undefined,
+    arrays,
+    building,
+  };
+};
+
+const writeCollection = (collection: Collection): Buffer =>
+  encode(
+    Doc.from({
+      database: collection.database,
+      name: collection.name,
+      options: collection.options,
+      uuid: collection.uuid.toString('hex'),
+      indexes: Arr.of(
+        collection.indexes.map(({ number, spec, arrays, building }) =>
+          Doc.from({ number, spec, multikey: arrays.length > 0, arrays: Arr.of(arrays), building: building ? true : undefined }),
+        ),
+      ),
+      viewOn: collection.view?.on,
+      pipeline: collection.view && Arr.of(collection.view.pipeline),
+    }),
+  );
+
+/** Older data files tell only whether there was an array at all: then it may have been at any field. */
+const readArrays = (index: Doc): readonly number[] => {
+  const known = index.get('arrays');
+  if (known instanceof Arr) return known.values.map(numberOf);
+  return index.get('multikey') === true ? (index.get('spec') as Doc).keys.map((_, field) => field) : [];
+};
+
+const readCollection = (number: number, bytes: Buffer): Collection => {
+  checkDocument(bytes, 0, bytes.length);
+  const doc = Doc.read(bytes);
+  const on = doc.get('viewOn');
+  return {
+    number,
+    database: doc.get('database') as string,
+    name: doc.get('name') as string,
+    options: doc.get('options') as Doc,
+    uuid: Buffer.from(doc.get('uuid') as string, 'hex'),
+    indexes: ((doc.get('indexes') as Arr).values as readonly Doc[]).map((index) =>
+      readIndex(index.get('number') as number, index.get('spec') as Doc, {
+        arrays: readArrays(index),
+        building: index.get('building') === true,
+      }),
+    ),
+    view: typeof on === 'string' ? { on, pipeline: (doc.get('pipeline') as Arr).values as readonly Doc[] } : undefined,
+  };
+};
+
+/** What is written in one transaction: the state with all that the transaction has changed so far. */
+export interface Writer extends Reader {
+  /** @throws ServerError 11000 DuplicateKey and others; then nothing of this document has been written */
+  insert(collection: Collection, doc: Doc): void;
+  replace(collection: Collection, before: Doc, after: Doc): void;
+  remove(collection: Collection, doc: Doc): void;
+  saveCollection(collection: Collection): void;
+  dropCollection(collection: Collection): void;
+  /**
+   * Gives indexes that are being built the entries of some documents.
+   *
+   * @param from the record key up to which they have them; undefined at the beginning
+   * @returns the record key up to which they have them now, or undefined where that is all
+   * @throws ServerError 11000 and others where a document cannot be in one of them
+   */
+  fillIndexes(collection: Collection, indexes: readonly Index[], from: Buffer | undefined): Buffer | undefined;
+  /** The entries of an index that is in no collection any more are removed little by little. */
+  dropIndex(index: Index): void;
+  /** Removes some of the entries that belong to nothing any more. @returns whether there are more */
+  reclaim(): boolean;
+  nextNumber(): number;
+}
+
+/** The rows and keys that an index holds of a document, or none where it leaves the document out. */
+export const indexKeys = (
+  index: Index,
+  doc: Doc,
+  idKey: Buffer,
+): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly arrays: readonly number[] } => {
+  if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], arrays: [] };
+  const { rows, arrays, absent } = extractKeys(doc, index.fields);
+  if (index.sparse && absent) return { keys: [], rows: [], arrays };
+  const prefix = indexPrefix(index);
+  const { fields } = index;
+  const suffix = index.unique ? undefined : idKey;
+  const descending = (at: number): boolean => fields[at]?.direction === -1;
+  const found = rows.map((row) => checkKeyLength(joinedKey(prefix, row, descending, suffix), `index ${index.name}`));
+  if (found.length === 1) return { keys: found, rows, arrays };
+  const distinct = new Map(found.map((key, at) => [key.toString('latin1'), at] as const));
+  const kept = [...distinct.values()];
+  return { keys: kept.map((at) => found[at] as Buffer), rows: kept.map((at) => rows[at] as readonly Value[]), arrays };
+};
+
+export const duplicateKey = (
+  collection: Collection,
+  name: string,
+  fields: readonly string[],
+  pattern: Doc,
+  values: readonly Value[],
+): ServerError => {
+  const keyValue = Doc.of(fields, values);
+  return new ServerError(
+    11000,
+    `E11000 duplicate key error collection: ${namespaceOf(collection)} index: ${name} dup key: ${show(keyValue)}`,
+    { keyPattern: pattern, keyValue },
+  );
+};
+
+const idPattern = Doc.from({ _id: 1 });
+
+/** Documents that one transaction indexes, and entries that one removes: some milliseconds, then others have their turn. */
+const SLICE = 500;
+
+/** What `$out` fills before it takes the name of its target; one that is left over belongs to a pipeline that did not end. */
+export const TEMPORARY_PREFIX = 'tmp.agg_out.';
+
+/** A directory with databases, opened by this process alone. */
+export class Store {
+  readonly #file: DataFile;
+  /** The catalogs of the latest versions, so that a snapshot finds the one that it was taken with. */
+  #catalogs = new Map<number, Catalog>();
+  #pending: Catalog;
+  #closed = false;
+  #writing = 0;
+  #reclaiming = false;
+
+  private constructor(file: DataFile) {
+    this.#file = file;
+    this.#pending = this.#load(
+      (key) => file.get(key),
+      (range) => file.entries(range),
+    );
+  }
+
+  /**
+   * Opens a directory, making it if it is not there.
+   *
+   * @throws DataUnreadable where it holds another format, or its catalog is damaged
+   */
+  static async open(directory: string): Promise<Store> {
+    const file = await DataFile.open(directory);
+    try {
+      const store = new Store(file);
+      await store.#tidy();
+      return store;
+    } catch (error) {
+      await file.close();
+      throw error instanceof DamagedRecordError ? new DataUnreadable(directory, error.message) : error;
+    }
+  }
+
+  /** Takes away what a process that ended in the middle has left: indexes that were not complete, targets of `$out`. */
+  async #tidy(): Promise<void> {
+    const { collections } = this.#pending;
+    const left = [...collections.values()].filter(
+      ({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(({ building }) => building),
+    );
+    if (left.length)
+      await this.write((writer) => {
+        for (const collection of left) {
+          if (collection.name.startsWith(TEMPORARY_PREFIX)) {
+            writer.dropCollection(collection);
+            continue;
+          }
+          for (const index of collection.indexes) if (index.building) writer.dropIndex(index);
+          writer.saveCollection({ ...collection, indexes: readyIndexes(collection) });
+        }
+      });
+    if (this.#file.count(marks)) void this.#reclaim();
+  }
+
+  /** Removes what belongs to nothing any more, a little at a time. On a full disk it stops; the next drop or start goes on. */
+  async #reclaim(): Promise<void> {
+    if (this.#reclaiming) return;
+    this.#reclaiming = true;
+    try {
+      while (!this.#closed && (await this.write((writer) => writer.reclaim())));
+    } catch (error) {
+      if (!(error instanceof ServerError)) process.emitWarning(`the embedded MongoDB could not remove what was dropped: ${String(error)}`);
+    } finally {
+      this.#reclaiming = false;
+    }
+  }
+
+  #load(get: (key: Buffer) => Buffer | undefined, entries: (range: KeyRange) => Iterable<Entry>): Catalog {
+    const version = get(meta('version'))?.readDoubleBE(0) ?? 0;
+    const known = this.#catalogs.get(version);
+    if (known) return known;
+    const collections = new Map<string, Collection>();
+    for (const { key, value } of entries({ start: Buffer.from([0x01]), end: Buffer.from([0x02]) })) {
+      const collection = readCollection(key.readUInt32BE(1), value);
+      collections.set(namespaceOf(collection), collection);
+    }
+    return this.#remember({ version, collections });
+  }
+
+  #remember(catalog: Catalog): Catalog {
+    this.#catalogs.set(catalog.version, catalog);
+    if (this.#catalogs.size > 16) this.#catalogs.delete(this.#catalogs.keys().next().value as number);
+    return catalog;
+  }
+
+  /** The state as of now, to be closed after use: while it is open, space that others free is not used again. */
+  snapshot(): Snapshot {
+    if (this.#closed) throw new ServerError(91, 'The server is shutting down');
+    const file = this.#file;
+    const transaction = file.read();
+    const get = (key: Buffer): Buffer | undefined => file.get(key, transaction);
+    const entries = (range: KeyRange): Iterable<Entry> => file.entries(range, transaction);
+    try {
+      return new Snapshot(
+        this.#load(get, entries),
+        get,
+        entries,
+        (range) => file.count(range, transaction),
+        () => transaction.done(),
+      );
+    } catch (error) {
+      transaction.done();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a change in a transaction and resolves with its result when that is on disk. Changes that come while an
+   * earlier transaction is flushed share the next one. An error that the change throws leaves nothing of it behind
+   * beyond what it wrote before: a change checks a document entirely before it writes it.
+   */
+  async write<Result>(change: (writer: Writer) => Result): Promise<Result> {
+    if (this.#closed) throw new ServerError(91, 'The server is shutting down');
+    this.#writing++;
+    try {
+      let outcome: { value: Result } | { error: unknown } | undefined;
+      let dropped = false;
+      await this.#file.transaction(() => {
+        // A transaction that could not be committed has left its catalog behind here: what is on disk decides.
+        if ((this.#file.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
+          this.#catalogs.clear();
+          this.#pending = this.#load(
+            (key) => this.#file.get(key),
+            (range) => this.#file.entries(range),
+          );
+        }
+        const writer = new StoreWriter(this.#file, this.#pending);
+        try {
+          outcome = { value: change(writer) };
+        } catch (error) {
+          outcome = { error };
+        } finally {
+          writer.flushStatistics();
+          this.#pending = writer.catalog;
+          this.#remember(writer.catalog);
+          dropped = writer.dropped;
+        }
+      });
+      if (dropped) void this.#reclaim();
+      if (!outcome) throw new Error('the transaction did not run');
+      if ('error' in outcome) throw outcome.error;
+      return outcome.value;
+    } finally {
+      this.#writing--;
+    }
+  }
+
+  /**
+   * Copies all databases as they are now into another directory, on which a node can be started.
+   *
+   * @throws BackupExists where that directory holds data already
+   */
+  async backup(directory: string): Promise<void> {
+    if (this.#closed) throw new ServerError(91, 'The server is shutting down');
+    this.#writing++;
+    try {
+      await this.#file.backup(directory);
+    } finally {
+      this.#writing--;
+    }
+  }
+
+  statistics(reader: Reader, collection: Collection): Statistics {
+    return readStatistics(reader.get(statisticsKey(collection.number)));
+  }
+
+  /** Bytes of the file on disk. */
+  size(): number {
+    return this.#file.size();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#writing) await new Promise((resolve) => setTimeout(resolve, 5));
+    await this.#file.close();
+  }
+}
+
+export class Snapshot implements Reader {
+  #closed = false;
+
+  constructor(
+    readonly catalog: Catalog,
+    readonly get: (key: Buffer) => Buffer | undefined,
+    readonly entries: (range: KeyRange) => Iterable<Entry>,
+    readonly count: (range: KeyRange) => number,
+    readonly release: () => void,
+  ) {}
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.release();
+  }
+}
+
+class StoreWriter implements Writer {
+  catalog: Catalog;
+  /** Whether there is something to be reclaimed. */
+  dropped = false;
+  readonly #file: DataFile;
+  readonly #statistics = new Map<number, { documents: number; bytes: number }>();
+
+  constructor(file: DataFile, catalog: Catalog) {
+    this.#file = file;
+    this.catalog = catalog;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#file.get(key);
+  }
+
+  entries(range: KeyRange): Iterable<Entry> {
+    return this.#file.entries(range);
+  }
+
+  count(range: KeyRange): number {
+    return this.#file.count(range);
+  }
+
+  #put(key: Buffer, value: Buffer): void {
+    this.#file.put(key, value);
+  }
+
+  #remove(key: Buffer): void {
+    this.#file.remove(key);
+  }
+
+  #count(collection: Collection, documents: number, bytes: number): void {
+    let known = this.#statistics.get(collection.number);
+    if (!known) this.#statistics.set(collection.number, (known = { ...readStatistics(this.get(statisticsKey(collection.number))) }));
+    known.documents += documents;
+    known.bytes += bytes;
+  }
+
+  flushStatistics(): void {
+    for (const [number, { documents, bytes }] of this.#statistics) {
+      const value = Buffer.alloc(16);
+      value.writeDoubleBE(documents, 0);
+      value.writeDoubleBE(bytes, 8);
+      this.#put(statisticsKey(number), value);
+    }
+    this.#statistics.clear();
+  }
+
+  /** An index that meets its first array at a field is read with more care from now on. */
+  #noteArrays(collection: Collection, { number, arrays: known }: Index, arrays: readonly number[]): void {
+    if (arrays.every((field) => known.includes(field))) return;
+    const current = this.catalog.collections.get(namespaceOf(collection));
+    const index = current?.indexes.find((one) => one.number === number);
+    if (!current || !index || arrays.every((field) => index.arrays.includes(field))) return;
+    const all = [...new Set([...index.arrays, ...arrays])].sort((a, b) => a - b);
+    this.saveCollection({ ...current, indexes: current.indexes.map((one) => (one === index ? { ...one, arrays: all } : one)) });
+  }
+
+  #checkUnique(collection: Collection, index: Index, keys: readonly Buffer[], rows: readonly (readonly Value[])[], idKey: Buffer): void {
+    keys.forEach((key, at) => {
+      const holder = this.get(key);
+      if (holder && !holder.equals(idKey))
+        throw duplicateKey(
+          collection,
+          index.name,
+          index.fields.map(({ path }) => path),
+          index.spec.get('key') as Doc,
+          rows[at] as readonly Value[],
+        );
+    });
+  }
+
+  insert(collection: Collection, doc: Doc): void {
+    const id = doc.get('_id') as Value;
+    const idKey = keyOf(id);
+    const key = checkKeyLength(recordKey(collection, idKey), 'index _id_');
+    if (this.get(key)) throw duplicateKey(collection, '_id_', ['_id'], idPattern, [id]);
+    const entries = collection.indexes.map((index) => ({ index, ...indexKeys(index, doc, idKey) }));
+    for (const { index, keys, rows } of entries) if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
+    const bytes = encode(doc);
+    this.#put(key, bytes);
+    for (const { index, keys, arrays } of entries) {
+      for (const entry of keys) this.#put(entry, idKey);
+      this.#noteArrays(collection, index, arrays);
+    }
+    this.#count(collection, 1, bytes.length);
+  }
+
+  replace(collection: Collection, before: Doc, after: Doc): void {
+    const idKey = keyOf(before.get('_id') as Value);
+    const changes = collection.indexes.map((index) => {
+      const fresh = indexKeys(index, after, idKey);
+      const stale = indexKeys(index, before, idKey);
+      // Most updates leave most indexes alone.
+      if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer))
+        return { index, arrays: fresh.arrays, keys: [], rows: [], dropped: [] };
+      const known = new Set(stale.keys.map((key) => key.toString('latin1')));
+      const wanted = new Set(fresh.keys.map((key) => key.toString('latin1')));
+      const added = fresh.keys.flatMap((key, at) => (known.has(key.toString('latin1')) ? [] : [at]));
+      return {
+        index,
+        arrays: fresh.arrays,
+        keys: added.map((at) => fresh.keys[at] as Buffer),
+        rows: added.map((at) => fresh.rows[at] as readonly Value[]),
+        dropped: stale.keys.filter((key) => !wanted.has(key.toString('latin1'))),
+      };
+    });
+    for (const { index, keys, rows } of changes) if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
+    const bytes = encode(after);
+    this.#put(recordKey(collection, idKey), bytes);
+    for (const { index, keys, dropped, arrays } of changes) {
+      for (const key of dropped) this.#removeEntry(index, key, idKey);
+      for (const key of keys) this.#put(key, idKey);
+      this.#noteArrays(collection, index, arrays);
+    }
+    this.#count(collection, 0, bytes.length - encodedLength(before));
+  }
+
+  remove(collection: Collection, doc: Doc): void {
+    const idKey = keyOf(doc.get('_id') as Value);
+    for (const index of collection.indexes) for (const key of indexKeys(index, doc, idKey).keys) this.#removeEntry(index, key, idKey);
+    this.#remove(recordKey(collection, idKey));
+    this.#count(collection, -1, -encodedLength(doc));
+  }
+
+  #setCatalog(collections: ReadonlyMap<string, Collection>): void {
+    this.catalog = { version: this.catalog.version + 1, collections };
+    this.#put(meta('version'), number64(this.catalog.version));
+  }
+
+  saveCollection(collection: Collection): void {
+    const collections = new Map([...this.catalog.collections].filter(([, known]) => known.number !== collection.number));
+    collections.set(namespaceOf(collection), collection);
+    this.#put(collectionKey(collection.number), writeCollection(collection));
+    this.#setCatalog(collections);
+  }
+
+  dropCollection(collection: Collection): void {
+    const collections = new Map(this.catalog.collections);
+    collections.delete(namespaceOf(collection));
+    this.#remove(collectionKey(collection.number));
+    this.#statistics.delete(collection.number);
+    this.#remove(statisticsKey(collection.number));
+    this.#abandon(recordPrefix(collection));
+    for (const index of collection.indexes) this.dropIndex(index);
+    this.#setCatalog(collections);
+  }
+
+  /** Numbers are never given twice, so entries of what is gone can be removed at leisure. */
+  #abandon(prefix: Buffer): void {
+    this.#put(markKey(prefix), Buffer.alloc(0));
+    this.dropped = true;
+  }
+
+  /** A unique index that is not complete may hold the key for another document, which its build will then refuse. */
+  #removeEntry(index: Index, key: Buffer, idKey: Buffer): void {
+    if (!index.unique || !index.building || this.get(key)?.equals(idKey)) this.#remove(key);
+  }
+
+  fillIndexes(collection: Collection, indexes: readonly Index[], from: Buffer | undefined): Buffer | undefined {
+    const prefix = recordPrefix(collection);
+    const start = from ? Buffer.concat([from, Buffer.from([0])]) : prefix;
+    const slice: Entry[] = [];
+    for (const entry of this.entries({ start, end: afterPrefix(prefix) })) if (slice.push(entry) === SLICE) break;
+    for (const { key, value } of slice) {
+      const doc = Doc.read(value);
+      const idKey = key.subarray(prefix.length);
+      for (const index of indexes) {
+        const { keys, rows, arrays } = indexKeys(index, doc, idKey);
+        if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
+        for (const entry of keys) this.#put(entry, idKey);
+        this.#noteArrays(collection, index, arrays);
+      }
+    }
+    return slice.length === SLICE ? (slice.at(-1) as Entry).key : undefined;
+  }
+
+  dropIndex(index: Index): void {
+    this.#abandon(indexPrefix(index));
+  }
+
+  reclaim(): boolean {
+    let left = SLICE;
+    for (const mark of this.#file.keys(marks, 100)) {
+      const start = mark.subarray(1);
+      const keys = this.#file.keys({ start, end: afterPrefix(start) }, left);
+      for (const key of keys) this.#remove(key);
+      left -= keys.length;
+      if (left === 0) return true;
+      this.#remove(mark);
+    }
+    return this.#file.count(marks) > 0;
+  }
+
+  nextNumber(): number {
+    const number = (this.get(meta('next'))?.readDoubleBE(0) ?? 0) + 1;
+    this.#put(meta('next'), number64(number));
+    return number;
+  }
+}
