@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { compilePackages } from '../../../test/compiled-packages.js';
 import { DirectoryLocked, startEmbeddedMongoDB } from './index.js';
@@ -88,13 +89,12 @@ test.each(['process', 'thread'] as const)(
           acknowledged.upserts.set(id, n);
         }),
       ].map((run) => run());
-      setTimeout(
-        () => {
-          alive = false;
-          child.kill('SIGKILL');
-        },
-        300 + round * 70,
-      );
+      // At another moment in each round, and not before each kind of write has been acknowledged a few times.
+      const enough = (): boolean => acknowledged.singles.length > 10 * (round + 1) && acknowledged.bulks.length > round;
+      await setTimeout(100 + round * 70);
+      while (!enough()) await setTimeout(7);
+      alive = false;
+      child.kill('SIGKILL');
       await Promise.all(writers);
       await client.close(true);
       if (child.exitCode === null && child.signalCode === null) await kill(child);
@@ -141,7 +141,7 @@ test('SIGKILL in the middle of long work leaves whole documents and whole indexe
       .toArray(),
   ]);
   // As soon as some of the update can be seen, its end is not there yet.
-  while (!(await db.collection('c').findOne({ round: 1 }))) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (!(await db.collection('c').findOne({ round: 1 }))) await setTimeout(5);
   await kill(child);
   await work;
   await client.close(true);
