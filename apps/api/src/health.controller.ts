@@ -3,8 +3,8 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#platform';
-import { policies, projections } from '#ticketing';
-import { healthOf, reached, ReadModels } from '#ticketing-nest';
+import { policies, projectionGroups } from '#ticketing';
+import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-nest';
 
 const PATIENCE_MS = 2_000;
 
@@ -51,8 +51,8 @@ export class HealthController {
       stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },
       ...(up
         ? {
-            views: await this.#progress(projections, ({ name, streamPrefix }) => [name, streamPrefix]),
-            policies: await this.#progress(policies, ({ name, aggregate }) => [`policy:${name}`, `${aggregate.category}-`]),
+            views: await this.#views(),
+            policies: await this.#policies(),
           }
         : {}),
     };
@@ -69,17 +69,23 @@ export class HealthController {
     return answers(() => reached(this.models.db.command({ ping: 1 })));
   }
 
-  /** @param followed the name that the collection `views` knows it by, and the streams that it follows */
-  async #progress<Follower extends { readonly name: string }>(
-    followers: readonly Follower[],
-    followed: (follower: Follower) => readonly [string, string],
-  ): Promise<Readonly<Record<string, Progress>>> {
-    const all = followers.map(async (one) => [one.name, await this.#progressOf(...followed(one))] as const);
+  /** Faces of a group are as far as their group is. */
+  async #views(): Promise<Readonly<Record<string, Progress>>> {
+    const all = projectionGroups.map(async ({ name, streamPrefix, faces }) => {
+      const progress = await this.#progress(await groupHealth(this.models, name), streamPrefix);
+      return faces.map((face) => [face.name, progress] as const);
+    });
+    return Object.fromEntries((await Promise.all(all)).flat());
+  }
+
+  async #policies(): Promise<Readonly<Record<string, Progress>>> {
+    const all = policies.map(
+      async ({ name, aggregate }) => [name, await this.#progress(await policyHealth(this.models, name), `${aggregate.category}-`)] as const,
+    );
     return Object.fromEntries(await Promise.all(all));
   }
 
-  async #progressOf(name: string, streamPrefix: string): Promise<Progress> {
-    const { position, ...health } = await healthOf(this.models, name);
+  async #progress({ position, ...health }: Awaited<ReturnType<typeof groupHealth>>, streamPrefix: string): Promise<Progress> {
     let lagMs = 0;
     for await (const { metadata } of this.store.readAll({ streamPrefixes: [streamPrefix] }, position)) {
       lagMs = Math.max(0, Date.now() - Date.parse(metadata.recordedAt));

@@ -1,6 +1,6 @@
 import { validate } from '@readme/openapi-parser';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { policies, projections, ticketCommands } from '#ticketing';
+import { policies, projectionGroups, ticketCommands } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -202,7 +202,7 @@ describe('/health', () => {
     const ready = await send(api.url, 'GET', '/health/ready');
     expect(ready.status).toBe(200);
     expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
-    expect(Object.keys(ready.json.views).sort()).toEqual(projections.map(({ name }) => name).sort());
+    expect(Object.keys(ready.json.views).sort()).toEqual(projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)).sort());
     for (const view of Object.values(ready.json.views)) {
       expect(view).toMatchObject({ state: 'running', lagMs: expect.any(Number) });
     }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom } from '#eventsourcing';
-import { BOARD_KEYS, boardCriteria, defaultContract, slaBoard } from '#ticketing';
-import { runTicketCommand } from '#ticketing-nest';
+import { BOARD_KEYS, defaultContract, slaBoard } from '#ticketing';
+import { boardCriteria, runTicketCommand } from '#ticketing-nest';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;

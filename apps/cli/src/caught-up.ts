@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EventStore, Position } from '#eventsourcing';
-import { projections } from '#ticketing';
-import { viewPosition } from '#ticketing-nest';
+import { projectionGroups } from '#ticketing';
+import { groupPosition } from '#ticketing-nest';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 
@@ -22,8 +22,10 @@ export async function viewsCaughtUp(
   let lastProgress = Date.now();
   for (;;) {
     signal.throwIfAborted();
-    const positions = await Promise.all(projections.map(({ name }) => viewPosition(mongo, name)));
-    const behind = await Promise.all(projections.map(({ streamPrefix }, index) => anythingAfter(store, streamPrefix, positions[index])));
+    const positions = await Promise.all(projectionGroups.map(({ name }) => groupPosition(mongo, name)));
+    const behind = await Promise.all(
+      projectionGroups.map(({ streamPrefix }, index) => anythingAfter(store, streamPrefix, positions[index])),
+    );
     if (!behind.includes(true)) return;
     const now = positions.map((position) => String(position?.commit)).join();
     if (now !== before) lastProgress = Date.now();

@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { diagnoseView, rebuildView, type Diagnosis } from '#mongo';
-import { projections } from '#ticketing';
+import { diagnoseGroup, rebuildGroup, type AnyFace, type AnyGroup, type Diagnosis } from '#mongo';
+import { projectionGroups } from '#ticketing';
+import { groupPosition } from '#ticketing-nest';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 
-export const viewNames: readonly string[] = projections.map(({ name }) => name);
+export const viewNames: readonly string[] = projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name));
+
+/** The groups, each with those of its faces that are asked for. */
+function chosen(view: string | undefined): readonly { readonly group: AnyGroup; readonly faces: readonly AnyFace[] }[] {
+  return projectionGroups
+    .map((group) => ({ group, faces: group.faces.filter(({ name }) => view === undefined || name === view) }))
+    .filter(({ faces }) => faces.length > 0);
+}
 
 /** Builds the view, or all, anew beside the present ones, and switches. */
 export async function rebuild(
@@ -15,19 +23,17 @@ export async function rebuild(
   print: (text: string) => void,
 ): Promise<void> {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-  for (const projection of projections) {
-    if (view !== undefined && projection.name !== view) continue;
+  for (const { group, faces } of chosen(view)) {
     const began = Date.now();
-    const present = await mongo.db
-      .collection<{ _id: string; checkpoint: { commit: string } | null }>('views')
-      .findOne({ _id: projection.name });
-    const end = Number(present?.checkpoint?.commit ?? 0);
-    const progress = showProgress(`Rebuilding ${projection.name}`, 'of the log');
+    const names = faces.map(({ name }) => name).join(', ');
+    const end = Number((await groupPosition(mongo, group.name))?.commit ?? 0);
+    const progress = showProgress(`Rebuilding ${names}`, 'of the log');
     try {
-      const { events } = await rebuildView({
+      const { events } = await rebuildGroup({
         db: mongo.db,
         store,
-        projection,
+        group,
+        faces,
         owner,
         signal,
         // How many events there are is not known beforehand; how far the present view has come is.
@@ -36,7 +42,7 @@ export async function rebuild(
       });
       progress.stop();
       print(
-        `${projection.name}: built anew from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`,
+        `${names}: built anew from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`,
       );
     } finally {
       progress.stop();
@@ -52,20 +58,16 @@ export async function doctor(
   print: (text: string) => void,
 ): Promise<boolean> {
   let well = true;
-  for (const projection of projections) {
-    if (view !== undefined && projection.name !== view) continue;
-    const progress = showProgress(`Folding the log for ${projection.name}`, 'events');
+  for (const { group, faces } of chosen(view)) {
+    const progress = showProgress(`Folding the log for ${faces.map(({ name }) => name).join(', ')}`, 'events');
     try {
-      const diagnosis = await diagnoseView({
-        db: mongo.db,
-        store,
-        projection,
-        signal,
-        onProgress: (events) => progress.update(events, undefined),
-      });
+      const onProgress = (events: number) => progress.update(events, undefined);
+      const diagnoses = await diagnoseGroup({ db: mongo.db, store, group, faces, signal, onProgress });
       progress.stop();
-      print(inWords(diagnosis));
-      if (diagnosis.different > 0) well = false;
+      for (const diagnosis of diagnoses) {
+        print(inWords(diagnosis, viewNames.includes(diagnosis.view) ? diagnosis.view : (faces[0]?.name ?? '')));
+        if (diagnosis.different > 0) well = false;
+      }
     } finally {
       progress.stop();
     }
@@ -73,7 +75,8 @@ export async function doctor(
   return well;
 }
 
-function inWords({ view, compared, moving, events, behind, different, differences }: Diagnosis): string {
+/** @param rebuild the view whose rebuild puts it right */
+function inWords({ view, compared, moving, events, behind, different, differences }: Diagnosis, rebuild: string): string {
   const count = (number: number, what: string): string => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
   const remarks = [
     ...(behind > 0 ? [`${count(behind, 'event')} not projected yet`] : []),
@@ -86,7 +89,7 @@ function inWords({ view, compared, moving, events, behind, different, difference
       ...fields.map(({ path, expected, found }) => `       ${path}: the log makes it ${json(expected)}, the view has ${json(found)}`),
     ]),
     ...(different > differences.length ? [`     and ${different - differences.length} more`] : []),
-    ...(different > 0 ? [`     \`npx tierline rebuild ${view}\` builds it anew`] : []),
+    ...(different > 0 ? [`     \`npx tierline rebuild ${rebuild}\` builds it anew`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -5,16 +5,16 @@ import type { EventStoreDB } from '#eventstoredb';
 import { createLog } from '#platform';
 import {
   type AgentCommands,
-  agents,
+  agentViews,
   policies,
   type Shift,
   type TeamCommands,
-  teams,
+  teamViews,
   type TicketCommandName,
   type TicketCommands,
   type Tier,
-  tierQueue,
   ticket,
+  ticketViews,
 } from '#ticketing';
 import {
   RunAgreeContract,
@@ -37,7 +37,7 @@ beforeAll(async () => {
   store = stores.store;
   const { db } = stores.mongo;
   const log = createLog('silent');
-  const worker = startWorker({ store, db, projections: [tierQueue, teams, agents], policies, log });
+  const worker = startWorker({ store, db, groups: [ticketViews, teamViews, agentViews], policies, log });
   stores.onClose(() => worker.stop());
   // Two, each with an assigner of its own, as beside a second worker: what they do at once must not count twice.
   for (const assigner of [new Assigner(store, db), new Assigner(store, db)]) {

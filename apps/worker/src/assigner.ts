@@ -33,11 +33,12 @@ import {
   type Team,
   teams,
   termsOf,
+  ticketViews,
   tierQueue,
   type UnassignedBecause,
   type Workload,
 } from '#ticketing';
-import { readAgent, readTeam, readTicket, runTicketCommand, viewPosition } from '#ticketing-nest';
+import { readAgent, readTeam, readTicket, runTicketCommand, groupPosition } from '#ticketing-nest';
 
 /** What became of a task: the events that it led to. */
 type Done = { readonly events: readonly unknown[] };
@@ -191,9 +192,9 @@ export class Assigner {
   /** Waits until the view has seen every event of tickets up to a position. */
   async #untilSeen(position: Position): Promise<void> {
     for (let tries = 0; tries < 100; tries++) {
-      const at = await viewPosition({ db: this.db }, tierQueue.name);
+      const at = await groupPosition({ db: this.db }, ticketViews.name);
       if (at !== undefined && at.commit >= position.commit) return;
-      const filter = { streamPrefixes: [tierQueue.streamPrefix] };
+      const filter = { streamPrefixes: [ticketViews.streamPrefix] };
       let behind = false;
       for await (const next of this.store.readAll(filter, at)) {
         behind = next.position.commit <= position.commit;
@@ -202,7 +203,7 @@ export class Assigner {
       if (!behind) return;
       await sleep(20);
     }
-    throw new StoreUnavailable(`${tierQueue.name} is not that far yet`);
+    throw new StoreUnavailable(`${ticketViews.name} is not that far yet`);
   }
 
   async #isSo(agent: string, because: UnassignedBecause, team: string | undefined): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
 import type { Config, JsonLog } from '#platform';
-import { policies, projections } from '#ticketing';
+import { policies, projectionGroups } from '#ticketing';
 import { Assigner } from './assigner.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
@@ -19,7 +19,7 @@ async function start(
     const worker = startWorker({
       store,
       db,
-      projections: views ? projections : [],
+      groups: views ? projectionGroups : [],
       policies: reacts ? policies : [],
       log,
       assigner,

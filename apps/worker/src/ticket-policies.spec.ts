@@ -19,7 +19,7 @@ let stores: TestStores;
 beforeAll(async () => {
   stores = await testStores();
   ({ store, mongo } = stores);
-  worker = startWorker({ store, db: mongo.db, projections: [], policies, log: createLog('silent') });
+  worker = startWorker({ store, db: mongo.db, groups: [], policies, log: createLog('silent') });
   stores.onClose(() => worker.stop());
 }, 30_000);
 afterAll(() => stores.close(), 30_000);

@@ -5,7 +5,17 @@ import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsour
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { contracts, defaultContract, HOUR, MINUTE, ticket, ticketSla, type TicketCommandName, type TicketCommands } from '#ticketing';
+import {
+  contractViews,
+  defaultContract,
+  HOUR,
+  MINUTE,
+  ticket,
+  ticketSla,
+  type TicketCommandName,
+  type TicketCommands,
+  ticketViews,
+} from '#ticketing';
 import {
   readContract,
   RunAgreeContractHandler,
@@ -26,7 +36,7 @@ const log = createLog('silent');
 beforeAll(async () => {
   stores = await testStores();
   ({ store, mongo } = stores);
-  const worker = startWorker({ store, db: mongo.db, projections: [ticketSla, contracts], policies: [], log });
+  const worker = startWorker({ store, db: mongo.db, groups: [ticketViews, contractViews], policies: [], log });
   stores.onClose(() => worker.stop());
 }, 30_000);
 afterAll(() => stores.close(), 30_000);

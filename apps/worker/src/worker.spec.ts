@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventIdFor, instantFrom, type NewEvent } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
-import { diagnoseView, type Mongo } from '#mongo';
+import { diagnoseGroup, type Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { policies, projections } from '#ticketing';
+import { policies, projectionGroups, ticketViews } from '#ticketing';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
@@ -19,7 +19,7 @@ afterAll(() => stores.close());
 
 const log = createLog('silent');
 const start = (): Worker => {
-  const worker = startWorker({ store, db: mongo.db, projections, policies, log, leaseMs: 1_000 });
+  const worker = startWorker({ store, db: mongo.db, groups: projectionGroups, policies, log, leaseMs: 1_000 });
   stores.onClose(() => worker.stop());
   return worker;
 };
@@ -73,23 +73,25 @@ describe('the worker', () => {
     await Promise.all(ids.map((id) => store.append(`ticket-${id}`, 'no-stream', ticket(id))));
     const [first, second] = [start(), start()];
     const states = (worker: Worker) => worker.status().map(({ state }) => state);
-    const settled = () => projections.every((_, i) => [states(first)[i], states(second)[i]].sort().join() === 'live,waiting');
+    const settled = () => projectionGroups.every((_, i) => [states(first)[i], states(second)[i]].sort().join() === 'live,waiting');
     await until(settled);
     await first.stop();
     await until(() => states(second).every((state) => state === 'live'));
     const late = randomUUID();
     const { position } = await store.append(`ticket-${late}`, 'no-stream', ticket(late));
     // The views of other streams hear of the log's end only now and then: their position may stay behind.
-    const ofTickets = (view: string) => projections.some(({ name, streamPrefix }) => name === view && streamPrefix === 'ticket-');
     await until(() =>
-      second.status().every((view) => view.lagMs === 0 && (!ofTickets(view.view) || (view.position ?? 0) >= Number(position?.commit))),
+      second
+        .status()
+        .every(({ group, lagMs, position: at }) => lagMs === 0 && (group !== ticketViews.name || (at ?? 0) >= Number(position?.commit))),
     );
     await second.stop();
     expect(states(second).every((state) => state === 'stopped')).toBe(true);
-    for (const projection of projections) {
-      const diagnosis = await diagnoseView({ db: mongo.db, store, projection });
-      expect(diagnosis).toMatchObject({ different: 0, differences: [], behind: 0, moving: 0 });
-      if (ofTickets(projection.name)) expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
+    for (const group of projectionGroups) {
+      for (const diagnosis of await diagnoseGroup({ db: mongo.db, store, group })) {
+        expect(diagnosis).toMatchObject({ different: 0, differences: [], behind: 0, moving: 0 });
+        if (group === ticketViews) expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
+      }
     }
   }, 60_000);
 });

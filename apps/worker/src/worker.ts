@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { EventStore } from '#eventsourcing';
 import {
-  projectView,
+  projectGroup,
   runPolicy,
   shareFeeds,
   type AnyPolicy,
-  type AnyProjection,
+  type AnyGroup,
   type Mongo,
+  type PartitionStatus,
   type PolicyStatus,
   type ViewLog,
-  type ViewStatus,
 } from '#mongo';
 import { Assigner } from './assigner.js';
 import { sendReactions } from './send-reaction.js';
@@ -18,7 +18,7 @@ import { sendReactions } from './send-reaction.js';
 export interface WorkerOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
-  readonly projections: readonly AnyProjection[];
+  readonly groups: readonly AnyGroup[];
   readonly policies: readonly AnyPolicy[];
   readonly log: ViewLog;
   /** Who finds agents for tickets: the timekeeper's too, where both run. */
@@ -29,24 +29,24 @@ export interface WorkerOptions {
 
 /** A running worker. */
 export interface Worker {
-  /** How each view is doing here. */
-  status(): readonly ViewStatus[];
+  /** How each partition of each group of views is doing here. */
+  status(): readonly PartitionStatus[];
   /** How each policy is doing here. */
   policies(): readonly PolicyStatus[];
   /** Finishes what is in work and hands views and policies over to other workers. */
   stop(): Promise<void>;
 }
 
-/** Projects every view and runs every policy. Several workers may run: each has one owner at a time, and another one when that one dies. */
-export function startWorker({ store, db, projections, policies, log, assigner, leaseMs }: WorkerOptions): Worker {
+/** Projects all views and runs every policy. Several workers may run: each partition and each policy has one owner at a time, and another one when that one dies. */
+export function startWorker({ store, db, groups, policies, log, assigner, leaseMs }: WorkerOptions): Worker {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const shared = shareFeeds(store);
   const shares = { db, store: shared, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) };
-  const projectors = projections.map((projection) => projectView({ ...shares, projection }));
+  const projectors = groups.map((group) => projectGroup({ ...shares, group }));
   const send = sendReactions(store, assigner ?? new Assigner(store, db));
   const runners = policies.map((policy) => runPolicy({ ...shares, policy, send }));
   return {
-    status: () => projectors.map((projector) => projector.status()),
+    status: () => projectors.flatMap((projector) => projector.status()),
     policies: () => runners.map((runner) => runner.status()),
     stop: async () => {
       await Promise.all([...runners, ...projectors].map((running) => running.stop()));

@@ -11,10 +11,12 @@ import {
   noteTrouble,
   readPosition,
   release,
+  type CheckpointWrite,
+  type FollowerControl,
+  type LogMark,
   type Trouble,
-  type ViewControl,
-} from './view-control.js';
-import { positionNumber, type ViewLog } from './view.js';
+} from './control.js';
+import { positionNumber, type ViewLog } from './documents.js';
 
 export interface FollowerOptions {
   readonly db: Db;
@@ -34,6 +36,16 @@ export interface FollowerStatus<State extends string> {
   /** The trouble that is being retried; cleared once there is progress. */
   readonly lastError?: Trouble;
 }
+
+/** What became of a batch: how many of its events are done with, why not all of them, and whether the checkpoint was written along. */
+export interface BatchDone {
+  readonly count: number;
+  readonly failure?: Error;
+  readonly checkpointed?: boolean;
+}
+
+/** The checkpoint once so many events of the batch are done with; undefined when there is none to write. */
+export type CheckpointOf = (done: BatchDone) => CheckpointWrite | undefined;
 
 type Common = 'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped';
 
@@ -84,15 +96,16 @@ export abstract class Follower<State extends string = Common> {
   /**
    * Works under a lease that was acquired, from its checkpoint on and batch by batch, until it ends or the process stops.
    *
-   * @param work how many events of a batch are done with, and why not all of them
+   * @param isMine leaves out the events that others do
    * @throws OtherLog, LeaseLost, and what the work has failed of
    */
   protected async follow(
-    control: ViewControl,
+    control: FollowerControl,
     filter: FeedFilter,
     batchSize: number,
     signal: AbortSignal,
-    work: (events: readonly StoredEvent[]) => Promise<{ readonly count: number; readonly failure?: Error }>,
+    work: (events: readonly StoredEvent[], checkpoint: CheckpointOf) => Promise<BatchDone>,
+    isMine: (event: StoredEvent) => boolean = () => true,
   ): Promise<void> {
     const { db, store, owner, log } = this.following;
     try {
@@ -112,11 +125,24 @@ export abstract class Follower<State extends string = Common> {
       const ending = AbortSignal.any([signal, lease.ended]);
       for await (const batch of feedBatches(store, filter, from, ending, batchSize)) {
         await lease.confirm();
-        const { count, failure } = await work(batch.events);
-        const reached: Position | undefined = failure === undefined ? batch.position : batch.events[count - 1]?.position;
+        const events = batch.events.filter(isMine);
+        const progress = ({ count, failure }: BatchDone): { reached: Position | undefined; last: LogMark | null } => ({
+          reached: failure === undefined ? batch.position : events[count - 1]?.position,
+          last: markOf(events[count - 1], mark),
+        });
+        const done = await work(events, (so) => {
+          const { reached, last } = progress(so);
+          return reached && lease.checkpointWrite(reached, last);
+        });
+        const { failure } = done;
+        const { reached, last } = progress(done);
         if (reached !== undefined) {
-          mark = markOf(batch.events[count - 1], mark);
-          lease.advance(reached, mark);
+          mark = last;
+          if (!done.checkpointed) {
+            // Nobody waits for what brought no events.
+            if (events.length > 0) lease.advance(reached, mark);
+            else lease.note(reached, mark);
+          }
           this.#position = positionNumber(reached);
         }
         if (failure !== undefined) throw failure;

@@ -1,10 +1,10 @@
 export { connectMongo, isUnreachable, type Mongo } from './connect.js';
-export { diagnoseView, type Diagnosis, type Difference } from './diagnose-view.js';
-export { ProjectionFailed } from './project-batch.js';
-export { projectView, type ViewProjector, type ViewStatus } from './project-view.js';
-export { rebuildView, type RebuildProgress } from './rebuild-view.js';
+export { groupHealth, groupPosition, policyHealth, type ViewHealth } from './control.js';
+export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group.js';
+export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
+export { ProjectionFailed } from './group-documents.js';
+export { projectGroup, type GroupProjector, type PartitionStatus } from './project-group.js';
+export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';
 export { runPolicy, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policy.js';
 export { shareFeeds } from './shared-feeds.js';
-export { viewHealth, type ViewHealth, viewPosition } from './view-control.js';
-export type { AnyProjection, ViewDocument, ViewLog } from './view.js';
-export { waitForRevision } from './wait-for-revision.js';
+export { type FaceName, waitForRevision, withLastSeen } from './wait-for-revision.js';

@@ -17,9 +17,9 @@ import {
   StoreUnavailable,
   streamName,
 } from '#eventsourcing';
-import { viewControls, type ViewHealth, viewHealth } from './view-control.js';
+import { followerControls, policyHealth, type ViewHealth } from './control.js';
 import { runPolicy, type PolicyRunner } from './run-policy.js';
-import { eventually, KeptLog } from './testing/counting-view.js';
+import { eventually, KeptLog } from './testing/trails.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 
 // Far more than they take: machines may be busy.
@@ -221,7 +221,7 @@ describe('a policy', () => {
     await first.stop();
     // The follower was switched off since: reacting anew would switch it on.
     await tell('two', 'Switch', { on: false });
-    await viewControls(database.mongo.db).deleteOne({ _id: `policy:${category}` });
+    await followerControls(database.mongo.db).deleteOne({ _id: `policy:${category}` });
     const second = run();
     await live(second);
     expect(await eventsOf('two')).toHaveLength(2);
@@ -233,7 +233,7 @@ describe('a policy', () => {
     await tell('one', 'Switch', { on: true, follower: 'two' });
     let attempts = 0;
     const healthBefore: ViewHealth[] = [];
-    const health = () => viewHealth(database.mongo.db, `policy:${category}`);
+    const health = () => policyHealth(database.mongo.db, category);
     const runner = run({
       send: async (reaction, context) => {
         healthBefore.push(await health());

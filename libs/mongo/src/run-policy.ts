@@ -1,6 +1,6 @@
 import { instantFrom, type Policy, reactTo, type SendReaction, type StoredEvent } from '#eventsourcing';
 import { Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
-import { acquire, ensureControl, heartbeatMs } from './view-control.js';
+import { acquire, ensureFollower, heartbeatMs } from './control.js';
 
 /** Any policy: the runner does not care what its events and commands are. */
 // Handlers are contravariant in their events, so no narrower type admits every policy.
@@ -59,7 +59,7 @@ class Runner extends Follower<PolicyStatus['state']> implements PolicyRunner {
 
   protected override async turn(signal: AbortSignal): Promise<void> {
     const { db, policy, owner } = this.options;
-    await ensureControl(db, this.name, 1);
+    await ensureFollower(db, this.name, 1);
     const control = await acquire(db, this.name, owner, this.leaseMs);
     if (control === null) {
       this.state = 'waiting';

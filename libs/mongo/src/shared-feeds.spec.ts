@@ -3,7 +3,7 @@ import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { EventStore, type FeedFilter, type FeedItem, type Position } from '#eventsourcing';
 import { describeEventStore, freshCategory, some } from '../../eventstoredb/src/testing/event-store-contract.js';
 import { shareFeeds } from './shared-feeds.js';
-import { eventually } from './testing/counting-view.js';
+import { eventually } from './testing/trails.js';
 import { testEvents, type TestEvents } from '../../../test/stores.js';
 
 // Far more than they take: machines may be busy.

@@ -1,25 +1,61 @@
-import type { Collection } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { Document } from '#eventsourcing';
-import type { ViewDocument } from './view.js';
+import { foldName, viewCollection, type FoldDocument, type ViewDocument } from './documents.js';
+
+/** A face, and the group whose fold it follows from; without it, one of events. */
+export interface FaceName {
+  readonly group?: { readonly name: string };
+  readonly face: { readonly name: string };
+}
+
+type Folded = Pick<FoldDocument, '_id' | 'position' | 'revision' | 'faces'>;
 
 /**
- * A document that has seen at least this revision of its stream.
+ * A face's document of an aggregate that has been projected up to at least a revision of its stream. Its `position` and `revision` are
+ * those of the last event that it has seen, also of one that did not change it.
  * @param timeoutMs how long to wait for the projector, in milliseconds
- * @returns 'stale' when the view did not get there in time, or has no such document
+ * @returns 'stale' when the group did not get there in time, or has no such document
  */
 export async function waitForRevision<Doc extends Document>(
-  collection: Collection<ViewDocument<Doc>>,
+  db: Db,
+  { group, face }: FaceName,
   id: string,
   revision: number,
   timeoutMs: number,
 ): Promise<ViewDocument<Doc> | 'stale'> {
   const until = Date.now() + timeoutMs;
-  const documents = collection as unknown as Collection<ViewDocument>;
   for (let wait = 1; ; wait = Math.min(wait * 1.5, 50)) {
-    const doc = (await documents.findOne({ _id: id })) as ViewDocument<Doc> | null;
+    const [stored, folded] = await Promise.all([viewCollection(db, face.name).findOne({ _id: id }), readFolded(db, group, [id])]);
+    const doc = stored && (asSeen(face, stored, folded.get(id)) as ViewDocument<Doc>);
     if (doc !== null && doc.revision >= revision) return doc;
     const left = until - Date.now();
     if (left <= 0) return 'stale';
     await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));
   }
+}
+
+/** The documents with `position` and `revision` of the last event that each has seen, also of one that did not change it. */
+export async function withLastSeen<Doc extends ViewDocument<Document>>(
+  db: Db,
+  { group, face }: FaceName,
+  documents: readonly Doc[],
+): Promise<readonly Doc[]> {
+  if (documents.length === 0) return documents;
+  const ids = documents.map(({ _id }) => _id);
+  const folded = await readFolded(db, group, ids);
+  return documents.map((document) => asSeen(face, document, folded.get(document._id)));
+}
+
+async function readFolded(db: Db, group: FaceName['group'], ids: readonly string[]): Promise<ReadonlyMap<string, Folded>> {
+  if (group === undefined) return new Map();
+  const folds = db
+    .collection<FoldDocument>(foldName(group))
+    .find({ _id: { $in: [...ids] } }, { projection: { position: 1, revision: 1, faces: 1 }, batchSize: ids.length + 1 });
+  return new Map((await folds.toArray()).map((fold) => [fold._id, fold]));
+}
+
+/** A document that is the one which the fold has led to has seen all that the fold has. Another one was read before or after it. */
+function asSeen<Doc extends ViewDocument<Document>>({ name }: FaceName['face'], document: Doc, folded: Folded | undefined): Doc {
+  if (folded === undefined || folded.faces[name] !== document.position) return document;
+  return { ...document, position: folded.position, revision: folded.revision };
 }

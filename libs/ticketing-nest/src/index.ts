@@ -1,6 +1,6 @@
 export * from './contracts.js';
 export * from './on-call.js';
-export { healthOf, type Page, ReadModels, reached, viewPosition } from './read-models.js';
+export { groupHealth, groupPosition, type Page, policyHealth, ReadModels, reached } from './read-models.js';
 export { type SentContext } from './run-command.js';
 export * from './run-ticket-command.js';
 export * from './reactions-query.js';

@@ -1,14 +1,17 @@
-import { type EventStore, type Position, type Projection, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
+import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
 import {
-  type Mongo,
-  type ViewDocument,
-  waitForRevision,
+  type FaceName,
+  groupHealth as healthOfGroup,
+  groupPosition as positionOf,
   isUnreachable,
+  type Mongo,
+  policyHealth as healthOfPolicy,
+  type ViewDocument,
   type ViewHealth,
-  viewHealth,
-  viewPosition as positionOf,
+  waitForRevision,
+  withLastSeen,
 } from '#mongo';
-import { ticket } from '#ticketing';
+import { ticket, ticketViews } from '#ticketing';
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
@@ -30,16 +33,15 @@ export function view<Doc extends object>({ db }: ReadModels, name: string) {
 export async function readVisible<Doc extends object>(
   models: ReadModels,
   store: EventStore,
-  name: string,
+  face: FaceName,
   { id, ticketId, atLeast = 0 }: { readonly id: string; readonly ticketId: string; readonly atLeast?: number | undefined },
 ): Promise<ViewDocument<Doc> | Refusal> {
-  const collection = view<Doc>(models, name);
-  const now = await reached(waitForRevision(collection, id, atLeast, 0));
+  const now = await reached(waitForRevision<Doc>(models.db, face, id, atLeast, 0));
   if (now !== 'stale') return now;
   const unknown = await unknownToLog(store, ticketId, atLeast);
   if (unknown !== undefined) return unknown;
-  const soon = await reached(waitForRevision(collection, id, atLeast, PATIENCE_MS));
-  return soon === 'stale' ? notYetVisible(name) : soon;
+  const soon = await reached(waitForRevision<Doc>(models.db, face, id, atLeast, PATIENCE_MS));
+  return soon === 'stale' ? notYetVisible(face.face.name) : soon;
 }
 
 /** Why a ticket or a revision of it cannot become visible however long one waits; undefined when it can. */
@@ -56,17 +58,17 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
   return refuse('ticket-not-found', 'There is no such ticket');
 }
 
-/** Waits until a view has seen all up to a position; undefined when it has, or none was asked for. */
+/** Waits until a group of views has seen all up to a position; undefined when it has, or none was asked for. */
 export async function waitForPosition(
   models: ReadModels,
   store: EventStore,
-  { name, streamPrefix }: Pick<Projection<object, never>, 'name' | 'streamPrefix'>,
+  { name, streamPrefix }: Pick<ProjectionGroup<never, never>, 'name' | 'streamPrefix'>,
   position: Position | undefined,
 ): Promise<Refusal | undefined> {
   if (position === undefined) return undefined;
   const until = Date.now() + PATIENCE_MS;
   for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
-    const at = await viewPosition(models, name);
+    const at = await groupPosition(models, name);
     if (at !== undefined && at.commit >= position.commit) return undefined;
     const left = until - Date.now();
     if (left > 0) {
@@ -114,20 +116,35 @@ export async function readPage<Entry extends object>(
   return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
 }
 
+/** A page of a view of tickets, each with the revision that it has been projected up to. */
+export async function readTickets<Doc extends object>(
+  models: ReadModels,
+  face: { readonly name: string },
+  wanted: Wanted,
+): Promise<Page<ViewDocument<Doc>>> {
+  const { items, more } = await readPage<ViewDocument<Doc>>(models, face.name, wanted);
+  return { items: await reached(withLastSeen(models.db, { group: ticketViews, face }, items)), more };
+}
+
 /** The documents of a view whose ids are names, by name, as they were folded. @param after the name that the page comes after */
 export function readByName<Doc extends object>(models: ReadModels, view: string, limit: number, after?: string): Promise<Page<Doc>> {
   const filter = after === undefined ? {} : { _id: { $gt: after } };
   return readPage(models, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
 }
 
-/** Up to where a view has seen the log. The projector notes it in the collection `views`. */
-export function viewPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
+/** Up to where a group of views has seen the log. */
+export function groupPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
   return reached(positionOf(db, name));
 }
 
-/** How a view is doing, in whatever process; `policy:` and its name for a policy. */
-export function healthOf({ db }: ReadModels, name: string): Promise<ViewHealth> {
-  return reached(viewHealth(db, name));
+/** How a group of views is doing, in whatever process. */
+export function groupHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
+  return reached(healthOfGroup(db, name));
+}
+
+/** How a policy is doing, in whatever process. */
+export function policyHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
+  return reached(healthOfPolicy(db, name));
 }
 
 function notYetVisible(name: string): Refusal {

@@ -2,8 +2,27 @@ import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, type Position, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
-import { boardCriteria, type BoardFilter, type BoardKey, boardLine, type BoardLine, slaBoard, type SlaBoardEntry } from '#ticketing';
-import { type Page, ReadModels, readPage, waitForPosition } from './read-models.js';
+import {
+  type BoardKey,
+  boardLine,
+  type BoardLine,
+  type BoardState,
+  NEVER_DUE,
+  slaBoard,
+  type SlaBoardEntry,
+  ticketSla,
+  type TicketSla,
+  ticketViews,
+  type Tier,
+} from '#ticketing';
+import { type Page, reached, ReadModels, readTickets, view, waitForPosition } from './read-models.js';
+
+export interface BoardFilter {
+  readonly client?: string | undefined;
+  readonly tier?: Tier | undefined;
+  readonly state?: BoardState | undefined;
+  readonly atRisk?: boolean | undefined;
+}
 
 /** Where a page of a board ended. */
 export interface BoardPlaceOf {
@@ -42,22 +61,51 @@ export class SlaBoardHandler implements IQueryHandler<SlaBoardQuery> {
   ) {}
 
   async execute({ key, filter: wanted, limit, after, atLeast }: SlaBoardQuery): Promise<SlaBoardPage | Refusal> {
-    const behind = await waitForPosition(this.models, this.store, slaBoard, atLeast);
+    const behind = await waitForPosition(this.models, this.store, ticketViews, atLeast);
     if (behind !== undefined) return behind;
     const evaluatedAt = instantFrom(Date.now());
     const { filter, sort } = boardCriteria(wanted, key, evaluatedAt, after);
-    const { items: shown, more } = await readPage<ViewDocument<SlaBoardEntry>>(this.models, slaBoard.name, {
-      filter,
-      sort,
-      limit,
-      hidden: ['ticket'],
-    });
+    const { items: shown, more } = await readTickets<SlaBoardEntry>(this.models, slaBoard, { filter, sort, limit });
+    const clocks = await this.#clocksOf(shown.map(({ _id }) => _id));
     const items = shown.flatMap(({ _id, revision, position, ...entry }) => {
-      const line = boardLine(entry as SlaBoardEntry, key, evaluatedAt);
+      const sla = clocks.get(_id);
+      const line = sla && boardLine(entry, sla, key, evaluatedAt);
       return line === undefined ? [] : [{ _id, ...line, revision, position }];
     });
     const last = shown.at(-1);
     const due = last?.places[key]?.due;
     return { items, more, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
   }
+  /** The clocks of tickets, under the contracts that they go by. */
+  async #clocksOf(ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
+    const found = view<TicketSla>(this.models, ticketSla.name).find({ _id: { $in: [...ids] } });
+    return new Map((await reached(found.toArray())).map((sla) => [sla._id, sla]));
+  }
+}
+
+/** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */
+export function boardCriteria(
+  { client, tier, state, atRisk }: BoardFilter,
+  key: BoardKey,
+  now: Instant,
+  after?: { readonly due: string; readonly id: string },
+): { readonly filter: object; readonly sort: Readonly<Record<string, 1>> } {
+  const due = `places.${key}.due`;
+  const warnAt = `places.${key}.warnAt`;
+  const states: Readonly<Record<BoardState, object>> = {
+    // Overdue is breached although no event says so yet, and a moment of closing is overdue right after it.
+    breached: { [due]: { $lt: now } },
+    warned: { [due]: { $gte: now, $lt: NEVER_DUE }, [warnAt]: { $lte: now } },
+    due: { [due]: { $gte: now, $lt: NEVER_DUE }, [warnAt]: { $not: { $lte: now } } },
+    paused: { [due]: NEVER_DUE },
+  };
+  const conditions: object[] = [
+    // Tickets whose clocks have all ended have no place.
+    state === undefined ? { [due]: { $gt: '' } } : states[state],
+    ...(client === undefined ? [] : [{ client }]),
+    ...(tier === undefined ? [] : [{ tier }]),
+    ...(atRisk === undefined ? [] : [atRisk ? { riskFrom: { $lt: now } } : { riskFrom: { $not: { $lt: now } } }]),
+    ...(after === undefined ? [] : [{ [due]: { $gte: after.due } }, { $or: [{ [due]: { $gt: after.due } }, { _id: { $gt: after.id } }] }]),
+  ];
+  return { filter: { $and: conditions }, sort: { [due]: 1, _id: 1 } };
 }

@@ -9,10 +9,11 @@ import {
   type TicketKind,
   type TicketListEntry,
   type TicketStatus,
+  ticketViews,
   type Tier,
   wordsAskedFor,
 } from '#ticketing';
-import { type Page, ReadModels, readPage, waitForPosition } from './read-models.js';
+import { type Page, ReadModels, readTickets, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -74,8 +75,8 @@ export type TicketOrder = keyof typeof TICKET_ORDERS;
 /** Where a page ended: the values that the list is sorted by. */
 export type ListPlace = readonly (string | number)[];
 
-/** A ticket as it is listed: without the words and the state that the projection carries along. */
-export type ListedTicket = Omit<ViewDocument<TicketListEntry>, 'words' | 'categories' | 'ticket'>;
+/** A ticket as it is listed: without what it is only searched by. */
+export type ListedTicket = Omit<ViewDocument<TicketListEntry>, 'words' | 'categories'>;
 
 /** Where a ticket stands in an order. */
 export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
@@ -104,13 +105,13 @@ export class TicketListHandler implements IQueryHandler<TicketListQuery> {
   ) {}
 
   async execute({ filter, order, limit, after, atLeast }: TicketListQuery): Promise<Page<ListedTicket> | Refusal> {
-    const behind = await waitForPosition(this.models, this.store, ticketList, atLeast);
+    const behind = await waitForPosition(this.models, this.store, ticketViews, atLeast);
     if (behind !== undefined) return behind;
-    return readPage(this.models, ticketList.name, {
+    return readTickets<Omit<TicketListEntry, 'words' | 'categories'>>(this.models, ticketList, {
       filter: ticketListCriteria(filter, order, after),
       sort: Object.fromEntries(TICKET_ORDERS[order]),
       limit,
-      hidden: ['words', 'categories', 'ticket'],
+      hidden: ['words', 'categories'],
     });
   }
 }

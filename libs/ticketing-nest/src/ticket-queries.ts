@@ -11,12 +11,13 @@ import {
   ticketDetails,
   ticketHistory,
   ticketSla,
+  ticketViews,
   tierQueue,
   type TicketDetails,
   type TicketSla,
   type Tier,
 } from '#ticketing';
-import { type Page, ReadModels, readPage, readVisible, waitForPosition } from './read-models.js';
+import { type Page, ReadModels, readPage, readTickets, readVisible, waitForPosition } from './read-models.js';
 
 /** All that is known of a ticket now. */
 export class TicketDetailsQuery extends Query<ViewDocument<TicketDetails> | Refusal> {
@@ -36,7 +37,12 @@ export class TicketDetailsHandler implements IQueryHandler<TicketDetailsQuery> {
   ) {}
 
   execute({ ticketId, atLeast }: TicketDetailsQuery) {
-    return readVisible<TicketDetails>(this.models, this.store, ticketDetails.name, { id: ticketId, ticketId, atLeast });
+    return readVisible<TicketDetails>(
+      this.models,
+      this.store,
+      { group: ticketViews, face: ticketDetails },
+      { id: ticketId, ticketId, atLeast },
+    );
   }
 }
 
@@ -62,11 +68,16 @@ export class TicketHistoryHandler implements IQueryHandler<TicketHistoryQuery> {
 
   async execute({ ticketId, limit, after, atLeast }: TicketHistoryQuery): Promise<Page<ViewDocument<HistoryEntry>> | Refusal> {
     // Each event is a document of its own, so the last one that is wanted vouches for those before it.
-    const last = await readVisible<HistoryEntry>(this.models, this.store, ticketHistory.name, {
-      id: `${ticketId}/${atLeast ?? 0}`,
-      ticketId,
-      atLeast,
-    });
+    const last = await readVisible<HistoryEntry>(
+      this.models,
+      this.store,
+      { face: ticketHistory },
+      {
+        id: `${ticketId}/${atLeast ?? 0}`,
+        ticketId,
+        atLeast,
+      },
+    );
     if (isRefusal(last)) return last;
     return readPage(this.models, ticketHistory.name, {
       filter: { ticketId, revision: { $gt: after } },
@@ -99,7 +110,12 @@ export class TicketSlaHandler implements IQueryHandler<TicketSlaQuery> {
   ) {}
 
   async execute({ ticketId, atLeast }: TicketSlaQuery): Promise<TicketSlaNow | Refusal> {
-    const sla = await readVisible<TicketSla>(this.models, this.store, ticketSla.name, { id: ticketId, ticketId, atLeast });
+    const sla = await readVisible<TicketSla>(
+      this.models,
+      this.store,
+      { group: ticketViews, face: ticketSla },
+      { id: ticketId, ticketId, atLeast },
+    );
     if (isRefusal(sla)) return sla;
     const now = instantFrom(Date.now());
     return { ...sla, clocks: sla.clocks.map((clock) => clockAt(clock, now)), evaluatedAt: now };
@@ -119,8 +135,8 @@ export interface QueuePlace {
   readonly id: string;
 }
 
-/** An entry of a queue as it is read: without the state that the projection carries along. */
-export type QueuedTicket = Omit<ViewDocument<QueueEntry>, 'ticket'>;
+/** An entry of a queue as it is read. */
+export type QueuedTicket = ViewDocument<QueueEntry>;
 
 /** Who waits and who works at a tier, most pressing first. */
 export class TierQueueQuery extends Query<Page<QueuedTicket> | Refusal> {
@@ -144,7 +160,7 @@ export class TierQueueHandler implements IQueryHandler<TierQueueQuery> {
   ) {}
 
   async execute({ tier, filter, limit, after, atLeast }: TierQueueQuery): Promise<Page<QueuedTicket> | Refusal> {
-    const behind = await waitForPosition(this.models, this.store, tierQueue, atLeast);
+    const behind = await waitForPosition(this.models, this.store, ticketViews, atLeast);
     if (behind !== undefined) return behind;
     const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
     const beyond =
@@ -157,11 +173,10 @@ export class TierQueueHandler implements IQueryHandler<TierQueueQuery> {
               { rank: after.rank, since: after.since, _id: { $gt: after.id } },
             ],
           };
-    return readPage(this.models, tierQueue.name, {
+    return readTickets<QueueEntry>(this.models, tierQueue, {
       filter: { tier, queued: true, ...wanted, ...beyond },
       sort: { rank: 1, since: 1, _id: 1 },
       limit,
-      hidden: ['ticket'],
     });
   }
 }

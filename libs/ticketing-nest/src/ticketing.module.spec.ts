@@ -5,8 +5,8 @@ import { NestFactory } from '@nestjs/core';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
-import { projectView } from '#mongo';
-import { projections, ticket } from '#ticketing';
+import { projectGroup } from '#mongo';
+import { projectionGroups, ticket } from '#ticketing';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { RunTicketCommand, type SentContext, TicketDetailsQuery, TicketingModule } from './index.js';
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { mongo } = stores;
   ({ store } = stores);
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner: randomUUID() }));
+  const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner: randomUUID() }));
   stores.onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
   context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo), { logger: false });
   stores.onClose(() => context.close());

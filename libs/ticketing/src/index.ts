@@ -49,4 +49,5 @@ export * from './views/ticket-history.js';
 export * from './views/ticket-list.js';
 export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';
+export * from './views/ticket-fold.js';
 export { searchWords, wordsAskedFor } from './views/search-words.js';

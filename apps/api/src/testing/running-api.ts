@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { FolderBlobStore } from '#blobs';
 import type { EventStoreDB } from '#eventstoredb';
-import { type Mongo, projectView } from '#mongo';
+import { type Mongo, projectGroup } from '#mongo';
 import { createLog } from '#platform';
-import { projections } from '#ticketing';
+import { projectionGroups } from '#ticketing';
 import { testStores } from '../../../../test/stores.js';
 import { createApi } from '../create-api.js';
 
@@ -28,7 +28,7 @@ export async function startApi(): Promise<RunningApi> {
     const logged: string[] = [];
     const log = createLog('warn', { write: (line) => void logged.push(line) });
     const owner = randomUUID();
-    const projectors = projections.map((projection) => projectView({ db: mongo.db, store, projection, log, owner }));
+    const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner }));
     onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
     const app = await createApi({ store, mongo, blobs, log });

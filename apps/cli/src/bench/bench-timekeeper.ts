@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { epochMillis, eventIdFor, instantFrom } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { startWorkerThread } from '#local';
-import { projectView } from '#mongo';
-import { defaultContract, type TicketEvents, ticketSla } from '#ticketing';
+import { projectGroup } from '#mongo';
+import { defaultContract, type TicketEvents, ticketViews } from '#ticketing';
 import { untilLive } from './bench-projector.js';
 import { onOwnStores } from './on-own-stores.js';
 
@@ -26,7 +26,7 @@ export async function benchTimekeeper(): Promise<void> {
       const moments = RATE * SECONDS;
       const began = performance.now();
       await open(store, CLOCKS / 2 - moments, () => Date.now());
-      const projector = projectView({ db: mongo.db, store, projection: ticketSla, log, owner: randomUUID() });
+      const projector = projectGroup({ db: mongo.db, store, group: ticketViews, log, owner: randomUUID() });
       await untilLive(projector);
       const built = performance.now() - began;
 

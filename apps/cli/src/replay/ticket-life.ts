@@ -1,5 +1,5 @@
 import { upcast, type EventMetadata, type Instant, type StoredEvent } from '#eventsourcing';
-import { ended, ticket as ticketAggregate, ticketDetails, ticketSla, type SlaClock, type TicketDetails, type TicketSla } from '#ticketing';
+import { ended, foldTicket, ticket as ticketAggregate, type SlaClock, type TicketFold } from '#ticketing';
 
 /** A facet of a ticket that an event changed; undefined where it has no value. */
 export interface Change {
@@ -31,21 +31,22 @@ export interface Extent {
 }
 
 /** What a reader follows through a ticket's life: each is looked at before and after every event. */
-const facets: Readonly<Record<string, (ticket: TicketDetails, sla: TicketSla | null) => string | undefined>> = {
-  tier: ({ tier }) => tier,
-  team: ({ team }) => team,
-  owner: ({ assignee }) => assignee && (assignee.name ?? assignee.id),
-  status: ({ status }) => status,
-  hold: ({ work }) => (work.status === 'on-hold' ? `${work.reason}${work.until === undefined ? '' : ` until ${work.until}`}` : undefined),
-  priority: ({ priority }) => priority,
-  'major incident': ({ majorIncident }) => (majorIncident ? 'yes' : undefined),
-  'security incident': ({ securityIncident }) => (securityIncident ? 'yes' : undefined),
-  'first response': (_, sla) => clockInWords(sla, 'response'),
-  resolution: (_, sla) => clockInWords(sla, 'resolution'),
+const facets: Readonly<Record<string, (fold: TicketFold) => string | undefined>> = {
+  tier: ({ ticket: { tier } }) => tier,
+  team: ({ ticket: { team } }) => team,
+  owner: ({ ticket: { assignee } }) => assignee && (assignee.name ?? assignee.id),
+  status: ({ ticket: { work } }) => work.status,
+  hold: ({ ticket: { work } }) =>
+    work.status === 'on-hold' ? `${work.reason}${work.until === undefined ? '' : ` until ${work.until}`}` : undefined,
+  priority: ({ ticket: { priority } }) => priority,
+  'major incident': ({ ticket: { majorIncident } }) => (majorIncident ? 'yes' : undefined),
+  'security incident': ({ ticket: { securityIncident } }) => (securityIncident ? 'yes' : undefined),
+  'first response': (fold) => clockInWords(fold, 'response'),
+  resolution: (fold) => clockInWords(fold, 'resolution'),
 };
 
-function clockInWords(sla: TicketSla | null, kind: SlaClock['kind']): string | undefined {
-  const clock = sla?.clocks.filter((one) => one.kind === kind).at(-1);
+function clockInWords({ promises }: TicketFold, kind: SlaClock['kind']): string | undefined {
+  const clock = promises.clocks.filter((one) => one.kind === kind).at(-1);
   if (clock === undefined) return undefined;
   if (ended(clock)) return clock.breachedAt === undefined || clock.state === 'cancelled' ? clock.state : `breached at ${clock.breachedAt}`;
   if (clock.breachedAt !== undefined) return `breached at ${clock.breachedAt}, not done yet`;
@@ -70,18 +71,16 @@ export function duration(millis: number): string {
   return parts.slice(0, 2).join(' ') || '0 s';
 }
 
-/** A ticket's life, event by event, in the order of its stream: folded by the very projections that make the read models. */
+/** A ticket's life, event by event, in the order of its stream: folded as the read models are. */
 export async function* ticketLife(events: AsyncIterable<StoredEvent>, { asOf, knownAt }: Extent = {}): AsyncGenerator<LifeStep> {
-  let ticket: TicketDetails | null = null;
-  let sla: TicketSla | null = null;
+  let fold: TicketFold | null = null;
   for await (const stored of events) {
     const event = upcast(ticketAggregate, stored);
     const { effectiveAt, recordedAt, actor, commandId, commandType, correlationId, causationId, imported } = event.metadata;
     if ((asOf !== undefined && effectiveAt > asOf) || (knownAt !== undefined && recordedAt > knownAt)) continue;
-    const before = look(ticket, sla);
-    ticket = ticketDetails.apply(ticket, event);
-    sla = ticketSla.apply(sla, event);
-    const after = look(ticket, sla);
+    const before = look(fold);
+    fold = foldTicket(fold, event);
+    const after = look(fold);
     yield {
       revision: event.revision,
       eventId: event.id,
@@ -97,8 +96,8 @@ export async function* ticketLife(events: AsyncIterable<StoredEvent>, { asOf, kn
   }
 }
 
-function look(ticket: TicketDetails | null, sla: TicketSla | null): Map<string, string | undefined> {
-  return new Map(Object.entries(facets).map(([what, facet]) => [what, ticket === null ? undefined : facet(ticket, sla)]));
+function look(fold: TicketFold | null): Map<string, string | undefined> {
+  return new Map(Object.entries(facets).map(([what, facet]) => [what, fold === null ? undefined : facet(fold)]));
 }
 
 function change(what: string, from: string | undefined, to: string | undefined): Change[] {

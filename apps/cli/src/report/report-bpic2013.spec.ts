@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { projectView } from '#mongo';
+import { projectGroup } from '#mongo';
 import { noColours } from '#platform';
-import { ticket, ticketDetails, ticketHistory } from '#ticketing';
+import { ticket, ticketViews } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
 import { type TestStores, testStores } from '../../../../test/stores.js';
 import { readBpic2013Log } from '../import/bpic2013-log.js';
@@ -27,10 +27,8 @@ describe('the report of the small log, from the read models on their servers', (
     ({ store, mongo } = stores);
     const log = { info() {}, warn() {}, error: console.error };
     await importBpic2013({ file: smallLog, store });
-    const projectors = [ticketDetails, ticketHistory].map((projection) =>
-      projectView({ db: mongo.db, store, projection, log, owner: 'spec' }),
-    );
-    stores.onClose(() => Promise.all(projectors.map((one) => one.stop())));
+    const projector = projectGroup({ db: mongo.db, store, group: ticketViews, log, owner: 'spec' });
+    stores.onClose(() => projector.stop());
     await until(
       async () =>
         (await mongo.db.collection('ticket_history').countDocuments({})) === 41 &&

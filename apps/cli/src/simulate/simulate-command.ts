@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
 import { type Colours, inOneLine, spelledOut } from '#platform';
-import { type Contract, contractTerms, type EscalationTally, type Tally, type TicketComparison, ticketDetails } from '#ticketing';
-import { simulate, type Simulation, type SimulationRequest, viewPosition } from '#ticketing-nest';
+import { type Contract, contractTerms, type EscalationTally, type Tally, type TicketComparison, ticketViews } from '#ticketing';
+import { groupPosition, simulate, type Simulation, type SimulationRequest } from '#ticketing-nest';
 import { Complaint } from '../complaint.js';
 import { showProgress } from '../progress.js';
 import type { Session } from '../session.js';
@@ -27,7 +27,7 @@ export async function runSimulation({ session, contractFile, json, colours, prin
   const contract = await readContract(contractFile);
   const progress = showProgress('Replaying', 'of the log');
   // How long the log is is not known; how far a view has come in it is.
-  const end = Number((await viewPosition(session.mongo, ticketDetails.name))?.commit ?? 0);
+  const end = Number((await groupPosition(session.mongo, ticketViews.name))?.commit ?? 0);
   try {
     const onProgress = ({ commit }: Position, tickets: number) =>
       progress.update(Math.min(Number(commit), end), end, `${number(tickets)} tickets`);

@@ -1,5 +1,6 @@
-import { type Decision, type EventFacts, type EventMetadata, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { type Decision, type EventFacts, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import fc from 'fast-check';
+import { given, recorded } from '../../../eventsourcing/src/testing/given-projected.js';
 import { breachAutopsy } from './breach-autopsy.js';
 import { defaultContract, HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
@@ -12,6 +13,7 @@ import type { PinnedClocks } from './sla-terms.js';
 import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { TicketState } from '../events/ticket.js';
+import { ticketViews } from '../views/projections.js';
 import { ticketSla, type TicketSla } from '../views/ticket-sla.js';
 
 const from = (minutes: number, contract: PinnedContract): InForce => ({ from: at(minutes), contract });
@@ -151,12 +153,9 @@ describe('RestateSla', () => {
     life.restate(1000, [from(0, resolvedWithin(2, 6))]);
     const restated = { at: at(1000), is: { verdict: 'met' } };
 
-    const events = life.events.map(({ type, data, at: effectiveAt }, revision) => {
-      const metadata = { effectiveAt, recordedAt: effectiveAt, client: 'northwind' } as EventMetadata;
-      return { type, data, revision, metadata, stream: 'ticket-t' } as never;
-    });
-    const view = events.reduce<TicketSla | null>((doc, event) => ticketSla.apply(doc, event), null);
-    expect(view?.clocks[1]).toMatchObject({ kind: 'resolution', state: 'breached', breachedAt: at(240), restated });
+    const events = recorded<TicketEvents>('ticket-t', life.events);
+    const view = given(ticketViews, life.events).document(ticketSla) as TicketSla;
+    expect(view.clocks[1]).toMatchObject({ kind: 'resolution', state: 'breached', breachedAt: at(240), restated });
 
     expect(breachAutopsy(events, at(1000))?.[1]).toMatchObject({ state: 'breached', restated });
     expect(breachAutopsy(events, at(999))?.[1]).not.toHaveProperty('restated');

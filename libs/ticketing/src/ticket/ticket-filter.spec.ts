@@ -1,11 +1,7 @@
-import { type DecisionContext, evolve, type Instant, isRefusal, type RecordedEvent } from '#eventsourcing';
-import {
-  type TicketFilter,
-  ticketFilter,
-  type TicketFilterCommands,
-  type TicketFilterEvents,
-  type TicketFilterState,
-} from './ticket-filter.js';
+import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { given } from '../../../eventsourcing/src/testing/given-projected.js';
+import { ticketFilter, type TicketFilterCommands, type TicketFilterState } from './ticket-filter.js';
+import { filterViews } from '../views/projections.js';
 import { ticketFilters } from '../views/ticket-filters.js';
 
 type Sent = { [Name in keyof TicketFilterCommands]: readonly [Name, TicketFilterCommands[Name], string?] }[keyof TicketFilterCommands];
@@ -58,15 +54,12 @@ describe('a saved filter', () => {
   });
 
   it('is in the view until it is deleted', () => {
-    const event = (type: keyof TicketFilterEvents, data: object) =>
-      ({ type, data, stream: 'filter-my-own', metadata: context('ada') }) as unknown as RecordedEvent<TicketFilterEvents>;
-    const saved = event('TicketFilterSaved', { name: 'my-own', query: { tier: 'L1' } });
-    const deleted = event('TicketFilterDeleted', { name: 'my-own' });
-    expect(ticketFilters.key(saved)).toBe('my-own');
-    const apply = (state: TicketFilter | null, event: RecordedEvent<TicketFilterEvents>) => ticketFilters.apply(state, event);
-    const doc = apply(null, saved);
-    expect(doc).toMatchObject({ name: 'my-own', query: { tier: 'L1' }, owner: { id: 'ada' } });
-    expect(apply(doc, deleted)).toBeNull();
-    expect(apply(apply(doc, deleted), saved)).toEqual(doc);
+    const saved = { type: 'TicketFilterSaved', data: { name: 'my-own', query: { tier: 'L1' } } };
+    const deleted = { type: 'TicketFilterDeleted', data: { name: 'my-own' } };
+    const ada = { id: 'ada', kind: 'agent' };
+    const document = { name: 'my-own', query: { tier: 'L1' }, owner: ada, savedBy: ada, savedAt: instantFrom(0) };
+    given(filterViews, [saved]).then(ticketFilters, document);
+    given(filterViews, [saved, deleted]).then(ticketFilters, null);
+    given(filterViews, [saved, deleted, saved]).then(ticketFilters, document);
   });
 });

@@ -1,18 +1,14 @@
-import { type RecordedEvent, type StoredEvent } from '#eventsourcing';
+import { given } from '../../../eventsourcing/src/testing/given-projected.js';
 import type { TicketCommands } from './commands.js';
 import { defaultContract, HOUR } from '../contract/contract.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
-import type { TicketEvents } from '../events/ticket-events.js';
+import { ticketViews } from '../views/projections.js';
 import { type TicketDetails, ticketDetails } from '../views/ticket-details.js';
 import { TICKET_KINDS, type Tier } from '../vocabulary.js';
 
 /** What a reader sees of a life. */
 function details({ events }: Life): TicketDetails | null {
-  return events.reduce<TicketDetails | null>((doc, { type, data, at: effectiveAt }, revision) => {
-    const metadata = { effectiveAt, recordedAt: effectiveAt, actor: { id: 'ada', kind: 'agent' } };
-    const event = { stream: 'ticket-1', revision, type, data, metadata } as unknown as StoredEvent;
-    return ticketDetails.apply(doc, event as unknown as RecordedEvent<TicketEvents>);
-  }, null);
+  return given(ticketViews, events).document(ticketDetails) as TicketDetails | null;
 }
 
 const toL2 = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };

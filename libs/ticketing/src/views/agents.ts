@@ -1,5 +1,5 @@
-import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { type Agent, agent, type AgentEvents, nextAbsenceMoment } from '../desk/agent.js';
+import type { Instant, StateFace } from '#eventsourcing';
+import { type Agent, type AgentState, nextAbsenceMoment } from '../desk/agent.js';
 import { present } from '../plain-json.js';
 
 export interface AgentDocument extends Agent {
@@ -8,15 +8,9 @@ export interface AgentDocument extends Agent {
 }
 
 /** One document an agent, by its id. */
-export const agents: Projection<AgentDocument, AgentEvents> = {
+export const agents: StateFace<AgentState> = {
   name: 'agents',
-  version: 1,
-  streamPrefix: 'agent-',
-  aggregate: agent,
-  key: ({ stream }) => streamId(stream),
-  apply: (doc, event: RecordedEvent<AgentEvents>) => {
-    const state = evolve(agent, doc, event, event.metadata);
-    return state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) });
-  },
+  version: 2,
+  document: (state) => state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) }),
   indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],
 };

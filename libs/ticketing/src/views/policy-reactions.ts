@@ -1,4 +1,4 @@
-import { type Instant, type Projection, REACTIONS, type ReactionEvents, streamId } from '#eventsourcing';
+import { type EventFace, type Instant, type ReactionEvents, streamId } from '#eventsourcing';
 
 /** What a policy did about an event. */
 export interface PolicyReaction extends Readonly<ReactionEventData> {
@@ -9,13 +9,16 @@ export interface PolicyReaction extends Readonly<ReactionEventData> {
 type ReactionEventData = ReactionEvents['PolicyReacted'];
 
 /** One document an event that a policy reacted to, by the id of its record. */
-export const policyReactions: Projection<PolicyReaction, ReactionEvents> = {
+export const policyReactions: EventFace<ReactionEvents> = {
   name: 'policy_reactions',
-  version: 1,
-  streamPrefix: `${REACTIONS}-`,
-  aggregate: { events: {} },
+  version: 2,
   key: ({ stream }) => streamId(stream),
-  apply: (_doc, { data, metadata: { client, correlationId, recordedAt } }) => ({ ...data, client, correlationId, reactedAt: recordedAt }),
+  entry: ({ data, metadata: { client, correlationId, recordedAt } }): PolicyReaction => ({
+    ...data,
+    client,
+    correlationId,
+    reactedAt: recordedAt,
+  }),
   indexes: [
     { key: { position: 1 } },
     { key: { 'reactions.outcome': 1, position: 1 } },

@@ -1,5 +1,10 @@
-import type { Projection } from '#eventsourcing';
-import type { TicketEvents } from '../events/ticket-events.js';
+import { foldOf, type ProjectionGroup, REACTIONS, type ReactionEvents } from '#eventsourcing';
+import { contract, type ContractEvents, type ContractState } from '../contract/contract-agreement.js';
+import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
+import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
+import { team, type TeamEvents, type TeamState } from '../desk/team.js';
+import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
+import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { agents } from './agents.js';
 import { contracts } from './contracts.js';
 import { onCallSchedules } from './on-call-schedules.js';
@@ -8,29 +13,95 @@ import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
 import { ticketDetails } from './ticket-details.js';
 import { ticketFilters } from './ticket-filters.js';
+import { foldTicket, type TicketFold } from './ticket-fold.js';
 import { ticketHistory } from './ticket-history.js';
 import { ticketList } from './ticket-list.js';
 import { ticketSla } from './ticket-sla.js';
 import { tierQueue } from './tier-queue.js';
 
-/** The read models of tickets. */
-export const ticketViews: readonly Projection<object, TicketEvents>[] = [
-  ticketDetails,
-  ticketHistory,
-  ticketSla,
-  tierQueue,
-  ticketList,
-  slaBoard,
-];
+/** The read models of tickets. The order is the one in which a change becomes visible. */
+export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
+  name: 'tickets',
+  version: 1,
+  streamPrefix: 'ticket-',
+  aggregate: ticketWithoutClocks,
+  initial: null,
+  fold: foldTicket,
+  faces: [ticketHistory, ticketSla, slaBoard, tierQueue, ticketList, ticketDetails],
+};
 
-/** Every read model: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each reads events of its own
-export const projections: readonly Projection<object, any>[] = [
-  ...ticketViews,
-  contracts,
-  onCallSchedules,
-  teams,
-  agents,
-  policyReactions,
-  ticketFilters,
+/** The read models of contracts. */
+export const contractViews: ProjectionGroup<ContractState, ContractEvents> = {
+  name: 'contracts',
+  version: 2,
+  streamPrefix: 'contract-',
+  aggregate: contract,
+  initial: contract.initial,
+  fold: foldOf(contract),
+  faces: [contracts],
+};
+
+const onCallViews: ProjectionGroup<OnCallSchedule, OnCallEvents> = {
+  name: 'on_call_schedules',
+  version: 2,
+  streamPrefix: 'oncall-',
+  aggregate: onCall,
+  initial: onCall.initial,
+  fold: foldOf(onCall),
+  faces: [onCallSchedules],
+};
+
+/** The read models of teams. */
+export const teamViews: ProjectionGroup<TeamState, TeamEvents> = {
+  name: 'teams',
+  version: 2,
+  streamPrefix: 'team-',
+  aggregate: team,
+  initial: team.initial,
+  fold: foldOf(team),
+  faces: [teams],
+};
+
+/** The read models of agents. */
+export const agentViews: ProjectionGroup<AgentState, AgentEvents> = {
+  name: 'agents',
+  version: 2,
+  streamPrefix: 'agent-',
+  aggregate: agent,
+  initial: agent.initial,
+  fold: foldOf(agent),
+  faces: [agents],
+};
+
+const reactionViews: ProjectionGroup<null, ReactionEvents> = {
+  name: 'policy_reactions',
+  version: 2,
+  streamPrefix: `${REACTIONS}-`,
+  aggregate: { events: {} },
+  initial: null,
+  fold: () => null,
+  faces: [policyReactions],
+};
+
+/** The read models of saved filters. */
+export const filterViews: ProjectionGroup<TicketFilterState, TicketFilterEvents> = {
+  name: 'ticket_filters',
+  version: 2,
+  streamPrefix: 'filter-',
+  aggregate: ticketFilter,
+  initial: ticketFilter.initial,
+  fold: foldOf(ticketFilter),
+  faces: [ticketFilters],
+};
+
+/** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
+export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
+  ticketViews,
+  contractViews,
+  onCallViews,
+  teamViews,
+  agentViews,
+  reactionViews,
+  filterViews,
 ];

@@ -1,10 +1,13 @@
-import { type EventOf, instantFrom, type RecordedEvent } from '#eventsourcing';
+import { type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { ended } from '../sla/sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { given } from '../../../eventsourcing/src/testing/given-projected.js';
+import { ticketViews } from './projections.js';
 import { type BoardKey, boardLine, type BoardLine, type BoardPlace, slaBoard, type SlaBoardEntry } from './sla-board.js';
+import { ticketSla, type TicketSla } from './ticket-sla.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');
 const work = { work: 4 * HOUR };
@@ -18,26 +21,32 @@ const tell = <Type extends keyof TicketEvents>(after: number, type: Type, data: 
   { type, data } as unknown as EventOf<TicketEvents>,
 ];
 
-function boarded(terms: Contract, happened: readonly Happened[]): SlaBoardEntry {
-  let entry: SlaBoardEntry | null = null;
-  for (const [index, [when, { type, data }]] of happened.entries()) {
-    const pinned = type === 'TicketOpened' ? { ...data, contract: { version: 1, tzdata: '2026a', terms } } : data;
-    const at = instantFrom(when);
-    const event = { type, data: pinned, stream: 'ticket-t', revision: index, metadata: { effectiveAt: at, recordedAt: at } };
-    // As a projector does: what was stored is read again before the next event.
-    entry = slaBoard.apply(entry && (JSON.parse(JSON.stringify(entry)) as SlaBoardEntry), event as unknown as RecordedEvent<TicketEvents>);
-  }
-  if (entry === null) throw new Error('no entry');
-  return entry;
+interface Boarded {
+  readonly entry: SlaBoardEntry;
+  readonly sla: TicketSla;
 }
+
+function boarded(terms: Contract, happened: readonly Happened[]): Boarded {
+  const board = given(
+    ticketViews,
+    happened.map(([when, { type, data }]) => ({
+      type,
+      data: type === 'TicketOpened' ? { ...data, contract: { version: 1, tzdata: '2026a', terms } } : data,
+      at: instantFrom(when),
+    })),
+  );
+  return { entry: board.document(slaBoard) as SlaBoardEntry, sla: board.document(ticketSla) as TicketSla };
+}
+
+const lineOf = ({ entry, sla }: Boarded, key: BoardKey, now: Instant) => boardLine(entry, sla, key, now);
 
 const opened = tell(0, 'TicketOpened', { client: 'northwind', priority: 'high', tier: 'L1' });
 const escalated = tell(HOUR, 'TicketEscalated', { escalationId: 'e', from: 'L1', to: 'L2', handOff: {} });
 const accepted = tell(2 * HOUR, 'EscalationAccepted', { escalationId: 'e', tier: 'L2', agent: { id: 'bob' } });
 const held = (reason: string) => tell(3 * HOUR, 'TicketPutOnHold', { reason, note: '' });
 
-const line = (hours: number, happened: readonly Happened[], key: Parameters<typeof boardLine>[1] = 'any'): BoardLine => {
-  const found = boardLine(boarded(contract, happened), key, instantFrom(start + hours * HOUR));
+const line = (hours: number, happened: readonly Happened[], key: BoardKey = 'any'): BoardLine => {
+  const found = lineOf(boarded(contract, happened), key, instantFrom(start + hours * HOUR));
   if (found === undefined) throw new Error('no line');
   return found;
 };
@@ -82,7 +91,7 @@ describe('a line of the board', () => {
     ]);
     expect(() => line(0, [opened], 'vendor')).toThrow('no line');
     const done = boarded(contract, [opened, tell(HOUR, 'TicketResolved', { tier: 'L1' })]);
-    expect([done.places, boardLine(done, 'any', instantFrom(start))]).toEqual([{}, undefined]);
+    expect([done.entry.places, lineOf(done, 'any', instantFrom(start))]).toEqual([{}, undefined]);
   });
 
   it('warns once less is left of the resolution than the tier that has the ticket needs', () => {
@@ -102,16 +111,17 @@ describe('the board of every life', () => {
   it('is sorted by when each clock is due, and forecasts what the figures say', () => {
     fc.assert(
       fc.property(randomLifeOfClocks, fc.nat(3000), ({ contract: terms, happened, end }, later) => {
-        const entry = boarded(terms, happened);
+        const board = boarded(terms, happened);
+        const { entry, sla } = board;
         const now = instantFrom(end + later * MINUTE);
-        const open = entry.sla.clocks.filter((clock) => !ended(clock));
+        const open = sla.clocks.filter((clock) => !ended(clock));
         for (const [key, place] of Object.entries(entry.places)) {
           const dues = open
             .filter(({ kind }) => key === 'any' || kind === key)
             .map(({ breachedAt, dueAt }) => breachedAt ?? dueAt ?? '9999-12-31T23:59:59.999Z');
           expect(place.due).toBe(dues.sort()[0]);
         }
-        const found = boardLine(entry, 'any', now);
+        const found = lineOf(board, 'any', now);
         expect(found === undefined).toBe(open.length === 0);
         if (found === undefined) return;
         expect(found.clocks).toHaveLength(open.length);
@@ -125,7 +135,7 @@ describe('the board of every life', () => {
           if (place.due === now) continue;
           const { due, warnAt = '~' } = place;
           const selected = due < now ? 'breached' : due === '9999-12-31T23:59:59.999Z' ? 'paused' : warnAt <= now ? 'warned' : 'due';
-          expect(boardLine(entry, key, now)?.clock.state).toBe(selected);
+          expect(lineOf(board, key, now)?.clock.state).toBe(selected);
         }
         if (found.forecast === undefined) return;
         const { remaining, needed, atRisk } = found.forecast;

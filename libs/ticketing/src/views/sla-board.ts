@@ -1,12 +1,11 @@
-import { evolve, type Instant, instantFrom, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import { type Derived, type Instant, instantFrom, type StateFace } from '#eventsourcing';
 import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, termsOf } from '../contract/contract.js';
-import { present, without } from '../plain-json.js';
+import { present } from '../plain-json.js';
+import { clockAt, ended, openTimeOf, type Pause, type SlaClock, targetOf } from '../sla/sla-clock.js';
+import type { PinnedClocks } from '../sla/sla-terms.js';
 import { CLOCK_KINDS, type ClockKind, type Person, type Priority, type Tier } from '../vocabulary.js';
-import { clockAt, ended, openTimeOf, type Pause, type SlaClock, storable, targetOf } from '../sla/sla-clock.js';
-import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
-import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
-import type { Ticket, TicketState } from '../events/ticket.js';
+import type { TicketFold } from './ticket-fold.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
 export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;
@@ -23,7 +22,7 @@ export interface BoardPlace {
   readonly warnAt?: Instant;
 }
 
-/** The clocks of a ticket that go on, as a board needs them. Tickets without such clocks keep their document, on no board. */
+/** A ticket's place on the boards: by when its clocks that go on are due. The clocks themselves are in `ticket_sla`. Tickets without such clocks keep their document, on no board. */
 export interface SlaBoardEntry {
   readonly client: string;
   /** The tier that has the ticket. */
@@ -41,23 +40,18 @@ export interface SlaBoardEntry {
   readonly riskFrom?: Instant;
   /** When its last event took effect. */
   readonly updatedAt: Instant;
-  /** What the entry follows from. */
-  readonly ticket: Ticket;
-  readonly sla: PinnedClocks;
 }
 
 /** Sorts after every instant at which something can be due. */
-const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
+export const NEVER_DUE = '9999-12-31T23:59:59.999Z' as Instant;
 const ALWAYS = instantFrom(0);
 
-function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): SlaBoardEntry | null {
-  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
-  const sla = evolvePinnedClocks(doc?.sla ?? null, event, event.metadata);
-  if (state === null || sla === null) return null;
-  const { client, tier, team, assignee, summary, priority, majorIncident } = state;
-  const { effectiveAt } = event.metadata;
-  // Notes may be told late, with the time that they are of.
-  const updatedAt = doc !== null && doc.updatedAt > effectiveAt ? doc.updatedAt : effectiveAt;
+function entry(fold: TicketFold | null, before?: Derived<TicketFold | null>): SlaBoardEntry | null {
+  if (fold === null) return null;
+  const { ticket, promises, facts } = fold;
+  const { client, tier, team, assignee, summary, priority, majorIncident } = ticket;
+  const updatedAt = facts.latestAt;
+  const same = before?.state?.promises === promises ? (before.document as SlaBoardEntry) : undefined;
   return present({
     client,
     tier,
@@ -66,11 +60,9 @@ function entry(doc: SlaBoardEntry | null, event: RecordedEvent<TicketEvents>): S
     summary,
     priority,
     majorIncident,
-    places: placesOf(sla),
-    riskFrom: riskFrom(sla, tier, updatedAt),
+    places: same?.places ?? placesOf(promises),
+    riskFrom: riskFrom(promises, tier, updatedAt),
     updatedAt,
-    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], links: [], absorbed: [] },
-    sla: storable(sla, doc?.sla),
   });
 }
 
@@ -90,7 +82,7 @@ function placesOf(sla: PinnedClocks): SlaBoardEntry['places'] {
 /** For a kind with several clocks, as imported histories have, the one that is due first counts. */
 function placeOf(sla: PinnedClocks, { state, dueAt, breachedAt, runningSince, thresholds = [] }: SlaClock): BoardPlace {
   if (breachedAt !== undefined) return { due: breachedAt };
-  if (state !== 'running' || dueAt === undefined) return { due: END_OF_TIME };
+  if (state !== 'running' || dueAt === undefined) return { due: NEVER_DUE };
   // Those that are no longer ahead were used up before it ran on.
   const warnAt = thresholds.length < termsOf(sla).thresholds.length ? runningSince : thresholds[0]?.at;
   return present({ due: dueAt, warnAt });
@@ -149,7 +141,7 @@ export interface BoardClock extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 
 }
 
 /** A line of a board: a ticket, with the clock that it is sorted by. */
-export interface BoardLine extends Omit<SlaBoardEntry, 'places' | 'riskFrom' | 'updatedAt' | 'ticket' | 'sla'> {
+export interface BoardLine extends Omit<SlaBoardEntry, 'places' | 'riskFrom' | 'updatedAt'> {
   readonly clock: BoardClock;
   /** All clocks of the ticket that go on, whichever is due first first. */
   readonly clocks: readonly BoardClock[];
@@ -157,9 +149,12 @@ export interface BoardLine extends Omit<SlaBoardEntry, 'places' | 'riskFrom' | '
   readonly forecast?: Budget & { readonly tier: Tier; readonly atRisk: boolean };
 }
 
-/** The line of a ticket as it stands at an instant; undefined when no such clock of it goes on. */
-export function boardLine(entry: SlaBoardEntry, key: BoardKey, now: Instant): BoardLine | undefined {
-  const { client, tier, team, assignee, summary, priority, majorIncident, riskFrom, updatedAt, sla } = entry;
+/**
+ * The line of a ticket as it stands at an instant; undefined when no such clock of it goes on.
+ * @param sla the ticket's clocks
+ */
+export function boardLine(entry: SlaBoardEntry, sla: PinnedClocks, key: BoardKey, now: Instant): BoardLine | undefined {
+  const { client, tier, team, assignee, summary, priority, majorIncident, riskFrom, updatedAt } = entry;
   const clocks = sla.clocks
     .filter((clock) => !ended(clock))
     .map((clock) => ({ due: placeOf(sla, clock).due, clock: boardClock(sla, clock, now) }))
@@ -192,48 +187,11 @@ function boardClock(sla: PinnedClocks, clock: SlaClock, now: Instant): BoardCloc
   return present({ kind, tier, vendor, cycle, state: stands, target, remaining: target - elapsed, dueAt, breachedAt, warned, pausedFor });
 }
 
-export interface BoardFilter {
-  readonly client?: string | undefined;
-  readonly tier?: Tier | undefined;
-  readonly state?: BoardState | undefined;
-  readonly atRisk?: boolean | undefined;
-}
-
-/** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */
-export function boardCriteria(
-  { client, tier, state, atRisk }: BoardFilter,
-  key: BoardKey,
-  now: Instant,
-  after?: { readonly due: string; readonly id: string },
-): { readonly filter: object; readonly sort: Readonly<Record<string, 1>> } {
-  const due = `places.${key}.due`;
-  const warnAt = `places.${key}.warnAt`;
-  const states: Readonly<Record<BoardState, object>> = {
-    // Overdue is breached although no event says so yet, and a moment of closing is overdue right after it.
-    breached: { [due]: { $lt: now } },
-    warned: { [due]: { $gte: now, $lt: END_OF_TIME }, [warnAt]: { $lte: now } },
-    due: { [due]: { $gte: now, $lt: END_OF_TIME }, [warnAt]: { $not: { $lte: now } } },
-    paused: { [due]: END_OF_TIME },
-  };
-  const conditions: object[] = [
-    // Tickets whose clocks have all ended have no place.
-    state === undefined ? { [due]: { $gt: '' } } : states[state],
-    ...(client === undefined ? [] : [{ client }]),
-    ...(tier === undefined ? [] : [{ tier }]),
-    ...(atRisk === undefined ? [] : [atRisk ? { riskFrom: { $lt: now } } : { riskFrom: { $not: { $lt: now } } }]),
-    ...(after === undefined ? [] : [{ [due]: { $gte: after.due } }, { $or: [{ [due]: { $gt: after.due } }, { _id: { $gt: after.id } }] }]),
-  ];
-  return { filter: { $and: conditions }, sort: { [due]: 1, _id: 1 } };
-}
-
 /** One document a ticket, by its id: `GET /v1/sla-board`. */
-export const slaBoard: Projection<SlaBoardEntry, TicketEvents> = {
+export const slaBoard: StateFace<TicketFold | null> = {
   name: 'sla_board',
-  version: 2,
-  streamPrefix: 'ticket-',
-  aggregate: ticketWithoutClocks,
-  key: ({ stream }) => streamId(stream),
-  apply: entry,
+  version: 3,
+  document: entry,
   indexes: [
     ...BOARD_KEYS.map((key) => ({ key: { [`places.${key}.due`]: 1 as const, _id: 1 as const } })),
     { key: { client: 1, 'places.any.due': 1, _id: 1 } },

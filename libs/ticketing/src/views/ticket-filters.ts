@@ -1,18 +1,10 @@
-import { evolve, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { isSaved, type TicketFilter, ticketFilter, type TicketFilterEvents } from '../ticket/ticket-filter.js';
-
-function apply(doc: TicketFilter | null, event: RecordedEvent<TicketFilterEvents>): TicketFilter | null {
-  const state = evolve(ticketFilter, doc, event, event.metadata);
-  return isSaved(state) ? state : null;
-}
+import type { StateFace } from '#eventsourcing';
+import { isSaved, type TicketFilterState } from '../ticket/ticket-filter.js';
 
 /** One document a saved filter, by its name. */
-export const ticketFilters: Projection<TicketFilter, TicketFilterEvents> = {
+export const ticketFilters: StateFace<TicketFilterState> = {
   name: 'ticket_filters',
-  version: 1,
-  streamPrefix: 'filter-',
-  aggregate: ticketFilter,
-  key: ({ stream }) => streamId(stream),
-  apply,
+  version: 2,
+  document: (state) => (isSaved(state) ? state : null),
   indexes: [],
 };

@@ -1,5 +1,5 @@
-import { type EventMetadata, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
+import { type EventFace, type EventMetadata, type RecordedEvent, streamId } from '#eventsourcing';
+import type { TicketEvents } from '../events/ticket-events.js';
 
 /** One event of a ticket's life, with who did it, why, when it happened and when it was recorded. */
 export interface HistoryEntry extends EventMetadata {
@@ -9,17 +9,15 @@ export interface HistoryEntry extends EventMetadata {
   readonly data: unknown;
 }
 
-function entry(_doc: HistoryEntry | null, { stream, id, type, data, metadata }: RecordedEvent<TicketEvents>): HistoryEntry {
+function entry({ stream, id, type, data, metadata }: RecordedEvent<TicketEvents>): HistoryEntry {
   return { ticketId: streamId(stream), eventId: id, type, data, ...metadata };
 }
 
-/** One document an event, by `<ticket id>/<revision>`: the audit trail. The projector adds `revision` and `position`. */
-export const ticketHistory: Projection<HistoryEntry, TicketEvents> = {
+/** One document an event, by `<ticket id>/<revision>`: the audit trail. */
+export const ticketHistory: EventFace<TicketEvents> = {
   name: 'ticket_history',
-  version: 1,
-  streamPrefix: 'ticket-',
-  aggregate: ticketWithoutClocks,
+  version: 2,
   key: ({ stream, revision }) => `${streamId(stream)}/${revision}`,
-  apply: entry,
+  entry,
   indexes: [{ key: { ticketId: 1, revision: 1 } }, { key: { type: 1, effectiveAt: 1 } }],
 };

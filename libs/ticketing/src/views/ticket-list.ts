@@ -1,11 +1,10 @@
-import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
-import { present, without } from '../plain-json.js';
-import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
-import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
+import type { Instant, StateFace } from '#eventsourcing';
+import { resolvedAt } from '../events/ticket.js';
+import { present } from '../plain-json.js';
 import {
-  type Person,
   type Channel,
   type Impact,
+  type Person,
   PRIORITIES,
   type Priority,
   type TicketKind,
@@ -13,7 +12,7 @@ import {
   type Tier,
   type Urgency,
 } from '../vocabulary.js';
-import { withWordsOf } from './search-words.js';
+import type { TicketFold } from './ticket-fold.js';
 
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */
 export interface TicketListEntry {
@@ -43,23 +42,18 @@ export interface TicketListEntry {
   readonly updatedAt: Instant;
   /** Every word that was said about it: see search-words.ts. */
   readonly words: readonly string[];
-  /** State of the ticket that the entry follows from, without the lists that it does not need. */
-  readonly ticket: Ticket;
 }
 
-function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>): TicketListEntry | null {
-  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
-  if (state === null) return null;
-  const at = event.metadata.effectiveAt;
-  const { client, kind, summary, reporter, channel, tier, impact, urgency, priority, majorIncident, securityIncident } = state;
-  const { team, assignee, service, component, category } = state;
+function entry({ ticket, facts: { openedAt, updatedAt, words } }: TicketFold): TicketListEntry {
+  const { client, kind, summary, reporter, channel, work, tier, impact, urgency, priority, majorIncident, securityIncident } = ticket;
+  const { team, assignee, service, component, category } = ticket;
   return present({
     client,
     kind,
     summary,
     reporter,
     channel,
-    status: state.work.status,
+    status: work.status,
     tier,
     impact,
     urgency,
@@ -73,11 +67,10 @@ function entry(doc: TicketListEntry | null, event: RecordedEvent<TicketEvents>):
     component,
     category,
     categories: category === undefined ? [] : branches(category),
-    openedAt: doc?.openedAt ?? at,
-    resolvedAt: resolvedAt(state.work),
-    updatedAt: at,
-    words: withWordsOf(doc?.words ?? [], event.data),
-    ticket: { ...without(state, 'contract'), stepsTried: [], evidence: [], consultations: [], touching: [], links: [], absorbed: [] },
+    openedAt,
+    resolvedAt: resolvedAt(work),
+    updatedAt,
+    words,
   });
 }
 
@@ -91,13 +84,10 @@ function branches(category: string): readonly string[] {
  * One document a ticket, by its id: `GET /v1/tickets`. Words are in an index of our own rather than a text index: the same query then
  * works on every server, finds parts of codes and names, and combines with the other filters.
  */
-export const ticketList: Projection<TicketListEntry, TicketEvents> = {
+export const ticketList: StateFace<TicketFold | null> = {
   name: 'ticket_list',
-  version: 4,
-  streamPrefix: 'ticket-',
-  aggregate: ticketWithoutClocks,
-  key: ({ stream }) => streamId(stream),
-  apply: entry,
+  version: 5,
+  document: (fold) => fold && entry(fold),
   indexes: [
     { key: { openedAt: 1, _id: 1 } },
     { key: { updatedAt: 1, _id: 1 } },

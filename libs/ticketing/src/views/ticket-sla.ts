@@ -1,10 +1,10 @@
-import { type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import type { Derived, Instant, StateFace } from '#eventsourcing';
 import { nextStepAt } from '../escalation/escalation-chains.js';
+import type { TicketPromises } from '../escalation/promises.js';
 import { present } from '../plain-json.js';
 import { ended, storable } from '../sla/sla-clock.js';
-import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
-import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
+import type { TicketFold } from './ticket-fold.js';
 
 /** The clocks of a ticket under its contract. */
 export interface TicketSla extends TicketPromises {
@@ -21,31 +21,32 @@ export interface TicketSla extends TicketPromises {
   readonly nextStepAt?: Instant;
 }
 
-function sla(doc: TicketSla | null, event: RecordedEvent<TicketEvents>): TicketSla | null {
-  const clocks = evolvePromises(doc, event, event.metadata, event.revision);
-  if (clocks === null || clocks === doc) return doc;
-  const due = clocks.clocks
+function sla({ ticket: { client }, promises }: TicketFold): TicketSla {
+  const due = promises.clocks
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
   return present({
-    ...storable(clocks, doc),
-    client: event.metadata.client,
-    contractVersion: clocks.contract?.version ?? 0,
-    open: clocks.clocks.some((clock) => !ended(clock)),
+    ...storable(promises),
+    client,
+    contractVersion: promises.contract?.version ?? 0,
+    open: promises.clocks.some((clock) => !ended(clock)),
     nextDueAt: due[0],
-    nextMomentAt: nextMomentAt(clocks),
-    nextStepAt: nextStepAt(clocks.chains),
+    nextMomentAt: nextMomentAt(promises),
+    nextStepAt: nextStepAt(promises.chains),
   });
 }
 
+/** Most events concern no clock. */
+function slaOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | null>) {
+  if (fold === null) return null;
+  return before?.state?.promises === fold.promises ? before.document : sla(fold);
+}
+
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
-export const ticketSla: Projection<TicketSla, TicketEvents> = {
+export const ticketSla: StateFace<TicketFold | null> = {
   name: 'ticket_sla',
-  version: 7,
-  streamPrefix: 'ticket-',
-  aggregate: ticketWithoutClocks,
-  key: ({ stream }) => streamId(stream),
-  apply: sla,
+  version: 8,
+  document: slaOrTheSame,
   indexes: [
     { key: { nextDueAt: 1 } },
     { key: { nextMomentAt: 1, _id: 1 } },

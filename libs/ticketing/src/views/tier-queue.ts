@@ -1,13 +1,8 @@
-import { evolve, type Instant, type Projection, type RecordedEvent, streamId } from '#eventsourcing';
+import type { Instant, StateFace } from '#eventsourcing';
 import type { NobodyFound } from '../events/assignment.js';
-import { present, without } from '../plain-json.js';
-import { activeWork, type Ticket, type TicketState } from '../events/ticket.js';
-import { ticketWithoutClocks, type TicketEvents } from '../events/ticket-events.js';
+import { present } from '../plain-json.js';
 import { type Person, PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
-
-/** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */
-export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'done'] as const;
-export type QueueState = (typeof QUEUE_STATES)[number];
+import type { QueueState, TicketFold } from './ticket-fold.js';
 
 /** A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue. */
 export interface QueueEntry {
@@ -34,17 +29,10 @@ export interface QueueEntry {
   /** When it came to this state at this tier. */
   readonly since: Instant;
   readonly openedAt: Instant;
-  /** State of the ticket that the entry follows from. */
-  readonly ticket: Ticket;
 }
 
-function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): QueueEntry | null {
-  const state: TicketState = evolve(ticketWithoutClocks, doc?.ticket ?? null, event, event.metadata);
-  if (state === null) return null;
-  const at = event.metadata.effectiveAt;
-  const queueState = queueStateOf(state);
-  const sameTier = doc?.tier === state.tier;
-  const { tier, client, kind, summary, priority, majorIncident, team, assignee, nobodyFound } = state;
+function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, openedAt } }: TicketFold): QueueEntry {
+  const { tier, client, kind, summary, priority, majorIncident, team, assignee, nobodyFound, work } = ticket;
   const queued = queueState !== 'done';
   return present({
     tier,
@@ -58,32 +46,20 @@ function entry(doc: QueueEntry | null, event: RecordedEvent<TicketEvents>): Queu
     rank: majorIncident ? 0 : 1 + PRIORITIES.indexOf(priority),
     team,
     assignee,
-    assignedAt: assignee !== undefined && assignee.id !== doc?.assignee?.id ? at : doc?.assignedAt,
+    assignedAt,
     nobodyFound: queued ? nobodyFound : undefined,
-    holdReason: state.work.status === 'on-hold' ? state.work.reason : undefined,
-    atTierSince: doc !== null && sameTier ? doc.atTierSince : at,
-    since: doc !== null && sameTier && doc.state === queueState ? doc.since : at,
-    openedAt: doc?.openedAt ?? at,
-    // The queue asks nothing of the contract.
-    ticket: without(state, 'contract'),
+    holdReason: work.status === 'on-hold' ? work.reason : undefined,
+    atTierSince,
+    since,
+    openedAt,
   });
 }
 
-function queueStateOf({ work }: Ticket): QueueState {
-  if (work.status === 'on-hold') return 'on-hold';
-  if (work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled' || work.status === 'merged') return 'done';
-  const active = activeWork(work);
-  return active.status === 'escalated' ? 'awaiting-acceptance' : active.status === 'in-progress' ? 'working' : 'waiting';
-}
-
 /** One document a ticket, by its id: the queues of all tiers. */
-export const tierQueue: Projection<QueueEntry, TicketEvents> = {
+export const tierQueue: StateFace<TicketFold | null> = {
   name: 'tier_queue',
-  version: 6,
-  streamPrefix: 'ticket-',
-  aggregate: ticketWithoutClocks,
-  key: ({ stream }) => streamId(stream),
-  apply: entry,
+  version: 7,
+  document: (fold) => fold && entry(fold),
   indexes: [
     { key: { tier: 1, queued: 1, rank: 1, since: 1, _id: 1 } },
     { key: { client: 1, queued: 1 } },

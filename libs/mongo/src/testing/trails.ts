@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { instantFrom, type NewEvent, type Projection, type StoredEvent } from '#eventsourcing';
-import type { ViewLog } from '../view.js';
+import { instantFrom, type NewEvent, type ProjectionGroup, type RecordedEvent, type StateFace, type StoredEvent } from '#eventsourcing';
+import type { ViewLog } from '../documents.js';
 
 /** The smallest view that shows each mistake: an event left out, doubled or out of order changes `trail`. */
 export interface Trail {
@@ -19,37 +19,46 @@ export interface TrailEvents {
   Poisoned: { n: number };
 }
 
-export function trailView(category: string, over: Partial<Projection<Trail, TrailEvents>> = {}): Projection<Trail, TrailEvents> {
+export type TrailGroup = ProjectionGroup<Trail | null, TrailEvents>;
+
+/** A group of one face: the trails themselves. */
+export function trailGroup(category: string, over: Partial<TrailGroup> = {}): TrailGroup {
   return {
     name: `trails_${category}`,
     version: 1,
     streamPrefix: `${category}-`,
     aggregate: { events: {} },
-    key: (event) => event.stream.slice(category.length + 1),
-    apply: (doc, event) => {
-      switch (event.type) {
-        case 'Began':
-          return { count: 1, trail: String(event.data.n) };
-        case 'Added':
-          return (
-            doc && {
-              ...doc,
-              count: doc.count + 1,
-              trail: `${doc.trail},${event.data.n}`.slice(-200),
-              nested: { list: [event.data.n, doc.count] },
-            }
-          );
-        case 'Removed':
-          return null;
-        case 'Poisoned':
-          throw new Error('poison');
-        default:
-          return doc;
-      }
-    },
-    indexes: [{ key: { count: 1 } }],
+    initial: null,
+    fold: foldTrail,
+    faces: [trailFace(`trails_${category}`)],
     ...over,
   };
+}
+
+export function trailFace(name: string, over: Partial<StateFace<Trail | null>> = {}): StateFace<Trail | null> {
+  return { name, version: 1, document: (trail) => trail, indexes: [{ key: { count: 1 } }], ...over };
+}
+
+export function foldTrail(trail: Trail | null, event: RecordedEvent<TrailEvents>): Trail | null {
+  switch (event.type) {
+    case 'Began':
+      return { count: 1, trail: String(event.data.n) };
+    case 'Added':
+      return (
+        trail && {
+          ...trail,
+          count: trail.count + 1,
+          trail: `${trail.trail},${event.data.n}`.slice(-200),
+          nested: { list: [event.data.n, trail.count] },
+        }
+      );
+    case 'Removed':
+      return null;
+    case 'Poisoned':
+      throw new Error('poison');
+    default:
+      return trail;
+  }
 }
 
 export const trailEvent = (type: keyof TrailEvents, n: number): NewEvent => ({

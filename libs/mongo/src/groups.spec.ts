@@ -2,15 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import type { EventStore, NewEvent } from '#eventsourcing';
-import { diagnoseView } from './diagnose-view.js';
-import { projectView, type ProjectViewOptions, type ViewProjector } from './project-view.js';
-import { RebuildRunning, rebuildView } from './rebuild-view.js';
+import { diagnoseGroup } from './diagnose-group.js';
+import { projectGroup, type GroupProjector, type PartitionStatus, type ProjectGroupOptions } from './project-group.js';
+import { RebuildRunning, rebuildGroup } from './rebuild-group.js';
 import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
-import { KeptLog, eventually, trailEvent, trailView } from './testing/counting-view.js';
+import { foldTrail, KeptLog, eventually, trailEvent, trailFace, trailGroup, type TrailGroup } from './testing/trails.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
-import { acquire, acquireByHandover, checkpointAt, nextName, viewControls, viewHealth } from './view-control.js';
-import { viewCollection, type AnyProjection } from './view.js';
+import {
+  acquire,
+  acquireByHandover,
+  checkpointAt,
+  ensureFollower,
+  ensureGroup,
+  followerControls,
+  groupControls,
+  groupHealth,
+  partitionName,
+} from './control.js';
+import { foldName, nextName, viewCollection, type AnyGroup } from './documents.js';
 import { waitForRevision } from './wait-for-revision.js';
 
 // Far more than they take: machines may be busy.
@@ -19,10 +29,12 @@ jest.setTimeout(30_000);
 let database: TestViews;
 let server: TestEvents;
 let store: EventStore;
-let view: ReturnType<typeof trailView>;
+let view: TrailGroup;
+/** The control document of its only partition. */
+let partition: string;
 let category: string;
 let log: KeptLog;
-let running: ViewProjector[];
+let running: GroupProjector[];
 
 beforeAll(async () => {
   [database, server] = await Promise.all([testViews(), testEvents()]);
@@ -33,33 +45,41 @@ afterAll(async () => {
 });
 beforeEach(() => {
   category = `views${randomUUID().replaceAll('-', '')}`;
-  view = trailView(category);
+  view = trailGroup(category);
+  partition = partitionName(view.name, 0);
   log = new KeptLog();
   running = [];
 });
 afterEach(() => Promise.all(running.map((projector) => projector.stop())));
 
 const LEASE = 400;
-const start = (projection: AnyProjection = view, over: Partial<ProjectViewOptions> = {}): ViewProjector => {
-  const projector = projectView({ db: database.mongo.db, store, projection, log, owner: randomUUID(), leaseMs: LEASE, ...over });
+const start = (group: AnyGroup = view, over: Partial<ProjectGroupOptions> = {}): GroupProjector => {
+  const projector = projectGroup({ db: database.mongo.db, store, group, log, owner: randomUUID(), leaseMs: LEASE, ...over });
   running.push(projector);
   return projector;
 };
 const append = (id: string | number, at: number | 'no-stream', events: NewEvent[]) => store.append(`${category}-${id}`, at, events);
 const open = (id: string | number, added = 0) =>
   append(id, 'no-stream', [trailEvent('Began', 0), ...Array.from({ length: added }, (_, i) => trailEvent('Added', i + 1))]);
-const docs = (projection: AnyProjection = view) => viewCollection(database.mongo.db, projection.name).find({}).sort({ _id: 1 }).toArray();
+const docs = (name = view.name) => viewCollection(database.mongo.db, name).find({}).sort({ _id: 1 }).toArray();
 /** Lets a lease run out now. */
-const lapse = (name: string) => viewControls(database.mongo.db).updateOne({ _id: name }, { $set: { leaseUntil: new Date(0) } });
-const control = () => viewControls(database.mongo.db).findOne({ _id: view.name });
-const live = (projector: ViewProjector) =>
+const lapse = (name: string) => followerControls(database.mongo.db).updateOne({ _id: name }, { $set: { leaseUntil: new Date(0) } });
+const control = () => groupControls(database.mongo.db).findOne({ _id: view.name });
+const follower = (of = partition) => followerControls(database.mongo.db).findOne({ _id: of });
+const status = (projector: GroupProjector): PartitionStatus => {
+  const [first] = projector.status();
+  if (first === undefined) throw new Error('no partition');
+  return first;
+};
+const live = (projector: GroupProjector) =>
   eventually(
-    () => projector.status(),
+    () => status(projector),
     ({ state }) => state === 'live',
   );
 const shown = (id: string | number, revision: number, timeout = 10_000) =>
-  waitForRevision(viewCollection(database.mongo.db, view.name), String(id), revision, timeout);
-const diagnose = (projection: AnyProjection = view) => diagnoseView({ db: database.mongo.db, store, projection });
+  waitForRevision(database.mongo.db, { group: view, face: view }, String(id), revision, timeout);
+const diagnoses = () => diagnoseGroup({ db: database.mongo.db, store, group: view });
+const diagnose = async () => (await diagnoses())[0] ?? Promise.reject(new Error('no diagnosis'));
 
 describe('a projected view', () => {
   it('takes in history, then what comes, and says where it is', async () => {
@@ -70,10 +90,10 @@ describe('a projected view', () => {
     const { position } = await append('a', 4, [trailEvent('Noted', 9)]);
     expect(await shown('a', 5)).toMatchObject({ count: 5, revision: 5, position: Number(position?.commit) });
     await eventually(
-      () => projector.status(),
+      () => status(projector),
       ({ lagMs, position: at }) => lagMs === 0 && at === Number(position?.commit),
     );
-    expect(projector.status()).toMatchObject({ view: view.name, state: 'live', projected: 6 });
+    expect(status(projector)).toMatchObject({ group: view.name, partition: 0, state: 'live', projected: 6 });
     expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
   });
 
@@ -93,7 +113,7 @@ describe('a projected view', () => {
     await shown('a', 3);
     await live(first);
     await first.stop();
-    const early = (await control())?.checkpoint;
+    const early = (await follower())?.checkpoint;
     await append('a', 3, [trailEvent('Added', 4)]);
     const second = start();
     await shown('a', 4);
@@ -101,40 +121,39 @@ describe('a projected view', () => {
     const before = await docs();
     // As if the last checkpoint had never been written, and then none at all.
     for (const checkpoint of [early ?? null, null]) {
-      await viewControls(database.mongo.db).updateOne({ _id: view.name }, { $set: { checkpoint } });
+      await followerControls(database.mongo.db).updateOne({ _id: partition }, { $set: { checkpoint } });
       await live(start());
       await running.at(-1)?.stop();
       expect(await docs()).toEqual(before);
     }
-    expect((await control())?.checkpoint).not.toBeNull();
+    expect((await follower())?.checkpoint).not.toBeNull();
   });
 
   it('has one owner; when that one dies another takes over once the lease has run out', async () => {
     // The dead one: holds the lease and never comes back.
     await open('a');
-    await viewControls(database.mongo.db).insertOne({
-      _id: view.name,
-      version: 1,
+    await ensureGroup(database.mongo.db, view);
+    await followerControls(database.mongo.db).insertOne({
+      _id: partition,
       generation: 1,
       checkpoint: null,
       owner: 'dead',
       leaseUntil: new Date(Date.now() + 60_000),
       handover: null,
-      pending: null,
     });
     const projectors = [start(), start()];
     await eventually(
-      () => projectors.map((projector) => projector.status().state),
+      () => projectors.map((projector) => status(projector).state),
       (states) => states.every((state) => state === 'waiting'),
     );
     expect(await docs()).toEqual([]);
-    await lapse(view.name);
+    await lapse(partition);
     await shown('a', 0);
     await eventually(
-      () => projectors.map((projector) => projector.status().state).sort(),
+      () => projectors.map((projector) => status(projector).state).sort(),
       (states) => states.join() === 'live,waiting',
     );
-    const owner = projectors.find((projector) => projector.status().state === 'live');
+    const owner = projectors.find((projector) => status(projector).state === 'live');
     await owner?.stop();
     await append('a', 0, [trailEvent('Added', 1)]);
     expect(await shown('a', 1)).toMatchObject({ trail: '0,1' });
@@ -144,8 +163,8 @@ describe('a projected view', () => {
     await open('a');
     const projector = start();
     await live(projector);
-    await viewControls(database.mongo.db).updateOne(
-      { _id: view.name },
+    await followerControls(database.mongo.db).updateOne(
+      { _id: partition },
       {
         $set: {
           owner: 'usurper',
@@ -157,10 +176,10 @@ describe('a projected view', () => {
     );
     await append('a', 0, [trailEvent('Added', 1)]);
     await eventually(
-      () => projector.status().state,
+      () => status(projector).state,
       (state) => state === 'waiting',
     );
-    expect(await control()).toMatchObject({ owner: 'usurper', generation: 7, checkpoint: { commit: '1' } });
+    expect(await follower()).toMatchObject({ owner: 'usurper', generation: 7, checkpoint: { commit: '1' } });
     expect(log.lines).toContainEqual(expect.objectContaining({ level: 'warn' }));
   });
 
@@ -170,7 +189,7 @@ describe('a projected view', () => {
     const projectors = [start(view, { batchSize: 3 }), start(view, { batchSize: 2 })];
     for (let i = 0; i < 20; i++) {
       await append(i, i % 4, [trailEvent('Added', 50 + i)]);
-      await viewControls(database.mongo.db).updateOne({ _id: view.name }, { $set: { owner: null } });
+      await followerControls(database.mongo.db).updateOne({ _id: partition }, { $set: { owner: null } });
     }
     for (let i = 0; i < 20; i++) expect(await shown(i, (i % 4) + 1)).not.toBe('stale');
     await Promise.all(projectors.map((projector) => projector.stop()));
@@ -183,8 +202,8 @@ describe('a projected view', () => {
     await live(first);
     await first.stop();
     // As if the log had been replaced: what was projected last is not in it, and positions mean something else.
-    await viewControls(database.mongo.db).updateOne(
-      { _id: view.name },
+    await followerControls(database.mongo.db).updateOne(
+      { _id: partition },
       { $set: { 'checkpoint.event.id': randomUUID(), 'checkpoint.commit': '9000000000000000' } },
     );
     await viewCollection(database.mongo.db, view.name).updateOne(
@@ -193,12 +212,12 @@ describe('a projected view', () => {
     );
     const projector = start();
     const { lastError } = await eventually(
-      () => projector.status(),
+      () => status(projector),
       ({ state }) => state === 'failing',
     );
     expect(lastError?.message).toMatch(/projected from another log/);
     expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
-    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     await live(projector);
     expect((await docs())[0]).toMatchObject({ trail: '0' });
   });
@@ -233,36 +252,34 @@ describe('a projected view', () => {
 
   it('a failing handler stops its view loudly, loses nothing, and leaves others alone', async () => {
     let poisonous = true;
-    const brittle = trailView(category, {
-      name: `${view.name}_brittle`,
-      apply: (doc, event) => {
-        if (event.type === 'Poisoned' && poisonous) throw new Error('poison');
-        return event.type === 'Poisoned' ? doc : view.apply(doc, event);
-      },
+    const tolerant: TrailGroup['fold'] = (trail, event) => (event.type === 'Poisoned' ? trail : foldTrail(trail, event));
+    const [brittleName, fineName] = [`${view.name}_brittle`, `${view.name}_fine`];
+    const brittle = trailGroup(category, {
+      name: brittleName,
+      fold: (trail, event) => (poisonous ? foldTrail : tolerant)(trail, event),
+      faces: [trailFace(brittleName)],
     });
     await append('a', 'no-stream', [trailEvent('Began', 0), trailEvent('Added', 1), trailEvent('Poisoned', 2), trailEvent('Added', 3)]);
     const failing = start(brittle);
-    const fine = start(
-      trailView(category, { name: `${view.name}_fine`, apply: (doc, event) => (event.type === 'Poisoned' ? doc : view.apply(doc, event)) }),
-    );
+    const fine = start(trailGroup(category, { name: fineName, fold: tolerant, faces: [trailFace(fineName)] }));
     await live(fine);
-    const status = await eventually(
-      () => failing.status(),
+    const failed = await eventually(
+      () => status(failing),
       ({ state }) => state === 'failing',
     );
-    expect(status.lastError?.message).toMatch(/failed at Poisoned/);
-    expect(status.lagMs).not.toBe(0);
+    expect(failed.lastError?.message).toMatch(/failed at Poisoned/);
+    expect(failed.lagMs).not.toBe(0);
     await eventually(
-      () => viewHealth(database.mongo.db, brittle.name),
-      ({ trouble }) => trouble?.message === status.lastError?.message,
+      () => groupHealth(database.mongo.db, brittle.name),
+      ({ trouble }) => trouble?.message === failed.lastError?.message,
     );
     expect(log.lines.filter(({ level }) => level === 'error').length).toBeGreaterThan(0);
-    expect((await docs(brittle))[0]).toMatchObject({ trail: '0,1', revision: 1 });
+    expect((await docs(brittle.name))[0]).toMatchObject({ trail: '0,1', revision: 1 });
     poisonous = false;
     await live(failing);
-    expect((await docs(brittle))[0]).toMatchObject({ trail: '0,1,3', revision: 3 });
-    expect(failing.status().lastError).toBeUndefined();
-    expect(await viewHealth(database.mongo.db, brittle.name)).toMatchObject({ state: 'running' });
+    expect((await docs(brittle.name))[0]).toMatchObject({ trail: '0,1,3', revision: 3 });
+    expect(status(failing).lastError).toBeUndefined();
+    expect(await groupHealth(database.mongo.db, brittle.name)).toMatchObject({ state: 'running' });
   });
 });
 
@@ -276,10 +293,10 @@ describe('rebuilding', () => {
     await viewCollection(database.mongo.db, view.name).updateOne({ _id: '3' }, { $set: { trail: 'wrong' } });
     await viewCollection(database.mongo.db, view.name).insertOne({ _id: 'ghost', position: 1, revision: 0, count: 1 });
     const phases: string[] = [];
-    const done = await rebuildView({
+    const done = await rebuildGroup({
       db: database.mongo.db,
       store,
-      projection: view,
+      group: view,
       owner: randomUUID(),
       leaseMs: LEASE,
       onProgress: ({ phase }) => phases.push(phase),
@@ -287,9 +304,10 @@ describe('rebuilding', () => {
     expect(await docs()).toEqual(before);
     expect(done).toMatchObject({ phase: 'switched', events: before.reduce((sum, { revision }) => sum + revision + 1, 0) });
     expect([...new Set(phases)]).toEqual(['building', 'handing-over', 'switched']);
-    expect(await control()).toMatchObject({ generation: 2, version: 1, owner: null, handover: null, pending: null });
+    expect(await control()).toMatchObject({ generation: 2, version: 1, faces: { [view.name]: 1 }, pending: null });
+    expect(await follower()).toMatchObject({ generation: 2, owner: null, handover: null });
     expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
-    expect(await viewControls(database.mongo.db).findOne({ _id: nextName(view.name) })).toBeNull();
+    expect(await followerControls(database.mongo.db).findOne({ _id: nextName(view.name) })).toBeNull();
     // A projector goes on from the rebuilt checkpoint.
     await append(0, 0, [trailEvent('Added', 1)]);
     start();
@@ -297,10 +315,10 @@ describe('rebuilding', () => {
   });
 
   it('works on a view that was never projected, and on an empty log', async () => {
-    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     expect(await docs()).toEqual([]);
     await open('a');
-    await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     expect((await docs()).map(({ _id }) => _id)).toEqual(['a']);
   });
 
@@ -333,7 +351,7 @@ describe('rebuilding', () => {
     })();
     reading.catch(() => (ending.now = true));
     for (let round = 0; round < 3; round++) {
-      await rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+      await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     }
     ending.now = true;
     await Promise.all([writing, reading]);
@@ -348,10 +366,10 @@ describe('rebuilding', () => {
     for (let i = 0; i < 5; i++) await open(i, 1);
     const old = start();
     await live(old);
-    const newer = trailView(category, {
+    const newer = trailGroup(category, {
       version: 2,
-      apply: (doc, event) => {
-        const next = view.apply(doc, event);
+      fold: (trail, event) => {
+        const next = foldTrail(trail, event);
         return next && { ...next, trail: `v2:${next.trail.replaceAll('v2:', '')}` };
       },
     });
@@ -360,7 +378,7 @@ describe('rebuilding', () => {
     expect((await docs()).map((doc) => doc['trail'])).toEqual(Array(5).fill('v2:0,1'));
     expect(await control()).toMatchObject({ version: 2, generation: 2 });
     await eventually(
-      () => old.status().state,
+      () => status(old).state,
       (state) => state === 'outdated',
     );
     await append(0, 1, [trailEvent('Added', 9)]);
@@ -369,18 +387,16 @@ describe('rebuilding', () => {
 
   it('only one at a time; one that was killed is started anew', async () => {
     await open('a', 2);
-    await viewControls(database.mongo.db).insertOne({
+    await followerControls(database.mongo.db).insertOne({
       _id: nextName(view.name),
-      version: 1,
       generation: 1,
       checkpoint: null,
       owner: 'killed',
       leaseUntil: new Date(Date.now() + 60_000),
       handover: null,
-      pending: null,
     });
     await viewCollection(database.mongo.db, nextName(view.name)).insertOne({ _id: 'half-built', position: 1, revision: 0, count: 1 });
-    const rebuild = () => rebuildView({ db: database.mongo.db, store, projection: view, owner: randomUUID(), leaseMs: LEASE });
+    const rebuild = () => rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     await expect(rebuild()).rejects.toThrow(RebuildRunning);
     await lapse(nextName(view.name));
     await rebuild();
@@ -392,10 +408,10 @@ describe('rebuilding', () => {
     const projector = start();
     await live(projector);
     const stop = new AbortController();
-    const rebuild = rebuildView({
+    const rebuild = rebuildGroup({
       db: database.mongo.db,
       store,
-      projection: view,
+      group: view,
       owner: randomUUID(),
       leaseMs: LEASE,
       signal: stop.signal,
@@ -407,25 +423,117 @@ describe('rebuilding', () => {
     expect(await control()).toMatchObject({ generation: 1 });
   });
 
-  it.each([
-    ['before', 1, 1],
-    ['after', 2, 2],
-  ])('a process that dies %s the rename is put right by the next owner', async (when, generation, version) => {
-    await open('a', 1);
-    const first = start();
+  it.each(['before any rename', 'between two renames', 'after the renames'])(
+    'a process that dies %s has its switch brought to its end by the next owner',
+    async (when) => {
+      await open('a', 1);
+      const first = start();
+      await live(first);
+      await first.stop();
+      // What a rebuild does last, up to the moment of its death.
+      const { db } = database.mongo;
+      const checkpoint = (await follower())?.checkpoint ?? null;
+      await acquireByHandover(db, partition, 'dying', 50, 1_000, new AbortController().signal);
+      const collections = [view.name, foldName(view)];
+      await viewCollection(db, nextName(view.name)).insertOne({ _id: 'rebuilt', position: 1, revision: 0, count: 1 });
+      await viewCollection(db, nextName(foldName(view))).insertOne({ _id: 'folded', position: 1, revision: 0 });
+      const pending = { version: 2, faces: { [view.name]: 1 }, partitions: 1, collections, checkpoint };
+      await groupControls(db).updateOne({ _id: view.name }, { $set: { pending } });
+      const renames = when === 'before any rename' ? 0 : when === 'between two renames' ? 1 : 2;
+      for (const name of collections.slice(0, renames)) await db.collection(nextName(name)).rename(name, { dropTarget: true });
+      const projector = start(trailGroup(category, { version: 2 }));
+      await live(projector);
+      expect(await control()).toMatchObject({ generation: 2, version: 2, pending: null });
+      expect(await follower()).toMatchObject({ generation: 2, checkpoint });
+      expect((await docs()).map(({ _id }) => _id)).toEqual(['rebuilt']);
+      expect((await docs(foldName(view))).map(({ _id }) => _id)).toEqual(['folded']);
+      const left = await db.listCollections({ name: { $in: collections.map(nextName) } }).toArray();
+      expect(left).toEqual([]);
+    },
+  );
+});
+
+describe('a group of several faces', () => {
+  /** What was said last, and how much: the one changes with every `Added`, the other with every tenth. */
+  const faces = (last = 1) => [
+    trailFace(`${view.name}_last`, { version: last, document: (trail) => trail && { last: `v${last}:${trail.trail.split(',').at(-1)}` } }),
+    trailFace(`${view.name}_tens`, { document: (trail) => trail && { tens: Math.floor(trail.count / 10) } }),
+  ];
+  const group = (last = 1): TrailGroup => ({ ...view, faces: faces(last) });
+  const [last, tens] = ['_last', '_tens'];
+  const written = (face: string | undefined) => docs(`${view.name}${face}`);
+
+  it('writes a face only when it changes, and answers all of them with the last revision that was seen', async () => {
+    await open('a', 4);
+    const projector = start(group());
+    await live(projector);
+    for (let n = 5; n < 12; n++) await append('a', n - 1, [trailEvent('Added', n)]);
+    const seen = (face: string | undefined) =>
+      waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}${face}` } }, 'a', 11, 10_000);
+    expect(await seen(last)).toMatchObject({ last: 'v1:11', revision: 11 });
+    expect(await seen(tens)).toMatchObject({ tens: 1, revision: 11 });
+    // The tenth event is at revision 9.
+    expect(await written(tens)).toMatchObject([{ _id: 'a', tens: 1, revision: 9 }]);
+    expect(await written(last)).toMatchObject([{ _id: 'a', revision: 11 }]);
+    const found = await diagnoseGroup({ db: database.mongo.db, store, group: group() });
+    expect(found.map(({ view: name, different, compared }) => [name, different, compared])).toEqual([
+      [`${view.name}_last`, 0, 1],
+      [`${view.name}_tens`, 0, 1],
+      [foldName(view), 0, 1],
+    ]);
+  });
+
+  it('builds anew only a face that is newer, beside the others, which go on', async () => {
+    for (let i = 0; i < 5; i++) await open(i, 1);
+    const first = start(group());
     await live(first);
     await first.stop();
-    // What a rebuild does last, up to the moment of its death.
+    await viewCollection(database.mongo.db, `${view.name}_tens`).updateOne({ _id: '3' }, { $set: { mark: 'untouched' } });
+    await live(start(group(2)));
+    expect((await written(last)).map((doc) => doc['last'])).toEqual(Array(5).fill('v2:1'));
+    expect((await written(tens)).filter((doc) => doc['mark'] === 'untouched')).toHaveLength(1);
+    expect(await control()).toMatchObject({ version: 1, faces: { [`${view.name}_last`]: 2, [`${view.name}_tens`]: 1 }, generation: 2 });
+    await append(0, 1, [trailEvent('Added', 2)]);
+    expect(await waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}_last` } }, '0', 2, 10_000)).toMatchObject({
+      last: 'v2:2',
+    });
+    // Whoever knows only the older face leaves all of it alone.
+    const older = start(group(1));
+    await eventually(
+      () => status(older).state,
+      (state) => state === 'outdated',
+    );
+  });
+
+  it('takes over what a version before groups has left: builds it anew, and keeps workers of that version away', async () => {
     const { db } = database.mongo;
-    const checkpoint = (await control())?.checkpoint ?? null;
-    await acquireByHandover(db, view.name, 'dying', 50, 1_000, new AbortController().signal);
-    await viewCollection(db, nextName(view.name)).insertOne({ _id: 'rebuilt', position: 1, revision: 0, count: 1 });
-    await viewControls(db).updateOne({ _id: view.name }, { $set: { pending: { version: 2, checkpoint } } });
-    if (when === 'after') await viewCollection(db, nextName(view.name)).rename(view.name, { dropTarget: true });
-    const projector = start(trailView(category, { version }));
-    await live(projector);
-    expect(await control()).toMatchObject({ generation, version, pending: null });
-    expect((await docs()).map(({ _id }) => _id)).toEqual([when === 'after' ? 'rebuilt' : 'a']);
+    await open('a', 2);
+    const controls = db.collection<{ _id: string }>('views');
+    const left = {
+      generation: 3,
+      checkpoint: null,
+      owner: 'old-worker',
+      leaseUntil: new Date(Date.now() + 60_000),
+      handover: null,
+      pending: null,
+    };
+    for (const { name } of [...faces(2), { name: view.name }]) await controls.insertOne({ _id: name, version: 1, ...left } as never);
+    await viewCollection(db, `${view.name}_last`).insertOne({
+      _id: 'a',
+      position: Number.MAX_SAFE_INTEGER,
+      revision: 99,
+      last: 'of another log',
+    });
+    const present: TrailGroup = { ...group(2), version: 2 };
+    await live(start(present));
+    expect(await written(last)).toMatchObject([{ _id: 'a', last: 'v2:2', revision: 2 }]);
+    expect(await control()).toMatchObject({ version: 2, faces: { [`${view.name}_last`]: 2 }, pending: null });
+    expect(await controls.findOne({ _id: `${view.name}_last` })).toMatchObject({
+      version: 2,
+      supersededBy: view.name,
+      owner: null,
+      generation: 4,
+    });
   });
 });
 
@@ -485,22 +593,13 @@ describe('diagnosing', () => {
 describe('the lease', () => {
   it('goes to one of many who ask, and to nobody but the one that it is reserved for', async () => {
     const { db } = database.mongo;
-    await viewControls(db).insertOne({
-      _id: view.name,
-      version: 1,
-      generation: 1,
-      checkpoint: null,
-      owner: null,
-      leaseUntil: null,
-      handover: null,
-      pending: null,
-    });
+    await ensureFollower(db, view.name, 1);
     const taken = await Promise.all(Array.from({ length: 10 }, (_, i) => acquire(db, view.name, `worker-${i}`, 60_000)));
     expect(taken.filter((held) => held !== null).length).toBe(1);
     await expect(acquireByHandover(db, view.name, 'rebuild', 60_000, 200, new AbortController().signal)).rejects.toThrow(
       /did not hand over/,
     );
-    await viewControls(db).updateOne({ _id: view.name }, { $set: { owner: null } });
+    await followerControls(db).updateOne({ _id: view.name }, { $set: { owner: null } });
     expect(await acquire(db, view.name, 'worker-11', 60_000)).toBeNull();
     expect(await acquire(db, view.name, 'rebuild', 60_000)).toMatchObject({ owner: 'rebuild' });
   });

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import type { StoredEvent } from '#eventsourcing';
-import { ProjectionFailed, projectBatch } from './project-batch.js';
-import { storedTrailEvent, trailView, type TrailEvents } from './testing/counting-view.js';
+import { foldName, viewCollection } from './documents.js';
+import { GroupDocuments, ProjectionFailed } from './group-documents.js';
+import { storedTrailEvent, trailFace, trailGroup, type TrailEvents } from './testing/trails.js';
 import { testViews, type TestViews } from '../../../test/stores.js';
-import { viewCollection } from './view.js';
 
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
@@ -16,13 +16,24 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => database.close());
 
-const view = trailView('t');
 let name: string;
+/** In collections whose names end as is said. */
+const documents = (suffix = '') =>
+  new GroupDocuments(database.mongo.db, trailGroup('t', { name, faces: [trailFace(name)] }), {
+    nameOf: (collection) => `${collection}${suffix}`,
+  });
+/** Projects as a process does that has just started. */
+const project = (events: readonly StoredEvent[], suffix = '') => documents(suffix).project(events);
 beforeEach(() => {
   name = `batch_${randomUUID().slice(0, 8)}`;
 });
 const collection = (of = name) => viewCollection(database.mongo.db, of);
-const docs = (of = name) => collection(of).find({}).sort({ _id: 1 }).toArray();
+const docs = (suffix = '') => collection(`${name}${suffix}`).find({}).sort({ _id: 1 }).toArray();
+const folds = (suffix = '') =>
+  collection(`${foldName({ name })}${suffix}`)
+    .find({})
+    .sort({ _id: 1 })
+    .toArray();
 
 /** A log of events on a few streams: what each is, by turns. */
 const logOf = (plan: readonly (readonly [stream: number, type: keyof TrailEvents])[]): StoredEvent[] => {
@@ -35,7 +46,7 @@ const logOf = (plan: readonly (readonly [stream: number, type: keyof TrailEvents
 };
 
 describe('projecting a batch', () => {
-  it('folds each document and keeps where it is, also for events that change nothing', async () => {
+  it('folds each aggregate, keeps where it is, and where the event stands that last changed its document', async () => {
     const log = logOf([
       [1, 'Began'],
       [1, 'Added'],
@@ -43,18 +54,23 @@ describe('projecting a batch', () => {
       [1, 'Noted'],
       [3, 'Added'],
     ]);
-    expect(await projectBatch(collection(), view, log)).toEqual({ count: 5 });
+    expect(await project(log)).toMatchObject({ count: 5 });
     expect(await docs()).toEqual([
-      { _id: '1', count: 2, trail: '0,1', nested: { list: [1, 1] }, position: 121, revision: 2 },
+      { _id: '1', count: 2, trail: '0,1', nested: { list: [1, 1] }, position: 107, revision: 1 },
       { _id: '2', count: 1, trail: '2', position: 114, revision: 0 },
+    ]);
+    expect((await folds()).map(({ state: _, ...fold }) => fold)).toEqual([
+      { _id: '1', position: 121, revision: 2, faces: { [name]: 107 } },
+      { _id: '2', position: 114, revision: 0, faces: { [name]: 114 } },
+      { _id: '3', position: 128, revision: 0, faces: {} },
     ]);
   });
 
   it('a batch that comes again, from any earlier place, changes nothing', async () => {
     const log = logOf(Array.from({ length: 60 }, (_, i) => [i % 5, i < 5 ? 'Began' : 'Added']));
-    await projectBatch(collection(), view, log);
+    await project(log);
     const before = await docs();
-    for (const from of [0, 13, 59]) await projectBatch(collection(), view, log.slice(from));
+    for (const from of [0, 13, 59]) await project(log.slice(from));
     expect(await docs()).toEqual(before);
   });
 
@@ -62,12 +78,13 @@ describe('projecting a batch', () => {
     const log = logOf(Array.from({ length: 100 }, (_, i) => [i % 7, i < 7 ? 'Began' : 'Added']));
     const parts = (size: number) => Array.from({ length: Math.ceil(log.length / size) }, (_, i) => log.slice(i * size, (i + 1) * size));
     const projector = async (size: number) => {
-      for (const part of parts(size)) await projectBatch(collection(), view, part);
+      const mine = documents();
+      for (const part of parts(size)) await mine.project(part);
     };
     await Promise.all([projector(3), projector(11), projector(100), projector(1)]);
     const raced = await docs();
-    const alone = `${name}_alone`;
-    await projectBatch(collection(alone), view, log);
+    const alone = '_alone';
+    await project(log, alone);
     expect(raced).toEqual(await docs(alone));
   });
 
@@ -80,10 +97,10 @@ describe('projecting a batch', () => {
       [2, 'Began'],
       [2, 'Added'],
     ]);
-    await projectBatch(collection(), view, log.slice(0, 3));
+    await project(log.slice(0, 3));
     expect((await docs()).map(({ _id }) => _id)).toEqual(['2']);
-    await projectBatch(collection(), view, log);
-    await projectBatch(collection(), view, log.slice(2, 4));
+    await project(log);
+    await project(log.slice(2, 4));
     expect(await docs()).toEqual([expect.objectContaining({ _id: '2', trail: '4,5' })]);
   });
 
@@ -94,10 +111,10 @@ describe('projecting a batch', () => {
       [1, 'Poisoned'],
       [2, 'Added'],
     ]);
-    const { count, failure } = await projectBatch(collection(), view, log);
+    const { count, failure } = await project(log);
     expect(count).toBe(2);
     expect(failure).toBeInstanceOf(ProjectionFailed);
-    expect(failure?.message).toBe(`${view.name} failed at Poisoned (t-1 revision 1): poison`);
+    expect(failure?.message).toBe(`${name} failed at Poisoned (t-1 revision 1): poison`);
     expect((await docs()).map(({ _id, revision }) => [_id, revision])).toEqual([
       ['1', 0],
       ['2', 0],
@@ -106,11 +123,11 @@ describe('projecting a batch', () => {
 
   it('refuses a position that a number cannot hold', async () => {
     const beyond = { ...storedTrailEvent('t-1', 0, 0, 'Began', 0), position: { commit: 2n ** 53n, prepare: 2n ** 53n } };
-    const { count, failure } = await projectBatch(collection(), view, [beyond]);
+    const { count, failure } = await project([beyond]);
     expect(count).toBe(0);
     expect(failure?.message).toMatch(/9007199254740992 is beyond/);
     const last = { ...beyond, position: { commit: 2n ** 53n - 1n, prepare: 2n ** 53n - 1n } };
-    await projectBatch(collection(), view, [last]);
+    await project([last]);
     expect((await docs())[0]?.position).toBe(Number.MAX_SAFE_INTEGER);
   });
 
@@ -120,7 +137,7 @@ describe('projecting a batch', () => {
       [1, 'Began'],
       [2, 'Began'],
     ]);
-    await expect(projectBatch(collection(), view, log)).rejects.toThrow(/E11000/);
+    await expect(project(log)).rejects.toThrow(/E11000/);
   });
 
   it('property: however a log is cut into batches, and some of them repeated, the documents are those of one fold', async () => {
@@ -132,15 +149,18 @@ describe('projecting a batch', () => {
         fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 8 }),
         async (plan, cuts) => {
           const log = logOf(plan);
-          const [whole, cut] = [`${name}_w${++run}`, `${name}_c${run}`];
-          await projectBatch(collection(whole), view, log);
+          const [whole, cut] = [`_w${++run}`, `_c${run}`];
+          await project(log, whole);
+          let mine = documents(cut);
           for (let at = 0, turn = 0; at < log.length; turn++) {
             const [size, again] = cuts[turn % cuts.length] ?? [1, 0];
             // Goes back a little, as after a crash between a write and its checkpoint, but takes in all that was there.
-            await projectBatch(collection(cut), view, log.slice(Math.max(0, at - again), at + size));
+            if (again > 0) mine = documents(cut);
+            await mine.project(log.slice(Math.max(0, at - again), at + size));
             at += size;
           }
           expect(await docs(cut)).toEqual(await docs(whole));
+          expect(await folds(cut)).toEqual(await folds(whole));
         },
       ),
       { numRuns: 40 },

@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import type { Collection, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { EventStore, Position, StoredEvent } from '#eventsourcing';
-import { projectBatch } from './project-batch.js';
-import { viewPosition } from './view-control.js';
-import { positionNumber, prepareCollection, viewCollection, type AnyProjection, type ViewDocument } from './view.js';
+import { groupPosition } from './control.js';
+import {
+  collectionsOf,
+  foldName,
+  positionNumber,
+  prepareCollections,
+  viewCollection,
+  type AnyFace,
+  type AnyGroup,
+  type ViewDocument,
+} from './documents.js';
+import { GroupDocuments } from './group-documents.js';
 
-/** One way in which a view differs from a fresh fold of the log. */
+/** One way in which a collection differs from a fresh fold of the log. */
 export interface Difference {
   readonly id: string;
   /** `missing`: the log makes this document, the view lacks it; `extra`: the other way round; `differs`: in the fields named. */
@@ -14,6 +23,7 @@ export interface Difference {
 }
 
 export interface Diagnosis {
+  /** The collection: of a face, or of the fold. */
   readonly view: string;
   /** Documents compared. */
   readonly compared: number;
@@ -21,9 +31,9 @@ export interface Diagnosis {
   readonly moving: number;
   /** Events folded. */
   readonly events: number;
-  /** Commit position of the view's checkpoint. */
+  /** Commit position of the group's checkpoint. */
   readonly position: number;
-  /** How many matching events the log holds beyond the view's checkpoint: what a projector has still to do. */
+  /** How many matching events the log holds beyond the group's checkpoint: what a projector has still to do. */
   readonly behind: number;
   /** All differences found. */
   readonly different: number;
@@ -31,10 +41,12 @@ export interface Diagnosis {
   readonly differences: readonly Difference[];
 }
 
-export interface DiagnoseViewOptions {
+export interface DiagnoseGroupOptions {
   readonly db: Db;
   readonly store: EventStore;
-  readonly projection: AnyProjection;
+  readonly group: AnyGroup;
+  /** The faces to look at; all unless said. */
+  readonly faces?: readonly AnyFace[];
   readonly signal?: AbortSignal;
   /** How many differences to list (default 100). */
   readonly limit?: number;
@@ -46,30 +58,65 @@ export interface DiagnoseViewOptions {
 const ROUNDS = 5;
 
 /**
- * Compares a view with a fresh fold of the log up to the same place. The fold is made in a collection of its own, so that memory stays
- * small, and both are read side by side in the order of their ids. Works while the view is being projected: documents that moved on
- * meanwhile are folded further and looked at again. Changes nothing.
+ * Compares faces of a group, and the fold that they follow from, with a fresh fold of the log up to the same place. The fold is made in
+ * collections of its own, so that memory stays small, and both are read side by side in the order of their ids. Works while the group is
+ * being projected: documents that moved on meanwhile are folded further and looked at again. Changes nothing.
+ * @returns a diagnosis for each collection
  * @throws ProjectionFailed, StoreUnavailable, or the signal's reason
  */
-export async function diagnoseView(options: DiagnoseViewOptions): Promise<Diagnosis> {
-  const { db, projection } = options;
-  const scratch = viewCollection(db, `${projection.name}__check_${randomUUID().slice(0, 8)}`);
+export async function diagnoseGroup(options: DiagnoseGroupOptions): Promise<readonly Diagnosis[]> {
+  const { db, group, faces = group.faces } = options;
+  const suffix = `__check_${randomUUID().slice(0, 8)}`;
+  const scratch = (collection: string) => `${collection}${suffix}`;
+  const collections = collectionsOf(group, faces);
   try {
-    await prepareCollection(db, scratch.collectionName, { ...projection, indexes: [] });
-    return await compare(options, viewCollection(db, projection.name), scratch);
+    const withoutIndexes = faces.map((face) => ({ ...face, indexes: [] }));
+    await prepareCollections(db, group, withoutIndexes, scratch);
+    const fold = new Fold(options, new GroupDocuments(db, group, { faces, nameOf: scratch }));
+    const diagnoses: Diagnosis[] = [];
+    for (const collection of collections) {
+      // What a fold holds is text: read, it is compared whatever the order of its fields.
+      const read = collection === foldName(group) ? readFold : undefined;
+      diagnoses.push(await compare(options, fold, reader(db, collection, read), reader(db, scratch(collection), read)));
+    }
+    return diagnoses;
   } finally {
-    await scratch.drop();
+    for (const collection of collections) await db.collection(scratch(collection)).drop();
   }
 }
 
+interface Reader {
+  readonly name: string;
+  /** In the server's order of ids (bytes of UTF-8). */
+  all(): AsyncIterator<ViewDocument>;
+  some(ids: readonly string[]): Promise<ReadonlyMap<string, ViewDocument>>;
+}
+
+function reader(db: Db, name: string, read: (document: ViewDocument) => ViewDocument = (document) => document): Reader {
+  const collection = viewCollection(db, name);
+  return {
+    name,
+    all: async function* () {
+      for await (const document of collection.find({}).sort({ _id: 1 })) yield read(document);
+    },
+    some: async (ids) => {
+      const documents = await collection.find({ _id: { $in: [...ids] } }).toArray();
+      return new Map(documents.map((document) => [document._id, read(document)]));
+    },
+  };
+}
+
+function readFold({ state, ...rest }: ViewDocument): ViewDocument {
+  return { ...rest, state: JSON.parse(String(state)) as unknown };
+}
+
 async function compare(
-  options: DiagnoseViewOptions,
-  view: Collection<ViewDocument>,
-  scratch: Collection<ViewDocument>,
+  { db, group, signal, limit = 100 }: DiagnoseGroupOptions,
+  fold: Fold,
+  view: Reader,
+  fresh: Reader,
 ): Promise<Diagnosis> {
-  const { db, projection, signal, limit = 100 } = options;
-  const fold = new Fold(options, scratch);
-  const checkpoint = () => viewPosition(db, projection.name);
+  const checkpoint = () => groupPosition(db, group.name);
 
   let position = await checkpoint();
   if (position !== undefined) await fold.upTo(position);
@@ -86,7 +133,7 @@ async function compare(
     if (found.size < limit) found.set(id, verdict);
   };
 
-  for await (const [id, expected, actual] of sideBySide(scratch, view)) {
+  for await (const [id, expected, actual] of sideBySide(fresh, view)) {
     signal?.throwIfAborted();
     judge(id, expected, actual, fold.reached);
   }
@@ -95,18 +142,18 @@ async function compare(
     open = [];
     for (let start = 0; start < again.length; start += 1_000) {
       const ids = again.slice(start, start + 1_000);
-      const now = new Map((await view.find({ _id: { $in: ids } }).toArray()).map((doc) => [doc._id, doc]));
+      const now = await view.some(ids);
       // The view may be written further than its checkpoint says: go as far as its documents have gone.
       const furthest = [...now.values()].reduce((most, doc) => Math.max(most, doc.position), -1);
       position = (await checkpoint()) ?? position;
       await fold.upTo({ commit: max(position?.commit ?? -1n, BigInt(furthest)), prepare: 0n });
-      const fresh = new Map((await scratch.find({ _id: { $in: ids } }).toArray()).map((doc) => [doc._id, doc]));
-      for (const id of ids) judge(id, fresh.get(id), now.get(id), position === undefined ? -1 : positionNumber(position));
+      const expected = await fresh.some(ids);
+      for (const id of ids) judge(id, expected.get(id), now.get(id), position === undefined ? -1 : positionNumber(position));
     }
   }
   const end = position === undefined ? -1 : positionNumber(position);
   return {
-    view: projection.name,
+    view: view.name,
     compared,
     moving: open.length,
     events: fold.events,
@@ -139,14 +186,14 @@ function judgement(
   return fields.length === 0 ? undefined : { id, kind: 'differs', fields };
 }
 
-/** A fold of the log into the scratch collection that can be taken further. */
+/** A fold of the log into scratch collections that can be taken further. */
 class Fold {
   events = 0;
   #position: Position | undefined;
 
   constructor(
-    private readonly options: DiagnoseViewOptions,
-    private readonly scratch: Collection<ViewDocument>,
+    private readonly options: DiagnoseGroupOptions,
+    private readonly documents: GroupDocuments,
   ) {}
 
   /** Commit position up to which everything is folded. */
@@ -155,18 +202,18 @@ class Fold {
   }
 
   async upTo(end: Position): Promise<void> {
-    const { store, projection, signal, onProgress } = this.options;
+    const { store, group, signal, onProgress } = this.options;
     if (this.#position !== undefined && this.#position.commit >= end.commit) return;
     let batch: StoredEvent[] = [];
     const flush = async () => {
-      const { failure } = await projectBatch(this.scratch, projection, batch);
+      const { failure } = await this.documents.project(batch);
       if (failure !== undefined) throw failure;
       this.events += batch.length;
       this.#position = batch.at(-1)?.position ?? this.#position;
       batch = [];
       onProgress?.(this.events);
     };
-    for await (const event of store.readAll({ streamPrefixes: [projection.streamPrefix] }, this.#position)) {
+    for await (const event of store.readAll({ streamPrefixes: [group.streamPrefix] }, this.#position)) {
       signal?.throwIfAborted();
       if (event.position.commit > end.commit) break;
       if (batch.push(event) === 1_000) await flush();
@@ -176,9 +223,9 @@ class Fold {
 
   /** How many matching events the log holds after a commit position. */
   async countBeyond(position: number): Promise<number> {
-    const { store, projection, signal } = this.options;
+    const { store, group, signal } = this.options;
     let count = 0;
-    for await (const event of store.readAll({ streamPrefixes: [projection.streamPrefix] }, this.#position)) {
+    for await (const event of store.readAll({ streamPrefixes: [group.streamPrefix] }, this.#position)) {
       signal?.throwIfAborted();
       if (event.position.commit > BigInt(position)) count++;
     }
@@ -186,24 +233,27 @@ class Fold {
   }
 }
 
-/** Two collections merged by id, in the server's order of strings (bytes of UTF-8). */
+/** Two collections merged by id. */
 async function* sideBySide(
-  left: Collection<ViewDocument>,
-  right: Collection<ViewDocument>,
+  left: Reader,
+  right: Reader,
 ): AsyncGenerator<[id: string, left: ViewDocument | undefined, right: ViewDocument | undefined]> {
-  const cursors = [left, right].map((collection) => collection.find({}).sort({ _id: 1 }));
-  const [a, b] = cursors as [(typeof cursors)[number], (typeof cursors)[number]];
+  const [a, b] = [left.all(), right.all()];
+  const next = async (documents: AsyncIterator<ViewDocument>): Promise<ViewDocument | undefined> => {
+    const { done, value } = await documents.next();
+    return done ? undefined : (value as ViewDocument);
+  };
   try {
-    let [l, r] = [await a.next(), await b.next()];
-    while (l !== null || r !== null) {
-      const order = l === null ? 1 : r === null ? -1 : Buffer.compare(Buffer.from(l._id), Buffer.from(r._id));
+    let [l, r] = [await next(a), await next(b)];
+    while (l !== undefined || r !== undefined) {
+      const order = l === undefined ? 1 : r === undefined ? -1 : Buffer.compare(Buffer.from(l._id), Buffer.from(r._id));
       const id = (order <= 0 ? l : r)?._id ?? '';
-      yield [id, order <= 0 ? (l ?? undefined) : undefined, order >= 0 ? (r ?? undefined) : undefined];
-      if (order <= 0) l = await a.next();
-      if (order >= 0) r = await b.next();
+      yield [id, order <= 0 ? l : undefined, order >= 0 ? r : undefined];
+      if (order <= 0) l = await next(a);
+      if (order >= 0) r = await next(b);
     }
   } finally {
-    await Promise.all(cursors.map((cursor) => cursor.close()));
+    await Promise.all([a.return?.(), b.return?.()]);
   }
 }
 

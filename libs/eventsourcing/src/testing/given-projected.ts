@@ -1,0 +1,71 @@
+import { expect } from '@jest/globals';
+import {
+  type Document,
+  type EventMap,
+  type EventMetadata,
+  instantFrom,
+  type ProjectionGroup,
+  type RecordedEvent,
+  type StateFace,
+} from '#eventsourcing';
+
+/** An event of a stream: what is not said of it is the same for all. */
+export interface Told {
+  readonly type: string;
+  readonly data: unknown;
+  /** When it took effect, and was recorded unless `metadata` says otherwise; the epoch unless said. */
+  readonly at?: EventMetadata['effectiveAt'];
+  readonly metadata?: Partial<EventMetadata>;
+}
+
+/** Events as the stream of one aggregate has them. */
+export function recorded<Events extends EventMap>(stream: string, events: readonly Told[]): readonly RecordedEvent<Events>[] {
+  return events.map(({ type, data, at = instantFrom(0), metadata }, revision) => ({
+    id: `${stream}/${revision}`,
+    stream,
+    revision,
+    position: { commit: BigInt(revision), prepare: BigInt(revision) },
+    type,
+    data,
+    metadata: {
+      commandId: `command-${revision}`,
+      commandType: 'Test',
+      correlationId: 'correlation',
+      causationId: `command-${revision}`,
+      actor: { id: 'ada', kind: 'agent' },
+      client: 'northwind',
+      effectiveAt: at,
+      recordedAt: at,
+      schemaVersion: 1,
+      ...metadata,
+    },
+  })) as unknown as readonly RecordedEvent<Events>[];
+}
+
+/**
+ * `given(group, events).then(face, document)`: what the events of one aggregate make of a face. The state is stored as JSON and read again
+ * before each event, and the document is derived from the one before, as projectors may do both.
+ */
+export function given<State, Events extends EventMap>(group: ProjectionGroup<State, Events>, events: readonly Told[]) {
+  const stored = recorded<Events>(`${group.streamPrefix}1`, events);
+  const states = stored.reduce<readonly State[]>(
+    (before, event) => [...before, asStored(group.fold(asStored(before.at(-1) ?? group.initial), event))],
+    [],
+  );
+  const document = (face: StateFace<State>): Document | null => {
+    let last: { readonly state: State; readonly document: Document | null } | undefined;
+    for (const state of states) last = { state, document: face.document(state, last) };
+    return last?.document ?? null;
+  };
+  return {
+    state: states.at(-1) ?? group.initial,
+    document,
+    then: (face: StateFace<State>, expected: Document | null) => expect(document(face)).toEqual(expected),
+    /** The fields that matter here; others may be there too. */
+    thenAmongOthers: (face: StateFace<State>, expected: Document) => expect(document(face)).toMatchObject(expected),
+  };
+}
+
+function asStored<State>(state: State): State {
+  return JSON.parse(JSON.stringify(state)) as State;
+}

@@ -1,0 +1,439 @@
+import type { Collection, Db, Filter, UpdateFilter } from 'mongodb';
+import { StreamDeleted, type EventStore, type Position, type StoredEvent } from '#eventsourcing';
+import { nextName, type AnyFace, type AnyGroup } from './documents.js';
+
+/** A place in the log as it is stored. Decimal, for 64 bits do not fit a number. */
+export interface Checkpoint {
+  readonly commit: string;
+  readonly prepare: string;
+  /** The last event that was projected: by it the log is known again. */
+  readonly event: LogMark | null;
+}
+
+/** An event by which a log can be told from another one. */
+export type LogMark = Pick<StoredEvent, 'stream' | 'revision' | 'id'>;
+
+/** By what a group's collections were made. */
+export interface Generation {
+  /** Version of the fold. */
+  readonly version: number;
+  /** Version of each face. */
+  readonly faces: Readonly<Record<string, number>>;
+  /** Into how many parts its streams are divided, each with an owner of its own: a power of two. */
+  readonly partitions: number;
+}
+
+/** What the collection `views` says of a group of read models, by the group's name. */
+export interface GroupControl extends Generation {
+  readonly _id: string;
+  /** Counts the switches to collections that were built anew. A checkpoint of another generation is refused. */
+  readonly generation: number;
+  /** A switch to rebuilt collections that has begun: it is always brought to its end. */
+  readonly pending: (Generation & { readonly collections: readonly string[]; readonly checkpoint: Checkpoint | null }) | null;
+}
+
+/** What the collection `views` says of one who follows the log, such as a partition of a group: how far it is, and whose it is. */
+export interface FollowerControl {
+  readonly _id: string;
+  readonly generation: number;
+  /** Everything up to here is done. Null: nothing yet. */
+  readonly checkpoint: Checkpoint | null;
+  /** The one process that has it now, until its lease runs out. */
+  readonly owner: string | null;
+  readonly leaseUntil: Date | null;
+  /** Somebody who wants to be the next owner: the present one stops, and nobody else takes over. */
+  readonly handover: { readonly to: string; readonly until: Date } | null;
+  /** What it failed of when it last did; null once it goes on. Absent when it never failed. */
+  readonly trouble?: Trouble | null;
+}
+
+/** A checkpoint as a write among others. */
+export interface CheckpointWrite {
+  readonly collection: string;
+  readonly filter: object;
+  readonly update: object;
+}
+
+/** What keeps a view or a policy from going on. */
+export interface Trouble {
+  readonly message: string;
+  readonly at: string;
+}
+
+const VIEWS = 'views';
+
+export function groupControls(db: Db): Collection<GroupControl> {
+  return db.collection<GroupControl>(VIEWS);
+}
+
+export function followerControls(db: Db): Collection<FollowerControl> {
+  return db.collection<FollowerControl>(VIEWS);
+}
+
+/** Name of the control document of one partition of a group. */
+export function partitionName(group: string, partition: number): string {
+  return `${group}/${partition}`;
+}
+
+/** The partition that a stream belongs to. @param partitions a power of two */
+export function partitionOf(stream: string, partitions: number): number {
+  if (partitions === 1) return 0;
+  // FNV-1a.
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < stream.length; index++) hash = Math.imul(hash ^ stream.charCodeAt(index), 0x01000193);
+  return (hash ^ (hash >>> 15)) & (partitions - 1);
+}
+
+export function checkpointAt(position: Position | undefined, mark: LogMark | null): Checkpoint | null {
+  return position === undefined ? null : { commit: String(position.commit), prepare: String(position.prepare), event: mark };
+}
+
+/** What to know an event by; the mark so far where there is none. */
+export function markOf(event: LogMark | undefined, before: LogMark | null): LogMark | null {
+  return event === undefined ? before : { stream: event.stream, revision: event.revision, id: event.id };
+}
+
+/** Whether a checkpoint belongs to this log, and not to one that was there before or is somewhere else. */
+export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | null): Promise<boolean> {
+  const mark = checkpoint?.event ?? null;
+  if (mark === null) return true;
+  try {
+    for await (const { id } of store.readStream(mark.stream, mark.revision)) return id === mark.id;
+    return false;
+  } catch (error) {
+    // It was there once.
+    if (error instanceof StreamDeleted) return true;
+    throw error;
+  }
+}
+
+/** It followed another log than the one at hand. */
+export class OtherLog extends Error {
+  override readonly name = 'OtherLog';
+  constructor(name: string) {
+    super(
+      `${name} was projected from another log than this one: its last event is not here. Check where EventStoreDB and MongoDB are, or rebuild the view`,
+    );
+  }
+}
+
+export function readPosition(stored: Checkpoint | null): Position | undefined {
+  return stored === null ? undefined : { commit: BigInt(stored.commit), prepare: BigInt(stored.prepare) };
+}
+
+/** Up to where a group has seen the log; undefined when it has seen nothing yet. */
+export async function groupPosition(db: Db, group: string): Promise<Position | undefined> {
+  return furthestOfAll(await partitionControls(db, group));
+}
+
+function partitionControls(db: Db, group: string): Promise<FollowerControl[]> {
+  // A slash is followed by a zero in the order of strings.
+  return followerControls(db)
+    .find({ _id: { $gte: `${group}/`, $lt: `${group}0` } })
+    .toArray();
+}
+
+/** Up to where all of them have come. */
+function furthestOfAll(controls: readonly FollowerControl[]): Position | undefined {
+  let least: Position | undefined;
+  for (const { checkpoint } of controls) {
+    const position = readPosition(checkpoint);
+    if (position === undefined) return undefined;
+    if (least === undefined || position.commit < least.commit) least = position;
+  }
+  return least;
+}
+
+/** How a group of views, or a policy, is doing in whatever process has it. */
+export interface ViewHealth {
+  /** Everything up to here is done; undefined when nothing is yet. */
+  readonly position: Position | undefined;
+  /** `failing`: tried again and again, see `trouble`; `stopped`: no process has it, or not all of it. */
+  readonly state: 'running' | 'failing' | 'stopped';
+  readonly trouble?: Trouble;
+}
+
+export async function groupHealth(db: Db, group: string): Promise<ViewHealth> {
+  return healthOfAll(await partitionControls(db, group));
+}
+
+export async function policyHealth(db: Db, policy: string): Promise<ViewHealth> {
+  return healthOfAll(
+    await followerControls(db)
+      .find({ _id: `policy:${policy}` })
+      .toArray(),
+  );
+}
+
+function healthOfAll(controls: readonly FollowerControl[]): ViewHealth {
+  const position = furthestOfAll(controls);
+  const trouble = controls.find((control) => control.trouble)?.trouble;
+  if (trouble) return { position, state: 'failing', trouble };
+  const held = ({ owner, leaseUntil }: FollowerControl): boolean =>
+    owner !== null && leaseUntil !== null && leaseUntil.getTime() > Date.now();
+  return { position, state: controls.length > 0 && controls.every(held) ? 'running' : 'stopped' };
+}
+
+/**
+ * Notes for health checks what keeps a view or a policy from going on, or that nothing does any more. Not when somebody else has it by
+ * now; and where the database is out of reach they see that themselves.
+ */
+export async function noteTrouble(db: Db, name: string, owner: string, trouble: Trouble | null): Promise<void> {
+  await followerControls(db)
+    .updateOne({ _id: name, owner: { $in: [owner, null] } }, { $set: { trouble } })
+    .catch(() => {});
+}
+
+/** By what collections are made now. */
+export function generationOf({ version, faces }: AnyGroup, partitions: number): Generation {
+  return { version, faces: Object.fromEntries(faces.map((face) => [face.name, face.version])), partitions };
+}
+
+/** How a group's collections compare with the code at hand. `older` names the faces that are to be built anew. */
+export function compared(control: Generation, group: AnyGroup): 'same' | 'newer' | { readonly older: readonly AnyFace[] } {
+  const made = ({ name }: AnyFace): number => control.faces[name] ?? 0;
+  if (control.version > group.version || group.faces.some((face) => made(face) > face.version)) return 'newer';
+  if (control.version < group.version) return { older: group.faces };
+  const older = group.faces.filter((face) => made(face) < face.version);
+  return older.length === 0 ? 'same' : { older };
+}
+
+/**
+ * A group's control document; made when there is none.
+ * @param partitions of the group, if it is made now
+ */
+export async function ensureGroup(db: Db, group: AnyGroup, partitions = 1): Promise<GroupControl> {
+  const controls = groupControls(db);
+  for (;;) {
+    const found = await controls.findOne({ _id: group.name });
+    // Before there were groups, each view had a control document of its own.
+    if (found !== null && 'faces' in found) return found;
+    const earlier = await supersede(db, group);
+    const made = generationOf(group, partitions);
+    const partitionsBefore = await partitionControls(db, group.name);
+    const generation = 1 + partitionsBefore.reduce((most, before) => Math.max(most, before.generation), 0);
+    const fresh = { ...made, ...(earlier ? { faces: {} } : {}), generation, pending: null };
+    if (found !== null) await controls.replaceOne({ _id: group.name, faces: { $exists: false } }, fresh);
+    else await controls.insertOne({ _id: group.name, ...fresh }).catch(ignoreDuplicate);
+  }
+}
+
+/**
+ * Takes what views of a version before groups had been given away: workers of that version see a newer one, and leave the views alone.
+ * @returns whether there was any
+ */
+async function supersede(db: Db, { name, faces }: AnyGroup): Promise<boolean> {
+  let any = false;
+  for (const face of faces) {
+    const superseded = { version: face.version, supersededBy: name, owner: null, leaseUntil: null, handover: null };
+    const { matchedCount } = await db
+      .collection<{ _id: string }>(VIEWS)
+      .updateOne({ _id: face.name, faces: { $exists: false } }, { $set: superseded, $inc: { generation: 1 } });
+    if (matchedCount > 0) any = true;
+  }
+  return any;
+}
+
+/** Makes the control document of one who follows the log, where there is none of this generation or a later one. */
+export async function ensureFollower(db: Db, name: string, generation: number): Promise<void> {
+  const fresh = { generation, checkpoint: null, owner: null, leaseUntil: null, handover: null };
+  const found = await followerControls(db).findOne({ _id: name }, { projection: { generation: 1 } });
+  if (found !== null && found.generation >= generation) return;
+  await followerControls(db)
+    .replaceOne({ _id: name, generation: { $lt: generation } }, fresh, { upsert: true })
+    .catch(ignoreDuplicate);
+}
+
+function ignoreDuplicate(error: { code?: number }): void {
+  if (error.code !== DUPLICATE_KEY) throw error;
+}
+
+const DUPLICATE_KEY = 11000;
+
+/** Takes the lease if nobody holds it and nobody else is about to. Null: not now. */
+export async function acquire(db: Db, name: string, owner: string, leaseMs: number): Promise<FollowerControl | null> {
+  const now = new Date();
+  const free: Filter<FollowerControl> = {
+    _id: name,
+    $and: [
+      { $or: [{ owner: null }, { owner }, { leaseUntil: { $lt: now } }] },
+      { $or: [{ handover: null }, { 'handover.to': owner }, { 'handover.until': { $lt: now } }] },
+    ],
+  };
+  return followerControls(db).findOneAndUpdate(
+    free,
+    { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) } },
+    { returnDocument: 'after' },
+  );
+}
+
+/** Asks the present owner to stop, and reserves the lease; again and again until it is ours. @throws Error after `patienceMs` */
+export async function acquireByHandover(
+  db: Db,
+  name: string,
+  to: string,
+  leaseMs: number,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<FollowerControl> {
+  const until = Date.now() + patienceMs;
+  for (;;) {
+    signal.throwIfAborted();
+    const now = new Date();
+    await followerControls(db).updateOne(
+      { _id: name, $or: [{ handover: null }, { 'handover.to': to }, { 'handover.until': { $lt: now } }] },
+      { $set: { handover: { to, until: new Date(now.getTime() + leaseMs) } } },
+    );
+    const control = await acquire(db, name, to, leaseMs);
+    if (control !== null) return control;
+    if (Date.now() > until) throw new Error(`${name}: its owner did not hand over within ${patienceMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Gives the lease, and a wish for it, back. What is not ours stays. */
+export async function release(db: Db, name: string, owner: string): Promise<void> {
+  await followerControls(db).updateOne({ _id: name, owner }, { $set: { owner: null, leaseUntil: null } });
+  await followerControls(db).updateOne({ _id: name, 'handover.to': owner }, { $set: { handover: null } });
+}
+
+/**
+ * Brings a switch that has begun to its end: renames each rebuilt collection that was not renamed yet, and has all partitions go on from where
+ * the rebuild has come. To be called by whoever holds the lease of rebuilding.
+ */
+export async function finishSwitch(db: Db, { _id, generation, pending }: GroupControl): Promise<void> {
+  if (pending === null) return;
+  const { collections, checkpoint, ...made } = pending;
+  const rebuilt = await db.listCollections({ name: { $in: collections.map(nextName) } }, { nameOnly: true }).toArray();
+  const waiting = new Set(rebuilt.map(({ name }) => name));
+  for (const name of collections) {
+    if (waiting.has(nextName(name))) await db.collection(nextName(name)).rename(name, { dropTarget: true });
+  }
+  const fresh = { generation: generation + 1, checkpoint, owner: null, leaseUntil: null, handover: null };
+  const names = Array.from({ length: made.partitions }, (_, partition) => partitionName(_id, partition));
+  for (const name of names) await followerControls(db).replaceOne({ _id: name }, fresh, { upsert: true });
+  const surplus = (await partitionControls(db, _id)).map((control) => control._id).filter((name) => !names.includes(name));
+  if (surplus.length > 0) await followerControls(db).deleteMany({ _id: { $in: surplus } });
+  await groupControls(db).updateOne({ _id, generation }, { $set: { ...made, generation: generation + 1, pending: null } });
+}
+
+/** Somebody else has it now. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+  constructor(name: string) {
+    super(`${name} has another owner now`);
+  }
+}
+
+/**
+ * The lease on a view while it is held: renews itself, writes checkpoints (the latest, one write at a time), and ends when it was lost or
+ * somebody asks for it.
+ */
+export class HeldLease {
+  readonly #ended = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #validUntil: number;
+  #checkpoint: Checkpoint | null = null;
+  #renewing: Promise<void> | undefined;
+  /** Whether the renewal that is on its way carries a checkpoint. */
+  #carrying = false;
+
+  constructor(
+    private readonly db: Db,
+    private readonly control: FollowerControl,
+    private readonly owner: string,
+    private readonly leaseMs: number,
+  ) {
+    this.#validUntil = control.leaseUntil?.getTime() ?? 0;
+    this.#timer = setInterval(() => void this.#renew(), heartbeatMs(leaseMs));
+  }
+
+  /** Aborts when writing has to stop: lost, or asked for. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Notes how far the work has come. Written soon, by and by with what is noted meanwhile. */
+  advance(position: Position, mark: LogMark | null): void {
+    this.note(position, mark);
+    void this.#renew();
+  }
+
+  /** Notes how far the work has come. Written with the next heartbeat. */
+  note(position: Position, mark: LogMark | null): void {
+    this.#checkpoint = checkpointAt(position, mark);
+  }
+
+  /** How far the work has come, for whoever writes that along with the work itself. What was noted before is left out. */
+  checkpointWrite(position: Position, mark: LogMark | null): CheckpointWrite {
+    this.#checkpoint = null;
+    const { _id, generation } = this.control;
+    return {
+      collection: VIEWS,
+      filter: { _id, generation, owner: this.owner },
+      update: { $set: { checkpoint: checkpointAt(position, mark) } },
+    };
+  }
+
+  /** To be called before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
+  async confirm(): Promise<void> {
+    // An older checkpoint on its way must not come in after a newer one.
+    if (this.#carrying) await this.#renewing;
+    if (Date.now() < this.#validUntil - this.leaseMs / 4) return;
+    await this.#renew();
+    if (Date.now() >= this.#validUntil) throw new LeaseLost(this.control._id);
+  }
+
+  /** Stops renewing: until the lease runs out it stays ours. */
+  async pause(): Promise<void> {
+    clearInterval(this.#timer);
+    while (this.#renewing !== undefined) await this.#renewing;
+  }
+
+  /** Writes the last checkpoint and gives the lease back; if the database is out of reach, the lease runs out by itself. */
+  async release(): Promise<void> {
+    await this.pause();
+    await release(this.db, this.control._id, this.owner).catch(() => {});
+  }
+
+  /** One write at a time; what was noted while it was on its way follows at once. */
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#renewOnce().then((done) => {
+      this.#renewing = undefined;
+      if (done && this.#checkpoint !== null) void this.#renew();
+    });
+    return this.#renewing;
+  }
+
+  /** False when the database was out of reach: the next heartbeat tries again, and writing stops when the lease runs out. */
+  async #renewOnce(): Promise<boolean> {
+    const checkpoint = this.#checkpoint;
+    this.#checkpoint = null;
+    this.#carrying = checkpoint !== null;
+    const leaseUntil = new Date(Date.now() + this.leaseMs);
+    const change: UpdateFilter<FollowerControl> = { $set: checkpoint === null ? { leaseUntil } : { leaseUntil, checkpoint } };
+    try {
+      const { _id, generation } = this.control;
+      const after = await followerControls(this.db).findOneAndUpdate({ _id, generation, owner: this.owner }, change, {
+        returnDocument: 'after',
+        projection: { handover: 1 },
+      });
+      if (after === null) {
+        this.#validUntil = 0;
+        this.#ended.abort(new LeaseLost(_id));
+        return false;
+      }
+      this.#validUntil = leaseUntil.getTime();
+      if (after.handover !== null && after.handover.to !== this.owner && after.handover.until.getTime() > Date.now()) this.#ended.abort();
+      return true;
+    } catch {
+      this.#checkpoint ??= checkpoint;
+      return false;
+    }
+  }
+}
+
+/** How often a lease is renewed and a wish for it noticed, in milliseconds. */
+export function heartbeatMs(leaseMs: number): number {
+  return Math.max(20, Math.min(1_000, leaseMs / 4));
+}

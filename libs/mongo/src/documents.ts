@@ -1,0 +1,92 @@
+import type { Collection, Db } from 'mongodb';
+import type { Document, Face, Position, ProjectionGroup } from '#eventsourcing';
+
+/** Any group of read models: the projector does not care what its states and events are. */
+// Handlers are contravariant in their events, so no narrower type admits every group.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyGroup = ProjectionGroup<any, any>;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyFace = Face<any, any>;
+
+/** A document as it is stored. */
+export type ViewDocument<Doc extends Document = Record<string, unknown>> = Doc & {
+  readonly _id: string;
+  /** Commit position of the last event that changed it. */
+  readonly position: number;
+  /** Revision of that event in its stream. */
+  readonly revision: number;
+};
+
+/** An aggregate's folded state as it is stored: private, read by projectors and by those who ask how far an aggregate has been projected. */
+export interface FoldDocument {
+  readonly _id: string;
+  /** Commit position of the last event that was folded. */
+  readonly position: number;
+  /** Revision of that event in its stream. */
+  readonly revision: number;
+  /** For each face with a document, that document's position. */
+  readonly faces: Readonly<Record<string, number>>;
+  /** JSON. */
+  readonly state: string;
+}
+
+/** Where projectors report. pino's loggers fit. */
+export interface ViewLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The place in the log as documents carry it. @throws RangeError beyond 2^53 − 1, which a number cannot hold exactly */
+export function positionNumber({ commit }: Position): number {
+  if (commit > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`position ${commit} is beyond what documents can hold (2^53 - 1)`);
+  return Number(commit);
+}
+
+export function viewCollection(db: Db, name: string): Collection<ViewDocument> {
+  return db.collection<ViewDocument>(name);
+}
+
+/** Name of the collection that holds a group's folds. */
+export function foldName({ name }: Pick<AnyGroup, 'name'>): string {
+  return `${name}__fold`;
+}
+
+/** Name under which a collection is built anew. */
+export function nextName(collection: string): string {
+  return `${collection}__next`;
+}
+
+/** Whether any document follows from the folded state, which is then kept. */
+export function keepsFold({ faces }: Pick<AnyGroup, 'faces'>): boolean {
+  return faces.some((face) => 'document' in face);
+}
+
+/** Names of the collections that a group needs for some of its faces. */
+export function collectionsOf(group: AnyGroup, faces: readonly AnyFace[] = group.faces): readonly string[] {
+  return [...faces.map(({ name }) => name), ...(keepsFold(group) ? [foldName(group)] : [])];
+}
+
+/** Creates the collections with the indexes that queries rely on. What is there already stays. */
+export async function prepareCollections(
+  db: Db,
+  group: AnyGroup,
+  faces: readonly AnyFace[] = group.faces,
+  nameOf: (collection: string) => string = (collection) => collection,
+): Promise<void> {
+  const names = collectionsOf(group, faces).map(nameOf);
+  const known = new Set((await db.listCollections({ name: { $in: names } }, { nameOnly: true }).toArray()).map(({ name }) => name));
+  for (const name of names) {
+    // So that a view without events can be read, and renamed, too.
+    if (known.has(name)) continue;
+    await db.createCollection(name).catch((error: { code?: number }) => {
+      if (error.code !== NAMESPACE_EXISTS) throw error;
+    });
+  }
+  for (const { name, indexes } of faces) {
+    if (indexes.length === 0) continue;
+    await db.collection(nameOf(name)).createIndexes(indexes.map(({ key, unique }) => ({ key: { ...key }, ...(unique ? { unique } : {}) })));
+  }
+}
+
+const NAMESPACE_EXISTS = 48;

@@ -1,0 +1,258 @@
+import type { Db } from 'mongodb';
+import { streamId, upcast, type Document, type RecordedEvent, type StoredEvent } from '#eventsourcing';
+import type { CheckpointWrite } from './control.js';
+import { foldName, keepsFold, positionNumber, type AnyFace, type AnyGroup, type FoldDocument } from './documents.js';
+import { writeDocuments, type DocumentWrite } from './write-documents.js';
+
+/** An event could not be projected: a mistake in the fold or in a face, or in the event's data. */
+export class ProjectionFailed extends Error {
+  override readonly name = 'ProjectionFailed';
+  constructor(
+    readonly group: string,
+    readonly event: Pick<StoredEvent, 'stream' | 'revision' | 'type' | 'id'>,
+    cause: unknown,
+  ) {
+    super(
+      `${group} failed at ${event.type} (${event.stream} revision ${event.revision}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** What became of a batch of events. */
+export interface Projected {
+  /** How many events are done with: all of them, or those before the one that failed. */
+  readonly count: number;
+  readonly failure?: ProjectionFailed;
+  /** Whether the checkpoint was written along. */
+  readonly checkpointed: boolean;
+}
+
+type Event = RecordedEvent<Record<string, unknown>>;
+
+/** A document that follows from a folded state, and where the last event stands that changed it. */
+interface Shown {
+  readonly document: Document | null;
+  readonly position: number;
+  readonly revision: number;
+}
+
+/** An aggregate as it has been folded so far. Replaced, never changed. */
+interface Folded {
+  readonly state: unknown;
+  readonly position: number;
+  readonly revision: number;
+  /** One for each state face, in their order. */
+  readonly shown: readonly Shown[];
+}
+
+const NOT_SHOWN: Shown = { document: null, position: -1, revision: -1 };
+
+/** Characters of JSON of the folds that are kept in memory. */
+const MOST_REMEMBERED = 8_000_000;
+/** What each of them takes besides. */
+const OF_EACH = 500;
+
+export interface GroupDocumentsOptions {
+  /** The faces that are written; all unless said. */
+  readonly faces?: readonly AnyFace[];
+  /** Where collections are that are not the live ones. */
+  readonly nameOf?: (collection: string) => string;
+}
+
+/**
+ * Brings a group's documents up to date, in batches of events in log order. Each aggregate's fold is read at most once a batch, and not at
+ * all when it was in a recent batch or begins in this one; of each face only what changed is written. Every write is guarded by position: an
+ * event that a document has seen changes nothing, and a write that comes too late is ignored. Doing a batch again, or two of them at
+ * once, therefore does no harm.
+ *
+ * Folds are remembered for as long as this object lives: nobody else may bring the group on meanwhile without this one seeing the same events.
+ */
+export class GroupDocuments {
+  readonly #remembered = new Map<string, { readonly folded: Folded; readonly weight: number }>();
+  #weight = 0;
+  readonly #stateFaces;
+  readonly #eventFaces;
+  readonly #written: ReadonlySet<AnyFace>;
+  readonly #nameOf: (collection: string) => string;
+
+  constructor(
+    private readonly db: Db,
+    private readonly group: AnyGroup,
+    { faces = group.faces, nameOf = (collection) => collection }: GroupDocumentsOptions = {},
+  ) {
+    this.#stateFaces = group.faces.filter((face) => 'document' in face);
+    this.#eventFaces = group.faces.filter((face) => 'entry' in face).filter((face) => faces.includes(face));
+    this.#written = new Set(faces);
+    this.#nameOf = nameOf;
+  }
+
+  /**
+   * Projects a batch. When an event cannot be projected, those before it are written, and the failure is returned.
+   * @param checkpoint to be written once so many events are done with
+   */
+  async project(
+    events: readonly StoredEvent[],
+    checkpoint?: (done: Omit<Projected, 'checkpointed'>) => CheckpointWrite | undefined,
+  ): Promise<Projected> {
+    if (events.length === 0) return { count: 0, checkpointed: false };
+    const before = await this.#load(events);
+    const after = new Map<string, Folded>();
+    const entries: DocumentWrite[] = [];
+    const done = this.#fold(events, before, after, entries);
+    const { faces, folds, weights } = this.#writes(before, after);
+    try {
+      const checkpointed = await writeDocuments(this.db, [...entries, ...faces], folds, checkpoint?.(done));
+      for (const [id, folded] of after) this.#remember(id, folded, weights.get(id));
+      return { ...done, checkpointed };
+    } catch (error) {
+      // What was written of it is not known: it is read again.
+      for (const id of after.keys()) this.#forget(id);
+      throw error;
+    }
+  }
+
+  /** The folds of the aggregates that the events are of, as far as there are any. */
+  async #load(events: readonly StoredEvent[]): Promise<Map<string, Folded>> {
+    const folds = new Map<string, Folded>();
+    if (!keepsFold(this.group)) return folds;
+    const unknown = new Set<string>();
+    const begun = new Set<string>();
+    for (const { stream, revision } of events) {
+      const id = streamId(stream);
+      const known = this.#remembered.get(id)?.folded;
+      if (known !== undefined) folds.set(id, known);
+      else if (revision === 0) begun.add(id);
+      else if (!begun.has(id)) unknown.add(id);
+    }
+    if (unknown.size === 0) return folds;
+    const stored = this.db.collection<FoldDocument>(this.#nameOf(foldName(this.group)));
+    for await (const fold of stored.find({ _id: { $in: [...unknown] } }, { batchSize: unknown.size + 1 })) {
+      folds.set(fold._id, this.#restored(fold));
+    }
+    return folds;
+  }
+
+  #restored({ state: json, position, revision, faces }: FoldDocument): Folded {
+    const state: unknown = JSON.parse(json);
+    const shown = this.#stateFaces.map(({ name, document }): Shown => ({
+      document: document(state),
+      position: faces[name] ?? -1,
+      revision: -1,
+    }));
+    return { state, position, revision, shown };
+  }
+
+  #fold(
+    events: readonly StoredEvent[],
+    before: ReadonlyMap<string, Folded>,
+    after: Map<string, Folded>,
+    entries: DocumentWrite[],
+  ): Omit<Projected, 'checkpointed'> {
+    let count = 0;
+    for (const stored of events) {
+      try {
+        const event = upcast(this.group.aggregate, stored) as Event;
+        const id = streamId(event.stream);
+        const folded = after.get(id) ?? before.get(id);
+        const position = positionNumber(event.position);
+        if (folded === undefined || position > folded.position) {
+          const next = this.#next(folded, event, position);
+          const told = this.#eventFaces.map((face): DocumentWrite => ({
+            collection: this.#nameOf(face.name),
+            id: face.key(event),
+            position,
+            document: { ...face.entry(event), position, revision: event.revision },
+            isNew: true,
+          }));
+          after.set(id, next);
+          entries.push(...told);
+        }
+        count++;
+      } catch (error) {
+        return { count, failure: new ProjectionFailed(this.group.name, stored, error) };
+      }
+    }
+    return { count };
+  }
+
+  #next(folded: Folded | undefined, event: Event, position: number): Folded {
+    const { revision } = event;
+    const state: unknown = this.group.fold(folded === undefined ? this.group.initial : folded.state, event);
+    if (folded !== undefined && state === folded.state) return { ...folded, position, revision };
+    const shown = this.#stateFaces.map((face, index): Shown => {
+      const was = folded?.shown[index] ?? NOT_SHOWN;
+      const document = face.document(state, folded && { state: folded.state, document: was.document });
+      return sameContent(document, was.document) ? was : { document, position, revision };
+    });
+    return { state, position, revision, shown };
+  }
+
+  #writes(
+    before: ReadonlyMap<string, Folded>,
+    after: ReadonlyMap<string, Folded>,
+  ): { faces: DocumentWrite[]; folds: DocumentWrite[]; weights: ReadonlyMap<string, number> } {
+    const faces: DocumentWrite[] = [];
+    const folds: DocumentWrite[] = [];
+    const weights = new Map<string, number>();
+    if (!keepsFold(this.group)) return { faces, folds, weights };
+    // Face by face, since servers write runs of one collection together.
+    for (const [index, face] of this.#stateFaces.entries()) {
+      if (!this.#written.has(face)) continue;
+      const collection = this.#nameOf(face.name);
+      for (const [id, { shown }] of after) {
+        const now = shown[index] ?? NOT_SHOWN;
+        const was = before.get(id)?.shown[index] ?? NOT_SHOWN;
+        if (now === was) continue;
+        const { document, position, revision } = now;
+        const isNew = was.document === null;
+        if (document === null) faces.push({ collection, id, position, document, isNew });
+        else faces.push({ collection, id, position, document: { ...document, position, revision }, isNew });
+      }
+    }
+    const collection = this.#nameOf(foldName(this.group));
+    for (const [id, { state, position, revision, shown }] of after) {
+      const json = JSON.stringify(state);
+      weights.set(id, json.length + OF_EACH);
+      const at: Record<string, number> = {};
+      for (const [index, { name }] of this.#stateFaces.entries()) {
+        const one = shown[index];
+        if (one !== undefined && one.position >= 0) at[name] = one.position;
+      }
+      const document: Omit<FoldDocument, '_id'> = { position, revision, faces: at, state: json };
+      folds.push({ collection, id, position, document, isNew: !before.has(id) });
+    }
+    return { faces, folds, weights };
+  }
+
+  #remember(id: string, folded: Folded, weight: number | undefined): void {
+    this.#forget(id);
+    if (weight === undefined) return;
+    this.#remembered.set(id, { folded, weight });
+    this.#weight += weight;
+    // The one that was used least recently is the first.
+    for (const oldest of this.#remembered.keys()) {
+      if (this.#weight <= MOST_REMEMBERED) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#weight -= this.#remembered.get(id)?.weight ?? 0;
+    this.#remembered.delete(id);
+  }
+}
+
+/** Whether two JSON values have the same content; absent and undefined are the same. Parts that are one object are not looked into. */
+function sameContent(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
+  if (Array.isArray(one)) {
+    return Array.isArray(other) && one.length === other.length && one.every((item, index) => sameContent(item, other[index]));
+  }
+  if (Array.isArray(other)) return false;
+  const [left, right] = [one as Record<string, unknown>, other as Record<string, unknown>];
+  for (const key in left) if (!sameContent(left[key], right[key])) return false;
+  for (const key in right) if (left[key] === undefined && right[key] !== undefined) return false;
+  return true;
+}

@@ -1,0 +1,187 @@
+import { Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
+import {
+  acquire,
+  compared,
+  ensureFollower,
+  ensureGroup,
+  groupControls,
+  heartbeatMs,
+  partitionName,
+  partitionOf,
+  release,
+  type FollowerControl,
+  type GroupControl,
+} from './control.js';
+import { prepareCollections, type AnyGroup } from './documents.js';
+import { GroupDocuments } from './group-documents.js';
+import { RebuildRunning, rebuildGroup, settleSwitch } from './rebuild-group.js';
+
+/**
+ * How a partition of a group of views is doing in this process: for health checks.
+ * `waiting`: another process projects it; `catching-up`, `live`: this one does; `rebuilding`: the group is newer than its documents;
+ * `outdated`: its documents are newer than this process's group; `failing`: retried with growing pauses, see `lastError`.
+ */
+export interface PartitionStatus extends FollowerStatus<
+  'starting' | 'waiting' | 'catching-up' | 'live' | 'rebuilding' | 'outdated' | 'failing' | 'stopped'
+> {
+  readonly group: string;
+  readonly partition: number;
+  /** Milliseconds since the oldest event that is known and not yet projected was recorded; 0 when there is none; null while it is not known. */
+  readonly lagMs: number | null;
+  /** Events projected by this process since it started. */
+  readonly projected: number;
+}
+
+/** A group of views that is being kept up to date. */
+export interface GroupProjector {
+  /** How each partition is doing. */
+  status(): readonly PartitionStatus[];
+  /** Finishes the batches in work, writes the checkpoints, gives the leases back. */
+  stop(): Promise<void>;
+}
+
+export interface ProjectGroupOptions extends FollowerOptions {
+  readonly group: AnyGroup;
+  /** Into how many partitions the group is divided when its collections are made: a power of two (default 1). */
+  readonly partitions?: number;
+  /** Events in one batch at most (default 1,000). */
+  readonly batchSize?: number;
+}
+
+/**
+ * Keeps a group of views up to date: each of its partitions for as long as this process is its owner, and waits while another one is. A
+ * group newer than its documents is built anew first, beside the old one. Whatever goes wrong is logged and tried again, with pauses up to
+ * 30 seconds; a failing group does not keep others from going on.
+ */
+export function projectGroup(options: ProjectGroupOptions): GroupProjector {
+  const { group, partitions = 1 } = options;
+  if (!Number.isInteger(Math.log2(partitions))) throw new RangeError(`${group.name}: the number of partitions must be a power of two`);
+  return new Partitions(options);
+}
+
+/** As many projectors as the group has partitions. */
+class Partitions implements GroupProjector {
+  readonly #all: PartitionProjector[] = [];
+  readonly #surplus: Promise<void>[] = [];
+  #stopped = false;
+
+  constructor(private readonly options: ProjectGroupOptions) {
+    this.#resize(1);
+  }
+
+  status(): readonly PartitionStatus[] {
+    return this.#all.map((projector) => projector.status());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#surplus, ...this.#all.map((projector) => projector.stop())]);
+  }
+
+  #resize(partitions: number): void {
+    if (this.#stopped) return;
+    for (const surplus of this.#all.splice(partitions)) this.#surplus.push(surplus.stop());
+    while (this.#all.length < partitions) {
+      const projector = new PartitionProjector(this.options, this.#all.length, (count) => this.#resize(count));
+      this.#all.push(projector);
+      projector.start();
+    }
+  }
+}
+
+class PartitionProjector extends Follower<PartitionStatus['state']> {
+  #projected = 0;
+  /** When the oldest event in work was recorded, epoch milliseconds. */
+  #oldest: number | undefined;
+
+  constructor(
+    private readonly options: ProjectGroupOptions,
+    private readonly partition: number,
+    /** Told by the first one how many there are. */
+    private readonly onPartitions: (count: number) => void,
+  ) {
+    super(
+      options,
+      partitionName(options.group.name, partition),
+      { group: options.group.name, partition },
+      'the views are not being projected',
+    );
+  }
+
+  status(): PartitionStatus {
+    const { state, partition } = this;
+    const lagMs =
+      state === 'stopped' ? null : this.#oldest !== undefined ? Math.max(0, Date.now() - this.#oldest) : state === 'live' ? 0 : null;
+    return { group: this.options.group.name, partition, ...this.progress(), lagMs, projected: this.#projected };
+  }
+
+  protected override async turn(signal: AbortSignal): Promise<void> {
+    const { db, store, group, log, owner, partitions } = this.options;
+    const control = await ensureGroup(db, group, partitions);
+    if (control.pending !== null) {
+      return (await settleSwitch(db, group, owner, this.leaseMs)) ? undefined : pause(heartbeatMs(this.leaseMs), signal);
+    }
+    if (this.partition === 0) this.onPartitions(control.partitions);
+    else if (this.partition >= control.partitions) return pause(heartbeatMs(this.leaseMs), signal);
+    const comparison = compared(control, group);
+    if (comparison === 'newer') {
+      if (this.state !== 'outdated') log.warn({ group: group.name }, 'the views were built by a newer version; leaving them alone');
+      this.state = 'outdated';
+      return pause(this.leaseMs / 2, signal);
+    }
+    if (comparison !== 'same') {
+      this.state = 'rebuilding';
+      const faces = comparison.older;
+      log.info({ group: group.name, faces: faces.map(({ name }) => name) }, 'building views anew beside the old ones');
+      try {
+        await rebuildGroup({ db, store, group, faces, owner: `${owner}-rebuild`, leaseMs: this.leaseMs, signal });
+      } catch (error) {
+        if (!(error instanceof RebuildRunning)) throw error;
+        await pause(this.leaseMs / 4, signal);
+      }
+      return;
+    }
+    await ensureFollower(db, this.name, control.generation);
+    const acquired = await acquire(db, this.name, owner, this.leaseMs);
+    if (acquired === null) {
+      this.state = 'waiting';
+      return pause(heartbeatMs(this.leaseMs), signal);
+    }
+    await this.#own(control, acquired, signal);
+  }
+
+  /** Projects until the lease ends or the process stops. */
+  async #own({ partitions }: GroupControl, acquired: FollowerControl, signal: AbortSignal): Promise<void> {
+    const { db, group, owner, batchSize = 1_000 } = this.options;
+    try {
+      // A switch may have begun, or come to an end, in between: look again.
+      const control = await groupControls(db).findOne({ _id: group.name });
+      const asBefore =
+        control !== null && control.pending === null && control.generation === acquired.generation && control.partitions === partitions;
+      if (!asBefore || compared(control, group) !== 'same') {
+        await release(db, this.name, owner);
+        return await pause(heartbeatMs(this.leaseMs), signal);
+      }
+      await prepareCollections(db, group);
+    } catch (error) {
+      await release(db, this.name, owner).catch(() => {});
+      throw error;
+    }
+    const documents = new GroupDocuments(db, group);
+    await this.follow(
+      acquired,
+      { streamPrefixes: [group.streamPrefix] },
+      batchSize,
+      signal,
+      async (events, checkpoint) => {
+        const [first] = events;
+        if (first !== undefined) this.#oldest = Date.parse(first.metadata.recordedAt);
+        const projected = await documents.project(events, checkpoint);
+        this.#projected += projected.count;
+        if (projected.failure === undefined) this.#oldest = undefined;
+        return projected;
+      },
+      ({ stream }) => partitionOf(stream, partitions) === this.partition,
+    );
+  }
+}

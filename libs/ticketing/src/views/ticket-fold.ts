@@ -1,0 +1,168 @@
+import { evolve, type Instant, type RecordedEvent } from '#eventsourcing';
+import { handOffQuality } from '../contract/hand-off.js';
+import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
+import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
+import { activeWork, type Ticket } from '../events/ticket.js';
+import { present, without } from '../plain-json.js';
+import type { Tier } from '../vocabulary.js';
+import { withWordsOf } from './search-words.js';
+
+/** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */
+export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'done'] as const;
+export type QueueState = (typeof QUEUE_STATES)[number];
+
+/** A stay of the ticket with a team of a tier. */
+export interface Stay {
+  readonly tier: Tier;
+  readonly team?: string;
+  readonly since: Instant;
+}
+
+/** A hand-off to a higher tier, and what became of it. */
+export interface HandOffRecord {
+  readonly escalationId: string;
+  readonly from: Tier;
+  readonly fromTeam?: string;
+  readonly to: Tier;
+  readonly toTeam?: string;
+  readonly at: Instant;
+  readonly outcome: 'pending' | 'accepted' | 'returned';
+  readonly settledAt?: Instant;
+  /** 0 to 100, see hand-off.ts; half of it when it was returned. */
+  readonly quality: number;
+}
+
+/** What readers want to know of a ticket and no command decides by. */
+export interface ReaderFacts {
+  readonly openedAt: Instant;
+  /** When the last event took effect. */
+  readonly updatedAt: Instant;
+  /** The latest instant at which any event took effect: notes may be told late. */
+  readonly latestAt: Instant;
+  /** When somebody first worked on it. */
+  readonly firstResponseAt?: Instant;
+  readonly closedAt?: Instant;
+  readonly cancelledAt?: Instant;
+  readonly escalations: number;
+  readonly deescalations: number;
+  readonly handOffs: readonly HandOffRecord[];
+  /** Minutes that agents have stated to have spent on it. */
+  readonly touchMinutes: number;
+  /** Seconds that they were at it, as measured from starts to stops. */
+  readonly touchSeconds: number;
+  /** What the requester said of each resolution. */
+  readonly satisfaction: readonly { readonly cycle: number; readonly score: number; readonly comment?: string }[];
+  /** Where it has been, oldest first. */
+  readonly stays: readonly Stay[];
+  /** Knowledge articles that self-service showed in vain before it was opened. */
+  readonly articlesShown?: readonly string[];
+  /** Where an imported ticket comes from, and which of our rules its history breaks. */
+  readonly imported?: { readonly system: string; readonly key: string; readonly deviations: readonly string[] };
+  readonly queueState: QueueState;
+  /** When it came to this tier. */
+  readonly atTierSince: Instant;
+  /** When it came to this state at this tier. */
+  readonly since: Instant;
+  /** When the assignee, or the last one, was given it. */
+  readonly assignedAt?: Instant;
+  /** Every word that was said about it: see search-words.ts. */
+  readonly words: readonly string[];
+}
+
+/** All that the views of a ticket follow from. */
+export interface TicketFold {
+  /** As commands see it; clocks and contract are in `promises`. */
+  readonly ticket: Omit<Ticket, 'contract' | 'sla' | 'hindsight'>;
+  readonly promises: TicketPromises;
+  readonly facts: ReaderFacts;
+}
+
+type Event = RecordedEvent<TicketEvents>;
+
+/** The fold after one more event; null before the opening. */
+export function foldTicket(fold: TicketFold | null, event: Event): TicketFold | null {
+  const state = evolve(ticketWithoutClocks, fold?.ticket ?? null, event, event.metadata);
+  const promises = evolvePromises(fold?.promises ?? null, event, event.metadata, event.revision);
+  if (state === null || promises === null) return null;
+  const ticket = state.contract === undefined ? state : without(state, 'contract');
+  return { ticket, promises, facts: factsAfter(fold, ticket, event) };
+}
+
+function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): ReaderFacts {
+  const facts = fold?.facts;
+  const at = event.metadata.effectiveAt;
+  const { tier, team, assignee, work } = ticket;
+  const queueState = queueStateOf(work);
+  const sameTier = fold?.ticket.tier === tier;
+  return present({
+    openedAt: facts?.openedAt ?? at,
+    updatedAt: at,
+    latestAt: facts !== undefined && facts.latestAt > at ? facts.latestAt : at,
+    firstResponseAt: facts?.firstResponseAt ?? (isFirstResponse(event) ? at : undefined),
+    closedAt: work.status === 'closed' ? (facts?.closedAt ?? at) : undefined,
+    cancelledAt: work.status === 'cancelled' ? (facts?.cancelledAt ?? at) : undefined,
+    escalations: (facts?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
+    deescalations: (facts?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
+    handOffs: handOffsAfter(facts?.handOffs ?? [], event),
+    touchMinutes: (facts?.touchMinutes ?? 0) + (event.type === 'TouchTimeRecorded' ? event.data.minutes : 0),
+    touchSeconds: (facts?.touchSeconds ?? 0) + (event.type === 'TouchTimeStopped' ? event.data.seconds : 0),
+    satisfaction: event.type === 'SatisfactionRecorded' ? [...(facts?.satisfaction ?? []), event.data] : (facts?.satisfaction ?? []),
+    stays: staysAfter(facts?.stays ?? [], present({ tier, team, since: at })),
+    articlesShown: event.type === 'TicketOpened' ? event.data.articlesShown : facts?.articlesShown,
+    imported: importedFrom(facts, event),
+    queueState,
+    atTierSince: sameTier && facts !== undefined ? facts.atTierSince : at,
+    since: sameTier && facts?.queueState === queueState ? facts.since : at,
+    assignedAt: assignee !== undefined && assignee.id !== fold?.ticket.assignee?.id ? at : facts?.assignedAt,
+    words: withWordsOf(facts?.words ?? [], event.data),
+  });
+}
+
+/** Events of newer versions may be of types that are not known here. */
+function isFirstResponse({ type }: Event): boolean {
+  return Object.hasOwn(ticketEvents, type) && ticketEvents[type].firstResponse === true;
+}
+
+function queueStateOf(work: Ticket['work']): QueueState {
+  if (work.status === 'on-hold') return 'on-hold';
+  if (work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled' || work.status === 'merged') return 'done';
+  const active = activeWork(work);
+  return active.status === 'escalated' ? 'awaiting-acceptance' : active.status === 'in-progress' ? 'working' : 'waiting';
+}
+
+function staysAfter(stays: readonly Stay[], now: Stay): readonly Stay[] {
+  const last = stays.at(-1);
+  return last !== undefined && last.tier === now.tier && last.team === now.team ? stays : [...stays, now];
+}
+
+function handOffsAfter(records: readonly HandOffRecord[], event: Event): readonly HandOffRecord[] {
+  const at = event.metadata.effectiveAt;
+  switch (event.type) {
+    case 'TicketEscalated': {
+      const { escalationId, from, fromTeam, to, toTeam, handOff } = event.data;
+      return [
+        ...records,
+        present({ escalationId, from, fromTeam, to, toTeam, at, outcome: 'pending' as const, quality: handOffQuality(from, to, handOff) }),
+      ];
+    }
+    case 'EscalationAccepted':
+    case 'EscalationReturned': {
+      const outcome = event.type === 'EscalationAccepted' ? 'accepted' : 'returned';
+      const settled = (record: HandOffRecord): HandOffRecord => ({
+        ...record,
+        outcome,
+        settledAt: at,
+        quality: outcome === 'returned' ? Math.round(record.quality / 2) : record.quality,
+      });
+      return records.map((record) => (record.escalationId === event.data.escalationId ? settled(record) : record));
+    }
+    default:
+      return records;
+  }
+}
+
+function importedFrom(facts: ReaderFacts | undefined, { metadata: { imported } }: Event): ReaderFacts['imported'] {
+  if (imported === undefined) return facts?.imported;
+  const deviations = [...new Set([...(facts?.imported?.deviations ?? []), ...(imported.deviations ?? [])])].sort();
+  return { system: imported.system, key: imported.key, deviations };
+}
