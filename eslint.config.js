@@ -24,9 +24,13 @@ const law = {
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
-    packages: ['@nestjs/*', 'fastify', 'picocolors', 'pino', 'class-validator', 'class-transformer', 'rxjs', 'reflect-metadata', 'node:*'],
+    packages: ['@nestjs/common', 'picocolors', 'pino', 'node:*'],
     // Only a type: what a bucket is.
     libs: ['eventsourcing', 'blobs'],
+  },
+  'libs/http': {
+    packages: ['@nestjs/*', 'fastify', 'class-validator', 'class-transformer', 'node:*'],
+    libs: ['eventsourcing', 'platform'],
   },
   'libs/ticketing-nest': {
     packages: [
@@ -39,7 +43,7 @@ const law = {
       'reflect-metadata',
       'node:*',
     ],
-    libs: ['eventsourcing', 'eventstoredb', 'mongo', 'ticketing', 'platform'],
+    libs: ['eventsourcing', 'eventstoredb', 'http', 'mongo', 'ticketing', 'platform'],
   },
   'libs/embedded-host': { packages: ['lmdb', 'node:*'], libs: [] },
   'libs/embedded-eventstoredb': {
@@ -61,7 +65,7 @@ const law = {
       'reflect-metadata',
       'node:*',
     ],
-    libs: ['blobs', 'eventsourcing', 'local', 'platform', 'ticketing', 'ticketing-nest'],
+    libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-nest'],
   },
   'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-nest'] },
   'apps/standalone': { packages: [], libs: ['local', 'platform', 'ticketing'] },
@@ -84,7 +88,7 @@ const law = {
       'saxes',
       'node:*',
     ],
-    libs: ['eventsourcing', 'eventstoredb', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-nest'],
+    libs: ['eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-nest'],
   },
 };
 

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { httpProblems } from '#platform';
+import { httpProblems } from '#http';
 import { agent, contract, jsonSchemas, onCall, publishedSchemas, team, ticketCommands, ticketEvents, ticketFilter } from '#ticketing';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 

@@ -2,16 +2,8 @@ import { Body, Controller, HttpCode, Inject, Post, Query, Req } from '@nestjs/co
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyRequest } from 'fastify';
 import { deterministicId } from '#eventsourcing';
-import {
-  JsonBody,
-  JsonLog,
-  Problem,
-  problemOfStores,
-  QueryParameters,
-  readCommandHeaders,
-  type CommandHeaders,
-  type ProblemDetails,
-} from '#platform';
+import { JsonBody, Problem, problemOfStores, QueryParameters, readCommandHeaders, type CommandHeaders, type ProblemDetails } from '#http';
+import { JsonLog } from '#platform';
 import { type BatchItem, CommandBatch, ticketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { answerOf, type CommandAnswer } from './command-answer.js';

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EventMap, Executed } from '#eventsourcing';
-import { entityTag, formatPosition, readCommandHeaders } from '#platform';
+import { entityTag, formatPosition, readCommandHeaders } from '#http';
 import type { SentContext } from '#ticketing-nest';
 
 /** What a command answers, beside the field that names what it was done to. */

@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res }
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
-import { entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
+import { entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
 import { AgreeContract, type ClientContract, contractInForce, defaultContract } from '#ticketing';
 import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';

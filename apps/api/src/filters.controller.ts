@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, Inject, Param, Put, Query, Req, Res } fr
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { entityTag, JsonBody, QueryParameters, type QueryOf } from '#platform';
+import { entityTag, JsonBody, QueryParameters, type QueryOf } from '#http';
 import { SaveTicketFilter, type TicketFilterCommands } from '#ticketing';
 import { readTicketFilter, RunTicketFilterCommand, TicketFiltersQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';

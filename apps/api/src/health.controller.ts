@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { formatPosition } from '#platform';
+import { formatPosition } from '#http';
 import { policies, projectionGroups } from '#ticketing';
 import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-nest';
 

@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res }
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
-import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#platform';
+import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
 import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } from '#ticketing';
 import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';

@@ -16,7 +16,7 @@ import {
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
-import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#platform';
+import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
 import { ticketCommands, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 import { viewSchemas } from './view-schemas.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '#eventsourcing';
-import { type Parameter, parsePosition, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
+import { type Parameter, parsePosition, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#http';
 import type { Page } from '#ticketing-nest';
 
 type Value = string | number;

@@ -1,5 +1,5 @@
 import type { PipeTransform } from '@nestjs/common';
-import { Problem } from '#platform';
+import { Problem } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
 /** A name in a path: of a client, a schedule, a filter. One that nothing could have is that of nothing. */

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { REACTION_OUTCOMES } from '#eventsourcing';
-import { oneOf, QueryParameters, type QueryOf, text } from '#platform';
+import { oneOf, QueryParameters, type QueryOf, text } from '#http';
 import { policies } from '#ticketing';
 import { ReactionsQuery } from '#ticketing-nest';
 import { documentView } from './openapi.js';

@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, type OnModuleDestroy, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
-import { JsonBody, Problem, QueryParameters } from '#platform';
+import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract } from '#ticketing';
 import { simulate, type Simulation } from '#ticketing-nest';
 import { documentSimulation } from './openapi.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { instantFrom } from '#eventsourcing';
-import { dateTime, flag, oneOf, QueryParameters, type QueryOf, text } from '#platform';
+import { dateTime, flag, oneOf, QueryParameters, type QueryOf, text } from '#http';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
 import { SlaBoardQuery, TicketAutopsyQuery, TicketWhyQuery } from '#ticketing-nest';
 import { documentView } from './openapi.js';

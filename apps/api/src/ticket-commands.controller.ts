@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { JsonBody, QueryParameters } from '#platform';
+import { JsonBody, QueryParameters } from '#http';
 import { ticketCommands, type PublicCommandName, type TicketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { answerWithTag, type CommandAnswer, sentWith } from './command-answer.js';

@@ -1,5 +1,5 @@
 import type { PipeTransform } from '@nestjs/common';
-import { type Parameter, Problem } from '#platform';
+import { type Parameter, Problem } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
 /** The id of a ticket: a UUID, in whatever case. Undefined when it is none. */

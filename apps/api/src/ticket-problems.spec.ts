@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { httpProblems } from '#platform';
+import { httpProblems } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
 const libs = join(dirname(fileURLToPath(import.meta.url)), '../../../libs');

@@ -1,4 +1,4 @@
-import { type ProblemKind, Problem } from '#platform';
+import { type ProblemKind, Problem } from '#http';
 import { isRefusal, type Refusal } from '#eventsourcing';
 
 /** The refusals of the ticket domain in HTTP. The ones that are not listed are conflicts with the state that the ticket is in (409). */

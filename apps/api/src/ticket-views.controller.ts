@@ -2,7 +2,7 @@ import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/com
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { alreadySeen, entityTag, oneOf, parseTags, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#platform';
+import { alreadySeen, entityTag, oneOf, parseTags, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#http';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
 import {
   placeIn,

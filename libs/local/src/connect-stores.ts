@@ -1,5 +1,5 @@
-import { EventStoreDB } from '#eventstoredb';
-import { connectMongo, type Mongo } from '#mongo';
+import type { EventStoreDB } from '#eventstoredb';
+import type { Mongo } from '#mongo';
 import { type Config, ConfigError, type JsonLog } from '#platform';
 import { CannotStart } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
@@ -22,6 +22,8 @@ export async function connectStores(
     const unset = [...(eventStoreUrl === undefined ? ['EVENTSTORE_URL'] : []), ...(mongodbUrl === undefined ? ['MONGODB_URL'] : [])];
     throw new ConfigError(unset.map((field) => ({ field, message: 'must be set: only `npm start` has embedded stores' })));
   }
+  // The clients are loaded only by programs that connect: the main thread of `npm start` does not.
+  const [{ EventStoreDB }, { connectMongo }] = await Promise.all([import('#eventstoredb'), import('#mongo')]);
   return opening(async (onClose) => {
     const store = EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
     onClose(() => store.close());

@@ -1,11 +1,3 @@
-export * from './command-headers.js';
 export * from './config.js';
-export * from './entity-tags.js';
-export * from './http-server.js';
-export * from './json-body.js';
 export * from './logging.js';
-export * from './position.js';
-export * from './problem.js';
-export { problemOfStores } from './problem-filter.js';
-export * from './query-parameters.js';
 export * from './terminal.js';

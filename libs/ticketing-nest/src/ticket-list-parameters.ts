@@ -1,4 +1,4 @@
-import { dateTime, flag, oneOf, type Parameter, QueryParameters, type QueryOf, someOf, text } from '#platform';
+import { dateTime, flag, oneOf, type Parameter, QueryParameters, type QueryOf, someOf, text } from '#http';
 import type { Fault } from '#eventsourcing';
 import { CHANNELS, isFields, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
 import { TICKET_ORDERS, type TicketOrder } from './ticket-list-query.js';

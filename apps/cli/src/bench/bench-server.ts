@@ -3,7 +3,8 @@ import { Controller, HttpCode, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openStores, startApiThread, startWorkerThread } from '#local';
-import { createLog, httpAdapter, loadConfig, prepareHttp } from '#platform';
+import { httpAdapter, prepareHttp } from '#http';
+import { createLog, loadConfig } from '#platform';
 
 /**
  * The process that is put under load: API, stores and, if asked for, worker as in `npm start`; and beside them an application of the same

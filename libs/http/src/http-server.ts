@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { correlationIdOf } from './command-headers.js';
-import { type JsonLog, withCorrelation } from './logging.js';
+import { type JsonLog, withCorrelation } from '#platform';
 import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 import { instanceOf, ProblemFilter, sendProblem } from './problem-filter.js';
 

@@ -1,7 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
-import type { JsonLog } from './logging.js';
+import type { JsonLog } from '#platform';
 import { Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 
 /** The problem for each status that the HTTP server itself ends a request with. */

@@ -1,0 +1,8 @@
+export * from './command-headers.js';
+export * from './entity-tags.js';
+export * from './http-server.js';
+export * from './json-body.js';
+export * from './position.js';
+export * from './problem.js';
+export { problemOfStores } from './problem-filter.js';
+export * from './query-parameters.js';
