@@ -9,7 +9,7 @@ import { Pace, type Cursors } from './cursors.js';
 import { Fields } from './fields.js';
 
 /** The version whose behaviour this node follows. */
-export const VERSION = '7.0.0';
+export const VERSION = '8.0.0';
 /** Statements or documents in one write command, as on the server. */
 export const MAX_BATCH = 100_000;
 

@@ -1,7 +1,6 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import type { Source } from '../execution/source.js';
-import { Snapshot } from '../storage/store.js';
 import { fieldsOf, ok, paceOf, withOk, type Call, type Command, type Handler } from './call.js';
 import { Cursor, cursorReply, DEFAULT_BATCH, Pace } from './cursors.js';
 import { Fields, typeError } from './fields.js';
@@ -11,13 +10,13 @@ export const listed = function* (docs: readonly Doc[]): Source {
   yield* docs;
 };
 
-export const cursorBatch = (cursor: Doc | undefined, name: string): number =>
-  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? DEFAULT_BATCH;
+export const cursorBatch = (cursor: Doc | undefined, name: string, byDefault = DEFAULT_BATCH): number =>
+  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? byDefault;
 
 export const answerWithCursor = async (
   call: Call,
   namespace: string,
-  snapshot: Snapshot,
+  snapshot: { close(): void },
   source: Source,
   batchSize: number,
   single: boolean,

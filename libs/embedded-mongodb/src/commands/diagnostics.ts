@@ -20,7 +20,7 @@ import { Fields } from './fields.js';
 import { checkDatabase, collectionOf, existing, noView, target } from './namespaces.js';
 
 /** The wire version of VERSION. */
-const MAX_WIRE_VERSION = 21;
+const MAX_WIRE_VERSION = 25;
 
 /** How long a session may be idle. Nothing is kept of sessions here, so none ever ends early. */
 const SESSION_MINUTES = 30;

@@ -4,6 +4,7 @@ import { failure } from '../wire/messages.js';
 import { aggregateCommands } from './aggregate.js';
 import { authenticationCommands } from './authentication.js';
 import { ok, type Call, type Command, type Handler } from './call.js';
+import { bulkWriteCommands } from './bulk-write.js';
 import { collectionCommands } from './collections.js';
 import { checkAuthorized, needsAuthentication } from './credentials.js';
 import { cursorCommands } from './cursor-commands.js';
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...explainCommands,
   ...cursorCommands,
   ...writeCommands,
+  ...bulkWriteCommands,
   listCommands: { fields: [], run: (call) => listCommands(call) },
 };
 

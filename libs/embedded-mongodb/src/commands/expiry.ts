@@ -5,7 +5,7 @@ import type { Filter } from '../query/filter.js';
 import { readyIndexes, type Collection, type Index } from '../storage/store.js';
 import type { Node } from './call.js';
 import { Pace } from './cursors.js';
-import { removeMatching } from './write-statements.js';
+import { deleteStatement } from './write-statements.js';
 
 /** What the index says has expired: dates no later than so many seconds ago, of an array the earliest. */
 const expired = (index: Index, seconds: number, now: number): Filter => {
@@ -40,15 +40,16 @@ export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
       const now = Date.now();
       for (const { collection, index, seconds } of expiring(node)) {
         const pace = new Pace(undefined, () => stopped);
-        for await (const removed of removeMatching(
-          node,
-          collection.database,
-          collection.name,
-          expired(index, seconds, now),
-          index.spec.get('key') as Doc,
-          pace,
-        ))
-          count('ttl.deletedDocuments', removed);
+        const target = { node, pace, database: collection.database, name: collection.name, bypassed: false };
+        const filter = expired(index, seconds, now);
+        const { n } = await deleteStatement(target, {
+          filter,
+          multi: true,
+          hint: index.spec.get('key') as Doc,
+          sort: [],
+          variables: {},
+        }).search();
+        count('ttl.deletedDocuments', n);
       }
       count('ttl.passes', 1);
     } catch (error) {

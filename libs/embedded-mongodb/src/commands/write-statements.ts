@@ -1,22 +1,127 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import type { Hint } from '../execution/planner.js';
+import { PAUSE } from '../execution/source.js';
 import type { Variables } from '../query/expressions/scope.js';
-import { compileFilter, parseFilter, type Filter } from '../query/filter.js';
-import { applyUpdate, compileUpdate, isReplacement, upserted, type Update } from '../query/update.js';
+import { compileFilter, type Filter } from '../query/filter.js';
+import type { KeyField } from '../query/keys.js';
+import { applyUpdate, toInsert, upserted, type Update } from '../query/update.js';
 import type { Collection, Writer } from '../storage/store.js';
 import { MAX_BATCH, type Node } from './call.js';
-import { drain, Pace } from './cursors.js';
-import { Fields } from './fields.js';
+import { drain, type Pace } from './cursors.js';
 import { collectionOf, existing, newCollection, noView } from './namespaces.js';
-import { findSource, hintOf, matching } from './reading.js';
+import { findSource, matching } from './reading.js';
 import { validate } from './validation.js';
 
-/** Wraps an error of the server's kind as an element of `writeErrors`. */
-export const writeError = (index: number, error: ServerError): Doc => {
-  const { keyPattern, keyValue } = error.details as { keyPattern?: Value; keyValue?: Value };
-  return Doc.from({ index, code: error.code, keyPattern, keyValue, errmsg: error.message });
+/** What one statement of a write has done. */
+export type Outcome = {
+  /** Documents inserted, matched or removed. */
+  readonly n: number;
+  readonly modified?: number;
+  /** The _id of the document that an upsert has made. */
+  readonly upserted?: Value | undefined;
+  /** What ended a statement for many documents before its end; what it changed before stays changed. */
+  readonly error?: ServerError;
 };
+
+/** One statement of a write. */
+export type Statement = {
+  /** Runs it in a transaction, or gives SEARCH_FIRST where that would hold up others. */
+  readonly run: (writer: Writer) => Outcome | typeof SEARCH_FIRST;
+  /** Runs it where the transaction did not: the search goes ahead, and lets others have the thread. */
+  readonly search?: () => Promise<Outcome>;
+};
+
+/** A statement has looked at too many documents to find those that it is about. */
+export const SEARCH_FIRST = Symbol('search first');
+
+/** Milliseconds of work that one command puts into one transaction, beyond which the rest goes into the next one. */
+const SLICE_MS = 20;
+
+/** Codes of what ended the command itself: its time limit, its client's leaving, the end of the node. */
+const interruptions = new Set([50, 91, 237]);
+
+/** A statement that is read when its turn comes: what is wrong with it is an error of that statement. */
+export const deferred = (read: () => Statement): Statement => {
+  let statement: Statement | undefined;
+  return {
+    run: (writer) => (statement ??= read()).run(writer),
+    search: async () => {
+      const { search } = (statement ??= read());
+      if (!search) throw new Error('a statement that needs no search');
+      return search();
+    },
+  };
+};
+
+const refusalOf = (error: unknown): ServerError => {
+  if (!(error instanceof ServerError) || interruptions.has(error.code)) throw error;
+  return error;
+};
+
+const failed = (outcome: Outcome | ServerError): boolean => outcome instanceof ServerError || outcome.error !== undefined;
+
+/**
+ * Runs statements one after the other: all in one transaction if they are quickly done, otherwise in several, between
+ * which others have their turn.
+ *
+ * @returns what each has done; ordered ones end with the first that fails
+ */
+export const runStatements = async (
+  node: Node,
+  pace: Pace,
+  statements: readonly Statement[],
+  ordered: boolean,
+): Promise<readonly (Outcome | ServerError)[]> => {
+  const outcomes: (Outcome | ServerError)[] = [];
+  const done = (): boolean => outcomes.length === statements.length || (ordered && outcomes.some(failed));
+  while (!done()) {
+    pace.check();
+    const rest = await node.store.write((writer) => runSlice(writer, statements, outcomes.length, ordered));
+    outcomes.push(...rest.outcomes);
+    if (!rest.searching || done()) continue;
+    const { search } = statements[outcomes.length] as Statement;
+    outcomes.push(await (search as NonNullable<typeof search>)().catch(refusalOf));
+  }
+  return outcomes;
+};
+
+/** Runs statements in a transaction until its time is up, one fails, or one has to search first. */
+const runSlice = (
+  writer: Writer,
+  statements: readonly Statement[],
+  from: number,
+  ordered: boolean,
+): { readonly outcomes: readonly (Outcome | ServerError)[]; readonly searching: boolean } => {
+  const outcomes: (Outcome | ServerError)[] = [];
+  const end = performance.now() + SLICE_MS;
+  for (let at = from; at < statements.length; at++) {
+    let outcome: Outcome | ServerError | typeof SEARCH_FIRST;
+    try {
+      outcome = (statements[at] as Statement).run(writer);
+    } catch (error) {
+      outcome = refusalOf(error);
+    }
+    if (outcome === SEARCH_FIRST) return { outcomes, searching: true };
+    outcomes.push(outcome);
+    if ((ordered && failed(outcome)) || performance.now() > end) break;
+  }
+  return { outcomes, searching: false };
+};
+
+/** Errors as elements of `writeErrors`, with further fields. */
+export const writeErrors = (outcomes: readonly (Outcome | ServerError)[]): Value | undefined => {
+  const errors = outcomes.flatMap((outcome, index) => {
+    const error = outcome instanceof ServerError ? outcome : outcome.error;
+    if (!error) return [];
+    const { keyPattern, keyValue, errInfo } = error.details as { keyPattern?: Value; keyValue?: Value; errInfo?: Value };
+    return [Doc.from({ index, code: error.code, keyPattern, keyValue, errInfo, errmsg: error.message })];
+  });
+  return errors.length ? Arr.of(errors) : undefined;
+};
+
+export const sumOf = (outcomes: readonly (Outcome | ServerError)[], count: (outcome: Outcome) => number): number =>
+  outcomes.reduce((sum, outcome) => (outcome instanceof ServerError ? sum : sum + count(outcome)), 0);
 
 /** The collection that a write goes to; it is made where it does not exist. */
 export const forWriting = (writer: Writer, database: string, name: string): Collection =>
@@ -27,109 +132,137 @@ export const checkBatch = (size: number): void => {
     throw new ServerError(16, `Write batch sizes must be between 1 and ${MAX_BATCH}. Got ${size} operations.`);
 };
 
-export type UpdateStatement = {
+/** Where a statement writes. */
+export type Target = {
+  readonly node: Node;
+  readonly pace: Pace;
+  readonly database: string;
+  readonly name: string;
+  readonly bypassed: boolean;
+};
+
+export const insertStatement = ({ database, name, bypassed }: Target, doc: Doc): Statement => ({
+  run: (writer) => {
+    const collection = forWriting(writer, database, name);
+    const whole = toInsert(doc);
+    validate(collection, whole, bypassed);
+    writer.insert(collection, whole);
+    return { n: 1 };
+  },
+});
+
+/** What a statement is about: the documents that match, or the first of them. */
+export type Selection = {
   readonly filter: Filter;
-  readonly update: Update;
-  readonly replacement: boolean;
   readonly multi: boolean;
-  readonly upsert: boolean;
   readonly hint: Hint;
+  readonly sort: readonly KeyField[];
+  readonly variables: Variables;
 };
 
-/** What a statement of an update may say. */
-export const UPDATE_FIELDS = ['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sampleId', 'upsertSupplied'];
-
-/** Updates that only differ in their values are compiled one by one, which is cheap: no text is parsed. */
-export const parseUpdate = (statement: Doc, name: string, variables: Variables): UpdateStatement => {
-  const fields = new Fields(name, statement).only(UPDATE_FIELDS);
-  fields.noCollation();
-  const constants = fields.document('c');
-  const bound: Record<string, Value | undefined> = { ...variables };
-  constants?.keys.forEach((key, index) => (bound[key] = constants.values[index]));
-  const spec = fields.need(statement.get('u'), 'u');
-  const multi = fields.boolean('multi');
-  const filter = parseFilter(fields.need(fields.document('q'), 'q'), bound);
-  return {
-    filter,
-    update: compileUpdate(spec, { arrayFilters: fields.documents('arrayFilters') ?? [], multi, variables: bound }),
-    replacement: isReplacement(spec),
-    multi,
-    upsert: fields.boolean('upsert'),
-    hint: hintOf(fields),
-  };
+/** What is to be done with the documents of a selection, or in place of them where there are none. */
+type Action = {
+  /** Changes one document; gives whether that changed anything. */
+  readonly change: (writer: Writer, collection: Collection, doc: Doc) => boolean;
+  readonly upsert?: (writer: Writer, collection: Collection | undefined) => Value;
 };
 
-export const runUpdate = (
-  writer: Writer,
-  database: string,
-  name: string,
-  { filter, update, replacement, multi, upsert, hint }: UpdateStatement,
-  bypassed: boolean,
-  now_: number,
-  among?: Filter,
-): { readonly matched: number; readonly modified: number; readonly upserted: Value | undefined; readonly error?: ServerError } => {
-  let collection = noView(collectionOf(writer, database, name));
-  let matched = 0;
-  let modified = 0;
-  const context = { inserting: false, filter, now: now_ };
-  if (collection) {
-    const found: Doc[] = [];
-    const searched: Filter = among ? { op: 'and', of: [among, filter] } : filter;
-    for (const doc of matching(writer, collection, searched, hint)) {
-      found.push(doc);
-      if (!multi) break;
+/** How often a document that has been found may have changed until it is looked at in a transaction. */
+const ATTEMPTS = 100;
+
+/** A statement that changes what it finds. */
+const changing = (target: Target, selection: Selection, action: Action): Statement & { search(): Promise<Outcome> } => ({
+  run: (writer) => {
+    const found = foundQuickly(writer, target, selection);
+    return found === SEARCH_FIRST ? found : changeAll(writer, target, found, action, action.upsert);
+  },
+  search: async () => {
+    for (let attempt = 1; ; attempt++) {
+      const ids = await idsOf(target, selection);
+      const outcome = await changeByIds(target, selection, ids, action);
+      if (outcome.n || outcome.error) return outcome;
+      if (!ids.length && action.upsert) return target.node.store.write((writer) => changeAll(writer, target, [], action, action.upsert));
+      // One that others have changed meanwhile may not match any more, and another may.
+      if (!ids.length || selection.multi || attempt === ATTEMPTS) return outcome;
     }
-    for (const doc of found) {
-      try {
-        const after = applyUpdate(update, doc, context);
-        matched++;
-        if (after === doc) continue;
-        validate(collection, after, bypassed, doc);
-        writer.replace(collection, doc, after);
-      } catch (error) {
-        // What was changed before it stays changed, and is counted.
-        if (error instanceof ServerError && among) return { matched, modified, upserted: undefined, error };
-        throw error;
+  },
+});
+
+const plus = (total: Outcome, more: Outcome): Outcome => ({
+  ...more,
+  n: total.n + more.n,
+  modified: (total.modified ?? 0) + (more.modified ?? 0),
+});
+
+/** Changes documents that have been found, in as many transactions as that takes; each must still match. */
+const changeByIds = async (target: Target, { filter }: Selection, ids: readonly Value[], action: Action): Promise<Outcome> => {
+  const test = compileFilter(filter);
+  let total: Outcome = { n: 0, modified: 0 };
+  for (let from = 0; from < ids.length && !total.error;) {
+    target.pace.check();
+    const part = await target.node.store.write((writer) => {
+      const end = performance.now() + SLICE_MS;
+      let done: Outcome = { n: 0, modified: 0 };
+      let at = from;
+      for (; at < ids.length && !done.error && performance.now() < end; at++) {
+        const collection = noView(collectionOf(writer, target.database, target.name));
+        const byId: Filter = { op: 'compare', path: '_id', relation: 'eq', operand: ids[at] as Value };
+        const doc = collection && matching(writer, collection, byId).next().value;
+        if (!doc || !test(doc)) continue;
+        try {
+          done = plus(done, changeAll(writer, target, [doc], action));
+        } catch (error) {
+          done = { ...done, error: refusalOf(error) };
+        }
       }
-      collection = existing(writer, database, name);
-      modified++;
-    }
+      return { done, at };
+    });
+    total = plus(total, part.done);
+    from = part.at;
   }
-  if (matched || !upsert) return { matched, modified, upserted: undefined };
-  const doc = upserted(update, replacement, { ...context, inserting: true });
-  collection ??= newCollection(writer, database, name);
-  validate(collection, doc, bypassed);
-  writer.insert(collection, doc);
-  return { matched: 0, modified: 0, upserted: doc.get('_id') };
+  return total;
 };
 
-/** Documents that one transaction changes at most where a single statement changes many. */
-export const PORTION = 1000;
+/** The documents of a selection, where few have to be looked at for that. */
+const foundQuickly = (
+  writer: Writer,
+  { node, database, name }: Target,
+  { filter, multi, hint, sort, variables }: Selection,
+): readonly Doc[] | typeof SEARCH_FIRST => {
+  const found: Doc[] = [];
+  if (!noView(collectionOf(writer, database, name))) return found;
+  const limit = multi ? 0 : 1;
+  for (const row of findSource({ reader: writer, database, space: node.space }, name, {
+    filter,
+    sort,
+    skip: 0,
+    limit,
+    projection: undefined,
+    variables,
+    hint,
+  })) {
+    if (row === PAUSE) return SEARCH_FIRST;
+    found.push(row);
+  }
+  return found;
+};
 
-/**
- * The _ids of what a statement for many documents is about, found without holding up others. Each is looked at again in
- * the transaction that changes it; what comes to match in between is left alone, as on the server.
- */
-export const affected = async (
-  { store, space }: Node,
-  database: string,
-  name: string,
-  filter: Filter,
-  variables: Variables,
-  hint: Hint,
-  pace: Pace,
+/** The _ids of what matches, or of the first of it. What comes to match later is left alone, as on the server. */
+const idsOf = async (
+  { node, pace, database, name }: Target,
+  { filter, multi, hint, sort, variables }: Selection,
 ): Promise<readonly Value[]> => {
-  const snapshot = store.snapshot();
+  const snapshot = node.store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, database, name));
-    if (!collection) return [];
+    if (!noView(collectionOf(snapshot, database, name))) return [];
     const ids: Value[] = [];
+    const limit = multi ? 0 : 1;
     await drain(
-      findSource({ reader: snapshot, database, space }, name, {
+      findSource({ reader: snapshot, database, space: node.space }, name, {
         filter,
-        sort: [],
+        sort,
         skip: 0,
-        limit: 0,
+        limit,
         projection: undefined,
         variables,
         hint,
@@ -143,35 +276,59 @@ export const affected = async (
   }
 };
 
-/** Removes all documents that match, and yields the number of each transaction. */
-export const removeMatching = async function* (
-  node: Node,
-  database: string,
-  name: string,
-  filter: Filter,
-  hint: Hint,
-  pace: Pace,
-  variables: Variables = {},
-): AsyncGenerator<number, void, undefined> {
-  const test = compileFilter(filter);
-  for (const ids of portions(await affected(node, database, name, filter, variables, hint, pace)))
-    yield await node.store.write((writer) => {
-      const collection = collectionOf(writer, database, name);
-      if (!collection || collection.view) return 0;
-      const found = [...matching(writer, collection, ids)].filter(test);
-      for (const doc of found) writer.remove(collection, doc);
-      return found.length;
-    });
+const changeAll = (
+  writer: Writer,
+  { database, name }: Target,
+  found: readonly Doc[],
+  { change }: Action,
+  upsert?: Action['upsert'],
+): Outcome => {
+  let modified = 0;
+  let n = 0;
+  for (const doc of found) {
+    try {
+      if (change(writer, existing(writer, database, name), doc)) modified++;
+      n++;
+    } catch (error) {
+      if (found.length === 1) throw error;
+      return { n, modified, error: refusalOf(error) };
+    }
+  }
+  if (n || !upsert) return { n, modified };
+  return { n: 0, modified: 0, upserted: upsert(writer, noView(collectionOf(writer, database, name))) };
 };
 
-export const portions = function* (ids: readonly Value[]): Generator<Filter, void, undefined> {
-  for (let start = 0; start < ids.length; start += PORTION) yield { op: 'in', path: '_id', operands: ids.slice(start, start + PORTION) };
+export const updateStatement = (
+  target: Target,
+  selection: Selection,
+  { update, replacement, upsert }: { readonly update: Update; readonly replacement: boolean; readonly upsert: boolean },
+): Statement => {
+  const { database, name, bypassed } = target;
+  const context = { filter: selection.filter, now: Date.now() };
+  return changing(target, selection, {
+    change: (writer, collection, doc) => {
+      const after = applyUpdate(update, doc, { ...context, inserting: false });
+      if (after === doc) return false;
+      validate(collection, after, bypassed, doc);
+      writer.replace(collection, doc, after);
+      return true;
+    },
+    ...(upsert && {
+      upsert: (writer, collection) => {
+        const doc = upserted(update, replacement, { ...context, inserting: true });
+        const made = collection ?? newCollection(writer, database, name);
+        validate(made, doc, bypassed);
+        writer.insert(made, doc);
+        return doc.get('_id') as Value;
+      },
+    }),
+  });
 };
 
-/** Codes of what ended the command itself: its time limit, its client's leaving, the end of the node. */
-export const interruptions = new Set([50, 91, 237]);
-
-export const single = (error: unknown): Value => {
-  if (!(error instanceof ServerError) || interruptions.has(error.code)) throw error;
-  return Arr.of([writeError(0, error)]);
-};
+export const deleteStatement = (target: Target, selection: Selection): Statement & { search(): Promise<Outcome> } =>
+  changing(target, selection, {
+    change: (writer, collection, doc) => {
+      writer.remove(collection, doc);
+      return true;
+    },
+  });

@@ -1,180 +1,121 @@
-import { isTrue, numberOf } from '../bson/order.js';
+import { numberOf } from '../bson/order.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { parseFilter } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
 import { compileProjection } from '../query/transformations.js';
-import { applyUpdate, compileUpdate, isReplacement, toInsert, upserted } from '../query/update.js';
-import { fieldsOf, letOf, ok, paceOf, type Call, type Command, type Handler } from './call.js';
+import { applyUpdate, compileUpdate, isReplacement, upserted } from '../query/update.js';
+import { fieldsOf, letOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { Fields } from './fields.js';
-import { collectionOf, existing, newCollection, noView, target } from './namespaces.js';
-import { findSource, hintOf, matching, rows } from './reading.js';
+import { collectionOf, newCollection, noView, target } from './namespaces.js';
+import { findSource, hintOf, rows } from './reading.js';
 import { bypass, validate } from './validation.js';
 import {
-  affected,
   checkBatch,
-  forWriting,
-  parseUpdate,
-  portions,
-  removeMatching,
-  runUpdate,
-  single,
-  UPDATE_FIELDS,
-  writeError,
+  deferred,
+  deleteStatement,
+  insertStatement,
+  runStatements,
+  sumOf,
+  updateStatement,
+  writeErrors,
+  type Statement,
+  type Target,
 } from './write-statements.js';
 
 const insert: Handler = async (call) => {
-  const { node, database } = call;
   const name = target(call);
   const fields = fieldsOf(call);
   const documents = fields.need(fields.documents('documents'), 'documents');
-  const ordered = call.command.get('ordered') !== false;
-  const bypassed = bypass(fields);
   checkBatch(documents.length);
-  return node.store.write((writer) => {
-    const errors: Doc[] = [];
-    let inserted = 0;
-    forWriting(writer, database, name);
-    for (const [index, doc] of documents.entries()) {
-      try {
-        const collection = existing(writer, database, name);
-        const whole = toInsert(doc);
-        validate(collection, whole, bypassed);
-        writer.insert(collection, whole);
-        inserted++;
-      } catch (error) {
-        if (!(error instanceof ServerError)) throw error;
-        errors.push(writeError(index, error));
-        if (ordered) break;
-      }
-    }
-    return ok({ n: inserted, writeErrors: errors.length ? Arr.of(errors) : undefined });
-  });
+  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
+  const statements = documents.map((doc) => insertStatement(where, doc));
+  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
-/** One statement that updates all that match: found first, then changed in portions. */
-const updateMany = async (call: Call, name: string, statement: Doc, variables: Variables, bypassed: boolean): Promise<Doc> => {
-  let matched = 0;
-  let modified = 0;
-  let writeErrors: Value | undefined;
-  try {
-    const parsed = parseUpdate(statement, 'update.updates', variables);
-    for (const ids of portions(await affected(call.node, call.database, name, parsed.filter, variables, parsed.hint, paceOf(call)))) {
-      const result = await call.node.store.write((writer) =>
-        runUpdate(writer, call.database, name, { ...parsed, hint: undefined }, bypassed, Date.now(), ids),
-      );
-      matched += result.matched;
-      modified += result.modified;
-      if (result.error) throw result.error;
-    }
-  } catch (error) {
-    writeErrors = single(error);
-  }
-  return ok({ n: matched, nModified: modified, writeErrors });
+/** What a statement of an update may say. */
+const UPDATE_FIELDS = ['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sort', 'sampleId', 'upsertSupplied'];
+const DELETE_FIELDS = ['q', 'limit', 'collation', 'hint', 'sampleId'];
+
+/**
+ * Reads a statement of an update. Updates that only differ in their values are compiled one by one, which is cheap: no
+ * text is parsed.
+ */
+export const readUpdate = (where: Target, fields: Fields, variables: Variables): Statement => {
+  fields.noCollation();
+  const constants = fields.document('c');
+  const bound: Record<string, Value | undefined> = { ...variables };
+  constants?.keys.forEach((key, index) => (bound[key] = constants.values[index]));
+  const spec = fields.need(fields.doc.get('u'), 'u');
+  const multi = fields.boolean('multi');
+  const sort = fields.document('sort');
+  if (sort && multi) throw failedToParse('Cannot specify sort with multi=true');
+  return updateStatement(
+    where,
+    {
+      filter: parseFilter(fields.need(fields.document('q'), 'q'), bound),
+      multi,
+      hint: hintOf(fields),
+      sort: sort ? parseSort(sort) : [],
+      variables: bound,
+    },
+    {
+      update: compileUpdate(spec, { arrayFilters: fields.documents('arrayFilters') ?? [], multi, variables: bound }),
+      replacement: isReplacement(spec),
+      upsert: fields.boolean('upsert'),
+    },
+  );
 };
 
-const deleteMany = async (call: Call, name: string, part: Fields, variables: Variables): Promise<Doc> => {
-  let removed = 0;
-  let writeErrors: Value | undefined;
-  try {
-    part.noCollation();
-    const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
-    for await (const count_ of removeMatching(call.node, call.database, name, filter, hintOf(part), paceOf(call), variables))
-      removed += count_;
-  } catch (error) {
-    writeErrors = single(error);
-  }
-  return ok({ n: removed, writeErrors });
+export const readDelete = (where: Target, fields: Fields, multi: boolean, variables: Variables): Statement => {
+  fields.noCollation();
+  const filter = parseFilter(fields.need(fields.document('q'), 'q'), variables);
+  return deleteStatement(where, { filter, multi, hint: hintOf(fields), sort: [], variables });
 };
 
 const update: Handler = async (call) => {
-  const { node, database } = call;
   const name = target(call);
   const fields = fieldsOf(call);
-  const statements = fields.need(fields.documents('updates'), 'updates');
-  const ordered = call.command.get('ordered') !== false;
+  const specs = fields.need(fields.documents('updates'), 'updates');
+  checkBatch(specs.length);
   const variables = letOf(fields);
-  const bypassed = bypass(fields);
-  checkBatch(statements.length);
-  for (const statement of statements) {
-    const part = new Fields('update.updates', statement).only(UPDATE_FIELDS);
+  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
+  const statements = specs.map((spec) => {
+    const part = new Fields('update.updates', spec).only(UPDATE_FIELDS);
     part.need(part.document('q'), 'q');
-    part.need(statement.get('u'), 'u');
-  }
-  const [only] = statements as [Doc];
-  if (statements.length === 1 && isTrue(only.get('multi')) && !isTrue(only.get('upsert')))
-    return updateMany(call, name, only, variables, bypassed);
-  return node.store.write((writer) => {
-    const errors: Doc[] = [];
-    const upserts: Doc[] = [];
-    let matched = 0;
-    let modified = 0;
-    const at = Date.now();
-    for (const [index, statement] of statements.entries()) {
-      try {
-        const result = runUpdate(writer, database, name, parseUpdate(statement, 'update.updates', variables), bypassed, at);
-        matched += result.matched;
-        modified += result.modified;
-        if (result.upserted !== undefined) upserts.push(Doc.from({ index, _id: result.upserted }));
-      } catch (error) {
-        if (!(error instanceof ServerError)) throw error;
-        errors.push(writeError(index, error));
-        if (ordered) break;
-      }
-    }
-    return ok({
-      n: matched + upserts.length,
-      nModified: modified,
-      upserted: upserts.length ? Arr.of(upserts) : undefined,
-      writeErrors: errors.length ? Arr.of(errors) : undefined,
-    });
+    part.need(spec.get('u'), 'u');
+    return deferred(() => readUpdate(where, part, variables));
+  });
+  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  const upserts = outcomes.flatMap((outcome, index) =>
+    outcome instanceof ServerError || outcome.upserted === undefined ? [] : [Doc.from({ index, _id: outcome.upserted })],
+  );
+  return ok({
+    n: sumOf(outcomes, ({ n }) => n) + upserts.length,
+    nModified: sumOf(outcomes, ({ modified = 0 }) => modified),
+    upserted: upserts.length ? Arr.of(upserts) : undefined,
+    writeErrors: writeErrors(outcomes),
   });
 };
 
 const remove: Handler = async (call) => {
-  const { node, database } = call;
   const name = target(call);
   const fields = fieldsOf(call);
-  const statements = fields.need(fields.documents('deletes'), 'deletes');
-  const ordered = call.command.get('ordered') !== false;
+  const specs = fields.need(fields.documents('deletes'), 'deletes');
+  checkBatch(specs.length);
   const variables = letOf(fields);
-  checkBatch(statements.length);
-  for (const statement of statements) {
-    const part = new Fields('delete.deletes', statement).only(['q', 'limit', 'collation', 'hint', 'sampleId']);
+  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: false };
+  const statements = specs.map((spec) => {
+    const part = new Fields('delete.deletes', spec).only(DELETE_FIELDS);
     part.need(part.document('q'), 'q');
-    const limit = numberOf(part.need(statement.get('limit'), 'limit'));
-    if (limit !== 0 && limit !== 1)
-      throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(statement.get('limit'))}`);
-  }
-  const [only] = statements as [Doc];
-  if (statements.length === 1 && numberOf(only.get('limit')) === 0)
-    return deleteMany(call, name, new Fields('delete.deletes', only), variables);
-  return node.store.write((writer) => {
-    const errors: Doc[] = [];
-    let removed = 0;
-    for (const [index, statement] of statements.entries()) {
-      try {
-        const part = new Fields('delete.deletes', statement);
-        part.noCollation();
-        const filter = parseFilter(part.need(part.document('q'), 'q'), variables);
-        const collection = noView(collectionOf(writer, database, name));
-        if (!collection) continue;
-        const found: Doc[] = [];
-        for (const doc of matching(writer, collection, filter, hintOf(part))) {
-          found.push(doc);
-          if (numberOf(statement.get('limit')) === 1) break;
-        }
-        for (const doc of found) writer.remove(collection, doc);
-        removed += found.length;
-      } catch (error) {
-        if (!(error instanceof ServerError)) throw error;
-        errors.push(writeError(index, error));
-        if (ordered) break;
-      }
-    }
-    return ok({ n: removed, writeErrors: errors.length ? Arr.of(errors) : undefined });
+    const limit = numberOf(part.need(spec.get('limit'), 'limit'));
+    if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(spec.get('limit'))}`);
+    return deferred(() => readDelete(where, part, limit === 0, variables));
   });
+  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
 const findAndModify: Handler = async (call) => {

@@ -1,0 +1,153 @@
+import { Doc, type Value } from '../bson/values.js';
+import { isNumber, numberOf } from '../bson/order.js';
+import { badValue, ServerError } from '../errors.js';
+import type { Variables } from '../query/expressions/scope.js';
+import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
+import { fieldsOf, letOf, paceOf, type Call, type Command, type Handler } from './call.js';
+import type { Pace } from './cursors.js';
+import { Fields } from './fields.js';
+import { checkCollectionName } from './namespaces.js';
+import { bypass } from './validation.js';
+import { readDelete, readUpdate } from './writes.js';
+import {
+  checkBatch,
+  deferred,
+  insertStatement,
+  runStatements,
+  sumOf,
+  type Outcome,
+  type Statement,
+  type Target,
+} from './write-statements.js';
+
+const INSERT_FIELDS = ['insert', 'document'];
+const UPDATE_FIELDS = [
+  'update',
+  'filter',
+  'updateMods',
+  'constants',
+  'multi',
+  'upsert',
+  'upsertSupplied',
+  'arrayFilters',
+  'hint',
+  'collation',
+  'sort',
+  'sampleId',
+];
+const DELETE_FIELDS = ['delete', 'filter', 'multi', 'hint', 'collation', 'sampleId'];
+
+type Kind = 'insert' | 'update' | 'delete';
+type Operation = { readonly kind: Kind; readonly statement: Statement };
+
+/** The names of a statement's fields in `update` and `delete`, by their names here. */
+const RENAMED: Readonly<Record<string, string>> = { filter: 'q', updateMods: 'u', constants: 'c' };
+
+const renamed = (op: Doc): Fields =>
+  new Fields(
+    'bulkWrite.ops',
+    Doc.of(
+      op.keys.map((key) => RENAMED[key] ?? key),
+      op.values,
+    ),
+  );
+
+const readOperation = (op: Doc, targets: readonly Target[], variables: Variables): Operation => {
+  const kind = op.firstKey as Kind;
+  if (!['insert', 'update', 'delete'].includes(kind))
+    throw new ServerError(40415, `BSON field 'bulkWrite.ops.${kind}' is an unknown field.`);
+  const fields = new Fields('bulkWrite.ops', op);
+  const number = op.values[0];
+  const where = targets[isNumber(number) ? numberOf(number) : -1];
+  if (!where) throw badValue(`BulkWrite ops entry ${String(number)} has an invalid nsInfo index.`);
+  switch (kind) {
+    case 'insert': {
+      const doc = fields.only(INSERT_FIELDS).need(fields.document('document'), 'document');
+      return { kind, statement: insertStatement(where, doc) };
+    }
+    case 'update':
+      fields.only(UPDATE_FIELDS).need(fields.document('filter'), 'filter');
+      fields.need(op.get('updateMods'), 'updateMods');
+      return { kind, statement: deferred(() => readUpdate(where, renamed(op), variables)) };
+    case 'delete':
+      fields.only(DELETE_FIELDS).need(fields.document('filter'), 'filter');
+      return { kind, statement: deferred(() => readDelete(where, renamed(op), fields.boolean('multi'), variables)) };
+  }
+};
+
+const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], bypassed: boolean): readonly Target[] =>
+  namespaces.map((info) => {
+    const fields = new Fields('bulkWrite.nsInfo', info).only(['ns', 'collectionUUID', 'encryptionInformation']);
+    for (const key of ['collectionUUID', 'encryptionInformation']) fields.refuse(key);
+    const namespace = fields.need(fields.string('ns'), 'ns');
+    const dot = namespace.indexOf('.');
+    const [database, name] = [namespace.slice(0, Math.max(0, dot)), namespace.slice(dot + 1)];
+    checkCollectionName(database, dot < 0 ? '' : name);
+    return { node, pace, database, name, bypassed };
+  });
+
+/** One operation's line in the result. */
+const lineOf = ({ kind }: Operation, outcome: Outcome | ServerError, idx: number): Doc => {
+  const done: Outcome = outcome instanceof ServerError ? { n: 0 } : outcome;
+  const counts = {
+    n: done.n + (done.upserted === undefined ? 0 : 1),
+    nModified: kind === 'update' ? (done.modified ?? 0) : undefined,
+  };
+  const error = outcome instanceof ServerError ? outcome : outcome.error;
+  if (!error)
+    return Doc.from({ ok: 1, idx, ...counts, upserted: done.upserted === undefined ? undefined : Doc.from({ _id: done.upserted }) });
+  const { keyPattern, keyValue, errInfo } = error.details as { keyPattern?: Value; keyValue?: Value; errInfo?: Value };
+  return Doc.from({ ok: 0, idx, code: error.code, errmsg: error.message, keyPattern, keyValue, errInfo, ...counts });
+};
+
+/** Writes to several collections, of several databases, in one command: since MongoDB 8. */
+const bulkWrite: Handler = async (call) => {
+  if (call.database !== 'admin') throw new ServerError(13, 'bulkWrite may only be run against the admin database.');
+  const fields = fieldsOf(call);
+  const specs = fields.need(fields.documents('ops'), 'ops');
+  checkBatch(specs.length);
+  const pace = paceOf(call);
+  const targets = readTargets(call, pace, fields.need(fields.documents('nsInfo'), 'nsInfo'), bypass(fields));
+  const variables = letOf(fields);
+  const operations = specs.map((op) => readOperation(op, targets, variables));
+  const outcomes = await runStatements(
+    call.node,
+    pace,
+    operations.map(({ statement }) => statement),
+    call.command.get('ordered') !== false,
+  );
+  const of = (kind: Kind, count: (outcome: Outcome) => number): number =>
+    sumOf(
+      outcomes.filter((_, index) => operations[index]?.kind === kind),
+      count,
+    );
+  const lines = outcomes.map((outcome, index) => lineOf(operations[index] as Operation, outcome, index));
+  const errors = lines.filter((line) => line.get('ok') === 0);
+  const shown = fields.boolean('errorsOnly') ? errors : lines;
+  const reply = await answerWithCursor(
+    call,
+    'admin.$cmd.bulkWrite',
+    { close: () => undefined },
+    listed(shown),
+    cursorBatch(fields.document('cursor'), 'bulkWrite', Infinity),
+    false,
+  );
+  const { cursor, ...rest } = { cursor: reply.get('cursor'), ok: reply.get('ok') };
+  return Doc.from({
+    cursor,
+    nErrors: errors.length,
+    nInserted: of('insert', ({ n }) => n),
+    nMatched: of('update', ({ n }) => n),
+    nModified: of('update', ({ modified = 0 }) => modified),
+    nUpserted: of('update', ({ upserted }) => (upserted === undefined ? 0 : 1)),
+    nDeleted: of('delete', ({ n }) => n),
+    ...rest,
+  });
+};
+
+export const bulkWriteCommands: Readonly<Record<string, Command>> = {
+  bulkWrite: {
+    fields: ['ops', 'nsInfo', 'ordered', 'errorsOnly', 'bypassDocumentValidation', 'let', 'cursor', 'stmtId', 'stmtIds'],
+    run: bulkWrite,
+  },
+};
