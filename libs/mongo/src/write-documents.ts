@@ -39,8 +39,14 @@ export async function writeDocuments(
       await db.client.bulkWrite<Record<string, Stored>>(models, { ordered: true });
       return checkpoint !== undefined;
     } catch (error) {
+      if (!(error instanceof MongoClientBulkWriteError)) throw error;
+      const writeErrors = [...error.writeErrors.values()];
       // The command stops at a document that somebody else inserted: the guards decide, one by one.
-      if (!(error instanceof MongoClientBulkWriteError) || ![...error.writeErrors.values()].every(isDuplicateId)) throw error;
+      if (!writeErrors.every(isDuplicateId)) {
+        // The driver's own message does not say what went wrong.
+        error.message += ` (${writeErrors.map(({ message }) => message).join('; ')})`;
+        throw error;
+      }
     }
   }
   await inEachCollection(db, faces);
