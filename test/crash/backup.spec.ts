@@ -83,7 +83,7 @@ describe('a backup of a running Tierline', () => {
     expect(await tierline(data, 'backup', copy, '--dir', join(data, 'mongodb'))).toMatchObject({ code: 0 });
     expect(existsSync(join(copy, 'mongodb.mdb'))).toBe(true);
     expect(await tierline(data, 'backup', join(copy, 'es'), '--dir', join(data, 'eventstoredb'))).toMatchObject({ code: 0 });
-    expect(existsSync(join(copy, 'es/data.mdb'))).toBe(true);
+    expect(existsSync(join(copy, 'es/log'))).toBe(true);
     for (const [target, message] of [
       [join(data, 'mongodb/backup'), /is within what is to be copied/],
       [join(directory, 'nothing'), /There is no data in/],

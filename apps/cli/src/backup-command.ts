@@ -19,7 +19,7 @@ interface Part {
  */
 const parts: readonly Part[] = [
   { what: 'MongoDB', folder: 'mongodb', has: (directory) => existsSync(join(directory, 'mongodb.mdb')), copy: backUpMongoDB },
-  { what: 'EventStoreDB', folder: 'eventstoredb', has: (directory) => existsSync(join(directory, 'data.mdb')), copy: backUpEventStoreDB },
+  { what: 'EventStoreDB', folder: 'eventstoredb', has: (directory) => existsSync(join(directory, 'log')), copy: backUpEventStoreDB },
   { what: 'attachments', folder: 'attachments', has: existsSync, copy: copyFiles },
 ];
 

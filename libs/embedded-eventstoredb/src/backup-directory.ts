@@ -17,8 +17,7 @@ const ATTEMPTS = 3;
  */
 export async function backUpEventStoreDB(directory: string, to: string): Promise<void> {
   const [from, target] = [resolve(directory), resolve(to)];
-  if (!existsSync(join(from, 'data.mdb')) || !existsSync(logDirectory(from)))
-    throw new BackupFailed(target, `there is no event log in ${from}`);
+  if (!existsSync(logDirectory(from))) throw new BackupFailed(target, `there is no event log in ${from}`);
   for (let attempt = 1; ; attempt++) {
     const before = readdirSync(logDirectory(from)).filter((name) => segmentOf(name) !== undefined);
     try {

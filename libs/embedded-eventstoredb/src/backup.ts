@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { BackupExists } from '@tierline/embedded-host';
 import { BackupFailed } from './errors.js';
@@ -35,7 +35,6 @@ export async function copyLog(
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(logDirectory(partial), { recursive: true });
     await copyIndex(partial);
-    await flush(join(partial, 'data.mdb'));
     for (const segment of segments()) {
       const target = segmentPath(partial, segment);
       // A range of no bytes cannot be said.

@@ -1,8 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { jest } from '@jest/globals';
 import { ANY } from './append-rules.js';
 import { DamagedLog } from './errors.js';
 import { EventLog, FIRST_POSITION } from './event-log.js';
@@ -49,6 +61,13 @@ function crashed(name: string): string {
 const files = (of: string): string[] => readdirSync(logDirectory(of)).sort();
 
 describe('after a crash', () => {
+  let said: string[];
+  beforeEach(() => {
+    said = [];
+    jest.spyOn(process, 'emitWarning').mockImplementation((text) => void said.push(String(text)));
+  });
+  afterEach(() => void jest.restoreAllMocks());
+
   it('has all groups that were flushed and nothing of a torn one, wherever it is torn', async () => {
     const log = EventLog.open(directory);
     await written(log, 0, 5);
@@ -65,6 +84,7 @@ describe('after a crash', () => {
       await again.close();
     }
     await log.close();
+    expect(said).toHaveLength(Math.floor((whole - sound - 1) / 7));
   });
 
   it('has nothing of a group of which a part in the middle is missing', async () => {
@@ -161,7 +181,7 @@ it('makes its index anew when there is none', async () => {
   await written(log, 0, 20);
   const before = log.stream('stream-2');
   await log.close();
-  rmSync(join(directory, 'data.mdb'));
+  rmSync(join(directory, 'index'), { recursive: true });
   const again = EventLog.open(directory, 4096);
   expect(again.stream('stream-2')).toEqual(before);
   expect(again.readStream(before.number, 0, { lowest: 0, highest: before.lastRevision }, 100, false).length).toBe(before.lastRevision + 1);
@@ -178,39 +198,42 @@ it('leaves no reserved space behind when it is closed', async () => {
   expect(statSync(segmentPath(directory, { base: FIRST_POSITION, generation: 0 })).size).toBe(end - FIRST_POSITION);
 });
 
-describe('format 1', () => {
-  const fixtures = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures');
-  interface Before {
-    readonly end: number;
-    readonly records: ReadonlyArray<{ readonly position: number; readonly bytes: number; readonly crc: number }>;
-    readonly streams: Readonly<Record<string, readonly number[] | 'missing' | 'deleted'>>;
-  }
-  const before = JSON.parse(readFileSync(join(fixtures, 'format-1.json'), 'utf8')) as Before;
-  const NOW = 1_763_700_200_000;
-  beforeEach(() => writeFileSync(join(directory, 'data.mdb'), gunzipSync(readFileSync(join(fixtures, 'format-1.mdb.gz')))));
+const fixtures = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures');
+const NOW = 1_763_700_200_000;
+/** What the version that wrote a fixture read from it. */
+interface Before {
+  readonly end: number;
+  readonly records: ReadonlyArray<{ readonly position: number; readonly bytes: number; readonly crc: number }>;
+  readonly streams: Readonly<Record<string, readonly number[] | 'missing' | 'deleted'>>;
+}
 
-  function check(log: EventLog): void {
-    expect(log.end).toBe(before.end);
-    const records = log.readAll(0, 10_000);
-    expect(records.map((record) => ({ position: positionOf(record), bytes: record.length, crc: record.readUInt32LE(0) }))).toEqual(
-      before.records,
-    );
-    expect(log.readAllBackwards(log.end, 10_000)).toEqual(records.reverse());
-    for (const [name, revisions] of Object.entries(before.streams)) {
-      const state = log.stream(name);
-      const bounds = { lowest: lowestVisible(log, state, NOW), highest: state.lastRevision };
-      const found = isTombstoned(log, state)
-        ? 'deleted'
-        : isMissing(state)
-          ? 'missing'
-          : log.readStream(state.number, 0, bounds, 1000, false).map(revisionOf);
-      expect([name, found]).toEqual([name, revisions]);
-    }
+function check(log: EventLog, before: Before): void {
+  expect(log.end).toBe(before.end);
+  const records = log.readAll(0, 10_000);
+  expect(records.map((record) => ({ position: positionOf(record), bytes: record.length, crc: record.readUInt32LE(0) }))).toEqual(
+    before.records,
+  );
+  expect(log.readAllBackwards(log.end, 10_000)).toEqual(records.reverse());
+  for (const [name, revisions] of Object.entries(before.streams)) {
+    const state = log.stream(name);
+    const bounds = { lowest: lowestVisible(log, state, NOW), highest: state.lastRevision };
+    const found = isTombstoned(log, state)
+      ? 'deleted'
+      : isMissing(state)
+        ? 'missing'
+        : log.readStream(state.number, 0, bounds, 1000, false).map(revisionOf);
+    expect([name, found]).toEqual([name, revisions]);
   }
+}
+
+describe('format 1', () => {
+  const before = JSON.parse(readFileSync(join(fixtures, 'format-1.json'), 'utf8')) as Before;
+  beforeEach(() => writeFileSync(join(directory, 'data.mdb'), gunzipSync(readFileSync(join(fixtures, 'format-1.mdb.gz')))));
 
   it('is upgraded without a change to any record', async () => {
     const log = EventLog.open(directory);
-    check(log);
+    check(log, before);
+    expect(existsSync(join(directory, 'data.mdb'))).toBe(false);
     const writer = new LogWriter(log, () => NOW);
     expect(await writer.append('order-2', 3, [event('new')])).toMatchObject({ lastRevision: 4, position: before.end });
     await writer.close();
@@ -225,7 +248,34 @@ describe('format 1', () => {
     mkdirSync(logDirectory(directory));
     writeFileSync(segmentPath(directory, { base: FIRST_POSITION, generation: 0 }), 'half a record');
     const log = EventLog.open(directory);
-    check(log);
+    check(log, before);
     await log.close();
+  });
+});
+
+describe('format 2', () => {
+  const before = JSON.parse(readFileSync(join(fixtures, 'format-2.json'), 'utf8')) as Before & { readonly files: Record<string, string> };
+  beforeEach(() => {
+    mkdirSync(logDirectory(directory));
+    for (const [file, gzipped] of Object.entries(before.files))
+      writeFileSync(join(directory, file), gunzipSync(Buffer.from(gzipped, 'base64')));
+  });
+
+  it.each([
+    ['whose index is sound', (): void => undefined],
+    ['whose index would crash LMDB', (): void => truncateSync(join(directory, 'data.mdb'), 8192)],
+    ['whose index is lost', (): void => rmSync(join(directory, 'data.mdb'))],
+  ])('%s is read with an index of the present format', async (_name, damage) => {
+    damage();
+    const log = EventLog.open(directory);
+    check(log, before);
+    expect(existsSync(join(directory, 'data.mdb'))).toBe(false);
+    const writer = new LogWriter(log, () => NOW);
+    expect(await writer.append('order-0', 20, [event('new')])).toMatchObject({ lastRevision: 21, position: before.end });
+    await writer.close();
+    await log.close();
+    const again = EventLog.open(directory);
+    expect(texts(again).at(-1)).toBe('new');
+    await again.close();
   });
 });

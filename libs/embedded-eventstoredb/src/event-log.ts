@@ -1,6 +1,8 @@
 import { copyLog } from './backup.js';
 import { DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
-import { BLOCK_BYTES, FORMAT, LogIndex, type Block, type StreamRow, type UnindexedStream } from './log-index.js';
+import { DamagedTable, type TableInfo } from './index-table.js';
+import { DamagedIndex, FORMAT, LogIndex, type Indexable, type StreamEvents, type StreamRow } from './log-index.js';
+import { Recent } from './recent.js';
 import {
   CorruptRecord,
   dataOf,
@@ -25,7 +27,6 @@ import {
 } from './record.js';
 import { scavengeSegments } from './scavenge.js';
 import type { Scavenged } from './scavenged.js';
-import { SEGMENT_BYTES, Segments, type Segment } from './segments.js';
 import {
   DELETED,
   isMetadataStream,
@@ -35,7 +36,9 @@ import {
   parseStreamMetadata,
   type StreamMetadata,
 } from './stream-metadata.js';
-import { upgradeFromFormat1 } from './upgrade.js';
+import { BLOCK_BYTES, SEGMENT_BYTES, Segments, type Segment } from './segments.js';
+import { isFormat1, removeFormat2Index, upgradeFromFormat1 } from './upgrade.js';
+import { warn } from './warnings.js';
 
 /** What the node knows of one stream. Never changed in place: a commit puts a new one into its stead. */
 export interface StreamState {
@@ -71,10 +74,12 @@ export interface Change {
 export const FIRST_POSITION = 64;
 const CACHED_STREAMS = 20_000;
 const CACHED_NAME_LENGTH = 256;
-/** As many unindexed records are written into the index in one transaction, which costs about a flush and 4 µs for each. */
-const INDEX_GROUP = 2048;
+/** As many unindexed records are written into the index together. */
+const INDEX_GROUP = 4096;
 /** With more of them, as when the disk has no room for the index, nothing more is taken: they are held in memory. */
-const MOST_UNINDEXED = 8 * INDEX_GROUP;
+const MOST_UNINDEXED = 4 * INDEX_GROUP;
+/** Records of a part of the index that is made anew. */
+const REBUILT_GROUP = 16 * INDEX_GROUP;
 /** Of a segment at a time, for what is done beside appends and reads. */
 const SLICE_BYTES = 128 * 1024;
 /** Looked through at a time for what a crash left behind. */
@@ -85,9 +90,9 @@ const PAGE_BYTES = 512 * 1024;
 /** What the newest records say, until the index says it too. */
 class Tail {
   readonly positions: number[] = [];
-  readonly streams = new Map<number, UnindexedStream>();
+  readonly streams = new Map<number, StreamEvents>();
   readonly states = new Map<string, StreamState>();
-  readonly blocks: Block[] = [];
+  readonly boundaries: number[] = [];
 
   /** Takes an event in; the revisions of a stream come in order, with gaps where a scavenge was. */
   add(stream: number, revision: number, id: string, position: number): void {
@@ -106,22 +111,21 @@ class Tail {
  */
 export class EventLog {
   private tail = new Tail();
-  private readonly states = new Map<string, StreamState>();
+  private readonly states = new Recent<string, StreamState>(CACHED_STREAMS);
   private readonly listeners = new Set<(commit: Commit) => void>();
   private endPosition: number;
   private streamNumber: number;
   /** Number of the last group; they are counted anew in each segment. */
   private group = 0;
-  /** Where the last block of the active segment begins; the next is due `BLOCK_BYTES` behind it. */
-  private lastBlock = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private readonly directory: string,
     private readonly index: LogIndex,
     private readonly segments: Segments,
   ) {
-    this.streamNumber = index.nextStreamNumber;
-    this.endPosition = index.end ?? FIRST_POSITION;
+    for (const table of index.damaged) this.repair(table);
+    this.streamNumber = index.indexedTo.nextStreamNumber;
+    this.endPosition = index.indexedTo.end;
     this.recover();
   }
 
@@ -131,15 +135,14 @@ export class EventLog {
    * @throws UnknownFormat, DamagedLog
    */
   static open(directory: string, segmentBytes = SEGMENT_BYTES): EventLog {
-    const index = LogIndex.open(directory);
+    const index = openIndex(directory);
     try {
-      if (index.format === 1) upgradeFromFormat1(directory, index);
-      else if (index.format === undefined) index.format = FORMAT;
-      else if (index.format !== FORMAT) throw new UnknownFormat(directory, String(index.format), FORMAT);
+      if (index.format !== FORMAT) throw new UnknownFormat(directory, String(index.format), FORMAT);
       return new EventLog(directory, index, Segments.open(directory, FIRST_POSITION, segmentBytes));
     } catch (error) {
       void index.close();
-      throw error;
+      // What the index needs of the log cannot be read.
+      throw error instanceof CorruptRecord ? new DamagedLog(directory, `the record at position ${error.position} cannot be read.`) : error;
     }
   }
 
@@ -189,7 +192,7 @@ export class EventLog {
     const segment = this.segments.active;
     let offset = segment.bytes - bytes.length;
     for (const [index, record] of records.entries()) {
-      this.absorb(segment, offset, record, names[index] as string);
+      this.absorb(offset, record, names[index] as string);
       offset += record.length;
     }
     this.announce(records, names);
@@ -216,12 +219,21 @@ export class EventLog {
 
   /** First revision of the stream with this event id. */
   revisionOfId(streamNumber: number, id: string): number | undefined {
-    return this.index.revisionOfId(streamNumber, id) ?? this.tail.streams.get(streamNumber)?.ids.get(id);
+    const indexed = this.indexed(() => this.index.revisionOfId(streamNumber, id));
+    if (indexed !== undefined && this.isStill(streamNumber, indexed, id)) return indexed;
+    return this.tail.streams.get(streamNumber)?.ids.get(id);
+  }
+
+  /** Whether the event was not scavenged. */
+  private isStill(streamNumber: number, revision: number, id: string): boolean {
+    if (!this.segments.scavenged) return true;
+    const record = this.recordAt(streamNumber, revision);
+    return record !== undefined && idOf(record) === id;
   }
 
   recordAt(streamNumber: number, revision: number): LogRecord | undefined {
-    const [position] = this.positions(streamNumber, revision, revision, 1);
-    return position === undefined ? undefined : this.recordAtPosition(position);
+    const [found] = this.positions(streamNumber, revision, revision, 1);
+    return found && this.recordAtPosition(found[1]);
   }
 
   /** Whether a record (also a mark) begins at the position, or did before it was scavenged, or the log ends there or before. */
@@ -247,13 +259,34 @@ export class EventLog {
     if (backwards ? start < end : start > end) return [];
     const records: LogRecord[] = [];
     let bytes = 0;
-    for (const position of this.positions(streamNumber, start, end, limit)) {
-      const record = this.recordAtPosition(position);
-      records.push(record);
-      bytes += record.length;
-      if (bytes > PAGE_BYTES) break;
+    for (let next = start; backwards ? next >= end : next <= end;) {
+      const found = this.allPositions(streamNumber, next, end, limit - records.length);
+      for (const [revision, position] of found) {
+        const record = this.recordAtPosition(position);
+        if (!record) continue;
+        if (streamNumberOf(record) !== streamNumber || revisionOf(record) !== revision) throw new CorruptRecord(position);
+        records.push(record);
+        bytes += record.length;
+        if (bytes > PAGE_BYTES) return records;
+      }
+      const last = found.at(-1);
+      if (!last || records.length >= limit) break;
+      // Some of them were scavenged.
+      next = last[0] + (backwards ? -1 : 1);
     }
     return records;
+  }
+
+  /** As `positions`. Without a scavenge no revision is missing; where one is, the index is made anew. */
+  private allPositions(streamNumber: number, from: number, to: number, limit: number): Array<readonly [number, number]> {
+    const isWhole = (found: ReadonlyArray<readonly [number, number]>): boolean =>
+      this.segments.scavenged || found.length === Math.min(limit, Math.abs(to - from) + 1);
+    const found = this.positions(streamNumber, from, to, limit);
+    if (isWhole(found)) return found;
+    this.rebuildIndex(`revisions of stream number ${streamNumber} from ${from} to ${to} are missing in it`);
+    const again = this.positions(streamNumber, from, to, limit);
+    if (isWhole(again)) return again;
+    throw new DamagedLog(this.directory, `revisions of stream number ${streamNumber} from ${from} to ${to} are missing.`);
   }
 
   /** Records of the whole log from a position on, marks included, so that the last one tells where to go on. */
@@ -289,19 +322,19 @@ export class EventLog {
     };
     const { positions } = this.tail;
     for (let index = lowerBound(positions, before) - 1; index >= 0; index--)
-      if (!take(this.recordAtPosition(positions[index] as number))) return records;
+      if (!take(this.recordAtPosition(positions[index] as number) as LogRecord)) return records;
     // The index knows where some records begin; between them the log is read forwards.
     let limitPosition = Math.min(before, positions[0] ?? this.endPosition);
     for (let segment = this.segments.before({ base: limitPosition }); segment; segment = this.segments.before(segment)) {
-      for (let block = this.index.blockAt(segment, limitPosition - 1); block; block = this.index.blockAt(segment, block.position - 1)) {
+      for (let from = this.boundaryBefore(segment, limitPosition); from; from = this.boundaryBefore(segment, limitPosition)) {
         const found: LogRecord[] = [];
-        for (let { offset } = block; offset < segment.bytes;) {
+        for (let { offset } = from; offset < segment.bytes;) {
           const record = this.soundRecord(segment, offset);
           if (positionOf(record) >= limitPosition) break;
           found.push(record);
           offset += record.length;
         }
-        limitPosition = block.position;
+        limitPosition = from.position;
         for (const record of found.reverse()) if (!take(record)) return records;
       }
     }
@@ -328,10 +361,10 @@ export class EventLog {
    * @throws WriteFailed, CorruptRecord, and the signal's reason
    */
   async scavenge(fromSegment: number, now: number, signal: AbortSignal): Promise<Scavenged> {
-    const { segments, index } = this;
+    const { segments } = this;
     const records = (segment: Segment, offset: number): LogRecord[] => this.slice(segment, offset);
     try {
-      return await scavengeSegments({ log: this, segments, index, records }, segments.all.slice(fromSegment, -1), now, signal);
+      return await scavengeSegments({ log: this, segments, records }, segments.all.slice(fromSegment, -1), now, signal);
     } catch (error) {
       if (signal.aborted || error instanceof CorruptRecord) throw error;
       throw new WriteFailed(error instanceof Error ? error.message : String(error));
@@ -357,23 +390,38 @@ export class EventLog {
   /** Brings up what the index does not have, and cuts off what a crash left of a group that was never answered. */
   private recover(): void {
     const { segments } = this;
-    if (this.endPosition > segments.active.base) this.group = this.index.group;
+    if (this.endPosition > segments.active.base) this.group = this.index.indexedTo.group;
     this.refuseMissingSegments();
     for (let segment: Segment | undefined = segments.holding(this.endPosition); segment; segment = segments.after(segment)) {
       const isActive = segment.base === segments.active.base;
-      const begin = segment.generation > 0 ? 0 : this.endPosition - segment.base;
+      const begin = segment.generation > 0 ? this.seek(segment, this.endPosition) : Math.max(this.endPosition - segment.base, 0);
       if (begin > segment.bytes)
         throw new DamagedLog(
           this.directory,
           `its index reaches to position ${this.endPosition}, the log only to ${segment.base + segment.bytes}.`,
         );
-      if (isActive) return segments.truncate(this.recoverActive(segment, begin));
+      if (isActive) return this.cutOff(segment, this.recoverActive(segment, begin));
       this.recoverFull(segment, begin);
       const next = segments.after(segment) as Segment;
       this.endPosition = next.base;
       this.group = 0;
-      this.lastBlock = Number.NEGATIVE_INFINITY;
     }
+  }
+
+  /** Ends the active segment with its last sound group. Zeros behind it were reserved; anything else is an append that nobody was told of. */
+  private cutOff(segment: Segment, end: number): void {
+    const { segments } = this;
+    let last = end;
+    for (let start = segment.bytes; start > end && last === end; start -= WINDOW_BYTES) {
+      const from = Math.max(start - WINDOW_BYTES, end);
+      last = Math.max(from + segments.read(segment, from, start - from, false).findLastIndex((byte) => byte !== 0) + 1, end);
+      if (last === from) last = end;
+    }
+    if (last > end)
+      warn(
+        `The event log in ${this.directory} ended with a part of an append that was never acknowledged: ${last - end} bytes behind position ${segment.base + end} are cut off.`,
+      );
+    segments.truncate(end);
   }
 
   private refuseMissingSegments(): void {
@@ -391,7 +439,7 @@ export class EventLog {
     let offset = begin;
     while (offset < segment.bytes) {
       const record = this.soundRecord(segment, offset);
-      this.absorb(segment, offset, record, streamNameOf(record).toString('utf8'));
+      this.absorb(offset, record, streamNameOf(record).toString('utf8'));
       this.boundTail();
       offset += record.length;
     }
@@ -411,7 +459,7 @@ export class EventLog {
       } while (!isLastOfGroup(record));
       if (group.length === 0 || !isLastOfGroup(group.at(-1) as LogRecord)) break;
       for (const each of group) {
-        this.absorb(segment, offset, each, streamNameOf(each).toString('utf8'));
+        this.absorb(offset, each, streamNameOf(each).toString('utf8'));
         offset += each.length;
       }
       this.group = groupOf(group[0] as LogRecord);
@@ -444,12 +492,10 @@ export class EventLog {
   }
 
   /** Takes a record that is on disk into the state. */
-  private absorb(segment: Segment, offset: number, record: LogRecord, name: string): void {
+  private absorb(offset: number, record: LogRecord, name: string): void {
     const position = positionOf(record);
-    if (offset === 0 || offset - this.lastBlock >= BLOCK_BYTES) {
-      this.tail.blocks.push({ base: segment.base, generation: segment.generation, position, offset });
-      this.lastBlock = offset;
-    }
+    const { boundaries } = this.tail;
+    if (offset === 0 || position - (boundaries.at(-1) ?? Number.NEGATIVE_INFINITY) >= BLOCK_BYTES) boundaries.push(position);
     this.tail.positions.push(position);
     this.endPosition = position + record.length;
     if (kindOf(record) === MARK) return;
@@ -466,11 +512,78 @@ export class EventLog {
     );
   }
 
+  /** What the index says. A damage that is met makes a part of it anew. */
+  private indexed<T>(query: () => T): T {
+    for (;;) {
+      try {
+        return query();
+      } catch (error) {
+        if (!(error instanceof DamagedTable)) throw error;
+        this.repair(error.info);
+      }
+    }
+  }
+
+  /** @throws CorruptRecord when the log cannot be read there, WriteFailed */
+  private repair(table: TableInfo): void {
+    const { from, to } = table;
+    warn(`The index of the event log in ${this.directory} is damaged from position ${from} to ${to}; it is made anew there from the log.`);
+    this.replace(table);
+  }
+
+  private rebuildIndex(reason: string): void {
+    warn(`The index of the event log in ${this.directory} is damaged: ${reason}; it is made anew from the log.`);
+    for (const table of [...this.index.all]) this.replace(table);
+  }
+
+  private replace(table: TableInfo): void {
+    try {
+      this.index.replace(table, this.parts(table));
+    } catch (error) {
+      if (error instanceof CorruptRecord) throw error;
+      throw new WriteFailed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** What the log says from one position to another, in parts that fit into memory. */
+  private *parts({ from, to }: TableInfo): Generator<{ readonly part: Indexable; readonly to: number }> {
+    let tail = new Tail();
+    let rows = new Map<string, StreamRow & { readonly name: string }>();
+    for (let segment: Segment | undefined = this.segments.holding(from); segment; segment = this.segments.after(segment)) {
+      let offset = segment.generation > 0 ? this.seek(segment, from) : Math.max(from - segment.base, 0);
+      while (offset < segment.bytes) {
+        const record = this.soundRecord(segment, offset);
+        const position = positionOf(record);
+        if (position >= to) break;
+        if (tail.positions.length >= REBUILT_GROUP) {
+          yield { part: { streams: tail.streams, rows: rows.values(), boundaries: tail.boundaries }, to: position };
+          [tail, rows] = [new Tail(), new Map()];
+        }
+        if (offset === 0 || position - (tail.boundaries.at(-1) ?? Number.NEGATIVE_INFINITY) >= BLOCK_BYTES) tail.boundaries.push(position);
+        tail.positions.push(position);
+        offset += record.length;
+        if (kindOf(record) === MARK) continue;
+        const name = streamNameOf(record).toString('utf8');
+        const number = streamNumberOf(record);
+        const known = rows.get(name) ?? { name, number, lastRevision: -1, tombstoned: false };
+        if (kindOf(record) === TOMBSTONE) rows.set(name, { ...known, tombstoned: true });
+        else {
+          rows.set(name, { ...known, lastRevision: revisionOf(record) });
+          tail.add(number, revisionOf(record), idOf(record), position);
+        }
+      }
+    }
+    yield { part: { streams: tail.streams, rows: rows.values(), boundaries: tail.boundaries }, to };
+  }
+
   /** Writes what is held in memory into the index. */
   private indexTail(): void {
     if (this.tail.positions.length === 0) return;
-    this.index.add(this.tail, { nextStreamNumber: this.streamNumber, end: this.endPosition, group: this.group });
-    const { states } = this.tail;
+    const { streams, states, boundaries } = this.tail;
+    this.index.add(
+      { streams, rows: states.values(), boundaries },
+      { nextStreamNumber: this.streamNumber, end: this.endPosition, group: this.group },
+    );
     this.tail = new Tail();
     for (const state of states.values()) this.remember(state);
   }
@@ -483,31 +596,32 @@ export class EventLog {
     }
   }
 
-  /** Positions of events of a stream, as `LogIndex.positions`, the unindexed ones included. */
-  private positions(streamNumber: number, from: number, to: number, limit: number): number[] {
+  /** Revisions and positions of events of a stream, as `LogIndex.positions`, the unindexed ones included. */
+  private positions(streamNumber: number, from: number, to: number, limit: number): Array<readonly [revision: number, position: number]> {
+    const indexedOnes = (start: number, end: number, max: number): Array<readonly [number, number]> =>
+      this.indexed(() => this.index.positions(streamNumber, start, end, max));
     const recent = this.tail.streams.get(streamNumber);
     const first = recent?.revisions[0] ?? Number.POSITIVE_INFINITY;
-    if (Math.max(from, to) < first) return this.index.positions(streamNumber, from, to, limit);
-    const { revisions, positions } = recent as UnindexedStream;
+    if (Math.max(from, to) < first) return indexedOnes(from, to, limit);
+    const { revisions, positions } = recent as StreamEvents;
     const low = lowerBound(revisions, Math.min(from, to));
     const high = lowerBound(revisions, Math.max(from, to) + 1);
-    const held = positions.slice(low, high);
+    const held = revisions.slice(low, high).map((revision, index) => [revision, positions[low + index] as number] as const);
     if (Math.min(from, to) >= first) return (from > to ? held.reverse() : held).slice(0, limit);
-    const indexed = (max: number): number[] =>
-      max === 0
-        ? []
-        : from > to
-          ? this.index.positions(streamNumber, first - 1, to, max)
-          : this.index.positions(streamNumber, from, first - 1, max);
+    const indexed = (max: number): Array<readonly [number, number]> =>
+      max === 0 ? [] : from > to ? indexedOnes(first - 1, to, max) : indexedOnes(from, first - 1, max);
     if (from > to) return [...held.reverse().slice(0, limit), ...indexed(Math.max(limit - held.length, 0))];
     const before = indexed(limit);
     return [...before, ...held.slice(0, limit - before.length)];
   }
 
-  private recordAtPosition(position: number): LogRecord {
+  /** Undefined when it was scavenged. */
+  private recordAtPosition(position: number): LogRecord | undefined {
     const segment = this.segments.holding(position);
     const offset = segment.generation > 0 ? this.seek(segment, position) : position - segment.base;
     const record = this.readRecord(segment, offset);
+    if (segment.generation > 0 && (offset >= segment.bytes || (record && isSound(record) && positionOf(record) > position)))
+      return undefined;
     if (!record || !isSound(record) || positionOf(record) !== position) throw new CorruptRecord(position);
     return record;
   }
@@ -535,9 +649,17 @@ export class EventLog {
     return Buffer.from(this.segments.read(segment, offset, length, ahead));
   }
 
+  /** Where a record of an indexed part of a segment begins, near before a position; undefined before the first. */
+  private boundaryBefore(segment: Segment, position: number): { readonly position: number; readonly offset: number } | undefined {
+    if (segment.generation > 0) return this.segments.boundaryBefore(segment, position);
+    if (position <= segment.base) return undefined;
+    const boundary = Math.max(this.indexed(() => this.index.boundaryAt(position - 1)) ?? 0, segment.base);
+    return { position: boundary, offset: boundary - segment.base };
+  }
+
   /** Where in an indexed part of a segment the first record at or behind a position lies. */
   private seek(segment: Segment, position: number): number {
-    let offset = this.index.blockAt(segment, position)?.offset ?? 0;
+    let offset = this.boundaryBefore(segment, position + 1)?.offset ?? 0;
     while (offset < segment.bytes) {
       const header = this.segments.read(segment, offset, HEADER, false);
       if (header.length < HEADER || lengthOf(header) < HEADER) throw new CorruptRecord(position);
@@ -548,13 +670,13 @@ export class EventLog {
   }
 
   private load(name: string): StreamState {
-    const row = this.index.row(name);
+    const row = this.indexed(() => this.index.row(name));
     const about = this.rowOf(metadataStreamOf(name));
     return { name, ...row, hasMetadata: about.lastRevision >= 0 || about.tombstoned, metadata: this.metadataOf(name, about) };
   }
 
   private rowOf(name: string): StreamRow {
-    return this.tail.states.get(name) ?? this.index.row(name);
+    return this.tail.states.get(name) ?? this.indexed(() => this.index.row(name));
   }
 
   private metadataOf(name: string, about: StreamRow): StreamMetadata {
@@ -565,11 +687,22 @@ export class EventLog {
   }
 
   private remember(state: StreamState): void {
-    if (state.name.length > CACHED_NAME_LENGTH) return;
-    this.states.delete(state.name);
-    this.states.set(state.name, state);
-    if (this.states.size > CACHED_STREAMS) for (const oldest of this.states.keys()) return void this.states.delete(oldest);
+    if (state.name.length <= CACHED_NAME_LENGTH) this.states.set(state.name, state);
   }
+}
+
+function openIndex(directory: string): LogIndex {
+  try {
+    const index = LogIndex.open(directory);
+    if (index) return index;
+    if (isFormat1(directory)) upgradeFromFormat1(directory);
+  } catch (error) {
+    if (!(error instanceof DamagedIndex)) throw error;
+    warn(`The index of the event log in ${directory} is damaged: ${error.message}; it is made anew from the log.`);
+  }
+  const index = LogIndex.create(directory, FIRST_POSITION);
+  removeFormat2Index(directory);
+  return index;
 }
 
 /** What a record changes about the streams that it names: its own, and, when that holds metadata, the one that it is about. */

@@ -1,279 +1,497 @@
-import { createHash } from 'node:crypto';
-import { open, type Database, type RootDatabase } from 'lmdb';
-import type { StreamState } from './event-log.js';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { syncDirectory } from './segments.js';
+import {
+  BlockCache,
+  BOUNDARIES,
+  compareEntries,
+  DamagedTable,
+  idEntry,
+  idKey,
+  IDS,
+  nameKey,
+  positionKey,
+  revisionEntry,
+  revisionKey,
+  REVISIONS,
+  SECTIONS,
+  STREAMS,
+  Table,
+  TableWriter,
+  type TableInfo,
+} from './index-table.js';
 
 /** The format of the data directory, log and index. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 
 /** What the index knows of a stream: its number, -1 before anything was written to it, and how far it has come. */
-export type StreamRow = Pick<StreamState, 'number' | 'lastRevision' | 'tombstoned'>;
-
-/** A record near each multiple of `BLOCK_BYTES` in a segment: where to begin when one is looked for. */
-export interface Block {
-  readonly base: number;
-  readonly generation: number;
-  readonly position: number;
-  /** Where the record lies in the segment's file. */
-  readonly offset: number;
-}
-export const BLOCK_BYTES = 16 * 1024;
-
-/** Records that are on disk in the log and not yet in the index. Held in memory, and bounded by what the log allows. */
-export interface Unindexed {
-  /** Positions of all of them, in order. */
-  readonly positions: readonly number[];
-  readonly streams: ReadonlyMap<number, UnindexedStream>;
-  readonly blocks: readonly Block[];
-  /** The streams that they changed. */
-  readonly states: ReadonlyMap<string, StreamState>;
+export interface StreamRow {
+  readonly number: number;
+  readonly lastRevision: number;
+  readonly tombstoned: boolean;
 }
 
-export interface UnindexedStream {
-  /** Revisions of these events, ascending, and the position of each. */
+/** Events of one stream in a part of the log. */
+export interface StreamEvents {
+  /** Ascending, and the position of each. */
   readonly revisions: number[];
   readonly positions: number[];
   /** First revision of each event id among them. */
   readonly ids: Map<string, number>;
 }
 
-/** What a scavenge takes out of the index. */
-export interface Dropped {
-  readonly stream: number;
-  readonly revision: number;
-  readonly id: string;
+/** What a part of the log says, as a table will hold it. */
+export interface Indexable {
+  readonly streams: ReadonlyMap<number, StreamEvents>;
+  /** The streams that it changed; the last revision is -1 when it only tombstoned one. */
+  readonly rows: Iterable<StreamRow & { readonly name: string }>;
+  /** Positions of records, the first one and about one for each 16 KiB. */
+  readonly boundaries: readonly number[];
 }
 
-/** LMDB takes keys of up to 1978 bytes; longer names are known by their hash. */
-const KEY_BYTES = 1024;
+/** How far the index reaches. */
+export interface IndexedTo {
+  /** Position of the first record that is not in the index. */
+  readonly end: number;
+  readonly nextStreamNumber: number;
+  /** Number of the last group before it. */
+  readonly group: number;
+}
 
-/** A path with a dot in it is a directory too. */
-const OPTIONS = { noSubdir: false, maxDbs: 8, overlappingSync: false };
+/** The list of tables, as it lies in `index/manifest`: a checksum, then this as JSON. */
+interface Manifest extends IndexedTo {
+  readonly format: number;
+  /** In order of the log, without gaps. */
+  readonly tables: readonly TableInfo[];
+}
+
+/** The index cannot be used: it is missing, damaged, or does not fit the log. */
+export class DamagedIndex extends Error {}
+
+/** As many tables of about one size are merged into one. */
+const FANOUT = 8;
+/** Events in the smallest tables, about. */
+const SMALLEST = 4096;
+/** Entries that a merge copies before it lets others go on. */
+const MERGE_SLICE = 2000;
+
+const indexDirectory = (dataDirectory: string): string => join(dataDirectory, 'index');
+const manifestPath = (dataDirectory: string): string => join(indexDirectory(dataDirectory), 'manifest');
+const tableName = (number: number): string => `${String(number).padStart(10, '0')}.table`;
 
 /**
- * Where things are in the log, in one LMDB environment:
+ * Where things are in the log. It follows the log, and is made anew from it where it is damaged: the log is the truth. It is a list of tables
+ * (index-table.ts), each for a part of the log, which together cover it from its beginning to `end` without a gap. New tables are small; some
+ * of about the same size are merged into one beside what else goes on, so that there are never many.
  *
- * - `revisions`: (stream number, revision) → position
- * - `ids`: (stream number, event id) → first revision with that id
- * - `streams`: name → stream number, last revision, tombstoned
- * - `blocks`: (segment base, generation, position) → offset in the segment's file
- * - `node`: format version, next stream number, position up to which the log is indexed, number of the last group before it
- *
- * It may lie behind the log, and is brought up from it at the start; without it the log is enough to make it anew. Every transaction is
- * synchronous, and LMDB's `overlappingSync` is off, so that what a transaction says is on disk when it returns. lmdb's asynchronous writes
- * reject promises that nobody can reach when the disk is full, which ends the process.
+ * Everything is checksummed, and read through the checksums: a damage throws `DamagedTable`, whoever meets it.
  */
 export class LogIndex {
-  private readonly revisions: Database<Buffer, Buffer>;
-  private readonly ids: Database<Buffer, Buffer>;
-  private readonly streams: Database<Buffer, Buffer>;
-  private readonly blocks: Database<Buffer, Buffer>;
-  private readonly node: Database<number, string>;
+  private readonly cache = new BlockCache();
+  private merging: Promise<void> | undefined;
+  private closed = false;
+  /** Copies that are being made: tables stay as long. */
+  private copying = 0;
 
-  private constructor(private readonly root: RootDatabase) {
-    this.revisions = root.openDB('revisions', { encoding: 'binary', keyEncoding: 'binary' });
-    this.ids = root.openDB('ids', { encoding: 'binary', keyEncoding: 'binary' });
-    this.streams = root.openDB('streams', { encoding: 'binary', keyEncoding: 'binary' });
-    this.blocks = root.openDB('blocks', { encoding: 'binary', keyEncoding: 'binary' });
-    this.node = root.openDB('node', { encoding: 'json' });
+  private constructor(
+    private readonly directory: string,
+    private manifest: Manifest,
+    private tables: readonly Table[],
+    /** Tables that cannot be read; they have to be replaced before anything else. */
+    private unreadable: readonly TableInfo[],
+  ) {}
+
+  /**
+   * Undefined when there is no index yet.
+   *
+   * @throws DamagedIndex when nothing of it can be used
+   */
+  static open(directory: string): LogIndex | undefined {
+    const manifest = readManifest(directory);
+    if (!manifest) return undefined;
+    const index = new LogIndex(directory, manifest, [], []);
+    index.useTables(manifest.tables);
+    const used = new Set(manifest.tables.map(({ number }) => tableName(number)));
+    for (const file of readdirSync(indexDirectory(directory)))
+      if (/^\d{10}\.table$/.test(file) && !used.has(file)) rmSync(join(indexDirectory(directory), file));
+    return index;
   }
 
-  static open(directory: string): LogIndex {
-    return new LogIndex(open({ path: directory, ...OPTIONS }));
+  /** An empty one, in the place of whatever is there. */
+  static create(directory: string, from: number): LogIndex {
+    rmSync(indexDirectory(directory), { recursive: true, force: true });
+    mkdirSync(indexDirectory(directory), { recursive: true });
+    syncDirectory(directory);
+    const index = new LogIndex(directory, { format: FORMAT, end: from, nextStreamNumber: 0, group: 0, tables: [] }, [], []);
+    index.writeManifest(index.manifest);
+    return index;
   }
 
-  /** A consistent copy, as `data.mdb` of a directory, of the index that a node of this machine may have open. */
+  /** A consistent copy of the index of a directory that a node of this machine may use. Without one the copy is made anew at its start. */
   static async copyOf(directory: string, to: string): Promise<void> {
-    const root = open({ path: directory, ...OPTIONS, readOnly: true });
-    try {
-      await root.backup(to, true);
-    } finally {
-      await root.close();
+    for (let attempt = 0; attempt < 5; attempt++) {
+      try {
+        const manifest = readManifest(directory);
+        if (manifest) await copyTables(directory, manifest, to);
+        return;
+      } catch {
+        // A merge took a table away, or it is damaged.
+        rmSync(indexDirectory(to), { recursive: true, force: true });
+      }
     }
   }
 
-  get format(): number | undefined {
-    return this.node.get('format');
+  get format(): number {
+    return this.manifest.format;
   }
 
-  set format(format: number) {
-    this.node.putSync('format', format);
+  get indexedTo(): IndexedTo {
+    return this.manifest;
   }
 
-  get nextStreamNumber(): number {
-    return this.node.get('nextStreamNumber') ?? 0;
+  /** Tables that have to be replaced before the index can be used. */
+  get damaged(): readonly TableInfo[] {
+    return this.unreadable;
   }
 
-  /** Position of the first record that may not be in the index. */
-  get end(): number | undefined {
-    return this.node.get('end');
-  }
-
-  /** Number of the last group that is in the index. */
-  get group(): number {
-    return this.node.get('group') ?? 0;
-  }
-
-  /** Reads see what this thread has written so far. */
-  private refresh(): void {
-    this.root.resetReadTxn();
+  get all(): readonly TableInfo[] {
+    return this.manifest.tables;
   }
 
   /** Takes in what the log has up to `end`. On disk when it returns; nothing of it when it throws. */
-  add(unindexed: Unindexed, { nextStreamNumber, end, group }: { nextStreamNumber: number; end: number; group: number }): void {
-    this.root.transactionSync(() => {
-      for (const [number, { revisions, positions, ids }] of unindexed.streams) {
-        for (const [index, revision] of revisions.entries())
-          this.revisions.putSync(revisionKey(number, revision), numberValue(positions[index] as number));
-        for (const [id, revision] of ids) this.ids.putSync(idKey(number, id), numberValue(revision), { noOverwrite: true });
-      }
-      for (const state of unindexed.states.values()) if (state.number >= 0) this.streams.putSync(nameKey(state.name), streamValue(state));
-      for (const block of unindexed.blocks) this.blocks.putSync(blockKey(block), numberValue(block.offset));
-      this.node.putSync('nextStreamNumber', nextStreamNumber);
-      this.node.putSync('end', end);
-      this.node.putSync('group', group);
-    });
-    this.refresh();
+  add(indexable: Indexable, to: IndexedTo): void {
+    const info = this.writeTable(indexable, this.manifest.end, to.end);
+    this.replaceManifest({ ...this.manifest, ...to, tables: [...this.manifest.tables, info] });
+    this.mergeLater();
   }
 
-  addBlocks(blocks: readonly Block[]): void {
-    this.root.transactionSync(() => {
-      for (const block of blocks) this.blocks.putSync(blockKey(block), numberValue(block.offset));
+  /** Puts tables for the parts of a damaged one into its place. The index says what it said before. */
+  replace(damaged: TableInfo, parts: Iterable<{ readonly part: Indexable; readonly to: number }>): void {
+    const infos: TableInfo[] = [];
+    let { from } = damaged;
+    for (const { part, to } of parts) {
+      infos.push(this.writeTable(part, from, to, infos));
+      from = to;
+    }
+    this.replaceManifest({
+      ...this.manifest,
+      tables: this.manifest.tables.flatMap((info) => (info.number === damaged.number ? infos : [info])),
     });
-  }
-
-  /** The records as format 1 kept them: in here. */
-  format1Records(): Iterable<{ readonly key: number; readonly value: Buffer }> {
-    return this.root.openDB<Buffer, number>('log', { encoding: 'binary' }).getRange({});
-  }
-
-  finishUpgrade(end: number): void {
-    this.root.transactionSync(() => {
-      this.node.putSync('end', end);
-      this.node.putSync('format', FORMAT);
-    });
-    // The file keeps its size, and the index grows into the space. Should this be cut short, nothing but the space is missing.
-    this.root.openDB('log', { encoding: 'binary' }).dropSync();
-  }
-
-  /** A part of what a scavenge has found out about a segment. */
-  scavenge(dropped: readonly Dropped[], blocks: readonly Block[]): void {
-    this.root.transactionSync(() => {
-      for (const { stream, revision, id } of dropped) {
-        this.revisions.removeSync(revisionKey(stream, revision));
-        const key = idKey(stream, id);
-        if (this.ids.get(key)?.readDoubleLE(0) === revision) this.ids.removeSync(key);
-      }
-      for (const block of blocks) this.blocks.putSync(blockKey(block), numberValue(block.offset));
-    });
-    this.refresh();
-  }
-
-  /** Forgets some blocks of a generation that is no more; false when there are none left. */
-  forgetBlocks(segment: Pick<Block, 'base' | 'generation'>, limit: number): boolean {
-    const keys = [...this.blocks.getKeys({ ...generationRange(segment), limit })];
-    this.root.transactionSync(() => {
-      for (const key of keys) this.blocks.removeSync(key);
-    });
-    this.refresh();
-    return keys.length > 0;
+    this.mergeLater();
   }
 
   row(name: string): StreamRow {
-    const value = this.streams.get(nameKey(name));
-    return value
-      ? { number: value.readUInt32LE(0), lastRevision: value.readDoubleLE(4), tombstoned: value[12] === 1 }
-      : { number: -1, lastRevision: -1, tombstoned: false };
+    const key = nameKey(name);
+    let number = -1;
+    let tombstoned = false;
+    for (let at = this.tables.length - 1; at >= 0; at--) {
+      const entry = (this.tables[at] as Table).find(STREAMS, key);
+      if (!entry) continue;
+      number = entry.readUInt32BE(16);
+      tombstoned ||= entry[26] === 1;
+      const next = entry.readUIntBE(20, 6);
+      if (next > 0) return { number, lastRevision: next - 1, tombstoned };
+    }
+    return { number, lastRevision: -1, tombstoned };
   }
 
-  /** First revision of the stream with this event id. */
-  revisionOfId(streamNumber: number, id: string): number | undefined {
-    return this.ids.get(idKey(streamNumber, id))?.readDoubleLE(0);
-  }
-
-  positionOf(streamNumber: number, revision: number): number | undefined {
-    return this.revisions.get(revisionKey(streamNumber, revision))?.readDoubleLE(0);
-  }
-
-  /** Positions of the events with revisions from `from` to `to`, both included; downwards when `from` is the larger one. */
-  positions(streamNumber: number, from: number, to: number, limit: number): number[] {
-    const reverse = from > to;
-    const end = reverse ? (to === 0 ? numberKey(streamNumber) : revisionKey(streamNumber, to - 1)) : revisionKey(streamNumber, to + 1);
-    const range = this.revisions.getRange({ start: revisionKey(streamNumber, from), end, reverse, limit });
-    return [...range.map(({ value }) => value.readDoubleLE(0))];
-  }
-
-  /** The last block of a segment at or before a position. */
-  blockAt({ base, generation }: Pick<Block, 'base' | 'generation'>, position: number): Block | undefined {
-    const range = this.blocks.getRange({
-      start: blockKey({ base, generation, position }),
-      end: generationRange({ base, generation }).start,
-      reverse: true,
-      limit: 1,
-    });
-    for (const { key, value } of range) return { base, generation, position: key.readUIntBE(8, 6), offset: value.readDoubleLE(0) };
+  /** First revision of the stream with this event id, also when that has been scavenged. */
+  revisionOfId(stream: number, id: string): number | undefined {
+    const key = idKey(stream, id);
+    for (const table of this.tables) {
+      const entry = table.find(IDS, key);
+      if (entry) return entry.readUIntBE(20, 6);
+    }
     return undefined;
   }
 
-  /** A consistent copy of the index as it is now, as `data.mdb` of a directory. */
-  copy(directory: string): Promise<void> {
-    return this.root.backup(directory, true);
+  /**
+   * Revisions and positions of events with revisions from `from` to `to`, both included; downwards when `from` is the larger one. Those that
+   * were scavenged may be among them.
+   */
+  positions(stream: number, from: number, to: number, limit: number): Array<readonly [revision: number, position: number]> {
+    const found: Array<readonly [number, number]> = [];
+    const backwards = from > to;
+    const start = revisionKey(stream, from);
+    for (let at = 0; at < this.tables.length && found.length < limit; at++) {
+      const table = this.tables[backwards ? this.tables.length - 1 - at : at] as Table;
+      if (!table.mayHave(REVISIONS, start)) continue;
+      let index = table.lowerBound(REVISIONS, backwards ? revisionKey(stream, from + 1) : start) - (backwards ? 1 : 0);
+      while (index >= 0 && index < table.count(REVISIONS) && found.length < limit) {
+        const entry = table.entry(REVISIONS, index);
+        const revision = entry.readUIntBE(4, 6);
+        if (entry.readUInt32BE(0) !== stream || (backwards ? revision < to : revision > to)) break;
+        found.push([revision, entry.readUIntBE(10, 6)]);
+        index += backwards ? -1 : 1;
+      }
+    }
+    return found;
+  }
+
+  /** The nearest position at or before this one where a record began when it was written; undefined before the first. */
+  boundaryAt(position: number): number | undefined {
+    let at = this.tables.length - 1;
+    while (at > 0 && (this.tables[at] as Table).info.from > position) at--;
+    for (; at >= 0; at--) {
+      const table = this.tables[at] as Table;
+      const index = table.lowerBound(BOUNDARIES, positionKey(position + 1)) - 1;
+      if (index >= 0) return table.entry(BOUNDARIES, index).readUIntBE(0, 6);
+    }
+    return undefined;
+  }
+
+  /** Writes a copy of the index as it is now into another data directory. */
+  async copy(to: string): Promise<void> {
+    this.copying++;
+    try {
+      await copyTables(this.directory, this.manifest, to);
+    } finally {
+      this.copying--;
+    }
   }
 
   async close(): Promise<void> {
-    await this.root.close();
+    this.closed = true;
+    await this.merging;
+    for (const table of this.tables) table.close();
+    this.tables = [];
+  }
+
+  private path(number: number): string {
+    return join(indexDirectory(this.directory), tableName(number));
+  }
+
+  private nextNumber(others: readonly TableInfo[]): number {
+    return Math.max(0, ...this.manifest.tables.map(({ number }) => number), ...others.map(({ number }) => number), this.mergedInto) + 1;
+  }
+  /** Number of the table that a merge writes. */
+  private mergedInto = 0;
+
+  private writeTable({ streams, rows, boundaries }: Indexable, from: number, to: number, others: readonly TableInfo[] = []): TableInfo {
+    const entries: [Buffer[], Buffer[], Buffer[], Buffer[]] = [[], [], [], []];
+    for (const stream of [...streams.keys()].sort((a, b) => a - b)) {
+      const { revisions, positions, ids } = streams.get(stream) as StreamEvents;
+      for (const [index, revision] of revisions.entries())
+        entries[REVISIONS].push(revisionEntry(stream, revision, positions[index] as number));
+      // As text they have the same order.
+      for (const id of [...ids.keys()].sort()) entries[IDS].push(idEntry(stream, id, ids.get(id) as number));
+    }
+    for (const { name, number, lastRevision, tombstoned } of rows) {
+      if (number < 0) continue;
+      const entry = Buffer.alloc(27);
+      nameKey(name).copy(entry);
+      entry.writeUInt32BE(number, 16);
+      entry.writeUIntBE(lastRevision + 1, 20, 6);
+      entry[26] = tombstoned ? 1 : 0;
+      entries[STREAMS].push(entry);
+    }
+    for (const boundary of boundaries) entries[BOUNDARIES].push(positionKey(boundary));
+    entries[STREAMS].sort((a, b) => a.compare(b));
+    const number = this.nextNumber(others);
+    const writer = new TableWriter(this.path(number), number, entries[IDS].length + 2 * entries[STREAMS].length);
+    try {
+      for (const section of SECTIONS) for (const entry of entries[section]) writer.put(section, entry);
+      const info = writer.finish(from, to);
+      fsyncSync(writer.fd);
+      return info;
+    } catch (error) {
+      rmSync(this.path(number), { force: true });
+      throw error;
+    } finally {
+      writer.close();
+    }
+  }
+
+  private replaceManifest(manifest: Manifest): void {
+    this.writeManifest(manifest);
+    const kept = new Set(manifest.tables.map(({ number }) => number));
+    const gone = [...this.tables.map(({ info }) => info), ...this.unreadable].filter(({ number }) => !kept.has(number));
+    this.useTables(manifest.tables);
+    for (const { number } of gone) rmSync(this.path(number), { force: true });
+  }
+
+  private writeManifest(manifest: Manifest): void {
+    const json = Buffer.from(JSON.stringify(manifest));
+    const path = manifestPath(this.directory);
+    const file = openSync(`${path}.new`, 'w');
+    try {
+      writeSync(file, Buffer.concat([Buffer.from(`${crc32(json)}\n`), json]));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(`${path}.new`, path);
+    syncDirectory(indexDirectory(this.directory));
+    this.manifest = manifest;
+  }
+
+  /** Opens the tables that are not open yet, and closes those that are no more. */
+  private useTables(infos: readonly TableInfo[]): void {
+    const known = new Map(this.tables.map((table) => [table.info.number, table]));
+    const tables: Table[] = [];
+    const unreadable: TableInfo[] = [];
+    for (const info of infos) {
+      try {
+        tables.push(known.get(info.number) ?? Table.open(this.path(info.number), info, this.cache));
+      } catch (error) {
+        if (!(error instanceof DamagedTable)) throw error;
+        unreadable.push(info);
+      }
+    }
+    for (const table of this.tables) if (!tables.includes(table)) table.close();
+    this.tables = tables;
+    this.unreadable = unreadable;
+  }
+
+  private mergeLater(): void {
+    if (this.merging || this.closed || this.unreadable.length > 0) return;
+    const merged = tablesToMerge(this.tables);
+    if (!merged) return;
+    this.merging = this.merge(merged)
+      // The disk is full, or a table is damaged, which the next one that reads it is told: there are only more tables than need be.
+      .catch(() => undefined)
+      .finally(() => {
+        this.merging = undefined;
+      });
+  }
+
+  /** Writes tables that follow one another into one, in slices between which the node goes on. */
+  private async merge(tables: readonly Table[]): Promise<void> {
+    const number = (this.mergedInto = this.nextNumber([]));
+    const keys = tables.reduce((sum, table) => sum + table.count(IDS) + 2 * table.count(STREAMS), 0);
+    const writer = new TableWriter(this.path(number), number, keys);
+    let info: TableInfo | undefined;
+    try {
+      let copied = 0;
+      for (const section of SECTIONS) {
+        for (const entry of mergedEntries(tables, section)) {
+          writer.put(section, entry);
+          if (++copied % MERGE_SLICE === 0) await this.nextTurn(tables);
+        }
+      }
+      info = writer.finish((tables[0] as Table).info.from, (tables.at(-1) as Table).info.to);
+      await this.nextTurn(tables);
+      fsyncSync(writer.fd);
+    } finally {
+      writer.close();
+      if (!info) rmSync(this.path(number), { force: true });
+    }
+    const merged = new Set(tables.map((table) => table.info.number));
+    const first = (tables[0] as Table).info.number;
+    this.replaceManifest({
+      ...this.manifest,
+      tables: this.manifest.tables.flatMap((other) => (other.number === first ? [info] : merged.has(other.number) ? [] : [other])),
+    });
+    setImmediate(() => this.mergeLater());
+  }
+
+  /** @throws when the merge is not wanted any more */
+  private async nextTurn(tables: readonly Table[]): Promise<void> {
+    do await new Promise<void>((resolve) => void setImmediate(resolve));
+    while (this.copying > 0 && !this.closed);
+    if (this.closed || !tables.every((table) => this.tables.includes(table))) throw new Error('The merge is not wanted any more.');
   }
 }
 
-function numberKey(streamNumber: number): Buffer {
-  const key = Buffer.allocUnsafe(4);
-  key.writeUInt32BE(streamNumber, 0);
-  return key;
+const levelOf = (table: Table): number =>
+  Math.max(0, Math.round(Math.log(Math.max(table.count(REVISIONS), 1) / SMALLEST) / Math.log(FANOUT)));
+
+/** The newest tables up to a size, once there are enough of that size among them. */
+function tablesToMerge(tables: readonly Table[]): readonly Table[] | undefined {
+  const levels = tables.map(levelOf);
+  for (let level = 0; level <= Math.max(...levels); level++) {
+    const first = levels.findLastIndex((other) => other > level) + 1;
+    if (levels.slice(first).filter((other) => other === level).length >= FANOUT) return tables.slice(first);
+  }
+  return undefined;
 }
 
-function revisionKey(streamNumber: number, revision: number): Buffer {
-  const key = Buffer.allocUnsafe(10);
-  key.writeUInt32BE(streamNumber, 0);
-  key.writeUIntBE(revision, 4, 6);
-  return key;
+/** The entries of a section of tables that follow one another, in order. */
+function* mergedEntries(tables: readonly Table[], section: (typeof SECTIONS)[number]): Generator<Buffer> {
+  let cursors = tables.map((table) => new Cursor(table, section)).filter(({ entry }) => entry);
+  while (cursors.length > 0) {
+    let least = cursors[0] as Cursor;
+    const same: Cursor[] = [];
+    for (const cursor of cursors) {
+      const order = cursor === least ? 0 : cursor.compare(least);
+      if (order > 0) continue;
+      if (order < 0) {
+        least = cursor;
+        same.length = 0;
+      }
+      same.push(cursor);
+    }
+    yield same.length > 1 && section === STREAMS ? mergedRow(same.map(({ entry }) => entry as Buffer)) : (least.entry as Buffer);
+    for (const cursor of same) cursor.next();
+    if (same.some(({ entry }) => !entry)) cursors = cursors.filter(({ entry }) => entry);
+  }
 }
 
-function idKey(streamNumber: number, id: string): Buffer {
-  const key = Buffer.allocUnsafe(20);
-  key.writeUInt32BE(streamNumber, 0);
-  key.write(id.replaceAll('-', ''), 4, 'hex');
-  return key;
+/** The next entry of a table that is merged. */
+class Cursor {
+  entry: Buffer | undefined;
+  private prefix = 0;
+  private index = -1;
+
+  constructor(
+    private readonly table: Table,
+    private readonly section: (typeof SECTIONS)[number],
+  ) {
+    this.next();
+  }
+
+  next(): void {
+    this.entry = ++this.index < this.table.count(this.section) ? this.table.entry(this.section, this.index) : undefined;
+    // Compared first: a number is quicker than bytes.
+    if (this.entry) this.prefix = this.entry.readUIntBE(0, 6);
+  }
+
+  compare(other: Cursor): number {
+    return this.prefix - other.prefix || compareEntries(this.section, this.entry as Buffer, other.entry as Buffer);
+  }
 }
 
-function blockKey({ base, generation, position }: Pick<Block, 'base' | 'generation' | 'position'>): Buffer {
-  const key = Buffer.allocUnsafe(14);
-  key.writeUIntBE(base, 0, 6);
-  key.writeUInt16BE(generation, 6);
-  key.writeUIntBE(position, 8, 6);
-  return key;
+/** What the newest says counts, where it says anything. */
+function mergedRow(rows: readonly Buffer[]): Buffer {
+  const merged = Buffer.from(rows.at(-1) as Buffer);
+  const known = rows.findLast((row) => row.readUIntBE(20, 6) > 0);
+  known?.copy(merged, 20, 20, 26);
+  merged[26] = rows.some((row) => row[26] === 1) ? 1 : 0;
+  return merged;
 }
 
-function generationRange({ base, generation }: Pick<Block, 'base' | 'generation'>): { readonly start: Buffer; readonly end: Buffer } {
-  return { start: blockKey({ base, generation, position: 0 }), end: blockKey({ base, generation, position: 2 ** 48 - 1 }) };
+/** @throws DamagedIndex */
+function readManifest(directory: string): Manifest | undefined {
+  const path = manifestPath(directory);
+  if (!existsSync(path)) {
+    if (existsSync(indexDirectory(directory))) throw new DamagedIndex('its list of tables is missing');
+    return undefined;
+  }
+  const bytes = readFileSync(path);
+  const line = bytes.indexOf('\n');
+  const json = bytes.subarray(line + 1);
+  if (line < 0 || bytes.toString('latin1', 0, line) !== String(crc32(json))) throw new DamagedIndex('its list of tables is damaged');
+  return JSON.parse(json.toString('utf8')) as Manifest;
 }
 
-function numberValue(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeDoubleLE(value, 0);
-  return bytes;
+async function copyTables(directory: string, manifest: Manifest, to: string): Promise<void> {
+  mkdirSync(indexDirectory(to), { recursive: true });
+  for (const { number } of manifest.tables)
+    await copyFlushed(join(indexDirectory(directory), tableName(number)), join(indexDirectory(to), tableName(number)));
+  await copyFlushed(manifestPath(directory), manifestPath(to));
+  const copied = readManifest(to);
+  if (!copied || JSON.stringify(copied) !== JSON.stringify(manifest)) throw new DamagedIndex('it changed meanwhile');
+  syncDirectory(indexDirectory(to));
 }
 
-/** The first byte tells names from hashes, and keeps the key of the empty name (which `$$` is about) from being empty. */
-function nameKey(name: string): Buffer {
-  const bytes = Buffer.from(name, 'utf8');
-  return bytes.length <= KEY_BYTES ? Buffer.concat([NAME, bytes]) : Buffer.concat([HASH, createHash('sha256').update(bytes).digest()]);
-}
-const NAME = Buffer.from([1]);
-const HASH = Buffer.from([2]);
-
-function streamValue(state: StreamRow): Buffer {
-  const value = Buffer.alloc(13);
-  value.writeUInt32LE(state.number, 0);
-  value.writeDoubleLE(state.lastRevision, 4);
-  value[12] = state.tombstoned ? 1 : 0;
-  return value;
+async function copyFlushed(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const file = await open(to, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

@@ -2,34 +2,19 @@ import { closeSync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
 import { isTombstoned } from './visible-events.js';
 import type { EventLog } from './event-log.js';
-import { BLOCK_BYTES, type Block, type Dropped, type LogIndex } from './log-index.js';
-import {
-  createdOf,
-  EVENT,
-  idOf,
-  kindOf,
-  MARK,
-  positionOf,
-  revisionOf,
-  streamNameOf,
-  streamNumberOf,
-  TOMBSTONE,
-  type LogRecord,
-} from './record.js';
+import { createdOf, EVENT, kindOf, MARK, positionOf, revisionOf, streamNameOf, TOMBSTONE, type LogRecord } from './record.js';
 import type { Scavenged } from './scavenged.js';
-import { writeAll, type Segment, type Segments } from './segments.js';
+import { BLOCK_BYTES, writeAll, type Place, type Segment, type Segments } from './segments.js';
 
 /** The parts of the log that a scavenge works on; a record is given back by `records` with where it lies in the segment's file. */
 export interface Scavengeable {
   readonly log: EventLog;
   readonly segments: Segments;
-  readonly index: LogIndex;
   /** Some records of a segment, from an offset on; none at its end. */
   records(segment: Segment, offset: number): LogRecord[];
 }
 
 const syncFile = promisify(fsync);
-const FORGET_AT_ONCE = 2048;
 
 /**
  * Whether no reader of the stream can see the record any more. The last event of a stream stays, as in the genuine server: it says how far the
@@ -48,8 +33,8 @@ export function isGone(log: EventLog, record: LogRecord, now: number): boolean {
 
 /**
  * Writes each full segment that holds something nobody can read anew, without it. Goes in slices of a few milliseconds, between which
- * appends and reads go on. Whatever moment it is cut short at, the log is whole: what it drops of the index first is what readers do not see
- * any more, and the new file takes the place of the old one in one step.
+ * appends and reads go on. Whatever moment it is cut short at, the log is whole: the new file takes the place of the old one in one step. The
+ * index goes on to say where the dropped events were; that they are gone is seen where they are looked for.
  */
 export async function scavengeSegments(
   scavengeable: Scavengeable,
@@ -82,42 +67,28 @@ async function hasGone({ log, records }: Scavengeable, segment: Segment, now: nu
   return false;
 }
 
-async function rewrite(
-  { log, segments, index, records }: Scavengeable,
-  segment: Segment,
-  now: number,
-  signal: AbortSignal,
-): Promise<Scavenged> {
-  const { base, generation } = segment;
-  // What an earlier try left, which was cut short.
-  await forget(index, { base, generation: generation + 1 });
+async function rewrite({ log, segments, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<Scavenged> {
   const file = segments.createReplacement(segment);
   let written = 0;
   let eventsDropped = 0;
+  const places: Place[] = [];
   try {
-    let lastBlock = Number.NEGATIVE_INFINITY;
     for (let offset = 0; offset < segment.bytes;) {
       signal.throwIfAborted();
       const slice = records(segment, offset);
       offset += lengthOfAll(slice);
       const kept: LogRecord[] = [];
-      const dropped: Dropped[] = [];
-      const blocks: Block[] = [];
       let end = written;
       for (const record of slice) {
         if (isGone(log, record, now)) {
-          if (kindOf(record) === EVENT) dropped.push({ stream: streamNumberOf(record), revision: revisionOf(record), id: idOf(record) });
+          if (kindOf(record) === EVENT) eventsDropped++;
           continue;
         }
-        if (end - lastBlock >= BLOCK_BYTES) {
-          blocks.push({ base, generation: generation + 1, position: positionOf(record), offset: end });
-          lastBlock = end;
-        }
+        if (end - (places.at(-1)?.offset ?? Number.NEGATIVE_INFINITY) >= BLOCK_BYTES)
+          places.push({ position: positionOf(record), offset: end });
         kept.push(record);
         end += record.length;
       }
-      index.scavenge(dropped, blocks);
-      eventsDropped += dropped.length;
       await writeAll(file, Buffer.concat(kept), written);
       written = end;
     }
@@ -129,11 +100,6 @@ async function rewrite(
   } finally {
     closeSync(file);
   }
-  segments.replace(segment, written);
-  await forget(index, segment);
+  segments.replace(segment, written, places);
   return { bytesFreed: segment.bytes - written, eventsDropped };
-}
-
-async function forget(index: LogIndex, generation: Pick<Block, 'base' | 'generation'>): Promise<void> {
-  while (index.forgetBlocks(generation, FORGET_AT_ONCE)) await nextTurn();
 }

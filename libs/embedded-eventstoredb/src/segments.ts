@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fdatasync,
   fdatasyncSync,
   fsyncSync,
@@ -8,15 +9,19 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
   write,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+import { CorruptRecord, HEADER, lengthOf, positionOf } from './record.js';
 
 /** A file of the log. Its records follow one another in order of position. */
 export interface Segment {
@@ -33,6 +38,10 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Zeros written ahead, so that a flush has no file length to write: about half the time of one that has. */
 const RESERVE_BYTES = 1024 * 1024;
 const SMALLEST_RESERVE = 64 * 1024;
+/** About as far apart are the places in a scavenged segment from which a record is looked for. */
+export const BLOCK_BYTES = 16 * 1024;
+/** Scavenged segments of which the places are held. */
+const HELD_PLACES = 32;
 /** Files kept open for reading. */
 const OPEN_FILES = 64;
 /** Bytes read at a time, and those around a single record. */
@@ -49,6 +58,7 @@ export class Segments {
   private reserving: Promise<void> | undefined;
   /** Whether a part of a group that was refused may still lie behind the last record. */
   private untidy = false;
+  private readonly places = new Map<string, readonly Place[]>();
   private readonly chunk = Buffer.allocUnsafeSlow(READ_AHEAD);
   private chunkOf: { readonly base: number; readonly generation: number; readonly offset: number; readonly length: number } | undefined;
 
@@ -67,6 +77,7 @@ export class Segments {
     const directory = logDirectory(dataDirectory);
     mkdirSync(directory, { recursive: true });
     const latest = new Map<number, Segment>();
+    const places = readdirSync(directory).filter((file) => file.endsWith(PLACES));
     for (const file of readdirSync(directory)) {
       const [, base, generation, unfinished] = /^(\d{16})\.(\d+)\.log(\.new)?$/.exec(file) ?? [];
       if (base === undefined) continue;
@@ -79,16 +90,19 @@ export class Segments {
         latest.set(segment.base, segment);
       }
     }
-    return new Segments(
-      directory,
-      segmentBytes,
-      [...latest.values()].sort((a, b) => a.base - b.base),
-      firstPosition,
-    );
+    const found = [...latest.values()].sort((a, b) => a.base - b.base);
+    const names = new Set(found.map((segment) => nameOf(segment) + PLACES));
+    for (const file of places) if (!names.has(file)) rmSync(join(directory, file));
+    return new Segments(directory, segmentBytes, found, firstPosition);
   }
 
   get all(): readonly Segment[] {
     return this.known;
+  }
+
+  /** Whether there is a segment from which events were dropped. */
+  get scavenged(): boolean {
+    return this.known.some(({ generation }) => generation > 0);
   }
 
   /** The one that is written to. */
@@ -223,14 +237,62 @@ export class Segments {
   }
 
   /** The name makes the new file count: from here on the old one is gone, also after a crash. */
-  replace(segment: Segment, bytes: number): Segment {
+  replace(segment: Segment, bytes: number, places: readonly Place[]): Segment {
     const scavenged: Segment = { ...successor(segment), bytes };
+    this.keepPlaces(scavenged, places);
     renameSync(`${this.path(scavenged)}.new`, this.path(scavenged));
     syncDirectory(this.directory);
     this.known[this.known.findIndex(({ base }) => base === segment.base)] = scavenged;
     this.closeFile(nameOf(segment));
     rmSync(this.path(segment), { force: true });
+    rmSync(this.path(segment) + PLACES, { force: true });
     return scavenged;
+  }
+
+  /** The last record of a scavenged segment before a position whose place in the file is known. */
+  boundaryBefore(segment: Segment, position: number): Place | undefined {
+    const places = this.placesOf(segment);
+    let low = 0;
+    let high = places.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((places[middle] as Place).position < position) low = middle + 1;
+      else high = middle;
+    }
+    return places[low - 1];
+  }
+
+  private placesOf(segment: Segment): readonly Place[] {
+    const name = nameOf(segment);
+    const known = this.places.get(name);
+    if (known) return known;
+    const places = readPlaces(this.path(segment) + PLACES) ?? this.keepPlaces(segment, this.findPlaces(segment));
+    this.places.set(name, places);
+    if (this.places.size > HELD_PLACES) for (const oldest of this.places.keys()) return (this.places.delete(oldest), places);
+    return places;
+  }
+
+  private findPlaces(segment: Segment): Place[] {
+    const places: Place[] = [];
+    for (let offset = 0; offset < segment.bytes;) {
+      const header = this.read(segment, offset, HEADER, true);
+      const length = header.length < HEADER ? 0 : lengthOf(header);
+      if (length < HEADER || length > segment.bytes - offset) throw new CorruptRecord(segment.base + offset);
+      if (offset - (places.at(-1)?.offset ?? Number.NEGATIVE_INFINITY) >= BLOCK_BYTES)
+        places.push({ position: positionOf(header), offset });
+      offset += length;
+    }
+    return places;
+  }
+
+  /** Writes them beside the segment; without the file they are found again. */
+  private keepPlaces(segment: Segment, places: readonly Place[]): readonly Place[] {
+    try {
+      writePlaces(this.path(segment) + PLACES, places);
+    } catch {
+      // The disk is full, perhaps.
+    }
+    return places;
   }
 
   path(segment: Segment): string {
@@ -323,6 +385,36 @@ export class Segments {
     this.files.delete(name);
     closeSync(fd);
   }
+}
+
+/** Where a record of a scavenged segment lies in its file. */
+export interface Place {
+  readonly position: number;
+  readonly offset: number;
+}
+/** Behind the name of a scavenged segment: the file with some places, a checksum before them. */
+const PLACES = '.places';
+const PLACE_BYTES = 12;
+
+function writePlaces(path: string, places: readonly Place[]): void {
+  const bytes = Buffer.alloc(4 + places.length * PLACE_BYTES);
+  for (const [index, { position, offset }] of places.entries()) {
+    bytes.writeUIntLE(position, 4 + index * PLACE_BYTES, 6);
+    bytes.writeUIntLE(offset, 10 + index * PLACE_BYTES, 6);
+  }
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
+  writeFileSync(path, bytes);
+}
+
+/** Undefined when the file is missing or damaged. */
+function readPlaces(path: string): Place[] | undefined {
+  if (!existsSync(path)) return undefined;
+  const bytes = readFileSync(path);
+  if (bytes.length < 4 || bytes.readUInt32LE(0) !== crc32(bytes.subarray(4))) return undefined;
+  return Array.from({ length: (bytes.length - 4) / PLACE_BYTES }, (_, index) => ({
+    position: bytes.readUIntLE(4 + index * PLACE_BYTES, 6),
+    offset: bytes.readUIntLE(10 + index * PLACE_BYTES, 6),
+  }));
 }
 
 /** Where the segments of a data directory are. */

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { open } from 'lmdb';
 import { DirectoryLocked, NotLoopback, PortUnavailable, startEmbeddedEventStoreDB, UnknownFormat } from './index.js';
@@ -48,9 +49,8 @@ describe('starting', () => {
 
   it('refuses a log of another format', async () => {
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
-    const root = open({ path: directory, maxDbs: 8 });
-    await root.openDB<number, string>('node', { encoding: 'json' }).put('format', 99);
-    await root.close();
+    const manifest = Buffer.from(JSON.stringify({ format: 99, tables: [] }));
+    writeFileSync(join(directory, 'index/manifest'), Buffer.concat([Buffer.from(`${crc32(manifest)}\n`), manifest]));
     await expect(startEmbeddedEventStoreDB({ directory, port: 0 })).rejects.toThrow(UnknownFormat);
   });
 

@@ -18,6 +18,7 @@ import {
   type LogRecord,
 } from './record.js';
 import { DELETED, isMetadataStream, parseObject, parseStreamMetadata } from './stream-metadata.js';
+import { warn } from './warnings.js';
 
 const PAGE = 512;
 /**
@@ -113,10 +114,7 @@ export class SystemStreams {
     if (error instanceof CorruptRecord) this.stopListening();
     if (this.closing.signal.aborted || this.warned) return;
     this.warned = true;
-    process.emitWarning(
-      `The system streams of the event store node stay behind the log: ${error instanceof Error ? error.message : String(error)}`,
-      'EmbeddedEventStoreDB',
-    );
+    warn(`The system streams of the event store node stay behind the log: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
