@@ -253,7 +253,9 @@ it('leaves a whole log behind wherever it is cut short', async () => {
         for (const record of allOf(again.log)) expect(ids.has(idOf(record))).toBe(true);
         await again.maintenance.startScavenge().done;
         expect(['a', 'b', 'c'].map((stream) => streamOf(again.log, stream))).toEqual(streams);
-        expect(allOf(again.log).filter((record) => name(record) === 'a').length).toBe(Math.min(2, (streams[0] as number[]).length));
+        expect(allOf(again.log).filter((record) => name(record) === 'a').length).toBe(
+          streams[0] === 'missing' ? 0 : Math.min(2, (streams[0] as readonly number[]).length),
+        );
         expect(readdirSync(logDirectory(left)).filter((file) => file.endsWith('.new'))).toEqual([]);
         await again.close();
       },
