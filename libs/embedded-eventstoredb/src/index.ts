@@ -9,14 +9,14 @@ import {
   startInThread,
   urlHost,
 } from '@tierline/embedded-host';
-import { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
+import { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './storage/errors.js';
 import { NODE, runNode, type NodeOptions, type RunningNode } from './node.js';
-import type { Scavenged } from './scavenged.js';
+import type { Scavenged } from './storage/scavenged.js';
 
 export { BackupExists, BadCertificate, BadCredentials, DirectoryLocked, NotLoopback, PortUnavailable } from '@tierline/embedded-host';
-export { backUpEventStoreDB } from './backup-directory.js';
-export { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './errors.js';
-export type { Scavenged } from './scavenged.js';
+export { backUpEventStoreDB } from './storage/backup-directory.js';
+export { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './storage/errors.js';
+export type { Scavenged } from './storage/scavenged.js';
 
 export interface EmbeddedEventStoreDBOptions {
   /** Where the log lies; made when missing. One node at a time may hold it. */

@@ -6,8 +6,8 @@ import { crc32 } from 'node:zlib';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { open } from 'lmdb';
 import { DirectoryLocked, NotLoopback, PortUnavailable, startEmbeddedEventStoreDB, UnknownFormat } from './index.js';
-import { FIRST_POSITION } from './event-log.js';
-import { segmentPath } from './segments.js';
+import { FIRST_POSITION } from './storage/segments.js';
+import { segmentPath } from './storage/segments.js';
 import { compileLibrary, startNodeProcess } from './testing/compiled-node.js';
 
 let directory: string;

@@ -1,10 +1,10 @@
 import { status, type Metadata, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
-import type { Access } from '../access.js';
-import { readUuid } from '../append-messages.js';
-import { eventFilter, type FilterRequest } from '../event-filter.js';
-import type { EventLog } from '../event-log.js';
-import { asFault, Fault, handlerThrew, invalidArgument } from '../faults.js';
-import { allStart, streamStart } from '../read-request.js';
+import type { Access } from '../users/access.js';
+import { readUuid } from '../streams/append-messages.js';
+import { eventFilter, type FilterRequest } from '../streams/event-filter.js';
+import type { EventLog } from '../storage/event-log.js';
+import { asFault, Fault, handlerThrew, invalidArgument } from '../wire/faults.js';
+import { allStart, streamStart } from '../streams/read-request.js';
 import { groupFailed, groupMissing, subscribersReached } from './faults.js';
 import type { Consumer, ConsumerCall, Group, NackAction } from './group.js';
 import {

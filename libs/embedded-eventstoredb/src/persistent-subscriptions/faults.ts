@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { Fault } from '../faults.js';
+import { Fault } from '../wire/faults.js';
 
 /** An empty name has no trailer. */
 const trailers = (exception: string, source: string, group: string): Record<string, string> => ({

@@ -1,15 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { ANY } from '../append-rules.js';
-import type { EventFilter } from '../event-filter.js';
-import { eventFilter } from '../event-filter.js';
-import type { EventLog } from '../event-log.js';
-import { asFault, type Fault } from '../faults.js';
-import type { LogWriter, NewEvent, WriteOutcome } from '../log-writer.js';
-import type { UuidForm } from '../read-messages.js';
-import { customMetadataOf, dataOf, idOf, NO_BYTES, positionOf, revisionOf, streamNameOf, typeOf, type LogRecord } from '../record.js';
-import { metadataStreamOf } from '../stream-metadata.js';
-import { followLink, isMissing, isTombstoned, lowestVisible } from '../visible-events.js';
+import { ANY } from '../storage/append-rules.js';
+import type { EventFilter } from '../streams/event-filter.js';
+import { eventFilter } from '../streams/event-filter.js';
+import type { EventLog } from '../storage/event-log.js';
+import { asFault, type Fault } from '../wire/faults.js';
+import type { LogWriter, NewEvent, WriteOutcome } from '../storage/log-writer.js';
+import type { UuidForm } from '../streams/read-messages.js';
+import {
+  customMetadataOf,
+  dataOf,
+  idOf,
+  NO_BYTES,
+  positionOf,
+  revisionOf,
+  streamNameOf,
+  typeOf,
+  type LogRecord,
+} from '../storage/record.js';
+import { metadataStreamOf } from '../storage/stream-metadata.js';
+import { followLink, isMissing, isTombstoned, lowestVisible } from '../storage/visible-events.js';
 import { groupDropped } from './faults.js';
 import { Latencies } from './latencies.js';
 import { deliveryMessage, isEvent, type ConnectionInfo, type Delivery, type GroupInfo } from './messages.js';

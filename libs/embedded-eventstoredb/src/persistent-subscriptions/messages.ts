@@ -1,6 +1,6 @@
-import { recorded, type UuidForm } from '../read-messages.js';
-import { filterOptions, position, streamIdentifier, streamOptions, uuidOption } from '../read-request.js';
-import { kindOf, MARK, positionOf, recordedEvent, streamNameOf, type LogRecord } from '../record.js';
+import { recorded, type UuidForm } from '../streams/read-messages.js';
+import { filterOptions, position, streamIdentifier, streamOptions, uuidOption } from '../streams/read-request.js';
+import { kindOf, MARK, positionOf, recordedEvent, streamNameOf, type LogRecord } from '../storage/record.js';
 import {
   bool,
   bytes,
@@ -16,7 +16,7 @@ import {
   varintField,
   varintSize,
   type FieldDecoder,
-} from '../wire.js';
+} from '../wire/protobuf.js';
 
 const int32: FieldDecoder<number> = (reader) => Number(BigInt.asIntN(32, reader.uint64()));
 const int64: FieldDecoder<bigint> = (reader) => BigInt.asIntN(64, reader.uint64());

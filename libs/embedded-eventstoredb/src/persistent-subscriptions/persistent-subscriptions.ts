@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { ANY } from '../append-rules.js';
-import { dataOf, NO_BYTES } from '../record.js';
-import { metadataStreamOf } from '../stream-metadata.js';
-import { isMissing } from '../visible-events.js';
+import { ANY } from '../storage/append-rules.js';
+import { dataOf, NO_BYTES } from '../storage/record.js';
+import { metadataStreamOf } from '../storage/stream-metadata.js';
+import { isMissing } from '../storage/visible-events.js';
 import { groupDropped, groupExists, groupFailed, groupMissing } from './faults.js';
 import { Group, type GroupContext } from './group.js';
 import { ALL, checkpointStreamOf, configJson, keyOf, parkedStreamOf, parseConfig, type GroupSettings } from './settings.js';

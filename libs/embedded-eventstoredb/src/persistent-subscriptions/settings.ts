@@ -1,4 +1,4 @@
-import type { FilterRequest } from '../event-filter.js';
+import type { FilterRequest } from '../streams/event-filter.js';
 
 /** What a group on the whole log names where others name their stream. */
 export const ALL = '$all';

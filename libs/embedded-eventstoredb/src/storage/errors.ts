@@ -1,0 +1,48 @@
+/** What the start, a backup and a scavenge of the node fail with; clients of the node get a `Fault`. */
+
+/** The data directory holds a log that this version cannot read. */
+export class UnknownFormat extends Error {
+  readonly code = 'ERR_UNKNOWN_FORMAT';
+  override readonly name = 'UnknownFormat';
+  constructor(
+    directory: string,
+    readonly found: string,
+    newest: number,
+  ) {
+    super(`The event log in ${directory} has format ${found}; this version reads formats 1 to ${newest}.`);
+  }
+}
+
+/** Acknowledged events can no longer be read from the data directory: it is not opened, since the next append would bury them. */
+export class DamagedLog extends Error {
+  readonly code = 'ERR_DAMAGED_LOG';
+  override readonly name = 'DamagedLog';
+  constructor(
+    directory: string,
+    readonly reason: string,
+  ) {
+    super(`The event log in ${directory} is damaged: ${reason} Restore it from a backup.`);
+  }
+}
+
+/** The disk did not take a commit: it is full, or broken. Nothing of the commit was written. */
+export class WriteFailed extends Error {
+  readonly code = 'ERR_WRITE_FAILED';
+  override readonly name = 'WriteFailed';
+  constructor(readonly reason: string) {
+    super(`The event log could not be written, and nothing was: ${reason}. Is the disk full?`);
+  }
+}
+
+/** The copy could not be written as a whole; what was written of it has been removed. */
+export class BackupFailed extends Error {
+  readonly code = 'ERR_BACKUP_FAILED';
+  override readonly name = 'BackupFailed';
+  constructor(
+    readonly directory: string,
+    readonly reason: string,
+    cause?: unknown,
+  ) {
+    super(`The backup to ${directory} failed: ${reason}.`, { cause });
+  }
+}
