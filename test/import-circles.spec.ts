@@ -9,9 +9,6 @@ import ts from 'typescript';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Sources with circles that are still to be resolved. Who resolves them takes them off this list. */
-const exceptions: readonly string[] = ['libs/embedded-eventstoredb/src'];
-
 const sources = ['apps', 'libs'].flatMap((group) =>
   readdirSync(join(root, group))
     .map((name) => `${group}/${name}/src`)
@@ -95,7 +92,6 @@ describe('imports', () => {
   it.each(sources)('of %s make no circle', (source) => {
     const ofFiles = circlesOf(imports).filter((circle) => circle.some((file) => file.startsWith(`${source}/`)));
     const circles = [...ofFiles, ...circlesOf(foldersOf(source))];
-    if (exceptions.includes(source)) expect(circles).not.toEqual([]);
-    else expect(circles).toEqual([]);
+    expect(circles).toEqual([]);
   });
 });
