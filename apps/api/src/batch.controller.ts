@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { deterministicId } from '#eventsourcing';
 import { JsonBody, Problem, problemOfStores, QueryParameters, readCommandHeaders, type CommandHeaders, type ProblemDetails } from '#http';
 import { JsonLog } from '#platform';
-import { type BatchItem, CommandBatch, ticketCommands } from '#ticketing';
+import { type BatchItem, CommandBatch, ticket } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documentBatch } from './openapi.js';
@@ -64,14 +64,14 @@ export class BatchController {
     request: FastifyRequest,
   ): Promise<BatchResult> {
     try {
-      const opens = ticketCommands[command].route === '';
+      const opens = !ticket.commands[command].route.includes('{id}');
       if (opens !== (ticketId === undefined)) {
         throw Problem.of('invalid-body', opens ? 'A ticket that is to be opened has no id yet' : `${command} needs the id of a ticket`, {
           faults: [{ field: 'ticketId', message: opens ? 'must be left out' : 'ticketId is required' }],
         });
       }
       const commandId = deterministicId('batch-item', batchId, String(index));
-      const content = new JsonBody<object>(ticketCommands[command].body).transform(body) as never;
+      const content = new JsonBody<object>(ticket.commands[command].body).transform(body) as never;
       const context = {
         commandId,
         repeatable,

@@ -17,7 +17,7 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
-import { ticketCommands, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
+import { ticket, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 import { viewSchemas } from './view-schemas.js';
 
@@ -39,10 +39,9 @@ const schemas = Object.fromEntries(
   Object.entries<object>({
     // A class without fields of its own has those of what it extends, but is left out of what is derived.
     ...Object.fromEntries(
-      Object.entries(ticketCommands).map(([name, { body }]) => [
-        name,
-        { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) },
-      ]),
+      Object.entries(ticket.commands).flatMap(([name, { body }]) =>
+        body === undefined ? [] : [[name, { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) }]],
+      ),
     ),
     ...derived,
   }).map(([name, schema]) => [name, { ...schema, additionalProperties: false }]),
@@ -147,9 +146,9 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
 }
 
 export function documentCommand(name: PublicCommandName): MethodDecorator {
-  const { route } = ticketCommands[name];
+  const { route } = ticket.commands[name];
   const schema = schemas[name];
-  const opens = route === '';
+  const opens = !route.includes('{id}');
   return applyDecorators(
     ApiTags('commands'),
     ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),

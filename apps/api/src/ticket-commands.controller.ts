@@ -2,15 +2,15 @@ import { Body, Controller, HttpCode, Inject, Param, Post, Query, Req, Res } from
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JsonBody, QueryParameters } from '#http';
-import { ticketCommands, type PublicCommandName, type TicketCommands } from '#ticketing';
+import { isPublic, ticket, type PublicCommandName, type TicketCommands } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { answerWithTag, type CommandAnswer, sentWith } from './command-answer.js';
 import { documentCommand } from './openapi.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
-/** One POST for each command of `ticketCommands`: its methods are made from that map, below. */
-@Controller('v1/tickets')
+/** One POST for each command of a ticket that has a route: its methods are made from those, below. */
+@Controller()
 export class TicketCommandsController {
   constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
 
@@ -28,8 +28,8 @@ export class TicketCommandsController {
   }
 }
 
-for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {
-  const { body, route } = ticketCommands[name];
+for (const name of Object.keys(ticket.commands).filter(isPublic)) {
+  const { body, route } = ticket.commands[name];
   const prototype = TicketCommandsController.prototype;
   Object.defineProperty(prototype, name, {
     configurable: true,
@@ -44,7 +44,8 @@ for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {
       return this.run(name, ticketId, content, request, reply);
     },
   });
-  const opens = route === '';
+  const path = route.replace('POST /', '').replace('{id}', ':id');
+  const opens = !path.includes(':id');
   Body(new JsonBody<object>(body))(prototype, name, 0);
   Req()(prototype, name, 1);
   Res({ passthrough: true })(prototype, name, 2);
@@ -52,6 +53,5 @@ for (const name of Object.keys(ticketCommands) as PublicCommandName[]) {
   Query(new QueryParameters({}))(prototype, name, 3);
   if (!opens) Param('id', TicketId)(prototype, name, 4);
   const method = Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor;
-  for (const decorate of [Post(opens ? '' : `:id/${route}`), HttpCode(opens ? 201 : 200), documentCommand(name)])
-    decorate(prototype, name, method);
+  for (const decorate of [Post(path), HttpCode(opens ? 201 : 200), documentCommand(name)]) decorate(prototype, name, method);
 }

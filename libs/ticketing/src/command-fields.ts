@@ -20,6 +20,9 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { parseInstant } from '#eventsourcing';
 
+/** An id of ours, in lower case. */
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /**
  * Field decorators of the command classes. Each sets the rule and its documentation together, so that what OpenAPI says is what is checked.
  */

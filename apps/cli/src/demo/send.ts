@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Actor } from '#eventsourcing';
-import { ticketCommands } from '#ticketing';
+import { ticket } from '#ticketing';
 import { Complaint } from '../complaint.js';
 import type { DemoCommand, savedFilter } from './scenario.js';
 
@@ -107,8 +107,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<Answer> {
   if (attachment !== undefined) await upload(api, attachment, signal);
-  const { route } = ticketCommands[name];
-  const url = `${api}/v1/tickets${id === undefined ? '' : `/${id}/${route}`}`;
+  const url = api + ticket.commands[name].route.replace('POST ', '').replace('{id}', id ?? '');
   const answer = await fetch(url, {
     method: 'POST',
     signal,

@@ -252,7 +252,7 @@ class RowTelling {
     fact: EventOf<TicketEvents>,
     deviations: readonly ImportDeviation[] = [],
   ): void {
-    const decision = ticket.commands[name].decide(command, this.state, this.#context);
+    const decision = ticket.commands[name].decide(command as never, this.state, this.#context);
     if (isRefusal(decision)) return this.#record(fact, [decision.refused, ...deviations]);
     if (decision.length === 0) return;
     const decided = deviations.length > 0 ? undefined : decision.find(({ type }) => type === fact.type);

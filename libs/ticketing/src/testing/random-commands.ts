@@ -14,7 +14,8 @@ import {
   TIERS,
   URGENCIES,
 } from '../vocabulary.js';
-import type { HandOffBody, TicketCommandName, TicketCommands } from '../ticket/commands.js';
+import type { HandOffBody } from '../ticket/hand-off.js';
+import type { TicketCommandName, TicketCommands } from '../ticket/ticket.js';
 import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
 
 /** Random but valid commands, as they come past validation: for properties that hold for every ticket. */

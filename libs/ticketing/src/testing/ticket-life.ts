@@ -1,11 +1,10 @@
 import { evolve, type EventOf, type GivenOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import type { TicketCommandName, TicketCommands } from '../ticket/commands.js';
+import { type TicketCommandName, type TicketCommands, ticket } from '../ticket/ticket.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
 import type { TicketPromises } from '../escalation/promises.js';
 import { evolveInHindsight } from '../sla/sla-restatement.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
-import { ticket } from '../ticket/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 

@@ -1,13 +1,13 @@
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Fields, OneOf, PartList, Pattern, WholeNumber } from '../command-fields.js';
-import { type PublicCommandName, ticketCommands } from './commands.js';
+import { Fields, OneOf, PartList, Pattern, UUID, WholeNumber } from '../command-fields.js';
+import { isPublic, type PublicCommandName, ticket } from './ticket.js';
 
 /** A command of a batch. Its body is checked against the command's own rules when its turn comes. */
 export class BatchItem {
-  @OneOf(Object.keys(ticketCommands), { description: 'Name of the command', example: 'AssignTicket' })
+  @OneOf(Object.keys(ticket.commands).filter(isPublic), { description: 'Name of the command', example: 'AssignTicket' })
   command!: PublicCommandName;
 
-  @Pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the id of a ticket', {
+  @Pattern(UUID, 'must be the id of a ticket', {
     description: 'Id of the ticket; left out for OpenTicket alone',
     optional: true,
   })

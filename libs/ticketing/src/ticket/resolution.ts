@@ -1,11 +1,271 @@
-import type { Fault } from '#eventsourcing';
-import type { RootCauseBody } from './commands.js';
-import type { RootCause } from '../events/ticket.js';
+import { epochMillis, type Fault, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Flag, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
+import { DAY } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import type { Tier } from '../vocabulary.js';
+import { resolvedAt, type RootCause } from '../events/ticket.js';
+import { present, same } from '../plain-json.js';
+import { ANALYSIS_METHODS, type AnalysisMethod, rank, type Tier } from '../vocabulary.js';
+import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { endOfHold, event } from './decisions.js';
+import { INACTIVE, OVER, unlessAccepted, unlessActive, unlessOver } from './guards.js';
+import { untoldEvents } from './sla.js';
+
+export class AnalysisBody {
+  @OneOf(ANALYSIS_METHODS, { description: 'Method', example: '5-whys' })
+  method!: AnalysisMethod;
+
+  @Text({ description: 'The analysis', max: 20_000 })
+  text!: string;
+
+  @WholeNumberList({ description: 'Revisions of the events of this ticket that prove it', example: [0], min: 0 })
+  citedEvents!: number[];
+}
+
+export class PreventiveActionBody {
+  @Text({ description: 'What is to be done', max: 2000 })
+  action!: string;
+
+  @Text({ description: 'Who does it', example: 'grace' })
+  owner!: string;
+}
+
+export class KnowledgeArticleBody {
+  @Text({ description: 'Id of the article', example: 'KB-0107' })
+  id!: string;
+
+  @OneOf(['written', 'updated'], { description: 'Written anew or updated', example: 'written' })
+  action!: 'written' | 'updated';
+}
+
+/** A root cause. All fields may be left out here: what is missing is refused with the list of what is missing. */
+export class RootCauseBody {
+  @Text({ description: 'Category of the cause', example: 'software-defect', optional: true })
+  category?: string;
+
+  @Part(() => AnalysisBody, { description: 'Analysis, citing the events that prove it', optional: true })
+  analysis?: AnalysisBody;
+
+  @Text({ description: 'Permanent fix', max: 5000, optional: true })
+  permanentFix?: string;
+
+  @Text({ description: 'Workaround, where there is no fix', max: 5000, optional: true })
+  workaround?: string;
+
+  @PartList(() => PreventiveActionBody, { description: 'Preventive actions with their owners', optional: true })
+  preventiveActions?: PreventiveActionBody[];
+
+  @Text({ description: 'Reference of the change, or `none`', example: 'CHG-2026-118', optional: true })
+  changeReference?: string;
+
+  @Part(() => KnowledgeArticleBody, { description: 'Knowledge article written or updated', optional: true })
+  knowledgeArticle?: KnowledgeArticleBody;
+
+  @Flag({ description: 'Whether L1 or L2 can do it alone next time', optional: true })
+  lowerTierCanResolve?: boolean;
+}
+
+@JSONSchema({
+  description:
+    'Resolves a ticket at L0 to L2. L1 names category and article; L2 the cause and a fix or workaround. L3 resolves with a root cause.',
+  examples: [{ category: 'hardware/printer', article: 'KB-0107', cause: 'Driver 4.1 loses jobs', fix: 'Installed driver 4.2' }],
+})
+export class ResolveTicket extends TicketCommand {
+  @Text({ description: 'Category; as triaged unless said otherwise', optional: true })
+  category?: string;
+
+  @Text({ description: 'Knowledge article that was used', example: 'KB-0107', optional: true })
+  article?: string;
+
+  @Text({ description: 'Cause', max: 5000, optional: true })
+  cause?: string;
+
+  @Text({ description: 'Fix', max: 5000, optional: true })
+  fix?: string;
+
+  @Text({ description: 'Workaround', max: 5000, optional: true })
+  workaround?: string;
+}
+
+@JSONSchema({
+  description: 'Resolves a ticket with its root cause, as L3 (and L4) must; other tiers may.',
+  examples: [
+    {
+      rootCause: {
+        category: 'software-defect',
+        analysis: { method: '5-whys', text: 'Jobs stay because the driver drops its handle, because …', citedEvents: [0] },
+        permanentFix: 'Driver 4.2 closes its handle',
+        preventiveActions: [{ action: 'Pin driver versions in the image', owner: 'grace' }],
+        changeReference: 'CHG-2026-118',
+        knowledgeArticle: { id: 'KB-0107', action: 'written' },
+        lowerTierCanResolve: true,
+      },
+    },
+  ],
+})
+export class ResolveWithRootCause extends TicketCommand {
+  @Part(() => RootCauseBody, { description: 'The root cause' })
+  rootCause!: RootCauseBody;
+}
+
+/** The parent was resolved. Sent by the policy of children. */
+export interface ResolveWithParent extends TicketCommand {
+  readonly parent: string;
+  readonly category?: string;
+  readonly article?: string;
+  readonly cause?: string;
+  readonly fix?: string;
+  readonly workaround?: string;
+}
+
+@JSONSchema({
+  description: 'Opens a resolved or closed ticket again, within the window of the contract.',
+  examples: [{ reason: 'The fault is back' }],
+})
+export class ReopenTicket extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({ description: 'Closes a resolved ticket.', examples: [{ note: 'Confirmed by the user' }] })
+export class CloseTicket extends TicketCommand {
+  @Text({ description: 'Note', max: 2000, optional: true })
+  note?: string;
+}
+
+@JSONSchema({
+  description: 'Cancels a ticket that needs no resolution, such as a duplicate or a mistake.',
+  examples: [{ reason: 'Reported twice' }],
+})
+export class CancelTicket extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: "Records the requester's satisfaction: one answer for each resolution.",
+  examples: [{ score: 5, comment: 'Quick and friendly' }],
+})
+export class RecordSatisfaction extends TicketCommand {
+  @WholeNumber({ description: '1 very dissatisfied to 5 very satisfied', example: 5, min: 1, max: 5 })
+  score!: number;
+
+  @Text({ description: 'Comment', max: 5000, optional: true })
+  comment?: string;
+}
+
+export const resolutionCommands = {
+  ResolveTicket: command({
+    body: ResolveTicket,
+    route: 'POST /v1/tickets/{id}/resolution',
+    refuses: [...INACTIVE, 'escalation-pending', 'root-cause-required', 'resolution-incomplete'],
+    late: false,
+    decide({ category, article, cause, fix, workaround }, ticket) {
+      const resolution = present({ tier: ticket.tier, category: category ?? ticket.category, article, cause, fix, workaround });
+      if (ticket.work.status === 'resolved' && ticket.resolution !== undefined && same(ticket.resolution, resolution)) return [];
+      const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
+      if (barred) return barred;
+      if (rank(ticket.tier) >= rank('L3'))
+        return refuse('root-cause-required', `${ticket.tier} resolves with a root cause: use ResolveWithRootCause`);
+      const missing = missingFromResolution(ticket.tier, resolution);
+      if (missing.length > 0) return refuse('resolution-incomplete', `The resolution at ${ticket.tier} is incomplete`, missing);
+      return [...endOfHold(ticket), event('TicketResolved', present({ ...resolution, team: ticket.team }))];
+    },
+  }),
+
+  ResolveWithRootCause: command({
+    body: ResolveWithRootCause,
+    route: 'POST /v1/tickets/{id}/root-cause',
+    refuses: [...INACTIVE, 'escalation-pending', 'root-cause-incomplete'],
+    late: false,
+    decide({ rootCause: given }, ticket) {
+      const rootCause = completeRootCause(given, ticket.revisions);
+      if (isFaults(rootCause))
+        return unlessActive(ticket) ?? unlessAccepted(ticket) ?? refuse('root-cause-incomplete', 'The root cause is incomplete', rootCause);
+      if (ticket.work.status === 'resolved' && ticket.rootCause !== undefined && same(ticket.rootCause, rootCause)) return [];
+      const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
+      if (barred) return barred;
+      return [...endOfHold(ticket), event('TicketResolvedWithRootCause', present({ tier: ticket.tier, team: ticket.team, rootCause }))];
+    },
+  }),
+
+  ResolveWithParent: internal({
+    refuses: [],
+    late: false,
+    decide({ parent, category, article, cause, fix, workaround }: ResolveWithParent, ticket) {
+      // Whatever its hand-offs and holds: what ailed it is gone. One that is over already stays as it is.
+      if (unlessActive(ticket) !== undefined) return [];
+      const { tier, team } = ticket;
+      return [
+        ...endOfHold(ticket),
+        event('TicketResolved', present({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent })),
+      ];
+    },
+  }),
+
+  ReopenTicket: command({
+    body: ReopenTicket,
+    route: 'POST /v1/tickets/{id}/reopen',
+    refuses: [...OVER, 'not-resolved', 'reopen-window-passed'],
+    late: false,
+    decide({ reason }, ticket, { effectiveAt }, contract) {
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      const resolved = resolvedAt(ticket.work);
+      if (resolved === undefined) return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
+      if (epochMillis(effectiveAt) - epochMillis(resolved) > contract.reopenWindow) {
+        return refuse(
+          'reopen-window-passed',
+          `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`,
+        );
+      }
+      return [event('TicketReopened', present({ reason, tier: ticket.tier, team: ticket.team, cycle: ticket.cycle + 1 }))];
+    },
+  }),
+
+  CloseTicket: command({
+    body: CloseTicket,
+    route: 'POST /v1/tickets/{id}/close',
+    refuses: [...OVER, 'not-resolved'],
+    late: false,
+    decide({ note }, ticket) {
+      if (ticket.work.status === 'closed') return [];
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      return ticket.work.status === 'resolved'
+        ? [event('TicketClosed', present({ note }))]
+        : refuse('not-resolved', 'Only a resolved ticket can be closed');
+    },
+  }),
+
+  CancelTicket: command({
+    body: CancelTicket,
+    route: 'POST /v1/tickets/{id}/cancel',
+    refuses: [...INACTIVE],
+    late: false,
+    decide({ reason }, ticket, context) {
+      if (ticket.work.status === 'cancelled') return [];
+      return unlessActive(ticket) ?? [...untoldEvents(ticket, context), event('TicketCancelled', { reason })];
+    },
+  }),
+
+  RecordSatisfaction: command({
+    body: RecordSatisfaction,
+    route: 'POST /v1/tickets/{id}/satisfaction',
+    refuses: [...OVER, 'not-resolved', 'satisfaction-recorded'],
+    late: true,
+    decide({ score, comment }, ticket) {
+      if (resolvedAt(ticket.work) === undefined)
+        return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
+      if (ticket.judgedCycles.includes(ticket.cycle))
+        return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
+      return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
 
 /** What a resolution at a tier lacks: L0 and L1 name the category and the article used, L2 the cause and a fix or workaround. */
-export function missingFromResolution(tier: Tier, resolution: Partial<TicketEvents['TicketResolved']>): readonly Fault[] {
+function missingFromResolution(tier: Tier, resolution: Partial<TicketEvents['TicketResolved']>): readonly Fault[] {
   const faults: Fault[] = [];
   if (tier === 'L2') {
     if (!resolution.cause) faults.push({ field: 'cause', message: 'L2 resolves with the cause' });
@@ -18,10 +278,10 @@ export function missingFromResolution(tier: Tier, resolution: Partial<TicketEven
 }
 
 /** The root cause when it is complete, or else all that is missing or wrong. Events are cited by their revision, below `revisions`. */
-export function completeRootCause(given: RootCauseBody, revisions: number): RootCause | readonly Fault[] {
+function completeRootCause(given: RootCauseBody, revisions: number): RootCause | readonly Fault[] {
   const faults: Fault[] = [];
-  const need = (field: string, present: unknown, what: string): void => {
-    if (present === undefined) faults.push({ field: `rootCause.${field}`, message: `A root cause must name ${what}` });
+  const need = (field: string, value: unknown, what: string): void => {
+    if (value === undefined) faults.push({ field: `rootCause.${field}`, message: `A root cause must name ${what}` });
   };
   const { category, analysis, permanentFix, workaround, preventiveActions, changeReference, knowledgeArticle, lowerTierCanResolve } = given;
   need('category', category, 'its category');
@@ -61,4 +321,8 @@ export function completeRootCause(given: RootCauseBody, revisions: number): Root
     knowledgeArticle: { id: knowledgeArticle.id, action: knowledgeArticle.action },
     lowerTierCanResolve,
   };
+}
+
+function isFaults(value: RootCause | readonly Fault[]): value is readonly Fault[] {
+  return Array.isArray(value);
 }

@@ -1,7 +1,6 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
-import type { TicketCommandName, TicketCommands } from './commands.js';
+import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { present } from '../plain-json.js';
-import { ticket } from './ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';

@@ -8,9 +8,8 @@ import {
   isRefusal,
   type Refusal,
 } from '#eventsourcing';
-import type { TicketCommandName, TicketCommands } from './commands.js';
+import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { DAY, HOUR, MINUTE } from '../contract/contract.js';
-import { ticket } from './ticket.js';
 import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 

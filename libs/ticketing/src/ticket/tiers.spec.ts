@@ -1,5 +1,5 @@
 import { given } from '../../../eventsourcing/src/testing/given-projected.js';
-import type { TicketCommands } from './commands.js';
+import type { TicketCommands } from './ticket.js';
 import { defaultContract, HOUR } from '../contract/contract.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
 import { ticketViews } from '../views/projections.js';

@@ -6,7 +6,7 @@ import { present } from '../plain-json.js';
 import { CLOCK_KINDS, type ClockKind, type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { ticketEvents, type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
-import { type Ticket } from '../events/ticket.js';
+import type { Ticket } from '../events/ticket.js';
 import {
   compareEscalations,
   type EscalationComparison,

@@ -1,0 +1,126 @@
+import {
+  type CommandDefinition,
+  type Decided,
+  type DecisionContext,
+  epochMillis,
+  isRefusal,
+  type Refusal,
+  refuse,
+  type Route,
+} from '#eventsourcing';
+import { DateTime } from '../command-fields.js';
+import { type Contract, MINUTE, termsOf } from '../contract/contract.js';
+import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
+import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
+import { endOfTouch, type TicketDecision } from './decisions.js';
+
+/** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
+export const CLOCK_SKEW = MINUTE;
+
+/** What every command may say. */
+export class TicketCommand {
+  @DateTime({ description: 'When it happened, if earlier than now: facts may arrive late. Not in the future.', optional: true })
+  effectiveAt?: string;
+}
+
+/** All that is true of a command on a ticket that exists, apart from what holds for each of them. */
+interface Definition<Body extends object, Code extends string, Late extends boolean, Result, Given> {
+  /** Every code that `decide` refuses with, and no other. */
+  readonly refuses: readonly Code[];
+  /** Whether it may tell of something from before what has happened already. */
+  readonly late: Late;
+  /** What it needs to know from outside the ticket; it comes as `given`. */
+  readonly needs?: string;
+  decide(command: Body, ticket: ClockedTicket, context: DecisionContext, contract: Contract, given?: Given): Result;
+}
+
+/** From outside, by a route of its own. */
+interface Public<Body extends object> {
+  readonly body: new () => Body;
+  readonly route: Route;
+}
+
+/** The codes that a decision refuses with. */
+type CodesIn<Result> = Result extends Refusal<infer Code> ? Code : never;
+
+/** The command when `refuses` holds exactly the codes that are found; else what is wrong, which is no command and does not compile. */
+type Exact<Stated extends string, Found extends string, Command> = [Found] extends [Stated]
+  ? [Stated] extends [Found]
+    ? Command
+    : { readonly neverRefusedWith: Exclude<Stated, Found> }
+  : { readonly notInRefuses: Exclude<Found, Stated> };
+
+/** Codes that come before those of a command's own. */
+type FirstCodes<Late extends boolean> = 'ticket-not-found' | (Late extends true ? never : 'out-of-order');
+
+export interface TicketCommandDefinition<
+  Body extends object = object,
+  Code extends string = string,
+  Given = unknown,
+> extends CommandDefinition<ClockedTicketState, Decided<TicketEvents>, Body, Code, Given> {
+  readonly late: boolean;
+}
+
+/** Commands of a ticket, by name. */
+export type TicketCommandDefinitions = Readonly<Record<string, TicketCommandDefinition>>;
+
+/** A command that may come from outside. */
+export function command<Body extends object, const Code extends string, const Late extends boolean, Result extends TicketDecision, Given>(
+  definition: Public<Body> & Definition<Body, Code, Late, Result, Given>,
+) {
+  type Command = TicketCommandDefinition<Body, Code | FirstCodes<Late>, Given> & Public<Body>;
+  const { body, route } = definition;
+  return { body, route, ...onExisting(definition) } as unknown as Exact<Code, CodesIn<Result>, Command>;
+}
+
+/** A command that only policies and timers send. */
+export function internal<Body extends object, const Code extends string, const Late extends boolean, Result extends TicketDecision, Given>(
+  definition: Definition<Body, Code, Late, Result, Given>,
+) {
+  type Command = TicketCommandDefinition<Body, Code | FirstCodes<Late>, Given> & { readonly route?: undefined };
+  return onExisting(definition) as unknown as Exact<Code, CodesIn<Result>, Command>;
+}
+
+/** The command that a ticket begins with: what it needs is given. */
+export function opening<Body extends object, const Code extends string, Result extends TicketDecision, Given>(
+  definition: Public<Body> & {
+    readonly refuses: readonly Code[];
+    readonly needs: string;
+    decide(command: Body, state: ClockedTicketState, context: DecisionContext, given?: Given): Result;
+  },
+) {
+  type Command = TicketCommandDefinition<Body, Code, Given> & Public<Body>;
+  return { ...definition, late: true } as unknown as Exact<Code, CodesIn<Result>, Command>;
+}
+
+/** With what holds for every command on a ticket that exists. */
+function onExisting<Body extends object, Given>({
+  refuses,
+  late,
+  needs,
+  decide,
+}: Definition<Body, string, boolean, TicketDecision, Given>): TicketCommandDefinition<Body, string, Given> {
+  return {
+    refuses: [...new Set(['ticket-not-found', ...(late ? [] : ['out-of-order']), ...refuses])],
+    late,
+    ...(needs === undefined ? {} : { needs }),
+    decide(command, state, context, given) {
+      if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
+      const barred = late ? undefined : unlessInOrder(state, context);
+      return barred ?? endingTouches(decide(command, state, context, termsOf(state), given), state, context);
+    },
+  };
+}
+
+function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionContext): Refusal | undefined {
+  if (epochMillis(effectiveAt) >= epochMillis(movedAt) - CLOCK_SKEW) return undefined;
+  return refuse('out-of-order', `The ticket has moved on at ${movedAt}; what happened before that can no longer be told`, [
+    { field: 'effectiveAt', message: `must not be before ${movedAt}` },
+  ]);
+}
+
+/** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
+function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
+  if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
+  return [...touching.map((touch) => endOfTouch(touch, context)), ...decision];
+}

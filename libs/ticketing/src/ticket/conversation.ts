@@ -1,0 +1,104 @@
+import { refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Part, PersonRef, Text } from '../command-fields.js';
+import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { asPerson, endOfHold, event } from './decisions.js';
+import { OVER, unlessOver } from './guards.js';
+
+@JSONSchema({
+  description: 'Tells the requester something. The first public reply is a first response.',
+  examples: [{ text: 'We are looking into the print queue and will be back within the hour.' }],
+})
+export class SendPublicReply extends TicketCommand {
+  @Text({ description: 'What the requester reads', max: 20_000 })
+  text!: string;
+}
+
+@JSONSchema({ description: 'Adds a note that only the desk reads.', examples: [{ text: 'Third call about FIN-2 this week.' }] })
+export class AddInternalNote extends TicketCommand {
+  @Text({ description: 'The note', max: 20_000 })
+  text!: string;
+}
+
+@JSONSchema({
+  description: "Records the requester's reply. It ends a hold for the customer.",
+  examples: [{ text: 'I am back at the printer now.', author: { id: 'j.doe', name: 'Jane Doe' } }],
+})
+export class RecordRequesterReply extends TicketCommand {
+  @Text({ description: 'The reply', max: 20_000 })
+  text!: string;
+
+  @Part(() => PersonRef, { description: 'Who replied; the reporter unless said otherwise', optional: true })
+  author?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'Records what a vendor says about its case: the one of the last hand-off to a vendor, or the one that is named.',
+  examples: [{ vendor: 'Contoso Printing', caseReference: 'CP-77123', text: 'Fixed in firmware 11.3.' }],
+})
+export class RecordVendorReply extends TicketCommand {
+  @Text({ description: 'What the vendor says', max: 20_000 })
+  text!: string;
+
+  @Text({ description: 'Vendor, unless it is the one that has the ticket', example: 'Contoso Printing', optional: true })
+  vendor?: string;
+
+  @Text({ description: "The vendor's case reference, unless it is the one of the hand-off", example: 'CP-77123', optional: true })
+  caseReference?: string;
+}
+
+export const conversationCommands = {
+  SendPublicReply: command({
+    body: SendPublicReply,
+    route: 'POST /v1/tickets/{id}/public-replies',
+    refuses: [...OVER],
+    late: false,
+    decide({ text }, ticket, context) {
+      return unlessOver(ticket) ?? [event('PublicReplySent', { author: asPerson(context.actor), text })];
+    },
+  }),
+
+  AddInternalNote: command({
+    body: AddInternalNote,
+    route: 'POST /v1/tickets/{id}/internal-notes',
+    refuses: [...OVER],
+    late: true,
+    decide({ text }, ticket, context) {
+      return unlessOver(ticket) ?? [event('InternalNoteAdded', { author: asPerson(context.actor), text })];
+    },
+  }),
+
+  RecordRequesterReply: command({
+    body: RecordRequesterReply,
+    route: 'POST /v1/tickets/{id}/requester-replies',
+    refuses: [...OVER],
+    late: false,
+    decide({ text, author }, ticket) {
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      const replied = event('RequesterReplied', { author: author ? asPerson(author) : ticket.reporter, text });
+      return ticket.work.status === 'on-hold' && ticket.work.reason === 'customer' ? [replied, ...endOfHold(ticket)] : [replied];
+    },
+  }),
+
+  RecordVendorReply: command({
+    body: RecordVendorReply,
+    route: 'POST /v1/tickets/{id}/vendor-replies',
+    refuses: [...OVER, 'no-vendor-case'],
+    late: true,
+    decide({ text, ...named }, ticket) {
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      const vendor = named.vendor ?? ticket.vendorCase?.vendor;
+      const caseReference = named.caseReference ?? ticket.vendorCase?.caseReference;
+      if (vendor !== undefined && caseReference !== undefined) return [event('VendorReplied', { vendor, caseReference, text })];
+      return refuse(
+        'no-vendor-case',
+        'The ticket was never handed to a vendor: name the vendor and its case',
+        Object.entries({ vendor, caseReference }).flatMap(([field, value]) =>
+          value === undefined ? [{ field, message: 'must be named' }] : [],
+        ),
+      );
+    },
+  }),
+} satisfies TicketCommandDefinitions;

@@ -1,0 +1,38 @@
+import { type DecisionContext, type Decision, epochMillis, type EventOf, type Instant } from '#eventsourcing';
+import type { Ticket } from '../events/ticket.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { present } from '../plain-json.js';
+import type { Person } from '../vocabulary.js';
+
+/** What decisions of several topics are made of. */
+
+export type TicketDecision = Decision<TicketEvents>;
+
+export function event<Type extends keyof TicketEvents>(type: Type, data: TicketEvents[Type]): EventOf<TicketEvents> {
+  return { type, data } as EventOf<TicketEvents>;
+}
+
+/** A person as events hold one, of whatever class it was given. */
+export function asPerson({ id, name }: Person): Person {
+  return present({ id, name });
+}
+
+/** The person named, or else the actor. */
+export function namedOrActor(named: Person | undefined, { actor }: DecisionContext): Person {
+  return asPerson(named ?? actor);
+}
+
+/** Ends the hold, if there is one. */
+export function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
+  return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
+}
+
+/** Ends a stretch of touch time. */
+export function endOfTouch(
+  { agent, tier, since }: Ticket['touching'][number],
+  { effectiveAt }: { readonly effectiveAt: Instant },
+  activity?: string,
+): EventOf<TicketEvents> {
+  const seconds = Math.max(0, Math.round((epochMillis(effectiveAt) - epochMillis(since)) / 1000));
+  return event('TouchTimeStopped', present({ tier, agent, startedAt: since, seconds, activity }));
+}

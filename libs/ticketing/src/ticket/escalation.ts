@@ -1,0 +1,147 @@
+import { type Decided, type DecisionContext, deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Part, PersonRef, Text } from '../command-fields.js';
+import { type Contract, nextTier } from '../contract/contract.js';
+import type { EscalationStep, EscalationTarget } from '../contract/escalation-policy.js';
+import { missingFromHandOff } from '../contract/hand-off.js';
+import { type EscalationChain, evolveChains, nextOf } from '../escalation/escalation-chains.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { present } from '../plain-json.js';
+import type { Person } from '../vocabulary.js';
+import type { ClockedTicket } from './clocked-ticket.js';
+import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { event, namedOrActor } from './decisions.js';
+import { unlessWorkable } from './guards.js';
+import { completeHandOff } from './hand-off.js';
+
+/** Does what escalation policies have due by now. Sent by the timekeeper. */
+export class RunEscalations extends TicketCommand {
+  /** Who is on call now in each schedule that may be asked for; a schedule without anybody, or an unknown one, is left out. */
+  onCall!: Readonly<Record<string, Person>>;
+}
+
+@JSONSchema({
+  description: 'Somebody sees to what an escalation policy tells of: it goes no further, or not for as long as an acknowledgement lasts.',
+  examples: [{ note: 'On my way' }],
+})
+export class AcknowledgeEscalation extends TicketCommand {
+  @Text({ description: 'Id of the chain, as the `why` of the ticket shows it; all that are at work unless said otherwise', optional: true })
+  chain?: string;
+
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  by?: PersonRef;
+
+  @Text({ description: 'What is being done', max: 2000, optional: true })
+  note?: string;
+}
+
+export const escalationCommands = {
+  RunEscalations: internal({
+    refuses: [],
+    late: true,
+    decide({ onCall }: RunEscalations, ticket, context, contract) {
+      const events: Decided<TicketEvents>[] = [];
+      for (const chain of ticket.sla?.chains ?? []) {
+        events.push(...runChain(chain, ticket, contract, onCall, context));
+        // The others are to see the ticket where it is then.
+        if (events.at(-1)?.type === 'TicketEscalated') break;
+      }
+      return events;
+    },
+  }),
+
+  AcknowledgeEscalation: command({
+    body: AcknowledgeEscalation,
+    route: 'POST /v1/tickets/{id}/escalation-acknowledgements',
+    refuses: ['no-escalation-at-work'],
+    late: true,
+    decide({ chain, by, note }, ticket, context) {
+      const chains = ticket.sla?.chains ?? [];
+      const named = chains.filter(({ id }) => chain === undefined || id === chain);
+      const atWork = named.filter(({ ended }) => ended === undefined);
+      const open = atWork.filter(({ acknowledged }) => acknowledged === undefined).map(({ id }) => id);
+      if (open.length > 0) return [event('EscalationAcknowledged', present({ chains: open, by: namedOrActor(by, context), note }))];
+      const done = named.some(({ acknowledged }) => acknowledged !== undefined);
+      return done ? [] : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
+    },
+  }),
+} satisfies TicketCommandDefinitions;
+
+/**
+ * What a chain does by an instant: at most one level, after steps that found nobody. A hand-off that waits, a hold, or a tier with nobody
+ * above keeps it from handing the work on; those whom the step tells are told all the same.
+ */
+function runChain(
+  chain: EscalationChain,
+  ticket: ClockedTicket,
+  contract: Contract,
+  onCall: Readonly<Record<string, Person>>,
+  context: DecisionContext,
+): readonly Decided<TicketEvents>[] {
+  const { commandId, effectiveAt: now } = context;
+  const due = nextOf(chain);
+  if (due === undefined || due > now || chain.next === undefined) return [];
+  const { id, policy } = chain;
+  if (chain.acknowledged !== undefined) {
+    return [{ ...event('EscalationAcknowledgementLapsed', { chain: id, policy: policy.name }), effectiveAt: due }];
+  }
+  const place = { chain: id, policy: policy.name, ...chain.next };
+  const step = policy.steps[chain.next.step] as EscalationStep;
+  const targets = step.targets.flatMap((target) => resolved(target, ticket, onCall));
+  const handOn = step.escalateToNextTier
+    ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, id))
+    : undefined;
+  if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) {
+    const skipped = event('EscalationStepSkipped', { ...place, because: handOn?.refused ?? 'nobody-to-tell' });
+    const facts = { effectiveAt: due, recordedAt: now };
+    const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
+    // It falls through: the next step is due when this one was, not after its delay.
+    const rest = after && { ...after, from: due, policy: { ...policy, steps: policy.steps.map((one) => ({ ...one, after: 0 })) } };
+    return [{ ...skipped, effectiveAt: due }, ...(rest ? runChain(rest, ticket, contract, onCall, context) : [])];
+  }
+  const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
+  return [
+    { ...event('EscalationStepDispatched', present({ ...place, targets, notHandedOn })), effectiveAt: due },
+    ...(handOn === undefined || isRefusal(handOn) ? [] : [handOn]),
+  ];
+}
+
+/** Whom a step tells as things stand now; nobody when there is none. */
+function resolved(
+  target: EscalationTarget,
+  { assignee }: ClockedTicket,
+  onCall: Readonly<Record<string, Person>>,
+): readonly EscalationTarget[] {
+  if (target.kind === 'assignee') return assignee === undefined ? [] : [{ kind: 'person', person: assignee }];
+  if (target.kind !== 'on-call') return [target];
+  const someone = Object.hasOwn(onCall, target.schedule) ? onCall[target.schedule] : undefined;
+  return someone === undefined ? [] : [{ kind: 'person', person: someone }];
+}
+
+/** The hand-off that a policy makes of what the ticket holds, with what it lacks. */
+function handOnAutomatically(
+  ticket: ClockedTicket,
+  contract: Contract,
+  { id, policy }: EscalationChain,
+  escalationId: string,
+): Decided<TicketEvents> | Refusal {
+  const barred = unlessWorkable(ticket);
+  if (barred) return barred;
+  const to = nextTier(contract, ticket.tier);
+  if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
+  const handOff = completeHandOff(present({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
+  if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'It is not known which vendor would take it');
+  const lacks = missingFromHandOff(ticket.tier, to, handOff, contract.handOffs).map(({ field }) => field.replace('handoff.', ''));
+  return event(
+    'TicketEscalated',
+    present({
+      escalationId,
+      from: ticket.tier,
+      fromTeam: ticket.team,
+      to,
+      reason: `Policy ${policy.name}: nobody saw to it in time`,
+      handOff,
+      automatic: { policy: policy.name, chain: id, lacks },
+    }),
+  );
+}

@@ -1,0 +1,103 @@
+import { refuse, type Refusal } from '#eventsourcing';
+import type { Contract } from '../contract/contract.js';
+import type { Ticket } from '../events/ticket.js';
+import type { Tier } from '../vocabulary.js';
+
+/** What bars several commands: each guard says why a command is refused, or undefined, and stands beside the codes that it may refuse with. */
+
+type Barred<Codes extends readonly string[]> = Refusal<Codes[number]> | undefined;
+
+export const OVER = ['ticket-cancelled', 'ticket-merged'] as const;
+
+/** Cancelled or merged: nothing follows in its stream. */
+export function unlessOver({ work }: Ticket): Barred<typeof OVER> {
+  switch (work.status) {
+    case 'cancelled':
+      return refuse('ticket-cancelled', 'The ticket was cancelled');
+    case 'merged':
+      return refuse('ticket-merged', `The ticket goes on in ${work.into}`);
+    default:
+      return undefined;
+  }
+}
+
+export const CLOSED = ['ticket-closed', ...OVER] as const;
+
+export function unlessClosed(ticket: Ticket): Barred<typeof CLOSED> {
+  return ticket.work.status === 'closed'
+    ? refuse('ticket-closed', 'The ticket is closed: reopen it, or open a new one that follows it')
+    : unlessOver(ticket);
+}
+
+export const INACTIVE = ['already-resolved', ...CLOSED] as const;
+
+export function unlessActive(ticket: Ticket): Barred<typeof INACTIVE> {
+  return ticket.work.status === 'resolved' ? refuse('already-resolved', 'The ticket is resolved: reopen it first') : unlessClosed(ticket);
+}
+
+export const ON_HOLD = ['ticket-on-hold'] as const;
+
+export function unlessOnHold({ work }: Ticket): Barred<typeof ON_HOLD> {
+  return work.status === 'on-hold' ? refuse('ticket-on-hold', `The ticket is on hold for ${work.reason}: resume it first`) : undefined;
+}
+
+export const ESCALATION_PENDING = ['escalation-pending'] as const;
+
+export function unlessAccepted({ work, tier }: Ticket): Barred<typeof ESCALATION_PENDING> {
+  const active = work.status === 'on-hold' ? work.paused : work;
+  return active.status === 'escalated'
+    ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`)
+    : undefined;
+}
+
+export const UNWORKABLE = [...ON_HOLD, ...INACTIVE, ...ESCALATION_PENDING] as const;
+
+/** Neither done with, nor waiting for acceptance, nor on hold. */
+export function unlessWorkable(ticket: Ticket): Barred<typeof UNWORKABLE> {
+  return unlessOnHold(ticket) ?? unlessActive(ticket) ?? unlessAccepted(ticket);
+}
+
+export const TIER_MISSING = ['tier-not-in-contract'] as const;
+
+export function unlessTierExists(tier: Tier, { tiers }: Contract): Barred<typeof TIER_MISSING> {
+  if (tiers.includes(tier)) return undefined;
+  return refuse('tier-not-in-contract', `The contract has no ${tier}`, [{ field: 'tier', message: `must be one of ${tiers.join(', ')}` }]);
+}
+
+export const UNCLASSIFIABLE = ['category-not-in-contract', 'configuration-item-not-in-contract'] as const;
+
+/**
+ * A contract that lists categories knows no others, and what lies below one of them is in it; one that lists services knows no others, and
+ * no other components of them.
+ * @param before the service that the ticket was about so far
+ */
+export function unlessInContract(
+  { category, service, component }: { readonly category?: string; readonly service?: string; readonly component?: string },
+  { categories, services }: Contract,
+  before?: string,
+): Barred<typeof UNCLASSIFIABLE> {
+  if (
+    category !== undefined &&
+    categories !== undefined &&
+    !categories.some((known) => category === known || category.startsWith(`${known}/`))
+  )
+    return refuse('category-not-in-contract', `The contract has no category ${category}`, [
+      { field: 'category', message: 'must be one of the categories of the contract, or below one' },
+    ]);
+  if (services === undefined) return undefined;
+  if (service !== undefined && !Object.hasOwn(services, service))
+    return refuse('configuration-item-not-in-contract', `The contract has no service ${service}`, [
+      { field: 'service', message: 'must be one of the services of the contract' },
+    ]);
+  const of = service ?? before;
+  if (component === undefined || isComponentOf(of, component, services)) return undefined;
+  return refuse('configuration-item-not-in-contract', `The contract has no component ${component}${of === undefined ? '' : ` of ${of}`}`, [
+    { field: 'component', message: `must be a component of ${of ?? 'one of the services of the contract'}` },
+  ]);
+}
+
+/** Whether a component is one of a service, or of any when none is named. */
+export function isComponentOf(service: string | undefined, component: string, services: NonNullable<Contract['services']>): boolean {
+  const candidates = service === undefined ? Object.values(services) : Object.hasOwn(services, service) ? [services[service]] : [];
+  return candidates.some((components) => components?.includes(component));
+}

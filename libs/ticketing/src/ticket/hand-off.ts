@@ -1,0 +1,403 @@
+import { deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { OneOf, Part, PartList, Pattern, PersonRef, Text, TextList, UUID } from '../command-fields.js';
+import { nextTier } from '../contract/contract.js';
+import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
+import type { HandedOver, Ticket } from '../events/ticket.js';
+import { present } from '../plain-json.js';
+import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
+import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { asPerson, event, namedOrActor } from './decisions.js';
+import {
+  INACTIVE,
+  ON_HOLD,
+  OVER,
+  TIER_MISSING,
+  unlessActive,
+  unlessOnHold,
+  unlessOver,
+  unlessTierExists,
+  unlessWorkable,
+  UNWORKABLE,
+} from './guards.js';
+
+export class DiagnosticStepBody {
+  @Text({ description: 'What was tried', max: 2000 })
+  action!: string;
+
+  @Text({ description: 'What came of it', max: 2000 })
+  outcome!: string;
+}
+
+export class VendorCaseBody {
+  @Text({ description: 'Vendor', example: 'Contoso Printing' })
+  vendor!: string;
+
+  @Text({ description: "The vendor's case reference", example: 'CP-77123' })
+  caseReference!: string;
+
+  @Text({ description: 'Contract that the case runs under', example: 'UC-2026-04' })
+  contract!: string;
+}
+
+/**
+ * What a hand-off carries. All fields may be left out here: what the step requires and neither this nor the ticket has,
+ * is refused with the list of what is missing.
+ */
+export class HandOffBody {
+  @Text({ description: 'Summary for the receiver', max: 2000, optional: true })
+  summary?: string;
+
+  @TextList({ description: 'Error messages, as they were shown', optional: true })
+  errorMessages?: string[];
+
+  @TextList({ description: 'Logs: URLs or names of evidence; attached logs count too', optional: true })
+  logs?: string[];
+
+  @PartList(() => DiagnosticStepBody, { description: 'Steps tried; steps recorded on the ticket count too', optional: true })
+  stepsTried?: DiagnosticStepBody[];
+
+  @TextList({ description: 'Steps that reproduce the fault', optional: true })
+  stepsToReproduce?: string[];
+
+  @Text({ description: "Why the fault can't be reproduced", max: 2000, optional: true })
+  notReproducibleBecause?: string;
+
+  @TextList({ description: 'Diagnostic data: URLs or names of evidence; attached diagnostic data counts too', optional: true })
+  diagnosticData?: string[];
+
+  @Text({ description: 'Environment: versions, hosts, configuration', max: 5000, optional: true })
+  environment?: string;
+
+  @Part(() => VendorCaseBody, { description: 'The case at the vendor, for L4', optional: true })
+  vendor?: VendorCaseBody;
+}
+
+export class SolutionBody {
+  @OneOf(['solution', 'procedure'], { description: 'A solution for this ticket, or a procedure for all like it', example: 'procedure' })
+  kind!: 'solution' | 'procedure';
+
+  @Text({ description: 'What to do', max: 10_000 })
+  text!: string;
+
+  @Text({ description: 'Knowledge article that holds it', example: 'KB-0107', optional: true })
+  article?: string;
+}
+
+@JSONSchema({
+  description:
+    'Hands the work up to a tier, with what the hand-off contract of the step asks for. It waits there to be accepted or returned.',
+  examples: [
+    {
+      tier: 'L2',
+      team: 'print-and-scan',
+      reason: 'Needs access to the print server',
+      handoff: {
+        summary: 'Invoices stay in the queue of printer FIN-2; other printers work',
+        errorMessages: ['0x00000709: Operation could not be completed'],
+        logs: ['https://files.example.com/spooler.log'],
+        stepsTried: [{ action: 'Restarted the print spooler', outcome: 'Jobs still stay in the queue' }],
+      },
+    },
+  ],
+})
+export class EscalateToTier extends TicketCommand {
+  @OneOf(TIERS, { description: 'Tier that receives it', example: 'L2' })
+  tier!: Tier;
+
+  @Text({ description: 'Team that receives it', example: 'print-and-scan', optional: true })
+  team?: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+
+  @Part(() => HandOffBody, { description: 'What the receiver needs to go on', optional: true })
+  handoff?: HandOffBody;
+}
+
+@JSONSchema({ description: 'The receiving tier accepts the hand-off.', examples: [{ agent: { id: 'grace', name: 'Grace Hopper' } }] })
+export class AcceptEscalation extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'The receiving tier gives the work back to the sender, with a reason.',
+  examples: [{ reason: 'The log does not cover the time of the fault' }],
+})
+export class ReturnEscalation extends TicketCommand {
+  @Text({ description: 'Why, and what is needed', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Hands the work down to a lower tier, with the solution or procedure, so that it can do it alone next time.',
+  examples: [
+    {
+      tier: 'L1',
+      reason: 'The fix is a procedure',
+      solution: { kind: 'procedure', text: 'Clear the queue, then re-add the printer with driver 4.2.', article: 'KB-0107' },
+    },
+  ],
+})
+export class DeescalateToTier extends TicketCommand {
+  @OneOf(TIERS, { description: 'Tier that receives it', example: 'L1' })
+  tier!: Tier;
+
+  @Text({ description: 'Team that receives it', optional: true })
+  team?: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+
+  @Part(() => SolutionBody, { description: 'What the lower tier is to do' })
+  solution!: SolutionBody;
+}
+
+@JSONSchema({
+  description: 'Tells someone higher up about the ticket; the work does not move.',
+  examples: [{ to: 'service-delivery-manager', reason: 'The client has called the board' }],
+})
+export class EscalateHierarchically extends TicketCommand {
+  @Text({ description: 'Role or person that is told', example: 'service-delivery-manager' })
+  to!: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Asks another tier for guidance without handing the work over: owner and clocks stay.',
+  examples: [{ tier: 'L3', team: 'print-platform', question: 'May we restart the spooler cluster during the day?' }],
+})
+export class RequestConsultation extends TicketCommand {
+  @OneOf(TIERS, { description: 'Tier that is asked', example: 'L3' })
+  tier!: Tier;
+
+  @Text({ description: 'Team that is asked', optional: true })
+  team?: string;
+
+  @Text({ description: 'The question', max: 5000 })
+  question!: string;
+}
+
+@JSONSchema({
+  description: 'Answers the oldest open consultation, or the one that is named. The answer can become a knowledge article.',
+  examples: [{ answer: 'Yes, one node after the other.', article: 'KB-0110' }],
+})
+export class AnswerConsultation extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a consultation', {
+    description: 'Id of the consultation; the oldest open one unless said otherwise',
+    optional: true,
+  })
+  consultationId?: string;
+
+  @Text({ description: 'The answer', max: 10_000 })
+  answer!: string;
+
+  @Text({ description: 'Knowledge article that it became', example: 'KB-0110', optional: true })
+  article?: string;
+}
+
+/** Codes of `pending`. */
+const NOT_PENDING = [...ON_HOLD, ...INACTIVE, 'no-escalation-pending'] as const;
+
+export const handOffCommands = {
+  EscalateToTier: command({
+    body: EscalateToTier,
+    route: 'POST /v1/tickets/{id}/escalations',
+    refuses: [...UNWORKABLE, 'not-an-escalation', ...TIER_MISSING, 'tier-skipped', 'hand-off-incomplete'],
+    late: false,
+    decide({ tier, team, reason, handoff = {} }, ticket, context, contract) {
+      const barred = unlessWorkable(ticket);
+      if (barred) return barred;
+      if (rank(tier) <= rank(ticket.tier))
+        return refuse('not-an-escalation', `The ticket is at ${ticket.tier}: ${tier} is not higher. Use a de-escalation or an assignment`, [
+          { field: 'tier', message: `must be above ${ticket.tier}` },
+        ]);
+      const noTier = unlessTierExists(tier, contract);
+      if (noTier) return noTier;
+      const next = nextTier(contract, ticket.tier);
+      const skipped = tier === next ? undefined : skipReason(ticket, tier);
+      if (tier !== next && skipped === undefined) {
+        return refuse(
+          'tier-skipped',
+          `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence that L2 has fixed before goes straight to L3`,
+          [{ field: 'tier', message: `must be ${next}` }],
+        );
+      }
+      const handOff = completeHandOff(handoff, ticket);
+      const missing = missingFromHandOff(ticket.tier, tier, handOff, contract.handOffs);
+      if (missing.length > 0)
+        return refuse(
+          'hand-off-incomplete',
+          `The hand-off from ${ticket.tier} to ${tier} lacks ${missing.length === 1 ? 'an item' : `${missing.length} items`}`,
+          missing,
+        );
+      return [
+        event(
+          'TicketEscalated',
+          present({
+            escalationId: deterministicId('escalation', context.commandId),
+            from: ticket.tier,
+            fromTeam: ticket.team,
+            to: tier,
+            toTeam: team,
+            reason,
+            skipped,
+            handOff,
+          }),
+        ),
+      ];
+    },
+  }),
+
+  AcceptEscalation: command({
+    body: AcceptEscalation,
+    route: 'POST /v1/tickets/{id}/escalations/accept',
+    refuses: [...NOT_PENDING],
+    late: false,
+    decide({ agent }, ticket, context) {
+      const who = namedOrActor(agent, context);
+      if (ticket.work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && ticket.work.agent.id === who.id)
+        return [];
+      const handedOver = pending(ticket);
+      if (isRefusal(handedOver)) return handedOver;
+      return [
+        event('EscalationAccepted', present({ escalationId: handedOver.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
+      ];
+    },
+  }),
+
+  ReturnEscalation: command({
+    body: ReturnEscalation,
+    route: 'POST /v1/tickets/{id}/escalations/return',
+    refuses: [...NOT_PENDING],
+    late: false,
+    decide({ reason }, ticket, _context, contract) {
+      if (ticket.work.status === 'open' && ticket.settledEscalation?.how === 'returned') return [];
+      const handedOver = pending(ticket);
+      if (isRefusal(handedOver)) return handedOver;
+      const pingPong = ticket.returns + 1;
+      const returned = event(
+        'EscalationReturned',
+        present({
+          escalationId: handedOver.escalationId,
+          from: ticket.tier,
+          to: handedOver.from,
+          toTeam: handedOver.fromTeam,
+          reason,
+          pingPong,
+        }),
+      );
+      if (pingPong <= contract.pingPongLimit) return [returned];
+      const told = `Returned ${pingPong} times; the contract bears ${contract.pingPongLimit}`;
+      return [returned, event('HierarchicalEscalationRaised', { tier: handedOver.from, cause: 'ping-pong-limit', reason: told })];
+    },
+  }),
+
+  DeescalateToTier: command({
+    body: DeescalateToTier,
+    route: 'POST /v1/tickets/{id}/de-escalations',
+    refuses: [...UNWORKABLE, 'not-a-de-escalation', ...TIER_MISSING],
+    late: false,
+    decide({ tier, team, reason, solution }, ticket, _context, contract) {
+      const barred = unlessWorkable(ticket);
+      if (barred) return barred;
+      if (rank(tier) >= rank(ticket.tier))
+        return refuse('not-a-de-escalation', `The ticket is at ${ticket.tier}: ${tier} is not lower`, [
+          { field: 'tier', message: `must be below ${ticket.tier}` },
+        ]);
+      const noTier = unlessTierExists(tier, contract);
+      if (noTier) return noTier;
+      const { kind, text, article } = solution;
+      return [
+        event(
+          'TicketDeescalated',
+          present({ from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, solution: present({ kind, text, article }) }),
+        ),
+      ];
+    },
+  }),
+
+  EscalateHierarchically: command({
+    body: EscalateHierarchically,
+    route: 'POST /v1/tickets/{id}/hierarchical-escalations',
+    refuses: [...INACTIVE],
+    late: false,
+    decide({ to, reason }, ticket) {
+      return unlessActive(ticket) ?? [event('HierarchicalEscalationRaised', { tier: ticket.tier, cause: 'requested', to, reason })];
+    },
+  }),
+
+  RequestConsultation: command({
+    body: RequestConsultation,
+    route: 'POST /v1/tickets/{id}/consultations',
+    refuses: [...INACTIVE, ...TIER_MISSING, 'consultation-of-own-tier'],
+    late: true,
+    decide({ tier, team, question }, ticket, context, contract) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      const noTier = unlessTierExists(tier, contract);
+      if (noTier) return noTier;
+      if (tier === ticket.tier) {
+        return refuse('consultation-of-own-tier', `The ticket is at ${tier} itself: ask a colleague, and note the answer`, [
+          { field: 'tier', message: `must not be ${tier}` },
+        ]);
+      }
+      if (ticket.consultations.some((open) => open.tier === tier && open.question === question)) return [];
+      const consultationId = deterministicId('consultation', context.commandId);
+      return [event('ConsultationRequested', present({ consultationId, from: ticket.tier, to: tier, toTeam: team, question }))];
+    },
+  }),
+
+  AnswerConsultation: command({
+    body: AnswerConsultation,
+    route: 'POST /v1/tickets/{id}/consultations/answer',
+    refuses: [...OVER, 'no-consultation-open'],
+    late: true,
+    decide({ consultationId, answer, article }, ticket, context) {
+      const open = consultationId === undefined ? ticket.consultations[0] : ticket.consultations.find(({ id }) => id === consultationId);
+      if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      return [event('ConsultationAnswered', present({ consultationId: open.id, by: asPerson(context.actor), answer, article }))];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
+
+/** The hand-off that waits to be accepted or returned. */
+function pending(ticket: Ticket): HandedOver | Refusal<(typeof NOT_PENDING)[number]> {
+  if (ticket.work.status === 'escalated') return ticket.work.handedOver;
+  const onHold = ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated' ? unlessOnHold(ticket) : undefined;
+  return onHold ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
+}
+
+function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
+  if (to !== 'L3') return undefined;
+  if (ticket.majorIncident) return 'major-incident';
+  if (ticket.securityIncident) return 'security-incident';
+  return ticket.resolvedBy.includes('L2') ? 'recurrence' : undefined;
+}
+
+/** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */
+export function completeHandOff(given: HandOffBody, ticket: Ticket): HandOff {
+  const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
+    ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
+  const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
+  return present({
+    summary: given.summary,
+    errorMessages: filled(given.errorMessages ?? []),
+    logs: filled([...attached('log'), ...(given.logs ?? [])]),
+    stepsTried: filled([...ticket.stepsTried, ...steps]),
+    stepsToReproduce: filled(given.stepsToReproduce ?? []),
+    notReproducibleBecause: given.notReproducibleBecause,
+    diagnosticData: filled([...attached('diagnostic-data'), ...(given.diagnosticData ?? [])]),
+    environment: given.environment,
+    vendor: given.vendor && { vendor: given.vendor.vendor, caseReference: given.vendor.caseReference, contract: given.vendor.contract },
+  });
+}
+
+function filled<Item>(items: readonly Item[]): readonly Item[] | undefined {
+  return items.length > 0 ? items : undefined;
+}

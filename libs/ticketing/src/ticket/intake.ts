@@ -1,0 +1,264 @@
+import { refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Flag, OneOf, Part, Pattern, PersonRef, Text, TextList, UUID } from '../command-fields.js';
+import { type Contract, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
+import { present, same } from '../plain-json.js';
+import {
+  type Channel,
+  CHANNELS,
+  type Impact,
+  IMPACTS,
+  TICKET_KINDS,
+  type TicketKind,
+  type Tier,
+  TIERS,
+  URGENCIES,
+  type Urgency,
+} from '../vocabulary.js';
+import { asSkills } from './assignment-request.js';
+import type { ClockedTicket } from './clocked-ticket.js';
+import { command, opening, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { asPerson, event } from './decisions.js';
+import {
+  INACTIVE,
+  isComponentOf,
+  OVER,
+  TIER_MISSING,
+  UNCLASSIFIABLE,
+  unlessActive,
+  unlessInContract,
+  unlessOver,
+  unlessTierExists,
+} from './guards.js';
+
+@JSONSchema({
+  description: 'Opens a ticket at its tier of entry. Its priority follows from impact and urgency.',
+  examples: [
+    {
+      client: 'northwind',
+      kind: 'incident',
+      summary: 'Cannot print invoices',
+      description: 'Since this morning every invoice stays in the queue of printer FIN-2.',
+      reporter: { id: 'j.doe', name: 'Jane Doe' },
+      channel: 'phone',
+      impact: 'medium',
+      urgency: 'high',
+      service: 'printing',
+    },
+  ],
+})
+export class OpenTicket extends TicketCommand {
+  @Text({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
+  client!: string;
+
+  @OneOf(TICKET_KINDS, { description: 'Incident: something is broken. Service request: something is wanted.', example: 'incident' })
+  kind!: TicketKind;
+
+  @Text({ description: 'What is wrong, in a line', example: 'Cannot print invoices' })
+  summary!: string;
+
+  @Text({ description: 'What is wrong, in full', max: 20_000, optional: true })
+  description?: string;
+
+  @Part(() => PersonRef, { description: 'Who reported it' })
+  reporter!: PersonRef;
+
+  @OneOf(CHANNELS, { description: 'How it reached the desk', example: 'phone' })
+  channel!: Channel;
+
+  @OneOf(IMPACTS, { description: 'How many are affected', example: 'medium' })
+  impact!: Impact;
+
+  @OneOf(URGENCIES, { description: 'How long it can wait', example: 'high' })
+  urgency!: Urgency;
+
+  @OneOf(TIERS, { description: 'Tier of entry; L1 unless said otherwise', example: 'L1', optional: true })
+  tier?: Tier;
+
+  @Text({ description: 'Team that it goes to', example: 'service-desk', optional: true })
+  team?: string;
+
+  @Text({ description: 'Affected service', example: 'printing', optional: true })
+  service?: string;
+
+  @Text({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
+  component?: string;
+
+  @Text({ description: 'Category', example: 'hardware/printer', optional: true })
+  category?: string;
+
+  @TextList({
+    description: 'Knowledge articles that self-service (L0) showed without success',
+    example: ['KB-0042'],
+    max: 200,
+    optional: true,
+  })
+  articlesShown?: string[];
+
+  @Pattern(UUID, 'must be the id of a ticket', {
+    description: 'Id of the ticket that this one follows, when that one can no longer be reopened',
+    optional: true,
+  })
+  follows?: string;
+}
+
+@JSONSchema({
+  description:
+    'Classifies a ticket: category, impact and urgency (and so priority), what is affected, and the flags that let it skip tiers.',
+  examples: [{ category: 'hardware/printer', impact: 'medium', urgency: 'high', service: 'printing', component: 'printer-FIN-2' }],
+})
+export class TriageTicket extends TicketCommand {
+  @Text({ description: 'Category', example: 'hardware/printer' })
+  category!: string;
+
+  @OneOf(IMPACTS, { description: 'How many are affected; as before unless said otherwise', example: 'medium', optional: true })
+  impact?: Impact;
+
+  @OneOf(URGENCIES, { description: 'How long it can wait; as before unless said otherwise', example: 'high', optional: true })
+  urgency?: Urgency;
+
+  @Text({ description: 'Affected service', example: 'printing', optional: true })
+  service?: string;
+
+  @Text({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
+  component?: string;
+
+  @Flag({ description: 'Many users or a whole service are down: may skip to L3', optional: true })
+  majorIncident?: boolean;
+
+  @Flag({ description: 'Security is at stake: may skip to L3', optional: true })
+  securityIncident?: boolean;
+
+  @TextList({
+    description: 'Skills that its agent must have, for automatic assignment; those of its category in the contract unless said otherwise',
+    max: 100,
+    optional: true,
+  })
+  skills?: string[];
+}
+
+@JSONSchema({
+  description: 'Declares a major incident: the ticket leads every queue and may skip to L3.',
+  examples: [{ reason: 'Nobody in Milan can print' }],
+})
+export class DeclareMajorIncident extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({ description: 'Stands a major incident down.', examples: [{ reason: 'Printing works again; the cause is being looked for' }] })
+export class StandDownMajorIncident extends TicketCommand {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+export const intakeCommands = {
+  OpenTicket: opening({
+    body: OpenTicket,
+    route: 'POST /v1/tickets',
+    refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, 'ticket-exists'],
+    needs: 'contract-in-force',
+    decide(body, state, _context, offered?: PinnedContract) {
+      const {
+        client,
+        kind,
+        summary,
+        description,
+        reporter,
+        channel,
+        impact,
+        urgency,
+        team,
+        service,
+        component,
+        category,
+        articlesShown,
+        follows,
+      } = body;
+      const contract = termsOf(present({ contract: offered }));
+      const tier = body.tier ?? entryTier(contract);
+      const noTier = unlessTierExists(tier, contract);
+      if (noTier) return noTier;
+      const barred = unlessInContract(body, contract);
+      if (barred) return barred;
+      if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
+      const priority = contract.priorities[impact][urgency];
+      return [
+        event(
+          'TicketOpened',
+          present({
+            client,
+            kind,
+            summary,
+            description,
+            reporter: asPerson(reporter),
+            channel,
+            impact,
+            urgency,
+            priority,
+            tier,
+            team,
+            service,
+            component,
+            category,
+            articlesShown,
+            follows,
+            contract: offered,
+          }),
+        ),
+      ];
+    },
+  }),
+
+  TriageTicket: command({
+    body: TriageTicket,
+    route: 'POST /v1/tickets/{id}/triage',
+    refuses: [...INACTIVE, ...UNCLASSIFIABLE],
+    late: false,
+    decide(body, ticket, _context, contract) {
+      const barred = unlessActive(ticket) ?? unlessInContract(body, contract, ticket.service);
+      if (barred) return barred;
+      const impact = body.impact ?? ticket.impact;
+      const urgency = body.urgency ?? ticket.urgency;
+      const triaged = present({
+        category: body.category,
+        impact,
+        urgency,
+        priority: contract.priorities[impact][urgency],
+        service: body.service ?? ticket.service,
+        component:
+          body.component ?? (body.service === undefined ? ticket.component : componentOf(body.service, ticket.component, contract)),
+        majorIncident: body.majorIncident ?? ticket.majorIncident,
+        securityIncident: body.securityIncident ?? ticket.securityIncident,
+        skills: body.skills === undefined ? ticket.skills : asSkills(body.skills),
+      });
+      const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof ClockedTicket]]));
+      return same(triaged, present(known)) ? [] : [event('TicketTriaged', triaged)];
+    },
+  }),
+
+  DeclareMajorIncident: command({
+    body: DeclareMajorIncident,
+    route: 'POST /v1/tickets/{id}/major-incident',
+    refuses: [...INACTIVE],
+    late: false,
+    decide({ reason }, ticket) {
+      return unlessActive(ticket) ?? (ticket.majorIncident ? [] : [event('MajorIncidentDeclared', { reason })]);
+    },
+  }),
+
+  StandDownMajorIncident: command({
+    body: StandDownMajorIncident,
+    route: 'POST /v1/tickets/{id}/major-incident/stand-down',
+    refuses: [...OVER],
+    late: false,
+    decide({ reason }, ticket) {
+      return ticket.majorIncident ? (unlessOver(ticket) ?? [event('MajorIncidentStoodDown', { reason })]) : [];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
+
+/** The component that a ticket had, as long as it is one of the service that the ticket is about now. */
+function componentOf(service: string, component: string | undefined, { services }: Contract): string | undefined {
+  return component === undefined || services === undefined || isComponentOf(service, component, services) ? component : undefined;
+}

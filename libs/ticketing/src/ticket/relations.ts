@@ -1,0 +1,215 @@
+import { deterministicId, type Refusal, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { OneOf, Pattern, Text, UUID } from '../command-fields.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { linkedBy, type Ticket } from '../events/ticket.js';
+import { present } from '../plain-json.js';
+import { LINK_RELATIONS, type Person, type Relation } from '../vocabulary.js';
+import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { asPerson, event } from './decisions.js';
+import { INACTIVE, OVER, UNCLASSIFIABLE, unlessActive, unlessInContract, unlessOver } from './guards.js';
+import { untoldEvents } from './sla.js';
+
+@JSONSchema({
+  description:
+    'Says what the ticket is to another one: the other learns it too. A child follows its parent: what the requesters are told, major incidents, and the resolution.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }],
+})
+export class LinkTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  ticketId!: string;
+
+  @OneOf(LINK_RELATIONS, { description: 'What this ticket is to the other one', example: 'relates-to' })
+  relation!: Relation;
+
+  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  mirrored?: true;
+}
+
+@JSONSchema({
+  description: 'Takes a link back, on both sides.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to', reason: 'Another printer after all' }],
+})
+export class UnlinkTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  ticketId!: string;
+
+  @OneOf(LINK_RELATIONS, { description: 'What this ticket was to the other one', example: 'relates-to' })
+  relation!: Relation;
+
+  @Text({ description: 'Why', max: 2000, optional: true })
+  reason?: string;
+
+  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  mirrored?: true;
+}
+
+@JSONSchema({
+  description:
+    'Lets the ticket go on in another one, which takes it in within moments; then this one takes no more work. Both keep their events. ' +
+    'When the other one cannot take it, that is recorded and the work goes on here.',
+  examples: [{ into: '00000000-0000-4000-8000-000000000001', reason: 'The same fault, reported twice' }],
+})
+export class MergeTicket extends TicketCommand {
+  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the ticket that it goes on in' })
+  into!: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description:
+    'Makes a ticket of its own of a part of this one: of the same client and reporter, at the same tier, linked to this one. Its id is in the event.',
+  examples: [{ summary: 'The scanner of FIN-2 does not answer', reason: 'Another device, another team' }],
+})
+export class SplitTicket extends TicketCommand {
+  @Text({ description: 'What the part is about, in a line', example: 'The scanner of FIN-2 does not answer' })
+  summary!: string;
+
+  @Text({ description: 'What the part is about, in full', max: 20_000, optional: true })
+  description?: string;
+
+  @Text({ description: 'Category of the part', optional: true })
+  category?: string;
+
+  @Text({ description: 'Affected service, unless it is the same', optional: true })
+  service?: string;
+
+  @Text({ description: 'Affected configuration item, unless it is the same', optional: true })
+  component?: string;
+
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+/** A ticket that goes on in this one is taken in. Sent by the policy of merges. */
+export interface AbsorbTicket extends TicketCommand {
+  readonly ticketId: string;
+  readonly summary: string;
+  readonly reporter: Person;
+  readonly reason: string;
+}
+
+/** The other ticket has taken this one in. Sent by the policy of merges. */
+export interface CompleteMerge extends TicketCommand {
+  readonly into: string;
+}
+
+/** The other ticket could not take the link or the merge. Sent by the policies of links and merges. */
+export type RefuseRelation = TicketCommand & TicketEvents['TicketRelationRefused'];
+
+/** More would make every event of the ticket slow to read, and of a parent slow to follow. */
+const MOST_LINKS = 500;
+
+export const relationCommands = {
+  LinkTicket: command({
+    body: LinkTicket,
+    route: 'POST /v1/tickets/{id}/links',
+    refuses: [...OVER, 'relation-to-itself', 'has-a-parent', 'has-children', 'too-many-links'],
+    late: true,
+    decide({ ticketId, relation, mirrored }, ticket, { id }) {
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      if (ticketId === id) return refuse('relation-to-itself', 'A ticket has no relation to itself');
+      if (hasLink(ticket, ticketId, relation)) return [];
+      const [parent] = linkedBy('child-of', ticket);
+      const family = relation === 'child-of' || relation === 'parent-of';
+      // One level: then there are no circles, and following the parent ends.
+      if (family && parent !== undefined)
+        return refuse('has-a-parent', `The ticket is a child of ${parent}; a child has one parent and no children`);
+      if (relation === 'child-of' && linkedBy('parent-of', ticket).length > 0)
+        return refuse('has-children', 'The ticket has children; a parent has no parent');
+      if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
+      return [event('TicketLinked', present({ ticketId, relation, mirrored }))];
+    },
+  }),
+
+  UnlinkTicket: command({
+    body: UnlinkTicket,
+    route: 'POST /v1/tickets/{id}/links/remove',
+    refuses: [...OVER],
+    late: true,
+    decide({ ticketId, relation, reason, mirrored }, ticket) {
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      return hasLink(ticket, ticketId, relation) ? [event('TicketUnlinked', present({ ticketId, relation, reason, mirrored }))] : [];
+    },
+  }),
+
+  MergeTicket: command({
+    body: MergeTicket,
+    route: 'POST /v1/tickets/{id}/merge',
+    refuses: [...INACTIVE, 'relation-to-itself', 'merge-pending', 'has-children'],
+    late: true,
+    decide({ into, reason }, ticket, { id }) {
+      if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      if (into === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
+      if (ticket.mergingInto === into) return [];
+      return (
+        unlessMerging(ticket) ??
+        (linkedBy('parent-of', ticket).length > 0
+          ? refuse('has-children', 'The ticket has children: they would lose their parent')
+          : [event('TicketMergeRequested', { into, reason })])
+      );
+    },
+  }),
+
+  SplitTicket: command({
+    body: SplitTicket,
+    route: 'POST /v1/tickets/{id}/split',
+    refuses: [...INACTIVE, ...UNCLASSIFIABLE, 'too-many-links'],
+    late: true,
+    decide({ summary, description, category, service, component, reason }, ticket, context, contract) {
+      const barred = unlessActive(ticket) ?? unlessInContract({ category, service, component }, contract, ticket.service);
+      if (barred) return barred;
+      if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
+      const into = deterministicId('split', context.commandId);
+      return [event('TicketSplit', present({ into, summary, description, category, service, component, reason }))];
+    },
+  }),
+
+  AbsorbTicket: internal({
+    refuses: [...INACTIVE, 'merge-pending', 'relation-to-itself'],
+    late: true,
+    decide({ ticketId, summary, reporter, reason }: AbsorbTicket, ticket, { id }) {
+      if (ticket.absorbed.includes(ticketId)) return [];
+      const barred = unlessActive(ticket) ?? unlessMerging(ticket);
+      if (barred) return barred;
+      if (ticketId === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
+      return [event('TicketAbsorbed', { ticketId, summary, reporter: asPerson(reporter), reason })];
+    },
+  }),
+
+  CompleteMerge: internal({
+    refuses: [...OVER, 'no-merge-pending'],
+    late: true,
+    decide({ into }: CompleteMerge, ticket, context) {
+      if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
+      const barred = unlessOver(ticket);
+      if (barred) return barred;
+      return ticket.mergingInto === into
+        ? [...untoldEvents(ticket, context), event('TicketMerged', { into })]
+        : refuse('no-merge-pending', 'The ticket is not about to be merged there');
+    },
+  }),
+
+  RefuseRelation: internal({
+    refuses: [],
+    late: true,
+    decide({ ticketId, relation, code, message }: RefuseRelation, ticket) {
+      const holds = relation === 'merged-into' ? ticket.mergingInto === ticketId : hasLink(ticket, ticketId, relation);
+      return holds && unlessOver(ticket) === undefined ? [event('TicketRelationRefused', { ticketId, relation, code, message })] : [];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
+
+function unlessMerging({ mergingInto }: Ticket): Refusal<'merge-pending'> | undefined {
+  return mergingInto === undefined ? undefined : refuse('merge-pending', `The ticket is about to be merged into ${mergingInto}`);
+}
+
+function hasLink({ links }: Ticket, ticketId: string, relation: Relation): boolean {
+  return links.some((link) => link.ticketId === ticketId && link.relation === relation);
+}

@@ -1,0 +1,324 @@
+import { deterministicId, parseInstant, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
+import { present, same } from '../plain-json.js';
+import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from '../vocabulary.js';
+import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
+import { CLOSED, INACTIVE, OVER, unlessActive, unlessClosed, unlessOver, unlessWorkable, UNWORKABLE } from './guards.js';
+
+@JSONSchema({
+  description: 'The person named, or else the actor, begins to work on the ticket.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
+})
+export class StartWork extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who works on it; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'Notes a step of the diagnosis and what came of it. Hand-offs carry all steps noted so far.',
+  examples: [{ action: 'Restarted the print spooler', outcome: 'Jobs still stay in the queue' }],
+})
+export class RecordDiagnosticStep extends TicketCommand {
+  @Text({ description: 'What was tried', example: 'Restarted the print spooler', max: 2000 })
+  action!: string;
+
+  @Text({ description: 'What came of it', example: 'Jobs still stay in the queue', max: 2000 })
+  outcome!: string;
+}
+
+@JSONSchema({
+  description: 'Attaches evidence by reference, with the hash of its content.',
+  examples: [
+    {
+      name: 'spooler.log',
+      kind: 'log',
+      url: 'https://files.example.com/spooler.log',
+      mediaType: 'text/plain',
+      sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      bytes: 5120,
+    },
+  ],
+})
+export class AttachEvidence extends TicketCommand {
+  @Text({ description: 'Name', example: 'spooler.log' })
+  name!: string;
+
+  @OneOf(EVIDENCE_KINDS, { description: 'What it is; logs and diagnostic data count towards the hand-off contract', example: 'log' })
+  kind!: EvidenceKind;
+
+  @Pattern(/^[a-z][a-z0-9+.-]*:\S{1,2000}$/i, 'must be an absolute URL', {
+    description: 'Where it is kept; `attachment:<sha256>` for what was sent to /v1/attachments',
+    example: 'https://files.example.com/spooler.log',
+  })
+  url!: string;
+
+  @Pattern(/^[a-z0-9.+-]{1,100}\/[a-z0-9.+-]{1,100}$/i, 'must be a media type such as text/plain', {
+    description: 'Media type',
+    example: 'text/plain',
+  })
+  mediaType!: string;
+
+  @Pattern(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hexadecimal', { description: 'SHA-256 of its content' })
+  sha256!: string;
+
+  @WholeNumber({ description: 'Size in bytes', example: 5120, min: 0, max: Number.MAX_SAFE_INTEGER })
+  bytes!: number;
+}
+
+@JSONSchema({
+  description: 'Pauses the work, for one of the listed reasons.',
+  examples: [{ reason: 'customer', note: 'Waiting for the user to be back at the printer' }],
+})
+export class PutOnHold extends TicketCommand {
+  @OneOf(HOLD_REASONS, { description: 'Reason', example: 'customer' })
+  reason!: HoldReason;
+
+  @Text({ description: 'What is waited for', max: 2000 })
+  note!: string;
+
+  @DateTime({ description: 'Until when, if known', optional: true })
+  until?: string;
+}
+
+@JSONSchema({ description: 'Ends a hold.', examples: [{}] })
+export class Resume extends TicketCommand {}
+
+@JSONSchema({
+  description: 'Plans a visit on site.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, location: 'Milan, 2nd floor', plannedFor: '2026-12-01T09:00:00+01:00' }],
+})
+export class PlanOnsiteVisit extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who goes' })
+  agent!: PersonRef;
+
+  @Text({ description: 'Where', example: 'Milan, 2nd floor' })
+  location!: string;
+
+  @DateTime({ description: 'When' })
+  plannedFor!: string;
+}
+
+@JSONSchema({ description: 'The planned visit begins.', examples: [{}] })
+export class BeginOnsiteVisit extends TicketCommand {}
+
+@JSONSchema({ description: 'The visit is done.', examples: [{ outcome: 'Replaced the fuser' }] })
+export class CompleteOnsiteVisit extends TicketCommand {
+  @Text({ description: 'What came of it', max: 5000 })
+  outcome!: string;
+}
+
+@JSONSchema({
+  description: 'States time that an agent spent on the ticket.',
+  examples: [{ minutes: 15, activity: 'Looked through the spooler log' }],
+})
+export class RecordTouchTime extends TicketCommand {
+  @WholeNumber({ description: 'Minutes', example: 15, min: 1, max: 1440 })
+  minutes!: number;
+
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+
+  @Text({ description: 'What was done', max: 2000, optional: true })
+  activity?: string;
+}
+
+@JSONSchema({
+  description: 'An agent turns to the ticket: time is measured until it is stopped, or the ticket is held, handed over, resolved or ended.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
+})
+export class StartTouchTime extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'The agent turns away from the ticket again.',
+  examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, activity: 'Looked through the spooler log' }],
+})
+export class StopTouchTime extends TicketCommand {
+  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+
+  @Text({ description: 'What was done', max: 2000, optional: true })
+  activity?: string;
+}
+
+export const workCommands = {
+  StartWork: command({
+    body: StartWork,
+    route: 'POST /v1/tickets/{id}/work',
+    refuses: [...UNWORKABLE],
+    late: false,
+    decide({ agent }, ticket, context) {
+      const barred = unlessWorkable(ticket);
+      if (barred) return barred;
+      const who = namedOrActor(agent, context);
+      if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
+      return [event('WorkStarted', present({ tier: ticket.tier, team: ticket.team, agent: who }))];
+    },
+  }),
+
+  RecordDiagnosticStep: command({
+    body: RecordDiagnosticStep,
+    route: 'POST /v1/tickets/{id}/diagnostic-steps',
+    refuses: [...INACTIVE],
+    late: true,
+    decide({ action, outcome }, ticket) {
+      return unlessActive(ticket) ?? [event('DiagnosticStepRecorded', { tier: ticket.tier, action, outcome })];
+    },
+  }),
+
+  AttachEvidence: command({
+    body: AttachEvidence,
+    route: 'POST /v1/tickets/{id}/evidence',
+    refuses: [...CLOSED, 'attachment-mismatch', 'evidence-exists'],
+    late: true,
+    decide({ name, kind, url, mediaType, sha256, bytes }, ticket) {
+      const barred = unlessClosed(ticket);
+      if (barred) return barred;
+      // An attachment's name is the hash of its content.
+      if (url.startsWith('attachment:') && url !== `attachment:${sha256}`) {
+        return refuse('attachment-mismatch', `${url} is not the content with the SHA-256 ${sha256}`, [
+          { field: 'sha256', message: 'must be the one that the url names' },
+        ]);
+      }
+      const evidence = { name, kind, url, mediaType, sha256, bytes };
+      const known = ticket.evidence.find((other) => other.name === name);
+      if (known === undefined) return [event('EvidenceAttached', evidence)];
+      return same(known, evidence)
+        ? []
+        : refuse('evidence-exists', `Evidence named ${name} is already attached, with other content: evidence is not replaced`, [
+            { field: 'name', message: 'must be new to this ticket' },
+          ]);
+    },
+  }),
+
+  PutOnHold: command({
+    body: PutOnHold,
+    route: 'POST /v1/tickets/{id}/hold',
+    refuses: [...INACTIVE, 'ticket-on-hold'],
+    late: false,
+    decide({ reason, note, until }, ticket) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      if (ticket.work.status === 'on-hold') {
+        return ticket.work.reason === reason
+          ? []
+          : refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+      }
+      return [event('TicketPutOnHold', present({ reason, note, until: until === undefined ? undefined : parseInstant(until) }))];
+    },
+  }),
+
+  Resume: command({
+    body: Resume,
+    route: 'POST /v1/tickets/{id}/resume',
+    refuses: [...INACTIVE],
+    late: false,
+    decide(_command, ticket) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      return ticket.work.status === 'on-hold' ? [event('TicketResumed', { after: ticket.work.reason })] : [];
+    },
+  }),
+
+  PlanOnsiteVisit: command({
+    body: PlanOnsiteVisit,
+    route: 'POST /v1/tickets/{id}/onsite-visits',
+    refuses: [...INACTIVE, 'onsite-visit-open', 'invalid-body'],
+    late: false,
+    decide({ agent, location, plannedFor }, ticket, context) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      if (ticket.onsiteVisit !== undefined)
+        return refuse('onsite-visit-open', `A visit is ${ticket.onsiteVisit.status} already: complete it first`);
+      const at = parseInstant(plannedFor);
+      if (at === undefined)
+        return refuse('invalid-body', 'The visit needs a date-time with an offset', [
+          { field: 'plannedFor', message: 'must be a date-time with an offset' },
+        ]);
+      return [
+        event('OnsiteVisitPlanned', {
+          visitId: deterministicId('onsite-visit', context.commandId),
+          agent: asPerson(agent),
+          location,
+          plannedFor: at,
+        }),
+      ];
+    },
+  }),
+
+  BeginOnsiteVisit: command({
+    body: BeginOnsiteVisit,
+    route: 'POST /v1/tickets/{id}/onsite-visits/begin',
+    refuses: [...INACTIVE, 'no-onsite-visit'],
+    late: false,
+    decide(_command, ticket) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      if (ticket.onsiteVisit === undefined) return refuse('no-onsite-visit', 'No visit is planned');
+      return ticket.onsiteVisit.status === 'begun' ? [] : [event('OnsiteVisitBegun', { visitId: ticket.onsiteVisit.id })];
+    },
+  }),
+
+  CompleteOnsiteVisit: command({
+    body: CompleteOnsiteVisit,
+    route: 'POST /v1/tickets/{id}/onsite-visits/complete',
+    refuses: [...INACTIVE, 'no-onsite-visit'],
+    late: false,
+    decide({ outcome }, ticket) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      if (ticket.onsiteVisit?.status !== 'begun')
+        return refuse('no-onsite-visit', ticket.onsiteVisit === undefined ? 'No visit is planned' : 'The visit has not begun');
+      const done = event('OnsiteVisitDone', { visitId: ticket.onsiteVisit.id, outcome });
+      return ticket.work.status === 'on-hold' && ticket.work.reason === 'onsite-visit' ? [done, ...endOfHold(ticket)] : [done];
+    },
+  }),
+
+  RecordTouchTime: command({
+    body: RecordTouchTime,
+    route: 'POST /v1/tickets/{id}/touch-time',
+    refuses: [...OVER],
+    late: true,
+    decide({ minutes, agent, activity }, ticket, context) {
+      const who = namedOrActor(agent, context);
+      return unlessOver(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
+    },
+  }),
+
+  StartTouchTime: command({
+    body: StartTouchTime,
+    route: 'POST /v1/tickets/{id}/touch-time/start',
+    refuses: [...INACTIVE],
+    late: true,
+    decide({ agent }, ticket, context) {
+      const barred = unlessActive(ticket);
+      if (barred) return barred;
+      const who = namedOrActor(agent, context);
+      return ticket.touching.some((touch) => touch.agent.id === who.id)
+        ? []
+        : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];
+    },
+  }),
+
+  StopTouchTime: command({
+    body: StopTouchTime,
+    route: 'POST /v1/tickets/{id}/touch-time/stop',
+    refuses: [...OVER, 'out-of-order'],
+    late: true,
+    decide({ agent, activity }, ticket, context) {
+      const who = namedOrActor(agent, context);
+      const touch = ticket.touching.find((one) => one.agent.id === who.id);
+      if (touch === undefined) return unlessOver(ticket) ?? [];
+      if (context.effectiveAt < touch.since) {
+        return refuse('out-of-order', `The time of ${who.name ?? who.id} began at ${touch.since}: it cannot have ended before`, [
+          { field: 'effectiveAt', message: `must not be before ${touch.since}` },
+        ]);
+      }
+      return [endOfTouch(touch, context, activity)];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
