@@ -3,7 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
-import { AgreeContract, type ClientContract, contractInForce, defaultContract } from '#ticketing';
+import { AgreeContract, type ClientContract, contractInForce, defaultContract, type ContractNow } from '#ticketing';
 import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
@@ -66,7 +66,7 @@ export class ContractsController {
   }
 }
 
-function answerOf({ client, versions }: ClientContract) {
+function answerOf({ client, versions }: ClientContract): ContractNow {
   const holds = contractInForce({ versions }, instantFrom(Date.now()));
   return { client, ...(holds === undefined ? {} : { inForce: holds.version }), versions };
 }

@@ -3,7 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
-import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations } from '#ticketing';
+import { onCallAt, type OnCallCommands, OverrideOnCall, SetOnCallRotations, type OnCallNow } from '#ticketing';
 import { OnCallSchedulesQuery, readOnCall, RunOnCallCommand } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentOnCall, documentOnCallCommand } from './openapi.js';
@@ -63,7 +63,7 @@ export class OnCallController {
     @Param('schedule', new PathName('on-call-not-found', 'There is no such schedule')) schedule: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ) {
+  ): Promise<OnCallNow> {
     const { state, revision } = await readOnCall(this.store, schedule);
     if (state === null) throw new Problem('on-call-not-found', ticketProblems['on-call-not-found'], 'There is no such schedule');
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });

@@ -3,7 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { dateTime, entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
-import { absenceAt, agent, type AgentCommands, shiftAt, team, type TeamCommands } from '#ticketing';
+import { absenceAt, agent, type AgentCommands, shiftAt, team, type TeamCommands, type TeamNow } from '#ticketing';
 import { AgentsOfIdsQuery, AgentsQuery, readAgent, readTeam, RunAgentCommand, RunTeamCommand, TeamsQuery } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documentRoster, documentRosterCommand } from './openapi.js';
@@ -52,7 +52,7 @@ export class TeamsController {
     @Param('team', rosterId('team')) id: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ) {
+  ): Promise<TeamNow> {
     const { state, revision } = await readTeam(this.store, id);
     if (state === null) throw notFound('team');
     const agents = await this.queries.execute(new AgentsOfIdsQuery(state.members));

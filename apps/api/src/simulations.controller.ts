@@ -2,8 +2,8 @@ import { Body, Controller, HttpCode, Inject, type OnModuleDestroy, Post, Query, 
 import type { FastifyReply } from 'fastify';
 import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
-import { contractTerms, SimulateContract } from '#ticketing';
-import { simulate, type Simulation } from '#ticketing-nest';
+import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
+import { simulate } from '#ticketing-nest';
 import { documentSimulation } from './openapi.js';
 import { unlessRefused } from './ticket-problems.js';
 

@@ -64,22 +64,6 @@ const activeWork = [
   ),
 ];
 
-const spentOn = {
-  oneOf: [
-    object({ what: { const: 'work' }, tier, agent: person }, { team: text }, 'Somebody of the tier worked on it'),
-    object({ what: { const: 'queue' }, tier }, { team: text, agent: person }, 'It waited at the tier for somebody to pick it up'),
-    object(
-      { what: { const: 'hand-off' }, escalationId: uuid, from: tier, to: tier },
-      { fromTeam: text, toTeam: text },
-      'A hand-off waited to be accepted or returned',
-    ),
-    object({ what: oneOf(['customer', 'planned-change', 'onsite-visit']) }, {}, 'It was on hold'),
-    object({ what: { const: 'vendor' } }, { vendor: text }, 'It was on hold for a vendor'),
-    object({ what: { const: 'resolved' } }, {}, 'It was resolved, and reopened later'),
-    object({ what: { const: 'closed-hours' } }, {}, "The contract's calendar was closed"),
-  ],
-};
-
 const restated = object(
   { at: instant, reason: text },
   {
@@ -109,17 +93,6 @@ const boardClock = object(
     pausedFor: about(oneOf([...HOLD_REASONS, 'hand-off', 'resolved']), 'Why it stands still'),
   },
 );
-const verdicts = ['met', 'breached', 'open', 'cancelled'] as const;
-const byVerdict = object({ met: count, breached: count, open: count, cancelled: count }, {}, 'Clocks by what became of them');
-const tally = {
-  actual: byVerdict,
-  proposed: byVerdict,
-  gained: about(count, 'Clocks that are breached under the proposed contract only'),
-  lost: about(count, 'Clocks that are breached under the actual contract only'),
-};
-const escalationKind = about(oneOf(['hierarchical', 'functional']), 'Somebody was told, or the work was handed on');
-const outcome = object({ verdict: oneOf(verdicts), target: milliseconds }, { breachedAt: instant });
-
 const vocabulary = {
   kind: oneOf(TICKET_KINDS),
   channel: oneOf(CHANNELS),
@@ -127,12 +100,6 @@ const vocabulary = {
   urgency: oneOf(URGENCIES),
   priority: { $ref: '#/components/schemas/Priority' },
 };
-
-const contractVersion = object(
-  { version: about(count, '1, and one more for each agreement'), effectiveFrom: instant, terms: { $ref: '#/components/schemas/Contract' } },
-  { note: text },
-  'A version of what is agreed with a client',
-);
 
 const chainTarget = object({ kind: oneOf(['person', 'team', 'assignee', 'on-call']) }, { person, team: text, schedule: text });
 const acknowledged = object({ by: person, at: instant, revision: count }, { until: instant });
@@ -164,11 +131,6 @@ const chain = object(
 
 export const viewSchemas = {
   ...jsonSchemas(publishedSchemas, (name) => `#/components/schemas/${name}`),
-  ClientContract: object(
-    { client: text, versions: about(listOf(contractVersion), 'Oldest first') },
-    { inForce: about(count, 'The version that holds now; absent where none has begun') },
-    'What is agreed with a client',
-  ),
   TicketDetails: object(
     {
       _id: about(uuid, 'Id of the ticket'),
@@ -433,167 +395,6 @@ export const viewSchemas = {
     },
     {},
     'What a policy did about an event',
-  ),
-  TeamNow: {
-    description: 'A team, and who of it is there',
-    allOf: [
-      { $ref: '#/components/schemas/Team' },
-      object({
-        at: instant,
-        onShift: about(listOf(object({ agent: text, name: text, shift: text })), 'Who is on shift at that instant, and not absent'),
-      }),
-    ],
-  },
-  OnCallNow: {
-    description: 'A schedule, and who is on call',
-    allOf: [
-      { $ref: '#/components/schemas/OnCallSchedule' },
-      object({ at: instant }, { onCall: about(person, 'Who is on call at that instant; absent when nobody is') }),
-    ],
-  },
-  TicketWhy: object(
-    {
-      ticketId: uuid,
-      revision: about(count, 'Revision of the last event that is in it'),
-      asOf: instant,
-      policies: listOf(
-        object(
-          {
-            policy: about(text, 'Name of the policy'),
-            answer: about(text, 'In a sentence'),
-            steps: listOf(
-              object(
-                { ...place, fired: flag, answer: about(text, 'In a sentence') },
-                {
-                  at: instant,
-                  revision: count,
-                  targets: listOf(chainTarget),
-                  toldAt: about(instant, 'When they were told'),
-                  because: text,
-                  dueAt: instant,
-                },
-              ),
-            ),
-          },
-          { chain: text, cause: chainCause, startedAt: instant, acknowledged, restated: chainRestated, ended: chainEnd },
-        ),
-      ),
-      assignments: about(
-        listOf(object({ revision: count, at: instant, answer: about(text, 'In a sentence') })),
-        'Who had it and why, oldest first',
-      ),
-    },
-    {},
-    'Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done; revisions are those of the events that prove it',
-  ),
-  TicketAutopsy: object(
-    {
-      ticketId: uuid,
-      revision: about(count, 'Revision of the last event that is in it'),
-      asOf: about(instant, 'What happened later is left out'),
-      clocks: listOf(
-        object(
-          {
-            kind: oneOf(CLOCK_KINDS),
-            cycle: about(count, '1, and one more each time it begins anew'),
-            state: oneOf(CLOCK_STATES),
-            target: milliseconds,
-            from: about(instant, 'When it started'),
-            to: about(instant, 'When it ended, else `asOf`'),
-            elapsed: about(milliseconds, 'Milliseconds on the clock'),
-            paused: about(milliseconds, 'Milliseconds of open time during which it stood still'),
-            closed: about(milliseconds, 'Milliseconds outside of the hours of the calendar'),
-            parts: about(
-              listOf(object({ spentOn, duration: milliseconds, elapsed: about(milliseconds, 'How much of it is on the clock') })),
-              'Where the time went: what used most of the target first. They add up to all of it',
-            ),
-            spells: about(
-              listOf(
-                object({
-                  from: instant,
-                  to: instant,
-                  event: about(count, 'Revision of the event that it began with, or that was the last before the clock started'),
-                  spentOn,
-                  elapsed: milliseconds,
-                  paused: milliseconds,
-                  closed: milliseconds,
-                }),
-              ),
-              'The same as it came',
-            ),
-          },
-          { tier, vendor: text, breachedAt: instant, restated },
-        ),
-      ),
-    },
-    {},
-    "Where the time of a ticket's clocks went",
-  ),
-  Simulation: object(
-    {
-      asOf: about(instant, 'What happened later is left out'),
-      totals: object(
-        {
-          tickets: about(count, 'Tickets that were replayed'),
-          changed: about(count, 'Tickets with a breach or an escalation that was gained or lost'),
-          ...tally,
-          escalations: about(
-            listOf(
-              object({
-                policy: text,
-                kind: escalationKind,
-                actual: about(count, 'Steps that fired, had the timekeeper never been late'),
-                proposed: about(count, 'Steps that would have fired'),
-                gained: count,
-                lost: count,
-              }),
-            ),
-            'What escalation policies did, and would have done',
-          ),
-          byKind: listOf(object({ kind: oneOf(CLOCK_KINDS), ...tally })),
-          byTier: about(listOf(object({ tier, ...tally })), 'Of the clocks between tiers'),
-          byPriority: listOf(object({ priority: { $ref: '#/components/schemas/Priority' }, ...tally })),
-          byClient: listOf(object({ client: text, ...tally })),
-        },
-        {},
-        'Of all tickets that were replayed',
-      ),
-      items: about(
-        listOf(
-          object({
-            ticketId: uuid,
-            client: text,
-            priority: { $ref: '#/components/schemas/Priority' },
-            openedAt: instant,
-            clocks: listOf(
-              object(
-                { kind: oneOf(CLOCK_KINDS), cycle: count, breach: oneOf(['gained', 'lost']) },
-                { tier, vendor: text, actual: outcome, proposed: outcome },
-              ),
-            ),
-            escalations: listOf(
-              object(
-                {
-                  policy: text,
-                  time: about(count, 'The how manieth time that the policy was at work on the ticket, from 1'),
-                  ...place,
-                  kind: escalationKind,
-                  escalation: oneOf(['gained', 'lost']),
-                },
-                {
-                  to: about(tier, 'Where the work was handed on to'),
-                  actual: about(instant, 'When it fired'),
-                  proposed: about(instant, 'When it would have fired'),
-                },
-              ),
-            ),
-          }),
-        ),
-        'Tickets with a breach or an escalation that was gained or lost, up to the limit, in the order in which they were recorded',
-      ),
-    },
-    {},
-    'What would have become of the clocks of past tickets under another contract',
   ),
   SlaBoardLine: object(
     {

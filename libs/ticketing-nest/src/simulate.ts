@@ -6,7 +6,7 @@ import {
   isChanged,
   replayedEvents,
   type Replay,
-  type SimulationTotals,
+  type Simulation,
   SimulationSums,
   ticket,
   type TicketComparison,
@@ -25,13 +25,6 @@ export interface SimulationRequest {
   readonly asOf: Instant;
   /** How many changed tickets to answer with, at most. The totals are of all. */
   readonly limit: number;
-}
-
-export interface Simulation {
-  readonly asOf: Instant;
-  readonly totals: SimulationTotals;
-  /** Tickets with a breach or an escalation that was gained or lost, in the order in which they were recorded, each with just those. */
-  readonly items: readonly TicketComparison[];
 }
 
 /** Tickets whose clocks are held in memory at once: some 5 KB each. For more, the log is read again from where the next ones begin. */

@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import { breachAutopsy, type ClockAutopsy, ticket, type TicketEvents } from '#ticketing';
+import { breachAutopsy, ticket, type TicketAutopsy, type TicketEvents } from '#ticketing';
 
 /** Where the time of a ticket's clocks went, from its events themselves. */
 export class TicketAutopsyQuery extends Query<TicketAutopsy | Refusal> {
@@ -12,14 +12,6 @@ export class TicketAutopsyQuery extends Query<TicketAutopsy | Refusal> {
   ) {
     super();
   }
-}
-
-export interface TicketAutopsy {
-  readonly ticketId: string;
-  /** Revision of the last event that is in it. */
-  readonly revision: number;
-  readonly asOf: Instant;
-  readonly clocks: readonly ClockAutopsy[];
 }
 
 @QueryHandler(TicketAutopsyQuery)

@@ -3,10 +3,10 @@ import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
 import {
   type AssignmentAnswer,
-  type EscalationAnswer,
   evolvePromises,
   ticket,
   type TicketPromises,
+  type TicketWhy,
   whyAssigned,
   whyEscalated,
 } from '#ticketing';
@@ -20,16 +20,6 @@ export class TicketWhyQuery extends Query<TicketWhy | Refusal> {
   ) {
     super();
   }
-}
-
-export interface TicketWhy {
-  readonly ticketId: string;
-  /** Revision of the last event that is in it. */
-  readonly revision: number;
-  readonly asOf: Instant;
-  readonly policies: readonly EscalationAnswer[];
-  /** Who had it, oldest first. */
-  readonly assignments: readonly AssignmentAnswer[];
 }
 
 @QueryHandler(TicketWhyQuery)

@@ -14,20 +14,35 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
 import { present, same } from '../plain-json.js';
-import { faultsOf } from '../schema.js';
+import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
+
+const versionSchema = open({
+  version: about(count, '1, and one more for each agreement'),
+  effectiveFrom: about(instant, 'From when on it holds'),
+  terms: about(refer(contractSchema), 'What is promised, and how it is worked'),
+  note: optional(about(text, 'Why it was agreed')),
+});
 
 /** A version of a client's contract. */
-export interface ContractVersion {
-  /** 1, and one more for each agreement. */
-  readonly version: number;
-  /** From when on it holds. */
-  readonly effectiveFrom: Instant;
-  readonly terms: Contract;
-  readonly note?: string;
-}
+export type ContractVersion = Static<typeof versionSchema>;
+
+export const clientContractSchema = about(
+  open({ client: about(text, 'The client (tenant)'), versions: about(listOf(versionSchema), 'All versions, oldest first') }),
+  'What is agreed with a client',
+);
+
+export const contractNowSchema = about(
+  open({
+    ...clientContractSchema.entries,
+    inForce: optional(about(count, 'The version that holds now; absent where none has begun')),
+  }),
+  'What is agreed with a client, and which version holds',
+);
+
+export type ContractNow = Static<typeof contractNowSchema>;
 
 /** No contract yet, or all its versions, oldest first. */
-export type ContractState = { readonly client: string; readonly versions: readonly ContractVersion[] } | null;
+export type ContractState = Static<typeof clientContractSchema> | null;
 
 @JSONSchema({
   description:

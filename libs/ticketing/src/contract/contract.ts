@@ -5,6 +5,7 @@ import {
   about,
   asOne,
   type Breach,
+  count,
   either,
   fewOf,
   fields,
@@ -20,6 +21,7 @@ import {
   recordOf,
   refer,
   type Static,
+  text,
   that,
   whole,
 } from '../schema.js';
@@ -164,14 +166,14 @@ export const contractSchema = about(
   "What is promised to a client, and how the client's tickets are worked",
 );
 
+export const pinnedContractSchema = open({
+  version: about(count, "Version of the client's contract, from 1"),
+  tzdata: about(text, 'Version of the time zone data that its calendar is read with, such as `2025b`'),
+  terms: about(refer(contractSchema), 'Its terms, in full'),
+});
+
 /** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
-export interface PinnedContract {
-  /** Version of the client's contract, from 1. */
-  readonly version: number;
-  /** Version of the time zone data that its calendar was read with, such as `2025b`. */
-  readonly tzdata: string;
-  readonly terms: Contract;
-}
+export type PinnedContract = Static<typeof pinnedContractSchema>;
 
 /** What a ticket goes by: the contract that it pins, or the default one. */
 export function termsOf({ contract }: { readonly contract?: PinnedContract }): Contract {

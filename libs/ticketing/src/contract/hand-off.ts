@@ -1,19 +1,20 @@
 import type { Fault } from '#eventsourcing';
-import { forSome, listOf, oneOf, type Static } from '../schema.js';
+import { about, forSome, listOf, oneOf, open, type Static, text } from '../schema.js';
 import { rank, type Tier } from '../vocabulary.js';
 
+export const diagnosticStepSchema = open({ action: about(text, 'What was tried'), outcome: about(text, 'What came of it') });
+
 /** What was tried before the work was handed on, and what came of it. */
-export interface DiagnosticStep {
-  readonly action: string;
-  readonly outcome: string;
-}
+export type DiagnosticStep = Static<typeof diagnosticStepSchema>;
+
+export const vendorCaseSchema = open({
+  vendor: about(text, 'Name of the vendor'),
+  caseReference: about(text, "The vendor's reference of the case"),
+  contract: about(text, 'Reference of the contract with the vendor'),
+});
 
 /** A vendor's case that an L4 hand-off refers to. */
-export interface VendorCase {
-  readonly vendor: string;
-  readonly caseReference: string;
-  readonly contract: string;
-}
+export type VendorCase = Static<typeof vendorCaseSchema>;
 
 /** What travels with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
 export interface HandOff {

@@ -1,16 +1,31 @@
-import type { Instant, RecordedEvent } from '#eventsourcing';
+import type { RecordedEvent } from '#eventsourcing';
 import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
 import type { Person } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { escalationAnswerSchema } from '../escalation/escalation-why.js';
+import { about, count, instant, listOf, open, type Static, text, uuid } from '../schema.js';
 
 /** Who was given a ticket, from whom it was taken, or why nobody was found. */
-export interface AssignmentAnswer {
-  /** Of the ticket's event that says so. */
-  readonly revision: number;
-  readonly at: Instant;
-  /** In a sentence. */
-  readonly answer: string;
-}
+const assignmentAnswerSchema = open({
+  revision: about(count, "Revision of the ticket's event that says so"),
+  at: about(instant, 'When'),
+  answer: about(text, 'In a sentence'),
+});
+
+export type AssignmentAnswer = Static<typeof assignmentAnswerSchema>;
+
+export const ticketWhySchema = about(
+  open({
+    ticketId: about(uuid, 'Id of the ticket'),
+    revision: about(count, 'Revision of the last event that is in it'),
+    asOf: about(instant, 'What happened later is left out'),
+    policies: about(listOf(escalationAnswerSchema), 'Why each of its escalation policies did, or did not do, what it could have done'),
+    assignments: about(listOf(assignmentAnswerSchema), 'Who had it and why, oldest first'),
+  }),
+  'Why a ticket was with whom it was, and why escalation policies did what they did. Revisions are those of the events that prove it',
+);
+
+export type TicketWhy = Static<typeof ticketWhySchema>;
 
 /** Why a ticket was with whom it was, as one of its events tells; undefined for events that tell nothing of it. */
 export function whyAssigned(event: RecordedEvent<TicketEvents>): AssignmentAnswer | undefined {

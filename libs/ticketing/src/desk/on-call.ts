@@ -81,6 +81,17 @@ export const onCallScheduleSchema = about(
   'Who answers when',
 );
 
+export const onCallNowSchema = about(
+  open({
+    ...onCallScheduleSchema.entries,
+    at: about(instant, 'The instant that was asked about'),
+    onCall: optional(about(refer(personSchema), 'Who is on call at that instant; absent when nobody is')),
+  }),
+  'A schedule, and who is on call',
+);
+
+export type OnCallNow = Static<typeof onCallNowSchema>;
+
 /** No schedule yet, or one. */
 export type OnCallSchedule = Static<typeof onCallScheduleSchema> | null;
 

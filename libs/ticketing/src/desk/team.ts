@@ -28,7 +28,22 @@ import {
 import { Fields, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
-import { about, asOne, type Breach, faultsOf, fewOf, fields, listOf, name, obeys, open, optional, type Static, text } from '../schema.js';
+import {
+  about,
+  asOne,
+  type Breach,
+  faultsOf,
+  fewOf,
+  fields,
+  instant,
+  listOf,
+  name,
+  obeys,
+  open,
+  optional,
+  type Static,
+  text,
+} from '../schema.js';
 import { type Tier, tierSchema, TIERS } from '../vocabulary.js';
 
 const MOST_MEMBERS = 500;
@@ -77,6 +92,26 @@ export const teamSchema = about(
 );
 
 export type Team = Static<typeof teamSchema>;
+
+export const teamNowSchema = about(
+  open({
+    ...teamSchema.entries,
+    at: about(instant, 'The instant that was asked about'),
+    onShift: about(
+      listOf(
+        open({
+          agent: about(text, 'Id of the agent'),
+          name: about(text, 'Name of the agent'),
+          shift: about(text, 'Name of the shift'),
+        }),
+      ),
+      'Who is on shift at that instant, and not absent',
+    ),
+  }),
+  'A team, and who of it is there',
+);
+
+export type TeamNow = Static<typeof teamNowSchema>;
 
 /** No team yet, or one. */
 export type TeamState = Team | null;

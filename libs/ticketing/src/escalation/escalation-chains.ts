@@ -1,26 +1,42 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarFor, type Contract } from '../contract/contract.js';
-import type { EscalationPolicy, EscalationStep, EscalationTarget, EscalationTrigger } from '../contract/escalation-policy.js';
+import {
+  type EscalationPolicy,
+  escalationPolicySchema,
+  type EscalationStep,
+  escalationTargetSchema,
+  type EscalationTrigger,
+} from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
-import type { ClockIdentity, ClockVerdict } from '../events/sla.js';
+import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
-import type { Person } from '../vocabulary.js';
+import { CLOCK_VERDICTS, personSchema } from '../vocabulary.js';
+import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text } from '../schema.js';
+
+export const stepPlaceSchema = open({ round: about(count, 'From 0'), step: about(count, 'From 0') });
 
 /** Where a step of a chain stands: which round, which step of it, both from 0. */
-export interface StepPlace {
-  readonly round: number;
-  readonly step: number;
-}
+export type StepPlace = Static<typeof stepPlaceSchema>;
+
+const outcome = { ...stepPlaceSchema.entries, at: about(instant, 'When it was due'), revision: about(count, 'Revision of its event') };
+const stepOutcomeSchema = oneOfKinds('outcome', [
+  open({
+    ...outcome,
+    outcome: about(literal('dispatched'), 'Its targets were told'),
+    targets: about(listOf(escalationTargetSchema), 'Who was told'),
+    toldAt: about(instant, 'When they were told: later than it was due where the timekeeper was late'),
+  }),
+  open({
+    ...outcome,
+    outcome: about(literal('skipped'), 'Nobody could be told'),
+    because: about(text, 'Why'),
+  }),
+]);
 
 /** What became of a step. */
-export type StepOutcome = StepPlace & { readonly at: Instant; readonly revision: number } &
-  /** `toldAt`: when they were told, later than it was due where nobody was there to see to it. */
-  (
-    | { readonly outcome: 'dispatched'; readonly targets: readonly EscalationTarget[]; readonly toldAt: Instant }
-    | { readonly outcome: 'skipped'; readonly because: string }
-  );
+export type StepOutcome = Static<typeof stepOutcomeSchema>;
 
 /** Why a chain came to its end. */
 export const CHAIN_ENDS = [
@@ -37,27 +53,50 @@ export const CHAIN_ENDS = [
 ] as const;
 export type ChainEnd = (typeof CHAIN_ENDS)[number];
 
+export const escalationChainSchema = about(
+  open({
+    id: about(text, '`<policy>/<revision of the event that started it>`, unique within the ticket'),
+    policy: about(refer(escalationPolicySchema), 'The policy as it was then: what is changed later does not change it'),
+    cause: about(open({ type: about(text, 'Its type'), revision: about(count, 'Its revision') }), 'The event that started it'),
+    startedAt: about(instant, 'When it started'),
+    about: optional(about(text, 'What its end depends on: a hand-off, or a clock')),
+    next: optional(about(stepPlaceSchema, 'The step that comes next; absent once all were dispatched')),
+    from: about(instant, 'What the next delay counts from: the start, the last step, or the lapse of an acknowledgement'),
+    acknowledged: optional(
+      open({
+        by: about(refer(personSchema), 'Who acknowledged it'),
+        at: about(instant, 'When'),
+        revision: about(count, 'Revision of the event'),
+        until: optional(about(instant, 'When it lapses; absent: never')),
+      }),
+    ),
+    steps: about(listOf(stepOutcomeSchema), 'What became of its steps, oldest first'),
+    restated: optional(
+      about(
+        open({
+          verdict: optional(about(oneOf(CLOCK_VERDICTS), 'Absent where no such clock would have run')),
+          at: about(instant, 'When it was restated'),
+          revision: about(count, 'Revision of the event'),
+        }),
+        'The verdict on the clock that started it was restated later',
+      ),
+    ),
+    ended: optional(
+      about(
+        open({
+          because: about(oneOf(CHAIN_ENDS), 'Why'),
+          at: about(instant, 'When'),
+          revision: about(count, 'Revision of the event that ended it'),
+        }),
+        'Why it ended',
+      ),
+    ),
+  }),
+  'An escalation policy at work on a ticket',
+);
+
 /** An escalation policy at work on a ticket: a fold over the ticket's events. */
-export interface EscalationChain {
-  /** `<policy>/<revision of the event that set it going>`, unique within the ticket. */
-  readonly id: string;
-  /** The policy as it was when it was set going: what is changed later does not change it. */
-  readonly policy: EscalationPolicy;
-  /** What set it going: type and revision of the event. */
-  readonly cause: { readonly type: string; readonly revision: number };
-  readonly startedAt: Instant;
-  /** What its end depends on: a hand-off, or a clock. */
-  readonly about?: string;
-  /** The step that comes next; absent once all were dispatched. */
-  readonly next?: StepPlace;
-  /** When the last step was dispatched, or the chain started, or an acknowledgement lapsed: what the next delay counts from. */
-  readonly from: Instant;
-  readonly acknowledged?: { readonly by: Person; readonly at: Instant; readonly revision: number; readonly until?: Instant };
-  readonly steps: readonly StepOutcome[];
-  /** What set it going was the warning or the breach of a clock whose verdict was restated later: to what, absent where no such clock would have run. */
-  readonly restated?: { readonly verdict?: ClockVerdict['verdict']; readonly at: Instant; readonly revision: number };
-  readonly ended?: { readonly because: ChainEnd; readonly at: Instant; readonly revision: number };
-}
+export type EscalationChain = Static<typeof escalationChainSchema>;
 
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;

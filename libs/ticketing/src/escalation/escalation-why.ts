@@ -1,37 +1,49 @@
 import type { Instant } from '#eventsourcing';
 import { type Contract, termsOf } from '../contract/contract.js';
-import { type EscalationChain, nextOf, type StepPlace } from './escalation-chains.js';
-import type { EscalationPolicy, EscalationTarget } from '../contract/escalation-policy.js';
+import { type EscalationChain, escalationChainSchema, nextOf, type StepPlace, stepPlaceSchema } from './escalation-chains.js';
+import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
 import type { TicketPromises } from './promises.js';
+import { about, count, instant, listOf, literal, oneOfKinds, open, optional, type Static, text } from '../schema.js';
+
+const answered = { ...stepPlaceSchema.entries, answer: about(text, 'In a sentence') };
+const stepAnswerSchema = oneOfKinds('fired', [
+  open({
+    ...answered,
+    fired: literal(true),
+    at: about(instant, 'When it was due'),
+    revision: about(count, 'Revision of its event'),
+    targets: about(listOf(escalationTargetSchema), 'Who was told'),
+    toldAt: about(instant, 'When they were told'),
+  }),
+  open({
+    ...answered,
+    fired: literal(false),
+    because: about(text, 'Why'),
+    revision: optional(about(count, 'Revision of the event that proves it')),
+    dueAt: optional(about(instant, 'When it is due')),
+  }),
+]);
 
 /** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
-export type StepAnswer = StepPlace & { readonly answer: string } & (
-    | {
-        readonly fired: true;
-        readonly at: Instant;
-        readonly revision: number;
-        readonly targets: readonly EscalationTarget[];
-        readonly toldAt: Instant;
-      }
-    | { readonly fired: false; readonly because: string; readonly revision?: number; readonly dueAt?: Instant }
-  );
+export type StepAnswer = Static<typeof stepAnswerSchema>;
+
+const { entries: chain } = escalationChainSchema;
+
+export const escalationAnswerSchema = open({
+  policy: about(text, 'Name of the policy'),
+  cause: optional(chain.cause),
+  chain: optional(about(text, 'Id of the chain; absent, like all that follows from one, when nothing has started it')),
+  startedAt: optional(chain.startedAt),
+  acknowledged: chain.acknowledged,
+  restated: chain.restated,
+  ended: chain.ended,
+  steps: about(listOf(stepAnswerSchema), 'Its steps, in order'),
+  answer: about(text, 'In a sentence'),
+});
 
 /** Why a policy escalated a ticket, or did not. */
-export interface EscalationAnswer {
-  readonly policy: string;
-  /** What set it going; absent when nothing has. */
-  readonly cause?: EscalationChain['cause'];
-  readonly chain?: string;
-  readonly startedAt?: Instant;
-  readonly acknowledged?: EscalationChain['acknowledged'];
-  /** The verdict on the clock that set it going was restated later. What was done stays done. */
-  readonly restated?: EscalationChain['restated'];
-  readonly ended?: EscalationChain['ended'];
-  readonly steps: readonly StepAnswer[];
-  /** In a sentence. */
-  readonly answer: string;
-}
+export type EscalationAnswer = Static<typeof escalationAnswerSchema>;
 
 /** Why each escalation policy of a ticket did, or did not, what it could have done: from its events alone. */
 export function whyEscalated(promises: TicketPromises, asOf: Instant): readonly EscalationAnswer[] {

@@ -1,13 +1,17 @@
 import type { EventMetadata, EventOf } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { evolvePinnedClocks, type PinnedClocks } from '../sla/sla-terms.js';
-import { type EscalationChain, evolveChains } from './escalation-chains.js';
+import { evolvePinnedClocks, pinnedClocksSchema } from '../sla/sla-terms.js';
+import { escalationChainSchema, evolveChains } from './escalation-chains.js';
+import { about, listOf, open, type Static } from '../schema.js';
+
+export const ticketPromisesSchema = open({
+  ...pinnedClocksSchema.entries,
+  chains: about(listOf(escalationChainSchema), 'The escalation policies that are, or were, at work'),
+});
 
 /** The clocks with the escalation policies that are, or were, at work. */
-export interface TicketPromises extends PinnedClocks {
-  readonly chains: readonly EscalationChain[];
-}
+export type TicketPromises = Static<typeof ticketPromisesSchema>;
 
 /**
  * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.

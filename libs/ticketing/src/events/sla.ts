@@ -1,7 +1,8 @@
 import type { Instant } from '#eventsourcing';
 import type { PinnedContract } from '../contract/contract.js';
-import type { CLOCK_VERDICTS, ClockKind, Tier } from '../vocabulary.js';
+import { CLOCK_VERDICTS, type ClockKind, type Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
+import { about, count, instant, oneOf, open, optional, type Static } from '../schema.js';
 
 /** What tells a clock from every other of its ticket. */
 export interface ClockIdentity {
@@ -11,16 +12,17 @@ export interface ClockIdentity {
   readonly cycle: number;
 }
 
-/** What was made of an ended clock, and by which contract. `target` and `elapsed` are milliseconds of open time. */
-export interface ClockVerdict {
-  /** Version of the client's contract that it ended under, 0 for the default contract. */
-  readonly contractVersion: number;
-  readonly verdict: (typeof CLOCK_VERDICTS)[number];
-  readonly target: number;
-  readonly elapsed: number;
-  readonly dueAt?: Instant;
-  readonly breachedAt?: Instant;
-}
+export const clockVerdictSchema = open({
+  contractVersion: about(count, "Version of the client's contract that it ended under, 0 for the default contract"),
+  verdict: about(oneOf(CLOCK_VERDICTS), 'What became of it'),
+  target: about(count, 'Its target, in milliseconds of open time'),
+  elapsed: about(count, 'What it used up, in milliseconds of open time'),
+  dueAt: optional(about(instant, 'When it was due')),
+  breachedAt: optional(about(instant, 'When it was breached')),
+});
+
+/** What was made of an ended clock, and by which contract. */
+export type ClockVerdict = Static<typeof clockVerdictSchema>;
 
 /** What is told of the clocks themselves. How the clocks take it: see sla/sla-terms.ts. */
 export const slaEvents = {

@@ -1,160 +1,215 @@
 import type { Instant } from '#eventsourcing';
 import type { PinnedContract } from '../contract/contract.js';
-import type { DiagnosticStep, VendorCase } from '../contract/hand-off.js';
+import { diagnosticStepSchema, vendorCaseSchema } from '../contract/hand-off.js';
 import { without } from '../plain-json.js';
-import type {
-  AnalysisMethod,
-  Channel,
-  EvidenceKind,
-  HoldReason,
-  Impact,
-  NobodyReason,
-  Person,
-  Priority,
-  Relation,
-  TicketKind,
-  Tier,
-  Urgency,
+import {
+  about,
+  count,
+  flag,
+  instant,
+  listOf,
+  literal,
+  oneOf,
+  oneOfKinds,
+  open,
+  optional,
+  refer,
+  type Static,
+  text,
+  uuid,
+} from '../schema.js';
+import {
+  ANALYSIS_METHODS,
+  CHANNELS,
+  EVIDENCE_KINDS,
+  HOLD_REASONS,
+  IMPACTS,
+  NOBODY_REASONS,
+  type Person,
+  personSchema,
+  prioritySchema,
+  type Relation,
+  RELATIONS,
+  TICKET_KINDS,
+  type Tier,
+  tierSchema,
+  URGENCIES,
 } from '../vocabulary.js';
 
+export const openingSchema = open({
+  client: about(text, 'The client (tenant)'),
+  kind: about(oneOf(TICKET_KINDS), 'Incident or service request'),
+  summary: about(text, 'What is wrong, in a line'),
+  description: optional(about(text, 'What is wrong, at length')),
+  reporter: about(refer(personSchema), 'Who reported it'),
+  channel: about(oneOf(CHANNELS), 'How it came'),
+  impact: about(oneOf(IMPACTS), 'How many are affected'),
+  urgency: about(oneOf(URGENCIES), 'How long it can wait'),
+  priority: about(refer(prioritySchema), 'Follows from impact and urgency by the contract'),
+  tier: about(refer(tierSchema), 'The tier that has it'),
+  team: optional(about(text, 'The team that has it')),
+  service: optional(about(text, 'The service that it is about')),
+  component: optional(about(text, 'The component of that service')),
+  category: optional(about(text, 'Its category, such as `hardware/printer`')),
+  follows: optional(about(uuid, 'The ticket that this one follows, when that one could no longer be reopened')),
+});
+
 /** What a ticket is opened with. */
-export interface Opening {
-  readonly client: string;
-  readonly kind: TicketKind;
-  readonly summary: string;
-  readonly description?: string;
-  readonly reporter: Person;
-  readonly channel: Channel;
-  readonly impact: Impact;
-  readonly urgency: Urgency;
-  readonly priority: Priority;
-  readonly tier: Tier;
-  readonly team?: string;
-  readonly service?: string;
-  readonly component?: string;
-  readonly category?: string;
-  /** The ticket that this one follows, when that one could no longer be reopened. */
-  readonly follows?: string;
+export type Opening = Static<typeof openingSchema> & {
   /** The contract that it goes by; absent where the client has none: the default contract holds. */
   readonly contract?: PinnedContract;
-}
+};
 
-export interface Evidence {
-  readonly name: string;
-  readonly kind: EvidenceKind;
-  readonly url: string;
-  readonly mediaType: string;
-  readonly sha256: string;
-  readonly bytes: number;
-}
+export const evidenceSchema = open({
+  name: about(text, 'Name of the file'),
+  kind: about(oneOf(EVIDENCE_KINDS), 'What it is'),
+  url: about(text, 'Where its content is'),
+  mediaType: about(text, 'Media type of the content, such as `image/png`'),
+  sha256: about(text, 'SHA-256 of the content in lower-case hexadecimal'),
+  bytes: about(count, 'Size of the content in bytes'),
+});
+export type Evidence = Static<typeof evidenceSchema>;
 
-export interface Resolution {
-  readonly category?: string;
-  readonly article?: string;
-  readonly cause?: string;
-  readonly fix?: string;
-  readonly workaround?: string;
-  /** The parent whose resolution it follows. */
-  readonly parent?: string;
-}
+export const resolutionSchema = open({
+  category: optional(about(text, 'Category of the resolution')),
+  article: optional(about(text, 'The knowledge article that solved it')),
+  cause: optional(about(text, 'What the cause was')),
+  fix: optional(about(text, 'What solved it')),
+  workaround: optional(about(text, 'What helps until it is solved for good')),
+  parent: optional(about(uuid, 'The parent whose resolution it follows')),
+});
+export type Resolution = Static<typeof resolutionSchema>;
 
-export interface PreventiveAction {
-  readonly action: string;
-  readonly owner: string;
-}
+export const rootCauseSchema = open({
+  category: about(text, 'Category of the root cause'),
+  analysis: open({
+    method: about(oneOf(ANALYSIS_METHODS), 'How it was found'),
+    text: about(text, 'The analysis'),
+    citedEvents: about(listOf(count), 'Revisions of the events of this ticket that prove it'),
+  }),
+  permanentFix: optional(about(text, 'What solves it for good')),
+  workaround: optional(about(text, 'What helps until it is solved for good')),
+  preventiveActions: about(
+    listOf(open({ action: about(text, 'What is to be done'), owner: about(text, 'Who does it') })),
+    'What keeps it from happening again',
+  ),
+  changeReference: optional(about(text, 'Reference of the change')),
+  knowledgeArticle: open({
+    id: about(text, 'Id of the article'),
+    action: about(oneOf(['written', 'updated']), 'Whether it is new'),
+  }),
+  lowerTierCanResolve: about(flag, 'Whether L1 or L2 can do it alone next time'),
+});
 
 /** Root cause analysis as L3 must give it. */
-export interface RootCause {
-  readonly category: string;
-  readonly analysis: {
-    readonly method: AnalysisMethod;
-    readonly text: string;
-    /** Revisions of the events of this ticket that prove it. */
-    readonly citedEvents: readonly number[];
-  };
-  readonly permanentFix?: string;
-  readonly workaround?: string;
-  readonly preventiveActions: readonly PreventiveAction[];
-  readonly changeReference?: string;
-  readonly knowledgeArticle: { readonly id: string; readonly action: 'written' | 'updated' };
-  /** Whether L1 or L2 can do it alone next time. */
-  readonly lowerTierCanResolve: boolean;
-}
+export type RootCause = Static<typeof rootCauseSchema>;
 
-/** Work at a tier: nobody's yet, or somebody's. */
-export type ActiveWork =
-  | { readonly status: 'open' }
-  | { readonly status: 'in-progress'; readonly agent: Person }
-  | { readonly status: 'escalated'; readonly handedOver: HandedOver };
+const handedOverSchema = open({
+  escalationId: about(uuid, 'Id of the hand-off'),
+  from: about(refer(tierSchema), 'The tier that handed it over'),
+  fromTeam: optional(about(text, 'Its team: where it goes back to when it is returned')),
+  fromAssignee: optional(about(refer(personSchema), 'Its assignee: who has it again when it is returned')),
+  at: about(instant, 'When it was handed over'),
+});
 
 /** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
-export interface HandedOver {
-  readonly escalationId: string;
-  readonly from: Tier;
-  readonly fromTeam?: string;
-  readonly fromAssignee?: Person;
-  readonly at: Instant;
-}
+export type HandedOver = Static<typeof handedOverSchema>;
+
+const activeWorkSchema = oneOfKinds('status', [
+  open({ status: about(literal('open'), 'Nobody works on it yet') }),
+  open({ status: about(literal('in-progress'), 'Somebody works on it'), agent: about(refer(personSchema), 'Who') }),
+  open({ status: about(literal('escalated'), 'A hand-off waits to be accepted or returned'), handedOver: handedOverSchema }),
+]);
+
+/** Work at a tier: nobody's yet, or somebody's. */
+export type ActiveWork = Static<typeof activeWorkSchema>;
+
+export const workSchema = oneOfKinds('status', [
+  ...activeWorkSchema.options,
+  open({
+    status: about(literal('on-hold'), 'It is on hold'),
+    reason: about(oneOf(HOLD_REASONS), 'Why'),
+    since: about(instant, 'Since when'),
+    until: optional(about(instant, 'Until when, as far as is known')),
+    paused: about(activeWorkSchema, 'What goes on when the hold ends'),
+  }),
+  open({ status: oneOf(['resolved', 'closed']), resolvedAt: about(instant, 'When it was resolved') }),
+  open({ status: literal('cancelled') }),
+  open({ status: about(literal('merged'), 'It goes on in another ticket'), into: about(uuid, 'Id of that ticket') }),
+]);
 
 /** Where a ticket stands in its life. */
-export type Work =
-  | ActiveWork
-  | {
-      readonly status: 'on-hold';
-      readonly reason: HoldReason;
-      readonly since: Instant;
-      readonly until?: Instant;
-      readonly paused: ActiveWork;
-    }
-  | { readonly status: 'resolved' | 'closed'; readonly resolvedAt: Instant }
-  | { readonly status: 'cancelled' }
-  | { readonly status: 'merged'; readonly into: string };
+export type Work = Static<typeof workSchema>;
+
+/** What is known of a ticket that was opened, without its clocks, its contract and what it was opened with. */
+export const ticketFactsSchema = open({
+  assignee: optional(about(refer(personSchema), 'Who has it')),
+  teamChosen: optional(
+    about(literal(true), 'The team was chosen with the assignee, by automatic assignment: without the assignee any other may be'),
+  ),
+  nobodyFound: optional(about(oneOf(NOBODY_REASONS), 'Why automatic assignment found nobody, until it moves on or somebody has it')),
+  declinedBy: optional(
+    about(listOf(text), 'Ids of the agents from whom it was taken on request, at this tier: they are not given it automatically again'),
+  ),
+  skills: optional(about(listOf(text), 'Skills that were stated at triage')),
+  majorIncident: about(flag, 'Whether it is a major incident'),
+  securityIncident: about(flag, 'Whether it is a security incident'),
+  work: about(workSchema, 'Where it stands in its life'),
+  stepsTried: about(listOf(diagnosticStepSchema), 'Diagnostic steps, oldest first'),
+  evidence: about(listOf(evidenceSchema), 'Files that prove something, oldest first'),
+  settledEscalation: optional(
+    about(
+      open({ id: about(uuid, 'Id of the hand-off'), how: about(oneOf(['accepted', 'returned']), 'What became of it') }),
+      'The last hand-off that was accepted or returned: repeating that changes nothing',
+    ),
+  ),
+  resolution: optional(
+    about(open({ tier: about(refer(tierSchema), 'The tier that resolved it'), ...resolutionSchema.entries }), 'How it was resolved'),
+  ),
+  rootCause: optional(about(rootCauseSchema, 'Root cause analysis of L3')),
+  resolvedBy: about(listOf(tierSchema), 'Tiers that have resolved it so far, oldest first'),
+  cycle: about(count, '1, and one more for each reopening'),
+  returns: about(count, 'Hand-offs that were returned'),
+  consultations: about(
+    listOf(
+      open({
+        id: about(uuid, 'Id of the consultation'),
+        tier: about(refer(tierSchema), 'The tier that is asked'),
+        question: about(text, 'The question'),
+      }),
+    ),
+    'Questions to other tiers that wait for an answer, oldest first',
+  ),
+  vendorCase: optional(about(vendorCaseSchema, "The vendor's case that the last hand-off to a vendor named")),
+  onsiteVisit: optional(
+    about(
+      open({ id: about(uuid, 'Id of the visit'), status: about(oneOf(['planned', 'begun']), 'How far it is') }),
+      'The onsite visit that is planned or goes on',
+    ),
+  ),
+  touching: about(
+    listOf(
+      open({
+        agent: about(refer(personSchema), 'Who'),
+        tier: about(refer(tierSchema), 'At which tier'),
+        since: about(instant, 'Since when'),
+      }),
+    ),
+    'Agents who work on it now',
+  ),
+  judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
+  links: about(
+    listOf(open({ ticketId: about(uuid, 'Id of the other ticket'), relation: about(oneOf(RELATIONS), 'What this one is to it') })),
+    'What it is to other tickets',
+  ),
+  mergingInto: optional(about(uuid, 'The ticket that it is to go on in, until that one has taken it in or has refused to')),
+  absorbed: about(listOf(uuid), 'Tickets that go on in this one'),
+  revisions: about(count, 'How many events it has'),
+  movedAt: about(instant, 'When the last event that moved it on took effect; notes do not'),
+});
 
 /** What is known of a ticket that was opened, without its clocks. */
-export interface Ticket extends Opening {
-  readonly assignee?: Person;
-  /** The team was chosen with the assignee, by automatic assignment: without the assignee any other may be. */
-  readonly teamChosen?: true;
-  /** Why automatic assignment found nobody, until it is somewhere else or somebody has it. */
-  readonly nobodyFound?: NobodyReason;
-  /** Ids of the agents from whom it was taken on request, at this tier: it is not given to them again automatically. */
-  readonly declinedBy?: readonly string[];
-  /** Skills that were stated at triage. */
-  readonly skills?: readonly string[];
-  readonly majorIncident: boolean;
-  readonly securityIncident: boolean;
-  readonly work: Work;
-  readonly stepsTried: readonly DiagnosticStep[];
-  readonly evidence: readonly Evidence[];
-  /** Id of the last hand-off that was accepted or returned: repeating that changes nothing. */
-  readonly settledEscalation?: { readonly id: string; readonly how: 'accepted' | 'returned' };
-  readonly resolution?: Resolution & { readonly tier: Tier };
-  readonly rootCause?: RootCause;
-  /** Tiers that have resolved it so far, oldest first. */
-  readonly resolvedBy: readonly Tier[];
-  /** 1, and one more for each reopening. */
-  readonly cycle: number;
-  readonly returns: number;
-  /** Questions to other tiers that wait for an answer, oldest first. */
-  readonly consultations: readonly { readonly id: string; readonly tier: Tier; readonly question: string }[];
-  /** The vendor's case that the last hand-off to a vendor named. */
-  readonly vendorCase?: VendorCase;
-  readonly onsiteVisit?: { readonly id: string; readonly status: 'planned' | 'begun' };
-  /** Agents who are at it now, each since when and at which tier. */
-  readonly touching: readonly { readonly agent: Person; readonly tier: Tier; readonly since: Instant }[];
-  /** Cycles whose resolution the requester has judged. */
-  readonly judgedCycles: readonly number[];
-  /** What it is to other tickets. */
-  readonly links: readonly { readonly ticketId: string; readonly relation: Relation }[];
-  /** The ticket that it is to go on in, until that one has taken it in or has refused to. */
-  readonly mergingInto?: string;
-  /** Tickets that go on in this one. */
-  readonly absorbed: readonly string[];
-  /** How many events it has. */
-  readonly revisions: number;
-  /** When the last event that moved the ticket on took effect. */
-  readonly movedAt: Instant;
-}
+export type Ticket = Opening & Static<typeof ticketFactsSchema>;
 
 /** No ticket yet, or one. */
 export type TicketState = Ticket | null;

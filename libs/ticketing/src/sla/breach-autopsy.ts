@@ -2,77 +2,104 @@ import { type EventFacts, epochMillis, type EventOf, evolve, type Instant } from
 import { openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import { clockAt, type SlaClock } from './sla-clock.js';
+import { clockAt, type SlaClock, slaClockSchema } from './sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
-import type { Person, HoldReason, Tier } from '../vocabulary.js';
+import { personSchema, tierSchema } from '../vocabulary.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import type { Ticket, TicketState } from '../events/ticket.js';
+import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text, uuid } from '../schema.js';
+
+const place = { tier: about(refer(tierSchema), 'At which tier'), team: optional(about(text, 'In which team')) };
+
+export const spentOnSchema = about(
+  oneOfKinds('what', [
+    open({ what: about(literal('work'), 'Somebody of the tier worked on it'), ...place, agent: about(refer(personSchema), 'Who') }),
+    open({
+      what: about(literal('queue'), 'It waited at the tier for somebody to pick it up'),
+      ...place,
+      agent: optional(about(refer(personSchema), 'To whom it was assigned')),
+    }),
+    open({
+      what: about(literal('hand-off'), 'A hand-off waited to be accepted or returned'),
+      escalationId: about(uuid, 'Id of the hand-off'),
+      from: about(refer(tierSchema), 'From which tier'),
+      fromTeam: optional(about(text, 'From which team')),
+      to: about(refer(tierSchema), 'To which tier'),
+      toTeam: optional(about(text, 'To which team')),
+    }),
+    open({ what: about(oneOf(['customer', 'planned-change', 'onsite-visit']), 'It was on hold') }),
+    open({
+      what: about(literal('vendor'), 'It was on hold for a vendor'),
+      vendor: optional(about(text, 'The one whom the last hand-off to a vendor named')),
+    }),
+    open({ what: about(literal('resolved'), 'It was resolved, and reopened later: only on clocks that continue after a reopening') }),
+    open({ what: about(literal('closed-hours'), "Whatever was done then, the contract's calendar was closed") }),
+  ]),
+  'What the time went into',
+);
 
 /** What the time on a clock went into. */
-export type SpentOn =
-  /** Somebody of the tier worked on it. */
-  | { readonly what: 'work'; readonly tier: Tier; readonly team?: string; readonly agent: Person }
-  /** It waited at the tier for somebody to pick it up: for the agent to whom it was assigned, or for anybody. */
-  | { readonly what: 'queue'; readonly tier: Tier; readonly team?: string; readonly agent?: Person }
-  /** A hand-off waited to be accepted or returned. */
-  | {
-      readonly what: 'hand-off';
-      readonly escalationId: string;
-      readonly from: Tier;
-      readonly fromTeam?: string;
-      readonly to: Tier;
-      readonly toTeam?: string;
-    }
-  /** It was on hold for the customer, for a planned change or for an onsite visit. */
-  | { readonly what: Exclude<HoldReason, 'vendor'> }
-  /** It was on hold for a vendor: the one whom the last hand-off to a vendor named, if there was one. */
-  | { readonly what: 'vendor'; readonly vendor?: string }
-  /** It was resolved, and reopened later: only on clocks that continue after a reopening. */
-  | { readonly what: 'resolved' }
-  /** Whatever was done then, the contract's calendar was closed. */
-  | { readonly what: 'closed-hours' };
+export type SpentOn = Static<typeof spentOnSchema>;
 
-/** A time during which the same thing was going on and the clock ran, or stood still, throughout. Milliseconds. */
-export interface Spell {
-  readonly from: Instant;
-  readonly to: Instant;
-  /** Revision of the event that it began with, or that was the last before the clock started. */
-  readonly event: number;
-  readonly spentOn: SpentOn;
-  /** Open time that is on the clock. */
-  readonly elapsed: number;
-  /** Open time during which the clock stood still. */
-  readonly paused: number;
-  readonly closed: number;
-}
+const spellSchema = open({
+  from: about(instant, 'From when'),
+  to: about(instant, 'Until when'),
+  event: about(count, 'Revision of the event that it began with, or that was the last before the clock started'),
+  spentOn: refer(spentOnSchema),
+  elapsed: about(count, 'Milliseconds of open time that are on the clock'),
+  paused: about(count, 'Milliseconds of open time during which the clock stood still'),
+  closed: about(count, 'Milliseconds outside of the hours of the calendar'),
+});
+
+/** A stretch of time that was spent on one thing. */
+export type Spell = Static<typeof spellSchema>;
+
+const partSchema = open({
+  spentOn: refer(spentOnSchema),
+  duration: about(count, 'Milliseconds'),
+  elapsed: about(count, 'How many of them are on the clock'),
+});
 
 /** All that was spent on one thing. Milliseconds. */
-export interface Part {
-  readonly spentOn: SpentOn;
-  readonly duration: number;
-  /** How much of it is on the clock. */
-  readonly elapsed: number;
-}
+export type Part = Static<typeof partSchema>;
+
+const { entries: clock } = slaClockSchema;
+const clockAutopsySchema = open({
+  kind: clock.kind,
+  tier: clock.tier,
+  vendor: clock.vendor,
+  cycle: clock.cycle,
+  state: clock.state,
+  target: clock.target,
+  breachedAt: clock.breachedAt,
+  restated: clock.restated,
+  from: about(instant, 'When it started'),
+  to: about(instant, 'When it ended, else `asOf`'),
+  elapsed: about(count, 'Milliseconds of open time that it shows'),
+  paused: about(count, 'Milliseconds of open time during which it stood still'),
+  closed: about(count, 'Milliseconds outside of the hours of the calendar'),
+  parts: about(listOf(partSchema), 'Where the time went, what used most of the target first. They add up to all of it'),
+  spells: about(listOf(spellSchema), 'The same in the order of time, with the events that prove it'),
+});
 
 /**
  * Where the time of one clock went, from its start to its end, or to the instant of the question. In milliseconds, and exactly:
  * `elapsed` is what the clock shows, `elapsed + paused + closed` is the time from `from` to `to`; the durations of the parts add up to
  * the latter, and what of them is on the clock to the former.
  */
-export interface ClockAutopsy extends Pick<
-  SlaClock,
-  'kind' | 'tier' | 'vendor' | 'cycle' | 'state' | 'target' | 'breachedAt' | 'restated'
-> {
-  readonly from: Instant;
-  readonly to: Instant;
-  readonly elapsed: number;
-  readonly paused: number;
-  readonly closed: number;
-  /** What used most of the target first. */
-  readonly parts: readonly Part[];
-  /** The same as it came, with the events that prove it. */
-  readonly spells: readonly Spell[];
-}
+export type ClockAutopsy = Static<typeof clockAutopsySchema>;
+
+export const ticketAutopsySchema = about(
+  open({
+    ticketId: about(uuid, 'Id of the ticket'),
+    revision: about(count, 'Revision of the last event that is in it'),
+    asOf: about(instant, 'What happened later is left out'),
+    clocks: about(listOf(clockAutopsySchema), 'Its clocks, in the order in which they started'),
+  }),
+  "Where the time of a ticket's clocks went",
+);
+
+export type TicketAutopsy = Static<typeof ticketAutopsySchema>;
 
 type TicketEvent = EventOf<TicketEvents> & {
   readonly revision: number;

@@ -2,90 +2,109 @@ import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#ev
 import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, type Target } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import type { ClockVerdict } from '../events/sla.js';
+import { clockVerdictSchema } from '../events/sla.js';
 import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
-import type { ClockKind, HoldReason, Priority, Tier } from '../vocabulary.js';
+import { CLOCK_KINDS, HOLD_REASONS, type HoldReason, type Priority, prioritySchema, tierSchema } from '../vocabulary.js';
 import type { ClockEffects, ClockStart } from '../events/clock-effects.js';
+import { about, count, flag, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text } from '../schema.js';
 
 /** Going on, or ended. */
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
 export type ClockState = (typeof CLOCK_STATES)[number];
 
-/** A stretch during which a clock stood still: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening. */
-export interface Pause {
-  readonly reason: HoldReason | 'hand-off' | 'resolved';
-  readonly from: Instant;
-  readonly to?: Instant;
-}
+const pauseSchema = open({
+  reason: about(
+    oneOf([...HOLD_REASONS, 'hand-off', 'resolved']),
+    'Why: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening',
+  ),
+  from: about(instant, 'From when'),
+  to: optional(about(instant, 'Until when; absent while it stands still')),
+});
+
+/** A stretch during which a clock stood still. */
+export type Pause = Static<typeof pauseSchema>;
+
+const restatedVerdictSchema = about(
+  open({
+    at: about(instant, 'When it was restated'),
+    reason: about(text, 'Why'),
+    is: optional(about(refer(clockVerdictSchema), 'Absent where no such clock would have run under the corrected contract')),
+  }),
+  'What is known of an ended clock since the contract was corrected. The clock itself stays as it was known before',
+);
 
 /** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */
-export interface RestatedVerdict {
-  /** When it was restated. */
-  readonly at: Instant;
-  readonly reason: string;
-  /** Absent where no such clock would have run under the corrected contract. */
-  readonly is?: ClockVerdict;
-}
+export type RestatedVerdict = Static<typeof restatedVerdictSchema>;
+
+const thresholdSchema = open({
+  percent: about(count, 'Share of the target, in per cent'),
+  at: about(instant, 'When it is used up'),
+});
 
 /** A share of a target, in per cent, with the instant at which it is used up. */
-export interface Threshold {
-  readonly percent: number;
-  readonly at: Instant;
-}
+export type Threshold = Static<typeof thresholdSchema>;
+
+const momentOfClock = { terms: about(count, 'The terms of the clock then'), effectiveAt: about(instant, 'When it was') };
+const clockMomentSchema = oneOfKinds('what', [
+  open({
+    what: about(literal('threshold'), 'A share of the target was used up'),
+    percent: about(count, 'Which share, in per cent'),
+    ...momentOfClock,
+  }),
+  open({ what: about(literal('breach'), 'The clock was breached'), ...momentOfClock }),
+]);
 
 /** Something that is told of a clock once: that a share of its target is used up, or that it is breached. */
-export type ClockMoment =
-  | { readonly what: 'threshold'; readonly percent: number; readonly terms: number; readonly effectiveAt: Instant }
-  | { readonly what: 'breach'; readonly terms: number; readonly effectiveAt: Instant };
+export type ClockMoment = Static<typeof clockMomentSchema>;
+
+export const slaClockSchema = about(
+  open({
+    kind: about(oneOf(CLOCK_KINDS), 'Promised to the client, between tiers, or by a vendor'),
+    tier: optional(about(refer(tierSchema), 'Whose promise it is, between tiers')),
+    vendor: optional(about(text, 'Whose promise it is, by a vendor who is known by name')),
+    cycle: about(
+      count,
+      'Of the resolution: 1, and one more for each reopening. Of tiers and vendors: 1, and one more each time it is theirs again',
+    ),
+    terms: about(count, '1, and one more each time its target was changed'),
+    state: about(oneOf(CLOCK_STATES), 'How it stands'),
+    target: about(count, 'Milliseconds of open time'),
+    startedAt: about(instant, 'When it started'),
+    elapsed: about(count, 'Milliseconds of open time up to `runningSince`, or in all when it does not run'),
+    runningSince: optional(about(instant, 'Since when it runs')),
+    dueAt: optional(
+      about(instant, 'While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been'),
+    ),
+    thresholds: optional(about(listOf(thresholdSchema), 'While it runs: the shares of its target that are still ahead, in order')),
+    breachedAt: optional(about(instant, 'When it was breached; never taken back')),
+    stoppedAt: optional(about(instant, 'When it was stopped')),
+    contractVersion: optional(
+      about(count, "Once it has ended: version of the client's contract that it ended under, 0 for the default contract"),
+    ),
+    restated: optional(about(restatedVerdictSchema, 'Where its verdict was restated: the latest one')),
+    pauses: about(listOf(pauseSchema), 'When it stood still, oldest first'),
+    moments: about(listOf(clockMomentSchema), 'Warnings and breach up to its last change, in order'),
+  }),
+  "A promise's clock",
+);
 
 /**
  * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached when it still
  * runs after its due instant, the earliest at which the target is used up: whoever stops it at that instant is in time, whoever stops
  * it later is not, also where nothing was open in between.
  */
-export interface SlaClock {
-  readonly kind: ClockKind;
-  /** Whose promise it is, for the clocks between tiers. */
-  readonly tier?: Tier;
-  /** Whose promise it is, for the clock of a vendor who is known by name. */
-  readonly vendor?: string;
-  /** Of the resolution: 1, and one more for each reopening. Of tiers and vendors: 1, and one more each time it is theirs again. */
-  readonly cycle: number;
-  /** 1, and one more each time its target was changed: part of the identity of what is told of it. */
-  readonly terms: number;
-  readonly state: ClockState;
-  readonly target: number;
-  readonly startedAt: Instant;
-  /** Open time on the clock up to `runningSince`, or in all when it does not run. */
-  readonly elapsed: number;
-  readonly runningSince?: Instant;
-  /** While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been, had it run on. */
-  readonly dueAt?: Instant;
-  /** While it runs: the shares of its target that are still ahead, in order. */
-  readonly thresholds?: readonly Threshold[];
-  /** When it was breached. Never taken back. */
-  readonly breachedAt?: Instant;
-  readonly stoppedAt?: Instant;
-  /** Once it has ended: version of the client's contract that it ended under, 0 for the default contract. */
-  readonly contractVersion?: number;
-  /** Where its verdict was restated: the latest one. */
-  readonly restated?: RestatedVerdict;
-  readonly pauses: readonly Pause[];
-  /** What there was to tell of it up to its last change, in order. What has come up since: see `clockEventsUntil`. */
-  readonly moments: readonly ClockMoment[];
-}
+export type SlaClock = Static<typeof slaClockSchema>;
+
+export const slaClocksSchema = open({
+  priority: about(refer(prioritySchema), 'The priority whose targets they have'),
+  clocks: about(listOf(slaClockSchema), 'Those that go on and those that have ended, in the order in which they started'),
+  holds: optional(about(listOf(oneOf(HOLD_REASONS)), 'Why the ticket is on hold. More than one reason only in imported histories')),
+  handOffPending: optional(about(flag, 'Whether a hand-off waits to be accepted or returned')),
+  vendor: optional(about(text, 'The vendor of the last hand-off that named one')),
+});
 
 /** The clocks of one ticket, a fold over its events. */
-export interface SlaClocks {
-  readonly priority: Priority;
-  readonly clocks: readonly SlaClock[];
-  /** Why the ticket is on hold. More than one reason only in imported histories. */
-  readonly holds?: readonly HoldReason[];
-  /** True while a hand-off waits to be accepted or returned. */
-  readonly handOffPending?: boolean;
-  /** The vendor of the last hand-off that named one. */
-  readonly vendor?: string;
-}
+export type SlaClocks = Static<typeof slaClocksSchema>;
 
 type At = Pick<EventMetadata, 'effectiveAt'>;
 type TicketEvent = EventOf<TicketEvents>;

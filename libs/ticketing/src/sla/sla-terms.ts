@@ -1,5 +1,5 @@
 import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
-import { defaultContract, type PinnedContract, termsOf } from '../contract/contract.js';
+import { defaultContract, type PinnedContract, pinnedContractSchema, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
@@ -12,19 +12,25 @@ import {
   momentKey,
   rebaseClocks,
   type SlaClock,
-  type SlaClocks,
+  slaClocksSchema,
 } from './sla-clock.js';
 import type { ClockEffects } from '../events/clock-effects.js';
+import { about, instant, listOf, open, optional, type Static, text } from '../schema.js';
+
+export const pinnedClocksSchema = open({
+  ...slaClocksSchema.entries,
+  contract: optional(about(pinnedContractSchema, 'The contract that they go by; absent: the default contract')),
+  told: about(listOf(text), 'Keys of the warnings and breaches that are events already: clock, tier or vendor, cycle, terms, threshold'),
+  quietUntil: optional(
+    about(
+      instant,
+      'What happened up to then is not told: what an imported history had shown is no news, nor is what comes after a cancellation or a merge',
+    ),
+  ),
+});
 
 /** The clocks of a ticket under the contract that its own events pin, and what was told of them. */
-export interface PinnedClocks extends SlaClocks {
-  /** Absent: the default contract. */
-  readonly contract?: PinnedContract;
-  /** Keys (`momentKey`) of the warnings and breaches that are events already. */
-  readonly told: readonly string[];
-  /** Up to when nothing is told: what an imported history had shown when it became known is no news, nor is what would come after a cancellation or a merge. */
-  readonly quietUntil?: Instant;
-}
+export type PinnedClocks = Static<typeof pinnedClocksSchema>;
 
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;

@@ -1,17 +1,24 @@
 import type { GenericSchema } from 'valibot';
 import { calendarSchema, hoursSchema } from '../contract/business-calendar.js';
+import { contractNowSchema } from '../contract/contract-agreement.js';
 import { clientTargetsSchema, contractSchema, priorityByUrgencySchema, targetSchema, tierTargetsSchema } from '../contract/contract.js';
 import { escalationPolicySchema } from '../contract/escalation-policy.js';
+import { ticketWhySchema } from '../desk/assignment-why.js';
 import { agentSchema } from '../desk/agent.js';
-import { onCallRotationSchema, onCallScheduleSchema } from '../desk/on-call.js';
-import { shiftSchema, teamSchema } from '../desk/team.js';
-
+import { onCallNowSchema, onCallRotationSchema, onCallScheduleSchema } from '../desk/on-call.js';
+import { shiftSchema, teamNowSchema, teamSchema } from '../desk/team.js';
+import { escalationChainSchema } from '../escalation/escalation-chains.js';
+import { clockVerdictSchema } from '../events/sla.js';
+import { spentOnSchema, ticketAutopsySchema } from '../sla/breach-autopsy.js';
+import { slaClockSchema } from '../sla/sla-clock.js';
+import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { actorSchema, personSchema, prioritySchema, tierSchema } from '../vocabulary.js';
 
 /** Schemas by the names under which they are published. */
 export const publishedSchemas = {
   Contract: contractSchema,
+  ClientContract: contractNowSchema,
   BusinessCalendar: calendarSchema,
   OpenHours: hoursSchema,
   Target: targetSchema,
@@ -19,10 +26,19 @@ export const publishedSchemas = {
   TierTargets: tierTargetsSchema,
   PriorityByUrgency: priorityByUrgencySchema,
   EscalationPolicy: escalationPolicySchema,
+  EscalationChain: escalationChainSchema,
+  SlaClock: slaClockSchema,
+  ClockVerdict: clockVerdictSchema,
+  SpentOn: spentOnSchema,
+  TicketAutopsy: ticketAutopsySchema,
+  TicketWhy: ticketWhySchema,
+  Simulation: simulationSchema,
   OnCallRotation: onCallRotationSchema,
   OnCallSchedule: onCallScheduleSchema,
+  OnCallNow: onCallNowSchema,
   Shift: shiftSchema,
   Team: teamSchema,
+  TeamNow: teamNowSchema,
   Agent: agentSchema,
   TicketFilter: ticketFilterSchema,
   Actor: actorSchema,

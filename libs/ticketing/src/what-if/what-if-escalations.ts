@@ -1,24 +1,26 @@
 import { type EventOf, type Instant, isRefusal } from '#eventsourcing';
-import { nextStepAt, type StepPlace } from '../escalation/escalation-chains.js';
+import { nextStepAt, stepPlaceSchema } from '../escalation/escalation-chains.js';
 import { present } from '../plain-json.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { termsOf } from '../contract/contract.js';
 import { toldMoment, untoldMoments } from '../sla/sla-terms.js';
 import { ticket as aggregate } from '../ticket/ticket.js';
-import type { Person, Tier } from '../vocabulary.js';
+import { type Person, tierSchema } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { Ticket } from '../events/ticket.js';
+import { about, count, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+
+const firedEscalation = {
+  policy: about(text, 'Name of the policy'),
+  time: about(count, 'Which time the policy was at work on the ticket, counted from 1'),
+  ...stepPlaceSchema.entries,
+  kind: about(oneOf(['hierarchical', 'functional']), '`hierarchical`: somebody was told; `functional`: the work was handed on'),
+  to: optional(about(refer(tierSchema), 'The tier that the work was handed on to')),
+};
+export const firedEscalationSchema = open({ ...firedEscalation, at: about(instant, 'When it fired') });
 
 /** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
-export interface FiredEscalation extends StepPlace {
-  readonly policy: string;
-  /** The how manieth time that the policy was at work on the ticket, from 1. */
-  readonly time: number;
-  readonly kind: 'hierarchical' | 'functional';
-  readonly at: Instant;
-  /** Where the work was handed on to. */
-  readonly to?: Tier;
-}
+export type FiredEscalation = Static<typeof firedEscalationSchema>;
 
 /** A ticket's life under one contract, with escalation policies that are seen to on time. */
 export interface SimulatedLife {
@@ -114,14 +116,17 @@ function somebody(promises: TicketPromises): Readonly<Record<string, Person>> {
   return Object.fromEntries(targets.flatMap((target) => (target.kind === 'on-call' ? [[target.schedule, { id: target.schedule }]] : [])));
 }
 
+export const escalationComparisonSchema = open({
+  ...firedEscalation,
+  actual: optional(about(instant, 'When it fired')),
+  proposed: optional(about(instant, 'When it would have fired')),
+  escalation: optional(
+    about(oneOf(['gained', 'lost']), '`gained`: it fires under the proposed contract only; `lost`: under the actual one only'),
+  ),
+});
+
 /** A fired step under both contracts. Absent where it did not, or would not have, fired. */
-export interface EscalationComparison extends Omit<FiredEscalation, 'at' | 'to'> {
-  readonly to?: Tier;
-  readonly actual?: Instant;
-  readonly proposed?: Instant;
-  /** `gained`: it fires under the proposed contract only. `lost`: under the actual one only. */
-  readonly escalation?: 'gained' | 'lost';
-}
+export type EscalationComparison = Static<typeof escalationComparisonSchema>;
 
 export function compareEscalations(
   actual: readonly FiredEscalation[],

@@ -3,48 +3,75 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Text, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import { CLOCK_KINDS, type ClockKind, type Impact, PRIORITIES, type Priority, rank, type Tier, type Urgency } from '../vocabulary.js';
-import { clockAt, type SlaClock } from '../sla/sla-clock.js';
+import {
+  CLOCK_KINDS,
+  type ClockKind,
+  type Impact,
+  PRIORITIES,
+  type Priority,
+  prioritySchema,
+  rank,
+  type Tier,
+  tierSchema,
+  type Urgency,
+} from '../vocabulary.js';
+import type { ObjectEntries } from 'valibot';
+import { clockAt, type SlaClock, slaClockSchema } from '../sla/sla-clock.js';
 import { ticketEvents, type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import type { Ticket } from '../events/ticket.js';
 import {
   compareEscalations,
-  type EscalationComparison,
+  escalationComparisonSchema,
   evolveSimulated,
-  type FiredEscalation,
+  firedEscalationSchema,
   onTime,
   type SimulatedLife,
 } from './what-if-escalations.js';
+import { about, count, forEach, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+
+const VERDICTS = ['met', 'breached', 'open', 'cancelled'] as const;
 
 /** What had become of a clock at an instant. `open` goes on, in time so far. A breach stays one, whatever came after it. */
-export type Verdict = 'met' | 'breached' | 'open' | 'cancelled';
+export type Verdict = (typeof VERDICTS)[number];
 
-export interface Outcome {
-  readonly verdict: Verdict;
-  /** Milliseconds of open time. */
-  readonly target: number;
-  readonly breachedAt?: Instant;
-}
+const outcomeSchema = about(
+  open({
+    verdict: about(oneOf(VERDICTS), 'What became of it; `open`: it goes on, in time so far'),
+    target: about(count, 'Milliseconds of open time'),
+    breachedAt: optional(about(instant, 'When it was breached')),
+  }),
+  'What became of a clock under a contract',
+);
+
+export type Outcome = Static<typeof outcomeSchema>;
+
+const { entries: clock } = slaClockSchema;
+const clockComparisonSchema = open({
+  kind: clock.kind,
+  tier: clock.tier,
+  vendor: clock.vendor,
+  cycle: clock.cycle,
+  actual: optional(about(outcomeSchema, 'Under the contract that the ticket had; absent where that promises nothing')),
+  proposed: optional(about(outcomeSchema, 'Under the proposed contract; absent where that promises nothing')),
+  breach: optional(
+    about(oneOf(['gained', 'lost']), '`gained`: it is breached under the proposed contract only; `lost`: under the actual one only'),
+  ),
+});
 
 /** One clock under the contract that its ticket had, and under the proposed one. Absent where that contract promises nothing. */
-export interface ClockComparison extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'> {
-  readonly actual?: Outcome;
-  readonly proposed?: Outcome;
-  /** `gained`: it is breached under the proposed contract only. `lost`: under the actual one only. */
-  readonly breach?: 'gained' | 'lost';
-}
+export type ClockComparison = Static<typeof clockComparisonSchema>;
+
+const ticketComparisonSchema = open({
+  ticketId: about(uuid, 'Id of the ticket'),
+  client: about(text, 'The client (tenant)'),
+  priority: about(refer(prioritySchema), 'At the end, under the contract that it had'),
+  openedAt: about(instant, 'When it was opened'),
+  clocks: about(listOf(clockComparisonSchema), 'Its clocks'),
+  escalations: about(listOf(escalationComparisonSchema), 'What escalation policies did, or would have done'),
+});
 
 /** What a proposed contract would have made of a ticket whose life was what it was. */
-export interface TicketComparison {
-  readonly ticketId: string;
-  readonly client: string;
-  /** At the end, under the contract that it had. */
-  readonly priority: Priority;
-  readonly openedAt: Instant;
-  readonly clocks: readonly ClockComparison[];
-  /** What escalation policies did, or would have done. */
-  readonly escalations: readonly EscalationComparison[];
-}
+export type TicketComparison = Static<typeof ticketComparisonSchema>;
 
 @JSONSchema({
   description:
@@ -184,37 +211,57 @@ export function isChanged({ clocks, escalations }: TicketComparison): boolean {
   return clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined);
 }
 
+const byVerdictSchema = about(forEach(VERDICTS, count), 'Clocks by what became of them');
+const tallySchema = open({
+  actual: about(byVerdictSchema, 'Under the contracts that the tickets had'),
+  proposed: about(byVerdictSchema, 'Under the proposed contract'),
+  gained: about(count, 'Clocks that are breached under the proposed contract only'),
+  lost: about(count, 'Clocks that are breached under the actual contract only'),
+});
+
 /** How many clocks came to what, and how many breaches the proposed contract adds and takes away. */
-export interface Tally {
-  readonly actual: Readonly<Record<Verdict, number>>;
-  readonly proposed: Readonly<Record<Verdict, number>>;
-  readonly gained: number;
-  readonly lost: number;
-}
+export type Tally = Static<typeof tallySchema>;
+
+const escalationTallySchema = open({
+  kind: firedEscalationSchema.entries.kind,
+  policy: about(text, 'Name of the policy'),
+  actual: about(count, 'Steps that fired, had the timekeeper never been late'),
+  proposed: about(count, 'Steps that would have fired'),
+  gained: about(count, 'Steps that fire under the proposed contract only'),
+  lost: about(count, 'Steps that fire under the actual contract only'),
+});
 
 /** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
-export interface EscalationTally {
-  readonly kind: FiredEscalation['kind'];
-  readonly policy: string;
-  readonly actual: number;
-  readonly proposed: number;
-  readonly gained: number;
-  readonly lost: number;
-}
+export type EscalationTally = Static<typeof escalationTallySchema>;
+
+const tallyBy = <Entries extends ObjectEntries>(entries: Entries) => listOf(open({ ...tallySchema.entries, ...entries }));
+const totalsSchema = open({
+  tickets: about(count, 'Tickets that were replayed'),
+  changed: about(count, 'Tickets with a breach or an escalation that was gained or lost'),
+  ...tallySchema.entries,
+  escalations: about(listOf(escalationTallySchema), 'Of each policy by name, those told and the work handed on'),
+  byKind: about(tallyBy({ kind: clock.kind }), 'By kind of clock'),
+  byTier: about(tallyBy({ tier: refer(tierSchema) }), 'By tier, of the clocks between tiers'),
+  byPriority: about(tallyBy({ priority: refer(prioritySchema) }), 'By priority'),
+  byClient: about(tallyBy({ client: text }), 'By client'),
+});
 
 /** The sums over all tickets that were replayed. */
-export interface SimulationTotals extends Tally {
-  readonly tickets: number;
-  /** Tickets with a breach or an escalation that was gained or lost. */
-  readonly changed: number;
-  /** Of each policy, those told and the work handed on, by name. */
-  readonly escalations: readonly EscalationTally[];
-  readonly byKind: readonly (Tally & { readonly kind: ClockKind })[];
-  /** Of the clocks between tiers. */
-  readonly byTier: readonly (Tally & { readonly tier: Tier })[];
-  readonly byPriority: readonly (Tally & { readonly priority: Priority })[];
-  readonly byClient: readonly (Tally & { readonly client: string })[];
-}
+export type SimulationTotals = Static<typeof totalsSchema>;
+
+export const simulationSchema = about(
+  open({
+    asOf: about(instant, 'What happened later is left out'),
+    totals: about(totalsSchema, 'Of all tickets that were replayed'),
+    items: about(
+      listOf(ticketComparisonSchema),
+      'Tickets with a breach or an escalation that was gained or lost, each with just those, in the order in which they were recorded',
+    ),
+  }),
+  'What would have become of the clocks of past tickets under another contract',
+);
+
+export type Simulation = Static<typeof simulationSchema>;
 
 interface Cell {
   readonly kind: ClockKind;
