@@ -17,9 +17,8 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
-import { ticket, TIERS, TicketCommand, type PublicCommandName } from '#ticketing';
+import { jsonSchemas, type PublicCommandName, publishedSchemas, ticket, TicketCommand, TIERS } from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
-import { viewSchemas } from './view-schemas.js';
 
 /** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
 
@@ -623,7 +622,7 @@ const answerSchemas = {
       failed: { type: 'integer', minimum: 0 },
     },
   },
-  ...viewSchemas,
+  ...jsonSchemas(publishedSchemas, (name) => `#/components/schemas/${name}`),
 } as unknown as NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 
 function ref(name: string) {

@@ -11,8 +11,8 @@ interface Published {
   readonly version: number;
   /** Indexes that its queries rely on: MongoDB key patterns. */
   readonly indexes: readonly { readonly key: Readonly<Record<string, 1 | -1>>; readonly unique?: boolean }[];
-  /** JSON Schema of its documents, published to reporting jobs. */
-  readonly schema?: object;
+  /** JSON Schema (2020-12, without references) of its documents as they are stored: published to reporting jobs. Made when it is asked for. */
+  readonly schema: () => object;
 }
 
 /** A state with the document that followed from it. */

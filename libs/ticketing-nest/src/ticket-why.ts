@@ -1,15 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { EventStore, type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import {
-  type AssignmentAnswer,
-  evolvePromises,
-  ticket,
-  type TicketPromises,
-  type TicketWhy,
-  whyAssigned,
-  whyEscalated,
-} from '#ticketing';
+import { type AssignmentAnswer, evolvePromises, ticket, type TicketPromises, type TicketWhy, whyAssigned, whyEscalated } from '#ticketing';
 
 /** Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
 export class TicketWhyQuery extends Query<TicketWhy | Refusal> {

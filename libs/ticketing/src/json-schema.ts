@@ -1,5 +1,21 @@
-import { type JsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
+import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
 import type { GenericSchema } from 'valibot';
+
+const config = { target: 'draft-2020-12', ignoreActions: ['raw_check'] } satisfies ConversionConfig;
+
+/** The JSON Schema (2020-12) of a schema, whole: without references. Rules across fields are code, and not in it. */
+export function jsonSchema(schema: GenericSchema): JsonSchema {
+  const { $schema: _schema, $defs: parts = {}, ...whole } = toJsonSchema(schema, config);
+  return inlined(whole, parts) as JsonSchema;
+}
+
+function inlined(schema: unknown, parts: Readonly<Record<string, unknown>>): unknown {
+  if (Array.isArray(schema)) return schema.map((one) => inlined(one, parts));
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const { $ref, ...rest } = schema as { readonly $ref?: string };
+  const own = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, inlined(value, parts)]));
+  return $ref === undefined ? own : { ...(inlined(parts[$ref.replace('#/$defs/', '')], parts) as object), ...own };
+}
 
 /**
  * JSON Schemas (2020-12) of named schemas, which refer to each other by name. Rules across fields are code, and not in them.
@@ -11,8 +27,7 @@ export function jsonSchemas(
   refer: (name: string) => string,
 ): Readonly<Record<string, JsonSchema>> {
   return toJsonSchemaDefs(named, {
-    target: 'draft-2020-12',
-    ignoreActions: ['raw_check'],
+    ...config,
     overrideRef({ referenceId }) {
       if (!Object.hasOwn(named, referenceId)) throw new Error(`a schema without a name is referred to as ${referenceId}`);
       return refer(referenceId);

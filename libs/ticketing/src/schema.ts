@@ -19,8 +19,8 @@ type Frozen<T> = T extends string | number | boolean | null | undefined
 
 export const optional = v.optional;
 export const literal = v.literal;
-/** Any JSON. */
-export const anything = v.unknown();
+/** Any JSON object. */
+export const anyObject = v.record(v.string(), v.unknown()) as v.GenericSchema<object>;
 export const text = v.string('must be text');
 export const flag = v.boolean('must be true or false');
 export const uuid = piped(v.string('must be a UUID'), v.uuid('must be a UUID'));
@@ -99,6 +99,14 @@ export function recordOf<Value extends v.GenericSchema>(value: Value, message = 
 
 function refused(key: v.GenericSchema<string>, name: string) {
   return v.never(v.safeParse(key, name).issues?.[0].message ?? '');
+}
+
+/** Some of the fields of another object. */
+export function parts<Entries extends v.ObjectEntries, Name extends keyof Entries>(
+  { entries }: { readonly entries: Entries },
+  ...names: readonly Name[]
+): Pick<Entries, Name> {
+  return Object.fromEntries(names.map((name) => [name, entries[name]])) as Pick<Entries, Name>;
 }
 
 /** One of several kinds of object, told apart by a field. */
@@ -180,7 +188,7 @@ function strict<const Entries extends v.ObjectEntries>(entries: Entries, message
   return ofJson(v.strictObject(entries, objectMessage(message, unknownField)), (input) => {
     // Valibot names the first unknown field only.
     const unknown = Object.keys(input).filter((key) => !Object.hasOwn(entries, key));
-    return unknown.length < 2 ? undefined : { ...entries, ...v.entriesFromList(unknown, v.never(unknownField)) };
+    return unknown.length < 2 ? undefined : { ...entries, ...Object.fromEntries(unknown.map((key) => [key, v.never(unknownField)])) };
   });
 }
 

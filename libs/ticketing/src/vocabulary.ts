@@ -104,4 +104,7 @@ export const personSchema = about(open(person), "Somebody at the desk, a request
 export type Person = Static<typeof personSchema>;
 
 /** Who did something: see `Actor`. */
-export const actorSchema = about(open({ ...person, kind: oneOf(['agent', 'requester', 'system']) }), 'Who did it');
+export const actorSchema = about(
+  open({ ...person, kind: about(oneOf(['agent', 'requester', 'system']), 'Which kind of actor') }),
+  'Who did it',
+);

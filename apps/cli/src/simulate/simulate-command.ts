@@ -2,7 +2,15 @@ import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
 import { type Colours, inOneLine, spelledOut } from '#platform';
-import { type Contract, contractTerms, type EscalationTally, type Simulation, type Tally, type TicketComparison, ticketViews } from '#ticketing';
+import {
+  type Contract,
+  contractTerms,
+  type EscalationTally,
+  type Simulation,
+  type Tally,
+  type TicketComparison,
+  ticketViews,
+} from '#ticketing';
 import { groupPosition, simulate, type SimulationRequest } from '#ticketing-nest';
 import { Complaint } from '../complaint.js';
 import { showProgress } from '../progress.js';

@@ -36,7 +36,7 @@ export function trailGroup(category: string, over: Partial<TrailGroup> = {}): Tr
 }
 
 export function trailFace(name: string, over: Partial<StateFace<Trail | null>> = {}): StateFace<Trail | null> {
-  return { name, version: 1, document: (trail) => trail, indexes: [{ key: { count: 1 } }], ...over };
+  return { name, version: 1, schema: () => ({ type: 'object' }), document: (trail) => trail, indexes: [{ key: { count: 1 } }], ...over };
 }
 
 export function foldTrail(trail: Trail | null, event: RecordedEvent<TrailEvents>): Trail | null {

@@ -63,13 +63,16 @@ export const escalationTargetSchema = oneOfKinds(
   'kind',
   [
     open({
-      kind: literal('person'),
-      person: open({
-        id: about(name(100, 'must be the id of a person'), 'Id of the person'),
-        name: optional(about(name(100, 'must be a name'), 'Name of the person')),
-      }),
+      kind: about(literal('person'), 'A person'),
+      person: about(
+        open({
+          id: about(name(100, 'must be the id of a person'), 'Id of the person'),
+          name: optional(about(name(100, 'must be a name'), 'Name of the person')),
+        }),
+        'Who is told',
+      ),
     }),
-    open({ kind: literal('team'), team: about(name(100, 'must be the name of a team'), 'Id of the team') }),
+    open({ kind: about(literal('team'), 'A team'), team: about(name(100, 'must be the name of a team'), 'Id of the team') }),
     open({ kind: about(literal('assignee'), 'Whoever has the ticket then') }),
     open({
       kind: about(literal('on-call'), 'Whoever is on call then'),

@@ -52,7 +52,7 @@ const shift = fields({
   name: about(name(200), 'Unique in its team'),
   zone: zoneSchema,
   week: about(
-    weekOf(intervalsSchema),
+    weekOf(about(intervalsSchema, 'Hours of the day')),
     'Hours of each weekday by the wall clock, or `24x7`. They may run over midnight (`22:00` to `06:00`): those of the next date belong to the day on which they begin',
   ),
   holidays: optional(

@@ -63,12 +63,15 @@ export const escalationChainSchema = about(
     next: optional(about(stepPlaceSchema, 'The step that comes next; absent once all were dispatched')),
     from: about(instant, 'What the next delay counts from: the start, the last step, or the lapse of an acknowledgement'),
     acknowledged: optional(
-      open({
-        by: about(refer(personSchema), 'Who acknowledged it'),
-        at: about(instant, 'When'),
-        revision: about(count, 'Revision of the event'),
-        until: optional(about(instant, 'When it lapses; absent: never')),
-      }),
+      about(
+        open({
+          by: about(refer(personSchema), 'Who acknowledged it'),
+          at: about(instant, 'When'),
+          revision: about(count, 'Revision of the event'),
+          until: optional(about(instant, 'When it lapses; absent: never')),
+        }),
+        'The acknowledgement in force',
+      ),
     ),
     steps: about(listOf(stepOutcomeSchema), 'What became of its steps, oldest first'),
     restated: optional(

@@ -4,13 +4,13 @@ import { type EscalationChain, escalationChainSchema, nextOf, type StepPlace, st
 import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
 import type { TicketPromises } from './promises.js';
-import { about, count, instant, listOf, literal, oneOfKinds, open, optional, type Static, text } from '../schema.js';
+import { about, count, instant, listOf, literal, oneOfKinds, open, optional, parts, type Static, text } from '../schema.js';
 
 const answered = { ...stepPlaceSchema.entries, answer: about(text, 'In a sentence') };
 const stepAnswerSchema = oneOfKinds('fired', [
   open({
     ...answered,
-    fired: literal(true),
+    fired: about(literal(true), 'It was dispatched'),
     at: about(instant, 'When it was due'),
     revision: about(count, 'Revision of its event'),
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
@@ -18,7 +18,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
   }),
   open({
     ...answered,
-    fired: literal(false),
+    fired: about(literal(false), 'It was not dispatched'),
     because: about(text, 'Why'),
     revision: optional(about(count, 'Revision of the event that proves it')),
     dueAt: optional(about(instant, 'When it is due')),
@@ -28,16 +28,12 @@ const stepAnswerSchema = oneOfKinds('fired', [
 /** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
 export type StepAnswer = Static<typeof stepAnswerSchema>;
 
-const { entries: chain } = escalationChainSchema;
-
 export const escalationAnswerSchema = open({
   policy: about(text, 'Name of the policy'),
-  cause: optional(chain.cause),
+  cause: optional(escalationChainSchema.entries.cause),
   chain: optional(about(text, 'Id of the chain; absent, like all that follows from one, when nothing has started it')),
-  startedAt: optional(chain.startedAt),
-  acknowledged: chain.acknowledged,
-  restated: chain.restated,
-  ended: chain.ended,
+  startedAt: optional(escalationChainSchema.entries.startedAt),
+  ...parts(escalationChainSchema, 'acknowledged', 'restated', 'ended'),
   steps: about(listOf(stepAnswerSchema), 'Its steps, in order'),
   answer: about(text, 'In a sentence'),
 });

@@ -82,11 +82,14 @@ export type Resolution = Static<typeof resolutionSchema>;
 
 export const rootCauseSchema = open({
   category: about(text, 'Category of the root cause'),
-  analysis: open({
-    method: about(oneOf(ANALYSIS_METHODS), 'How it was found'),
-    text: about(text, 'The analysis'),
-    citedEvents: about(listOf(count), 'Revisions of the events of this ticket that prove it'),
-  }),
+  analysis: about(
+    open({
+      method: about(oneOf(ANALYSIS_METHODS), 'The method'),
+      text: about(text, 'The analysis'),
+      citedEvents: about(listOf(count), 'Revisions of the events of this ticket that prove it'),
+    }),
+    'How it was found',
+  ),
   permanentFix: optional(about(text, 'What solves it for good')),
   workaround: optional(about(text, 'What helps until it is solved for good')),
   preventiveActions: about(
@@ -94,10 +97,13 @@ export const rootCauseSchema = open({
     'What keeps it from happening again',
   ),
   changeReference: optional(about(text, 'Reference of the change')),
-  knowledgeArticle: open({
-    id: about(text, 'Id of the article'),
-    action: about(oneOf(['written', 'updated']), 'Whether it is new'),
-  }),
+  knowledgeArticle: about(
+    open({
+      id: about(text, 'Id of the article'),
+      action: about(oneOf(['written', 'updated']), 'Whether it is new'),
+    }),
+    'What support staff can read about it',
+  ),
   lowerTierCanResolve: about(flag, 'Whether L1 or L2 can do it alone next time'),
 });
 
@@ -118,7 +124,10 @@ export type HandedOver = Static<typeof handedOverSchema>;
 const activeWorkSchema = oneOfKinds('status', [
   open({ status: about(literal('open'), 'Nobody works on it yet') }),
   open({ status: about(literal('in-progress'), 'Somebody works on it'), agent: about(refer(personSchema), 'Who') }),
-  open({ status: about(literal('escalated'), 'A hand-off waits to be accepted or returned'), handedOver: handedOverSchema }),
+  open({
+    status: about(literal('escalated'), 'A hand-off waits to be accepted or returned'),
+    handedOver: about(handedOverSchema, 'The hand-off'),
+  }),
 ]);
 
 /** Work at a tier: nobody's yet, or somebody's. */
@@ -133,8 +142,8 @@ export const workSchema = oneOfKinds('status', [
     until: optional(about(instant, 'Until when, as far as is known')),
     paused: about(activeWorkSchema, 'What goes on when the hold ends'),
   }),
-  open({ status: oneOf(['resolved', 'closed']), resolvedAt: about(instant, 'When it was resolved') }),
-  open({ status: literal('cancelled') }),
+  open({ status: about(oneOf(['resolved', 'closed']), 'It is done'), resolvedAt: about(instant, 'When it was resolved') }),
+  open({ status: about(literal('cancelled'), 'It was called off') }),
   open({ status: about(literal('merged'), 'It goes on in another ticket'), into: about(uuid, 'Id of that ticket') }),
 ]);
 

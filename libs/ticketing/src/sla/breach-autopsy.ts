@@ -7,7 +7,22 @@ import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import { personSchema, tierSchema } from '../vocabulary.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import type { Ticket, TicketState } from '../events/ticket.js';
-import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import {
+  about,
+  count,
+  instant,
+  listOf,
+  literal,
+  oneOf,
+  oneOfKinds,
+  open,
+  optional,
+  parts,
+  refer,
+  type Static,
+  text,
+  uuid,
+} from '../schema.js';
 
 const place = { tier: about(refer(tierSchema), 'At which tier'), team: optional(about(text, 'In which team')) };
 
@@ -63,16 +78,8 @@ const partSchema = open({
 /** All that was spent on one thing. Milliseconds. */
 export type Part = Static<typeof partSchema>;
 
-const { entries: clock } = slaClockSchema;
 const clockAutopsySchema = open({
-  kind: clock.kind,
-  tier: clock.tier,
-  vendor: clock.vendor,
-  cycle: clock.cycle,
-  state: clock.state,
-  target: clock.target,
-  breachedAt: clock.breachedAt,
-  restated: clock.restated,
+  ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'state', 'target', 'breachedAt', 'restated'),
   from: about(instant, 'When it started'),
   to: about(instant, 'When it ended, else `asOf`'),
   elapsed: about(count, 'Milliseconds of open time that it shows'),

@@ -12,7 +12,7 @@ import { about, count, flag, instant, listOf, literal, oneOf, oneOfKinds, open, 
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
 export type ClockState = (typeof CLOCK_STATES)[number];
 
-const pauseSchema = open({
+export const pauseSchema = open({
   reason: about(
     oneOf([...HOLD_REASONS, 'hand-off', 'resolved']),
     'Why: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening',

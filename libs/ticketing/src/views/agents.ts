@@ -1,16 +1,21 @@
-import type { Instant, StateFace } from '#eventsourcing';
-import { type Agent, type AgentState, nextAbsenceMoment } from '../desk/agent.js';
+import type { StateFace } from '#eventsourcing';
+import { agentSchema, type AgentState, nextAbsenceMoment } from '../desk/agent.js';
 import { present } from '../plain-json.js';
+import { about, instant, open, optional, type Static } from '../schema.js';
+import { documentSchema } from './stored.js';
 
-export interface AgentDocument extends Agent {
-  /** When an absence begins or ends next: what the timekeeper looks for. */
-  readonly nextAbsenceMoment?: Instant;
-}
+export const agentDocumentSchema = about(
+  open({ ...agentSchema.entries, nextAbsenceMoment: optional(about(instant, 'When an absence begins or ends next')) }),
+  'Somebody who works at the desk',
+);
+
+export type AgentDocument = Static<typeof agentDocumentSchema>;
 
 /** One document an agent, by its id. */
 export const agents: StateFace<AgentState> = {
   name: 'agents',
   version: 2,
+  schema: () => documentSchema(agentDocumentSchema, 'Id of the agent'),
   document: (state) => state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) }),
   indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],
 };

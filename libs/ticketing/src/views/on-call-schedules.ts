@@ -1,5 +1,6 @@
 import type { StateFace } from '#eventsourcing';
-import type { OnCallSchedule } from '../desk/on-call.js';
+import { type OnCallSchedule, onCallScheduleSchema } from '../desk/on-call.js';
+import { documentSchema } from './stored.js';
 
 export type OnCallDocument = NonNullable<OnCallSchedule>;
 
@@ -7,6 +8,7 @@ export type OnCallDocument = NonNullable<OnCallSchedule>;
 export const onCallSchedules: StateFace<OnCallSchedule> = {
   name: 'on_call_schedules',
   version: 2,
+  schema: () => documentSchema(onCallScheduleSchema, 'Name of the schedule'),
   document: (state) => state,
   indexes: [],
 };

@@ -4,7 +4,6 @@ import { contractNowSchema } from '../contract/contract-agreement.js';
 import { clientTargetsSchema, contractSchema, priorityByUrgencySchema, targetSchema, tierTargetsSchema } from '../contract/contract.js';
 import { escalationPolicySchema } from '../contract/escalation-policy.js';
 import { ticketWhySchema } from '../desk/assignment-why.js';
-import { agentSchema } from '../desk/agent.js';
 import { onCallNowSchema, onCallRotationSchema, onCallScheduleSchema } from '../desk/on-call.js';
 import { shiftSchema, teamNowSchema, teamSchema } from '../desk/team.js';
 import { escalationChainSchema } from '../escalation/escalation-chains.js';
@@ -13,10 +12,27 @@ import { spentOnSchema, ticketAutopsySchema } from '../sla/breach-autopsy.js';
 import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
+import { agentDocumentSchema } from './agents.js';
+import { policyReactionSchema } from './policy-reactions.js';
+import { boardClockSchema, boardLineSchema } from './sla-board.js';
+import { stored } from './stored.js';
+import { ticketDetailsSchema } from './ticket-details.js';
+import { historyEntrySchema } from './ticket-history.js';
+import { ticketListLineSchema } from './ticket-list.js';
+import { ticketSlaNowSchema } from './ticket-sla.js';
+import { queueEntrySchema } from './tier-queue.js';
 import { actorSchema, personSchema, prioritySchema, tierSchema } from '../vocabulary.js';
 
 /** Schemas by the names under which they are published. */
 export const publishedSchemas = {
+  TicketDetails: stored(ticketDetailsSchema, 'Id of the ticket'),
+  HistoryEntry: stored(historyEntrySchema, '`<ticket id>/<revision>`'),
+  TicketSla: ticketSlaNowSchema,
+  QueueEntry: stored(queueEntrySchema, 'Id of the ticket'),
+  TicketListEntry: stored(ticketListLineSchema, 'Id of the ticket'),
+  SlaBoardLine: stored(boardLineSchema, 'Id of the ticket'),
+  BoardClock: boardClockSchema,
+  PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
   Contract: contractSchema,
   ClientContract: contractNowSchema,
   BusinessCalendar: calendarSchema,
@@ -39,7 +55,7 @@ export const publishedSchemas = {
   Shift: shiftSchema,
   Team: teamSchema,
   TeamNow: teamNowSchema,
-  Agent: agentSchema,
+  Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
   Actor: actorSchema,
   Person: personSchema,

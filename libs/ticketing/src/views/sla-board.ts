@@ -2,10 +2,13 @@ import { type Derived, type Instant, instantFrom, type StateFace } from '#events
 import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import { clockAt, ended, openTimeOf, type Pause, type SlaClock, targetOf } from '../sla/sla-clock.js';
+import { clockAt, ended, openTimeOf, pauseSchema, type SlaClock, slaClockSchema, targetOf } from '../sla/sla-clock.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
-import { CLOCK_KINDS, type ClockKind, type Person, type Priority, type Tier } from '../vocabulary.js';
+import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
+import { CLOCK_KINDS, type ClockKind, type Tier, tierSchema } from '../vocabulary.js';
 import type { TicketFold } from './ticket-fold.js';
+import { about, count, flag, forSome, instant, listOf, oneOf, open, optional, parts, refer, type Static, whole } from '../schema.js';
+import { documentSchema } from './stored.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
 export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;
@@ -15,35 +18,41 @@ export type BoardState = (typeof BOARD_STATES)[number];
 export const BOARD_KEYS = ['any', ...CLOCK_KINDS] as const;
 export type BoardKey = (typeof BOARD_KEYS)[number];
 
-/** When a clock that goes on was breached, or is due if nothing happens; the end of time while it stands still. What boards are sorted by. */
-export interface BoardPlace {
-  readonly due: Instant;
-  /** While it runs and is not breached: when its first warning is, or was, due. */
-  readonly warnAt?: Instant;
-}
-
-/** A ticket's place on the boards: by when its clocks that go on are due. The clocks themselves are in `ticket_sla`. Tickets without such clocks keep their document, on no board. */
-export interface SlaBoardEntry {
-  readonly client: string;
-  /** The tier that has the ticket. */
-  readonly tier: Tier;
-  readonly team?: string;
-  readonly assignee?: Person;
-  readonly summary: string;
-  readonly priority: Priority;
-  readonly majorIncident: boolean;
-  readonly places: Readonly<Partial<Record<BoardKey, BoardPlace>>>;
-  /**
-   * The instant after which less is left of the resolution than the tier that has the ticket needs for its work: what is left of its
-   * `tier-work`, or the whole target where that has not begun. Absent where it will not come to that, or nothing is promised.
-   */
-  readonly riskFrom?: Instant;
-  /** When its last event took effect. */
-  readonly updatedAt: Instant;
-}
-
 /** Sorts after every instant at which something can be due. */
 export const NEVER_DUE = '9999-12-31T23:59:59.999Z' as Instant;
+
+const placeSchema = open({
+  due: about(instant, `When it was breached, or is due if nothing happens; ${NEVER_DUE} while it stands still`),
+  warnAt: optional(about(instant, 'While it runs and is not breached: when its first warning is, or was, due')),
+});
+
+/** When a clock that goes on was breached, or is due if nothing happens; the end of time while it stands still. What boards are sorted by. */
+export type BoardPlace = Static<typeof placeSchema>;
+
+const subject = {
+  ...parts(openingSchema, 'client', 'tier', 'team', 'summary', 'priority'),
+  ...parts(ticketFactsSchema, 'assignee', 'majorIncident'),
+};
+
+export const slaBoardEntrySchema = about(
+  open({
+    ...subject,
+    places: about(forSome(BOARD_KEYS, placeSchema), 'For each kind of clock that goes on and for `any` of them, the one that is due first'),
+    riskFrom: optional(
+      about(
+        instant,
+        'The instant after which less is left of the resolution than the tier that has the ticket needs for its work. Absent where it ' +
+          'will not come to that, or nothing is promised',
+      ),
+    ),
+    updatedAt: about(instant, 'The latest instant at which one of its events took effect'),
+  }),
+  "A ticket's place on the boards: by when its clocks that go on are due. The clocks themselves are in `ticket_sla`",
+);
+
+/** A ticket's place on the boards. Tickets without clocks that go on keep their document, on no board. */
+export type SlaBoardEntry = Static<typeof slaBoardEntrySchema>;
+
 const ALWAYS = instantFrom(0);
 
 function entry(fold: TicketFold | null, before?: Derived<TicketFold | null>): SlaBoardEntry | null {
@@ -129,25 +138,45 @@ function elapsedAt(sla: PinnedClocks, { elapsed, runningSince }: SlaClock, at: I
   return runningSince === undefined ? elapsed : elapsed + openTimeBetween(calendarOf(termsOf(sla)), runningSince, at);
 }
 
+export const boardClockSchema = open({
+  ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'target', 'dueAt', 'breachedAt'),
+  state: about(oneOf(BOARD_STATES), 'On its way, past its first warning, past its due instant, or standing still and not breached'),
+  remaining: about(
+    whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    'Milliseconds of open time that are left; less than 0 once it is overdue',
+  ),
+  warned: optional(about(count, 'The highest warning that it has passed, in per cent of its target')),
+  pausedFor: optional(about(pauseSchema.entries.reason, 'Why it stands still')),
+});
+
 /** A clock that goes on, as it stands at the instant of the question. */
-export interface BoardClock extends Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle' | 'target' | 'dueAt' | 'breachedAt'> {
-  readonly state: BoardState;
-  /** Milliseconds of open time that are left of its target; less than 0 once it is overdue. */
-  readonly remaining: number;
-  /** The highest warning, in per cent of its target, that it has passed. */
-  readonly warned?: number;
-  /** Why it stands still. */
-  readonly pausedFor?: Pause['reason'];
-}
+export type BoardClock = Static<typeof boardClockSchema>;
+
+export const boardLineSchema = about(
+  open({
+    ...subject,
+    clock: about(refer(boardClockSchema), 'The clock that the line is sorted by'),
+    clocks: about(listOf(boardClockSchema), 'All clocks of the ticket that go on, sorted by when they are due'),
+    forecast: optional(
+      about(
+        open({
+          tier: about(refer(tierSchema), 'The tier that has the ticket'),
+          remaining: about(
+            whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+            'Milliseconds of open time that are left of the resolution; less than 0 once it is overdue',
+          ),
+          needed: about(count, 'Milliseconds of open time that the tier has yet to work, by its own target'),
+          atRisk: about(flag, 'Whether less is left than is needed'),
+        }),
+        'Where both are promised',
+      ),
+    ),
+  }),
+  'A ticket, with the clock that it is sorted by',
+);
 
 /** A line of a board: a ticket, with the clock that it is sorted by. */
-export interface BoardLine extends Omit<SlaBoardEntry, 'places' | 'riskFrom' | 'updatedAt'> {
-  readonly clock: BoardClock;
-  /** All clocks of the ticket that go on, whichever is due first first. */
-  readonly clocks: readonly BoardClock[];
-  /** Where both are promised: what is left of the resolution, what the tier needs, and whether the one is too little for the other. */
-  readonly forecast?: Budget & { readonly tier: Tier; readonly atRisk: boolean };
-}
+export type BoardLine = Static<typeof boardLineSchema>;
 
 /**
  * The line of a ticket as it stands at an instant; undefined when no such clock of it goes on.
@@ -191,6 +220,7 @@ function boardClock(sla: PinnedClocks, clock: SlaClock, now: Instant): BoardCloc
 export const slaBoard: StateFace<TicketFold | null> = {
   name: 'sla_board',
   version: 3,
+  schema: () => documentSchema(slaBoardEntrySchema, 'Id of the ticket'),
   document: entry,
   indexes: [
     ...BOARD_KEYS.map((key) => ({ key: { [`places.${key}.due`]: 1 as const, _id: 1 as const } })),

@@ -1,20 +1,31 @@
-import type { Instant, StateFace } from '#eventsourcing';
-import type { PinnedContract } from '../contract/contract.js';
-import { resolvedAt, type Ticket } from '../events/ticket.js';
+import type { StateFace } from '#eventsourcing';
+import { pinnedContractSchema } from '../contract/contract.js';
+import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
-import type { TicketStatus } from '../vocabulary.js';
-import type { ReaderFacts, TicketFold } from './ticket-fold.js';
+import { TICKET_STATUSES } from '../vocabulary.js';
+import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
+import { about, instant, oneOf, open, optional, parts, type Static } from '../schema.js';
+import { documentSchema } from './stored.js';
+
+export const ticketDetailsSchema = about(
+  open({
+    ...openingSchema.entries,
+    ...ticketFactsSchema.entries,
+    ...detailFactsSchema.entries,
+    contract: optional(
+      about(
+        open(parts(pinnedContractSchema, 'version', 'tzdata')),
+        "The version of the client's contract that it goes by; absent: the default contract",
+      ),
+    ),
+    status: about(oneOf(TICKET_STATUSES), 'How it stands, as `work` has it'),
+    resolvedAt: optional(about(instant, 'When it was resolved; absent while it is not')),
+  }),
+  'All that is known of a ticket now',
+);
 
 /** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
-export interface TicketDetails
-  extends
-    Omit<Ticket, 'contract' | 'sla'>,
-    Omit<ReaderFacts, 'latestAt' | 'queueState' | 'atTierSince' | 'since' | 'assignedAt' | 'words'> {
-  /** Which version of the client's contract it goes by; absent: the default contract. */
-  readonly contract?: Omit<PinnedContract, 'terms'>;
-  readonly status: TicketStatus;
-  readonly resolvedAt?: Instant;
-}
+export type TicketDetails = Static<typeof ticketDetailsSchema>;
 
 function details({ ticket, promises: { contract }, facts }: TicketFold): TicketDetails {
   const {
@@ -39,6 +50,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
 export const ticketDetails: StateFace<TicketFold | null> = {
   name: 'ticket_details',
   version: 7,
+  schema: () => documentSchema(ticketDetailsSchema, 'Id of the ticket'),
   document: (fold) => fold && details(fold),
   indexes: [
     { key: { client: 1, openedAt: -1 } },

@@ -4,60 +4,78 @@ import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { activeWork, type Ticket } from '../events/ticket.js';
 import { present, without } from '../plain-json.js';
-import type { Tier } from '../vocabulary.js';
+import { tierSchema } from '../vocabulary.js';
 import { withWordsOf } from './search-words.js';
+import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 
 /** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */
 export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'done'] as const;
 export type QueueState = (typeof QUEUE_STATES)[number];
 
+const staySchema = open({
+  tier: about(refer(tierSchema), 'The tier'),
+  team: optional(about(text, 'Its team')),
+  since: about(instant, 'Since when'),
+});
+
 /** A stay of the ticket with a team of a tier. */
-export interface Stay {
-  readonly tier: Tier;
-  readonly team?: string;
-  readonly since: Instant;
-}
+export type Stay = Static<typeof staySchema>;
+
+const handOffRecordSchema = open({
+  escalationId: about(uuid, 'Id of the hand-off'),
+  from: about(refer(tierSchema), 'The tier that handed it over'),
+  fromTeam: optional(about(text, 'Its team')),
+  to: about(refer(tierSchema), 'The tier that it was handed to'),
+  toTeam: optional(about(text, 'Its team')),
+  at: about(instant, 'When'),
+  outcome: about(oneOf(['pending', 'accepted', 'returned']), 'What became of it'),
+  settledAt: optional(about(instant, 'When it was accepted or returned')),
+  quality: about(count, 'Its quality, 0 to 100; half of it when it was returned'),
+});
 
 /** A hand-off to a higher tier, and what became of it. */
-export interface HandOffRecord {
-  readonly escalationId: string;
-  readonly from: Tier;
-  readonly fromTeam?: string;
-  readonly to: Tier;
-  readonly toTeam?: string;
-  readonly at: Instant;
-  readonly outcome: 'pending' | 'accepted' | 'returned';
-  readonly settledAt?: Instant;
-  /** 0 to 100, see hand-off.ts; half of it when it was returned. */
-  readonly quality: number;
-}
+export type HandOffRecord = Static<typeof handOffRecordSchema>;
+
+/** What readers want to know of a ticket and no command decides by: all of it is in its details. */
+export const detailFactsSchema = open({
+  openedAt: about(instant, 'When it was opened'),
+  updatedAt: about(instant, 'When its last event took effect'),
+  firstResponseAt: optional(about(instant, 'When somebody first worked on it')),
+  closedAt: optional(about(instant, 'When it was closed')),
+  cancelledAt: optional(about(instant, 'When it was cancelled')),
+  escalations: about(count, 'How many times it was handed up'),
+  deescalations: about(count, 'How many times it was handed down'),
+  handOffs: about(listOf(handOffRecordSchema), 'Hand-offs to higher tiers, oldest first'),
+  touchMinutes: about(count, 'Minutes that agents have stated to have worked on it'),
+  touchSeconds: about(count, 'Seconds that agents worked on it, as measured from starts to stops'),
+  satisfaction: about(
+    listOf(
+      open({
+        cycle: about(count, 'Of which resolution'),
+        score: about(count, 'The score that the requester gave'),
+        comment: optional(about(text, 'What the requester said')),
+      }),
+    ),
+    'What the requester said of each resolution',
+  ),
+  stays: about(listOf(staySchema), 'Where it has been, oldest first'),
+  articlesShown: optional(about(listOf(text), 'Knowledge articles that self-service showed in vain before it was opened')),
+  imported: optional(
+    about(
+      open({
+        system: about(text, 'The source, such as `bpic2013`'),
+        key: about(text, 'Its key there'),
+        deviations: about(listOf(text), 'Rules that its history breaks'),
+      }),
+      'Where an imported ticket comes from',
+    ),
+  ),
+});
 
 /** What readers want to know of a ticket and no command decides by. */
-export interface ReaderFacts {
-  readonly openedAt: Instant;
-  /** When the last event took effect. */
-  readonly updatedAt: Instant;
+export type ReaderFacts = Static<typeof detailFactsSchema> & {
   /** The latest instant at which any event took effect: notes may be told late. */
   readonly latestAt: Instant;
-  /** When somebody first worked on it. */
-  readonly firstResponseAt?: Instant;
-  readonly closedAt?: Instant;
-  readonly cancelledAt?: Instant;
-  readonly escalations: number;
-  readonly deescalations: number;
-  readonly handOffs: readonly HandOffRecord[];
-  /** Minutes that agents have stated to have spent on it. */
-  readonly touchMinutes: number;
-  /** Seconds that they were at it, as measured from starts to stops. */
-  readonly touchSeconds: number;
-  /** What the requester said of each resolution. */
-  readonly satisfaction: readonly { readonly cycle: number; readonly score: number; readonly comment?: string }[];
-  /** Where it has been, oldest first. */
-  readonly stays: readonly Stay[];
-  /** Knowledge articles that self-service showed in vain before it was opened. */
-  readonly articlesShown?: readonly string[];
-  /** Where an imported ticket comes from, and which of our rules its history breaks. */
-  readonly imported?: { readonly system: string; readonly key: string; readonly deviations: readonly string[] };
   readonly queueState: QueueState;
   /** When it came to this tier. */
   readonly atTierSince: Instant;
@@ -67,7 +85,7 @@ export interface ReaderFacts {
   readonly assignedAt?: Instant;
   /** Every word that was said about it: see search-words.ts. */
   readonly words: readonly string[];
-}
+};
 
 /** All that the views of a ticket follow from. */
 export interface TicketFold {

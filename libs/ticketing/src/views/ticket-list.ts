@@ -1,48 +1,35 @@
-import type { Instant, StateFace } from '#eventsourcing';
-import { resolvedAt } from '../events/ticket.js';
+import type { StateFace } from '#eventsourcing';
+import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
-import {
-  type Channel,
-  type Impact,
-  type Person,
-  PRIORITIES,
-  type Priority,
-  type TicketKind,
-  type TicketStatus,
-  type Tier,
-  type Urgency,
-} from '../vocabulary.js';
+import { PRIORITIES } from '../vocabulary.js';
+import { ticketDetailsSchema } from './ticket-details.js';
 import type { TicketFold } from './ticket-fold.js';
+import { queueEntrySchema } from './tier-queue.js';
+import { about, listOf, open, parts, type Static, text } from '../schema.js';
+import { documentSchema } from './stored.js';
+
+export const ticketListLineSchema = about(
+  open({
+    ...parts(openingSchema, 'client', 'kind', 'summary', 'reporter', 'channel', 'tier', 'impact', 'urgency', 'priority'),
+    ...parts(openingSchema, 'team', 'service', 'component', 'category'),
+    ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident', 'assignee'),
+    ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'updatedAt'),
+    ...parts(queueEntrySchema, 'rank'),
+  }),
+  'A ticket in the list of all tickets',
+);
+
+const ticketListEntrySchema = about(
+  open({
+    ...ticketListLineSchema.entries,
+    categories: about(listOf(text), 'The category and all that it is below: `hardware/printer` is also `hardware`'),
+    words: about(listOf(text), 'Every word that was said about it, without case and accents: what searches look in'),
+  }),
+  'A ticket in the list of all tickets, with what it is searched by',
+);
 
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */
-export interface TicketListEntry {
-  readonly client: string;
-  readonly kind: TicketKind;
-  readonly summary: string;
-  readonly reporter: Person;
-  readonly channel: Channel;
-  readonly status: TicketStatus;
-  readonly tier: Tier;
-  readonly impact: Impact;
-  readonly urgency: Urgency;
-  readonly priority: Priority;
-  /** Major incidents, then by priority: lower comes first. */
-  readonly rank: number;
-  readonly majorIncident: boolean;
-  readonly securityIncident: boolean;
-  readonly team?: string;
-  readonly assignee?: Person;
-  readonly service?: string;
-  readonly component?: string;
-  readonly category?: string;
-  /** The category and all that it is below: `hardware/printer` is also `hardware`. */
-  readonly categories: readonly string[];
-  readonly openedAt: Instant;
-  readonly resolvedAt?: Instant;
-  readonly updatedAt: Instant;
-  /** Every word that was said about it: see search-words.ts. */
-  readonly words: readonly string[];
-}
+export type TicketListEntry = Static<typeof ticketListEntrySchema>;
 
 function entry({ ticket, facts: { openedAt, updatedAt, words } }: TicketFold): TicketListEntry {
   const { client, kind, summary, reporter, channel, work, tier, impact, urgency, priority, majorIncident, securityIncident } = ticket;
@@ -87,6 +74,7 @@ function branches(category: string): readonly string[] {
 export const ticketList: StateFace<TicketFold | null> = {
   name: 'ticket_list',
   version: 5,
+  schema: () => documentSchema(ticketListEntrySchema, 'Id of the ticket'),
   document: (fold) => fold && entry(fold),
   indexes: [
     { key: { openedAt: 1, _id: 1 } },

@@ -1,25 +1,34 @@
-import type { Derived, Instant, StateFace } from '#eventsourcing';
+import type { Derived, StateFace } from '#eventsourcing';
 import { nextStepAt } from '../escalation/escalation-chains.js';
-import type { TicketPromises } from '../escalation/promises.js';
+import { ticketPromisesSchema } from '../escalation/promises.js';
+import { openingSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { ended, storable } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
+import { documentSchema, stored } from './stored.js';
 import type { TicketFold } from './ticket-fold.js';
+import { about, count, flag, instant, open, optional, parts, type Static } from '../schema.js';
+
+export const ticketSlaSchema = about(
+  open({
+    ...ticketPromisesSchema.entries,
+    ...parts(openingSchema, 'client'),
+    contractVersion: about(count, "Version of the client's contract that it goes by, 0 for the default contract"),
+    open: about(flag, 'Whether any clock goes on'),
+    nextDueAt: optional(about(instant, 'The earliest due instant of its running clocks that are not breached')),
+    nextMomentAt: optional(about(instant, 'When there is, or will be, a warning or a breach to tell')),
+    nextStepAt: optional(about(instant, 'When an escalation policy does something next by itself')),
+  }),
+  'The clocks of a ticket under its contract',
+);
+
+export const ticketSlaNowSchema = open({
+  ...stored(ticketSlaSchema, 'Id of the ticket').entries,
+  evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
+});
 
 /** The clocks of a ticket under its contract. */
-export interface TicketSla extends TicketPromises {
-  readonly client: string;
-  /** Version of the client's contract that it goes by, 0 for the default contract: what a new version is compared with. */
-  readonly contractVersion: number;
-  /** Whether any clock goes on. */
-  readonly open: boolean;
-  /** The earliest due instant of its running clocks that are not breached. */
-  readonly nextDueAt?: Instant;
-  /** When there is, or will be, something to tell of its clocks: what the timekeeper looks for. */
-  readonly nextMomentAt?: Instant;
-  /** When an escalation policy does something next by itself: what the timekeeper looks for, too. */
-  readonly nextStepAt?: Instant;
-}
+export type TicketSla = Static<typeof ticketSlaSchema>;
 
 function sla({ ticket: { client }, promises }: TicketFold): TicketSla {
   const due = promises.clocks
@@ -46,6 +55,7 @@ function slaOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | nul
 export const ticketSla: StateFace<TicketFold | null> = {
   name: 'ticket_sla',
   version: 8,
+  schema: () => documentSchema(ticketSlaSchema, 'Id of the ticket'),
   document: slaOrTheSame,
   indexes: [
     { key: { nextDueAt: 1 } },

@@ -1,35 +1,30 @@
-import type { Instant, StateFace } from '#eventsourcing';
-import type { NobodyFound } from '../events/assignment.js';
+import type { StateFace } from '#eventsourcing';
+import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
-import { type Person, PRIORITIES, type HoldReason, type Priority, type TicketKind, type Tier } from '../vocabulary.js';
-import type { QueueState, TicketFold } from './ticket-fold.js';
+import { HOLD_REASONS, PRIORITIES } from '../vocabulary.js';
+import { detailFactsSchema, QUEUE_STATES, type TicketFold } from './ticket-fold.js';
+import { about, count, flag, instant, oneOf, open, optional, parts, type Static } from '../schema.js';
+import { documentSchema } from './stored.js';
+
+export const queueEntrySchema = about(
+  open({
+    ...parts(openingSchema, 'tier'),
+    queued: about(flag, 'False once the ticket is resolved, closed, cancelled or merged'),
+    state: about(oneOf(QUEUE_STATES), '`awaiting-acceptance`: handed over, neither accepted nor returned yet'),
+    ...parts(openingSchema, 'client', 'kind', 'summary', 'priority', 'team'),
+    ...parts(ticketFactsSchema, 'majorIncident', 'assignee', 'nobodyFound'),
+    rank: about(count, 'The order in which a lead reads, lower first: 0 major incident, then 1 critical to 4 low'),
+    assignedAt: optional(about(instant, 'When the assignee, or the last one, was given it')),
+    holdReason: optional(about(oneOf(HOLD_REASONS), 'Why it is on hold')),
+    atTierSince: about(instant, 'When it came to this tier'),
+    since: about(instant, 'When it came to this state at this tier'),
+    ...parts(detailFactsSchema, 'openedAt'),
+  }),
+  "A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue",
+);
 
 /** A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue. */
-export interface QueueEntry {
-  readonly tier: Tier;
-  /** False when the ticket is resolved, closed, cancelled or merged. */
-  readonly queued: boolean;
-  readonly state: QueueState;
-  readonly client: string;
-  readonly kind: TicketKind;
-  readonly summary: string;
-  readonly priority: Priority;
-  readonly majorIncident: boolean;
-  /** The order in which a lead reads: major incidents, then by priority. Lower comes first; within one, whoever came first. */
-  readonly rank: number;
-  readonly team?: string;
-  readonly assignee?: Person;
-  /** When the assignee, or the last one, was given it. */
-  readonly assignedAt?: Instant;
-  /** Why automatic assignment found nobody: it is tried again when the roster changes. */
-  readonly nobodyFound?: NobodyFound['because'];
-  readonly holdReason?: HoldReason;
-  /** When the ticket came to this tier. */
-  readonly atTierSince: Instant;
-  /** When it came to this state at this tier. */
-  readonly since: Instant;
-  readonly openedAt: Instant;
-}
+export type QueueEntry = Static<typeof queueEntrySchema>;
 
 function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, openedAt } }: TicketFold): QueueEntry {
   const { tier, client, kind, summary, priority, majorIncident, team, assignee, nobodyFound, work } = ticket;
@@ -59,6 +54,7 @@ function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, op
 export const tierQueue: StateFace<TicketFold | null> = {
   name: 'tier_queue',
   version: 7,
+  schema: () => documentSchema(queueEntrySchema, 'Id of the ticket'),
   document: (fold) => fold && entry(fold),
   indexes: [
     { key: { tier: 1, queued: 1, rank: 1, since: 1, _id: 1 } },

@@ -27,7 +27,7 @@ import {
   onTime,
   type SimulatedLife,
 } from './what-if-escalations.js';
-import { about, count, forEach, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { about, count, forEach, instant, listOf, oneOf, open, optional, parts, refer, type Static, text, uuid } from '../schema.js';
 
 const VERDICTS = ['met', 'breached', 'open', 'cancelled'] as const;
 
@@ -45,12 +45,8 @@ const outcomeSchema = about(
 
 export type Outcome = Static<typeof outcomeSchema>;
 
-const { entries: clock } = slaClockSchema;
 const clockComparisonSchema = open({
-  kind: clock.kind,
-  tier: clock.tier,
-  vendor: clock.vendor,
-  cycle: clock.cycle,
+  ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle'),
   actual: optional(about(outcomeSchema, 'Under the contract that the ticket had; absent where that promises nothing')),
   proposed: optional(about(outcomeSchema, 'Under the proposed contract; absent where that promises nothing')),
   breach: optional(
@@ -211,7 +207,7 @@ export function isChanged({ clocks, escalations }: TicketComparison): boolean {
   return clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined);
 }
 
-const byVerdictSchema = about(forEach(VERDICTS, count), 'Clocks by what became of them');
+const byVerdictSchema = about(forEach(VERDICTS, about(count, 'How many')), 'Clocks by what became of them');
 const tallySchema = open({
   actual: about(byVerdictSchema, 'Under the contracts that the tickets had'),
   proposed: about(byVerdictSchema, 'Under the proposed contract'),
@@ -223,7 +219,7 @@ const tallySchema = open({
 export type Tally = Static<typeof tallySchema>;
 
 const escalationTallySchema = open({
-  kind: firedEscalationSchema.entries.kind,
+  ...parts(firedEscalationSchema, 'kind'),
   policy: about(text, 'Name of the policy'),
   actual: about(count, 'Steps that fired, had the timekeeper never been late'),
   proposed: about(count, 'Steps that would have fired'),
@@ -240,10 +236,10 @@ const totalsSchema = open({
   changed: about(count, 'Tickets with a breach or an escalation that was gained or lost'),
   ...tallySchema.entries,
   escalations: about(listOf(escalationTallySchema), 'Of each policy by name, those told and the work handed on'),
-  byKind: about(tallyBy({ kind: clock.kind }), 'By kind of clock'),
+  byKind: about(tallyBy(parts(slaClockSchema, 'kind')), 'By kind of clock'),
   byTier: about(tallyBy({ tier: refer(tierSchema) }), 'By tier, of the clocks between tiers'),
   byPriority: about(tallyBy({ priority: refer(prioritySchema) }), 'By priority'),
-  byClient: about(tallyBy({ client: text }), 'By client'),
+  byClient: about(tallyBy({ client: about(text, 'The client (tenant)') }), 'By client'),
 });
 
 /** The sums over all tickets that were replayed. */
