@@ -4,6 +4,7 @@ import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceI
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import operationsService from '@eventstore/db-client/generated/operations_grpc_pb.js';
 import persistentService from '@eventstore/db-client/generated/persistent_grpc_pb.js';
+import projectionsService from '@eventstore/db-client/generated/projections_grpc_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import usersGrpcService from '@eventstore/db-client/generated/users_grpc_pb.js';
@@ -19,6 +20,7 @@ import { FIRST_EVENT, LogWriter } from './storage/log-writer.js';
 import { Maintenance } from './storage/maintenance.js';
 import { OpenCalls, type Handler } from './wire/open-calls.js';
 import { operations, OPERATIONS } from './server/operations.js';
+import { PROJECTIONS, projectionCalls } from './server/projections.js';
 import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from './persistent-subscriptions/calls.js';
 import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { decodeReadRequest } from './streams/read-request.js';
@@ -92,6 +94,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     );
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
     serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance, subscriptions));
+    if (options.systemStreams)
+      serve(service({ enable: projectionsService.ProjectionsService.enable }, PROJECTIONS, false), projectionCalls);
     // Without anyone who could sign in there is nothing to say about users.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {

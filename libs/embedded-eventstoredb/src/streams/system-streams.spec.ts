@@ -62,6 +62,17 @@ async function links(stream: string, count: number): Promise<string[]> {
 
 const event = (type: string, metadata: Record<string, string> = {}) => jsonEvent({ type, data: {}, metadata });
 
+it('takes the projections that make them for enabled, and knows no others', async () => {
+  await start();
+  for (const name of ['$by_category', '$by_event_type', '$by_correlation_id', '$stream_by_category', '$streams'])
+    await client.enableProjection(name);
+  await expect(client.enableProjection('mine')).rejects.toThrow('received NotFound');
+  await stop();
+  await start({ systemStreams: false });
+  await expect(client.enableProjection('$by_category')).rejects.toThrow('UNIMPLEMENTED');
+  await stop();
+});
+
 it('links each event in the streams of its category, type and correlation id, and each stream in the lists of streams', async () => {
   await start();
   await client.appendToStream('ticket-1', [event('opened', { $correlationId: 'c1' }), event('escalated')]);

@@ -251,7 +251,8 @@ const isDefault = (value: Json, type: string): boolean =>
 
 function decodeField({ type }: Field, value: bigint | Buffer): Json {
   const bytes = value as Buffer;
-  if (type === 'text' || type === 'bytes') return bytes.toString('utf8');
+  if (type === 'text') return bytes.toString('utf8');
+  if (type === 'bytes') return textOf(bytes);
   if (type === 'stream') return raw(bytes).length === 0 ? {} : (decode('StreamName', bytes)['name'] ?? '');
   if (type === 'uuid') return decodeUuid(bytes);
   if (type === 'recorded') return decodeRecorded(bytes);
@@ -275,6 +276,12 @@ MESSAGES.set('Any', [
   { name: 'value', number: 2, type: 'bytes', oneof: false, repeated: false },
 ]);
 
+/** Bytes as the recordings show them: as text where they are text. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(bytes) ? text : `base64:${bytes.toString('base64')}`;
+}
+
 function decodeUuid(bytes: Buffer): Json {
   const [first] = raw(bytes);
   if (!first) return {};
@@ -296,8 +303,8 @@ function decodeRecorded(bytes: Buffer): Json {
     else if (number === 6) {
       const entry = raw(value as Buffer).map((field) => String(field.value)) as [string, string];
       metadata.set(...entry);
-    } else if (number === 7 && (value as Buffer).length > 0) event['custom_metadata'] = String(value);
-    else if (number === 8) event['data'] = String(value);
+    } else if (number === 7 && (value as Buffer).length > 0) event['custom_metadata'] = textOf(value as Buffer);
+    else if (number === 8) event['data'] = textOf(value as Buffer);
   }
   event['type'] = metadata.get('type') ?? '';
   if (metadata.get('content-type') !== 'application/json') event['content_type'] = metadata.get('content-type') ?? '';

@@ -121,7 +121,29 @@ function updatedGroup(step: Step): Step[] {
   return group_name.endsWith('-g2') ? [create(stream?.stream_identifier, group_name)] : [];
 }
 
-/** Steps that this node answers in another way on purpose, with the answer that it gives. */
+/**
+ * Steps that ask for what a group writes, or does, some time after the answer that caused it, as the genuine server does: checkpoints, parked
+ * events, what is left of them after a replay, what comes back after a timeout, and that a consumer has gone.
+ */
+const SETTLES: Readonly<Record<string, readonly number[]>> = {
+  'persistent-consume/basic': [13, 17],
+  'persistent-consume/nack-Park': [13],
+  'persistent-consume/message-timeout': [4],
+  'persistent-consume/many': [4],
+  'persistent-consume/all-filtered': [9],
+  'persistent-consume/park-twice': [8],
+  'persistent-consume/checkpoint-resume': [6],
+  'persistent-consume/checkpoint-gap': [5],
+  'persistent-consume/min-checkpoint-count': [7],
+  'persistent-consume/max-checkpoint-count': [8],
+  'persistent-consume/all-nack-park': [6],
+};
+
+/** Statistics that show a checkpoint, which is written while the group goes on. */
+const showsCheckpoint = (step: Step): boolean =>
+  step.call === 'PersistentSubscriptions.GetInfo' && JSON.stringify(step.recv ?? null).includes('"last_checkpointed_event_position"');
+
+/** Steps that this node answers in another way on purpose, with the answer that it gives. The scenarios count as different. */
 const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefined>> = Object.fromEntries(
   ['restart/lasting-TERM', 'restart/lasting-KILL'].map((name) => [
     name,
@@ -137,6 +159,9 @@ const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefin
   ]),
 );
 
+/** Scenarios of which this node answers a step in another way on purpose. */
+export const answeredOtherwise: readonly string[] = Object.keys(ANSWERED_OTHERWISE);
+
 /** The scenario with all that was done in it, as this node should answer. */
 export function completed(file: string, scenario: Scenario): Scenario {
   const name = `${file}/${scenario.name}`;
@@ -144,7 +169,10 @@ export function completed(file: string, scenario: Scenario): Scenario {
   const steps = scenario.steps.flatMap((step, index) => [
     ...hidden.filter(([before]) => before === index).map(([, extra]) => extra),
     ...(scenario.name.startsWith('bad-settings-') && step.call === 'PersistentSubscriptions.Update' ? updatedGroup(step) : []),
-    ANSWERED_OTHERWISE[name]?.(step) ?? step,
+    {
+      ...(ANSWERED_OTHERWISE[name]?.(step) ?? step),
+      ...((SETTLES[name]?.includes(index) || showsCheckpoint(step)) && { settles: true as const }),
+    },
   ]);
   return { ...scenario, steps };
 }
