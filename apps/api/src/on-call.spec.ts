@@ -32,6 +32,57 @@ describe('/v1/on-call', () => {
     expect(listed.find((one) => one.schedule === schedule)).toMatchObject({ rotations: [rotation] });
   });
 
+  it('lists overrides, ends them early and calls them off', async () => {
+    const schedule = `network ${randomUUID()}`;
+    const path = `/v1/on-call/${encodeURIComponent(schedule)}`;
+    await post('/v1/on-call', { schedule, rotations: [{ ...rotation, startsOn: '2020-01-06' }] });
+    const hour = 3_600_000;
+    const from = (hours: number) => new Date(Date.now() + hours * hour).toISOString();
+    await post('/v1/on-call/overrides', { schedule, person: { id: 'now' }, from: from(-1), to: from(1) });
+    await post('/v1/on-call/overrides', { schedule, person: { id: 'later' }, from: from(5), to: from(6) });
+    await post('/v1/on-call/overrides', { schedule, person: { id: 'second' }, from: from(-2), to: from(2) });
+    const [now, later, second] = (await get(`${path}/overrides`)).json.items;
+    expect([now, later, second]).toMatchObject([{ person: { id: 'now' } }, { person: { id: 'later' } }, { person: { id: 'second' } }]);
+
+    const off = await send(api.url, 'DELETE', `${path}/overrides/${later.id.toUpperCase()}`);
+    expect(off).toMatchObject({ status: 200, json: { schedule, events: [{ type: 'OnCallOverrideCalledOff' }] } });
+    expect((await send(api.url, 'DELETE', `${path}/overrides/${later.id}`)).json.events).toEqual([]);
+    expect((await send(api.url, 'DELETE', `${path}/overrides/${second.id}`)).json.events).toMatchObject([{ type: 'OnCallOverrideEnded' }]);
+    expect((await get(path)).json.onCall).toEqual({ id: 'now' });
+    const ended = await post('/v1/on-call/overrides/end', { schedule, overrideId: now.id });
+    expect(ended.json.events).toMatchObject([{ type: 'OnCallOverrideEnded', data: { overrideId: now.id } }]);
+    expect((await get(path)).json.onCall.id).toMatch(/ada|grace/);
+    expect((await get(`${path}?at=${from(5.5)}`)).json.onCall.id).toMatch(/ada|grace/);
+    expect((await get(`${path}/overrides`)).json.items).toMatchObject([
+      { id: now.id, endedAt: expect.any(String) },
+      { id: later.id, calledOff: true },
+      { id: second.id, endedAt: expect.any(String) },
+    ]);
+    for (const id of [randomUUID(), 'x'])
+      expect((await send(api.url, 'DELETE', `${path}/overrides/${id}`)).json).toMatchObject({ status: 404, code: 'override-not-found' });
+    expect((await get('/v1/on-call/nowhere/overrides')).json).toMatchObject({ status: 404, code: 'on-call-not-found' });
+  });
+
+  it('passes over who has left or is absent, and says so', async () => {
+    const [schedule, gone, absent, there] = ['schedule', 'gone', 'absent', 'there'].map((name) => `${name}-${randomUUID()}`) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    for (const agent of [gone, absent, there]) await post(`/v1/agents/${agent}`, { name: agent });
+    await post(`/v1/agents/${gone}/leave`, {});
+    await post(`/v1/agents/${absent}/absences`, { reason: 'Leave', from: '2020-01-01T00:00:00Z' });
+    const turns = { ...rotation, startsOn: '2020-01-06', days: 366, people: [gone, absent, there].map((id) => ({ id })) };
+    await post('/v1/on-call', { schedule, rotations: [turns] });
+    let now: { onCall?: { id: string }; passedOver?: { id: string }[] } = {};
+    for (let tries = 0; tries < 500 && (now.passedOver?.length ?? 0) < 2; tries++) {
+      now = (await get(`/v1/on-call/${schedule}?at=2020-02-01T00:00:00Z`)).json;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(now).toMatchObject({ onCall: { id: there }, passedOver: [{ id: gone }, { id: absent }] });
+  });
+
   it('names each fault', async () => {
     const wrong = await post('/v1/on-call', { schedule: 'x', rotations: [{ ...rotation, zone: 'Mars/Olympus', days: 0 }] });
     expect(wrong.json).toMatchObject({

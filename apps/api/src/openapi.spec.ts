@@ -9,10 +9,10 @@ let document: any;
 beforeAll(async () => {
   api = await startApi();
   document = (await send(api.url, 'GET', '/openapi.json')).json;
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+}, 120_000);
 
 describe('/openapi.json', () => {
   it('is valid OpenAPI 3.1', async () => {
@@ -175,7 +175,7 @@ describe('the answers', () => {
       }
     }
     isProblem?.((await send(api.url, 'POST', '/v1/tickets', { body: {} })).json);
-  }, 60_000);
+  }, 300_000);
 });
 
 describe('/docs', () => {

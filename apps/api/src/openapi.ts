@@ -17,7 +17,16 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
-import { jsonSchemas, type PublicCommandName, publishedSchemas, ticket, TicketCommand, TIERS } from '#ticketing';
+import {
+  jsonSchemas,
+  onCall,
+  type OnCallCommands,
+  type PublicCommandName,
+  publishedSchemas,
+  ticket,
+  TicketCommand,
+  TIERS,
+} from '#ticketing';
 import { ticketProblems } from './ticket-problems.js';
 
 /** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
@@ -61,7 +70,7 @@ const ofOpening = [
   'idempotency-key-reused',
   'contended',
 ];
-const onCallCodes = ['on-call-invalid', 'on-call-not-found'];
+const onCallCodes = ['on-call-invalid', 'on-call-not-found', 'override-not-found'];
 const rosterProblems = {
   team: ['team-not-found', 'team-invalid'],
   agent: ['agent-not-found', 'agent-left', 'absence-not-found', 'absence-invalid'],
@@ -382,17 +391,39 @@ export function documentContract(): MethodDecorator {
 
 const onCallTag = ApiTags('on-call');
 
-export function documentOnCallCommand(name: 'SetOnCallRotations' | 'OverrideOnCall'): MethodDecorator {
-  return applyDecorators(onCallTag, aggregateCommand(name, 'schedule', 'OnCallAnswer', ['on-call-invalid', 'on-call-not-found']));
-}
+const scheduleParam = ApiParam({ name: 'schedule', schema: { type: 'string', maxLength: 100 } });
 
-export function documentOnCall(name: 'onCallSchedules' | 'onCall'): MethodDecorator {
-  const one = name === 'onCall';
+export function documentOnCallCommand(name: keyof OnCallCommands): MethodDecorator {
+  const codes = Object.values(onCall.commands[name].refuses);
+  if (name !== 'CallOffOnCallOverride') return applyDecorators(onCallTag, aggregateCommand(name, 'schedule', 'OnCallAnswer', codes));
   return applyDecorators(
     onCallTag,
-    ApiOperation({ operationId: name, summary: one ? 'A schedule, and who is on call in it' : 'Every on-call schedule, by name' }),
-    ...(one ? [ApiParam({ name: 'schedule', schema: { type: 'string', maxLength: 100 } })] : []),
-    contractAnswer('The answer', one ? ref('OnCallNow') : page('OnCallSchedule'), 200, one ? etag : undefined),
+    scheduleParam,
+    ApiParam({ name: 'override', description: 'Id of the override', schema: { type: 'string', maxLength: 100 } }),
+    aggregateCommand(
+      name,
+      'schedule',
+      'OnCallAnswer',
+      codes,
+      'Takes an override back: one that has not begun is called off, one that lasts ends.',
+    ),
+  );
+}
+
+const onCallViews = {
+  onCallSchedules: { summary: 'Every on-call schedule, by name', schema: page('OnCallSchedule') },
+  onCall: { summary: 'A schedule, and who is on call in it', schema: ref('OnCallNow') },
+  onCallOverrides: { summary: 'The overrides of a schedule, oldest first, also those that are over', schema: ref('OnCallOverrides') },
+};
+
+export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator {
+  const one = name !== 'onCallSchedules';
+  const { summary, schema } = onCallViews[name];
+  return applyDecorators(
+    onCallTag,
+    ApiOperation({ operationId: name, summary }),
+    ...(one ? [scheduleParam] : []),
+    contractAnswer('The answer', schema, 200, name === 'onCall' ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? ['on-call-not-found'] : [])),
   );

@@ -5,6 +5,7 @@ import { isRefusal, type Refusal } from '#eventsourcing';
 export const ticketProblems = {
   'contract-not-found': { status: 404, title: 'There is no contract with that client' },
   'on-call-not-found': { status: 404, title: 'There is no such on-call schedule' },
+  'override-not-found': { status: 404, title: 'There is no such override' },
   'on-call-invalid': { status: 422, title: 'The on-call schedule cannot be' },
   'team-not-found': { status: 404, title: 'There is no such team' },
   'team-invalid': { status: 422, title: 'The team cannot be' },

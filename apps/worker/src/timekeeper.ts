@@ -1,18 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { Mongo, ViewDocument, ViewLog } from '#mongo';
-import {
-  type ClientContract,
-  contractInForce,
-  contracts,
-  onCallAt,
-  type Person,
-  pinned,
-  schedulesOf,
-  ticketSla,
-  type TicketSla,
-} from '#ticketing';
-import { readOnCall, runTicketCommand, tzdata } from '#ticketing-nest';
+import { type ClientContract, contractInForce, contracts, type Person, pinned, schedulesOf, ticketSla, type TicketSla } from '#ticketing';
+import { readOnCall, runTicketCommand, tzdata, whoIsOnCall } from '#ticketing-nest';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
@@ -125,11 +115,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   /** Who is on call now in each schedule that the steps in question ask for. */
-  async function whoIsOnCall(due: readonly Pick<TicketSla, 'chains'>[], now: Instant): Promise<Readonly<Record<string, Person>>> {
+  async function peopleOnCall(due: readonly Pick<TicketSla, 'chains'>[], now: Instant): Promise<Readonly<Record<string, Person>>> {
     const schedules = new Set(due.flatMap(({ chains }) => schedulesOf(chains, now)));
     const people: Record<string, Person> = {};
     for (const schedule of schedules) {
-      const person = onCallAt((await readOnCall(store, schedule)).state, now);
+      const { person } = await whoIsOnCall({ db }, (await readOnCall(store, schedule)).state, now);
       if (person !== undefined) people[schedule] = person;
     }
     return people;
@@ -176,7 +166,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       body: {},
     }));
     const ran = await seeTo<Pick<ViewDocument<TicketSla>, '_id' | 'revision' | 'chains'>>('nextStepAt', now, { chains: 1 }, async (due) => {
-      const body = { onCall: await whoIsOnCall(due, now) };
+      const body = { onCall: await peopleOnCall(due, now) };
       return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
     });
     return told + ran + (await rebaseTerms(now));

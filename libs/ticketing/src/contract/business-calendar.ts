@@ -115,6 +115,8 @@ export const calendarSchema = about(
 export type BusinessCalendar = Static<typeof calendarSchema>;
 
 const DAY = 86_400_000;
+/** No zone has ever been further from UTC. */
+const LONGEST_OFFSET = DAY;
 
 /**
  * Open time is laid out in stretches of this length when somebody asks about them, and kept: 400 days, so that most questions stay
@@ -296,9 +298,33 @@ export function endOfBusinessDay(calendar: CompiledCalendar, from: Instant, days
   return instantFrom(END_OF_TIME);
 }
 
+/**
+ * What the wall clock in the calendar's zone shows, in milliseconds: 0 is midnight on 1970-01-01. It jumps where the zone's offset changes.
+ */
+export function wallClock(calendar: CompiledCalendar, at: Instant): number {
+  const millis = epochMillis(at);
+  return millis + (calendar.stretch(Math.floor(millis / STRETCH)).offsets.find(({ until }) => millis < until)?.offset ?? 0);
+}
+
+/**
+ * The first instant at which the wall clock shows a time or a later one: the first of two where it shows the time twice, and the end of the gap
+ * where it skips it. Never earlier for a later time, so that such instants divide all time.
+ * @param shown as `wallClock` has it
+ */
+export function firstShown(calendar: CompiledCalendar, shown: number): Instant {
+  let begins = shown - LONGEST_OFFSET;
+  for (let index = Math.floor(begins / STRETCH); ; index++) {
+    for (const { until, offset } of calendar.stretch(index).offsets) {
+      if (until <= begins) continue;
+      const first = Math.max(begins, shown - offset);
+      if (first < until) return instantFrom(first);
+      begins = until;
+    }
+  }
+}
+
 function localDay(calendar: CompiledCalendar, millis: number): number {
-  const period = calendar.stretch(Math.floor(millis / STRETCH)).offsets.find(({ until }) => millis < until);
-  return Math.floor((millis + (period?.offset ?? 0)) / DAY);
+  return Math.floor(wallClock(calendar, instantFrom(millis)) / DAY);
 }
 
 /** When a local day closes; undefined when it does not open. Offsets go up to a day, so a local day may reach into two stretches. */

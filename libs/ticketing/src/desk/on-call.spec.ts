@@ -1,6 +1,8 @@
 import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import fc from 'fast-check';
-import { onCall, onCallAt, type OnCallCommands, type OnCallRotation, type OnCallSchedule } from './on-call.js';
+import { Temporal } from 'temporal-polyfill';
+import { WEEKDAYS } from '../contract/business-calendar.js';
+import { answersAt, onCall, onCallAt, type OnCallCommands, type OnCallRotation, type OnCallSchedule } from './on-call.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
 const context: DecisionContext = { commandId: 'c', actor: { id: 'lead', kind: 'agent' }, effectiveAt: at('2026-11-21T08:00:00Z') };
@@ -12,6 +14,8 @@ const weekly: OnCallRotation = {
   handOverAt: '09:00',
   days: 7,
 };
+
+const office = Object.fromEntries(WEEKDAYS.slice(0, 5).map((day) => [day, [{ from: '09:00', to: '17:00' }]]));
 
 function after(
   ...commands: { [Name in keyof OnCallCommands]: readonly [Name, OnCallCommands[Name]] }[keyof OnCallCommands][]
@@ -27,6 +31,8 @@ function after(
 }
 const set = (...rotations: OnCallRotation[]) => ['SetOnCallRotations', { schedule: 'network', rotations }] as const;
 const override = (id: string, from: string, to: string) => ['OverrideOnCall', { schedule: 'network', person: { id }, from, to }] as const;
+const end = (overrideId: string, at?: string) => ['EndOnCallOverride', { schedule: 'network', overrideId, ...(at && { at }) }] as const;
+const callOff = (overrideId: string) => ['CallOffOnCallOverride', { schedule: 'network', overrideId }] as const;
 const who = (state: OnCallSchedule, ...instants: string[]) => instants.map((instant) => onCallAt(state, at(instant))?.id);
 
 describe('who is on call', () => {
@@ -51,8 +57,6 @@ describe('who is on call', () => {
   });
 
   it('follows the sun: the first rotation that answers at that hour', () => {
-    const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'] as const;
-    const office = Object.fromEntries(weekdays.map((day) => [day, [{ from: '09:00', to: '17:00' }]]));
     const state = after(
       set(
         { ...weekly, people: people('tokyo'), zone: 'Asia/Tokyo', hours: office },
@@ -76,6 +80,88 @@ describe('who is on call', () => {
     ).toEqual(['ada', 'holiday', 'sick', 'holiday', 'ada']);
   });
 
+  it('passes a turn on only over time that somebody answers for: of seven by day, with hours from Monday to Friday, all get turns', () => {
+    const ids = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'];
+    const state = after(set({ ...weekly, days: 1, handOverAt: '00:00', people: people(...ids), hours: office }));
+    const days = Array.from(
+      { length: 14 },
+      (_, day) => `2026-${day < 8 ? 11 : 12}-${String(day < 8 ? 23 + day : day - 7).padStart(2, '0')}`,
+    );
+    expect(who(state, ...days.map((day) => `${day}T10:00:00+01:00`))).toEqual([
+      ...['mo', 'tu', 'we', 'th', 'fr', undefined, undefined],
+      ...['sa', 'su', 'mo', 'tu', 'we', undefined, undefined],
+    ]);
+  });
+
+  it('hands over once in the night whose hour is shown twice, and at the end of the hour that is not shown', () => {
+    const state = after(set({ ...weekly, startsOn: '2026-03-28', handOverAt: '02:30', days: 1 }));
+    expect(who(state, '2026-03-29T00:59:59Z', '2026-03-29T01:00:00Z')).toEqual(['ada', 'grace']);
+    const autumn = after(set({ ...weekly, startsOn: '2026-10-24', handOverAt: '02:30', days: 1 }));
+    expect(who(autumn, '2026-10-25T00:29:59Z', '2026-10-25T00:30:00Z', '2026-10-25T01:10:00Z', '2026-10-25T01:30:00Z')).toEqual([
+      'ada',
+      'grace',
+      'grace',
+      'grace',
+    ]);
+  });
+
+  it('is one person at each instant, and everybody as often as the others, in every zone and under any hours', () => {
+    const quarter = 15 * 60_000;
+    const clock = (quarters: number) =>
+      `${String(Math.floor(quarters / 4)).padStart(2, '0')}:${String((quarters % 4) * 15).padStart(2, '0')}`;
+    const week = fc
+      .array(fc.tuple(fc.integer({ min: 0, max: 95 }), fc.integer({ min: 1, max: 48 })), { minLength: 7, maxLength: 7 })
+      .chain((spans) => fc.tuple(fc.constant(spans), fc.subarray([0, 1, 2, 3, 4, 5, 6], { minLength: 1 })))
+      .map(([spans, open]) =>
+        Object.fromEntries(
+          open.map((day) => {
+            const [from, length] = spans[day] ?? [0, 1];
+            return [WEEKDAYS[day] ?? '', [{ from: clock(from), to: clock(Math.min(96, from + length)) }]];
+          }),
+        ),
+      );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...['UTC', 'Europe/Rome', 'America/New_York', 'Australia/Lord_Howe', 'America/St_Johns', 'Africa/Casablanca']),
+        fc.constantFrom('2026-03-05', '2026-03-26', '2026-04-02', '2026-10-01', '2026-10-23', '2026-10-29'),
+        fc.integer({ min: 0, max: 95 }).map(clock),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 7 }),
+        fc.option(week, { nil: undefined }),
+        (zone, startsOn, handOverAt, days, size, hours) => {
+          const ids = Array.from({ length: size }, (_, index) => `p${index}`);
+          const rotation = { zone, startsOn, handOverAt, days, people: people(...ids), ...(hours && { hours }) };
+          const state = after(set(rotation));
+          /** Who answered in each turn that had time to answer for, in order, by a wall clock that is read at each quarter. */
+          const turns: { turn: number; who: Set<string | undefined> }[] = [];
+          let shown = -Infinity;
+          const first = Date.parse(`${startsOn}T${handOverAt}Z`);
+          for (let instant = first - 2 * 86_400_000; instant < first + 35 * 86_400_000; instant += quarter) {
+            const there = Temporal.Instant.fromEpochMilliseconds(instant).toZonedDateTimeISO(zone).toPlainDateTime();
+            const local = Date.parse(`${there.toString()}Z`);
+            // What has been handed over stays so while an hour is shown again.
+            shown = Math.max(shown, local);
+            const turn = Math.floor((shown - first) / (days * 86_400_000));
+            const time = there.toPlainTime().toString().slice(0, 5);
+            const open =
+              hours === undefined || (hours[WEEKDAYS[there.dayOfWeek - 1] ?? ''] ?? []).some(({ from, to }) => from <= time && time < to);
+            const answers = onCallAt(state, instantFrom(instant))?.id;
+            if (!open || turn < 0) expect(answers).toBeUndefined();
+            else if (turns.at(-1)?.turn === turn) turns.at(-1)?.who.add(answers);
+            else turns.push({ turn, who: new Set([answers]) });
+          }
+          expect(turns.map(({ who }) => [...who])).toEqual(turns.map((_, index) => [ids[index % size]]));
+        },
+      ),
+      { numRuns: 15 },
+    );
+  }, 60_000);
+
+  it('can be told for a year that is far away', () => {
+    const state = after(set({ ...weekly, startsOn: '0001-01-01', days: 1, hours: office }));
+    expect(who(state, '9999-12-30T12:00:00Z')).not.toEqual([undefined]);
+  });
+
   it('gives each of them the same number of days in a whole round, whatever the zone', () => {
     fc.assert(
       fc.property(
@@ -97,6 +183,74 @@ describe('who is on call', () => {
       ),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('who is not there', () => {
+  const away =
+    (...ids: string[]) =>
+    ({ id }: { id: string }) =>
+      !ids.includes(id);
+
+  it('is passed over: the next of the rotation answers, then the next rotation', () => {
+    const state = after(set(weekly, { ...weekly, people: people('night') }));
+    const now = at('2026-11-24T12:00:00Z');
+    expect(answersAt(state, now, away('ada'))).toEqual({ person: { id: 'grace' }, passedOver: [{ id: 'ada' }] });
+    expect(answersAt(state, now, away('ada', 'grace', 'henrik')).person).toEqual({ id: 'night' });
+    expect(answersAt(state, now, () => false)).toEqual({ passedOver: people('ada', 'grace', 'henrik', 'night') });
+  });
+
+  it('overrides nobody', () => {
+    const state = after(set(weekly), override('sick', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
+    expect(answersAt(state, at('2026-11-24T12:00:00Z'), away('sick'))).toEqual({ person: { id: 'ada' }, passedOver: [{ id: 'sick' }] });
+  });
+});
+
+describe('an override', () => {
+  const planned = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
+  const id = planned?.overrides[0]?.id ?? '';
+  const decided = (name: 'EndOnCallOverride' | 'CallOffOnCallOverride', state: OnCallSchedule, now: string, when?: string) => {
+    const [, body] = name === 'EndOnCallOverride' ? end(id, when) : callOff(id);
+    const decision = onCall.commands[name].decide(body, state, { ...context, effectiveAt: at(now) });
+    return isRefusal(decision) ? decision.refused : decision.map(({ type, data }) => ({ type, data }));
+  };
+
+  it('has an id, which is the same whenever its event is read', () => {
+    expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'))?.overrides[0]?.id).toBe(id);
+  });
+
+  it('ends early, and the rotation answers from then on', () => {
+    expect(decided('EndOnCallOverride', planned, '2026-11-24T08:00:00Z')).toEqual([
+      { type: 'OnCallOverrideEnded', data: { schedule: 'network', overrideId: id, endedAt: '2026-11-24T08:00:00.000Z' } },
+    ]);
+    const ended = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), end(id, '2026-11-25T00:00:00Z'));
+    expect(who(ended, '2026-11-24T23:59:59Z', '2026-11-25T00:00:00Z')).toEqual(['henrik', 'ada']);
+    expect(ended?.overrides).toMatchObject([{ id, endedAt: '2026-11-25T00:00:00.000Z' }]);
+    expect(decided('EndOnCallOverride', ended, '2026-11-25T08:00:00Z')).toEqual([]);
+  });
+
+  it('is called off before it begins, and ended when it has begun', () => {
+    expect(decided('CallOffOnCallOverride', planned, '2026-11-23T08:00:00Z')).toEqual([
+      { type: 'OnCallOverrideCalledOff', data: { schedule: 'network', overrideId: id } },
+    ]);
+    expect(decided('CallOffOnCallOverride', planned, '2026-11-24T08:00:00Z')).toMatchObject([{ type: 'OnCallOverrideEnded' }]);
+    const off = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), callOff(id));
+    expect(who(off, '2026-11-24T12:00:00Z')).toEqual(['ada']);
+    expect(decided('CallOffOnCallOverride', off, '2026-11-23T08:00:00Z')).toEqual([]);
+    // The same again is another one.
+    expect(
+      onCall.commands.OverrideOnCall.decide(override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')[1], off, context),
+    ).toHaveLength(1);
+  });
+
+  it('is not taken back when it is over, nor at a time at which it does not last, nor when there is none', () => {
+    expect(decided('CallOffOnCallOverride', planned, '2026-11-26T00:00:00Z')).toBe('on-call-invalid');
+    expect(decided('EndOnCallOverride', planned, '2026-11-23T08:00:00Z')).toBe('on-call-invalid');
+    expect(decided('EndOnCallOverride', planned, '2026-11-24T08:00:00Z', '2026-11-26T00:00:00Z')).toBe('on-call-invalid');
+    expect(decided('EndOnCallOverride', after(set(weekly)), '2026-11-24T08:00:00Z')).toBe('override-not-found');
+    expect(decided('CallOffOnCallOverride', after(set(weekly)), '2026-11-24T08:00:00Z')).toBe('override-not-found');
+    expect(decided('CallOffOnCallOverride', null, '2026-11-24T08:00:00Z')).toBe('on-call-not-found');
   });
 });
 

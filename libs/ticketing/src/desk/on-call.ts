@@ -2,6 +2,7 @@ import {
   type Aggregate,
   type CommandsOf,
   commandsOn,
+  deterministicId,
   epochMillis,
   event,
   type EventsOf,
@@ -11,8 +12,16 @@ import {
   refuse,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Temporal } from 'temporal-polyfill';
-import { dateSchema, hoursSchema, openTimeBetween, weekOf, zoneSchema } from '../contract/business-calendar.js';
+import {
+  type CompiledCalendar,
+  dateSchema,
+  firstShown,
+  hoursSchema,
+  openTimeBetween,
+  wallClock,
+  weekOf,
+  zoneSchema,
+} from '../contract/business-calendar.js';
 import { DateTime, Fields, Part, Text, PersonRef } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
@@ -24,6 +33,7 @@ import {
   fields,
   instant,
   listOf,
+  literal,
   matching,
   name,
   open,
@@ -31,6 +41,7 @@ import {
   refer,
   type Static,
   text,
+  uuid,
   whole,
 } from '../schema.js';
 import { type Person, personSchema } from '../vocabulary.js';
@@ -63,20 +74,35 @@ export type OnCallRotation = Static<typeof onCallRotationSchema>;
 
 const rotationsSchema = fewOf(onCallRotationSchema, 1, 20, 'rotations');
 
-const overrideSchema = open({
+const overrideEntries = {
   person: about(refer(personSchema), 'Who answers'),
   from: about(instant, 'From when'),
   to: about(instant, 'Until when; the instant itself is not in it'),
-});
+};
 
 /** Somebody answers for a while, whatever the rotations say: from the first instant up to the second, which is not in it. */
-export type OnCallOverride = Static<typeof overrideSchema>;
+export interface OnCallOverride {
+  readonly person: Person;
+  readonly from: Instant;
+  readonly to: Instant;
+}
+
+export const keptOverrideSchema = about(
+  open({
+    id: about(uuid, 'Id of the override'),
+    ...overrideEntries,
+    endedAt: optional(about(instant, 'It ended then, and not at `to`')),
+    calledOff: optional(about(literal(true), 'It was called off before it began')),
+  }),
+  'An override as its schedule keeps it, also when it is over or never was',
+);
+export type KeptOverride = Static<typeof keptOverrideSchema>;
 
 export const onCallScheduleSchema = about(
   open({
     schedule: about(text, 'Name of the schedule'),
     rotations: about(listOf(onCallRotationSchema), 'The first that answers at an instant counts'),
-    overrides: about(listOf(overrideSchema), 'Oldest first; the newest of those at an instant counts'),
+    overrides: about(listOf(refer(keptOverrideSchema)), 'Oldest first; the newest of those that last at an instant counts'),
   }),
   'Who answers when',
 );
@@ -86,11 +112,17 @@ export const onCallNowSchema = about(
     ...onCallScheduleSchema.entries,
     at: about(instant, 'The instant that was asked about'),
     onCall: optional(about(refer(personSchema), 'Who is on call at that instant; absent when nobody is')),
+    passedOver: optional(about(listOf(refer(personSchema)), 'Whose turn it would have been, who have left or are absent')),
   }),
   'A schedule, and who is on call',
 );
 
 export type OnCallNow = Static<typeof onCallNowSchema>;
+
+export const onCallOverridesSchema = about(
+  open({ items: about(listOf(refer(keptOverrideSchema)), 'Oldest first, also those that are over') }),
+  'The overrides of a schedule',
+);
 
 /** No schedule yet, or one. */
 export type OnCallSchedule = Static<typeof onCallScheduleSchema> | null;
@@ -130,16 +162,52 @@ export class OverrideOnCall {
   to!: string;
 }
 
+@JSONSchema({
+  description: 'Ends an override early: from then on the rotations, or an older override, say who answers.',
+  examples: [{ schedule: 'network', overrideId: '3f0f7c1e-51f6-5a5e-9f0e-2d9e8f6f5a11' }],
+})
+export class EndOnCallOverride {
+  @Text({ description: 'Name of the schedule', example: 'network', max: 100 })
+  schedule!: string;
+
+  @Text({ description: 'Id of the override, as the schedule lists it', max: 100 })
+  overrideId!: string;
+
+  @DateTime({ description: 'When it ends: while it lasts; now unless said otherwise', optional: true })
+  at?: string;
+}
+
+/** Takes an override back: one that has not begun is called off, one that lasts ends. */
+export interface CallOffOnCallOverride {
+  readonly schedule: string;
+  readonly overrideId: string;
+}
+
+const noSchedule = () => refuse('on-call-not-found', 'There is no such schedule');
+const noOverride = () => refuse('override-not-found', 'The schedule has no such override');
+const isOver = ({ endedAt, calledOff }: KeptOverride): boolean => endedAt !== undefined || calledOff === true;
+
+/** The overrides, one of them changed. */
+function changed(state: OnCallSchedule, overrideId: string, change: Partial<KeptOverride>): OnCallSchedule {
+  return state && { ...state, overrides: state.overrides.map((one) => (one.id === overrideId ? { ...one, ...change } : one)) };
+}
+
 const events = {
   OnCallRotationsSet: event<OnCallSchedule, { readonly schedule: string; readonly rotations: readonly OnCallRotation[] }>({
     evolve: (state, { schedule, rotations }) => ({ schedule, rotations, overrides: state?.overrides ?? [] }),
   }),
   OnCallOverridden: event<OnCallSchedule, { readonly schedule: string } & OnCallOverride>({
-    evolve: (state, { schedule, person, from, to }) => ({
+    evolve: (state, { schedule, person, from, to }, { commandId }) => ({
       schedule,
       rotations: state?.rotations ?? [],
-      overrides: [...(state?.overrides ?? []), { person, from, to }],
+      overrides: [...(state?.overrides ?? []), { id: deterministicId('on-call-override', commandId), person, from, to }],
     }),
+  }),
+  OnCallOverrideEnded: event<OnCallSchedule, { readonly schedule: string; readonly overrideId: string; readonly endedAt: Instant }>({
+    evolve: (state, { overrideId, endedAt }) => changed(state, overrideId, { endedAt }),
+  }),
+  OnCallOverrideCalledOff: event<OnCallSchedule, { readonly schedule: string; readonly overrideId: string }>({
+    evolve: (state, { overrideId }) => changed(state, overrideId, { calledOff: true }),
   }),
 };
 
@@ -168,15 +236,47 @@ export const onCall = {
       route: 'POST /v1/on-call/overrides',
       refuses: ['on-call-not-found', 'on-call-invalid'],
       decide({ schedule, person: { id, name }, ...times }, state) {
-        if (state === null) return refuse('on-call-not-found', 'There is no such schedule');
+        if (state === null) return noSchedule();
         const [from, to] = [parseInstant(times.from), parseInstant(times.to)];
         if (from === undefined || to === undefined || from >= to) {
           return refuse('on-call-invalid', 'The override ends before it begins', [{ field: 'to', message: 'must be after from' }]);
         }
         const override = { person: present({ id, name }), from, to };
         const newest = state.overrides.at(-1);
-        if (newest !== undefined && same(newest, override)) return [];
+        if (newest !== undefined && same(newest, { id: newest.id, ...override })) return [];
         return [{ type: 'OnCallOverridden', data: { schedule, ...override } }];
+      },
+    }),
+    EndOnCallOverride: command({
+      body: EndOnCallOverride,
+      route: 'POST /v1/on-call/overrides/end',
+      refuses: ['on-call-not-found', 'override-not-found', 'on-call-invalid'],
+      decide({ schedule, overrideId, at }, state, { effectiveAt }) {
+        if (state === null) return noSchedule();
+        const override = state.overrides.find(({ id }) => id === overrideId);
+        if (override === undefined) return noOverride();
+        if (isOver(override)) return [];
+        const endedAt = at === undefined ? effectiveAt : parseInstant(at);
+        if (endedAt === undefined || endedAt <= override.from || endedAt >= override.to) {
+          return refuse('on-call-invalid', 'The override does not last then', [
+            { field: 'at', message: `must be after ${override.from} and before ${override.to}` },
+          ]);
+        }
+        return [{ type: 'OnCallOverrideEnded', data: { schedule, overrideId, endedAt } }];
+      },
+    }),
+    CallOffOnCallOverride: command({
+      route: 'DELETE /v1/on-call/{schedule}/overrides/{override}',
+      refuses: ['on-call-not-found', 'override-not-found', 'on-call-invalid'],
+      decide({ schedule, overrideId }: CallOffOnCallOverride, state, { effectiveAt }) {
+        if (state === null) return noSchedule();
+        const override = state.overrides.find(({ id }) => id === overrideId);
+        if (override === undefined) return noOverride();
+        if (isOver(override)) return [];
+        if (override.to <= effectiveAt) return refuse('on-call-invalid', `The override was over at ${override.to}`);
+        return override.from < effectiveAt
+          ? [{ type: 'OnCallOverrideEnded', data: { schedule, overrideId, endedAt: effectiveAt } }]
+          : [{ type: 'OnCallOverrideCalledOff', data: { schedule, overrideId } }];
       },
     }),
   },
@@ -185,24 +285,88 @@ export const onCall = {
 export type OnCallEvents = EventsOf<typeof onCall>;
 export type OnCallCommands = CommandsOf<typeof onCall>;
 
-/** Who is on call at an instant; undefined when nobody is. */
-export function onCallAt(state: OnCallSchedule, at: Instant): Person | undefined {
-  if (state === null) return undefined;
-  const override = state.overrides.findLast(({ from, to }) => from <= at && at < to);
-  if (override !== undefined) return override.person;
-  for (const rotation of state.rotations) {
-    const person = inTurn(rotation, at);
-    if (person !== undefined) return person;
-  }
-  return undefined;
+/** Who answers, and who would have if they had been there. */
+export interface Answering {
+  /** Absent when nobody answers. */
+  readonly person?: Person;
+  readonly passedOver: readonly Person[];
 }
 
-function inTurn({ zone, people, startsOn, handOverAt, days, hours }: OnCallRotation, at: Instant): Person | undefined {
-  if (hours !== undefined && openTimeBetween(calendarFor({ zone, week: hours }), at, instantFrom(epochMillis(at) + 1)) === 0)
-    return undefined;
-  const there = Temporal.Instant.fromEpochMilliseconds(epochMillis(at)).toZonedDateTimeISO(zone);
-  const handedOver = Temporal.PlainTime.compare(there.toPlainTime(), Temporal.PlainTime.from(handOverAt)) >= 0;
-  const turnOf = handedOver ? there.toPlainDate() : there.toPlainDate().subtract({ days: 1 });
-  const passed = Temporal.PlainDate.from(startsOn).until(turnOf, { largestUnit: 'days' }).days;
-  return passed < 0 ? undefined : people[Math.floor(passed / days) % people.length];
+/** Who is on call at an instant: the first who is there. */
+export function answersAt(state: OnCallSchedule, at: Instant, isThere: (person: Person) => boolean): Answering {
+  const passedOver: Person[] = [];
+  for (const person of inOrder(state, at)) {
+    if (isThere(person)) return { person, passedOver };
+    if (!passedOver.some(({ id }) => id === person.id)) passedOver.push(person);
+  }
+  return { passedOver };
+}
+
+/** Who is on call at an instant if everybody is there; undefined when nobody is. */
+export function onCallAt(state: OnCallSchedule, at: Instant): Person | undefined {
+  return answersAt(state, at, () => true).person;
+}
+
+/** All who could have to answer at an instant, who comes first at the beginning. */
+export function* inOrder(state: OnCallSchedule, at: Instant): Generator<Person> {
+  if (state === null) return;
+  for (const { person, from, to, endedAt, calledOff } of state.overrides.toReversed())
+    if (calledOff === undefined && from <= at && at < (endedAt ?? to)) yield person;
+  for (const rotation of state.rotations) {
+    const turn = turnAt(rotation, at);
+    if (turn === undefined) continue;
+    const { people } = rotation;
+    yield* [...people.slice(turn % people.length), ...people.slice(0, turn % people.length)];
+  }
+}
+
+const DAY = 86_400_000;
+
+/**
+ * Turns whose hours are looked at one by one, which is a hundred years of days. Of later ones only the weekdays count, and not what a change of
+ * offset makes of their hours, so that who answers in the year 9999 can be told too.
+ */
+const MOST_TURNS = 36_525;
+
+/** How many turns the rotation has passed on before an instant; undefined when it does not answer then. */
+function turnAt(rotation: OnCallRotation, at: Instant): number | undefined {
+  const { startsOn, handOverAt, days } = rotation;
+  const hours = calendarFor({ zone: rotation.zone, week: rotation.hours ?? '24x7' });
+  if (openTimeBetween(hours, at, instantFrom(epochMillis(at) + 1)) === 0) return undefined;
+  const first = Date.parse(`${startsOn}T${handOverAt}Z`);
+  /** A turn begins when the wall clock first shows the time of handing over, and ends where the next one begins. */
+  const begins = (turn: number) => firstShown(hours, first + turn * days * DAY);
+  let turn = Math.floor((wallClock(hours, at) - first) / (days * DAY));
+  // The wall clock shows some hours twice, and none while it jumps.
+  while (begins(turn) > at) turn--;
+  while (begins(turn + 1) <= at) turn++;
+  if (turn < 0) return undefined;
+  return coveredTurns(rotation, hours, begins, turn);
+}
+
+/** How many of the first turns had time that somebody answers for: only these pass the turn on. */
+function coveredTurns(
+  { startsOn, handOverAt, days, hours }: OnCallRotation,
+  calendar: CompiledCalendar,
+  begins: (turn: number) => Instant,
+  turns: number,
+): number {
+  let covered = 0;
+  let from = begins(0);
+  const looked = Math.min(turns, MOST_TURNS);
+  for (let turn = 0; turn < looked; turn++) {
+    const to = begins(turn + 1);
+    if (openTimeBetween(calendar, from, to) > 0) covered++;
+    from = to;
+  }
+  if (looked === turns) return covered;
+  // In UTC no offset changes: whether a turn has hours repeats with the week.
+  const plain = calendarFor({ zone: 'UTC', week: hours ?? '24x7' });
+  const first = Date.parse(`${startsOn}T${handOverAt}Z`);
+  const byWeekday = Array.from({ length: 7 }, (_, turn) => {
+    const [one, next] = [turn, turn + 1].map((number) => instantFrom(first + number * days * DAY)) as [Instant, Instant];
+    return openTimeBetween(plain, one, next) > 0;
+  });
+  for (let turn = looked; turn < turns; turn++) if (byWeekday[turn % 7]) covered++;
+  return covered;
 }

@@ -7,7 +7,7 @@ export type OnCallDocument = NonNullable<OnCallSchedule>;
 /** One document a schedule, by its name. */
 export const onCallSchedules: StateFace<OnCallSchedule> = {
   name: 'on_call_schedules',
-  version: 2,
+  version: 3,
   schema: () => documentSchema(onCallScheduleSchema, 'Name of the schedule'),
   document: (state) => state,
   indexes: [],

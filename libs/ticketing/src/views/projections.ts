@@ -43,7 +43,7 @@ export const contractViews: ProjectionGroup<ContractState, ContractEvents> = {
 
 const onCallViews: ProjectionGroup<OnCallSchedule, OnCallEvents> = {
   name: 'on_call_schedules',
-  version: 2,
+  version: 3,
   streamPrefix: 'oncall-',
   aggregate: onCall,
   initial: onCall.initial,

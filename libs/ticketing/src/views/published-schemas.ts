@@ -4,7 +4,7 @@ import { contractNowSchema } from '../contract/contract-agreement.js';
 import { clientTargetsSchema, contractSchema, priorityByUrgencySchema, targetSchema, tierTargetsSchema } from '../contract/contract.js';
 import { escalationPolicySchema } from '../contract/escalation-policy.js';
 import { ticketWhySchema } from '../desk/assignment-why.js';
-import { onCallNowSchema, onCallRotationSchema, onCallScheduleSchema } from '../desk/on-call.js';
+import { keptOverrideSchema, onCallNowSchema, onCallOverridesSchema, onCallRotationSchema, onCallScheduleSchema } from '../desk/on-call.js';
 import { shiftSchema, teamNowSchema, teamSchema } from '../desk/team.js';
 import { escalationChainSchema } from '../escalation/escalation-chains.js';
 import { clockVerdictSchema } from '../events/sla.js';
@@ -50,6 +50,8 @@ export const publishedSchemas = {
   TicketWhy: ticketWhySchema,
   Simulation: simulationSchema,
   OnCallRotation: onCallRotationSchema,
+  OnCallOverride: keptOverrideSchema,
+  OnCallOverrides: onCallOverridesSchema,
   OnCallSchedule: onCallScheduleSchema,
   OnCallNow: onCallNowSchema,
   Shift: shiftSchema,
