@@ -8,6 +8,7 @@ import { type BatchItem, CommandBatch, ticket } from '#ticketing';
 import { RunTicketCommand } from '#ticketing-nest';
 import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documentBatch } from './openapi.js';
+import { ticketIdOf } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 /** Tickets of a batch that are worked on at once: more would only queue before the store, and keep others waiting. */
@@ -58,13 +59,19 @@ export class BatchController {
   }
 
   async #runItem(
-    { command, ticketId, body = {}, ifRevision }: BatchItem,
+    { command, ticketId: given, body = {}, ifRevision }: BatchItem,
     index: number,
     { commandId: batchId, repeatable, actor }: CommandHeaders,
     request: FastifyRequest,
   ): Promise<BatchResult> {
     try {
       const opens = !ticket.commands[command].route.includes('{id}');
+      const ticketId = typeof given === 'string' ? ticketIdOf(given) : undefined;
+      if (given !== undefined && ticketId === undefined) {
+        throw Problem.of('invalid-body', 'A field of the body is not as it must be', {
+          faults: [{ field: 'ticketId', message: 'must be the id of a ticket' }],
+        });
+      }
       if (opens !== (ticketId === undefined)) {
         throw Problem.of('invalid-body', opens ? 'A ticket that is to be opened has no id yet' : `${command} needs the id of a ticket`, {
           faults: [{ field: 'ticketId', message: opens ? 'must be left out' : 'ticketId is required' }],
@@ -95,7 +102,7 @@ export class BatchController {
 function inTheirOrder(items: readonly BatchItem[]): number[][] {
   const lanes = new Map<string, number[]>();
   for (const [index, { ticketId }] of items.entries()) {
-    const key = ticketId ?? `item ${index}`;
+    const key = (typeof ticketId === 'string' ? ticketIdOf(ticketId) : undefined) ?? `item ${index}`;
     const lane = lanes.get(key);
     if (lane === undefined) lanes.set(key, [index]);
     else lane.push(index);

@@ -63,10 +63,12 @@ describe('POST /v1/batches', () => {
       { ...opening(), ticketId: id },
       { command: 'StartWork', ticketId: other, ifRevision: 7 },
       { command: 'StartWork', ticketId: other, ifRevision: 0 },
-      note(id, 'still here'),
+      note(id.toUpperCase(), 'still here'),
+      { command: 'StartWork', ticketId: 'first' },
+      { command: 'StartWork', ticketId: 7 },
     ]);
     expect(status).toBe(200);
-    expect(json).toMatchObject({ done: 2, failed: 6 });
+    expect(json).toMatchObject({ done: 2, failed: 8 });
     expect(json.items.map((item: { status: number; problem?: { code: string } }) => [item.status, item.problem?.code])).toEqual([
       [409, 'not-resolved'],
       [400, 'invalid-body'],
@@ -76,7 +78,12 @@ describe('POST /v1/batches', () => {
       [412, 'revision-mismatch'],
       [200, undefined],
       [200, undefined],
+      [400, 'invalid-body'],
+      [400, 'invalid-body'],
     ]);
+    expect(json.items[5].problem).toMatchObject({ detail: 'The ticket is at revision 0, not at one that was asked for', revision: 0 });
+    expect(json.items[7].ticketId).toBe(id);
+    for (const at of [8, 9]) expect(json.items[at].problem.faults).toEqual([{ field: 'ticketId', message: 'must be the id of a ticket' }]);
     expect(json.items[1].problem).toMatchObject({ faults: [{ field: 'reason' }, { field: 'note' }], instance: '/v1/batches#/items/1' });
     expect(json.items[3].problem.faults).toEqual([{ field: 'ticketId', message: 'ticketId is required' }]);
   });
@@ -103,7 +110,6 @@ describe('POST /v1/batches', () => {
     ['none', { items: [] }],
     ['a list of words', { items: ['StartWork'] }],
     ['an unknown command', { items: [{ command: 'AbsorbTicket', ticketId: randomUUID() }] }],
-    ['a ticket that is none', { items: [{ command: 'StartWork', ticketId: 'first' }] }],
     ['an unknown field', { items: [{ command: 'StartWork', ticketId: randomUUID(), key: 'k' }] }],
     ['a body that is none', { items: [{ command: 'StartWork', ticketId: randomUUID(), body: [] }] }],
     ['too many', { items: Array.from({ length: 101 }, () => ({ command: 'StartWork', ticketId: randomUUID() })) }],

@@ -600,6 +600,8 @@ const answerSchemas = {
       instance: { type: 'string', format: 'uri-reference' },
       code: { type: 'string', description: 'Stable: what programs decide by' },
       correlationId: { type: 'string' },
+      mergedInto: { type: 'string', format: 'uuid', description: 'Of `ticket-merged`: the ticket that it goes on in' },
+      revision: { type: 'integer', description: 'Of `revision-mismatch`: the revision that it is at' },
       faults: {
         type: 'array',
         description: 'Each thing that is wrong or missing',

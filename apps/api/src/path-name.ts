@@ -1,4 +1,5 @@
 import type { PipeTransform } from '@nestjs/common';
+import { isName } from '#eventsourcing';
 import { Problem } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
@@ -10,7 +11,7 @@ export class PathName implements PipeTransform<string, string> {
   ) {}
 
   transform(given: string): string {
-    if (given.length <= 100 && /\S/.test(given) && !/[\0\p{Surrogate}]/u.test(given)) return given;
+    if (isName(given, 100)) return given;
     throw new Problem(this.code, ticketProblems[this.code], this.detail);
   }
 }

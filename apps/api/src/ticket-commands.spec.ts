@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { streamName } from '#eventsourcing';
 import { defaultContract, isPublic, type PublicCommandName, ticket } from '#ticketing';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
@@ -259,7 +260,9 @@ describe('If-Match', () => {
 
   it.each(['"7"', '"1", "7"', 'W/"0"', '"zero"'])('refuses at another revision than %s', async (tag) => {
     const id = await openTicket();
-    expectProblem(await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': tag }), 412, 'revision-mismatch');
+    const answer = await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': tag });
+    expectProblem(answer, 412, 'revision-mismatch');
+    expect(answer.json).toMatchObject({ detail: expect.stringContaining('at revision 0'), revision: 0 });
     expect(await eventsOf(id)).toHaveLength(1);
   });
 
@@ -301,6 +304,46 @@ describe('ClaimTicket', () => {
     expect((await eventsOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'TicketAssigned']);
     // Whoever has it may claim it again: that is so already.
     expect((await post(`/v1/tickets/${id}/claim`, {}, { 'X-Actor-Id': winner.id })).json).toMatchObject({ events: [] });
+  });
+});
+
+describe('what looks empty, and names that look like others', () => {
+  const faultsOf = async (path: string, body: object) => (await post(path, body)).json.faults?.map(({ field }: { field: string }) => field);
+
+  it.each(['\u200b', '\u00a0\u2003', '\u3164', '\u2800', '\ufeff\u2060', '\u202e', '\n\t'])('%j is no text', async (blank) => {
+    expect(await faultsOf('/v1/tickets', { ...open, client: api.client, summary: blank, description: blank })).toEqual([
+      'summary',
+      'description',
+    ]);
+    const id = await openTicket();
+    expect(await faultsOf(`/v1/tickets/${id}/internal-notes`, { text: blank })).toEqual(['text']);
+    expect(await faultsOf(`/v1/tickets/${id}/escalations`, { reason: 'r', handoff: { errorMessages: [blank] }, tier: 'L2' })).toContain(
+      'handoff.errorMessages',
+    );
+    expectProblem(
+      await post(`/v1/tickets/${id}/claim`, {}, { 'X-Actor-Id': Buffer.from(blank).toString('latin1') }),
+      400,
+      'invalid-header',
+    );
+  });
+
+  it.each(['north\nwind', 'north\u202ewind', 'north\u200bwind', 'north\u0007wind', 'northwind\ufeff', 'north\u2066wind'])(
+    '%j is no name of a client, a person, a team or an agent',
+    async (name) => {
+      const body = { ...open, client: name, reporter: { id: name, name }, team: name };
+      expect(await faultsOf('/v1/tickets', body)).toEqual(['client', 'reporter.id', 'reporter.name', 'team']);
+      expect(await faultsOf(`/v1/agents/${randomUUID()}`, { name })).toEqual(['name']);
+      expectProblem(await post(`/v1/agents/${encodeURIComponent(name)}`, { name: 'Ada' }), 404, 'agent-not-found');
+      expect(await faultsOf('/v1/on-call', { schedule: name, rotations: [] })).toEqual(['schedule']);
+    },
+  );
+});
+
+describe('ids in capitals', () => {
+  it('are the same ids, in bodies and paths, and are given in lower case', async () => {
+    const [one, other] = [await openTicket(), await openTicket()];
+    const linked = await post(`/v1/tickets/${one.toUpperCase()}/links`, { ticketId: other.toUpperCase(), relation: 'relates-to' });
+    expect(linked.json).toMatchObject({ ticketId: one, events: [{ type: 'TicketLinked', data: { ticketId: other } }] });
   });
 });
 
@@ -367,12 +410,32 @@ describe('what does not even reach a command', () => {
     ['a __proto__', '{"__proto__": {"a": 1}}', {}, 400, 'malformed-json'],
     ['another media type', 'client=a', { 'Content-Type': 'application/x-www-form-urlencoded' }, 415, 'unsupported-media-type'],
     ['text', '{}', { 'Content-Type': 'text/plain' }, 415, 'unsupported-media-type'],
+    ['Latin-1', '{}', { 'Content-Type': 'application/json; charset=latin1' }, 415, 'unsupported-media-type'],
+    ['UTF-16', '{}', { 'Content-Type': 'application/json; a=b;Charset="UTF-16"' }, 415, 'unsupported-media-type'],
+    ['a coding', '{}', { 'Content-Encoding': 'deflate' }, 415, 'unsupported-media-type'],
     ['a megabyte and more', `{"summary": "${'x'.repeat(1024 * 1024)}"}`, {}, 413, 'body-too-large'],
     ['a key that is none', '{}', { 'Idempotency-Key': 'a b' }, 400, 'invalid-header'],
     ['an actor that is none', '{}', { 'X-Actor-Name': 'Ada' }, 400, 'invalid-header'],
   ])('%s', async (_what, body, headers: Record<string, string>, status, code) => {
     const path = status === 400 && code === 'invalid-header' ? `/v1/tickets/${randomUUID()}/resume` : '/v1/tickets';
     expectProblem(await post(path, body, headers), status, code);
+  });
+
+  it('a compressed body, which is called what it is', async () => {
+    const response = await fetch(`${api.url}/v1/tickets`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },
+      body: gzipSync(JSON.stringify({ ...open, client: api.client })),
+    });
+    expect([response.status, response.headers.get('accept-encoding')]).toEqual([415, 'identity']);
+    expect(await response.json()).toMatchObject({ code: 'unsupported-media-type', detail: expect.stringContaining('gzip') });
+  });
+
+  it('takes UTF-8 by that name', async () => {
+    for (const charset of ['utf-8', 'UTF-8', '"utf-8"'])
+      expect(
+        (await post('/v1/tickets', { ...open, client: api.client }, { 'Content-Type': `application/json; charset=${charset}` })).status,
+      ).toBe(201);
   });
 
   it('bytes that are no UTF-8', async () => {

@@ -3,7 +3,7 @@ import { type Parameter, Problem } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
 /** The id of a ticket: a UUID, in whatever case. Undefined when it is none. */
-function ticketIdOf(given: string): string | undefined {
+export function ticketIdOf(given: string): string | undefined {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given.toLowerCase() : undefined;
 }
 

@@ -90,7 +90,11 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
       }
       if (doneAt >= 0) return { revision: doneAt, events: done, repeated: true };
       if (context.ifRevisions !== undefined && !context.ifRevisions.includes(revision)) {
-        return refuse('revision-mismatch', `${stream} is at revision ${revision}, not ${context.ifRevisions.join(' or ')}`);
+        return revision < 0
+          ? refuse('revision-mismatch', `There is no such ${aggregate.noun} yet, at whatever revision`)
+          : refuse('revision-mismatch', `The ${aggregate.noun} is at revision ${revision}, not at one that was asked for`, undefined, {
+              revision,
+            });
       }
       const definition = aggregate.commands[name] as Of['commands'][string];
       const decision = definition.decide(command as object, state, { ...context, id }, await given?.(state, revision));

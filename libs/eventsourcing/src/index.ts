@@ -7,4 +7,5 @@ export * from './instant.js';
 export * from './policy.js';
 export * from './projection.js';
 export * from './refusal.js';
+export * from './text.js';
 export * from './upcasting.js';

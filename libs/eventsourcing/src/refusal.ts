@@ -9,10 +9,17 @@ export interface Refusal<Code extends string = string> {
   readonly refused: Code;
   readonly message: string;
   readonly faults?: readonly Fault[];
+  /** What a program needs of the message, such as where a merged ticket goes on, by the name of its field. */
+  readonly details?: Readonly<Record<string, string | number>>;
 }
 
-export function refuse<const Code extends string>(code: Code, message: string, faults?: readonly Fault[]): Refusal<Code> {
-  return faults === undefined ? { refused: code, message } : { refused: code, message, faults };
+export function refuse<const Code extends string>(
+  code: Code,
+  message: string,
+  faults?: readonly Fault[],
+  details?: Refusal['details'],
+): Refusal<Code> {
+  return { refused: code, message, ...(faults && { faults }), ...(details && { details }) };
 }
 
 export function isRefusal(value: unknown): value is Refusal {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { deterministicId, type Actor } from '#eventsourcing';
+import { deterministicId, isName, type Actor } from '#eventsourcing';
 import { allowedRevisions, parseTags } from './entity-tags.js';
 import { Problem } from './problem.js';
 
@@ -51,8 +51,8 @@ function actorOf(headers: IncomingHttpHeaders): Actor {
     if (name !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name');
     return { ...ANONYMOUS, kind: known };
   }
-  if (!/^[^\s\p{C}]{1,200}$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
-  if (name !== undefined && !/^(?=.*\S)[^\p{C}]{1,200}$/u.test(name)) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
+  if (!isName(id) || !/^[^\s\p{C}]+$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
+  if (name !== undefined && (!isName(name) || /\p{C}/u.test(name))) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
   return { id, kind: known, ...(name === undefined ? {} : { name }) };
 }
 

@@ -83,10 +83,30 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
 
   const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
+  // Before a body is read: what it is said to be decides whether it can be.
+  server.addHook('preParsing', (request, _reply, payload, done) => {
+    const unsupported = request.headers['content-type'] === undefined ? undefined : unsupportedCoding(request);
+    if (unsupported === undefined) done(null, payload);
+    else done(unsupported);
+  });
   server.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (request, body: Buffer, done) => {
     if (isUtf8(body)) void parse(request, body.toString('utf8'), done);
     else done(Problem.of('malformed-json', 'The body is not UTF-8'));
   });
+}
+
+/** Why a body cannot be read whatever is in it: it is compressed, or text in another encoding than UTF-8. */
+function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
+  const coding = headers['content-encoding'] ?? 'identity';
+  if (!/^\s*identity\s*$/i.test(coding)) {
+    return Problem.of('unsupported-media-type', `The body must not be compressed: Content-Encoding ${coding.slice(0, 100)} is not known`, {
+      headers: { 'Accept-Encoding': 'identity' },
+    });
+  }
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(headers['content-type'] ?? '')?.[1];
+  return charset === undefined || /^utf-?8$/i.test(charset)
+    ? undefined
+    : Problem.of('unsupported-media-type', `The body must be UTF-8, not ${charset.slice(0, 100)}`);
 }
 
 /** Lets one address take any bytes (application/octet-stream) as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */

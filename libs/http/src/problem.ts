@@ -47,10 +47,16 @@ export interface ProblemDetails {
   readonly code: string;
   readonly correlationId?: string;
   readonly faults?: readonly Fault[];
+  /** Where a merged ticket goes on. */
+  readonly mergedInto?: string;
+  /** The revision that it is at. */
+  readonly revision?: number;
 }
 
 interface ProblemOptions {
   readonly faults?: readonly Fault[];
+  /** Fields of its own. */
+  readonly more?: Refusal['details'];
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
@@ -59,16 +65,18 @@ interface ProblemOptions {
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly faults: readonly Fault[] | undefined;
+  readonly more: Refusal['details'];
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: string,
     readonly kind: ProblemKind,
     detail: string,
-    { faults, headers = {}, cause }: ProblemOptions = {},
+    { faults, more, headers = {}, cause }: ProblemOptions = {},
   ) {
     super(detail, cause === undefined ? undefined : { cause });
     this.faults = faults;
+    this.more = more;
     this.headers = headers;
   }
 
@@ -77,10 +85,13 @@ export class Problem extends Error {
   }
 
   /** A refused command. A code that `kinds` does not list is a conflict with the state that the thing is in. */
-  static ofRefusal({ refused, message, faults }: Refusal, kinds: Readonly<Record<string, ProblemKind>>): Problem {
+  static ofRefusal({ refused, message, faults, details }: Refusal, kinds: Readonly<Record<string, ProblemKind>>): Problem {
     const known: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...kinds };
     const kind = Object.hasOwn(known, refused) ? known[refused] : undefined;
-    return new Problem(refused, kind ?? { status: 409, title: 'The command was refused' }, message, faults === undefined ? {} : { faults });
+    return new Problem(refused, kind ?? { status: 409, title: 'The command was refused' }, message, {
+      ...(faults && { faults }),
+      ...(details && { more: details }),
+    });
   }
 
   details(instance: string, correlationId?: string): ProblemDetails {
@@ -93,6 +104,7 @@ export class Problem extends Error {
       code: this.code,
       ...(correlationId === undefined ? {} : { correlationId }),
       ...(this.faults === undefined ? {} : { faults: this.faults }),
+      ...this.more,
     };
   }
 }

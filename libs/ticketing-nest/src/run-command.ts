@@ -11,7 +11,6 @@ import {
   type ExecuteOptions,
   type GivenOf,
   instantFrom,
-  isRefusal,
   parseInstant,
   refuse,
   type Refusal,
@@ -75,9 +74,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
         // Only a command that nobody can have sent before may skip the look at what is there.
         { ...options, opens: opens && !repeatable },
       );
-      return isRefusal(result) && result.refused === 'revision-mismatch'
-        ? { ...result, message: `The ${aggregate.noun} is at another revision than the one that If-Match names` }
-        : result;
+      return result;
     } catch (error) {
       if ((error as { type?: unknown } | null)?.type === 'maximum-append-size-exceeded') {
         return refuse(

@@ -1,5 +1,6 @@
-import { Type } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
+  Allow,
   ArrayMaxSize,
   ArrayMinSize,
   ArrayUnique,
@@ -18,10 +19,10 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { parseInstant } from '#eventsourcing';
+import { isName, parseInstant, saysSomething, SHOWN } from '#eventsourcing';
 
 /** An id of ours, in lower case. */
-export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Field decorators of the command classes. Each sets the rule and its documentation together, so that what OpenAPI says is what is checked.
@@ -44,9 +45,26 @@ function field(
   };
 }
 
-/** Text that says something: not blank, of limited length (characters). */
-export function Text(about: About & { readonly max?: number }): PropertyDecorator {
-  return field([IsString(), IsNotEmpty(), Matches(/\S/, { message: '$property must not be blank' }), MaxLength(about.max ?? 200)], about);
+/** Text that says something, of limited length (characters). */
+export function Text(about: About & { readonly max: number }): PropertyDecorator {
+  return field([IsString(), IsNotEmpty(), ofText('must not be blank', saysSomething), MaxLength(about.max)], about);
+}
+
+/** What somebody or something is called, or is referred to by: on one line, without controls, direction signs and signs that nobody sees. */
+export function Name(about: About & { readonly max?: number }): PropertyDecorator {
+  const { max = 200 } = about;
+  const plain = ofText('must be one line without signs that are not seen', (text) => !saysSomething(text) || isName(text, Infinity));
+  return field([IsString(), IsNotEmpty(), ofText('must not be blank', saysSomething), plain, MaxLength(max)], about);
+}
+
+function ofText(message: string, validate: (text: string) => boolean): PropertyDecorator {
+  return ValidateBy({
+    name: message,
+    validator: {
+      validate: (value: unknown) => typeof value !== 'string' || validate(value),
+      defaultMessage: (args) => `${args?.property} ${message}`,
+    },
+  });
 }
 
 export function TextList(about: About & { readonly max?: number; readonly atLeastOne?: boolean }): PropertyDecorator {
@@ -58,6 +76,7 @@ export function TextList(about: About & { readonly max?: number; readonly atLeas
       ...(about.atLeastOne ? [ArrayMinSize(1)] : []),
       IsString(each),
       IsNotEmpty(each),
+      Matches(SHOWN, { ...each, message: 'each value in $property must not be blank' }),
       MaxLength(about.max ?? 2000, each),
     ],
     about,
@@ -87,6 +106,20 @@ export function WholeNumberList(about: About & { readonly min: number }): Proper
 
 export function Pattern(pattern: RegExp, message: string, about: About): PropertyDecorator {
   return field([Matches(pattern, { message: `$property ${message}` })], about, { pattern: pattern.source });
+}
+
+/** A UUID, in whatever case; in lower case from here on. */
+export function Uuid(of: string, about: About): PropertyDecorator {
+  const rules = [
+    Matches(UUID, { message: `$property must be the id of ${of}` }),
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value)),
+  ];
+  return field(rules, about, { type: 'string', format: 'uuid' });
+}
+
+/** Anything: what it must be is looked at elsewhere. */
+export function Anything(about: About, schema: object): PropertyDecorator {
+  return field([Allow()], about, schema);
 }
 
 /** An ISO 8601 date-time with its offset. */
@@ -138,9 +171,9 @@ function IsObjectLiteral(): PropertyDecorator {
 }
 
 export class PersonRef {
-  @Text({ description: 'Identifier of the person', example: 'ada' })
+  @Name({ description: 'Identifier of the person', example: 'ada' })
   id!: string;
 
-  @Text({ description: 'Name of the person', example: 'Ada Lovelace', optional: true })
+  @Name({ description: 'Name of the person', example: 'Ada Lovelace', optional: true })
   name?: string;
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Fault, Instant } from '#eventsourcing';
+import { type Fault, type Instant, isName } from '#eventsourcing';
 import { isFields } from './plain-json.js';
 
 /**
@@ -27,9 +27,9 @@ export const uuid = piped(v.string('must be a UUID'), v.uuid('must be a UUID'));
 /** UTC with milliseconds: `2026-11-20T08:40:00.000Z`. */
 export const instant = piped(v.string('must be an instant') as v.GenericSchema<string>, v.isoTimestamp()) as v.GenericSchema<Instant>;
 
-/** Text that is not blank, of limited length (characters). */
-export function name(max: number, message = `must be text of 1 to ${max} characters, not blank`) {
-  return piped(v.string(message), v.regex(/\S/, message), v.maxLength(max, message));
+/** What somebody or something is called: one line of limited length (characters), without signs that nobody sees. */
+export function name(max: number, message = `must be text of 1 to ${max} characters, not blank, on one line`) {
+  return that(piped(v.string(message), v.regex(/\S/, message), v.maxLength(max, message)), (text) => isName(text, max), message);
 }
 
 export function matching(pattern: RegExp, message: string, max?: number) {

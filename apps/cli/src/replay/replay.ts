@@ -20,7 +20,9 @@ export interface ReplayOptions extends Extent {
 
 /** Tells a ticket's life from the log itself, not from a read model. @throws Complaint when there is none */
 export async function replay({ store, ticketId, json, askForNext, print, colours, ...extent }: ReplayOptions): Promise<void> {
-  const id = ticketId.startsWith(`${ticket.category}-`) ? ticketId.slice(ticket.category.length + 1) : ticketId;
+  // Ids are in lower case; one that was typed or copied may not be.
+  const given = ticketId.toLowerCase();
+  const id = given.startsWith(`${ticket.category}-`) ? given.slice(ticket.category.length + 1) : given;
   let shown = 0;
   let asking = askForNext !== undefined;
   let last: LifeStep | undefined;

@@ -11,7 +11,7 @@ import {
   type Refusal,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Fields, Text } from '../command-fields.js';
+import { DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
 import { present, same } from '../plain-json.js';
 import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
@@ -68,7 +68,7 @@ export type ContractState = Static<typeof clientContractSchema> | null;
   ],
 })
 export class AgreeContract {
-  @Text({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  @Name({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
   client!: string;
 
   @Fields({

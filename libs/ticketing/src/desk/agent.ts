@@ -10,7 +10,7 @@ import {
   refuse,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Flag, Pattern, Text, TextList } from '../command-fields.js';
+import { DateTime, Flag, Name, Text, TextList, Uuid } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
 import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { asSkills } from '../ticket/assignment-request.js';
@@ -51,7 +51,7 @@ export type AgentState = Agent | null;
   examples: [{ name: 'Ada Lovelace', skills: ['printing', 'italian'] }],
 })
 export class RegisterAgent {
-  @Text({ description: 'Name of the agent', example: 'Ada Lovelace' })
+  @Name({ description: 'Name of the agent', example: 'Ada Lovelace' })
   name!: string;
 
   @TextList({ description: 'Skills: words of your own, whatever their case; none unless said otherwise', max: 100, optional: true })
@@ -69,7 +69,7 @@ export class PlanAbsence {
   @DateTime({ description: 'Until when; until it is ended unless said otherwise', optional: true })
   until?: string;
 
-  @Text({ description: 'Why', example: 'Leave' })
+  @Name({ description: 'Why', example: 'Leave' })
   reason!: string;
 
   @Flag({ description: "Whether the agent's open tickets go to somebody else when it begins; no unless said otherwise", optional: true })
@@ -78,10 +78,7 @@ export class PlanAbsence {
 
 @JSONSchema({ description: 'Ends the absence that goes on, or the one that is named, which may be still to come.', examples: [{}] })
 export class EndAbsence {
-  @Pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the id of an absence', {
-    description: 'Id of the absence; the one that goes on unless said otherwise',
-    optional: true,
-  })
+  @Uuid('an absence', { description: 'Id of the absence; the one that goes on unless said otherwise', optional: true })
   absenceId?: string;
 }
 

@@ -22,7 +22,7 @@ import {
   weekOf,
   zoneSchema,
 } from '../contract/business-calendar.js';
-import { DateTime, Fields, Part, Text, PersonRef } from '../command-fields.js';
+import { DateTime, Fields, Name, Part, PersonRef, Uuid } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
 import {
@@ -137,7 +137,7 @@ export type OnCallSchedule = Static<typeof onCallScheduleSchema> | null;
   ],
 })
 export class SetOnCallRotations {
-  @Text({ description: 'Name of the schedule', example: 'network', max: 100 })
+  @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
   @Fields({ description: 'Rotations: the first that answers at an instant counts. See the schema `OnCallRotation`.', list: true })
@@ -149,7 +149,7 @@ export class SetOnCallRotations {
   examples: [{ schedule: 'network', person: { id: 'henrik' }, from: '2026-12-24T18:00:00+01:00', to: '2026-12-26T09:00:00+01:00' }],
 })
 export class OverrideOnCall {
-  @Text({ description: 'Name of the schedule', example: 'network', max: 100 })
+  @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
   @Part(() => PersonRef, { description: 'Who answers' })
@@ -167,10 +167,10 @@ export class OverrideOnCall {
   examples: [{ schedule: 'network', overrideId: '3f0f7c1e-51f6-5a5e-9f0e-2d9e8f6f5a11' }],
 })
 export class EndOnCallOverride {
-  @Text({ description: 'Name of the schedule', example: 'network', max: 100 })
+  @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
-  @Text({ description: 'Id of the override, as the schedule lists it', max: 100 })
+  @Uuid('an override', { description: 'Id of the override, as the schedule lists it' })
   overrideId!: string;
 
   @DateTime({ description: 'When it ends: while it lasts; now unless said otherwise', optional: true })

@@ -25,7 +25,7 @@ import {
   weekOf,
   zoneSchema,
 } from '../contract/business-calendar.js';
-import { Fields, SomeOf, Text, TextList } from '../command-fields.js';
+import { Fields, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
 import {
@@ -121,7 +121,7 @@ export type TeamState = Team | null;
   examples: [{ name: 'Service desk', tiers: ['L1', 'L2'] }],
 })
 export class DefineTeam {
-  @Text({ description: 'Name of the team', example: 'Service desk' })
+  @Name({ description: 'Name of the team', example: 'Service desk' })
   name!: string;
 
   @SomeOf(TIERS, { description: 'Tiers that it serves' })
@@ -149,13 +149,13 @@ export class SetShifts {
 
 @JSONSchema({ description: 'An agent joins a team. An agent may be in several.', examples: [{ agent: 'ada' }] })
 export class AddTeamMember {
-  @Text({ description: 'Id of the agent', example: 'ada', max: 100 })
+  @Name({ description: 'Id of the agent', example: 'ada', max: 100 })
   agent!: string;
 }
 
 @JSONSchema({ description: 'An agent is of a team no longer.', examples: [{ agent: 'ada', reason: 'Moves to second level' }] })
 export class RemoveTeamMember {
-  @Text({ description: 'Id of the agent', example: 'ada', max: 100 })
+  @Name({ description: 'Id of the agent', example: 'ada', max: 100 })
   agent!: string;
 
   @Text({ description: 'Why', max: 2000, optional: true })

@@ -1,6 +1,6 @@
 import { refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Part, PersonRef, Text } from '../command-fields.js';
+import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
 import { present, same } from '../plain-json.js';
 import type { UnassignedBecause } from '../vocabulary.js';
@@ -14,7 +14,7 @@ import { INACTIVE, unlessAccepted, unlessActive } from './guards.js';
   examples: [{ team: 'service-desk', assignee: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class AssignTicket extends TicketCommand {
-  @Text({ description: 'Team', example: 'service-desk', optional: true })
+  @Name({ description: 'Team', example: 'service-desk', optional: true })
   team?: string;
 
   @Part(() => PersonRef, { description: 'Person', optional: true })

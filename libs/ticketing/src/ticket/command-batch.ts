@@ -1,5 +1,5 @@
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Fields, OneOf, PartList, Pattern, UUID, WholeNumber } from '../command-fields.js';
+import { Anything, Fields, OneOf, PartList, WholeNumber } from '../command-fields.js';
 import { isPublic, type PublicCommandName, ticket } from './ticket.js';
 
 /** A command of a batch. Its body is checked against the command's own rules when its turn comes. */
@@ -7,11 +7,9 @@ export class BatchItem {
   @OneOf(Object.keys(ticket.commands).filter(isPublic), { description: 'Name of the command', example: 'AssignTicket' })
   command!: PublicCommandName;
 
-  @Pattern(UUID, 'must be the id of a ticket', {
-    description: 'Id of the ticket; left out for OpenTicket alone',
-    optional: true,
-  })
-  ticketId?: string;
+  /** Checked when its turn comes, as the body is: one that is none spoils only its own command. */
+  @Anything({ description: 'Id of the ticket; left out for OpenTicket alone', optional: true }, { type: 'string', format: 'uuid' })
+  ticketId?: unknown;
 
   @Fields({ description: "The command's body; `{}` unless given", optional: true })
   body?: object;

@@ -1,6 +1,6 @@
 import { refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Part, PersonRef, Text } from '../command-fields.js';
+import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, event } from './decisions.js';
 import { OVER, unlessOver } from './guards.js';
@@ -40,10 +40,10 @@ export class RecordVendorReply extends TicketCommand {
   @Text({ description: 'What the vendor says', max: 20_000 })
   text!: string;
 
-  @Text({ description: 'Vendor, unless it is the one that has the ticket', example: 'Contoso Printing', optional: true })
+  @Name({ description: 'Vendor, unless it is the one that has the ticket', example: 'Contoso Printing', optional: true })
   vendor?: string;
 
-  @Text({ description: "The vendor's case reference, unless it is the one of the hand-off", example: 'CP-77123', optional: true })
+  @Name({ description: "The vendor's case reference, unless it is the one of the hand-off", example: 'CP-77123', optional: true })
   caseReference?: string;
 }
 

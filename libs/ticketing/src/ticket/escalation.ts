@@ -1,6 +1,6 @@
 import { type Decided, type DecisionContext, deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Part, PersonRef, Text } from '../command-fields.js';
+import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { type Contract, nextTier } from '../contract/contract.js';
 import type { EscalationStep, EscalationTarget } from '../contract/escalation-policy.js';
 import { missingFromHandOff } from '../contract/hand-off.js';
@@ -25,7 +25,7 @@ export class RunEscalations extends TicketCommand {
   examples: [{ note: 'On my way' }],
 })
 export class AcknowledgeEscalation extends TicketCommand {
-  @Text({ description: 'Id of the chain, as the `why` of the ticket shows it; all that are at work unless said otherwise', optional: true })
+  @Name({ description: 'Id of the chain, as the `why` of the ticket shows it; all that are at work unless said otherwise', optional: true })
   chain?: string;
 
   @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })

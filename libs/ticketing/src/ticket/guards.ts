@@ -15,7 +15,7 @@ export function unlessOver({ work }: Ticket): Barred<typeof OVER> {
     case 'cancelled':
       return refuse('ticket-cancelled', 'The ticket was cancelled');
     case 'merged':
-      return refuse('ticket-merged', `The ticket goes on in ${work.into}`);
+      return refuse('ticket-merged', `The ticket goes on in ${work.into}`, undefined, { mergedInto: work.into });
     default:
       return undefined;
   }

@@ -1,6 +1,6 @@
 import { deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { OneOf, Part, PartList, Pattern, PersonRef, Text, TextList, UUID } from '../command-fields.js';
+import { Name, OneOf, Part, PartList, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { nextTier } from '../contract/contract.js';
 import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
 import type { HandedOver, Ticket } from '../events/ticket.js';
@@ -30,13 +30,13 @@ export class DiagnosticStepBody {
 }
 
 export class VendorCaseBody {
-  @Text({ description: 'Vendor', example: 'Contoso Printing' })
+  @Name({ description: 'Vendor', example: 'Contoso Printing' })
   vendor!: string;
 
-  @Text({ description: "The vendor's case reference", example: 'CP-77123' })
+  @Name({ description: "The vendor's case reference", example: 'CP-77123' })
   caseReference!: string;
 
-  @Text({ description: 'Contract that the case runs under', example: 'UC-2026-04' })
+  @Name({ description: 'Contract that the case runs under', example: 'UC-2026-04' })
   contract!: string;
 }
 
@@ -80,7 +80,7 @@ export class SolutionBody {
   @Text({ description: 'What to do', max: 10_000 })
   text!: string;
 
-  @Text({ description: 'Knowledge article that holds it', example: 'KB-0107', optional: true })
+  @Name({ description: 'Knowledge article that holds it', example: 'KB-0107', optional: true })
   article?: string;
 }
 
@@ -105,7 +105,7 @@ export class EscalateToTier extends TicketCommand {
   @OneOf(TIERS, { description: 'Tier that receives it', example: 'L2' })
   tier!: Tier;
 
-  @Text({ description: 'Team that receives it', example: 'print-and-scan', optional: true })
+  @Name({ description: 'Team that receives it', example: 'print-and-scan', optional: true })
   team?: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -144,7 +144,7 @@ export class DeescalateToTier extends TicketCommand {
   @OneOf(TIERS, { description: 'Tier that receives it', example: 'L1' })
   tier!: Tier;
 
-  @Text({ description: 'Team that receives it', optional: true })
+  @Name({ description: 'Team that receives it', optional: true })
   team?: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -159,7 +159,7 @@ export class DeescalateToTier extends TicketCommand {
   examples: [{ to: 'service-delivery-manager', reason: 'The client has called the board' }],
 })
 export class EscalateHierarchically extends TicketCommand {
-  @Text({ description: 'Role or person that is told', example: 'service-delivery-manager' })
+  @Name({ description: 'Role or person that is told', example: 'service-delivery-manager' })
   to!: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -174,7 +174,7 @@ export class RequestConsultation extends TicketCommand {
   @OneOf(TIERS, { description: 'Tier that is asked', example: 'L3' })
   tier!: Tier;
 
-  @Text({ description: 'Team that is asked', optional: true })
+  @Name({ description: 'Team that is asked', optional: true })
   team?: string;
 
   @Text({ description: 'The question', max: 5000 })
@@ -186,7 +186,7 @@ export class RequestConsultation extends TicketCommand {
   examples: [{ answer: 'Yes, one node after the other.', article: 'KB-0110' }],
 })
 export class AnswerConsultation extends TicketCommand {
-  @Pattern(UUID, 'must be the id of a consultation', {
+  @Uuid('a consultation', {
     description: 'Id of the consultation; the oldest open one unless said otherwise',
     optional: true,
   })
@@ -195,7 +195,7 @@ export class AnswerConsultation extends TicketCommand {
   @Text({ description: 'The answer', max: 10_000 })
   answer!: string;
 
-  @Text({ description: 'Knowledge article that it became', example: 'KB-0110', optional: true })
+  @Name({ description: 'Knowledge article that it became', example: 'KB-0110', optional: true })
   article?: string;
 }
 

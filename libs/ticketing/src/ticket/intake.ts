@@ -1,6 +1,6 @@
 import { refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Flag, OneOf, Part, Pattern, PersonRef, Text, TextList, UUID } from '../command-fields.js';
+import { Flag, Name, OneOf, Part, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { type Contract, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
 import { present, same } from '../plain-json.js';
 import {
@@ -48,13 +48,13 @@ import {
   ],
 })
 export class OpenTicket extends TicketCommand {
-  @Text({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
+  @Name({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
   client!: string;
 
   @OneOf(TICKET_KINDS, { description: 'Incident: something is broken. Service request: something is wanted.', example: 'incident' })
   kind!: TicketKind;
 
-  @Text({ description: 'What is wrong, in a line', example: 'Cannot print invoices' })
+  @Text({ description: 'What is wrong, in a line', example: 'Cannot print invoices', max: 200 })
   summary!: string;
 
   @Text({ description: 'What is wrong, in full', max: 20_000, optional: true })
@@ -75,16 +75,16 @@ export class OpenTicket extends TicketCommand {
   @OneOf(TIERS, { description: 'Tier of entry; L1 unless said otherwise', example: 'L1', optional: true })
   tier?: Tier;
 
-  @Text({ description: 'Team that it goes to', example: 'service-desk', optional: true })
+  @Name({ description: 'Team that it goes to', example: 'service-desk', optional: true })
   team?: string;
 
-  @Text({ description: 'Affected service', example: 'printing', optional: true })
+  @Name({ description: 'Affected service', example: 'printing', optional: true })
   service?: string;
 
-  @Text({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
+  @Name({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
   component?: string;
 
-  @Text({ description: 'Category', example: 'hardware/printer', optional: true })
+  @Name({ description: 'Category', example: 'hardware/printer', optional: true })
   category?: string;
 
   @TextList({
@@ -95,7 +95,7 @@ export class OpenTicket extends TicketCommand {
   })
   articlesShown?: string[];
 
-  @Pattern(UUID, 'must be the id of a ticket', {
+  @Uuid('a ticket', {
     description: 'Id of the ticket that this one follows, when that one can no longer be reopened',
     optional: true,
   })
@@ -108,7 +108,7 @@ export class OpenTicket extends TicketCommand {
   examples: [{ category: 'hardware/printer', impact: 'medium', urgency: 'high', service: 'printing', component: 'printer-FIN-2' }],
 })
 export class TriageTicket extends TicketCommand {
-  @Text({ description: 'Category', example: 'hardware/printer' })
+  @Name({ description: 'Category', example: 'hardware/printer' })
   category!: string;
 
   @OneOf(IMPACTS, { description: 'How many are affected; as before unless said otherwise', example: 'medium', optional: true })
@@ -117,10 +117,10 @@ export class TriageTicket extends TicketCommand {
   @OneOf(URGENCIES, { description: 'How long it can wait; as before unless said otherwise', example: 'high', optional: true })
   urgency?: Urgency;
 
-  @Text({ description: 'Affected service', example: 'printing', optional: true })
+  @Name({ description: 'Affected service', example: 'printing', optional: true })
   service?: string;
 
-  @Text({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
+  @Name({ description: 'Affected configuration item', example: 'printer-FIN-2', optional: true })
   component?: string;
 
   @Flag({ description: 'Many users or a whole service are down: may skip to L3', optional: true })

@@ -1,6 +1,6 @@
 import { deterministicId, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { OneOf, Pattern, Text, UUID } from '../command-fields.js';
+import { Name, OneOf, Text, Uuid } from '../command-fields.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
@@ -16,7 +16,7 @@ import { untoldEvents } from './sla.js';
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }],
 })
 export class LinkTicket extends TicketCommand {
-  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  @Uuid('a ticket', { description: 'Id of the other ticket' })
   ticketId!: string;
 
   @OneOf(LINK_RELATIONS, { description: 'What this ticket is to the other one', example: 'relates-to' })
@@ -31,7 +31,7 @@ export class LinkTicket extends TicketCommand {
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to', reason: 'Another printer after all' }],
 })
 export class UnlinkTicket extends TicketCommand {
-  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the other ticket' })
+  @Uuid('a ticket', { description: 'Id of the other ticket' })
   ticketId!: string;
 
   @OneOf(LINK_RELATIONS, { description: 'What this ticket was to the other one', example: 'relates-to' })
@@ -51,7 +51,7 @@ export class UnlinkTicket extends TicketCommand {
   examples: [{ into: '00000000-0000-4000-8000-000000000001', reason: 'The same fault, reported twice' }],
 })
 export class MergeTicket extends TicketCommand {
-  @Pattern(UUID, 'must be the id of a ticket', { description: 'Id of the ticket that it goes on in' })
+  @Uuid('a ticket', { description: 'Id of the ticket that it goes on in' })
   into!: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -64,19 +64,19 @@ export class MergeTicket extends TicketCommand {
   examples: [{ summary: 'The scanner of FIN-2 does not answer', reason: 'Another device, another team' }],
 })
 export class SplitTicket extends TicketCommand {
-  @Text({ description: 'What the part is about, in a line', example: 'The scanner of FIN-2 does not answer' })
+  @Text({ description: 'What the part is about, in a line', example: 'The scanner of FIN-2 does not answer', max: 200 })
   summary!: string;
 
   @Text({ description: 'What the part is about, in full', max: 20_000, optional: true })
   description?: string;
 
-  @Text({ description: 'Category of the part', optional: true })
+  @Name({ description: 'Category of the part', optional: true })
   category?: string;
 
-  @Text({ description: 'Affected service, unless it is the same', optional: true })
+  @Name({ description: 'Affected service, unless it is the same', optional: true })
   service?: string;
 
-  @Text({ description: 'Affected configuration item, unless it is the same', optional: true })
+  @Name({ description: 'Affected configuration item, unless it is the same', optional: true })
   component?: string;
 
   @Text({ description: 'Why', max: 2000 })

@@ -1,6 +1,6 @@
 import { epochMillis, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Flag, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
+import { Flag, Name, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { resolvedAt, type RootCause } from '../events/ticket.js';
@@ -26,12 +26,12 @@ export class PreventiveActionBody {
   @Text({ description: 'What is to be done', max: 2000 })
   action!: string;
 
-  @Text({ description: 'Who does it', example: 'grace' })
+  @Name({ description: 'Who does it', example: 'grace' })
   owner!: string;
 }
 
 export class KnowledgeArticleBody {
-  @Text({ description: 'Id of the article', example: 'KB-0107' })
+  @Name({ description: 'Id of the article', example: 'KB-0107' })
   id!: string;
 
   @OneOf(['written', 'updated'], { description: 'Written anew or updated', example: 'written' })
@@ -40,7 +40,7 @@ export class KnowledgeArticleBody {
 
 /** A root cause. All fields may be left out here: what is missing is refused with the list of what is missing. */
 export class RootCauseBody {
-  @Text({ description: 'Category of the cause', example: 'software-defect', optional: true })
+  @Name({ description: 'Category of the cause', example: 'software-defect', optional: true })
   category?: string;
 
   @Part(() => AnalysisBody, { description: 'Analysis, citing the events that prove it', optional: true })
@@ -55,7 +55,7 @@ export class RootCauseBody {
   @PartList(() => PreventiveActionBody, { description: 'Preventive actions with their owners', optional: true })
   preventiveActions?: PreventiveActionBody[];
 
-  @Text({ description: 'Reference of the change, or `none`', example: 'CHG-2026-118', optional: true })
+  @Name({ description: 'Reference of the change, or `none`', example: 'CHG-2026-118', optional: true })
   changeReference?: string;
 
   @Part(() => KnowledgeArticleBody, { description: 'Knowledge article written or updated', optional: true })
@@ -71,10 +71,10 @@ export class RootCauseBody {
   examples: [{ category: 'hardware/printer', article: 'KB-0107', cause: 'Driver 4.1 loses jobs', fix: 'Installed driver 4.2' }],
 })
 export class ResolveTicket extends TicketCommand {
-  @Text({ description: 'Category; as triaged unless said otherwise', optional: true })
+  @Name({ description: 'Category; as triaged unless said otherwise', optional: true })
   category?: string;
 
-  @Text({ description: 'Knowledge article that was used', example: 'KB-0107', optional: true })
+  @Name({ description: 'Knowledge article that was used', example: 'KB-0107', optional: true })
   article?: string;
 
   @Text({ description: 'Cause', max: 5000, optional: true })

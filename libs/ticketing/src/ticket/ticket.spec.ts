@@ -1002,7 +1002,11 @@ describe('MergeTicket', () => {
       ['CancelTicket', { reason: 'r' }],
       ['ReopenTicket', { reason: 'r' }],
     ] as Step[])
-      expect(when(name, command as never).refusal()).toMatchObject({ refused: 'ticket-merged', message: `The ticket goes on in ${one}` });
+      expect(when(name, command as never).refusal()).toMatchObject({
+        refused: 'ticket-merged',
+        message: `The ticket goes on in ${one}`,
+        details: { mergedInto: one },
+      });
   });
 
   it('refuses itself, a second target, and a parent', () => {

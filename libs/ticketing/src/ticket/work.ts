@@ -1,6 +1,6 @@
 import { deterministicId, parseInstant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
+import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from '../vocabulary.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
@@ -42,7 +42,7 @@ export class RecordDiagnosticStep extends TicketCommand {
   ],
 })
 export class AttachEvidence extends TicketCommand {
-  @Text({ description: 'Name', example: 'spooler.log' })
+  @Name({ description: 'Name', example: 'spooler.log' })
   name!: string;
 
   @OneOf(EVIDENCE_KINDS, { description: 'What it is; logs and diagnostic data count towards the hand-off contract', example: 'log' })
@@ -93,7 +93,7 @@ export class PlanOnsiteVisit extends TicketCommand {
   @Part(() => PersonRef, { description: 'Who goes' })
   agent!: PersonRef;
 
-  @Text({ description: 'Where', example: 'Milan, 2nd floor' })
+  @Name({ description: 'Where', example: 'Milan, 2nd floor' })
   location!: string;
 
   @DateTime({ description: 'When' })

@@ -1,6 +1,6 @@
 import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Fields, Text, WholeNumber } from '../command-fields.js';
+import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import {
@@ -91,7 +91,7 @@ export class SimulateContract {
   @DateTime({ description: 'Tickets opened before then', optional: true })
   to?: string;
 
-  @Text({ description: 'Tickets of this client (tenant)', max: 100, optional: true })
+  @Name({ description: 'Tickets of this client (tenant)', max: 100, optional: true })
   client?: string;
 
   @DateTime({ description: 'What happened later is left out; now unless given. Not in the future.', optional: true })
