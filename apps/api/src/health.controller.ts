@@ -79,9 +79,10 @@ export class HealthController {
   }
 
   async #policies(): Promise<Readonly<Record<string, Progress>>> {
-    const all = policies.map(
-      async ({ name, aggregate }) => [name, await this.#progress(await policyHealth(this.models, name), `${aggregate.category}-`)] as const,
-    );
+    const all = policies.map(async (policy) => {
+      const health = await policyHealth(this.models, policy);
+      return [policy.name, await this.#progress(health, `${policy.aggregate.category}-`)] as const;
+    });
     return Object.fromEntries(await Promise.all(all));
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createLog } from '#platform';
-import { runPolicy } from '#mongo';
+import { runPolicies } from '#mongo';
 import { ticketLinks } from '#ticketing';
 import { Assigner } from '../../worker/src/assigner.js';
 import { sendReactions } from '../../worker/src/send-reaction.js';
@@ -11,10 +11,10 @@ let stop: () => Promise<void>;
 beforeAll(async () => {
   api = await startApi();
   const { store, mongo } = api;
-  const runner = runPolicy({
+  const runner = runPolicies({
     db: mongo.db,
     store,
-    policy: ticketLinks,
+    policies: [ticketLinks],
     send: sendReactions(store, new Assigner(store, mongo.db)),
     log: createLog('silent'),
     owner: randomUUID(),

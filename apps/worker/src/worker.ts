@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { EventStore } from '#eventsourcing';
 import {
   projectGroup,
-  runPolicy,
+  runPolicies,
   shareFeeds,
   type AnyPolicy,
   type AnyGroup,
@@ -44,12 +44,12 @@ export function startWorker({ store, db, groups, policies, log, assigner, leaseM
   const shares = { db, store: shared, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) };
   const projectors = groups.map((group) => projectGroup({ ...shares, group }));
   const send = sendReactions(store, assigner ?? new Assigner(store, db));
-  const runners = policies.map((policy) => runPolicy({ ...shares, policy, send }));
+  const runner = runPolicies({ ...shares, policies, send });
   return {
     status: () => projectors.flatMap((projector) => projector.status()),
-    policies: () => runners.map((runner) => runner.status()),
+    policies: () => runner.status(),
     stop: async () => {
-      await Promise.all([...runners, ...projectors].map((running) => running.stop()));
+      await Promise.all([runner, ...projectors].map((running) => running.stop()));
     },
   };
 }

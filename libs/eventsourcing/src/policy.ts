@@ -1,4 +1,4 @@
-import { type Aggregate, evolve, streamName } from './aggregate.js';
+import { type Aggregate, streamName } from './aggregate.js';
 import { type EventStore, RevisionConflict, StreamDeleted } from './event-store.js';
 import type { Actor, EventMap, RecordedEvent, StoredEvent } from './event.js';
 import { deterministicId, eventIdFor } from './ids.js';
@@ -79,24 +79,33 @@ export interface ReactionEvents {
 /** Prefix of the streams that keep how policies reacted. */
 export const REACTIONS = 'reaction';
 
+/** The event in its present shape, if anything can follow from it; undefined otherwise. */
+export function concerned<Events extends EventMap, State, Commands extends object>(
+  { aggregate, react, concerns }: Policy<Events, State, Commands>,
+  stored: StoredEvent,
+): RecordedEvent<Events> | undefined {
+  if (!Object.hasOwn(react, stored.type) || stored.metadata.imported !== undefined) return undefined;
+  const event = upcast(aggregate, stored) as RecordedEvent<Events>;
+  return concerns?.(event) === false ? undefined : event;
+}
+
 /**
  * Reacts to an event, once for good: its commands are sent in order, and what became of each is recorded. An event that was reacted to is
  * left alone, so doing it again is safe, also when everything is looked at anew from the start of the log.
+ * @param state of the event's aggregate right after it
  * @returns what became of its commands; undefined when none follow, or they were sent before
  * @throws StoreUnavailable, RevisionConflict: to be tried again
  */
 export async function reactTo<Events extends EventMap, State, Commands extends object>(
   store: EventStore,
   policy: Policy<Events, State, Commands>,
-  stored: StoredEvent,
+  event: RecordedEvent<Events>,
+  state: State,
   send: SendReaction<Commands>,
   now: () => Instant,
 ): Promise<readonly ReactionOutcome[] | undefined> {
-  const react = Object.hasOwn(policy.react, stored.type) ? policy.react[stored.type as keyof Events & string] : undefined;
-  if (react === undefined || stored.metadata.imported !== undefined) return undefined;
-  const event = upcast(policy.aggregate, stored) as RecordedEvent<Events>;
-  if (policy.concerns?.(event) === false) return undefined;
-  const reactions = react(event as never, await stateAfter(store, policy, stored));
+  const react = policy.react[event.type as keyof Events & string];
+  const reactions = react?.(event as never, state) ?? [];
   if (reactions.length === 0) return undefined;
 
   const id = deterministicId('reaction', policy.name, event.id);
@@ -128,21 +137,6 @@ export async function reactTo<Events extends EventMap, State, Commands extends o
   }
   await record(store, stream, id, policy.name, event, actor, outcomes, now());
   return outcomes;
-}
-
-/** The state of the event's aggregate right after it: what came later is not looked at. */
-async function stateAfter<Events extends EventMap, State>(
-  store: EventStore,
-  { aggregate }: Pick<Policy<Events, State, object>, 'aggregate'>,
-  { stream, revision }: StoredEvent,
-): Promise<State> {
-  let state = aggregate.initial;
-  for await (const stored of store.readStream(stream)) {
-    if (stored.revision > revision) break;
-    const event = upcast(aggregate, stored);
-    state = evolve(aggregate, state, event, event.metadata);
-  }
-  return state;
 }
 
 async function record(

@@ -45,6 +45,19 @@ export interface FollowerControl {
   readonly handover: { readonly to: string; readonly until: Date } | null;
   /** What it failed of when it last did; null once it goes on. Absent when it never failed. */
   readonly trouble?: Trouble | null;
+  /** Where it follows for policies: how far each of them is. One that is not there begins at the start. */
+  readonly policies?: Readonly<Record<string, PolicyControl>>;
+}
+
+export interface PolicyControl {
+  readonly checkpoint: Checkpoint | null;
+  readonly trouble?: Trouble | null;
+}
+
+/** A policy, and whose events it reacts to. */
+export interface PolicyName {
+  readonly name: string;
+  readonly aggregate: { readonly category: string };
 }
 
 /** A checkpoint as a write among others. */
@@ -70,7 +83,12 @@ export function followerControls(db: Db): Collection<FollowerControl> {
   return db.collection<FollowerControl>(VIEWS);
 }
 
-/** Name of the control document of one partition of a group. */
+/** What the policies of an aggregate are called together. */
+export function policiesName(category: string): string {
+  return `policies:${category}`;
+}
+
+/** Name of the control document of one partition of a group, or of policies. */
 export function partitionName(group: string, partition: number): string {
   return `${group}/${partition}`;
 }
@@ -157,11 +175,13 @@ export async function groupHealth(db: Db, group: string): Promise<ViewHealth> {
   return healthOfAll(await partitionControls(db, group));
 }
 
-export async function policyHealth(db: Db, policy: string): Promise<ViewHealth> {
+export async function policyHealth(db: Db, { name, aggregate }: PolicyName): Promise<ViewHealth> {
+  const controls = await partitionControls(db, policiesName(aggregate.category));
   return healthOfAll(
-    await followerControls(db)
-      .find({ _id: `policy:${policy}` })
-      .toArray(),
+    controls.map((control) => {
+      const own = control.policies?.[name];
+      return { ...control, checkpoint: own?.checkpoint ?? null, trouble: control.trouble ?? own?.trouble ?? null };
+    }),
   );
 }
 
@@ -242,6 +262,31 @@ export async function ensureFollower(db: Db, name: string, generation: number): 
   await followerControls(db)
     .replaceOne({ _id: name, generation: { $lt: generation } }, fresh, { upsert: true })
     .catch(ignoreDuplicate);
+}
+
+/**
+ * Makes the control document of one who follows the log for policies, where there is none: they go on from where a version before this one
+ * has brought them, and workers of that version are kept away.
+ */
+export async function ensurePolicies(db: Db, name: string, policies: readonly string[]): Promise<void> {
+  const controls = followerControls(db);
+  if ((await controls.findOne({ _id: name }, { projection: { _id: 1 } })) !== null) return;
+  const alone = (policy: string) => `policy:${policy}`;
+  const earlier = new Map((await controls.find({ _id: { $in: policies.map(alone) } }).toArray()).map((one) => [one._id, one.checkpoint]));
+  await controls.updateMany(
+    { _id: { $in: [...earlier.keys()] } },
+    { $set: { owner: name, leaseUntil: new Date('9999-12-31'), handover: null }, $inc: { generation: 1 } },
+  );
+  const known = policies.flatMap((policy) => {
+    const checkpoint = earlier.get(alone(policy));
+    return checkpoint ? [[policy, { checkpoint }] as const] : [];
+  });
+  const checkpoint = known.reduce<Checkpoint | null>(
+    (furthest, [, one]) => (furthest === null || BigInt(one.checkpoint.commit) > BigInt(furthest.commit) ? one.checkpoint : furthest),
+    null,
+  );
+  const fresh = { generation: 1, checkpoint, owner: null, leaseUntil: null, handover: null, policies: Object.fromEntries(known) };
+  await controls.insertOne({ _id: name, ...fresh }).catch(ignoreDuplicate);
 }
 
 function ignoreDuplicate(error: { code?: number }): void {
@@ -334,6 +379,7 @@ export class HeldLease {
   readonly #timer: NodeJS.Timeout;
   #validUntil: number;
   #checkpoint: Checkpoint | null = null;
+  #also: Readonly<Record<string, unknown>> = {};
   #renewing: Promise<void> | undefined;
   /** Whether the renewal that is on its way carries a checkpoint. */
   #carrying = false;
@@ -364,6 +410,11 @@ export class HeldLease {
     this.#checkpoint = checkpointAt(position, mark);
   }
 
+  /** Notes what else the control document is to say. Written with the checkpoint, or with the next heartbeat. */
+  also(fields: Readonly<Record<string, unknown>>): void {
+    this.#also = { ...this.#also, ...fields };
+  }
+
   /** How far the work has come, for whoever writes that along with the work itself. What was noted before is left out. */
   checkpointWrite(position: Position, mark: LogMark | null): CheckpointWrite {
     this.#checkpoint = null;
@@ -373,6 +424,11 @@ export class HeldLease {
       filter: { _id, generation, owner: this.owner },
       update: { $set: { checkpoint: checkpointAt(position, mark) } },
     };
+  }
+
+  /** Writes now what was noted. */
+  write(): void {
+    void this.#renew();
   }
 
   /** To be called before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
@@ -390,8 +446,9 @@ export class HeldLease {
     while (this.#renewing !== undefined) await this.#renewing;
   }
 
-  /** Writes the last checkpoint and gives the lease back; if the database is out of reach, the lease runs out by itself. */
+  /** Writes what was noted last and gives the lease back; if the database is out of reach, the lease runs out by itself. */
   async release(): Promise<void> {
+    if (this.#checkpoint !== null || Object.keys(this.#also).length > 0) void this.#renew();
     await this.pause();
     await release(this.db, this.control._id, this.owner).catch(() => {});
   }
@@ -411,7 +468,9 @@ export class HeldLease {
     this.#checkpoint = null;
     this.#carrying = checkpoint !== null;
     const leaseUntil = new Date(Date.now() + this.leaseMs);
-    const change: UpdateFilter<FollowerControl> = { $set: checkpoint === null ? { leaseUntil } : { leaseUntil, checkpoint } };
+    const also = this.#also;
+    this.#also = {};
+    const change: UpdateFilter<FollowerControl> = { $set: { leaseUntil, ...(checkpoint === null ? {} : { checkpoint }), ...also } };
     try {
       const { _id, generation } = this.control;
       const after = await followerControls(this.db).findOneAndUpdate({ _id, generation, owner: this.owner }, change, {
@@ -428,6 +487,7 @@ export class HeldLease {
       return true;
     } catch {
       this.#checkpoint ??= checkpoint;
+      this.#also = { ...also, ...this.#also };
       return false;
     }
   }

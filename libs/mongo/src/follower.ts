@@ -11,6 +11,8 @@ import {
   noteTrouble,
   readPosition,
   release,
+  checkpointAt,
+  type Checkpoint,
   type CheckpointWrite,
   type FollowerControl,
   type LogMark,
@@ -42,6 +44,8 @@ export interface BatchDone {
   readonly count: number;
   readonly failure?: Error;
   readonly checkpointed?: boolean;
+  /** What else the control document is to say with the checkpoint that the work has come to. */
+  readonly also?: (checkpoint: Checkpoint | null) => Readonly<Record<string, unknown>>;
 }
 
 /** The checkpoint once so many events of the batch are done with; undefined when there is none to write. */
@@ -96,6 +100,7 @@ export abstract class Follower<State extends string = Common> {
   /**
    * Works under a lease that was acquired, from its checkpoint on and batch by batch, until it ends or the process stops.
    *
+   * @param begun told the lease, and what ends when the work ends
    * @param isMine leaves out the events that others do
    * @throws OtherLog, LeaseLost, and what the work has failed of
    */
@@ -106,6 +111,7 @@ export abstract class Follower<State extends string = Common> {
     signal: AbortSignal,
     work: (events: readonly StoredEvent[], checkpoint: CheckpointOf) => Promise<BatchDone>,
     isMine: (event: StoredEvent) => boolean = () => true,
+    begun: (lease: HeldLease, ending: AbortSignal) => void = () => {},
   ): Promise<void> {
     const { db, store, owner, log } = this.following;
     try {
@@ -116,13 +122,15 @@ export abstract class Follower<State extends string = Common> {
     }
     const lease = new HeldLease(db, control, owner, this.leaseMs);
     const from = readPosition(control.checkpoint);
-    let mark = control.checkpoint?.event ?? null;
+    let { checkpoint } = control;
+    let mark = checkpoint?.event ?? null;
     let troubled = Boolean(control.trouble);
     this.#position = from === undefined ? null : positionNumber(from);
     this.state = 'catching-up';
     log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
     try {
       const ending = AbortSignal.any([signal, lease.ended]);
+      begun(lease, ending);
       for await (const batch of feedBatches(store, filter, from, ending, batchSize)) {
         await lease.confirm();
         const events = batch.events.filter(isMine);
@@ -136,6 +144,8 @@ export abstract class Follower<State extends string = Common> {
         });
         const { failure } = done;
         const { reached, last } = progress(done);
+        if (reached !== undefined) checkpoint = checkpointAt(reached, last);
+        if (done.also !== undefined) lease.also(done.also(checkpoint));
         if (reached !== undefined) {
           mark = last;
           if (!done.checkpointed) {

@@ -5,6 +5,6 @@ export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
 export { ProjectionFailed } from './group-documents.js';
 export { projectGroup, type GroupProjector, type PartitionStatus } from './project-group.js';
 export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';
-export { runPolicy, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policy.js';
+export { runPolicies, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 export { shareFeeds } from './shared-feeds.js';
 export { type FaceName, waitForRevision, withLastSeen } from './wait-for-revision.js';

@@ -143,8 +143,8 @@ export function groupHealth({ db }: ReadModels, name: string): Promise<ViewHealt
 }
 
 /** How a policy is doing, in whatever process. */
-export function policyHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
-  return reached(healthOfPolicy(db, name));
+export function policyHealth({ db }: ReadModels, policy: Parameters<typeof healthOfPolicy>[1]): Promise<ViewHealth> {
+  return reached(healthOfPolicy(db, policy));
 }
 
 function notYetVisible(name: string): Refusal {

@@ -17,8 +17,8 @@ import {
   StoreUnavailable,
   streamName,
 } from '#eventsourcing';
-import { followerControls, policyHealth, type ViewHealth } from './control.js';
-import { runPolicy, type PolicyRunner } from './run-policy.js';
+import { followerControls, partitionName, policiesName, policyHealth, type ViewHealth } from './control.js';
+import { type AnyPolicy, runPolicies, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 import { eventually, KeptLog } from './testing/trails.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 
@@ -75,6 +75,15 @@ const lamp = {
 type LampEvents = EventsOf<typeof lamp>;
 type LampCommands = CommandsOf<typeof lamp>;
 
+const controlOf = (category: string) => partitionName(policiesName(category), 0);
+
+/** How the first of the policies is doing. */
+function statusOf(runner: PolicyRunner): PolicyStatus {
+  const [first] = runner.status();
+  if (first === undefined) throw new Error('no policy');
+  return first;
+}
+
 /** A desk of lamps with a policy: a lamp's follower does as it does, and is broken when it cannot. */
 function desk() {
   // A category of its own for each test: a shared server holds the lamps of others.
@@ -105,8 +114,17 @@ function desk() {
   const send: SendReaction<LampCommands> = ({ id, name, body }, about) =>
     execute(server.store, lamps, id, name, body, { ...context(about.commandId), ...about });
   const log = new KeptLog();
-  const run = (over: { send?: SendReaction<LampCommands>; owner?: string } = {}) => {
-    const runner = runPolicy({ db: database.mongo.db, store: server.store, policy, send, log, owner: randomUUID(), leaseMs: 400, ...over });
+  const run = (over: { send?: SendReaction<LampCommands>; owner?: string; policies?: readonly AnyPolicy[] } = {}) => {
+    const runner = runPolicies({
+      db: database.mongo.db,
+      store: server.store,
+      policies: [policy],
+      send,
+      log,
+      owner: randomUUID(),
+      leaseMs: 400,
+      ...over,
+    });
     running.push(runner);
     return runner;
   };
@@ -124,7 +142,7 @@ function desk() {
   };
   const live = (runner: PolicyRunner) =>
     eventually(
-      () => runner.status(),
+      () => statusOf(runner),
       ({ state }) => state === 'live',
     );
   return { category, policy, tell, run, send, log, eventsOf, reactionTo, live, states };
@@ -161,7 +179,7 @@ describe('a policy', () => {
         reactions: [{ category, id: follower, command: 'Switch', commandId: led?.metadata.commandId, outcome: 'done' }],
       });
     }
-    expect(runner.status()).toMatchObject({ state: 'live', sent: 2, refused: 0 });
+    expect(statusOf(runner)).toMatchObject({ state: 'live', sent: 2, refused: 0 });
   });
 
   it('sees the state right after the event, not what came later', async () => {
@@ -205,7 +223,7 @@ describe('a policy', () => {
       { id: 'two', outcome: 'refused', refusal: { refused: 'lamp-broken', message: 'It is broken' } },
       { id: 'one', command: 'Break', outcome: 'done' },
     ]);
-    expect(runner.status().refused).toBe(1);
+    expect(statusOf(runner).refused).toBe(1);
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
@@ -221,19 +239,19 @@ describe('a policy', () => {
     await first.stop();
     // The follower was switched off since: reacting anew would switch it on.
     await tell('two', 'Switch', { on: false });
-    await followerControls(database.mongo.db).deleteOne({ _id: `policy:${category}` });
+    await followerControls(database.mongo.db).deleteOne({ _id: controlOf(category) });
     const second = run();
     await live(second);
     expect(await eventsOf('two')).toHaveLength(2);
-    expect(second.status().sent).toBe(0);
+    expect(statusOf(second).sent).toBe(0);
   });
 
   it('tries again what a store refuses for now, and does what it did before only once', async () => {
-    const { category, tell, run, send, eventsOf, reactionTo } = desk();
+    const { policy, tell, run, send, eventsOf, reactionTo } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     let attempts = 0;
     const healthBefore: ViewHealth[] = [];
-    const health = () => policyHealth(database.mongo.db, category);
+    const health = () => policyHealth(database.mongo.db, policy);
     const runner = run({
       send: async (reaction, context) => {
         healthBefore.push(await health());
@@ -251,7 +269,7 @@ describe('a policy', () => {
     expect(attempts).toBe(2);
     expect(await eventsOf('two')).toHaveLength(1);
     await eventually(
-      () => runner.status(),
+      () => statusOf(runner),
       ({ state, lastError }) => state === 'live' && lastError === undefined,
     );
     // Health checks elsewhere know it too, for as long as it lasts.
@@ -297,7 +315,7 @@ describe('a policy', () => {
     await live(first);
     const second = run();
     await eventually(
-      () => second.status(),
+      () => statusOf(second),
       ({ state }) => state === 'waiting',
     );
     await first.stop();
@@ -307,6 +325,134 @@ describe('a policy', () => {
       () => eventsOf('two'),
       (events) => events.length === 1,
     );
-    expect(first.status().state).toBe('stopped');
+    expect(statusOf(first).state).toBe('stopped');
+  });
+
+  it('shares one place in the log with others of its aggregate, and one that is new begins at the start', async () => {
+    const { category, policy, tell, run, eventsOf } = desk();
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    const first = run();
+    await eventually(
+      () => eventsOf('two'),
+      (events) => events.length === 1,
+    );
+    await first.stop();
+    const seen: string[] = [];
+    const watching: typeof policy = {
+      ...policy,
+      name: `${category}-watching`,
+      react: {
+        Switched: ({ stream }) => {
+          seen.push(stream.slice(category.length + 1));
+          return [];
+        },
+      },
+    };
+    const both = run({ policies: [policy, watching] });
+    await eventually(
+      () => both.status(),
+      (all) => all.every(({ state }) => state === 'live'),
+    );
+    await tell('three', 'Switch', { on: true });
+    await eventually(
+      () => seen,
+      (streams) => streams.length >= 3,
+    );
+    expect(seen).toEqual(['one', 'two', 'three']);
+    expect(both.status().map(({ sent }) => sent)).toEqual([0, 0]);
+    const own = await followerControls(database.mongo.db)
+      .find({ _id: { $regex: category } })
+      .toArray();
+    expect(own.map(({ _id }) => _id)).toEqual([controlOf(category)]);
+  });
+
+  it('that fails holds up no other, and catches up when it can', async () => {
+    const { category, policy, tell, run, live, eventsOf } = desk();
+    const state = { isBroken: true, seen: 0 };
+    const brittle: typeof policy = {
+      ...policy,
+      name: `${category}-brittle`,
+      react: {
+        Switched: () => {
+          if (state.isBroken) throw new Error('broken');
+          state.seen++;
+          return [];
+        },
+      },
+    };
+    const runner = run({ policies: [policy, brittle] });
+    await live(runner);
+    for (const [leader, follower] of [
+      ['one', 'two'],
+      ['three', 'four'],
+      ['five', 'six'],
+    ] as const) {
+      await tell(leader, 'Switch', { on: true, follower });
+      await eventually(
+        () => eventsOf(follower),
+        (events) => events.length === 1,
+      );
+    }
+    await eventually(
+      () => statusOf(runner),
+      ({ state: now, sent }) => now === 'live' && sent === 3,
+    );
+    const [, failing] = await eventually(
+      () => runner.status(),
+      ([, second]) => second?.state === 'failing',
+    );
+    expect(failing?.lastError?.message).toBe('broken');
+    await eventually(
+      () => policyHealth(database.mongo.db, brittle),
+      (health) => health.state === 'failing',
+    );
+    expect(await policyHealth(database.mongo.db, policy)).toMatchObject({ state: 'running' });
+    state.isBroken = false;
+    await eventually(
+      () => runner.status(),
+      ([, second]) => second?.state === 'live',
+    );
+    expect(state.seen).toBe(6);
+    await eventually(
+      () => policyHealth(database.mongo.db, brittle),
+      (health) => health.state === 'running',
+    );
+  });
+
+  it('goes on from where a version with a follower of its own has left it, and keeps that version away', async () => {
+    const { category, policy, tell, run, send, live, eventsOf } = desk();
+    await tell('one', 'Switch', { on: true, follower: 'two' });
+    const first = run();
+    await eventually(
+      () => eventsOf('two'),
+      (events) => events.length === 1,
+    );
+    await first.stop();
+    const controls = followerControls(database.mongo.db);
+    const done = await controls.findOneAndDelete({ _id: controlOf(category) });
+    const alone = `policy:${policy.name}`;
+    const checkpoint = done?.checkpoint ?? null;
+    const leaseUntil = new Date(Date.now() + 60_000);
+    await controls.insertOne({ _id: alone, generation: 1, checkpoint, owner: 'old-worker', leaseUntil, handover: null });
+    const looked: string[] = [];
+    const watching: typeof policy = {
+      ...policy,
+      react: {
+        Switched: ({ stream }) => {
+          looked.push(stream.slice(category.length + 1));
+          return [];
+        },
+      },
+    };
+    await live(run({ policies: [watching], send }));
+    await tell('three', 'Switch', { on: true });
+    await eventually(
+      () => looked,
+      (streams) => streams.includes('three'),
+    );
+    expect(looked).not.toContain('one');
+    const left = await controls.findOne({ _id: alone });
+    expect(left).toMatchObject({ generation: 2, owner: controlOf(category) });
+    expect(left?.leaseUntil?.getUTCFullYear()).toBe(9999);
   });
 });
