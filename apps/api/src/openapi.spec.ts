@@ -218,7 +218,8 @@ describe('/health', () => {
     const trouble = { message: 'the event could not be read', at: '2026-11-21T10:00:00.000Z' };
     const [policy] = policies;
     const controls = api.mongo.db.collection<{ _id: string }>('views');
-    await controls.insertOne({ _id: `policy:${policy?.name}`, owner: null, leaseUntil: null, checkpoint: null, trouble } as never);
+    const own = { [policy?.name ?? '']: { checkpoint: null, trouble } };
+    await controls.insertOne({ _id: 'policies:ticket/0', owner: null, leaseUntil: null, checkpoint: null, policies: own } as never);
     const { json } = await send(api.url, 'GET', '/health/ready');
     expect(json).toMatchObject({ status: 'up', policies: { [policy?.name ?? '']: { state: 'failing', trouble } } });
   });

@@ -1,4 +1,4 @@
-import type { Collection, Db, Filter, UpdateFilter } from 'mongodb';
+import type { Collection, Db, Filter } from 'mongodb';
 import { StreamDeleted, type EventStore, type Position, type StoredEvent } from '#eventsourcing';
 import { nextName, type AnyFace, type AnyGroup } from './documents.js';
 
@@ -73,7 +73,8 @@ export interface Trouble {
   readonly at: string;
 }
 
-const VIEWS = 'views';
+/** The collection that says how far views and policies are, and whose they are. */
+export const VIEWS = 'views';
 
 export function groupControls(db: Db): Collection<GroupControl> {
   return db.collection<GroupControl>(VIEWS);
@@ -204,8 +205,9 @@ export async function noteTrouble(db: Db, name: string, owner: string, trouble: 
     .catch(() => {});
 }
 
-/** By what collections are made now. */
-export function generationOf({ version, faces }: AnyGroup, partitions: number): Generation {
+/** By what collections are made now. @throws RangeError */
+export function generationOf({ name, version, faces }: AnyGroup, partitions: number): Generation {
+  if (!Number.isInteger(Math.log2(partitions))) throw new RangeError(`${name}: the number of partitions must be a power of two`);
   return { version, faces: Object.fromEntries(faces.map((face) => [face.name, face.version])), partitions };
 }
 
@@ -336,6 +338,29 @@ export async function acquireByHandover(
   }
 }
 
+/**
+ * Asks for a partition, where its owner has at least two more of them than this process: those who share a group come to have about as many
+ * each. To be called by one who waits for it.
+ */
+export async function askForShare(db: Db, group: string, partition: string, owner: string, leaseMs: number): Promise<void> {
+  const now = Date.now();
+  const shares = new Map<string, number>([[owner, 0]]);
+  let holder: string | undefined;
+  for (const control of await partitionControls(db, group)) {
+    // One at a time: what was asked for changes the shares.
+    if (control.handover !== null && control.handover.to === owner && control.handover.until.getTime() > now) return;
+    if (control.owner === null || control.leaseUntil === null || control.leaseUntil.getTime() < now) continue;
+    shares.set(control.owner, (shares.get(control.owner) ?? 0) + 1);
+    if (control._id === partition) holder = control.owner;
+  }
+  if (holder === undefined || (shares.get(holder) ?? 0) < (shares.get(owner) ?? 0) + 2) return;
+  const until = new Date(now + leaseMs);
+  await followerControls(db).updateOne(
+    { _id: partition, owner: holder, $or: [{ handover: null }, { 'handover.until': { $lt: new Date(now) } }] },
+    { $set: { handover: { to: owner, until } } },
+  );
+}
+
 /** Gives the lease, and a wish for it, back. What is not ours stays. */
 export async function release(db: Db, name: string, owner: string): Promise<void> {
   await followerControls(db).updateOne({ _id: name, owner }, { $set: { owner: null, leaseUntil: null } });
@@ -367,129 +392,6 @@ export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
   constructor(name: string) {
     super(`${name} has another owner now`);
-  }
-}
-
-/**
- * The lease on a view while it is held: renews itself, writes checkpoints (the latest, one write at a time), and ends when it was lost or
- * somebody asks for it.
- */
-export class HeldLease {
-  readonly #ended = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  #validUntil: number;
-  #checkpoint: Checkpoint | null = null;
-  #also: Readonly<Record<string, unknown>> = {};
-  #renewing: Promise<void> | undefined;
-  /** Whether the renewal that is on its way carries a checkpoint. */
-  #carrying = false;
-
-  constructor(
-    private readonly db: Db,
-    private readonly control: FollowerControl,
-    private readonly owner: string,
-    private readonly leaseMs: number,
-  ) {
-    this.#validUntil = control.leaseUntil?.getTime() ?? 0;
-    this.#timer = setInterval(() => void this.#renew(), heartbeatMs(leaseMs));
-  }
-
-  /** Aborts when writing has to stop: lost, or asked for. */
-  get ended(): AbortSignal {
-    return this.#ended.signal;
-  }
-
-  /** Notes how far the work has come. Written soon, by and by with what is noted meanwhile. */
-  advance(position: Position, mark: LogMark | null): void {
-    this.note(position, mark);
-    void this.#renew();
-  }
-
-  /** Notes how far the work has come. Written with the next heartbeat. */
-  note(position: Position, mark: LogMark | null): void {
-    this.#checkpoint = checkpointAt(position, mark);
-  }
-
-  /** Notes what else the control document is to say. Written with the checkpoint, or with the next heartbeat. */
-  also(fields: Readonly<Record<string, unknown>>): void {
-    this.#also = { ...this.#also, ...fields };
-  }
-
-  /** How far the work has come, for whoever writes that along with the work itself. What was noted before is left out. */
-  checkpointWrite(position: Position, mark: LogMark | null): CheckpointWrite {
-    this.#checkpoint = null;
-    const { _id, generation } = this.control;
-    return {
-      collection: VIEWS,
-      filter: { _id, generation, owner: this.owner },
-      update: { $set: { checkpoint: checkpointAt(position, mark) } },
-    };
-  }
-
-  /** Writes now what was noted. */
-  write(): void {
-    void this.#renew();
-  }
-
-  /** To be called before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
-  async confirm(): Promise<void> {
-    // An older checkpoint on its way must not come in after a newer one.
-    if (this.#carrying) await this.#renewing;
-    if (Date.now() < this.#validUntil - this.leaseMs / 4) return;
-    await this.#renew();
-    if (Date.now() >= this.#validUntil) throw new LeaseLost(this.control._id);
-  }
-
-  /** Stops renewing: until the lease runs out it stays ours. */
-  async pause(): Promise<void> {
-    clearInterval(this.#timer);
-    while (this.#renewing !== undefined) await this.#renewing;
-  }
-
-  /** Writes what was noted last and gives the lease back; if the database is out of reach, the lease runs out by itself. */
-  async release(): Promise<void> {
-    if (this.#checkpoint !== null || Object.keys(this.#also).length > 0) void this.#renew();
-    await this.pause();
-    await release(this.db, this.control._id, this.owner).catch(() => {});
-  }
-
-  /** One write at a time; what was noted while it was on its way follows at once. */
-  #renew(): Promise<void> {
-    this.#renewing ??= this.#renewOnce().then((done) => {
-      this.#renewing = undefined;
-      if (done && this.#checkpoint !== null) void this.#renew();
-    });
-    return this.#renewing;
-  }
-
-  /** False when the database was out of reach: the next heartbeat tries again, and writing stops when the lease runs out. */
-  async #renewOnce(): Promise<boolean> {
-    const checkpoint = this.#checkpoint;
-    this.#checkpoint = null;
-    this.#carrying = checkpoint !== null;
-    const leaseUntil = new Date(Date.now() + this.leaseMs);
-    const also = this.#also;
-    this.#also = {};
-    const change: UpdateFilter<FollowerControl> = { $set: { leaseUntil, ...(checkpoint === null ? {} : { checkpoint }), ...also } };
-    try {
-      const { _id, generation } = this.control;
-      const after = await followerControls(this.db).findOneAndUpdate({ _id, generation, owner: this.owner }, change, {
-        returnDocument: 'after',
-        projection: { handover: 1 },
-      });
-      if (after === null) {
-        this.#validUntil = 0;
-        this.#ended.abort(new LeaseLost(_id));
-        return false;
-      }
-      this.#validUntil = leaseUntil.getTime();
-      if (after.handover !== null && after.handover.to !== this.owner && after.handover.until.getTime() > Date.now()) this.#ended.abort();
-      return true;
-    } catch {
-      this.#checkpoint ??= checkpoint;
-      this.#also = { ...also, ...this.#also };
-      return false;
-    }
   }
 }
 

@@ -3,7 +3,6 @@ import type { EventStore, FeedFilter, Position, StoredEvent } from '#eventsourci
 import { feedBatches } from './feed-batches.js';
 import { isUnreachable } from './connect.js';
 import {
-  HeldLease,
   LeaseLost,
   OtherLog,
   isOfThisLog,
@@ -18,6 +17,7 @@ import {
   type LogMark,
   type Trouble,
 } from './control.js';
+import { HeldLease } from './held-lease.js';
 import { positionNumber, type ViewLog } from './documents.js';
 
 export interface FollowerOptions {
@@ -44,6 +44,8 @@ export interface BatchDone {
   readonly count: number;
   readonly failure?: Error;
   readonly checkpointed?: boolean;
+  /** False when the checkpoint may wait for the next heartbeat: to do the work again costs little. */
+  readonly isUrgent?: boolean;
   /** What else the control document is to say with the checkpoint that the work has come to. */
   readonly also?: (checkpoint: Checkpoint | null) => Readonly<Record<string, unknown>>;
 }
@@ -150,7 +152,7 @@ export abstract class Follower<State extends string = Common> {
           mark = last;
           if (!done.checkpointed) {
             // Nobody waits for what brought no events.
-            if (events.length > 0) lease.advance(reached, mark);
+            if (events.length > 0 && (done.isUrgent ?? true)) lease.advance(reached, mark);
             else lease.note(reached, mark);
           }
           this.#position = positionNumber(reached);

@@ -19,6 +19,7 @@ import {
   groupControls,
   groupHealth,
   partitionName,
+  partitionOf,
 } from './control.js';
 import { foldName, nextName, viewCollection, type AnyGroup } from './documents.js';
 import { waitForRevision } from './wait-for-revision.js';
@@ -350,11 +351,14 @@ describe('rebuilding', () => {
       }
     })();
     reading.catch(() => (ending.now = true));
-    for (let round = 0; round < 3; round++) {
-      await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+    try {
+      for (let round = 0; round < 3; round++) {
+        await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+      }
+    } finally {
+      ending.now = true;
+      await Promise.all([writing, reading]);
     }
-    ending.now = true;
-    await Promise.all([writing, reading]);
     expect(reads).toBeGreaterThan(0);
     for (let i = 0; i < streams; i++) expect(await shown(i, revisions[i] ?? 0)).not.toBe('stale');
     expect(await control()).toMatchObject({ generation: 4 });
@@ -537,6 +541,75 @@ describe('a group of several faces', () => {
   });
 });
 
+describe('partitions', () => {
+  const streams = 24;
+  const parts = (projector: GroupProjector, state: string) => projector.status().filter((one) => one.state === state).length;
+  const followers = async () =>
+    (
+      await followerControls(database.mongo.db)
+        .find({ _id: { $regex: `^${view.name}/` } })
+        .toArray()
+    )
+      .map(({ _id }) => _id)
+      .sort();
+
+  it('take each stream to one of them, always the same', () => {
+    expect(['ticket-1', 'ticket-2', 'ticket-3', 'ticket-4'].map((stream) => partitionOf(stream, 4))).toEqual([3, 2, 1, 0]);
+    for (const partitions of [1, 2, 8, 64]) {
+      const of = Array.from({ length: 4_000 }, () => partitionOf(`ticket-${randomUUID()}`, partitions));
+      expect(new Set(of).size).toBe(partitions);
+      const most = Math.max(...Array.from({ length: partitions }, (_, one) => of.filter((partition) => partition === one).length));
+      expect(most).toBeLessThan((4_000 / partitions) * 2 + 10);
+    }
+  });
+
+  it('are shared by several workers, and taken over from one that stops', async () => {
+    for (let i = 0; i < streams; i++) await open(i, 2);
+    const first = start(view, { partitions: 4 });
+    await eventually(
+      () => parts(first, 'live'),
+      (count) => count === 4,
+    );
+    const second = start(view);
+    await eventually(
+      () => [parts(first, 'live'), parts(second, 'live')].join(),
+      (counts) => counts === '2,2',
+    );
+    for (let i = 0; i < streams; i++) await append(i, 2, [trailEvent('Added', 9)]);
+    for (let i = 0; i < streams; i++) expect(await shown(i, 3)).toMatchObject({ trail: '0,1,2,9' });
+    await first.stop();
+    await eventually(
+      () => parts(second, 'live'),
+      (count) => count === 4,
+    );
+    for (let i = 0; i < streams; i++) await append(i, 3, [trailEvent('Added', 10)]);
+    for (let i = 0; i < streams; i++) expect(await shown(i, 4)).toMatchObject({ trail: '0,1,2,9,10' });
+    expect(await control()).toMatchObject({ partitions: 4, generation: 1 });
+    expect(await diagnose()).toMatchObject({ compared: streams, different: 0 });
+  });
+
+  it('become more or fewer with a rebuild', async () => {
+    for (let i = 0; i < streams; i++) await open(i, 1);
+    const projector = start(view, { partitions: 2 });
+    await eventually(
+      () => parts(projector, 'live'),
+      (count) => count === 2,
+    );
+    for (const partitions of [8, 1]) {
+      await rebuildGroup({ db: database.mongo.db, store, group: view, partitions, owner: randomUUID(), leaseMs: LEASE });
+      await eventually(
+        () => parts(projector, 'live'),
+        (count) => count === partitions,
+      );
+      expect(await control()).toMatchObject({ partitions });
+      expect(await followers()).toEqual(Array.from({ length: partitions }, (_, one) => partitionName(view.name, one)));
+    }
+    for (let i = 0; i < streams; i++) await append(i, 1, [trailEvent('Added', 2)]);
+    for (let i = 0; i < streams; i++) expect(await shown(i, 2)).toMatchObject({ trail: '0,1,2' });
+    expect(() => start(view, { partitions: 3 })).toThrow('power of two');
+  });
+});
+
 describe('diagnosing', () => {
   it('finds what is missing, too much and different, with the path, and says how far the view is', async () => {
     for (const id of ['a', 'b', 'c', 'd']) await open(id, 2);
@@ -584,9 +657,12 @@ describe('diagnosing', () => {
     const writing = (async () => {
       for (let n = 1; !ending.now; n++) await append(n % 10, Math.floor((n - 1) / 10), [trailEvent('Added', n)]).catch(() => undefined);
     })();
-    for (let round = 0; round < 5; round++) expect(await diagnose()).toMatchObject({ different: 0 });
-    ending.now = true;
-    await writing;
+    try {
+      for (let round = 0; round < 5; round++) expect(await diagnose()).toMatchObject({ different: 0 });
+    } finally {
+      ending.now = true;
+      await writing;
+    }
   });
 });
 

@@ -1,9 +1,11 @@
 import { Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
 import {
   acquire,
+  askForShare,
   compared,
   ensureFollower,
   ensureGroup,
+  generationOf,
   groupControls,
   heartbeatMs,
   partitionName,
@@ -54,8 +56,7 @@ export interface ProjectGroupOptions extends FollowerOptions {
  * 30 seconds; a failing group does not keep others from going on.
  */
 export function projectGroup(options: ProjectGroupOptions): GroupProjector {
-  const { group, partitions = 1 } = options;
-  if (!Number.isInteger(Math.log2(partitions))) throw new RangeError(`${group.name}: the number of partitions must be a power of two`);
+  generationOf(options.group, options.partitions ?? 1);
   return new Partitions(options);
 }
 
@@ -145,6 +146,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
     const acquired = await acquire(db, this.name, owner, this.leaseMs);
     if (acquired === null) {
       this.state = 'waiting';
+      if (control.partitions > 1) await askForShare(db, group.name, this.name, owner, this.leaseMs);
       return pause(heartbeatMs(this.leaseMs), signal);
     }
     await this.#own(control, acquired, signal);

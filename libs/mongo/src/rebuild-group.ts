@@ -2,7 +2,6 @@ import type { Db } from 'mongodb';
 import type { EventStore, Position } from '#eventsourcing';
 import { feedBatches } from './feed-batches.js';
 import {
-  HeldLease,
   LeaseLost,
   acquire,
   acquireByHandover,
@@ -20,6 +19,7 @@ import {
   type GroupControl,
   type LogMark,
 } from './control.js';
+import { HeldLease } from './held-lease.js';
 import { collectionsOf, nextName, positionNumber, prepareCollections, viewCollection, type AnyFace, type AnyGroup } from './documents.js';
 import { GroupDocuments } from './group-documents.js';
 

@@ -16,7 +16,6 @@ import {
   checkpointAt,
   ensurePolicies,
   type FollowerControl,
-  type HeldLease,
   heartbeatMs,
   markOf,
   partitionName,
@@ -24,6 +23,7 @@ import {
   readPosition,
   type Trouble,
 } from './control.js';
+import { type HeldLease } from './held-lease.js';
 import { positionNumber } from './documents.js';
 import { type BatchDone, Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
 
@@ -177,6 +177,11 @@ class Runner extends Follower<PolicyStatus['state']> {
     }
   }
 
+  /** Commands sent for all of them. */
+  get #sent(): number {
+    return this.#courses.reduce((sum, { sent }) => sum + sent, 0);
+  }
+
   get #filter() {
     return { streamPrefixes: [`${this.category}-`] };
   }
@@ -185,6 +190,7 @@ class Runner extends Follower<PolicyStatus['state']> {
   async #work(events: readonly StoredEvent[], startCatchingUp: (course: Course) => void): Promise<BatchDone> {
     const together = this.#courses.filter(({ isBehind }) => !isBehind);
     this.#isWorking = true;
+    const sentBefore = this.#sent;
     const failed = await this.#react(events, together);
     const also = (checkpoint: Checkpoint | null): Readonly<Record<string, unknown>> => {
       this.#reached = checkpoint;
@@ -201,7 +207,7 @@ class Runner extends Follower<PolicyStatus['state']> {
       }
       return news;
     };
-    return { count: events.length, also };
+    return { count: events.length, also, isUrgent: failed.size > 0 || this.#sent > sentBefore };
   }
 
   /** Brings one that is behind up to the others, for as long as it takes. */

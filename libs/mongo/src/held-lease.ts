@@ -1,0 +1,222 @@
+import type { Db } from 'mongodb';
+import type { Position } from '#eventsourcing';
+import {
+  checkpointAt,
+  followerControls,
+  heartbeatMs,
+  LeaseLost,
+  release,
+  VIEWS,
+  type Checkpoint,
+  type CheckpointWrite,
+  type FollowerControl,
+  type LogMark,
+} from './control.js';
+
+/** What a lease has to write: how far the work has come, and how long it holds. */
+interface Change {
+  readonly leaseUntil: Date;
+  readonly checkpoint: Checkpoint | null;
+  readonly also: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A lease while it is held: is renewed with all others of its process, writes checkpoints (the latest, one write at a time), and ends when it
+ * was lost or somebody asks for it.
+ */
+export class HeldLease {
+  readonly #ended = new AbortController();
+  readonly #heartbeat: Heartbeat;
+  #validUntil: number;
+  #checkpoint: Checkpoint | null = null;
+  #also: Readonly<Record<string, unknown>> = {};
+  #writing: Promise<void> | undefined;
+  /** Whether the write that is on its way carries a checkpoint. */
+  #carrying = false;
+
+  constructor(
+    private readonly db: Db,
+    private readonly control: FollowerControl,
+    private readonly owner: string,
+    private readonly leaseMs: number,
+  ) {
+    this.#validUntil = control.leaseUntil?.getTime() ?? 0;
+    this.#heartbeat = Heartbeat.of(db, owner, leaseMs);
+    this.#heartbeat.add(this);
+  }
+
+  get name(): string {
+    return this.control._id;
+  }
+
+  /** Aborts when writing has to stop: lost, or asked for. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Notes how far the work has come. Written soon, by and by with what is noted meanwhile. */
+  advance(position: Position, mark: LogMark | null): void {
+    this.note(position, mark);
+    this.write();
+  }
+
+  /** Notes how far the work has come. Written with the next heartbeat. */
+  note(position: Position, mark: LogMark | null): void {
+    this.#checkpoint = checkpointAt(position, mark);
+  }
+
+  /** Notes what else the control document is to say. Written with the checkpoint, or with the next heartbeat. */
+  also(fields: Readonly<Record<string, unknown>>): void {
+    this.#also = { ...this.#also, ...fields };
+  }
+
+  /** How far the work has come, for whoever writes that along with the work itself. What was noted before is left out. */
+  checkpointWrite(position: Position, mark: LogMark | null): CheckpointWrite {
+    this.#checkpoint = null;
+    return { collection: VIEWS, filter: this.mine, update: { $set: { checkpoint: checkpointAt(position, mark) } } };
+  }
+
+  /** Writes what was noted now. One write at a time; what is noted while it is on its way follows at once. */
+  write(): void {
+    if (this.#writing === undefined) this.whileWriting(this.#heartbeat.beat([this]));
+  }
+
+  /** To be called before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
+  async confirm(): Promise<void> {
+    // An older checkpoint on its way must not come in after a newer one.
+    if (this.#carrying) await this.#writing;
+    if (Date.now() < this.#validUntil - this.leaseMs / 4) return;
+    await this.#heartbeat.beat([this]);
+    if (Date.now() >= this.#validUntil) throw new LeaseLost(this.name);
+  }
+
+  /** Stops renewing: until the lease runs out it stays ours. */
+  async pause(): Promise<void> {
+    this.#heartbeat.remove(this);
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /** Writes what was noted last and gives the lease back; if the database is out of reach, the lease runs out by itself. */
+  async release(): Promise<void> {
+    if (this.#hasNews) this.write();
+    await this.pause();
+    await release(this.db, this.name, this.owner).catch(() => {});
+  }
+
+  /** Finds the control document as long as it is ours. */
+  get mine(): { readonly _id: string; readonly generation: number; readonly owner: string } {
+    return { _id: this.name, generation: this.control.generation, owner: this.owner };
+  }
+
+  get #hasNews(): boolean {
+    return this.#checkpoint !== null || Object.keys(this.#also).length > 0;
+  }
+
+  /** For the heartbeat: what is to be written, if anything. */
+  take(now: number): Change | undefined {
+    if (!this.#hasNews && now < this.#validUntil - (this.leaseMs * 3) / 4) return undefined;
+    const change = { leaseUntil: new Date(now + this.leaseMs), checkpoint: this.#checkpoint, also: this.#also };
+    this.#checkpoint = null;
+    this.#also = {};
+    this.#carrying = change.checkpoint !== null;
+    return change;
+  }
+
+  /** For the heartbeat: the database was out of reach. The next one tries again, and writing stops when the lease runs out. */
+  takeBack({ checkpoint, also }: Change): void {
+    this.#checkpoint ??= checkpoint;
+    this.#also = { ...also, ...this.#also };
+  }
+
+  /** For the heartbeat: how the control document is. @param until how long the lease holds, if it was renewed */
+  look(control: Pick<FollowerControl, 'owner' | 'generation' | 'handover'> | undefined, until: Date | undefined): void {
+    if (control === undefined || control.owner !== this.owner || control.generation !== this.control.generation) {
+      this.#validUntil = 0;
+      this.#ended.abort(new LeaseLost(this.name));
+      return;
+    }
+    if (until !== undefined) this.#validUntil = until.getTime();
+    const { handover } = control;
+    if (handover !== null && handover.to !== this.owner && handover.until.getTime() > Date.now()) this.#ended.abort();
+  }
+
+  /** For the heartbeat: nothing else is written meanwhile. */
+  whileWriting(writing: Promise<boolean>): void {
+    this.#writing = writing.then((done) => {
+      this.#writing = undefined;
+      if (done && this.#checkpoint !== null) this.write();
+    });
+  }
+
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
+  }
+}
+
+/** Renews all leases that a process holds in a database, and looks whether they are asked for: two commands, however many there are. */
+class Heartbeat {
+  static readonly #all = new WeakMap<Db, Map<string, Heartbeat>>();
+
+  static of(db: Db, owner: string, leaseMs: number): Heartbeat {
+    const ofDatabase = this.#all.get(db) ?? new Map<string, Heartbeat>();
+    this.#all.set(db, ofDatabase);
+    const key = `${leaseMs} ${owner}`;
+    const heartbeat = ofDatabase.get(key) ?? new Heartbeat(db, leaseMs, () => ofDatabase.delete(key));
+    ofDatabase.set(key, heartbeat);
+    return heartbeat;
+  }
+
+  readonly #leases = new Set<HeldLease>();
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    private readonly db: Db,
+    private readonly leaseMs: number,
+    private readonly onEmpty: () => void,
+  ) {}
+
+  add(lease: HeldLease): void {
+    this.#leases.add(lease);
+    this.#timer ??= setInterval(() => this.#beatAll(), heartbeatMs(this.leaseMs));
+  }
+
+  remove(lease: HeldLease): void {
+    if (!this.#leases.delete(lease) || this.#leases.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.onEmpty();
+  }
+
+  #beatAll(): void {
+    const leases = [...this.#leases].filter(({ isWriting }) => !isWriting);
+    if (leases.length === 0) return;
+    const beating = this.beat(leases);
+    for (const lease of leases) lease.whileWriting(beating);
+  }
+
+  /** @returns false when the database was out of reach */
+  async beat(leases: readonly HeldLease[]): Promise<boolean> {
+    const now = Date.now();
+    const changes = new Map<HeldLease, Change>();
+    for (const lease of leases) {
+      const change = lease.take(now);
+      if (change !== undefined) changes.set(lease, change);
+    }
+    const controls = followerControls(this.db);
+    try {
+      const writes = Array.from(changes, ([{ mine }, { leaseUntil, checkpoint, also }]) => ({
+        updateOne: { filter: mine, update: { $set: { leaseUntil, ...(checkpoint === null ? {} : { checkpoint }), ...also } } },
+      }));
+      if (writes.length > 0) await controls.bulkWrite(writes, { ordered: false });
+      const found = await controls
+        .find({ _id: { $in: leases.map(({ name }) => name) } }, { projection: { owner: 1, generation: 1, handover: 1 } })
+        .toArray();
+      const byName = new Map(found.map((control) => [control._id, control]));
+      for (const lease of leases) lease.look(byName.get(lease.name), changes.get(lease)?.leaseUntil);
+      return true;
+    } catch {
+      for (const [lease, change] of changes) lease.takeBack(change);
+      return false;
+    }
+  }
+}
