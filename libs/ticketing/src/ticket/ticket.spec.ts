@@ -1,17 +1,7 @@
-import {
-  type DecisionContext,
-  deterministicId,
-  type EventFacts,
-  type EventOf,
-  evolve,
-  instantFrom,
-  isRefusal,
-  type Refusal,
-} from '#eventsourcing';
-import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
+import { deterministicId, instantFrom, type Refusal } from '#eventsourcing';
+import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
+import { type TicketCommands, ticket } from './ticket.js';
 import { DAY, HOUR, MINUTE } from '../contract/contract.js';
-import type { TicketState } from '../events/ticket.js';
-import type { TicketEvents } from '../events/ticket-events.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (offset: number) => instantFrom(start + offset);
@@ -19,49 +9,10 @@ const ada = { id: 'ada', name: 'Ada Lovelace' };
 const grace = { id: 'grace' };
 const [self, one, two] = ['self', 'one', 'two'].map((name) => deterministicId('spec', name)) as [string, string, string];
 
-function context(offset: number, commandId = 'command'): DecisionContext & EventFacts {
-  return {
-    recordedAt: at(offset),
-    commandId,
-    id: self,
-    actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' },
-    effectiveAt: at(offset),
-  };
-}
+type Step = Sent<typeof ticket>;
 
-type Step = { [Name in TicketCommandName]: readonly [Name, TicketCommands[Name], number?] }[TicketCommandName];
-
-/** A ticket to which these commands were done, a minute apart unless they say when (milliseconds after the start). */
-function given(...steps: readonly Step[]) {
-  let state = null as TicketState;
-  let offset = 0;
-  steps.forEach(([name, command, when], index) => {
-    offset = when ?? offset + MINUTE;
-    const decision = run(name, command, state, context(offset, `given-${index}`));
-    if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
-    for (const event of decision) state = evolve(ticket, state, event, context(offset));
-  });
-  return {
-    state,
-    when: <Name extends TicketCommandName>(name: Name, command: TicketCommands[Name], when = offset + MINUTE) => {
-      const decision = run(name, command, state, context(when));
-      return {
-        events: (): readonly EventOf<TicketEvents>[] => {
-          if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
-          return decision;
-        },
-        refusal: (): Refusal => {
-          if (!isRefusal(decision)) throw new Error(`done: ${JSON.stringify(decision)}`);
-          return decision;
-        },
-      };
-    },
-  };
-}
-
-function run(name: TicketCommandName, command: object, state: TicketState, commandContext: DecisionContext) {
-  return ticket.commands[name].decide(command as never, state, commandContext);
-}
+/** A ticket to which these commands were done, a minute apart unless they say when. */
+const given = scenariosOf(ticket, { id: self, actor: { id: 'ada', kind: 'agent', name: 'Ada Lovelace' }, start, step: MINUTE });
 
 const opened: Step = [
   'OpenTicket',

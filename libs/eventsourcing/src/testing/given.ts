@@ -1,0 +1,73 @@
+import {
+  type Aggregate,
+  type AnyEvent,
+  type CommandsOf,
+  type DecisionContext,
+  type EventFacts,
+  type EventOf,
+  type EventsOf,
+  evolve,
+  type GivenOf,
+  instantFrom,
+  isRefusal,
+  type Refusal,
+  type StateOf,
+} from '#eventsourcing';
+
+/** A command by name, with its content, and when it is sent in milliseconds after the start; a step after the one before unless said. */
+export type Sent<Of extends Aggregate> = {
+  [Name in keyof CommandsOf<Of> & string]: readonly [name: Name, command: CommandsOf<Of>[Name], offset?: number];
+}[keyof CommandsOf<Of> & string];
+
+/** What surrounds the commands of a spec: who sends them, to which aggregate, from when on, how far apart (milliseconds). */
+export type Setting = Pick<DecisionContext, 'id' | 'actor'> & { readonly start: number; readonly step: number };
+
+/** For specs of deciders: `given(...commands).when(name, command).events()`, or `.refusal()`. */
+export function scenariosOf<Of extends Aggregate>(aggregate: Of, { start, step, ...sender }: Setting) {
+  const contextAt = (offset: number, commandId: string): DecisionContext & EventFacts => {
+    const at = instantFrom(start + offset);
+    return { ...sender, commandId, effectiveAt: at, recordedAt: at };
+  };
+  const decide = (name: string, command: object, state: StateOf<Of>, context: DecisionContext, outside?: unknown) =>
+    (aggregate.commands[name] as Of['commands'][string]).decide(command, state, context, outside);
+
+  /** An aggregate to which these commands were done. */
+  return function given(...commands: readonly Sent<Of>[]) {
+    let state = aggregate.initial as StateOf<Of>;
+    let last = 0;
+    commands.forEach(([name, command, offset], index) => {
+      last = offset ?? last + step;
+      const context = contextAt(last, `given-${index}`);
+      const decision = decide(name, command as object, state, context);
+      if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
+      state = decision.reduce<StateOf<Of>>(
+        (before, event: AnyEvent) =>
+          evolve(aggregate, before, event, { ...context, effectiveAt: event.effectiveAt ?? context.effectiveAt }),
+        state,
+      );
+    });
+    return {
+      state,
+      when<Name extends keyof CommandsOf<Of> & string>(
+        name: Name,
+        command: CommandsOf<Of>[Name],
+        offset = last + step,
+        outside?: GivenOf<Of, Name>,
+      ) {
+        const decision = decide(name, command as object, state, contextAt(offset, 'command'), outside);
+        return {
+          /** What the command leads to; fails when it is refused. */
+          events: (): readonly EventOf<EventsOf<Of>>[] => {
+            if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
+            return decision as readonly EventOf<EventsOf<Of>>[];
+          },
+          /** Why it is refused; fails when it is done. */
+          refusal: (): Refusal => {
+            if (!isRefusal(decision)) throw new Error(`done: ${JSON.stringify(decision)}`);
+            return decision;
+          },
+        };
+      },
+    };
+  };
+}
