@@ -95,7 +95,10 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('rebuild')
     .description('build views anew beside the present ones, and switch; readers notice nothing')
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
-    .action((name: string | undefined) => withSession((session, { signal }) => rebuild(session, name, signal, print)));
+    .option('--partitions <number>', 'divide into so many partitions, for as many workers: a power of two', partitions)
+    .action((name: string | undefined, options: { readonly partitions?: number }) =>
+      withSession((session, { signal }) => rebuild(session, name, options.partitions, signal, print)),
+    );
 
   program
     .command('doctor')
@@ -235,6 +238,13 @@ function instant(text: string): Instant {
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
+}
+
+function partitions(text: string): number {
+  const number = Number(text);
+  if (!/^\d{1,2}$/.test(text) || number > 64 || !Number.isInteger(Math.log2(number)))
+    throw new InvalidArgumentError('It must be a power of two from 1 to 64.');
+  return number;
 }
 
 function view(name: string): string {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { diagnoseGroup, rebuildGroup, type AnyFace, type AnyGroup, type Diagnosis } from '#mongo';
-import { projectionGroups } from '#ticketing';
+import { diagnoseGroup, rebuildGroup, repartitionPolicies, type AnyFace, type AnyGroup, type Diagnosis } from '#mongo';
+import { policies, projectionGroups } from '#ticketing';
 import { groupPosition } from '#ticketing-nest';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
@@ -15,10 +15,14 @@ function chosen(view: string | undefined): readonly { readonly group: AnyGroup; 
     .filter(({ faces }) => faces.length > 0);
 }
 
-/** Builds the view, or all, anew beside the present ones, and switches. */
+/**
+ * Builds the view, or all, anew beside the present ones, and switches.
+ * @param partitions into how many its group is divided from then on, and the policies where all views are built; as many as before unless said
+ */
 export async function rebuild(
   { store, mongo }: Session,
   view: string | undefined,
+  partitions: number | undefined,
   signal: AbortSignal,
   print: (text: string) => void,
 ): Promise<void> {
@@ -34,6 +38,7 @@ export async function rebuild(
         store,
         group,
         faces,
+        ...(partitions === undefined ? {} : { partitions }),
         owner,
         signal,
         // How many events there are is not known beforehand; how far the present view has come is.
@@ -48,6 +53,10 @@ export async function rebuild(
       progress.stop();
     }
   }
+  if (view !== undefined || partitions === undefined) return;
+  for (const category of new Set(policies.map(({ aggregate }) => aggregate.category)))
+    await repartitionPolicies(mongo.db, category, partitions, owner, { signal });
+  print(`policies: divided into ${partitions}\n`);
 }
 
 /** Compares the view, or all, with a fresh fold of the log. @returns whether they agree */

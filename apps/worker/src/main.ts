@@ -22,6 +22,7 @@ async function start(
       groups: views ? projectionGroups : [],
       policies: reacts ? policies : [],
       log,
+      partitions: config.partitions,
       assigner,
     });
     onClose(() => worker.stop());

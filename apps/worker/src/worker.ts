@@ -21,6 +21,8 @@ export interface WorkerOptions {
   readonly groups: readonly AnyGroup[];
   readonly policies: readonly AnyPolicy[];
   readonly log: ViewLog;
+  /** Into how many partitions views and policies are divided when they are made: a power of two (default 1). */
+  readonly partitions?: number;
   /** Who finds agents for tickets: the timekeeper's too, where both run. */
   readonly assigner?: Assigner;
   /** How long views and policies stand still when a worker dies before another one takes over, in milliseconds (default 10,000). */
@@ -38,10 +40,17 @@ export interface Worker {
 }
 
 /** Projects all views and runs every policy. Several workers may run: each partition and each policy has one owner at a time, and another one when that one dies. */
-export function startWorker({ store, db, groups, policies, log, assigner, leaseMs }: WorkerOptions): Worker {
+export function startWorker({ store, db, groups, policies, log, partitions, assigner, leaseMs }: WorkerOptions): Worker {
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const shared = shareFeeds(store);
-  const shares = { db, store: shared, log, owner, ...(leaseMs === undefined ? {} : { leaseMs }) };
+  const shares = {
+    db,
+    store: shared,
+    log,
+    owner,
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+  };
   const projectors = groups.map((group) => projectGroup({ ...shares, group }));
   const send = sendReactions(store, assigner ?? new Assigner(store, db));
   const runner = runPolicies({ ...shares, policies, send });

@@ -207,7 +207,7 @@ export async function noteTrouble(db: Db, name: string, owner: string, trouble: 
 
 /** By what collections are made now. @throws RangeError */
 export function generationOf({ name, version, faces }: AnyGroup, partitions: number): Generation {
-  if (!Number.isInteger(Math.log2(partitions))) throw new RangeError(`${name}: the number of partitions must be a power of two`);
+  checkPartitions(name, partitions);
   return { version, faces: Object.fromEntries(faces.map((face) => [face.name, face.version])), partitions };
 }
 
@@ -264,6 +264,33 @@ export async function ensureFollower(db: Db, name: string, generation: number): 
   await followerControls(db)
     .replaceOne({ _id: name, generation: { $lt: generation } }, fresh, { upsert: true })
     .catch(ignoreDuplicate);
+}
+
+/** What the collection `views` says of all policies of an aggregate, by `policies:<category>`. */
+export interface PoliciesControl {
+  readonly _id: string;
+  readonly generation: number;
+  readonly partitions: number;
+}
+
+export function policiesControls(db: Db): Collection<PoliciesControl> {
+  return db.collection<PoliciesControl>(VIEWS);
+}
+
+/** The control document of an aggregate's policies; made when there is none. */
+export async function ensurePoliciesControl(db: Db, category: string, partitions = 1): Promise<PoliciesControl> {
+  const _id = policiesName(category);
+  checkPartitions(_id, partitions);
+  for (;;) {
+    const found = await policiesControls(db).findOne({ _id });
+    if (found !== null) return found;
+    await policiesControls(db).insertOne({ _id, generation: 1, partitions }).catch(ignoreDuplicate);
+  }
+}
+
+/** @throws RangeError */
+export function checkPartitions(name: string, partitions: number): void {
+  if (!Number.isInteger(Math.log2(partitions))) throw new RangeError(`${name}: the number of partitions must be a power of two`);
 }
 
 /**

@@ -4,6 +4,7 @@ export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group
 export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
 export { ProjectionFailed } from './group-documents.js';
 export { projectGroup, type GroupProjector, type PartitionStatus } from './project-group.js';
+export { repartitionPolicies } from './repartition-policies.js';
 export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';
 export { runPolicies, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 export { shareFeeds } from './shared-feeds.js';

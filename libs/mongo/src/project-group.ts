@@ -16,6 +16,7 @@ import {
 } from './control.js';
 import { prepareCollections, type AnyGroup } from './documents.js';
 import { GroupDocuments } from './group-documents.js';
+import { Partitions } from './partitions.js';
 import { RebuildRunning, rebuildGroup, settleSwitch } from './rebuild-group.js';
 
 /**
@@ -57,37 +58,7 @@ export interface ProjectGroupOptions extends FollowerOptions {
  */
 export function projectGroup(options: ProjectGroupOptions): GroupProjector {
   generationOf(options.group, options.partitions ?? 1);
-  return new Partitions(options);
-}
-
-/** As many projectors as the group has partitions. */
-class Partitions implements GroupProjector {
-  readonly #all: PartitionProjector[] = [];
-  readonly #surplus: Promise<void>[] = [];
-  #stopped = false;
-
-  constructor(private readonly options: ProjectGroupOptions) {
-    this.#resize(1);
-  }
-
-  status(): readonly PartitionStatus[] {
-    return this.#all.map((projector) => projector.status());
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([...this.#surplus, ...this.#all.map((projector) => projector.stop())]);
-  }
-
-  #resize(partitions: number): void {
-    if (this.#stopped) return;
-    for (const surplus of this.#all.splice(partitions)) this.#surplus.push(surplus.stop());
-    while (this.#all.length < partitions) {
-      const projector = new PartitionProjector(this.options, this.#all.length, (count) => this.#resize(count));
-      this.#all.push(projector);
-      projector.start();
-    }
-  }
+  return new Partitions((partition, onPartitions) => new PartitionProjector(options, partition, onPartitions));
 }
 
 class PartitionProjector extends Follower<PartitionStatus['state']> {

@@ -18,6 +18,7 @@ import {
   streamName,
 } from '#eventsourcing';
 import { followerControls, partitionName, policiesName, policyHealth, type ViewHealth } from './control.js';
+import { repartitionPolicies } from './repartition-policies.js';
 import { type AnyPolicy, runPolicies, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 import { eventually, KeptLog } from './testing/trails.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
@@ -114,7 +115,7 @@ function desk() {
   const send: SendReaction<LampCommands> = ({ id, name, body }, about) =>
     execute(server.store, lamps, id, name, body, { ...context(about.commandId), ...about });
   const log = new KeptLog();
-  const run = (over: { send?: SendReaction<LampCommands>; owner?: string; policies?: readonly AnyPolicy[] } = {}) => {
+  const run = (over: { send?: SendReaction<LampCommands>; owner?: string; policies?: readonly AnyPolicy[]; partitions?: number } = {}) => {
     const runner = runPolicies({
       db: database.mongo.db,
       store: server.store,
@@ -363,7 +364,7 @@ describe('a policy', () => {
     const own = await followerControls(database.mongo.db)
       .find({ _id: { $regex: category } })
       .toArray();
-    expect(own.map(({ _id }) => _id)).toEqual([controlOf(category)]);
+    expect(own.map(({ _id }) => _id).sort()).toEqual([policiesName(category), controlOf(category)]);
   });
 
   it('that fails holds up no other, and catches up when it can', async () => {
@@ -454,5 +455,51 @@ describe('a policy', () => {
     const left = await controls.findOne({ _id: alone });
     expect(left).toMatchObject({ generation: 2, owner: controlOf(category) });
     expect(left?.leaseUntil?.getUTCFullYear()).toBe(9999);
+  });
+
+  it('is shared by several workers, also when it is divided anew', async () => {
+    const { category, policy, tell, run, eventsOf } = desk();
+    const ids = Array.from({ length: 12 }, (_, index) => `lamp-${index}`);
+    const lit = async (id: string) => (await eventsOf(`${id}-follower`)).length;
+    const first = run({ partitions: 4 });
+    const live = (runner: PolicyRunner) => runner.status().filter(({ state }) => state === 'live').length;
+    await eventually(
+      () => live(first),
+      (count) => count === 4,
+    );
+    const second = run();
+    await eventually(
+      () => [live(first), live(second)].join(),
+      (counts) => counts === '2,2',
+    );
+    for (const id of ids) await tell(id, 'Switch', { on: true, follower: `${id}-follower` });
+    for (const id of ids) {
+      await eventually(
+        () => lit(id),
+        (count) => count === 1,
+      );
+    }
+    for (const partitions of [2, 1]) {
+      await repartitionPolicies(database.mongo.db, category, partitions, randomUUID(), { leaseMs: 400 });
+      await eventually(
+        () => live(first) + live(second),
+        (count) => count === partitions,
+      );
+    }
+    const names = (
+      await followerControls(database.mongo.db)
+        .find({ _id: { $regex: `^${policiesName(category)}/` } })
+        .toArray()
+    ).map(({ _id }) => _id);
+    expect(names).toEqual([partitionName(policiesName(category), 0)]);
+    for (const id of ids) await tell(id, 'Switch', { on: false, follower: `${id}-follower` });
+    for (const id of ids) {
+      await eventually(
+        () => lit(id),
+        (count) => count === 2,
+      );
+    }
+    expect(await policyHealth(database.mongo.db, policy)).toMatchObject({ state: 'running' });
+    await expect(repartitionPolicies(database.mongo.db, category, 3, 'nobody')).rejects.toThrow('power of two');
   });
 });

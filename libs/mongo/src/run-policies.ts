@@ -12,19 +12,23 @@ import {
 } from '#eventsourcing';
 import {
   acquire,
+  askForShare,
   type Checkpoint,
   checkpointAt,
   ensurePolicies,
+  ensurePoliciesControl,
   type FollowerControl,
   heartbeatMs,
   markOf,
   partitionName,
+  partitionOf,
   policiesName,
   readPosition,
   type Trouble,
 } from './control.js';
 import { type HeldLease } from './held-lease.js';
 import { positionNumber } from './documents.js';
+import { Partitions } from './partitions.js';
 import { type BatchDone, Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
 
 /** Any policy: the runner does not care what its events and commands are. */
@@ -55,6 +59,8 @@ export interface RunPoliciesOptions extends FollowerOptions {
   /** Runs a command. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly send: SendReaction<any>;
+  /** Into how many partitions the policies of an aggregate are divided when they run for the first time: a power of two (default 1). */
+  readonly partitions?: number;
 }
 
 /** Events in one batch at most, and streams of a batch that are reacted to at once. */
@@ -71,10 +77,12 @@ export function runPolicies(options: RunPoliciesOptions): PolicyRunner {
   const categories = [...new Set(options.policies.map(({ aggregate }) => aggregate.category))];
   const runners = categories.map((category) => {
     const policies = options.policies.filter(({ aggregate }) => aggregate.category === category);
-    return new Runner({ ...options, policies }, category).start();
+    return new Partitions<readonly PolicyStatus[]>(
+      (partition, onPartitions) => new Runner({ ...options, policies }, category, partition, onPartitions),
+    );
   });
   return {
-    status: () => runners.flatMap((runner) => runner.status()),
+    status: () => runners.flatMap((runner) => runner.status().flat()),
     stop: async () => {
       await Promise.all(runners.map((runner) => runner.stop()));
     },
@@ -103,13 +111,17 @@ class Runner extends Follower<PolicyStatus['state']> {
   /** Up to here those that are not behind have reacted. */
   #reached: Checkpoint | null = null;
   #isWorking = false;
+  #isMine: (event: StoredEvent) => boolean = () => true;
 
   constructor(
     private readonly options: RunPoliciesOptions,
     private readonly category: string,
+    private readonly partition: number,
+    /** Told by the first one how many there are. */
+    private readonly onPartitions: (count: number) => void,
   ) {
     const names = options.policies.map(({ name }) => name);
-    super(options, partitionName(policiesName(category), 0), { policies: names }, 'the policies do not react');
+    super(options, partitionName(policiesName(category), partition), { policies: names, partition }, 'the policies do not react');
     this.#courses = options.policies.map((policy) => new Course(policy));
     this.#states = new States(options.store, options.policies);
   }
@@ -132,6 +144,9 @@ class Runner extends Follower<PolicyStatus['state']> {
 
   protected override async turn(signal: AbortSignal): Promise<void> {
     const { db, policies, owner } = this.options;
+    const { partitions } = await ensurePoliciesControl(db, this.category, this.options.partitions);
+    if (this.partition === 0) this.onPartitions(partitions);
+    else if (this.partition >= partitions) return pause(heartbeatMs(this.leaseMs), signal);
     await ensurePolicies(
       db,
       this.name,
@@ -140,12 +155,14 @@ class Runner extends Follower<PolicyStatus['state']> {
     const control = await acquire(db, this.name, owner, this.leaseMs);
     if (control === null) {
       this.state = 'waiting';
+      if (partitions > 1) await askForShare(db, policiesName(this.category), this.name, owner, this.leaseMs);
       return pause(heartbeatMs(this.leaseMs), signal);
     }
-    await this.#own(control, signal);
+    await this.#own(control, partitions, signal);
   }
 
-  async #own(control: FollowerControl, signal: AbortSignal): Promise<void> {
+  async #own(control: FollowerControl, partitions: number, signal: AbortSignal): Promise<void> {
+    this.#isMine = ({ stream }) => partitionOf(stream, partitions) === this.partition;
     this.#reached = control.checkpoint;
     this.#isWorking = false;
     for (const course of this.#courses) {
@@ -163,7 +180,7 @@ class Runner extends Follower<PolicyStatus['state']> {
         BATCH,
         signal,
         (events) => this.#work(events, startCatchingUp),
-        undefined,
+        this.#isMine,
         (lease, ending) => {
           startCatchingUp = (course) => {
             const running = this.#catchUp(course, lease, ending).finally(() => catchingUp.delete(running));
@@ -232,7 +249,7 @@ class Runner extends Follower<PolicyStatus['state']> {
         const batch: StoredEvent[] = [];
         for await (const event of store.readAll(this.#filter, readPosition(course.checkpoint))) {
           if (ending.aborted) return;
-          if (batch.push(event) === BATCH) await flush(batch.splice(0));
+          if (this.#isMine(event) && batch.push(event) === BATCH) await flush(batch.splice(0));
         }
         await flush(batch.splice(0));
         if (course.commit < commitOf(readPosition(goal))) course.checkpoint = goal;

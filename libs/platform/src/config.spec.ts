@@ -9,6 +9,7 @@ describe('loadConfig', () => {
       attachmentsDir: './data/attachments',
       embeddedEventStoreDBPort: 12113,
       embeddedMongoDBPort: 17017,
+      partitions: 1,
       logLevel: 'info',
     });
   });
@@ -33,6 +34,7 @@ describe('loadConfig', () => {
         MONGODB_URL: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
         EMBEDDED_EVENTSTOREDB_PORT: '0',
         EMBEDDED_MONGODB_PORT: '65535',
+        PARTITIONS: '4',
         LOG_LEVEL: 'debug',
       }),
     ).toEqual({
@@ -50,6 +52,7 @@ describe('loadConfig', () => {
       mongodbUrl: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
       embeddedEventStoreDBPort: 0,
       embeddedMongoDBPort: 65535,
+      partitions: 4,
       logLevel: 'debug',
     });
   });
@@ -61,6 +64,7 @@ describe('loadConfig', () => {
       EVENTSTORE_URL: 'http://localhost:2113',
       MONGODB_URL: 'mongodb://',
       EMBEDDED_MONGODB_PORT: '1.5',
+      PARTITIONS: '3',
       LOG_LEVEL: 'loud',
     };
     let error: unknown;

@@ -22,6 +22,8 @@ export interface Config {
   readonly mongodbUrl?: string;
   readonly embeddedEventStoreDBPort: number;
   readonly embeddedMongoDBPort: number;
+  /** Into how many partitions, for as many workers, views and policies are divided when they are made: a power of two. */
+  readonly partitions: number;
   readonly logLevel: LogLevel;
 }
 
@@ -53,6 +55,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `MONGODB_URL` | embedded node |
  * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
  * | `EMBEDDED_MONGODB_PORT` | `17017` |
+ * | `PARTITIONS` | `1` |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first
@@ -123,6 +126,7 @@ export function loadConfig(env: Environment): Config {
     ...(mongodbUrl === undefined ? {} : { mongodbUrl }),
     embeddedEventStoreDBPort: read('EMBEDDED_EVENTSTOREDB_PORT', 12113, port, PORT_RULE),
     embeddedMongoDBPort: read('EMBEDDED_MONGODB_PORT', 17017, port, PORT_RULE),
+    partitions: read('PARTITIONS', 1, powerOfTwo, 'must be a power of two from 1 to 64'),
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();
@@ -154,6 +158,10 @@ function loopback(text: string): string | undefined {
 
 function bucketName(text: string): string | undefined {
   return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) ? text : undefined;
+}
+
+function powerOfTwo(text: string): number | undefined {
+  return /^\d{1,2}$/.test(text) && [1, 2, 4, 8, 16, 32, 64].includes(Number(text)) ? Number(text) : undefined;
 }
 
 function word(text: string): string | undefined {
