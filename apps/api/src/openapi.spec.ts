@@ -68,6 +68,14 @@ describe('/openapi.json', () => {
     );
   });
 
+  it('lists each operation once', () => {
+    const tags = Object.values(document.paths).flatMap((path) =>
+      Object.values(path as Record<string, { operationId: string; tags?: string[] }>).map((operation) => operation.tags ?? []),
+    );
+    expect(tags.length).toBeGreaterThan(50);
+    expect(tags.filter((names) => names.length !== 1)).toEqual([]);
+  });
+
   it('gives examples that its own schemas allow', () => {
     const ajv = new Ajv2020({ strict: false });
     ajv

@@ -583,7 +583,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('health', 'How the process is')
     .addServer('/')
     .build();
-  const document = SwaggerModule.createDocument(app, about);
+  const document = SwaggerModule.createDocument(app, about, { autoTagControllers: false });
   return { ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } };
 }
 

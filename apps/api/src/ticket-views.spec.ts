@@ -158,7 +158,13 @@ describe('GET /v1/tickets/{id}/sla', () => {
       { kind: 'response', state: 'running', breachedAt: expect.any(String) },
       { kind: 'resolution', state: 'running', breachedAt: expect.any(String) },
     ]);
-    for (const { breachedAt, dueAt } of late.clocks) expect(breachedAt).toBe(dueAt);
+    for (const { breachedAt, dueAt, startedAt, elapsed, remaining, target } of late.clocks) {
+      expect(breachedAt).toBe(dueAt);
+      // The default contract runs around the clock.
+      expect(elapsed).toBe(Date.parse(late.evaluatedAt) - Date.parse(startedAt));
+      expect(remaining).toBe(target - elapsed);
+      expect(remaining).toBeLessThan(0);
+    }
 
     const fresh = (await post('/v1/tickets', { ...open, client: api.client })).json.ticketId;
     for (const { breachedAt } of (await get(`/v1/tickets/${fresh}/sla?atLeast=0`)).json.clocks) expect(breachedAt).toBeUndefined();

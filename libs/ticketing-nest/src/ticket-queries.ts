@@ -1,13 +1,12 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, instantFrom, isRefusal, type Instant, type Position, type Refusal } from '#eventsourcing';
+import { EventStore, instantFrom, isRefusal, type Position, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
-  clockAt,
+  clocksAt,
   type HistoryEntry,
   type QueueEntry,
   type QueueState,
-  type SlaClock,
   ticketDetails,
   ticketHistory,
   ticketSla,
@@ -15,6 +14,7 @@ import {
   tierQueue,
   type TicketDetails,
   type TicketSla,
+  type TicketSlaNow,
   type Tier,
 } from '#ticketing';
 import { type Page, ReadModels, readPage, readTickets, readVisible, waitForPosition } from './read-models.js';
@@ -97,11 +97,6 @@ export class TicketSlaQuery extends Query<TicketSlaNow | Refusal> {
   }
 }
 
-export type TicketSlaNow = Omit<ViewDocument<TicketSla>, 'clocks'> & {
-  readonly clocks: readonly SlaClock[];
-  readonly evaluatedAt: Instant;
-};
-
 @QueryHandler(TicketSlaQuery)
 export class TicketSlaHandler implements IQueryHandler<TicketSlaQuery> {
   constructor(
@@ -118,7 +113,7 @@ export class TicketSlaHandler implements IQueryHandler<TicketSlaQuery> {
     );
     if (isRefusal(sla)) return sla;
     const now = instantFrom(Date.now());
-    return { ...sla, clocks: sla.clocks.map((clock) => clockAt(clock, now)), evaluatedAt: now };
+    return { ...sla, clocks: clocksAt(sla, now), evaluatedAt: now };
   }
 }
 

@@ -184,6 +184,11 @@ export function clockAt(clock: SlaClock, at: Instant): SlaClock {
   return isOverdue(clock, at) ? { ...clock, breachedAt: clock.dueAt } : clock;
 }
 
+/** Open time that a clock has used by an instant. */
+export function elapsedAt(contract: Contract, { elapsed, runningSince }: SlaClock, at: Instant): number {
+  return runningSince === undefined ? elapsed : elapsed + openTimeBetween(calendarOf(contract), runningSince, at);
+}
+
 /**
  * What there is to tell of a clock up to and including an instant, in order and each once: the shares of its target as they were used
  * up, and its breach. `effectiveAt` is when it happened in the clock, whenever it is noticed. A pure function of the ticket's events

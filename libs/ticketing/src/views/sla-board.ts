@@ -1,8 +1,8 @@
 import { type Derived, type Instant, instantFrom, type StateFace } from '#eventsourcing';
-import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
+import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarOf, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
-import { clockAt, ended, openTimeOf, pauseSchema, type SlaClock, slaClockSchema, targetOf } from '../sla/sla-clock.js';
+import { clockAt, elapsedAt, ended, openTimeOf, pauseSchema, type SlaClock, slaClockSchema, targetOf } from '../sla/sla-clock.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
 import { CLOCK_KINDS, type ClockKind, type Tier, tierSchema } from '../vocabulary.js';
@@ -126,16 +126,12 @@ function budget(sla: PinnedClocks, tier: Tier, at: Instant, since: Instant): Bud
   const work = live(sla, 'tier-work', tier);
   const promised = targetOf(contract, sla.priority, { kind: 'tier-work', tier, cycle: 1 });
   const needed =
-    work === undefined ? promised && openTimeOf(contract, promised, since) : Math.max(0, work.target - elapsedAt(sla, work, at));
-  return needed === undefined ? undefined : { remaining: resolution.target - elapsedAt(sla, resolution, at), needed };
+    work === undefined ? promised && openTimeOf(contract, promised, since) : Math.max(0, work.target - elapsedAt(termsOf(sla), work, at));
+  return needed === undefined ? undefined : { remaining: resolution.target - elapsedAt(termsOf(sla), resolution, at), needed };
 }
 
 function live({ clocks }: PinnedClocks, kind: ClockKind, tier?: Tier): SlaClock | undefined {
   return clocks.find((clock) => clock.kind === kind && (tier === undefined || clock.tier === tier) && !ended(clock));
-}
-
-function elapsedAt(sla: PinnedClocks, { elapsed, runningSince }: SlaClock, at: Instant): number {
-  return runningSince === undefined ? elapsed : elapsed + openTimeBetween(calendarOf(termsOf(sla)), runningSince, at);
 }
 
 export const boardClockSchema = open({
@@ -208,7 +204,7 @@ export function boardLine(entry: SlaBoardEntry, sla: PinnedClocks, key: BoardKey
 
 function boardClock(sla: PinnedClocks, clock: SlaClock, now: Instant): BoardClock {
   const { kind, tier, vendor, cycle, target, dueAt, breachedAt, state, pauses } = clockAt(clock, now);
-  const elapsed = elapsedAt(sla, clock, now);
+  const elapsed = elapsedAt(termsOf(sla), clock, now);
   const warned = termsOf(sla).thresholds.findLast((percent) => elapsed * 100 >= target * percent);
   const pausedFor = state === 'paused' ? pauses.at(-1)?.reason : undefined;
   const stands: BoardState =

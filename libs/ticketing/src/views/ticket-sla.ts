@@ -1,13 +1,14 @@
-import type { Derived, StateFace } from '#eventsourcing';
+import type { Derived, Instant, StateFace } from '#eventsourcing';
+import { termsOf } from '../contract/contract.js';
 import { nextStepAt } from '../escalation/escalation-chains.js';
 import { ticketPromisesSchema } from '../escalation/promises.js';
 import { openingSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
-import { ended, storable } from '../sla/sla-clock.js';
+import { clockAt, elapsedAt, ended, slaClockSchema, storable } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
 import { documentSchema, stored } from './stored.js';
 import type { TicketFold } from './ticket-fold.js';
-import { about, count, flag, instant, open, optional, parts, type Static } from '../schema.js';
+import { about, count, flag, instant, listOf, open, optional, parts, type Static, whole } from '../schema.js';
 
 export const ticketSlaSchema = about(
   open({
@@ -22,10 +23,33 @@ export const ticketSlaSchema = about(
   'The clocks of a ticket under its contract',
 );
 
+const clockNowSchema = about(
+  open({
+    ...slaClockSchema.entries,
+    elapsed: about(count, 'Milliseconds of open time that it has used by `evaluatedAt`'),
+    remaining: about(
+      whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+      'Milliseconds of open time that are left by then; below 0 when overdue',
+    ),
+  }),
+  "A promise's clock as it stands",
+);
+
 export const ticketSlaNowSchema = open({
   ...stored(ticketSlaSchema, 'Id of the ticket').entries,
+  clocks: about(listOf(clockNowSchema), 'Those that go on and those that have ended, in the order in which they started'),
   evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
 });
+
+export type TicketSlaNow = Static<typeof ticketSlaNowSchema>;
+
+/** The clocks as they stand at an instant: one that is overdue by then is breached although no event says so yet. */
+export function clocksAt(sla: TicketSla, at: Instant): TicketSlaNow['clocks'] {
+  return sla.clocks.map((clock) => {
+    const elapsed = elapsedAt(termsOf(sla), clock, at);
+    return { ...clockAt(clock, at), elapsed, remaining: clock.target - elapsed };
+  });
+}
 
 /** The clocks of a ticket under its contract. */
 export type TicketSla = Static<typeof ticketSlaSchema>;
