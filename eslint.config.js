@@ -50,7 +50,7 @@ const law = {
     packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', '@tierline/embedded-host', 'lmdb', 'node:*'],
     libs: [],
   },
-  'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 'node:*'], libs: [] },
+  'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 're2js', 'node:*'], libs: [] },
   'libs/local': {
     packages: ['@tierline/embedded-eventstoredb', '@tierline/embedded-mongodb', 'node:*'],
     libs: ['eventstoredb', 'mongo', 'platform'],

@@ -201,7 +201,7 @@ test('a regular expression that runs away is stopped', async () => {
     client
       .db('h')
       .collection('c')
-      .find({ text: { $regex: '^(a+)+b$' } })
+      .find({ text: { $regex: '^(a+)+\\1b$' } })
       .toArray(),
   ).rejects.toMatchObject({ code: 51156 });
   expect(performance.now() - began).toBeLessThan(10_000);

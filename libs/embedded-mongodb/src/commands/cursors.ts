@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Arr, Doc, encodedLength, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { PAUSE, type Source } from '../execution/source.js';
+import { timeExpired, withBudget } from '../query/budget.js';
 
 /** The documents of a first batch where the client names no number, as on the server. */
 export const DEFAULT_BATCH = 101;
@@ -9,17 +10,22 @@ export const DEFAULT_BATCH = 101;
 /** A pace for long work: every few milliseconds it lets the event loop serve others, and it ends at a deadline. */
 export class Pace {
   #since = performance.now();
-  readonly #deadline: number | undefined;
+  readonly #deadline: number;
 
   constructor(
     maxTimeMS: number | undefined,
     readonly cancelled: () => boolean,
   ) {
-    this.#deadline = maxTimeMS ? performance.now() + maxTimeMS : undefined;
+    this.#deadline = maxTimeMS ? performance.now() + maxTimeMS : Infinity;
+  }
+
+  /** Does some work of the command within its time. */
+  run<Result>(work: () => Result): Result {
+    return withBudget(this.#since, this.#deadline, work);
   }
 
   check(): void {
-    if (this.#deadline !== undefined && performance.now() > this.#deadline) throw new ServerError(50, 'operation exceeded time limit');
+    if (performance.now() > this.#deadline) throw timeExpired();
     if (this.cancelled()) throw new ServerError(237, 'operation was interrupted because the client went away');
   }
 
@@ -34,7 +40,8 @@ export class Pace {
 
 /** Runs a source to its end. */
 export const drain = async (source: Source, pace: Pace, visit: (doc: Doc) => void): Promise<void> => {
-  for (const row of source) {
+  for (let step = pace.run(() => source.next()); !step.done; step = pace.run(() => source.next())) {
+    const row = step.value;
     if (row === PAUSE) await pace.pause();
     else visit(row);
   }
@@ -67,7 +74,7 @@ export class Cursor {
         let doc = this.#peeked;
         this.#peeked = undefined;
         while (!doc && !this.#done) {
-          const step = this.source.next();
+          const step = pace.run(() => this.source.next());
           if (step.done) this.#done = true;
           else if (step.value === PAUSE) await pace.pause();
           else doc = step.value;

@@ -78,7 +78,8 @@ export const replaceCollection = async (
 /** Runs a source to its end, a thousand documents at a time. */
 export const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {
   let batch: Doc[] = [];
-  for (const row of source) {
+  for (let step = pace.run(() => source.next()); !step.done; step = pace.run(() => source.next())) {
+    const row = step.value;
     if (row === PAUSE) {
       await pace.pause();
       continue;

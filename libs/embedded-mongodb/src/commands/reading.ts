@@ -6,6 +6,7 @@ import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../ex
 import { sorted, type SortSpace } from '../execution/sorting.js';
 import { PAUSE, type Source } from '../execution/source.js';
 import type { PipelineContext } from '../execution/stage.js';
+import { isOverdue } from '../query/budget.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
@@ -66,7 +67,10 @@ export const findSource = function* (
   // Where the bounds of an index say all that the filter does, whatever they hold matches.
   const test: Predicate = plan?.exact ? () => true : compileFilter(filter);
   const found = function* (): Source {
-    for (const row of source) if (row === PAUSE || test(row)) yield row;
+    for (const row of source) {
+      if (row === PAUSE || test(row)) yield row;
+      else if (isOverdue()) yield PAUSE;
+    }
   };
   let passed = 0;
   for (const row of sort.length && !plan?.sorted ? sorted(found(), sort, space, most + skip) : found()) {

@@ -77,7 +77,7 @@ export const runStatements = async (
   const done = (): boolean => outcomes.length === statements.length || (ordered && outcomes.some(failed));
   while (!done()) {
     pace.check();
-    const rest = await node.store.write((writer) => runSlice(writer, statements, outcomes.length, ordered));
+    const rest = await node.store.write((writer) => pace.run(() => runSlice(writer, statements, outcomes.length, ordered)));
     outcomes.push(...rest.outcomes);
     if (!rest.searching || done()) continue;
     const { search } = statements[outcomes.length] as Statement;

@@ -4,6 +4,7 @@ import { splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
+import { isOverdue } from '../query/budget.js';
 import { constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
@@ -23,7 +24,10 @@ const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Sta
   function* (source, context) {
     for (const row of source) {
       if (row === PAUSE) yield row;
-      else yield* visit(row, context);
+      else {
+        yield* visit(row, context);
+        if (isOverdue()) yield PAUSE;
+      }
     }
   };
 
@@ -33,7 +37,10 @@ const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; r
     const state = start(context);
     for (const row of source) {
       if (row === PAUSE) yield row;
-      else state.add(row);
+      else {
+        state.add(row);
+        if (isOverdue()) yield PAUSE;
+      }
     }
     yield* paced(state.result());
   };

@@ -1,6 +1,7 @@
 import { Doc, encode, encodedLength, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import type { KeyField } from '../query/keys.js';
+import { isOverdue } from '../query/budget.js';
 import { compareRows, sortKey } from '../query/sort-order.js';
 import type { ScratchFile } from '../storage/scratch-file.js';
 import { paced, PAUSE, type Source } from './source.js';
@@ -29,8 +30,8 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
   let count = 0;
   let file: ScratchFile | undefined;
   const runs: Run[] = [];
-  const trim = (): Entry | undefined => {
-    entries.sort(compare);
+  const trim = function* (): Generator<typeof PAUSE, Entry | undefined, undefined> {
+    entries = yield* sortedInSteps(entries, compare);
     entries.length = Math.min(entries.length, limit);
     bytes = entries.reduce((total, { doc }) => total + encodedLength(doc) + ENTRY_BYTES, 0);
     return entries.at(-1);
@@ -42,19 +43,19 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
         continue;
       }
       const entry = { key: sortKey(doc, fields), order: count++, doc };
-      const last = entries.length >= 2 * limit ? trim() : undefined;
+      const last = entries.length >= 2 * limit ? yield* trim() : undefined;
       if (last && compare(entry, last) > 0) continue;
       entries.push(entry);
       bytes += encodedLength(doc) + ENTRY_BYTES;
       if (bytes <= space.memoryBytes) continue;
-      if (limit < entries.length) trim();
+      if (limit < entries.length) yield* trim();
       if (bytes <= space.memoryBytes) continue;
       if (!space.scratch)
         throw new ServerError(
           292,
           `Sort exceeded memory limit of ${space.memoryBytes} bytes, but did not opt in to external sorting. Aborting operation. Pass allowDiskUse:true to opt in.`,
         );
-      trim();
+      yield* trim();
       file ??= space.scratch();
       const start = file.length;
       yield* written(entries, file);
@@ -62,12 +63,40 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
       entries = [];
       bytes = 0;
     }
-    trim();
+    yield* trim();
     if (file) yield* merged(file, runs, entries, fields, limit, space.memoryBytes);
     else yield* paced(entries.map(({ doc }) => doc));
   } finally {
     file?.close();
   }
+};
+
+/** Entries that are sorted at once. */
+const STEP = 2048;
+
+/** Sorts a part at a time and merges the parts, with pauses in which others have the thread. */
+const sortedInSteps = function* (entries: Entry[], compare: (a: Entry, b: Entry) => number): Generator<typeof PAUSE, Entry[], undefined> {
+  if (entries.length <= STEP) return entries.sort(compare);
+  let parts: Entry[][] = [];
+  for (let from = 0; from < entries.length; from += STEP) {
+    parts.push(entries.slice(from, from + STEP).sort(compare));
+    if (isOverdue()) yield PAUSE;
+  }
+  while (parts.length > 1) {
+    const next: Entry[][] = [];
+    for (let at = 0; at < parts.length; at += 2) {
+      const [left, right = []] = [parts[at] as Entry[], parts[at + 1]];
+      const both: Entry[] = [];
+      for (let l = 0, r = 0; l < left.length || r < right.length;) {
+        const takeLeft = r === right.length || (l < left.length && compare(left[l] as Entry, right[r] as Entry) <= 0);
+        both.push((takeLeft ? left[l++] : right[r++]) as Entry);
+        if (both.length % 256 === 0 && isOverdue()) yield PAUSE;
+      }
+      next.push(both);
+    }
+    parts = next;
+  }
+  return parts[0] as Entry[];
 };
 
 /** Where a sorted run of documents stands in a file. */

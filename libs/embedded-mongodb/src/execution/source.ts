@@ -1,4 +1,5 @@
 import { Doc } from '../bson/values.js';
+import { isOverdue } from '../query/budget.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
 export const PAUSE = Symbol('pause');
@@ -10,6 +11,6 @@ export const paced = function* (docs: Iterable<Doc>): Source {
   let given = 0;
   for (const doc of docs) {
     yield doc;
-    if (++given % 256 === 0) yield PAUSE;
+    if (++given % 64 === 0 || isOverdue()) yield PAUSE;
   }
 };

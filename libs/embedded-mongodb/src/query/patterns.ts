@@ -1,4 +1,5 @@
 import { createContext, Script } from 'node:vm';
+import { RE2JS } from 're2js';
 import { badValue, ServerError } from '../errors.js';
 
 /**
@@ -212,9 +213,31 @@ export const compileRegex = (pattern: string, options: string): ((text: string) 
   let test = cache.get(name);
   if (!test) {
     const regex = compileJsRegex(pattern, options);
-    test = (text) => execRegex(regex, text) !== null;
+    const backtracking = (text: string): boolean => execRegex(regex, text) !== null;
+    test = (mayRunAwayCached(regex.source) && linearTest(pattern, options, backtracking)) || backtracking;
     if (cache.size > 200) cache.clear();
     cache.set(name, test);
   }
   return test;
+};
+
+/** Syntax that means the same to PCRE and to RE2. */
+const COMMON = /^(?:\\[dDwW.\\/^$*+?()[\]{}|-]|\(\?:|\((?!\?)|\[\^?[\w .,;:@#%&_=!<>-]+\]|\{\d{1,3}(?:,\d{0,3})?\}|[^\\[\]{}(])*$/;
+
+/** A test that takes time in proportion to the text, where RE2 has all that the pattern says. */
+const linearTest = (pattern: string, options: string, backtracking: (text: string) => boolean): ((text: string) => boolean) | undefined => {
+  if (!COMMON.test(pattern) || options.includes('x')) return undefined;
+  const flags =
+    (options.includes('i') ? RE2JS.CASE_INSENSITIVE : 0) |
+    (options.includes('m') ? RE2JS.MULTILINE : 0) |
+    (options.includes('s') ? RE2JS.DOTALL : 0);
+  let compiled: RE2JS;
+  try {
+    compiled = RE2JS.compile(pattern, flags);
+  } catch {
+    return undefined;
+  }
+  // To PCRE a text also ends before a newline that is its last character.
+  const ends = pattern.includes('$') && !options.includes('m');
+  return (text) => (ends && text.endsWith('\n') ? backtracking(text) : compiled.matcher(text).find());
 };

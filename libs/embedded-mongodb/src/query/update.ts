@@ -316,13 +316,17 @@ const operatorNames = [
   '$rename',
 ];
 
-/** A value at a path without arrays in it; `$rename` reads it. */
-const plainGet = (doc: Doc, parts: readonly string[], path: string): Value | undefined => {
+/**
+ * What a document has at either end of a `$rename`, of which neither may lie within an array.
+ *
+ * @throws ServerError 2 BadValue
+ */
+const renamedField = (end: 'source' | 'destination', doc: Doc, parts: readonly string[], path: string): Value | undefined => {
   let value: Value | undefined = doc;
   for (const [index, part] of parts.entries()) {
     if (value instanceof Arr)
       throw badValue(
-        `The source field cannot be an array element, '${path}' in doc with ${describeId(doc)} has an array field called '${parts[index - 1]}'`,
+        `The ${end} field cannot be an array element, '${path}' in doc with ${describeId(doc)} has an array field called '${parts[index - 1]}'`,
       );
     value = value instanceof Doc ? value.get(part) : undefined;
   }
@@ -423,7 +427,14 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
       const renamed: Modification = {
         path: value,
         parts: target,
-        change: (_, place) => plainGet(place.doc, parts, path),
+        change: (_, { doc }) => {
+          const moved = renamedField('source', doc, parts, path);
+          if (moved === undefined) return undefined;
+          if (target[0] === '_id')
+            throw new ServerError(66, `Performing an update on the path '${value}' would modify the immutable field '_id'`);
+          renamedField('destination', doc, target, value);
+          return moved;
+        },
         creates: true,
         onlyInserting: false,
       };

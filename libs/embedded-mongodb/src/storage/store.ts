@@ -252,8 +252,9 @@ export const duplicateKey = (
 
 const idPattern = Doc.from({ _id: 1 });
 
-/** Documents that one transaction indexes, and entries that one removes: some milliseconds, then others have their turn. */
+/** Documents that one transaction indexes at most, and entries that one removes: some milliseconds, then others have their turn. */
 const SLICE = 500;
+const SLICE_MS = 10;
 
 /** What `$out` fills before it takes the name of its target; one that is left over belongs to a pipeline that did not end. */
 export const TEMPORARY_PREFIX = 'tmp.agg_out.';
@@ -620,7 +621,8 @@ class StoreWriter implements Writer {
     const start = from ? Buffer.concat([from, Buffer.from([0])]) : prefix;
     const slice: Entry[] = [];
     for (const entry of this.entries({ start, end: afterPrefix(prefix) })) if (slice.push(entry) === SLICE) break;
-    for (const { key, value } of slice) {
+    const end = performance.now() + SLICE_MS;
+    for (const [at, { key, value }] of slice.entries()) {
       const doc = Doc.read(value);
       const idKey = key.subarray(prefix.length);
       for (const index of indexes) {
@@ -629,6 +631,7 @@ class StoreWriter implements Writer {
         for (const entry of keys) this.#put(entry, idKey);
         this.#noteArrays(collection, index, arrays);
       }
+      if (performance.now() > end && at + 1 < slice.length) return key;
     }
     return slice.length === SLICE ? (slice.at(-1) as Entry).key : undefined;
   }

@@ -37,6 +37,7 @@ import { formatIsoDate, parseIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
+import { spend } from '../budget.js';
 import { compileArguments, fixed, namedArguments, variadic } from './arguments.js';
 import { compileIn, constant, constantOf } from './compile.js';
 import { dateOperators } from './dates.js';
@@ -220,7 +221,12 @@ const mapOperator: Operator = (argument, scope, name) => {
     const source = input(doc, variables);
     if (isNullish(source)) return null;
     if (!(source instanceof Arr)) throw new ServerError(16883, `input to $map must be an array not ${bsonTypeName(source)}`);
-    return Arr.of(source.values.map((element) => body(doc, { ...variables, [as]: element }) ?? null));
+    return Arr.of(
+      source.values.map((element) => {
+        spend(1);
+        return body(doc, { ...variables, [as]: element }) ?? null;
+      }),
+    );
   };
 };
 
@@ -239,6 +245,7 @@ const filterOperator: Operator = (argument, scope, name) => {
     const kept: Value[] = [];
     for (const element of source.values) {
       if (kept.length >= count) break;
+      spend(1);
       if (isTrue(test(doc, { ...variables, [as]: element }))) kept.push(element);
     }
     return Arr.of(kept);
@@ -255,7 +262,11 @@ const reduceOperator: Operator = (argument, scope, name) => {
     if (isNullish(source)) return null;
     if (!(source instanceof Arr)) throw new ServerError(40080, `$reduce requires that 'input' be an array, found: ${show(source)}`);
     let value = initial(doc, variables);
-    for (const element of source.values) value = body(doc, { ...variables, this: element, value });
+    for (const element of source.values) {
+      // What has been gathered may be copied each time.
+      spend(1 + (value instanceof Arr ? value.length : 0));
+      value = body(doc, { ...variables, this: element, value });
+    }
     return value;
   };
 };
@@ -356,6 +367,7 @@ const regexOperator =
       );
       function* matches(): IterableIterator<RegExpExecArray> {
         for (let match = execRegex(compiled, input_); match; match = execRegex(compiled, input_)) {
+          spend(10);
           yield match;
           if (match[0] === '') compiled.lastIndex += (input_.codePointAt(compiled.lastIndex) ?? 0) > 0xffff ? 2 : 1;
         }
@@ -364,12 +376,14 @@ const regexOperator =
     };
   };
 
-const matchDocument = (match: RegExpExecArray, input: string): Doc =>
-  Doc.from({
-    match: match[0],
-    idx: codePoints(input.slice(0, match.index)).length,
-    captures: Arr.of(match.slice(1).map((capture) => capture ?? null)),
-  });
+/** Matches as documents. Their places are in code points, counted from one match to the next. */
+const matchDocuments = function* (matches: Iterable<RegExpExecArray>, input: string): Generator<Doc, void, undefined> {
+  let [from, idx] = [0, 0];
+  for (const match of matches) {
+    for (; from < match.index; idx++) from += (input.codePointAt(from) as number) > 0xffff ? 2 : 1;
+    yield Doc.from({ match: match[0], idx, captures: Arr.of(match.slice(1).map((capture) => capture ?? null)) });
+  }
+};
 
 const conversionFailure = (value: Result, to: string, more = ''): ServerError =>
   new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
@@ -686,6 +700,7 @@ const range: Operator = fixed(2, 3, ([from, to, by], name) => {
   const step = by === undefined ? 1 : integer(by, name, 34447);
   if (step === 0) throw new ServerError(34449, '$range requires a non-zero step value');
   const length = Math.max(0, Math.ceil((end - start) / step));
+  spend(length);
   if (length * 16 > 64 * 1024 * 1024) throw new ServerError(146, '$range would use too much memory');
   return Arr.of(Array.from({ length }, (_, index) => start + index * step));
 });
@@ -900,10 +915,10 @@ export const operators: Readonly<Record<string, Operator>> = {
   $range: range,
   $reduce: reduceOperator,
   $regexFind: regexOperator((matches, input) => {
-    for (const match of matches()) return matchDocument(match, input);
+    for (const found of matchDocuments(matches(), input)) return found;
     return null;
   }, null),
-  $regexFindAll: regexOperator((matches, input) => Arr.of(Array.from(matches(), (match) => matchDocument(match, input))), Arr.empty),
+  $regexFindAll: regexOperator((matches, input) => Arr.of([...matchDocuments(matches(), input)]), Arr.empty),
   $regexMatch: regexOperator((matches) => {
     for (const _ of matches()) return true;
     return false;
