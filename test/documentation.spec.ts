@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { httpProblems } from '#http';
 import { agent, contract, jsonSchemas, onCall, publishedSchemas, team, ticket, ticketEvents, ticketFilter } from '#ticketing';
+import { fieldsPage } from './fields-page.js';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
 const root = new URL('../', import.meta.url);
@@ -44,6 +45,12 @@ describe('the documentation', () => {
       .flatMap((text) => [...text.matchAll(/\brefuse\(\s*'([^']+)'/g)].map(([, code]) => code));
     expect(refusals.length).toBeGreaterThan(20);
     for (const code of refusals) expect(Object.keys({ ...httpProblems, ...ticketProblems })).toContain(code);
+  });
+
+  it('has every field of every schema', () => {
+    const fields = fieldsPage();
+    if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(new URL('docs/fields.md', root), fields);
+    expect(page('docs/fields.md')).toBe(fields);
   });
 
   it('lists every term of a contract', () => {

@@ -183,6 +183,13 @@ describe('the answers', () => {
       }
     }
     isProblem?.((await send(api.url, 'POST', '/v1/tickets', { body: {} })).json);
+    // The collections, too: what each publishes as its schema holds for all that is in it.
+    for (const { name } of projectionGroups.flatMap(({ faces }) => faces)) {
+      const [collection] = await api.mongo.db.listCollections({ name }, { nameOnly: false }).toArray();
+      const options = collection?.options;
+      expect(options).toMatchObject({ validator: { $jsonSchema: { bsonType: 'object' } }, validationLevel: 'off' });
+      expect({ name, odd: await api.mongo.db.collection(name).findOne({ $nor: [options?.['validator']] }) }).toEqual({ name, odd: null });
+    }
   }, 300_000);
 });
 

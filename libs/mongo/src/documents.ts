@@ -1,5 +1,6 @@
 import type { Collection, Db } from 'mongodb';
 import type { Document, Face, Position, ProjectionGroup } from '#eventsourcing';
+import { mongoSchema } from './mongo-schema.js';
 
 /** Any group of read models: the projector does not care what its states and events are. */
 // Handlers are contravariant in their events, so no narrower type admits every group.
@@ -79,7 +80,10 @@ export async function prepareCollections(
   for (const name of names) {
     // So that a view without events can be read, and renamed, too.
     if (known.has(name)) continue;
-    await db.createCollection(name).catch((error: { code?: number }) => {
+    // Published for readers and not enforced: documents follow from the log, and a check would cost at every write.
+    const face = faces.find((one) => nameOf(one.name) === name);
+    const published = face && { validator: { $jsonSchema: mongoSchema(face.schema()) }, validationLevel: 'off' };
+    await db.createCollection(name, published).catch((error: { code?: number }) => {
       if (error.code !== NAMESPACE_EXISTS) throw error;
     });
   }

@@ -42,7 +42,10 @@ export function whole(min: number, max: number, message = `must be a whole numbe
 }
 
 /** How many: a whole number, 0 or more. */
-export const count = whole(0, Number.MAX_SAFE_INTEGER, 'must be a whole number, 0 or more');
+export const count = piped(v.number(), v.safeInteger(), v.minValue(0));
+
+/** Any whole number. */
+export const integer = piped(v.number(), v.safeInteger());
 
 export function oneOf<const Word extends string>(words: readonly Word[]) {
   return v.picklist(words, `must be one of ${words.join(', ')}`);

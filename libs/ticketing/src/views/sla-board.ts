@@ -7,7 +7,7 @@ import type { PinnedClocks } from '../sla/sla-terms.js';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
 import { CLOCK_KINDS, type ClockKind, type Tier, tierSchema } from '../vocabulary.js';
 import type { TicketFold } from './ticket-fold.js';
-import { about, count, flag, forSome, instant, listOf, oneOf, open, optional, parts, refer, type Static, whole } from '../schema.js';
+import { about, count, flag, forSome, instant, integer, listOf, oneOf, open, optional, parts, refer, type Static } from '../schema.js';
 import { documentSchema } from './stored.js';
 
 /** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
@@ -137,10 +137,7 @@ function live({ clocks }: PinnedClocks, kind: ClockKind, tier?: Tier): SlaClock 
 export const boardClockSchema = open({
   ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'target', 'dueAt', 'breachedAt'),
   state: about(oneOf(BOARD_STATES), 'On its way, past its first warning, past its due instant, or standing still and not breached'),
-  remaining: about(
-    whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-    'Milliseconds of open time that are left; less than 0 once it is overdue',
-  ),
+  remaining: about(integer, 'Milliseconds of open time that are left; less than 0 once it is overdue'),
   warned: optional(about(count, 'The highest warning that it has passed, in per cent of its target')),
   pausedFor: optional(about(pauseSchema.entries.reason, 'Why it stands still')),
 });
@@ -157,10 +154,7 @@ export const boardLineSchema = about(
       about(
         open({
           tier: about(refer(tierSchema), 'The tier that has the ticket'),
-          remaining: about(
-            whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-            'Milliseconds of open time that are left of the resolution; less than 0 once it is overdue',
-          ),
+          remaining: about(integer, 'Milliseconds of open time that are left of the resolution; less than 0 once it is overdue'),
           needed: about(count, 'Milliseconds of open time that the tier has yet to work, by its own target'),
           atRisk: about(flag, 'Whether less is left than is needed'),
         }),
