@@ -1,6 +1,6 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
-import type { Hint } from '../execution/planner.js';
+import { candidates, type Hint } from '../execution/planner.js';
 import { PAUSE } from '../execution/source.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, type Filter } from '../query/filter.js';
@@ -230,19 +230,22 @@ const foundQuickly = (
   { filter, multi, hint, sort, variables }: Selection,
 ): readonly Doc[] | typeof SEARCH_FIRST => {
   const found: Doc[] = [];
-  if (!noView(collectionOf(writer, database, name))) return found;
-  const limit = multi ? 0 : 1;
-  for (const row of findSource({ reader: writer, database, space: node.space }, name, {
-    filter,
-    sort,
-    skip: 0,
-    limit,
-    projection: undefined,
-    variables,
-    hint,
-  })) {
+  const collection = noView(collectionOf(writer, database, name));
+  if (!collection) return found;
+  if (sort.length) {
+    const first = { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint };
+    for (const row of findSource({ reader: writer, database, space: node.space }, name, first)) {
+      if (row === PAUSE) return SEARCH_FIRST;
+      found.push(row);
+    }
+    return found;
+  }
+  const test = compileFilter(filter);
+  for (const row of candidates(writer, collection, filter, hint)) {
     if (row === PAUSE) return SEARCH_FIRST;
+    if (!test(row)) continue;
     found.push(row);
+    if (!multi) break;
   }
   return found;
 };
