@@ -10,7 +10,7 @@ process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --require=${JSON.s
 
 export default {
   ...config,
-  roots: ['<rootDir>/apps', '<rootDir>/libs/mongo', '<rootDir>/libs/ticketing-nest', '<rootDir>/test'],
+  roots: ['<rootDir>/apps', '<rootDir>/libs/mongo', '<rootDir>/libs/ticketing-app', '<rootDir>/libs/ticketing-nest', '<rootDir>/test'],
   // The clock that is replaced in a realm goes with it.
   testEnvironmentOptions: { ...config.testEnvironmentOptions, globalsCleanup: 'off' },
   setupFiles: [shift],

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { instantFrom, isRefusal, streamName } from '#eventsourcing';
 import { ticket } from '#ticketing';
-import { runTicketCommand } from '#ticketing-nest';
+import { runCommand } from '#ticketing-app';
 import { testStores } from '../stores.js';
 import { build, Program } from './built-program.js';
 
@@ -35,19 +35,19 @@ describe('two workers, one of which is killed in the middle', () => {
         const commandId = randomUUID();
         const context = {
           commandId,
-          repeatable: false,
           actor: { id: 'ada', kind: 'agent' as const },
           correlationId: commandId,
           causationId: commandId,
         };
-        const opened = await runTicketCommand(store, {
-          ticketId: undefined,
+        const opened = await runCommand(store, {
+          aggregate: ticket,
+          id: undefined,
           name: 'OpenTicket',
           body: { ...opening, effectiveAt },
           context,
         });
         if (isRefusal(opened)) throw new Error(JSON.stringify(opened));
-        return opened.ticketId;
+        return opened.id;
       }),
     );
     const told = async (id: string): Promise<string[]> => {

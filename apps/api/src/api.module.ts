@@ -2,9 +2,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { JsonLog } from '#platform';
-import { type ReadModels, TicketingModule } from '#ticketing-nest';
+import { aggregates } from '#ticketing';
+import type { ReadModels } from '#ticketing-app';
+import { TicketingModule } from '#ticketing-nest';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
+import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
 import { DocsController } from './docs.controller.js';
@@ -15,13 +18,12 @@ import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
-import { TicketCommandsController } from './ticket-commands.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
 
 /** The HTTP edge: commands in, views and events out. */
 @Module({
   controllers: [
-    TicketCommandsController,
+    ...aggregates.map(commandsController),
     BatchController,
     AttachmentsController,
     TicketViewsController,

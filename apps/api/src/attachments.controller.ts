@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
-import { type Parameter, Problem, QueryParameters, type QueryOf } from '#http';
-import { JsonLog } from '#platform';
+import { Problem, QueryParameters } from '#http';
+import { JsonLog, type Parameter, type QueryOf } from '#platform';
 import { documentAttachment, documentUpload } from './openapi.js';
 import { ticketProblems } from './ticket-problems.js';
 

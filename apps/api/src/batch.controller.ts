@@ -5,7 +5,7 @@ import { deterministicId } from '#eventsourcing';
 import { JsonBody, Problem, problemOfStores, QueryParameters, readCommandHeaders, type CommandHeaders, type ProblemDetails } from '#http';
 import { JsonLog } from '#platform';
 import { type BatchItem, CommandBatch, ticket } from '#ticketing';
-import { RunTicketCommand } from '#ticketing-nest';
+import { RunCommand } from '#ticketing-nest';
 import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documentBatch } from './openapi.js';
 import { ticketIdOf } from './ticket-id.js';
@@ -61,7 +61,7 @@ export class BatchController {
   async #runItem(
     { command, ticketId: given, body = {}, ifRevision }: BatchItem,
     index: number,
-    { commandId: batchId, repeatable, actor }: CommandHeaders,
+    { commandId: batchId, actor }: CommandHeaders,
     request: FastifyRequest,
   ): Promise<BatchResult> {
     try {
@@ -81,14 +81,13 @@ export class BatchController {
       const content = new JsonBody<object>(ticket.commands[command].body).transform(body) as never;
       const context = {
         commandId,
-        repeatable,
         actor,
         correlationId: request.correlationId,
         causationId: batchId,
         ...(ifRevision === undefined ? {} : { ifRevisions: [ifRevision] }),
       };
-      const done = unlessRefused(await this.commands.execute(new RunTicketCommand(ticketId, command, content, context)));
-      return { status: opens ? 201 : 200, ...answerOf({ ticketId: done.ticketId }, done) };
+      const done = unlessRefused(await this.commands.execute(new RunCommand(ticket, ticketId, command, content, context)));
+      return { status: opens ? 201 : 200, ...answerOf({ ticketId: done.id }, done) };
     } catch (error) {
       const problem =
         problemOfStores(error) ?? Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log');

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EventMap, Executed } from '#eventsourcing';
 import { entityTag, formatPosition, readCommandHeaders } from '#http';
-import type { SentContext } from '#ticketing-nest';
+import type { SentContext } from '#ticketing-app';
 
 /** What a command answers, beside the field that names what it was done to. */
 export interface CommandAnswer {

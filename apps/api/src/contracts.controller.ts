@@ -1,15 +1,16 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, instantFrom } from '#eventsourcing';
-import { entityTag, JsonBody, Problem, QueryParameters, type QueryOf } from '#http';
-import { AgreeContract, type ClientContract, contractInForce, defaultContract, type ContractNow } from '#ticketing';
-import { ContractsQuery, readContract, RunAgreeContract } from '#ticketing-nest';
-import { answerWithTag, sentWith } from './command-answer.js';
-import { documentAgreeContract, documentContract, documentContracts, documentDefaultContract } from './openapi.js';
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import { EventStore, instantFrom, readAggregate } from '#eventsourcing';
+import { entityTag, Problem, QueryParameters } from '#http';
+import { type QueryOf } from '#platform';
+import { type ClientContract, contract, type ContractNow, contractInForce, contracts, defaultContract } from '#ticketing';
+import { readByName } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { documentContract, documentContracts, documentDefaultContract } from './openapi.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
-import { ticketProblems, unlessRefused } from './ticket-problems.js';
+import { ticketProblems } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
@@ -17,30 +18,16 @@ const noQuery = new QueryParameters({});
 @Controller('v1')
 export class ContractsController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
     @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(EventStore) private readonly store: EventStore,
   ) {}
-
-  @Post('contracts')
-  @HttpCode(200)
-  @documentAgreeContract()
-  async agree(
-    @Body(new JsonBody(AgreeContract)) body: AgreeContract,
-    @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @Query(noQuery) _query: object,
-  ) {
-    const done = unlessRefused(await this.commands.execute(new RunAgreeContract(body, sentWith(request, `contract/${body.client}`))));
-    return answerWithTag(reply, { client: body.client }, done);
-  }
 
   @Get('contracts')
   @documentContracts()
   @plainList.documented()
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = async (limit: number, after?: string) => {
-      const { items, more } = await this.queries.execute(new ContractsQuery(limit, after));
+      const { items, more } = await this.queries.execute(new RunQuery(readByName<ClientContract>, { view: contracts.name, limit, after }));
       return { items: items.map(answerOf), more };
     };
     return pageByName('contracts', query, read, ({ client }) => client);
@@ -53,7 +40,7 @@ export class ContractsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Query(noQuery) _query: object,
   ) {
-    const { state, revision } = await readContract(this.store, client);
+    const { state, revision } = await readAggregate(this.store, contract, client);
     if (state === null) throw notFound('Nothing was agreed with that client: the default contract holds');
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     return answerOf(state);

@@ -5,7 +5,7 @@ import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { httpAdapter, prepareHttp, takeBytes } from '#http';
 import type { JsonLog } from '#platform';
-import type { ReadModels } from '#ticketing-nest';
+import type { ReadModels } from '#ticketing-app';
 import { ApiModule } from './api.module.js';
 import { ATTACHMENTS } from './attachments.controller.js';
 import { DocsController } from './docs.controller.js';

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#http';
 import { policies, projectionGroups } from '#ticketing';
-import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-nest';
+import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
 
 const PATIENCE_MS = 2_000;
 

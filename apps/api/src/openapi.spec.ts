@@ -1,11 +1,31 @@
 import { validate } from '@readme/openapi-parser';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { policies, projectionGroups, isPublic, type PublicCommandName, ticket } from '#ticketing';
+import type { Aggregate, Route } from '#eventsourcing';
+import { aggregates, policies, projectionGroups, type PublicCommandName, ticket } from '#ticketing';
+import { codesOfEveryCommand } from '#ticketing-app';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
 let document: any;
+
+/** Every command that has a route. */
+const routes = aggregates.flatMap(({ commands }: Aggregate) =>
+  Object.entries(commands).flatMap(([name, { route, body, refuses }]) => (route === undefined ? [] : [{ name, route, body, refuses }])),
+);
+
+function operationAt(route: Route) {
+  const [method = '', path = ''] = route.split(' ');
+  return document.paths[path][method.toLowerCase()];
+}
+
+/** What a part stands for, where it refers to the components. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
+function resolved(part: any): any {
+  const [, kind = '', name = ''] = /^#\/components\/(\w+)\/(.+)$/.exec(part.$ref ?? '') ?? [];
+  return part.$ref === undefined ? part : document.components[kind][name];
+}
+
 beforeAll(async () => {
   api = await startApi();
   document = (await send(api.url, 'GET', '/openapi.json')).json;
@@ -22,11 +42,12 @@ describe('/openapi.json', () => {
   });
 
   it('has every command with its body, and every other route', () => {
-    for (const name of Object.keys(ticket.commands).filter(isPublic)) {
-      const { post } = document.paths[ticket.commands[name].route.replace('POST ', '')];
-      expect(post.operationId).toBe(name);
-      expect(post.requestBody.content['application/json'].schema).toEqual({ $ref: `#/components/schemas/${name}` });
-      expect(Object.keys(post.responses)).toEqual(expect.arrayContaining(['400', '409', '412', '413', '415', '422', '503']));
+    for (const { name, route, body } of routes) {
+      const operation = operationAt(route);
+      expect(operation.operationId).toBe(name);
+      expect(operation.tags).toHaveLength(1);
+      const schema = operation.requestBody?.content['application/json'].schema;
+      expect(schema).toEqual(body && { $ref: `#/components/schemas/${name}` });
     }
     expect(Object.keys(document.paths)).toEqual(
       expect.arrayContaining([
@@ -63,7 +84,7 @@ describe('/openapi.json', () => {
         '/health/ready',
       ]),
     );
-    expect(document.paths['/v1/queues/{tier}'].get.parameters.map(({ name }: { name: string }) => name)).toEqual(
+    expect(document.paths['/v1/queues/{tier}'].get.parameters.map((part: object) => resolved(part).name)).toEqual(
       expect.arrayContaining(['tier', 'client', 'team', 'state', 'limit', 'cursor', 'atLeast']),
     );
   });
@@ -76,6 +97,30 @@ describe('/openapi.json', () => {
     expect(tags.filter((names) => names.length !== 1)).toEqual([]);
   });
 
+  it('lists for each command the codes that it can answer, and no others', () => {
+    const everywhere = [
+      'malformed-request',
+      'invalid-query',
+      'invalid-header',
+      'misdirected-request',
+      'internal-error',
+      'store-unavailable',
+    ];
+    const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
+    for (const { name, route, body, refuses } of routes) {
+      const codes = Object.values(operationAt(route).responses).flatMap((part) => {
+        const content = resolved(part as object).content['application/problem+json'];
+        return content === undefined ? [] : content.schema.allOf[1].properties.code.enum;
+      });
+      const expected = [...everywhere, ...(body ? ofBodies : []), ...codesOfEveryCommand, 'contended', 'deleted', ...refuses];
+      expect([name, codes.sort()]).toEqual([name, [...new Set(expected)].sort()]);
+    }
+  });
+
+  it('stays small enough to be read', () => {
+    expect(Buffer.byteLength(JSON.stringify(document))).toBeLessThan(350 * 1024);
+  });
+
   it('gives examples that its own schemas allow', () => {
     const ajv = new Ajv2020({ strict: false });
     ajv
@@ -85,7 +130,8 @@ describe('/openapi.json', () => {
       .addFormat('uri', true)
       .addFormat('uri-reference', true);
     ajv.addSchema({ $id: 'api', components: document.components });
-    for (const name of Object.keys(ticket.commands).filter(isPublic)) {
+    for (const { name, body } of routes) {
+      if (body === undefined) continue;
       const valid = ajv.compile({ $ref: `api#/components/schemas/${name}` });
       const [example] = document.components.schemas[name].examples;
       expect({ name, valid: valid(example), errors: valid.errors }).toEqual({ name, valid: true, errors: null });

@@ -17,16 +17,9 @@ import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
-import {
-  jsonSchemas,
-  onCall,
-  type OnCallCommands,
-  type PublicCommandName,
-  publishedSchemas,
-  ticket,
-  TicketCommand,
-  TIERS,
-} from '#ticketing';
+import type { Aggregate } from '#eventsourcing';
+import { aggregates, jsonSchemas, publishedSchemas, ticket, TicketCommand, TIERS } from '#ticketing';
+import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
 /** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
@@ -60,44 +53,8 @@ const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ..
 const everywhere = ['malformed-request', 'invalid-query', 'invalid-header', 'misdirected-request', 'internal-error', 'store-unavailable'];
 const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
 const ofReads = ['ticket-not-found', 'unknown-revision', 'not-yet-visible'];
-const ofOpening = [
-  'effective-in-the-future',
-  'event-too-large',
-  'tier-not-in-contract',
-  'category-not-in-contract',
-  'configuration-item-not-in-contract',
-  'revision-mismatch',
-  'idempotency-key-reused',
-  'contended',
-];
-const onCallCodes = ['on-call-invalid', 'on-call-not-found', 'override-not-found'];
-const rosterProblems = {
-  team: ['team-not-found', 'team-invalid'],
-  agent: ['agent-not-found', 'agent-left', 'absence-not-found', 'absence-invalid'],
-};
-const ofCommands = [
-  ...new Set([
-    ...ofOpening,
-    'deleted',
-    ...Object.keys(ticketProblems).filter(
-      (code) =>
-        ![
-          'queue-not-found',
-          'unknown-revision',
-          'unknown-position',
-          'contract-not-found',
-          'contract-invalid',
-          ...onCallCodes,
-          ...rosterProblems.team,
-          ...rosterProblems.agent,
-          'filter-not-found',
-          'filter-invalid',
-          'attachment-not-found',
-          'digest-mismatch',
-        ].includes(code),
-    ),
-  ]),
-];
+/** What any command may be answered with besides its own refusals: those of all commands, and what the stores throw. */
+const ofCommands = [...codesOfEveryCommand, 'contended', 'deleted'];
 
 /** One response for each status, with the codes that tell its reasons apart. */
 function problems(...codes: readonly string[]): MethodDecorator {
@@ -125,7 +82,16 @@ function problems(...codes: readonly string[]): MethodDecorator {
 }
 
 const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
-const idParam = ApiParam({ name: 'id', description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } });
+const idParams: Readonly<Record<string, { readonly description: string; readonly schema: object }>> = {
+  id: { description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } },
+  team: { description: 'Id of the team: any text', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  agent: { description: 'Id of the agent: any text', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  schedule: { description: 'Name of the schedule', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  overrideId: { description: 'Id of the override', schema: { type: 'string', maxLength: 100 } },
+  name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+};
+const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
+const idParam = pathParam('id');
 
 function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
   return [
@@ -153,29 +119,55 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
   ];
 }
 
-export function documentCommand(name: PublicCommandName): MethodDecorator {
-  const { route } = ticket.commands[name];
-  const schema = schemas[name];
-  const opens = !route.includes('{id}');
+const tagOf: Readonly<Record<string, string>> = {
+  ticket: 'commands',
+  contract: 'contracts',
+  oncall: 'on-call',
+  team: 'teams',
+  agent: 'teams',
+  filter: 'filters',
+};
+
+/** A command of an aggregate that has a route. */
+export function documentCommand({ category, noun, idName, commands }: Aggregate, name: string): MethodDecorator {
+  const { route = '', body, refuses = [] } = commands[name] ?? {};
+  const { description = commandsWithoutBody[name] ?? name, examples: [example = {}] = [], properties = {} } = schemas[name] ?? {};
+  const inPath = [...route.matchAll(/\{(\w+)\}/g)].map(([, param = '']) => param);
+  const opens = inPath.length === 0 && !Object.hasOwn(properties, idName);
   return applyDecorators(
-    ApiTags('commands'),
-    ApiOperation({ operationId: name, summary: summary(schema?.description ?? name), description: schema?.description ?? name }),
-    ...(opens ? [] : [idParam]),
-    ApiBody({
-      required: true,
-      schema: ref(name) as never,
-      examples: { example: { summary: 'Works as it stands', value: schema?.examples?.[0] ?? {} } },
-    }),
-    ...commandHeaders('ticket', opens),
+    ApiTags(tagOf[category] ?? category),
+    ApiOperation({ operationId: name, summary: summary(description), description }),
+    ...inPath.map(pathParam),
+    ...(body === undefined
+      ? []
+      : [
+          ApiBody({
+            required: true,
+            schema: ref(name) as never,
+            examples: { example: { summary: 'Works as it stands', value: example } },
+          }),
+        ]),
+    ...commandHeaders(noun, opens),
     correlationHeader,
     ApiResponse({
       status: opens ? 201 : 200,
-      description: opens ? 'The ticket is open: durable, and soon in the views' : 'Done, or done before, or so already',
-      content: { 'application/json': { schema: ref('CommandAnswer') as never } },
-      headers: opens ? { ...etag, Location: { description: 'Address of the ticket', schema: { type: 'string' } } } : etag,
+      description: opens ? `The ${noun} is open: durable, and soon in the views` : 'Done, or done before, or no change needed',
+      content: { 'application/json': { schema: ref(answerName(noun)) as never } },
+      headers: opens ? { ...etag, Location: { description: `Address of the ${noun}`, schema: { type: 'string' } } } : etag,
     }),
-    problems(...everywhere, ...ofBodies, ...(opens ? ofOpening : ofCommands)),
+    problems(...everywhere, ...(body === undefined ? [] : ofBodies), ...ofCommands, ...refuses),
   );
+}
+
+/** What commands do that have no body to say so. */
+const commandsWithoutBody: Readonly<Record<string, string>> = {
+  CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
+  DeleteTicketFilter: 'Deletes a saved filter: what was saved stays in the log.',
+};
+
+/** Name of the schema of what a command answers. */
+function answerName(noun: string): string {
+  return noun === ticket.noun ? 'CommandAnswer' : `${noun.charAt(0).toUpperCase()}${noun.slice(1)}Answer`;
 }
 
 export function documentBatch(): MethodDecorator {
@@ -331,43 +323,6 @@ function contractAnswer(description: string, schema: object, status = 200, heade
   });
 }
 
-/**
- * A command of an aggregate other than a ticket.
- * @param without what it does, where it has no body that says so
- */
-function aggregateCommand(name: string, noun: string, answer: string, codes: readonly string[], without = ''): MethodDecorator {
-  const { description = without, examples: [example] = [] } = schemas[name] ?? {};
-  return applyDecorators(
-    ApiOperation({ operationId: name, summary: summary(description), description }),
-    ...(schemas[name] === undefined
-      ? []
-      : [
-          ApiBody({
-            required: true,
-            schema: ref(name) as never,
-            examples: { example: { summary: 'Works as it stands', value: example ?? {} } },
-          }),
-        ]),
-    ...commandHeaders(noun, false),
-    correlationHeader,
-    contractAnswer('Done, or done before, or so already', ref(answer), 200, etag),
-    problems(
-      ...everywhere,
-      ...(schemas[name] === undefined ? [] : ofBodies),
-      ...codes,
-      'revision-mismatch',
-      'idempotency-key-reused',
-      'contended',
-      'event-too-large',
-      'deleted',
-    ),
-  );
-}
-
-export function documentAgreeContract(): MethodDecorator {
-  return applyDecorators(contractsTag, aggregateCommand('AgreeContract', 'contract', 'ContractAnswer', ['contract-invalid']));
-}
-
 export function documentContracts(): MethodDecorator {
   return applyDecorators(
     contractsTag,
@@ -391,24 +346,7 @@ export function documentContract(): MethodDecorator {
 
 const onCallTag = ApiTags('on-call');
 
-const scheduleParam = ApiParam({ name: 'schedule', schema: { type: 'string', maxLength: 100 } });
-
-export function documentOnCallCommand(name: keyof OnCallCommands): MethodDecorator {
-  const codes = Object.values(onCall.commands[name].refuses);
-  if (name !== 'CallOffOnCallOverride') return applyDecorators(onCallTag, aggregateCommand(name, 'schedule', 'OnCallAnswer', codes));
-  return applyDecorators(
-    onCallTag,
-    scheduleParam,
-    ApiParam({ name: 'override', description: 'Id of the override', schema: { type: 'string', maxLength: 100 } }),
-    aggregateCommand(
-      name,
-      'schedule',
-      'OnCallAnswer',
-      codes,
-      'Takes an override back: one that has not begun is called off, one that lasts ends.',
-    ),
-  );
-}
+const scheduleParam = pathParam('schedule');
 
 const onCallViews = {
   onCallSchedules: { summary: 'Every on-call schedule, by name', schema: page('OnCallSchedule') },
@@ -429,17 +367,6 @@ export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator 
   );
 }
 
-const rosterParam = (noun: 'team' | 'agent') =>
-  ApiParam({ name: noun, description: `Id of the ${noun}: any text`, schema: { type: 'string', minLength: 1, maxLength: 100 } });
-
-export function documentRosterCommand(noun: 'team' | 'agent', name: string): MethodDecorator {
-  return applyDecorators(
-    ApiTags('teams'),
-    rosterParam(noun),
-    aggregateCommand(name, noun, noun === 'team' ? 'TeamAnswer' : 'AgentAnswer', rosterProblems[noun]),
-  );
-}
-
 const rosterViews = {
   teams: { summary: 'Every team, by id', schema: page('Team') },
   agents: { summary: 'Every agent, by id', schema: page('Agent') },
@@ -453,23 +380,10 @@ export function documentRoster(name: keyof typeof rosterViews): MethodDecorator 
   return applyDecorators(
     ApiTags('teams'),
     ApiOperation({ operationId: name, summary }),
-    ...(one ? [rosterParam(name)] : []),
+    ...(one ? [pathParam(name)] : []),
     contractAnswer('The answer', schema, 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? [`${name}-not-found`] : [])),
-  );
-}
-
-const filterParam = ApiParam({ name: 'name', description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } });
-
-export function documentFilterCommand(name: 'SaveTicketFilter' | 'DeleteTicketFilter'): MethodDecorator {
-  const saves = name === 'SaveTicketFilter';
-  return applyDecorators(
-    ApiTags('filters'),
-    filterParam,
-    saves
-      ? aggregateCommand(name, 'filter', 'FilterAnswer', ['filter-not-found', 'filter-invalid'])
-      : aggregateCommand(name, 'filter', 'FilterAnswer', ['filter-not-found'], 'Deletes a saved filter: what was saved stays in the log.'),
   );
 }
 
@@ -481,20 +395,20 @@ export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
       operationId: name,
       summary: one ? 'A saved filter of the ticket list' : 'Every saved filter of the ticket list, by name',
     }),
-    ...(one ? [filterParam] : []),
+    ...(one ? [pathParam('name')] : []),
     contractAnswer('The answer', one ? ref('TicketFilter') : page('TicketFilter'), 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? ['filter-not-found'] : [])),
   );
 }
 
-/** What a command answers. @param id the field that names what it was done to */
-function commandAnswer(noun: string, id: Readonly<Record<string, object>>) {
+/** What a command of an aggregate answers. */
+function commandAnswer({ noun, idName, category }: Aggregate) {
   return {
     type: 'object',
-    required: [...Object.keys(id), 'revision', 'repeated', 'events'],
+    required: [idName, 'revision', 'repeated', 'events'],
     properties: {
-      ...id,
+      [idName]: { type: 'string', ...(category === ticket.category ? { format: 'uuid' } : {}) },
       revision: { type: 'integer', minimum: 0, description: `Revision of the ${noun} after it: also the ETag` },
       position: {
         type: 'string',
@@ -504,7 +418,7 @@ function commandAnswer(noun: string, id: Readonly<Record<string, object>>) {
       repeated: { type: 'boolean', description: 'True when this very command had been done before' },
       events: {
         type: 'array',
-        description: 'What it led to, or had led to; empty when it was so already',
+        description: 'What it led to, or had led to; empty when no change was needed',
         items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
       },
     },
@@ -584,7 +498,46 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addServer('/')
     .build();
   const document = SwaggerModule.createDocument(app, about, { autoTagControllers: false });
-  return { ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } };
+  return shareParts({ ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } });
+}
+
+type Parts = Record<string, Record<string, unknown>>;
+
+/** Puts parameters and responses of which several operations have the same into the components, and refers to them. */
+function shareParts(document: OpenAPIObject): OpenAPIObject {
+  const operations = Object.values(document.paths).flatMap((path) =>
+    Object.values(path as Record<string, unknown>).filter((operation): operation is Parts => isOperation(operation)),
+  );
+  const uses = new Map<string, number>();
+  const places = operations.flatMap(({ parameters = {}, responses = {} }) => [
+    ...Object.keys(parameters).map((key) => ({ of: parameters, key, kind: 'parameters' as const })),
+    ...Object.keys(responses).map((key) => ({ of: responses, key, kind: 'responses' as const })),
+  ]);
+  for (const { of, key } of places) {
+    const text = JSON.stringify(of[key]);
+    uses.set(text, (uses.get(text) ?? 0) + 1);
+  }
+  const shared = { parameters: new Map<string, string>(), responses: new Map<string, string>() };
+  const components: Record<'parameters' | 'responses', Record<string, unknown>> = { parameters: {}, responses: {} };
+  for (const { of, key, kind } of places) {
+    const part = of[key];
+    const text = JSON.stringify(part);
+    if ((uses.get(text) ?? 0) < 2) continue;
+    let name = shared[kind].get(text);
+    if (name === undefined) {
+      const about = kind === 'parameters' ? (part as { readonly name: string }).name : `Status${key}`;
+      const same = [...shared[kind].values()].filter((other) => other.replace(/_\d+$/, '') === about).length;
+      name = same === 0 ? about : `${about}_${same + 1}`;
+      shared[kind].set(text, name);
+      components[kind][name] = part;
+    }
+    of[key] = { $ref: `#/components/${kind}/${name}` };
+  }
+  return { ...document, components: { ...document.components, ...(components as object) } };
+}
+
+function isOperation(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'responses' in value;
 }
 
 const answerSchemas = {
@@ -613,12 +566,7 @@ const answerSchemas = {
       },
     },
   },
-  ContractAnswer: commandAnswer('contract', { client: { type: 'string' } }),
-  FilterAnswer: commandAnswer('filter', { name: { type: 'string' } }),
-  OnCallAnswer: commandAnswer('schedule', { schedule: { type: 'string' } }),
-  TeamAnswer: commandAnswer('team', { team: { type: 'string' } }),
-  AgentAnswer: commandAnswer('agent', { agent: { type: 'string' } }),
-  CommandAnswer: commandAnswer('ticket', { ticketId: { type: 'string', format: 'uuid' } }),
+  ...Object.fromEntries(aggregates.map((aggregate: Aggregate) => [answerName(aggregate.noun), commandAnswer(aggregate)])),
   Attachment: {
     type: 'object',
     required: ['sha256', 'bytes', 'mediaType', 'url'],

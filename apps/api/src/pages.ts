@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '#eventsourcing';
-import { type Parameter, parsePosition, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#http';
-import type { Page } from '#ticketing-nest';
+import { parsePosition, Problem, QueryParameters } from '#http';
+import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
+import type { Page } from '#ticketing-app';
 
 type Value = string | number;
 

@@ -1,9 +1,11 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { REACTION_OUTCOMES } from '#eventsourcing';
-import { oneOf, QueryParameters, type QueryOf, text } from '#http';
+import { QueryParameters } from '#http';
+import { oneOf, type QueryOf, text } from '#platform';
 import { policies } from '#ticketing';
-import { ReactionsQuery } from '#ticketing-nest';
+import { readReactions } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
 import { documentView } from './openapi.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { aTicketId } from './ticket-id.js';
@@ -33,7 +35,8 @@ export class ReactionsController {
     const list = ['reactions', outcome, policy, client, ticket];
     const [before] = placeAfter(list, cursor) ?? [];
     const filter = { outcome, policy, client, ticket };
-    const page = await this.queries.execute(new ReactionsQuery(filter, limit, before === undefined ? undefined : Number(before)));
+    const asked = { filter, limit, before: before === undefined ? undefined : Number(before) };
+    const page = await this.queries.execute(new RunQuery(readReactions, asked));
     return pageAnswer(list, page, ({ position }) => [position]);
   }
 }

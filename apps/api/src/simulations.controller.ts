@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
-import { simulate } from '#ticketing-nest';
+import { simulate } from '#ticketing-app';
 import { documentSimulation } from './openapi.js';
 import { unlessRefused } from './ticket-problems.js';
 

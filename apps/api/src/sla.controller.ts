@@ -1,9 +1,11 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { instantFrom } from '#eventsourcing';
-import { dateTime, flag, oneOf, QueryParameters, type QueryOf, text } from '#http';
+import { QueryParameters } from '#http';
+import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
-import { SlaBoardQuery, TicketAutopsyQuery, TicketWhyQuery } from '#ticketing-nest';
+import { readSlaBoard, type SlaBoardAsked, readTicketAutopsy, readTicketWhy } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
 import { documentView } from './openapi.js';
 import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
@@ -44,14 +46,14 @@ export class SlaController {
   @documentView('why')
   @readAutopsyQuery.documented()
   async why(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
-    return unlessRefused(await this.queries.execute(new TicketWhyQuery(id, query.asOf)));
+    return unlessRefused(await this.queries.execute(new RunQuery(readTicketWhy, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('tickets/:id/sla/autopsy')
   @documentView('autopsy')
   @readAutopsyQuery.documented()
   async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
-    return unlessRefused(await this.queries.execute(new TicketAutopsyQuery(id, query.asOf)));
+    return unlessRefused(await this.queries.execute(new RunQuery(readTicketAutopsy, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('sla-board')
@@ -62,7 +64,8 @@ export class SlaController {
     const list = ['sla-board', key, client, tier, state, atRisk];
     const place = placeAfter(list, query.cursor);
     const after = place && { due: String(place[0]), id: String(place[1]) };
-    const board = unlessRefused(await this.queries.execute(new SlaBoardQuery(key, { client, tier, state, atRisk }, limit, after, atLeast)));
+    const asked: SlaBoardAsked = { key, filter: { client, tier, state, atRisk }, limit, after, atLeast };
+    const board = unlessRefused(await this.queries.execute(new RunQuery(readSlaBoard, asked)));
     const { items, more, evaluatedAt, end } = board;
     return { items, evaluatedAt, ...(more && end !== undefined ? { next: cursorTo(list, [end.due, end.id]) } : {}) };
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom } from '#eventsourcing';
-import { BOARD_KEYS, defaultContract, slaBoard } from '#ticketing';
-import { boardCriteria, runTicketCommand } from '#ticketing-nest';
+import { BOARD_KEYS, defaultContract, slaBoard, ticket } from '#ticketing';
+import { boardCriteria, runCommand } from '#ticketing-app';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -269,12 +269,11 @@ describe('GET /v1/tickets/{id}/why', () => {
     const commandId = randomUUID();
     const context = {
       commandId,
-      repeatable: false,
       actor: { id: 'timekeeper', kind: 'system' as const },
       correlationId: 'c',
       causationId: 'c',
     };
-    await runTicketCommand(api.store, { ticketId, name: 'RunEscalations', body: { onCall: {} }, context });
+    await runCommand(api.store, { aggregate: ticket, id: ticketId, name: 'RunEscalations', body: { onCall: {} }, context });
     const why = async (asOf = '') => (await get(`/v1/tickets/${ticketId}/why${asOf}`)).json;
     expect(await why()).toMatchObject({
       ticketId,

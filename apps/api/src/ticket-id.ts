@@ -1,5 +1,6 @@
 import type { PipeTransform } from '@nestjs/common';
-import { type Parameter, Problem } from '#http';
+import { Problem } from '#http';
+import { type Parameter } from '#platform';
 import { ticketProblems } from './ticket-problems.js';
 
 /** The id of a ticket: a UUID, in whatever case. Undefined when it is none. */

@@ -1,4 +1,4 @@
-import { TICKET_ORDERS, ticketListCriteria, type TicketListFilter, type TicketOrder } from '#ticketing-nest';
+import { TICKET_ORDERS, ticketListCriteria, type TicketListFilter, type TicketOrder } from '#ticketing-app';
 import { ticketList } from '#ticketing';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 

@@ -65,6 +65,8 @@ export const ticketProblems = {
   'out-of-order': { status: 409, title: 'The ticket has moved on since then' },
 } as const satisfies Record<string, ProblemKind>;
 
+export type DomainProblemCode = keyof typeof ticketProblems;
+
 /** What is no refusal. @throws Problem for what is one */
 export function unlessRefused<Result>(result: Result | Refusal): Result {
   if (!isRefusal(result)) return result;

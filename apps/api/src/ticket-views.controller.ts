@@ -2,18 +2,20 @@ import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/com
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { alreadySeen, entityTag, oneOf, parseTags, Problem, QueryParameters, type QueryOf, text, wholeNumber } from '#http';
+import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
+import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
 import {
   placeIn,
+  readTicketDetails,
+  readTicketHistory,
+  readTicketList,
+  readTicketSla,
+  readTierQueue,
   savedTicketList,
-  TicketDetailsQuery,
   ticketListFilters,
-  TicketHistoryQuery,
-  TicketListQuery,
-  TicketSlaQuery,
-  TierQueueQuery,
-} from '#ticketing-nest';
+} from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
 import { documentView } from './openapi.js';
 import { atLeastPosition, PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
@@ -69,7 +71,7 @@ export class TicketViewsController {
     };
     const list = ['tickets', sort, canonicalJson(filter)];
     const after = placeAfter(list, cursor);
-    const page = unlessRefused(await this.queries.execute(new TicketListQuery(filter, sort, limit, after, atLeast)));
+    const page = unlessRefused(await this.queries.execute(new RunQuery(readTicketList, { filter, order: sort, limit, after, atLeast })));
     return pageAnswer(list, page, (last) => placeIn(sort, last));
   }
 
@@ -83,7 +85,7 @@ export class TicketViewsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const seen = parseTags('If-None-Match', ifNoneMatch);
-    const ticket = unlessRefused(await this.queries.execute(new TicketDetailsQuery(id, query.atLeast)));
+    const ticket = unlessRefused(await this.queries.execute(new RunQuery(readTicketDetails, { ticketId: id, atLeast: query.atLeast })));
     void reply.headers({ ETag: entityTag(ticket.revision), 'Cache-Control': 'private, no-cache' });
     if (!alreadySeen(seen, ticket.revision)) return ticket;
     void reply.code(304);
@@ -96,7 +98,8 @@ export class TicketViewsController {
   async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>) {
     const list = ['history', id];
     const [after = -1] = placeAfter(list, query.cursor) ?? [];
-    const page = unlessRefused(await this.queries.execute(new TicketHistoryQuery(id, query.limit ?? PAGE, Number(after), query.atLeast)));
+    const asked = { ticketId: id, limit: query.limit ?? PAGE, after: Number(after), atLeast: query.atLeast };
+    const page = unlessRefused(await this.queries.execute(new RunQuery(readTicketHistory, asked)));
     return pageAnswer(list, page, ({ revision }) => [revision]);
   }
 
@@ -104,7 +107,7 @@ export class TicketViewsController {
   @documentView('sla')
   @readFreshness.documented()
   async sla(@Param('id', TicketId) id: string, @Query(readFreshness) query: QueryOf<typeof freshness>) {
-    return unlessRefused(await this.queries.execute(new TicketSlaQuery(id, query.atLeast)));
+    return unlessRefused(await this.queries.execute(new RunQuery(readTicketSla, { ticketId: id, atLeast: query.atLeast })));
   }
 
   @Get('queues/:tier')
@@ -118,9 +121,8 @@ export class TicketViewsController {
     const list = ['queue', tier, client, team, state];
     const place = placeAfter(list, query.cursor);
     const after = place && { rank: Number(place[0]), since: String(place[1]), id: String(place[2]) };
-    const page = unlessRefused(
-      await this.queries.execute(new TierQueueQuery(tier, { client, team, state }, query.limit ?? PAGE, after, query.atLeast)),
-    );
+    const asked = { tier, filter: { client, team, state }, limit: query.limit ?? PAGE, after, atLeast: query.atLeast };
+    const page = unlessRefused(await this.queries.execute(new RunQuery(readTierQueue, asked)));
     return pageAnswer(list, page, ({ rank, since, _id }) => [rank, since, _id]);
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EventStore, Position } from '#eventsourcing';
 import { projectionGroups } from '#ticketing';
-import { groupPosition } from '#ticketing-nest';
+import { groupPosition } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 

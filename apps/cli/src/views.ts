@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { diagnoseGroup, rebuildGroup, repartitionPolicies, type AnyFace, type AnyGroup, type Diagnosis } from '#mongo';
 import { policies, projectionGroups } from '#ticketing';
-import { groupPosition } from '#ticketing-nest';
+import { groupPosition } from '#ticketing-app';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 

@@ -4,10 +4,13 @@ import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsour
 import type { EventStoreDB } from '#eventstoredb';
 import { createLog } from '#platform';
 import {
+  agent,
   type AgentCommands,
   agentViews,
+  contract,
   policies,
   type Shift,
+  team,
   type TeamCommands,
   teamViews,
   type TicketCommandName,
@@ -16,14 +19,7 @@ import {
   ticket,
   ticketViews,
 } from '#ticketing';
-import {
-  RunAgreeContract,
-  RunAgreeContractHandler,
-  runAgentCommand,
-  RunTeamCommand,
-  RunTeamCommandHandler,
-  runTicketCommand,
-} from '#ticketing-nest';
+import { runCommand } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { Assigner } from './assigner.js';
 import { startTimekeeper } from './timekeeper.js';
@@ -49,7 +45,7 @@ afterAll(() => stores.close(), 30_000);
 
 function sent() {
   const commandId = randomUUID();
-  return { commandId, repeatable: false, actor: { id: 'lead', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
+  return { commandId, actor: { id: 'lead', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
 }
 
 function done(result: object): void {
@@ -64,11 +60,8 @@ class Desk {
 
   static async open(): Promise<Desk> {
     const desk = new Desk();
-    const agreed = new RunAgreeContract(
-      { client: desk.client, terms: { assignment: 'automatic', categorySkills: { printer: ['printing'] } } },
-      sent(),
-    );
-    done(await new RunAgreeContractHandler(store).execute(agreed));
+    const body = { client: desk.client, terms: { assignment: 'automatic', categorySkills: { printer: ['printing'] } } };
+    done(await runCommand(store, { aggregate: contract, id: desk.client, name: 'AgreeContract', body, context: sent() }));
     return desk;
   }
 
@@ -77,12 +70,12 @@ class Desk {
     return `${name}-${this.client}`;
   }
 
-  async team<Name extends keyof TeamCommands>(team: string, name: Name, body: TeamCommands[Name]): Promise<void> {
-    done(await new RunTeamCommandHandler(store).execute(new RunTeamCommand(this.id(team), name, body, sent())));
+  async team<Name extends keyof TeamCommands>(id: string, name: Name, body: TeamCommands[Name]): Promise<void> {
+    done(await runCommand(store, { aggregate: team, id: this.id(id), name, body, context: sent() }));
   }
 
-  async agent<Name extends keyof AgentCommands>(agent: string, name: Name, body: AgentCommands[Name]): Promise<void> {
-    done(await runAgentCommand(store, { agent: this.id(agent), name, body, context: sent() }));
+  async agent<Name extends keyof AgentCommands>(id: string, name: Name, body: AgentCommands[Name]): Promise<void> {
+    done(await runCommand(store, { aggregate: agent, id: this.id(id), name, body, context: sent() }));
   }
 
   async staff(team: string, members: readonly string[], { tiers = ['L1'] as readonly Tier[], shifts = always } = {}): Promise<void> {
@@ -130,9 +123,9 @@ class Desk {
 }
 
 async function tell<Name extends TicketCommandName>(ticketId: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
-  const result = await runTicketCommand(store, { ticketId, name, body, context: sent() });
+  const result = await runCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
   if (isRefusal(result)) throw new Error(JSON.stringify(result));
-  return result.ticketId;
+  return result.id;
 }
 
 async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
@@ -197,7 +190,13 @@ describe('automatic assignment', () => {
     const tickets = await Promise.all(Array.from({ length: 8 }, () => desk.ticket()));
     const claims = await Promise.all(
       tickets.map((ticketId) =>
-        runTicketCommand(store, { ticketId, name: 'ClaimTicket', body: { agent: { id: 'grace', name: 'grace' } }, context: sent() }),
+        runCommand(store, {
+          aggregate: ticket,
+          id: ticketId,
+          name: 'ClaimTicket',
+          body: { agent: { id: 'grace', name: 'grace' } },
+          context: sent(),
+        }),
       ),
     );
     for (const [index, ticketId] of tickets.entries()) {

@@ -9,6 +9,7 @@ import {
   type Position,
   isRefusal,
   type ReactionContext,
+  readAggregate,
   type Refusal,
   StoreUnavailable,
   StreamDeleted,
@@ -16,6 +17,7 @@ import {
 import type { Mongo, ViewDocument } from '#mongo';
 import {
   absenceAt,
+  agent as agentAggregate,
   type AgentDocument,
   type Agent,
   agents,
@@ -31,14 +33,16 @@ import {
   type QueueEntry,
   type Roster,
   type Team,
+  team as teamAggregate,
   teams,
   termsOf,
   ticketViews,
+  ticket,
   tierQueue,
   type UnassignedBecause,
   type Workload,
 } from '#ticketing';
-import { readAgent, readTeam, readTicket, runTicketCommand, groupPosition } from '#ticketing-nest';
+import { groupPosition, runCommand } from '#ticketing-app';
 
 /** What became of a task: the events that it led to. */
 type Done = { readonly events: readonly unknown[] };
@@ -84,17 +88,18 @@ export class Assigner {
   }
 
   async #findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
-    const { state } = await readTicket(this.store, ticketId);
+    const { state } = await readAggregate(this.store, ticket, ticketId);
     const request = state === null ? undefined : assignmentRequest(state, termsOf(state));
     // With an assignee it may be an attempt that broke off before it was seen whether that one is still there.
     if (request === undefined)
       return state?.assignee === undefined ? NOTHING : this.releaseIfAway(ticketId, { assignee: state.assignee.id }, sender);
     const found = await this.#choose(request);
-    const result = await runTicketCommand(this.store, {
-      ticketId,
+    const result = await runCommand(this.store, {
+      aggregate: ticket,
+      id: ticketId,
       name: 'AssignAutomatically',
       body: { request, found },
-      context: { ...sender, repeatable: true },
+      context: sender,
     });
     if (isRefusal(result) || !('agent' in found) || result.events.length === 0) return result;
     const { id } = found.agent;
@@ -114,7 +119,10 @@ export class Assigner {
       if ('because' in candidates) return candidates;
       const choice = chooseAgent(candidates, await this.#workloads(candidates)) as AssignmentChoice;
       const { agent, team } = choice;
-      const [ofTeam, ofAgent] = await Promise.all([readTeam(this.store, team), readAgent(this.store, agent.id)]);
+      const [ofTeam, ofAgent] = await Promise.all([
+        readAggregate(this.store, teamAggregate, team),
+        readAggregate(this.store, agentAggregate, agent.id),
+      ]);
       teams = [...teams.filter((one) => one.team !== team), ...(ofTeam.state === null ? [] : [ofTeam.state])];
       agents = [...agents.filter((one) => one.agent !== agent.id), ...(ofAgent.state === null ? [] : [ofAgent.state])];
       const still = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
@@ -169,7 +177,7 @@ export class Assigner {
 
   /** Takes a ticket from its assignee, if that one has left, or is absent and wants it so. */
   async releaseIfAway(ticketId: string, { assignee }: AssignmentTasks['ReleaseIfAway'], sender: Sender): Promise<Done> {
-    const because = goneBecause((await readAgent(this.store, assignee)).state, instantFrom(Date.now()));
+    const because = goneBecause((await readAggregate(this.store, agentAggregate, assignee)).state, instantFrom(Date.now()));
     if (because === undefined) return NOTHING;
     return this.#unassign(ticketId, assignee, because, because === 'left' ? 'Has left the desk' : 'Is absent', sender);
   }
@@ -207,8 +215,8 @@ export class Assigner {
   }
 
   async #isSo(agent: string, because: UnassignedBecause, team: string | undefined): Promise<boolean> {
-    if (team !== undefined) return !(await readTeam(this.store, team)).state?.members.includes(agent);
-    return goneBecause((await readAgent(this.store, agent)).state, instantFrom(Date.now())) === because;
+    if (team !== undefined) return !(await readAggregate(this.store, teamAggregate, team)).state?.members.includes(agent);
+    return goneBecause((await readAggregate(this.store, agentAggregate, agent)).state, instantFrom(Date.now())) === because;
   }
 
   async #unassign(
@@ -218,11 +226,12 @@ export class Assigner {
     reason: string,
     sender: Sender,
   ): Promise<Done> {
-    const result = await runTicketCommand(this.store, {
-      ticketId,
+    const result = await runCommand(this.store, {
+      aggregate: ticket,
+      id: ticketId,
       name: 'UnassignTicket',
       body: { reason, because, from },
-      context: { ...sender, commandId: deterministicId('unassign', sender.commandId, ticketId), repeatable: true },
+      context: { ...sender, commandId: deterministicId('unassign', sender.commandId, ticketId) },
     }).catch((error: unknown) => {
       // A stream that was tombstoned keeps its document.
       if (!(error instanceof StreamDeleted)) throw error;

@@ -1,7 +1,17 @@
 import { type Actor, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
 import type { Mongo, ViewDocument } from '#mongo';
-import { type AgentDocument, agents, nextRosterMoment, NOBODY_REASONS, type QueueEntry, type Team, teams, tierQueue } from '#ticketing';
-import { runAgentCommand } from '#ticketing-nest';
+import {
+  agent,
+  type AgentDocument,
+  agents,
+  nextRosterMoment,
+  NOBODY_REASONS,
+  type QueueEntry,
+  type Team,
+  teams,
+  tierQueue,
+} from '#ticketing';
+import { runCommand } from '#ticketing-app';
 import { type Assigner, newAttempt } from './assigner.js';
 
 export const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
@@ -56,8 +66,8 @@ export class RosterKeeper {
     const fresh = due.filter(({ _id, revision }) => revision > (this.#handled.get(_id) ?? -1));
     for (const { _id, revision } of fresh) {
       const commandId = deterministicId('timekeeper', 'agent', _id, String(revision));
-      const context = { commandId, repeatable: true, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
-      await unlessDeleted(runAgentCommand(this.store, { agent: _id, name: 'RecordAbsenceMoments', body: {}, context }));
+      const context = { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
+      await unlessDeleted(runCommand(this.store, { aggregate: agent, id: _id, name: 'RecordAbsenceMoments', body: {}, context }));
       this.#handled.set(_id, revision);
     }
     return fresh.length;

@@ -1,6 +1,6 @@
 import type { EventStore, SendReaction } from '#eventsourcing';
 import { agent, type AssignmentTasks, ticket, type TicketCommands } from '#ticketing';
-import { runTicketCommand } from '#ticketing-nest';
+import { runCommand } from '#ticketing-app';
 import type { Assigner } from './assigner.js';
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
@@ -11,6 +11,6 @@ export function sendReactions(store: EventStore, assigner: Assigner): SendReacti
       throw new Error(`a policy has ${name} for ${category}, which nobody takes`);
     if (name === 'ReleaseIfAway') return assigner.releaseIfAway(id, body, context);
     if (name === 'FindAgent') return assigner.findAgent(id, context);
-    return runTicketCommand(store, { ticketId: id, name, body, context: { ...context, repeatable: true } });
+    return runCommand(store, { aggregate: ticket, id, name, body, context });
   };
 }

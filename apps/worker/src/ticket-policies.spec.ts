@@ -5,7 +5,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { runTicketCommand } from '#ticketing-nest';
+import { runCommand } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
@@ -28,10 +28,10 @@ const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
 
 async function tell<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
   const commandId = randomUUID();
-  const context = { commandId, repeatable: false, actor: ada, correlationId: commandId, causationId: commandId };
-  const done = await runTicketCommand(store, { ticketId: id, name, body, context });
+  const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+  const done = await runCommand(store, { aggregate: ticket, id, name, body, context });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
-  return done.ticketId;
+  return done.id;
 }
 
 const open = (summary = 'Cannot print', fields: object = {}) =>

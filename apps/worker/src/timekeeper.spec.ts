@@ -1,29 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import {
+  contract,
   contractViews,
   defaultContract,
   HOUR,
   MINUTE,
+  onCall,
   ticket,
   ticketSla,
   type TicketCommandName,
   type TicketCommands,
   ticketViews,
 } from '#ticketing';
-import {
-  readContract,
-  RunAgreeContractHandler,
-  RunAgreeContract,
-  RunOnCallCommand,
-  RunOnCallCommandHandler,
-  runTicketCommand,
-} from '#ticketing-nest';
+import { runCommand } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startTimekeeper, type Timekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
@@ -45,13 +40,13 @@ const timekeeper = (): Timekeeper => startTimekeeper({ store, db: mongo.db, log,
 
 function sent() {
   const commandId = randomUUID();
-  return { commandId, repeatable: false, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
+  return { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
 }
 
 async function tell<Name extends TicketCommandName>(ticketId: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
-  const done = await runTicketCommand(store, { ticketId, name, body, context: sent() });
+  const done = await runCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
-  return done.ticketId;
+  return done.id;
 }
 
 /** Opens a critical ticket so many milliseconds ago: 15 minutes to respond, four hours to resolve. */
@@ -70,9 +65,8 @@ function openAgo(milliseconds: number, client = 'northwind'): Promise<string> {
 }
 
 async function agree(client: string, terms: object, effectiveFrom?: string): Promise<void> {
-  const done = await new RunAgreeContractHandler(store).execute(
-    new RunAgreeContract({ client, terms: { ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) }, sent()),
-  );
+  const body = { client, terms: { ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) };
+  const done = await runCommand(store, { aggregate: contract, id: client, name: 'AgreeContract', body, context: sent() });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
 }
 
@@ -162,7 +156,7 @@ describe('the timekeeper', () => {
     await until(async () => (await rebasedTo(early)).length > 0);
     const late = await openAgo(0, client);
     await agree(client, { thresholds: [80] }, instantFrom(Date.now() + 800));
-    expect((await readContract(store, client)).state?.versions).toHaveLength(2);
+    expect((await readAggregate(store, contract, client)).state?.versions).toHaveLength(2);
     await until(async () => (await rebasedTo(late)).length > 0 && (await rebasedTo(early)).length > 1);
     await sleep(100);
     await one.stop();
@@ -171,7 +165,7 @@ describe('the timekeeper', () => {
     expect(await rebasedTo(other)).toEqual([]);
     expect(await rebasedTo(done)).toEqual([]);
     const last = (await eventsOf(late)).at(-1)?.metadata;
-    expect(last?.effectiveAt).toBe((await readContract(store, client)).state?.versions[1]?.effectiveFrom);
+    expect(last?.effectiveAt).toBe((await readAggregate(store, contract, client)).state?.versions[1]?.effectiveFrom);
   }, 30_000);
 
   it('runs the escalation policies of the contract, each step once, until somebody sees to it', async () => {
@@ -199,9 +193,8 @@ describe('the timekeeper', () => {
       ],
     });
     const rotation = { zone: 'UTC', people: [{ id: 'owl' }], startsOn: '2020-01-01', handOverAt: '00:00', days: 1 };
-    await new RunOnCallCommandHandler(store).execute(
-      new RunOnCallCommand('SetOnCallRotations', { schedule, rotations: [rotation] }, sent()),
-    );
+    const body = { schedule, rotations: [rotation] };
+    await runCommand(store, { aggregate: onCall, id: schedule, name: 'SetOnCallRotations', body, context: sent() });
     const several = [timekeeper(), timekeeper()];
     const id = await openAgo(0, client);
     const done = async () =>

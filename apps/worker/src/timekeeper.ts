@@ -1,8 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal, readAggregate } from '#eventsourcing';
 import type { Mongo, ViewDocument, ViewLog } from '#mongo';
-import { type ClientContract, contractInForce, contracts, type Person, pinned, schedulesOf, ticketSla, type TicketSla } from '#ticketing';
-import { readOnCall, runTicketCommand, tzdata, whoIsOnCall } from '#ticketing-nest';
+import {
+  type ClientContract,
+  contractInForce,
+  contracts,
+  onCall,
+  type Person,
+  pinned,
+  schedulesOf,
+  ticket,
+  type TicketCommands,
+  ticketSla,
+  type TicketSla,
+} from '#ticketing';
+import { runCommand, tzdata, whoIsOnCall } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
@@ -25,6 +37,11 @@ export interface Timekeeper {
   /** Finishes the commands in work. */
   stop(): Promise<void>;
 }
+
+/** A command that time brings about. */
+type TimedCommand = {
+  readonly [Name in 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms']: { readonly name: Name; readonly body: TicketCommands[Name] };
+}['RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms'];
 
 /** Tickets of one look, and commands in work at once. */
 const LOOK = 500;
@@ -56,9 +73,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
   async function toEach(
     due: readonly { readonly _id: string; readonly revision: number }[],
-    command: (doc: {
-      readonly revision: number;
-    }) => Pick<Parameters<typeof runTicketCommand>[1], 'name' | 'body'> & { readonly key: string },
+    command: (doc: { readonly revision: number }) => TimedCommand & { readonly key: string },
   ): Promise<number> {
     const fresh = due.filter(({ _id, revision }) => revision > (handled.get(_id) ?? -1));
     // What is due first is done first.
@@ -68,11 +83,12 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         if (stopping.signal.aborted) return;
         const { key, name, body } = command(doc);
         const commandId = deterministicId('timekeeper', doc._id, key);
-        const result = await runTicketCommand(store, {
-          ticketId: doc._id,
+        const result = await runCommand(store, {
+          aggregate: ticket,
+          id: doc._id,
           name,
           body,
-          context: { commandId, repeatable: true, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId },
+          context: { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId },
         }).catch((error: unknown) => {
           // A stream that was tombstoned keeps its document: nothing is to be done about it, now or later.
           if ((error as Error | null)?.name !== 'StreamDeleted') throw error;
@@ -119,7 +135,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     const schedules = new Set(due.flatMap(({ chains }) => schedulesOf(chains, now)));
     const people: Record<string, Person> = {};
     for (const schedule of schedules) {
-      const { person } = await whoIsOnCall({ db }, (await readOnCall(store, schedule)).state, now);
+      const { person } = await whoIsOnCall({ db }, (await readAggregate(store, onCall, schedule)).state, now);
       if (person !== undefined) people[schedule] = person;
     }
     return people;

@@ -62,6 +62,8 @@ export interface Aggregate<State = unknown> {
   readonly category: string;
   /** What people call it, in messages. */
   readonly noun: string;
+  /** The field that its id has in answers, and in the body of a command whose route does not name it. */
+  readonly idName: string;
   readonly initial: State;
   /** The client (tenant) that an aggregate in this state belongs to, written into the metadata of its events. Asked only after its first event. */
   client(state: State): string;

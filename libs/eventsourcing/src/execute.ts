@@ -11,7 +11,8 @@ import {
   streamName,
 } from './aggregate.js';
 import { type Appended, type EventStore, RevisionConflict } from './event-store.js';
-import type { EventMap, EventOf, NewEvent, Position } from './event.js';
+import type { EventMap, EventOf, NewEvent, Position, RecordedEvent } from './event.js';
+import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
@@ -54,6 +55,10 @@ const ATTEMPTS = 32;
 /**
  * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision.
  * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
+ *
+ * A stream that was used lately is not read: the decision is made on the state that this process knows, and appended at its revision, so that
+ * it fails when another process was faster. What no append guards (a refusal, no change, a repeated command) is never answered before
+ * the stream has been read.
  * @throws StoreUnavailable when the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict when others were faster every time
  */
 export async function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
@@ -66,66 +71,107 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
   { opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
 ): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
   const stream = streamName(aggregate, id);
-  for (let attempt = 1; ; attempt++) {
+  const streams = foldedStreamsOf(store);
+  const { commandId, ifRevisions } = context;
+  const definition = aggregate.commands[name] as Of['commands'][string];
+
+  let known: Folded<StateOf<Of>> | undefined = opens ? empty(aggregate) : streams.get<StateOf<Of>>(aggregate, stream);
+  if (known?.commandIds.has(commandId)) known = undefined;
+  for (let conflicts = 0; ;) {
+    let folded = known;
+    if (folded === undefined) {
+      const read = await readFolded(store, aggregate, stream, commandId);
+      folded = read.folded;
+      streams.put(aggregate, stream, folded);
+      const [first] = read.done;
+      if (first !== undefined) {
+        const { commandType, commandDigest } = first.metadata;
+        if (commandType !== name || commandDigest !== context.commandDigest)
+          return refuse('idempotency-key-reused', `The idempotency key was already used for another ${commandType} command`);
+        const revision = read.done.at(-1)?.revision ?? -1;
+        return { revision, events: read.done.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>), repeated: true };
+      }
+    }
+    const { state, revision } = folded;
+    const matches = ifRevisions === undefined || ifRevisions.includes(revision);
+    const decision = matches
+      ? definition.decide(command as object, state, { ...context, id }, await given?.(state, revision))
+      : elsewhere(aggregate, revision);
+    if (isRefusal(decision) || decision.length === 0) {
+      if (known === undefined) {
+        return isRefusal(decision) ? (decision as Refusal<CodesOf<Of, Name> | AnyRefusalCode>) : { revision, events: [], repeated: false };
+      }
+      // Another process may have changed the stream since.
+      known = undefined;
+      continue;
+    }
+    const after = decision.reduce((state, event) => evolve(aggregate, state, event, factsOf(event, context)), state);
+    const client = aggregate.client(after);
+    const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
     try {
-      let state = aggregate.initial as StateOf<Of>;
-      let revision = -1;
-      let doneAt = -1;
-      const done: EventOf<EventsOf<Of>>[] = [];
-      if (!opens || attempt > 1) {
-        for await (const stored of store.readStream(stream)) {
-          const event = upcast(aggregate, stored);
-          state = evolve(aggregate, state, event, event.metadata);
-          revision = event.revision;
-          if (event.metadata.commandId !== context.commandId) continue;
-          if (event.metadata.commandType !== name || event.metadata.commandDigest !== context.commandDigest) {
-            return refuse(
-              'idempotency-key-reused',
-              `The idempotency key was already used for another ${event.metadata.commandType} command`,
-            );
-          }
-          doneAt = revision;
-          done.push({ type: event.type, data: event.data } as EventOf<EventsOf<Of>>);
-        }
-      }
-      if (doneAt >= 0) return { revision: doneAt, events: done, repeated: true };
-      if (context.ifRevisions !== undefined && !context.ifRevisions.includes(revision)) {
-        return revision < 0
-          ? refuse('revision-mismatch', `There is no such ${aggregate.noun} yet, at whatever revision`)
-          : refuse('revision-mismatch', `The ${aggregate.noun} is at revision ${revision}, not at one that was asked for`, undefined, {
-              revision,
-            });
-      }
-      const definition = aggregate.commands[name] as Of['commands'][string];
-      const decision = definition.decide(command as object, state, { ...context, id }, await given?.(state, revision));
-      if (isRefusal(decision)) return decision as Refusal<CodesOf<Of, Name>>;
-      if (decision.length === 0) return { revision, events: [], repeated: false };
-      const decided = decision.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>);
-      const after = decision.reduce((folded, event) => evolve(aggregate, folded, event, factsOf(event, context)), state);
-      const client = aggregate.client(after);
-      const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
+      const confirmedAt = performance.now();
       const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
-      return { ...appended, events: decided, repeated: false };
+      streams.put(aggregate, stream, {
+        state: after,
+        revision: appended.revision,
+        commandIds: folded.commandIds.add(commandId),
+        weight: events.reduce((weight, { data }) => weight + weightOfEvent(data), folded.weight),
+        confirmedAt,
+      });
+      return { ...appended, events: decision.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>), repeated: false };
     } catch (error) {
-      if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
+      streams.forget(stream);
+      if (!(error instanceof RevisionConflict) || ++conflicts === ATTEMPTS) throw error;
+      known = undefined;
     }
   }
 }
 
-/** An aggregate as the log has it now. `revision` is -1 where it has no events. */
+function elsewhere({ noun }: Aggregate, revision: number): Refusal<'revision-mismatch'> {
+  return revision < 0
+    ? refuse('revision-mismatch', `There is no such ${noun} yet, at whatever revision`)
+    : refuse('revision-mismatch', `The ${noun} is at revision ${revision}, not at one that was asked for`, undefined, { revision });
+}
+
+function empty<Of extends Aggregate>(aggregate: Of): Folded<StateOf<Of>> {
+  return { state: aggregate.initial as StateOf<Of>, revision: -1, commandIds: new Set(), weight: WEIGHT_OF_STREAM, confirmedAt: 0 };
+}
+
+/** Folds a stream, and finds in it the events of a command. */
+async function readFolded<Of extends Aggregate>(store: EventStore, aggregate: Of, stream: string, commandId?: string) {
+  const confirmedAt = performance.now();
+  const { commandIds, ...start } = empty(aggregate);
+  let { state, revision, weight } = start;
+  const done: RecordedEvent<EventsOf<Of>>[] = [];
+  for await (const stored of store.readStream(stream)) {
+    const event = upcast(aggregate, stored);
+    state = evolve(aggregate, state, event, event.metadata);
+    revision = event.revision;
+    commandIds.add(event.metadata.commandId);
+    weight += weightOfEvent(event.data);
+    if (event.metadata.commandId === commandId) done.push(event);
+  }
+  const folded: Folded<StateOf<Of>> = { state, revision, commandIds, weight, confirmedAt };
+  return { folded, done };
+}
+
+/**
+ * An aggregate as the log has it now. `revision` is -1 where it has no events.
+ * @param options.maxAgeMs how old what this process knows may be, in milliseconds; what it appended itself it knows in any case. 0 unless given: it is read
+ */
 export async function readAggregate<Of extends Aggregate>(
   store: EventStore,
   aggregate: Of,
   id: string,
+  { maxAgeMs = 0 }: { readonly maxAgeMs?: number } = {},
 ): Promise<{ readonly state: StateOf<Of>; readonly revision: number }> {
-  let state = aggregate.initial as StateOf<Of>;
-  let revision = -1;
-  for await (const stored of store.readStream(streamName(aggregate, id))) {
-    const event = upcast(aggregate, stored);
-    state = evolve(aggregate, state, event, event.metadata);
-    revision = event.revision;
-  }
-  return { state, revision };
+  const stream = streamName(aggregate, id);
+  const streams = foldedStreamsOf(store);
+  const known = maxAgeMs > 0 ? streams.get<StateOf<Of>>(aggregate, stream) : undefined;
+  if (known !== undefined && performance.now() - known.confirmedAt <= maxAgeMs) return known;
+  const { folded } = await readFolded(store, aggregate, stream);
+  streams.put(aggregate, stream, folded);
+  return folded;
 }
 
 function factsOf({ effectiveAt }: AnyEvent, context: CommandContext): CommandContext {
@@ -141,7 +187,7 @@ function newEvent(
   context: CommandContext,
 ): NewEvent {
   return {
-    id: eventIdFor(context.commandId, index, context.commandDigest),
+    id: eventIdFor(context.commandId, index, context.commandDigest, context.recordedAt),
     type: event.type,
     data: event.data,
     metadata: {

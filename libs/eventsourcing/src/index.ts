@@ -2,6 +2,7 @@ export * from './aggregate.js';
 export * from './event.js';
 export * from './event-store.js';
 export * from './execute.js';
+export { FoldedStreams, foldedStreamsOf } from './folded-streams.js';
 export * from './ids.js';
 export * from './instant.js';
 export * from './policy.js';

@@ -159,6 +159,7 @@ describe('an aggregate', () => {
   const counter = {
     category: 'counter',
     noun: 'counter',
+    idName: 'counter',
     initial: 0,
     client: () => '',
     events,

@@ -12,8 +12,6 @@ const ACTOR_KINDS = ['agent', 'requester', 'system'] as const satisfies readonly
 /** What the headers of a command say. */
 export interface CommandHeaders {
   readonly commandId: string;
-  /** Whether the sender may repeat it: it named an idempotency key. */
-  readonly repeatable: boolean;
   readonly actor: Actor;
   /** Revisions that the thing may be at (If-Match); undefined when any will do. */
   readonly ifRevisions?: readonly number[];
@@ -28,7 +26,6 @@ export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string):
   const ifRevisions = allowedRevisions(parseTags('If-Match', headers['if-match']));
   return {
     commandId: key === undefined ? randomUUID() : deterministicId('command', scope, key),
-    repeatable: key !== undefined,
     actor: actorOf(headers),
     ...(ifRevisions === undefined ? {} : { ifRevisions }),
   };

@@ -1,87 +1,7 @@
 import { applyDecorators, type PipeTransform } from '@nestjs/common';
 import { ApiQuery } from '@nestjs/swagger';
-import { type Fault, type Instant, parseInstant } from '#eventsourcing';
+import { type Parameters, type QueryOf, readParameters } from '#platform';
 import { Problem } from './problem.js';
-
-/** One parameter of a query: how it is read, and how it is documented. */
-export interface Parameter<Value> {
-  /** Undefined when the text breaks the rule. */
-  readonly parse: (text: string) => Value | undefined;
-  /** What is said when it does: `must be …`. */
-  readonly rule: string;
-  readonly description: string;
-  /** JSON Schema of the text. */
-  readonly schema: object;
-}
-
-export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
-
-/** The values of a query: each of its parameters may be absent. */
-export type QueryOf<Declared extends Parameters> = {
-  readonly [Name in keyof Declared]?: Declared[Name] extends Parameter<infer Value> ? Value : never;
-};
-
-export function wholeNumber(
-  description: string,
-  { min, max, fallback }: { readonly min: number; readonly max: number; readonly fallback?: number },
-): Parameter<number> {
-  return {
-    parse: (text) => (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
-    rule: `must be a whole number from ${min} to ${max}`,
-    description,
-    schema: { type: 'integer', minimum: min, maximum: max, ...(fallback === undefined ? {} : { default: fallback }) },
-  };
-}
-
-export function oneOf<Word extends string>(words: readonly Word[], description: string): Parameter<Word> {
-  return {
-    parse: (text) => words.find((word) => word === text),
-    rule: `must be one of ${words.join(', ')}`,
-    description,
-    schema: { type: 'string', enum: [...words] },
-  };
-}
-
-/** Words with commas between them. */
-export function someOf<Word extends string>(words: readonly Word[], description: string): Parameter<readonly Word[]> {
-  const known: ReadonlySet<string> = new Set(words);
-  return {
-    parse: (text) => {
-      const named = [...new Set(text.split(','))];
-      return named.every((word): word is Word => known.has(word)) ? named : undefined;
-    },
-    rule: `must be some of ${words.join(', ')}, with commas between them`,
-    description,
-    schema: { type: 'string', pattern: `^(${words.join('|')})(,(${words.join('|')}))*$` },
-  };
-}
-
-export function text(description: string, { max = 200 }: { readonly max?: number } = {}): Parameter<string> {
-  return {
-    parse: (given) => (given.length > 0 && given.length <= max && !/[\0\p{Surrogate}]/u.test(given) ? given : undefined),
-    rule: `must be text of 1 to ${max} characters`,
-    description,
-    schema: { type: 'string', minLength: 1, maxLength: max },
-  };
-}
-
-export function flag(description: string): Parameter<boolean> {
-  return {
-    parse: (given) => (given === 'true' ? true : given === 'false' ? false : undefined),
-    rule: 'must be true or false',
-    description,
-    schema: { type: 'boolean' },
-  };
-}
-
-export function dateTime(description: string): Parameter<Instant> {
-  return {
-    parse: parseInstant,
-    rule: 'must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z (a + is written %2B)',
-    description,
-    schema: { type: 'string', format: 'date-time' },
-  };
-}
 
 /** Reads a query against its declaration. Unknown parameters are refused, so that a misspelt one is not silently ignored; so are repeated ones. */
 export class QueryParameters<Declared extends Parameters> implements PipeTransform<unknown, QueryOf<Declared>> {
@@ -89,33 +9,9 @@ export class QueryParameters<Declared extends Parameters> implements PipeTransfo
 
   /** @throws Problem invalid-query */
   transform(query: unknown): QueryOf<Declared> {
-    const { values, faults } = this.read(query);
+    const { values, faults } = readParameters(this.declared, query);
     if (faults.length > 0) throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', { faults });
     return values;
-  }
-
-  /** The values, and what is wrong with each of the others. */
-  read(query: unknown): { readonly values: QueryOf<Declared>; readonly faults: readonly Fault[] } {
-    const faults: Fault[] = [];
-    const values: Record<string, unknown> = {};
-    for (const [name, given] of Object.entries((query ?? {}) as Record<string, unknown>)) {
-      const parameter = Object.hasOwn(this.declared, name) ? this.declared[name] : undefined;
-      const field = name.slice(0, 100);
-      if (parameter === undefined) {
-        const known = Object.keys(this.declared);
-        faults.push({
-          field,
-          message: known.length === 0 ? 'is not known: there are no parameters here' : `is not known: there are ${known.join(', ')}`,
-        });
-      } else if (typeof given !== 'string') {
-        faults.push({ field, message: 'must be text, given once' });
-      } else {
-        const value = parameter.parse(given);
-        if (value === undefined) faults.push({ field, message: parameter.rule });
-        else values[name] = value;
-      }
-    }
-    return { values: values as QueryOf<Declared>, faults: faults.slice(0, 100) };
   }
 
   /** The parameters in the OpenAPI document. */

@@ -59,6 +59,7 @@ const command = commandsOn<Lamp, EventsOf<{ readonly events: typeof events }>>()
 const lamp = {
   category: 'lamp',
   noun: 'lamp',
+  idName: 'lamp',
   initial: { on: false, broken: false, switched: 0 },
   client: () => 'acme',
   events,

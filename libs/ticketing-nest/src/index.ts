@@ -1,16 +1,1 @@
-export * from './contracts.js';
-export * from './on-call.js';
-export { groupHealth, groupPosition, type Page, policyHealth, ReadModels, reached } from './read-models.js';
-export { type SentContext } from './run-command.js';
-export * from './run-ticket-command.js';
-export * from './reactions-query.js';
-export * from './roster.js';
-export * from './ticket-filters.js';
-export * from './ticket-list-parameters.js';
-export * from './ticket-list-query.js';
-export * from './simulate.js';
-export * from './sla-board-query.js';
-export * from './ticket-autopsy.js';
-export * from './ticket-queries.js';
-export * from './ticket-why.js';
-export { TicketingModule } from './ticketing.module.js';
+export * from './ticketing.module.js';

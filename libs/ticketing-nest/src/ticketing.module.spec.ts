@@ -6,9 +6,10 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { projectGroup } from '#mongo';
-import { projectionGroups, ticket } from '#ticketing';
+import { projectionGroups, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { type TestStores, testStores } from '../../../test/stores.js';
-import { RunTicketCommand, type SentContext, TicketDetailsQuery, TicketingModule } from './index.js';
+import { readTicketDetails, type SentContext } from '#ticketing-app';
+import { RunCommand, RunQuery, TicketingModule } from './index.js';
 
 /** The buses without HTTP: as policies, timers and the command line use them. */
 
@@ -41,7 +42,6 @@ const open = {
 function sent(changes: Partial<SentContext> = {}): SentContext {
   return {
     commandId: randomUUID(),
-    repeatable: true,
     actor: { id: 'policy', kind: 'system' },
     correlationId: 'c',
     causationId: 'e',
@@ -55,45 +55,45 @@ async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
   return events;
 }
 
-async function run(command: RunTicketCommand) {
-  const done = await context.get(CommandBus).execute(command);
+async function run<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name], sent: SentContext) {
+  const done = await context.get(CommandBus).execute(new RunCommand(ticket, id, name, body, sent));
   if (isRefusal(done)) throw new Error(done.message);
   return done;
 }
 
 it('runs a command, notes what led to it, and finds it in the view', async () => {
-  const done = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent({ causationId: 'source-event' })));
+  const done = await run(undefined, 'OpenTicket', open, sent({ causationId: 'source-event' }));
   expect(done).toMatchObject({ revision: 0, repeated: false, events: [{ type: 'TicketOpened' }] });
-  const [event] = await eventsOf(done.ticketId);
+  const [event] = await eventsOf(done.id);
   expect(event?.metadata).toMatchObject({ actor: { id: 'policy', kind: 'system' }, correlationId: 'c', causationId: 'source-event' });
-  const seen = await context.get(QueryBus).execute(new TicketDetailsQuery(done.ticketId, 0));
-  expect(seen).toMatchObject({ _id: done.ticketId, summary: 'Cannot print', revision: 0 });
+  const seen = await context.get(QueryBus).execute(new RunQuery(readTicketDetails, { ticketId: done.id, atLeast: 0 }));
+  expect(seen).toMatchObject({ _id: done.id, summary: 'Cannot print', revision: 0 });
 });
 
 it('opens the same ticket for the same command, and another for another', async () => {
   const once = sent();
-  const first = await run(new RunTicketCommand(undefined, 'OpenTicket', open, once));
-  const again = await run(new RunTicketCommand(undefined, 'OpenTicket', open, once));
-  const other = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent()));
-  expect(again).toMatchObject({ ticketId: first.ticketId, repeated: true });
-  expect(other.ticketId).not.toBe(first.ticketId);
-  expect(await eventsOf(first.ticketId)).toHaveLength(1);
+  const first = await run(undefined, 'OpenTicket', open, once);
+  const again = await run(undefined, 'OpenTicket', open, once);
+  const other = await run(undefined, 'OpenTicket', open, sent());
+  expect(again).toMatchObject({ ticketId: first.id, repeated: true });
+  expect(other.id).not.toBe(first.id);
+  expect(await eventsOf(first.id)).toHaveLength(1);
 });
 
 it('answers a refusal as a value', async () => {
-  const { ticketId } = await run(new RunTicketCommand(undefined, 'OpenTicket', open, sent()));
+  const { id } = await run(undefined, 'OpenTicket', open, sent());
   const bus = context.get(CommandBus);
-  expect(await bus.execute(new RunTicketCommand(ticketId, 'CloseTicket', {}, sent()))).toMatchObject({ refused: 'not-resolved' });
-  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', {}, sent({ ifRevisions: [3] })))).toMatchObject({
+  expect(await bus.execute(new RunCommand(ticket, id, 'CloseTicket', {}, sent()))).toMatchObject({ refused: 'not-resolved' });
+  expect(await bus.execute(new RunCommand(ticket, id, 'StartWork', {}, sent({ ifRevisions: [3] })))).toMatchObject({
     refused: 'revision-mismatch',
   });
-  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', {}, sent({ ifRevisions: [] })))).toMatchObject({
+  expect(await bus.execute(new RunCommand(ticket, id, 'StartWork', {}, sent({ ifRevisions: [] })))).toMatchObject({
     refused: 'revision-mismatch',
   });
-  expect(await bus.execute(new RunTicketCommand(ticketId, 'StartWork', { effectiveAt: '2999-01-01T00:00:00Z' }, sent()))).toMatchObject({
+  expect(await bus.execute(new RunCommand(ticket, id, 'StartWork', { effectiveAt: '2999-01-01T00:00:00Z' }, sent()))).toMatchObject({
     refused: 'effective-in-the-future',
     faults: [{ field: 'effectiveAt' }],
   });
-  expect(await bus.execute(new RunTicketCommand(randomUUID(), 'StartWork', {}, sent()))).toMatchObject({ refused: 'ticket-not-found' });
-  expect(await eventsOf(ticketId)).toHaveLength(1);
+  expect(await bus.execute(new RunCommand(ticket, randomUUID(), 'StartWork', {}, sent()))).toMatchObject({ refused: 'ticket-not-found' });
+  expect(await eventsOf(id)).toHaveLength(1);
 });

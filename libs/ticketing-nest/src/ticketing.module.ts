@@ -1,20 +1,57 @@
-import { type DynamicModule, Module } from '@nestjs/common';
-import { CqrsModule } from '@nestjs/cqrs';
-import { EventStore } from '#eventsourcing';
-import { ContractsHandler, RunAgreeContractHandler } from './contracts.js';
-import { OnCallSchedulesHandler, RunOnCallCommandHandler } from './on-call.js';
-import { ReadModels } from './read-models.js';
-import { ReactionsHandler } from './reactions-query.js';
-import { AgentsHandler, AgentsOfIdsHandler, RunAgentCommandHandler, RunTeamCommandHandler, TeamsHandler } from './roster.js';
-import { RunTicketCommandHandler } from './run-ticket-command.js';
-import { RunTicketFilterCommandHandler, TicketFiltersHandler } from './ticket-filters.js';
-import { TicketListHandler } from './ticket-list-query.js';
-import { SlaBoardHandler } from './sla-board-query.js';
-import { TicketAutopsyHandler } from './ticket-autopsy.js';
-import { TicketWhyHandler } from './ticket-why.js';
-import { TicketDetailsHandler, TicketHistoryHandler, TicketSlaHandler, TierQueueHandler } from './ticket-queries.js';
+import { type DynamicModule, Inject, Module } from '@nestjs/common';
+import { Command, CommandHandler, CqrsModule, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import { type Aggregate, type CommandsOf, EventStore } from '#eventsourcing';
+import { type CommandResult, ReadModels, runCommand, type SentCommand, type SentContext, type Sources } from '#ticketing-app';
 
-/** Binds the ticket domain to Nest's buses: one handler for all commands, one for each view. */
+/** Any command of any aggregate, on the command bus. */
+export class RunCommand<Of extends Aggregate = Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>>
+  extends Command<CommandResult<Of, Name>>
+  implements SentCommand<Of, Name>
+{
+  constructor(
+    readonly aggregate: Of,
+    /** Undefined for what begins an aggregate without a name, such as a ticket. */
+    readonly id: string | undefined,
+    readonly name: Name,
+    readonly body: CommandsOf<Of>[Name],
+    readonly context: SentContext,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(RunCommand)
+export class RunCommandHandler implements ICommandHandler<RunCommand> {
+  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+
+  execute(command: RunCommand): Promise<CommandResult<Aggregate>> {
+    return runCommand(this.store, command);
+  }
+}
+
+/** Any query, on the query bus: a function of the read models, and what it is asked. */
+export class RunQuery<Asked, Answer> extends Query<Answer> {
+  constructor(
+    readonly read: (sources: Sources, asked: Asked) => Promise<Answer>,
+    readonly asked: Asked,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(RunQuery)
+export class RunQueryHandler implements IQueryHandler<RunQuery<unknown, unknown>> {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(ReadModels) private readonly models: ReadModels,
+  ) {}
+
+  execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
+    return read({ store: this.store, models: this.models }, asked);
+  }
+}
+
+/** Binds the application to Nest's buses: one handler for all commands, one for all queries. */
 @Module({})
 export class TicketingModule {
   static on(store: EventStore, readModels: ReadModels): DynamicModule {
@@ -24,27 +61,8 @@ export class TicketingModule {
       providers: [
         { provide: EventStore, useValue: store },
         { provide: ReadModels, useValue: readModels },
-        RunTicketCommandHandler,
-        RunAgreeContractHandler,
-        ContractsHandler,
-        RunOnCallCommandHandler,
-        OnCallSchedulesHandler,
-        RunTeamCommandHandler,
-        TeamsHandler,
-        RunAgentCommandHandler,
-        AgentsHandler,
-        AgentsOfIdsHandler,
-        TicketDetailsHandler,
-        TicketHistoryHandler,
-        TicketSlaHandler,
-        TierQueueHandler,
-        TicketListHandler,
-        TicketAutopsyHandler,
-        SlaBoardHandler,
-        TicketWhyHandler,
-        ReactionsHandler,
-        RunTicketFilterCommandHandler,
-        TicketFiltersHandler,
+        RunCommandHandler,
+        RunQueryHandler,
       ],
       exports: [CqrsModule, EventStore, ReadModels],
     };

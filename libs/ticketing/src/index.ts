@@ -28,6 +28,7 @@ export * from './ticket/ticket-filter.js';
 export * from './ticket/ticket-policies.js';
 export * from './ticket/ticket.js';
 export * from './desk/agent.js';
+export { aggregates } from './desk/aggregates.js';
 export * from './desk/assignment-policies.js';
 export * from './desk/assignment-why.js';
 export * from './desk/assignment.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { instantFrom, isRefusal } from '#eventsourcing';
 import { noColours } from '#platform';
 import { contractTerms, defaultContract } from '#ticketing';
-import { simulate } from '#ticketing-nest';
+import { simulate } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../../test/stores.js';
 import { importBpic2013 } from '../import/import-bpic2013.js';
 import { runSimulation, type SimulateOptions } from './simulate-command.js';

@@ -11,7 +11,7 @@ import {
   type TicketComparison,
   ticketViews,
 } from '#ticketing';
-import { groupPosition, simulate, type SimulationRequest } from '#ticketing-nest';
+import { groupPosition, simulate, type SimulationRequest } from '#ticketing-app';
 import { Complaint } from '../complaint.js';
 import { showProgress } from '../progress.js';
 import type { Session } from '../session.js';

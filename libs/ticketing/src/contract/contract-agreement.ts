@@ -4,6 +4,7 @@ import {
   commandsOn,
   event,
   type EventsOf,
+  type Fault,
   type Instant,
   isRefusal,
   parseInstant,
@@ -86,6 +87,9 @@ export class AgreeContract {
   note?: string;
 }
 
+/** Terms in which the public holidays that the calendar asks for are dates, or what is wrong with what it asks for. */
+export type TermsWithHolidays = { readonly terms: Readonly<Record<string, unknown>> } | { readonly faults: readonly Fault[] };
+
 const events = {
   ContractAgreed: event<ContractState, ContractVersion & { readonly client: string }>({
     evolve: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
@@ -98,6 +102,7 @@ const command = commandsOn<ContractState, EventsOf<{ readonly events: typeof eve
 export const contract = {
   category: 'contract',
   noun: 'contract',
+  idName: 'client',
   initial: null,
   client: (state) => state?.client ?? '',
   events,
@@ -106,8 +111,11 @@ export const contract = {
       body: AgreeContract,
       route: 'POST /v1/contracts',
       refuses: ['contract-invalid'],
-      decide({ client, terms: given, effectiveFrom: from, note }, state, { effectiveAt }) {
-        const terms = contractTerms(given);
+      // The terms with the public holidays that their calendar asks for, or what is wrong with what it asks for.
+      needs: 'public-holidays',
+      decide({ client, terms: asked, effectiveFrom: from, note }, state, { effectiveAt }, given?: TermsWithHolidays) {
+        if (given !== undefined && 'faults' in given) return refuse('contract-invalid', 'Unknown public holidays', given.faults);
+        const terms = contractTerms(given?.terms ?? asked);
         if (isRefusal(terms)) return terms;
         const effectiveFrom = (from === undefined ? undefined : parseInstant(from)) ?? effectiveAt;
         const latest = state?.versions.at(-1);

@@ -122,6 +122,7 @@ const noAgent = () => refuse('agent-not-found', 'There is no such agent');
 export const agent = {
   category: 'agent',
   noun: 'agent',
+  idName: 'agent',
   initial: null,
   client: () => '',
   events,

@@ -217,6 +217,7 @@ const command = commandsOn<OnCallSchedule, EventsOf<{ readonly events: typeof ev
 export const onCall = {
   category: 'oncall',
   noun: 'schedule',
+  idName: 'schedule',
   initial: null,
   client: () => '',
   events,
@@ -266,10 +267,11 @@ export const onCall = {
       },
     }),
     CallOffOnCallOverride: command({
-      route: 'DELETE /v1/on-call/{schedule}/overrides/{override}',
+      route: 'DELETE /v1/on-call/{schedule}/overrides/{overrideId}',
       refuses: ['on-call-not-found', 'override-not-found', 'on-call-invalid'],
-      decide({ schedule, overrideId }: CallOffOnCallOverride, state, { effectiveAt }) {
+      decide({ schedule, ...named }: CallOffOnCallOverride, state, { effectiveAt }) {
         if (state === null) return noSchedule();
+        const overrideId = named.overrideId.toLowerCase();
         const override = state.overrides.find(({ id }) => id === overrideId);
         if (override === undefined) return noOverride();
         if (isOver(override)) return [];

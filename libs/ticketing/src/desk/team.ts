@@ -189,6 +189,7 @@ const noTeam = () => refuse('team-not-found', 'There is no such team');
 export const team = {
   category: 'team',
   noun: 'team',
+  idName: 'team',
   initial: null,
   client: () => '',
   events,

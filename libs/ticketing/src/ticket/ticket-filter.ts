@@ -1,4 +1,4 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Text } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
@@ -64,6 +64,7 @@ const command = commandsOn<TicketFilterState, EventsOf<{ readonly events: typeof
 export const ticketFilter = {
   category: 'filter',
   noun: 'filter',
+  idName: 'name',
   initial: null,
   client: () => '',
   events,
@@ -71,8 +72,11 @@ export const ticketFilter = {
     SaveTicketFilter: command({
       body: SaveTicketFilter,
       route: 'PUT /v1/filters/{name}',
-      refuses: [],
-      decide({ query, description }, state, { id: name = '' }) {
+      refuses: ['filter-invalid'],
+      // What is wrong with the query, which only the list knows.
+      needs: 'faults-of-list-query',
+      decide({ query, description }, state, { id: name = '' }, faults: readonly Fault[] = []) {
+        if (faults.length > 0) return refuse('filter-invalid', 'Invalid filter of the ticket list', faults);
         const known = isSaved(state) && same(state.query, query) && state.description === description;
         return known ? [] : [{ type: 'TicketFilterSaved', data: present({ name, query, description }) }];
       },

@@ -14,6 +14,7 @@ import { workCommands } from './work.js';
 export const ticket = {
   category: 'ticket',
   noun: 'ticket',
+  idName: 'ticketId',
   initial: null,
   client: (state) => state?.client ?? '',
   events: clockedTicketEvents,

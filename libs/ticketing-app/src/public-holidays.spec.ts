@@ -1,7 +1,11 @@
 import { withPublicHolidays } from './public-holidays.js';
 
+const withHolidays = (terms: Readonly<Record<string, unknown>>) => {
+  const result = withPublicHolidays(terms);
+  return 'faults' in result ? result.faults : result.terms;
+};
 const ask = (publicHolidays: unknown, more: object = {}) =>
-  withPublicHolidays({ reopen: 'continue', calendar: { zone: 'Europe/Rome', week: {}, publicHolidays, ...more } });
+  withHolidays({ reopen: 'continue', calendar: { zone: 'Europe/Rome', week: {}, publicHolidays, ...more } });
 
 describe('the public holidays of a country', () => {
   it('become dates of the calendar, beside those that are given', () => {
@@ -31,8 +35,8 @@ describe('the public holidays of a country', () => {
 
   it('leave terms that do not ask for them as they are', () => {
     const terms = { calendar: { zone: 'UTC', week: '24x7' } };
-    expect(withPublicHolidays(terms)).toBe(terms);
-    expect(withPublicHolidays({ calendar: 'none' })).toEqual({ calendar: 'none' });
+    expect(withHolidays(terms)).toBe(terms);
+    expect(withHolidays({ calendar: 'none' })).toEqual({ calendar: 'none' });
   });
 
   it.each<[string, unknown, string[]]>([

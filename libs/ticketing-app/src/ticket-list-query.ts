@@ -1,6 +1,4 @@
-import { Inject } from '@nestjs/common';
-import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Instant, type Position, type Refusal } from '#eventsourcing';
+import type { Instant, Position, Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type Channel,
@@ -13,7 +11,7 @@ import {
   type Tier,
   wordsAskedFor,
 } from '#ticketing';
-import { type Page, ReadModels, readTickets, waitForPosition } from './read-models.js';
+import { type Page, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -83,37 +81,28 @@ export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
   return TICKET_ORDERS[order].map(([field]) => ticket[field]);
 }
 
-/** The tickets that a filter leaves, in an order, a page at a time. */
-export class TicketListQuery extends Query<Page<ListedTicket> | Refusal> {
-  constructor(
-    readonly filter: TicketListFilter,
-    readonly order: TicketOrder,
-    readonly limit: number,
-    readonly after?: ListPlace,
-    /** A position in the log that the list must have seen. */
-    readonly atLeast?: Position,
-  ) {
-    super();
-  }
+export interface TicketListAskedFor {
+  readonly filter: TicketListFilter;
+  readonly order: TicketOrder;
+  readonly limit: number;
+  readonly after?: ListPlace | undefined;
+  /** A position in the log that the list must have seen. */
+  readonly atLeast?: Position | undefined;
 }
 
-@QueryHandler(TicketListQuery)
-export class TicketListHandler implements IQueryHandler<TicketListQuery> {
-  constructor(
-    @Inject(ReadModels) private readonly models: ReadModels,
-    @Inject(EventStore) private readonly store: EventStore,
-  ) {}
-
-  async execute({ filter, order, limit, after, atLeast }: TicketListQuery): Promise<Page<ListedTicket> | Refusal> {
-    const behind = await waitForPosition(this.models, this.store, ticketViews, atLeast);
-    if (behind !== undefined) return behind;
-    return readTickets<Omit<TicketListEntry, 'words' | 'categories'>>(this.models, ticketList, {
-      filter: ticketListCriteria(filter, order, after),
-      sort: Object.fromEntries(TICKET_ORDERS[order]),
-      limit,
-      hidden: ['words', 'categories'],
-    });
-  }
+/** The tickets that a filter leaves, in an order, a page at a time. */
+export async function readTicketList(
+  sources: Sources,
+  { filter, order, limit, after, atLeast }: TicketListAskedFor,
+): Promise<Page<ListedTicket> | Refusal> {
+  const behind = await waitForPosition(sources, ticketViews, atLeast);
+  if (behind !== undefined) return behind;
+  return readTickets<Omit<TicketListEntry, 'words' | 'categories'>>(sources, ticketList, {
+    filter: ticketListCriteria(filter, order, after),
+    sort: Object.fromEntries(TICKET_ORDERS[order]),
+    limit,
+    hidden: ['words', 'categories'],
+  });
 }
 
 /** Parameter → field, where the two are to be equal. */

@@ -1,5 +1,5 @@
-import { dateTime, flag, oneOf, type Parameter, QueryParameters, type QueryOf, someOf, text } from '#http';
 import type { Fault } from '#eventsourcing';
+import { dateTime, flag, oneOf, type Parameter, type QueryOf, readParameters, someOf, text } from '#platform';
 import { CHANNELS, isFields, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
 import { TICKET_ORDERS, type TicketOrder } from './ticket-list-query.js';
 
@@ -44,10 +44,8 @@ export const ticketListFilters = {
 /** What a list of tickets is asked for, besides its pages. */
 export type TicketListAsked = QueryOf<typeof ticketListFilters>;
 
-const readFilters = new QueryParameters(ticketListFilters);
-
 /** What a saved filter asks for, and all that is wrong with it, each fault with its field under `query`. */
 export function readSavedQuery(query: unknown): { readonly values: TicketListAsked; readonly faults: readonly Fault[] } {
-  const { values, faults } = readFilters.read(isFields(query) ? query : {});
+  const { values, faults } = readParameters(ticketListFilters, isFields(query) ? query : {});
   return { values, faults: faults.map(({ field, message }) => ({ field: `query.${field}`, message })) };
 }

@@ -1,6 +1,6 @@
 import Holidays from 'date-holidays';
 import type { Fault } from '#eventsourcing';
-import { type Holiday, isFields } from '#ticketing';
+import { type Holiday, isFields, type TermsWithHolidays } from '#ticketing';
 
 const DAY = 86_400_000;
 const MOST_YEARS = 10;
@@ -10,18 +10,18 @@ const MOST_YEARS = 10;
  * date-holidays names them, years) as dates: what is promised for a day must not change because a library was updated. A date that is
  * given by itself stays as it is given.
  */
-export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | readonly Fault[] {
+export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): TermsWithHolidays {
   const { calendar } = terms;
-  if (!isFields(calendar) || !Object.hasOwn(calendar, 'publicHolidays')) return terms;
+  if (!isFields(calendar) || !Object.hasOwn(calendar, 'publicHolidays')) return { terms };
   const { publicHolidays: asked, holidays, ...rest } = calendar;
   const field = 'terms.calendar.publicHolidays';
-  if (!isFields(asked)) return [{ field, message: 'must be an object with country and years' }];
+  if (!isFields(asked)) return { faults: [{ field, message: 'must be an object with country and years' }] };
   const { country, state, region, years, ...unknown } = asked;
   const faults: Fault[] = Object.keys(unknown).map((name) => ({ field: `${field}.${name}`, message: 'is not a known field' }));
   const named = placeFaults(country, state, region, field);
   const sound = Array.isArray(years) && years.length > 0 && years.length <= MOST_YEARS && years.every(isYear);
   if (!sound) faults.push({ field: `${field}.years`, message: `must be a list of 1 to ${MOST_YEARS} years from 1970 to 2100` });
-  if (faults.length > 0 || named.length > 0 || !sound) return [...faults, ...named];
+  if (faults.length > 0 || named.length > 0 || !sound) return { faults: [...faults, ...named] };
   const given = Array.isArray(holidays) ? (holidays as readonly Holiday[]) : [];
   const known = new Set(given.map((holiday) => (isFields(holiday) ? holiday['date'] : undefined)));
   const names = [country, state, region].filter((name) => name !== undefined) as [string];
@@ -32,7 +32,7 @@ export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): Re
       .flatMap(({ date, start, end, name }) => daysOf(date, start, end).map((day): [string, Holiday] => [day, { date: day, name }])),
   );
   const added = [...found.values()].filter(({ date }) => !known.has(date)).sort((one, other) => (one.date < other.date ? -1 : 1));
-  return { ...terms, calendar: { ...rest, holidays: [...(Array.isArray(holidays) ? (holidays as unknown[]) : []), ...added] } };
+  return { terms: { ...terms, calendar: { ...rest, holidays: [...(Array.isArray(holidays) ? (holidays as unknown[]) : []), ...added] } } };
 }
 
 /** Each date of a holiday: of some days, or of one that begins the evening before. */

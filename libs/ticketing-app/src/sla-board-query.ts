@@ -1,6 +1,4 @@
-import { Inject } from '@nestjs/common';
-import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { EventStore, type Instant, instantFrom, type Position, type Refusal } from '#eventsourcing';
+import { type Instant, instantFrom, type Position, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type BoardKey,
@@ -15,7 +13,7 @@ import {
   ticketViews,
   type Tier,
 } from '#ticketing';
-import { type Page, reached, ReadModels, readTickets, view, waitForPosition } from './read-models.js';
+import { type Page, reached, readTickets, type Sources, view, waitForPosition } from './read-models.js';
 
 export interface BoardFilter {
   readonly client?: string | undefined;
@@ -33,18 +31,13 @@ export interface BoardPlaceOf {
 /** A line with the ticket that it is of. */
 export type SlaBoardLine = BoardLine & Pick<ViewDocument, '_id' | 'revision' | 'position'>;
 
-/** Clocks that go on, whichever is due first first, as they stand now. */
-export class SlaBoardQuery extends Query<SlaBoardPage | Refusal> {
-  constructor(
-    readonly key: BoardKey,
-    readonly filter: BoardFilter,
-    readonly limit: number,
-    readonly after?: BoardPlaceOf,
-    /** A position in the log that the board must have seen. */
-    readonly atLeast?: Position,
-  ) {
-    super();
-  }
+export interface SlaBoardAsked {
+  readonly key: BoardKey;
+  readonly filter: BoardFilter;
+  readonly limit: number;
+  readonly after?: BoardPlaceOf | undefined;
+  /** A position in the log that the board must have seen. */
+  readonly atLeast?: Position | undefined;
 }
 
 export interface SlaBoardPage extends Page<SlaBoardLine> {
@@ -53,34 +46,34 @@ export interface SlaBoardPage extends Page<SlaBoardLine> {
   readonly end?: BoardPlaceOf;
 }
 
-@QueryHandler(SlaBoardQuery)
-export class SlaBoardHandler implements IQueryHandler<SlaBoardQuery> {
-  constructor(
-    @Inject(ReadModels) private readonly models: ReadModels,
-    @Inject(EventStore) private readonly store: EventStore,
-  ) {}
+/** Running clocks, sorted by due instant, as they stand now. */
+export async function readSlaBoard(
+  sources: Sources,
+  { key, filter: wanted, limit, after, atLeast }: SlaBoardAsked,
+): Promise<SlaBoardPage | Refusal> {
+  const behind = await waitForPosition(sources, ticketViews, atLeast);
+  if (behind !== undefined) return behind;
+  const evaluatedAt = instantFrom(Date.now());
+  const { filter, sort } = boardCriteria(wanted, key, evaluatedAt, after);
+  const { items: shown, more } = await readTickets<SlaBoardEntry>(sources, slaBoard, { filter, sort, limit });
+  const clocks = await clocksOf(
+    sources,
+    shown.map(({ _id }) => _id),
+  );
+  const items = shown.flatMap(({ _id, revision, position, ...entry }) => {
+    const sla = clocks.get(_id);
+    const line = sla && boardLine(entry, sla, key, evaluatedAt);
+    return line === undefined ? [] : [{ _id, ...line, revision, position }];
+  });
+  const last = shown.at(-1);
+  const due = last?.places[key]?.due;
+  return { items, more, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
+}
 
-  async execute({ key, filter: wanted, limit, after, atLeast }: SlaBoardQuery): Promise<SlaBoardPage | Refusal> {
-    const behind = await waitForPosition(this.models, this.store, ticketViews, atLeast);
-    if (behind !== undefined) return behind;
-    const evaluatedAt = instantFrom(Date.now());
-    const { filter, sort } = boardCriteria(wanted, key, evaluatedAt, after);
-    const { items: shown, more } = await readTickets<SlaBoardEntry>(this.models, slaBoard, { filter, sort, limit });
-    const clocks = await this.#clocksOf(shown.map(({ _id }) => _id));
-    const items = shown.flatMap(({ _id, revision, position, ...entry }) => {
-      const sla = clocks.get(_id);
-      const line = sla && boardLine(entry, sla, key, evaluatedAt);
-      return line === undefined ? [] : [{ _id, ...line, revision, position }];
-    });
-    const last = shown.at(-1);
-    const due = last?.places[key]?.due;
-    return { items, more, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
-  }
-  /** The clocks of tickets, under the contracts that they go by. */
-  async #clocksOf(ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
-    const found = view<TicketSla>(this.models, ticketSla.name).find({ _id: { $in: [...ids] } });
-    return new Map((await reached(found.toArray())).map((sla) => [sla._id, sla]));
-  }
+/** The clocks of tickets, under the contracts that they go by. */
+async function clocksOf({ models }: Pick<Sources, 'models'>, ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
+  const found = view<TicketSla>(models, ticketSla.name).find({ _id: { $in: [...ids] } });
+  return new Map((await reached(found.toArray())).map((sla) => [sla._id, sla]));
 }
 
 /** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */

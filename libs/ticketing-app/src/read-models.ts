@@ -21,6 +21,12 @@ export abstract class ReadModels {
   abstract readonly db: Mongo['db'];
 }
 
+/** What queries are answered from. */
+export interface Sources {
+  readonly store: EventStore;
+  readonly models: ReadModels;
+}
+
 /** A collection of views as its documents are stored. */
 export function view<Doc extends object>({ db }: ReadModels, name: string) {
   return db.collection<ViewDocument<Doc>>(name);
@@ -31,8 +37,7 @@ export function view<Doc extends object>({ db }: ReadModels, name: string) {
  * or the view is not that far yet.
  */
 export async function readVisible<Doc extends object>(
-  models: ReadModels,
-  store: EventStore,
+  { models, store }: Sources,
   face: FaceName,
   { id, ticketId, atLeast = 0 }: { readonly id: string; readonly ticketId: string; readonly atLeast?: number | undefined },
 ): Promise<ViewDocument<Doc> | Refusal> {
@@ -60,8 +65,7 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
 
 /** Waits until a group of views has seen all up to a position; undefined when it has, or none was asked for. */
 export async function waitForPosition(
-  models: ReadModels,
-  store: EventStore,
+  { models, store }: Sources,
   { name, streamPrefix }: Pick<ProjectionGroup<never, never>, 'name' | 'streamPrefix'>,
   position: Position | undefined,
 ): Promise<Refusal | undefined> {
@@ -100,7 +104,7 @@ interface Wanted {
 
 /** A page of a view: one entry more is read, to know whether there are more. */
 export async function readPage<Entry extends object>(
-  { db }: ReadModels,
+  { models: { db } }: Pick<Sources, 'models'>,
   name: string,
   { filter, sort, limit, hidden = [] }: Wanted,
 ): Promise<Page<Entry>> {
@@ -118,18 +122,30 @@ export async function readPage<Entry extends object>(
 
 /** A page of a view of tickets, each with the revision that it has been projected up to. */
 export async function readTickets<Doc extends object>(
-  models: ReadModels,
+  sources: Pick<Sources, 'models'>,
   face: { readonly name: string },
   wanted: Wanted,
 ): Promise<Page<ViewDocument<Doc>>> {
-  const { items, more } = await readPage<ViewDocument<Doc>>(models, face.name, wanted);
-  return { items: await reached(withLastSeen(models.db, { group: ticketViews, face }, items)), more };
+  const { items, more } = await readPage<ViewDocument<Doc>>(sources, face.name, wanted);
+  return { items: await reached(withLastSeen(sources.models.db, { group: ticketViews, face }, items)), more };
 }
 
-/** The documents of a view whose ids are names, by name, as they were folded. @param after the name that the page comes after */
-export function readByName<Doc extends object>(models: ReadModels, view: string, limit: number, after?: string): Promise<Page<Doc>> {
+/** The documents of a view whose ids are names, by name, as they were folded. @param asked.after the name that the page comes after */
+export function readByName<Doc extends object>(
+  sources: Pick<Sources, 'models'>,
+  { view, limit, after }: { readonly view: string; readonly limit: number; readonly after?: string | undefined },
+): Promise<Page<Doc>> {
   const filter = after === undefined ? {} : { _id: { $gt: after } };
-  return readPage(models, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
+  return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
+}
+
+/** The documents of a view that have some of these ids, by id, as they were folded. */
+export async function readByIds<Doc extends object>(
+  { models }: Pick<Sources, 'models'>,
+  { view: name, ids }: { readonly view: string; readonly ids: readonly string[] },
+): Promise<readonly Doc[]> {
+  const found = view<Doc>(models, name).find({ _id: { $in: [...ids] } } as object, { projection: { _id: 0, position: 0, revision: 0 } });
+  return (await reached(found.sort({ _id: 1 }).toArray())) as object[] as Doc[];
 }
 
 /** Up to where a group of views has seen the log. */

@@ -1,0 +1,85 @@
+import { LRUCache } from 'lru-cache';
+import type { Aggregate } from './aggregate.js';
+import type { EventStore } from './event-store.js';
+
+/** An aggregate as this process last saw its stream. */
+export interface Folded<State> {
+  readonly state: State;
+  /** Of its last event; -1 where it had none. */
+  readonly revision: number;
+  /** Ids of the commands whose events the stream holds. */
+  readonly commandIds: Set<string>;
+  /** Rough size of what its events hold, in bytes: state grows with it. */
+  readonly weight: number;
+  /** Milliseconds on this process's monotonic clock: at that time nothing newer was in the stream. */
+  readonly confirmedAt: number;
+}
+
+export interface FoldedStreamsLimits {
+  readonly streams: number;
+  /** Rough bytes, by the size of their events. */
+  readonly weight: number;
+}
+
+/**
+ * The folded states of the streams that this process used last. What it says may be out of date, since other processes append too: an append
+ * at its revision shows that, and whatever no append guards has to be confirmed by reading.
+ */
+export class FoldedStreams {
+  readonly #entries: LRUCache<string, Folded<unknown> & { readonly of: Aggregate }>;
+
+  constructor({ streams, weight }: FoldedStreamsLimits = { streams: 10_000, weight: 64 * 1024 * 1024 }) {
+    this.#entries = new LRUCache({ max: streams, maxSize: weight, sizeCalculation: (entry) => entry.weight });
+  }
+
+  get<State>(aggregate: Aggregate, stream: string): Folded<State> | undefined {
+    const entry = this.#entries.get(stream);
+    return entry?.of === aggregate ? (entry as Folded<unknown> as Folded<State>) : undefined;
+  }
+
+  /** Keeps what is at least as new as what is known already. */
+  put(aggregate: Aggregate, stream: string, folded: Folded<unknown>): void {
+    const known = this.#entries.peek(stream);
+    if (known?.of === aggregate && known.revision > folded.revision) return;
+    this.#entries.set(stream, { ...folded, of: aggregate });
+  }
+
+  forget(stream: string): void {
+    this.#entries.delete(stream);
+  }
+
+  get streams(): number {
+    return this.#entries.size;
+  }
+
+  get weight(): number {
+    return this.#entries.calculatedSize;
+  }
+}
+
+const kept = new WeakMap<EventStore, FoldedStreams>();
+
+/** What this process knows of a store's streams. */
+export function foldedStreamsOf(store: EventStore): FoldedStreams {
+  let folded = kept.get(store);
+  if (folded === undefined) kept.set(store, (folded = new FoldedStreams()));
+  return folded;
+}
+
+/** Rough bytes of an entry without events, and of each event besides its data: its command's id. */
+export const WEIGHT_OF_STREAM = 300;
+const WEIGHT_OF_EVENT = 100;
+
+/** What an event adds to the weight of its stream. */
+export function weightOfEvent(data: unknown): number {
+  return WEIGHT_OF_EVENT + weightOf(data);
+}
+
+/** Rough size of JSON data in memory, in bytes. */
+function weightOf(data: unknown): number {
+  if (typeof data === 'string') return 24 + data.length;
+  if (typeof data !== 'object' || data === null) return 8;
+  let weight = 32;
+  for (const key in data) weight += 8 + weightOf((data as Readonly<Record<string, unknown>>)[key]);
+  return weight;
+}

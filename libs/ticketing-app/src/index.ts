@@ -1,0 +1,23 @@
+export { tzdata } from './needs.js';
+export {
+  groupHealth,
+  groupPosition,
+  policyHealth,
+  type Page,
+  reached,
+  readByIds,
+  readByName,
+  ReadModels,
+  type Sources,
+} from './read-models.js';
+export * from './reactions-query.js';
+export * from './run-command.js';
+export * from './saved-filters.js';
+export * from './simulate.js';
+export * from './sla-board-query.js';
+export * from './ticket-autopsy.js';
+export * from './ticket-list-parameters.js';
+export * from './ticket-list-query.js';
+export * from './ticket-queries.js';
+export * from './ticket-why.js';
+export { whoIsOnCall } from './who-is-on-call.js';

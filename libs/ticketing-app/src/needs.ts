@@ -1,0 +1,68 @@
+import { type EventStore, type Fault, type Instant, readAggregate, streamName, upcast } from '#eventsourcing';
+import {
+  contract,
+  contractInForce,
+  evolveInHindsight,
+  everInForce,
+  pinned,
+  type PinnedClocks,
+  type PinnedContract,
+  ticket,
+} from '#ticketing';
+import { withPublicHolidays } from './public-holidays.js';
+import { readSavedQuery } from './ticket-list-parameters.js';
+
+/** A command that needs something from outside its aggregate, and the state that it decides on. */
+interface Asking {
+  readonly id: string;
+  readonly body: object;
+  readonly state: unknown;
+  readonly revision: number;
+  readonly effectiveAt: Instant;
+}
+
+type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
+
+/** What commands need from outside their aggregate, by the name in their `needs`. */
+const lookUps: Readonly<Record<string, LookUp>> = {
+  'contract-in-force': (store, { body, effectiveAt }) =>
+    contractInForceAt(store, (body as { readonly client: string }).client, effectiveAt),
+  'clocks-in-hindsight': (store, { id, state, revision }) =>
+    state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
+  'public-holidays': (_store, { body }) => withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
+};
+
+/** Looks up what a command needs. @throws StoreUnavailable */
+export async function lookUp(needs: string, store: EventStore, asking: Asking): Promise<unknown> {
+  const find = lookUps[needs];
+  if (find === undefined) throw new Error(`nothing is known of what a command needs: ${needs}`);
+  return find(store, asking);
+}
+
+/** Version of the time zone data of this process. */
+export const tzdata: string = process.versions.tz ?? 'unknown';
+
+/**
+ * How old a contract may be for which a ticket is opened, in milliseconds: reading it for every ticket would halve the pace at which tickets
+ * are opened. What another process agrees may so be seen a second late; the timekeeper then rebases the ticket.
+ */
+const CONTRACT_MAX_AGE_MS = 1_000;
+
+async function contractInForceAt(store: EventStore, client: string, at: Instant): Promise<PinnedContract | undefined> {
+  const { state } = await readAggregate(store, contract, client, { maxAgeMs: CONTRACT_MAX_AGE_MS });
+  const version = contractInForce(state, at);
+  return version && pinned(version, tzdata);
+}
+
+/** The clocks of a ticket, up to a revision, under what is agreed with its client now. */
+async function clocksInHindsight(store: EventStore, id: string, client: string, revision: number): Promise<PinnedClocks | undefined> {
+  const agreed = everInForce((await readAggregate(store, contract, client)).state, tzdata);
+  let clocks: PinnedClocks | null = null;
+  for await (const stored of store.readStream(streamName(ticket, id))) {
+    if (stored.revision > revision) break;
+    const event = upcast(ticket, stored);
+    clocks = evolveInHindsight(agreed, clocks, event, event.metadata);
+  }
+  return clocks ?? undefined;
+}

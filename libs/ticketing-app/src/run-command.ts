@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import {
+  type Actor,
+  type Aggregate,
+  type AnyRefusalCode,
+  type CodesOf,
+  type CommandsOf,
+  deterministicId,
+  epochMillis,
+  type EventsOf,
+  type EventStore,
+  execute,
+  type Executed,
+  type GivenOf,
+  instantFrom,
+  isRefusal,
+  parseInstant,
+  refuse,
+  type Refusal,
+  type StateOf,
+} from '#eventsourcing';
+import { withCorrelation } from '#platform';
+import { canonicalJson, CLOCK_SKEW } from '#ticketing';
+import { lookUp } from './needs.js';
+
+/** What the sender of a command adds to it. */
+export interface SentContext {
+  readonly commandId: string;
+  readonly actor: Actor;
+  readonly correlationId: string;
+  /** What led to it: the command itself when a person or a service sent it, an event when a policy did. */
+  readonly causationId: string;
+  /** The revisions that the aggregate may be at; undefined when any will do. */
+  readonly ifRevisions?: readonly number[];
+}
+
+/** A command on its way to its aggregate. */
+export interface SentCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>> {
+  readonly aggregate: Of;
+  /** Undefined for what begins an aggregate without a name, such as a ticket: its id then follows from the command's. */
+  readonly id: string | undefined;
+  readonly name: Name;
+  readonly body: CommandsOf<Of>[Name];
+  readonly context: SentContext;
+}
+
+/** The codes that any command may be refused with, whatever its own are. */
+export const codesOfEveryCommand = [
+  'effective-in-the-future',
+  'event-too-large',
+  'idempotency-key-reused',
+  'revision-mismatch',
+] as const satisfies readonly (AnyRefusalCode | string)[];
+
+/** What became of a command, and of which aggregate. */
+export type CommandResult<Of extends Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>> =
+  (Executed<EventsOf<Of>> & { readonly id: string }) | Refusal<CodesOf<Of, Name> | (typeof codesOfEveryCommand)[number]>;
+
+/**
+ * Runs a command. Every one passes here, whoever sends it: HTTP, policies, timers, the command line. What is to hold for all of them
+ * (authorisation, tracing) belongs here.
+ * @throws StoreUnavailable, StreamDeleted, RevisionConflict: see `execute`
+ */
+export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+  store: EventStore,
+  { aggregate, id: given, name, body, context }: SentCommand<Of, Name>,
+): Promise<CommandResult<Of, Name>> {
+  const { commandId, actor, correlationId, causationId, ifRevisions } = context;
+  const id = given ?? deterministicId(aggregate.category, commandId);
+  return withCorrelation({ correlationId, causationId }, async () => {
+    const now = Date.now();
+    const effectiveAt = effectiveAtOf(body, now);
+    if (effectiveAt === undefined || epochMillis(effectiveAt) > now + CLOCK_SKEW) {
+      return refuse('effective-in-the-future', 'What has not happened yet cannot be recorded', [
+        { field: 'effectiveAt', message: `must not be after ${instantFrom(now)}` },
+      ]);
+    }
+    const { needs } = aggregate.commands[name] as Of['commands'][string];
+    try {
+      const result = await execute(
+        store,
+        aggregate,
+        id,
+        name,
+        body,
+        {
+          commandId,
+          commandDigest: digest(body),
+          actor,
+          correlationId,
+          causationId,
+          effectiveAt,
+          recordedAt: instantFrom(now),
+          ...(ifRevisions === undefined ? {} : { ifRevisions }),
+        },
+        {
+          // If the command was sent before, appending to its stream shows it.
+          opens: given === undefined,
+          ...(needs === undefined
+            ? {}
+            : {
+                given: (state: StateOf<Of>, revision: number) =>
+                  lookUp(needs, store, { id, body: body as object, state, revision, effectiveAt }) as Promise<GivenOf<Of, Name>>,
+              }),
+        },
+      );
+      return isRefusal(result) ? result : { ...result, id };
+    } catch (error) {
+      if ((error as { type?: unknown } | null)?.type !== 'maximum-append-size-exceeded') throw error;
+      return refuse(
+        'event-too-large',
+        `What this command would record, with what it takes over from the ${aggregate.noun}, is larger than the store allows`,
+      );
+    }
+  });
+}
+
+/** When what a command tells of happened: now, unless it says so. Undefined when it says what is no instant. */
+function effectiveAtOf(body: object, now: number) {
+  return 'effectiveAt' in body && typeof body.effectiveAt === 'string' ? parseInstant(body.effectiveAt) : instantFrom(now);
+}
+
+/** Tells the contents of two commands apart, whatever the order of their fields. */
+function digest(body: object): string {
+  return createHash('sha256').update(canonicalJson(body)).digest('hex');
+}

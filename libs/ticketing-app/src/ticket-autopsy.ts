@@ -1,0 +1,26 @@
+import { type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
+import { breachAutopsy, ticket, type TicketAutopsy, type TicketEvents } from '#ticketing';
+import type { Sources } from './read-models.js';
+
+/** Where the time of a ticket's clocks went, from its events themselves. */
+export async function readTicketAutopsy(
+  { store }: Pick<Sources, 'store'>,
+  {
+    ticketId,
+    asOf = instantFrom(Date.now()),
+  }: {
+    readonly ticketId: string;
+    /** What happened later is left out; now unless given. */
+    readonly asOf?: Instant | undefined;
+  },
+): Promise<TicketAutopsy | Refusal> {
+  const events: RecordedEvent<TicketEvents>[] = [];
+  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
+    events.push(upcast(ticket, stored));
+  }
+  if (events.length === 0) return refuse('ticket-not-found', 'There is no such ticket');
+  const clocks = breachAutopsy(events, asOf);
+  const last = events.findLast(({ metadata }) => metadata.effectiveAt <= asOf);
+  if (clocks === null || last === undefined) return refuse('ticket-not-found', `The ticket was not open yet at ${asOf}`);
+  return { ticketId, revision: last.revision, asOf, clocks };
+}

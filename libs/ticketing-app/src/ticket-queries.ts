@@ -1,0 +1,106 @@
+import { instantFrom, isRefusal, type Position, type Refusal } from '#eventsourcing';
+import type { ViewDocument } from '#mongo';
+import {
+  clocksAt,
+  type HistoryEntry,
+  type QueueEntry,
+  type QueueState,
+  ticketDetails,
+  ticketHistory,
+  ticketSla,
+  ticketViews,
+  tierQueue,
+  type TicketDetails,
+  type TicketSla,
+  type TicketSlaNow,
+  type Tier,
+} from '#ticketing';
+import { type Page, readPage, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
+
+/** What is asked of one ticket. */
+interface OfTicket {
+  readonly ticketId: string;
+  /** Revision that the answer must have seen. */
+  readonly atLeast?: number | undefined;
+}
+
+/** All that is known of a ticket now. */
+export function readTicketDetails(sources: Sources, { ticketId, atLeast }: OfTicket): Promise<ViewDocument<TicketDetails> | Refusal> {
+  return readVisible<TicketDetails>(sources, { group: ticketViews, face: ticketDetails }, { id: ticketId, ticketId, atLeast });
+}
+
+/**
+ * A ticket's events in order.
+ * @param asked.after revision that the page comes after; -1 for the first page
+ */
+export async function readTicketHistory(
+  sources: Sources,
+  { ticketId, atLeast, limit, after }: OfTicket & { readonly limit: number; readonly after: number },
+): Promise<Page<ViewDocument<HistoryEntry>> | Refusal> {
+  // Each event is a document of its own, so the last one that is wanted vouches for those before it.
+  const last = await readVisible<HistoryEntry>(sources, { face: ticketHistory }, { id: `${ticketId}/${atLeast ?? 0}`, ticketId, atLeast });
+  if (isRefusal(last)) return last;
+  return readPage(sources, ticketHistory.name, {
+    filter: { ticketId, revision: { $gt: after } },
+    sort: { ticketId: 1, revision: 1 },
+    limit,
+  });
+}
+
+/** A ticket's clocks as they stand now: one that is overdue is breached although no event says so yet. */
+export async function readTicketSla(sources: Sources, { ticketId, atLeast }: OfTicket): Promise<TicketSlaNow | Refusal> {
+  const sla = await readVisible<TicketSla>(sources, { group: ticketViews, face: ticketSla }, { id: ticketId, ticketId, atLeast });
+  if (isRefusal(sla)) return sla;
+  const now = instantFrom(Date.now());
+  return { ...sla, clocks: clocksAt(sla, now), evaluatedAt: now };
+}
+
+export interface QueueFilter {
+  readonly client?: string | undefined;
+  readonly team?: string | undefined;
+  readonly state?: QueueState | undefined;
+}
+
+/** Where a page of a queue ended: the values that it is sorted by. */
+export interface QueuePlace {
+  readonly rank: number;
+  readonly since: string;
+  readonly id: string;
+}
+
+/** An entry of a queue as it is read. */
+export type QueuedTicket = ViewDocument<QueueEntry>;
+
+export interface TierQueueAsked {
+  readonly tier: Tier;
+  readonly filter: QueueFilter;
+  readonly limit: number;
+  readonly after?: QueuePlace | undefined;
+  /** A position in the log that the queue must have seen. */
+  readonly atLeast?: Position | undefined;
+}
+
+/** Who waits and who works at a tier, most pressing first. */
+export async function readTierQueue(
+  sources: Sources,
+  { tier, filter, limit, after, atLeast }: TierQueueAsked,
+): Promise<Page<QueuedTicket> | Refusal> {
+  const behind = await waitForPosition(sources, ticketViews, atLeast);
+  if (behind !== undefined) return behind;
+  const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  const beyond =
+    after === undefined
+      ? {}
+      : {
+          $or: [
+            { rank: { $gt: after.rank } },
+            { rank: after.rank, since: { $gt: after.since } },
+            { rank: after.rank, since: after.since, _id: { $gt: after.id } },
+          ],
+        };
+  return readTickets<QueueEntry>(sources, tierQueue, {
+    filter: { tier, queued: true, ...wanted, ...beyond },
+    sort: { rank: 1, since: 1, _id: 1 },
+    limit,
+  });
+}

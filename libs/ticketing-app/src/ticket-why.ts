@@ -1,0 +1,30 @@
+import { type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
+import { type AssignmentAnswer, evolvePromises, ticket, type TicketPromises, type TicketWhy, whyAssigned, whyEscalated } from '#ticketing';
+import type { Sources } from './read-models.js';
+
+/** Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
+export async function readTicketWhy(
+  { store }: Pick<Sources, 'store'>,
+  {
+    ticketId,
+    asOf = instantFrom(Date.now()),
+  }: {
+    readonly ticketId: string;
+    /** What happened later is left out; now unless given. */
+    readonly asOf?: Instant | undefined;
+  },
+): Promise<TicketWhy | Refusal> {
+  let promises: TicketPromises | null = null;
+  let revision = -1;
+  const assignments: AssignmentAnswer[] = [];
+  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
+    const event = upcast(ticket, stored);
+    if (event.metadata.effectiveAt > asOf) continue;
+    promises = evolvePromises(promises, event, event.metadata, event.revision);
+    revision = event.revision;
+    const assigned = whyAssigned(event);
+    if (assigned !== undefined) assignments.push(assigned);
+  }
+  if (promises === null) return refuse('ticket-not-found', `There is no such ticket, or it was not open yet at ${asOf}`);
+  return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf), assignments };
+}
