@@ -15,7 +15,7 @@ describe('readCommandHeaders', () => {
   it('makes a new command id of no key', () => {
     const [one, other] = [readCommandHeaders({}, 'x'), readCommandHeaders({}, 'x')];
     expect(one.commandId).not.toBe(other.commandId);
-    expect(one).toEqual({ commandId: one.commandId, repeatable: false, actor: ANONYMOUS });
+    expect(one).toEqual({ commandId: one.commandId, actor: ANONYMOUS });
   });
 
   it.each(['', ' ', 'a b', 'a,b', '"a', 'é', '\u0000', 'x'.repeat(256)])('refuses the key %j', (key) => {
