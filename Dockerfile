@@ -1,5 +1,5 @@
 # Two images from one build: `docker build --target api .` and `docker build --target worker .`
-# Both speak to servers named by EVENTSTORE_URL and MONGODB_URL; the embedded stores are for one machine, see `npm start`.
+# Both speak to servers named by TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL; the embedded stores are for one machine, see `npm start`.
 
 FROM node:22.22.2-bookworm-slim AS build
 WORKDIR /app

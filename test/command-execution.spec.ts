@@ -4,7 +4,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import { ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { type TestEvents, testEvents } from './stores.js';
 
-/** How commands become events in a real store: on the embedded node, or on the server at EVENTSTORE_URL. */
+/** How commands become events in a real store: on the embedded node, or on the server at TIERLINE_EVENTSTORE_URL. */
 let events: TestEvents;
 let store: EventStoreDB;
 

@@ -52,7 +52,7 @@ export async function testStores(where: Where = {}): Promise<TestStores> {
   });
 }
 
-/** The event store at EVENTSTORE_URL, which other tests use too; else an embedded node. */
+/** The event store at TIERLINE_EVENTSTORE_URL, which other tests use too; else an embedded node. */
 export async function testEvents(where: Where = {}): Promise<TestEvents> {
   return opening(async (onClose) => {
     const eventStoreUrl = await eventStore(onClose, await temporaryDirectory(onClose), where);
@@ -60,7 +60,7 @@ export async function testEvents(where: Where = {}): Promise<TestEvents> {
   });
 }
 
-/** A database of its own, dropped at the end: on the server at MONGODB_URL, else on an embedded node. */
+/** A database of its own, dropped at the end: on the server at TIERLINE_MONGODB_URL, else on an embedded node. */
 export async function testViews(where: Where = {}): Promise<TestViews> {
   return opening(async (onClose) => {
     const mongodbUrl = await mongoDB(onClose, await temporaryDirectory(onClose), where);
@@ -77,7 +77,7 @@ async function temporaryDirectory(onClose: OnClose): Promise<string> {
 }
 
 async function eventStore(onClose: OnClose, directory: string, { empty = false }: Where): Promise<string> {
-  const configured = process.env['EVENTSTORE_URL'];
+  const configured = process.env['TIERLINE_EVENTSTORE_URL'] ?? process.env['EVENTSTORE_URL'];
   if (configured && !empty) return configured;
   const node = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
   onClose(() => node.close());
@@ -85,7 +85,7 @@ async function eventStore(onClose: OnClose, directory: string, { empty = false }
 }
 
 async function mongoDB(onClose: OnClose, directory: string, { empty = false }: Where): Promise<string> {
-  const configured = process.env['MONGODB_URL'];
+  const configured = process.env['TIERLINE_MONGODB_URL'] ?? process.env['MONGODB_URL'];
   if (configured && !empty) return configured;
   const node = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });
   onClose(() => node.close());

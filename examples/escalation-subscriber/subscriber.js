@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EventStoreDBClient, START, eventTypeFilter } from '@eventstore/db-client';
 
-const url = process.env.EVENTSTORE_URL ?? 'esdb://127.0.0.1:12113?tls=false';
+const url = process.env.TIERLINE_EVENTSTORE_URL ?? process.env.EVENTSTORE_URL ?? 'esdb://127.0.0.1:12113?tls=false';
 const placeFile = process.env.POSITION_FILE ?? fileURLToPath(new URL('position.json', import.meta.url));
 
 /** What to print for each type of event. These keys are also the server-side filter, so nothing else travels over the network. */

@@ -4,7 +4,7 @@
 
 import { MongoClient } from 'mongodb';
 
-const url = process.env.MONGODB_URL ?? 'mongodb://127.0.0.1:17017/tierline';
+const url = process.env.TIERLINE_MONGODB_URL ?? process.env.MONGODB_URL ?? 'mongodb://127.0.0.1:17017/tierline';
 const priorities = ['critical', 'high', 'medium', 'low'];
 
 /** How many tickets each tier has, by priority and by how they stand. One document of `tier_queue` is one ticket. */
@@ -99,7 +99,7 @@ try {
     console.log(asTable('Promises kept, by clock and priority', perPriority));
   }
 } catch (error) {
-  console.error(`The report could not be made (${error.message}). Is \`npm start\` running, and is MONGODB_URL what it printed?`);
+  console.error(`The report could not be made (${error.message}). Is \`npm start\` running, and is TIERLINE_MONGODB_URL what it printed?`);
   process.exitCode = 1;
 } finally {
   await client.close();

@@ -97,10 +97,10 @@ describe('a backup of a running Tierline', () => {
     // What is on a server of its own is not in the directory, whatever lies there.
     const elsewhere = Program.tierline(['backup', join(directory, 'part')], {
       DATA_DIR: data,
-      EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false',
+      TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false',
     });
     expect((await elsewhere.exited).code).toBe(0);
-    expect(elsewhere.stdout).toMatch(/EventStoreDB +not copied: EVENTSTORE_URL names a server/);
+    expect(elsewhere.stdout).toMatch(/EventStoreDB +not copied: TIERLINE_EVENTSTORE_URL names a server/);
     expect(existsSync(join(directory, 'part/mongodb/mongodb.mdb'))).toBe(true);
     expect(existsSync(join(directory, 'part/eventstoredb'))).toBe(false);
     // A log that cannot be read is not copied.

@@ -81,9 +81,9 @@ describe('npm start', () => {
   );
 
   it('says in which server it found nobody', async () => {
-    const program = start({ EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
+    const program = start({ TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
-    expect(program.stderr).toMatch(/EventStoreDB does not answer .* Is EVENTSTORE_URL right/);
+    expect(program.stderr).toMatch(/EventStoreDB does not answer .* Is TIERLINE_EVENTSTORE_URL right/);
   }, 60_000);
 
   (hasCurl ? it : it.skip)(

@@ -64,6 +64,8 @@ function environment(given: Environment): NodeJS.ProcessEnv {
     'HOST',
     'PORT',
     'DATA_DIR',
+    'TIERLINE_EVENTSTORE_URL',
+    'TIERLINE_MONGODB_URL',
     'EVENTSTORE_URL',
     'MONGODB_URL',
     'LOG_LEVEL',

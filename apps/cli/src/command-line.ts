@@ -51,7 +51,7 @@ function build(
     .addHelpText(
       'after',
       `
-Which stores a command speaks to: EVENTSTORE_URL and MONGODB_URL where they are set; else those of an \`npm start\` that runs on DATA_DIR
+Which stores a command speaks to: TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL where they are set; else those of an \`npm start\` that runs on DATA_DIR
 (./data); else embedded ones on DATA_DIR, for as long as the command runs.
 
 Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupted.`,
@@ -178,8 +178,8 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       const [{ backUp }, { config }] = [await import('./backup-command.js'), around()];
       if (dir !== undefined) return backUp(dir, join(dir, 'attachments'), {}, target, print);
       const servers = {
-        ...(config.mongodbUrl !== undefined && { MongoDB: 'MONGODB_URL' }),
-        ...(config.eventStoreUrl !== undefined && { EventStoreDB: 'EVENTSTORE_URL' }),
+        ...(config.mongodbUrl !== undefined && { MongoDB: 'TIERLINE_MONGODB_URL' }),
+        ...(config.eventStoreUrl !== undefined && { EventStoreDB: 'TIERLINE_EVENTSTORE_URL' }),
         ...(config.s3 !== undefined && { attachments: 'S3_BUCKET' }),
       };
       return backUp(config.dataDir, config.attachmentsDir, servers, target, print);
@@ -288,7 +288,7 @@ function inWords(error: unknown, env: NodeJS.ProcessEnv): string {
 function hintFor(error: Error, env: NodeJS.ProcessEnv): string | undefined {
   if (error instanceof Complaint) return error.hint;
   if (error instanceof CannotStart || error instanceof ConfigError) return undefined;
-  if (error instanceof StoreUnavailable) return 'Is EVENTSTORE_URL right, and is the server running?';
-  if (error.name.startsWith('Mongo')) return 'Is MONGODB_URL right, and is the server running?';
+  if (error instanceof StoreUnavailable) return 'Is TIERLINE_EVENTSTORE_URL right, and is the server running?';
+  if (error.name.startsWith('Mongo')) return 'Is TIERLINE_MONGODB_URL right, and is the server running?';
   return env.LOG_LEVEL === 'debug' ? undefined : 'LOG_LEVEL=debug shows where it happened.';
 }

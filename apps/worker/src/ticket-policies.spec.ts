@@ -9,7 +9,7 @@ import { runCommand } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
-/** What commands to one ticket lead to in others: on the embedded nodes, or on the servers of EVENTSTORE_URL and MONGODB_URL. */
+/** What commands to one ticket lead to in others: on the embedded nodes, or on the servers of TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL. */
 
 let store: EventStoreDB;
 let mongo: Mongo;

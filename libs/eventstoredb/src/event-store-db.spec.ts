@@ -12,7 +12,7 @@ import { collect, describeEventStore, freshCategory, some } from './testing/even
 // Far more than they take: machines may be busy.
 jest.setTimeout(30_000);
 
-const serverUrl = process.env['EVENTSTORE_URL'];
+const serverUrl = process.env['TIERLINE_EVENTSTORE_URL'] ?? process.env['EVENTSTORE_URL'];
 let directory: string;
 let node: EmbeddedEventStoreDB | undefined;
 let store: EventStoreDB;
@@ -35,7 +35,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-describeEventStore(serverUrl === undefined ? 'the embedded node' : 'the server at EVENTSTORE_URL', () => ({
+describeEventStore(serverUrl === undefined ? 'the embedded node' : 'the configured server', () => ({
   store,
   tombstone: async (stream) => void (await foreign.tombstoneStream(stream)),
   appendForeign: async (stream, type) =>

@@ -19,7 +19,10 @@ export async function connectStores(
   log: JsonLog,
 ): Promise<Connections> {
   if (eventStoreUrl === undefined || mongodbUrl === undefined) {
-    const unset = [...(eventStoreUrl === undefined ? ['EVENTSTORE_URL'] : []), ...(mongodbUrl === undefined ? ['MONGODB_URL'] : [])];
+    const unset = [
+      ...(eventStoreUrl === undefined ? ['TIERLINE_EVENTSTORE_URL'] : []),
+      ...(mongodbUrl === undefined ? ['TIERLINE_MONGODB_URL'] : []),
+    ];
     throw new ConfigError(unset.map((field) => ({ field, message: 'must be set: only `npm start` has embedded stores' })));
   }
   // The clients are loaded only by programs that connect: the main thread of `npm start` does not.
@@ -27,8 +30,8 @@ export async function connectStores(
   return opening(async (onClose) => {
     const store = EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
     onClose(() => store.close());
-    await answers(store).catch(noAnswer('EventStoreDB', 'EVENTSTORE_URL'));
-    const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'MONGODB_URL'));
+    await answers(store).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL'));
+    const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL'));
     onClose(() => mongo.close());
     return { store, mongo };
   });

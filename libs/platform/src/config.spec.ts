@@ -15,7 +15,7 @@ describe('loadConfig', () => {
   });
 
   it('takes empty variables for unset ones', () => {
-    expect(loadConfig({ PORT: '', EVENTSTORE_URL: ' ', HOST: '' })).toEqual(loadConfig({}));
+    expect(loadConfig({ PORT: '', TIERLINE_EVENTSTORE_URL: ' ', HOST: '' })).toEqual(loadConfig({}));
   });
 
   it('reads every variable', () => {
@@ -30,8 +30,8 @@ describe('loadConfig', () => {
         S3_REGION: 'eu-central-1',
         S3_ACCESS_KEY_ID: 'AKID',
         S3_SECRET_ACCESS_KEY: 'se/cr+et',
-        EVENTSTORE_URL: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
-        MONGODB_URL: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
+        TIERLINE_EVENTSTORE_URL: 'esdb+discover://admin:changeit@a:2113,b:2113?tls=true',
+        TIERLINE_MONGODB_URL: 'mongodb://a:27017,b:27017/tierline?replicaSet=rs0',
         EMBEDDED_EVENTSTOREDB_PORT: '0',
         EMBEDDED_MONGODB_PORT: '65535',
         PARTITIONS: '4',
@@ -57,11 +57,19 @@ describe('loadConfig', () => {
     });
   });
 
+  it('takes the former names of the URLs where the present ones are unset', () => {
+    const former = { EVENTSTORE_URL: 'esdb://old:2113', MONGODB_URL: 'mongodb://old' };
+    expect(loadConfig(former)).toMatchObject({ eventStoreUrl: 'esdb://old:2113', mongodbUrl: 'mongodb://old' });
+    const present = { TIERLINE_EVENTSTORE_URL: 'esdb://new:2113', TIERLINE_MONGODB_URL: 'mongodb://new' };
+    expect(loadConfig({ ...former, ...present })).toMatchObject({ eventStoreUrl: 'esdb://new:2113', mongodbUrl: 'mongodb://new' });
+  });
+
   it('names every fault at once', () => {
     const env = {
       HOST: '0.0.0.0',
       PORT: '70000',
-      EVENTSTORE_URL: 'http://localhost:2113',
+      TIERLINE_EVENTSTORE_URL: 'http://localhost:2113',
+      // A fault is told of the variable that is set.
       MONGODB_URL: 'mongodb://',
       EMBEDDED_MONGODB_PORT: '1.5',
       PARTITIONS: '3',

@@ -51,8 +51,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `S3_URL` | Amazon's |
  * | `S3_REGION` | `us-east-1` |
  * | `S3_ACCESS_KEY_ID`, `S3_SECRET_ACCESS_KEY` | what Amazon's client finds |
- * | `EVENTSTORE_URL` | embedded node |
- * | `MONGODB_URL` | embedded node |
+ * | `TIERLINE_EVENTSTORE_URL`, or `EVENTSTORE_URL` | embedded node |
+ * | `TIERLINE_MONGODB_URL`, or `MONGODB_URL` | embedded node |
  * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
  * | `EMBEDDED_MONGODB_PORT` | `17017` |
  * | `PARTITIONS` | `1` |
@@ -88,14 +88,16 @@ export function loadConfig(env: Environment): Config {
   ] as const)
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
 
+  // A genuine EventStoreDB takes every variable that begins with EVENTSTORE_ for an option, and does not start with one that it does not know.
+  const named = (name: string, former: string) => (isUnset(name) && !isUnset(former) ? former : name);
   const eventStoreUrl = read(
-    'EVENTSTORE_URL',
+    named('TIERLINE_EVENTSTORE_URL', 'EVENTSTORE_URL'),
     undefined,
     urlOf(['esdb:', 'esdb+discover:']),
     'must be a connection string such as esdb://localhost:2113?tls=false',
   );
   const mongodbUrl = read(
-    'MONGODB_URL',
+    named('TIERLINE_MONGODB_URL', 'MONGODB_URL'),
     undefined,
     urlOf(['mongodb:', 'mongodb+srv:']),
     'must be a connection string such as mongodb://localhost:27017/tierline',

@@ -8,7 +8,7 @@ import { projectionGroups } from '#ticketing';
 import { testStores } from '../../../../test/stores.js';
 import { createApi } from '../create-api.js';
 
-/** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of EVENTSTORE_URL and MONGODB_URL. */
+/** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL. */
 export interface RunningApi {
   readonly url: string;
   readonly store: EventStoreDB;

@@ -29,7 +29,7 @@ interface Figure {
 }
 
 /**
- * The embedded MongoDB node as the read models and reporting jobs use it. Where MONGODB_URL is set, the same on that server, in a database of
+ * The embedded MongoDB node as the read models and reporting jobs use it. Where TIERLINE_MONGODB_URL is set, the same on that server, in a database of
  * its own that is dropped, and the embedded node's share of the server's figures.
  */
 export async function benchMongoDB(): Promise<void> {
@@ -37,7 +37,7 @@ export async function benchMongoDB(): Promise<void> {
   const node = await startEmbeddedMongoDB({ directory, port: 0 });
   try {
     const embedded = await measure(node.url, 'embedded');
-    const other = process.env['MONGODB_URL'];
+    const other = process.env['TIERLINE_MONGODB_URL'] ?? process.env['MONGODB_URL'];
     if (other === undefined) return;
     const real = await measure(other, 'server');
     for (const [index, { name, value, unit }] of embedded.entries())

@@ -73,7 +73,7 @@ async function findApi(config: Config): Promise<{ api: string; close: () => Prom
   if (running !== undefined) return { api: running.api, close: async () => {}, own: false };
   if (stores === undefined) {
     throw new Complaint(
-      'EVENTSTORE_URL and MONGODB_URL are set, so the demo cannot tell which API serves these stores',
+      'TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL are set, so the demo cannot tell which API serves these stores',
       'Set API_URL, such as http://127.0.0.1:3000',
     );
   }
