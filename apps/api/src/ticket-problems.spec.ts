@@ -20,7 +20,7 @@ function sourcesOf(folder: string): string[] {
 }
 
 describe('problem codes', () => {
-  const codes = new Set([...codesOf('eventsourcing'), ...codesOf('ticketing'), ...codesOf('ticketing-nest')]);
+  const codes = new Set([...codesOf('eventsourcing'), ...codesOf('ticketing'), ...codesOf('ticketing-app')]);
 
   it('are found in the sources', () => {
     expect(codes.size).toBeGreaterThan(20);

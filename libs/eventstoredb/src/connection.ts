@@ -1,8 +1,12 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
+import { isWithoutLeader } from './failures.js';
 import { within } from './pauses.js';
 
 /** How long the end of cancelled calls is waited for, in milliseconds. */
 const ENDING_MS = 1_000;
+
+/** How long a node may take to say whether it leads, in milliseconds. */
+const LEADING_MS = 1_000;
 
 /**
  * The client of one server, shared by all who connect to the same URL in this process: the client keeps one table of pending appends
@@ -23,6 +27,7 @@ export class Connection {
   #users = 0;
   #lastAnswer = 0;
   #reset: Promise<void> | undefined;
+  #asking: Promise<void> | undefined;
 
   private constructor(readonly url: string) {
     this.#client = EventStoreDBClient.connectionString(url);
@@ -65,6 +70,17 @@ export class Connection {
     await this.#reset;
   }
 
+  /**
+   * Asks the node whether it still leads, once for all who ask meanwhile. Resolves when it does, or does not say so in time: it is slow then.
+   * @throws NotLeaderError, UnavailableError; the client's next calls go elsewhere
+   */
+  async unlessLeaderLost(): Promise<void> {
+    this.#asking ??= askedForLeader(this.#client).finally(() => {
+      this.#asking = undefined;
+    });
+    await this.#asking;
+  }
+
   /** Gives the connection back. The last one ends all of its calls. */
   async release(): Promise<void> {
     if (--this.#users > 0) return;
@@ -72,6 +88,15 @@ export class Connection {
     await ended(this.#client);
     const channel = await this.#client['getChannel']().catch(() => undefined);
     channel?.close();
+  }
+}
+
+/** Reads a stream that nobody writes, from a leader alone: other nodes refuse that at once. */
+async function askedForLeader(client: EventStoreDBClient): Promise<void> {
+  try {
+    for await (const _ of client.readStream('tierline-leader', { maxCount: 1, requiresLeader: true, deadline: LEADING_MS })) return;
+  } catch (error) {
+    if (isWithoutLeader(error)) throw error;
   }
 }
 

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
+import { EventStoreDBClient, jsonEvent, NotLeaderError } from '@eventstore/db-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { StoreUnavailable } from '#eventsourcing';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';
+import { startFollower } from './testing/follower.js';
 import { collect, describeEventStore, freshCategory, some } from './testing/event-store-contract.js';
 
 // Far more than they take: machines may be busy.
@@ -181,5 +182,64 @@ describe('when the line to the server breaks', () => {
     setTimeout(() => void remote.close(), 100);
     expect((await ended).every(({ kind }) => kind !== 'event')).toBe(true);
     await expect(remote.append(stream, 'no-stream', some(1))).rejects.toThrow(StoreUnavailable);
+  });
+});
+
+/** A node of a cluster that does not lead any more, or never did. The embedded node, or the configured server, leads. */
+describe('at a node that does not lead', () => {
+  const leader = () => new URL(url.replace('esdb:', 'http:')).host;
+
+  it('events are appended to the leader and read from it', async () => {
+    const follower = await startFollower(leader());
+    const retried: unknown[] = [];
+    const remote = EventStoreDB.connect(follower.url, { onRetry: (_what, error) => retried.push(error) });
+    const stream = `${freshCategory()}-1`;
+    // What is there before the client has met the leader: the follower knows nothing of it.
+    await store.append(stream, 'no-stream', some(2));
+    expect((await collect(remote.readStream(stream))).length).toBe(2);
+    expect(await remote.append(stream, 1, some(1))).toMatchObject({ revision: 2 });
+    expect((await collect(remote.readStream(stream))).length).toBe(3);
+    expect(follower.answeredItself).toBe(0);
+    expect(retried.length).toBeGreaterThan(0);
+    await remote.close();
+    follower.close();
+  });
+
+  it('an append that waits there for an answer is given up when the node says that it does not lead', async () => {
+    const follower = await startFollower(leader(), { silent: true });
+    const retried: unknown[] = [];
+    // With these attempts, waiting for one of them alone would fail.
+    const remote = EventStoreDB.connect(follower.url, {
+      attemptMs: 60_000,
+      patienceMs: 60_000,
+      onRetry: (_what, error) => retried.push(error),
+    });
+    const stream = `${freshCategory()}-1`;
+    expect(await remote.append(stream, 'no-stream', some(1))).toMatchObject({ revision: 0 });
+    expect((await collect(store.readStream(stream))).length).toBe(1);
+    expect(retried.every((error) => error instanceof NotLeaderError)).toBe(true);
+    await remote.close();
+    follower.close();
+  });
+
+  it('an append that a slow leader takes long for is waited for', async () => {
+    const line = await cuttableLine(Number(new URL(url.replace('esdb:', 'http:')).port));
+    const retried: unknown[] = [];
+    const remote = EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${line.port}`), {
+      attemptMs: 60_000,
+      patienceMs: 60_000,
+      onRetry: (_what, error) => retried.push(error),
+    });
+    const stream = `${freshCategory()}-1`;
+    await remote.append(stream, 'no-stream', some(1));
+    line.hold();
+    const appending = remote.append(stream, 0, some(1));
+    // Longer than it takes to ask who leads.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    line.release();
+    expect(await appending).toMatchObject({ revision: 1 });
+    expect(retried).toEqual([]);
+    await remote.close();
+    await line.close();
   });
 });

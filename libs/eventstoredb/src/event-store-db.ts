@@ -26,7 +26,7 @@ import {
   type StoredEvent,
 } from '#eventsourcing';
 import { Connection } from './connection.js';
-import { appendVerdict, readVerdict } from './failures.js';
+import { appendVerdict, isWithoutLeader, readVerdict } from './failures.js';
 import { TimedOut, backoff, pause, within } from './pauses.js';
 import { checkpointPosition, foreignEvent, ownEvent } from './stored-event.js';
 
@@ -41,6 +41,12 @@ export interface EventStoreDBOptions {
 
 /** Events that a feed holds ready while its reader is busy: a live reader that falls behind by more is dropped by the server, and resumes. */
 const FEED_BUFFER = 512;
+
+/** After how many milliseconds without an answer an append is slow. */
+const SLOW_MS = 500;
+
+/** Longest pause before a leader is looked for again, in milliseconds. */
+const WITHOUT_LEADER_MS = 250;
 
 /** Every so many windows (of 32 events looked at) the server says how far it is. */
 const CHECKPOINT_WINDOWS = 16;
@@ -86,16 +92,15 @@ export class EventStoreDB extends EventStore {
       // Bytes, for the client turns metadata given as an object into base64 and back, at a fifth of an append's cost.
       jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: encoder.encode(JSON.stringify(metadata)) }),
     );
-    const expectedRevision = expected === 'no-stream' ? 'no_stream' : BigInt(expected);
+    const expectedRevision = expected === 'no-stream' ? ('no_stream' as const) : BigInt(expected);
     const began = Date.now();
     for (let failures = 1; ; failures++) {
       const since = Date.now();
       try {
         // Two limits: the server gives up at the first, we at the second, for an answer may never come.
-        const attempt = this.#connection
-          .ready()
-          .then((client) => client.appendToStream(stream, proposed, { expectedRevision, deadline: this.#attemptMs * 0.8 }));
-        const { nextExpectedRevision, position } = await within(this.#attemptMs, `append to ${stream}`, attempt);
+        const options = { expectedRevision, requiresLeader: true, deadline: this.#attemptMs * 0.8 };
+        const attempt = this.#connection.ready().then((client) => client.appendToStream(stream, proposed, options));
+        const { nextExpectedRevision, position } = await within(this.#attemptMs, `append to ${stream}`, this.#unlessLeaderLost(attempt));
         this.#connection.answered();
         const revision = Number(nextExpectedRevision);
         return position === undefined ? { revision } : { revision, position: { commit: position.commit, prepare: position.prepare } };
@@ -116,7 +121,8 @@ export class EventStoreDB extends EventStore {
     let next = fromRevision;
     for (let failures = 1; ; failures++) {
       try {
-        const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next) });
+        // From the leader: a follower may lack what was appended last, and a refusal is guarded by no revision.
+        const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next), requiresLeader: true });
         for await (const { event } of complete(reading)) {
           if (event === undefined) continue;
           next = Number(event.revision) + 1;
@@ -225,9 +231,20 @@ export class EventStoreDB extends EventStore {
     return 'start';
   }
 
+  /**
+   * An append's outcome. When it takes long, the node is asked whether it still leads: an append that waits at one that does not is given up at
+   * once, and one that waits at a slow leader goes on.
+   */
+  #unlessLeaderLost<Outcome>(attempt: Promise<Outcome>): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const asking = setInterval(() => void this.#connection.unlessLeaderLost().catch(reject), SLOW_MS);
+      attempt.then(resolve, reject).finally(() => clearInterval(asking));
+    });
+  }
+
   /** Waits before the next attempt. @throws StoreUnavailable when patience is at an end */
   async #retry(what: string, error: unknown, failures: number, began: number): Promise<void> {
-    const wait = backoff(failures);
+    const wait = isWithoutLeader(error) ? backoff(failures, WITHOUT_LEADER_MS) : backoff(failures);
     if (this.#closed.signal.aborted) throw new StoreUnavailable(`${what}: the connection was closed`, { cause: error });
     if (Date.now() + wait - began > this.#patienceMs) {
       throw new StoreUnavailable(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

@@ -2,7 +2,9 @@ import {
   AccessDeniedError,
   InvalidArgumentError,
   MaxAppendSizeExceededError,
+  NotLeaderError,
   StreamDeletedError,
+  UnavailableError,
   UnknownError,
   WrongExpectedVersionError,
   isCommandError,
@@ -30,6 +32,11 @@ export function appendVerdict(error: unknown, stream: string, expected: Expected
   // A request that the server could read but not understand.
   if (error instanceof UnknownError && answered) return error;
   return undefined;
+}
+
+/** Whether the node that was asked does not lead, or is gone: the next attempt goes to another one, and there is no use in waiting long for it. */
+export function isWithoutLeader(error: unknown): boolean {
+  return error instanceof NotLeaderError || error instanceof UnavailableError;
 }
 
 /** What a failed read means: an error to throw, or undefined when the store was out of reach. */

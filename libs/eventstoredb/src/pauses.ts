@@ -1,6 +1,6 @@
-/** Milliseconds to wait before attempt n + 1 after n failures (n from 1): doubles up to 5 s, and is scattered so that clients do not return in step. */
-export function backoff(failures: number, chance: number = Math.random()): number {
-  const longest = Math.min(5_000, 25 * 2 ** failures);
+/** Milliseconds to wait before attempt n + 1 after n failures (n from 1): doubles up to `most`, and is scattered so that clients do not return in step. */
+export function backoff(failures: number, most = 5_000, chance: number = Math.random()): number {
+  const longest = Math.min(most, 25 * 2 ** failures);
   return longest * (0.5 + chance / 2);
 }
 

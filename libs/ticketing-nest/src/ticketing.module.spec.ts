@@ -75,7 +75,7 @@ it('opens the same ticket for the same command, and another for another', async 
   const first = await run(undefined, 'OpenTicket', open, once);
   const again = await run(undefined, 'OpenTicket', open, once);
   const other = await run(undefined, 'OpenTicket', open, sent());
-  expect(again).toMatchObject({ ticketId: first.id, repeated: true });
+  expect(again).toMatchObject({ id: first.id, repeated: true });
   expect(other.id).not.toBe(first.id);
   expect(await eventsOf(first.id)).toHaveLength(1);
 });

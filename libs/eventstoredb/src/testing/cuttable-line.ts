@@ -7,6 +7,9 @@ export interface CuttableLine {
   cut(): Promise<void>;
   /** Passes nothing on any more, of old and new connections alike. */
   freeze(): void;
+  /** Keeps what comes on its present connections until it is released: a server that takes its time. */
+  hold(): void;
+  release(): void;
   /** As at first. What was swallowed is lost: its connections are closed. */
   mend(): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +53,12 @@ export async function cuttableLine(targetPort: number): Promise<CuttableLine> {
     cut,
     freeze: () => {
       frozen = true;
+    },
+    hold: () => {
+      for (const socket of sockets) socket.pause();
+    },
+    release: () => {
+      for (const socket of sockets) socket.resume();
     },
     mend: async () => {
       if (frozen) hangUp();
