@@ -57,9 +57,9 @@ const law = {
       'reflect-metadata',
       'node:*',
     ],
-    libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-nest'],
+    libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-app', 'ticketing-nest'],
   },
-  'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-nest'] },
+  'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'] },
   'apps/standalone': { packages: [], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {
     packages: [
@@ -80,7 +80,7 @@ const law = {
       'saxes',
       'node:*',
     ],
-    libs: ['eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-nest'],
+    libs: ['eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
   },
 };
 
