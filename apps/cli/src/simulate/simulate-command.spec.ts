@@ -91,7 +91,7 @@ describe('tierline simulate', () => {
   });
 
   it.each([
-    ['{"tierTarget": {}}', /terms\.tierTarget is no term of a contract/],
+    ['{"tierTarget": {}}', /terms\.tierTarget is not a known field/],
     ['{"thresholds": [0]}', /terms\.thresholds\[0\] must be/],
     ['[]', /must hold a JSON object/],
     ['{', /is not JSON/],
