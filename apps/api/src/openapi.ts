@@ -59,7 +59,7 @@ const ofCommands = [...codesOfEveryCommand, 'contended', 'deleted'];
 /** One response for each status, with the codes that tell its reasons apart. */
 function problems(...codes: readonly string[]): MethodDecorator {
   const byStatus = new Map<number, string[]>();
-  for (const code of codes) {
+  for (const code of new Set(codes)) {
     const kind = allProblems[code];
     if (kind !== undefined) byStatus.set(kind.status, [...(byStatus.get(kind.status) ?? []), code]);
   }
