@@ -39,6 +39,8 @@ describe('/openapi.json', () => {
     expect(document.openapi).toBe('3.1.0');
     const result = await validate(structuredClone(document));
     expect(result).toEqual({ valid: true, warnings: [], specification: 'OpenAPI' });
+    // What several operations or documents have is said once.
+    expect(JSON.stringify(document).length).toBeLessThan(350_000);
   });
 
   it('has every command with its body, and every other route', () => {
