@@ -8,6 +8,7 @@ import { createLog } from '#platform';
 import {
   contract,
   contractViews,
+  DAY,
   defaultContract,
   HOUR,
   MINUTE,
@@ -27,12 +28,15 @@ let store: EventStoreDB;
 let mongo: Mongo;
 let stores: TestStores;
 const log = createLog('silent');
+/** A client whose contract has nothing wait for more facts that are told late. */
+const hasty = `client-${randomUUID()}`;
 
 beforeAll(async () => {
   stores = await testStores();
   ({ store, mongo } = stores);
   const worker = startWorker({ store, db: mongo.db, groups: [ticketViews, contractViews], policies: [], log });
   stores.onClose(() => worker.stop());
+  await agree(hasty, { quietTime: 0 }, instantFrom(Date.now() - DAY));
 }, 30_000);
 afterAll(() => stores.close(), 30_000);
 
@@ -50,7 +54,7 @@ async function tell<Name extends TicketCommandName>(ticketId: string | undefined
 }
 
 /** Opens a critical ticket so many milliseconds ago: 15 minutes to respond, four hours to resolve. */
-function openAgo(milliseconds: number, client = 'northwind'): Promise<string> {
+function openAgo(milliseconds: number, client = hasty): Promise<string> {
   const effectiveAt = instantFrom(Date.now() - milliseconds);
   return tell(undefined, 'OpenTicket', {
     client,
@@ -140,6 +144,22 @@ describe('the timekeeper', () => {
     await until(async () => (await told(id)).length >= 8);
     await one.stop();
     expect(await told(id)).toEqual([...ofResponse, 'resolution 50', 'resolution 75', 'resolution 90', 'resolution breached']);
+  }, 30_000);
+
+  it('waits for a quiet time with what lies before a fact that was told late, and restates what it told too soon', async () => {
+    const client = `client-${randomUUID()}`;
+    await agree(client, { quietTime: 2_000 }, instantFrom(Date.now() - DAY));
+    const one = timekeeper();
+    const id = await openAgo(HOUR, client);
+    const recordedAt = Date.parse((await eventsOf(id))[0]?.metadata.recordedAt ?? '');
+    await until(async () => (await told(id)).length === 4);
+    const breach = (await eventsOf(id)).find(({ type }) => type === 'SlaBreached');
+    expect(Date.parse(breach?.metadata.recordedAt ?? '')).toBeGreaterThanOrEqual(recordedAt + 2_000);
+    await tell(id, 'StartWork', { effectiveAt: instantFrom(recordedAt - HOUR + 5 * MINUTE) });
+    await one.stop();
+    const restated = (await eventsOf(id)).filter(({ type }) => type === 'SlaRestated');
+    expect(restated).toHaveLength(4);
+    expect(restated[3]?.data).toMatchObject({ clock: 'response', moment: { terms: 1 }, because: { revision: 5, type: 'WorkStarted' } });
   }, 30_000);
 
   it('brings open tickets under a contract that comes into force, now or later, and leaves those of others', async () => {

@@ -10,6 +10,8 @@ export interface DecisionContext {
   readonly actor: Actor;
   /** When what the command tells of happened. */
   readonly effectiveAt: Instant;
+  /** When it is told; as it happens, unless said. */
+  readonly recordedAt?: Instant;
 }
 
 /** An event that a decision leads to. Its `effectiveAt` is the command's unless it has one of its own: what time alone brought about. */

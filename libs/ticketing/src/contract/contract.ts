@@ -80,6 +80,9 @@ export const tierTargetsSchema = obeys(
 /** The OLA of a tier for a priority. */
 export type TierTargets = Static<typeof tierTargetsSchema>;
 
+/** `quietTime` of a contract that names none, in milliseconds. */
+export const QUIET_TIME = 120_000;
+
 export const ASSIGNMENTS = ['manual', 'automatic'] as const;
 
 export const priorityByUrgencySchema = forEach(URGENCIES, prioritySchema);
@@ -154,6 +157,12 @@ const terms = fields({
   reopenWindow: about(
     whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
     'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',
+  ),
+  quietTime: optional(
+    about(
+      whole(0, 7 * DAY, 'must be a whole number of milliseconds, at most 7 days'),
+      'Milliseconds to wait after a fact that was told late, in case more are told, before warnings and breaches from before it are. Two minutes, unless said otherwise',
+    ),
   ),
 });
 

@@ -255,7 +255,7 @@ describe('why', () => {
     };
     const life = new Life(under(untouched, late)).open();
     run(life, 10);
-    const why = () => whyEscalated(life.state?.sla ?? { priority: 'low', clocks: [], told: [], chains: [] }, at(12));
+    const why = () => whyEscalated(life.state?.sla ?? { priority: 'low', clocks: [], told: [], facts: [], chains: [] }, at(12));
     expect(why()).toMatchObject([
       {
         policy: 'untouched',

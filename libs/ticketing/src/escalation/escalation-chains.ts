@@ -20,7 +20,14 @@ export const stepPlaceSchema = open({ round: about(count, 'From 0'), step: about
 /** Where a step of a chain stands: which round, which step of it, both from 0. */
 export type StepPlace = Static<typeof stepPlaceSchema>;
 
-const outcome = { ...stepPlaceSchema.entries, at: about(instant, 'When it was due'), revision: about(count, 'Revision of its event') };
+const outcome = {
+  ...stepPlaceSchema.entries,
+  at: about(instant, 'When it was due'),
+  revision: about(count, 'Revision of its event'),
+  onBelief: optional(
+    about(literal(true), 'It was due on what was believed then; a fact that was told late shows that it was not. What was done stays done'),
+  ),
+};
 const stepOutcomeSchema = oneOfKinds('outcome', [
   open({
     ...outcome,
@@ -50,6 +57,7 @@ export const CHAIN_ENDS = [
   'cancelled',
   'merged',
   'exhausted',
+  'restated',
 ] as const;
 export type ChainEnd = (typeof CHAIN_ENDS)[number];
 
@@ -78,10 +86,11 @@ export const escalationChainSchema = about(
       about(
         open({
           verdict: optional(about(oneOf(CLOCK_VERDICTS), 'Absent where no such clock would have run')),
+          never: optional(about(literal(true), 'The warning or breach that started it did not happen')),
           at: about(instant, 'When it was restated'),
           revision: about(count, 'Revision of the event'),
         }),
-        'The verdict on the clock that started it was restated later',
+        'The warning or breach that started it, or the verdict on its clock, was restated later',
       ),
     ),
     ended: optional(
@@ -185,11 +194,13 @@ function evolveChain(
   sla: SlaClocks | null,
   revision: number,
 ): EscalationChain {
-  if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about)
-    return { ...chain, restated: present({ verdict: event.data.is?.verdict, at, revision }) };
+  if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
   if (chain.ended !== undefined) return chain;
   const because = endOf(chain, event, sla);
-  if (because !== undefined) return { ...chain, ended: { because, at, revision } };
+  if (because !== undefined) {
+    const steps = chain.steps.map((step) => (step.at > at ? { ...step, onBelief: true as const } : step));
+    return { ...chain, steps, ended: { because, at, revision } };
+  }
   switch (event.type) {
     case 'EscalationStepDispatched': {
       if (event.data.chain !== chain.id) return chain;
@@ -233,6 +244,16 @@ function evolveChain(
     default:
       return chain;
   }
+}
+
+/** A chain whose warning or breach did not happen does nothing more. */
+function restated(chain: EscalationChain, { is, moment }: TicketEvents['SlaRestated'], at: Instant, revision: number): EscalationChain {
+  if (moment === undefined) return { ...chain, restated: present({ verdict: is?.verdict, at, revision }) };
+  const { trigger } = chain.policy;
+  const percent = trigger.on === 'threshold' ? trigger.percent : undefined;
+  if (moment.is !== undefined || moment.percent !== percent) return chain;
+  const steps = chain.steps.map((step) => ({ ...step, onBelief: true as const }));
+  return { ...chain, steps, restated: { never: true, at, revision }, ended: chain.ended ?? { because: 'restated', at, revision } };
 }
 
 /** The chain once a step is behind it. */

@@ -15,6 +15,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
     revision: about(count, 'Revision of its event'),
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
     toldAt: about(instant, 'When they were told'),
+    onBelief: optional(about(literal(true), 'It was due on what was believed then, and not in truth')),
   }),
   open({
     ...answered,
@@ -54,16 +55,17 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
-      const { at, revision, targets, toldAt } = outcome;
-      return {
+      const { at, revision, targets, toldAt, onBelief } = outcome;
+      return present({
         ...place,
-        fired: true,
+        fired: true as const,
         at,
         revision,
         targets,
         toldAt,
-        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}`,
-      };
+        onBelief,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${onBelief ? ', on what was believed then' : ''}`,
+      });
     }
     if (outcome?.outcome === 'skipped') {
       return {
@@ -125,7 +127,8 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
 
 function inHindsight(restated: EscalationChain['restated']): string {
   if (restated === undefined) return '';
-  const { verdict = 'one that would not have run', at, revision } = restated;
+  const { verdict = 'one that would not have run', never, at, revision } = restated;
+  if (never) return `; what set it going did not happen, as is known since ${at} (revision ${revision})`;
   return `; its clock was restated at ${at} (revision ${revision}) as ${verdict}`;
 }
 

@@ -1,7 +1,7 @@
 import type { EventMetadata, EventOf } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { evolvePinnedClocks, pinnedClocksSchema } from '../sla/sla-terms.js';
+import { evolvePinnedClocks, type PinnedClocks, pinnedClocksSchema } from '../sla/sla-terms.js';
 import { escalationChainSchema, evolveChains } from './escalation-chains.js';
 import { about, listOf, open, type Static } from '../schema.js';
 
@@ -11,7 +11,7 @@ export const ticketPromisesSchema = open({
 });
 
 /** The clocks with the escalation policies that are, or were, at work. */
-export type TicketPromises = Static<typeof ticketPromisesSchema>;
+export type TicketPromises = PinnedClocks & Pick<Static<typeof ticketPromisesSchema>, 'chains'>;
 
 /**
  * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.
@@ -20,7 +20,7 @@ export type TicketPromises = Static<typeof ticketPromisesSchema>;
 export function evolvePromises(
   promises: TicketPromises | null,
   event: EventOf<TicketEvents>,
-  facts: Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>,
+  facts: Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>,
   revision: number,
 ): TicketPromises | null {
   const clocks = evolvePinnedClocks(promises, event, facts);

@@ -2,14 +2,14 @@ import type { Person } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
 
 export const conversationEvents = {
-  PublicReplySent: move<{ readonly author: Person; readonly text: string }>({
-    says: 'what the requester is told; the first time is a first response',
-    evolve: unchanged,
-    endsTouch: false,
+  PublicReplySent: {
+    ...note<{ readonly author: Person; readonly text: string }>({
+      says: 'what the requester is told; the first time is a first response',
+      evolve: unchanged,
+    }),
     firstResponse: true,
-    endsChains: null,
     clocks: () => ({ stops: [{ clock: 'response' }] }),
-  }),
+  },
 
   RequesterReplied: move<{ readonly author: Person; readonly text: string }>({
     says: 'what the requester says',

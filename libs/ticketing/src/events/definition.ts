@@ -18,6 +18,8 @@ export interface TicketEventDefinition<Data> {
   readonly endsChains: 'resolved' | 'cancelled' | 'merged' | null;
   /** What it does to the ticket's clocks; null: nothing. */
   readonly clocks: ((data: Data) => ClockEffects) | null;
+  /** It also moves a ticket that is over. Otherwise it moves nothing where a fact that was told late shows that the ticket was over by then. */
+  readonly movesWhatIsOver?: true;
   /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
   readonly upcasters?: readonly Upcaster[];
 }

@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { PinnedContract } from '../contract/contract.js';
 import { CLOCK_VERDICTS, type ClockKind, type Tier } from '../vocabulary.js';
-import { move, note, unchanged } from './definition.js';
+import { note, unchanged } from './definition.js';
 import { about, count, instant, oneOf, open, optional, type Static } from '../schema.js';
 
 /** What tells a clock from every other of its ticket. */
@@ -26,41 +26,44 @@ export type ClockVerdict = Static<typeof clockVerdictSchema>;
 
 /** What is told of the clocks themselves. How the clocks take it: see sla/sla-terms.ts. */
 export const slaEvents = {
-  SlaThresholdReached: note<ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number }>({
+  SlaThresholdReached: note<
+    ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number; readonly dueAt?: Instant }
+  >({
     says: "a share of a clock's target is used up: `effectiveAt` is when it was, `recordedAt` when it was noticed",
     evolve: unchanged,
   }),
 
-  SlaBreached: note<ClockIdentity & { readonly terms: number; readonly target: number }>({
+  SlaBreached: note<ClockIdentity & { readonly terms: number; readonly target: number; readonly dueAt?: Instant }>({
     says: 'a clock has run past its target: `effectiveAt` is when it was due, `recordedAt` when that was noticed',
     evolve: unchanged,
   }),
 
-  SlaTermsRebased: move<{
+  SlaTermsRebased: note<{
     readonly contract: PinnedContract;
     readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
   }>({
     says: "another version of the client's contract holds from now on: the clocks go on under it, with the time that they have used up",
     evolve: (ticket, { contract }) => ({ ...ticket, contract }),
-    endsTouch: false,
-    firstResponse: false,
-    endsChains: null,
-    clocks: null,
   }),
 
   SlaRestated: note<
     ClockIdentity & {
+      /** The verdict that was known of the clock. */
       readonly was?: ClockVerdict;
-      /** Absent where no such clock would have run under that contract. */
+      /** Absent where no such clock would have run, or it has not ended. */
       readonly is?: ClockVerdict;
+      /** A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did. */
+      readonly moment?: { readonly terms: number; readonly percent?: number; readonly was: Instant; readonly is?: Instant };
+      /** Revision and type of the event, in this stream, that was told late and shows it. */
+      readonly because?: { readonly revision: number; readonly type: string };
       /** Version of the time zone data that it was recomputed with; absent under the default contract. */
       readonly tzdata?: string;
       readonly reason: string;
     }
   >({
     says:
-      'the verdict on an ended clock, recomputed by the contract that is now known to have been in force; what was told before stays, ' +
-      'and this says what replaces it',
+      'what was told of a clock and is known otherwise now, by a fact that was told late or by the contract that is now known to have been ' +
+      'in force; what was told before stays, and this says what replaces it',
     evolve: unchanged,
   }),
 };

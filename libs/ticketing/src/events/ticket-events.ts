@@ -1,5 +1,7 @@
-import type { EventDefinition, EventFacts, EventOf } from '#eventsourcing';
+import type { EventDefinition, EventFacts, EventOf, Instant } from '#eventsourcing';
+import { without } from '../plain-json.js';
 import { assignmentEvents } from './assignment.js';
+import { isAutomatic } from './automatic.js';
 import type { ClockEffects } from './clock-effects.js';
 import { conversationEvents } from './conversation.js';
 import type { TicketEventDefinition } from './definition.js';
@@ -9,7 +11,7 @@ import { intakeEvents } from './intake.js';
 import { relationEvents } from './relations.js';
 import { resolutionEvents } from './resolution.js';
 import { slaEvents } from './sla.js';
-import { openedTicket, type Ticket, type TicketState } from './ticket.js';
+import { type Automatic, isOver, openedTicket, type Ticket, type TicketMove, type TicketState } from './ticket.js';
 import { workEvents } from './work.js';
 
 /** Every event of a ticket's life, by type. */
@@ -33,7 +35,8 @@ export type TicketEventType = keyof Definitions;
 export type TicketEvents = { readonly [Type in TicketEventType]: Parameters<Definitions[Type]['evolve']>[1] };
 
 /** All that is true of a type of event, whatever its data. */
-export const definitionOf = (type: TicketEventType): TicketEventDefinition<unknown> => ticketEvents[type] as TicketEventDefinition<unknown>;
+export const definitionOf = (type: string): TicketEventDefinition<unknown> =>
+  ticketEvents[type as TicketEventType] as TicketEventDefinition<unknown>;
 
 /** What an event does to its ticket's clocks; null: nothing. */
 export function clockEffectsOf({ type, data }: EventOf<TicketEvents>): ClockEffects | null {
@@ -48,9 +51,59 @@ export function evolveTicket<Kind extends Ticket>(
   facts: EventFacts,
   more?: Omit<Kind, keyof Ticket>,
 ): Kind {
-  const { evolve, note } = definitionOf(type);
-  const after = evolve(ticket, data, facts) as Kind;
-  return { ...after, ...more, revisions: ticket.revisions + 1, movedAt: note ? ticket.movedAt : facts.effectiveAt };
+  const after = afterEvent(more === undefined ? ticket : without(ticket, ...(Object.keys(more) as never[])), { type, data, facts });
+  return { ...after, ...more, revisions: ticket.revisions + 1 } as Kind;
+}
+
+/**
+ * What people tell comes before what policies and time did later, also where it is told after that: the ticket as it was before the first
+ * of their moves is kept until people have moved it on past them, so that a late fact can take its place.
+ */
+function afterEvent(ticket: Ticket, event: TicketMove): Ticket {
+  const { automatic } = ticket;
+  const { note } = definitionOf(event.type);
+  if (note) {
+    const after = apply(ticket, event);
+    return automatic === undefined ? after : { ...after, automatic: { ...automatic, before: apply(automatic.before, event) } };
+  }
+  const { effectiveAt, recordedAt } = event.facts;
+  if (isAutomatic(event.facts)) {
+    const { before = ticket, moves = [] } = automatic ?? {};
+    return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
+  }
+  const later = automatic === undefined || effectiveAt >= recordedAt ? [] : movesAfter(automatic, effectiveAt);
+  if (automatic === undefined || later.length === 0) return { ...apply(without(ticket, 'automatic'), event), movedAt: effectiveAt };
+  const before = { ...apply(asOf(automatic, effectiveAt), event), movedAt: effectiveAt };
+  return { ...later.reduce(replay, before), automatic: { before, moves: later } };
+}
+
+/** With no more of its metadata than evolving asks for. */
+function kept({ type, data, facts: { actor, effectiveAt, recordedAt, commandId } }: TicketMove): TicketMove {
+  return { type, data, facts: { actor, effectiveAt, recordedAt, commandId } };
+}
+
+function apply(ticket: Ticket, { type, data, facts }: TicketMove): Ticket {
+  return definitionOf(type).evolve(ticket, data, facts);
+}
+
+/** Where the ticket was over in truth when a policy moved it, it moved nothing. */
+function replay(ticket: Ticket, move: TicketMove): Ticket {
+  return isOver(ticket) && !definitionOf(move.type).movesWhatIsOver ? ticket : apply(ticket, move);
+}
+
+function movesAfter({ moves }: Automatic, at: Instant): readonly TicketMove[] {
+  return moves.filter(({ facts }) => facts.effectiveAt > at);
+}
+
+function asOf({ before, moves }: Automatic, at: Instant): Ticket {
+  return moves.filter(({ facts }) => facts.effectiveAt <= at).reduce(replay, before);
+}
+
+/** The ticket as it was in truth at an instant: without what policies and time did to it later. */
+export function inTruthAt(ticket: Ticket, at: Instant): Ticket {
+  const { automatic, movedAt, revisions } = ticket;
+  if (automatic === undefined || movesAfter(automatic, at).length === 0) return ticket;
+  return { ...asOf(automatic, at), movedAt, revisions };
 }
 
 /** The events as a fold over another state than the ticket's. */

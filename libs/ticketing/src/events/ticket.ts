@@ -1,4 +1,4 @@
-import type { Instant } from '#eventsourcing';
+import type { EventFacts, Instant } from '#eventsourcing';
 import type { PinnedContract } from '../contract/contract.js';
 import { diagnosticStepSchema, vendorCaseSchema } from '../contract/hand-off.js';
 import { without } from '../plain-json.js';
@@ -214,11 +214,28 @@ export const ticketFactsSchema = open({
   mergingInto: optional(about(uuid, 'The ticket that it is to go on in, until that one has taken it in or has refused to')),
   absorbed: about(listOf(uuid), 'Tickets that go on in this one'),
   revisions: about(count, 'How many events it has'),
-  movedAt: about(instant, 'When the last event that moved it on took effect; notes do not'),
+  movedAt: about(instant, 'When the last move that people told took effect; notes, policies and time do not move it'),
 });
 
 /** What is known of a ticket that was opened, without its clocks. */
-export type Ticket = Opening & Static<typeof ticketFactsSchema>;
+export type Ticket = Opening &
+  Static<typeof ticketFactsSchema> & {
+    /** What policies and time did to it since people last moved it, which facts that are told late come before. */
+    readonly automatic?: Automatic;
+  };
+
+/** An event that moves a ticket on. */
+export interface TicketMove {
+  readonly type: string;
+  readonly data: unknown;
+  readonly facts: EventFacts;
+}
+
+/** The ticket before the first of these moves, and the moves, oldest first. */
+export interface Automatic {
+  readonly before: Ticket;
+  readonly moves: readonly TicketMove[];
+}
 
 /** No ticket yet, or one. */
 export type TicketState = Ticket | null;
@@ -258,6 +275,11 @@ export function activeWork(work: Work): ActiveWork {
     default:
       return work;
   }
+}
+
+/** Resolved, closed, cancelled or merged. */
+export function isOver({ work: { status } }: Ticket): boolean {
+  return status === 'resolved' || status === 'closed' || status === 'cancelled' || status === 'merged';
 }
 
 /** When it was resolved, if it is. */

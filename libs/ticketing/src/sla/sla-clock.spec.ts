@@ -144,8 +144,16 @@ describe('the clocks of a ticket', () => {
   });
 
   it('are cancelled with the ticket', () => {
-    expect(clocks(opened(), cancel(HOUR)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
-    expect(clocks(opened(), merge(HOUR)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+    expect(clocks(opened(), cancel(MINUTE)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+    expect(clocks(opened(), merge(MINUTE)).clocks.map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+  });
+
+  it('stay breached when the ticket is cancelled or merged after a breach', () => {
+    for (const end of [cancel(HOUR), merge(HOUR)]) {
+      const [response, resolution] = clocks(opened(), end).clocks;
+      expect(response).toMatchObject({ kind: 'response', state: 'breached', dueAt: response?.breachedAt, stoppedAt: at(HOUR) });
+      expect(resolution).toMatchObject({ kind: 'resolution', state: 'cancelled', breachedAt: undefined });
+    }
   });
 
   it('are seen as breached once overdue, before any event says so', () => {
@@ -271,13 +279,28 @@ describe('clocks in office hours', () => {
     expect(clocks(['21 12:00', hold(0)], ['23 10:00', resume(0)]).dueAt).toBe(november('23 17:00'));
   });
 
-  it('are breached once they run on after the moment of closing at which they were due, although nothing was open since', () => {
+  it('are met when the target is used up exactly at closing and they stop or pause before the next opening', () => {
     const due: Told = ['20 15:00', openedAt('high')];
     expect(the('resolution', under(office, due, ['20 17:00', resolve(0)])).state).toBe('met');
+    expect(the('resolution', under(office, due))).toMatchObject({ dueAt: november('20 17:00'), inTimeUntil: november('23 09:00') });
     expect(the('resolution', under(office, due, ['21 12:00', resolve(0)]))).toMatchObject({
-      state: 'breached',
-      breachedAt: november('20 17:00'),
+      state: 'met',
+      breachedAt: undefined,
+      dueAt: november('20 17:00'),
       elapsed: 2 * HOUR,
+    });
+    const paused: Told[] = [due, ['21 12:00', hold(0)], ['23 10:00', resume(0)]];
+    expect(the('resolution', under(office, ...paused, ['23 10:00', resolve(0)])).state).toBe('met');
+    expect(the('resolution', under(office, ...paused, ['23 10:01', resolve(0)]))).toMatchObject({
+      state: 'breached',
+      breachedAt: november('23 10:00'),
+    });
+    expect(the('resolution', under(office, due, ['23 09:00', resolve(0)])).state).toBe('met');
+    expect(the('resolution', under(office, due, ['23 09:01', resolve(0)]))).toMatchObject({
+      state: 'breached',
+      breachedAt: november('23 09:00'),
+      dueAt: november('20 17:00'),
+      elapsed: 2 * HOUR + 60_000,
     });
   });
 
@@ -572,10 +595,11 @@ describe('traps that other products fell into, and this one does not:', () => {
     for (const moment of clockEventsUntil(clock, november('20 13:00'))) told.add(momentKey(clock, moment));
     // Down from 13:00 to Monday; meanwhile the ticket was even resolved.
     const after = the('resolution', under(office, ['20 09:00', openedAt('medium')], ['23 10:00', resolve(0)]));
+    const held = { terms: 1, target: 8 * HOUR, dueAt: november('20 17:00') };
     expect(clockEventsUntil(after, november('23 12:00'), told)).toEqual([
-      { what: 'threshold', percent: 75, terms: 1, effectiveAt: november('20 15:00') },
-      { what: 'threshold', percent: 90, terms: 1, effectiveAt: november('20 16:12') },
-      { what: 'breach', terms: 1, effectiveAt: november('20 17:00') },
+      { what: 'threshold', percent: 75, effectiveAt: november('20 15:00'), ...held },
+      { what: 'threshold', percent: 90, effectiveAt: november('20 16:12'), ...held },
+      { what: 'breach', effectiveAt: november('23 09:00'), ...held },
     ]);
   });
 

@@ -1,4 +1,4 @@
-import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
+import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, type Target } from '../contract/contract.js';
 import { present } from '../plain-json.js';
@@ -44,7 +44,12 @@ const thresholdSchema = open({
 /** A share of a target, in per cent, with the instant at which it is used up. */
 export type Threshold = Static<typeof thresholdSchema>;
 
-const momentOfClock = { terms: about(count, 'The terms of the clock then'), effectiveAt: about(instant, 'When it was') };
+const momentOfClock = {
+  terms: about(count, 'The terms of the clock then'),
+  effectiveAt: about(instant, 'When it was'),
+  target: about(count, 'The target then, in milliseconds of open time'),
+  dueAt: optional(about(instant, 'When the target would have been used up, as things stood then; absent while the clock stood still')),
+};
 const clockMomentSchema = oneOfKinds('what', [
   open({
     what: about(literal('threshold'), 'A share of the target was used up'),
@@ -56,6 +61,9 @@ const clockMomentSchema = oneOfKinds('what', [
 
 /** Something that is told of a clock once: that a share of its target is used up, or that it is breached. */
 export type ClockMoment = Static<typeof clockMomentSchema>;
+
+/** What tells moments of one clock apart. */
+type MomentName = { readonly terms: number } & ({ readonly what: 'threshold'; readonly percent: number } | { readonly what: 'breach' });
 
 export const slaClockSchema = about(
   open({
@@ -75,9 +83,16 @@ export const slaClockSchema = about(
     dueAt: optional(
       about(instant, 'While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been'),
     ),
+    inTimeUntil: optional(
+      about(
+        instant,
+        'While it runs and the calendar closes at `dueAt`: when it opens next. Until then the target is used up, but not exceeded; after it, the clock is breached',
+      ),
+    ),
     thresholds: optional(about(listOf(thresholdSchema), 'While it runs: the shares of its target that are still ahead, in order')),
-    breachedAt: optional(about(instant, 'When it was breached; never taken back')),
+    breachedAt: optional(about(instant, 'When it was breached, if it was')),
     stoppedAt: optional(about(instant, 'When it was stopped')),
+    continuedIn: optional(about(count, 'It went on in this cycle after a reopening: the promise is counted there, once')),
     contractVersion: optional(
       about(count, "Once it has ended: version of the client's contract that it ended under, 0 for the default contract"),
     ),
@@ -89,9 +104,8 @@ export const slaClockSchema = about(
 );
 
 /**
- * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached when it still
- * runs after its due instant, the earliest at which the target is used up: whoever stops it at that instant is in time, whoever stops
- * it later is not, also where nothing was open in between.
+ * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached once `elapsed` exceeds
+ * `target`: a target that is used up exactly is met, also where the calendar closes at that instant and the clock stops before it opens again.
  */
 export type SlaClock = Static<typeof slaClockSchema>;
 
@@ -104,7 +118,10 @@ export const slaClocksSchema = open({
 });
 
 /** The clocks of one ticket, a fold over its events. */
-export type SlaClocks = Static<typeof slaClocksSchema>;
+export type SlaClocks = Static<typeof slaClocksSchema> & {
+  /** The ticket is resolved, closed, cancelled or merged: nothing but a reopening starts clocks. */
+  readonly over?: true;
+};
 
 type At = Pick<EventMetadata, 'effectiveAt'>;
 type TicketEvent = EventOf<TicketEvents>;
@@ -139,8 +156,10 @@ export function affectClocks(contract: Contract, before: SlaClocks, effects: Clo
     const clock = subject === undefined || stops(subject) ? undefined : attach(contract, now, subject, at);
     if (clock !== undefined) attached.push(clock);
   }
+  const continuedIn = contract.reopen === 'continue' ? attached.find(({ kind }) => kind === 'resolution')?.cycle : undefined;
+  const goesOn = continuedIn === undefined ? undefined : before.clocks.findLast(({ kind }) => kind === 'resolution');
   const clocks = [...before.clocks, ...attached].map((clock) => {
-    if (ended(clock)) return clock;
+    if (ended(clock)) return clock === goesOn ? { ...clock, continuedIn } : clock;
     // An event may be told with a slightly earlier time than the one before it: a clock never runs backwards.
     const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
     if (stops(clock)) return stopped(contract, clock, when);
@@ -155,7 +174,8 @@ export function affectClocks(contract: Contract, before: SlaClocks, effects: Clo
     now.priority === before.priority &&
     now.holds === before.holds &&
     now.handOffPending === before.handOffPending &&
-    now.vendor === before.vendor;
+    now.vendor === before.vendor &&
+    now.over === before.over;
   return same ? before : { ...now, clocks };
 }
 
@@ -181,7 +201,7 @@ export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, 
 
 /** A clock as it stands at an instant: one that is overdue by then is breached although no event says so yet. */
 export function clockAt(clock: SlaClock, at: Instant): SlaClock {
-  return isOverdue(clock, at) ? { ...clock, breachedAt: clock.dueAt } : clock;
+  return isOverdue(clock, at) ? { ...clock, breachedAt: clock.inTimeUntil ?? clock.dueAt } : clock;
 }
 
 /** Open time that a clock has used by an instant. */
@@ -205,7 +225,7 @@ export function clockEventsUntil(clock: SlaClock, until: Instant, told?: Readonl
 }
 
 /** What tells a moment of a ticket's clock from every other of that ticket: clock, cycle, version of its terms, threshold. */
-export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: ClockMoment): string {
+export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: MomentName): string {
   return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);
 }
 
@@ -253,7 +273,12 @@ function circumstances(before: SlaClocks, effects: ClockEffects): Omit<SlaClocks
     holds: effects.endsHolds ? undefined : withHold(holds, effects.holds),
     handOffPending: effects.handOffPending === undefined ? handOffPending : effects.handOffPending || undefined,
     vendor: effects.vendor ?? vendor,
+    over: isEnd(effects) || (before.over && !effects.starts?.some(({ clock }) => clock === 'resolution')) || undefined,
   };
+}
+
+function isEnd({ stops, cancels }: ClockEffects): boolean {
+  return stops === 'all' || cancels === true;
 }
 
 function withHold(holds: SlaClocks['holds'], reason: HoldReason | undefined): SlaClocks['holds'] {
@@ -325,9 +350,11 @@ function newClock({ kind, tier, vendor, cycle, target, startedAt }: Subject & Pi
     elapsed: 0,
     runningSince: undefined,
     dueAt: undefined,
+    inTimeUntil: undefined,
     thresholds: undefined,
     breachedAt: undefined,
     stoppedAt: undefined,
+    continuedIn: undefined,
     contractVersion: undefined,
     restated: undefined,
     pauses: [],
@@ -353,8 +380,12 @@ function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
       if (left > 0) thresholds.push({ percent, at: addOpenTime(calendar, at, left) });
     }
   }
-  const dueAt = breachedAt ?? addOpenTime(calendar, at, target - elapsed);
-  return { ...clock, state: 'running', runningSince: at, dueAt, thresholds };
+  if (breachedAt !== undefined) return { ...clock, state: 'running', runningSince: at, dueAt: breachedAt, thresholds };
+  const left = target - elapsed;
+  const dueAt = addOpenTime(calendar, at, left);
+  // The last instant before the first open millisecond that is too much.
+  const last = instantFrom(epochMillis(addOpenTime(calendar, at, left + 1)) - 1);
+  return { ...clock, state: 'running', runningSince: at, dueAt, inTimeUntil: last === dueAt ? undefined : last, thresholds };
 }
 
 /** Exact, in whole milliseconds: the least that is no less than the share. */
@@ -363,20 +394,24 @@ function share(target: number, percent: number): number {
 }
 
 /** What a running clock has to tell since it runs. */
-function comeUp({ terms, thresholds = [], ...clock }: SlaClock, until: Instant): readonly ClockMoment[] {
+function comeUp(clock: SlaClock, until: Instant): readonly ClockMoment[] {
+  const { terms, target, dueAt, thresholds = [] } = clock;
   const moments: ClockMoment[] = [];
-  for (const { percent, at } of thresholds) if (at <= until) moments.push({ what: 'threshold', percent, terms, effectiveAt: at });
-  if (clock.dueAt !== undefined && isOverdue(clock, until)) moments.push({ what: 'breach', terms, effectiveAt: clock.dueAt });
+  for (const { percent, at } of thresholds)
+    if (at <= until) moments.push({ what: 'threshold', percent, terms, target, dueAt, effectiveAt: at });
+  if (dueAt !== undefined && isOverdue(clock, until))
+    moments.push({ what: 'breach', terms, target, dueAt, effectiveAt: clock.inTimeUntil ?? dueAt });
   return moments;
 }
 
-function isOverdue({ state, dueAt, breachedAt }: Pick<SlaClock, 'state' | 'dueAt' | 'breachedAt'>, at: Instant): boolean {
-  return state === 'running' && breachedAt === undefined && dueAt !== undefined && at > dueAt;
+function isOverdue({ state, dueAt, inTimeUntil, breachedAt }: SlaClock, at: Instant): boolean {
+  const last = inTimeUntil ?? dueAt;
+  return state === 'running' && breachedAt === undefined && last !== undefined && at > last;
 }
 
 /** The clock with its running segment up to `at` counted, and what came up in it. */
 function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
-  const { runningSince, dueAt } = clock;
+  const { runningSince, dueAt, inTimeUntil = dueAt } = clock;
   if (runningSince === undefined) return clock;
   const news = comeUp(clock, at);
   return {
@@ -384,8 +419,9 @@ function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
     elapsed: clock.elapsed + openTimeBetween(calendarOf(contract), runningSince, at),
     runningSince: undefined,
     dueAt: undefined,
+    inTimeUntil: undefined,
     thresholds: undefined,
-    breachedAt: isOverdue(clock, at) ? dueAt : clock.breachedAt,
+    breachedAt: isOverdue(clock, at) ? inTimeUntil : clock.breachedAt,
     moments: news.length === 0 ? clock.moments : [...clock.moments, ...news],
   };
 }
@@ -412,14 +448,19 @@ function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   return {
     ...counted,
     state: counted.breachedAt === undefined ? 'met' : 'breached',
-    dueAt: counted.breachedAt ?? clock.dueAt ?? addOpenTime(calendarOf(contract), stoppedAt, counted.target - counted.elapsed),
+    dueAt: clock.dueAt ?? counted.breachedAt ?? addOpenTime(calendarOf(contract), stoppedAt, counted.target - counted.elapsed),
     stoppedAt,
     pauses: handedOver ? clock.pauses.slice(0, -1) : endPause(clock.pauses, at),
   };
 }
 
+/** Without a verdict; but a promise that was broken stays broken. */
 function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
-  return { ...still(contract, clock, at), state: 'cancelled', stoppedAt: at, pauses: endPause(clock.pauses, at) };
+  const counted = still(contract, clock, at);
+  const end = { stoppedAt: at, pauses: endPause(clock.pauses, at) };
+  return counted.breachedAt === undefined
+    ? { ...counted, ...end, state: 'cancelled' }
+    : { ...counted, ...end, state: 'breached', dueAt: clock.dueAt ?? counted.breachedAt };
 }
 
 /** Under another target the time on the clock is carried over, a pause goes on, a breach stays. */
@@ -441,9 +482,9 @@ function judgedAnew(
   at: Instant,
 ): Partial<SlaClock> {
   if (breachedAt !== undefined) return {};
-  if (elapsed > target) return { breachedAt: at, moments: [...moments, { what: 'breach', terms, effectiveAt: at }] };
+  if (elapsed > target) return { breachedAt: at, moments: [...moments, { what: 'breach', terms, target, effectiveAt: at }] };
   const percent = thresholds.findLast((one) => elapsed >= share(target, one) && elapsed < share(old, one));
-  return percent === undefined ? {} : { moments: [...moments, { what: 'threshold', percent, terms, effectiveAt: at }] };
+  return percent === undefined ? {} : { moments: [...moments, { what: 'threshold', percent, terms, target, effectiveAt: at }] };
 }
 
 function latest(one: Instant, other: Instant): Instant {

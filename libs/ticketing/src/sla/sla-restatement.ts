@@ -1,11 +1,11 @@
-import type { EventFacts, EventOf } from '#eventsourcing';
+import type { EventFacts, EventOf, Instant } from '#eventsourcing';
 import type { InForce } from '../contract/contract-agreement.js';
 import { present, same } from '../plain-json.js';
 import type { ClockKind } from '../vocabulary.js';
 import { slaEvents, type ClockVerdict } from '../events/sla.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { ended, type SlaClock } from './sla-clock.js';
-import { evolvePinnedClocks, identityOf, type PinnedClocks } from './sla-terms.js';
+import { clockEventsUntil, ended, momentKey, type SlaClock } from './sla-clock.js';
+import { evolvePinnedClocks, identityOf, isOf, type PinnedClocks, toldKey } from './sla-terms.js';
 
 type TicketEvent = EventOf<TicketEvents>;
 
@@ -53,6 +53,35 @@ export function restatements(
     const is = twin && verdictOf(twin);
     return sameFigures(was, is) ? [] : [present({ ...identityOf(clock), was, is, tzdata: hindsight.contract?.tzdata })];
   });
+}
+
+/**
+ * What facts that were told late change of what was told before: each warning or breach that did not happen, or happened at another instant,
+ * and each verdict that is another, or none.
+ * @param known the clocks before the facts
+ * @param after the clocks after them
+ * @param now when they are told
+ */
+export function lateRestatements(
+  known: PinnedClocks,
+  after: PinnedClocks,
+  now: Instant,
+): readonly Omit<TicketEvents['SlaRestated'], 'reason'>[] {
+  const moments = after.told.flatMap((told) => {
+    const { clock, tier, vendor, cycle, terms, percent, at: was } = told;
+    if (was === null) return [];
+    const twin = after.clocks.find((one) => isOf(one, told));
+    const is = twin && clockEventsUntil(twin, now).find((moment) => momentKey(twin, moment) === toldKey(told))?.effectiveAt;
+    return was === is ? [] : [present({ clock, tier, vendor, cycle, moment: present({ terms, percent, was, is }) })];
+  });
+  const verdicts = known.clocks.flatMap((clock) => {
+    if (!ended(clock)) return [];
+    const was = clock.restated === undefined ? verdictOf(clock) : clock.restated.is;
+    const twin = after.clocks.find((one) => isOf(one, identityOf(clock)));
+    const is = twin !== undefined && ended(twin) ? verdictOf(twin) : undefined;
+    return sameFigures(was, is) ? [] : [present({ ...identityOf(clock), was, is })];
+  });
+  return [...moments, ...verdicts];
 }
 
 /** Whether two clocks of one ticket measure the same. Which cycle it is of a tier or a vendor depends on what was promised before. */

@@ -1,6 +1,7 @@
-import type { EventMetadata, EventOf, Instant } from '#eventsourcing';
-import { defaultContract, type PinnedContract, pinnedContractSchema, termsOf } from '../contract/contract.js';
+import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
+import { defaultContract, type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
+import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
 import {
@@ -8,10 +9,10 @@ import {
   clockEventsUntil,
   type ClockMoment,
   ended,
-  evolveClocks,
   momentKey,
   rebaseClocks,
   type SlaClock,
+  type SlaClocks,
   slaClocksSchema,
 } from './sla-clock.js';
 import type { ClockEffects } from '../events/clock-effects.js';
@@ -20,7 +21,10 @@ import { about, instant, listOf, open, optional, type Static, text } from '../sc
 export const pinnedClocksSchema = open({
   ...slaClocksSchema.entries,
   contract: optional(about(pinnedContractSchema, 'The contract that they go by; absent: the default contract')),
-  told: about(listOf(text), 'Keys of the warnings and breaches that are events already: clock, tier or vendor, cycle, terms, threshold'),
+  told: about(
+    listOf(text),
+    'Keys of the warnings and breaches that are events and did happen: clock, tier or vendor, cycle, terms, threshold',
+  ),
   quietUntil: optional(
     about(
       instant,
@@ -29,44 +33,134 @@ export const pinnedClocksSchema = open({
   ),
 });
 
-/** The clocks of a ticket under the contract that its own events pin, and what was told of them. */
-export type PinnedClocks = Static<typeof pinnedClocksSchema>;
+/** Something that the clocks are folded from: what an event does to them, or other terms. */
+export type ClockFact = {
+  readonly at: Instant;
+  /** A policy or time brought it about. */
+  readonly automatic?: true;
+} & ({ readonly effects: ClockEffects; readonly opensUnder?: PinnedContract } | { readonly contract: PinnedContract });
+
+/** A warning or a breach that is an event already, with what is known of it now. */
+export type ToldMoment = ClockIdentity & {
+  readonly terms: number;
+  /** Of a warning; absent for a breach. */
+  readonly percent?: number;
+  /** When it happened; null once a late fact has shown that it did not. */
+  readonly at: Instant | null;
+};
+
+/** The clocks of a ticket with the contract that they go by. */
+export type ClocksUnderContract = SlaClocks & Pick<Static<typeof pinnedClocksSchema>, 'contract'>;
+
+/**
+ * The clocks of a ticket under the contract that its own events pin, and what was told of them. They follow the order in which things
+ * happened: a fact that is told late takes its place among the others, and the clocks are folded again.
+ */
+export type PinnedClocks = ClocksUnderContract & {
+  readonly told: readonly ToldMoment[];
+  /** Up to when nothing is told: what an imported history had shown when it became known is no news, nor is what would come after a cancellation or a merge. */
+  readonly quietUntil?: Instant;
+  /** What the clocks follow from, in the order in which it happened. */
+  readonly facts: readonly ClockFact[];
+  /** When the latest fact that was told late was recorded. */
+  readonly lateAt?: Instant;
+  /** It was a policy that ended the ticket: what people did afterwards started no clock. */
+  readonly overByPolicy?: true;
+};
 
 type TicketEvent = EventOf<TicketEvents>;
-type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
+type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>;
+/** What is folded from `ClockFact`s alone. */
+type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'overByPolicy'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
   const effects = clockEffectsOf(event);
+  const lateAt = isToldLate(facts) ? facts.recordedAt : sla?.lateAt;
   if (sla === null) {
-    const contract = event.type === 'TicketOpened' ? event.data.contract : undefined;
-    const clocks = evolveClocks(contract?.terms ?? defaultContract, null, { ...event, metadata: facts });
-    return clocks && { ...clocks, contract, told: [], quietUntil: quietUntil(effects, facts) };
+    if (event.type !== 'TicketOpened' || effects === null) return null;
+    const opening: ClockFact = present({ at: facts.effectiveAt, effects, opensUnder: event.data.contract });
+    return { ...opened(opening), told: [], quietUntil: quietUntil(effects, facts), facts: [opening], lateAt };
   }
-  const { contract, told } = sla;
-  const kept = { contract, told, quietUntil: quietUntil(effects, facts) ?? sla.quietUntil };
   switch (event.type) {
     case 'SlaThresholdReached':
     case 'SlaBreached':
-      return { ...sla, told: [...told, keyOf(event)] };
+      return { ...sla, told: retold(sla.told, { ...momentOf(event), at: facts.effectiveAt }) };
     case 'SlaRestated': {
-      const { is, reason } = event.data;
+      const { is, reason, moment } = event.data;
+      if (moment !== undefined) {
+        const { terms, percent } = moment;
+        return { ...sla, told: retold(sla.told, { ...clockOf(event.data), terms, percent, at: moment.is ?? null }) };
+      }
       const restated = present({ at: facts.effectiveAt, reason, is });
       return { ...sla, clocks: sla.clocks.map((clock) => (isOf(clock, event.data) ? { ...clock, restated } : clock)) };
     }
     case 'SlaTermsRebased':
-      return {
-        ...rebaseClocks(termsOf(sla), event.data.contract.terms, sla, facts.effectiveAt),
-        ...kept,
-        contract: event.data.contract,
-      };
+      return { ...withFact(sla, { ...happened(facts), contract: event.data.contract }, facts), lateAt };
     default: {
-      if (effects === null || event.type === 'TicketOpened') return sla;
-      const after = affectClocks(termsOf(sla), sla, effects, facts.effectiveAt);
-      if (after === sla && kept.quietUntil === sla.quietUntil) return sla;
-      return { ...after, clocks: after.clocks.map((clock) => underItsContract(clock, contract)), ...kept };
+      // A second opening is no opening.
+      if (effects === null || event.type === 'TicketOpened') return lateAt === sla.lateAt ? sla : { ...sla, lateAt };
+      return { ...withFact(sla, { ...happened(facts), effects }, facts), quietUntil: quietUntil(effects, facts) ?? sla.quietUntil, lateAt };
     }
   }
+}
+
+/** Told by a person or a service so long after it happened that it is not for want of a common time. */
+function isToldLate(facts: Facts): boolean {
+  return facts.imported === undefined && !isAutomatic(facts) && epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
+}
+
+function happened(facts: Facts): Pick<ClockFact, 'at' | 'automatic'> {
+  return isAutomatic(facts) ? { at: facts.effectiveAt, automatic: true } : { at: facts.effectiveAt };
+}
+
+/** The clocks with one more fact: at the end, where it was told as it happened; else at its place. */
+function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt, imported }: Facts): PinnedClocks {
+  const last = sla.facts.at(-1);
+  // What is told as it happens is not before what it follows from, whatever the machines' clocks say; an import keeps its source's order.
+  if (last === undefined || fact.at >= last.at || effectiveAt >= recordedAt || imported !== undefined) {
+    const inOrder = last === undefined || fact.at >= last.at ? fact : { ...fact, at: last.at };
+    return { ...sla, ...after(sla, inOrder, effectiveAt), facts: [...sla.facts, inOrder] };
+  }
+  const place = sla.facts.findLastIndex(({ at }, index) => index === 0 || at <= fact.at) + 1;
+  const facts = sla.facts.toSpliced(place, 0, fact);
+  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
+  const folded = rest.reduce((clocks, one) => after(clocks, one), opened(opening));
+  const clocks = folded.clocks.map((clock) => {
+    const restated = sla.clocks.find((one) => isSameClock(one, clock))?.restated;
+    return restated === undefined ? clock : { ...clock, restated };
+  });
+  return { ...sla, over: undefined, overByPolicy: undefined, ...folded, clocks, facts };
+}
+
+function opened(fact: ClockFact): Folded {
+  const { effects, opensUnder: contract } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
+  const { priority = 'low' } = effects;
+  return { ...affectClocks(contract?.terms ?? defaultContract, { priority, clocks: [] }, effects, fact.at), contract };
+}
+
+/** @param at when it takes effect, if not at the fact's own instant */
+function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant = fact.at): Clocks {
+  if ('contract' in fact) return { ...sla, ...rebaseClocks(termsOf(sla), fact.contract.terms, sla, at), contract: fact.contract };
+  const { effects, automatic } = fact;
+  const reopens = effects.starts?.some(({ clock }) => clock === 'resolution') ?? false;
+  // A policy that came to a ticket that was over in truth changed nothing; nor did people, where a policy had ended it.
+  if (sla.over && !reopens && (automatic || sla.overByPolicy)) return sla;
+  const moved = affectClocks(termsOf(sla), sla, effects, at);
+  if (moved === sla) return sla;
+  const clocks = moved.clocks.map((clock) => underItsContract(clock, sla.contract));
+  const overByPolicy = moved.over && (sla.over ? sla.overByPolicy : automatic);
+  return { ...sla, ...moved, clocks, overByPolicy };
+}
+
+function isSameClock(one: SlaClock, other: SlaClock): boolean {
+  return one.kind === other.kind && one.tier === other.tier && one.vendor === other.vendor && one.cycle === other.cycle;
+}
+
+/** What is known of what was told, with one thing more, or known otherwise. */
+function retold(told: readonly ToldMoment[], moment: ToldMoment): readonly ToldMoment[] {
+  const key = toldKey(moment);
+  return [...told.filter((one) => toldKey(one) !== key), moment];
 }
 
 /** A warning or a breach with the clock it is of. */
@@ -75,12 +169,16 @@ export interface UntoldMoment {
   readonly moment: ClockMoment;
 }
 
-/** What there is to tell up to and including an instant and was not told, in order. Also of clocks that have ended since. */
-export function untoldMoments(sla: PinnedClocks, until: Instant): readonly UntoldMoment[] {
-  const told = new Set(sla.told);
+/**
+ * What there is to tell up to and including an instant and was not told, in order. Also of clocks that have ended since.
+ * @param now when it would be told: what lies before a fact that was told late waits for a quiet time, since more such facts may follow
+ */
+export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = END_OF_TIME): readonly UntoldMoment[] {
+  const told = new Set(sla.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])));
   return sla.clocks
     .flatMap((clock) => clockEventsUntil(clock, until, told).map((moment) => ({ clock, moment })))
     .filter(({ moment }) => sla.quietUntil === undefined || moment.effectiveAt > sla.quietUntil)
+    .filter(({ moment }) => tellableFrom(sla, moment) <= now)
     .sort((one, other) =>
       one.moment.effectiveAt < other.moment.effectiveAt ? -1 : one.moment.effectiveAt > other.moment.effectiveAt ? 1 : 0,
     );
@@ -88,18 +186,25 @@ export function untoldMoments(sla: PinnedClocks, until: Instant): readonly Untol
 
 /** When there is, or will be, something to tell that was not told: what a timer waits for. Undefined when nothing will, as things stand. */
 export function nextMomentAt(sla: PinnedClocks): Instant | undefined {
-  return untoldMoments(sla, END_OF_TIME)[0]?.moment.effectiveAt;
+  return untoldMoments(sla, END_OF_TIME)
+    .map(({ moment }) => tellableFrom(sla, moment))
+    .reduce<Instant | undefined>((first, at) => (first === undefined || at < first ? at : first), undefined);
+}
+
+/** From when on a moment may be told. */
+function tellableFrom(sla: PinnedClocks, { effectiveAt }: ClockMoment): Instant {
+  if (sla.lateAt === undefined || effectiveAt >= sla.lateAt) return effectiveAt;
+  return instantFrom(epochMillis(sla.lateAt) + (termsOf(sla).quietTime ?? QUIET_TIME));
 }
 
 const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
 
-/** The event that tells a moment. It took effect when it happened in the clock. */
+/** The event that tells a moment: what held at its instant, which is when it took effect. */
 export function toldMoment({ clock, moment }: UntoldMoment): TicketEvent & { readonly effectiveAt: Instant } {
-  const { effectiveAt, terms } = moment;
-  const { target } = clock;
+  const { effectiveAt, terms, target, dueAt } = moment;
   return moment.what === 'breach'
-    ? { type: 'SlaBreached', data: { ...identityOf(clock), terms, target }, effectiveAt }
-    : { type: 'SlaThresholdReached', data: { ...identityOf(clock), terms, percent: moment.percent, target }, effectiveAt };
+    ? { type: 'SlaBreached', data: present({ ...identityOf(clock), terms, target, dueAt }), effectiveAt }
+    : { type: 'SlaThresholdReached', data: present({ ...identityOf(clock), terms, percent: moment.percent, target, dueAt }), effectiveAt };
 }
 
 /** Each clock that still goes on, with when it is due before and after other terms. */
@@ -125,13 +230,19 @@ export function identityOf({ kind, tier, vendor, cycle }: SlaClock): ClockIdenti
   return present({ clock: kind, tier, vendor, cycle });
 }
 
-function keyOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThresholdReached' | 'SlaBreached' }>): string {
-  const { clock: kind, tier, vendor, cycle, terms } = data;
-  // The instant is no part of what tells moments apart.
-  const effectiveAt = END_OF_TIME;
+function clockOf({ clock, tier, vendor, cycle }: ClockIdentity): ClockIdentity {
+  return present({ clock, tier, vendor, cycle });
+}
+
+function momentOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThresholdReached' | 'SlaBreached' }>): Omit<ToldMoment, 'at'> {
+  return { ...clockOf(data), terms: data.terms, ...(type === 'SlaBreached' ? {} : { percent: data.percent }) };
+}
+
+/** The key (`momentKey`) of what was told. */
+export function toldKey({ clock: kind, tier, vendor, cycle, terms, percent }: Omit<ToldMoment, 'at'>): string {
   return momentKey(
-    present({ kind, tier, vendor, cycle }),
-    type === 'SlaBreached' ? { what: 'breach', terms, effectiveAt } : { what: 'threshold', percent: data.percent, terms, effectiveAt },
+    { kind, tier, vendor, cycle },
+    percent === undefined ? { what: 'breach', terms } : { what: 'threshold', percent, terms },
   );
 }
 

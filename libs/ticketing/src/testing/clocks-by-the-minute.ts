@@ -314,7 +314,7 @@ export function stopwatches({ contract, happened, end }: Life): readonly Stopwat
         hold = undefined;
         for (const one of all) {
           if (one.state !== 'live') continue;
-          one.state = 'cancelled';
+          one.state = one.breachedAt === undefined ? 'cancelled' : 'breached';
           one.stoppedAt = now;
           delete one.handedOverAt;
         }
@@ -344,8 +344,8 @@ export function stopwatches({ contract, happened, end }: Life): readonly Stopwat
           const share = Math.ceil((one.target * percent) / 100);
           if (share > one.elapsed && share <= counted) one.told.push([percent, one.terms, now + share - one.elapsed]);
         }
-        // Still running when the target is used up: at the start of this minute, or within it.
-        if (one.elapsed >= one.target || counted > one.target) {
+        // More than the target is used up at the end of this minute.
+        if (counted > one.target) {
           one.breachedAt = now + Math.max(0, one.target - one.elapsed);
           one.told.push(['breach', one.terms, one.breachedAt]);
         }

@@ -9,13 +9,12 @@ import {
   type Route,
 } from '#eventsourcing';
 import { DateTime } from '../command-fields.js';
-import { type Contract, MINUTE, termsOf } from '../contract/contract.js';
+import { type Contract, termsOf } from '../contract/contract.js';
+import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
+import { asItWas, withRestatements } from './late-facts.js';
 import { endOfTouch, type TicketDecision } from './decisions.js';
-
-/** How far the clocks of two machines may differ, in milliseconds, before what happened is out of order or in the future. */
-export const CLOCK_SKEW = MINUTE;
 
 /** What every command may say. */
 export class TicketCommand {
@@ -106,8 +105,12 @@ function onExisting<Body extends object, Given>({
     ...(needs === undefined ? {} : { needs }),
     decide(command, state, context, given) {
       if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
-      const barred = late ? undefined : unlessInOrder(state, context);
-      return barred ?? endingTouches(decide(command, state, context, termsOf(state), given), state, context);
+      // What follows from an event in another ticket happened when that did.
+      const barred = late || isAutomatic(context) ? undefined : unlessInOrder(state, context);
+      if (barred) return barred;
+      const then = asItWas(state, context);
+      const decision = endingTouches(decide(command, then, context, termsOf(then), given), then, context);
+      return isRefusal(decision) ? decision : withRestatements(state, decision, context);
     },
   };
 }

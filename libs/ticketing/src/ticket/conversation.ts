@@ -52,7 +52,7 @@ export const conversationCommands = {
     body: SendPublicReply,
     route: 'POST /v1/tickets/{id}/public-replies',
     refuses: [...OVER],
-    late: false,
+    late: true,
     decide({ text }, ticket, context) {
       return unlessOver(ticket) ?? [event('PublicReplySent', { author: asPerson(context.actor), text })];
     },

@@ -39,8 +39,8 @@ export const slaCommands = {
   RecordSlaMoments: internal({
     refuses: [],
     late: true,
-    decide(_command: RecordSlaMoments, ticket, context) {
-      return untoldEvents(ticket, context);
+    decide(_command: RecordSlaMoments, ticket, { effectiveAt: now }) {
+      return ticket.sla === undefined ? [] : untoldMoments(ticket.sla, now, now).map(toldMoment);
     },
   }),
 
@@ -51,7 +51,8 @@ export const slaCommands = {
       const goesOn = unlessActive(ticket) === undefined && ticket.sla !== undefined;
       if (!goesOn || contract.version <= (ticket.contract?.version ?? 0)) return [];
       // What happened since the terms began has happened under the old ones.
-      const effectiveAt = effectiveFrom > ticket.movedAt ? effectiveFrom : ticket.movedAt;
+      const latest = ticket.sla.facts.at(-1)?.at ?? effectiveFrom;
+      const effectiveAt = effectiveFrom > latest ? effectiveFrom : latest;
       return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
     },
   }),

@@ -23,8 +23,20 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
   return streamId(stream);
 }
 
+/** What follows in other tickets happened when its cause did, whenever the policy gets to it. */
+function withItsCause({ react, ...policy }: TicketPolicy): TicketPolicy {
+  const timed = Object.entries(react).map(([type, reactions]) => [
+    type,
+    (event: RecordedEvent<TicketEvents>, state: TicketState) => {
+      const follows = (reactions as (event: RecordedEvent<TicketEvents>, state: TicketState) => readonly TicketReaction[])(event, state);
+      return follows.map(({ body, ...rest }) => ({ ...rest, body: { ...body, effectiveAt: event.metadata.effectiveAt } }));
+    },
+  ]);
+  return { ...policy, react: Object.fromEntries(timed) as TicketPolicy['react'] };
+}
+
 /** Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked. A link that the other cannot take is taken back. */
-export const ticketLinks: TicketPolicy = {
+export const ticketLinks = withItsCause({
   name: 'ticket-links',
   ...ofTickets,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.follows !== undefined,
@@ -64,10 +76,10 @@ export const ticketLinks: TicketPolicy = {
     if (type === 'TicketLinked') return takeBack(data.relation);
     return type === 'TicketSplit' && name === 'OpenTicket' ? takeBack('split-into') : [];
   },
-};
+});
 
 /** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */
-export const ticketMerges: TicketPolicy = {
+export const ticketMerges = withItsCause({
   name: 'ticket-merges',
   ...ofTickets,
   react: {
@@ -81,10 +93,10 @@ export const ticketMerges: TicketPolicy = {
     type === 'TicketMergeRequested'
       ? [toTicket(idOf({ stream }), 'RefuseRelation', { ticketId: id, relation: 'merged-into', code, message })]
       : [],
-};
+});
 
 /** Children follow their parent: what its requester is told, its major incident, its resolution. Reopening it leaves them as they are. */
-export const childrenFollow: TicketPolicy = {
+export const childrenFollow = withItsCause({
   name: 'children-follow',
   ...ofTickets,
   react: {
@@ -118,7 +130,7 @@ export const childrenFollow: TicketPolicy = {
         ),
       ]),
   },
-};
+});
 
 function ofChildren(state: TicketState, reactions: (child: string) => readonly TicketReaction[]): readonly TicketReaction[] {
   return state === null ? [] : linkedBy('parent-of', state).flatMap(reactions);

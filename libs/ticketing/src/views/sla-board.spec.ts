@@ -118,7 +118,7 @@ describe('the board of every life', () => {
         for (const [key, place] of Object.entries(entry.places)) {
           const dues = open
             .filter(({ kind }) => key === 'any' || kind === key)
-            .map(({ breachedAt, dueAt }) => breachedAt ?? dueAt ?? '9999-12-31T23:59:59.999Z');
+            .map(({ breachedAt, inTimeUntil, dueAt }) => breachedAt ?? inTimeUntil ?? dueAt ?? '9999-12-31T23:59:59.999Z');
           expect(place.due).toBe(dues.sort()[0]);
         }
         const found = lineOf(board, 'any', now);

@@ -3,7 +3,7 @@ import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarOf, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import { clockAt, elapsedAt, ended, openTimeOf, pauseSchema, type SlaClock, slaClockSchema, targetOf } from '../sla/sla-clock.js';
-import type { PinnedClocks } from '../sla/sla-terms.js';
+import type { ClocksUnderContract } from '../sla/sla-terms.js';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
 import { CLOCK_KINDS, type ClockKind, type Tier, tierSchema } from '../vocabulary.js';
 import type { TicketFold } from './ticket-fold.js';
@@ -75,7 +75,7 @@ function entry(fold: TicketFold | null, before?: Derived<TicketFold | null>): Sl
   });
 }
 
-function placesOf(sla: PinnedClocks): SlaBoardEntry['places'] {
+function placesOf(sla: ClocksUnderContract): SlaBoardEntry['places'] {
   const places: Partial<Record<BoardKey, BoardPlace>> = {};
   for (const clock of sla.clocks) {
     if (ended(clock)) continue;
@@ -89,15 +89,18 @@ function placesOf(sla: PinnedClocks): SlaBoardEntry['places'] {
 }
 
 /** For a kind with several clocks, as imported histories have, the one that is due first counts. */
-function placeOf(sla: PinnedClocks, { state, dueAt, breachedAt, runningSince, thresholds = [] }: SlaClock): BoardPlace {
+function placeOf(
+  sla: ClocksUnderContract,
+  { state, dueAt, inTimeUntil = dueAt, breachedAt, runningSince, thresholds = [] }: SlaClock,
+): BoardPlace {
   if (breachedAt !== undefined) return { due: breachedAt };
-  if (state !== 'running' || dueAt === undefined) return { due: NEVER_DUE };
+  if (state !== 'running' || inTimeUntil === undefined) return { due: NEVER_DUE };
   // Those that are no longer ahead were used up before it ran on.
   const warnAt = thresholds.length < termsOf(sla).thresholds.length ? runningSince : thresholds[0]?.at;
-  return present({ due: dueAt, warnAt });
+  return present({ due: inTimeUntil, warnAt });
 }
 
-function riskFrom(sla: PinnedClocks, tier: Tier, at: Instant): Instant | undefined {
+function riskFrom(sla: ClocksUnderContract, tier: Tier, at: Instant): Instant | undefined {
   const left = budget(sla, tier, at, at);
   const resolution = live(sla, 'resolution');
   if (left === undefined || resolution === undefined) return undefined;
@@ -119,7 +122,7 @@ interface Budget {
  * Undefined where there is nothing to compare.
  * @param since from when business days are turned into open time, where the work has not begun
  */
-function budget(sla: PinnedClocks, tier: Tier, at: Instant, since: Instant): Budget | undefined {
+function budget(sla: ClocksUnderContract, tier: Tier, at: Instant, since: Instant): Budget | undefined {
   const resolution = live(sla, 'resolution');
   if (resolution === undefined) return undefined;
   const contract = termsOf(sla);
@@ -130,7 +133,7 @@ function budget(sla: PinnedClocks, tier: Tier, at: Instant, since: Instant): Bud
   return needed === undefined ? undefined : { remaining: resolution.target - elapsedAt(termsOf(sla), resolution, at), needed };
 }
 
-function live({ clocks }: PinnedClocks, kind: ClockKind, tier?: Tier): SlaClock | undefined {
+function live({ clocks }: ClocksUnderContract, kind: ClockKind, tier?: Tier): SlaClock | undefined {
   return clocks.find((clock) => clock.kind === kind && (tier === undefined || clock.tier === tier) && !ended(clock));
 }
 
@@ -172,7 +175,7 @@ export type BoardLine = Static<typeof boardLineSchema>;
  * The line of a ticket as it stands at an instant; undefined when no such clock of it goes on.
  * @param sla the ticket's clocks
  */
-export function boardLine(entry: SlaBoardEntry, sla: PinnedClocks, key: BoardKey, now: Instant): BoardLine | undefined {
+export function boardLine(entry: SlaBoardEntry, sla: ClocksUnderContract, key: BoardKey, now: Instant): BoardLine | undefined {
   const { client, tier, team, assignee, summary, priority, majorIncident, riskFrom, updatedAt } = entry;
   const clocks = sla.clocks
     .filter((clock) => !ended(clock))
@@ -196,7 +199,7 @@ export function boardLine(entry: SlaBoardEntry, sla: PinnedClocks, key: BoardKey
   });
 }
 
-function boardClock(sla: PinnedClocks, clock: SlaClock, now: Instant): BoardClock {
+function boardClock(sla: ClocksUnderContract, clock: SlaClock, now: Instant): BoardClock {
   const { kind, tier, vendor, cycle, target, dueAt, breachedAt, state, pauses } = clockAt(clock, now);
   const elapsed = elapsedAt(termsOf(sla), clock, now);
   const warned = termsOf(sla).thresholds.findLast((percent) => elapsed * 100 >= target * percent);

@@ -1,7 +1,7 @@
 import type { StateFace } from '#eventsourcing';
 import { pinnedContractSchema } from '../contract/contract.js';
 import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { present, without } from '../plain-json.js';
 import { TICKET_STATUSES } from '../vocabulary.js';
 import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
 import { about, instant, oneOf, open, optional, parts, type Static } from '../schema.js';
@@ -38,7 +38,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
     ...told
   } = facts;
   return present({
-    ...ticket,
+    ...without(ticket, 'automatic'),
     ...told,
     contract: contract && { version: contract.version, tzdata: contract.tzdata },
     status: ticket.work.status,
@@ -49,7 +49,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: StateFace<TicketFold | null> = {
   name: 'ticket_details',
-  version: 7,
+  version: 8,
   schema: () => documentSchema(ticketDetailsSchema, 'Id of the ticket'),
   document: (fold) => fold && details(fold),
   indexes: [

@@ -39,7 +39,7 @@ export type HandOffRecord = Static<typeof handOffRecordSchema>;
 /** What readers want to know of a ticket and no command decides by: all of it is in its details. */
 export const detailFactsSchema = open({
   openedAt: about(instant, 'When it was opened'),
-  updatedAt: about(instant, 'When its last event took effect'),
+  updatedAt: about(instant, 'When its last event was recorded; never goes back'),
   firstResponseAt: optional(about(instant, 'When somebody first worked on it')),
   closedAt: optional(about(instant, 'When it was closed')),
   cancelledAt: optional(about(instant, 'When it was cancelled')),
@@ -108,15 +108,15 @@ export function foldTicket(fold: TicketFold | null, event: Event): TicketFold | 
 
 function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): ReaderFacts {
   const facts = fold?.facts;
-  const at = event.metadata.effectiveAt;
+  const { effectiveAt: at, recordedAt } = event.metadata;
   const { tier, team, assignee, work } = ticket;
   const queueState = queueStateOf(work);
   const sameTier = fold?.ticket.tier === tier;
   return present({
     openedAt: facts?.openedAt ?? at,
-    updatedAt: at,
+    updatedAt: facts !== undefined && facts.updatedAt > recordedAt ? facts.updatedAt : recordedAt,
     latestAt: facts !== undefined && facts.latestAt > at ? facts.latestAt : at,
-    firstResponseAt: facts?.firstResponseAt ?? (isFirstResponse(event) ? at : undefined),
+    firstResponseAt: isFirstResponse(event) ? earliest(facts?.firstResponseAt, at) : facts?.firstResponseAt,
     closedAt: work.status === 'closed' ? (facts?.closedAt ?? at) : undefined,
     cancelledAt: work.status === 'cancelled' ? (facts?.cancelledAt ?? at) : undefined,
     escalations: (facts?.escalations ?? 0) + (event.type === 'TicketEscalated' ? 1 : 0),
@@ -134,6 +134,10 @@ function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event
     assignedAt: assignee !== undefined && assignee.id !== fold?.ticket.assignee?.id ? at : facts?.assignedAt,
     words: withWordsOf(facts?.words ?? [], event.data),
   });
+}
+
+function earliest(one: Instant | undefined, other: Instant): Instant {
+  return one !== undefined && one < other ? one : other;
 }
 
 /** Events of newer versions may be of types that are not known here. */

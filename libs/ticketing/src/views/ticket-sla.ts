@@ -3,9 +3,9 @@ import { termsOf } from '../contract/contract.js';
 import { nextStepAt } from '../escalation/escalation-chains.js';
 import { ticketPromisesSchema } from '../escalation/promises.js';
 import { openingSchema } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { present, without } from '../plain-json.js';
 import { clockAt, elapsedAt, ended, slaClockSchema, storable } from '../sla/sla-clock.js';
-import { nextMomentAt } from '../sla/sla-terms.js';
+import { nextMomentAt, toldKey } from '../sla/sla-terms.js';
 import { documentSchema, stored } from './stored.js';
 import type { TicketFold } from './ticket-fold.js';
 import { about, count, flag, instant, listOf, open, optional, parts, type Static, whole } from '../schema.js';
@@ -59,7 +59,8 @@ function sla({ ticket: { client }, promises }: TicketFold): TicketSla {
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
   return present({
-    ...storable(promises),
+    ...storable(without(promises, 'facts', 'lateAt', 'over', 'overByPolicy')),
+    told: promises.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])),
     client,
     contractVersion: promises.contract?.version ?? 0,
     open: promises.clocks.some((clock) => !ended(clock)),
@@ -78,7 +79,7 @@ function slaOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | nul
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: StateFace<TicketFold | null> = {
   name: 'ticket_sla',
-  version: 8,
+  version: 9,
   schema: () => documentSchema(ticketSlaSchema, 'Id of the ticket'),
   document: slaOrTheSame,
   indexes: [

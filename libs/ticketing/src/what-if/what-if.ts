@@ -110,7 +110,7 @@ type TicketEvent = EventOf<TicketEvents> & { readonly metadata: EventFacts & Pic
 
 /** What a replay depends on: notes about the work, which may be most of a log, change no promise. */
 export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(ticketEvents) as (keyof TicketEvents)[]).filter(
-  (type) => !ticketEvents[type].note || type === 'EscalationAcknowledged',
+  (type) => !ticketEvents[type].note || ticketEvents[type].clocks !== null || type === 'EscalationAcknowledged',
 );
 
 /** A ticket on its way through a simulation: its life under both contracts. */
@@ -185,7 +185,9 @@ function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[
   const pairs = new Map<string, ClockComparison>();
   for (const [side, clocks] of [['actual', actual] as const, ['proposed', proposed] as const]) {
     for (const clock of clocks) {
-      const { kind, tier, vendor, cycle } = clock;
+      const { kind, tier, vendor, cycle, continuedIn } = clock;
+      // A promise that went on after a reopening is counted once, where it ended.
+      if (continuedIn !== undefined) continue;
       const key = JSON.stringify([kind, tier, vendor, cycle]);
       pairs.set(key, { ...(pairs.get(key) ?? present({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
     }

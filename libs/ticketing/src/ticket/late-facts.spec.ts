@@ -1,0 +1,384 @@
+import fc from 'fast-check';
+import { type Actor, evolve, type Instant, isRefusal, type Refusal } from '#eventsourcing';
+import { type Contract, MINUTE } from '../contract/contract.js';
+import { TIMEKEEPER } from '../events/automatic.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { whyEscalated } from '../escalation/escalation-why.js';
+import { clockAt, type SlaClock } from '../sla/sla-clock.js';
+import { nextMomentAt } from '../sla/sla-terms.js';
+import { at, pin, type Told } from '../testing/ticket-life.js';
+import type { ClockedTicketState } from './clocked-ticket.js';
+import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
+
+const ada: Actor = { id: 'ada', kind: 'agent' };
+const policy: Actor = { id: 'policy:children-follow', kind: 'system' };
+
+/** A ticket that is told of things at one time which happened at another, in minutes. */
+class Desk {
+  state: ClockedTicketState = null;
+  readonly events: (Told & { readonly recordedAt: Instant })[] = [];
+
+  constructor(private readonly terms: Partial<Contract> = {}) {}
+
+  tell<Name extends TicketCommandName>(
+    name: Name,
+    command: TicketCommands[Name],
+    happened: number,
+    told = happened,
+    actor = ada,
+  ): readonly string[] | Refusal {
+    const context = { commandId: `c${this.events.length}`, id: 't', actor, effectiveAt: at(happened), recordedAt: at(told) };
+    const given = name === 'OpenTicket' ? pin(1, this.terms) : undefined;
+    const decision = ticket.commands[name].decide(command as never, this.state, context, given as never);
+    if (isRefusal(decision)) return decision;
+    for (const event of decision) {
+      const facts = { ...context, effectiveAt: event.effectiveAt ?? context.effectiveAt };
+      this.state = evolve(ticket, this.state, event, facts);
+      this.events.push({ type: event.type, at: facts.effectiveAt, data: event.data, recordedAt: facts.recordedAt });
+    }
+    return decision.map(({ type }) => type);
+  }
+
+  open(happened = 0, told = happened): this {
+    const command = {
+      client: 'c',
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: 'phone',
+      impact: 'high',
+      urgency: 'critical',
+    } as const;
+    expect(this.tell('OpenTicket', command, happened, told)).toContain('TicketOpened');
+    return this;
+  }
+
+  /** The timekeeper looks. */
+  look(when: number): void {
+    this.tell('RecordSlaMoments', {}, when, when, TIMEKEEPER);
+    this.tell('RunEscalations', { onCall: {} }, when, when, TIMEKEEPER);
+  }
+
+  told(type: 'SlaBreached' | 'SlaThresholdReached' | 'SlaRestated') {
+    return this.events.filter((event) => event.type === type);
+  }
+
+  get ticket() {
+    if (this.state?.sla === undefined) throw new Error('no ticket');
+    return { ...this.state, sla: this.state.sla };
+  }
+
+  get clocks(): readonly SlaClock[] {
+    return this.ticket.sla.clocks;
+  }
+}
+
+const always: Partial<Contract> = { calendar: { zone: 'UTC', week: '24x7' } };
+/** Tells the boss of a breach, and hands the work on. */
+const impatient: Partial<Contract> = {
+  ...always,
+  quietTime: 0,
+  escalationPolicies: [
+    {
+      name: 'breached',
+      trigger: { on: 'breach', clock: 'response' },
+      steps: [
+        { after: 0, targets: [{ kind: 'person', person: { id: 'boss' } }], escalateToNextTier: true },
+        { after: 600 * MINUTE, targets: [{ kind: 'person', person: { id: 'board' } }] },
+      ],
+    },
+  ],
+};
+
+/** What breached in ten hours, for want of being told of what happened in the first ten minutes. */
+function believedBreached(): Desk {
+  const desk = new Desk(impatient).open(-600, 0);
+  desk.look(0.05);
+  expect(desk.told('SlaBreached')).toHaveLength(2);
+  expect(desk.ticket).toMatchObject({ tier: 'L2', work: { status: 'escalated' } });
+  return desk;
+}
+
+describe('a fact that is told late', () => {
+  it('is not refused for what the system did meanwhile, and takes its place before it', () => {
+    const desk = believedBreached();
+    expect(desk.tell('StartWork', {}, -595, 0.1)).toContain('WorkStarted');
+    expect(desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, -590, 0.2)).toContain('TicketResolved');
+    expect(desk.ticket).toMatchObject({ tier: 'L1', work: { status: 'resolved', resolvedAt: at(-590) } });
+    expect(desk.clocks.map(({ kind, tier, state, elapsed }) => [kind, tier, state, elapsed / MINUTE])).toEqual([
+      ['response', undefined, 'met', 5],
+      ['resolution', undefined, 'met', 10],
+    ]);
+  });
+
+  it('restates what was told and is not true, in the same append, because of it', () => {
+    const desk = believedBreached();
+    const revision = desk.events.length;
+    expect(desk.tell('StartWork', {}, -595, 0.1)).toEqual(['WorkStarted', ...Array.from({ length: 4 }, () => 'SlaRestated')]);
+    const restated = desk.told('SlaRestated').map(({ data }) => data as TicketEvents['SlaRestated']);
+    expect(restated.map(({ clock, moment }) => [clock, moment?.percent ?? 'breach', moment?.is])).toEqual([
+      ['response', 50, undefined],
+      ['response', 75, undefined],
+      ['response', 90, undefined],
+      ['response', 'breach', undefined],
+    ]);
+    expect(restated[3]).toMatchObject({ because: { revision, type: 'WorkStarted' }, moment: { was: at(-585) } });
+    // Of the open clock, once the resolution is told.
+    desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, -590, 0.2);
+    expect(desk.ticket.sla.told.filter((moment) => moment.at !== null)).toEqual([]);
+  });
+
+  it('ends the policy that a breach which never was had set going; what it did stays, marked', () => {
+    const desk = believedBreached();
+    desk.tell('StartWork', {}, -595, 0.1);
+    const [answer] = whyEscalated(desk.ticket.sla, at(1));
+    expect(answer).toMatchObject({
+      ended: { because: 'clock-ended' },
+      restated: { never: true },
+      steps: [{ fired: true, onBelief: true }, { fired: false }],
+    });
+    const held = believedBreached();
+    held.tell('PutOnHold', { reason: 'customer', note: 'n' }, -595, 0.1);
+    expect(whyEscalated(held.ticket.sla, at(1))).toMatchObject([{ ended: { because: 'restated' }, restated: { never: true } }]);
+    desk.look(700);
+    expect(desk.events.filter(({ type }) => type === 'EscalationStepDispatched')).toHaveLength(1);
+    expect(desk.events.filter(({ type }) => type === 'TicketEscalated')).toHaveLength(1);
+  });
+
+  it('leaves alone what a policy did after it, where that still makes sense', () => {
+    const desk = believedBreached();
+    desk.tell('StartWork', {}, -595, 0.1);
+    expect(desk.ticket).toMatchObject({ tier: 'L2', work: { status: 'escalated', handedOver: { fromAssignee: { id: 'ada' } } } });
+    expect(desk.tell('AcceptEscalation', {}, 5)).toContain('EscalationAccepted');
+  });
+
+  it('is out of order only against what people told', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('StartWork', {}, 60);
+    expect(desk.tell('PutOnHold', { reason: 'customer', note: 'n' }, 30, 70)).toMatchObject({ refused: 'out-of-order' });
+    const led = new Desk(always).open(0);
+    led.tell('AssignTicket', { team: 'desk' }, 60, 60, policy);
+    expect(led.tell('StartWork', {}, 30, 70)).toEqual(['WorkStarted']);
+  });
+
+  it('keeps notes that were written before and after it', () => {
+    const desk = believedBreached();
+    desk.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, -597, 0.06);
+    desk.tell('StartWork', {}, -595, 0.1);
+    desk.tell('RecordDiagnosticStep', { action: 'b', outcome: 'o' }, -594, 0.12);
+    desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, -590, 0.2);
+    expect(desk.ticket.stepsTried.map(({ action }) => action)).toEqual(['a', 'b']);
+  });
+
+  it('waits for a quiet time before what lies before it is told, and for no more than that', () => {
+    const desk = new Desk(always).open(-600, 0);
+    expect(nextMomentAt(desk.ticket.sla)).toBe(at(2));
+    desk.look(1.9);
+    expect(desk.told('SlaBreached')).toEqual([]);
+    desk.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, -500, 1.9);
+    expect(nextMomentAt(desk.ticket.sla)).toBe(at(3.9));
+    desk.look(2.5);
+    expect(desk.told('SlaBreached')).toEqual([]);
+    desk.look(3.9);
+    expect(desk.told('SlaBreached')).toHaveLength(2);
+    // What comes after the recording is told when it comes.
+    const later = new Desk(always).open(-10, 0);
+    expect(nextMomentAt(later.ticket.sla)).toBe(at(1.25));
+    later.look(1.25);
+    expect(later.told('SlaThresholdReached').map((event) => event.at)).toEqual([at(1.25)]);
+    later.look(2);
+    expect(later.told('SlaThresholdReached').map((event) => event.at)).toEqual([at(1.25), at(-2.5)]);
+    later.look(5.1);
+    expect(later.told('SlaBreached').map((event) => event.at)).toEqual([at(5)]);
+  });
+
+  it('waits as long as the contract says', () => {
+    const desk = new Desk({ ...always, quietTime: 10 * MINUTE }).open(-600, 0);
+    expect(nextMomentAt(desk.ticket.sla)).toBe(at(10));
+  });
+
+  it('restates a verdict that was known', () => {
+    const desk = new Desk({ ...always, quietTime: 0 }).open(0);
+    desk.tell('StartWork', {}, 30);
+    expect(desk.clocks[0]).toMatchObject({ kind: 'response', state: 'breached' });
+    desk.tell('SendPublicReply', { text: 'We are on it' }, 5, 40);
+    expect(desk.clocks[0]).toMatchObject({ state: 'met', elapsed: 5 * MINUTE });
+    expect(desk.told('SlaRestated').map(({ data }) => data)).toMatchObject([
+      {
+        clock: 'response',
+        was: { verdict: 'breached' },
+        is: { verdict: 'met', elapsed: 5 * MINUTE },
+        because: { type: 'PublicReplySent' },
+      },
+    ]);
+  });
+
+  it('is told once more where what was restated comes true after all', () => {
+    const desk = new Desk({ ...always, quietTime: 0 }).open(0);
+    desk.look(20);
+    expect(desk.told('SlaBreached')).toHaveLength(1);
+    desk.tell('PutOnHold', { reason: 'customer', note: 'n' }, 10, 21);
+    expect(desk.clocks[0]).toMatchObject({ state: 'paused', breachedAt: undefined });
+    desk.tell('Resume', {}, 30);
+    desk.look(40);
+    expect(desk.told('SlaBreached').map((event) => event.at)).toEqual([at(15), at(35)]);
+  });
+});
+
+describe('what follows from an event in another ticket', () => {
+  it("has its cause's time", () => {
+    const child = new Desk(always).open(0);
+    child.look(300);
+    child.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, 310);
+    child.tell('ResolveWithParent', { parent: 'p', category: 'x', effectiveAt: at(10) }, 10, 1080, policy);
+    expect(child.ticket.work).toMatchObject({ status: 'resolved', resolvedAt: at(10) });
+    expect(child.clocks.map(({ state, stoppedAt }) => [state, stoppedAt])).toEqual([
+      ['met', at(10)],
+      ['met', at(10)],
+    ]);
+  });
+});
+
+/** One thing that people do, how many minutes after the one before, and how long after that it is told. */
+const fact = fc.record({
+  what: fc.constantFrom(
+    'work',
+    'hold',
+    'vendor',
+    'resume',
+    'reply',
+    'note',
+    'raise',
+    'lower',
+    'resolve',
+    'reopen',
+    'cancel',
+    'escalate',
+    'accept',
+  ),
+  gap: fc.integer({ min: 2, max: 240 }),
+  delay: fc.oneof(fc.constant(0), fc.integer({ min: 2, max: 900 })),
+});
+type Fact = typeof fact extends fc.Arbitrary<infer One> ? One : never;
+
+function commandOf(what: Fact['what']): {
+  readonly name: TicketCommandName;
+  readonly command: object;
+  readonly ends?: true;
+  readonly free?: true;
+} {
+  switch (what) {
+    case 'work':
+      return { name: 'StartWork', command: {} };
+    case 'hold':
+      return { name: 'PutOnHold', command: { reason: 'customer' } };
+    case 'vendor':
+      return { name: 'PutOnHold', command: { reason: 'vendor' } };
+    case 'resume':
+      return { name: 'Resume', command: {} };
+    case 'reply':
+      return { name: 'SendPublicReply', command: { text: 't' }, free: true };
+    case 'note':
+      return { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, free: true };
+    case 'raise':
+      return { name: 'TriageTicket', command: { category: 'x', impact: 'high', urgency: 'critical' } };
+    case 'lower':
+      return { name: 'TriageTicket', command: { category: 'x', impact: 'low', urgency: 'low' } };
+    case 'resolve':
+      return { name: 'ResolveTicket', command: { category: 'x', article: 'KB-1' }, ends: true };
+    case 'reopen':
+      return { name: 'ReopenTicket', command: { reason: 'r' } };
+    case 'cancel':
+      return { name: 'CancelTicket', command: { reason: 'r' }, ends: true };
+    case 'escalate':
+      return {
+        name: 'EscalateToTier',
+        command: {
+          tier: 'L2',
+          reason: 'r',
+          handoff: { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] },
+        },
+      };
+    case 'accept':
+      return { name: 'AcceptEscalation', command: {} };
+  }
+}
+
+/** What stands at the end: clocks, what is believed of them, and where the work is. */
+function standing({ ticket: { work, tier, sla } }: Desk, end: Instant) {
+  const clocks = sla.clocks.map((clock) => {
+    const { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt } = clockAt(clock, end);
+    return { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt };
+  });
+  const told = sla.told
+    .filter((moment) => moment.at !== null)
+    .map(({ clock, tier, cycle, percent = 100, terms, at }) => [clock, tier, cycle, terms, percent, at]);
+  return { status: work.status, tier, clocks, told: told.map(String).sort() };
+}
+
+describe('lives that are told in any order, with any delay', () => {
+  const contracts = fc.record({
+    calendar: fc.constantFrom<Contract['calendar']>(
+      { zone: 'UTC', week: '24x7' },
+      {
+        zone: 'Europe/Rome',
+        week: Object.fromEntries(
+          ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'].map((day) => [
+            day,
+            [
+              { from: '09:00', to: '12:00' },
+              { from: '13:00', to: '17:00' },
+            ],
+          ]),
+        ),
+      },
+    ),
+    reopen: fc.constantFrom('new-cycle' as const, 'continue' as const),
+    quietTime: fc.constantFrom(0, 2 * MINUTE, 60 * MINUTE),
+  });
+
+  it('end as those that were told as they happened: verdicts, moments with their restatements, and counts', () => {
+    fc.assert(
+      fc.property(
+        contracts,
+        fc.array(fact, { maxLength: 12 }),
+        fc.integer({ max: 600, min: 0 }),
+        fc.array(fc.integer({ min: 0, max: 4000 }), { maxLength: 8 }),
+        (terms, facts, openingDelay, looks) => {
+          const prompt = new Desk({ ...terms, quietTime: 0 }).open(0);
+          const telling: { readonly name: TicketCommandName; readonly command: object; readonly happened: number; told: number }[] = [];
+          let now = 0;
+          let toldSoFar = openingDelay;
+          for (const { what, gap, delay } of facts) {
+            const { name, command, ends, free } = commandOf(what);
+            now += gap;
+            prompt.look(now);
+            if (isRefusal(prompt.tell(name, command as never, now))) continue;
+            const told = Math.max(now + delay, free ? openingDelay : toldSoFar);
+            // People's own moves are told in their order, and what came before the end before it.
+            if (ends) for (const one of telling) one.told = Math.min(one.told, told);
+            if (!free) toldSoFar = told;
+            telling.push({ name, command, happened: now, told });
+          }
+          const end = Math.max(now, ...telling.map(({ told }) => told), openingDelay) + 5000;
+          prompt.look(end);
+
+          const late = new Desk(terms).open(0, openingDelay);
+          const agenda = [
+            ...telling.map((one) => ({
+              when: one.told,
+              act: () => expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told))).toBe(false),
+            })),
+            ...looks.filter((when) => when >= openingDelay && when < end).map((when) => ({ when, act: () => late.look(when) })),
+          ].sort((one, other) => one.when - other.when);
+          for (const { act } of agenda) act();
+          late.look(end);
+          expect(standing(late, at(end))).toEqual(standing(prompt, at(end)));
+          const breaches = (desk: Desk) => desk.clocks.filter((clock) => clockAt(clock, at(end)).breachedAt !== undefined).length;
+          expect(breaches(late)).toBe(breaches(prompt));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
