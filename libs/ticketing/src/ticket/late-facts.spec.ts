@@ -349,15 +349,17 @@ describe('lives that are told in any order, with any delay', () => {
           const telling: { readonly name: TicketCommandName; readonly command: object; readonly happened: number; told: number }[] = [];
           let now = 0;
           let toldSoFar = openingDelay;
+          let begunSince = openingDelay;
           for (const { what, gap, delay } of facts) {
             const { name, command, ends, free } = commandOf(what);
             now += gap;
             prompt.look(now);
             if (isRefusal(prompt.tell(name, command as never, now))) continue;
-            const told = Math.max(now + delay, free ? openingDelay : toldSoFar);
+            const told = Math.max(now + delay, free ? begunSince : toldSoFar);
             // People's own moves are told in their order, and what came before the end before it.
             if (ends) for (const one of telling) one.told = Math.min(one.told, told);
             if (!free) toldSoFar = told;
+            if (name === 'ReopenTicket') begunSince = told;
             telling.push({ name, command, happened: now, told });
           }
           const end = Math.max(now, ...telling.map(({ told }) => told), openingDelay) + 5000;
