@@ -1,68 +1,181 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
+import type { Served } from './bench-server.js';
+import { opening } from './seeded-ticket.js';
+import { threadTimes, timesBetween } from './thread-times.js';
 
-const SECONDS = 5;
-const ROUNDS = 2;
+const OPEN = JSON.stringify(opening);
+const STEP = JSON.stringify({ action: 'Restarted the print spooler', outcome: 'No change' });
 
-const ticket = JSON.stringify({
-  client: 'northwind',
-  kind: 'incident',
-  summary: 'Cannot print invoices',
-  reporter: { id: 'j.doe', name: 'Jane Doe' },
-  channel: 'phone',
-  impact: 'medium',
-  urgency: 'high',
-});
+/** How many tickets a command is sent to in turns: each grows by a few events only. */
+const TICKETS = 40;
 
-/** OpenTicket over HTTP, durable in the embedded event store, as a share of the same application answering an empty POST. */
+/**
+ * What commands cost: OpenTicket, and a command on tickets of 10, 200 and 600 events, durable in the embedded event store before they are
+ * answered; beside them an empty POST of the same framework and an append by the bare client. With the views off, and on.
+ */
 export async function benchHttp(): Promise<void> {
-  for (const worker of ['off', 'on']) {
-    const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
-    const server = spawn(process.execPath, [fileURLToPath(new URL('./bench-server.js', import.meta.url))], {
-      env: { ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', BENCH_WORKER: worker },
-      stdio: ['ignore', 'pipe', 'inherit'],
+  for (const views of ['off', 'on'] as const) {
+    await withServer(views, async (server) => {
+      await warmUp(server);
+      await measureCommands(server, `views ${views}`);
     });
-    try {
-      const [line] = (await once(server.stdout, 'data')) as [Buffer];
-      const [url = '', emptyUrl = ''] = line.toString().trim().split(' ');
-      await load(emptyUrl, '', 64, 2);
-      await load(`${url}/v1/tickets`, ticket, 64, 2);
-      for (const connections of [1, 64]) {
-        let empty = 0;
-        let open = 0;
-        // In turns, so that a machine that slows down slows both.
-        for (let round = 0; round < ROUNDS; round++) {
-          empty += await load(emptyUrl, '', connections, SECONDS);
-          open += await load(`${url}/v1/tickets`, ticket, connections, SECONDS);
-        }
-        console.log(
-          `http       OpenTicket, ${connections} at a time, projections ${worker}: ${Math.round(open / ROUNDS)}/s, ` +
-            `${((open / empty) * 100).toFixed(0)} % of an empty POST (${Math.round(empty / ROUNDS)}/s)`,
-        );
-      }
-    } finally {
-      server.kill('SIGKILL');
-      await once(server, 'exit');
-      rmSync(directory, { recursive: true, force: true });
-    }
+  }
+  if (process.env['POSTGRES_URL'] === undefined) console.log('http       plain table: left out (set POSTGRES_URL to a PostgreSQL server)');
+  else await withProcess('./bench-postgres-server.js', {}, measurePlainTable);
+}
+
+/** A server that is put under load. */
+export interface Server extends Served {
+  readonly pid: number;
+}
+
+/** Runs something on a server of its own, on an empty directory. */
+export function withServer(views: 'off' | 'on', run: (server: Server) => Promise<void>): Promise<void> {
+  return withProcess('./bench-server.js', { BENCH_WORKER: views }, run);
+}
+
+async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: Server) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
+  const server: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
+    env: { ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [line] = (await once(server.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    await run({ ...(JSON.parse(line.toString()) as Served), pid: server.pid ?? 0 });
+  } finally {
+    server.kill('SIGKILL');
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** Answered requests per second. */
-async function load(url: string, body: string, connections: number, duration: number): Promise<number> {
-  const result = await autocannon({
-    url,
-    method: 'POST',
-    body,
-    headers: body === '' ? {} : { 'content-type': 'application/json' },
-    connections,
-    duration,
+/** Until the code is compiled and the worker has settled. */
+export async function warmUp({ api, bench, pid }: Server): Promise<void> {
+  await load(`${bench}/empty`, [''], 64, 4_000);
+  await load(`${api}/v1/tickets`, [OPEN], 64, 4_000);
+  const ids = await seed({ bench }, TICKETS, 10);
+  await loadSteps(api, ids, 8, 2_000);
+  await post(`${bench}/append?count=2000&inFlight=64`);
+  await untilIdle(pid);
+}
+
+/** Prints what each command costs on a server as it is. */
+export async function measureCommands(server: Server, about: string): Promise<void> {
+  const { api, bench } = server;
+  for (const [inFlight, amount] of [
+    [1, 600],
+    [64, 6_000],
+  ] as const) {
+    const at = `${inFlight} in flight`;
+    await measure(server, `empty POST, ${at}`, amount, () => load(`${bench}/empty`, [''], inFlight, amount));
+    await measure(server, `bare append, ${at}`, amount, () => post(`${bench}/append?count=${amount}&inFlight=${inFlight}`));
+    await measure(server, `OpenTicket, ${at}, ${about}`, amount, () => load(`${api}/v1/tickets`, [OPEN], inFlight, amount));
+  }
+  for (const events of [10, 200, 600]) {
+    const ids = await seed(server, TICKETS, events);
+    await untilIdle(server.pid);
+    const step = `step on a ticket of ${events} events, 1 in flight, ${about}`;
+    await measure(server, `first ${step}`, TICKETS, () => loadSteps(api, ids, 1, TICKETS));
+    await measure(server, step, TICKETS * 10, () => loadSteps(api, ids, 1, TICKETS * 10));
+  }
+}
+
+async function measurePlainTable(server: Server): Promise<void> {
+  await load(`${server.bench}/tickets`, [OPEN], 64, 4_000);
+  for (const [inFlight, amount] of [
+    [1, 600],
+    [64, 6_000],
+  ] as const)
+    await measure(server, `plain table with an audit row, ${inFlight} in flight`, amount, () =>
+      load(`${server.bench}/tickets`, [OPEN], inFlight, amount),
+    );
+}
+
+/** Answers in milliseconds, sorted. */
+type Latencies = readonly number[];
+
+/** Runs something, waits until nothing follows from it any more, and prints what each of its operations took. */
+async function measure({ pid, threads }: Server, name: string, amount: number, run: () => Promise<Latencies | void>): Promise<void> {
+  const before = threadTimes(pid);
+  const began = performance.now();
+  const latencies = (await run()) ?? [];
+  const seconds = (performance.now() - began) / 1000;
+  await untilIdle(pid);
+  const after = threadTimes(pid);
+  const quantile = (share: number) => (latencies[Math.floor(latencies.length * share)] ?? 0).toFixed(1);
+  const said = [
+    `${Math.round(amount / seconds)}/s`,
+    ...(latencies.length === 0 ? [] : [`p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms`]),
+  ];
+  if (before === undefined || after === undefined) {
+    console.log(`http       ${name}: ${said.join('; ')}; processor time is not available on this system`);
+    return;
+  }
+  const times = [...timesBetween(before, after, threads)].map(([thread, ms]) => [thread, ms / amount] as const);
+  const total = times.reduce((sum, [, ms]) => sum + ms, 0);
+  const parts = times.filter(([, ms]) => ms >= 0.005).sort(([, one], [, other]) => other - one);
+  console.log(
+    `http       ${name}: ${said.join('; ')}; processor time ${total.toFixed(2)} ms: ${parts.map(([thread, ms]) => `${thread} ${ms.toFixed(2)}`).join(', ')}`,
+  );
+}
+
+/** Waits until the process does little more than look whether there is something to do. */
+export async function untilIdle(pid: number): Promise<void> {
+  const used = () => [...(threadTimes(pid)?.values() ?? [])].reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
+  for (let before = used(), quiet = 0; quiet < 2;) {
+    await sleep(250);
+    const now = used();
+    quiet = now - before < 40 ? quiet + 1 : 0;
+    before = now;
+  }
+}
+
+/** Tickets with so many events each: their ids. */
+export async function seed({ bench }: Pick<Server, 'bench'>, tickets: number, events: number): Promise<readonly string[]> {
+  const answer = await fetch(`${bench}/seed?tickets=${tickets}&events=${events}`, { method: 'POST' });
+  return (await answer.json()) as readonly string[];
+}
+
+async function post(url: string): Promise<void> {
+  const answer = await fetch(url, { method: 'POST' });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+}
+
+function loadSteps(api: string, ids: readonly string[], inFlight: number, amount: number): Promise<Latencies> {
+  return load(
+    `${api}/v1/tickets`,
+    [STEP],
+    inFlight,
+    amount,
+    ids.map((id) => `/v1/tickets/${id}/diagnostic-steps`),
+  );
+}
+
+/** Sends so many POSTs, so many at a time, to a path or to several in turns. @returns how long each took */
+async function load(
+  url: string,
+  [body = '']: readonly string[],
+  inFlight: number,
+  amount: number,
+  paths: readonly string[] = [new URL(url).pathname],
+): Promise<Latencies> {
+  const headers = body === '' ? {} : { 'content-type': 'application/json' };
+  const latencies: number[] = [];
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const requests = paths.map((path) => ({ method: 'POST' as const, path, body, headers }));
+    const loading = autocannon({ url, connections: inFlight, amount, requests }, (error: Error | null, done) =>
+      error === null ? resolve(done) : reject(error),
+    );
+    loading.on('response', (_client, _status, _bytes, responseTime) => latencies.push(responseTime));
   });
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
-  return result.requests.average;
+  return latencies.sort((one, other) => one - other);
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { BPIC2013_SOURCE } from '../import/bpic2013-log.js';
 import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';
+import { benchGrowth } from './bench-growth.js';
 import { benchHttp } from './bench-http.js';
 import { benchImport } from './bench-import.js';
 import { benchMongoDB } from './bench-mongodb.js';
@@ -10,7 +11,7 @@ import { benchSize } from './bench-size.js';
 import { benchTimekeeper } from './bench-timekeeper.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [timekeeper] [import] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [timekeeper] [import] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -28,7 +29,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 /** Takes minutes and gigabytes, so only when it is asked for. */
-const onRequest = { size: benchSize };
+const onRequest = { growth: benchGrowth, size: benchSize };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches || name in onRequest));
@@ -39,4 +40,4 @@ if (unknown.length > 0) {
 for (const [name, run] of Object.entries(benches)) {
   if (asked.length === 0 || asked.includes(name)) await run();
 }
-if (asked.includes('size')) await onRequest.size();
+for (const [name, run] of Object.entries(onRequest)) if (asked.includes(name)) await run();

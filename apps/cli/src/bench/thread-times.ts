@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Processor time of each thread of a process so far, in nanoseconds, by its id. */
+export type ThreadTimes = ReadonlyMap<number, number>;
+
+/** What the operating system has accounted to each thread; undefined where it does not say. @param pid `self` or a process id */
+export function threadTimes(pid: number | 'self'): ThreadTimes | undefined {
+  try {
+    return new Map(readdirSync(`/proc/${pid}/task`).map((id) => [Number(id), timeOf(`/proc/${pid}/task/${id}`)]));
+  } catch {
+    return undefined;
+  }
+}
+
+/** From `schedstat` where the kernel keeps it; else from `stat`, whose ticks are a hundredth of a second. */
+function timeOf(task: string): number {
+  try {
+    return Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+  } catch {
+    const stat = readFileSync(`${task}/stat`, 'utf8');
+    const [userTicks = 0, systemTicks = 0] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
+    return (userTicks + systemTicks) * 10_000_000;
+  }
+}
+
+/** Starts something, and names the threads that came with it. */
+export class NamedThreads {
+  readonly names: Record<number, string> = {};
+
+  /** @param first name of the main thread */
+  constructor(first: string) {
+    this.names[process.pid] = first;
+    // What compiles, collects garbage and reads files for all of them.
+    this.#name('V8 and libuv');
+  }
+
+  async while<Started>(name: string, start: () => Promise<Started>): Promise<Started> {
+    const started = await start();
+    this.#name(name);
+    return started;
+  }
+
+  #name(name: string): void {
+    for (const id of threadTimes('self')?.keys() ?? []) this.names[id] ??= name;
+  }
+}
+
+/** Processor time between two looks by the name of the thread, in milliseconds. Threads without a name are `other`. */
+export function timesBetween(
+  before: ThreadTimes,
+  after: ThreadTimes,
+  names: Readonly<Record<number, string>>,
+): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const [id, nanoseconds] of after) {
+    const name = names[id] ?? 'other';
+    times.set(name, (times.get(name) ?? 0) + (nanoseconds - (before.get(id) ?? 0)) / 1e6);
+  }
+  return times;
+}
