@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { instantFrom, isRefusal, streamName } from '#eventsourcing';
-import { ticket } from '#ticketing';
+import { contract, ticket } from '#ticketing';
 import { runCommand } from '#ticketing-app';
 import { testStores } from '../stores.js';
 import { build, Program } from './built-program.js';
@@ -22,7 +22,7 @@ describe('two workers, one of which is killed in the middle', () => {
     // Twenty minutes ago: fifteen were promised for the response.
     const effectiveAt = instantFrom(Date.now() - 20 * MINUTE);
     const opening = {
-      client: 'northwind',
+      client: `client-${randomUUID()}`,
       kind: 'incident',
       summary: 's',
       reporter: { id: 'joe' },
@@ -30,21 +30,22 @@ describe('two workers, one of which is killed in the middle', () => {
       impact: 'high',
       urgency: 'critical',
     } as const;
+    const sent = () => {
+      const commandId = randomUUID();
+      return { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
+    };
+    // What these tickets tell late is concluded from at once.
+    const body = { client: opening.client, terms: { quietTime: 0 }, effectiveFrom: instantFrom(Date.now() - 60 * MINUTE) };
+    const agreed = await runCommand(store, { aggregate: contract, id: opening.client, name: 'AgreeContract', body, context: sent() });
+    if (isRefusal(agreed)) throw new Error(JSON.stringify(agreed));
     const ids = await Promise.all(
       Array.from({ length: TICKETS }, async () => {
-        const commandId = randomUUID();
-        const context = {
-          commandId,
-          actor: { id: 'ada', kind: 'agent' as const },
-          correlationId: commandId,
-          causationId: commandId,
-        };
         const opened = await runCommand(store, {
           aggregate: ticket,
           id: undefined,
           name: 'OpenTicket',
           body: { ...opening, effectiveAt },
-          context,
+          context: sent(),
         });
         if (isRefusal(opened)) throw new Error(JSON.stringify(opened));
         return opened.id;
@@ -59,7 +60,7 @@ describe('two workers, one of which is killed in the middle', () => {
     };
     const toldTickets = async () => (await Promise.all(ids.map(told))).filter((moments) => moments.length > 0).length;
 
-    const env = { EVENTSTORE_URL: eventStoreUrl, MONGODB_URL: mongodbUrl };
+    const env = { TIERLINE_EVENTSTORE_URL: eventStoreUrl, TIERLINE_MONGODB_URL: mongodbUrl };
     const [first, second] = [Program.worker(env), Program.worker(env)];
     onClose(() => Promise.all([first.end('SIGTERM'), second.end('SIGTERM')]));
     const until = Date.now() + 60_000;
