@@ -353,7 +353,7 @@ describe('rebuilding', () => {
     reading.catch(() => (ending.now = true));
     try {
       for (let round = 0; round < 3; round++) {
-        await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+        await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: 20 * LEASE });
       }
     } finally {
       ending.now = true;
