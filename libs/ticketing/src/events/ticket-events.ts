@@ -51,7 +51,7 @@ export function evolveTicket<Kind extends Ticket>(
   facts: EventFacts,
   more?: Omit<Kind, keyof Ticket>,
 ): Kind {
-  const after = afterEvent(more === undefined ? ticket : without(ticket, ...(Object.keys(more) as never[])), { type, data, facts });
+  const after = afterEvent(ticket, { type, data, facts }, more);
   return { ...after, ...more, revisions: ticket.revisions + 1 } as Kind;
 }
 
@@ -59,7 +59,7 @@ export function evolveTicket<Kind extends Ticket>(
  * What people tell comes before what policies and time did later, also where it is told after that: the ticket as it was before the first
  * of their moves is kept until people have moved it on past them, so that a late fact can take its place.
  */
-function afterEvent(ticket: Ticket, event: TicketMove): Ticket {
+function afterEvent(ticket: Ticket, event: TicketMove, more: object = {}): Ticket {
   const { automatic } = ticket;
   const { note } = definitionOf(event.type);
   if (note) {
@@ -68,7 +68,8 @@ function afterEvent(ticket: Ticket, event: TicketMove): Ticket {
   }
   const { effectiveAt, recordedAt } = event.facts;
   if (isAutomatic(event.facts)) {
-    const { before = ticket, moves = [] } = automatic ?? {};
+    // What the ticket carries besides is kept in one place, the ticket as it is.
+    const { before = without(ticket, ...(Object.keys(more) as never[])), moves = [] } = automatic ?? {};
     return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
   }
   const later = automatic === undefined || effectiveAt >= recordedAt ? [] : movesAfter(automatic, effectiveAt);
