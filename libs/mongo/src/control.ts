@@ -371,20 +371,20 @@ export async function acquireByHandover(
  */
 export async function askForShare(db: Db, group: string, partition: string, owner: string, leaseMs: number): Promise<void> {
   const now = Date.now();
-  const shares = new Map<string, number>([[owner, 0]]);
-  let holder: string | undefined;
-  for (const control of await partitionControls(db, group)) {
+  const held = new Map<string, string[]>([[owner, []]]);
+  for (const control of (await partitionControls(db, group)).sort((a, b) => a._id.localeCompare(b._id))) {
     // One at a time: what was asked for changes the shares.
     if (control.handover !== null && control.handover.to === owner && control.handover.until.getTime() > now) return;
     if (control.owner === null || control.leaseUntil === null || control.leaseUntil.getTime() < now) continue;
-    shares.set(control.owner, (shares.get(control.owner) ?? 0) + 1);
-    if (control._id === partition) holder = control.owner;
+    held.set(control.owner, [...(held.get(control.owner) ?? []), control._id]);
   }
-  if (holder === undefined || (shares.get(holder) ?? 0) < (shares.get(owner) ?? 0) + 2) return;
-  const until = new Date(now + leaseMs);
+  const own = held.get(owner) ?? [];
+  const [holder, most = []] = [...held].reduce((largest, one) => (one[1].length > largest[1].length ? one : largest));
+  // The waiting partitions of a process look at the same moment: only the first of them asks, or all would move, and then all back.
+  if (most[0] !== partition || most.length < own.length + 2) return;
   await followerControls(db).updateOne(
     { _id: partition, owner: holder, $or: [{ handover: null }, { 'handover.until': { $lt: new Date(now) } }] },
-    { $set: { handover: { to: owner, until } } },
+    { $set: { handover: { to: owner, until: new Date(now + leaseMs) } } },
   );
 }
 
