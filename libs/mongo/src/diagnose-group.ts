@@ -120,12 +120,14 @@ async function compare(
 
   let position = await checkpoint();
   if (position !== undefined) await fold.upTo(position);
+  // Not as far as the fold, which an earlier collection may have taken further than this one is written.
+  const projectedTo = () => (position === undefined ? -1 : positionNumber(position));
   let compared = 0;
   let open: string[] = [];
   const found = new Map<string, Difference>();
   let different = 0;
-  const judge = (id: string, expected: ViewDocument | undefined, actual: ViewDocument | undefined, projectedTo: number): void => {
-    const verdict = judgement(id, expected, actual, fold.reached, projectedTo);
+  const judge = (id: string, expected: ViewDocument | undefined, actual: ViewDocument | undefined): void => {
+    const verdict = judgement(id, expected, actual, fold.reached, projectedTo());
     if (verdict === 'moving') return void open.push(id);
     compared++;
     if (verdict === undefined) return;
@@ -135,30 +137,30 @@ async function compare(
 
   for await (const [id, expected, actual] of sideBySide(fresh, view)) {
     signal?.throwIfAborted();
-    judge(id, expected, actual, fold.reached);
+    judge(id, expected, actual);
   }
   for (let round = 1; open.length > 0 && round <= ROUNDS; round++) {
     const again = open;
     open = [];
     for (let start = 0; start < again.length; start += 1_000) {
       const ids = again.slice(start, start + 1_000);
+      // Before the documents are read: they are written at least as far as it says.
+      position = (await checkpoint()) ?? position;
       const now = await view.some(ids);
       // The view may be written further than its checkpoint says: go as far as its documents have gone.
       const furthest = [...now.values()].reduce((most, doc) => Math.max(most, doc.position), -1);
-      position = (await checkpoint()) ?? position;
       await fold.upTo({ commit: max(position?.commit ?? -1n, BigInt(furthest)), prepare: 0n });
       const expected = await fresh.some(ids);
-      for (const id of ids) judge(id, expected.get(id), now.get(id), position === undefined ? -1 : positionNumber(position));
+      for (const id of ids) judge(id, expected.get(id), now.get(id));
     }
   }
-  const end = position === undefined ? -1 : positionNumber(position);
   return {
     view: view.name,
     compared,
     moving: open.length,
     events: fold.events,
-    position: end,
-    behind: await fold.countBeyond(end),
+    position: projectedTo(),
+    behind: await fold.countBeyond(projectedTo()),
     different,
     differences: [...found.values()],
   };
