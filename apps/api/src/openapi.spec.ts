@@ -195,6 +195,7 @@ describe('the answers', () => {
       ],
       ['DeescalateToTier', 'PutOnHold', 'ResolveTicket', 'ReopenTicket', 'ResolveWithRootCause', 'CloseTicket'],
     ].flat() as PublicCommandName[];
+    const other = (await send(api.url, 'POST', '/v1/tickets', { body: { ...example('OpenTicket'), client: api.client } })).json.ticketId;
     for (const life of [lives, ['LinkTicket', 'MergeTicket', 'CancelTicket'] as const]) {
       const opened = await send(api.url, 'POST', '/v1/tickets', {
         body: { ...example('OpenTicket'), client: api.client, team: 'service-desk' },
@@ -205,7 +206,9 @@ describe('the answers', () => {
       for (const name of [undefined, ...life]) {
         if (name !== undefined)
           answer = (
-            await send(api.url, 'POST', ticket.commands[name].route.replace('POST /v1/tickets/{id}', path), { body: example(name) })
+            await send(api.url, 'POST', ticket.commands[name].route.replace('POST /v1/tickets/{id}', path), {
+              body: { ...example(name), ...(name === 'LinkTicket' ? { ticketId: other } : name === 'MergeTicket' ? { into: other } : {}) },
+            })
           ).json;
         isAnswer(answer);
         const [details, history, sla, queue, list, autopsy, board] = await Promise.all(

@@ -45,8 +45,9 @@ const reactions = async (query: string, count: number) => {
 describe('GET /v1/reactions', () => {
   it('shows what a policy was refused, why, and what it did then', async () => {
     const [one, two] = [await open('one'), await open('two')];
-    const nobody = randomUUID();
-    const linked = await link(one, nobody);
+    const over = await open('over');
+    await send(api.url, 'POST', `/v1/tickets/${over}/cancel`, { body: { reason: 'twice' } });
+    const linked = await link(one, over);
     await link(one, two);
     const [refused, ...others] = await reactions('&outcome=refused', 1);
     expect(others).toEqual([]);
@@ -56,7 +57,7 @@ describe('GET /v1/reactions', () => {
       correlationId: linked.headers.get('x-correlation-id'),
       to: { stream: `ticket-${one}`, revision: 1, type: 'TicketLinked' },
       reactions: [
-        { category: 'ticket', id: nobody, command: 'LinkTicket', outcome: 'refused', refusal: { refused: 'ticket-not-found' } },
+        { category: 'ticket', id: over, command: 'LinkTicket', outcome: 'refused', refusal: { refused: 'ticket-cancelled' } },
         { category: 'ticket', id: one, command: 'RefuseRelation', outcome: 'done' },
       ],
     });
@@ -64,7 +65,7 @@ describe('GET /v1/reactions', () => {
     const all = await reactions(`&ticket=${one.toUpperCase()}`, 2);
     expect(all.map(({ to }: { to: { revision: number } }) => to.revision).sort()).toEqual([1, 2]);
     expect((await get(`&ticket=${two}`)).json.items).toHaveLength(1);
-    expect((await get(`&ticket=${nobody}`)).json.items).toHaveLength(1);
+    expect((await get(`&ticket=${over}`)).json.items).toHaveLength(1);
     expect((await get('&policy=ticket-merges')).json.items).toEqual([]);
     const first = (await get('&limit=1')).json;
     expect(first.items[0].position).toBeGreaterThan(all.at(-1).position);

@@ -40,7 +40,16 @@ beforeAll(async () => {
   );
   await open(
     'mail',
-    { channel: 'email', kind: 'service-request', category: 'hardware-loan', impact: 'high', urgency: 'high', tier: 'L2', team: 'mail' },
+    {
+      channel: 'email',
+      kind: 'service-request',
+      category: 'hardware-loan',
+      impact: 'high',
+      urgency: 'high',
+      tier: 'L2',
+      entryReason: 'Known to L2',
+      team: 'mail',
+    },
     2,
   );
   await open('server', { category: 'hardware', impact: 'major', urgency: 'critical' }, 3);

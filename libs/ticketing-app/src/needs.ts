@@ -1,13 +1,18 @@
-import { type EventStore, type Fault, type Instant, readAggregate, streamName, upcast } from '#eventsourcing';
+import { type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
 import {
   contract,
   contractInForce,
   evolveInHindsight,
   everInForce,
+  type LinkTicket,
+  type MergeTicket,
+  type OpeningFacts,
+  type OpenTicket,
   pinned,
   type PinnedClocks,
   type PinnedContract,
   ticket,
+  type TicketState,
 } from '#ticketing';
 import { withPublicHolidays } from './public-holidays.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
@@ -25,8 +30,15 @@ type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
 
 /** What commands need from outside their aggregate, by the name in their `needs`. */
 const lookUps: Readonly<Record<string, LookUp>> = {
-  'contract-in-force': (store, { body, effectiveAt }) =>
-    contractInForceAt(store, (body as { readonly client: string }).client, effectiveAt),
+  opening: async (store, { body, effectiveAt }): Promise<OpeningFacts> => {
+    const { client, follows } = body as OpenTicket;
+    const [contract, followed] = await Promise.all([contractInForceAt(store, client, effectiveAt), follows && ticketOf(store, follows)]);
+    return { ...(contract && { contract }), ...(follows !== undefined && { followed: followed || null }) };
+  },
+  'other-ticket': (store, { body }) => {
+    const named = body as Partial<LinkTicket & MergeTicket>;
+    return ticketOf(store, named.into ?? named.ticketId ?? '');
+  },
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
   'public-holidays': (_store, { body }) => withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
@@ -38,6 +50,16 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
   const find = lookUps[needs];
   if (find === undefined) throw new Error(`nothing is known of what a command needs: ${needs}`);
   return find(store, asking);
+}
+
+/** A ticket as the log has it; null where there is none, or none any more. */
+async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
+  try {
+    return (await readAggregate(store, ticket, id)).state;
+  } catch (error) {
+    if (error instanceof StreamDeleted) return null;
+    throw error;
+  }
 }
 
 /** Version of the time zone data of this process. */

@@ -274,7 +274,7 @@ function* technicalWork(story: (name: string) => Story): Generator<Story> {
     .step('11:10', carla, 'ResolveTicket', { category: 'access/share', article: 'KB-0112' })
     .closed('12:00');
   yield story('backup-alert')
-    .opened('07:35', monitoring, { client: 'fabrikam', kind: 'incident', summary: 'Nightly backup of the ERP database failed', reporter: { id: 'monitoring', name: 'Monitoring' }, channel: 'monitoring', impact: 'medium', urgency: 'high', tier: 'L2', team: servers, service: 'erp', component: 'erp-db-1', category: 'server/backup' })
+    .opened('07:35', monitoring, { client: 'fabrikam', kind: 'incident', summary: 'Nightly backup of the ERP database failed', reporter: { id: 'monitoring', name: 'Monitoring' }, channel: 'monitoring', impact: 'medium', urgency: 'high', tier: 'L2', entryReason: 'Backups are for L2: the rule of this alert says so', team: servers, service: 'erp', component: 'erp-db-1', category: 'server/backup' })
     .step('08:05', emi, 'StartWork', {})
     .tried('08:20', emi, 'Ran the backup by hand', 'Fails at 92 %: target volume is full')
     .step('08:55', emi, 'ResolveTicket', { cause: 'Retention job had been switched off', fix: 'Switched on; old sets removed; backup repeated' })
@@ -370,7 +370,7 @@ function* expertWork(story: (name: string) => Story): Generator<Story> {
       environment: 'archive 3.2, object store, transfer tool 0.9',
     });
   yield story('recurring-sync')
-    .opened('07:50', carla, { client: 'adventure-works', kind: 'incident', summary: 'Stock levels are not updated in the shop', reporter: { id: 'c.dupont', name: 'Claire Dupont' }, channel: 'phone', impact: 'medium', urgency: 'high', tier: 'L2', team: servers, service: 'stock-sync', category: 'application/sync' })
+    .opened('07:50', carla, { client: 'adventure-works', kind: 'incident', summary: 'Stock levels are not updated in the shop', reporter: { id: 'c.dupont', name: 'Claire Dupont' }, channel: 'phone', impact: 'medium', urgency: 'high', tier: 'L2', entryReason: 'The shop called before: L2 knows the case', team: servers, service: 'stock-sync', category: 'application/sync' })
     .step('08:00', emi, 'StartWork', {})
     .step('08:25', emi, 'ResolveTicket', { cause: 'The sync job hung on a lock', workaround: 'Restarted the job' })
     .step('10:35', carla, 'ReopenTicket', { reason: 'Stock stands still again since ten' })
@@ -389,7 +389,7 @@ function* expertWork(story: (name: string) => Story): Generator<Story> {
     .step('13:25', emi, 'StartWork', {})
     .step('13:50', emi, 'ResolveTicket', { cause: 'Import and sync lock each other out', workaround: 'Schedules no longer overlap', article: 'KB-0121' });
   yield story('report-engine-memory')
-    .opened('14:30', monitoring, { client: 'tailspin', kind: 'incident', summary: 'Report engine restarts every 40 minutes', reporter: { id: 'monitoring', name: 'Monitoring' }, channel: 'monitoring', impact: 'medium', urgency: 'medium', tier: 'L3', team: applications, service: 'reporting', component: 'report-engine-1', category: 'application/memory' })
+    .opened('14:30', monitoring, { client: 'tailspin', kind: 'incident', summary: 'Report engine restarts every 40 minutes', reporter: { id: 'monitoring', name: 'Monitoring' }, channel: 'monitoring', impact: 'medium', urgency: 'medium', tier: 'L3', entryReason: 'Engine faults are for L3: the rule of this alert says so', team: applications, service: 'reporting', component: 'report-engine-1', category: 'application/memory' })
     .step('14:50', grace, 'StartWork', {})
     .attached('15:20', grace, 'heap-summary.txt', 'diagnostic-data', 940_000)
     .tried('15:45', grace, 'Compared two heaps', 'Fonts are loaded again for every report');

@@ -198,7 +198,7 @@ describe('a case as the facts of a ticket', () => {
   });
 
   it('opened on the 3rd line and cancelled', () => {
-    expect(outline('1-103')).toEqual(['0 TicketOpened', '0 WorkStarted', '1 TicketCancelled']);
+    expect(outline('1-103')).toEqual(['0 TicketOpened (tier-skipped)', '0 WorkStarted', '1 TicketCancelled']);
     expect(caseToEvents(cases.get('1-103')!).events[0]!.data).toMatchObject({ tier: 'L3', impact: 'major', priority: 'high' });
   });
 

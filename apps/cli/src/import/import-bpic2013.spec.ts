@@ -84,7 +84,7 @@ describe('importing the log', () => {
       events: 41,
       alreadyThere: 0,
       different: [],
-      deviating: 3,
+      deviating: 4,
       deviations: {
         'resolution-incomplete': 3,
         'hand-off-incomplete': 1,
@@ -94,7 +94,7 @@ describe('importing the log', () => {
         'root-cause-required': 1,
         'solution-missing': 1,
         'ticket-closed': 1,
-        'tier-skipped': 1,
+        'tier-skipped': 2,
       },
       complete: true,
     });

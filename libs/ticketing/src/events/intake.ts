@@ -1,15 +1,10 @@
 import { without } from '../plain-json.js';
 import type { Impact, Priority, Urgency } from '../vocabulary.js';
 import { move, unchanged } from './definition.js';
-import type { Opening } from './ticket.js';
+import type { Opening, OpeningFlags } from './ticket.js';
 
 export const intakeEvents = {
-  TicketOpened: move<
-    Opening & {
-      /** Knowledge articles that L0 showed without success. */
-      readonly articlesShown?: readonly string[];
-    }
-  >({
+  TicketOpened: move<Opening & OpeningFlags>({
     says: 'a ticket came: what is wrong, for whom, by which channel, at which tier and priority, under which version of the contract',
     // What it does to a ticket that is open already: a second opening is stored, and changes nothing. See `openedTicket`.
     evolve: unchanged,

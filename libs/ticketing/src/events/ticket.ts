@@ -240,12 +240,25 @@ export interface Automatic {
 /** No ticket yet, or one. */
 export type TicketState = Ticket | null;
 
-/** A ticket right after its opening. Which articles were shown is history, and no part of its state. */
-export function openedTicket({ articlesShown: _, ...opening }: Opening & { readonly articlesShown?: unknown }, at: Instant): Ticket {
+/** What an opening tells besides what the ticket is opened with. */
+export interface OpeningFlags {
+  readonly majorIncident?: true;
+  readonly securityIncident?: true;
+  /** Why a lead let it enter above the usual tiers. */
+  readonly entryReason?: string;
+  /** Knowledge articles that L0 showed without success. */
+  readonly articlesShown?: readonly string[];
+}
+
+/** A ticket right after its opening. Which articles were shown and why it entered where it did is history, and no part of its state. */
+export function openedTicket(
+  { articlesShown: _articles, entryReason: _reason, majorIncident, securityIncident, ...opening }: Opening & OpeningFlags,
+  at: Instant,
+): Ticket {
   return {
     ...opening,
-    majorIncident: false,
-    securityIncident: false,
+    majorIncident: majorIncident ?? false,
+    securityIncident: securityIncident ?? false,
     work: { status: 'open' },
     stepsTried: [],
     evidence: [],

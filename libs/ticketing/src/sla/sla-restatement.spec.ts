@@ -179,7 +179,12 @@ describe('RestateSla', () => {
           if (name === 'RebaseSlaTerms' || name === 'RestateSla') continue;
           const effectiveAt: Instant = instantFrom(now);
           const context = { commandId: `c${index}`, actor: { id: 'ada', kind: 'agent' as const }, effectiveAt, recordedAt: effectiveAt };
-          const decision: Decision<TicketEvents> = ticket.commands[name].decide(command as never, state, context, contract as never);
+          const decision: Decision<TicketEvents> = ticket.commands[name].decide(
+            command as never,
+            state,
+            context,
+            (name === 'OpenTicket' ? { contract } : undefined) as never,
+          );
           if (isRefusal(decision)) continue;
           for (const event of decision) {
             const facts: EventFacts = { ...context, effectiveAt: event.effectiveAt ?? effectiveAt };

@@ -83,6 +83,9 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     urgency: fc.constantFrom(...URGENCIES),
     tier: maybe(fc.constantFrom(...TIERS)),
     team: maybe(word),
+    entryReason: fc.option(word, { nil: undefined, freq: 8 }),
+    majorIncident: maybe(fc.boolean()),
+    securityIncident: maybe(fc.boolean()),
   }),
   TriageTicket: fc.record({
     category: word,
@@ -183,7 +186,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   UnlinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS), reason: maybe(word) }),
   MergeTicket: fc.record({ into: other, reason: word }),
   SplitTicket: fc.record({ summary: word, description: maybe(word), category: maybe(word), reason: word }),
-  AbsorbTicket: fc.record({ ticketId: other, summary: word, reporter: person, reason: word }),
+  AbsorbTicket: fc.record({ ticketId: other, client: word, summary: word, reporter: person, reason: word }),
   CompleteMerge: fc.record({ into: other }),
   RefuseRelation: fc.record({
     ticketId: other,

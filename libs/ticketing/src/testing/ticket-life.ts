@@ -1,4 +1,5 @@
 import { evolve, type EventOf, type GivenOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import type { OpeningFacts } from '../ticket/intake.js';
 import { type TicketCommandName, type TicketCommands, ticket } from '../ticket/ticket.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
 import type { InForce } from '../contract/contract-agreement.js';
@@ -37,7 +38,9 @@ export class Life {
     minutes: number,
     name: Name,
     command: TicketCommands[Name],
-    given: GivenOf<typeof ticket, Name> | PinnedContract = name === 'OpenTicket' ? this.offered : undefined,
+    given: GivenOf<typeof ticket, Name> | OpeningFacts | undefined = name === 'OpenTicket' && this.offered
+      ? { contract: this.offered }
+      : undefined,
   ): readonly EventOf<TicketEvents>[] {
     const context = {
       commandId: `c${this.events.length}`,

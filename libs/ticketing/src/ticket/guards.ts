@@ -1,6 +1,6 @@
-import { refuse, type Refusal } from '#eventsourcing';
-import type { Contract } from '../contract/contract.js';
-import type { Ticket } from '../events/ticket.js';
+import { epochMillis, type Instant, refuse, type Refusal } from '#eventsourcing';
+import { type Contract, termsOf } from '../contract/contract.js';
+import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
 import type { Tier } from '../vocabulary.js';
 
 /** What bars several commands: each guard says why a command is refused, or undefined, and stands beside the codes that it may refuse with. */
@@ -33,6 +33,28 @@ export const INACTIVE = ['already-resolved', ...CLOSED] as const;
 
 export function unlessActive(ticket: Ticket): Barred<typeof INACTIVE> {
   return ticket.work.status === 'resolved' ? refuse('already-resolved', 'The ticket is resolved: reopen it first') : unlessClosed(ticket);
+}
+
+/** Whether it is resolved, and not for longer than its contract lets it be reopened. */
+export function canBeReopened(ticket: Ticket, at: Instant): boolean {
+  const since = resolvedAt(ticket.work);
+  return since !== undefined && epochMillis(at) - epochMillis(since) <= termsOf(ticket).reopenWindow;
+}
+
+export const UNRELATABLE = ['other-ticket-not-found', 'other-client'] as const;
+
+/**
+ * Clients are walls: nothing of one client's ticket gets into another client's.
+ * @param other the other ticket as the log has it, null where there is none; undefined where nobody has looked
+ * @param field of the command that names it
+ */
+export function unlessOfClient(client: string, other: TicketState | undefined, field: string): Barred<typeof UNRELATABLE> {
+  if (other === undefined) return undefined;
+  if (other === null)
+    return refuse('other-ticket-not-found', 'There is no ticket with that id', [{ field, message: 'must be the id of a ticket' }]);
+  return other.client === client
+    ? undefined
+    : refuse('other-client', 'The other ticket belongs to another client', [{ field, message: 'must be a ticket of the same client' }]);
 }
 
 export const ON_HOLD = ['ticket-on-hold'] as const;

@@ -1,13 +1,15 @@
-import { refuse } from '#eventsourcing';
+import { type Instant, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { type Contract, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
+import { resolvedAt } from '../events/ticket.js';
 import { present, same } from '../plain-json.js';
 import {
   type Channel,
   CHANNELS,
   type Impact,
   IMPACTS,
+  rank,
   TICKET_KINDS,
   type TicketKind,
   type Tier,
@@ -16,10 +18,11 @@ import {
   type Urgency,
 } from '../vocabulary.js';
 import { asSkills } from './assignment-request.js';
-import type { ClockedTicket } from './clocked-ticket.js';
+import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
 import { command, opening, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event } from './decisions.js';
 import {
+  canBeReopened,
   INACTIVE,
   isComponentOf,
   OVER,
@@ -27,8 +30,10 @@ import {
   UNCLASSIFIABLE,
   unlessActive,
   unlessInContract,
+  unlessOfClient,
   unlessOver,
   unlessTierExists,
+  UNRELATABLE,
 } from './guards.js';
 
 @JSONSchema({
@@ -100,6 +105,26 @@ export class OpenTicket extends TicketCommand {
     optional: true,
   })
   follows?: string;
+
+  @Flag({ description: 'Many users or a whole service are down: may enter at a tier up to L3', optional: true })
+  majorIncident?: boolean;
+
+  @Flag({ description: 'Security is at stake: may enter at a tier up to L3', optional: true })
+  securityIncident?: boolean;
+
+  @Text({ description: 'Why a lead lets it enter above L1 and above the tier of entry of its contract', max: 2000, optional: true })
+  entryReason?: string;
+
+  /** The ticket that it was a part of. Has no rule, and so cannot come from outside. */
+  splitFrom?: string;
+}
+
+/** What is known outside a ticket when it is opened. */
+export interface OpeningFacts {
+  /** The contract in force with the client; absent where there is none. */
+  readonly contract?: PinnedContract;
+  /** The ticket that it says it follows: null where there is none. */
+  readonly followed?: ClockedTicketState;
 }
 
 @JSONSchema({
@@ -156,9 +181,9 @@ export const intakeCommands = {
   OpenTicket: opening({
     body: OpenTicket,
     route: 'POST /v1/tickets',
-    refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, 'ticket-exists'],
-    needs: 'contract-in-force',
-    decide(body, state, _context, offered?: PinnedContract) {
+    refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, ...UNRELATABLE, 'ticket-exists', 'tier-skipped', 'can-be-reopened'],
+    needs: 'opening',
+    decide(body, state, { effectiveAt }, { contract: offered, followed }: OpeningFacts = {}) {
       const {
         client,
         kind,
@@ -174,12 +199,19 @@ export const intakeCommands = {
         category,
         articlesShown,
         follows,
+        majorIncident,
+        securityIncident,
+        entryReason,
       } = body;
       const contract = termsOf(present({ contract: offered }));
-      const tier = body.tier ?? entryTier(contract);
+      const tier = body.splitFrom === undefined ? (body.tier ?? entryTier(contract)) : tierOfPart(body.tier, contract);
       const noTier = unlessTierExists(tier, contract);
       if (noTier) return noTier;
-      const barred = unlessInContract(body, contract);
+      const barred =
+        unlessInContract(body, contract) ??
+        unlessOfClient(client, followed, 'follows') ??
+        unlessToReopen(followed, effectiveAt) ??
+        unlessMayEnter(tier, contract, body, followed);
       if (barred) return barred;
       if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
       const priority = contract.priorities[impact][urgency];
@@ -203,6 +235,9 @@ export const intakeCommands = {
             category,
             articlesShown,
             follows,
+            majorIncident: majorIncident || undefined,
+            securityIncident: securityIncident || undefined,
+            entryReason,
             contract: offered,
           }),
         ),
@@ -257,6 +292,44 @@ export const intakeCommands = {
     },
   }),
 } satisfies TicketCommandDefinitions;
+
+/** A part that is split off enters where the ticket is; what a vendor has, one tier below. */
+function tierOfPart(tier: Tier | undefined, contract: Contract): Tier {
+  return tier === undefined || tier === 'L4' ? (contract.tiers.findLast((one) => one !== 'L4') ?? 'L1') : tier;
+}
+
+/** A ticket enters at L0, L1 or the contract's tier of entry; higher for what may skip tiers or when a lead says why; L4 by a hand-off. */
+function unlessMayEnter(
+  tier: Tier,
+  contract: Contract,
+  { majorIncident, securityIncident, entryReason, splitFrom }: OpenTicket,
+  followed: ClockedTicketState | undefined,
+): Refusal<'tier-skipped'> | undefined {
+  const entry = entryTier(contract);
+  if (splitFrom !== undefined || rank(tier) <= Math.max(rank('L1'), rank(entry))) return undefined;
+  const fault = (message: string) => [{ field: 'tier', message }];
+  if (tier === 'L4') return refuse('tier-skipped', 'L4 is entered by a hand-off only', fault('must not be L4'));
+  const mayEnter = majorIncident || securityIncident || entryReason !== undefined || followed?.rootCause !== undefined;
+  return mayEnter
+    ? undefined
+    : refuse(
+        'tier-skipped',
+        `A ticket enters at ${entry}. Only a major or security incident or the recurrence of a closed root cause enters at ${tier}, or what a lead gives an entryReason for`,
+        fault(`must be ${entry}, L1 or L0, unless there is an entryReason`),
+      );
+}
+
+function unlessToReopen(followed: ClockedTicketState | undefined, at: Instant): Refusal<'can-be-reopened'> | undefined {
+  if (!followed || followed.work.status === 'cancelled' || followed.work.status === 'merged') return undefined;
+  const message = canBeReopened(followed, at)
+    ? 'The ticket that it follows can still be reopened: reopen it'
+    : resolvedAt(followed.work) === undefined
+      ? 'The ticket that it follows is not resolved yet: go on there'
+      : undefined;
+  return message === undefined
+    ? undefined
+    : refuse('can-be-reopened', message, [{ field: 'follows', message: 'must be a ticket that can no longer be reopened' }]);
+}
 
 /** The component that a ticket had, as long as it is one of the service that the ticket is about now. */
 function componentOf(service: string, component: string | undefined, { services }: Contract): string | undefined {

@@ -28,7 +28,7 @@ class Desk {
     actor = ada,
   ): readonly string[] | Refusal {
     const context = { commandId: `c${this.events.length}`, id: 't', actor, effectiveAt: at(happened), recordedAt: at(told) };
-    const given = name === 'OpenTicket' ? pin(1, this.terms) : undefined;
+    const given = name === 'OpenTicket' ? { contract: pin(1, this.terms) } : undefined;
     const decision = ticket.commands[name].decide(command as never, this.state, context, given as never);
     if (isRefusal(decision)) return decision;
     for (const event of decision) {

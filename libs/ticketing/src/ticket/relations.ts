@@ -2,12 +2,12 @@ import { deterministicId, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, OneOf, Text, Uuid } from '../command-fields.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { linkedBy, type Ticket } from '../events/ticket.js';
+import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { LINK_RELATIONS, type Person, type Relation } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event } from './decisions.js';
-import { INACTIVE, OVER, UNCLASSIFIABLE, unlessActive, unlessInContract, unlessOver } from './guards.js';
+import { INACTIVE, OVER, UNCLASSIFIABLE, unlessActive, unlessInContract, unlessOfClient, unlessOver, UNRELATABLE } from './guards.js';
 import { untoldEvents } from './sla.js';
 
 @JSONSchema({
@@ -86,6 +86,7 @@ export class SplitTicket extends TicketCommand {
 /** A ticket that goes on in this one is taken in. Sent by the policy of merges. */
 export interface AbsorbTicket extends TicketCommand {
   readonly ticketId: string;
+  readonly client: string;
   readonly summary: string;
   readonly reporter: Person;
   readonly reason: string;
@@ -106,13 +107,16 @@ export const relationCommands = {
   LinkTicket: command({
     body: LinkTicket,
     route: 'POST /v1/tickets/{id}/links',
-    refuses: [...OVER, 'relation-to-itself', 'has-a-parent', 'has-children', 'too-many-links'],
+    refuses: [...OVER, ...UNRELATABLE, 'relation-to-itself', 'has-a-parent', 'has-children', 'too-many-links'],
     late: true,
-    decide({ ticketId, relation, mirrored }, ticket, { id }) {
+    needs: 'other-ticket',
+    decide({ ticketId, relation, mirrored }, ticket, { id }, _contract, other?: TicketState) {
       const barred = unlessOver(ticket);
       if (barred) return barred;
       if (ticketId === id) return refuse('relation-to-itself', 'A ticket has no relation to itself');
       if (hasLink(ticket, ticketId, relation)) return [];
+      const behindWall = unlessOfClient(ticket.client, other, 'ticketId');
+      if (behindWall) return behindWall;
       const [parent] = linkedBy('child-of', ticket);
       const family = relation === 'child-of' || relation === 'parent-of';
       // One level: then there are no circles, and following the parent ends.
@@ -140,15 +144,17 @@ export const relationCommands = {
   MergeTicket: command({
     body: MergeTicket,
     route: 'POST /v1/tickets/{id}/merge',
-    refuses: [...INACTIVE, 'relation-to-itself', 'merge-pending', 'has-children'],
+    refuses: [...INACTIVE, ...UNRELATABLE, 'relation-to-itself', 'merge-pending', 'has-children'],
     late: true,
-    decide({ into, reason }, ticket, { id }) {
+    needs: 'other-ticket',
+    decide({ into, reason }, ticket, { id }, _contract, other?: TicketState) {
       if (ticket.work.status === 'merged' && ticket.work.into === into) return [];
       const barred = unlessActive(ticket);
       if (barred) return barred;
       if (into === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
       if (ticket.mergingInto === into) return [];
       return (
+        unlessOfClient(ticket.client, other, 'into') ??
         unlessMerging(ticket) ??
         (linkedBy('parent-of', ticket).length > 0
           ? refuse('has-children', 'The ticket has children: they would lose their parent')
@@ -172,13 +178,14 @@ export const relationCommands = {
   }),
 
   AbsorbTicket: internal({
-    refuses: [...INACTIVE, 'merge-pending', 'relation-to-itself'],
+    refuses: [...INACTIVE, 'other-client', 'merge-pending', 'relation-to-itself'],
     late: true,
-    decide({ ticketId, summary, reporter, reason }: AbsorbTicket, ticket, { id }) {
+    decide({ ticketId, client, summary, reporter, reason }: AbsorbTicket, ticket, { id }) {
       if (ticket.absorbed.includes(ticketId)) return [];
       const barred = unlessActive(ticket) ?? unlessMerging(ticket);
       if (barred) return barred;
       if (ticketId === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
+      if (client !== ticket.client) return refuse('other-client', 'The other ticket belongs to another client');
       return [event('TicketAbsorbed', { ticketId, summary, reporter: asPerson(reporter), reason })];
     },
   }),

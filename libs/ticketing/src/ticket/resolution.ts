@@ -1,4 +1,4 @@
-import { epochMillis, type Fault, refuse } from '#eventsourcing';
+import { type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
@@ -8,7 +8,7 @@ import { present, same } from '../plain-json.js';
 import { ANALYSIS_METHODS, type AnalysisMethod, rank, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { endOfHold, event } from './decisions.js';
-import { INACTIVE, OVER, unlessAccepted, unlessActive, unlessOver } from './guards.js';
+import { canBeReopened, INACTIVE, OVER, unlessAccepted, unlessActive, unlessOver } from './guards.js';
 import { untoldEvents } from './sla.js';
 
 export class AnalysisBody {
@@ -211,9 +211,9 @@ export const resolutionCommands = {
     decide({ reason }, ticket, { effectiveAt }, contract) {
       const barred = unlessOver(ticket);
       if (barred) return barred;
-      const resolved = resolvedAt(ticket.work);
-      if (resolved === undefined) return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
-      if (epochMillis(effectiveAt) - epochMillis(resolved) > contract.reopenWindow) {
+      if (resolvedAt(ticket.work) === undefined)
+        return ticket.cycle > 1 ? [] : refuse('not-resolved', 'Only a resolved ticket can be reopened');
+      if (!canBeReopened(ticket, effectiveAt)) {
         return refuse(
           'reopen-window-passed',
           `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`,

@@ -2,7 +2,7 @@ import { type Policy, type Reaction, type RecordedEvent, streamId } from '#event
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { present } from '../plain-json.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { linkedBy, type TicketState } from '../events/ticket.js';
+import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
 /**
@@ -58,6 +58,7 @@ export const ticketLinks = withItsCause({
     TicketSplit: ({ stream, data }, state) => {
       if (state === null) return [];
       const { client, kind, reporter, channel, impact, urgency, tier, team } = state;
+      const splitFrom = idOf({ stream });
       const { into, summary, description, category } = data;
       const service = data.service ?? state.service;
       const component = data.component ?? state.component;
@@ -65,7 +66,22 @@ export const ticketLinks = withItsCause({
         toTicket(
           into,
           'OpenTicket',
-          present({ client, kind, summary, description, reporter, channel, impact, urgency, tier, team, service, component, category }),
+          present({
+            client,
+            kind,
+            summary,
+            description,
+            reporter,
+            channel,
+            impact,
+            urgency,
+            tier,
+            team,
+            service,
+            component,
+            category,
+            splitFrom,
+          }),
         ),
         toTicket(into, 'LinkTicket', { ticketId: idOf({ stream }), relation: 'split-from', mirrored: true }),
       ];
@@ -78,15 +94,18 @@ export const ticketLinks = withItsCause({
   },
 });
 
+/** What the ticket that takes another one in is told of it. */
+function partOf({ client, summary, reporter }: Ticket): Pick<Ticket, 'client' | 'summary' | 'reporter'> {
+  return { client, summary, reporter };
+}
+
 /** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */
 export const ticketMerges = withItsCause({
   name: 'ticket-merges',
   ...ofTickets,
   react: {
     TicketMergeRequested: ({ stream, data: { into, reason } }, state) =>
-      state === null
-        ? []
-        : [toTicket(into, 'AbsorbTicket', { ticketId: idOf({ stream }), summary: state.summary, reporter: state.reporter, reason })],
+      state === null ? [] : [toTicket(into, 'AbsorbTicket', { ticketId: idOf({ stream }), reason, ...partOf(state) })],
     TicketAbsorbed: ({ stream, data: { ticketId } }) => [toTicket(ticketId, 'CompleteMerge', { into: idOf({ stream }) })],
   },
   refused: ({ id }, { refused: code, message }, { stream, type }) =>

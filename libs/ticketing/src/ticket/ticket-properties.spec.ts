@@ -52,7 +52,7 @@ function live(
     now += sent.after;
     const at = instantFrom(now);
     const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at, recordedAt: at };
-    const given = sent.name === 'OpenTicket' ? contractOf(sent) : hindsight;
+    const given = sent.name === 'OpenTicket' ? { contract: contractOf(sent) } : sent.name === 'RestateSla' ? hindsight : undefined;
     const decision = ticket.commands[sent.name].decide(sent.command as never, state, context, given as never);
     if (isRefusal(decision)) {
       refusals.push(decision);

@@ -1,7 +1,9 @@
 import { deterministicId, instantFrom, type Refusal } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { type TicketCommands, ticket } from './ticket.js';
-import { DAY, HOUR, MINUTE } from '../contract/contract.js';
+import { DAY, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
+import type { TicketState } from '../events/ticket.js';
+import type { OpeningFacts } from './intake.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (offset: number) => instantFrom(start + offset);
@@ -75,6 +77,45 @@ describe('OpenTicket', () => {
 
   it('refuses a ticket that exists', () => {
     expect(given(opened).when('OpenTicket', command).refusal().refused).toBe('ticket-exists');
+  });
+
+  it('enters at L0 or L1; higher for what may skip tiers, or when a lead says why; L4 by a hand-off only', () => {
+    const at = (more: Partial<TicketCommands['OpenTicket']>, outside?: OpeningFacts) =>
+      when('OpenTicket', { ...command, ...more }, 0, outside);
+    for (const tier of ['L0', 'L1'] as const) expect(at({ tier }).events()).toMatchObject([{ data: { tier } }]);
+    for (const tier of ['L2', 'L3', 'L4'] as const)
+      expect(at({ tier }).refusal()).toMatchObject({ refused: 'tier-skipped', faults: [{ field: 'tier' }] });
+    expect(at({ tier: 'L3', majorIncident: true }).events()).toMatchObject([{ data: { tier: 'L3', majorIncident: true } }]);
+    expect(at({ tier: 'L2', securityIncident: true }).events()).toMatchObject([{ data: { tier: 'L2', securityIncident: true } }]);
+    expect(at({ tier: 'L2', entryReason: 'Known to L2' }).events()).toMatchObject([{ data: { tier: 'L2', entryReason: 'Known to L2' } }]);
+    for (const flag of [{ majorIncident: true }, { entryReason: 'The vendor must' }])
+      expect(at({ tier: 'L4', ...flag }).refusal()).toMatchObject({ refused: 'tier-skipped', faults: [{ field: 'tier' }] });
+    const entersAtL2 = { contract: { version: 1, tzdata: '2025b', terms: { ...defaultContract, tiers: ['L2' as const, 'L3' as const] } } };
+    expect(at({}, entersAtL2).events()).toMatchObject([{ data: { tier: 'L2' } }]);
+    expect(at({ tier: 'L3' }, entersAtL2).refusal().refused).toBe('tier-skipped');
+    const { state: followed } = given(...atL3, ['ResolveWithRootCause', { rootCause }], ['CloseTicket', {}]);
+    expect(when('OpenTicket', { ...command, tier: 'L3', follows: one }, 60 * DAY, { followed }).events()).toMatchObject([
+      { data: { tier: 'L3', follows: one } },
+    ]);
+  });
+
+  it('is led by the flags that it is opened with', () => {
+    const { state } = given(['OpenTicket', { ...command, majorIncident: true, securityIncident: false }]);
+    expect(state).toMatchObject({ majorIncident: true, securityIncident: false });
+  });
+
+  it('follows a ticket of the same client that can no longer be reopened, and no other', () => {
+    const following = (followed: TicketState, offset = 60 * DAY) => when('OpenTicket', { ...command, follows: one }, offset, { followed });
+    const closed = given(opened, triaged, started, resolvedAtL1, ['CloseTicket', {}]).state;
+    expect(following(closed).events()).toMatchObject([{ data: { follows: one } }]);
+    expect(following(closed, DAY).refusal()).toMatchObject({ refused: 'can-be-reopened', faults: [{ field: 'follows' }] });
+    expect(following(given(opened).state).refusal()).toMatchObject({ refused: 'can-be-reopened', faults: [{ field: 'follows' }] });
+    expect(following(given(opened, ['CancelTicket', { reason: 'twice' }]).state).events()).toHaveLength(1);
+    expect(following(null).refusal()).toMatchObject({ refused: 'other-ticket-not-found', faults: [{ field: 'follows' }] });
+    expect(following(closed && { ...closed, client: 'contoso' }).refusal()).toMatchObject({
+      refused: 'other-client',
+      faults: [{ field: 'follows' }],
+    });
   });
 });
 
@@ -917,10 +958,32 @@ describe('LinkTicket and UnlinkTicket', () => {
   });
 });
 
+describe('a relation to a ticket of another client', () => {
+  const ofOther = given(['OpenTicket', { ...(opened[1] as TicketCommands['OpenTicket']), client: 'contoso' }]).state;
+  const { when } = given(opened);
+
+  it('is refused, as is one to a ticket that does not exist', () => {
+    const link = { ticketId: one, relation: 'relates-to' } as const;
+    const merge = { into: one, reason: 'same fault' };
+    expect(when('LinkTicket', link, HOUR, ofOther).refusal()).toMatchObject({ refused: 'other-client', faults: [{ field: 'ticketId' }] });
+    expect(when('LinkTicket', { ...link, mirrored: true }, HOUR, ofOther).refusal().refused).toBe('other-client');
+    expect(when('LinkTicket', link, HOUR, null).refusal().refused).toBe('other-ticket-not-found');
+    expect(when('LinkTicket', link, HOUR, given(opened).state).events()).toHaveLength(1);
+    expect(when('MergeTicket', merge, HOUR, ofOther).refusal()).toMatchObject({ refused: 'other-client', faults: [{ field: 'into' }] });
+    expect(when('MergeTicket', merge, HOUR, null).refusal().refused).toBe('other-ticket-not-found');
+  });
+
+  it('is not taken in, whoever asks for it', () => {
+    const part = { ticketId: two, client: 'contoso', summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' };
+    expect(when('AbsorbTicket', part).refusal().refused).toBe('other-client');
+  });
+});
+
 describe('MergeTicket', () => {
   const asked: Step = ['MergeTicket', { into: one, reason: 'same fault' }];
   const merged: Step = ['CompleteMerge', { into: one }];
-  const absorbed: Step = ['AbsorbTicket', { ticketId: two, summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' }];
+  const part = { ticketId: two, summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' };
+  const absorbed: Step = ['AbsorbTicket', { ...part, client: 'northwind' }];
 
   it('asks the other ticket, goes on working, and ends when that one has taken it in', () => {
     expect(
@@ -1009,7 +1072,7 @@ describe('MergeTicket', () => {
       given(opened)
         .when(...absorbed)
         .events(),
-    ).toEqual([{ type: 'TicketAbsorbed', data: absorbed[1] }]);
+    ).toEqual([{ type: 'TicketAbsorbed', data: part }]);
     expect(
       given(opened, asked)
         .when(...absorbed)
