@@ -187,6 +187,7 @@ describe('GET /v1/queues/{tier}', () => {
         ...open,
         client: api.client,
         tier,
+        entryReason: 'Known to L2',
         impact: 'high',
         urgency,
         team: index % 2 ? 'odd' : 'even',

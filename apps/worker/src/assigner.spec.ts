@@ -272,7 +272,7 @@ describe('the tickets of somebody who goes away', () => {
     const ofOne = await desk.ticket();
     await until(async () => (await desk.owner(ofOne)) === 'ada');
     await desk.staff('two', ['ada'], { tiers: ['L2'] });
-    const ofTwo = await desk.ticket({ tier: 'L2' });
+    const ofTwo = await desk.ticket({ tier: 'L2', entryReason: 'Known to L2' });
     await until(async () => (await desk.owner(ofTwo)) === 'ada');
     await desk.team('one', 'RemoveTeamMember', { agent: desk.id('ada') });
     await until(async () => (await types(ofOne)).includes('AssignmentFoundNobody'));
