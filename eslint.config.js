@@ -3,8 +3,9 @@ import tseslint from 'typescript-eslint';
 /**
  * The import law (docs/adr/0001-one-package-of-modules.md): which outside packages and which of our libraries each folder may use.
  * Everything not listed is refused, so a new arrow in the architecture is a reviewed line here. `floors` are a library's folders from the
- * lowest to the highest: a folder imports only from lower ones, and the files beside them from none. That nothing imports in circles is
- * checked by test/import-circles.spec.ts.
+ * lowest to the highest: a folder imports only from lower ones, and the files beside them from none. `later` names files that are loaded when
+ * they are first needed, by `import()`, and the packages that only they import. That nothing imports in circles is checked by
+ * test/import-circles.spec.ts.
  */
 const law = {
   'libs/eventsourcing': { packages: ['lru-cache', 'uuid'], libs: [] },
@@ -35,6 +36,7 @@ const law = {
   'libs/ticketing-app': {
     packages: ['date-holidays', 'node:*'],
     libs: ['eventsourcing', 'mongo', 'ticketing', 'platform'],
+    later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing-app'] },
   'libs/embedded-host': { packages: ['lmdb', 'node:*'], libs: [] },
@@ -58,6 +60,7 @@ const law = {
       'node:*',
     ],
     libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-app', 'ticketing-nest'],
+    later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
   },
   'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'] },
   'apps/standalone': { packages: [], libs: ['local', 'platform', 'ticketing'] },
@@ -106,7 +109,7 @@ const floorRules = (folder, floors) => [
 ];
 
 /** One regular expression per folder that matches every import the law does not allow, and one for each of its floors. */
-const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors }]) => {
+const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors, later = [] }]) => {
   const allowed = [...packages, ...libs.map((lib) => `#${lib}`)];
   const patterns = [
     {
@@ -122,6 +125,18 @@ const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors 
   });
   return [
     rule(`${folder}/src/**/*.ts`, []),
+    ...later.map(({ file, packages: itsOwn }) =>
+      rule(
+        `${folder}/src/**/*.ts`,
+        [`${folder}/src/${file}.ts`],
+        [
+          {
+            regex: `^(?:${oneOf(itsOwn)})$|^\\./${escape(file)}\\.js$`,
+            message: `${file}.ts and its packages are loaded by import(), when they are needed`,
+          },
+        ],
+      ),
+    ),
     ...(floors ? floorRules(folder, floors) : []).map(({ files, ignores, regex }) =>
       rule(files, ignores, [
         { regex, message: `the floors of ${folder}, lowest first: ${floors.map((floor) => floor.join(', ')).join(' → ')}` },

@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -55,6 +56,16 @@ describe('npm start', () => {
     },
     60_000,
   );
+
+  it('builds nothing on a built tree, and its log has no line before the banner', async () => {
+    const built = statSync('dist/.built').mtimeMs;
+    const program = start();
+    await program.ready(dataDir);
+    expect(program.stdout).toContain('Tierline is running.');
+    const lines = program.stderr.trim().split('\n');
+    expect(lines.slice(0, -1)).toEqual([]);
+    expect(statSync('dist/.built').mtimeMs).toBe(built);
+  }, 60_000);
 
   it('names the process that holds the data directory', async () => {
     const first = start();

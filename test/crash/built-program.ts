@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, utimesSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunFile } from '#local';
@@ -28,32 +28,11 @@ export async function build(): Promise<void> {
     }
   }
   try {
-    if (upToDate()) return;
-    const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--build', 'tsconfig.build.json'], {
-      cwd: root,
-      encoding: 'utf8',
-    });
-    if (compiled.status !== 0) throw new Error(`the build failed:\n${compiled.stdout}`);
-    utimesSync(record, new Date(), new Date());
+    const built = spawnSync(process.execPath, ['bin/build-newer.js'], { cwd: root, encoding: 'utf8' });
+    if (built.status !== 0) throw new Error(`the build failed:\n${built.stderr}`);
   } finally {
     rmdirSync(lock);
   }
-}
-
-/** What the compiler remembers of its last run. */
-const record = join(root, 'dist', '.tsbuildinfo');
-
-/** Whether nothing that is built has changed since. */
-function upToDate(): boolean {
-  const built = statSync(record, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['apps', 'libs'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)),
-  );
-  const configuration = ['package.json', 'tsconfig.json', 'tsconfig.build.json'].map((file) => join(root, file));
-  return [
-    ...configuration,
-    ...sources.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.endsWith('.spec.ts')),
-  ].every((file) => statSync(file).mtimeMs < built);
 }
 
 type Environment = Readonly<Record<string, string>>;
@@ -101,7 +80,7 @@ export class Program {
   /** What `npm start` runs. */
   static standalone(env: Environment): Program {
     return new Program(
-      spawn(process.execPath, ['dist/apps/standalone/src/main.js'], {
+      spawn(process.execPath, ['bin/start.js'], {
         cwd: root,
         env: environment(env),
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
 import { Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf } from '#platform';
-import { documentAttachment, documentUpload } from './openapi.js';
+import { documented } from './documented.js';
 import { ticketProblems } from './ticket-problems.js';
 
 /** Where content is sent to: the one address that takes other bodies than JSON. */
@@ -37,8 +37,8 @@ export class AttachmentsController {
 
   @Post()
   @HttpCode(201)
-  @documentUpload()
-  @readUploadQuery.documented()
+  @documented((openapi) => openapi.documentUpload())
+  @documented((openapi) => openapi.documentQuery(readUploadQuery))
   async upload(
     @Query(readUploadQuery) query: QueryOf<typeof uploadQuery>,
     @Req() request: FastifyRequest,
@@ -72,7 +72,7 @@ export class AttachmentsController {
   }
 
   @Get(':sha256')
-  @documentAttachment()
+  @documented((openapi) => openapi.documentAttachment())
   async download(
     @Param('sha256') sha256: string,
     @Query(new QueryParameters({})) _query: object,

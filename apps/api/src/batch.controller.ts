@@ -7,7 +7,7 @@ import { JsonLog } from '#platform';
 import { type BatchItem, CommandBatch, ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
 import { answerOf, type CommandAnswer } from './command-answer.js';
-import { documentBatch } from './openapi.js';
+import { documented } from './documented.js';
 import { ticketIdOf } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -35,7 +35,7 @@ export class BatchController {
 
   @Post()
   @HttpCode(200)
-  @documentBatch()
+  @documented((openapi) => openapi.documentBatch())
   async run(
     @Body(new JsonBody(CommandBatch)) { items }: CommandBatch,
     @Req() request: FastifyRequest,

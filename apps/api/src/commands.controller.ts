@@ -20,7 +20,7 @@ import { JsonBody, QueryParameters } from '#http';
 import { ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
 import { answerWithTag, sentWith } from './command-answer.js';
-import { documentCommand } from './openapi.js';
+import { documented } from './documented.js';
 import { PathName } from './path-name.js';
 import { TicketId } from './ticket-id.js';
 import { type DomainProblemCode, ticketProblems, unlessRefused } from './ticket-problems.js';
@@ -65,7 +65,8 @@ export function commandsController(aggregate: Aggregate): Type {
     for (const [index, other] of others.entries()) Param(other, nameInPath(other, aggregate))(prototype, name, 4 + index);
     if (body !== undefined) Body(new JsonBody<object>(body))(prototype, name, 4);
     const property = Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor;
-    for (const decorate of [methods[method](path), HttpCode(200), documentCommand(aggregate, name)]) decorate(prototype, name, property);
+    for (const decorate of [methods[method](path), HttpCode(200), documented((openapi) => openapi.documentCommand(aggregate, name))])
+      decorate(prototype, name, property);
   }
   return CommandsController;
 }

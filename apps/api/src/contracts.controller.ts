@@ -7,7 +7,7 @@ import { type QueryOf } from '#platform';
 import { type ClientContract, contract, type ContractNow, contractInForce, contracts, defaultContract } from '#ticketing';
 import { readByName } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentContract, documentContracts, documentDefaultContract } from './openapi.js';
+import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems } from './ticket-problems.js';
@@ -23,8 +23,8 @@ export class ContractsController {
   ) {}
 
   @Get('contracts')
-  @documentContracts()
-  @plainList.documented()
+  @documented((openapi) => openapi.documentContracts())
+  @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = async (limit: number, after?: string) => {
       const { items, more } = await this.queries.execute(new RunQuery(readByName<ClientContract>, { view: contracts.name, limit, after }));
@@ -34,7 +34,7 @@ export class ContractsController {
   }
 
   @Get('contracts/:client')
-  @documentContract()
+  @documented((openapi) => openapi.documentContract())
   async one(
     @Param('client', new PathName('contract-not-found', 'There is no such client')) client: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -47,7 +47,7 @@ export class ContractsController {
   }
 
   @Get('default-contract')
-  @documentDefaultContract()
+  @documented((openapi) => openapi.documentDefaultContract())
   default(@Query(noQuery) _query: object) {
     return defaultContract;
   }

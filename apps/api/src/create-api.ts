@@ -9,7 +9,7 @@ import type { ReadModels } from '#ticketing-app';
 import { ApiModule } from './api.module.js';
 import { ATTACHMENTS } from './attachments.controller.js';
 import { DocsController } from './docs.controller.js';
-import { openApiDocument } from './openapi.js';
+import { loadOpenApi } from './documented.js';
 
 /** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
 export interface ApiParts {
@@ -31,7 +31,7 @@ export async function createApi({ store, mongo, blobs, log }: ApiParts): Promise
   prepareHttp(app, log);
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
-  app.get(DocsController).publish(openApiDocument(app));
+  app.get(DocsController).publish(async () => (await loadOpenApi()).openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();
   return app;
 }

@@ -2,9 +2,8 @@ import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Controller, Get, Header, Param, StreamableFile } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
-import type { OpenAPIObject } from '@nestjs/swagger';
 import { Problem } from '#http';
+import { documented } from './documented.js';
 
 const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
@@ -37,21 +36,22 @@ const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The OpenAPI document, and Swagger UI to read and try it. */
-@ApiExcludeController()
+@documented((openapi) => openapi.ApiExcludeController())
 @Controller()
 export class DocsController {
-  #document: OpenAPIObject | undefined;
+  #make: (() => Promise<object>) | undefined;
+  #document: Promise<object> | undefined;
 
-  /** The document can only be made when all routes are there. */
-  publish(document: OpenAPIObject): void {
-    this.#document = document;
+  /** @param make makes the document, which takes all routes to be there; called when it is first asked for */
+  publish(make: () => Promise<object>): void {
+    this.#make = make;
   }
 
   @Get('openapi.json')
   @Header('Cache-Control', 'no-cache')
-  document(): OpenAPIObject {
-    if (this.#document === undefined) throw new Error('no OpenAPI document was published');
-    return this.#document;
+  document(): Promise<object> {
+    if (this.#make === undefined) throw new Error('no OpenAPI document was published');
+    return (this.#document ??= this.#make());
   }
 
   @Get('docs')

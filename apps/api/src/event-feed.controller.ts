@@ -6,7 +6,7 @@ import { EventStore, type FeedFilter, type Position, type StoredEvent, streamId,
 import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
 import { JsonLog, type QueryOf, someOf, text } from '#platform';
 import { ticket as ticketDecider, type TicketEventType } from '#ticketing';
-import { documentFeed } from './openapi.js';
+import { documented } from './documented.js';
 import { aTicketId } from './ticket-id.js';
 
 /** Streams that one process carries at once: each is a subscription of its own at the store. */
@@ -45,8 +45,8 @@ export class EventFeedController implements OnModuleDestroy {
   }
 
   @Get()
-  @documentFeed()
-  @readFeedQuery.documented()
+  @documented((openapi) => openapi.documentFeed())
+  @documented((openapi) => openapi.documentQuery(readFeedQuery))
   async feed(
     @Query(readFeedQuery) query: QueryOf<typeof feedQuery>,
     @Headers('last-event-id') lastEventId: string | undefined,

@@ -7,7 +7,7 @@ import { type QueryOf } from '#platform';
 import { type TicketFilter, ticketFilters } from '#ticketing';
 import { readByName, readTicketFilter } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentFilter } from './openapi.js';
+import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -24,8 +24,8 @@ export class FiltersController {
   ) {}
 
   @Get()
-  @documentFilter('filters')
-  @plainList.documented()
+  @documented((openapi) => openapi.documentFilter('filters'))
+  @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = (limit: number, after?: string) =>
       this.queries.execute(new RunQuery(readByName<TicketFilter>, { view: ticketFilters.name, limit, after }));
@@ -33,7 +33,7 @@ export class FiltersController {
   }
 
   @Get(':name')
-  @documentFilter('filter')
+  @documented((openapi) => openapi.documentFilter('filter'))
   async one(@Param('name', filterName) name: string, @Res({ passthrough: true }) reply: FastifyReply, @Query(noQuery) _query: object) {
     const { filter, revision } = unlessRefused(await readTicketFilter(this.store, name));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });

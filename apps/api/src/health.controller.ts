@@ -1,10 +1,10 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#http';
 import { policies, projectionGroups } from '#ticketing';
 import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
+import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
 
@@ -20,7 +20,6 @@ interface Progress {
 }
 
 /** Whether the process lives, and whether it can do its work. */
-@ApiTags('health')
 @Controller('health')
 export class HealthController {
   constructor(
@@ -29,19 +28,13 @@ export class HealthController {
   ) {}
 
   @Get('live')
-  @ApiOperation({ operationId: 'live', summary: 'Whether the process answers' })
-  @ApiResponse({ status: 200, description: 'It does' })
+  @documented((openapi) => openapi.documentHealth('live'))
   live() {
     return { status: 'up' };
   }
 
   @Get('ready')
-  @ApiOperation({
-    operationId: 'ready',
-    summary: 'Whether the stores are within reach; how views and policies are doing, and how far behind the log they are',
-  })
-  @ApiResponse({ status: 200, description: 'Both stores are within reach' })
-  @ApiResponse({ status: 503, description: 'A store is out of reach' })
+  @documented((openapi) => openapi.documentHealth('ready'))
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const [eventStore, readModels] = await Promise.all([this.#eventStoreAnswers(), this.#readModelsAnswer()]);
     const up = eventStore && readModels;

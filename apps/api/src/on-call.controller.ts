@@ -7,7 +7,7 @@ import { dateTime, type QueryOf } from '#platform';
 import { onCall, type OnCallDocument, type OnCallNow, onCallSchedules } from '#ticketing';
 import { readByName, ReadModels, whoIsOnCall } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentOnCall } from './openapi.js';
+import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems } from './ticket-problems.js';
@@ -27,14 +27,14 @@ export class OnCallController {
   ) {}
 
   @Get(':schedule/overrides')
-  @documentOnCall('onCallOverrides')
+  @documented((openapi) => openapi.documentOnCall('onCallOverrides'))
   async overrides(@Param('schedule', scheduleName) schedule: string, @Query(noQuery) _query: object) {
     return { items: (await this.#schedule(schedule)).state.overrides };
   }
 
   @Get()
-  @documentOnCall('onCallSchedules')
-  @plainList.documented()
+  @documented((openapi) => openapi.documentOnCall('onCallSchedules'))
+  @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = (limit: number, after?: string) =>
       this.queries.execute(new RunQuery(readByName<OnCallDocument>, { view: onCallSchedules.name, limit, after }));
@@ -42,8 +42,8 @@ export class OnCallController {
   }
 
   @Get(':schedule')
-  @documentOnCall('onCall')
-  @readAtQuery.documented()
+  @documented((openapi) => openapi.documentOnCall('onCall'))
+  @documented((openapi) => openapi.documentQuery(readAtQuery))
   async one(
     @Param('schedule', scheduleName) schedule: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,

@@ -2,10 +2,12 @@ import { applyDecorators, type INestApplication } from '@nestjs/common';
 import {
   ApiBody,
   ApiConsumes,
+  ApiExcludeController,
   ApiHeader,
   ApiOperation,
   ApiParam,
   ApiProduces,
+  ApiQuery,
   ApiResponse,
   ApiTags,
   DocumentBuilder,
@@ -16,7 +18,8 @@ import {
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
-import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind } from '#http';
+import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
+import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
 import { aggregates, jsonSchemas, publishedSchemas, ticket, TicketCommand, TIERS } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
@@ -475,6 +478,36 @@ export function documentFeed(): MethodDecorator {
     problems(...everywhere, 'too-many-streams'),
   );
 }
+
+/** The parameters of a query, as they are declared. */
+export function documentQuery<Declared extends ParametersOfQuery>({ declared }: QueryParameters<Declared>): MethodDecorator {
+  return applyDecorators(
+    ...Object.entries(declared).map(([name, { description, schema }]) => ApiQuery({ name, description, required: false, schema })),
+  );
+}
+
+export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
+  const tag = ApiTags('health');
+  if (name === 'live') {
+    return applyDecorators(
+      tag,
+      ApiOperation({ operationId: name, summary: 'Whether the process answers' }),
+      ApiResponse({ status: 200, description: 'It does' }),
+    );
+  }
+  return applyDecorators(
+    tag,
+    ApiOperation({
+      operationId: name,
+      summary: 'Whether the stores are within reach; how views and policies are doing, and how far behind the log they are',
+    }),
+    ApiResponse({ status: 200, description: 'Both stores are within reach' }),
+    ApiResponse({ status: 503, description: 'A store is out of reach' }),
+  );
+}
+
+// For the pages that no program reads.
+export { ApiExcludeController };
 
 /** The OpenAPI 3.1 document of the application's routes. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {

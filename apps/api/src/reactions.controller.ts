@@ -6,7 +6,7 @@ import { oneOf, type QueryOf, text } from '#platform';
 import { policies } from '#ticketing';
 import { readReactions } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentView } from './openapi.js';
+import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { aTicketId } from './ticket-id.js';
 
@@ -28,8 +28,8 @@ export class ReactionsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documentView('reactions')
-  @readReactionsQuery.documented()
+  @documented((openapi) => openapi.documentView('reactions'))
+  @documented((openapi) => openapi.documentQuery(readReactionsQuery))
   async list(@Query(readReactionsQuery) query: QueryOf<typeof reactionsQuery>) {
     const { limit = PAGE, cursor, outcome, policy, client, ticket } = query;
     const list = ['reactions', outcome, policy, client, ticket];

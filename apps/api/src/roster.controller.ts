@@ -7,7 +7,7 @@ import { dateTime, type QueryOf } from '#platform';
 import { absenceAt, agent, type AgentDocument, agents, shiftAt, type Team, team, type TeamNow, teams } from '#ticketing';
 import { readByIds, readByName } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentRoster } from './openapi.js';
+import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems } from './ticket-problems.js';
@@ -33,8 +33,8 @@ export class TeamsController {
   ) {}
 
   @Get()
-  @documentRoster('teams')
-  @plainList.documented()
+  @documented((openapi) => openapi.documentRoster('teams'))
+  @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = (limit: number, after?: string) =>
       this.queries.execute(new RunQuery(readByName<Team>, { view: teams.name, limit, after }));
@@ -42,8 +42,8 @@ export class TeamsController {
   }
 
   @Get(':team')
-  @documentRoster('team')
-  @readAtQuery.documented()
+  @documented((openapi) => openapi.documentRoster('team'))
+  @documented((openapi) => openapi.documentQuery(readAtQuery))
   async one(
     @Param('team', rosterId('team')) id: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
@@ -70,8 +70,8 @@ export class AgentsController {
   ) {}
 
   @Get()
-  @documentRoster('agents')
-  @plainList.documented()
+  @documented((openapi) => openapi.documentRoster('agents'))
+  @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
     const read = (limit: number, after?: string) =>
       this.queries.execute(new RunQuery(readByName<AgentDocument>, { view: agents.name, limit, after }));
@@ -79,7 +79,7 @@ export class AgentsController {
   }
 
   @Get(':agent')
-  @documentRoster('agent')
+  @documented((openapi) => openapi.documentRoster('agent'))
   async one(
     @Param('agent', rosterId('agent')) id: string,
     @Query(noQuery) _query: object,

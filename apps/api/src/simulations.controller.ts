@@ -4,7 +4,7 @@ import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#events
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
 import { simulate } from '#ticketing-app';
-import { documentSimulation } from './openapi.js';
+import { documented } from './documented.js';
 import { unlessRefused } from './ticket-problems.js';
 
 /** Simulations that one process runs at once: each keeps a core busy. */
@@ -26,7 +26,7 @@ export class SimulationsController implements OnModuleDestroy {
 
   @Post()
   @HttpCode(200)
-  @documentSimulation()
+  @documented((openapi) => openapi.documentSimulation())
   async run(
     @Body(new JsonBody(SimulateContract)) body: SimulateContract,
     // There are no parameters, and one that somebody believes in is refused rather than ignored.

@@ -6,7 +6,7 @@ import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
 import { readSlaBoard, type SlaBoardAsked, readTicketAutopsy, readTicketWhy } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentView } from './openapi.js';
+import { documented } from './documented.js';
 import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -43,22 +43,22 @@ export class SlaController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get('tickets/:id/why')
-  @documentView('why')
-  @readAutopsyQuery.documented()
+  @documented((openapi) => openapi.documentView('why'))
+  @documented((openapi) => openapi.documentQuery(readAutopsyQuery))
   async why(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
     return unlessRefused(await this.queries.execute(new RunQuery(readTicketWhy, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('tickets/:id/sla/autopsy')
-  @documentView('autopsy')
-  @readAutopsyQuery.documented()
+  @documented((openapi) => openapi.documentView('autopsy'))
+  @documented((openapi) => openapi.documentQuery(readAutopsyQuery))
   async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
     return unlessRefused(await this.queries.execute(new RunQuery(readTicketAutopsy, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('sla-board')
-  @documentView('board')
-  @readBoardQuery.documented()
+  @documented((openapi) => openapi.documentView('board'))
+  @documented((openapi) => openapi.documentQuery(readBoardQuery))
   async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>) {
     const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast } = query;
     const list = ['sla-board', key, client, tier, state, atRisk];

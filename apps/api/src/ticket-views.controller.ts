@@ -16,7 +16,7 @@ import {
   ticketListFilters,
 } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { documentView } from './openapi.js';
+import { documented } from './documented.js';
 import { atLeastPosition, PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
@@ -61,8 +61,8 @@ export class TicketViewsController {
   ) {}
 
   @Get('tickets')
-  @documentView('tickets')
-  @readListQuery.documented()
+  @documented((openapi) => openapi.documentView('tickets'))
+  @documented((openapi) => openapi.documentQuery(readListQuery))
   async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>) {
     const { filter: saved, limit = PAGE, cursor, atLeast, ...asked } = query;
     const { sort = '-openedAt', ...filter } = {
@@ -76,8 +76,8 @@ export class TicketViewsController {
   }
 
   @Get('tickets/:id')
-  @documentView('details')
-  @readFreshness.documented()
+  @documented((openapi) => openapi.documentView('details'))
+  @documented((openapi) => openapi.documentQuery(readFreshness))
   async details(
     @Param('id', TicketId) id: string,
     @Query(readFreshness) query: QueryOf<typeof freshness>,
@@ -93,8 +93,8 @@ export class TicketViewsController {
   }
 
   @Get('tickets/:id/history')
-  @documentView('history')
-  @readHistoryQuery.documented()
+  @documented((openapi) => openapi.documentView('history'))
+  @documented((openapi) => openapi.documentQuery(readHistoryQuery))
   async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>) {
     const list = ['history', id];
     const [after = -1] = placeAfter(list, query.cursor) ?? [];
@@ -104,15 +104,15 @@ export class TicketViewsController {
   }
 
   @Get('tickets/:id/sla')
-  @documentView('sla')
-  @readFreshness.documented()
+  @documented((openapi) => openapi.documentView('sla'))
+  @documented((openapi) => openapi.documentQuery(readFreshness))
   async sla(@Param('id', TicketId) id: string, @Query(readFreshness) query: QueryOf<typeof freshness>) {
     return unlessRefused(await this.queries.execute(new RunQuery(readTicketSla, { ticketId: id, atLeast: query.atLeast })));
   }
 
   @Get('queues/:tier')
-  @documentView('queue')
-  @readQueueQuery.documented()
+  @documented((openapi) => openapi.documentView('queue'))
+  @documented((openapi) => openapi.documentQuery(readQueueQuery))
   async queue(@Param('tier') name: string, @Query(readQueueQuery) query: QueryOf<typeof queueQuery>) {
     const tier = TIERS.find((known) => known === name);
     if (tier === undefined)

@@ -10,7 +10,8 @@ import {
   urlHost,
 } from '@tierline/embedded-host';
 import { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './storage/errors.js';
-import { NODE, runNode, type NodeOptions, type RunningNode } from './node.js';
+import { NODE } from './name.js';
+import type { NodeOptions, RunningNode } from './node.js';
 import type { Scavenged } from './storage/scavenged.js';
 
 export { BackupExists, BadCertificate, BadCredentials, DirectoryLocked, NotLoopback, PortUnavailable } from '@tierline/embedded-host';
@@ -66,6 +67,7 @@ export interface EmbeddedEventStoreDB {
   close(): Promise<void>;
 }
 
+// The node itself is loaded only by the thread that it runs in: the gRPC server takes a good part of a start.
 const THREAD = new URL('./node-thread.js', import.meta.url);
 /** What the thread throws and callers can tell apart. */
 const ERRORS = [PortUnavailable, UnknownFormat, DamagedLog, WriteFailed, BackupExists, BackupFailed];
@@ -96,7 +98,7 @@ export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOpt
     };
     const node = thread
       ? await startInThread<RunningNode>('embedded-eventstoredb', THREAD, given, ['scavenge', 'backup', 'close'], ERRORS)
-      : await runNode(given);
+      : await (await import('./node.js')).runNode(given);
     let closing: Promise<void> | undefined;
     return {
       url: `esdb://${urlHost(host)}:${node.port}?tls=${tls !== undefined}`,

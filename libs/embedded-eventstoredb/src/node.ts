@@ -24,6 +24,7 @@ import { PROJECTIONS, projectionCalls } from './server/projections.js';
 import { PERSISTENT_SUBSCRIPTION_DECODERS, persistentSubscriptionCalls } from './persistent-subscriptions/calls.js';
 import { PersistentSubscriptions } from './persistent-subscriptions/persistent-subscriptions.js';
 import { decodeReadRequest } from './streams/read-request.js';
+import { NODE } from './name.js';
 import { read } from './streams/reads.js';
 import type { Scavenged } from './storage/scavenged.js';
 import { getSupportedMethods } from './server/server-features.js';
@@ -51,9 +52,6 @@ export interface RunningNode {
   backup(directory: string): Promise<void>;
   close(): Promise<void>;
 }
-
-/** What this node is called in messages. */
-export const NODE = 'EventStoreDB';
 
 /** Largest message that the genuine server takes. */
 const MAX_MESSAGE_SIZE = 16 * 1024 * 1024 - 256;

@@ -9,8 +9,7 @@ import {
   urlHost,
 } from '@tierline/embedded-host';
 import { DataUnreadable } from './errors.js';
-import { runNode, type NodeOptions, type RunningNode } from './node.js';
-import { MEMORY_LIMIT } from './query/sort-order.js';
+import type { NodeOptions, RunningNode } from './node.js';
 import { backUpMongoDB } from './storage/backup.js';
 
 export { BackupExists, backUpMongoDB, BadCertificate, BadCredentials, DataUnreadable, DirectoryLocked, NotLoopback, PortUnavailable };
@@ -78,7 +77,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
     cursorTimeoutMs = 600_000,
     maxOpenCursors = 1000,
     ttlMonitorSleepSecs = 60,
-    sortMemoryBytes = MEMORY_LIMIT,
+    sortMemoryBytes = 100 * 1024 * 1024,
   } = options;
   const given: NodeOptions = {
     directory,
@@ -101,7 +100,8 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
           ['backup', 'close'],
           ERRORS,
         )
-      : await runNode(given);
+      : // Loaded only by the thread that it runs in.
+        await (await import('./node.js')).runNode(given);
   return {
     url: `mongodb://${urlHost(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`,
     port: node.port,

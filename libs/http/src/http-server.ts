@@ -18,6 +18,10 @@ declare module 'fastify' {
 /** Largest request body in bytes. */
 export const BODY_LIMIT = 1024 * 1024;
 
+const noSchemas = (): never => {
+  throw new Error('bodies are checked by pipes, not by schemas of routes');
+};
+
 /** The HTTP server, with limits, and with problem details also for what never reaches a route. Create Nest's application with `bodyParser: false`. */
 export function httpAdapter(): FastifyAdapter {
   return new FastifyAdapter({
@@ -31,6 +35,8 @@ export function httpAdapter(): FastifyAdapter {
       sendProblem(Problem.of(code, error.message), request, reply);
     },
     clientErrorHandler: answerUnreadable,
+    // No route has a schema for Fastify, whose own compilers of schemas would be loaded all the same.
+    schemaController: { compilersFactory: { buildValidator: () => noSchemas, buildSerializer: () => noSchemas } },
   });
 }
 

@@ -128,8 +128,10 @@ export abstract class Follower<State extends string = Common> {
     let mark = checkpoint?.event ?? null;
     let troubled = Boolean(control.trouble);
     this.#position = from === undefined ? null : positionNumber(from);
+    // Starting is no news; that it took over or goes on after trouble is.
+    if (this.state !== 'starting')
+      log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
     this.state = 'catching-up';
-    log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
     try {
       const ending = AbortSignal.any([signal, lease.ended]);
       begun(lease, ending);

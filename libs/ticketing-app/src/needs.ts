@@ -14,7 +14,6 @@ import {
   ticket,
   type TicketState,
 } from '#ticketing';
-import { withPublicHolidays } from './public-holidays.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
@@ -41,7 +40,9 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   },
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
-  'public-holidays': (_store, { body }) => withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'public-holidays': async (_store, { body }) =>
+    // The holidays of the world are loaded where a contract is agreed, which most processes never see.
+    (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };
 

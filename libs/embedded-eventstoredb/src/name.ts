@@ -1,0 +1,2 @@
+/** What errors call this node. */
+export const NODE = 'EventStoreDB';
