@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
+import { type Instant, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
@@ -124,6 +124,25 @@ describe('the timekeeper', () => {
     await one.stop();
     await tickets.deleteMany({ _id: { $in: stuck.map(({ _id }) => _id) } });
     expect(await told(id)).toEqual(ofResponse);
+  }, 90_000);
+
+  it('ends a hold at the instant that was named, or tells that it has lasted long enough', async () => {
+    const telling = `client-${randomUUID()}`;
+    await agree(telling, { quietTime: 0, holdEnds: 'tell' }, instantFrom(Date.now() - DAY));
+    const held = async (client: string) => {
+      const id = await openAgo(10 * MINUTE, client);
+      const [since, until] = [8, 5].map((minutes) => instantFrom(Date.now() - minutes * MINUTE)) as [Instant, Instant];
+      await tell(id, 'PutOnHold', { reason: 'customer', note: 'Back soon', effectiveAt: since, until });
+      return { id, until };
+    };
+    const [resumed, told] = [await held(hasty), await held(telling)];
+    const one = timekeeper();
+    const after = async ({ id }: { id: string }, type: string) => (await eventsOf(id)).filter((event) => event.type === type);
+    await until(async () => (await after(resumed, 'TicketResumed')).length > 0 && (await after(told, 'HoldExpired')).length > 0);
+    await one.stop();
+    expect((await after(resumed, 'TicketResumed'))[0]?.metadata).toMatchObject({ effectiveAt: resumed.until, actor: { id: 'timekeeper' } });
+    expect((await after(told, 'HoldExpired'))[0]).toMatchObject({ data: { until: told.until }, metadata: { effectiveAt: told.until } });
+    expect(await after(told, 'TicketResumed')).toEqual([]);
   }, 90_000);
 
   it('tells what comes up while it runs, soon after it does', async () => {

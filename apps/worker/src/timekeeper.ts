@@ -40,8 +40,10 @@ export interface Timekeeper {
 
 /** A command that time brings about. */
 type TimedCommand = {
-  readonly [Name in 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms']: { readonly name: Name; readonly body: TicketCommands[Name] };
-}['RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms'];
+  readonly [Name in Timed]: { readonly name: Name; readonly body: TicketCommands[Name] };
+}[Timed];
+
+type Timed = 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms' | 'EndHold';
 
 /** Tickets of one look, and commands in work at once. */
 const LOOK = 500;
@@ -49,7 +51,7 @@ const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, contracts that come into
+ * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
  * force, absences, and shifts that tickets wait for. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
@@ -107,7 +109,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
   async function seeTo<Doc extends { readonly _id: string; readonly revision: number }>(
-    field: 'nextMomentAt' | 'nextStepAt',
+    field: 'nextMomentAt' | 'nextStepAt' | 'holdEndsAt',
     now: Instant,
     projection: Readonly<Record<string, 1>>,
     command: (due: readonly Doc[]) => Promise<Parameters<typeof toEach>[1]>,
@@ -185,7 +187,12 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       const body = { onCall: await peopleOnCall(due, now) };
       return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
     });
-    return told + ran + (await rebaseTerms(now));
+    const resumed = await seeTo('holdEndsAt', now, {}, async () => ({ revision }) => ({
+      key: `hold/${revision}`,
+      name: 'EndHold',
+      body: {},
+    }));
+    return told + ran + resumed + (await rebaseTerms(now));
   }
 
   async function keepLooking(what: string, look: () => Promise<number>): Promise<void> {

@@ -158,6 +158,12 @@ const terms = fields({
     whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
     'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',
   ),
+  holdEnds: optional(
+    about(
+      oneOf(['resume', 'tell']),
+      'What happens when a hold has lasted until the instant that was named. `resume`: the work goes on, unless said otherwise; `tell`: its assignee and the lead are told',
+    ),
+  ),
   quietTime: optional(
     about(
       whole(0, 7 * DAY, 'must be a whole number of milliseconds, at most 7 days'),

@@ -2,7 +2,7 @@ import type { HandOff } from '../contract/hand-off.js';
 import { present } from '../plain-json.js';
 import type { Person, SkipReason, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
-import { moveTo } from './ticket.js';
+import { handedOver, moveTo, withActiveWork } from './ticket.js';
 
 export const handOffEvents = {
   TicketEscalated: move<{
@@ -38,7 +38,7 @@ export const handOffEvents = {
     says: 'the receiver took it',
     evolve: (ticket, { escalationId, tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
-      work: { status: 'in-progress', agent },
+      work: withActiveWork(ticket.work, { status: 'in-progress', agent }),
       settledEscalation: { id: escalationId, how: 'accepted' },
     }),
     endsTouch: false,
@@ -61,8 +61,8 @@ export const handOffEvents = {
   }>({
     says: 'the receiver gave it back to the sender, with a reason; `pingPong` counts the returns',
     evolve: (ticket, { escalationId, to, toTeam, pingPong }) => ({
-      ...moveTo(ticket, to, toTeam, ticket.work.status === 'escalated' ? ticket.work.handedOver.fromAssignee : undefined),
-      work: { status: 'open' },
+      ...moveTo(ticket, to, toTeam, handedOver(ticket)?.fromAssignee),
+      work: withActiveWork(ticket.work, { status: 'open' }),
       settledEscalation: { id: escalationId, how: 'returned' },
       returns: pingPong,
     }),

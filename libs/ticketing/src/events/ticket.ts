@@ -140,6 +140,7 @@ export const workSchema = oneOfKinds('status', [
     reason: about(oneOf(HOLD_REASONS), 'Why'),
     since: about(instant, 'Since when'),
     until: optional(about(instant, 'Until when, as far as is known')),
+    expired: optional(about(literal(true), 'It has lasted until then, and the assignee and the lead were told')),
     paused: about(activeWorkSchema, 'What goes on when the hold ends'),
   }),
   open({ status: about(oneOf(['resolved', 'closed']), 'It is done'), resolvedAt: about(instant, 'When it was resolved') }),
@@ -288,6 +289,17 @@ export function activeWork(work: Work): ActiveWork {
     default:
       return work;
   }
+}
+
+/** The work as it is once what is done at the tier has changed: a hold goes on. */
+export function withActiveWork(work: Work, active: ActiveWork): Work {
+  return work.status === 'on-hold' ? { ...work, paused: active } : active;
+}
+
+/** The hand-off that waits to be accepted or returned, also during a hold. */
+export function handedOver({ work }: Ticket): HandedOver | undefined {
+  const active = activeWork(work);
+  return active.status === 'escalated' ? active.handedOver : undefined;
 }
 
 /** Resolved, closed, cancelled or merged. */

@@ -44,6 +44,11 @@ export const workEvents = {
     clocks: ({ reason }) => (reason === 'vendor' ? { holds: reason, starts: [{ clock: 'vendor' }] } : { holds: reason }),
   }),
 
+  HoldExpired: note<{ readonly reason: HoldReason; readonly until: Instant; readonly assignee?: Person }>({
+    says: 'a hold has lasted until the instant that was named, and the contract leaves it to people: its assignee and the lead are told',
+    evolve: (ticket) => (ticket.work.status === 'on-hold' ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket),
+  }),
+
   TicketResumed: move<{ readonly after: HoldReason }>({
     says: 'the hold is over',
     evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),

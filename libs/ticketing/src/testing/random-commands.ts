@@ -45,6 +45,7 @@ export const officeHours: Contract = {
   tierTargets: { L1: { critical: promised, high: promised, medium: promised, low: promised } },
   reopen: 'continue',
   assignment: 'automatic',
+  holdEnds: 'tell',
   categorySkills: { alpha: ['beta'] },
   services: { alpha: ['alpha', 'beta'], gamma: [] },
   escalationPolicies: [
@@ -71,6 +72,9 @@ export const officeHours: Contract = {
   ],
 };
 const randomTerms = fc.constantFrom(officeHours, { ...defaultContract, thresholds: [80], tiers: ['L1', 'L3'] as const });
+
+/** Random lives begin on 2026-01-01. */
+const holdEnds = ['2026-01-01T12:00:00Z', '2026-01-03T00:00:00Z', '2026-01-08T00:00:00Z', '2026-01-20T00:00:00Z', '2026-12-01T00:00:00Z'];
 
 const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketCommands[Name]> } = {
   OpenTicket: fc.record({
@@ -140,7 +144,8 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     reason: word,
     solution: fc.record({ kind: fc.constantFrom('solution' as const, 'procedure' as const), text: word, article: maybe(word) }),
   }),
-  PutOnHold: fc.record({ reason: fc.constantFrom(...HOLD_REASONS), note: word, until: maybe(fc.constant('2026-12-01T00:00:00Z')) }),
+  PutOnHold: fc.record({ reason: fc.constantFrom(...HOLD_REASONS), note: word, until: maybe(fc.constantFrom(...holdEnds)) }),
+  EndHold: fc.constant({}),
   Resume: fc.constant({}),
   ResolveTicket: fc.record({ category: maybe(word), article: maybe(word), cause: maybe(word), fix: maybe(word), workaround: maybe(word) }),
   ResolveWithRootCause: fc.record({
@@ -225,6 +230,9 @@ const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
 /** A visit from beginning to end. */
 const visit: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PlanOnsiteVisit']), sent(['BeginOnsiteVisit']), sent(['CompleteOnsiteVisit']));
 
+/** A hold, and then the timekeeper. */
+const held: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PutOnHold']), sent(['EndHold']));
+
 /** Work that is begun and taken away again. */
 const takenAway: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['StartWork']), sent(['StartTouchTime']), sent(['UnassignTicket']));
 
@@ -262,6 +270,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 4, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
         { weight: 3, arbitrary: visit },
+        { weight: 3, arbitrary: held },
         { weight: 1, arbitrary: sent(['CancelTicket', 'CompleteMerge']).map((one) => [one]) },
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },

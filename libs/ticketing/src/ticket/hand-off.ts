@@ -3,23 +3,12 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, OneOf, Part, PartList, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { nextTier } from '../contract/contract.js';
 import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
-import type { HandedOver, Ticket } from '../events/ticket.js';
+import { activeWork, handedOver, type HandedOver, isOver, type Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event, namedOrActor } from './decisions.js';
-import {
-  INACTIVE,
-  ON_HOLD,
-  OVER,
-  TIER_MISSING,
-  unlessActive,
-  unlessOnHold,
-  unlessOver,
-  unlessTierExists,
-  unlessWorkable,
-  UNWORKABLE,
-} from './guards.js';
+import { INACTIVE, OVER, TIER_MISSING, unlessActive, unlessOver, unlessTierExists, unlessWorkable, UNWORKABLE } from './guards.js';
 
 export class DiagnosticStepBody {
   @Text({ description: 'What was tried', max: 2000 })
@@ -200,7 +189,7 @@ export class AnswerConsultation extends TicketCommand {
 }
 
 /** Codes of `pending`. */
-const NOT_PENDING = [...ON_HOLD, ...INACTIVE, 'no-escalation-pending'] as const;
+const NOT_PENDING = [...INACTIVE, 'no-escalation-pending'] as const;
 
 export const handOffCommands = {
   EscalateToTier: command({
@@ -259,12 +248,12 @@ export const handOffCommands = {
     late: false,
     decide({ agent }, ticket, context) {
       const who = namedOrActor(agent, context);
-      if (ticket.work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && ticket.work.agent.id === who.id)
-        return [];
-      const handedOver = pending(ticket);
-      if (isRefusal(handedOver)) return handedOver;
+      const work = activeWork(ticket.work);
+      if (work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && work.agent.id === who.id) return [];
+      const waiting = pending(ticket);
+      if (isRefusal(waiting)) return waiting;
       return [
-        event('EscalationAccepted', present({ escalationId: handedOver.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
+        event('EscalationAccepted', present({ escalationId: waiting.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
       ];
     },
   }),
@@ -275,24 +264,24 @@ export const handOffCommands = {
     refuses: [...NOT_PENDING],
     late: false,
     decide({ reason }, ticket, _context, contract) {
-      if (ticket.work.status === 'open' && ticket.settledEscalation?.how === 'returned') return [];
-      const handedOver = pending(ticket);
-      if (isRefusal(handedOver)) return handedOver;
+      if (!isOver(ticket) && activeWork(ticket.work).status === 'open' && ticket.settledEscalation?.how === 'returned') return [];
+      const waiting = pending(ticket);
+      if (isRefusal(waiting)) return waiting;
       const pingPong = ticket.returns + 1;
       const returned = event(
         'EscalationReturned',
         present({
-          escalationId: handedOver.escalationId,
+          escalationId: waiting.escalationId,
           from: ticket.tier,
-          to: handedOver.from,
-          toTeam: handedOver.fromTeam,
+          to: waiting.from,
+          toTeam: waiting.fromTeam,
           reason,
           pingPong,
         }),
       );
       if (pingPong <= contract.pingPongLimit) return [returned];
       const told = `Returned ${pingPong} times; the contract bears ${contract.pingPongLimit}`;
-      return [returned, event('HierarchicalEscalationRaised', { tier: handedOver.from, cause: 'ping-pong-limit', reason: told })];
+      return [returned, event('HierarchicalEscalationRaised', { tier: waiting.from, cause: 'ping-pong-limit', reason: told })];
     },
   }),
 
@@ -368,9 +357,7 @@ export const handOffCommands = {
 
 /** The hand-off that waits to be accepted or returned. */
 function pending(ticket: Ticket): HandedOver | Refusal<(typeof NOT_PENDING)[number]> {
-  if (ticket.work.status === 'escalated') return ticket.work.handedOver;
-  const onHold = ticket.work.status === 'on-hold' && ticket.work.paused.status === 'escalated' ? unlessOnHold(ticket) : undefined;
-  return onHold ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
+  return handedOver(ticket) ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
 }
 
 function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {

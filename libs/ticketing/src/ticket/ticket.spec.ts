@@ -366,6 +366,86 @@ describe('EscalateToTier', () => {
   });
 });
 
+describe('a hold', () => {
+  const until = (minutes: number): Step => ['PutOnHold', { reason: 'customer', note: 'Back soon', until: at(minutes * MINUTE) }];
+  const tells = { version: 1, tzdata: '2025b', terms: { ...defaultContract, holdEnds: 'tell' as const } };
+
+  it('ends by itself at the instant that was named, whenever the timekeeper gets to it', () => {
+    const held = given(opened, until(60));
+    expect(held.when('EndHold', {}, 59 * MINUTE).events()).toEqual([]);
+    expect(held.when('EndHold', {}, 90 * MINUTE).events()).toEqual([
+      { type: 'TicketResumed', data: { after: 'customer' }, effectiveAt: at(60 * MINUTE) },
+    ]);
+    expect(
+      given(opened, ['PutOnHold', { reason: 'customer', note: 'x' }])
+        .when('EndHold', {}, DAY)
+        .events(),
+    ).toEqual([]);
+    expect(given(opened).when('EndHold', {}, DAY).events()).toEqual([]);
+  });
+
+  it('is told once to have lasted long enough, where the contract leaves it to people', () => {
+    const assigned: Step = ['AssignTicket', { assignee: ada }];
+    const under = scenariosOf(
+      { ...ticket, initial: given(opened, assigned).state && { ...given(opened, assigned).state!, contract: tells } },
+      { id: self, actor: { id: 'timekeeper', kind: 'system' }, start, step: MINUTE },
+    );
+    const expired = {
+      type: 'HoldExpired',
+      data: { reason: 'customer', until: at(60 * MINUTE), assignee: ada },
+      effectiveAt: at(60 * MINUTE),
+    };
+    expect(
+      under(until(60))
+        .when('EndHold', {}, 90 * MINUTE)
+        .events(),
+    ).toEqual([expired]);
+    const told = under(until(60), ['EndHold', {}, 90 * MINUTE]);
+    expect(told.state).toMatchObject({ work: { status: 'on-hold', expired: true } });
+    expect(told.when('EndHold', {}, DAY).events()).toEqual([]);
+    expect(
+      under(until(60), ['EndHold', {}, 90 * MINUTE], until(200))
+        .when('EndHold', {}, DAY)
+        .events(),
+    ).toHaveLength(1);
+  });
+
+  it('is refused where it would end before it begins', () => {
+    expect(given(opened).when('PutOnHold', { reason: 'customer', note: 'x', until: '2020-01-01T00:00:00Z' }).refusal()).toMatchObject({
+      refused: 'invalid-body',
+      faults: [{ field: 'until' }],
+    });
+  });
+
+  it('is prolonged by naming another instant', () => {
+    const prolonged = given(opened, started, until(60));
+    expect(prolonged.when('PutOnHold', until(90)[1] as TicketCommands['PutOnHold']).events()).toMatchObject([{ type: 'TicketPutOnHold' }]);
+    expect(given(opened, started, until(60), until(90)).state?.work).toMatchObject({
+      status: 'on-hold',
+      until: at(90 * MINUTE),
+      paused: { status: 'in-progress' },
+    });
+    expect(prolonged.when('PutOnHold', { reason: 'customer', note: 'x' }).events()).toEqual([]);
+  });
+
+  it('goes on while a hand-off is accepted or returned', () => {
+    const held = given(opened, escalated, until(60));
+    expect(held.when(...(accepted as ['AcceptEscalation', object])).events()).toMatchObject([{ type: 'EscalationAccepted' }]);
+    const taken = given(opened, escalated, until(60), accepted);
+    expect(taken.state).toMatchObject({ assignee: grace, work: { status: 'on-hold', paused: { status: 'in-progress', agent: grace } } });
+    expect(taken.when('Resume', {}).events()).toHaveLength(1);
+    expect(taken.when(...(accepted as ['AcceptEscalation', object])).events()).toEqual([]);
+    const returned = given(opened, triaged, started, escalated, until(60), ['ReturnEscalation', { reason: 'no log' }]);
+    expect(returned.state).toMatchObject({
+      tier: 'L1',
+      assignee: ada,
+      returns: 1,
+      work: { status: 'on-hold', paused: { status: 'open' } },
+    });
+    expect(returned.when('ReturnEscalation', { reason: 'no log' }).events()).toEqual([]);
+  });
+});
+
 describe('AcceptEscalation', () => {
   it('puts the receiver to work', () => {
     const pending = given(opened, escalated);

@@ -3,7 +3,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from '../vocabulary.js';
-import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
 import { CLOSED, INACTIVE, OVER, unlessActive, unlessClosed, unlessOver, unlessWorkable, UNWORKABLE } from './guards.js';
 
@@ -78,9 +78,15 @@ export class PutOnHold extends TicketCommand {
   @Text({ description: 'What is waited for', max: 2000 })
   note!: string;
 
-  @DateTime({ description: 'Until when, if known', optional: true })
+  @DateTime({
+    description: 'Until when, if known: in the future. The hold ends then by itself; a later command may name another instant',
+    optional: true,
+  })
   until?: string;
 }
+
+/** Ends a hold that has lasted until the instant that was named, or tells of it. Sent by the timekeeper. */
+export class EndHold extends TicketCommand {}
 
 @JSONSchema({ description: 'Ends a hold.', examples: [{}] })
 export class Resume extends TicketCommand {}
@@ -198,17 +204,23 @@ export const workCommands = {
   PutOnHold: command({
     body: PutOnHold,
     route: 'POST /v1/tickets/{id}/hold',
-    refuses: [...INACTIVE, 'ticket-on-hold'],
+    refuses: [...INACTIVE, 'ticket-on-hold', 'invalid-body'],
     late: false,
-    decide({ reason, note, until }, ticket) {
+    decide({ reason, note, until: named }, ticket, { effectiveAt }) {
       const barred = unlessActive(ticket);
       if (barred) return barred;
-      if (ticket.work.status === 'on-hold') {
-        return ticket.work.reason === reason
-          ? []
-          : refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+      const until = named === undefined ? undefined : parseInstant(named);
+      if (until !== undefined && until <= effectiveAt) {
+        return refuse('invalid-body', 'The hold would be over before it begins', [
+          { field: 'until', message: `must be after ${effectiveAt}` },
+        ]);
       }
-      return [event('TicketPutOnHold', present({ reason, note, until: until === undefined ? undefined : parseInstant(until) }))];
+      if (ticket.work.status === 'on-hold') {
+        if (ticket.work.reason !== reason)
+          return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
+        if (until === undefined || until === ticket.work.until) return [];
+      }
+      return [event('TicketPutOnHold', present({ reason, note, until }))];
     },
   }),
 
@@ -221,6 +233,18 @@ export const workCommands = {
       const barred = unlessActive(ticket);
       if (barred) return barred;
       return ticket.work.status === 'on-hold' ? [event('TicketResumed', { after: ticket.work.reason })] : [];
+    },
+  }),
+
+  EndHold: internal({
+    refuses: [],
+    late: true,
+    decide(_command: EndHold, ticket, { effectiveAt: now }, { holdEnds }) {
+      const { work, assignee } = ticket;
+      if (work.status !== 'on-hold' || work.until === undefined || work.until > now || work.expired) return [];
+      const { reason, until } = work;
+      const ends = holdEnds === 'tell' ? [event('HoldExpired', present({ reason, until, assignee }))] : endOfHold(ticket);
+      return ends.map((one) => ({ ...one, effectiveAt: until }));
     },
   }),
 

@@ -19,6 +19,7 @@ export const ticketSlaSchema = about(
     nextDueAt: optional(about(instant, 'The earliest due instant of its running clocks that are not breached')),
     nextMomentAt: optional(about(instant, 'When there is, or will be, a warning or a breach to tell')),
     nextStepAt: optional(about(instant, 'When an escalation policy does something next by itself')),
+    holdEndsAt: optional(about(instant, 'When the hold that it is on ends by itself, or is told to have lasted long enough')),
   }),
   'The clocks of a ticket under its contract',
 );
@@ -54,7 +55,7 @@ export function clocksAt(sla: TicketSla, at: Instant): TicketSlaNow['clocks'] {
 /** The clocks of a ticket under its contract. */
 export type TicketSla = Static<typeof ticketSlaSchema>;
 
-function sla({ ticket: { client }, promises }: TicketFold): TicketSla {
+function sla({ ticket: { client, work }, promises }: TicketFold): TicketSla {
   const due = promises.clocks
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
@@ -67,25 +68,28 @@ function sla({ ticket: { client }, promises }: TicketFold): TicketSla {
     nextDueAt: due[0],
     nextMomentAt: nextMomentAt(promises),
     nextStepAt: nextStepAt(promises.chains),
+    holdEndsAt: work.status === 'on-hold' && !work.expired ? work.until : undefined,
   });
 }
 
 /** Most events concern no clock. */
 function slaOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | null>) {
   if (fold === null) return null;
-  return before?.state?.promises === fold.promises ? before.document : sla(fold);
+  const isSame = before?.state?.promises === fold.promises && before.state.ticket.work === fold.ticket.work;
+  return isSame ? before.document : sla(fold);
 }
 
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: StateFace<TicketFold | null> = {
   name: 'ticket_sla',
-  version: 9,
+  version: 10,
   schema: () => documentSchema(ticketSlaSchema, 'Id of the ticket'),
   document: slaOrTheSame,
   indexes: [
     { key: { nextDueAt: 1 } },
     { key: { nextMomentAt: 1, _id: 1 } },
     { key: { nextStepAt: 1, _id: 1 } },
+    { key: { holdEndsAt: 1, _id: 1 } },
     { key: { client: 1, open: 1, contractVersion: 1 } },
   ],
 };

@@ -16,6 +16,7 @@ export const queueEntrySchema = about(
     rank: about(count, 'The order in which a lead reads, lower first: 0 major incident, then 1 critical to 4 low'),
     assignedAt: optional(about(instant, 'When the assignee, or the last one, was given it')),
     holdReason: optional(about(oneOf(HOLD_REASONS), 'Why it is on hold')),
+    holdUntil: optional(about(instant, 'Until when it is on hold, as far as is known')),
     atTierSince: about(instant, 'When it came to this tier'),
     since: about(instant, 'When it came to this state at this tier'),
     ...parts(detailFactsSchema, 'openedAt'),
@@ -44,6 +45,7 @@ function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, op
     assignedAt,
     nobodyFound: queued ? nobodyFound : undefined,
     holdReason: work.status === 'on-hold' ? work.reason : undefined,
+    holdUntil: work.status === 'on-hold' ? work.until : undefined,
     atTierSince,
     since,
     openedAt,
@@ -53,7 +55,7 @@ function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, op
 /** One document a ticket, by its id: the queues of all tiers. */
 export const tierQueue: StateFace<TicketFold | null> = {
   name: 'tier_queue',
-  version: 7,
+  version: 8,
   schema: () => documentSchema(queueEntrySchema, 'Id of the ticket'),
   document: (fold) => fold && entry(fold),
   indexes: [
