@@ -111,6 +111,25 @@ describe('a link', () => {
     expect((await eventually(two, 'TicketLinked')).data).toEqual({ ticketId: one, relation: 'follow-up-of' });
   });
 
+  it('is made for a ticket that is opened for a reply which came too late; later replies go there too', async () => {
+    const longAgo = instantFrom(Date.now() - 90 * DAY);
+    const one = await open('Cannot print', { category: 'hardware', service: 'printing', effectiveAt: longAgo });
+    await tell(one, 'ResolveTicket', { article: 'KB-1', effectiveAt: longAgo });
+    await tell(one, 'RecordRequesterReply', { text: 'It is back' });
+    const { followUp } = (await eventually(one, 'RequesterReplied')).data as { followUp: string };
+    expect((await eventually(followUp, 'TicketOpened')).data).toMatchObject({
+      summary: 'Cannot print',
+      description: 'It is back',
+      category: 'hardware',
+      service: 'printing',
+      reporter: { id: 'joe' },
+      follows: one,
+    });
+    await tell(one, 'RecordRequesterReply', { text: 'Still' });
+    expect((await eventually(followUp, 'RequesterReplied')).data).toMatchObject({ text: 'Still' });
+    expect((await eventually(one, 'TicketLinked')).data).toMatchObject({ ticketId: followUp, relation: 'followed-up-by' });
+  }, 30_000);
+
   it('of two tickets that want to be each other’s parent at once leaves no circle', async () => {
     const [one, two] = [await open(), await open()];
     const said = await Promise.allSettled([

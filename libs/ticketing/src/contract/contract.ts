@@ -158,6 +158,25 @@ const terms = fields({
     whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
     'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',
   ),
+  lateReplies: optional(
+    about(
+      fields({
+        within: optional(
+          about(
+            oneOf(['reopen', 'flag']),
+            'Within the reopening window. `reopen`: the ticket is reopened, unless said otherwise; `flag`: it is shown in its queue as replied to',
+          ),
+        ),
+        after: optional(
+          about(
+            oneOf(['follow-up', 'refuse']),
+            'After it. `follow-up`: a ticket that follows the old one is opened, unless said otherwise; `refuse`: the reply is refused',
+          ),
+        ),
+      }),
+      "What a requester's reply to a resolved or closed ticket does",
+    ),
+  ),
   holdEnds: optional(
     about(
       oneOf(['resume', 'tell']),

@@ -1,19 +1,24 @@
+import { without } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
+import { resolvedAt } from './ticket.js';
 
 export const conversationEvents = {
   PublicReplySent: {
     ...note<{ readonly author: Person; readonly text: string }>({
       says: 'what the requester is told; the first time is a first response',
-      evolve: unchanged,
+      evolve: (ticket) => without(ticket, 'repliedAt'),
     }),
     firstResponse: true,
     clocks: () => ({ stops: [{ clock: 'response' }] }),
   },
 
-  RequesterReplied: move<{ readonly author: Person; readonly text: string }>({
-    says: 'what the requester says',
-    evolve: unchanged,
+  RequesterReplied: move<{ readonly author: Person; readonly text: string; readonly followUp?: string }>({
+    says: 'what the requester says; `followUp` names the ticket that it goes to, since this one can no longer be reopened',
+    evolve: (ticket, { followUp }, { effectiveAt }) => {
+      if (followUp !== undefined) return { ...ticket, followUp };
+      return resolvedAt(ticket.work) === undefined ? ticket : { ...ticket, repliedAt: effectiveAt };
+    },
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

@@ -35,7 +35,7 @@ export const resolutionEvents = {
   TicketReopened: move<{ readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number }>({
     says: 'it was opened again; `cycle` counts its lives, from 1',
     evolve: (ticket, { tier, team, cycle }) => ({
-      ...without(moveTo(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause'),
+      ...without(moveTo(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause', 'repliedAt'),
       work: { status: 'open' },
       cycle,
     }),
@@ -56,7 +56,7 @@ export const resolutionEvents = {
   TicketClosed: move<{ readonly note?: string }>({
     says: 'the resolution is final',
     evolve: (ticket, _data, { effectiveAt }) => ({
-      ...ticket,
+      ...without(ticket, 'repliedAt'),
       work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
     }),
     movesWhatIsOver: true,

@@ -207,6 +207,10 @@ export const ticketFactsSchema = open({
     ),
     'Agents who work on it now',
   ),
+  repliedAt: optional(
+    about(instant, 'When the requester replied to its resolution; until that is answered, or the ticket reopened or closed'),
+  ),
+  followUp: optional(about(uuid, 'The ticket that replies which came after the reopening window go to')),
   judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
   links: about(
     listOf(open({ ticketId: about(uuid, 'Id of the other ticket'), relation: about(oneOf(RELATIONS), 'What this one is to it') })),

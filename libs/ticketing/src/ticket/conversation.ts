@@ -1,9 +1,11 @@
-import { refuse } from '#eventsourcing';
+import { deterministicId, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { asPerson, endOfHold, event } from './decisions.js';
-import { OVER, unlessOver } from './guards.js';
+import { DAY } from '../contract/contract.js';
+import { resolvedAt } from '../events/ticket.js';
+import { asPerson, endOfHold, event, reopening } from './decisions.js';
+import { canBeReopened, OVER, unlessOver } from './guards.js';
 
 @JSONSchema({
   description: 'Tells the requester something. The first public reply is a first response.',
@@ -21,7 +23,8 @@ export class AddInternalNote extends TicketCommand {
 }
 
 @JSONSchema({
-  description: "Records the requester's reply. It ends a hold for the customer.",
+  description:
+    "Records the requester's reply. It ends a hold for the customer. A reply to a resolved or closed ticket reopens it; after the reopening window it opens a ticket that follows this one. A contract may say otherwise.",
   examples: [{ text: 'I am back at the printer now.', author: { id: 'j.doe', name: 'Jane Doe' } }],
 })
 export class RecordRequesterReply extends TicketCommand {
@@ -71,12 +74,24 @@ export const conversationCommands = {
   RecordRequesterReply: command({
     body: RecordRequesterReply,
     route: 'POST /v1/tickets/{id}/requester-replies',
-    refuses: [...OVER],
+    refuses: [...OVER, 'reopen-window-passed'],
     late: false,
-    decide({ text, author }, ticket) {
+    decide({ text, author }, ticket, { commandId, effectiveAt }, { lateReplies, reopenWindow }) {
       const barred = unlessOver(ticket);
       if (barred) return barred;
-      const replied = event('RequesterReplied', { author: author ? asPerson(author) : ticket.reporter, text });
+      const said = { author: author ? asPerson(author) : ticket.reporter, text };
+      const replied = event('RequesterReplied', said);
+      if (resolvedAt(ticket.work) !== undefined) {
+        if (canBeReopened(ticket, effectiveAt))
+          return lateReplies?.within === 'flag' ? [replied] : [replied, reopening(ticket, 'The requester replied')];
+        if (lateReplies?.after === 'refuse') {
+          return refuse(
+            'reopen-window-passed',
+            `A ticket can be replied to within ${reopenWindow / DAY} days of its resolution. Open a new one that follows it`,
+          );
+        }
+        return [event('RequesterReplied', { ...said, followUp: ticket.followUp ?? deterministicId('follow-up', commandId) })];
+      }
       return ticket.work.status === 'on-hold' && ticket.work.reason === 'customer' ? [replied, ...endOfHold(ticket)] : [replied];
     },
   }),

@@ -27,6 +27,11 @@ export function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
   return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
 }
 
+/** Opens a ticket again that was resolved. */
+export function reopening({ tier, team, cycle }: Ticket, reason: string): EventOf<TicketEvents> {
+  return event('TicketReopened', present({ reason, tier, team, cycle: cycle + 1 }));
+}
+
 /** Ends a stretch of touch time. */
 export function endOfTouch(
   { agent, tier, since }: Ticket['touching'][number],

@@ -7,7 +7,7 @@ import { resolvedAt, type RootCause } from '../events/ticket.js';
 import { present, same } from '../plain-json.js';
 import { ANALYSIS_METHODS, type AnalysisMethod, rank, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { endOfHold, event } from './decisions.js';
+import { endOfHold, event, reopening } from './decisions.js';
 import { canBeReopened, INACTIVE, OVER, unlessAccepted, unlessActive, unlessOver } from './guards.js';
 import { untoldEvents } from './sla.js';
 
@@ -219,7 +219,7 @@ export const resolutionCommands = {
           `A ticket can be reopened within ${contract.reopenWindow / DAY} days of its resolution. Open a new one that follows it`,
         );
       }
-      return [event('TicketReopened', present({ reason, tier: ticket.tier, team: ticket.team, cycle: ticket.cycle + 1 }))];
+      return [reopening(ticket, reason)];
     },
   }),
 

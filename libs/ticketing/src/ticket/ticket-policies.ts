@@ -1,6 +1,6 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
-import { present } from '../plain-json.js';
+import { present, without } from '../plain-json.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
@@ -35,7 +35,10 @@ function withItsCause({ react, ...policy }: TicketPolicy): TicketPolicy {
   return { ...policy, react: Object.fromEntries(timed) as TicketPolicy['react'] };
 }
 
-/** Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked. A link that the other cannot take is taken back. */
+/**
+ * Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked, and a reply
+ * that came too late goes to a ticket that follows. A link that the other cannot take is taken back.
+ */
 export const ticketLinks = withItsCause({
   name: 'ticket-links',
   ...ofTickets,
@@ -45,6 +48,13 @@ export const ticketLinks = withItsCause({
       follows === undefined ? [] : [toTicket(idOf({ stream }), 'LinkTicket', { ticketId: follows, relation: 'follow-up-of' })],
     TicketLinked: ({ stream, data: { ticketId, relation, mirrored } }) =>
       mirrored ? [] : [toTicket(ticketId, 'LinkTicket', { ticketId: idOf({ stream }), relation: inverseOf(relation), mirrored: true })],
+    RequesterReplied: ({ stream, data: { text, followUp } }, state) => {
+      if (followUp === undefined || state === null) return [];
+      const { service, component, category } = state;
+      return [
+        toTicket(followUp, 'OpenTicket', { ...following(state, idOf({ stream }), text), ...present({ service, component, category }) }),
+      ];
+    },
     TicketUnlinked: ({ stream, data: { ticketId, relation, reason, mirrored } }) =>
       mirrored
         ? []
@@ -87,9 +97,16 @@ export const ticketLinks = withItsCause({
       ];
     },
   },
-  refused: ({ id, name }, { refused: code, message }, { stream, type, data }) => {
+  refused: ({ id, name, body }, { refused: code, message }, { stream, type, data }) => {
     const takeBack = (relation: Relation) => [toTicket(idOf({ stream }), 'RefuseRelation', { ticketId: id, relation, code, message })];
     if (type === 'TicketLinked') return takeBack(data.relation);
+    if (type === 'RequesterReplied' && name === 'OpenTicket') {
+      // A reply before this one has opened it; or the contract knows its category, service or component no longer.
+      if (code === 'ticket-exists') return [toTicket(id, 'RecordRequesterReply', { text: data.text, author: data.author })];
+      return 'category' in body || 'service' in body || 'component' in body
+        ? [toTicket(id, 'OpenTicket', without(body as TicketCommands['OpenTicket'], 'category', 'service', 'component'))]
+        : [];
+    }
     return type === 'TicketSplit' && name === 'OpenTicket' ? takeBack('split-into') : [];
   },
 });
@@ -97,6 +114,11 @@ export const ticketLinks = withItsCause({
 /** What the ticket that takes another one in is told of it. */
 function partOf({ client, summary, reporter }: Ticket): Pick<Ticket, 'client' | 'summary' | 'reporter'> {
   return { client, summary, reporter };
+}
+
+/** How a ticket is opened that follows one which can no longer be reopened. */
+function following({ client, kind, summary, reporter, channel, impact, urgency }: Ticket, follows: string, description: string) {
+  return { client, kind, summary, description, reporter, channel, impact, urgency, follows };
 }
 
 /** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */

@@ -1,7 +1,7 @@
 import { deterministicId, instantFrom, type Refusal } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { type TicketCommands, ticket } from './ticket.js';
-import { DAY, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
+import { type Contract, DAY, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import type { TicketState } from '../events/ticket.js';
 import type { OpeningFacts } from './intake.js';
 
@@ -793,6 +793,64 @@ describe('the conversation', () => {
     expect(given(opened).when('RecordRequesterReply', { text: 'Hm' }).events()).toEqual([
       { type: 'RequesterReplied', data: { author: { id: 'joe' }, text: 'Hm' } },
     ]);
+  });
+
+  describe('a reply to what was resolved', () => {
+    const resolved = [opened, triaged, started, resolvedAtL1] as const;
+    const reply = ['RecordRequesterReply', { text: 'It is back' }] as const;
+    const under = (lateReplies: Contract['lateReplies']) => {
+      const contract = { version: 1, tzdata: '2025b', terms: { ...defaultContract, lateReplies } };
+      const { state } = given(opened);
+      return scenariosOf(
+        { ...ticket, initial: state && { ...state, contract } },
+        { id: self, actor: { id: 'gateway', kind: 'system' }, start, step: MINUTE },
+      );
+    };
+
+    it('reopens it within the window, also once it is closed', () => {
+      for (const state of [given(...resolved), given(...resolved, ['CloseTicket', {}])]) {
+        expect(state.when(...reply).events()).toEqual([
+          { type: 'RequesterReplied', data: { author: { id: 'joe' }, text: 'It is back' } },
+          { type: 'TicketReopened', data: { reason: 'The requester replied', tier: 'L1', team: 'desk', cycle: 2 } },
+        ]);
+      }
+    });
+
+    it('flags it where the contract says so, until it is answered, reopened or closed', () => {
+      const flagging = under({ within: 'flag' });
+      const steps = resolved.slice(1);
+      expect(
+        types(
+          flagging(...steps)
+            .when(...reply)
+            .events(),
+        ),
+      ).toEqual(['RequesterReplied']);
+      const flagged = flagging(...steps, ['RecordRequesterReply', { text: 'It is back' }, HOUR]);
+      expect(flagged.state?.repliedAt).toBe(at(HOUR));
+      for (const answer of [
+        ['SendPublicReply', { text: 'On it' }],
+        ['ReopenTicket', { reason: 'r' }],
+        ['CloseTicket', {}],
+      ] as const)
+        expect(flagging(...steps, ['RecordRequesterReply', { text: 'It is back' }, HOUR], answer).state?.repliedAt).toBeUndefined();
+    });
+
+    it('goes to a ticket that follows after the window, the same for all replies, or is refused', () => {
+      const { followUp } = given(...resolved)
+        .when(...reply, 60 * DAY)
+        .events()[0]?.data as { followUp: string };
+      expect(followUp).toMatch(/^[0-9a-f-]{36}$/);
+      const replied = given(...resolved, ['RecordRequesterReply', { text: 'It is back' }, 59 * DAY]);
+      expect(replied.when(...reply, 60 * DAY).events()).toMatchObject([{ data: { followUp: replied.state?.followUp } }]);
+      expect(replied.state).toMatchObject({ work: { status: 'resolved' } });
+      expect(replied.state?.repliedAt).toBeUndefined();
+      expect(
+        under({ after: 'refuse' })(...resolved.slice(1))
+          .when(...reply, 60 * DAY)
+          .refusal().refused,
+      ).toBe('reopen-window-passed');
+    });
   });
 
   it('records the vendor only where there is one', () => {

@@ -2,14 +2,17 @@ import { evolve, type Instant, type RecordedEvent } from '#eventsourcing';
 import { handOffQuality } from '../contract/hand-off.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
-import { activeWork, type Ticket } from '../events/ticket.js';
+import { activeWork, isOver, type Ticket } from '../events/ticket.js';
 import { present, without } from '../plain-json.js';
 import { tierSchema } from '../vocabulary.js';
 import { withWordsOf } from './search-words.js';
 import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 
-/** How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet. */
-export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'done'] as const;
+/**
+ * How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved, and
+ * the requester has replied since.
+ */
+export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'replied', 'done'] as const;
 export type QueueState = (typeof QUEUE_STATES)[number];
 
 const staySchema = open({
@@ -110,7 +113,7 @@ function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event
   const facts = fold?.facts;
   const { effectiveAt: at, recordedAt } = event.metadata;
   const { tier, team, assignee, work } = ticket;
-  const queueState = queueStateOf(work);
+  const queueState = queueStateOf(ticket);
   const sameTier = fold?.ticket.tier === tier;
   return present({
     openedAt: facts?.openedAt ?? at,
@@ -145,9 +148,10 @@ function isFirstResponse({ type }: Event): boolean {
   return Object.hasOwn(ticketEvents, type) && ticketEvents[type].firstResponse === true;
 }
 
-function queueStateOf(work: Ticket['work']): QueueState {
+function queueStateOf(ticket: TicketFold['ticket']): QueueState {
+  const { work, repliedAt } = ticket;
   if (work.status === 'on-hold') return 'on-hold';
-  if (work.status === 'resolved' || work.status === 'closed' || work.status === 'cancelled' || work.status === 'merged') return 'done';
+  if (isOver(ticket)) return repliedAt === undefined ? 'done' : 'replied';
   const active = activeWork(work);
   return active.status === 'escalated' ? 'awaiting-acceptance' : active.status === 'in-progress' ? 'working' : 'waiting';
 }

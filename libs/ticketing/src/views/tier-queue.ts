@@ -9,8 +9,11 @@ import { documentSchema } from './stored.js';
 export const queueEntrySchema = about(
   open({
     ...parts(openingSchema, 'tier'),
-    queued: about(flag, 'False once the ticket is resolved, closed, cancelled or merged'),
-    state: about(oneOf(QUEUE_STATES), '`awaiting-acceptance`: handed over, neither accepted nor returned yet'),
+    queued: about(flag, 'False once the ticket is resolved, closed, cancelled or merged, and nobody has replied since'),
+    state: about(
+      oneOf(QUEUE_STATES),
+      '`awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved, and the requester has replied since',
+    ),
     ...parts(openingSchema, 'client', 'kind', 'summary', 'priority', 'team'),
     ...parts(ticketFactsSchema, 'majorIncident', 'assignee', 'nobodyFound'),
     rank: about(count, 'The order in which a lead reads, lower first: 0 major incident, then 1 critical to 4 low'),
