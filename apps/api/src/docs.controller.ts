@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { Controller, Get, Header, Param, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, Headers, Param, Res, StreamableFile } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { Problem } from '#http';
 import { documented } from './documented.js';
 
@@ -45,6 +46,16 @@ export class DocsController {
   /** @param make makes the document, which takes all routes to be there; called when it is first asked for */
   publish(make: () => Promise<object>): void {
     this.#make = make;
+  }
+
+  /** Where to begin: the pages for a browser, the addresses for everybody else. */
+  @Get()
+  @Header('Vary', 'Accept')
+  begin(@Headers('accept') accept: string | undefined, @Res({ passthrough: true }) reply: FastifyReply): object | undefined {
+    if (accept?.includes('text/html') !== true)
+      return { name: 'Tierline', api: '/v1', docs: '/docs', openapi: '/openapi.json', health: '/health/ready' };
+    void reply.code(302).header('Location', '/docs');
+    return undefined;
   }
 
   @Get('openapi.json')

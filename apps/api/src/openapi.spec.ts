@@ -244,6 +244,19 @@ describe('the answers', () => {
   }, 300_000);
 });
 
+describe('/', () => {
+  it('sends browsers to the docs, and tells others what is here', async () => {
+    const asked = (accept: string) => fetch(`${api.url}/`, { headers: { accept }, redirect: 'manual' });
+    const browser = await asked('text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8');
+    expect([browser.status, browser.headers.get('location'), await browser.text()]).toEqual([302, '/docs', '']);
+    const program = await asked('*/*');
+    expect([program.status, program.headers.get('vary')]).toEqual([200, 'Accept']);
+    const { name, api: root, ...places } = (await program.json()) as Record<string, string>;
+    expect([name, root]).toEqual(['Tierline', '/v1']);
+    for (const path of Object.values(places)) expect((await send(api.url, 'GET', path)).status).toBe(200);
+  });
+});
+
 describe('/docs', () => {
   it('is Swagger UI, from here alone', async () => {
     const page = await send(api.url, 'GET', '/docs');

@@ -1,3 +1,5 @@
+import { getSystemErrorName } from 'node:util';
+
 /** A start that failed for a reason that the user can fix: the message says how. */
 export class CannotStart extends Error {
   override readonly name = 'CannotStart';
@@ -17,4 +19,19 @@ export function portTaken(port: number, what: string, variable: string): CannotS
   return new CannotStart(
     `Port ${port} for ${what} is taken by another program. Stop that one, or set ${variable} to another port (0 for any free one).`,
   );
+}
+
+/** What keeps a directory from being written, by the names that the system gives them. */
+const unwritable: ReadonlySet<string> = new Set('EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ELOOP ENAMETOOLONG ENOSPC EDQUOT EIO'.split(' '));
+
+/** An error of the file system in the data directory as one that says what to do; any other error as it is. */
+export function explainDataDir(dataDir: string, error: unknown): unknown {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: string };
+  // LMDB gives the number of a system error, and its own errors negative ones.
+  const name = typeof code === 'number' && code > 0 ? getSystemErrorName(-code) : code;
+  if (typeof name !== 'string' || !unwritable.has(name)) return error;
+  const reason = message?.startsWith(name) ? message : `${name}: ${message}`;
+  return new CannotStart(`The data directory ${dataDir} cannot be used (${reason}). Set DATA_DIR to a directory that can be written.`, {
+    cause: error,
+  });
 }

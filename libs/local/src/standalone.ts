@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Config } from '#platform';
+import { explainDataDir } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
 import { openStores } from './stores.js';
@@ -33,7 +34,9 @@ export async function startStandalone(config: Config): Promise<Standalone> {
     const runFile: RunFile = { pid: process.pid, api: url, eventStoreUrl, mongodbUrl };
     if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return runFile;
     const dataDir = resolve(config.dataDir);
-    await writeRunFile(dataDir, runFile);
+    await writeRunFile(dataDir, runFile).catch((error: unknown) => {
+      throw explainDataDir(dataDir, error);
+    });
     // Last opened, first closed: nobody is led to a process that is stopping.
     onClose(() => removeRunFile(dataDir));
     return { ...runFile, dataDir };

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Config } from '#platform';
-import { CannotStart, DataDirLocked, portTaken } from './cannot-start.js';
+import { DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 
 /** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
@@ -26,6 +26,7 @@ export async function openStores(config: Config): Promise<Stores> {
       const dataDir = resolve(config.dataDir);
       const directory = join(dataDir, folder);
       try {
+        await checkRoom(dataDir);
         await mkdir(directory, { recursive: true });
         const node = await start({ directory, port });
         onClose(() => node.close());
@@ -60,6 +61,22 @@ function withDatabase(url: string): string {
   return named.href;
 }
 
+/** Free bytes that the embedded stores begin with: with less, LMDB's mapped files end the process instead of failing. */
+const LEAST_ROOM = 4 * 1024 * 1024;
+
+/** @throws an error with the code ENOSPC */
+async function checkRoom(dataDir: string): Promise<void> {
+  for (let existing = dataDir; ; existing = dirname(existing)) {
+    try {
+      const { bavail, bsize } = await statfs(existing);
+      if (bavail * bsize >= LEAST_ROOM) return;
+      throw Object.assign(new Error(`no space left on device, ${bavail * bsize} bytes free`), { code: 'ENOSPC' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || existing === dirname(existing)) throw error;
+    }
+  }
+}
+
 /** An error of an embedded node, in terms of the configuration. */
 function explained(
   error: NodeJS.ErrnoException & { pid?: number },
@@ -73,17 +90,7 @@ function explained(
       return new DataDirLocked(dataDir, error.pid ?? 0);
     case 'ERR_PORT_UNAVAILABLE':
       return portTaken(port, `the embedded ${what}`, variable);
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-    case 'ENOTDIR':
-    case 'EEXIST':
-    case 'ENOSPC':
-      return new CannotStart(
-        `The data directory ${dataDir} cannot be used (${error.message}). Set DATA_DIR to a directory that can be written.`,
-        { cause: error },
-      );
     default:
-      return error;
+      return explainDataDir(dataDir, error);
   }
 }

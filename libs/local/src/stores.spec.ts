@@ -1,0 +1,49 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '#platform';
+import { CannotStart, explainDataDir } from './cannot-start.js';
+import { openStores } from './stores.js';
+
+describe('a data directory that cannot be used', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tierline-data-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const opened = (dataDir: string) =>
+    openStores(loadConfig({ DATA_DIR: dataDir, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' }));
+  const refuses = async (dataDir: string, code: string) => {
+    const refusal = opened(dataDir);
+    await expect(refusal).rejects.toThrow(CannotStart);
+    await expect(refusal).rejects.toThrow(
+      new RegExp(`^The data directory ${dataDir} cannot be used \\(${code}: .+\\)\\. Set DATA_DIR to a directory that can be written\\.$`),
+    );
+  };
+
+  it('lies below a file', async () => {
+    writeFileSync(join(directory, 'file'), '');
+    await refuses(join(directory, 'file'), 'ENOTDIR');
+    await refuses(join(directory, 'file', 'data'), 'ENOTDIR');
+  });
+
+  it('holds a file that the store cannot open', async () => {
+    mkdirSync(join(directory, 'data/eventstoredb/owner/data.mdb'), { recursive: true });
+    await refuses(join(directory, 'data'), 'EISDIR');
+  });
+
+  // Where the system has a file system without any room.
+  (process.platform === 'linux' ? it : it.skip)('lies where no room is left', () => refuses('/proc/tierline/data', 'ENOSPC'));
+
+  it.each([
+    [{ code: 'EPERM', message: 'EPERM: operation not permitted, mkdir' }, 'EPERM: operation not permitted, mkdir'],
+    [{ code: 13, message: 'Permission denied: Attempting to setup locks' }, 'EACCES: Permission denied: Attempting to setup locks'],
+    [{ code: 28, message: 'No space left on device' }, 'ENOSPC: No space left on device'],
+  ])('is named with what the system says: %j', (error, reason) => {
+    expect(explainDataDir('/data', Object.assign(new Error(error.message), error))).toMatchObject({
+      message: `The data directory /data cannot be used (${reason}). Set DATA_DIR to a directory that can be written.`,
+    });
+  });
+
+  it('hides no other error', () => {
+    for (const error of [new Error('something else'), Object.assign(new Error('damaged'), { code: 'ERR_DAMAGED_LOG' })])
+      expect(explainDataDir('/data', error)).toBe(error);
+  });
+});
