@@ -86,6 +86,23 @@ describe('an escalation policy at work', () => {
     expect(run(forAWhile, 92)).toEqual(['92 StepDispatched untouched/0 0.1 managers']);
   });
 
+  it('is taken over by a second person’s acknowledgement, from which its time counts anew', () => {
+    const grace = { id: 'grace', name: 'Grace' };
+    for (const acknowledgedFor of [HOUR, undefined]) {
+      const life = new Life(under(acknowledgedFor === undefined ? untouched : { ...untouched, acknowledgedFor })).open();
+      run(life, 10);
+      life.do(12, 'AcknowledgeEscalation', {});
+      expect(life.do(40, 'AcknowledgeEscalation', { by: grace })).toEqual([
+        { type: 'EscalationAcknowledged', data: { chains: ['untouched/0'], by: grace } },
+      ]);
+      expect(life.do(41, 'AcknowledgeEscalation', { by: grace })).toEqual([]);
+      expect(chainsOf(life)[0]).toMatchObject({ acknowledged: { by: grace, at: at(40) }, takenOver: [{ by: { id: 'ada' }, at: at(12) }] });
+      expect(JSON.stringify(whyEscalated(life.state!.sla!, at(45)))).toContain('Grace has acknowledged it, taking over from ada');
+      expect(run(life, 99)).toEqual([]);
+      expect(run(life, 100)).toEqual(acknowledgedFor === undefined ? [] : ['100 AcknowledgementLapsed untouched/0 .']);
+    }
+  });
+
   it('can be acknowledged before it told anybody; where none is at work there is nothing to acknowledge', () => {
     const life = new Life(under(untouched)).open();
     expect(() => life.do(1, 'AcknowledgeEscalation', { chain: 'other/0' })).toThrow('no-escalation-at-work');

@@ -81,6 +81,18 @@ export const escalationChainSchema = about(
         'The acknowledgement in force',
       ),
     ),
+    takenOver: optional(
+      about(
+        listOf(
+          open({
+            by: about(refer(personSchema), 'Who had acknowledged it'),
+            at: about(instant, 'When'),
+            revision: about(count, 'Revision of the event'),
+          }),
+        ),
+        'Acknowledgements that somebody else has taken over, oldest first',
+      ),
+    ),
     steps: about(listOf(stepOutcomeSchema), 'What became of its steps, oldest first'),
     restated: optional(
       about(
@@ -175,7 +187,9 @@ function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | u
     case 'handed-over':
       return event.type === 'TicketEscalated' && (trigger.to ?? event.data.to) === event.data.to ? event.data.escalationId : undefined;
     case 'returned':
-      return event.type === 'EscalationReturned' && event.data.pingPong === trigger.times ? '' : undefined;
+      return (event.type === 'EscalationReturned' || event.type === 'TicketDeescalated') && event.data.pingPong === trigger.times
+        ? ''
+        : undefined;
     case 'reopened':
       return event.type === 'TicketReopened' && event.data.cycle === trigger.times + 1 ? '' : undefined;
     case 'major-incident':
@@ -195,7 +209,7 @@ function evolveChain(
   revision: number,
 ): EscalationChain {
   if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
-  if (chain.ended !== undefined) return chain;
+  if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) return chain;
   const because = endOf(chain, event, sla);
   if (because !== undefined) {
     const steps = chain.steps.map((step) => (step.at > at ? { ...step, onBelief: true as const } : step));
@@ -232,13 +246,14 @@ function evolveChain(
         revision,
         until: acknowledgedFor === undefined || chain.next === undefined ? undefined : instantFrom(epochMillis(at) + acknowledgedFor),
       });
-      return acknowledged.until === undefined
-        ? { ...chain, acknowledged, ended: { because: 'acknowledged', at, revision } }
-        : { ...chain, acknowledged };
+      const { acknowledged: before } = chain;
+      const takenOver = before && [...(chain.takenOver ?? []), { by: before.by, at: before.at, revision: before.revision }];
+      const answered = { ...chain, acknowledged, ...(takenOver && { takenOver }) };
+      return acknowledged.until === undefined ? { ...answered, ended: chain.ended ?? { because: 'acknowledged', at, revision } } : answered;
     }
     case 'EscalationAcknowledgementLapsed': {
       if (event.data.chain !== chain.id) return chain;
-      const { acknowledged: _, ...rest } = chain;
+      const { acknowledged: _acknowledged, takenOver: _takenOver, ...rest } = chain;
       return { ...rest, from: at };
     }
     default:

@@ -3,6 +3,7 @@ import { type Contract, termsOf } from '../contract/contract.js';
 import { type EscalationChain, escalationChainSchema, nextOf, type StepPlace, stepPlaceSchema } from './escalation-chains.js';
 import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
+import type { Person } from '../vocabulary.js';
 import type { TicketPromises } from './promises.js';
 import { about, count, instant, listOf, literal, oneOfKinds, open, optional, parts, type Static, text } from '../schema.js';
 
@@ -34,7 +35,7 @@ export const escalationAnswerSchema = open({
   cause: optional(escalationChainSchema.entries.cause),
   chain: optional(about(text, 'Id of the chain; absent, like all that follows from one, when nothing has started it')),
   startedAt: optional(escalationChainSchema.entries.startedAt),
-  ...parts(escalationChainSchema, 'acknowledged', 'restated', 'ended'),
+  ...parts(escalationChainSchema, 'acknowledged', 'takenOver', 'restated', 'ended'),
   steps: about(listOf(stepAnswerSchema), 'Its steps, in order'),
   answer: about(text, 'In a sentence'),
 });
@@ -51,7 +52,7 @@ export function whyEscalated(promises: TicketPromises, asOf: Instant): readonly 
 }
 
 function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
-  const { id, policy, cause, startedAt, acknowledged, restated, ended } = chain;
+  const { id, policy, cause, startedAt, acknowledged, takenOver, restated, ended } = chain;
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
@@ -94,7 +95,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         because: 'acknowledged',
         revision: acknowledged.revision,
         dueAt: due,
-        answer: `${acknowledged.by.name ?? acknowledged.by.id} has acknowledged it until ${due}`,
+        answer: `${acknowledgedBy(chain)} until ${due}`,
       });
     }
     return present({
@@ -111,18 +112,26 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
       ? chain.next === undefined
         ? 'all its steps are behind it'
         : 'it goes on'
-      : `it ended at ${ended.at}: ${ended.because}`;
+      : `it ended at ${ended.at}: ${ended.because === 'acknowledged' ? acknowledgedBy(chain) : ended.because}`;
   return present({
     policy: policy.name,
     chain: id,
     cause,
     startedAt,
     acknowledged,
+    takenOver,
     restated,
     ended,
     steps,
     answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${inHindsight(restated)}`,
   });
+}
+
+/** Who answers for it, and whom they have taken it over from. */
+function acknowledgedBy({ acknowledged, takenOver = [] }: EscalationChain): string {
+  const nameOf = ({ by }: { readonly by: Person }) => by.name ?? by.id;
+  const from = takenOver.length === 0 ? '' : `, taking over from ${takenOver.map(nameOf).join(', ')}`;
+  return acknowledged === undefined ? 'acknowledged' : `${nameOf(acknowledged)} has acknowledged it${from}`;
 }
 
 function inHindsight(restated: EscalationChain['restated']): string {

@@ -21,6 +21,7 @@ export const handOffEvents = {
     evolve: (ticket, { escalationId, from, fromTeam, to, toTeam, handOff }, { effectiveAt }) => ({
       ...moveTo(ticket, to, toTeam),
       ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
+      handedUpBy: [...new Set([...(ticket.handedUpBy ?? []), from])],
       work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
     }),
     endsTouch: true,
@@ -86,9 +87,17 @@ export const handOffEvents = {
     readonly toTeam?: string;
     readonly reason: string;
     readonly solution: { readonly kind: 'solution' | 'procedure'; readonly text: string; readonly article?: string };
+    /** How many times it went back to a tier that had handed it up, when it does so now. */
+    readonly pingPong?: number;
   }>({
-    says: 'the work is handed down, with the solution, so that the lower tier can do it alone next time',
-    evolve: (ticket, { to, toTeam }) => ({ ...moveTo(ticket, to, toTeam), work: { status: 'open' } }),
+    says:
+      'the work is handed down, with the solution, so that the lower tier can do it alone next time; `pingPong` counts it with the returns ' +
+      'where that tier had handed it up',
+    evolve: (ticket, { to, toTeam, pingPong }) => ({
+      ...moveTo(ticket, to, toTeam),
+      work: { status: 'open' },
+      returns: pingPong ?? ticket.returns,
+    }),
     endsTouch: true,
     firstResponse: false,
     endsChains: null,

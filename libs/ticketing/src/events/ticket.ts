@@ -179,7 +179,8 @@ export const ticketFactsSchema = open({
   rootCause: optional(about(rootCauseSchema, 'Root cause analysis of L3')),
   resolvedBy: about(listOf(tierSchema), 'Tiers that have resolved it so far, oldest first'),
   cycle: about(count, '1, and one more for each reopening'),
-  returns: about(count, 'Hand-offs that were returned'),
+  returns: about(count, 'How many times it went back to a tier that had handed it up: returned, or handed down'),
+  handedUpBy: optional(about(listOf(tierSchema), 'Tiers that have handed it up')),
   consultations: about(
     listOf(
       open({

@@ -21,7 +21,8 @@ export class RunEscalations extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Somebody sees to what an escalation policy tells of: it goes no further, or not for as long as an acknowledgement lasts.',
+  description:
+    'Somebody sees to what an escalation policy tells of: it goes no further, or not for as long as an acknowledgement lasts. A second person takes it over.',
   examples: [{ note: 'On my way' }],
 })
 export class AcknowledgeEscalation extends TicketCommand {
@@ -56,13 +57,15 @@ export const escalationCommands = {
     refuses: ['no-escalation-at-work'],
     late: true,
     decide({ chain, by, note }, ticket, context) {
-      const chains = ticket.sla?.chains ?? [];
-      const named = chains.filter(({ id }) => chain === undefined || id === chain);
-      const atWork = named.filter(({ ended }) => ended === undefined);
-      const open = atWork.filter(({ acknowledged }) => acknowledged === undefined).map(({ id }) => id);
-      if (open.length > 0) return [event('EscalationAcknowledged', present({ chains: open, by: namedOrActor(by, context), note }))];
-      const done = named.some(({ acknowledged }) => acknowledged !== undefined);
-      return done ? [] : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
+      const who = namedOrActor(by, context);
+      const named = (ticket.sla?.chains ?? []).filter(({ id }) => chain === undefined || id === chain);
+      const acknowledgeable = named.filter(({ ended }) => ended === undefined || ended.because === 'acknowledged');
+      // Somebody else's acknowledgement takes a chain over.
+      const open = acknowledgeable.filter(({ acknowledged }) => acknowledged?.by.id !== who.id).map(({ id }) => id);
+      if (open.length > 0) return [event('EscalationAcknowledged', present({ chains: open, by: who, note }))];
+      return acknowledgeable.length > 0
+        ? []
+        : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
     },
   }),
 } satisfies TicketCommandDefinitions;

@@ -1,8 +1,9 @@
-import { deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
+import { deterministicId, type EventOf, isRefusal, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, OneOf, Part, PartList, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
-import { nextTier } from '../contract/contract.js';
+import { type Contract, nextTier } from '../contract/contract.js';
 import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { activeWork, handedOver, type HandedOver, isOver, type Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
@@ -279,9 +280,7 @@ export const handOffCommands = {
           pingPong,
         }),
       );
-      if (pingPong <= contract.pingPongLimit) return [returned];
-      const told = `Returned ${pingPong} times; the contract bears ${contract.pingPongLimit}`;
-      return [returned, event('HierarchicalEscalationRaised', { tier: waiting.from, cause: 'ping-pong-limit', reason: told })];
+      return [returned, ...beyondPingPong(pingPong, waiting.from, contract)];
     },
   }),
 
@@ -300,11 +299,15 @@ export const handOffCommands = {
       const noTier = unlessTierExists(tier, contract);
       if (noTier) return noTier;
       const { kind, text, article } = solution;
+      // Up and down again is a loop, however it is done.
+      const pingPong = ticket.handedUpBy?.includes(tier) ? ticket.returns + 1 : undefined;
+      const from = { from: ticket.tier, fromTeam: ticket.team };
       return [
         event(
           'TicketDeescalated',
-          present({ from: ticket.tier, fromTeam: ticket.team, to: tier, toTeam: team, reason, solution: present({ kind, text, article }) }),
+          present({ ...from, to: tier, toTeam: team, reason, solution: present({ kind, text, article }), pingPong }),
         ),
+        ...(pingPong === undefined ? [] : beyondPingPong(pingPong, tier, contract)),
       ];
     },
   }),
@@ -354,6 +357,13 @@ export const handOffCommands = {
     },
   }),
 } satisfies TicketCommandDefinitions;
+
+/** Someone higher up is told when a ticket went back more often than the contract bears. */
+function beyondPingPong(pingPong: number, tier: Tier, { pingPongLimit }: Contract): readonly EventOf<TicketEvents>[] {
+  if (pingPong <= pingPongLimit) return [];
+  const reason = `Returned ${pingPong} times; the contract bears ${pingPongLimit}`;
+  return [event('HierarchicalEscalationRaised', { tier, cause: 'ping-pong-limit', reason })];
+}
 
 /** The hand-off that waits to be accepted or returned. */
 function pending(ticket: Ticket): HandedOver | Refusal<(typeof NOT_PENDING)[number]> {

@@ -366,6 +366,30 @@ describe('EscalateToTier', () => {
   });
 });
 
+describe('going up and down again', () => {
+  const up = [escalated, accepted] as const;
+  const down: Step = ['DeescalateToTier', { tier: 'L1', reason: 'known', solution: { kind: 'procedure', text: 'p' } }];
+
+  it('counts with the returns, with the same limit', () => {
+    const once = given(opened, triaged, started, ...up).when(...(down as ['DeescalateToTier', TicketCommands['DeescalateToTier']]));
+    expect(once.events()).toMatchObject([{ type: 'TicketDeescalated', data: { pingPong: 1 } }]);
+    const twice = given(opened, triaged, started, ...up, down, escalated, ['ReturnEscalation', { reason: 'no log' }], ...up);
+    expect(twice.state?.returns).toBe(2);
+    expect(twice.when(...(down as ['DeescalateToTier', TicketCommands['DeescalateToTier']])).events()).toMatchObject([
+      { type: 'TicketDeescalated', data: { pingPong: 3 } },
+      { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'ping-pong-limit' } },
+    ]);
+  });
+
+  it('is none where the tier had not handed it up', () => {
+    const { state } = given(
+      ['OpenTicket', { ...(opened[1] as TicketCommands['OpenTicket']), tier: 'L2', entryReason: 'known there' }],
+      down,
+    );
+    expect(state).toMatchObject({ tier: 'L1', returns: 0 });
+  });
+});
+
 describe('a hold', () => {
   const until = (minutes: number): Step => ['PutOnHold', { reason: 'customer', note: 'Back soon', until: at(minutes * MINUTE) }];
   const tells = { version: 1, tzdata: '2025b', terms: { ...defaultContract, holdEnds: 'tell' as const } };
@@ -501,7 +525,10 @@ describe('DeescalateToTier', () => {
         .when('DeescalateToTier', down)
         .events(),
     ).toEqual([
-      { type: 'TicketDeescalated', data: { from: 'L3', fromTeam: 'experts', to: 'L1', reason: 'known', solution: down.solution } },
+      {
+        type: 'TicketDeescalated',
+        data: { from: 'L3', fromTeam: 'experts', to: 'L1', reason: 'known', solution: down.solution, pingPong: 1 },
+      },
     ]);
   });
 
