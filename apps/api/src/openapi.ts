@@ -587,6 +587,7 @@ const answerSchemas = {
       code: { type: 'string', description: 'Stable: what programs decide by' },
       correlationId: { type: 'string' },
       mergedInto: { type: 'string', format: 'uuid', description: 'Of `ticket-merged`: the ticket that it goes on in' },
+      holder: { type: 'string', description: 'Of `already-claimed`: id of the agent who has the ticket' },
       revision: { type: 'integer', description: 'Of `revision-mismatch`: the revision that it is at' },
       faults: {
         type: 'array',

@@ -117,4 +117,26 @@ describe('teams and agents', () => {
     expect((await post(`${agent}/absences`, { reason: 'Ill' })).json).toMatchObject({ status: 409, code: 'agent-left' });
     expect((await get('/v1/teams/%20')).json).toMatchObject({ status: 404, code: 'team-not-found' });
   });
+
+  it('give no work to whoever has left, as the log knows it; who comes back is given some again', async () => {
+    const id = randomUUID();
+    const ticket = {
+      client: randomUUID(),
+      kind: 'incident',
+      summary: 'x',
+      reporter: { id: 'j.doe' },
+      channel: 'phone',
+      impact: 'low',
+      urgency: 'low',
+    };
+    const path = `/v1/tickets/${(await post('/v1/tickets', ticket)).json.ticketId}`;
+    await post(`/v1/agents/${id}`, { name: 'x' });
+    await post(`/v1/agents/${id}/leave`, {});
+    const refused = { status: 409, code: 'agent-left' };
+    expect((await post(`${path}/assignment`, { assignee: { id } })).json).toMatchObject(refused);
+    expect((await post(`${path}/work`, {}, { 'X-Actor-Id': id })).json).toMatchObject(refused);
+    await post(`/v1/agents/${id}`, { name: 'x' });
+    expect((await post(`${path}/work`, {}, { 'X-Actor-Id': id })).status).toBe(200);
+    expect((await post(`${path}/work`, {}, { 'X-Actor-Id': randomUUID() })).json).toMatchObject({ code: 'already-claimed', holder: id });
+  });
 });

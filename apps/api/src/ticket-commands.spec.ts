@@ -74,6 +74,7 @@ describe('the documented examples', () => {
       [
         'OpenTicket',
         'ClaimTicket',
+        'TakeOverTicket',
         'SendPublicReply',
         'AddInternalNote',
         'RecordTouchTime',

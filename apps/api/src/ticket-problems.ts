@@ -44,6 +44,7 @@ export const ticketProblems = {
   'escalation-pending': { status: 409, title: 'A hand-off waits to be accepted' },
   'no-escalation-pending': { status: 409, title: 'No hand-off waits to be accepted' },
   'already-claimed': { status: 409, title: 'Somebody has the ticket already' },
+  'not-claimed': { status: 409, title: 'Nobody has the ticket' },
   'consultation-of-own-tier': { status: 409, title: 'The ticket is at that tier itself' },
   'no-consultation-open': { status: 409, title: 'No such consultation waits for an answer' },
   'category-not-in-contract': { status: 422, title: 'The contract has no such category' },

@@ -49,6 +49,8 @@ export interface ProblemDetails {
   readonly faults?: readonly Fault[];
   /** Where a merged ticket goes on. */
   readonly mergedInto?: string;
+  /** Id of the agent who has the ticket. */
+  readonly holder?: string;
   /** The revision that it is at. */
   readonly revision?: number;
 }

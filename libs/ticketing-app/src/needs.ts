@@ -1,5 +1,6 @@
-import { type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
+import { type Actor, type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
 import {
+  agent,
   contract,
   contractInForce,
   evolveInHindsight,
@@ -13,6 +14,7 @@ import {
   type PinnedContract,
   ticket,
   type TicketState,
+  type WhoHasLeft,
 } from '#ticketing';
 import { readSavedQuery } from './ticket-list-parameters.js';
 
@@ -23,6 +25,7 @@ interface Asking {
   readonly state: unknown;
   readonly revision: number;
   readonly effectiveAt: Instant;
+  readonly actor: Actor;
 }
 
 type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
@@ -38,6 +41,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     const named = body as Partial<LinkTicket & MergeTicket>;
     return ticketOf(store, named.into ?? named.ticketId ?? '');
   },
+  'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
   'public-holidays': async (_store, { body }) =>
@@ -55,12 +59,26 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
 
 /** A ticket as the log has it; null where there is none, or none any more. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
-  try {
-    return (await readAggregate(store, ticket, id)).state;
-  } catch (error) {
-    if (error instanceof StreamDeleted) return null;
-    throw error;
-  }
+  return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
+}
+
+function ofDeletedStream(error: unknown): { readonly state: null } {
+  if (error instanceof StreamDeleted) return { state: null };
+  throw error;
+}
+
+/** Where commands name a person who is given work or begins it. */
+interface PersonNamed {
+  readonly agent?: { readonly id: string };
+  readonly assignee?: { readonly id: string };
+  readonly by?: { readonly id: string };
+}
+
+/** Of the person whom a command names, or else the actor. Whoever is no agent of the desk has not left it. */
+async function whoHasLeft(store: EventStore, { agent: named, assignee, by }: PersonNamed, actor: Actor): Promise<WhoHasLeft> {
+  const { id } = named ?? assignee ?? by ?? actor;
+  const { state } = await readAggregate(store, agent, id).catch(ofDeletedStream);
+  return state?.leftAt === undefined ? {} : { [id]: state.leftAt };
 }
 
 /** Version of the time zone data of this process. */

@@ -253,7 +253,12 @@ class RowTelling {
     deviations: readonly ImportDeviation[] = [],
   ): void {
     const decision = ticket.commands[name].decide(command as never, this.state, this.#context);
-    if (isRefusal(decision)) return this.#record(fact, [decision.refused, ...deviations]);
+    // The log says who works on a ticket, but not how hands change: that breaks no rule.
+    if (isRefusal(decision))
+      return this.#record(
+        fact,
+        [decision.refused, ...deviations].filter((code) => code !== 'already-claimed'),
+      );
     if (decision.length === 0) return;
     const decided = deviations.length > 0 ? undefined : decision.find(({ type }) => type === fact.type);
     this.#record(decided ?? fact, deviations);

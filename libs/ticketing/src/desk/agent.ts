@@ -11,7 +11,7 @@ import {
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, Text, TextList, Uuid } from '../command-fields.js';
-import { present, same } from '../plain-json.js';
+import { present, same, without } from '../plain-json.js';
 import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { asSkills } from '../ticket/assignment-request.js';
 
@@ -32,6 +32,7 @@ export const agentSchema = about(
     name: about(text, 'Name of the agent'),
     skills: about(listOf(text), 'Skills in lower case, sorted'),
     active: about(flag, 'False once the agent has left'),
+    leftAt: optional(about(instant, 'When the agent left, if so')),
     absences: about(
       listOf(open({ ...absenceSchema.entries, begun: about(flag, 'Whether it has begun') })),
       'Those that go on or are to come, in the order in which they were planned',
@@ -93,7 +94,14 @@ export class OffboardAgent {
 
 const events = {
   AgentRegistered: event<AgentState, { readonly agent: string; readonly name: string; readonly skills: readonly string[] }>({
-    evolve: (state, { agent, name, skills }) => ({ ...state, agent, name, skills, active: true, absences: state?.absences ?? [] }),
+    evolve: (state, { agent, name, skills }) => ({
+      ...(state === null ? {} : without(state, 'leftAt')),
+      agent,
+      name,
+      skills,
+      active: true,
+      absences: state?.absences ?? [],
+    }),
   }),
   AgentAbsencePlanned: event<AgentState, { readonly agent: string; readonly absence: Absence }>({
     evolve: (state, { absence }) => state && { ...state, absences: [...state.absences, { ...absence, begun: false }] },
@@ -109,7 +117,7 @@ const events = {
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
   }),
   AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
-    evolve: (state) => state && { ...state, active: false, absences: [] },
+    evolve: (state, _data, { effectiveAt }) => state && { ...state, active: false, leftAt: effectiveAt, absences: [] },
   }),
 };
 

@@ -43,6 +43,8 @@ function inWords({ type, data, metadata: { actor } }: RecordedEvent<TicketEvents
     }
     case 'TicketUnassigned':
       return `It was taken from ${nameOf(data.assignee)} (${data.because}): ${data.reason}`;
+    case 'TicketTakenOver':
+      return `${nameOf(data.agent)} took it over from ${nameOf(data.from)}: ${data.reason}`;
     case 'AssignmentFoundNobody':
       return `Nobody at ${data.tier}${withSkills(data.skills)} could be given it: ${notFound(data)}`;
     case 'WorkStarted':

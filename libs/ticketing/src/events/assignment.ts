@@ -67,6 +67,25 @@ export const assignmentEvents = {
     clocks: null,
   }),
 
+  TicketTakenOver: move<{
+    readonly tier: Tier;
+    readonly team?: string;
+    /** Who had it, and is told. */
+    readonly from: Person;
+    readonly agent: Person;
+    readonly reason: string;
+  }>({
+    says: 'somebody took it over from who had it, who is told: by whom, and why',
+    evolve: (ticket, { tier, team, agent }) => ({
+      ...moveTo(ticket, tier, team ?? ticket.team, agent),
+      work: givenTo(ticket.work, agent),
+    }),
+    endsTouch: false,
+    firstResponse: false,
+    endsChains: null,
+    clocks: null,
+  }),
+
   AssignmentFoundNobody: note<NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] }>({
     says: 'automatic assignment found nobody, and why: told once for each reason, as long as the ticket stays where it is',
     evolve: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),

@@ -162,6 +162,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   ReopenTicket: fc.record({ reason: word }),
   CloseTicket: fc.record({ note: maybe(word) }),
   CancelTicket: fc.record({ reason: word }),
+  TakeOverTicket: fc.record({ reason: word, agent: maybe(person) }),
   ClaimTicket: fc.record({ agent: maybe(person) }),
   EscalateHierarchically: fc.record({ to: word, reason: word }),
   RequestConsultation: fc.record({ tier: fc.constantFrom(...TIERS), team: maybe(word), question: word }),

@@ -6,8 +6,19 @@ import { present, same } from '../plain-json.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 import { type AssignmentRequest, assignmentRequest } from './assignment-request.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { asPerson, endOfTouch, event, namedOrActor } from './decisions.js';
-import { INACTIVE, unlessAccepted, unlessActive } from './guards.js';
+import { asPerson, endOfTouchOfHolder, event, namedOrActor } from './decisions.js';
+import {
+  ESCALATION_PENDING,
+  HELD,
+  INACTIVE,
+  LEFT,
+  unlessAccepted,
+  unlessActive,
+  unlessHeld,
+  unlessLeft,
+  unlessWorkable,
+  type WhoHasLeft,
+} from './guards.js';
 
 @JSONSchema({
   description: 'Gives a ticket to a person, a team, or both, within its tier.',
@@ -43,6 +54,18 @@ export class ClaimTicket extends TicketCommand {
   agent?: PersonRef;
 }
 
+@JSONSchema({
+  description: 'An agent takes a ticket over from who has it, and begins to work on it unless it is on hold or waits to be accepted.',
+  examples: [{ reason: 'Ada is in a meeting until noon', agent: { id: 'grace', name: 'Grace Hopper' } }],
+})
+export class TakeOverTicket extends TicketCommand {
+  @Text({ description: 'Why: the other one is told', max: 2000 })
+  reason!: string;
+
+  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  agent?: PersonRef;
+}
+
 /** Gives the ticket to whom automatic assignment has chosen, or tells that it found nobody. */
 export interface AssignAutomatically extends TicketCommand {
   /** What was asked for: when the ticket asks for something else by now, nothing is done. */
@@ -54,9 +77,10 @@ export const assignmentCommands = {
   AssignTicket: command({
     body: AssignTicket,
     route: 'POST /v1/tickets/{id}/assignment',
-    refuses: [...INACTIVE, 'assignment-empty'],
+    refuses: [...INACTIVE, 'assignment-empty', ...LEFT],
     late: false,
-    decide({ team, assignee }, ticket) {
+    needs: 'who-has-left',
+    decide({ team, assignee }, ticket, context, _contract, left?: WhoHasLeft) {
       const barred = unlessActive(ticket);
       if (barred) return barred;
       if (team === undefined && assignee === undefined) {
@@ -65,11 +89,16 @@ export const assignmentCommands = {
           { field: 'assignee', message: 'name a team, an assignee or both' },
         ]);
       }
+      const gone = assignee && unlessLeft(assignee, context, left);
+      if (gone) return gone;
       const quiet =
         (team ?? ticket.team) === ticket.team && assignee?.id === ticket.assignee?.id && assignee?.name === ticket.assignee?.name;
       return quiet
         ? []
-        : [event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && asPerson(assignee) }))];
+        : [
+            ...endOfTouchOfHolder(ticket, context, assignee),
+            event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && asPerson(assignee) })),
+          ];
     },
   }),
 
@@ -84,27 +113,44 @@ export const assignmentCommands = {
       if (barred) return because === 'requested' ? barred : [];
       const { tier, assignee } = ticket;
       if (assignee === undefined || (from !== undefined && from !== assignee.id)) return [];
-      const touches = ticket.touching.filter(({ agent }) => agent.id === assignee.id);
       const team = ticket.teamChosen ? undefined : ticket.team;
-      return [
-        ...touches.map((touch) => endOfTouch(touch, context)),
-        event('TicketUnassigned', present({ tier, team, assignee, because, reason })),
-      ];
+      return [...endOfTouchOfHolder(ticket, context), event('TicketUnassigned', present({ tier, team, assignee, because, reason }))];
     },
   }),
 
   ClaimTicket: command({
     body: ClaimTicket,
     route: 'POST /v1/tickets/{id}/claim',
-    refuses: [...INACTIVE, 'escalation-pending', 'already-claimed'],
+    refuses: [...INACTIVE, ...ESCALATION_PENDING, ...LEFT, ...HELD],
     late: false,
-    decide({ agent }, ticket, context) {
-      const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
-      if (barred) return barred;
+    needs: 'who-has-left',
+    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
-      const { assignee } = ticket;
-      if (assignee === undefined) return [event('TicketAssigned', present({ tier: ticket.tier, team: ticket.team, assignee: who }))];
-      return assignee.id === who.id ? [] : refuse('already-claimed', `${assignee.name ?? assignee.id} has the ticket already`);
+      const barred = unlessActive(ticket) ?? unlessAccepted(ticket) ?? unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
+      if (barred) return barred;
+      const { tier, team, assignee } = ticket;
+      return assignee === undefined ? [event('TicketAssigned', present({ tier, team, assignee: who }))] : [];
+    },
+  }),
+
+  TakeOverTicket: command({
+    body: TakeOverTicket,
+    route: 'POST /v1/tickets/{id}/take-over',
+    refuses: [...INACTIVE, ...LEFT, 'not-claimed'],
+    late: false,
+    needs: 'who-has-left',
+    decide({ reason, agent }, ticket, context, _contract, left?: WhoHasLeft) {
+      const who = namedOrActor(agent, context);
+      const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
+      if (barred) return barred;
+      const { tier, team, assignee } = ticket;
+      if (assignee === undefined) return refuse('not-claimed', 'Nobody has the ticket: claim it, or start work on it');
+      if (assignee.id === who.id) return [];
+      return [
+        ...endOfTouchOfHolder(ticket, context),
+        event('TicketTakenOver', present({ tier, team, from: assignee, agent: who, reason })),
+        ...(unlessWorkable(ticket) === undefined ? [event('WorkStarted', present({ tier, team, agent: who }))] : []),
+      ];
     },
   }),
 

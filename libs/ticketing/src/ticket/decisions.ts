@@ -32,6 +32,16 @@ export function reopening({ tier, team, cycle }: Ticket, reason: string): EventO
   return event('TicketReopened', present({ reason, tier, team, cycle: cycle + 1 }));
 }
 
+/** Whoever has the ticket is taken off it, unless it is given to the same agent again. */
+export function endOfTouchOfHolder(
+  { touching, assignee }: Ticket,
+  context: { readonly effectiveAt: Instant },
+  to?: Person,
+): EventOf<TicketEvents>[] {
+  if (assignee === undefined || assignee.id === to?.id) return [];
+  return touching.filter(({ agent }) => agent.id === assignee.id).map((touch) => endOfTouch(touch, context));
+}
+
 /** Ends a stretch of touch time. */
 export function endOfTouch(
   { agent, tier, since }: Ticket['touching'][number],

@@ -1,11 +1,36 @@
 import { epochMillis, type Instant, refuse, type Refusal } from '#eventsourcing';
 import { type Contract, termsOf } from '../contract/contract.js';
 import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
-import type { Tier } from '../vocabulary.js';
+import type { Person, Tier } from '../vocabulary.js';
 
 /** What bars several commands: each guard says why a command is refused, or undefined, and stands beside the codes that it may refuse with. */
 
 type Barred<Codes extends readonly string[]> = Refusal<Codes[number]> | undefined;
+
+/** When those who have left the desk did, by id: looked up for commands that need `who-has-left`. Whoever is not in it has not left. */
+export type WhoHasLeft = Readonly<Record<string, Instant>>;
+
+export const LEFT = ['agent-left'] as const;
+
+/** Somebody who had left by then is given no work and begins none. */
+export function unlessLeft(
+  { id, name }: Person,
+  { effectiveAt }: { readonly effectiveAt: Instant },
+  left: WhoHasLeft = {},
+): Barred<typeof LEFT> {
+  const at = Object.hasOwn(left, id) ? left[id] : undefined;
+  return at === undefined || effectiveAt < at ? undefined : refuse('agent-left', `${name ?? id} left the desk at ${at}`);
+}
+
+export const HELD = ['already-claimed'] as const;
+
+/** What somebody else has is taken over by a command of its own. */
+export function unlessHeld({ assignee }: Ticket, { id }: Person): Barred<typeof HELD> {
+  if (assignee === undefined || assignee.id === id) return undefined;
+  return refuse('already-claimed', `${assignee.name ?? assignee.id} has the ticket already`, undefined, {
+    holder: assignee.id,
+  });
+}
 
 export const OVER = ['ticket-cancelled', 'ticket-merged'] as const;
 

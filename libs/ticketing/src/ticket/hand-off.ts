@@ -9,7 +9,21 @@ import { present } from '../plain-json.js';
 import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event, namedOrActor } from './decisions.js';
-import { INACTIVE, OVER, TIER_MISSING, unlessActive, unlessOver, unlessTierExists, unlessWorkable, UNWORKABLE } from './guards.js';
+import {
+  HELD,
+  INACTIVE,
+  LEFT,
+  OVER,
+  TIER_MISSING,
+  unlessActive,
+  unlessHeld,
+  unlessLeft,
+  unlessOver,
+  unlessTierExists,
+  unlessWorkable,
+  UNWORKABLE,
+  type WhoHasLeft,
+} from './guards.js';
 
 export class DiagnosticStepBody {
   @Text({ description: 'What was tried', max: 2000 })
@@ -245,14 +259,17 @@ export const handOffCommands = {
   AcceptEscalation: command({
     body: AcceptEscalation,
     route: 'POST /v1/tickets/{id}/escalations/accept',
-    refuses: [...NOT_PENDING],
+    refuses: [...NOT_PENDING, ...LEFT, ...HELD],
     late: false,
-    decide({ agent }, ticket, context) {
+    needs: 'who-has-left',
+    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
       const work = activeWork(ticket.work);
       if (work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && work.agent.id === who.id) return [];
       const waiting = pending(ticket);
       if (isRefusal(waiting)) return waiting;
+      const barred = unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
+      if (barred) return barred;
       return [
         event('EscalationAccepted', present({ escalationId: waiting.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
       ];

@@ -168,6 +168,13 @@ describe('TriageTicket', () => {
 });
 
 describe('AssignTicket', () => {
+  it('ends the touch time of who is taken off the ticket, and of nobody else', () => {
+    const touched = given(opened, started, ['StartTouchTime', { agent: ada }], ['StartTouchTime', { agent: { id: 'henrik' } }]);
+    expect(types(touched.when('AssignTicket', { assignee: grace }).events())).toEqual(['TouchTimeStopped', 'TicketAssigned']);
+    expect(touched.when('AssignTicket', { team: 'print' }).events()[0]).toMatchObject({ type: 'TouchTimeStopped', data: { agent: ada } });
+    expect(types(touched.when('AssignTicket', { team: 'print', assignee: ada }).events())).toEqual(['TicketAssigned']);
+  });
+
   it('gives the ticket to a person of the team that has it', () => {
     expect(given(opened).when('AssignTicket', { assignee: ada }).events()).toEqual([
       { type: 'TicketAssigned', data: { tier: 'L1', team: 'desk', assignee: ada } },
@@ -736,6 +743,77 @@ describe('ClaimTicket', () => {
 
   it('is refused while a hand-off waits', () => {
     expect(given(opened, escalated).when('ClaimTicket', {}).refusal().refused).toBe('escalation-pending');
+  });
+});
+
+describe('TakeOverTicket', () => {
+  const reason = 'Ada is in a meeting';
+  const claimed = given(opened, ['ClaimTicket', { agent: ada }]);
+
+  it('takes the ticket from who has it, who is told, ends their touch time and begins work', () => {
+    const events = given(opened, started, ['StartTouchTime', { agent: ada }])
+      .when('TakeOverTicket', { agent: grace, reason })
+      .events();
+    expect(types(events)).toEqual(['TouchTimeStopped', 'TicketTakenOver', 'WorkStarted']);
+    expect(events[0]).toMatchObject({ data: { agent: ada, seconds: 60 } });
+    expect(events[1]).toEqual({ type: 'TicketTakenOver', data: { tier: 'L1', team: 'desk', from: ada, agent: grace, reason } });
+    expect(events[2]).toEqual({ type: 'WorkStarted', data: { tier: 'L1', team: 'desk', agent: grace } });
+    const taken = given(opened, started, ['TakeOverTicket', { agent: grace, reason }]);
+    expect(taken.state).toMatchObject({ assignee: grace, work: { status: 'in-progress', agent: grace } });
+  });
+
+  it('begins no work while the ticket is on hold or waits to be accepted', () => {
+    const held = given(opened, started, ['PutOnHold', { reason: 'customer', note: 'n' }]);
+    expect(types(held.when('TakeOverTicket', { agent: grace, reason }).events())).toEqual(['TicketTakenOver']);
+    const pending = given(opened, escalated, ['AssignTicket', { assignee: ada }]);
+    expect(types(pending.when('TakeOverTicket', { agent: grace, reason }).events())).toEqual(['TicketTakenOver']);
+  });
+
+  it('is quiet for who has it, and refused when nobody does or the ticket is done with', () => {
+    expect(claimed.when('TakeOverTicket', { agent: ada, reason }).events()).toEqual([]);
+    expect(given(opened).when('TakeOverTicket', { agent: grace, reason }).refusal().refused).toBe('not-claimed');
+    const resolved = given(opened, triaged, started, resolvedAtL1);
+    expect(resolved.when('TakeOverTicket', { agent: grace, reason }).refusal().refused).toBe('already-resolved');
+  });
+
+  it.each([
+    ['StartWork', claimed],
+    ['ClaimTicket', claimed],
+    ['AcceptEscalation', given(opened, escalated, ['AssignTicket', { assignee: ada }])],
+  ] as const)('is the only way to begin work on what another has: %s is refused with the name of the holder', (name, held) => {
+    expect(held.when(name, { agent: grace }).refusal()).toMatchObject({
+      refused: 'already-claimed',
+      message: expect.stringContaining('Ada Lovelace') as string,
+      details: { holder: 'ada' },
+    });
+  });
+});
+
+describe('an agent who has left the desk', () => {
+  const left = { grace: at(10 * MINUTE) };
+  const free = given(opened);
+  const waiting = given(opened, escalated);
+  const reason = 'r';
+
+  it.each([
+    ['AssignTicket', free, { assignee: grace }],
+    ['ClaimTicket', free, { agent: grace }],
+    ['StartWork', free, { agent: grace }],
+    ['StartTouchTime', free, { agent: grace }],
+    ['AcceptEscalation', waiting, { agent: grace }],
+    ['TakeOverTicket', given(opened, started), { agent: grace, reason }],
+    ['PlanOnsiteVisit', free, { agent: grace, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }],
+  ] as const)('is given no work and begins none: %s', (name, ticket, command) => {
+    const send = ticket.when as unknown as (
+      name: string,
+      command: object,
+      offset: number,
+      outside: unknown,
+    ) => ReturnType<typeof ticket.when>;
+    expect(send(name, command, 10 * MINUTE, left).refusal()).toMatchObject({ refused: 'agent-left' });
+    // What was done before the agent left can be told afterwards, and others are not concerned.
+    expect(send(name, command, 9 * MINUTE, left).events()).not.toEqual([]);
+    expect(send(name, command, 10 * MINUTE, { henrik: at(0) }).events()).not.toEqual([]);
   });
 });
 

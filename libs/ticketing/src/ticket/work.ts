@@ -5,7 +5,21 @@ import { present, same } from '../plain-json.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
-import { CLOSED, INACTIVE, OVER, unlessActive, unlessClosed, unlessOver, unlessWorkable, UNWORKABLE } from './guards.js';
+import {
+  CLOSED,
+  HELD,
+  INACTIVE,
+  LEFT,
+  OVER,
+  unlessActive,
+  unlessClosed,
+  unlessHeld,
+  unlessLeft,
+  unlessOver,
+  unlessWorkable,
+  UNWORKABLE,
+  type WhoHasLeft,
+} from './guards.js';
 
 @JSONSchema({
   description: 'The person named, or else the actor, begins to work on the ticket.',
@@ -155,12 +169,13 @@ export const workCommands = {
   StartWork: command({
     body: StartWork,
     route: 'POST /v1/tickets/{id}/work',
-    refuses: [...UNWORKABLE],
+    refuses: [...UNWORKABLE, ...LEFT, ...HELD],
     late: false,
-    decide({ agent }, ticket, context) {
-      const barred = unlessWorkable(ticket);
-      if (barred) return barred;
+    needs: 'who-has-left',
+    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
+      const barred = unlessWorkable(ticket) ?? unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
+      if (barred) return barred;
       if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
       return [event('WorkStarted', present({ tier: ticket.tier, team: ticket.team, agent: who }))];
     },
@@ -251,10 +266,11 @@ export const workCommands = {
   PlanOnsiteVisit: command({
     body: PlanOnsiteVisit,
     route: 'POST /v1/tickets/{id}/onsite-visits',
-    refuses: [...INACTIVE, 'onsite-visit-open', 'invalid-body'],
+    refuses: [...INACTIVE, 'onsite-visit-open', 'invalid-body', ...LEFT],
     late: false,
-    decide({ agent, location, plannedFor }, ticket, context) {
-      const barred = unlessActive(ticket);
+    needs: 'who-has-left',
+    decide({ agent, location, plannedFor }, ticket, context, _contract, left?: WhoHasLeft) {
+      const barred = unlessActive(ticket) ?? unlessLeft(agent, context, left);
       if (barred) return barred;
       if (ticket.onsiteVisit !== undefined)
         return refuse('onsite-visit-open', `A visit is ${ticket.onsiteVisit.status} already: complete it first`);
@@ -316,12 +332,13 @@ export const workCommands = {
   StartTouchTime: command({
     body: StartTouchTime,
     route: 'POST /v1/tickets/{id}/touch-time/start',
-    refuses: [...INACTIVE],
+    refuses: [...INACTIVE, ...LEFT],
     late: true,
-    decide({ agent }, ticket, context) {
-      const barred = unlessActive(ticket);
-      if (barred) return barred;
+    needs: 'who-has-left',
+    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
+      const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
+      if (barred) return barred;
       return ticket.touching.some((touch) => touch.agent.id === who.id)
         ? []
         : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];

@@ -14,7 +14,7 @@ export type AgentDocument = Static<typeof agentDocumentSchema>;
 /** One document an agent, by its id. */
 export const agents: StateFace<AgentState> = {
   name: 'agents',
-  version: 2,
+  version: 3,
   schema: () => documentSchema(agentDocumentSchema, 'Id of the agent'),
   document: (state) => state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) }),
   indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],
