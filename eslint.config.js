@@ -21,7 +21,7 @@ const law = {
       '@valibot/to-json-schema',
     ],
     libs: ['eventsourcing'],
-    floors: [['contract'], ['events'], ['sla'], ['escalation'], ['ticket'], ['desk', 'what-if'], ['views']],
+    floors: [['contract'], ['events'], ['sla'], ['escalation'], ['ticket'], ['desk', 'what-if'], ['feed', 'views']],
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },

@@ -16,6 +16,7 @@ import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
+import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
@@ -38,6 +39,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     EventFeedController,
     HealthController,
     DocsController,
+    SchemasController,
   ],
 })
 export class ApiModule {

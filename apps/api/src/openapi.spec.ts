@@ -274,6 +274,25 @@ describe('/docs', () => {
   });
 });
 
+describe('/schemas', () => {
+  it('has a JSON Schema for each type of event that other services read', async () => {
+    const { items } = (await send(api.url, 'GET', '/schemas')).json;
+    expect(items).toContainEqual({
+      type: 'com.tierline.ticket.escalated.v1',
+      event: 'TicketEscalated',
+      schema: '/schemas/com.tierline.ticket.escalated.v1.json',
+    });
+    const { headers, json } = await send(api.url, 'GET', '/schemas/com.tierline.ticket.escalated.v1.json');
+    expect(headers.get('content-type')).toMatch(/^application\/schema\+json/);
+    expect(json).toMatchObject({
+      title: 'com.tierline.ticket.escalated.v1',
+      properties: { from: { enum: expect.arrayContaining(['L1']) } },
+    });
+    for (const name of ['TicketEscalated', 'com.tierline.ticket.nothing.v1.json', 'constructor', '..%2fpackage.json'])
+      expect((await send(api.url, 'GET', `/schemas/${name}`)).status).toBe(404);
+  });
+});
+
 describe('/health', () => {
   it('lives', async () => {
     expect((await send(api.url, 'GET', '/health/live')).json).toEqual({ status: 'up' });

@@ -40,6 +40,8 @@ export * from './desk/policies.js';
 export * from './desk/team.js';
 export * from './what-if/what-if-escalations.js';
 export * from './what-if/what-if.js';
+export { publicEventSchemas } from './feed/event-schemas.js';
+export * from './feed/public-events.js';
 export * from './views/agents.js';
 export * from './views/contracts.js';
 export * from './views/on-call-schedules.js';

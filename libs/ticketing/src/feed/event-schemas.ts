@@ -1,0 +1,2670 @@
+/**
+ * The JSON Schema (2020-12) of what other services read of each type of event. Generated from the types of the events; do not edit:
+ * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
+ */
+export const publicEventSchemas = {
+  EscalationStepDispatched: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      targets: {
+        type: 'array',
+        items: {
+          anyOf: [
+            {
+              type: 'object',
+              properties: {
+                kind: { const: 'person' },
+                person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+              },
+              required: ['kind', 'person'],
+            },
+            { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+            { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+          ],
+        },
+      },
+      notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'targets'],
+  },
+  EscalationStepSkipped: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      because: { type: 'string' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'because'],
+  },
+  EscalationAcknowledged: {
+    type: 'object',
+    properties: {
+      chains: { type: 'array', items: { type: 'string' } },
+      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      note: { type: 'string' },
+    },
+    required: ['chains', 'by'],
+  },
+  EscalationAcknowledgementLapsed: {
+    type: 'object',
+    properties: { chain: { type: 'string' }, policy: { type: 'string' } },
+    required: ['chain', 'policy'],
+  },
+  SlaThresholdReached: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      terms: { type: 'number' },
+      percent: { type: 'number' },
+      target: { type: 'number' },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['clock', 'cycle', 'terms', 'percent', 'target'],
+  },
+  SlaBreached: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      terms: { type: 'number' },
+      target: { type: 'number' },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['clock', 'cycle', 'terms', 'target'],
+  },
+  SlaTermsRebased: {
+    type: 'object',
+    properties: {
+      contractVersion: { type: 'number' },
+      clocks: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+            tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+            vendor: { type: 'string' },
+            cycle: { type: 'number' },
+            oldDue: { type: 'string', format: 'date-time' },
+            newDue: { type: 'string', format: 'date-time' },
+          },
+          required: ['clock', 'cycle'],
+        },
+      },
+    },
+    required: ['contractVersion', 'clocks'],
+  },
+  SlaRestated: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      was: {
+        description: 'The verdict that was known of the clock.',
+        type: 'object',
+        properties: {
+          contractVersion: { type: 'number' },
+          verdict: { enum: ['cancelled', 'met', 'breached'] },
+          target: { type: 'number' },
+          elapsed: { type: 'number' },
+          dueAt: { type: 'string', format: 'date-time' },
+          breachedAt: { type: 'string', format: 'date-time' },
+        },
+        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+      },
+      is: {
+        description: 'Absent where no such clock would have run, or it has not ended.',
+        type: 'object',
+        properties: {
+          contractVersion: { type: 'number' },
+          verdict: { enum: ['cancelled', 'met', 'breached'] },
+          target: { type: 'number' },
+          elapsed: { type: 'number' },
+          dueAt: { type: 'string', format: 'date-time' },
+          breachedAt: { type: 'string', format: 'date-time' },
+        },
+        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+      },
+      moment: {
+        description:
+          'A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did.',
+        type: 'object',
+        properties: {
+          terms: { type: 'number' },
+          percent: { type: 'number' },
+          was: { type: 'string', format: 'date-time' },
+          is: { type: 'string', format: 'date-time' },
+        },
+        required: ['terms', 'was'],
+      },
+      because: {
+        description: 'Revision and type of the event, in this stream, that was told late and shows it.',
+        type: 'object',
+        properties: { revision: { type: 'number' }, type: { type: 'string' } },
+        required: ['revision', 'type'],
+      },
+      tzdata: {
+        description: 'Version of the time zone data that it was recomputed with; absent under the default contract.',
+        type: 'string',
+      },
+      reason: { type: 'string' },
+    },
+    required: ['clock', 'cycle', 'reason'],
+  },
+  TicketLinked: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+        ],
+      },
+      mirrored: { description: 'The other one said so first.', const: true },
+    },
+    required: ['ticketId', 'relation'],
+  },
+  TicketUnlinked: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+        ],
+      },
+      reason: { type: 'string' },
+      mirrored: { const: true },
+    },
+    required: ['ticketId', 'relation'],
+  },
+  TicketRelationRefused: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+          'merged-into',
+        ],
+      },
+      code: { type: 'string' },
+      message: { type: 'string' },
+    },
+    required: ['ticketId', 'relation', 'code', 'message'],
+  },
+  TicketMergeRequested: {
+    type: 'object',
+    properties: { into: { type: 'string' }, reason: { type: 'string' } },
+    required: ['into', 'reason'],
+  },
+  TicketAbsorbed: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      summary: { type: 'string' },
+      reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      reason: { type: 'string' },
+    },
+    required: ['ticketId', 'summary', 'reporter', 'reason'],
+  },
+  TicketMerged: { type: 'object', properties: { into: { type: 'string' } }, required: ['into'] },
+  TicketSplit: {
+    type: 'object',
+    properties: {
+      into: { type: 'string' },
+      summary: { type: 'string' },
+      description: { type: 'string' },
+      category: { type: 'string' },
+      service: { type: 'string' },
+      component: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['into', 'summary', 'reason'],
+  },
+  PublicReplySent: {
+    type: 'object',
+    properties: {
+      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      text: { type: 'string' },
+    },
+    required: ['author', 'text'],
+  },
+  RequesterReplied: {
+    type: 'object',
+    properties: {
+      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      text: { type: 'string' },
+      followUp: { type: 'string' },
+    },
+    required: ['author', 'text'],
+  },
+  InternalNoteAdded: {
+    type: 'object',
+    properties: { author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] } },
+    required: ['author'],
+  },
+  VendorReplied: {
+    type: 'object',
+    properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, text: { type: 'string' } },
+    required: ['vendor', 'caseReference', 'text'],
+  },
+  TicketResolved: {
+    type: 'object',
+    properties: {
+      category: { type: 'string' },
+      article: { type: 'string' },
+      cause: { type: 'string' },
+      fix: { type: 'string' },
+      workaround: { type: 'string' },
+      parent: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+    },
+    required: ['tier'],
+  },
+  TicketResolvedWithRootCause: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      rootCause: {
+        type: 'object',
+        properties: {
+          category: { type: 'string' },
+          analysis: {
+            type: 'object',
+            properties: {
+              method: { enum: ['5-whys', 'narrative'] },
+              text: { type: 'string' },
+              citedEvents: { type: 'array', items: { type: 'number' } },
+            },
+            required: ['method', 'text', 'citedEvents'],
+          },
+          permanentFix: { type: 'string' },
+          workaround: { type: 'string' },
+          preventiveActions: {
+            type: 'array',
+            items: { type: 'object', properties: { action: { type: 'string' }, owner: { type: 'string' } }, required: ['action', 'owner'] },
+          },
+          changeReference: { type: 'string' },
+          knowledgeArticle: {
+            type: 'object',
+            properties: { id: { type: 'string' }, action: { enum: ['written', 'updated'] } },
+            required: ['id', 'action'],
+          },
+          lowerTierCanResolve: { type: 'boolean' },
+        },
+        required: ['category', 'analysis', 'preventiveActions', 'knowledgeArticle', 'lowerTierCanResolve'],
+      },
+    },
+    required: ['tier', 'rootCause'],
+  },
+  TicketReopened: {
+    type: 'object',
+    properties: {
+      reason: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      cycle: { type: 'number' },
+    },
+    required: ['reason', 'tier', 'cycle'],
+  },
+  TicketClosed: { type: 'object', properties: { note: { type: 'string' } } },
+  TicketCancelled: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  SatisfactionRecorded: {
+    type: 'object',
+    properties: { cycle: { type: 'number' }, score: { type: 'number' }, comment: { type: 'string' } },
+    required: ['cycle', 'score'],
+  },
+  TicketEscalated: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fromTeam: { type: 'string' },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      skipped: { enum: ['major-incident', 'security-incident', 'recurrence'] },
+      handOff: {
+        type: 'object',
+        properties: {
+          summary: { type: 'string' },
+          errorMessages: { type: 'array', items: { type: 'string' } },
+          logs: { description: 'References (URLs or names of attached evidence) to logs.', type: 'array', items: { type: 'string' } },
+          stepsTried: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { action: { type: 'string' }, outcome: { type: 'string' } },
+              required: ['action', 'outcome'],
+            },
+          },
+          stepsToReproduce: { description: 'Steps that reproduce the fault …', type: 'array', items: { type: 'string' } },
+          notReproducibleBecause: { description: "… or why it can't be reproduced.", type: 'string' },
+          diagnosticData: { type: 'array', items: { type: 'string' } },
+          environment: { type: 'string' },
+          vendor: {
+            type: 'object',
+            properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, contract: { type: 'string' } },
+            required: ['vendor', 'caseReference', 'contract'],
+          },
+        },
+      },
+      automatic: {
+        description: 'A policy handed it on: which, and what the hand-off lacks that the contract asks for.',
+        type: 'object',
+        properties: { policy: { type: 'string' }, chain: { type: 'string' }, lacks: { type: 'array', items: { type: 'string' } } },
+        required: ['policy', 'chain', 'lacks'],
+      },
+    },
+    required: ['escalationId', 'from', 'to', 'reason', 'handOff'],
+  },
+  EscalationAccepted: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['escalationId', 'tier', 'agent'],
+  },
+  EscalationReturned: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      pingPong: { type: 'number' },
+    },
+    required: ['escalationId', 'from', 'to', 'reason', 'pingPong'],
+  },
+  TicketDeescalated: {
+    type: 'object',
+    properties: {
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fromTeam: { type: 'string' },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      solution: {
+        type: 'object',
+        properties: { kind: { enum: ['solution', 'procedure'] }, text: { type: 'string' }, article: { type: 'string' } },
+        required: ['kind', 'text'],
+      },
+      pingPong: { description: 'How many times it went back to a tier that had handed it up, when it does so now.', type: 'number' },
+    },
+    required: ['from', 'to', 'reason', 'solution'],
+  },
+  HierarchicalEscalationRaised: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      cause: { enum: ['requested', 'ping-pong-limit'] },
+      to: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'cause', 'reason'],
+  },
+  ConsultationRequested: {
+    type: 'object',
+    properties: {
+      consultationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      question: { type: 'string' },
+    },
+    required: ['consultationId', 'from', 'to', 'question'],
+  },
+  ConsultationAnswered: {
+    type: 'object',
+    properties: {
+      consultationId: { type: 'string' },
+      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      answer: { type: 'string' },
+      article: { type: 'string' },
+    },
+    required: ['consultationId', 'by', 'answer'],
+  },
+  WorkStarted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['tier', 'agent'],
+  },
+  DiagnosticStepRecorded: {
+    type: 'object',
+    properties: { tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] }, action: { type: 'string' }, outcome: { type: 'string' } },
+    required: ['tier', 'action', 'outcome'],
+  },
+  EvidenceAttached: {
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
+      url: { type: 'string' },
+      mediaType: { type: 'string' },
+      sha256: { type: 'string' },
+      bytes: { type: 'number' },
+    },
+    required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
+  },
+  TicketPutOnHold: {
+    type: 'object',
+    properties: {
+      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
+      note: { type: 'string' },
+      until: { type: 'string', format: 'date-time' },
+    },
+    required: ['reason', 'note'],
+  },
+  HoldExpired: {
+    type: 'object',
+    properties: {
+      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
+      until: { type: 'string', format: 'date-time' },
+      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['reason', 'until'],
+  },
+  TicketResumed: {
+    type: 'object',
+    properties: { after: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+    required: ['after'],
+  },
+  OnsiteVisitPlanned: {
+    type: 'object',
+    properties: {
+      visitId: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      location: { type: 'string' },
+      plannedFor: { type: 'string', format: 'date-time' },
+    },
+    required: ['visitId', 'agent', 'location', 'plannedFor'],
+  },
+  OnsiteVisitBegun: { type: 'object', properties: { visitId: { type: 'string' } }, required: ['visitId'] },
+  OnsiteVisitDone: {
+    type: 'object',
+    properties: { visitId: { type: 'string' }, outcome: { type: 'string' } },
+    required: ['visitId', 'outcome'],
+  },
+  TouchTimeRecorded: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      minutes: { type: 'number' },
+      activity: { type: 'string' },
+    },
+    required: ['tier', 'agent', 'minutes'],
+  },
+  TouchTimeStarted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['tier', 'agent'],
+  },
+  TouchTimeStopped: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      startedAt: { type: 'string', format: 'date-time' },
+      seconds: { type: 'number' },
+      activity: { type: 'string' },
+    },
+    required: ['tier', 'agent', 'startedAt', 'seconds'],
+  },
+  TicketAssigned: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      automatic: {
+        description: 'It was assigned automatically: what decided, between how many, and what was asked for.',
+        type: 'object',
+        properties: {
+          shift: { type: 'string' },
+          rule: { enum: ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] },
+          candidates: { type: 'number' },
+          openTickets: { description: 'Open tickets of the chosen one, before this one.', type: 'number' },
+          skills: { type: 'array', items: { type: 'string' } },
+        },
+        required: ['shift', 'rule', 'candidates', 'openTickets', 'skills'],
+      },
+    },
+    required: ['tier'],
+  },
+  TicketUnassigned: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { description: 'The team that it stays with, if somebody gave it to one.', type: 'string' },
+      assignee: {
+        description: 'Who had it.',
+        type: 'object',
+        properties: { id: { type: 'string' }, name: { type: 'string' } },
+        required: ['id'],
+      },
+      because: { enum: ['requested', 'left', 'absent', 'removed-from-team'] },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'assignee', 'because', 'reason'],
+  },
+  TicketTakenOver: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      from: {
+        description: 'Who had it, and is told.',
+        type: 'object',
+        properties: { id: { type: 'string' }, name: { type: 'string' } },
+        required: ['id'],
+      },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'from', 'agent', 'reason'],
+  },
+  AssignmentFoundNobody: {
+    type: 'object',
+    properties: {
+      because: { enum: ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] },
+      teams: { description: 'Ids of the teams that would do.', type: 'array', items: { type: 'string' } },
+      retryAt: {
+        description:
+          'When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes.',
+        type: 'string',
+        format: 'date-time',
+      },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      skills: { type: 'array', items: { type: 'string' } },
+    },
+    required: ['because', 'teams', 'tier', 'skills'],
+  },
+  TicketOpened: {
+    type: 'object',
+    properties: {
+      contractVersion: { type: 'number' },
+      client: { type: 'string' },
+      kind: { enum: ['incident', 'service-request'] },
+      summary: { type: 'string' },
+      description: { type: 'string' },
+      reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      channel: { enum: ['phone', 'chat', 'email', 'portal', 'social', 'monitoring', 'walk-in'] },
+      impact: { enum: ['low', 'medium', 'high', 'major'] },
+      urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+      priority: { enum: ['low', 'medium', 'high', 'critical'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      service: { type: 'string' },
+      component: { type: 'string' },
+      category: { type: 'string' },
+      follows: { type: 'string' },
+      contract: {
+        description: 'The contract that it goes by; absent where the client has none: the default contract holds.',
+        type: 'object',
+        properties: {
+          version: { type: 'number' },
+          tzdata: { type: 'string' },
+          terms: {
+            type: 'object',
+            properties: {
+              tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+              priorities: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      low: { enum: ['low', 'medium', 'high', 'critical'] },
+                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                      high: { enum: ['low', 'medium', 'high', 'critical'] },
+                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      low: { enum: ['low', 'medium', 'high', 'critical'] },
+                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                      high: { enum: ['low', 'medium', 'high', 'critical'] },
+                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      low: { enum: ['low', 'medium', 'high', 'critical'] },
+                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                      high: { enum: ['low', 'medium', 'high', 'critical'] },
+                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  major: {
+                    type: 'object',
+                    properties: {
+                      low: { enum: ['low', 'medium', 'high', 'critical'] },
+                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                      high: { enum: ['low', 'medium', 'high', 'critical'] },
+                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                },
+                required: ['low', 'medium', 'high', 'major'],
+              },
+              calendar: {
+                type: 'object',
+                properties: {
+                  zone: { type: 'string' },
+                  week: {
+                    anyOf: [
+                      { const: '24x7' },
+                      {
+                        type: 'object',
+                        properties: {
+                          monday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          tuesday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          wednesday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          thursday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          friday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          saturday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                          sunday: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: { from: { type: 'string' }, to: { type: 'string' } },
+                              required: ['from', 'to'],
+                            },
+                          },
+                        },
+                      },
+                    ],
+                  },
+                  holidays: {
+                    type: 'array',
+                    items: {
+                      type: 'object',
+                      properties: {
+                        date: { type: 'string' },
+                        name: { type: 'string' },
+                        hours: {
+                          type: 'array',
+                          items: {
+                            type: 'object',
+                            properties: { from: { type: 'string' }, to: { type: 'string' } },
+                            required: ['from', 'to'],
+                          },
+                        },
+                      },
+                      required: ['date'],
+                    },
+                  },
+                },
+                required: ['zone', 'week'],
+              },
+              targets: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      response: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      resolution: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                    required: ['response', 'resolution'],
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      response: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      resolution: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                    required: ['response', 'resolution'],
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      response: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      resolution: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                    required: ['response', 'resolution'],
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      response: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      resolution: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                    required: ['response', 'resolution'],
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              tierTargets: {
+                type: 'object',
+                properties: {
+                  L0: {
+                    type: 'object',
+                    properties: {
+                      low: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      medium: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      high: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      critical: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  L1: {
+                    type: 'object',
+                    properties: {
+                      low: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      medium: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      high: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      critical: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  L2: {
+                    type: 'object',
+                    properties: {
+                      low: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      medium: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      high: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      critical: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  L3: {
+                    type: 'object',
+                    properties: {
+                      low: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      medium: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      high: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      critical: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                  L4: {
+                    type: 'object',
+                    properties: {
+                      low: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      medium: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      high: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                      critical: {
+                        type: 'object',
+                        properties: {
+                          accept: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                          work: {
+                            anyOf: [
+                              { type: 'number' },
+                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                            ],
+                          },
+                        },
+                      },
+                    },
+                    required: ['low', 'medium', 'high', 'critical'],
+                  },
+                },
+              },
+              vendorTargets: {
+                type: 'object',
+                additionalProperties: {
+                  anyOf: [
+                    { type: 'number' },
+                    { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                  ],
+                },
+              },
+              thresholds: { type: 'array', items: { type: 'number' } },
+              pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+              reopen: { enum: ['new-cycle', 'continue'] },
+              pingPongLimit: { type: 'number' },
+              handOffs: {
+                type: 'object',
+                properties: {
+                  L1: {
+                    type: 'array',
+                    items: {
+                      enum: [
+                        'summary',
+                        'vendor',
+                        'stepsTried',
+                        'vendorCase',
+                        'errorMessages',
+                        'logs',
+                        'diagnosticData',
+                        'environment',
+                        'reproduction',
+                        'vendorContract',
+                      ],
+                    },
+                  },
+                  L2: {
+                    type: 'array',
+                    items: {
+                      enum: [
+                        'summary',
+                        'vendor',
+                        'stepsTried',
+                        'vendorCase',
+                        'errorMessages',
+                        'logs',
+                        'diagnosticData',
+                        'environment',
+                        'reproduction',
+                        'vendorContract',
+                      ],
+                    },
+                  },
+                  L3: {
+                    type: 'array',
+                    items: {
+                      enum: [
+                        'summary',
+                        'vendor',
+                        'stepsTried',
+                        'vendorCase',
+                        'errorMessages',
+                        'logs',
+                        'diagnosticData',
+                        'environment',
+                        'reproduction',
+                        'vendorContract',
+                      ],
+                    },
+                  },
+                  L4: {
+                    type: 'array',
+                    items: {
+                      enum: [
+                        'summary',
+                        'vendor',
+                        'stepsTried',
+                        'vendorCase',
+                        'errorMessages',
+                        'logs',
+                        'diagnosticData',
+                        'environment',
+                        'reproduction',
+                        'vendorContract',
+                      ],
+                    },
+                  },
+                },
+              },
+              categories: { type: 'array', items: { type: 'string' } },
+              services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+              assignment: { enum: ['automatic', 'manual'] },
+              categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+              escalationPolicies: {
+                type: 'array',
+                items: {
+                  type: 'object',
+                  properties: {
+                    name: { type: 'string' },
+                    trigger: {
+                      anyOf: [
+                        {
+                          type: 'object',
+                          properties: {
+                            on: { const: 'threshold' },
+                            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                            percent: { type: 'number' },
+                          },
+                          required: ['on', 'clock', 'percent'],
+                        },
+                        {
+                          type: 'object',
+                          properties: {
+                            on: { const: 'breach' },
+                            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                          },
+                          required: ['on', 'clock'],
+                        },
+                        {
+                          type: 'object',
+                          properties: {
+                            on: { const: 'opened' },
+                            priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
+                          },
+                          required: ['on'],
+                        },
+                        {
+                          type: 'object',
+                          properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+                          required: ['on'],
+                        },
+                        { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                        { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                        { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
+                      ],
+                    },
+                    steps: {
+                      type: 'array',
+                      items: {
+                        type: 'object',
+                        properties: {
+                          after: { type: 'number' },
+                          targets: {
+                            type: 'array',
+                            items: {
+                              anyOf: [
+                                {
+                                  type: 'object',
+                                  properties: {
+                                    kind: { const: 'person' },
+                                    person: {
+                                      type: 'object',
+                                      properties: { id: { type: 'string' }, name: { type: 'string' } },
+                                      required: ['id'],
+                                    },
+                                  },
+                                  required: ['kind', 'person'],
+                                },
+                                {
+                                  type: 'object',
+                                  properties: { kind: { const: 'team' }, team: { type: 'string' } },
+                                  required: ['kind', 'team'],
+                                },
+                                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                                {
+                                  type: 'object',
+                                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                                  required: ['kind', 'schedule'],
+                                },
+                              ],
+                            },
+                          },
+                          escalateToNextTier: { type: 'boolean' },
+                          window: {
+                            type: 'object',
+                            properties: {
+                              zone: { type: 'string' },
+                              week: {
+                                anyOf: [
+                                  { const: '24x7' },
+                                  {
+                                    type: 'object',
+                                    properties: {
+                                      monday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      tuesday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      wednesday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      thursday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      friday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      saturday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                      sunday: {
+                                        type: 'array',
+                                        items: {
+                                          type: 'object',
+                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                          required: ['from', 'to'],
+                                        },
+                                      },
+                                    },
+                                  },
+                                ],
+                              },
+                              holidays: {
+                                type: 'array',
+                                items: {
+                                  type: 'object',
+                                  properties: {
+                                    date: { type: 'string' },
+                                    name: { type: 'string' },
+                                    hours: {
+                                      type: 'array',
+                                      items: {
+                                        type: 'object',
+                                        properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                        required: ['from', 'to'],
+                                      },
+                                    },
+                                  },
+                                  required: ['date'],
+                                },
+                              },
+                            },
+                            required: ['zone', 'week'],
+                          },
+                        },
+                        required: ['after', 'targets'],
+                      },
+                    },
+                    rounds: { type: 'number' },
+                    acknowledgedFor: { type: 'number' },
+                    then: { type: 'string' },
+                  },
+                  required: ['name', 'trigger', 'steps'],
+                },
+              },
+              reopenWindow: { type: 'number' },
+              lateReplies: {
+                type: 'object',
+                properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } },
+              },
+              holdEnds: { enum: ['resume', 'tell'] },
+              quietTime: { type: 'number' },
+            },
+            required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
+          },
+        },
+        required: ['version', 'tzdata', 'terms'],
+      },
+      majorIncident: { const: true },
+      securityIncident: { const: true },
+      entryReason: { description: 'Why a lead let it enter above the usual tiers.', type: 'string' },
+      articlesShown: { description: 'Knowledge articles that L0 showed without success.', type: 'array', items: { type: 'string' } },
+    },
+    required: ['contractVersion', 'client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency', 'priority', 'tier'],
+  },
+  TicketTriaged: {
+    type: 'object',
+    properties: {
+      category: { type: 'string' },
+      impact: { enum: ['low', 'medium', 'high', 'major'] },
+      urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+      priority: { enum: ['low', 'medium', 'high', 'critical'] },
+      service: { type: 'string' },
+      component: { type: 'string' },
+      majorIncident: { type: 'boolean' },
+      securityIncident: { type: 'boolean' },
+      skills: {
+        description: 'What its agent must be able to do, instead of what the contract asks for in the category.',
+        type: 'array',
+        items: { type: 'string' },
+      },
+    },
+    required: ['category', 'impact', 'urgency', 'priority', 'majorIncident', 'securityIncident'],
+  },
+  MajorIncidentDeclared: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  MajorIncidentStoodDown: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  ContractAgreed: {
+    type: 'object',
+    properties: {
+      version: { type: 'number' },
+      effectiveFrom: { type: 'string', format: 'date-time' },
+      terms: {
+        type: 'object',
+        properties: {
+          tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+          priorities: {
+            type: 'object',
+            properties: {
+              low: {
+                type: 'object',
+                properties: {
+                  low: { enum: ['low', 'medium', 'high', 'critical'] },
+                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                  high: { enum: ['low', 'medium', 'high', 'critical'] },
+                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              medium: {
+                type: 'object',
+                properties: {
+                  low: { enum: ['low', 'medium', 'high', 'critical'] },
+                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                  high: { enum: ['low', 'medium', 'high', 'critical'] },
+                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              high: {
+                type: 'object',
+                properties: {
+                  low: { enum: ['low', 'medium', 'high', 'critical'] },
+                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                  high: { enum: ['low', 'medium', 'high', 'critical'] },
+                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              major: {
+                type: 'object',
+                properties: {
+                  low: { enum: ['low', 'medium', 'high', 'critical'] },
+                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
+                  high: { enum: ['low', 'medium', 'high', 'critical'] },
+                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+            },
+            required: ['low', 'medium', 'high', 'major'],
+          },
+          calendar: {
+            type: 'object',
+            properties: {
+              zone: { type: 'string' },
+              week: {
+                anyOf: [
+                  { const: '24x7' },
+                  {
+                    type: 'object',
+                    properties: {
+                      monday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      tuesday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      wednesday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      thursday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      friday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      saturday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                      sunday: {
+                        type: 'array',
+                        items: {
+                          type: 'object',
+                          properties: { from: { type: 'string' }, to: { type: 'string' } },
+                          required: ['from', 'to'],
+                        },
+                      },
+                    },
+                  },
+                ],
+              },
+              holidays: {
+                type: 'array',
+                items: {
+                  type: 'object',
+                  properties: {
+                    date: { type: 'string' },
+                    name: { type: 'string' },
+                    hours: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                  },
+                  required: ['date'],
+                },
+              },
+            },
+            required: ['zone', 'week'],
+          },
+          targets: {
+            type: 'object',
+            properties: {
+              low: {
+                type: 'object',
+                properties: {
+                  response: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                  resolution: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                },
+                required: ['response', 'resolution'],
+              },
+              medium: {
+                type: 'object',
+                properties: {
+                  response: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                  resolution: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                },
+                required: ['response', 'resolution'],
+              },
+              high: {
+                type: 'object',
+                properties: {
+                  response: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                  resolution: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                },
+                required: ['response', 'resolution'],
+              },
+              critical: {
+                type: 'object',
+                properties: {
+                  response: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                  resolution: {
+                    anyOf: [
+                      { type: 'number' },
+                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                    ],
+                  },
+                },
+                required: ['response', 'resolution'],
+              },
+            },
+            required: ['low', 'medium', 'high', 'critical'],
+          },
+          tierTargets: {
+            type: 'object',
+            properties: {
+              L0: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              L1: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              L2: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              L3: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+              L4: {
+                type: 'object',
+                properties: {
+                  low: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  medium: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  high: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                  critical: {
+                    type: 'object',
+                    properties: {
+                      accept: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                      work: {
+                        anyOf: [
+                          { type: 'number' },
+                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
+                        ],
+                      },
+                    },
+                  },
+                },
+                required: ['low', 'medium', 'high', 'critical'],
+              },
+            },
+          },
+          vendorTargets: {
+            type: 'object',
+            additionalProperties: {
+              anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+            },
+          },
+          thresholds: { type: 'array', items: { type: 'number' } },
+          pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+          reopen: { enum: ['new-cycle', 'continue'] },
+          pingPongLimit: { type: 'number' },
+          handOffs: {
+            type: 'object',
+            properties: {
+              L1: {
+                type: 'array',
+                items: {
+                  enum: [
+                    'summary',
+                    'vendor',
+                    'stepsTried',
+                    'vendorCase',
+                    'errorMessages',
+                    'logs',
+                    'diagnosticData',
+                    'environment',
+                    'reproduction',
+                    'vendorContract',
+                  ],
+                },
+              },
+              L2: {
+                type: 'array',
+                items: {
+                  enum: [
+                    'summary',
+                    'vendor',
+                    'stepsTried',
+                    'vendorCase',
+                    'errorMessages',
+                    'logs',
+                    'diagnosticData',
+                    'environment',
+                    'reproduction',
+                    'vendorContract',
+                  ],
+                },
+              },
+              L3: {
+                type: 'array',
+                items: {
+                  enum: [
+                    'summary',
+                    'vendor',
+                    'stepsTried',
+                    'vendorCase',
+                    'errorMessages',
+                    'logs',
+                    'diagnosticData',
+                    'environment',
+                    'reproduction',
+                    'vendorContract',
+                  ],
+                },
+              },
+              L4: {
+                type: 'array',
+                items: {
+                  enum: [
+                    'summary',
+                    'vendor',
+                    'stepsTried',
+                    'vendorCase',
+                    'errorMessages',
+                    'logs',
+                    'diagnosticData',
+                    'environment',
+                    'reproduction',
+                    'vendorContract',
+                  ],
+                },
+              },
+            },
+          },
+          categories: { type: 'array', items: { type: 'string' } },
+          services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+          assignment: { enum: ['automatic', 'manual'] },
+          categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+          escalationPolicies: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: {
+                name: { type: 'string' },
+                trigger: {
+                  anyOf: [
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'threshold' },
+                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                        percent: { type: 'number' },
+                      },
+                      required: ['on', 'clock', 'percent'],
+                    },
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'breach' },
+                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                      },
+                      required: ['on', 'clock'],
+                    },
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'opened' },
+                        priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
+                      },
+                      required: ['on'],
+                    },
+                    {
+                      type: 'object',
+                      properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+                      required: ['on'],
+                    },
+                    { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                    { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                    { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
+                  ],
+                },
+                steps: {
+                  type: 'array',
+                  items: {
+                    type: 'object',
+                    properties: {
+                      after: { type: 'number' },
+                      targets: {
+                        type: 'array',
+                        items: {
+                          anyOf: [
+                            {
+                              type: 'object',
+                              properties: {
+                                kind: { const: 'person' },
+                                person: {
+                                  type: 'object',
+                                  properties: { id: { type: 'string' }, name: { type: 'string' } },
+                                  required: ['id'],
+                                },
+                              },
+                              required: ['kind', 'person'],
+                            },
+                            {
+                              type: 'object',
+                              properties: { kind: { const: 'team' }, team: { type: 'string' } },
+                              required: ['kind', 'team'],
+                            },
+                            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                            {
+                              type: 'object',
+                              properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                              required: ['kind', 'schedule'],
+                            },
+                          ],
+                        },
+                      },
+                      escalateToNextTier: { type: 'boolean' },
+                      window: {
+                        type: 'object',
+                        properties: {
+                          zone: { type: 'string' },
+                          week: {
+                            anyOf: [
+                              { const: '24x7' },
+                              {
+                                type: 'object',
+                                properties: {
+                                  monday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  tuesday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  wednesday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  thursday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  friday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  saturday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                  sunday: {
+                                    type: 'array',
+                                    items: {
+                                      type: 'object',
+                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                      required: ['from', 'to'],
+                                    },
+                                  },
+                                },
+                              },
+                            ],
+                          },
+                          holidays: {
+                            type: 'array',
+                            items: {
+                              type: 'object',
+                              properties: {
+                                date: { type: 'string' },
+                                name: { type: 'string' },
+                                hours: {
+                                  type: 'array',
+                                  items: {
+                                    type: 'object',
+                                    properties: { from: { type: 'string' }, to: { type: 'string' } },
+                                    required: ['from', 'to'],
+                                  },
+                                },
+                              },
+                              required: ['date'],
+                            },
+                          },
+                        },
+                        required: ['zone', 'week'],
+                      },
+                    },
+                    required: ['after', 'targets'],
+                  },
+                },
+                rounds: { type: 'number' },
+                acknowledgedFor: { type: 'number' },
+                then: { type: 'string' },
+              },
+              required: ['name', 'trigger', 'steps'],
+            },
+          },
+          reopenWindow: { type: 'number' },
+          lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
+          holdEnds: { enum: ['resume', 'tell'] },
+          quietTime: { type: 'number' },
+        },
+        required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
+      },
+      note: { type: 'string' },
+      client: { type: 'string' },
+    },
+    required: ['version', 'effectiveFrom', 'terms', 'client'],
+  },
+  OnCallRotationsSet: {
+    type: 'object',
+    properties: {
+      schedule: { type: 'string' },
+      rotations: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            zone: { type: 'string' },
+            people: {
+              type: 'array',
+              items: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            startsOn: { type: 'string' },
+            handOverAt: { type: 'string' },
+            days: { type: 'number' },
+            hours: {
+              anyOf: [
+                { const: '24x7' },
+                {
+                  type: 'object',
+                  properties: {
+                    monday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    tuesday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    wednesday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    thursday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    friday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    saturday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    sunday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                  },
+                },
+              ],
+            },
+          },
+          required: ['zone', 'people', 'startsOn', 'handOverAt', 'days'],
+        },
+      },
+    },
+    required: ['schedule', 'rotations'],
+  },
+  OnCallOverridden: {
+    type: 'object',
+    properties: {
+      schedule: { type: 'string' },
+      person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      from: { type: 'string', format: 'date-time' },
+      to: { type: 'string', format: 'date-time' },
+    },
+    required: ['schedule', 'person', 'from', 'to'],
+  },
+  OnCallOverrideEnded: {
+    type: 'object',
+    properties: { schedule: { type: 'string' }, overrideId: { type: 'string' }, endedAt: { type: 'string', format: 'date-time' } },
+    required: ['schedule', 'overrideId', 'endedAt'],
+  },
+  OnCallOverrideCalledOff: {
+    type: 'object',
+    properties: { schedule: { type: 'string' }, overrideId: { type: 'string' } },
+    required: ['schedule', 'overrideId'],
+  },
+  TeamDefined: {
+    type: 'object',
+    properties: {
+      team: { type: 'string' },
+      name: { type: 'string' },
+      tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+      clients: { type: 'array', items: { type: 'string' } },
+    },
+    required: ['team', 'name', 'tiers'],
+  },
+  TeamShiftsSet: {
+    type: 'object',
+    properties: {
+      team: { type: 'string' },
+      shifts: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            name: { type: 'string' },
+            zone: { type: 'string' },
+            week: {
+              anyOf: [
+                { const: '24x7' },
+                {
+                  type: 'object',
+                  properties: {
+                    monday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    tuesday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    wednesday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    thursday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    friday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    saturday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                    sunday: {
+                      type: 'array',
+                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                    },
+                  },
+                },
+              ],
+            },
+            holidays: {
+              type: 'array',
+              items: {
+                type: 'object',
+                properties: {
+                  date: { type: 'string' },
+                  name: { type: 'string' },
+                  hours: {
+                    type: 'array',
+                    items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+                  },
+                },
+                required: ['date'],
+              },
+            },
+            agents: { type: 'array', items: { type: 'string' } },
+          },
+          required: ['name', 'zone', 'week'],
+        },
+      },
+    },
+    required: ['team', 'shifts'],
+  },
+  TeamMemberAdded: { type: 'object', properties: { team: { type: 'string' }, agent: { type: 'string' } }, required: ['team', 'agent'] },
+  TeamMemberRemoved: {
+    type: 'object',
+    properties: { team: { type: 'string' }, agent: { type: 'string' }, reason: { type: 'string' } },
+    required: ['team', 'agent'],
+  },
+  AgentRegistered: {
+    type: 'object',
+    properties: { agent: { type: 'string' }, name: { type: 'string' }, skills: { type: 'array', items: { type: 'string' } } },
+    required: ['agent', 'name', 'skills'],
+  },
+  AgentAbsencePlanned: {
+    type: 'object',
+    properties: {
+      agent: { type: 'string' },
+      absence: {
+        type: 'object',
+        properties: {
+          id: { type: 'string' },
+          from: { type: 'string', format: 'date-time' },
+          until: { type: 'string', format: 'date-time' },
+          reason: { type: 'string' },
+          handBack: { type: 'boolean' },
+        },
+        required: ['id', 'from', 'reason', 'handBack'],
+      },
+    },
+    required: ['agent', 'absence'],
+  },
+  AgentAbsenceBegun: {
+    type: 'object',
+    properties: {
+      agent: { type: 'string' },
+      absence: {
+        type: 'object',
+        properties: {
+          id: { type: 'string' },
+          from: { type: 'string', format: 'date-time' },
+          until: { type: 'string', format: 'date-time' },
+          reason: { type: 'string' },
+          handBack: { type: 'boolean' },
+        },
+        required: ['id', 'from', 'reason', 'handBack'],
+      },
+    },
+    required: ['agent', 'absence'],
+  },
+  AgentAbsenceEnded: {
+    type: 'object',
+    properties: { agent: { type: 'string' }, absenceId: { type: 'string' } },
+    required: ['agent', 'absenceId'],
+  },
+  AgentLeft: { type: 'object', properties: { agent: { type: 'string' }, reason: { type: 'string' } }, required: ['agent'] },
+};

@@ -1,0 +1,81 @@
+import type { StoredEvent } from '#eventsourcing';
+import { cloudEventType, publicEvent, publicEventType, publicEventTypes } from './public-events.js';
+
+const stored = (stream: string, type: string, data: object): StoredEvent => ({
+  id: '00000000-0000-4000-8000-000000000001',
+  type,
+  data,
+  stream,
+  revision: 3,
+  position: { commit: 355n, prepare: 355n },
+  metadata: {
+    commandId: 'c',
+    commandType: 'x',
+    correlationId: 'call-7',
+    causationId: 'cause',
+    actor: { id: 'ada', kind: 'agent', name: 'Ada' },
+    client: 'northwind',
+    effectiveAt: '2026-11-20T09:00:00.000Z',
+    recordedAt: '2026-11-20T09:05:00.000Z',
+    schemaVersion: 1,
+  } as StoredEvent['metadata'],
+});
+
+describe('the name of an event for other services', () => {
+  it.each([
+    ['TicketEscalated', 'com.tierline.ticket.escalated.v1'],
+    ['SlaBreached', 'com.tierline.sla.breached.v1'],
+    ['WorkStarted', 'com.tierline.ticket.work-started.v1'],
+    ['ContractAgreed', 'com.tierline.contract.agreed.v1'],
+    ['OnCallOverridden', 'com.tierline.oncall.overridden.v1'],
+    ['AgentLeft', 'com.tierline.agent.left.v1'],
+  ] as const)('%s is %s', (type, name) => {
+    expect(cloudEventType(type)).toBe(name);
+    expect([publicEventType(name), publicEventType(type)]).toEqual([type, type]);
+  });
+
+  it('is another one for each type', () => {
+    expect(new Set(publicEventTypes.map(cloudEventType)).size).toBe(publicEventTypes.length);
+    expect(publicEventType('com.tierline.ticket.nothing.v1')).toBeUndefined();
+  });
+});
+
+describe('an event as other services read it', () => {
+  it('is a CloudEvent that says what happened to what, when, and who did it', () => {
+    expect(publicEvent(stored('ticket-7', 'TicketClosed', { note: 'done' }))).toEqual({
+      specversion: '1.0',
+      id: '00000000-0000-4000-8000-000000000001',
+      source: '/tierline',
+      type: 'com.tierline.ticket.closed.v1',
+      subject: 'ticket/7',
+      time: '2026-11-20T09:00:00.000Z',
+      datacontenttype: 'application/json',
+      dataschema: '/schemas/com.tierline.ticket.closed.v1.json',
+      recordedtime: '2026-11-20T09:05:00.000Z',
+      position: '355/355',
+      revision: 3,
+      client: 'northwind',
+      actorid: 'ada',
+      actorkind: 'agent',
+      correlationid: 'call-7',
+      causationid: 'cause',
+      data: { note: 'done' },
+    });
+  });
+
+  it('keeps inside what is the desk’s or the client’s own', () => {
+    const note = publicEvent(stored('ticket-7', 'InternalNoteAdded', { author: { id: 'ada' }, text: 'the password is hunter2' }));
+    expect(note?.data).toEqual({ author: { id: 'ada' } });
+    const opened = publicEvent(
+      stored('ticket-7', 'TicketOpened', { client: 'northwind', contract: { version: 4, terms: {}, tzdata: 'x' } }),
+    );
+    expect(opened?.data).toEqual({ client: 'northwind', contractVersion: 4 });
+  });
+
+  it('is none for what nobody else is told', () => {
+    expect(publicEvent(stored('ticket-7', 'ImportedNoteRecorded', { text: 'x' }))).toBeUndefined();
+    expect(publicEvent(stored('filter-x', 'TicketFilterSaved', {}))).toBeUndefined();
+    expect(publicEvent(stored('ticket-7', 'constructor', {}))).toBeUndefined();
+    expect(publicEvent(stored('other-7', 'TicketClosed', {}))).toBeUndefined();
+  });
+});

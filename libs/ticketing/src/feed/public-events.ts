@@ -1,0 +1,127 @@
+import { type Aggregate, type Instant, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import type { ContractEvents } from '../contract/contract-agreement.js';
+import { contract } from '../contract/contract-agreement.js';
+import { agent, type AgentEvents } from '../desk/agent.js';
+import { onCall, type OnCallEvents } from '../desk/on-call.js';
+import { team, type TeamEvents } from '../desk/team.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { present, without } from '../plain-json.js';
+import { ticket } from '../ticket/ticket.js';
+
+/** The aggregates whose events other services may follow. */
+const published = [ticket, contract, onCall, team, agent] as const;
+
+type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents;
+
+/** What other services are told of an event where that is not all of its data. */
+const shown = {
+  /** The contract, in full, is the client's own: its version tells it from others. */
+  TicketOpened: (data: Events['TicketOpened']) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 }),
+  SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
+  /** Only the desk reads a note. */
+  InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
+};
+
+/** Rows of an imported record that changed nothing: nobody else's business. */
+const internal = ['ImportedNoteRecorded'] as const satisfies readonly (keyof Events)[];
+
+/** Event type → what other services read of its data. */
+export type PublicEvents = {
+  readonly [Type in Exclude<keyof Events, (typeof internal)[number]>]: Type extends keyof typeof shown
+    ? ReturnType<(typeof shown)[Type]>
+    : Events[Type];
+};
+
+export type PublicEventType = keyof PublicEvents;
+
+const isPublic = (type: string): type is PublicEventType => !(internal as readonly string[]).includes(type);
+
+/** Every type of event that other services may follow. */
+export const publicEventTypes: readonly PublicEventType[] = published.flatMap(({ events }) => Object.keys(events).filter(isPublic));
+
+/** Version of the public shape of an event's data. It rises where a change would break readers; the version before is then served as well. */
+const PUBLIC_VERSION = 1;
+
+/**
+ * The name of an event for other services: `TicketEscalated` is `com.tierline.ticket.escalated.v1`, `SlaBreached` `com.tierline.sla.breached.v1`,
+ * `WorkStarted` `com.tierline.ticket.work-started.v1`.
+ */
+export function cloudEventType(type: PublicEventType): string {
+  const words = type.replace('OnCall', 'Oncall').split(/(?=[A-Z])/);
+  const [subject = '', ...what] = SUBJECTS.includes(words[0] ?? '') ? words : ['Ticket', ...words];
+  return `com.tierline.${subject.toLowerCase()}.${what.join('-').toLowerCase()}.v${PUBLIC_VERSION}`;
+}
+
+const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent'];
+
+const byCloudEventType = new Map(publicEventTypes.map((type) => [cloudEventType(type), type]));
+
+/** The event type that a name stands for: its own, or the one that other services know it by. */
+export function publicEventType(name: string): PublicEventType | undefined {
+  return byCloudEventType.get(name) ?? publicEventTypes.find((type) => type === name);
+}
+
+/** An event as other services read it: CloudEvents 1.0, with what it happened to and who did it as extensions. */
+export interface PublicEvent {
+  readonly specversion: '1.0';
+  /** The id of the stored event: the same however often it is delivered. */
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  /** What it happened to, such as `ticket/<id>`. */
+  readonly subject: string;
+  /** When it happened. */
+  readonly time: Instant;
+  readonly datacontenttype: 'application/json';
+  readonly dataschema: string;
+  /** When it was told: later than `time` where it was told late. */
+  readonly recordedtime: Instant;
+  /** Its place in the log of all events, and its number in the stream of its subject. */
+  readonly position: string;
+  readonly revision: number;
+  /** The client (tenant) that it belongs to. */
+  readonly client: string;
+  readonly actorid: string;
+  readonly actorkind: string;
+  readonly correlationid: string;
+  readonly causationid: string;
+  /** The system that it was imported from; absent for what happened here. */
+  readonly importedfrom?: string;
+  readonly data: unknown;
+}
+
+/** Where the schemas of the data are served, and what names this product among sources of events. */
+export const SCHEMAS_PATH = '/schemas';
+const SOURCE = '/tierline';
+
+/** An event as other services read it; undefined for what is nobody else's business. */
+export function publicEvent(stored: StoredEvent): PublicEvent | undefined {
+  const aggregate: Aggregate | undefined = (published as readonly Aggregate[]).find(({ category }) =>
+    stored.stream.startsWith(`${category}-`),
+  );
+  if (aggregate === undefined || !Object.hasOwn(aggregate.events, stored.type) || !isPublic(stored.type)) return undefined;
+  const { id, type, stream, revision, position, data, metadata } = upcast(aggregate, stored);
+  const { effectiveAt, recordedAt, client, actor, correlationId, causationId, imported } = metadata;
+  const name = cloudEventType(type as PublicEventType);
+  const show = Object.hasOwn(shown, type) ? (shown[type as keyof typeof shown] as (data: unknown) => unknown) : undefined;
+  return present({
+    specversion: '1.0' as const,
+    id,
+    source: SOURCE,
+    type: name,
+    subject: `${aggregate.category}/${streamId(stream)}`,
+    time: effectiveAt,
+    datacontenttype: 'application/json' as const,
+    dataschema: `${SCHEMAS_PATH}/${name}.json`,
+    recordedtime: recordedAt,
+    position: `${position.commit}/${position.prepare}`,
+    revision,
+    client,
+    actorid: actor.id,
+    actorkind: actor.kind,
+    correlationid: correlationId,
+    causationid: causationId,
+    importedfrom: imported?.system,
+    data: show === undefined ? data : show(data),
+  });
+}
