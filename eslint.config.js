@@ -87,8 +87,14 @@ const law = {
       'saxes',
       'node:*',
     ],
-    libs: ['eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
+    libs: ['audit', 'eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
   },
+};
+
+/** Events without hashes would break the chains of their streams. */
+const appendsUnchained = {
+  selector: "CallExpression[callee.property.name='append'][callee.object.name='store']",
+  message: 'append through appendChained of #eventsourcing',
 };
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
@@ -171,8 +177,14 @@ export default tseslint.config(
           selector: "CallExpression[arguments.length=1][callee.property.name='write'][callee.object.property.name=/^(stdout|stderr)$/]",
           message: 'print through terminal() of #platform',
         },
+        appendsUnchained,
       ],
     },
+  },
+  {
+    files: ['libs/{mongo,ticketing-app,ticketing-nest}/src/**/*.ts'],
+    ignores: ['**/*.spec.ts', '**/testing/**'],
+    rules: { 'no-restricted-syntax': ['error', appendsUnchained] },
   },
   // Plain JavaScript that is run as it stands.
   { files: ['bin/**/*.js', 'examples/**/*.js', 'test/**/*.cjs'], ...tseslint.configs.disableTypeChecked },

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { NO_EVENTS } from '#audit';
 import {
   type Appended,
   type CommandContext,
@@ -201,7 +202,14 @@ describe('a stream that this process has used lately', () => {
 });
 
 describe('what a process knows of streams', () => {
-  const folded = (revision: number, weight = 1_000) => ({ state: null, revision, commandIds: new Set<string>(), weight, confirmedAt: 0 });
+  const folded = (revision: number, weight = 1_000) => ({
+    state: null,
+    revision,
+    chain: NO_EVENTS,
+    commandIds: new Set<string>(),
+    weight,
+    confirmedAt: 0,
+  });
 
   it('is bounded in streams and in weight: those used last are kept', () => {
     const streams = new FoldedStreams({ streams: 3, weight: 10_000 });

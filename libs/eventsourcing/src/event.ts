@@ -45,6 +45,8 @@ export interface EventMetadata {
   /** Version of the shape of the event's data, from 1: upcasters bring older ones up to date. */
   readonly schemaVersion: number;
   readonly imported?: ImportedFrom;
+  /** Links the event to the one before it in its stream; absent from events that were written before there were hashes. See `appendChained`. */
+  readonly hash?: string;
 }
 
 /** An event about to be appended. */

@@ -1,3 +1,4 @@
+import { type BrokenChain, type Chain, isBroken, NO_EVENTS } from '#audit';
 import {
   type Aggregate,
   type AnyEvent,
@@ -10,7 +11,8 @@ import {
   type StateOf,
   streamName,
 } from './aggregate.js';
-import { type Appended, type EventStore, RevisionConflict } from './event-store.js';
+import { appendChained, followChain } from './chained-append.js';
+import { type EventStore, RevisionConflict } from './event-store.js';
 import type { EventMap, EventOf, NewEvent, Position, RecordedEvent } from './event.js';
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
@@ -39,7 +41,7 @@ export interface Executed<Events extends EventMap> {
 }
 
 /** The codes that any command may be refused with, whatever its own are. */
-export type AnyRefusalCode = 'idempotency-key-reused' | 'revision-mismatch';
+export type AnyRefusalCode = 'chain-broken' | 'idempotency-key-reused' | 'revision-mismatch';
 
 /** How a command is run. */
 export interface ExecuteOptions<State, Given> {
@@ -53,7 +55,8 @@ export interface ExecuteOptions<State, Given> {
 const ATTEMPTS = 32;
 
 /**
- * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision.
+ * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision. A stream whose chain of hashes is broken
+ * takes no more events.
  * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
  *
  * A stream that was used lately is not read: the decision is made on the state that this process knows, and appended at its revision, so that
@@ -92,7 +95,12 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
         return { revision, events: read.done.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>), repeated: true };
       }
     }
-    const { state, revision } = folded;
+    const { state, revision, chain } = folded;
+    if (isBroken(chain)) {
+      if (known === undefined) return brokenChain(aggregate, chain);
+      known = undefined;
+      continue;
+    }
     const matches = ifRevisions === undefined || ifRevisions.includes(revision);
     const decision = matches
       ? definition.decide(command as object, state, { ...context, id }, await given?.(state, revision))
@@ -110,21 +118,35 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
     const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
     try {
       const confirmedAt = performance.now();
-      const appended: Appended = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
+      const appended = await appendChained(store, stream, chain, events);
       streams.put(aggregate, stream, {
         state: after,
         revision: appended.revision,
+        chain: appended.chain,
         commandIds: folded.commandIds.add(commandId),
         weight: events.reduce((weight, { data }) => weight + weightOfEvent(data), folded.weight),
         confirmedAt,
       });
-      return { ...appended, events: decision.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>), repeated: false };
+      const { position } = appended;
+      return {
+        revision: appended.revision,
+        ...(position && { position }),
+        events: decision.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>),
+        repeated: false,
+      };
     } catch (error) {
       streams.forget(stream);
       if (!(error instanceof RevisionConflict) || ++conflicts === ATTEMPTS) throw error;
       known = undefined;
     }
   }
+}
+
+function brokenChain({ noun }: Aggregate, { revision, reason }: BrokenChain): Refusal<'chain-broken'> {
+  const what = { 'missing-events': 'events before it are missing', 'missing-hash': 'it has no hash', 'wrong-hash': 'its hash is wrong' }[
+    reason
+  ];
+  return refuse('chain-broken', `The ${noun} is not as it was recorded: event ${revision} breaks the chain of hashes (${what})`);
 }
 
 function elsewhere({ noun }: Aggregate, revision: number): Refusal<'revision-mismatch'> {
@@ -134,7 +156,14 @@ function elsewhere({ noun }: Aggregate, revision: number): Refusal<'revision-mis
 }
 
 function empty<Of extends Aggregate>(aggregate: Of): Folded<StateOf<Of>> {
-  return { state: aggregate.initial as StateOf<Of>, revision: -1, commandIds: new Set(), weight: WEIGHT_OF_STREAM, confirmedAt: 0 };
+  return {
+    state: aggregate.initial as StateOf<Of>,
+    revision: -1,
+    chain: NO_EVENTS,
+    commandIds: new Set(),
+    weight: WEIGHT_OF_STREAM,
+    confirmedAt: 0,
+  };
 }
 
 /** Folds a stream, and finds in it the events of a command. */
@@ -142,8 +171,10 @@ async function readFolded<Of extends Aggregate>(store: EventStore, aggregate: Of
   const confirmedAt = performance.now();
   const { commandIds, ...start } = empty(aggregate);
   let { state, revision, weight } = start;
+  let chain: Chain | BrokenChain = start.chain;
   const done: RecordedEvent<EventsOf<Of>>[] = [];
   for await (const stored of store.readStream(stream)) {
+    if (!isBroken(chain)) chain = followChain(chain, stored);
     const event = upcast(aggregate, stored);
     state = evolve(aggregate, state, event, event.metadata);
     revision = event.revision;
@@ -151,7 +182,7 @@ async function readFolded<Of extends Aggregate>(store: EventStore, aggregate: Of
     weight += weightOfEvent(event.data);
     if (event.metadata.commandId === commandId) done.push(event);
   }
-  const folded: Folded<StateOf<Of>> = { state, revision, commandIds, weight, confirmedAt };
+  const folded: Folded<StateOf<Of>> = { state, revision, chain, commandIds, weight, confirmedAt };
   return { folded, done };
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { BrokenChain, Chain } from '#audit';
 import type { Aggregate } from './aggregate.js';
 import type { EventStore } from './event-store.js';
 
@@ -7,6 +8,8 @@ export interface Folded<State> {
   readonly state: State;
   /** Of its last event; -1 where it had none. */
   readonly revision: number;
+  /** How far its chain of hashes goes, or where it is broken. */
+  readonly chain: Chain | BrokenChain;
   /** Ids of the commands whose events the stream holds. */
   readonly commandIds: Set<string>;
   /** Rough size of what its events hold, in bytes: state grows with it. */

@@ -1,4 +1,5 @@
 export * from './aggregate.js';
+export { appendChained, followChain } from './chained-append.js';
 export * from './event.js';
 export * from './event-store.js';
 export * from './execute.js';

@@ -1,4 +1,6 @@
+import { NO_EVENTS } from '#audit';
 import { type Aggregate, streamName } from './aggregate.js';
+import { appendChained } from './chained-append.js';
 import { type EventStore, RevisionConflict, StreamDeleted } from './event-store.js';
 import type { Actor, EventMap, RecordedEvent, StoredEvent } from './event.js';
 import { deterministicId, eventIdFor } from './ids.js';
@@ -152,7 +154,7 @@ async function record(
   const data: ReactionEvents['PolicyReacted'] = { policy, to: { stream: source, revision, eventId, type }, reactions };
   const { correlationId, client } = metadata;
   try {
-    await store.append(stream, 'no-stream', [
+    await appendChained(store, stream, NO_EVENTS, [
       {
         id: eventIdFor(commandId, 0),
         type: 'PolicyReacted',

@@ -16,6 +16,7 @@ export const httpProblems = {
   'not-found': { status: 404, title: 'There is nothing at this address' },
   'method-not-allowed': { status: 405, title: 'The address does not know this method' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time' },
+  'chain-broken': { status: 409, title: 'Its events are not as they were recorded' },
   contended: { status: 409, title: 'Others were changing it all the time' },
   deleted: { status: 410, title: 'It was deleted for good' },
   'revision-mismatch': { status: 412, title: 'It is at another revision' },

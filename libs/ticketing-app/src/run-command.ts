@@ -46,6 +46,7 @@ export interface SentCommand<Of extends Aggregate, Name extends keyof CommandsOf
 
 /** The codes that any command may be refused with, whatever its own are. */
 export const codesOfEveryCommand = [
+  'chain-broken',
   'effective-in-the-future',
   'event-too-large',
   'idempotency-key-reused',

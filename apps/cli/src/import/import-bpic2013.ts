@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { NO_EVENTS } from '#audit';
 import {
+  appendChained,
   deterministicId,
   eventIdFor,
   type EventStore,
@@ -79,7 +81,7 @@ export async function importBpic2013({
     const deviations: Record<string, number> = {};
     const importCase = async (one: LogCase): Promise<void> => {
       const told = caseToEvents(one);
-      await store.append(streamName(ticket, told.ticketId), 'no-stream', newEvents(one, told, now()));
+      await appendChained(store, streamName(ticket, told.ticketId), NO_EVENTS, newEvents(one, told, now()));
       imported++;
       events += told.events.length;
       const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));

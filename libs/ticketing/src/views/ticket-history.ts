@@ -20,6 +20,7 @@ export const historyEntrySchema = about(
     effectiveAt: about(instant, 'When it happened'),
     recordedAt: about(instant, 'When this system learnt of it'),
     schemaVersion: about(count, 'Version of the shape in which it was written'),
+    hash: optional(about(text, "Its link in the ticket's chain of hashes; absent from events that were written before there were hashes")),
     imported: optional(
       about(
         open({

@@ -1,0 +1,32 @@
+import { hash } from 'node:crypto';
+import { type BrokenChain, type Chain, chainText, follow } from '#audit';
+import type { Appended, EventStore } from './event-store.js';
+import type { NewEvent, StoredEvent } from './event.js';
+
+const sha256 = (text: string): string => hash('sha256', text, 'hex');
+
+/** Follows the chain of a stream by one event as it is stored: before upcasting. */
+export function followChain(chain: Chain, event: StoredEvent): Chain | BrokenChain {
+  return follow(chain, event, sha256);
+}
+
+/**
+ * Appends events to the end of a stream's chain, each with its hash: the only way in which events of ours get into the log.
+ * @param chain of the stream as it was read: the append fails where others have appended since
+ * @throws RevisionConflict, StoreUnavailable, StreamDeleted
+ */
+export async function appendChained(
+  store: EventStore,
+  stream: string,
+  chain: Chain,
+  events: readonly NewEvent[],
+): Promise<Appended & { readonly chain: Chain }> {
+  let { hash: previous, revision } = chain;
+  const linked = events.map((event) => {
+    revision++;
+    previous = sha256(chainText({ ...event, stream, revision }, previous));
+    return { ...event, metadata: { ...event.metadata, hash: previous } };
+  });
+  const appended = await store.append(stream, chain.revision < 0 ? 'no-stream' : chain.revision, linked);
+  return { ...appended, chain: { hash: previous, revision, begun: true } };
+}
