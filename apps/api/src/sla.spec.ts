@@ -273,7 +273,7 @@ describe('GET /v1/tickets/{id}/why', () => {
       correlationId: 'c',
       causationId: 'c',
     };
-    await runCommand(api.store, { aggregate: ticket, id: ticketId, name: 'RunEscalations', body: { onCall: {} }, context });
+    await runCommand(api.store, { aggregate: ticket, id: ticketId, name: 'RunEscalations', body: {}, context });
     const why = async (asOf = '') => (await get(`/v1/tickets/${ticketId}/why${asOf}`)).json;
     expect(await why()).toMatchObject({
       ticketId,

@@ -1,20 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal, readAggregate } from '#eventsourcing';
+import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { Mongo, ViewDocument, ViewLog } from '#mongo';
 import {
   type ClientContract,
   contractInForce,
   contracts,
-  onCall,
-  type Person,
   pinned,
-  schedulesOf,
   ticket,
   type TicketCommands,
   ticketSla,
   type TicketSla,
 } from '#ticketing';
-import { runCommand, tzdata, whoIsOnCall } from '#ticketing-app';
+import { runCommand, tzdata } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
@@ -98,8 +95,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         });
         sent++;
         handled.set(doc._id, doc.revision);
-        // Another timekeeper has sent the same just now, and knew of somebody else on call.
-        if (result !== undefined && isRefusal(result) && result.refused !== 'idempotency-key-reused')
+        if (result !== undefined && isRefusal(result))
           log.warn({ ticketId: doc._id, name, refused: result.refused }, 'the timekeeper was refused');
       }
     };
@@ -108,39 +104,24 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
-  async function seeTo<Doc extends { readonly _id: string; readonly revision: number }>(
+  async function seeTo(
     field: 'nextMomentAt' | 'nextStepAt' | 'holdEndsAt',
     now: Instant,
-    projection: Readonly<Record<string, 1>>,
-    command: (due: readonly Doc[]) => Promise<Parameters<typeof toEach>[1]>,
+    command: Parameters<typeof toEach>[1],
   ): Promise<number> {
     for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
       const next = after && { $or: [{ [field]: { $gt: after.due } }, { _id: { $gt: after.id } }] };
       const due = await tickets
-        .find(
-          { [field]: { $gte: after?.due ?? '', $lt: now }, ...next },
-          { projection: { _id: 1, revision: 1, [field]: 1, ...projection } },
-        )
+        .find({ [field]: { $gte: after?.due ?? '', $lt: now }, ...next }, { projection: { _id: 1, revision: 1, [field]: 1 } })
         .sort({ [field]: 1, _id: 1 })
         .limit(LOOK)
         .toArray();
-      const done = await toEach(due, await command(due as unknown as readonly Doc[]));
+      const done = await toEach(due, command);
       const last = due.at(-1);
       // Those that have been seen to and wait for their view must not hide the ones behind them.
       if (done > 0 || due.length < LOOK || last === undefined) return done;
       after = { due: last[field] as Instant, id: last._id };
     }
-  }
-
-  /** Who is on call now in each schedule that the steps in question ask for. */
-  async function peopleOnCall(due: readonly Pick<TicketSla, 'chains'>[], now: Instant): Promise<Readonly<Record<string, Person>>> {
-    const schedules = new Set(due.flatMap(({ chains }) => schedulesOf(chains, now)));
-    const people: Record<string, Person> = {};
-    for (const schedule of schedules) {
-      const { person } = await whoIsOnCall({ db }, (await readAggregate(store, onCall, schedule)).state, now);
-      if (person !== undefined) people[schedule] = person;
-    }
-    return people;
   }
 
   async function rebaseTerms(now: Instant): Promise<number> {
@@ -178,20 +159,9 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       // What is not due any more need not be remembered.
       if (handled.size > 100_000) handled.clear();
     }
-    const told = await seeTo('nextMomentAt', now, {}, async () => ({ revision }) => ({
-      key: `moments/${revision}`,
-      name: 'RecordSlaMoments',
-      body: {},
-    }));
-    const ran = await seeTo<Pick<ViewDocument<TicketSla>, '_id' | 'revision' | 'chains'>>('nextStepAt', now, { chains: 1 }, async (due) => {
-      const body = { onCall: await peopleOnCall(due, now) };
-      return ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body });
-    });
-    const resumed = await seeTo('holdEndsAt', now, {}, async () => ({ revision }) => ({
-      key: `hold/${revision}`,
-      name: 'EndHold',
-      body: {},
-    }));
+    const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
+    const ran = await seeTo('nextStepAt', now, ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body: {} }));
+    const resumed = await seeTo('holdEndsAt', now, ({ revision }) => ({ key: `hold/${revision}`, name: 'EndHold', body: {} }));
     return told + ran + resumed + (await rebaseTerms(now));
   }
 

@@ -1,6 +1,7 @@
 import { type Actor, type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
 import {
   agent,
+  type ClockedTicketState,
   contract,
   contractInForce,
   evolveInHindsight,
@@ -17,6 +18,7 @@ import {
   type WhoHasLeft,
 } from '#ticketing';
 import { readSavedQuery } from './ticket-list-parameters.js';
+import { whoIsThere } from './who-is-there.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
 interface Asking {
@@ -42,6 +44,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     return ticketOf(store, named.into ?? named.ticketId ?? '');
   },
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
+  'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
   'public-holidays': async (_store, { body }) =>

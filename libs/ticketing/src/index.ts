@@ -22,6 +22,7 @@ export * from './escalation/promises.js';
 export * from './ticket/assignment-request.js';
 export * from './ticket/clocked-ticket.js';
 export { CLOCK_SKEW, TIMEKEEPER } from './events/automatic.js';
+export type { WhoIsThere } from './ticket/escalation.js';
 export type { WhoHasLeft } from './ticket/guards.js';
 export { TicketCommand } from './ticket/command.js';
 export type { OpeningFacts, OpenTicket } from './ticket/intake.js';

@@ -85,6 +85,18 @@ export const escalationTargetSchema = oneOfKinds(
 /** Whom a step tells. `assignee` is whoever has the ticket then; `on-call` whoever is on call in a schedule then. */
 export type EscalationTarget = Static<typeof escalationTargetSchema>;
 
+/** Why a target is nobody: no assignee; who has left, or is absent and named no deputy who is there; a team or a schedule without anybody. */
+export const NOBODY_TO_TELL = ['no-assignee', 'left', 'absent', 'no-members', 'all-absent', 'nobody-on-call'] as const;
+export type NobodyToTell = (typeof NOBODY_TO_TELL)[number];
+
+export const passedOverSchema = open({
+  target: about(escalationTargetSchema, 'The target'),
+  because: about(oneOf(NOBODY_TO_TELL), 'Why it was nobody then'),
+});
+
+/** A target that was nobody when it was to be told. */
+export type PassedOver = Static<typeof passedOverSchema>;
+
 const LONGEST = 366 * 86_400_000;
 
 const stepSchema = obeys(

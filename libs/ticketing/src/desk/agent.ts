@@ -20,6 +20,7 @@ const absenceSchema = open({
   from: about(instant, 'From when'),
   until: optional(about(instant, 'Until when; the instant itself is not in it. Without it: until it is ended')),
   reason: about(text, 'Why'),
+  deputy: optional(about(text, 'Id of the agent who is told instead when an escalation is to tell the absent one')),
   handBack: about(flag, "Whether the agent's open tickets go to somebody else when it begins"),
 });
 
@@ -72,6 +73,9 @@ export class PlanAbsence {
 
   @Name({ description: 'Why', example: 'Leave' })
   reason!: string;
+
+  @Name({ description: 'Id of the agent who is told of escalations meanwhile', example: 'grace', optional: true })
+  deputy?: string;
 
   @Flag({ description: "Whether the agent's open tickets go to somebody else when it begins; no unless said otherwise", optional: true })
   handBack?: boolean;
@@ -149,7 +153,7 @@ export const agent = {
       body: PlanAbsence,
       route: 'POST /v1/agents/{agent}/absences',
       refuses: ['agent-not-found', 'agent-left', 'absence-invalid'],
-      decide({ reason, handBack = false, ...times }, state, { commandId, effectiveAt }) {
+      decide({ reason, deputy, handBack = false, ...times }, state, { commandId, effectiveAt }) {
         if (state === null) return noAgent();
         if (!state.active) return refuse('agent-left', 'The agent has left: there is nothing to be absent from');
         const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
@@ -159,12 +163,14 @@ export const agent = {
             { field: 'until', message: 'must be after from, and after now' },
           ]);
         }
+        if (deputy === state.agent)
+          return refuse('absence-invalid', 'Nobody stands in for themselves', [{ field: 'deputy', message: 'must be another agent' }]);
         if (state.absences.length >= MOST_ABSENCES) {
           return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} current and future absences`);
         }
-        const planned = present({ from, until, reason, handBack });
+        const planned = present({ from, until, reason, deputy, handBack });
         const known = state.absences.some((one) =>
-          same(present({ from: one.from, until: one.until, reason: one.reason, handBack: one.handBack }), planned),
+          same(present({ from: one.from, until: one.until, reason: one.reason, deputy: one.deputy, handBack: one.handBack }), planned),
         );
         if (known) return [];
         const absence = { id: deterministicId('absence', commandId), ...planned };

@@ -26,7 +26,7 @@ const untouched: EscalationPolicy = {
 /** The timekeeper's command at a minute: what the policies did. */
 function run(life: Life, minutes: number, onCall = {}): string[] {
   const before = life.events.length;
-  life.do(minutes, 'RunEscalations', { onCall });
+  life.do(minutes, 'RunEscalations', {}, { onCall });
   return life.events.slice(before).map(({ type, at: when, data }) => {
     const { chain, step, round, targets, because } = data as Record<string, unknown>;
     const told = (targets as { team?: string; person?: { id: string } }[] | undefined)
@@ -111,6 +111,76 @@ describe('an escalation policy at work', () => {
     expect(() => new Life().open().do(1, 'AcknowledgeEscalation', {})).toThrow('no-escalation-at-work');
   });
 
+  const person = (id: string) => ({ kind: 'person' as const, person: { id } });
+  const away = { grace: { because: 'left' as const }, henrik: { because: 'absent' as const } };
+
+  it.each([
+    ['an assignee where there is none', { kind: 'assignee' as const }, 'no-assignee'],
+    ['a person who has left', person('grace'), 'left'],
+    ['a person who is absent', person('henrik'), 'absent'],
+    ['a team without members', team('empty')[0] as { kind: 'team'; team: string }, 'no-members'],
+    ['a team that is absent as a whole', team('away')[0] as { kind: 'team'; team: string }, 'all-absent'],
+    ['a schedule without anybody', { kind: 'on-call' as const, schedule: 'night' }, 'nobody-on-call'],
+  ])('passes over %s at once, says why, and takes the next step at once', (_what, target, because) => {
+    const steps = [
+      { after: 5 * MINUTE, targets: [target] },
+      { after: HOUR, targets: team('managers') },
+    ];
+    const life = new Life(under({ ...untouched, steps })).open();
+    const there = { away, empty: { empty: 'no-members' as const, away: 'all-absent' as const } };
+    const events = life.do(5, 'RunEscalations', {}, there);
+    expect(events).toMatchObject([
+      {
+        type: 'EscalationStepSkipped',
+        data: { step: 0, because: 'nobody-to-tell', passedOver: [{ target, because }] },
+        effectiveAt: at(5),
+      },
+      { type: 'EscalationStepDispatched', data: { step: 1, targets: team('managers') }, effectiveAt: at(5) },
+    ]);
+    expect(events[1]?.data).not.toHaveProperty('passedOver');
+    expect(whyEscalated(life.sla, at(5))[0]?.steps[0]).toMatchObject({
+      fired: false,
+      passedOver: [{ target, because }],
+      answer: expect.stringContaining(`(${because})`) as string,
+    });
+  });
+
+  it('says whom a step passed over that reached only some of its targets', () => {
+    const targets = [person('ada'), person('grace'), ...team('empty'), ...team('leads')];
+    const life = new Life(under({ ...untouched, steps: [{ after: 0, targets }] })).open();
+    expect(life.do(1, 'RunEscalations', {}, { away, empty: { empty: 'no-members' } })).toMatchObject([
+      {
+        data: {
+          targets: [person('ada'), ...team('leads')],
+          passedOver: [
+            { target: person('grace'), because: 'left' },
+            { target: team('empty')[0], because: 'no-members' },
+          ],
+        },
+      },
+    ]);
+    const [answer] = whyEscalated(life.sla, at(1))[0]?.steps ?? [];
+    expect(answer?.answer).toContain('told ada, team leads; not grace (left); not team empty (no-members)');
+  });
+
+  it('tells the deputy of who is absent, once', () => {
+    const targets = [person('henrik'), person('ada')];
+    const life = new Life(under({ ...untouched, steps: [{ after: 0, targets }] })).open();
+    const events = life.do(1, 'RunEscalations', {}, { away: { henrik: { because: 'absent', deputy: { id: 'ada' } } } });
+    expect(events).toMatchObject([{ data: { targets: [person('ada')], passedOver: [{ target: person('henrik'), because: 'absent' }] } }]);
+  });
+
+  it('takes the step after one that found nobody when its window opens, whatever its delay', () => {
+    const window = { zone: 'UTC', week: { monday: [{ from: '10:00', to: '12:00' }] } };
+    const steps = [
+      { after: 0, targets: [person('grace')] },
+      { after: 6 * HOUR, targets: team('managers'), window },
+    ];
+    const life = new Life(under({ ...untouched, steps })).open();
+    expect(life.do(1, 'RunEscalations', {}, { away })).toHaveLength(1);
+    expect(nextStepAt(chainsOf(life))).toBe(at(120));
+  });
+
   it('falls through at once where nobody is to be told, and says so', () => {
     const policy: EscalationPolicy = {
       ...untouched,
@@ -166,7 +236,7 @@ describe('an escalation policy at work', () => {
     const life = new Life(under(policy)).open();
     life.do(3, 'RecordDiagnosticStep', { action: 'ping', outcome: 'lost' });
     life.tell(16);
-    const events = life.do(16, 'RunEscalations', { onCall: {} });
+    const events = life.do(16, 'RunEscalations', {});
     expect(events.map(({ type }) => type)).toEqual(['EscalationStepDispatched', 'TicketEscalated']);
     expect(events[1]?.data).toMatchObject({
       from: 'L1',
@@ -187,7 +257,7 @@ describe('an escalation policy at work', () => {
     };
     const life = new Life(under(policy)).open();
     life.do(1, 'PutOnHold', { reason: 'customer', note: 'n' });
-    expect(life.do(2, 'RunEscalations', { onCall: {} })).toMatchObject([{ data: { notHandedOn: 'ticket-on-hold' } }]);
+    expect(life.do(2, 'RunEscalations', {})).toMatchObject([{ data: { notHandedOn: 'ticket-on-hold' } }]);
     expect(run(life, 3)).toEqual(['2 StepSkipped untouched/0 0.1 ticket-on-hold']);
   });
 

@@ -5,10 +5,12 @@ import {
   type EscalationPolicy,
   escalationPolicySchema,
   type EscalationStep,
+  type EscalationTarget,
   escalationTargetSchema,
   type EscalationTrigger,
+  passedOverSchema,
 } from '../contract/escalation-policy.js';
-import { present } from '../plain-json.js';
+import { present, without } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
@@ -28,17 +30,20 @@ const outcome = {
     about(literal(true), 'It was due on what was believed then; a fact that was told late shows that it was not. What was done stays done'),
   ),
 };
+export const passedOver = optional(about(listOf(passedOverSchema), 'Targets that were nobody then'));
 const stepOutcomeSchema = oneOfKinds('outcome', [
   open({
     ...outcome,
     outcome: about(literal('dispatched'), 'Its targets were told'),
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
+    passedOver,
     toldAt: about(instant, 'When they were told: later than it was due where the timekeeper was late'),
   }),
   open({
     ...outcome,
     outcome: about(literal('skipped'), 'Nobody could be told'),
     because: about(text, 'Why'),
+    passedOver,
   }),
 ]);
 
@@ -69,6 +74,7 @@ export const escalationChainSchema = about(
     startedAt: about(instant, 'When it started'),
     about: optional(about(text, 'What its end depends on: a hand-off, or a clock')),
     next: optional(about(stepPlaceSchema, 'The step that comes next; absent once all were dispatched')),
+    atOnce: optional(about(literal(true), 'The step before found nobody: the next one is due at `from`, whatever its delay')),
     from: about(instant, 'What the next delay counts from: the start, the last step, or the lapse of an acknowledgement'),
     acknowledged: optional(
       about(
@@ -218,24 +224,16 @@ function evolveChain(
   switch (event.type) {
     case 'EscalationStepDispatched': {
       if (event.data.chain !== chain.id) return chain;
-      const { round, step, targets } = event.data;
+      const { round, step, targets, passedOver } = event.data;
       // The next delay counts from when somebody could know of this one, so that a late step does not bring the next along.
-      return advanced(
-        {
-          ...chain,
-          from: recordedAt,
-          steps: [...chain.steps, { round, step, at, revision, outcome: 'dispatched', targets, toldAt: recordedAt }],
-        },
-        { round, step },
-      );
+      const outcome = present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt: recordedAt });
+      return advanced({ ...without(chain, 'atOnce'), from: recordedAt, steps: [...chain.steps, outcome] }, { round, step });
     }
     case 'EscalationStepSkipped': {
       if (event.data.chain !== chain.id) return chain;
-      const { round, step, because: why } = event.data;
-      return advanced(
-        { ...chain, steps: [...chain.steps, { round, step, at, revision, outcome: 'skipped', because: why }] },
-        { round, step },
-      );
+      const { round, step, because: why, passedOver } = event.data;
+      const outcome = present({ round, step, at, revision, outcome: 'skipped' as const, because: why, passedOver });
+      return advanced({ ...chain, atOnce: true, from: at, steps: [...chain.steps, outcome] }, { round, step });
     }
     case 'EscalationAcknowledged': {
       if (!event.data.chains.includes(chain.id)) return chain;
@@ -305,7 +303,7 @@ export function nextOf(chain: EscalationChain): Instant | undefined {
   if (chain.ended !== undefined || chain.next === undefined) return undefined;
   if (chain.acknowledged !== undefined) return chain.acknowledged.until;
   const step = chain.policy.steps[chain.next.step];
-  return step && dueAt(step, chain.from);
+  return step && dueAt(chain.atOnce ? { ...step, after: 0 } : step, chain.from);
 }
 
 /** When a step is due: after its delay, or when its window opens next after that. */
@@ -320,9 +318,11 @@ export function nextStepAt(chains: readonly EscalationChain[]): Instant | undefi
   return chains.flatMap((chain) => nextOf(chain) ?? []).sort()[0];
 }
 
-/** Schedules that the steps due by then ask for. */
-export function schedulesOf(chains: readonly EscalationChain[], until: Instant): readonly string[] {
-  const due = chains.filter((chain) => (nextOf(chain) ?? until) <= until && chain.ended === undefined);
-  const targets = due.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
-  return [...new Set(targets.flatMap((target) => (target.kind === 'on-call' ? [target.schedule] : [])))];
+/** Whom the steps may tell that are due by then, or that come at once after one that finds nobody. */
+export function targetsDue(chains: readonly EscalationChain[], until: Instant): readonly EscalationTarget[] {
+  const due = chains.filter((chain) => {
+    const at = nextOf(chain);
+    return at !== undefined && at <= until;
+  });
+  return due.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
 }

@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import { type Contract, termsOf } from '../contract/contract.js';
-import { type EscalationChain, escalationChainSchema, nextOf, type StepPlace, stepPlaceSchema } from './escalation-chains.js';
-import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema } from '../contract/escalation-policy.js';
+import { type EscalationChain, escalationChainSchema, nextOf, passedOver, type StepPlace, stepPlaceSchema } from './escalation-chains.js';
+import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema, type PassedOver } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import type { TicketPromises } from './promises.js';
@@ -15,6 +15,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
     at: about(instant, 'When it was due'),
     revision: about(count, 'Revision of its event'),
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
+    passedOver,
     toldAt: about(instant, 'When they were told'),
     onBelief: optional(about(literal(true), 'It was due on what was believed then, and not in truth')),
   }),
@@ -22,6 +23,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
     ...answered,
     fired: about(literal(false), 'It was not dispatched'),
     because: about(text, 'Why'),
+    passedOver,
     revision: optional(about(count, 'Revision of the event that proves it')),
     dueAt: optional(about(instant, 'When it is due')),
   }),
@@ -56,26 +58,29 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
-      const { at, revision, targets, toldAt, onBelief } = outcome;
+      const { at, revision, targets, passedOver, toldAt, onBelief } = outcome;
       return present({
         ...place,
         fired: true as const,
         at,
         revision,
         targets,
+        passedOver,
         toldAt,
         onBelief,
-        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${onBelief ? ', on what was believed then' : ''}`,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${butNot(passedOver)}${onBelief ? ', on what was believed then' : ''}`,
       });
     }
     if (outcome?.outcome === 'skipped') {
-      return {
+      const { at, because, revision, passedOver } = outcome;
+      return present({
         ...place,
-        fired: false,
-        because: outcome.because,
-        revision: outcome.revision,
-        answer: `It was due at ${outcome.at}, but: ${outcome.because}`,
-      };
+        fired: false as const,
+        because,
+        passedOver,
+        revision,
+        answer: `It was due at ${at}, but: ${because}${butNot(passedOver)}`,
+      });
     }
     if (ended !== undefined) {
       return {
@@ -169,6 +174,10 @@ function notTriggered(trigger: EscalationPolicy['trigger']): string {
 
 function places({ steps, rounds = 1 }: EscalationPolicy): readonly StepPlace[] {
   return Array.from({ length: rounds }, (_, round) => steps.map((_step, step) => ({ round, step }))).flat();
+}
+
+function butNot(passedOver: readonly PassedOver[] = []): string {
+  return passedOver.map(({ target, because }) => `; not ${inWords(target)} (${because})`).join('');
 }
 
 function inWords(target: EscalationTarget): string {

@@ -1,4 +1,4 @@
-import type { EscalationTarget } from '../contract/escalation-policy.js';
+import type { EscalationTarget, PassedOver } from '../contract/escalation-policy.js';
 import type { Person } from '../vocabulary.js';
 import { note, unchanged } from './definition.js';
 
@@ -14,16 +14,18 @@ export const escalationEvents = {
   EscalationStepDispatched: note<
     ChainStep & {
       readonly targets: readonly EscalationTarget[];
+      /** Targets that were nobody: the step reached only the others. */
+      readonly passedOver?: readonly PassedOver[];
       /** Why the step did not hand the work on as it was to. */
       readonly notHandedOn?: string;
     }
   >({
-    says: 'a step of an escalation policy: whom it tells; `effectiveAt` is when it was due',
+    says: 'a step of an escalation policy: whom it tells, and whom it passed over and why; `effectiveAt` is when it was due',
     evolve: unchanged,
   }),
 
-  EscalationStepSkipped: note<ChainStep & { readonly because: string }>({
-    says: 'a step of an escalation policy that found nobody to tell, or nowhere to hand the work on to',
+  EscalationStepSkipped: note<ChainStep & { readonly because: string; readonly passedOver?: readonly PassedOver[] }>({
+    says: 'a step of an escalation policy that found nobody to tell, and why, or nowhere to hand the work on to: the next one comes at once',
     evolve: unchanged,
   }),
 

@@ -2,7 +2,7 @@ import { type Decided, type DecisionContext, deterministicId, isRefusal, type Re
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { type Contract, nextTier } from '../contract/contract.js';
-import type { EscalationStep, EscalationTarget } from '../contract/escalation-policy.js';
+import type { EscalationStep, EscalationTarget, NobodyToTell, PassedOver } from '../contract/escalation-policy.js';
 import { missingFromHandOff } from '../contract/hand-off.js';
 import { type EscalationChain, evolveChains, nextOf } from '../escalation/escalation-chains.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -15,9 +15,16 @@ import { unlessWorkable } from './guards.js';
 import { completeHandOff } from './hand-off.js';
 
 /** Does what escalation policies have due by now. Sent by the timekeeper. */
-export class RunEscalations extends TicketCommand {
-  /** Who is on call now in each schedule that may be asked for; a schedule without anybody, or an unknown one, is left out. */
-  onCall!: Readonly<Record<string, Person>>;
+export class RunEscalations extends TicketCommand {}
+
+/** Whom targets lead to now: looked up for commands that need `who-is-there`. Persons and teams that are not named are taken to be there. */
+export interface WhoIsThere {
+  /** Who is on call in each schedule; one without anybody, or an unknown one, is left out. */
+  readonly onCall?: Readonly<Record<string, Person>>;
+  /** Persons who are away, by id; an absent one perhaps with a deputy who is there. */
+  readonly away?: Readonly<Record<string, { readonly because: Extract<NobodyToTell, 'left' | 'absent'>; readonly deputy?: Person }>>;
+  /** Teams with nobody to tell, by id. */
+  readonly empty?: Readonly<Record<string, Extract<NobodyToTell, 'no-members' | 'all-absent'>>>;
 }
 
 @JSONSchema({
@@ -40,10 +47,11 @@ export const escalationCommands = {
   RunEscalations: internal({
     refuses: [],
     late: true,
-    decide({ onCall }: RunEscalations, ticket, context, contract) {
+    needs: 'who-is-there',
+    decide(_command: RunEscalations, ticket, context, contract, there: WhoIsThere = {}) {
       const events: Decided<TicketEvents>[] = [];
       for (const chain of ticket.sla?.chains ?? []) {
-        events.push(...runChain(chain, ticket, contract, onCall, context));
+        events.push(...runChain(chain, ticket, contract, there, context));
         // The others are to see the ticket where it is then.
         if (events.at(-1)?.type === 'TicketEscalated') break;
       }
@@ -78,7 +86,7 @@ function runChain(
   chain: EscalationChain,
   ticket: ClockedTicket,
   contract: Contract,
-  onCall: Readonly<Record<string, Person>>,
+  there: WhoIsThere,
   context: DecisionContext,
 ): readonly Decided<TicketEvents>[] {
   const { commandId, effectiveAt: now } = context;
@@ -90,35 +98,62 @@ function runChain(
   }
   const place = { chain: id, policy: policy.name, ...chain.next };
   const step = policy.steps[chain.next.step] as EscalationStep;
-  const targets = step.targets.flatMap((target) => resolved(target, ticket, onCall));
+  const found = step.targets.map((target) => resolved(target, ticket, there));
+  const targets = distinct(found.flatMap(({ told = [] }) => told));
+  const nobody = found.flatMap(({ passedOver = [] }) => passedOver);
+  const passedOver = nobody.length === 0 ? undefined : nobody;
   const handOn = step.escalateToNextTier
     ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, id))
     : undefined;
   if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) {
-    const skipped = event('EscalationStepSkipped', { ...place, because: handOn?.refused ?? 'nobody-to-tell' });
+    const skipped = event('EscalationStepSkipped', present({ ...place, because: handOn?.refused ?? 'nobody-to-tell', passedOver }));
     const facts = { effectiveAt: due, recordedAt: now };
     const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
-    // It falls through: the next step is due when this one was, not after its delay.
-    const rest = after && { ...after, from: due, policy: { ...policy, steps: policy.steps.map((one) => ({ ...one, after: 0 })) } };
-    return [{ ...skipped, effectiveAt: due }, ...(rest ? runChain(rest, ticket, contract, onCall, context) : [])];
+    return [{ ...skipped, effectiveAt: due }, ...(after ? runChain(after, ticket, contract, there, context) : [])];
   }
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
   return [
-    { ...event('EscalationStepDispatched', present({ ...place, targets, notHandedOn })), effectiveAt: due },
+    { ...event('EscalationStepDispatched', present({ ...place, targets, passedOver, notHandedOn })), effectiveAt: due },
     ...(handOn === undefined || isRefusal(handOn) ? [] : [handOn]),
   ];
 }
 
-/** Whom a step tells as things stand now; nobody when there is none. */
+/** Whom a target leads to as things stand now, or why it leads to nobody. For an absent person with a deputy it is both. */
 function resolved(
   target: EscalationTarget,
   { assignee }: ClockedTicket,
-  onCall: Readonly<Record<string, Person>>,
-): readonly EscalationTarget[] {
-  if (target.kind === 'assignee') return assignee === undefined ? [] : [{ kind: 'person', person: assignee }];
-  if (target.kind !== 'on-call') return [target];
-  const someone = Object.hasOwn(onCall, target.schedule) ? onCall[target.schedule] : undefined;
-  return someone === undefined ? [] : [{ kind: 'person', person: someone }];
+  { onCall = {}, away = {}, empty = {} }: WhoIsThere,
+): { readonly told?: readonly EscalationTarget[]; readonly passedOver?: readonly PassedOver[] } {
+  const nobody = (because: NobodyToTell) => ({ passedOver: [{ target, because }] });
+  switch (target.kind) {
+    case 'team': {
+      const because = own(empty, target.team);
+      return because === undefined ? { told: [target] } : nobody(because);
+    }
+    case 'on-call': {
+      const person = own(onCall, target.schedule);
+      return person === undefined ? nobody('nobody-on-call') : { told: [{ kind: 'person', person }] };
+    }
+    case 'assignee':
+    case 'person': {
+      const person = target.kind === 'person' ? target.person : assignee;
+      if (person === undefined) return nobody('no-assignee');
+      const gone = own(away, person.id);
+      if (gone === undefined) return { told: [{ kind: 'person', person }] };
+      const { because, deputy } = gone;
+      return { ...nobody(because), ...(deputy === undefined ? {} : { told: [{ kind: 'person', person: deputy }] }) };
+    }
+  }
+}
+
+function own<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+/** Nobody is told twice by one step. */
+function distinct(targets: readonly EscalationTarget[]): readonly EscalationTarget[] {
+  const keyOf = (target: EscalationTarget) => (target.kind === 'person' ? `person/${target.person.id}` : JSON.stringify(target));
+  return [...new Map(targets.map((target) => [keyOf(target), target])).values()];
 }
 
 /** The hand-off that a policy makes of what the ticket holds, with what it lacks. */

@@ -56,7 +56,7 @@ class Desk {
   /** The timekeeper looks. */
   look(when: number): void {
     this.tell('RecordSlaMoments', {}, when, when, TIMEKEEPER);
-    this.tell('RunEscalations', { onCall: {} }, when, when, TIMEKEEPER);
+    this.tell('RunEscalations', {}, when, when, TIMEKEEPER);
   }
 
   told(type: 'SlaBreached' | 'SlaThresholdReached' | 'SlaRestated') {

@@ -12,6 +12,7 @@ import fc from 'fast-check';
 import { officeHours, randomLife, type SentCommand } from '../testing/random-commands.js';
 import { evolveInHindsight } from '../sla/sla-restatement.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
+import type { WhoIsThere } from './escalation.js';
 import { ticket } from './ticket.js';
 import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -37,6 +38,27 @@ function contractOf({ command }: SentCommand) {
   return (command as { readonly client?: string }).client === 'alpha' ? contract : undefined;
 }
 
+/** Half of the time somebody is on call, and some are away. */
+const there: WhoIsThere = {
+  onCall: { night: { id: 'delta' } },
+  away: { alpha: { because: 'left' }, beta: { because: 'absent', deputy: { id: 'gamma' } } },
+  empty: { beta: 'no-members' },
+};
+
+/** What a command is given that needs something from outside the ticket. */
+function outside(sent: SentCommand, index: number, hindsight: PinnedClocks | null): unknown {
+  switch (sent.name) {
+    case 'OpenTicket':
+      return { contract: contractOf(sent) };
+    case 'RestateSla':
+      return hindsight;
+    case 'RunEscalations':
+      return index % 2 === 0 ? there : undefined;
+    default:
+      return undefined;
+  }
+}
+
 /** Sends a life's commands one after another, as the store would keep what they lead to. */
 function live(
   life: readonly SentCommand[],
@@ -52,7 +74,7 @@ function live(
     now += sent.after;
     const at = instantFrom(now);
     const context = { commandId: `command-${index}`, actor: { id: 'actor', kind: 'agent' as const }, effectiveAt: at, recordedAt: at };
-    const given = sent.name === 'OpenTicket' ? { contract: contractOf(sent) } : sent.name === 'RestateSla' ? hindsight : undefined;
+    const given = outside(sent, index, hindsight);
     const decision = ticket.commands[sent.name].decide(sent.command as never, state, context, given as never);
     if (isRefusal(decision)) {
       refusals.push(decision);

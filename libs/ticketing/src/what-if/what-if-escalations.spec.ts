@@ -87,7 +87,7 @@ describe('escalation policies of a proposed contract', () => {
 
   it('go no further once somebody has acknowledged, whatever the policy was called', () => {
     const life = new Life(pin(1, { escalationPolicies: [untouched] })).open();
-    life.do(11, 'RunEscalations', { onCall: {} });
+    life.do(11, 'RunEscalations', {});
     life.do(12, 'AcknowledgeEscalation', {});
     for (const name of ['untouched', 'renamed'])
       expect(compared(life, under({ ...untouched, name }), 1000).escalations.filter(({ step }) => step === 1)).toEqual([]);
@@ -95,8 +95,8 @@ describe('escalation policies of a proposed contract', () => {
 
   it('leave the life as it was: what a policy has handed on stays handed on', () => {
     const life = new Life(pin(1, { escalationPolicies: [untouched] })).open();
-    life.do(10, 'RunEscalations', { onCall: {} });
-    life.do(30, 'RunEscalations', { onCall: {} });
+    life.do(10, 'RunEscalations', {});
+    life.do(30, 'RunEscalations', {});
     expect(life.state?.tier).toBe('L2');
     const waiting: EscalationPolicy = { name: 'waiting', trigger: { on: 'handed-over' }, steps: [{ after: HOUR, targets: team('leads') }] };
     expect(inWords(compared(life, under(waiting), 1000))).toContain('waiting 1.0.0 hierarchical: - / 90 gained');
@@ -139,7 +139,7 @@ describe('escalation policies of a proposed contract', () => {
               const minute = (Date.parse(due) - start + 1) / MINUTE;
               if (minute > until) return;
               life.tell(minute);
-              life.do(minute, 'RunEscalations', { onCall: { night: { id: 'night' } } });
+              life.do(minute, 'RunEscalations', {}, { onCall: { night: { id: 'night' } } });
             }
           };
           for (const [minute, act] of [...lived].sort(([one], [other]) => one - other)) {

@@ -76,7 +76,7 @@ function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): Simulate
   const { promises } = life;
   const state = present({ ...ticket, contract: promises.contract, sla: promises });
   const context = { commandId: 'what-if', actor: { id: 'what-if', kind: 'system' as const }, effectiveAt: at };
-  const decision = aggregate.commands.RunEscalations.decide({ onCall: somebody(promises) }, state, context);
+  const decision = aggregate.commands.RunEscalations.decide({}, state, context, { onCall: somebody(promises) });
   let now: SimulatedLife | null = null;
   let step: Omit<FiredEscalation, 'kind' | 'at'> | undefined;
   for (const event of isRefusal(decision) ? [] : decision) {

@@ -1,0 +1,121 @@
+import { type EventStore, type Instant, readAggregate, StreamDeleted } from '#eventsourcing';
+import {
+  absenceAt,
+  agent,
+  type AgentState,
+  answersAt,
+  type ClockedTicketState,
+  inOrder,
+  onCall,
+  type Person,
+  targetsDue,
+  team,
+  type WhoIsThere,
+} from '#ticketing';
+
+/** Who could be told now of what a ticket's escalation policies have due, as the log has it. Whoever the desk does not know is taken to be there. */
+export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, now: Instant): Promise<WhoIsThere> {
+  const targets = targetsDue(ticket?.sla?.chains ?? [], now);
+  const desk = new Desk(store, now);
+  const named = new Set<string>();
+  const teams = new Set<string>();
+  const schedules = new Set<string>();
+  for (const target of targets) {
+    if (target.kind === 'person') named.add(target.person.id);
+    else if (target.kind === 'team') teams.add(target.team);
+    else if (target.kind === 'on-call') schedules.add(target.schedule);
+    else if (ticket?.assignee !== undefined) named.add(ticket.assignee.id);
+  }
+  return {
+    onCall: await those(schedules, (schedule) => desk.onCall(schedule)),
+    away: await those(named, (id) => desk.away(id)),
+    empty: await those(teams, (id) => desk.empty(id)),
+  };
+}
+
+type Away = NonNullable<WhoIsThere['away']>[string];
+type Empty = NonNullable<WhoIsThere['empty']>[string];
+
+/** Agents, teams and schedules as the log has them, each read once. */
+class Desk {
+  readonly #agents = new Map<string, Promise<AgentState>>();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly now: Instant,
+  ) {}
+
+  async onCall(schedule: string): Promise<Person | undefined> {
+    const state = (await readAggregate(this.store, onCall, schedule).catch(deleted)).state;
+    const absent = new Set<string>();
+    for (const { id } of inOrder(state, this.now)) if (!absent.has(id) && (await this.#isAway(id))) absent.add(id);
+    return answersAt(state, this.now, ({ id }) => !absent.has(id)).person;
+  }
+
+  /** Why somebody is away; an absent one with the deputy, if that one is there. */
+  async away(id: string): Promise<Away | undefined> {
+    const state = await this.#agent(id);
+    if (state === null || !(await this.#isAway(id))) return undefined;
+    if (!state.active) return { because: 'left' };
+    const deputy = await this.#deputyOf(state);
+    return { because: 'absent', ...(deputy === undefined ? {} : { deputy }) };
+  }
+
+  async empty(id: string): Promise<Empty | undefined> {
+    const { state } = await readAggregate(this.store, team, id).catch(deleted);
+    if (state === null) return undefined;
+    let members = 0;
+    for (const member of state.members) {
+      if (!(await this.#isAway(member))) return undefined;
+      if ((await this.#agent(member))?.active) members++;
+    }
+    return members === 0 ? 'no-members' : 'all-absent';
+  }
+
+  /** The first who is there of those who stand in for one another. */
+  async #deputyOf(absent: AgentState): Promise<Person | undefined> {
+    const asked = new Set<string>();
+    for (let state = absent; state?.active === true;) {
+      const id = absenceAt(state, this.now)?.deputy;
+      if (id === undefined || asked.has(id)) return undefined;
+      asked.add(id);
+      state = await this.#agent(id);
+      if (!(await this.#isAway(id))) return { id, ...(state === null ? {} : { name: state.name }) };
+    }
+    return undefined;
+  }
+
+  async #isAway(id: string): Promise<boolean> {
+    const state = await this.#agent(id);
+    return state !== null && (!state.active || absenceAt(state, this.now) !== undefined);
+  }
+
+  #agent(id: string): Promise<AgentState> {
+    const known =
+      this.#agents.get(id) ??
+      readAggregate(this.store, agent, id).then(
+        ({ state }) => state,
+        (error: unknown) => deleted(error).state,
+      );
+    this.#agents.set(id, known);
+    return known;
+  }
+}
+
+/** A stream that was tombstoned: nothing is known of it. */
+function deleted(error: unknown): { readonly state: null } {
+  if (error instanceof StreamDeleted) return { state: null };
+  throw error;
+}
+
+async function those<Found>(
+  keys: Iterable<string>,
+  find: (key: string) => Promise<Found | undefined>,
+): Promise<Readonly<Record<string, Found>>> {
+  const found: [string, Found][] = [];
+  for (const key of keys) {
+    const value = await find(key);
+    if (value !== undefined) found.push([key, value]);
+  }
+  return Object.fromEntries(found);
+}
