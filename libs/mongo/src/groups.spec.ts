@@ -10,6 +10,7 @@ import { connectMongo, isUnreachable } from './connect.js';
 import { foldTrail, KeptLog, eventually, trailEvent, trailFace, trailGroup, type TrailGroup } from './testing/trails.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 import {
+  followersOfOtherLog,
   acquire,
   acquireByHandover,
   checkpointAt,
@@ -216,7 +217,9 @@ describe('a projected view', () => {
       () => status(projector),
       ({ state }) => state === 'failing',
     );
-    expect(lastError?.message).toMatch(/projected from another log/);
+    expect(lastError?.message).toMatch(/followed another log/);
+    expect(lastError?.code).toBe('other-log');
+    expect(await followersOfOtherLog(database.mongo.db, store)).toEqual([partition]);
     expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
     await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     await live(projector);
