@@ -35,7 +35,10 @@ const triggerSchema = about(
       }),
       fields({ on: about(literal('breach'), 'A clock is breached. The chain ends when the clock does'), clock }),
       fields({
-        on: about(literal('opened'), 'A ticket is opened. The chain ends when somebody responds to it'),
+        on: about(
+          literal('opened'),
+          'A ticket is opened, or comes to one of the priorities by triage. The chain ends when somebody responds to it, or the priority is another',
+        ),
         priorities: optional(
           about(
             asOne(listOf(prioritySchema), `must be some of ${PRIORITIES.join(', ')}`),

@@ -1,4 +1,5 @@
 import { contractSchema, defaultContract, HOUR, MINUTE, type PinnedContract } from '../contract/contract.js';
+import { evolvePromises } from './promises.js';
 import { nextStepAt } from './escalation-chains.js';
 import type { EscalationPolicy } from '../contract/escalation-policy.js';
 import { faultsOf } from '../schema.js';
@@ -109,6 +110,68 @@ describe('an escalation policy at work', () => {
     expect(life.do(1, 'AcknowledgeEscalation', { chain: 'untouched/0' })).toHaveLength(1);
     expect(run(life, 500)).toEqual([]);
     expect(() => new Life().open().do(1, 'AcknowledgeEscalation', {})).toThrow('no-escalation-at-work');
+  });
+
+  describe('for a priority', () => {
+    const critical: EscalationPolicy = { ...untouched, trigger: { on: 'opened', priorities: ['critical'] } };
+    const triaged = (life: Life, minutes: number, urgency: 'critical' | 'low') =>
+      life.do(minutes, 'TriageTicket', { category: 'c', impact: urgency === 'low' ? 'low' : 'high', urgency });
+
+    it('starts at the triage that brings it, with its delays counted from there', () => {
+      const life = new Life(under(critical)).open('low');
+      expect(nextStepAt(chainsOf(life))).toBeUndefined();
+      triaged(life, 40, 'critical');
+      expect(run(life, 49)).toEqual([]);
+      expect(run(life, 50)).toEqual(['50 StepDispatched untouched/1 0.0 leads']);
+      // It has the priority already.
+      life.do(51, 'TriageTicket', { category: 'd' });
+      expect(chainsOf(life)).toHaveLength(1);
+    });
+
+    it('ends at the triage that takes it away, with the reason; what was told stays told', () => {
+      const life = new Life(under(critical)).open();
+      run(life, 10);
+      triaged(life, 15, 'low');
+      expect(run(life, 500)).toEqual([]);
+      expect(chainsOf(life)).toMatchObject([
+        { steps: [{ outcome: 'dispatched' }], ended: { because: 'priority-changed', at: at(15), revision: 2 } },
+      ]);
+      expect(whyEscalated(life.sla, at(500))[0]).toMatchObject({
+        steps: [{ fired: true }, { fired: false, because: 'priority-changed' }, {}],
+      });
+    });
+
+    it('does not tell the same level twice when it goes down and up again, and goes on with the next after its delay', () => {
+      const life = new Life(under(critical)).open();
+      run(life, 10);
+      triaged(life, 15, 'low');
+      triaged(life, 20, 'critical');
+      expect(run(life, 30)).toEqual(['30 StepSkipped untouched/3 0.0 told-already']);
+      expect(run(life, 49)).toEqual([]);
+      expect(run(life, 50)).toEqual(['50 StepDispatched untouched/3 0.1 managers']);
+    });
+
+    it('keeps what older versions told after the priority was taken away', () => {
+      const life = new Life(under(critical)).open();
+      triaged(life, 5, 'low');
+      const data = { chain: 'untouched/0', policy: 'untouched', round: 0, step: 0, targets: team('leads') };
+      const promises = evolvePromises(life.sla, { type: 'EscalationStepDispatched', data }, { effectiveAt: at(10), recordedAt: at(10) }, 2);
+      expect(promises?.chains).toMatchObject([
+        { steps: [{ outcome: 'dispatched', toldAt: at(10) }], ended: { because: 'priority-changed' } },
+      ]);
+    });
+
+    it('tells it again in the next window', () => {
+      const window = { zone: 'UTC', week: { monday: [{ from: '08:00', to: '12:00' }], tuesday: [{ from: '08:00', to: '12:00' }] } };
+      const life = new Life(under({ ...critical, steps: [{ after: 0, targets: team('leads'), window }] })).open();
+      expect(run(life, 1)).toEqual(['0 StepDispatched untouched/0 0.0 leads']);
+      triaged(life, 10, 'low');
+      triaged(life, 20, 'critical');
+      expect(run(life, 21)).toEqual(['20 StepSkipped untouched/3 0.0 told-already']);
+      triaged(life, 30, 'low');
+      triaged(life, 24 * 60, 'critical');
+      expect(run(life, 24 * 60 + 1)).toEqual(['1440 StepDispatched untouched/6 0.0 leads']);
+    });
   });
 
   const person = (id: string) => ({ kind: 'person' as const, person: { id } });

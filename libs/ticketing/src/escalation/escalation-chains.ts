@@ -1,5 +1,5 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
-import { addOpenTime } from '../contract/business-calendar.js';
+import { addOpenTime, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarFor, type Contract } from '../contract/contract.js';
 import {
   type EscalationPolicy,
@@ -14,7 +14,7 @@ import { present, without } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
-import { CLOCK_VERDICTS, personSchema } from '../vocabulary.js';
+import { CLOCK_VERDICTS, personSchema, type Priority } from '../vocabulary.js';
 import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text } from '../schema.js';
 
 export const stepPlaceSchema = open({ round: about(count, 'From 0'), step: about(count, 'From 0') });
@@ -61,6 +61,7 @@ export const CHAIN_ENDS = [
   'resolved',
   'cancelled',
   'merged',
+  'priority-changed',
   'exhausted',
   'restated',
 ] as const;
@@ -135,6 +136,7 @@ type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
  * The chains after one more event of the ticket. Imported facts set nothing going.
  * @param sla the clocks after the event
  * @param revision of the event
+ * @param priority of the ticket before the event, if it was open
  */
 export function evolveChains(
   terms: Contract,
@@ -143,6 +145,7 @@ export function evolveChains(
   facts: Facts,
   sla: SlaClocks | null,
   revision: number,
+  priority: Priority | undefined = sla?.priority,
 ): readonly EscalationChain[] {
   const at = facts.effectiveAt;
   const policies = terms.escalationPolicies ?? [];
@@ -158,7 +161,7 @@ export function evolveChains(
     facts.imported !== undefined
       ? []
       : policies.flatMap((policy) => {
-          const about = triggeredBy(policy.trigger, event);
+          const about = triggeredBy(policy.trigger, event, priority);
           return about === undefined ? [] : [started(policy, event.type, revision, at, about === '' ? undefined : about)];
         });
   return followers.length + fresh.length === 0 && moved.every((chain, index) => chain === chains[index])
@@ -180,7 +183,7 @@ function started(policy: EscalationPolicy, type: string, revision: number, at: I
 }
 
 /** What a chain that the event sets going is about, '' for nothing in particular; undefined when the event sets nothing going. */
-function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | undefined {
+function triggeredBy(trigger: EscalationTrigger, event: TicketEvent, before: Priority | undefined): string | undefined {
   switch (trigger.on) {
     case 'threshold':
       return event.type === 'SlaThresholdReached' && event.data.clock === trigger.clock && event.data.percent === trigger.percent
@@ -189,7 +192,9 @@ function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | u
     case 'breach':
       return event.type === 'SlaBreached' && event.data.clock === trigger.clock ? clockKey(event.data) : undefined;
     case 'opened':
-      return event.type === 'TicketOpened' && (trigger.priorities?.includes(event.data.priority) ?? true) ? '' : undefined;
+      if (event.type === 'TicketOpened') return isOf(trigger, event.data.priority) ? '' : undefined;
+      // The event that brings the priority, if the ticket did not open with it.
+      return event.type === 'TicketTriaged' && isOf(trigger, event.data.priority) && !isOf(trigger, before) ? '' : undefined;
     case 'handed-over':
       return event.type === 'TicketEscalated' && (trigger.to ?? event.data.to) === event.data.to ? event.data.escalationId : undefined;
     case 'returned':
@@ -201,6 +206,10 @@ function triggeredBy(trigger: EscalationTrigger, event: TicketEvent): string | u
     case 'major-incident':
       return event.type === 'MajorIncidentDeclared' ? '' : undefined;
   }
+}
+
+function isOf({ priorities }: Extract<EscalationTrigger, { readonly on: 'opened' }>, priority: Priority | undefined): boolean {
+  return priorities === undefined || (priority !== undefined && priorities.includes(priority));
 }
 
 function clockKey({ clock, tier, vendor, cycle }: ClockIdentity): string {
@@ -215,7 +224,11 @@ function evolveChain(
   revision: number,
 ): EscalationChain {
   if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
-  if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) return chain;
+  if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) {
+    // A ticket from before a priority's policy ended with it may have steps that were dispatched later: they were told all the same.
+    const told = event.type === 'EscalationStepDispatched' && event.data.chain === chain.id;
+    return told ? { ...chain, steps: [...chain.steps, dispatched(event.data, at, recordedAt, revision)] } : chain;
+  }
   const because = endOf(chain, event, sla);
   if (because !== undefined) {
     const steps = chain.steps.map((step) => (step.at > at ? { ...step, onBelief: true as const } : step));
@@ -224,16 +237,17 @@ function evolveChain(
   switch (event.type) {
     case 'EscalationStepDispatched': {
       if (event.data.chain !== chain.id) return chain;
-      const { round, step, targets, passedOver } = event.data;
+      const { round, step } = event.data;
       // The next delay counts from when somebody could know of this one, so that a late step does not bring the next along.
-      const outcome = present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt: recordedAt });
-      return advanced({ ...without(chain, 'atOnce'), from: recordedAt, steps: [...chain.steps, outcome] }, { round, step });
+      const steps = [...chain.steps, dispatched(event.data, at, recordedAt, revision)];
+      return advanced({ ...without(chain, 'atOnce'), from: recordedAt, steps }, { round, step });
     }
     case 'EscalationStepSkipped': {
       if (event.data.chain !== chain.id) return chain;
       const { round, step, because: why, passedOver } = event.data;
       const outcome = present({ round, step, at, revision, outcome: 'skipped' as const, because: why, passedOver });
-      return advanced({ ...chain, atOnce: true, from: at, steps: [...chain.steps, outcome] }, { round, step });
+      const after = why === TOLD_ALREADY ? without(chain, 'atOnce') : { ...chain, atOnce: true as const };
+      return advanced({ ...after, from: at, steps: [...chain.steps, outcome] }, { round, step });
     }
     case 'EscalationAcknowledged': {
       if (!event.data.chains.includes(chain.id)) return chain;
@@ -259,6 +273,15 @@ function evolveChain(
   }
 }
 
+function dispatched(
+  { round, step, targets, passedOver }: TicketEvents['EscalationStepDispatched'],
+  at: Instant,
+  toldAt: Instant,
+  revision: number,
+): StepOutcome {
+  return present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt });
+}
+
 /** A chain whose warning or breach did not happen does nothing more. */
 function restated(chain: EscalationChain, { is, moment }: TicketEvents['SlaRestated'], at: Instant, revision: number): EscalationChain {
   if (moment === undefined) return { ...chain, restated: present({ verdict: is?.verdict, at, revision }) };
@@ -282,6 +305,7 @@ function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaC
   if (endsChains !== null) return endsChains;
   switch (policy.trigger.on) {
     case 'opened':
+      if (event.type === 'TicketTriaged' && !isOf(policy.trigger, event.data.priority)) return 'priority-changed';
       return firstResponse ? 'responded' : undefined;
     case 'handed-over':
       if (event.type === 'EscalationAccepted' && event.data.escalationId === about) return 'accepted';
@@ -316,6 +340,28 @@ function dueAt({ after, window }: EscalationStep, from: Instant): Instant {
 /** The earliest of what the chains do next. */
 export function nextStepAt(chains: readonly EscalationChain[]): Instant | undefined {
   return chains.flatMap((chain) => nextOf(chain) ?? []).sort()[0];
+}
+
+/** Why a step is skipped that an earlier chain of the policy has told of: the next one waits for its delay as if this one had told. */
+export const TOLD_ALREADY = 'told-already';
+
+/** Whether an earlier chain of the same policy has told this level within the window that an instant is in: with no window, whenever it was. */
+export function toldAlready(chains: readonly EscalationChain[], chain: EscalationChain, { round, step }: StepPlace, at: Instant): boolean {
+  const window = chain.policy.steps[step]?.window;
+  return chains.some(
+    (other) =>
+      other.id !== chain.id &&
+      other.policy.name === chain.policy.name &&
+      other.policy.trigger.on === 'opened' &&
+      other.steps.some(
+        (told) =>
+          told.outcome === 'dispatched' &&
+          told.round === round &&
+          told.step === step &&
+          told.toldAt <= at &&
+          (window === undefined || openTimeBetween(calendarFor(window), told.toldAt, at) === epochMillis(at) - epochMillis(told.toldAt)),
+      ),
+  );
 }
 
 /** Whom the steps may tell that are due by then, or that come at once after one that finds nobody. */

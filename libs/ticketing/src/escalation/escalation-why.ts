@@ -160,7 +160,7 @@ function notTriggered(trigger: EscalationPolicy['trigger']): string {
     case 'breach':
       return `no ${trigger.clock} clock was seen to be breached`;
     case 'opened':
-      return `it is for tickets opened with priority ${trigger.priorities?.join(', ') ?? 'of any kind'}`;
+      return `it is for tickets of ${trigger.priorities === undefined ? 'any priority, from their opening' : `priority ${trigger.priorities.join(', ')}`}`;
     case 'handed-over':
       return `no work was handed up${trigger.to === undefined ? '' : ` to ${trigger.to}`}`;
     case 'returned':

@@ -26,6 +26,6 @@ export function evolvePromises(
   const clocks = evolvePinnedClocks(promises, event, facts);
   if (clocks === null) return null;
   const before = promises?.chains ?? [];
-  const chains = evolveChains(termsOf(clocks), before, event, facts, clocks, revision);
+  const chains = evolveChains(termsOf(clocks), before, event, facts, clocks, revision, promises?.priority);
   return promises !== null && clocks === promises && chains === before ? promises : { ...clocks, chains };
 }

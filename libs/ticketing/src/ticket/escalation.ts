@@ -4,7 +4,7 @@ import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { type Contract, nextTier } from '../contract/contract.js';
 import type { EscalationStep, EscalationTarget, NobodyToTell, PassedOver } from '../contract/escalation-policy.js';
 import { missingFromHandOff } from '../contract/hand-off.js';
-import { type EscalationChain, evolveChains, nextOf } from '../escalation/escalation-chains.js';
+import { type EscalationChain, evolveChains, nextOf, TOLD_ALREADY, toldAlready } from '../escalation/escalation-chains.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
@@ -98,6 +98,13 @@ function runChain(
   }
   const place = { chain: id, policy: policy.name, ...chain.next };
   const step = policy.steps[chain.next.step] as EscalationStep;
+  const skip = (because: string, passedOver?: readonly PassedOver[]) => {
+    const skipped = event('EscalationStepSkipped', present({ ...place, because, passedOver }));
+    const facts = { effectiveAt: due, recordedAt: now };
+    const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
+    return [{ ...skipped, effectiveAt: due }, ...(after ? runChain(after, ticket, contract, there, context) : [])];
+  };
+  if (toldAlready(ticket.sla?.chains ?? [], chain, chain.next, due)) return skip(TOLD_ALREADY);
   const found = step.targets.map((target) => resolved(target, ticket, there));
   const targets = distinct(found.flatMap(({ told = [] }) => told));
   const nobody = found.flatMap(({ passedOver = [] }) => passedOver);
@@ -105,12 +112,7 @@ function runChain(
   const handOn = step.escalateToNextTier
     ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, id))
     : undefined;
-  if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) {
-    const skipped = event('EscalationStepSkipped', present({ ...place, because: handOn?.refused ?? 'nobody-to-tell', passedOver }));
-    const facts = { effectiveAt: due, recordedAt: now };
-    const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
-    return [{ ...skipped, effectiveAt: due }, ...(after ? runChain(after, ticket, contract, there, context) : [])];
-  }
+  if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) return skip(handOn?.refused ?? 'nobody-to-tell', passedOver);
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
   return [
     { ...event('EscalationStepDispatched', present({ ...place, targets, passedOver, notHandedOn })), effectiveAt: due },
