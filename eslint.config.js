@@ -25,11 +25,12 @@ const law = {
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
+  'libs/sealing': { packages: ['node:*'], libs: ['audit', 'eventsourcing', 'mongo'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
     packages: ['@nestjs/common', 'picocolors', 'pino', 'node:*'],
     // Only a type: what a bucket is.
-    libs: ['eventsourcing', 'blobs'],
+    libs: ['audit', 'eventsourcing', 'blobs'],
   },
   'libs/http': {
     packages: ['@nestjs/*', 'fastify', 'class-validator', 'class-transformer', 'node:*'],
@@ -64,7 +65,7 @@ const law = {
     libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-app', 'ticketing-nest'],
     later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
   },
-  'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'] },
+  'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'] },
   'apps/standalone': { packages: [], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {
     packages: [
@@ -87,7 +88,7 @@ const law = {
       'saxes',
       'node:*',
     ],
-    libs: ['audit', 'eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
+    libs: ['audit', 'eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'],
   },
 };
 
@@ -182,7 +183,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['libs/{mongo,ticketing-app,ticketing-nest}/src/**/*.ts'],
+    files: ['libs/{mongo,sealing,ticketing-app,ticketing-nest}/src/**/*.ts'],
     ignores: ['**/*.spec.ts', '**/testing/**'],
     rules: { 'no-restricted-syntax': ['error', appendsUnchained] },
   },

@@ -8,6 +8,7 @@ import type { AskForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
 import type { EventStoreOptions } from './eventstore-command.js';
 import type { NodeOptions } from './node-options.js';
+import type { ExportWords, VerifyWords } from './proof-commands.js';
 import { replay } from './replay/replay.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
@@ -102,13 +103,57 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('doctor')
-    .description('compare views with a fresh fold of the log; exit code 1 when they differ')
+    .description('compare views with a fresh fold of the log, and check the log itself; exit code 1 when something is wrong')
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
     .action((name: string | undefined) =>
       withSession(async (session, { signal }) => {
         if (!(await doctor(session, name, signal, print))) exitWith(FAILED);
+        if (name !== undefined) return;
+        const { auditTheLog } = await import('./proof-commands.js');
+        if (!(await auditTheLog(session, signal, print))) exitWith(FAILED);
       }),
     );
+
+  program
+    .command('seal')
+    .description('sign the present state of the log, and publish it: what is in it cannot be changed unseen from then on')
+    .option('--new-key', 'first replace the key, which vouches for the new one')
+    .option('--rebuild', 'first throw the tree away that is kept in MongoDB, and build it anew from the log')
+    .action((options: { readonly newKey?: boolean; readonly rebuild?: boolean }) =>
+      withSession(async (session, { config, signal }) => {
+        const { runSeal } = await import('./proof-commands.js');
+        await runSeal(session, config, options, signal, print);
+      }),
+    );
+
+  program
+    .command('export')
+    .description('write a proof pack: events that anybody can verify, without this program too')
+    .option('--ticket <id>', 'the whole life of a ticket')
+    .option('--client <name>', 'all that there is of a client')
+    .option('--period <from/to>', 'all that was recorded between the tree heads around two instants', period)
+    .requiredOption('--out <file>', 'where to write it')
+    .action((options: ExportWords) =>
+      withSession(async (session, { config, signal }) => {
+        const { runExport } = await import('./proof-commands.js');
+        await runExport(session, config, options, signal, print);
+      }),
+    );
+
+  program
+    .command('verify')
+    .description('verify a proof pack, offline and without stores; exit code 1 when it does not hold')
+    .argument('<pack>', 'the file')
+    .option('--key <key>', 'a key of the log that you had from elsewhere; may be repeated', (key: string, keys: string[] = []) => [
+      ...keys,
+      key,
+    ])
+    .option('--heads <file>', 'tree heads that you had from elsewhere: the pack must not contradict them')
+    .option('--json', 'the verdict as JSON')
+    .action(async (pack: string, options: VerifyWords) => {
+      const { runVerify } = await import('./proof-commands.js');
+      if (!(await runVerify(pack, options, print))) exitWith(FAILED);
+    });
 
   // Each log that is known is a command of its own below these.
   program
@@ -233,6 +278,13 @@ function instant(text: string): Instant {
   if (parsed === undefined)
     throw new InvalidArgumentError('It must be an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
   return parsed;
+}
+
+function period(text: string): { readonly from: Instant; readonly to: Instant } {
+  const [from, to, more] = text.split('/').map(parseInstant);
+  if (from === undefined || to === undefined || more !== undefined || from >= to)
+    throw new InvalidArgumentError('It must be two ISO 8601 date-times with offsets, such as 2026-11-01T00:00:00Z/2026-12-01T00:00:00Z.');
+  return { from, to };
 }
 
 function wholeNumber(text: string): number {

@@ -1,6 +1,7 @@
 import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { policies, projectionGroups } from '#ticketing';
+import { sealedCategories } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
@@ -29,6 +30,14 @@ async function start(
     if (timekeeper) {
       const keeper = startTimekeeper({ store, db, log, assigner });
       onClose(() => keeper.stop());
+    }
+    const { everyMinutes, keyFile } = config.sealing;
+    if (timekeeper && everyMinutes > 0) {
+      // What signs is loaded only where something is signed.
+      const { publishingOf, startSealer } = await import('#sealing');
+      const sealing = { keyFile, publishing: publishingOf(config.sealing), everyMs: everyMinutes * 60_000 };
+      const sealer = startSealer({ store, db, log, categories: sealedCategories, ...sealing });
+      onClose(() => sealer.stop());
     }
     return {};
   });

@@ -8,6 +8,8 @@ export type Nodes = (level: number, index: number) => Promise<Uint8Array> | Uint
 
 /** The Merkle tree of RFC 6962: an append-only list whose every earlier state can be proved to be a prefix of every later one. */
 export interface MerkleTree {
+  /** The root of no leaves. */
+  readonly emptyRoot: Uint8Array;
   leafHash(leaf: Uint8Array): Uint8Array;
   nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array;
   /** The root of the first `size` leaves. */
@@ -53,10 +55,13 @@ export function merkleTree(sha256: Sha256): MerkleTree {
       : [...(await between(from, middle, end, false, nodes)), await rangeRoot(start, middle, nodes)];
   };
 
+  const emptyRoot = sha256(new Uint8Array());
+
   return {
+    emptyRoot,
     leafHash,
     nodeHash,
-    root: async (size, nodes) => (size === 0 ? sha256(new Uint8Array()) : rangeRoot(0, size, nodes)),
+    root: async (size, nodes) => (size === 0 ? emptyRoot : rangeRoot(0, size, nodes)),
     inclusionProof: async (index, size, nodes) => {
       if (!(index >= 0 && index < size)) throw new RangeError(`there is no leaf ${index} of ${size}`);
       return path(index, 0, size, nodes);
@@ -84,7 +89,7 @@ export function merkleTree(sha256: Sha256): MerkleTree {
     },
     isConsistent(from, fromRoot, size, root, proof) {
       if (!Number.isSafeInteger(from) || from < 0 || from > size) return false;
-      if (from === 0) return proof.length === 0 && equal(fromRoot, sha256(new Uint8Array()));
+      if (from === 0) return proof.length === 0 && equal(fromRoot, emptyRoot);
       if (from === size) return proof.length === 0 && equal(fromRoot, root);
       const hashes = Number.isInteger(Math.log2(from)) ? [fromRoot, ...proof] : [...proof];
       const [first, ...rest] = hashes;

@@ -10,6 +10,7 @@ describe('loadConfig', () => {
       embeddedEventStoreDBPort: 12113,
       embeddedMongoDBPort: 17017,
       partitions: 1,
+      sealing: { everyMinutes: 60, keyFile: './data/sealing-key', headsFile: './data/tree-heads.ndjson' },
       logLevel: 'info',
     });
   });
@@ -35,6 +36,12 @@ describe('loadConfig', () => {
         EMBEDDED_EVENTSTOREDB_PORT: '0',
         EMBEDDED_MONGODB_PORT: '65535',
         PARTITIONS: '4',
+        SEAL_EVERY_MINUTES: '15',
+        SEALING_KEY_FILE: '/run/secrets/sealing-key',
+        TREE_HEADS_FILE: '/mnt/worm/heads',
+        TREE_HEADS_GIT: '/srv/heads',
+        WITNESS_URL: 'https://witness.example',
+        WITNESS_KEY: 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW',
         LOG_LEVEL: 'debug',
       }),
     ).toEqual({
@@ -53,6 +60,13 @@ describe('loadConfig', () => {
       embeddedEventStoreDBPort: 0,
       embeddedMongoDBPort: 65535,
       partitions: 4,
+      sealing: {
+        everyMinutes: 15,
+        keyFile: '/run/secrets/sealing-key',
+        headsFile: '/mnt/worm/heads',
+        headsGit: '/srv/heads',
+        witness: { url: 'https://witness.example', key: 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW' },
+      },
       logLevel: 'debug',
     });
   });

@@ -1,3 +1,4 @@
+import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
 
@@ -24,7 +25,22 @@ export interface Config {
   readonly embeddedMongoDBPort: number;
   /** Into how many partitions, for as many workers, views and policies are divided when they are made: a power of two. */
   readonly partitions: number;
+  /** How the log is sealed. */
+  readonly sealing: SealingConfig;
   readonly logLevel: LogLevel;
+}
+
+export interface SealingConfig {
+  /** Minutes between two tree heads while the log grows; 0: only on demand. */
+  readonly everyMinutes: number;
+  /** The key that signs; made when it is not there. */
+  readonly keyFile: string;
+  /** What tree heads are added to. */
+  readonly headsFile: string;
+  /** A folder in a git repository, where each tree head becomes a commit. */
+  readonly headsGit?: string;
+  /** Who signs tree heads along: its address, and its public key as signed notes have it. */
+  readonly witness?: { readonly url: string; readonly key: string };
 }
 
 /** The environment asks for what cannot be. Its message names every fault, one a line. */
@@ -56,6 +72,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `EMBEDDED_EVENTSTOREDB_PORT` | `12113` |
  * | `EMBEDDED_MONGODB_PORT` | `17017` |
  * | `PARTITIONS` | `1` |
+ * | `SEAL_EVERY_MINUTES` | `60` |
+ * | `SEALING_KEY_FILE` | `sealing-key` in `DATA_DIR` |
+ * | `TREE_HEADS_FILE` | `tree-heads.ndjson` in `DATA_DIR` |
+ * | `TREE_HEADS_GIT` | no repository |
+ * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first
@@ -104,6 +125,14 @@ export function loadConfig(env: Environment): Config {
   );
   const path = (text: string) => (text.includes('\0') ? undefined : text);
   const dataDir = read('DATA_DIR', './data', path, 'must be a path');
+  const headsGit = read('TREE_HEADS_GIT', undefined, path, 'must be a path');
+  const witnessUrl = read('WITNESS_URL', undefined, webAddress, 'must be an address such as https://witness.example');
+  const witnessKey = read('WITNESS_KEY', undefined, verifierKey, 'must be a public key such as witness.example+0a1b2c3d+AQID…');
+  for (const [name, other] of [
+    ['WITNESS_URL', 'WITNESS_KEY'],
+    ['WITNESS_KEY', 'WITNESS_URL'],
+  ] as const)
+    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
   const config: Config = {
     host: read(
       'HOST',
@@ -129,6 +158,13 @@ export function loadConfig(env: Environment): Config {
     embeddedEventStoreDBPort: read('EMBEDDED_EVENTSTOREDB_PORT', 12113, port, PORT_RULE),
     embeddedMongoDBPort: read('EMBEDDED_MONGODB_PORT', 17017, port, PORT_RULE),
     partitions: read('PARTITIONS', 1, powerOfTwo, 'must be a power of two from 1 to 64'),
+    sealing: {
+      everyMinutes: read('SEAL_EVERY_MINUTES', 60, minutes, 'must be a number of minutes up to a week, or 0'),
+      keyFile: read('SEALING_KEY_FILE', `${dataDir}/sealing-key`, path, 'must be a path'),
+      headsFile: read('TREE_HEADS_FILE', `${dataDir}/tree-heads.ndjson`, path, 'must be a path'),
+      ...(headsGit === undefined ? {} : { headsGit }),
+      ...(witnessUrl === undefined || witnessKey === undefined ? {} : { witness: { url: witnessUrl, key: witnessKey } }),
+    },
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();
@@ -164,6 +200,14 @@ function bucketName(text: string): string | undefined {
 
 function powerOfTwo(text: string): number | undefined {
   return /^\d{1,2}$/.test(text) && [1, 2, 4, 8, 16, 32, 64].includes(Number(text)) ? Number(text) : undefined;
+}
+
+function minutes(text: string): number | undefined {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 10_080 ? Number(text) : undefined;
+}
+
+function verifierKey(text: string): string | undefined {
+  return parseVerifierKey(text) === undefined ? undefined : text;
 }
 
 function word(text: string): string | undefined {

@@ -1,4 +1,3 @@
-export { followersOfOtherLog, unlessOfOtherLog } from './log-guard.js';
 export { tzdata } from './needs.js';
 export {
   groupHealth,
@@ -14,6 +13,7 @@ export {
 export * from './reactions-query.js';
 export * from './run-command.js';
 export * from './saved-filters.js';
+export * from './sealed-categories.js';
 export * from './simulate.js';
 export * from './sla-board-query.js';
 export * from './ticket-autopsy.js';

@@ -1,15 +1,7 @@
 import { type DynamicModule, Inject, Module } from '@nestjs/common';
 import { Command, CommandHandler, CqrsModule, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { type Aggregate, type CommandsOf, EventStore } from '#eventsourcing';
-import {
-  type CommandResult,
-  ReadModels,
-  runCommand,
-  type SentCommand,
-  type SentContext,
-  type Sources,
-  unlessOfOtherLog,
-} from '#ticketing-app';
+import { type CommandResult, ReadModels, runCommand, type SentCommand, type SentContext, type Sources } from '#ticketing-app';
 
 /** Any command of any aggregate, on the command bus. */
 export class RunCommand<Of extends Aggregate = Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>>
@@ -54,10 +46,8 @@ export class RunQueryHandler implements IQueryHandler<RunQuery<unknown, unknown>
     @Inject(ReadModels) private readonly models: ReadModels,
   ) {}
 
-  async execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
-    const sources = { store: this.store, models: this.models };
-    await unlessOfOtherLog(sources);
-    return read(sources, asked);
+  execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
+    return read({ store: this.store, models: this.models }, asked);
   }
 }
 

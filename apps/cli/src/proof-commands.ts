@@ -1,0 +1,198 @@
+import { open, readFile } from 'node:fs/promises';
+import { base64, type PackVerdict, parseVerifierKey, type VerifierKey, verifierKeyText, verifyPack } from '#audit';
+import { type Instant, streamName } from '#eventsourcing';
+import type { Config } from '#platform';
+import {
+  auditLog,
+  exportPack,
+  LogTree,
+  NothingToExport,
+  type PackRequest,
+  publishedHeads,
+  publishingOf,
+  rotateKey,
+  seal,
+  type Sealed,
+  sealingKeyIn,
+} from '#sealing';
+import { contract, defaultContract, ticket } from '#ticketing';
+import { sealedCategories, tzdata } from '#ticketing-app';
+import { Complaint } from './complaint.js';
+import { showProgress } from './progress.js';
+import type { Session } from './session.js';
+
+type Print = (text: string) => void;
+
+const count = (number: number, what: string): string => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
+
+/** Seals the log as it is now. */
+export async function runSeal(
+  { store, mongo }: Session,
+  { sealing }: Config,
+  { newKey = false, rebuild = false }: { readonly newKey?: boolean; readonly rebuild?: boolean },
+  signal: AbortSignal,
+  print: Print,
+): Promise<void> {
+  if (newKey) {
+    const key = await rotateKey(store, sealing.keyFile);
+    print(`From now on the log is sealed with ${verifierKeyText(key)}\n`);
+  }
+  if (rebuild) await new LogTree(store, mongo.db, sealedCategories).drop();
+  const sealed = await sealLog({ store, mongo }, sealing, signal, print);
+  if (sealed === undefined) return print('There is nothing to seal yet\n');
+  const { head, log, isNew } = sealed;
+  print(
+    `${isNew ? 'Sealed' : 'Nothing new since the last tree head:'} ${count(head.size, 'event')} in ${count(head.streams.size, 'stream')} at ${head.at}\n` +
+      `  root  ${base64(head.root)}\n  key   ${verifierKeyText(log.keys.at(-1)!.key)}\n  kept  ${sealing.headsFile}\n`,
+  );
+}
+
+async function sealLog(
+  { store, mongo }: Pick<Session, 'store' | 'mongo'>,
+  sealing: Config['sealing'],
+  signal: AbortSignal,
+  print: Print,
+): Promise<Sealed | undefined> {
+  return seal({
+    store,
+    tree: new LogTree(store, mongo.db, sealedCategories),
+    key: () => sealingKeyIn(sealing.keyFile),
+    publishing: publishingOf(sealing),
+    onWitnessFailed: (error) => print(`The witness did not sign: ${(error as Error).message}\n`),
+    signal,
+  });
+}
+
+/** What a pack is to hold: exactly one of these. */
+export interface ExportWords {
+  readonly ticket?: string;
+  readonly client?: string;
+  readonly period?: { readonly from: Instant; readonly to: Instant };
+  readonly out: string;
+}
+
+/** Seals the log, and writes a proof pack. */
+export async function runExport(
+  session: Session,
+  { sealing }: Config,
+  words: ExportWords,
+  signal: AbortSignal,
+  print: Print,
+): Promise<void> {
+  const request = requestOf(words);
+  const { store, mongo } = session;
+  const sealed = await sealLog(session, sealing, signal, print);
+  if (sealed === undefined) throw new Complaint('The log is empty', '`npm run demo` fills it with a day of a service desk');
+  const file = await open(words.out, 'wx').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? new Complaint(`${words.out} is there already`, 'Name a file that is not there yet') : error;
+  });
+  try {
+    const counts = await exportPack({
+      store,
+      tree: new LogTree(store, mongo.db, sealedCategories),
+      sealed,
+      key: await sealingKeyIn(sealing.keyFile),
+      request,
+      definitions: [
+        { name: 'tzdata', value: tzdata },
+        { name: 'default-contract', value: defaultContract },
+        { name: 'categories', value: sealedCategories },
+      ],
+      streamsOfTicket: (client) => [streamName(contract, client)],
+      write: async (line) => {
+        signal.throwIfAborted();
+        await file.write(line);
+      },
+    }).catch((error: unknown) => {
+      throw error instanceof NothingToExport ? new Complaint(error.message, 'GET /v1/tickets lists tickets with their ids') : error;
+    });
+    print(
+      `${words.out}: ${count(counts.events, 'event')} of ${count(counts.streams, 'stream')}, sealed at ${sealed.head.at} with ${count(sealed.head.size, 'event')} in the log\n` +
+        `  \`npx tierline verify ${words.out}\` checks it, without any store\n`,
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+function requestOf({ ticket: id, client, period }: ExportWords): PackRequest {
+  const given = [id, client, period].filter((one) => one !== undefined);
+  if (given.length !== 1) throw new Complaint('Name what to export', 'One of --ticket ID, --client NAME and --period FROM/TO');
+  if (period !== undefined) return { kind: 'period', ...period };
+  if (client !== undefined) return { kind: 'client', client };
+  // Ids are in lower case; one that was typed or copied may not be.
+  const named = (id as string).toLowerCase().replace(new RegExp(`^${ticket.category}-`), '');
+  return { kind: 'ticket', ticket: named, stream: streamName(ticket, named) };
+}
+
+export interface VerifyWords {
+  readonly key?: readonly string[];
+  readonly heads?: string;
+  readonly json?: boolean;
+}
+
+/** Verifies a proof pack, without stores. @returns whether it holds */
+export async function runVerify(pack: string, { key = [], heads, json = false }: VerifyWords, print: Print): Promise<boolean> {
+  const trustedKeys = key.map((text): VerifierKey => {
+    const parsed = parseVerifierKey(text);
+    if (parsed === undefined)
+      throw new Complaint(`${JSON.stringify(text)} is no key`, 'A key is <name>+<hash>+<base64>, as `tierline seal` prints it');
+    return parsed;
+  });
+  const published = heads === undefined ? [] : await publishedHeads(heads);
+  if (heads !== undefined && published.length === 0)
+    throw new Complaint(`${heads} holds no tree heads`, 'It is the file that TREE_HEADS_FILE names');
+  const verdict = verifyPack(await readFile(pack), { trustedKeys, publishedHeads: published });
+  print(json ? `${JSON.stringify(verdict)}\n` : inWords(verdict, trustedKeys.length > 0));
+  return verdict.integrity && verdict.completeness;
+}
+
+function inWords({ integrity, completeness, failures, events, streams, head, provenFrom, keys }: PackVerdict, isTrusted: boolean): string {
+  const verdict = (holds: boolean): string => (holds ? 'holds' : 'FAILS');
+  const lines = [
+    `integrity     ${verdict(integrity)}`,
+    `completeness  ${verdict(completeness)}`,
+    `              ${count(events, 'event')} of ${count(streams, 'stream')}`,
+    ...(head === undefined ? [] : [`sealed        ${head.at}, ${count(head.size, 'event')} in the log ${head.origin}`]),
+    ...(provenFrom === undefined
+      ? []
+      : [`proof begins  ${provenFrom.at}: the first ${count(provenFrom.size, 'event')} of the log were sealed then, as they were found`]),
+    ...(isTrusted
+      ? []
+      : keys.map((key) => `key           ${key}: compare it with one that you had from elsewhere, or pass that with --key`)),
+    ...failures
+      .slice(0, 20)
+      .map(({ line, code, event, verdict }) => `line ${line}: ${code}${event === undefined ? '' : ` ${event}`} (${verdict})`),
+    ...(failures.length > 20 ? [`and ${failures.length - 20} more`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Checks the log itself: every chain of hashes and every tree head. @returns whether all is well */
+export async function auditTheLog({ store }: Session, signal: AbortSignal, print: Print): Promise<boolean> {
+  const progress = showProgress('Checking the log', 'events');
+  try {
+    const { events, streams, brokenChains, heads, falseHeads, sealLog, sealed, since } = await auditLog(
+      store,
+      sealedCategories,
+      signal,
+      (done) => progress.update(done, undefined),
+    );
+    progress.stop();
+    const well = brokenChains.length === 0 && falseHeads.length === 0 && sealLog === undefined;
+    const lines = [
+      `${well ? 'ok  ' : 'BAD '} log: ${count(events, 'event')} in ${count(streams, 'stream')}, ${brokenChains.length === 0 ? 'every chain of hashes holds' : count(brokenChains.length, 'broken chain')}; ${
+        since === undefined
+          ? 'not sealed yet'
+          : `${count(heads, 'tree head')} since ${since}, the last true one over ${count(sealed, 'event')}`
+      }`,
+      ...brokenChains.slice(0, 20).map(({ stream, revision, reason }) => `     ${stream}: ${reason} at event ${revision}`),
+      ...falseHeads.slice(0, 20).map((size) => `     the tree head of ${count(size, 'event')} does not fit the log`),
+      ...(sealLog === undefined ? [] : [`     ${sealLog}`]),
+    ];
+    print(`${lines.join('\n')}\n`);
+    return well;
+  } finally {
+    progress.stop();
+  }
+}
