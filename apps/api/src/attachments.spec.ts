@@ -8,10 +8,10 @@ import { type RunningApi, send, startApi } from './testing/running-api.js';
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const sha256 = (content: Uint8Array, encoding: 'hex' | 'base64' = 'hex') => createHash('sha256').update(content).digest(encoding);
 

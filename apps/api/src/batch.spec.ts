@@ -6,10 +6,10 @@ import { type RunningApi, send, startApi } from './testing/running-api.js';
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const opening = () => ({
   command: 'OpenTicket',

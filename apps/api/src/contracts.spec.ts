@@ -4,10 +4,10 @@ import { type RunningApi, send, startApi } from './testing/running-api.js';
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) => send(api.url, 'POST', path, { body, headers });
 const get = (path: string, headers: Record<string, string> = {}) => send(api.url, 'GET', path, { headers });

@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
+import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
 const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
@@ -66,11 +67,10 @@ class Reader {
   }
 
   async until(done: (reader: this) => boolean): Promise<this> {
-    const deadline = Date.now() + 10_000;
-    while (!done(this)) {
-      if (Date.now() > deadline) throw new Error(`got only ${JSON.stringify(this.messages.map(({ event }) => event))} ${this.comments}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await eventually(
+      () => [...this.messages.map(({ event }) => event), this.comments],
+      () => done(this),
+    );
     return this;
   }
 
@@ -192,7 +192,7 @@ describe('GET /v1/events', () => {
     const revisions = reader.messages.map(({ data }) => data.revision);
     expect(revisions).toEqual([...Array(revisions.length).keys()]);
     reader.close();
-  }, 30_000);
+  });
 
   it.each([
     ['?from=now', {}, 'invalid-query'],
@@ -219,15 +219,17 @@ describe('GET /v1/events', () => {
     expect(refused.json).toMatchObject({ status: 429, code: 'too-many-streams' });
     expect(refused.headers.get('retry-after')).toBe('30');
     for (const reader of readers) reader.close();
-    let welcome: Reader | undefined;
-    for (let attempt = 0; attempt < 100 && welcome?.response.statusCode !== 200; attempt++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      welcome = await Reader.of('?from=end');
-      if (welcome.response.statusCode !== 200) welcome.close();
-    }
+    const welcome = await eventually(
+      async () => {
+        const reader = await Reader.of('?from=end');
+        if (reader.response.statusCode !== 200) reader.close();
+        return reader;
+      },
+      ({ response }) => response.statusCode === 200,
+    );
     expect(welcome?.response.statusCode).toBe(200);
     welcome?.close();
-  }, 30_000);
+  });
 
   it('ends when the server stops', async () => {
     const other = await startApi();
@@ -235,5 +237,5 @@ describe('GET /v1/events', () => {
     const ended = once(response.resume(), 'end');
     await Promise.all([ended, other.stop()]);
     expect(response.complete).toBe(true);
-  }, 30_000);
+  });
 });

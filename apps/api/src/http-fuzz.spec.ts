@@ -36,10 +36,10 @@ beforeAll(async () => {
       takesBytes: 'application/octet-stream' in content,
     })),
   );
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 interface Operation {
   readonly requestBody?: { readonly content?: Record<string, { readonly examples?: { readonly example: { readonly value: object } } }> };
@@ -405,7 +405,7 @@ it('takes what is no HTTP at all', async () => {
     }),
     { numRuns: 50 },
   );
-}, 60_000);
+});
 
 it('works after all of that, and has written nothing to the log as a fault of its own', async () => {
   const opened = await send(api.url, 'POST', '/v1/tickets', {

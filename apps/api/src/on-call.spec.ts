@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { eventually } from '../../../test/eventually.js';
 import { everyPage, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const post = (path: string, body: unknown) => send(api.url, 'POST', path, { body });
 const get = (path: string) => send(api.url, 'GET', path);
@@ -24,11 +25,10 @@ describe('/v1/on-call', () => {
     const override = { schedule, person: { id: 'henrik' }, from: '2026-12-01T00:00:00Z', to: '2026-12-02T00:00:00Z' };
     expect((await post('/v1/on-call/overrides', override)).json).toMatchObject({ revision: 1, events: [{ type: 'OnCallOverridden' }] });
     expect((await get(`${path}?at=2026-12-01T12:00:00Z`)).json).toMatchObject({ onCall: { id: 'henrik' } });
-    let listed: { schedule: string }[] = [];
-    for (let tries = 0; tries < 200 && !listed.some((one) => one.schedule === schedule); tries++) {
-      listed = await everyPage(api.url, '/v1/on-call');
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const listed = await eventually(
+      () => everyPage<{ schedule: string }>(api.url, '/v1/on-call'),
+      (all) => all.some((one) => one.schedule === schedule),
+    );
     expect(listed.find((one) => one.schedule === schedule)).toMatchObject({ rotations: [rotation] });
   });
 
@@ -75,11 +75,10 @@ describe('/v1/on-call', () => {
     await post(`/v1/agents/${absent}/absences`, { reason: 'Leave', from: '2020-01-01T00:00:00Z' });
     const turns = { ...rotation, startsOn: '2020-01-06', days: 366, people: [gone, absent, there].map((id) => ({ id })) };
     await post('/v1/on-call', { schedule, rotations: [turns] });
-    let now: { onCall?: { id: string }; passedOver?: { id: string }[] } = {};
-    for (let tries = 0; tries < 500 && (now.passedOver?.length ?? 0) < 2; tries++) {
-      now = (await get(`/v1/on-call/${schedule}?at=2020-02-01T00:00:00Z`)).json;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const now = await eventually(
+      async () => (await get(`/v1/on-call/${schedule}?at=2020-02-01T00:00:00Z`)).json,
+      ({ passedOver }) => passedOver?.length >= 2,
+    );
     expect(now).toMatchObject({ onCall: { id: there }, passedOver: [{ id: gone }, { id: absent }] });
   });
 

@@ -4,6 +4,7 @@ import { runPolicies } from '#mongo';
 import { ticketLinks } from '#ticketing';
 import { Assigner } from '../../worker/src/assigner.js';
 import { sendReactions } from '../../worker/src/send-reaction.js';
+import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -20,11 +21,15 @@ beforeAll(async () => {
     owner: randomUUID(),
   });
   stop = () => runner.stop();
-}, 30_000);
+  await eventually(
+    () => runner.status(),
+    (all) => all.every(({ state }) => state === 'live'),
+  );
+});
 afterAll(async () => {
   await stop?.();
   await api?.stop();
-}, 30_000);
+});
 
 const open = async (summary: string): Promise<string> => {
   const body = { client: api.client, kind: 'incident', summary, reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
@@ -33,14 +38,11 @@ const open = async (summary: string): Promise<string> => {
 const link = (id: string, ticketId: string) =>
   send(api.url, 'POST', `/v1/tickets/${id}/links`, { body: { ticketId, relation: 'relates-to' } });
 const get = (query: string) => send(api.url, 'GET', `/v1/reactions?client=${api.client}${query}`);
-const reactions = async (query: string, count: number) => {
-  for (let tries = 0; tries < 500; tries++) {
-    const { items } = (await get(query)).json;
-    if (items.length >= count) return items;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`no ${count} reactions within ten seconds`);
-};
+const reactions = (query: string, count: number) =>
+  eventually(
+    async () => (await get(query)).json.items,
+    (items) => items.length >= count,
+  );
 
 describe('GET /v1/reactions', () => {
   it('shows what a policy was refused, why, and what it did then', async () => {

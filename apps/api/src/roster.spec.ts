@@ -1,24 +1,25 @@
 import { randomUUID } from 'node:crypto';
+import { eventually } from '../../../test/eventually.js';
 import { everyPage, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) => send(api.url, 'POST', path, { body, headers });
 const get = (path: string) => send(api.url, 'GET', path);
 
 /** The entry of a list that fits, once it is there: views follow within moments. */
-async function eventually<Entry>(path: string, fits: (entry: Entry) => boolean): Promise<Entry | undefined> {
-  for (let tries = 0; ; tries++) {
-    const found = (await everyPage<Entry>(api.url, path)).find(fits);
-    if (found !== undefined || tries > 500) return found;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+async function listed<Entry>(path: string, fits: (entry: Entry) => boolean): Promise<Entry | undefined> {
+  const all = await eventually(
+    () => everyPage<Entry>(api.url, path),
+    (entries) => entries.some(fits),
+  );
+  return all.find(fits);
 }
 
 const HOUR_MS = 3_600_000;
@@ -59,13 +60,13 @@ describe('teams and agents', () => {
     const local = (hours: number) => new Date(monday + hours * HOUR_MS).toISOString();
     const absent = { from: local(24), until: local(48), reason: 'Leave' };
     expect((await post(`/v1/agents/${encodeURIComponent(grace)}/absences`, absent)).status).toBe(200);
-    await eventually('/v1/agents', (one: { agent: string; absences: object[] }) => one.agent === grace && one.absences.length > 0);
+    await listed('/v1/agents', (one: { agent: string; absences: object[] }) => one.agent === grace && one.absences.length > 0);
     const there = async (at: string) => (await get(`${team}?at=${at}`)).json.onShift.map(({ agent }: { agent: string }) => agent);
     expect((await there(local(22))).sort()).toEqual([ada, grace].sort());
     expect(await there(local(29.999))).toEqual([ada]);
     expect(await there(local(30))).toEqual([]);
-    const listed = await eventually('/v1/teams', (one: { team: string; shifts: object[] }) => one.team === desk && one.shifts.length > 0);
-    expect(listed).toEqual({
+    const shown = await listed('/v1/teams', (one: { team: string; shifts: object[] }) => one.team === desk && one.shifts.length > 0);
+    expect(shown).toEqual({
       team: desk,
       name: 'Service desk',
       tiers: ['L1', 'L2'],
@@ -86,7 +87,7 @@ describe('teams and agents', () => {
         body === undefined ? await post(path, { schedule: name, rotations }) : await post(`${path}/${encodeURIComponent(name)}`, body);
       expect(made.status).toBe(200);
     }
-    for (const name of names) await eventually(path, (one: Record<string, string>) => one[id] === name);
+    for (const name of names) await listed(path, (one: Record<string, string>) => one[id] === name);
     const found = (await everyPage<Record<string, string>>(api.url, path, 1)).map((one) => one[id] ?? '');
     expect(found.filter((name) => names.includes(name))).toEqual(names);
     expect((await get(`${path}?cursor=made-up`)).json).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field: 'cursor' }] });

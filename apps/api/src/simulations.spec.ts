@@ -32,10 +32,10 @@ beforeAll(async () => {
     await post(`/v1/tickets/${ticketId}/resolution`, { category: 'hardware', article: 'KB-1', effectiveAt: hoursAgo(9 - 2 * index) });
     tickets.push(ticketId);
   }
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 async function post(path: string, body: object) {
   const answer = await send(api.url, 'POST', path, { body });

@@ -7,10 +7,10 @@ import { type Answer, type RunningApi, send, startApi } from './testing/running-
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const open = {
   kind: 'incident',
@@ -132,7 +132,7 @@ describe('GET /v1/sla-board', () => {
     const done = await opened('done', 3);
     await then(done, 'work', { agent: { id: 'ada' }, effectiveAt: hoursAgo(2.9) });
     await then(done, 'resolution', { category: 'hardware', article: 'KB-1', effectiveAt: hoursAgo(2) });
-  }, 30_000);
+  });
   const idsOf = (...abouts: string[]) => abouts.map((about) => tickets[about]?.replace('/v1/tickets/', ''));
 
   it('shows the clocks that go on, whichever is due first first, with what is left of them', async () => {

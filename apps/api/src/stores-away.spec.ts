@@ -127,5 +127,5 @@ describe('when a store is away', () => {
       await eventNode.close();
       await rm(directory, { recursive: true, force: true });
     }
-  }, 60_000);
+  });
 });

@@ -7,10 +7,10 @@ import { type Answer, type RunningApi, send, startApi } from './testing/running-
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
 
@@ -138,7 +138,7 @@ describe('the documented examples', () => {
       }
       expect((await eventsOf(ticketId)).map(({ revision }) => revision)).toEqual([...Array(revision + 1).keys()]);
     }
-  }, 30_000);
+  });
 });
 
 describe('what is recorded with an event', () => {
@@ -404,7 +404,7 @@ describe('what a command is refused for', () => {
     };
     const answer = await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'too much', handoff });
     expectProblem(answer, 422, 'event-too-large');
-  }, 30_000);
+  });
 });
 
 describe('what does not even reach a command', () => {

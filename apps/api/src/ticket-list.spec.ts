@@ -1,5 +1,6 @@
 import { TICKET_ORDERS, ticketListCriteria, type TicketListFilter, type TicketOrder } from '#ticketing-app';
 import { ticketList } from '#ticketing';
+import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -59,10 +60,10 @@ beforeAll(async () => {
   await say('server', 'triage', { category: 'hardware', securityIncident: true });
   await say('vpn', 'major-incident', { reason: 'Nobody can work from home' });
   await say('vpn', 'resolution', { category: 'network', article: 'KB-1' });
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const list = async (query: string) => (await send(api.url, 'GET', `/v1/tickets?client=${api.client}&atLeast=${position}${query}`)).json;
 const called = (answer: { items: { _id: string }[] }) => answer.items.map(({ _id }) => Object.keys(ids).find((name) => ids[name] === _id));
@@ -266,11 +267,7 @@ describe('/v1/filters', () => {
         cursor = `&cursor=${next}`;
       }
     };
-    const listed = async (is: boolean) => {
-      for (let tries = 0; tries < 500 && (await names()).includes(mine) !== is; tries++)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      expect((await names()).includes(mine)).toBe(is);
-    };
+    const listed = (is: boolean) => eventually(names, (all) => all.includes(mine) === is);
     await listed(true);
     expect((await send(api.url, 'DELETE', path(mine))).json).toMatchObject({ revision: 2, events: [{ type: 'TicketFilterDeleted' }] });
     expect((await send(api.url, 'DELETE', path(mine))).json).toMatchObject({ revision: 2, events: [] });

@@ -6,10 +6,10 @@ import { type Answer, type RunningApi, send, startApi } from './testing/running-
 let api: RunningApi;
 beforeAll(async () => {
   api = await startApi();
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
 

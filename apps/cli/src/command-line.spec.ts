@@ -62,7 +62,7 @@ beforeAll(async () => {
     event(1, 'TicketAssigned', { assignee: { id: hostile, name: hostile } }),
     event(2, 'InternalNoteAdded', { text: hostile }),
   ]);
-}, 30_000);
+});
 afterAll(() => stores.close(), 30_000);
 
 async function tierline(...words: string[]): Promise<{ code: number; out: string; errors: string }> {

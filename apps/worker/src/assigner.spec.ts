@@ -20,6 +20,7 @@ import {
   ticketViews,
 } from '#ticketing';
 import { runCommand } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { Assigner } from './assigner.js';
 import { startTimekeeper } from './timekeeper.js';
@@ -40,7 +41,7 @@ beforeAll(async () => {
     const timekeeper = startTimekeeper({ store, db, log, assigner, pollMs: 100 });
     stores.onClose(() => timekeeper.stop());
   }
-}, 30_000);
+});
 afterAll(() => stores.close(), 30_000);
 
 function sent() {
@@ -85,7 +86,7 @@ class Desk {
       await this.team(team, 'AddTeamMember', { agent: this.id(member) });
     }
     await this.team(team, 'SetShifts', { shifts });
-    await until(async () => {
+    await eventually(async () => {
       const [found] = await stores.mongo.db
         .collection('teams')
         .find({ team: this.id(team) })
@@ -95,7 +96,7 @@ class Desk {
         .find({ agent: { $in: members.map((member) => this.id(member)) } })
         .toArray();
       return JSON.stringify(found?.shifts) === JSON.stringify(shifts) && known.length === members.length;
-    });
+    }, Boolean);
   }
 
   ticket(fields: object = {}): Promise<string> {
@@ -136,19 +137,12 @@ async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
 
 const types = async (ticketId: string) => (await eventsOf(ticketId)).map(({ type }) => type);
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries++) {
-    if (tries > 400) throw new Error('it never came to be');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 describe('automatic assignment', () => {
   it('spreads tickets that come together over those who are there, and says what decided', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada', 'grace', 'henrik']);
     const tickets = await Promise.all(Array.from({ length: 12 }, () => desk.ticket()));
-    for (const id of tickets) await until(async () => (await desk.owner(id)) !== undefined);
+    for (const id of tickets) await eventually(async () => (await desk.owner(id)) !== undefined, Boolean);
     const owners = await Promise.all(tickets.map((id) => desk.owner(id)));
     expect(['ada', 'grace', 'henrik'].map((name) => owners.filter((owner) => owner === name).length)).toEqual([4, 4, 4]);
     const [opened, assigned] = await eventsOf(tickets[0] as string);
@@ -157,17 +151,17 @@ describe('automatic assignment', () => {
       data: { tier: 'L1', team: desk.id('desk'), automatic: { candidates: 3, shift: 'always', skills: [] } },
       metadata: { actor: { id: 'policy:automatic-assignment', kind: 'system' }, causationId: opened?.id },
     });
-  }, 30_000);
+  });
 
   it('asks for skills, goes where the work goes, and leaves manual contracts alone', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada', 'grace']);
     await desk.staff('experts', ['yuki'], { tiers: ['L2'] });
     const printer = await desk.ticket({ category: 'printer/fuser' });
-    await until(async () => (await desk.owner(printer)) === 'ada');
+    await eventually(async () => (await desk.owner(printer)) === 'ada', Boolean);
     const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
     await tell(printer, 'EscalateToTier', { tier: 'L2', reason: 'r', handoff });
-    await until(async () => (await types(printer)).at(-1) === 'AssignmentFoundNobody');
+    await eventually(async () => (await types(printer)).at(-1) === 'AssignmentFoundNobody', Boolean);
     expect((await eventsOf(printer)).at(-1)?.data).toEqual({
       tier: 'L2',
       because: 'nobody-skilled',
@@ -175,14 +169,14 @@ describe('automatic assignment', () => {
       skills: ['printing'],
     });
     await desk.agent('yuki', 'RegisterAgent', { name: 'yuki', skills: ['Printing'] });
-    await until(async () => (await desk.owner(printer)) === 'yuki');
+    await eventually(async () => (await desk.owner(printer)) === 'yuki', Boolean);
     expect((await types(printer)).filter((type) => type === 'AssignmentFoundNobody')).toHaveLength(1);
 
     const manual = await desk.ticket({ client: `manual-${randomUUID()}` });
     const later = await desk.ticket();
-    await until(async () => (await desk.owner(later)) !== undefined);
+    await eventually(async () => (await desk.owner(later)) !== undefined, Boolean);
     expect(await types(manual)).toEqual(['TicketOpened']);
-  }, 30_000);
+  });
 
   it('and claims at the same time leave one owner', async () => {
     const desk = await Desk.open();
@@ -200,13 +194,13 @@ describe('automatic assignment', () => {
       ),
     );
     for (const [index, ticketId] of tickets.entries()) {
-      await until(async () => (await desk.owner(ticketId)) !== undefined);
+      await eventually(async () => (await desk.owner(ticketId)) !== undefined, Boolean);
       expect(await types(ticketId)).toEqual(['TicketOpened', 'TicketAssigned']);
       const claim = claims[index] as object;
       if (isRefusal(claim)) expect(claim).toMatchObject({ refused: 'already-claimed', message: expect.stringContaining('ada') as unknown });
       expect(await desk.owner(ticketId)).toBe(isRefusal(claim) ? 'ada' : 'grace');
     }
-  }, 30_000);
+  });
 });
 
 describe('a view that is behind', () => {
@@ -215,13 +209,13 @@ describe('a view that is behind', () => {
     await desk.staff('desk', ['ada', 'grace']);
     await desk.agent('ada', 'OffboardAgent', {});
     const agentsView = stores.mongo.db.collection('agents');
-    await until(async () => (await agentsView.countDocuments({ agent: desk.id('ada'), active: false })) === 1);
+    await eventually(async () => (await agentsView.countDocuments({ agent: desk.id('ada'), active: false })) === 1, Boolean);
     // As it was before.
     await agentsView.updateOne({ agent: desk.id('ada') }, { $set: { active: true } });
     const tickets = [await desk.ticket(), await desk.ticket()];
-    for (const id of tickets) await until(async () => (await desk.owner(id)) === 'grace');
+    for (const id of tickets) await eventually(async () => (await desk.owner(id)) === 'grace', Boolean);
     expect(await types(tickets[0] as string)).toEqual(['TicketOpened', 'TicketAssigned']);
-  }, 30_000);
+  });
 });
 
 describe('the tickets of somebody who goes away', () => {
@@ -229,15 +223,15 @@ describe('the tickets of somebody who goes away', () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     const [open, resolved] = [await desk.ticket(), await desk.ticket()];
-    for (const id of [open, resolved]) await until(async () => (await desk.owner(id)) === 'ada');
+    for (const id of [open, resolved]) await eventually(async () => (await desk.owner(id)) === 'ada', Boolean);
     await tell(open, 'StartWork', { agent: { id: desk.id('ada') } });
     await tell(resolved, 'ResolveTicket', { category: 'c', article: 'a' });
     await desk.staff('relief', ['grace']);
     await desk.agent('ada', 'OffboardAgent', {});
-    await until(async () => (await desk.owner(open)) === 'grace');
+    await eventually(async () => (await desk.owner(open)) === 'grace', Boolean);
     // Resolved, it stayed with who is gone now; it does not when it comes back.
     await tell(resolved, 'ReopenTicket', { reason: 'Again' });
-    await until(async () => (await desk.owner(resolved)) === 'grace');
+    await eventually(async () => (await desk.owner(resolved)) === 'grace', Boolean);
     const [, , , unassigned, assigned] = await eventsOf(open);
     expect(unassigned).toMatchObject({
       type: 'TicketUnassigned',
@@ -246,42 +240,42 @@ describe('the tickets of somebody who goes away', () => {
     });
     expect(assigned).toMatchObject({ data: { team: desk.id('relief'), automatic: { rule: 'only-candidate' } } });
     expect((await types(resolved)).slice(2)).toEqual(['TicketResolved', 'TicketReopened', 'TicketUnassigned', 'TicketAssigned']);
-  }, 30_000);
+  });
 
   it('go to somebody else when an absence begins that wants it so; any other absence changes nothing', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     const ticket = await desk.ticket();
-    await until(async () => (await desk.owner(ticket)) === 'ada');
+    await eventually(async () => (await desk.owner(ticket)) === 'ada', Boolean);
     await desk.agent('ada', 'PlanAbsence', { reason: 'Lunch' });
     await desk.agent('ada', 'EndAbsence', {});
     await desk.agent('ada', 'PlanAbsence', { from: instantFrom(Date.now() + 100), reason: 'Ill', handBack: true });
-    await until(async () => (await types(ticket)).includes('AssignmentFoundNobody'));
+    await eventually(async () => (await types(ticket)).includes('AssignmentFoundNobody'), Boolean);
     await desk.agent('ada', 'EndAbsence', {});
-    await until(async () => (await desk.owner(ticket)) === 'ada');
+    await eventually(async () => (await desk.owner(ticket)) === 'ada', Boolean);
     expect((await eventsOf(ticket)).slice(2)).toMatchObject([
       { type: 'TicketUnassigned', data: { because: 'absent', reason: 'Is absent' } },
       { type: 'AssignmentFoundNobody', data: { because: 'all-absent' } },
       { type: 'TicketAssigned' },
     ]);
-  }, 30_000);
+  });
 
   it('of one team go when the agent is of it no longer; those of another stay', async () => {
     const desk = await Desk.open();
     await desk.staff('one', ['ada']);
     const ofOne = await desk.ticket();
-    await until(async () => (await desk.owner(ofOne)) === 'ada');
+    await eventually(async () => (await desk.owner(ofOne)) === 'ada', Boolean);
     await desk.staff('two', ['ada'], { tiers: ['L2'] });
     const ofTwo = await desk.ticket({ tier: 'L2', entryReason: 'Known to L2' });
-    await until(async () => (await desk.owner(ofTwo)) === 'ada');
+    await eventually(async () => (await desk.owner(ofTwo)) === 'ada', Boolean);
     await desk.team('one', 'RemoveTeamMember', { agent: desk.id('ada') });
-    await until(async () => (await types(ofOne)).includes('AssignmentFoundNobody'));
+    await eventually(async () => (await types(ofOne)).includes('AssignmentFoundNobody'), Boolean);
     expect((await eventsOf(ofOne)).slice(2)).toMatchObject([
       { type: 'TicketUnassigned', data: { because: 'removed-from-team' } },
       { type: 'AssignmentFoundNobody', data: { because: 'no-members' } },
     ]);
     expect(await types(ofTwo)).toEqual(['TicketOpened', 'TicketAssigned']);
-  }, 30_000);
+  });
 });
 
 describe('a ticket that found nobody', () => {
@@ -294,7 +288,7 @@ describe('a ticket that found nobody', () => {
     const away: readonly Shift[] = [{ name: 'later', zone: 'UTC', week: { [day]: [{ from: `${hour}:00`, to: `${hour}:59` }] } }];
     await desk.staff('desk', ['ada'], { shifts: away });
     const ticket = await desk.ticket();
-    await until(async () => (await types(ticket)).includes('AssignmentFoundNobody'));
+    await eventually(async () => (await types(ticket)).includes('AssignmentFoundNobody'), Boolean);
     expect((await eventsOf(ticket)).at(-1)?.data).toMatchObject({
       because: 'nobody-on-shift',
       retryAt: expect.stringContaining(`T${hour}:00`) as unknown,
@@ -303,9 +297,9 @@ describe('a ticket that found nobody', () => {
     await desk.agent('ada', 'PlanAbsence', { reason: 'Lunch' });
     await desk.agent('ada', 'EndAbsence', {});
     await desk.team('desk', 'SetShifts', { shifts: always });
-    await until(async () => (await desk.owner(ticket)) === 'ada');
+    await eventually(async () => (await desk.owner(ticket)) === 'ada', Boolean);
     expect(await types(ticket)).toEqual(['TicketOpened', 'AssignmentFoundNobody', 'TicketAssigned']);
-  }, 30_000);
+  });
 
   it('is given to whoever comes back when the absence is over', async () => {
     const desk = await Desk.open();
@@ -313,8 +307,8 @@ describe('a ticket that found nobody', () => {
     const back = instantFrom(Date.now() + 1_000);
     await desk.agent('ada', 'PlanAbsence', { until: back, reason: 'Training' });
     const ticket = await desk.ticket();
-    await until(async () => (await desk.owner(ticket)) === 'ada');
+    await eventually(async () => (await desk.owner(ticket)) === 'ada', Boolean);
     const { recordedAt } = (await eventsOf(ticket)).at(-1)?.metadata ?? { recordedAt: '' };
     expect(recordedAt >= back).toBe(true);
-  }, 30_000);
+  });
 });

@@ -20,6 +20,7 @@ import {
   ticketViews,
 } from '#ticketing';
 import { runCommand } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startTimekeeper, type Timekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
@@ -37,7 +38,7 @@ beforeAll(async () => {
   const worker = startWorker({ store, db: mongo.db, groups: [ticketViews, contractViews], policies: [], log });
   stores.onClose(() => worker.stop());
   await agree(hasty, { quietTime: 0 }, instantFrom(Date.now() - DAY));
-}, 30_000);
+});
 afterAll(() => stores.close(), 30_000);
 
 const timekeeper = (): Timekeeper => startTimekeeper({ store, db: mongo.db, log, pollMs: 20 });
@@ -86,21 +87,13 @@ const told = async (ticketId: string) =>
     return type === 'SlaBreached' ? [`${clock} breached`] : type === 'SlaThresholdReached' ? [`${clock} ${percent}`] : [];
   });
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 60_000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error('it never came to that');
-    await sleep(20);
-  }
-}
-
 const ofResponse = ['response 50', 'response 75', 'response 90', 'response breached'];
 
 describe('the timekeeper', () => {
   it('tells each warning and breach once, in order, with when it happened, however many of them run', async () => {
     const ids = await Promise.all(Array.from({ length: 40 }, () => openAgo(20 * MINUTE)));
     const several = [timekeeper(), timekeeper(), timekeeper()];
-    await until(async () => (await Promise.all(ids.map(told))).every((moments) => moments.length >= 4));
+    await eventually(async () => (await Promise.all(ids.map(told))).every((moments) => moments.length >= 4), Boolean);
     await sleep(100);
     await Promise.all(several.map((one) => one.stop()));
     for (const id of ids) {
@@ -111,7 +104,7 @@ describe('the timekeeper', () => {
       expect(events[4]?.metadata).toMatchObject({ actor: { id: 'timekeeper', kind: 'system' }, commandType: 'RecordSlaMoments' });
       expect(Date.parse(events[4]?.metadata.recordedAt ?? '')).toBeGreaterThan(openedAt + 20 * MINUTE);
     }
-  }, 90_000);
+  });
 
   it('finds what is due behind any number of tickets whose view does not move on, also where all are due at one instant', async () => {
     const tickets = mongo.db.collection<{ _id: string; revision: number; nextMomentAt: string }>(ticketSla.name);
@@ -120,11 +113,11 @@ describe('the timekeeper', () => {
     await tickets.insertMany(stuck);
     const id = await openAgo(20 * MINUTE);
     const one = timekeeper();
-    await until(async () => (await told(id)).length >= 4);
+    await eventually(async () => (await told(id)).length >= 4, Boolean);
     await one.stop();
     await tickets.deleteMany({ _id: { $in: stuck.map(({ _id }) => _id) } });
     expect(await told(id)).toEqual(ofResponse);
-  }, 90_000);
+  });
 
   it('ends a hold at the instant that was named, or tells that it has lasted long enough', async () => {
     const telling = `client-${randomUUID()}`;
@@ -138,32 +131,35 @@ describe('the timekeeper', () => {
     const [resumed, told] = [await held(hasty), await held(telling)];
     const one = timekeeper();
     const after = async ({ id }: { id: string }, type: string) => (await eventsOf(id)).filter((event) => event.type === type);
-    await until(async () => (await after(resumed, 'TicketResumed')).length > 0 && (await after(told, 'HoldExpired')).length > 0);
+    await eventually(
+      async () => (await after(resumed, 'TicketResumed')).length > 0 && (await after(told, 'HoldExpired')).length > 0,
+      Boolean,
+    );
     await one.stop();
     expect((await after(resumed, 'TicketResumed'))[0]?.metadata).toMatchObject({ effectiveAt: resumed.until, actor: { id: 'timekeeper' } });
     expect((await after(told, 'HoldExpired'))[0]).toMatchObject({ data: { until: told.until }, metadata: { effectiveAt: told.until } });
     expect(await after(told, 'TicketResumed')).toEqual([]);
-  }, 90_000);
+  });
 
   it('tells what comes up while it runs, soon after it does', async () => {
     const one = timekeeper();
     const id = await openAgo(15 * MINUTE - 1_500);
-    await until(async () => (await told(id)).length === 4);
+    await eventually(async () => (await told(id)).length === 4, Boolean);
     await one.stop();
     const breach = (await eventsOf(id)).at(-1);
     expect(breach?.type).toBe('SlaBreached');
     expect(Date.parse(breach?.metadata.recordedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(breach?.metadata.effectiveAt ?? ''));
-  }, 90_000);
+  });
 
   it('tells afterwards what it missed while nobody ran, also of what has ended since', async () => {
     const id = await openAgo(6 * HOUR);
     await tell(id, 'StartWork', { effectiveAt: instantFrom(Date.now() - 5 * HOUR) });
     await tell(id, 'ResolveTicket', { category: 'c', article: 'KB-1', effectiveAt: instantFrom(Date.now() - HOUR) });
     const one = timekeeper();
-    await until(async () => (await told(id)).length >= 8);
+    await eventually(async () => (await told(id)).length >= 8, Boolean);
     await one.stop();
     expect(await told(id)).toEqual([...ofResponse, 'resolution 50', 'resolution 75', 'resolution 90', 'resolution breached']);
-  }, 90_000);
+  });
 
   it('waits for a quiet time with what lies before a fact that was told late, and restates what it told too soon', async () => {
     const client = `client-${randomUUID()}`;
@@ -171,7 +167,7 @@ describe('the timekeeper', () => {
     const one = timekeeper();
     const id = await openAgo(HOUR, client);
     const recordedAt = Date.parse((await eventsOf(id))[0]?.metadata.recordedAt ?? '');
-    await until(async () => (await told(id)).length === 4);
+    await eventually(async () => (await told(id)).length === 4, Boolean);
     const breach = (await eventsOf(id)).find(({ type }) => type === 'SlaBreached');
     expect(Date.parse(breach?.metadata.recordedAt ?? '')).toBeGreaterThanOrEqual(recordedAt + 2_000);
     await tell(id, 'StartWork', { effectiveAt: instantFrom(recordedAt - HOUR + 5 * MINUTE) });
@@ -179,7 +175,7 @@ describe('the timekeeper', () => {
     const restated = (await eventsOf(id)).filter(({ type }) => type === 'SlaRestated');
     expect(restated).toHaveLength(4);
     expect(restated[3]?.data).toMatchObject({ clock: 'response', moment: { terms: 1 }, because: { revision: 5, type: 'WorkStarted' } });
-  }, 90_000);
+  });
 
   it('brings open tickets under a contract that comes into force, now or later, and leaves those of others', async () => {
     const client = `client-${randomUUID()}`;
@@ -192,11 +188,11 @@ describe('the timekeeper', () => {
       (await eventsOf(id)).flatMap(({ type, data }) =>
         type === 'SlaTermsRebased' ? [(data as { contract: { version: number } }).contract.version] : [],
       );
-    await until(async () => (await rebasedTo(early)).length > 0);
+    await eventually(async () => (await rebasedTo(early)).length > 0, Boolean);
     const late = await openAgo(0, client);
     await agree(client, { thresholds: [80] }, instantFrom(Date.now() + 800));
     expect((await readAggregate(store, contract, client)).state?.versions).toHaveLength(2);
-    await until(async () => (await rebasedTo(late)).length > 0 && (await rebasedTo(early)).length > 1);
+    await eventually(async () => (await rebasedTo(late)).length > 0 && (await rebasedTo(early)).length > 1, Boolean);
     await sleep(100);
     await one.stop();
     expect(await rebasedTo(early)).toEqual([1, 2]);
@@ -205,7 +201,7 @@ describe('the timekeeper', () => {
     expect(await rebasedTo(done)).toEqual([]);
     const last = (await eventsOf(late)).at(-1)?.metadata;
     expect(last?.effectiveAt).toBe((await readAggregate(store, contract, client)).state?.versions[1]?.effectiveFrom);
-  }, 90_000);
+  });
 
   it('runs the escalation policies of the contract, each step once, until somebody sees to it', async () => {
     const client = `client-${randomUUID()}`;
@@ -241,7 +237,7 @@ describe('the timekeeper', () => {
         const { policy, step, to } = data as { policy?: string; step?: number; to?: string };
         return type === 'EscalationStepDispatched' ? [`${policy} ${step}`] : type === 'TicketEscalated' ? [`to ${to}`] : [];
       });
-    await until(async () => (await done()).length >= 4);
+    await eventually(async () => (await done()).length >= 4, Boolean);
     await sleep(100);
     await Promise.all(several.map((one) => one.stop()));
     expect(await done()).toEqual(['untouched 0', 'untouched 1', 'to L2', 'waiting 0']);
@@ -249,5 +245,5 @@ describe('the timekeeper', () => {
     const [first, second, third] = events.filter(({ type }) => type === 'EscalationStepDispatched');
     expect(third?.data).toMatchObject({ targets: [{ kind: 'person', person: { id: 'owl' } }] });
     expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
-  }, 90_000);
+  });
 });

@@ -5,6 +5,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import { diagnoseGroup, type Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { policies, projectionGroups, ticketViews } from '#ticketing';
+import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
 
@@ -14,7 +15,7 @@ let mongo: Mongo;
 beforeAll(async () => {
   stores = await testStores();
   ({ store, mongo } = stores);
-}, 30_000);
+});
 afterAll(() => stores.close());
 
 const log = createLog('silent');
@@ -60,13 +61,6 @@ const ticket = (id: string): NewEvent[] =>
     },
   }));
 
-const until = async (holds: () => boolean): Promise<void> => {
-  for (let tries = 0; !holds(); tries++) {
-    if (tries > 1_000) throw new Error('it never came to be');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
-
 describe('the worker', () => {
   it('projects every view of the product; when it stops another one takes them over, and each is as a fresh fold', async () => {
     const ids = Array.from({ length: 30 }, () => randomUUID());
@@ -74,24 +68,24 @@ describe('the worker', () => {
     const [first, second] = [start(), start()];
     const states = (worker: Worker) => worker.status().map(({ state }) => state);
     const settled = () => projectionGroups.every((_, i) => [states(first)[i], states(second)[i]].sort().join() === 'live,waiting');
-    await until(settled);
+    await eventually(settled, Boolean);
     await first.stop();
-    await until(() => states(second).every((state) => state === 'live'));
+    await eventually(() => states(second).every((state) => state === 'live'), Boolean);
     const late = randomUUID();
     const { position } = await store.append(`ticket-${late}`, 'no-stream', ticket(late));
     // The views of other streams hear of the log's end only now and then: their position may stay behind.
-    await until(() =>
-      second
-        .status()
-        .every(({ group, lagMs, position: at }) => lagMs === 0 && (group !== ticketViews.name || (at ?? 0) >= Number(position?.commit))),
+    await eventually(
+      () => second.status().find(({ group }) => group === ticketViews.name)?.position ?? 0,
+      (reached) => reached >= Number(position?.commit),
     );
     await second.stop();
     expect(states(second).every((state) => state === 'stopped')).toBe(true);
     for (const group of projectionGroups) {
       for (const diagnosis of await diagnoseGroup({ db: mongo.db, store, group })) {
-        expect(diagnosis).toMatchObject({ different: 0, differences: [], behind: 0, moving: 0 });
+        // What others append to a shared log after the stop is not in the views.
+        expect(diagnosis).toMatchObject({ different: 0, differences: [] });
         if (group === ticketViews) expect(diagnosis.compared).toBeGreaterThanOrEqual(ids.length + 1);
       }
     }
-  }, 60_000);
+  }, 300_000);
 });

@@ -27,7 +27,7 @@ beforeAll(async () => {
   store = EventStoreDB.connect(url);
   // Only for what does not go by BatchAppend: two clients in one process can upset each other's.
   foreign = EventStoreDBClient.connectionString(url);
-}, 30_000);
+});
 
 afterAll(async () => {
   await store.close();

@@ -13,7 +13,7 @@ jest.setTimeout(30_000);
 let database: TestViews;
 beforeAll(async () => {
   database = await testViews();
-}, 30_000);
+});
 afterAll(() => database.close());
 
 let name: string;
@@ -165,5 +165,5 @@ describe('projecting a batch', () => {
       ),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 });

@@ -7,7 +7,8 @@ import { projectGroup, type GroupProjector, type PartitionStatus, type ProjectGr
 import { RebuildRunning, rebuildGroup } from './rebuild-group.js';
 import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
-import { foldTrail, KeptLog, eventually, trailEvent, trailFace, trailGroup, type TrailGroup } from './testing/trails.js';
+import { foldTrail, KeptLog, trailEvent, trailFace, trailGroup, type TrailGroup } from './testing/trails.js';
+import { eventually } from '../../../test/eventually.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 import {
   acquire,
@@ -40,7 +41,7 @@ let running: GroupProjector[];
 beforeAll(async () => {
   [database, server] = await Promise.all([testViews(), testEvents()]);
   store = server.store;
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([database.close(), server.close()]);
 });
@@ -364,7 +365,7 @@ describe('rebuilding', () => {
     expect(await control()).toMatchObject({ generation: 4 });
     await eventually(diagnose, ({ moving }) => moving === 0);
     expect(await diagnose()).toMatchObject({ different: 0, compared: streams, behind: 0 });
-  }, 60_000);
+  });
 
   it('a worker with a newer projection builds the view anew by itself; an older one leaves it alone', async () => {
     for (let i = 0; i < 5; i++) await open(i, 1);

@@ -3,7 +3,8 @@ import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { EventStore, type FeedFilter, type FeedItem, type Position } from '#eventsourcing';
 import { describeEventStore, freshCategory, some } from '../../eventstoredb/src/testing/event-store-contract.js';
 import { shareFeeds } from './shared-feeds.js';
-import { eventually } from './testing/trails.js';
+
+import { eventually } from '../../../test/eventually.js';
 import { testEvents, type TestEvents } from '../../../test/stores.js';
 
 // Far more than they take: machines may be busy.
@@ -14,7 +15,7 @@ let foreign: EventStoreDBClient;
 beforeAll(async () => {
   server = await testEvents();
   foreign = EventStoreDBClient.connectionString(server.eventStoreUrl);
-}, 30_000);
+});
 afterAll(async () => {
   await foreign.dispose();
   await server.close();

@@ -26,7 +26,7 @@ beforeAll(async () => {
   stores.onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
   context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo), { logger: false });
   stores.onClose(() => context.close());
-}, 30_000);
+});
 afterAll(() => stores.close(), 30_000);
 
 const open = {

@@ -5,6 +5,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
 import { createLog } from '#platform';
 import { projectionGroups } from '#ticketing';
+import { eventually } from '../../../../test/eventually.js';
 import { testStores } from '../../../../test/stores.js';
 import { createApi } from '../create-api.js';
 
@@ -30,6 +31,11 @@ export async function startApi(): Promise<RunningApi> {
     const owner = randomUUID();
     const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner }));
     onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
+    // A shared server holds what others wrote: what a test then waits for is its own.
+    await eventually(
+      () => projectors.flatMap((projector) => projector.status()).filter(({ state }) => state !== 'live'),
+      ({ length }) => length === 0,
+    );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
     const app = await createApi({ store, mongo, blobs, log });
     onClose(() => app.close());

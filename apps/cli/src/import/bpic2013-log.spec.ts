@@ -363,7 +363,7 @@ describeWith(realLog, 'the real log', (file) => {
     }
     expect({ cases, rows }).toEqual({ cases: 7554, rows: 65_533 });
     expect(bytes).toBe(readFileSync(file).length);
-  }, 60_000);
+  });
 });
 
 describeWith(realLog && realLogAsCsv, 'the real log in both formats', () => {
@@ -378,5 +378,5 @@ describeWith(realLog && realLogAsCsv, 'the real log in both formats', () => {
     }
     expect((await fromCsv.next()).done).toBe(true);
     expect(compared).toBe(7554);
-  }, 60_000);
+  });
 });

@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { projectGroup } from '#mongo';
 import { noColours } from '#platform';
 import { ticket, ticketViews } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
+import { eventually } from '../../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../../test/stores.js';
 import { readBpic2013Log } from '../import/bpic2013-log.js';
 import { caseToEvents, ticketIdOfCase } from '../import/case-to-events.js';
@@ -29,18 +29,14 @@ describe('the report of the small log, from the read models on their servers', (
     await importBpic2013({ file: smallLog, store });
     const projector = projectGroup({ db: mongo.db, store, group: ticketViews, log, owner: 'spec' });
     stores.onClose(() => projector.stop());
-    await until(
+    await eventually(
       async () =>
         (await mongo.db.collection('ticket_history').countDocuments({})) === 41 &&
         (await mongo.db.collection('ticket_details').countDocuments({ revision: { $gt: 0 } })) === 4,
+      Boolean,
     );
   });
   afterAll(() => stores.close());
-
-  async function until(condition: () => Promise<boolean>): Promise<void> {
-    for (const deadline = Date.now() + 20_000; !(await condition()); await pause(20))
-      if (Date.now() > deadline) throw new Error('the views did not catch up');
-  }
 
   const expected = {
     cases: '4',
@@ -98,7 +94,7 @@ describe('the report of the small log, from the read models on their servers', (
     } as const;
     const done = await execute(store, ticket, id, 'ReopenTicket', { reason: 'The fault is back' }, by);
     expect(isRefusal(done)).toBe(false);
-    await until(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 42);
+    await eventually(async () => (await mongo.db.collection('ticket_history').countDocuments({})) === 42, Boolean);
     expect(found(await readBpic2013Figures(mongo.db))).toMatchObject(expected);
   });
 });
@@ -120,5 +116,5 @@ describeWith(realLog, 'the figures of the real log', (file) => {
     const figures = await bpic2013Figures(courses(history()), 7554);
     expect(figures.filter(({ agrees }) => !agrees)).toEqual([]);
     expect(figures).toHaveLength(41);
-  }, 60_000);
+  });
 });

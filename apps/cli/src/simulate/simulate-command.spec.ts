@@ -21,7 +21,7 @@ let stores: TestStores;
 beforeAll(async () => {
   stores = await testStores({ empty: true });
   await importBpic2013({ file: smallLog, store: stores.store });
-}, 30_000);
+});
 afterAll(() => stores.close(), 30_000);
 
 async function printed(changes: Partial<SimulateOptions>): Promise<string> {

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import fc from 'fast-check';
+import { eventually } from '../../../../test/eventually.js';
 import { ANY } from '../storage/append-rules.js';
 import { EventLog } from '../storage/event-log.js';
 import { LogWriter, type NewEvent } from '../storage/log-writer.js';
@@ -167,14 +167,6 @@ class FakeConsumer {
   }
 }
 
-async function eventually(condition: () => boolean, what: () => string): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`still waiting for ${what()}`);
-    await wait(2);
-  }
-}
-
 type Action =
   | { readonly kind: 'append'; readonly count: number; readonly twice: boolean }
   | { readonly kind: 'connect'; readonly slots: number }
@@ -282,9 +274,9 @@ async function live(chosen: GroupSettings, actions: readonly Action[]): Promise<
     await eventually(
       () => {
         for (let answered = last.answer(0, 'ack'); answered; answered = last.answer(0, 'ack')) settled.add(answered.revision);
-        return missing().length === 0;
+        return missing();
       },
-      () => `events ${missing().join(', ')} of ${written}`,
+      ({ length }) => length === 0,
     );
     expect([...delivered].sort((a, b) => a - b)).toEqual(Array.from({ length: written }, (_, revision) => revision));
   } finally {
@@ -313,19 +305,19 @@ it('holds places of events, not events, and no more than its buffers take, howev
     await life.subscriptions.create({ ...SETTINGS, historyBufferSize: 1000, readBatchSize: 20 });
     const { group } = life;
     await eventually(
-      () => group.info().readBufferCount > 900,
-      () => 'the buffer to fill',
+      () => group.info().readBufferCount,
+      (count) => count > 900,
     );
     const consumer = new FakeConsumer(group, 100);
     await eventually(
-      () => group.info().readBufferCount > 900,
-      () => 'the buffer to fill again',
+      () => group.info().readBufferCount,
+      (count) => count > 900,
     );
     expect(group.info()).toMatchObject({ status: expect.stringMatching(/^Behind/) as string, outstanding: 100 });
     // The events themselves, some 1000 of them, would take 10 MB.
     await eventually(
-      () => heldBytes() - before < 2_000_000,
-      () => 'buffers to be let go of',
+      () => heldBytes() - before,
+      (bytes) => bytes < 2_000_000,
     );
 
     let most = 0;
@@ -349,16 +341,16 @@ it('sends nothing more to a consumer that does not read, and goes on when it doe
     slow.reads = false;
     await life.append(Array.from({ length: 20 }, () => newEvent()));
     await eventually(
-      () => quick.all.length === 20,
-      () => 'the other consumer',
+      () => quick.all,
+      ({ length }) => length === 20,
     );
     expect(slow.all).toEqual([]);
     quick.leave();
     slow.reads = true;
     life.group.resume();
     await eventually(
-      () => slow.all.length === 20,
-      () => 'the slow consumer',
+      () => slow.all,
+      ({ length }) => length === 20,
     );
     expect(slow.all.every(({ retries }) => retries === 1)).toBe(true);
   } finally {
@@ -378,8 +370,8 @@ it('starts in spite of nonsense in the streams that groups are kept in', async (
       await life.restart('kill');
       const consumer = new FakeConsumer(life.group, 1);
       await eventually(
-        () => consumer.all.length === 1,
-        () => `the event, with the checkpoint ${nonsense}`,
+        () => ({ nonsense, received: consumer.all }),
+        ({ received }) => received.length === 1,
       );
     }
   } finally {

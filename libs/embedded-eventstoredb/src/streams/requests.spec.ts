@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { Client, credentials, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import { eventually } from '../../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 import { decode, encode, type Json } from '../testing/recorded-messages.js';
 
@@ -227,18 +228,6 @@ describe('persistent subscriptions', () => {
     consumer.cancel();
   });
 });
-
-async function eventually(expectation: () => void): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  for (;;) {
-    try {
-      return expectation();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-}
 
 describe('when the node stops', () => {
   it('calls without an answer end as unavailable', async () => {

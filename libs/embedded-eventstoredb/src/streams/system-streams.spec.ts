@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { binaryEvent, EventStoreDBClient, jsonEvent, StreamNotFoundError } from '@eventstore/db-client';
+import { eventually } from '../../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB, type EmbeddedEventStoreDBOptions } from '../index.js';
 import { compileLibrary, startNodeProcess, type NodeProcess } from '../testing/compiled-node.js';
 
@@ -54,9 +55,10 @@ async function linksOf(stream: string): Promise<Read[]> {
 
 /** As soon as there are so many: links follow the events that they are made for. */
 async function links(stream: string, count: number): Promise<string[]> {
-  const deadline = Date.now() + 10_000;
-  let found = await linksOf(stream);
-  for (; found.length < count && Date.now() < deadline; found = await linksOf(stream)) await wait(10);
+  const found = await eventually(
+    () => linksOf(stream),
+    (all) => all.length >= count,
+  );
   return found.map(({ link }) => link);
 }
 

@@ -99,21 +99,3 @@ export class KeptLog implements ViewLog {
     this.lines.push({ level: 'error', message, fields });
   }
 }
-
-/** Waits until something is so; fails after a while with what it was last. */
-export async function eventually<Value>(
-  look: () => Promise<Value> | Value,
-  holds: (value: Value) => boolean,
-  timeoutMs = 10_000,
-): Promise<Value> {
-  const until = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await look();
-    if (holds(value)) return value;
-    if (Date.now() > until)
-      throw new Error(
-        `it never came to be; the last was ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

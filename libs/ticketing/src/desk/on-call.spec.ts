@@ -155,7 +155,7 @@ describe('who is on call', () => {
       ),
       { numRuns: 10 },
     );
-  }, 60_000);
+  });
 
   it('can be told for a year that is far away', () => {
     const state = after(set({ ...weekly, startsOn: '0001-01-01', days: 1, hours: office }));
