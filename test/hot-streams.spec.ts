@@ -28,6 +28,9 @@ beforeAll(async () => {
 });
 afterAll(() => events.close());
 
+/** Of nobody else on a shared server. */
+const client = `client-${randomUUID()}`;
+
 /** A process with what it knows of streams, which counts how often it reads one. */
 class Process extends EventStore {
   reads = 0;
@@ -64,7 +67,7 @@ class Process extends EventStore {
   async open(): Promise<string> {
     const id = randomUUID();
     const opened = await this.send(id, 'OpenTicket', {
-      client: 'northwind',
+      client,
       kind: 'incident',
       summary: 'Cannot print',
       reporter: { id: 'joe' },

@@ -55,7 +55,15 @@ class Line {
   }
 }
 
-const open = { client: 'c', kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
+const open = {
+  client: `client-${randomUUID()}`,
+  kind: 'incident',
+  summary: 's',
+  reporter: { id: 'r' },
+  channel: 'chat',
+  impact: 'low',
+  urgency: 'low',
+};
 
 describe('when a store is away', () => {
   it('says so with 503 and Retry-After, lives on, and works again when it is back', async () => {

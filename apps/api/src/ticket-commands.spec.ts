@@ -104,11 +104,12 @@ describe('the documented examples', () => {
       trigger: { on: 'opened' },
       steps: [{ after: 3_600_000, targets: [{ kind: 'team', team: 'leads' }] }],
     };
-    await post('/v1/contracts', { client: 'northwind', terms: { escalationPolicies: [untouched] } });
+    const client = `${api.client}-examples`;
+    await post('/v1/contracts', { client, terms: { escalationPolicies: [untouched] } });
 
     const { json: document } = await send(api.url, 'GET', '/openapi.json');
     /** What the examples of relations name by an invented id. */
-    const other = (await post('/v1/tickets', { ...open, client: 'northwind' })).json.ticketId;
+    const other = (await post('/v1/tickets', { ...open, client })).json.ticketId;
     for (const life of lives) {
       let ticketId = '';
       let revision = -1;
@@ -116,12 +117,13 @@ describe('the documented examples', () => {
         // There is something to restate once another contract is known to have been in force.
         if (name === 'RestateSla') {
           const targets = { ...defaultContract.targets, high: { response: 3_600_000, resolution: 7_200_000 } };
-          await post('/v1/contracts', { client: 'northwind', terms: { targets }, effectiveFrom: '2020-01-01T00:00:00Z' });
+          await post('/v1/contracts', { client, terms: { targets }, effectiveFrom: '2020-01-01T00:00:00Z' });
         }
         const path = ticket.commands[name].route.replace('POST ', '');
         const opens = path === '/v1/tickets';
         const { value } = document.paths[path].post.requestBody.content['application/json'].examples.example;
         for (const field of ['ticketId', 'into']) if (field in value) value[field] = other;
+        if ('client' in value) value.client = client;
         const answer = await post(path.replace('{id}', ticketId), value);
         expect({ name, status: answer.status, body: answer.json }).toMatchObject({
           name,

@@ -35,9 +35,11 @@ async function tell<Name extends TicketCommandName>(id: string | undefined, name
   return done.id;
 }
 
+/** Of nobody else on a shared server. */
+const client = `client-${randomUUID()}`;
 const open = (summary = 'Cannot print', fields: object = {}) =>
   tell(undefined, 'OpenTicket', {
-    client: 'northwind',
+    client,
     kind: 'incident',
     summary,
     reporter: { id: 'joe' },
@@ -89,7 +91,7 @@ describe('a link', () => {
     const [one, two] = [await open(), await open()];
     const link = (ticketId: string) => tell(one, 'LinkTicket', { ticketId, relation: 'relates-to' });
     await expect(link(randomUUID())).rejects.toThrow('other-ticket-not-found');
-    await expect(link(await open('Theirs', { client: 'contoso' }))).rejects.toThrow('other-client');
+    await expect(link(await open('Theirs', { client: `${client}-other` }))).rejects.toThrow('other-client');
     const parent = await open();
     await tell(two, 'LinkTicket', { ticketId: parent, relation: 'child-of' });
     await first(parent, 'TicketLinked');
@@ -197,7 +199,7 @@ describe('a split', () => {
       [
         'TicketOpened',
         {
-          client: 'northwind',
+          client,
           summary: 'Scanner',
           tier: 'L2',
           team: 'print',

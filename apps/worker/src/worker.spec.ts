@@ -25,13 +25,16 @@ const start = (): Worker => {
   return worker;
 };
 
+/** Of nobody else on a shared server. */
+const client = `client-${randomUUID()}`;
+
 /** A ticket as it may come from an old log. */
 const ticket = (id: string): NewEvent[] =>
   [
     {
       type: 'TicketOpened',
       data: {
-        client: 'acme',
+        client,
         kind: 'incident',
         summary: 'Cannot print',
         reporter: { id: 'joe' },
@@ -54,7 +57,7 @@ const ticket = (id: string): NewEvent[] =>
       correlationId: id,
       causationId: id,
       actor: { id: 'ada', kind: 'agent' },
-      client: 'acme',
+      client,
       effectiveAt: instantFrom(1_700_000_000_000 + index * 60_000),
       recordedAt: instantFrom(1_700_000_000_000),
       schemaVersion: 1,

@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => stores.close(), 30_000);
 
 const open = {
-  client: 'northwind',
+  client: `client-${randomUUID()}`,
   kind: 'incident',
   summary: 'Cannot print',
   reporter: { id: 'j.doe' },
