@@ -28,6 +28,36 @@ export const publicEventSchemas = {
           ],
         },
       },
+      passedOver: {
+        description: 'Targets that were nobody: the step reached only the others.',
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call'] },
+          },
+          required: ['target', 'because'],
+        },
+      },
       notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
     },
     required: ['chain', 'policy', 'round', 'step', 'targets'],
@@ -40,6 +70,35 @@ export const publicEventSchemas = {
       round: { type: 'number' },
       step: { type: 'number' },
       because: { type: 'string' },
+      passedOver: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call'] },
+          },
+          required: ['target', 'because'],
+        },
+      },
     },
     required: ['chain', 'policy', 'round', 'step', 'because'],
   },
@@ -2636,6 +2695,7 @@ export const publicEventSchemas = {
           from: { type: 'string', format: 'date-time' },
           until: { type: 'string', format: 'date-time' },
           reason: { type: 'string' },
+          deputy: { type: 'string' },
           handBack: { type: 'boolean' },
         },
         required: ['id', 'from', 'reason', 'handBack'],
@@ -2654,6 +2714,7 @@ export const publicEventSchemas = {
           from: { type: 'string', format: 'date-time' },
           until: { type: 'string', format: 'date-time' },
           reason: { type: 'string' },
+          deputy: { type: 'string' },
           handBack: { type: 'boolean' },
         },
         required: ['id', 'from', 'reason', 'handBack'],
