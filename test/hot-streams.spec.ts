@@ -42,6 +42,9 @@ class Process extends EventStore {
   append(stream: string, expected: ExpectedRevision, appended: readonly NewEvent[]): Promise<Appended> {
     return events.store.append(stream, expected, appended);
   }
+  end(): Promise<Position | 'start'> {
+    return events.store.end();
+  }
   readAll(filter: FeedFilter, after?: Position): AsyncIterable<StoredEvent> {
     return events.store.readAll(filter, after);
   }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
@@ -76,6 +76,36 @@ describe('a backup of a running Tierline', () => {
     expect(found).toBeGreaterThanOrEqual(before);
     expect(events).toBeGreaterThanOrEqual(found * 50);
     expect(await restored.mongo.db('notes').command({ validate: 'c' })).toMatchObject({ valid: true });
+  }, 300_000);
+
+  it('that is restored under views of a newer log is told everywhere, and one command brings all back', async () => {
+    const [data, copy] = [join(directory, 'newer'), join(directory, 'older')];
+    const before = await start(data);
+    expect(await tierline(data, 'backup', copy)).toMatchObject({ code: 0 });
+    expect(await tierline(data, 'demo')).toMatchObject({ code: 0 });
+    await before.program.end('SIGTERM');
+    await rm(join(data, 'eventstoredb'), { recursive: true });
+    await cp(join(copy, 'eventstoredb'), join(data, 'eventstoredb'), { recursive: true });
+
+    const { program } = await start(data);
+    const health = async () => (await fetch(`${(await program.ready(data)).api}/health/ready`)).json() as Promise<Health>;
+    type Health = { status: string; stores: { readModels: string }; views: Record<string, Standing>; policies: Record<string, Standing> };
+    type Standing = { state: string; lagMs: number | null; trouble?: { code?: string } };
+    const until = async (holds: (health: Health) => boolean): Promise<Health> => {
+      for (let now = await health(); ; now = await health()) if (holds(now)) return now;
+    };
+    const told = await until(({ policies }) => Object.values(policies).every(({ trouble }) => trouble?.code === 'other-log'));
+    expect(told).toMatchObject({ status: 'down', stores: { readModels: 'other-log' } });
+    expect(told.views['ticket_list']).toMatchObject({ state: 'failing', lagMs: null, trouble: { code: 'other-log' } });
+    expect(await tierline(data, 'doctor')).toMatchObject({ code: 1, stdout: expect.stringContaining('npx tierline rebuild') as string });
+
+    expect(await tierline(data, 'rebuild')).toMatchObject({ code: 0 });
+    const mended = await until(
+      ({ status, policies }) => status === 'up' && Object.values(policies).every(({ state }) => state === 'running'),
+    );
+    expect(Object.values(mended.views).filter(({ trouble }) => trouble)).toEqual([]);
+    expect(await tierline(data, 'doctor')).toMatchObject({ code: 0 });
+    await program.end('SIGTERM');
   }, 300_000);
 
   it('is made of a directory that no process holds, of a node alone too, and not within itself', async () => {

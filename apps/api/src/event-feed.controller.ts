@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, type FeedFilter, type Position, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import { EventStore, type FeedFilter, type Position, refuse, type StoredEvent, streamId, upcast } from '#eventsourcing';
 import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
 import { JsonLog, type QueryOf, someOf, text } from '#platform';
 import { ticket as ticketDecider, type TicketEventType } from '#ticketing';
 import { documented } from './documented.js';
 import { aTicketId } from './ticket-id.js';
+import { unlessRefused } from './ticket-problems.js';
 
 /** Streams that one process carries at once: each is a subscription of its own at the store. */
 const MOST_STREAMS = 100;
@@ -59,6 +60,7 @@ export class EventFeedController implements OnModuleDestroy {
         faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
       });
     }
+    await this.#refuseBeyondTheEnd(after);
     if (this.#open >= MOST_STREAMS)
       throw Problem.of('too-many-streams', `There are ${MOST_STREAMS} streams already`, { headers: { 'Retry-After': '30' } });
     reply.hijack();
@@ -82,6 +84,16 @@ export class EventFeedController implements OnModuleDestroy {
     } finally {
       this.#open--;
       out.end();
+    }
+  }
+
+  /** A reader that is further than the log has read another one: it would wait for ever for what it has missed. */
+  async #refuseBeyondTheEnd(after: Position | 'start' | 'end'): Promise<void> {
+    if (after === 'start' || after === 'end') return;
+    const end = await this.store.end();
+    if (end === 'start' || after.commit > end.commit) {
+      const message = `The log ends at ${end === 'start' ? 'its start' : formatPosition(end)}: begin again from its start`;
+      unlessRefused(refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]));
     }
   }
 

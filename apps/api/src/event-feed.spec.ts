@@ -208,6 +208,13 @@ describe('GET /v1/events', () => {
     expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code });
   });
 
+  it.each([
+    ['?from=900000000000/900000000000', {}],
+    ['', { 'Last-Event-ID': '900000000000/900000000000' }],
+  ])('refuses a position that this log has not come to: %s %j', async (query, headers: Record<string, string>) => {
+    expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code: 'unknown-position' });
+  });
+
   it('answers HEAD without a feed', async () => {
     const head = await send(api.url, 'HEAD', '/v1/events');
     expect([head.status, head.headers.get('content-type'), head.text]).toEqual([200, 'text/event-stream; charset=utf-8', '']);

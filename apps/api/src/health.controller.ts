@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { formatPosition } from '#http';
 import { policies, projectionGroups } from '#ticketing';
-import { groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
+import { followersOfOtherLog, groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
 import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
@@ -14,9 +14,9 @@ interface Progress {
   readonly state: 'running' | 'failing' | 'stopped';
   /** It has seen everything up to here; absent when nothing yet. */
   readonly position?: string;
-  /** Age of the oldest event that it has not seen, in milliseconds; 0 when it has seen all. */
-  readonly lagMs: number;
-  readonly trouble?: { readonly message: string; readonly at: string };
+  /** Age of the oldest event that it has not seen, in milliseconds; 0 when it has seen all; null where it has followed another log. */
+  readonly lagMs: number | null;
+  readonly trouble?: { readonly message: string; readonly at: string; readonly code?: 'other-log' };
 }
 
 /** Whether the process lives, and whether it can do its work. */
@@ -38,10 +38,11 @@ export class HealthController {
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const [eventStore, readModels] = await Promise.all([this.#eventStoreAnswers(), this.#readModelsAnswer()]);
     const up = eventStore && readModels;
-    void reply.code(up ? 200 : 503);
+    const isOtherLog = up && (await this.#isOtherLog());
+    void reply.code(up && !isOtherLog ? 200 : 503);
     return {
-      status: up ? 'up' : 'down',
-      stores: { eventStore: eventStore ? 'up' : 'down', readModels: readModels ? 'up' : 'down' },
+      status: up && !isOtherLog ? 'up' : 'down',
+      stores: { eventStore: eventStore ? 'up' : 'down', readModels: isOtherLog ? 'other-log' : readModels ? 'up' : 'down' },
       ...(up
         ? {
             views: await this.#views(),
@@ -62,6 +63,11 @@ export class HealthController {
     return answers(() => reached(this.models.db.command({ ping: 1 })));
   }
 
+  /** Whether the views were made from another log than the one that is there now. */
+  async #isOtherLog(): Promise<boolean> {
+    return (await followersOfOtherLog(this.models.db, this.store)).length > 0;
+  }
+
   /** Faces of a group are as far as their group is. */
   async #views(): Promise<Readonly<Record<string, Progress>>> {
     const all = projectionGroups.map(async ({ name, streamPrefix, faces }) => {
@@ -80,6 +86,8 @@ export class HealthController {
   }
 
   async #progress({ position, ...health }: Awaited<ReturnType<typeof groupHealth>>, streamPrefix: string): Promise<Progress> {
+    if (health.trouble?.code === 'other-log')
+      return { ...health, ...(position === undefined ? {} : { position: formatPosition(position) }), lagMs: null };
     let lagMs = 0;
     for await (const { metadata } of this.store.readAll({ streamPrefixes: [streamPrefix] }, position)) {
       lagMs = Math.max(0, Date.now() - Date.parse(metadata.recordedAt));

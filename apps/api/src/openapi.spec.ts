@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { validate } from '@readme/openapi-parser';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Aggregate, Route } from '#eventsourcing';
@@ -321,4 +322,17 @@ describe('/health', () => {
     const { json } = await send(api.url, 'GET', '/health/ready');
     expect(json).toMatchObject({ status: 'up', policies: { [policy?.name ?? '']: { state: 'failing', trouble } } });
   });
+
+  it('says that the views were made from another log, and then no list answers', async () => {
+    const controls = api.mongo.db.collection<{ _id: string }>('views');
+    const event = { stream: `ticket-${randomUUID()}`, revision: 0, id: randomUUID() };
+    await controls.insertOne({ _id: 'other/0', owner: null, checkpoint: { commit: '1', prepare: '1', event } } as never);
+    const ready = await send(api.url, 'GET', '/health/ready');
+    expect([ready.status, ready.json.stores.readModels]).toEqual([503, 'other-log']);
+    // It is looked up every few seconds.
+    let list = await send(api.url, 'GET', '/v1/tickets');
+    while (list.status === 200) list = await send(api.url, 'GET', '/v1/tickets');
+    expect(list.json).toMatchObject({ status: 503, code: 'other-log' });
+    await controls.deleteOne({ _id: 'other/0' });
+  }, 30_000);
 });

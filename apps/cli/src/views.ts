@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { diagnoseGroup, rebuildGroup, repartitionPolicies, type AnyFace, type AnyGroup, type Diagnosis } from '#mongo';
+import {
+  diagnoseGroup,
+  followersOfOtherLog,
+  rebuildGroup,
+  repartitionPolicies,
+  restartPolicies,
+  type AnyFace,
+  type AnyGroup,
+  type Diagnosis,
+} from '#mongo';
 import { policies, projectionGroups } from '#ticketing';
 import { groupPosition } from '#ticketing-app';
 import { showProgress } from './progress.js';
@@ -53,13 +62,18 @@ export async function rebuild(
       progress.stop();
     }
   }
-  if (view !== undefined || partitions === undefined) return;
-  for (const category of new Set(policies.map(({ aggregate }) => aggregate.category)))
-    await repartitionPolicies(mongo.db, category, partitions, owner, { signal });
+  if (view !== undefined) return;
+  const categories = new Set(policies.map(({ aggregate }) => aggregate.category));
+  for (const category of categories) {
+    if (await restartPolicies(mongo.db, store, category, owner, { signal }))
+      print(`policies: they had followed another log, and begin again at the start of this one\n`);
+  }
+  if (partitions === undefined) return;
+  for (const category of categories) await repartitionPolicies(mongo.db, category, partitions, owner, { signal });
   print(`policies: divided into ${partitions}\n`);
 }
 
-/** Compares the view, or all, with a fresh fold of the log. @returns whether they agree */
+/** Compares the view, or all, with a fresh fold of the log; looks whether it is the log that all have followed. @returns whether all is well */
 export async function doctor(
   { store, mongo }: Session,
   view: string | undefined,
@@ -67,6 +81,10 @@ export async function doctor(
   print: (text: string) => void,
 ): Promise<boolean> {
   let well = true;
+  for (const name of view === undefined ? await followersOfOtherLog(mongo.db, store) : []) {
+    well = false;
+    print(`BAD  ${name}: has followed another log than this one\n     \`npx tierline rebuild\` brings all of them back\n`);
+  }
   for (const { group, faces } of chosen(view)) {
     const progress = showProgress(`Folding the log for ${faces.map(({ name }) => name).join(', ')}`, 'events');
     try {

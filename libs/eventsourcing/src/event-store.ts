@@ -27,6 +27,17 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
 
+/** The log at hand is older than the one that was followed, or another one: what was made of that one is not true of this. */
+export class OtherLog extends Error {
+  override readonly name = 'OtherLog';
+  /** @param who has followed the other log */
+  constructor(who: string) {
+    super(
+      `${who} has followed another log than this one: its last event is not here. Check the URLs of both stores, or run \`npx tierline rebuild\``,
+    );
+  }
+}
+
 /** The stream was tombstoned: it can neither be read nor written again. */
 export class StreamDeleted extends Error {
   override readonly name = 'StreamDeleted';
@@ -69,4 +80,10 @@ export abstract class EventStore {
    * up again where they were, with growing pauses; it ends only when the signal aborts. Nothing is delivered twice or skipped.
    */
   abstract subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem>;
+
+  /**
+   * The position of the last event of the log, of whatever kind; 'start' where there is none.
+   * @throws StoreUnavailable
+   */
+  abstract end(): Promise<Position | 'start'>;
 }

@@ -186,6 +186,17 @@ export class EventStoreDB extends EventStore {
     }
   }
 
+  async end(): Promise<Position | 'start'> {
+    const began = Date.now();
+    for (let failures = 1; ; failures++) {
+      try {
+        return await this.#end();
+      } catch (error) {
+        await this.#retry('read the end of $all', error, failures, began);
+      }
+    }
+  }
+
   /** One subscription, until it breaks (throws), ends, or the signal aborts (returns). */
   async *#follow(filter: FeedFilter, after: Position | 'start', signal: AbortSignal): AsyncGenerator<FeedItem> {
     if (signal.aborted) return;
@@ -223,7 +234,7 @@ export class EventStoreDB extends EventStore {
     }
   }
 
-  /** Where the log ends now. */
+  /** Where the log ends now; one attempt. */
   async #end(): Promise<Position | 'start'> {
     for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }))) {
       if (event !== undefined) return { commit: event.position.commit, prepare: event.position.prepare };

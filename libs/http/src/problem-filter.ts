@@ -1,6 +1,6 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
+import { OtherLog, RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
 import type { JsonLog } from '#platform';
 import { Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 
@@ -83,6 +83,8 @@ export function problemOfStores(exception: unknown): Problem | undefined {
       },
     );
   }
+  if (exception instanceof OtherLog)
+    return Problem.of('other-log', exception.message, { headers: { 'Retry-After': '30' }, cause: exception });
   if (exception instanceof RevisionConflict) {
     return Problem.of('contended', 'Others were changing it all the time; nothing was done', {
       headers: { 'Retry-After': '1' },

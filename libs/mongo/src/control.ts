@@ -71,6 +71,8 @@ export interface CheckpointWrite {
 export interface Trouble {
   readonly message: string;
   readonly at: string;
+  /** The log is not the one that was followed: it does not go on before `tierline rebuild`. */
+  readonly code?: 'other-log';
 }
 
 /** The collection that says how far views and policies are, and whose they are. */
@@ -126,14 +128,14 @@ export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | nu
   }
 }
 
-/** It followed another log than the one at hand. */
-export class OtherLog extends Error {
-  override readonly name = 'OtherLog';
-  constructor(name: string) {
-    super(
-      `${name} was projected from another log than this one: its last event is not here. Check where EventStoreDB and MongoDB are, or rebuild the view`,
-    );
-  }
+/** Those whose last event this log does not have: it is an older or another one than they have followed. */
+export async function followersOfOtherLog(db: Db, store: EventStore): Promise<readonly string[]> {
+  const controls = await followerControls(db)
+    .find({ 'checkpoint.event.id': { $exists: true } }, { projection: { checkpoint: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+  const known = await Promise.all(controls.map(({ checkpoint }) => isOfThisLog(store, checkpoint)));
+  return controls.flatMap(({ _id }, index) => (known[index] ? [] : [_id]));
 }
 
 export function readPosition(stored: Checkpoint | null): Position | undefined {

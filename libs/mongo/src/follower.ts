@@ -1,10 +1,9 @@
 import type { Db } from 'mongodb';
-import type { EventStore, FeedFilter, Position, StoredEvent } from '#eventsourcing';
+import { type EventStore, type FeedFilter, OtherLog, type Position, type StoredEvent } from '#eventsourcing';
 import { feedBatches } from './feed-batches.js';
 import { isUnreachable } from './connect.js';
 import {
   LeaseLost,
-  OtherLog,
   isOfThisLog,
   markOf,
   noteTrouble,
@@ -38,6 +37,9 @@ export interface FollowerStatus<State extends string> {
   /** The trouble that is being retried; cleared once there is progress. */
   readonly lastError?: Trouble;
 }
+
+/** How long one waits that has followed another log, in milliseconds: until somebody rebuilds. */
+const OTHER_LOG_MS = 3_000;
 
 /** What became of a batch: how many of its events are done with, why not all of them, and whether the checkpoint was written along. */
 export interface BatchDone {
@@ -187,9 +189,14 @@ export abstract class Follower<State extends string = Common> {
           continue;
         }
         failures = this.#position === before ? failures + 1 : 1;
-        const wait = Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
+        const isOtherLog = error instanceof OtherLog;
+        const wait = isOtherLog ? OTHER_LOG_MS : Math.min(30_000, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
         this.state = 'failing';
-        this.#lastError = { message: error instanceof Error ? error.message : String(error), at: new Date().toISOString() };
+        this.#lastError = {
+          message: error instanceof Error ? error.message : String(error),
+          at: new Date().toISOString(),
+          ...(isOtherLog ? { code: 'other-log' as const } : {}),
+        };
         // Where the database itself is away the note would only keep a stop waiting.
         if (!isUnreachable(error)) await noteTrouble(db, this.name, owner, this.#lastError);
         log.error({ ...this.about, err: error, retryInMs: Math.round(wait) }, this.trouble);

@@ -11,6 +11,7 @@ import { foldTrail, KeptLog, trailEvent, trailFace, trailGroup, type TrailGroup 
 import { eventually } from '../../../test/eventually.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 import {
+  followersOfOtherLog,
   acquire,
   acquireByHandover,
   checkpointAt,
@@ -217,7 +218,9 @@ describe('a projected view', () => {
       () => status(projector),
       ({ state }) => state === 'failing',
     );
-    expect(lastError?.message).toMatch(/projected from another log/);
+    expect(lastError?.message).toMatch(/followed another log/);
+    expect(lastError?.code).toBe('other-log');
+    expect(await followersOfOtherLog(database.mongo.db, store)).toEqual([partition]);
     expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
     await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
     await live(projector);

@@ -1,11 +1,12 @@
 export { connectMongo, isUnreachable, type Mongo } from './connect.js';
-export { groupHealth, groupPosition, policyHealth, type ViewHealth } from './control.js';
+export { followersOfOtherLog, groupHealth, groupPosition, policyHealth, type ViewHealth } from './control.js';
 export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group.js';
 export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
 export { ProjectionFailed } from './group-documents.js';
 export { projectGroup, type GroupProjector, type PartitionStatus } from './project-group.js';
 export { repartitionPolicies } from './repartition-policies.js';
 export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';
+export { restartPolicies } from './restart-policies.js';
 export { runPolicies, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 export { shareFeeds } from './shared-feeds.js';
 export { type FaceName, waitForRevision, withLastSeen } from './wait-for-revision.js';

@@ -47,6 +47,10 @@ class SharedFeeds extends EventStore {
     return this.store.readAll(filter, after);
   }
 
+  end(): Promise<Position | 'start'> {
+    return this.store.end();
+  }
+
   async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncGenerator<FeedItem> {
     // The end is nowhere that another reader could be said to be before or after.
     if (after === 'end') return yield* this.store.subscribe(filter, after, signal);

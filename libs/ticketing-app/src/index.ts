@@ -1,3 +1,4 @@
+export { followersOfOtherLog, unlessOfOtherLog } from './log-guard.js';
 export { tzdata } from './needs.js';
 export {
   groupHealth,

@@ -1,7 +1,15 @@
 import { type DynamicModule, Inject, Module } from '@nestjs/common';
 import { Command, CommandHandler, CqrsModule, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { type Aggregate, type CommandsOf, EventStore } from '#eventsourcing';
-import { type CommandResult, ReadModels, runCommand, type SentCommand, type SentContext, type Sources } from '#ticketing-app';
+import {
+  type CommandResult,
+  ReadModels,
+  runCommand,
+  type SentCommand,
+  type SentContext,
+  type Sources,
+  unlessOfOtherLog,
+} from '#ticketing-app';
 
 /** Any command of any aggregate, on the command bus. */
 export class RunCommand<Of extends Aggregate = Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>>
@@ -46,8 +54,10 @@ export class RunQueryHandler implements IQueryHandler<RunQuery<unknown, unknown>
     @Inject(ReadModels) private readonly models: ReadModels,
   ) {}
 
-  execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
-    return read({ store: this.store, models: this.models }, asked);
+  async execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
+    const sources = { store: this.store, models: this.models };
+    await unlessOfOtherLog(sources);
+    return read(sources, asked);
   }
 }
 

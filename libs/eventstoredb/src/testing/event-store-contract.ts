@@ -102,6 +102,12 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect(await collect(store.readStream(`${category}-none`))).toEqual([]);
       });
 
+      it('knows where the log ends: not before what was appended last', async () => {
+        const { position } = await store.append(stream, 'no-stream', some(1));
+        const end = await store.end();
+        expect(end !== 'start' && position !== undefined && end.commit >= position.commit).toBe(true);
+      });
+
       it('a reader may leave early', async () => {
         await store.append(stream, 'no-stream', some(500));
         for (let round = 0; round < 20; round++) expect((await collect(store.readStream(stream), 2)).map(n)).toEqual([0, 1]);
