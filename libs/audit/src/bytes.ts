@@ -1,7 +1,7 @@
 // Only what browsers have too: nothing of node.
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** SHA-256 of bytes. Whoever hashes much passes a native one; all give the same. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;

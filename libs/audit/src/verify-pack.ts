@@ -5,7 +5,7 @@ import { follow, isBroken, type Chain } from './chain.js';
 import { type EventRecord, leafText, storedHash } from './event-record.js';
 import { merkleTree } from './merkle.js';
 import { keyText, PACK_FORMAT, type PackLine, packText } from './proof-pack.js';
-import { parseNote, parseVerifierKey, signersOf, type VerifierKey, verifierKeyText } from './signed-note.js';
+import { type Ed25519Verify, parseNote, parseVerifierKey, signersOf, type VerifierKey, verifierKeyText } from './signed-note.js';
 import { nameDigest, streamEndLeaf } from './stream-end.js';
 import { parseTreeHead, type TreeHead } from './tree-head.js';
 
@@ -58,8 +58,9 @@ export interface VerifyOptions {
   readonly trustedKeys?: readonly VerifierKey[];
   /** Tree heads that were had elsewhere, as signed notes: the pack must not contradict them. */
   readonly publishedHeads?: readonly string[];
-  /** A faster SHA-256. */
+  /** Native ones are faster than those that run everywhere, which are used unless given. */
   readonly sha256?: Sha256;
+  readonly ed25519?: Ed25519Verify;
 }
 
 const COMPLETENESS: ReadonlySet<PackFailureCode> = new Set(['truncated', 'count-mismatch', 'events-missing', 'scope-missing']);
@@ -69,7 +70,7 @@ type Line<Kind extends PackLine['kind']> = Extract<PackLine, { readonly kind: Ki
 /** Verifies a proof pack, without anything but the pack. Never throws: what cannot be read fails. */
 export function verifyPack(
   pack: Uint8Array,
-  { trustedKeys = [], publishedHeads = [], sha256 = portableSha256 }: VerifyOptions = {},
+  { trustedKeys = [], publishedHeads = [], sha256 = portableSha256, ed25519 }: VerifyOptions = {},
 ): PackVerdict {
   const tree = merkleTree(sha256);
   const hashText = (text: string): string => hex(sha256(utf8(text)));
@@ -120,7 +121,7 @@ export function verifyPack(
           key === undefined ||
           expected === undefined ||
           note.text !== keyText(manifest?.origin ?? '', verifierKeyText(key)) ||
-          signersOf(note, expected)?.length !== expected.length
+          signersOf(note, expected, ed25519)?.length !== expected.length
         )
           return fail('key-not-introduced');
         keys.push(key);
@@ -130,12 +131,13 @@ export function verifyPack(
         counts.heads++;
         const note = parseNote(line.note);
         const head = note && parseTreeHead(note.text);
-        if (note === undefined || head === undefined || head.origin !== manifest?.origin || !signersOf(note, keys)?.length)
+        if (note === undefined || head === undefined || head.origin !== manifest?.origin || !signersOf(note, keys, ed25519)?.length)
           return fail('head-not-signed');
         const proof = hashes(line.proof);
         if (last !== undefined) {
           if (head.size === last.size && !equal(head.root, last.root)) return fail('split-view');
-          if (head.at < last.at || !tree.isConsistent(last.size, last.root, head.size, head.root, proof)) return fail('head-inconsistent');
+          if (head.size === last.size || head.at < last.at || !tree.isConsistent(last.size, last.root, head.size, head.root, proof))
+            return fail('head-inconsistent');
         } else if (proof.length > 0) return fail('head-inconsistent');
         heads.push(head);
         return;
@@ -149,6 +151,7 @@ export function verifyPack(
           !tree.isIncluded(tree.leafHash(streamEndLeaf(line.end)), line.index, last.streams.size, last.streams.root, hashes(line.proof))
         )
           return fail('stream-not-in-tree');
+        if (line.index <= (neighbours.at(-1)?.index ?? -1)) return fail('stream-misplaced');
         neighbours.push({ index: line.index, client: line.end.client });
         return;
       case 'stream': {
@@ -206,7 +209,7 @@ export function verifyPack(
           line.sha256 !== hex(sha256(before)) ||
           note?.text !== packText(manifest?.origin ?? '', line.sha256) ||
           key === undefined ||
-          !signersOf(note, [key])?.length
+          !signersOf(note, [key], ed25519)?.length
         )
           fail('pack-altered');
       }
@@ -241,7 +244,7 @@ export function verifyPack(
   for (const published of publishedHeads) {
     const note = parseNote(published);
     const head = note && parseTreeHead(note.text);
-    if (note === undefined || head === undefined || !signersOf(note, keys)?.length) fail('head-not-signed');
+    if (note === undefined || head === undefined || !signersOf(note, keys, ed25519)?.length) fail('head-not-signed');
     else if (heads.some(({ size, root, origin }) => origin === head.origin && size === head.size && !equal(root, head.root)))
       fail('split-view');
   }
