@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
+import { inspectFile, isLmdbError, PageDamaged } from './inspection.js';
 
 /** The directory is in use by a node that is alive, in this process or in another one. */
 export class DirectoryLocked extends Error {
@@ -14,6 +16,20 @@ export class DirectoryLocked extends Error {
   ) {
     super(
       `The directory ${directory} is in use by ${pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`}. Stop it, or choose another directory.`,
+    );
+  }
+}
+
+/** The record of who holds the directory cannot be read: whether a node runs on it is not known. */
+export class LockDamaged extends Error {
+  readonly code = 'ERR_LOCK_DAMAGED';
+  override readonly name = 'LockDamaged';
+  constructor(
+    readonly directory: string,
+    reason: string,
+  ) {
+    super(
+      `The lock of the directory ${directory} is damaged (${reason}). Make sure that no node runs on the directory, then remove the folder 'owner' from it.`,
     );
   }
 }
@@ -31,16 +47,28 @@ interface Owner {
  * a file. It holds within one machine and one pid namespace: containers that share a directory do not see each other.
  *
  * @returns the function that lets go
- * @throws DirectoryLocked
+ * @throws DirectoryLocked, LockDamaged
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
-  const db = open<Owner, string>({ path: join(directory, 'owner'), encoding: 'json', overlappingSync: false });
-  const holder = db.transactionSync(() => {
-    const owner = db.get('owner');
-    if (owner && startOf(owner.pid) === owner.started) return owner;
-    db.putSync('owner', { pid: process.pid, started: startOf(process.pid) ?? '' });
-    return undefined;
-  });
+  await inspectLock(directory);
+  let db: RootDatabase<Owner, string>;
+  try {
+    db = open<Owner, string>({ path: join(directory, 'owner'), encoding: 'json', overlappingSync: false });
+  } catch (error) {
+    throw isLmdbError(error) ? new LockDamaged(directory, error.message) : error;
+  }
+  let holder: Owner | undefined;
+  try {
+    holder = db.transactionSync(() => {
+      const owner = db.get('owner');
+      if (owner && startOf(owner.pid) === owner.started) return owner;
+      db.putSync('owner', { pid: process.pid, started: startOf(process.pid) ?? '' });
+      return undefined;
+    });
+  } catch (error) {
+    await db.close();
+    throw error instanceof SyntaxError ? new LockDamaged(directory, 'it is no JSON') : error;
+  }
   if (holder) {
     await db.close();
     throw new DirectoryLocked(directory, holder.pid);
@@ -54,6 +82,25 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     }
     await db.close();
   };
+}
+
+/** LMDB believes what it maps: a damaged record would end the process. */
+async function inspectLock(directory: string): Promise<void> {
+  const path = join(directory, 'owner', 'data.mdb');
+  // A process that ended before it wrote its first page leaves an empty file.
+  if (!existsSync(path) || statSync(path).size === 0) return;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      // Values are JSON; whether this one is whole shows when it is read.
+      inspectFile(path, () => true);
+      return;
+    } catch (error) {
+      if (!(error instanceof PageDamaged)) throw error;
+      // Another process may have been writing it meanwhile, or be about to write its first page.
+      if (attempt === 5) throw new LockDamaged(directory, `${path}, ${error.message}`);
+      await sleep(20 * attempt);
+    }
+  }
 }
 
 /**

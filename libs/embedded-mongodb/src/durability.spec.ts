@@ -173,6 +173,7 @@ describe('checksums', () => {
       await db.collection<Row>('c').insertMany([
         { _id: '1', name: 'quite-some-name' },
         { _id: '2', name: 'another' },
+        { _id: '3', name: 'more' },
       ]);
     });
     // In the document and in the index.
@@ -185,6 +186,9 @@ describe('checksums', () => {
           .toArray(),
       ).rejects.toMatchObject({ code: 366, message: expect.stringContaining('an index entry is damaged') });
       expect(await db.collection<Row>('c').findOne({ name: 'another' })).toMatchObject({ _id: '2' });
+      // The damaged entry may be this one's.
+      await expect(db.collection<Row>('c').findOne({ name: 'nobody' })).rejects.toMatchObject({ code: 366 });
+      await expect(db.collection<Row>('c').countDocuments({ name: { $gt: 'b' } })).rejects.toMatchObject({ code: 366 });
     });
   });
 

@@ -107,3 +107,10 @@ export class DataUnreadable extends Error {
     super(`The data in ${directory} cannot be read: ${reason}.`);
   }
 }
+
+/** The data file is damaged, or not there any more. */
+export const dataDamaged = (directory: string, reason: string): DataUnreadable =>
+  new DataUnreadable(
+    directory,
+    `${reason}. Restore a backup; or, where it holds read models, move the directory away and have them made anew from the events by \`tierline rebuild\``,
+  );

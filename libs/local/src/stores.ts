@@ -90,6 +90,9 @@ function explained(
       return new DataDirLocked(dataDir, error.pid ?? 0);
     case 'ERR_PORT_UNAVAILABLE':
       return portTaken(port, `the embedded ${what}`, variable);
+    case 'ERR_DATA_UNREADABLE':
+    case 'ERR_LOCK_DAMAGED':
+      return new CannotStart(error.message, { cause: error });
     default:
       return explainDataDir(dataDir, error);
   }

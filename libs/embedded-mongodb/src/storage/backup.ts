@@ -1,12 +1,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { open as openFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BackupExists } from '@tierline/embedded-host';
+import { BackupExists, DirectoryLocked, lockDirectory } from '@tierline/embedded-host';
 import { open } from 'lmdb';
 import { DataUnreadable } from '../errors.js';
-
-/** The name of the data file in its directory. */
-export const FILE = 'mongodb.mdb';
+import { FILE, inspectData } from './data-format.js';
 
 /** What can be copied while it is written: an LMDB environment. */
 interface Copyable {
@@ -39,15 +37,25 @@ export const copyInto = async (db: Copyable, directory: string): Promise<void> =
  * with everything that was acknowledged before the call. It is complete when the promise resolves, and not there when it
  * rejects.
  *
- * @throws BackupExists where that directory holds data already; DataUnreadable where there is nothing to copy
+ * @throws BackupExists where that directory holds data already; DataUnreadable where there is nothing to copy, or it is damaged
  */
 export const backUpMongoDB = async (directory: string, to: string): Promise<void> => {
   if (!existsSync(join(directory, FILE))) throw new DataUnreadable(directory, `there is no ${FILE}`);
-  const db = open<Buffer, Buffer>({ path: join(directory, FILE), noSubdir: true, readOnly: true });
+  // A node that runs has inspected the file when it was started.
+  const unlock = await lockDirectory(directory).catch((error: unknown) => {
+    if (error instanceof DirectoryLocked) return undefined;
+    throw error;
+  });
   try {
-    await copyInto(db, to);
+    if (unlock) inspectData(directory);
+    const db = open<Buffer, Buffer>({ path: join(directory, FILE), noSubdir: true, readOnly: true });
+    try {
+      await copyInto(db, to);
+    } finally {
+      await db.close();
+    }
   } finally {
-    await db.close();
+    await unlock?.();
   }
 };
 

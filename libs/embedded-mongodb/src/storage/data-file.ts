@@ -1,18 +1,12 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isLmdbError, type Gap } from '@tierline/embedded-host';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
-import { DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
-import { copyInto, FILE } from './backup.js';
+import { dataDamaged, DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
+import { copyInto } from './backup.js';
+import { FILE, FORMAT, formatKey, inspectData, upgradeKey } from './data-format.js';
 import { checksumOf } from './checksums.js';
 
-/**
- * The version of the file's layout. In format 1 a value stood alone; since format 2 four bytes follow it, the CRC-32 of
- * key and value, little-endian. The two keys below have none: they tell how the others are to be read.
- */
-const FORMAT = 2;
-const formatKey = Buffer.from('\0format');
-/** How far an upgrade has come: the last key that has the present format. Gone when it is through. */
-const upgradeKey = Buffer.from('\0upgrade');
 /** Records that an upgrade rewrites in one transaction. */
 const UPGRADE_SLICE = 5000;
 
@@ -48,67 +42,103 @@ const kinds: Readonly<Record<number, string>> = {
   0x20: 'an index entry',
 };
 
-const damaged = (key: Buffer): DamagedRecordError =>
+const damaged = (key: Buffer, page?: number): DamagedRecordError =>
   new DamagedRecordError(
     key,
-    `${kinds[key[0] as number] ?? 'a record'} is damaged: the checksum of the record with the key ${key.subarray(0, 64).toString('hex')} does not match`,
+    `${kinds[key[0] as number] ?? 'a record'} is damaged: the checksum of the record with the key ${key.subarray(0, 64).toString('hex')}${page === undefined ? '' : ` in page ${page}`} of ${FILE} does not match`,
   );
+
+const openLmdb = (path: string, decode: (bytes: Uint8Array) => Buffer): RootDatabase<Buffer, Buffer> =>
+  open<Buffer, Buffer>({
+    path,
+    noSubdir: true,
+    keyEncoder: {
+      writeKey: (key: Uint8Array, target: Uint8Array, start: number): number => {
+        target.set(key, start);
+        return start + key.length;
+      },
+      readKey: copied,
+    },
+    encoder: { encode: (value: Buffer): Buffer => value, decode },
+    // A commit is reported when it has been flushed: with overlapping flushes it would be reported before.
+    overlappingSync: false,
+    maxReaders: 4096,
+    eventTurnBatching: false,
+    txnStartThreshold: 1,
+  } as unknown as Parameters<typeof open>[0]) as unknown as RootDatabase<Buffer, Buffer>;
+
+/** A new file has its name when its first transaction is on disk: one without is always damaged. */
+const create = async (path: string): Promise<void> => {
+  const draft = `${path}.new`;
+  for (const left of [draft, `${draft}-lock`]) rmSync(left, { force: true });
+  const db = openLmdb(draft, (bytes) => copied(bytes, 0, bytes.length));
+  try {
+    await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
+  } finally {
+    await db.close();
+  }
+  rmSync(`${draft}-lock`, { force: true });
+  renameSync(draft, path);
+  if (process.platform === 'win32') return;
+  const directory = openSync(dirname(path), 'r');
+  fsyncSync(directory);
+  closeSync(directory);
+};
 
 /** Ordered keys and values in one file of a directory: the only place that knows LMDB. Values are verified when they are read. */
 export class DataFile {
   readonly #db: RootDatabase<Buffer, Buffer>;
   /** The checksum that came with the value that was read last. */
   readonly #last: { checksum: number };
+  /** Where records were damaged at the start: what is not found there may have been. */
+  readonly #gaps: readonly Gap[];
 
   private constructor(
     readonly directory: string,
     db: RootDatabase<Buffer, Buffer>,
     last: { checksum: number },
+    gaps: readonly Gap[],
   ) {
     this.#db = db;
     this.#last = last;
+    this.#gaps = gaps;
   }
 
   /**
    * Opens the file of a directory, making it if it is not there, and brings an older format to the present one.
    *
-   * @throws DataUnreadable where the directory holds a format that is not known
+   * @throws DataUnreadable where the directory holds a format that is not known, or the file is damaged
    */
   static async open(directory: string): Promise<DataFile> {
     mkdirSync(directory, { recursive: true });
+    const path = join(directory, FILE);
+    if (!existsSync(path)) {
+      // The lock file is made by the first start on a data file.
+      if (existsSync(`${path}-lock`)) throw dataDamaged(directory, `there is no ${FILE}, but there was one`);
+      await create(path);
+    }
+    const gaps = inspectData(directory);
     const last = { checksum: 0 };
     // While the format is not known, values are read as they stand.
-    let sealedValues = false;
-    const decode = (bytes: Uint8Array): Buffer => {
-      if (!sealedValues) return copied(bytes, 0, bytes.length);
-      const end = Math.max(0, bytes.length - 4);
-      last.checksum =
-        bytes.length < 4
-          ? -1
-          : ((bytes[end] as number) |
-              ((bytes[end + 1] as number) << 8) |
-              ((bytes[end + 2] as number) << 16) |
-              ((bytes[end + 3] as number) << 24)) >>>
-            0;
-      return copied(bytes, 0, end);
-    };
-    const db = open<Buffer, Buffer>({
-      path: join(directory, FILE),
-      noSubdir: true,
-      keyEncoder: {
-        writeKey: (key: Uint8Array, target: Uint8Array, start: number): number => {
-          target.set(key, start);
-          return start + key.length;
-        },
-        readKey: copied,
-      },
-      encoder: { encode: (value: Buffer): Buffer => value, decode },
-      // A commit is reported when it has been flushed: with overlapping flushes it would be reported before.
-      overlappingSync: false,
-      maxReaders: 4096,
-      eventTurnBatching: false,
-      txnStartThreshold: 1,
-    } as unknown as Parameters<typeof open>[0]) as unknown as RootDatabase<Buffer, Buffer>;
+    const state = { sealed: false };
+    let db: RootDatabase<Buffer, Buffer>;
+    try {
+      db = openLmdb(path, (bytes) => {
+        if (!state.sealed) return copied(bytes, 0, bytes.length);
+        const end = Math.max(0, bytes.length - 4);
+        last.checksum =
+          bytes.length < 4
+            ? -1
+            : ((bytes[end] as number) |
+                ((bytes[end + 1] as number) << 8) |
+                ((bytes[end + 2] as number) << 16) |
+                ((bytes[end + 3] as number) << 24)) >>>
+              0;
+        return copied(bytes, 0, end);
+      });
+    } catch (error) {
+      throw isLmdbError(error) ? dataDamaged(directory, `${FILE} or its lock file: ${error.message}`) : error;
+    }
     try {
       const format = db.get(formatKey)?.readDoubleBE(0);
       if (format === undefined) await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
@@ -118,23 +148,34 @@ export class DataFile {
       await db.close();
       throw error;
     }
-    sealedValues = true;
-    return new DataFile(directory, db, last);
+    state.sealed = true;
+    return new DataFile(directory, db, last, gaps);
   }
 
   /** @throws DamagedRecordError where the checksum does not match */
   get(key: Buffer, transaction?: Transaction): Buffer | undefined {
     const value = transaction ? this.#db.get(key, { transaction }) : this.#db.get(key);
     if (value && checksumOf(key, value) !== this.#last.checksum) throw damaged(key);
+    if (!value && this.#gaps.length) this.#refuseWithin(key);
     return value;
   }
 
   /** @throws DamagedRecordError at the record whose checksum does not match */
   *entries(range: KeyRange, transaction?: Transaction): Generator<Entry, void, undefined> {
+    if (this.#gaps.length) {
+      this.#refuseWithin(range.start);
+      this.#refuseWithin(range.end);
+    }
     for (const entry of this.#db.getRange(rangeOptions(range, transaction)) as unknown as Iterable<Entry>) {
       if (checksumOf(entry.key, entry.value) !== this.#last.checksum) throw damaged(entry.key);
       yield entry;
     }
+  }
+
+  /** What lies between a damaged record and its neighbours may be the place where it belongs. */
+  #refuseWithin(key: Buffer): void {
+    for (const gap of this.#gaps)
+      if ((!gap.low || key.compare(gap.low) > 0) && (!gap.high || key.compare(gap.high) < 0)) throw damaged(gap.key, gap.page);
   }
 
   /** The keys of a range, at most so many. */
@@ -142,8 +183,15 @@ export class DataFile {
     return [...this.#db.getKeys({ ...rangeOptions(range), limit })];
   }
 
-  /** The number of entries in a range, counted by LMDB. */
+  /**
+   * The number of entries in a range, counted by LMDB.
+   *
+   * @throws DamagedRecordError where it depends on a record that is damaged
+   */
   count(range: KeyRange, transaction?: Transaction): number {
+    for (const gap of this.#gaps)
+      if ((!gap.low || range.end.compare(gap.low) > 0) && (!gap.high || range.start.compare(gap.high) < 0))
+        throw damaged(gap.key, gap.page);
     return this.#db.getKeysCount(rangeOptions(range, transaction));
   }
 

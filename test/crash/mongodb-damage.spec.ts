@@ -1,0 +1,8 @@
+import { surviveDamages } from '../../libs/embedded-mongodb/src/testing/damage.js';
+
+test('of 300 random damages to the files of the MongoDB node none is silent and none ends the process', async () => {
+  const { silent, strange, ...found } = await surviveDamages(300, Number(process.env['DAMAGE_SEED'] ?? 2));
+  console.info(`found at the start ${found.atStart}, by reads ${found.atReads}, in places that hold nothing ${found.harmless}`);
+  expect({ silent, strange }).toEqual({ silent: [], strange: [] });
+  expect(found.atStart + found.atReads).toBeGreaterThan(100);
+}, 600_000);
