@@ -1,7 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '#platform';
-import { DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
+import { CannotStart, DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 
 /** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
