@@ -600,7 +600,11 @@ const answerSchemas = {
       },
     },
   },
-  ...Object.fromEntries(aggregates.map((aggregate: Aggregate) => [answerName(aggregate.noun), commandAnswer(aggregate)])),
+  ...Object.fromEntries(
+    aggregates
+      .filter(({ commands }: Aggregate) => Object.values(commands).some(({ route }) => route !== undefined))
+      .map((aggregate: Aggregate) => [answerName(aggregate.noun), commandAnswer(aggregate)]),
+  ),
   Attachment: {
     type: 'object',
     required: ['sha256', 'bytes', 'mediaType', 'url'],

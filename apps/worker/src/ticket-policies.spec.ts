@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Actor, instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { type Actor, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { DAY, policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { agent, type AgentCommands, attention, DAY, policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { runCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
@@ -236,5 +236,44 @@ describe('the children of a major incident', () => {
     expect(types(await eventsOf(done)).at(-1)).toBe('TicketCancelled');
     const { refused } = worker.policies().find(({ policy }) => policy === 'children-follow') ?? { refused: 0 };
     expect(refused).toBeGreaterThan(0);
+  });
+});
+
+describe('touch time', () => {
+  const tellAgent = async <Name extends keyof AgentCommands>(id: string, name: Name, body: AgentCommands[Name]) => {
+    const commandId = randomUUID();
+    const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+    const done = await runCommand(store, { aggregate: agent, id, name, body, context });
+    if (isRefusal(done)) throw new Error(JSON.stringify(done));
+  };
+  const start = (id: string, who: string) => tell(id, 'StartTouchTime', { agent: { id: who } });
+
+  it('ends on a ticket when the agent begins on another one, as of then', async () => {
+    const who = randomUUID();
+    const [one, two, three] = [await open(), await open(), await open()];
+    await start(one, who);
+    await start(two, who);
+    const begun = await first(two, 'TouchTimeStarted');
+    const stopped = await first(one, 'TouchTimeStopped');
+    expect(stopped.metadata.effectiveAt).toBe(begun.metadata.effectiveAt);
+    // Work that is begun without touch time ends it, too: whether it runs elsewhere is known moments after it began.
+    await eventually(
+      () => readAggregate(store, attention, who),
+      ({ state }) => state?.on.some(({ ticketId }) => ticketId === two) === true,
+    );
+    await tell(three, 'StartWork', { agent: { id: who } });
+    const worked = await first(three, 'WorkStarted');
+    expect((await first(two, 'TouchTimeStopped')).metadata.effectiveAt).toBe(worked.metadata.effectiveAt);
+  });
+
+  it('ends when the agent leaves or becomes absent, as of then', async () => {
+    const [left, absent] = [randomUUID(), randomUUID()];
+    for (const id of [left, absent]) await tellAgent(id, 'RegisterAgent', { name: id });
+    const id = await open();
+    for (const who of [left, absent]) await start(id, who);
+    await tellAgent(left, 'OffboardAgent', {});
+    await tellAgent(absent, 'PlanAbsence', { reason: 'Ill' });
+    const ofAgent = (who: string) => (event: StoredEvent) => (event.data as { agent: { id: string } }).agent.id === who;
+    for (const who of [left, absent]) await first(id, 'TouchTimeStopped', ofAgent(who));
   });
 });

@@ -1,6 +1,8 @@
 import { type Actor, type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
 import {
   agent,
+  type AgentAtWork,
+  attention,
   type ClockedTicketState,
   contract,
   contractInForce,
@@ -44,6 +46,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     return ticketOf(store, named.into ?? named.ticketId ?? '');
   },
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
+  'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
   'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
@@ -82,6 +85,15 @@ async function whoHasLeft(store: EventStore, { agent: named, assignee, by }: Per
   const { id } = named ?? assignee ?? by ?? actor;
   const { state } = await readAggregate(store, agent, id).catch(ofDeletedStream);
   return state?.leftAt === undefined ? {} : { [id]: state.leftAt };
+}
+
+async function agentAtWork(store: EventStore, named: PersonNamed, actor: Actor): Promise<AgentAtWork> {
+  const { id } = named.agent ?? actor;
+  const [left, { state }] = await Promise.all([
+    whoHasLeft(store, named, actor),
+    readAggregate(store, attention, id).catch(ofDeletedStream),
+  ]);
+  return { left, touching: state?.on ?? [] };
 }
 
 /** Version of the time zone data of this process. */

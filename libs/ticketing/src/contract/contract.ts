@@ -183,6 +183,12 @@ const terms = fields({
       'What happens when a hold has lasted until the instant that was named. `resume`: the work goes on, unless said otherwise; `tell`: its assignee and the lead are told',
     ),
   ),
+  touchTime: optional(
+    about(
+      oneOf(['one-ticket', 'several-tickets']),
+      '`one-ticket`: an agent who begins to work on a ticket works on no other, unless said otherwise; `several-tickets`: on others of such contracts, too',
+    ),
+  ),
   quietTime: optional(
     about(
       whole(0, 7 * DAY, 'must be a whole number of milliseconds, at most 7 days'),

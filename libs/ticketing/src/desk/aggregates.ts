@@ -1,9 +1,10 @@
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from './agent.js';
+import { attention } from './attention.js';
 import { onCall } from './on-call.js';
 import { team } from './team.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 
 /** Every aggregate: routes, documentation and the checks of fixtures follow from this list. */
-export const aggregates = [ticket, contract, onCall, team, agent, ticketFilter] as const;
+export const aggregates = [ticket, contract, onCall, team, agent, attention, ticketFilter] as const;

@@ -1,5 +1,6 @@
 import type { Policy } from '#eventsourcing';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
+import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
 import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
 
 /** Every policy: what the worker runs. */
@@ -12,4 +13,8 @@ export const policies: readonly Policy<any, any, any>[] = [
   ticketsThatComeBack,
   ticketsOfTheAway,
   ticketsOfFormerMembers,
+  touchTimeOfAgents,
+  touchTimeOfTheAway,
+  touchTimeOfWorkBegun,
+  touchTimeElsewhere,
 ];

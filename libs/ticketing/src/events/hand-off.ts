@@ -35,7 +35,14 @@ export const handOffEvents = {
     }),
   }),
 
-  EscalationAccepted: move<{ readonly escalationId: string; readonly tier: Tier; readonly team?: string; readonly agent: Person }>({
+  EscalationAccepted: move<{
+    readonly escalationId: string;
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly agent: Person;
+    /** Tickets on which the agent's touch time ran, and ends. */
+    readonly turnedFrom?: readonly string[];
+  }>({
     says: 'the receiver took it',
     evolve: (ticket, { escalationId, tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),

@@ -6,7 +6,13 @@ import { move, note, unchanged } from './definition.js';
 import { activeWork, type Evidence, moveTo } from './ticket.js';
 
 export const workEvents = {
-  WorkStarted: move<{ readonly tier: Tier; readonly team?: string; readonly agent: Person }>({
+  WorkStarted: move<{
+    readonly tier: Tier;
+    readonly team?: string;
+    readonly agent: Person;
+    /** Tickets on which the agent's touch time ran, and ends. */
+    readonly turnedFrom?: readonly string[];
+  }>({
     says: 'somebody began to work on it; the first time is a first response',
     evolve: (ticket, { tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),

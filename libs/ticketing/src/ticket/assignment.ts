@@ -8,10 +8,12 @@ import { type AssignmentRequest, assignmentRequest } from './assignment-request.
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfTouchOfHolder, event, namedOrActor } from './decisions.js';
 import {
+  type AgentAtWork,
   ESCALATION_PENDING,
   HELD,
   INACTIVE,
   LEFT,
+  turnedFrom,
   unlessAccepted,
   unlessActive,
   unlessHeld,
@@ -138,10 +140,10 @@ export const assignmentCommands = {
     route: 'POST /v1/tickets/{id}/take-over',
     refuses: [...INACTIVE, ...LEFT, 'not-claimed'],
     late: false,
-    needs: 'who-has-left',
-    decide({ reason, agent }, ticket, context, _contract, left?: WhoHasLeft) {
+    needs: 'agent-at-work',
+    decide({ reason, agent }, ticket, context, contract, known: AgentAtWork = {}) {
       const who = namedOrActor(agent, context);
-      const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
+      const barred = unlessActive(ticket) ?? unlessLeft(who, context, known.left);
       if (barred) return barred;
       const { tier, team, assignee } = ticket;
       if (assignee === undefined) return refuse('not-claimed', 'Nobody has the ticket: claim it, or start work on it');
@@ -149,7 +151,9 @@ export const assignmentCommands = {
       return [
         ...endOfTouchOfHolder(ticket, context),
         event('TicketTakenOver', present({ tier, team, from: assignee, agent: who, reason })),
-        ...(unlessWorkable(ticket) === undefined ? [event('WorkStarted', present({ tier, team, agent: who }))] : []),
+        ...(unlessWorkable(ticket) === undefined
+          ? [event('WorkStarted', present({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))]
+          : []),
       ];
     },
   }),

@@ -22,6 +22,19 @@ export function unlessLeft(
   return at === undefined || effectiveAt < at ? undefined : refuse('agent-left', `${name ?? id} left the desk at ${at}`);
 }
 
+/** What is known of somebody who begins to work: looked up for commands that need `agent-at-work`. */
+export interface AgentAtWork {
+  readonly left?: WhoHasLeft;
+  /** Tickets on which the agent's touch time runs, and whether their contracts let it run on several. */
+  readonly touching?: readonly { readonly ticketId: string; readonly shared?: true }[];
+}
+
+/** The other tickets on which the touch time of somebody ends who begins to work on one; undefined where there are none. */
+export function turnedFrom({ touching = [] }: AgentAtWork, id: string | undefined, { touchTime }: Contract): readonly string[] | undefined {
+  const others = touching.filter((other) => other.ticketId !== id && !(other.shared && touchTime === 'several-tickets'));
+  return others.length === 0 ? undefined : others.map(({ ticketId }) => ticketId);
+}
+
 export const HELD = ['already-claimed'] as const;
 
 /** What somebody else has is taken over by a command of its own. */

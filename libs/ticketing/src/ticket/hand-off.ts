@@ -10,11 +10,13 @@ import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event, namedOrActor } from './decisions.js';
 import {
+  type AgentAtWork,
   HELD,
   INACTIVE,
   LEFT,
   OVER,
   TIER_MISSING,
+  turnedFrom,
   unlessActive,
   unlessHeld,
   unlessLeft,
@@ -22,7 +24,6 @@ import {
   unlessTierExists,
   unlessWorkable,
   UNWORKABLE,
-  type WhoHasLeft,
 } from './guards.js';
 
 export class DiagnosticStepBody {
@@ -261,17 +262,26 @@ export const handOffCommands = {
     route: 'POST /v1/tickets/{id}/escalations/accept',
     refuses: [...NOT_PENDING, ...LEFT, ...HELD],
     late: false,
-    needs: 'who-has-left',
-    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
+    needs: 'agent-at-work',
+    decide({ agent }, ticket, context, contract, known: AgentAtWork = {}) {
       const who = namedOrActor(agent, context);
       const work = activeWork(ticket.work);
       if (work.status === 'in-progress' && ticket.settledEscalation?.how === 'accepted' && work.agent.id === who.id) return [];
       const waiting = pending(ticket);
       if (isRefusal(waiting)) return waiting;
-      const barred = unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
+      const barred = unlessLeft(who, context, known.left) ?? unlessHeld(ticket, who);
       if (barred) return barred;
       return [
-        event('EscalationAccepted', present({ escalationId: waiting.escalationId, tier: ticket.tier, team: ticket.team, agent: who })),
+        event(
+          'EscalationAccepted',
+          present({
+            escalationId: waiting.escalationId,
+            tier: ticket.tier,
+            team: ticket.team,
+            agent: who,
+            turnedFrom: turnedFrom(known, context.id, contract),
+          }),
+        ),
       ];
     },
   }),

@@ -1,5 +1,6 @@
 import { deterministicId, instantFrom, type Refusal } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
+import { Life, pin } from '../testing/ticket-life.js';
 import { type TicketCommands, ticket } from './ticket.js';
 import { type Contract, DAY, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import type { TicketState } from '../events/ticket.js';
@@ -789,8 +790,24 @@ describe('TakeOverTicket', () => {
   });
 });
 
+describe('an agent who begins to work', () => {
+  const touching = [{ ticketId: self }, { ticketId: one }, { ticketId: two, shared: true as const }];
+  const send = (ticket: ReturnType<typeof given>, name: 'StartWork' | 'AcceptEscalation') =>
+    ticket.when(name, { agent: grace }, 10 * MINUTE, { touching }).events();
+
+  it('turns from the other tickets on which touch time runs', () => {
+    expect(send(given(opened), 'StartWork')).toMatchObject([{ type: 'WorkStarted', data: { turnedFrom: [one, two] } }]);
+    expect(send(given(opened, escalated), 'AcceptEscalation')).toMatchObject([{ data: { turnedFrom: [one, two] } }]);
+    expect(given(opened).when('StartWork', {}).events()[0]?.data).not.toHaveProperty('turnedFrom');
+  });
+
+  it('goes on with those whose contracts let it run on several, if this one’s does', () => {
+    const life = new Life(pin(1, { touchTime: 'several-tickets' })).open();
+    expect(life.do(1, 'StartWork', { agent: grace }, { touching: touching.slice(1) })).toMatchObject([{ data: { turnedFrom: [one] } }]);
+  });
+});
+
 describe('an agent who has left the desk', () => {
-  const left = { grace: at(10 * MINUTE) };
   const free = given(opened);
   const waiting = given(opened, escalated);
   const reason = 'r';
@@ -810,10 +827,12 @@ describe('an agent who has left the desk', () => {
       offset: number,
       outside: unknown,
     ) => ReturnType<typeof ticket.when>;
+    const knowing = (left: object) => (['StartWork', 'AcceptEscalation', 'TakeOverTicket'].includes(name) ? { left } : left);
+    const left = knowing({ grace: at(10 * MINUTE) });
     expect(send(name, command, 10 * MINUTE, left).refusal()).toMatchObject({ refused: 'agent-left' });
     // What was done before the agent left can be told afterwards, and others are not concerned.
     expect(send(name, command, 9 * MINUTE, left).events()).not.toEqual([]);
-    expect(send(name, command, 10 * MINUTE, { henrik: at(0) }).events()).not.toEqual([]);
+    expect(send(name, command, 10 * MINUTE, knowing({ henrik: at(0) })).events()).not.toEqual([]);
   });
 });
 

@@ -6,11 +6,13 @@ import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
 import {
+  type AgentAtWork,
   CLOSED,
   HELD,
   INACTIVE,
   LEFT,
   OVER,
+  turnedFrom,
   unlessActive,
   unlessClosed,
   unlessHeld,
@@ -171,13 +173,14 @@ export const workCommands = {
     route: 'POST /v1/tickets/{id}/work',
     refuses: [...UNWORKABLE, ...LEFT, ...HELD],
     late: false,
-    needs: 'who-has-left',
-    decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
+    needs: 'agent-at-work',
+    decide({ agent }, ticket, context, contract, known: AgentAtWork = {}) {
       const who = namedOrActor(agent, context);
-      const barred = unlessWorkable(ticket) ?? unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
+      const barred = unlessWorkable(ticket) ?? unlessLeft(who, context, known.left) ?? unlessHeld(ticket, who);
       if (barred) return barred;
       if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
-      return [event('WorkStarted', present({ tier: ticket.tier, team: ticket.team, agent: who }))];
+      const { tier, team } = ticket;
+      return [event('WorkStarted', present({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))];
     },
   }),
 
