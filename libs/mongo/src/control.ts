@@ -326,6 +326,25 @@ function ignoreDuplicate(error: { code?: number }): void {
 
 const DUPLICATE_KEY = 11000;
 
+/** How long commands have taken lately, as this process sees it, in milliseconds. */
+const slowness = new WeakMap<Db, number>();
+
+/** Notes how long a command takes: the slowest counts, and fades with each one that is faster. */
+export async function noteSlowness<Result>(db: Db, command: Promise<Result>): Promise<Result> {
+  const began = performance.now();
+  const result = await command;
+  slowness.set(db, Math.max(performance.now() - began, (slowness.get(db) ?? 0) * 0.9));
+  return result;
+}
+
+/**
+ * How long a lease is to last, in milliseconds: long enough to be renewed in time also where the database, or this process, is slow. Leases
+ * that run out before anything is done under them would go round among those who wait, and nobody would get on.
+ */
+export function leaseTermMs(db: Db, leaseMs: number): number {
+  return Math.max(leaseMs, 6 * (slowness.get(db) ?? 0));
+}
+
 /** Takes the lease if nobody holds it and nobody else is about to. Null: not now. */
 export async function acquire(db: Db, name: string, owner: string, leaseMs: number): Promise<FollowerControl | null> {
   const now = new Date();
@@ -336,11 +355,8 @@ export async function acquire(db: Db, name: string, owner: string, leaseMs: numb
       { $or: [{ handover: null }, { 'handover.to': owner }, { 'handover.until': { $lt: now } }] },
     ],
   };
-  return followerControls(db).findOneAndUpdate(
-    free,
-    { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) } },
-    { returnDocument: 'after' },
-  );
+  const leaseUntil = new Date(now.getTime() + leaseTermMs(db, leaseMs));
+  return noteSlowness(db, followerControls(db).findOneAndUpdate(free, { $set: { owner, leaseUntil } }, { returnDocument: 'after' }));
 }
 
 /** Asks the present owner to stop, and reserves the lease; again and again until it is ours. @throws Error after `patienceMs` */
@@ -358,7 +374,7 @@ export async function acquireByHandover(
     const now = new Date();
     await followerControls(db).updateOne(
       { _id: name, $or: [{ handover: null }, { 'handover.to': to }, { 'handover.until': { $lt: now } }] },
-      { $set: { handover: { to, until: new Date(now.getTime() + leaseMs) } } },
+      { $set: { handover: { to, until: new Date(now.getTime() + leaseTermMs(db, leaseMs)) } } },
     );
     const control = await acquire(db, name, to, leaseMs);
     if (control !== null) return control;
@@ -386,7 +402,7 @@ export async function askForShare(db: Db, group: string, partition: string, owne
   if (most[0] !== partition || most.length < own.length + 2) return;
   await followerControls(db).updateOne(
     { _id: partition, owner: holder, $or: [{ handover: null }, { 'handover.until': { $lt: new Date(now) } }] },
-    { $set: { handover: { to: owner, until: new Date(now + leaseMs) } } },
+    { $set: { handover: { to: owner, until: new Date(now + leaseTermMs(db, leaseMs)) } } },
   );
 }
 

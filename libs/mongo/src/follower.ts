@@ -8,7 +8,6 @@ import {
   markOf,
   noteTrouble,
   readPosition,
-  release,
   checkpointAt,
   type Checkpoint,
   type CheckpointWrite,
@@ -101,30 +100,36 @@ export abstract class Follower<State extends string = Common> {
     return this.#lastError === undefined ? known : { ...known, lastError: this.#lastError };
   }
 
+  /** Keeps a lease that was acquired for as long as something is done under it: preparing for it may last longer than the lease. */
+  protected async holding<Result>(control: FollowerControl, work: (lease: HeldLease) => Promise<Result>): Promise<Result> {
+    const { db, owner } = this.following;
+    const lease = new HeldLease(db, control, owner, this.leaseMs);
+    try {
+      return await work(lease);
+    } finally {
+      await lease.release();
+    }
+  }
+
   /**
-   * Works under a lease that was acquired, from its checkpoint on and batch by batch, until it ends or the process stops.
+   * Works under a lease, from its checkpoint on and batch by batch, until it ends or the process stops.
    *
-   * @param begun told the lease, and what ends when the work ends
+   * @param begun told what ends when the work ends
    * @param isMine leaves out the events that others do
    * @throws OtherLog, LeaseLost, and what the work has failed of
    */
   protected async follow(
-    control: FollowerControl,
+    lease: HeldLease,
     filter: FeedFilter,
     batchSize: number,
     signal: AbortSignal,
     work: (events: readonly StoredEvent[], checkpoint: CheckpointOf) => Promise<BatchDone>,
     isMine: (event: StoredEvent) => boolean = () => true,
-    begun: (lease: HeldLease, ending: AbortSignal) => void = () => {},
+    begun: (ending: AbortSignal) => void = () => {},
   ): Promise<void> {
     const { db, store, owner, log } = this.following;
-    try {
-      if (!(await isOfThisLog(store, control.checkpoint))) throw new OtherLog(control._id);
-    } catch (error) {
-      await release(db, control._id, owner).catch(() => {});
-      throw error;
-    }
-    const lease = new HeldLease(db, control, owner, this.leaseMs);
+    const { control } = lease;
+    if (!(await isOfThisLog(store, control.checkpoint))) throw new OtherLog(control._id);
     const from = readPosition(control.checkpoint);
     let { checkpoint } = control;
     let mark = checkpoint?.event ?? null;
@@ -134,43 +139,39 @@ export abstract class Follower<State extends string = Common> {
     if (this.state !== 'starting')
       log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
     this.state = 'catching-up';
-    try {
-      const ending = AbortSignal.any([signal, lease.ended]);
-      begun(lease, ending);
-      for await (const batch of feedBatches(store, filter, from, ending, batchSize)) {
-        await lease.confirm();
-        const events = batch.events.filter(isMine);
-        const progress = ({ count, failure }: BatchDone): { reached: Position | undefined; last: LogMark | null } => ({
-          reached: failure === undefined ? batch.position : events[count - 1]?.position,
-          last: markOf(events[count - 1], mark),
-        });
-        const done = await work(events, (so) => {
-          const { reached, last } = progress(so);
-          return reached && lease.checkpointWrite(reached, last);
-        });
-        const { failure } = done;
-        const { reached, last } = progress(done);
-        if (reached !== undefined) checkpoint = checkpointAt(reached, last);
-        if (done.also !== undefined) lease.also(done.also(checkpoint));
-        if (reached !== undefined) {
-          mark = last;
-          if (!done.checkpointed) {
-            // Nobody waits for what brought no events.
-            if (events.length > 0 && (done.isUrgent ?? true)) lease.advance(reached, mark);
-            else lease.note(reached, mark);
-          }
-          this.#position = positionNumber(reached);
+    const ending = AbortSignal.any([signal, lease.ended]);
+    begun(ending);
+    for await (const batch of feedBatches(store, filter, from, ending, batchSize)) {
+      await lease.confirm();
+      const events = batch.events.filter(isMine);
+      const progress = ({ count, failure }: BatchDone): { reached: Position | undefined; last: LogMark | null } => ({
+        reached: failure === undefined ? batch.position : events[count - 1]?.position,
+        last: markOf(events[count - 1], mark),
+      });
+      const done = await work(events, (so) => {
+        const { reached, last } = progress(so);
+        return reached && lease.checkpointWrite(reached, last);
+      });
+      const { failure } = done;
+      const { reached, last } = progress(done);
+      if (reached !== undefined) checkpoint = checkpointAt(reached, last);
+      if (done.also !== undefined) lease.also(done.also(checkpoint));
+      if (reached !== undefined) {
+        mark = last;
+        if (!done.checkpointed) {
+          // Nobody waits for what brought no events.
+          if (events.length > 0 && (done.isUrgent ?? true)) lease.advance(reached, mark);
+          else lease.note(reached, mark);
         }
-        if (failure !== undefined) throw failure;
-        this.#lastError = undefined;
-        if (troubled) await noteTrouble(db, this.name, owner, null);
-        troubled = false;
-        if (batch.caughtUp) this.state = 'live';
+        this.#position = positionNumber(reached);
       }
-      if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;
-    } finally {
-      await lease.release();
+      if (failure !== undefined) throw failure;
+      this.#lastError = undefined;
+      if (troubled) await noteTrouble(db, this.name, owner, null);
+      troubled = false;
+      if (batch.caughtUp) this.state = 'live';
     }
+    if (lease.ended.reason instanceof LeaseLost) throw lease.ended.reason;
   }
 
   async #run(): Promise<void> {

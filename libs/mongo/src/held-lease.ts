@@ -5,6 +5,8 @@ import {
   followerControls,
   heartbeatMs,
   LeaseLost,
+  leaseTermMs,
+  noteSlowness,
   release,
   VIEWS,
   type Checkpoint,
@@ -28,6 +30,8 @@ export class HeldLease {
   readonly #ended = new AbortController();
   readonly #heartbeat: Heartbeat;
   #validUntil: number;
+  /** How long it lasts from its last renewal on, in milliseconds. */
+  #term: number;
   #checkpoint: Checkpoint | null = null;
   #also: Readonly<Record<string, unknown>> = {};
   #writing: Promise<void> | undefined;
@@ -36,11 +40,12 @@ export class HeldLease {
 
   constructor(
     private readonly db: Db,
-    private readonly control: FollowerControl,
+    readonly control: FollowerControl,
     private readonly owner: string,
     private readonly leaseMs: number,
   ) {
     this.#validUntil = control.leaseUntil?.getTime() ?? 0;
+    this.#term = leaseTermMs(db, leaseMs);
     this.#heartbeat = Heartbeat.of(db, owner, leaseMs);
     this.#heartbeat.add(this);
   }
@@ -85,7 +90,7 @@ export class HeldLease {
   async confirm(): Promise<void> {
     // An older checkpoint on its way must not come in after a newer one.
     if (this.#carrying) await this.#writing;
-    if (Date.now() < this.#validUntil - this.leaseMs / 4) return;
+    if (Date.now() < this.#validUntil - this.#term / 4) return;
     await this.#heartbeat.beat([this]);
     if (Date.now() >= this.#validUntil) throw new LeaseLost(this.name);
   }
@@ -114,8 +119,9 @@ export class HeldLease {
 
   /** For the heartbeat: what is to be written, if anything. */
   take(now: number): Change | undefined {
-    if (!this.#hasNews && now < this.#validUntil - (this.leaseMs * 3) / 4) return undefined;
-    const change = { leaseUntil: new Date(now + this.leaseMs), checkpoint: this.#checkpoint, also: this.#also };
+    if (!this.#hasNews && now < this.#validUntil - (this.#term * 3) / 4) return undefined;
+    this.#term = leaseTermMs(this.db, this.leaseMs);
+    const change = { leaseUntil: new Date(now + this.#term), checkpoint: this.#checkpoint, also: this.#also };
     this.#checkpoint = null;
     this.#also = {};
     this.#carrying = change.checkpoint !== null;
@@ -207,7 +213,7 @@ class Heartbeat {
       const writes = Array.from(changes, ([{ mine }, { leaseUntil, checkpoint, also }]) => ({
         updateOne: { filter: mine, update: { $set: { leaseUntil, ...(checkpoint === null ? {} : { checkpoint }), ...also } } },
       }));
-      if (writes.length > 0) await controls.bulkWrite(writes, { ordered: false });
+      if (writes.length > 0) await noteSlowness(this.db, controls.bulkWrite(writes, { ordered: false }));
       const found = await controls
         .find({ _id: { $in: leases.map(({ name }) => name) } }, { projection: { owner: 1, generation: 1, handover: 1 } })
         .toArray();

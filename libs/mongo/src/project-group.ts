@@ -10,12 +10,11 @@ import {
   heartbeatMs,
   partitionName,
   partitionOf,
-  release,
-  type FollowerControl,
   type GroupControl,
 } from './control.js';
 import { prepareCollections, type AnyGroup } from './documents.js';
 import { GroupDocuments } from './group-documents.js';
+import type { HeldLease } from './held-lease.js';
 import { Partitions } from './partitions.js';
 import { RebuildRunning, rebuildGroup, settleSwitch } from './rebuild-group.js';
 
@@ -120,29 +119,22 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
       if (control.partitions > 1) await askForShare(db, group.name, this.name, owner, this.leaseMs);
       return pause(heartbeatMs(this.leaseMs), signal);
     }
-    await this.#own(control, acquired, signal);
+    const owned = await this.holding(acquired, (lease) => this.#own(control, lease, signal));
+    if (!owned) await pause(heartbeatMs(this.leaseMs), signal);
   }
 
-  /** Projects until the lease ends or the process stops. */
-  async #own({ partitions }: GroupControl, acquired: FollowerControl, signal: AbortSignal): Promise<void> {
-    const { db, group, owner, batchSize = 1_000 } = this.options;
-    try {
-      // A switch may have begun, or come to an end, in between: look again.
-      const control = await groupControls(db).findOne({ _id: group.name });
-      const asBefore =
-        control !== null && control.pending === null && control.generation === acquired.generation && control.partitions === partitions;
-      if (!asBefore || compared(control, group) !== 'same') {
-        await release(db, this.name, owner);
-        return await pause(heartbeatMs(this.leaseMs), signal);
-      }
-      await prepareCollections(db, group);
-    } catch (error) {
-      await release(db, this.name, owner).catch(() => {});
-      throw error;
-    }
+  /** Projects until the lease ends or the process stops. @returns false when the group is not as it was, so that nothing was done */
+  async #own({ partitions }: GroupControl, lease: HeldLease, signal: AbortSignal): Promise<boolean> {
+    const { db, group, batchSize = 1_000 } = this.options;
+    // A switch may have begun, or come to an end, in between: look again.
+    const control = await groupControls(db).findOne({ _id: group.name });
+    const asBefore =
+      control !== null && control.pending === null && control.generation === lease.control.generation && control.partitions === partitions;
+    if (!asBefore || compared(control, group) !== 'same') return false;
+    await prepareCollections(db, group);
     const documents = new GroupDocuments(db, group);
     await this.follow(
-      acquired,
+      lease,
       { streamPrefixes: [group.streamPrefix] },
       batchSize,
       signal,
@@ -156,5 +148,6 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
       },
       ({ stream }) => partitionOf(stream, partitions) === this.partition,
     );
+    return true;
   }
 }

@@ -78,6 +78,9 @@ const lamp = {
 type LampEvents = EventsOf<typeof lamp>;
 type LampCommands = CommandsOf<typeof lamp>;
 
+/** Longer than a busy machine stands still. */
+const LEASE = 1_000;
+
 const controlOf = (category: string) => partitionName(policiesName(category), 0);
 
 /** How the first of the policies is doing. */
@@ -125,7 +128,7 @@ function desk() {
       send,
       log,
       owner: randomUUID(),
-      leaseMs: 400,
+      leaseMs: LEASE,
       ...over,
     });
     running.push(runner);
@@ -483,7 +486,7 @@ describe('a policy', () => {
       );
     }
     for (const partitions of [2, 1]) {
-      await repartitionPolicies(database.mongo.db, category, partitions, randomUUID(), { leaseMs: 400 });
+      await repartitionPolicies(database.mongo.db, category, partitions, randomUUID(), { leaseMs: LEASE });
       await eventually(
         () => live(first) + live(second),
         (count) => count === partitions,

@@ -17,7 +17,6 @@ import {
   checkpointAt,
   ensurePolicies,
   ensurePoliciesControl,
-  type FollowerControl,
   heartbeatMs,
   markOf,
   partitionName,
@@ -158,10 +157,11 @@ class Runner extends Follower<PolicyStatus['state']> {
       if (partitions > 1) await askForShare(db, policiesName(this.category), this.name, owner, this.leaseMs);
       return pause(heartbeatMs(this.leaseMs), signal);
     }
-    await this.#own(control, partitions, signal);
+    await this.holding(control, (lease) => this.#own(lease, partitions, signal));
   }
 
-  async #own(control: FollowerControl, partitions: number, signal: AbortSignal): Promise<void> {
+  async #own(lease: HeldLease, partitions: number, signal: AbortSignal): Promise<void> {
+    const { control } = lease;
     this.#isMine = ({ stream }) => partitionOf(stream, partitions) === this.partition;
     this.#reached = control.checkpoint;
     this.#isWorking = false;
@@ -175,13 +175,13 @@ class Runner extends Follower<PolicyStatus['state']> {
     let startCatchingUp = (_: Course): void => {};
     try {
       await this.follow(
-        control,
+        lease,
         this.#filter,
         BATCH,
         signal,
         (events) => this.#work(events, startCatchingUp),
         this.#isMine,
-        (lease, ending) => {
+        (ending) => {
           startCatchingUp = (course) => {
             const running = this.#catchUp(course, lease, ending).finally(() => catchingUp.delete(running));
             catchingUp.add(running);

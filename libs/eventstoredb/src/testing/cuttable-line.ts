@@ -15,7 +15,8 @@ export interface CuttableLine {
   close(): Promise<void>;
 }
 
-export async function cuttableLine(targetPort: number): Promise<CuttableLine> {
+/** @param delayMs how long everything takes on its way to the server */
+export async function cuttableLine(targetPort: number, delayMs = 0): Promise<CuttableLine> {
   const sockets = new Set<Socket>();
   let frozen = false;
   const server = createServer((near) => {
@@ -25,7 +26,9 @@ export async function cuttableLine(targetPort: number): Promise<CuttableLine> {
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on('data', (data) => void (frozen || to.write(data)));
+      const pass = (data: Buffer) => void (frozen || to.write(data));
+      if (from === near && delayMs > 0) from.on('data', (data) => setTimeout(pass, delayMs, data));
+      else from.on('data', pass);
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
