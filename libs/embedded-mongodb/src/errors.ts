@@ -49,6 +49,7 @@ const codeNames: Readonly<Record<number, string>> = {
   276: 'IndexBuildAborted',
   292: 'QueryExceededMemoryLimitNoDiskUseAllowed',
   322: 'APIVersionError',
+  323: 'APIStrictError',
   334: 'MechanismUnavailable',
   352: 'UnsupportedOpQueryCommand',
   366: 'DataCorruptionDetected',

@@ -29,6 +29,17 @@ describe('a data directory that cannot be used', () => {
     await refuses(join(directory, 'data'), 'EISDIR');
   });
 
+  it('holds read models that are damaged: the message says where, and the remedy', async () => {
+    const damaged = join(directory, 'damaged');
+    mkdirSync(join(damaged, 'mongodb'), { recursive: true });
+    writeFileSync(join(damaged, 'mongodb/mongodb.mdb'), 'This is no data file.\n'.repeat(1000));
+    const refusal = openStores(
+      loadConfig({ DATA_DIR: damaged, EMBEDDED_MONGODB_PORT: '0', TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:2113?tls=false' }),
+    );
+    await expect(refusal).rejects.toThrow(CannotStart);
+    await expect(refusal).rejects.toThrow(/mongodb\.mdb is damaged, page 0: .+ `tierline rebuild`\.$/);
+  });
+
   // Where the system has a file system without any room.
   (process.platform === 'linux' ? it : it.skip)('lies where no room is left', () => refuses('/proc/tierline/data', 'ENOSPC'));
 

@@ -31,7 +31,7 @@ const aggregate: Handler = async (call) => {
   const first = pipeline.values[0];
   const firstName = first instanceof Doc ? first.keys[0] : undefined;
   const target_ =
-    lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database) : undefined;
+    lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database, variables) : undefined;
   if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream'))
     throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
   if (firstName === '$documents' || isNumber(on)) {

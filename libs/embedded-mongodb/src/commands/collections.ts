@@ -106,6 +106,7 @@ const drop: Handler = async (call) => {
 
 const dropDatabase: Handler = async ({ node, database }) => {
   checkDatabase(database);
+  if (database === 'admin') throw new ServerError(20, `Dropping the 'admin' database is prohibited.`);
   return node.store.write((writer) => {
     const collections = [...writer.catalog.collections.values()].filter((collection) => collection.database === database);
     for (const collection of collections) writer.dropCollection(collection);

@@ -374,7 +374,12 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   buildInfo: { fields: [], run: buildInfo },
   startSession: { fields: [], run: startSession },
   refreshSessions: { fields: [], run: () => ok() },
-  killSessions: { fields: [], run: () => ok() },
+  killSessions: {
+    fields: [],
+    run: () => {
+      throw new ServerError(238, 'killSessions is not implemented: cursors are ended by killCursors');
+    },
+  },
   endSessions: { fields: [], run: () => ok() },
   getLog: { fields: [], run: getLog },
   getParameter: { fields: 'any', run: getParameter },

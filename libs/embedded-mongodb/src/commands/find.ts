@@ -64,7 +64,7 @@ const count: Handler = async (call) => {
       const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));
       const known = plan && countByIndex(snapshot, plan);
       if (known !== undefined) total = known;
-      else if (!collection.view && filter.op === 'always' && filter.value)
+      else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
         total = call.node.store.statistics(snapshot, collection).documents;
       else {
         const test = compileFilter(filter);

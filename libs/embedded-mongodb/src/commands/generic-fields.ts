@@ -28,6 +28,39 @@ export const genericFields = new Set([
   'serialization_context',
 ]);
 
+/** The commands of version 1 of the stable API. */
+const versionOne = new Set([
+  'aggregate',
+  'authenticate',
+  'bulkWrite',
+  'collMod',
+  'count',
+  'create',
+  'createIndexes',
+  'delete',
+  'drop',
+  'dropDatabase',
+  'dropIndexes',
+  'endSessions',
+  'explain',
+  'find',
+  'findAndModify',
+  'getMore',
+  'hello',
+  'insert',
+  'isMaster',
+  'ismaster',
+  'killCursors',
+  'listCollections',
+  'listDatabases',
+  'listIndexes',
+  'ping',
+  'refreshSessions',
+  'saslContinue',
+  'saslStart',
+  'update',
+]);
+
 export const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
 
 export const checkGeneric = (command: Doc): void => {
@@ -38,6 +71,10 @@ export const checkGeneric = (command: Doc): void => {
     throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);
   const version = command.get('apiVersion');
   if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
+  if (version === undefined && (command.has('apiStrict') || command.has('apiDeprecationErrors')))
+    throw new ServerError(322, 'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion');
+  if (command.get('apiStrict') === true && !versionOne.has(command.firstKey))
+    throw new ServerError(323, `Provided apiStrict:true, but the command ${command.firstKey} is not in API Version 1`);
   const concern = command.get('readConcern');
   if (concern !== undefined) {
     if (!(concern instanceof Doc))
@@ -63,7 +100,9 @@ export const checkGeneric = (command: Doc): void => {
     if (isNumber(w)) {
       if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');
       if (numberOf(w) > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
-    } else if (typeof w === 'string' && w !== 'majority')
+    } else if (w !== undefined && typeof w !== 'string' && !(w instanceof Doc))
+      throw failedToParse(`w has to be a number, string, or object; found: ${bsonTypeName(w)}`);
+    else if (typeof w === 'string' && w !== 'majority')
       throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
   }
 };

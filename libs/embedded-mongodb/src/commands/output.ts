@@ -8,7 +8,7 @@ import type { Variables } from '../query/expressions/scope.js';
 import type { Filter } from '../query/filter.js';
 import { applyUpdate, compileUpdate, toInsert, type Update } from '../query/update.js';
 import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collection } from '../storage/store.js';
-import { now, type Node } from './call.js';
+import type { Node } from './call.js';
 import { Pace } from './cursors.js';
 import { Fields } from './fields.js';
 import { checkCollectionName, collectionOf, existing, newCollection, noView } from './namespaces.js';
@@ -75,7 +75,10 @@ export const replaceCollection = async (
   }
 };
 
-/** Runs a source to its end, a thousand documents at a time. */
+/** Documents that `$merge` and `$out` store in one transaction. */
+const BATCH = 200;
+
+/** Runs a source to its end, some documents at a time. */
 export const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {
   let batch: Doc[] = [];
   for (let step = pace.run(() => source.next()); !step.done; step = pace.run(() => source.next())) {
@@ -85,7 +88,7 @@ export const inBatches = async (source: Source, pace: Pace, store: (docs: readon
       continue;
     }
     batch.push(row);
-    if (batch.length < 1000) continue;
+    if (batch.length < BATCH) continue;
     await store(batch);
     batch = [];
   }
@@ -93,7 +96,8 @@ export const inBatches = async (source: Source, pace: Pace, store: (docs: readon
 };
 
 /** Where `$out` and `$merge` put their documents. */
-export const parseTarget = (stage: string, spec: Value, database: string): Target => {
+/** @param variables those of the command, which `let` and `whenMatched` may use */
+export const parseTarget = (stage: string, spec: Value, database: string, variables: Variables): Target => {
   const into = stage === '$out' ? spec : spec instanceof Doc ? spec.get('into') : spec;
   let name: Value | undefined = into;
   let otherDatabase = database;
@@ -126,12 +130,14 @@ export const parseTarget = (stage: string, spec: Value, database: string): Targe
   if (lets && !(whenMatched instanceof Arr))
     throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
   const letNames = lets ? lets.keys : ['new'];
-  const letValues = (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value));
+  const outer = Object.keys(variables);
+  const letValues = withVariables(outer, () => (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value)));
+  const names = [...outer, ...letNames];
   const pipelineUpdate =
     whenMatched instanceof Arr
-      ? withVariables(letNames, () => (variables: Variables) => compileUpdate(whenMatched, { variables }))
+      ? (bound: Variables) => withVariables(names, () => compileUpdate(whenMatched, { variables: bound }))
       : undefined;
-  if (pipelineUpdate) withVariables(letNames, () => compileUpdate(whenMatched as Value, {}));
+  if (pipelineUpdate) withVariables(names, () => compileUpdate(whenMatched as Value, {}));
   return async (node, source, pace, bypassed) => {
     const store = (docs: readonly Doc[]): Promise<void> =>
       node.store.write((writer) => {
@@ -172,12 +178,17 @@ export const parseTarget = (stage: string, spec: Value, database: string): Targe
           }
           if (whenMatched === 'fail') throw duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
           if (whenMatched === 'keepExisting') continue;
-          const bound: Record<string, Value | undefined> = { NOW: now() };
+          const bound: Record<string, Value | undefined> = { ...variables };
           letNames.forEach(
-            (key, index) => (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, { ROOT: whole, CURRENT: whole })),
+            (key, index) =>
+              (bound[key] = (letValues[index] as (typeof letValues)[number])(whole, {
+                ...variables,
+                ROOT: whole,
+                CURRENT: whole,
+              })),
           );
           const update_: Update = pipelineUpdate
-            ? withVariables(letNames, () => pipelineUpdate(bound))
+            ? pipelineUpdate(bound)
             : whenMatched === 'replace'
               ? () => (whole.has('_id') ? whole : Doc.of(['_id', ...whole.keys], [old.get('_id') as Value, ...whole.values]))
               : (doc_) => whole.keys.reduce((merged, key, index) => merged.with(key, whole.values[index] as Value), doc_);

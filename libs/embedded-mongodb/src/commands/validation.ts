@@ -2,6 +2,7 @@ import { Doc, show } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compileFilter, parseFilter, type Predicate } from '../query/filter.js';
 import type { Collection } from '../storage/store.js';
+import { now } from './call.js';
 import { Fields, typeError } from './fields.js';
 
 export const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumentValidation');
@@ -21,8 +22,9 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
       validator.size > 0 &&
       options.get('validationLevel') !== 'off' &&
       options.get('validationAction') !== 'warn';
-    test = enforced ? compileFilter(parseFilter(validator)) : null;
-    validators.set(collection, test);
+    test = enforced ? compileFilter(parseFilter(validator, { NOW: now() })) : null;
+    // Where it speaks of the present, it is another one each time.
+    if (!enforced || !show(validator).includes('$$NOW')) validators.set(collection, test);
   }
   if (!test || test(doc) || (before && options.get('validationLevel') === 'moderate' && !test(before))) return;
   throw new ServerError(121, 'Document failed validation', {
@@ -35,7 +37,7 @@ export const createOptions = ['validator', 'validationLevel', 'validationAction'
 export const checkValidation = (options: Doc): void => {
   const validator = options.get('validator');
   if (validator !== undefined && !(validator instanceof Doc)) throw typeError('create.validator', validator, 'object');
-  if (validator instanceof Doc) compileFilter(parseFilter(validator));
+  if (validator instanceof Doc) compileFilter(parseFilter(validator, { NOW: now() }));
   const level = options.get('validationLevel');
   if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string))
     throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);

@@ -6,6 +6,7 @@ import { parseFilter } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
 import { compileProjection } from '../query/transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, upserted } from '../query/update.js';
+import type { Writer } from '../storage/store.js';
 import { fieldsOf, letOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { Fields } from './fields.js';
 import { collectionOf, newCollection, noView, target } from './namespaces.js';
@@ -140,7 +141,8 @@ const findAndModify: Handler = async (call) => {
   const update_ = removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
   const bypassed = bypass(fields);
   const hint = hintOf(fields);
-  return node.store.write((writer) => {
+  const pace = paceOf(call);
+  const modify = (writer: Writer): Doc => {
     let collection = noView(collectionOf(writer, database, name));
     let doc: Doc | undefined;
     if (collection) {
@@ -179,7 +181,8 @@ const findAndModify: Handler = async (call) => {
       lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: fresh.get('_id') }),
       value: wantsNew ? show_(fresh) : null,
     });
-  });
+  };
+  return node.store.write((writer) => pace.run(() => modify(writer)));
 };
 
 export const writeCommands: Readonly<Record<string, Command>> = {

@@ -1,7 +1,7 @@
 import { isNumber, numberOf } from '../bson/order.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { extremeN, percentiles, plainAccumulator, sumOf, type Start } from '../query/accumulators.js';
+import { extremeN, percentiles, plainAccumulator, sharesOf, sumOf, type Start } from '../query/accumulators.js';
 import { constantOf } from '../query/expressions/compile.js';
 import { compileExpression } from '../query/expressions/expressions.js';
 import type { Evaluate } from '../query/expressions/scope.js';
@@ -73,7 +73,7 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorS
 export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
   const plain = plainAccumulator(name);
   if (plain) {
-    if (argument instanceof Arr && name !== '$push' && name !== '$addToSet' && name !== '$first' && name !== '$last') {
+    if (argument instanceof Arr) {
       if (argument.length !== 1) throw new ServerError(40237, `The ${name} accumulator is a unary operator`);
       return { evaluate: compileExpression(argument.values[0] as Value), start: plain };
     }
@@ -121,11 +121,7 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
       const spec = only(argument, name, name === '$median' ? ['input', 'method'] : ['input', 'p', 'method']);
       const input = spec.get('input');
       if (input === undefined || spec.get('method') !== 'approximate') throw badValue(`${name} needs 'input' and method 'approximate'`);
-      const p = spec.get('p');
-      const shares =
-        name === '$median' ? [0.5] : p instanceof Arr ? p.values.map((share) => (isNumber(share) ? numberOf(share) : NaN)) : [];
-      if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1)))
-        throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
+      const shares = name === '$median' ? [0.5] : sharesOf(spec.get('p'));
       return { evaluate: compileExpression(input), start: percentiles(shares, name === '$percentile') };
     }
     case '$accumulator':

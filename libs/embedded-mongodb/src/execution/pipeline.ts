@@ -1,11 +1,11 @@
 import { Decimal128 } from '../bson/decimal128.js';
 import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf } from '../bson/order.js';
-import { splitPath } from '../bson/paths.js';
+import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
 import { isOverdue } from '../query/budget.js';
-import { constantOf, followPath } from '../query/expressions/compile.js';
+import { checkFieldPath, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
@@ -103,7 +103,7 @@ const skip = (count: number): Stage =>
 export const groupKey = (value: Value): string => {
   if (typeof value === 'string') return `s${value}`;
   if (typeof value === 'number') return `n${value}`;
-  if (value instanceof Double && !(Math.abs(value.value) > 1e300)) return `n${value.value === 0 ? 0 : value.value}`;
+  if (value instanceof Double && !(Math.abs(value.value) > Number.MAX_SAFE_INTEGER)) return `n${value.value === 0 ? 0 : value.value}`;
   if (typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return `n${value}`;
   if (value instanceof Decimal128) {
     const near = new Double(numberOf(value));
@@ -286,6 +286,7 @@ const lookup: Compile = (spec, name) => {
         : `$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`,
     );
   if (typeof as !== 'string') throw failedToParse(`must specify 'as' field for a $lookup`);
+  checkFieldPath(as);
   const local = given.get('localField');
   const foreign = given.get('foreignField');
   const pipeline = given.get('pipeline');
@@ -296,6 +297,8 @@ const lookup: Compile = (spec, name) => {
     throw failedToParse(`$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified`);
   if (local !== undefined && (typeof local !== 'string' || typeof foreign !== 'string'))
     throw failedToParse('$lookup localField and foreignField must be strings');
+  if (typeof local === 'string') checkFieldPath(local);
+  if (typeof foreign === 'string') checkFieldPath(foreign);
   if (lets !== undefined && !(lets instanceof Doc)) throw failedToParse(`$lookup argument 'let: ${show(lets)}' must be an object`);
   if (lets !== undefined && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
   const letNames = lets instanceof Doc ? lets.keys : [];
@@ -315,8 +318,13 @@ const lookup: Compile = (spec, name) => {
       );
       let filter: Filter = { op: 'always', value: true };
       if (localParts) {
-        const value = followPath(row, localParts);
-        filter = anyOf(foreign as string, value instanceof Arr ? value.values : [value ?? null]);
+        const values: Value[] = [];
+        visitPath(row, localParts, 0, false, (value) => {
+          if (value instanceof Arr) values.push(...value.values);
+          else if (value !== undefined) values.push(value);
+          return false;
+        });
+        filter = anyOf(foreign as string, values.length || followPath(row, localParts) !== undefined ? values : [null]);
       }
       const test = compileFilter(filter);
       const found: Doc[] = [];
@@ -396,6 +404,9 @@ const facet: Compile = (spec) => {
   if (!(spec instanceof Doc) || !spec.size) throw new ServerError(40169, 'the $facet specification must be a non-empty object');
   const parts = spec.keys.map((key, index) => {
     const pipeline = spec.values[index] as Value;
+    if (key.includes('.'))
+      throw new ServerError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
+    checkFieldPath(key);
     if (!(pipeline instanceof Arr))
       throw new ServerError(40170, `arguments to $facet must be arrays, ${key} is type ${bsonTypeName(pipeline)}`);
     for (const stage of pipeline.values) {

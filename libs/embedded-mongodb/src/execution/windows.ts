@@ -37,12 +37,15 @@ const documentBounds = (given: Value): Bounds => {
 
 const boundPair = (given: Value, name: string, whole: boolean): readonly [number | string, number | string] => {
   if (!(given instanceof Arr) || given.length !== 2) throw new ServerError(5339902, `Window bounds must be a 2-element array: ${name}`);
-  return given.values.map((bound) => {
+  const bounds = given.values.map((bound) => {
     if (bound === 'current' || bound === 'unbounded') return bound;
     if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound))))
       throw failedToParse(`Numeric ${name}-based bounds must be ${whole ? 'an integer' : 'a number'}`);
     return numberOf(bound);
   }) as unknown as readonly [number | string, number | string];
+  const [low, high] = bounds.map((bound, at) => (bound === 'current' ? 0 : bound === 'unbounded' ? (at ? Infinity : -Infinity) : bound));
+  if ((low as number) > (high as number)) throw new ServerError(5339900, `Lower bound must not exceed upper bound: ${show(given)}`);
+  return bounds;
 };
 
 const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyField[]): Bounds => {

@@ -216,6 +216,14 @@ export const sumOf = (): Accumulator => {
   return { add: (value) => sum.add(value), result: () => sum.total() };
 };
 
+/** The shares that `p` of a $percentile names. */
+export const sharesOf = (p: Value | undefined): readonly number[] => {
+  const shares = p instanceof Arr ? p.values.map((share) => (isNumber(share) ? doubleOf(share) : NaN)) : [];
+  if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1)))
+    throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
+  return shares;
+};
+
 /** Percentiles by rank: the value below or at which the wanted share lies, as the server gives for what fits into memory. */
 export const percentiles =
   (shares: readonly number[], list: boolean): Start =>

@@ -1,5 +1,5 @@
 import { compareValues, equalValues, isNumber } from '../bson/order.js';
-import { Arr, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Doc, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, typeMismatch } from '../errors.js';
 import { compileJsRegex, execRegex } from './patterns.js';
 
@@ -61,6 +61,20 @@ const stringsOf = (value: Value | undefined, keyword: string): readonly string[]
   return value.values as readonly string[];
 };
 
+/** @throws ServerError where a bound on a size is no whole number from 0 on */
+const size = (operand: Value, name: string): void => {
+  const bound = numeric(operand);
+  if (!Number.isInteger(bound)) throw failedToParse(`$jsonSchema keyword '${name}' must be an integer, but it is ${show(operand)}`);
+  if (bound < 0) throw failedToParse(`$jsonSchema keyword '${name}' must be >= 0, but it is ${show(operand)}`);
+};
+
+/** @throws ServerError where a value is there twice */
+const unique = (values: readonly Value[], name: string): void => {
+  const sorted = values.toSorted(compareValues);
+  if (sorted.some((value, index) => index > 0 && equalValues(value, sorted[index - 1])))
+    throw failedToParse(`$jsonSchema keyword '${name}' array cannot contain duplicate values`);
+};
+
 const onNumbers =
   (test: (value: Value) => boolean): Check =>
   (value) =>
@@ -87,6 +101,7 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return typeCheck(operand);
     case 'enum':
       if (!(operand instanceof Arr) || !operand.length) throw failedToParse(`$jsonSchema keyword 'enum' must be a nonempty array`);
+      unique(operand.values, name);
       return (value) => operand.values.some((allowed) => equalValues(allowed, value));
     case 'minimum':
       numeric(operand);
@@ -101,6 +116,10 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
     case 'exclusiveMinimum':
     case 'exclusiveMaximum':
       if (typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword '${name}' must be a boolean`);
+      if (!schema.has(name === 'exclusiveMinimum' ? 'minimum' : 'maximum'))
+        throw failedToParse(
+          `$jsonSchema keyword '${name === 'exclusiveMinimum' ? 'minimum' : 'maximum'}' must be a present if ${name} is present`,
+        );
       return undefined;
     case 'multipleOf': {
       const by = numeric(operand);
@@ -108,8 +127,10 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return onNumbers((value) => numeric(value) % by === 0);
     }
     case 'minLength':
+      size(operand, name);
       return onStrings((text) => [...text].length >= numeric(operand));
     case 'maxLength':
+      size(operand, name);
       return onStrings((text) => [...text].length <= numeric(operand));
     case 'pattern': {
       if (typeof operand !== 'string') throw typeMismatch(`$jsonSchema keyword 'pattern' must be a string`);
@@ -117,10 +138,13 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return onStrings((text) => execRegex(regex, text) !== null);
     }
     case 'minItems':
+      size(operand, name);
       return onArrays((values) => values.length >= numeric(operand));
     case 'maxItems':
+      size(operand, name);
       return onArrays((values) => values.length <= numeric(operand));
     case 'uniqueItems':
+      if (typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword '${name}' must be a boolean`);
       return operand === true
         ? onArrays((values) =>
             values.toSorted(compareValues).every((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1])),
@@ -140,11 +164,14 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return undefined;
     case 'required': {
       const names = stringsOf(operand, name);
+      unique(names, name);
       return onObjects((doc) => names.every((field) => doc.has(field)));
     }
     case 'minProperties':
+      size(operand, name);
       return onObjects((doc) => doc.size >= numeric(operand));
     case 'maxProperties':
+      size(operand, name);
       return onObjects((doc) => doc.size <= numeric(operand));
     case 'properties': {
       const checks = propertiesOf(operand, name);

@@ -80,8 +80,10 @@ export const valueAt = (doc: Doc, parts: readonly string[]): Value | undefined =
 const conditionsOn = (filter: Filter, path: string): readonly Filter[] => {
   switch (filter.op) {
     case 'and':
-    case 'or':
       return filter.of.flatMap((part) => conditionsOn(part, path));
+    case 'or':
+      // Which branch matched is not told, as on the server; with one branch there is no choice.
+      return filter.of.length === 1 ? conditionsOn(filter.of[0] as Filter, path) : [];
     case 'compare':
     case 'in':
     case 'exists':

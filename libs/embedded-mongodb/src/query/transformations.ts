@@ -281,8 +281,8 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
       place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
     });
   withVariables(Object.keys(find?.variables ?? {}), () => visit(spec, ''));
-  // With nothing but _id, its sign decides; with nothing but $slice, everything else stays.
-  const including = mode ? mode === 'including' : id === true && tree.size === 0;
+  // Where nothing else decides, the sign of _id does; with nothing but $slice, everything else stays.
+  const including = mode ? mode === 'including' : id === true;
   if (including && !tree.has('_id') && id !== false) tree.set('_id', { kind: 'keep' });
   if (!including && id === false) tree.set('_id', { kind: 'drop' });
   const project: Transformation = (doc, variables) => {

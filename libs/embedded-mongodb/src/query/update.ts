@@ -203,7 +203,9 @@ const pop = (path: string, operand: Value): Change => {
 
 const pull = (operand: Value, variables: Variables): Change => {
   let matches: (element: Value) => boolean;
-  if (operand instanceof Doc && !(operand.keys[0] ?? '').startsWith('$')) {
+  const first = operand instanceof Doc ? (operand.keys[0] ?? '') : '';
+  // Operators that join conditions are a query on the element, as fields are; others are conditions on it.
+  if (operand instanceof Doc && (!first.startsWith('$') || ['$and', '$or', '$nor', '$expr', '$comment'].includes(first))) {
     const test = compileFilter(parseFilter(operand, variables));
     matches = (element) => element instanceof Doc && test(element);
   } else {
@@ -473,6 +475,16 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
   };
 };
 
+/** Stages that the server knows and an update may not have. */
+const otherStages = new Set(
+  (
+    '$bucket $bucketAuto $changeStream $collStats $count $currentOp $densify $documents $facet $fill $geoNear $graphLookup $group $indexStats ' +
+    '$limit $listSessions $lookup $match $merge $out $planCacheStats $redact $sample $search $setWindowFields $skip $sort $sortByCount ' +
+    '$unionWith $unwind'
+  ).split(' '),
+);
+const isStage = (name: string): boolean => otherStages.has(name);
+
 /**
  * Compiles an update: operators, a replacement, or a pipeline.
  *
@@ -495,7 +507,9 @@ export const compileUpdate = (
         if (!(stage instanceof Doc) || stage.size !== 1)
           throw new ServerError(40323, 'A pipeline stage specification object must contain exactly one field.');
         if (!['$addFields', '$set', '$project', '$unset', '$replaceRoot', '$replaceWith'].includes(name as string))
-          throw new ServerError(72, `${name} is not allowed to be used within an update`);
+          throw isStage(name ?? '')
+            ? new ServerError(72, `${name} is not allowed to be used within an update`)
+            : new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
         return compileTransformation(name as string, stage.values[0] as Value);
       }),
     );

@@ -1,7 +1,9 @@
 import { Arr, type Value } from '../../bson/values.js';
-import { plainAccumulator } from '../accumulators.js';
-import { compileArguments } from './arguments.js';
-import type { Operator } from './scope.js';
+import { badValue } from '../../errors.js';
+import { percentiles, plainAccumulator, sharesOf } from '../accumulators.js';
+import { compileArguments, namedArguments } from './arguments.js';
+import { constantOf } from './compile.js';
+import type { Evaluate, Operator } from './scope.js';
 
 /** An accumulator used as an expression: over its arguments, or over the elements of a single array. */
 const overValues =
@@ -20,7 +22,24 @@ const overValues =
     };
   };
 
+/** $median and $percentile of the numbers in an array, or of one number. */
+const rankOf: Operator = (argument, scope, name) => {
+  const given = namedArguments(argument, scope, name, name === '$median' ? ['input', 'method'] : ['input', 'p', 'method']);
+  const constantAt = (key: string): Value | undefined => constantOf(given[key] as Evaluate)?.value;
+  if (constantAt('method') !== 'approximate') throw badValue("Currently only 'approximate' can be used as percentile 'method'.");
+  const start = percentiles(name === '$median' ? [0.5] : sharesOf(constantAt('p')), name === '$percentile');
+  return (doc, variables) => {
+    const accumulator = start();
+    const value = given['input']?.(doc, variables);
+    if (value instanceof Arr) for (const element of value.values) accumulator.add(element);
+    else accumulator.add(value);
+    return accumulator.result();
+  };
+};
+
 /** $sum, $avg and others where an expression stands. */
-export const accumulatorExpressions: Readonly<Record<string, Operator>> = Object.fromEntries(
-  ['$sum', '$avg', '$min', '$max', '$stdDevPop', '$stdDevSamp'].map((name) => [name, overValues(name)]),
-);
+export const accumulatorExpressions: Readonly<Record<string, Operator>> = {
+  ...Object.fromEntries(['$sum', '$avg', '$min', '$max', '$stdDevPop', '$stdDevSamp'].map((name) => [name, overValues(name)])),
+  $median: rankOf,
+  $percentile: rankOf,
+};

@@ -9,9 +9,9 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
     if (current instanceof Doc) current = current.get(parts[at] as string);
     else if (current instanceof Arr) {
       const found: Value[] = [];
+      // An array right within an array is not searched, as on the server.
       for (const element of current.values) {
-        const reached =
-          element instanceof Doc ? followPath(element, parts, at) : element instanceof Arr ? nested(element, parts, at) : undefined;
+        const reached = element instanceof Doc ? followPath(element, parts, at) : undefined;
         if (reached !== undefined) found.push(reached);
       }
       return Arr.of(found);
@@ -20,10 +20,8 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
   return current;
 };
 
-/** An array right within an array is not searched, as on the server: it yields an empty array only at its own level. */
-const nested = (array: Arr, parts: readonly string[], at: number): Value | undefined => followPath(array, parts, at);
-
-const checkFieldPath = (path: string): readonly string[] => {
+/** @throws ServerError for a path that an expression may not have */
+export const checkFieldPath = (path: string): readonly string[] => {
   if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
   if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);
   if (path.includes('\0')) throw new ServerError(16411, 'FieldPath field names may not contain embedded nulls');
@@ -100,7 +98,16 @@ const compileDocument = (expression: Doc, scope: Scope): Evaluate => {
       throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   }
   const fields = expression.values.map((value) => compileIn(value, scope));
-  if (fields.every(constantOf)) return constant(expression);
+  if (fields.every(constantOf)) {
+    const known = fields.map((field) => constantOf(field)?.value);
+    const there = keys.filter((_, index) => known[index] !== undefined);
+    return constant(
+      Doc.of(
+        there,
+        known.filter((value) => value !== undefined),
+      ),
+    );
+  }
   return (doc, variables) => {
     const names: string[] = [];
     const values: Value[] = [];

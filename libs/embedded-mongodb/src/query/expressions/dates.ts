@@ -443,7 +443,8 @@ const dateDiff: Operator = (argument, scope, name) => {
     if (unit === 'week') return weekOf(localTo, first) - weekOf(localFrom, first);
     const size = fixedUnits[unit] as bigint;
     if (unit === 'day') return floorDiv(localTo, size) - floorDiv(localFrom, size);
-    return floorDiv(localTo, size) - floorDiv(localFrom, size);
+    // Hours and less pass at the same pace when clocks change: both ends are told by the clock of the first.
+    return floorDiv(to + zone(from), size) - floorDiv(localFrom, size);
   };
 };
 
@@ -473,6 +474,11 @@ const dateTrunc: Operator = (argument, scope, name) => {
     const origin = BigInt(daysOf(2000, 1, 1)) * DAY;
     const width = (fixedUnits[unit] as bigint) * BigInt(bin);
     let reference = origin;
+    if (unit !== 'day' && unit !== 'week') {
+      // Bins of hours and less are counted in elapsed time, so that a change of clocks moves none.
+      reference -= zone(origin);
+      return new DateTime(reference + floorDiv(ms - reference, width) * width);
+    }
     if (unit === 'week') reference += BigInt((((first - 6) % 7) + 7) % 7) * DAY;
     return new DateTime(fromLocal(reference + floorDiv(local - reference, width) * width, zone));
   };

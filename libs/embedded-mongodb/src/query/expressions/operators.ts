@@ -130,12 +130,15 @@ const coerced = (value: Result): string => {
 const numberText = (value: Numeric): string => {
   if (value instanceof Decimal128) return formatDecimal(unpack(value));
   if (!(value instanceof Double)) return String(value);
-  if (Number.isNaN(value.value)) return 'NaN';
-  return Object.is(value.value, -0)
-    ? '-0'
-    : String(value.value)
-        .replace(/e\+?(-?)(\d)$/, 'e$10$2')
-        .replace(/e(\d{2,})$/, 'e+$1');
+  const double = value.value;
+  if (!Number.isFinite(double)) return String(double);
+  if (Object.is(double, -0)) return '-0';
+  // As few digits as tell it from its neighbours, with an exponent of at least two digits where it is below -4 or from 16 on.
+  const [digits = '', power = '0'] = double.toExponential().split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 16)
+    return exponent < 0 ? double.toFixed(digits.replace(/\D/g, '').length - 1 - exponent) : String(double);
+  return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
 };
 
 const codePoints = (value: string): readonly string[] => Array.from(value);
@@ -340,7 +343,13 @@ const replacing =
           );
       if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
       const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
-      return all ? source.split(wanted).join(fresh) : source.replace(wanted, () => fresh);
+      if (!all) return source.replace(wanted, () => fresh);
+      // An empty text is found before each character and at the end.
+      return wanted === ''
+        ? `${fresh}${codePoints(source)
+            .map((character) => character + fresh)
+            .join('')}`
+        : source.split(wanted).join(fresh);
     };
   };
 
@@ -576,7 +585,13 @@ const sortArray: Operator = (argument, scope, name) => {
         })(isNumber(sortBy) ? doubleOf(sortBy) : NaN);
   return (doc, variables) => {
     const source = input(doc, variables);
-    return isNullish(source) ? null : Arr.of(array(source, name, 2942504).toSorted(compare));
+    if (isNullish(source)) return null;
+    return Arr.of(
+      array(source, name, 2942504).toSorted((a, b) => {
+        spend(1);
+        return compare(a, b);
+      }),
+    );
   };
 };
 
@@ -631,6 +646,8 @@ const power = (base: Numeric, exponent: Numeric): Value => {
   if (base instanceof Double || exponent instanceof Double || b < 0) {
     if (!(base instanceof Double || exponent instanceof Double) && (a === 1 || a === -1))
       return narrowestLike(base, exponent, BigInt(a ** b));
+    // As in C, where JavaScript has NaN.
+    if (a === 1 || (a === -1 && Math.abs(b) === Infinity)) return new Double(1);
     return new Double(a ** b);
   }
   if (Math.abs(a) > 1 && b >= 64) return new Double(a ** b);
@@ -977,7 +994,8 @@ export const operators: Readonly<Record<string, Operator>> = {
   $strLenBytes: fixed(1, 1, ([value], name) => Buffer.byteLength(text(value, name, 34473))),
   $strLenCP: fixed(1, 1, ([value], name) => codePoints(text(value, name, 34471)).length),
   $strcasecmp: fixed(2, 2, ([a, b]) => {
-    const [left, right] = [coerced(a).toUpperCase(), coerced(b).toUpperCase()];
+    const upper = (value: Result): string => coerced(value).replace(/[a-z]+/g, (letters) => letters.toUpperCase());
+    const [left, right] = [upper(a), upper(b)];
     return Math.sign(compareValues(left, right));
   }),
   $substr: substring(false),

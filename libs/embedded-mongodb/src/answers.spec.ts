@@ -1,0 +1,167 @@
+import { Decimal128, Long, type Document } from 'mongodb';
+import { contract } from './testing/contract.js';
+
+/** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
+
+const server = contract();
+
+const valueOf = async (expression: unknown, document: Document = { _id: 1 }): Promise<unknown> => {
+  const collection = await server.fresh([document]);
+  const [row] = await collection.aggregate([{ $project: { _id: 0, v: expression } }]).toArray();
+  return row?.['v'];
+};
+const date = (text: string): Date => new Date(text);
+const berlin = { timezone: 'Europe/Berlin' };
+
+test.each<readonly [string, unknown, unknown]>([
+  [
+    'minutes across the start of summer time',
+    { $dateDiff: { startDate: date('2026-03-29T00:59:00Z'), endDate: date('2026-03-29T01:00:00Z'), unit: 'minute', ...berlin } },
+    1,
+  ],
+  [
+    'hours across the end of summer time',
+    { $dateDiff: { startDate: date('2026-10-24T22:30:00Z'), endDate: date('2026-10-25T02:30:00Z'), unit: 'hour', ...berlin } },
+    4,
+  ],
+  [
+    'days are those of the calendar',
+    { $dateDiff: { startDate: date('2026-03-28T22:30:00Z'), endDate: date('2026-03-29T22:30:00Z'), unit: 'day', ...berlin } },
+    2,
+  ],
+  [
+    'half hours at the end of summer time',
+    { $dateTrunc: { date: date('2026-10-25T00:45:00Z'), unit: 'minute', binSize: 30, ...berlin } },
+    date('2026-10-25T00:30:00Z'),
+  ],
+  [
+    'days keep the calendar of the zone',
+    { $dateTrunc: { date: date('2026-10-25T12:00:00Z'), unit: 'day', ...berlin } },
+    date('2026-10-24T22:00:00Z'),
+  ],
+  ['a small double as text', { $toString: 0.00009 }, '9e-05'],
+  ['a large double as text', { $toString: 1e16 }, '1e+16'],
+  ['a double of sixteen digits as text', { $toString: 1234567890123456.0 }, '1234567890123456'],
+  [
+    'doubles as text',
+    { $map: { input: [0.1, 0.1 + 0.2, 0.00012, -2.25, 1e-7, 123456789e300], in: { $toString: '$$this' } } },
+    ['0.1', '0.30000000000000004', '0.00012', '-2.25', '1e-07', '1.23456789e+308'],
+  ],
+  ['upper case is that of ASCII', { $strcasecmp: ['É', 'é'] }, -1],
+  ['letters of ASCII in any case', { $strcasecmp: ['aBc', 'AbC'] }, 0],
+  ['one to any power', { $pow: [1, Infinity] }, 1],
+  ['an empty text is everywhere', { $replaceAll: { input: 'aé', find: '', replacement: '-' } }, '-a-é-'],
+  ['an array within an array is not searched', '$nested.b', [2]],
+  ['an object of constants is evaluated', { a: { $literal: 1 }, b: { c: { $literal: '$x' } } }, { a: 1, b: { c: '$x' } }],
+  ['the median of an array', { $median: { input: [9, 'x', 1, 4], method: 'approximate' } }, 4],
+  ['percentiles of an array', { $percentile: { input: [1, 2, 3, 4], p: [0.25, 1], method: 'approximate' } }, [1, 4]],
+  ['the median of nothing', { $median: { input: [], method: 'approximate' } }, null],
+])('%s', async (_, expression, expected) => {
+  expect(await valueOf(expression, { _id: 1, nested: [[{ b: 1 }], { b: 2 }] })).toEqual(expected);
+});
+
+test('equal numbers of different types are one group, neighbours beyond 2^53 are not', async () => {
+  const collection = await server.fresh([
+    { _id: 1, v: Long.fromString('9007199254740992') },
+    { _id: 2, v: 9007199254740992.5 },
+    { _id: 3, v: Long.fromString('9007199254740993') },
+    { _id: 4, v: Decimal128.fromString('9007199254740993') },
+  ]);
+  const groups = await collection.aggregate([{ $group: { _id: '$v', n: { $sum: 1 } } }]).toArray();
+  expect(groups.map(({ n }) => n as number)).toEqual([2, 2]);
+});
+
+test('a count with a hint on a sparse index counts what is in it', async () => {
+  const collection = await server.fresh([{ _id: 1, z: 1 }, { _id: 2 }]);
+  await collection.createIndex({ z: 1 }, { sparse: true });
+  expect(await collection.countDocuments({}, { hint: 'z_1' })).toBe(1);
+  expect(await server.db.command({ count: collection.collectionName, hint: 'z_1' })).toMatchObject({ n: 1 });
+});
+
+test('a local field of a lookup goes through places of arrays', async () => {
+  const [local, foreign] = [
+    await server.fresh([{ _id: 1, arr: [5, 6] }, { _id: 2, arr: [{ 0: 6 }] }, { _id: 3 }]),
+    await server.fresh([{ _id: 5 }, { _id: 6 }]),
+  ];
+  const rows = await local
+    .aggregate([{ $lookup: { from: foreign.collectionName, localField: 'arr.0', foreignField: '_id', as: 'found' } }])
+    .toArray();
+  expect(rows.map(({ found }) => (found as Document[]).map(({ _id }) => _id as unknown))).toEqual([[5], [6], []]);
+});
+
+test('a projection of _id and a $slice includes', async () => {
+  const collection = await server.fresh([{ _id: 1, a: 1, list: [1, 2, 3] }]);
+  expect(await collection.findOne({}, { projection: { _id: 1, list: { $slice: 1 } } })).toEqual({ _id: 1, list: [1] });
+  expect(await collection.findOne({}, { projection: { list: { $slice: 1 } } })).toEqual({ _id: 1, a: 1, list: [1] });
+});
+
+test('the positional operator knows no branch of an $or', async () => {
+  const collection = await server.fresh([{ _id: 1, g: [1], h: [4, 5, 6] }]);
+  await expect(collection.updateOne({ $or: [{ g: 9 }, { h: 5 }] }, { $set: { 'h.$': 50 } })).rejects.toMatchObject({ code: 2 });
+  await collection.updateOne({ $or: [{ h: 5 }] }, { $set: { 'h.$': 50 } });
+  expect(await collection.findOne()).toMatchObject({ h: [4, 50, 6] });
+});
+
+test('$pull takes conditions that are joined', async () => {
+  const collection = await server.fresh([{ _id: 1, g: [{ a: 1 }, { b: 2 }, { c: 3 }] }]);
+  await collection.updateOne({}, { $pull: { g: { $or: [{ a: 1 }, { b: 2 }] } } } as Document);
+  expect(await collection.findOne()).toMatchObject({ g: [{ c: 3 }] });
+});
+
+test('$merge has the variables of the command and the present time', async () => {
+  const [source, target] = [await server.fresh([{ _id: 1, a: 3 }]), await server.fresh([{ _id: 1 }])];
+  const into = { into: target.collectionName };
+  await source.aggregate([{ $merge: { ...into, whenMatched: [{ $set: { a: '$$new.a', w: '$$w' } }] } }], { let: { w: 7 } }).toArray();
+  expect(await target.findOne()).toEqual({ _id: 1, a: 3, w: 7 });
+  await source.aggregate([{ $merge: { ...into, let: { at: '$$NOW' }, whenMatched: [{ $set: { at: '$$at' } }] } }]).toArray();
+  expect(await target.findOne()).toMatchObject({ at: expect.any(Date) });
+});
+
+test('a validator may speak of the present', async () => {
+  const name = (await server.fresh()).collectionName;
+  const collection = await server.db.createCollection(`${name}v`, { validator: { $expr: { $lt: ['$at', '$$NOW'] } } });
+  await collection.insertOne({ at: new Date(0) });
+  await expect(collection.insertOne({ at: new Date(Date.now() + 3_600_000) })).rejects.toMatchObject({ code: 121 });
+});
+
+test.each<readonly [string, number, (name: string) => Document]>([
+  [
+    'a list as an accumulator',
+    40237,
+    (name) => ({ aggregate: name, pipeline: [{ $group: { _id: 1, v: { $push: ['$a', '$b'] } } }], cursor: {} }),
+  ],
+  [
+    'a window that ends before it begins',
+    5339900,
+    (name) => ({
+      aggregate: name,
+      pipeline: [{ $setWindowFields: { sortBy: { a: 1 }, output: { v: { $sum: '$a', window: { documents: ['current', -1] } } } } }],
+      cursor: {},
+    }),
+  ],
+  ['a facet with an operator for a name', 16410, (name) => ({ aggregate: name, pipeline: [{ $facet: { $a: [] } }], cursor: {} })],
+  ['a facet with a path for a name', 16412, (name) => ({ aggregate: name, pipeline: [{ $facet: { 'a.b': [] } }], cursor: {} })],
+  [
+    'a lookup by an operator',
+    16410,
+    (name) => ({ aggregate: name, pipeline: [{ $lookup: { from: name, localField: '$a', foreignField: 'b', as: 'c' } }], cursor: {} }),
+  ],
+  ['an unknown stage of an update', 40324, (name) => ({ update: name, updates: [{ q: {}, u: [{ $nope: 1 }] }] })],
+  ['a stage that updates may not have', 72, (name) => ({ update: name, updates: [{ q: {}, u: [{ $match: {} }] }] })],
+  ['a write concern that is no number', 9, (name) => ({ insert: name, documents: [{}], writeConcern: { w: true } })],
+  ['a strict API without a version', 322, () => ({ ping: 1, apiStrict: true })],
+  ['a command outside of the strict API', 323, (name) => ({ collStats: name, apiVersion: '1', apiStrict: true })],
+  ['a schema with a negative length', 9, (name) => ({ find: name, filter: { $jsonSchema: { maxLength: -1 } } })],
+  ['a schema that requires twice', 9, (name) => ({ find: name, filter: { $jsonSchema: { required: ['a', 'a'] } } })],
+  ['a schema with equal values', 9, (name) => ({ find: name, filter: { $jsonSchema: { enum: [1, 1] } } })],
+  ['a schema with a number for a boolean', 14, (name) => ({ find: name, filter: { $jsonSchema: { uniqueItems: 1 } } })],
+  ['an exclusive bound without the bound', 9, (name) => ({ find: name, filter: { $jsonSchema: { exclusiveMinimum: true } } })],
+])('%s is refused by %i', async (_, code, command) => {
+  const { collectionName } = await server.fresh([{ _id: 1, a: 1 }]);
+  const answer = (await server.db.command(command(collectionName)).catch((error: unknown) => error)) as Document;
+  expect({ code: (answer['writeErrors'] as Document[] | undefined)?.[0]?.['code'] ?? (answer['code'] as unknown) }).toEqual({ code });
+});
+
+test('the database admin is not dropped', async () => {
+  await expect(server.client.db('admin').command({ dropDatabase: 1 })).rejects.toMatchObject({ code: 20 });
+});
