@@ -62,7 +62,7 @@ const law = {
       'reflect-metadata',
       'node:*',
     ],
-    libs: ['blobs', 'eventsourcing', 'http', 'local', 'platform', 'ticketing', 'ticketing-app', 'ticketing-nest'],
+    libs: ['audit', 'blobs', 'eventsourcing', 'http', 'local', 'platform', 'sealing', 'ticketing', 'ticketing-app', 'ticketing-nest'],
     later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
   },
   'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'] },

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies a Tierline proof pack, with nothing of Tierline: docs/proof-packs.md is all that this was written from.
+"""Verifies a Tierline proof pack. It has nothing in common with Tierline but docs/proof-packs.md.
 
     python3 examples/verify_pack.py PACK [--key KEY]... [--heads FILE] [--json]
 

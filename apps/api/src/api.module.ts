@@ -10,6 +10,7 @@ import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
+import { SealsController } from './seals.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
@@ -32,6 +33,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     SimulationsController,
     ContractsController,
     OnCallController,
+    SealsController,
     ReactionsController,
     TeamsController,
     AgentsController,

@@ -82,6 +82,7 @@ describe('/openapi.json', () => {
         '/v1/contracts',
         '/v1/contracts/{client}',
         '/v1/default-contract',
+        '/v1/seals',
         '/v1/events',
         '/health/live',
         '/health/ready',

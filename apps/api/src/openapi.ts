@@ -347,6 +347,49 @@ export function documentContract(): MethodDecorator {
   );
 }
 
+const note = { type: 'string', description: 'A signed note, as golang.org/x/mod/sumdb/note has it' };
+
+const sealsSchema = {
+  type: 'object',
+  required: ['keys'],
+  properties: {
+    origin: { type: 'string', description: 'Names the log; absent before it is sealed for the first time' },
+    keys: {
+      type: 'array',
+      description: 'The keys that have sealed it, oldest first: the last one seals',
+      items: {
+        type: 'object',
+        required: ['key', 'note'],
+        properties: {
+          key: { type: 'string', description: '`<name>+<key hash>+<base64>`' },
+          note: { ...note, description: 'By which it was introduced: signed by itself, and by the key before it' },
+        },
+      },
+    },
+    head: {
+      type: 'object',
+      description: 'The last tree head; absent before there is one',
+      required: ['size', 'at', 'note'],
+      properties: {
+        size: { type: 'integer', minimum: 1, description: 'How many events it covers' },
+        at: { type: 'string', format: 'date-time', description: 'When it was signed' },
+        note,
+      },
+    },
+  },
+};
+
+export function documentSeals(): MethodDecorator {
+  const summary = 'The keys that seal the log, and its last tree head';
+  return applyDecorators(
+    ApiTags('views'),
+    ApiOperation({ operationId: 'seals', summary }),
+    contractAnswer(summary, sealsSchema),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
 const onCallTag = ApiTags('on-call');
 
 const scheduleParam = pathParam('schedule');

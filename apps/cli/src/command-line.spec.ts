@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instantFrom, type NewEvent } from '#eventsourcing';
 import { connectMongo, type Mongo } from '#mongo';
@@ -155,5 +156,36 @@ describe('what a requester wrote steers no terminal', () => {
       Date.now = clock;
     }
     expect(text).toBe(`${spelled}: 1 of 2 events (50 %), ${spelled}\n`);
+  });
+});
+
+describe('proof', () => {
+  it('is sealed, exported and verified, and what was changed is named', async () => {
+    const [pack, changed] = ['pack.ndjson', 'changed.ndjson'].map((name) => join(stores.directory, name)) as [string, string];
+    expect(await tierline('seal')).toMatchObject({ code: 0, out: expect.stringContaining('Sealed') as string });
+    expect(await tierline('seal')).toMatchObject({ code: 0, out: expect.stringContaining('Nothing new') as string });
+    expect(await tierline('export', '--ticket', ticketId.toUpperCase(), '--out', pack)).toMatchObject({ code: 0, errors: '' });
+    expect(await tierline('export', '--ticket', ticketId, '--out', pack)).toMatchObject({ code: 1 });
+    expect(await tierline('export', '--out', changed)).toMatchObject({ code: 1 });
+    expect(await tierline('export', '--ticket', randomUUID(), '--out', changed)).toMatchObject({ code: 1 });
+    const verified = await tierline('verify', pack, '--heads', join(stores.directory, 'tree-heads.ndjson'));
+    expect(verified).toMatchObject({ code: 0, out: expect.stringContaining('integrity     holds\ncompleteness  holds') as string });
+    expect(JSON.parse((await tierline('verify', '--json', pack)).out)).toMatchObject({ integrity: true, completeness: true, events: 3 });
+    await writeFile(changed, (await readFile(pack, 'utf8')).replace('"impact":"low"', '"impact":"high"'));
+    const failed = await tierline('verify', changed);
+    expect(failed).toMatchObject({ code: 1, out: expect.stringContaining(`event-not-in-tree ticket-${ticketId}@0 (integrity)`) as string });
+    expect(await tierline('verify', join(stores.directory, 'nowhere'))).toMatchObject({ code: 1 });
+  });
+
+  it('of the log itself: the doctor finds a broken chain', async () => {
+    expect((await tierline('doctor')).out).toMatch(/^ok   log: 3 events in 1 stream, every chain of hashes holds; 1 tree head since/m);
+    expect(await tierline('seal', '--new-key', '--rebuild')).toMatchObject({ code: 0 });
+    const stream = `ticket-${randomUUID()}`;
+    const [opened, noted] = [event(0, 'TicketOpened', { client: 'c' }), event(1, 'InternalNoteAdded', { text: 'n' })];
+    const forged = { ...noted, metadata: { ...noted.metadata, hash: 'a'.repeat(64) } };
+    await stores.store.append(stream, 'no-stream', [opened, forged]);
+    const { code, out } = await tierline('doctor');
+    expect(code).toBe(1);
+    expect(out).toContain(`${stream}: wrong-hash at event 1`);
   });
 });

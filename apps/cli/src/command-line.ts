@@ -98,7 +98,12 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
     .option('--partitions <number>', 'divide into so many partitions, for as many workers: a power of two', partitions)
     .action((name: string | undefined, options: { readonly partitions?: number }) =>
-      withSession((session, { signal }) => rebuild(session, name, options.partitions, signal, print)),
+      withSession(async (session, { signal }) => {
+        await rebuild(session, name, options.partitions, signal, print);
+        if (name !== undefined) return;
+        const { dropTree } = await import('./proof-commands.js');
+        await dropTree(session);
+      }),
     );
 
   program

@@ -6,6 +6,8 @@ import {
   auditLog,
   exportPack,
   LogTree,
+  nativeEd25519,
+  nativeSha256,
   NothingToExport,
   type PackRequest,
   publishedHeads,
@@ -37,7 +39,7 @@ export async function runSeal(
     const key = await rotateKey(store, sealing.keyFile);
     print(`From now on the log is sealed with ${verifierKeyText(key)}\n`);
   }
-  if (rebuild) await new LogTree(store, mongo.db, sealedCategories).drop();
+  if (rebuild) await dropTree({ store, mongo });
   const sealed = await sealLog({ store, mongo }, sealing, signal, print);
   if (sealed === undefined) return print('There is nothing to seal yet\n');
   const { head, log, isNew } = sealed;
@@ -45,6 +47,11 @@ export async function runSeal(
     `${isNew ? 'Sealed' : 'Nothing new since the last tree head:'} ${count(head.size, 'event')} in ${count(head.streams.size, 'stream')} at ${head.at}\n` +
       `  root  ${base64(head.root)}\n  key   ${verifierKeyText(log.keys.at(-1)!.key)}\n  kept  ${sealing.headsFile}\n`,
   );
+}
+
+/** Throws the tree of the log away: the next sealing builds it anew. */
+export async function dropTree({ store, mongo }: Pick<Session, 'store' | 'mongo'>): Promise<void> {
+  await new LogTree(store, mongo.db, sealedCategories).drop();
 }
 
 async function sealLog(
@@ -142,7 +149,10 @@ export async function runVerify(pack: string, { key = [], heads, json = false }:
   const published = heads === undefined ? [] : await publishedHeads(heads);
   if (heads !== undefined && published.length === 0)
     throw new Complaint(`${heads} holds no tree heads`, 'It is the file that TREE_HEADS_FILE names');
-  const verdict = verifyPack(await readFile(pack), { trustedKeys, publishedHeads: published });
+  const content = await readFile(pack).catch((error: Error) => {
+    throw new Complaint(`The pack cannot be read: ${error.message}`, '`tierline export` writes one');
+  });
+  const verdict = verifyPack(content, { trustedKeys, publishedHeads: published, sha256: nativeSha256, ed25519: nativeEd25519 });
   print(json ? `${JSON.stringify(verdict)}\n` : inWords(verdict, trustedKeys.length > 0));
   return verdict.integrity && verdict.completeness;
 }

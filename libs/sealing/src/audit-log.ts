@@ -29,7 +29,7 @@ export async function auditLog(
   signal: AbortSignal,
   onProgress: (events: number) => void = () => {},
 ): Promise<LogAudit> {
-  const sealLog = await readSealLog(store).catch((error: unknown) => {
+  const sealLog = await readSealLog(store, { everySignature: true }).catch((error: unknown) => {
     if ((error as Error).name === 'SealLogBroken') return (error as Error).message;
     throw error;
   });

@@ -1,11 +1,9 @@
-import { hash } from 'node:crypto';
-import { leafText, merkleTree, nameDigest, type Nodes, type Sha256, type StreamEnd, streamEndLeaf, utf8 } from '#audit';
+import { leafText, merkleTree, nameDigest, type Nodes, type StreamEnd, streamEndLeaf, utf8 } from '#audit';
 import { type EventStore, type StoredEvent, StreamDeleted } from '#eventsourcing';
 import type { Mongo } from '#mongo';
+import { nativeSha256 } from './native.js';
 
-export const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
-
-export const tree = merkleTree(sha256);
+export const tree = merkleTree(nativeSha256);
 
 /** The hash of an event's leaf in the tree of the log. */
 export function leafHashOf(event: StoredEvent): Uint8Array {
@@ -182,7 +180,7 @@ export class LogTree {
             leaf: size + index,
           };
           // A stream stays with the client of its first event.
-          const first = { client, key: `${nameDigest(client, sha256)} ${nameDigest(_id, sha256)}` };
+          const first = { client, key: `${nameDigest(client, nativeSha256)} ${nameDigest(_id, nativeSha256)}` };
           return { updateOne: { filter: { _id, leaf: { $lte: end.leaf } }, update: { $set: end, $setOnInsert: first }, upsert: true } };
         }),
         { ordered: false },

@@ -15,6 +15,7 @@ import {
   verifierKeyText,
 } from '#audit';
 import { type Actor, appendChained, type EventStore, followChain, instantFrom, type NewEvent } from '#eventsourcing';
+import { nativeEd25519 } from './native.js';
 
 /** Category of the stream of tree heads. Its events are no leaves of the tree: each head would make the next one necessary. */
 export const SEALS = 'seal';
@@ -43,8 +44,19 @@ export class SealLogBroken extends Error {
   override readonly name = 'SealLogBroken';
 }
 
-/** @throws SealLogBroken, StoreUnavailable */
-export async function readSealLog(store: EventStore): Promise<SealLog> {
+/**
+ * Reads what was sealed, and checks its chain of hashes and how keys follow each other; of the signatures of heads that of the last one, or all.
+ * @throws SealLogBroken, StoreUnavailable
+ */
+export async function readSealLog(store: EventStore, { everySignature = false } = {}): Promise<SealLog> {
+  const isSigned = ({ note }: SealLog['heads'][number], keys: SealLog['keys']): boolean =>
+    Boolean(
+      signersOf(
+        parseNote(note)!,
+        keys.map(({ key }) => key),
+        nativeEd25519,
+      )?.length,
+    );
   let log: SealLog = { chain: NO_EVENTS, origin: undefined, keys: [], heads: [] };
   for await (const event of store.readStream(SEAL_STREAM)) {
     const broken = (why: string) => new SealLogBroken(`${SEAL_STREAM}@${event.revision}: ${why}`);
@@ -58,22 +70,26 @@ export async function readSealLog(store: EventStore): Promise<SealLog> {
       const key = parseVerifierKey(keyLine ?? '');
       const previous = log.keys.at(-1)?.key;
       const expected = key && [key, ...(previous ? [previous] : [])];
-      if (key === undefined || origin !== (log.origin ?? origin) || signersOf(note, expected ?? [])?.length !== expected?.length)
+      if (
+        key === undefined ||
+        origin !== (log.origin ?? origin) ||
+        signersOf(note, expected ?? [], nativeEd25519)?.length !== expected?.length
+      )
         throw broken('the key is not introduced by the one before it');
       log = { ...log, chain, origin, keys: [...log.keys, { key, note: text }] };
     } else if (event.type === 'TreeHeadSigned') {
       const head = parseTreeHead(note.text);
-      const signers = signersOf(
-        note,
-        log.keys.map(({ key }) => key),
-      );
-      if (head === undefined || head.origin !== log.origin || !signers?.length)
+      const signed = head && { head, note: text };
+      if (signed === undefined || signed.head.origin !== log.origin || (everySignature && !isSigned(signed, log.keys)))
         throw broken('the tree head is not signed by a key of the log');
       // A long list: it is added to, and nobody else has it.
-      (log.heads as { head: TreeHead; note: string }[]).push({ head, note: text });
+      (log.heads as { head: TreeHead; note: string }[]).push(signed);
       log = { ...log, chain };
     } else throw broken(`unknown event ${event.type}`);
   }
+  const last = log.heads.at(-1);
+  if (last !== undefined && !isSigned(last, log.keys))
+    throw new SealLogBroken(`${SEAL_STREAM}: the last tree head is not signed by a key of the log`);
   return log;
 }
 

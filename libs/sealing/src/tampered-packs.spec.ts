@@ -1,12 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash, createPublicKey, type KeyObject, randomUUID, verify as nodeVerify } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   base64,
   canonicalJson,
-  type Ed25519Verify,
   fromBase64,
   NO_EVENTS,
   noteText,
@@ -23,7 +22,8 @@ import {
 import { appendChained, deterministicId, instantFrom, type NewEvent } from '#eventsourcing';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { exportPack, type PackRequest } from './export-pack.js';
-import { LogTree, sha256 } from './log-tree.js';
+import { LogTree } from './log-tree.js';
+import { nativeEd25519, nativeSha256 } from './native.js';
 import { seal } from './seal.js';
 import { sealingKeyIn } from './sealing-key.js';
 
@@ -47,16 +47,8 @@ if (!hasPython)
     `Left out: the Python verifier, which needs python3 with the package cryptography (${python.error?.message ?? python.stderr.trim()})`,
   );
 
-/** Node's own, since thousands of signatures are checked here. */
-const publicKeys = new Map<string, KeyObject>();
-const ed25519: Ed25519Verify = (signature, message, publicKey) => {
-  const x = Buffer.from(publicKey).toString('base64url');
-  const key = publicKeys.get(x) ?? createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  publicKeys.set(x, key);
-  return nodeVerify(null, message, key, signature);
-};
-
-const verdictOf = (pack: Buffer): PackVerdict => verifyPack(pack, { sha256, ed25519 });
+/** Natively, since thousands of signatures are checked here. */
+const verdictOf = (pack: Buffer): PackVerdict => verifyPack(pack, { sha256: nativeSha256, ed25519: nativeEd25519 });
 
 beforeAll(async () => {
   stores = await testStores({ empty: true });

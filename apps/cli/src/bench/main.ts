@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { BPIC2013_SOURCE } from '../import/bpic2013-log.js';
+import { benchAudit } from './bench-audit.js';
 import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';
 import { benchGrowth } from './bench-growth.js';
@@ -11,7 +12,7 @@ import { benchSize } from './bench-size.js';
 import { benchTimekeeper } from './bench-timekeeper.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [clocks] [timekeeper] [import] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [audit] [clocks] [timekeeper] [import] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   http: benchHttp,
   projector: benchProjector,
   mongodb: benchMongoDB,
+  audit: benchAudit,
   clocks: benchClocks,
   timekeeper: benchTimekeeper,
   import: () =>
