@@ -21,7 +21,17 @@ const law = {
       '@valibot/to-json-schema',
     ],
     libs: ['eventsourcing'],
-    floors: [['contract'], ['events'], ['sla'], ['escalation'], ['ticket'], ['desk', 'what-if'], ['feed', 'views']],
+    floors: [
+      ['contract'],
+      ['events'],
+      ['sla'],
+      ['escalation'],
+      ['ticket'],
+      ['identity'],
+      ['desk', 'what-if'],
+      ['access'],
+      ['feed', 'views'],
+    ],
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
@@ -41,7 +51,7 @@ const law = {
     libs: ['eventsourcing', 'mongo', 'ticketing', 'platform'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
-  'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing-app'] },
+  'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
   'libs/embedded-host': { packages: ['lmdb', 'node:*'], libs: [] },
   'libs/embedded-eventstoredb': {
     packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', '@tierline/embedded-host', 'lmdb', 'node:*'],
@@ -66,7 +76,7 @@ const law = {
     later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
   },
   'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'] },
-  'apps/standalone': { packages: [], libs: ['local', 'platform', 'ticketing'] },
+  'apps/standalone': { packages: ['node:*'], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {
     packages: [
       // Runs the nodes alone, backs them up and measures them.

@@ -1,6 +1,18 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { httpProblems } from '#http';
-import { agent, attention, contract, jsonSchemas, onCall, publishedSchemas, team, ticket, ticketEvents, ticketFilter } from '#ticketing';
+import {
+  agent,
+  attention,
+  contract,
+  credential,
+  jsonSchemas,
+  onCall,
+  publishedSchemas,
+  team,
+  ticket,
+  ticketEvents,
+  ticketFilter,
+} from '#ticketing';
 import { fieldsPage } from './fields-page.js';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
@@ -30,7 +42,7 @@ describe('the documentation', () => {
     const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
     const says = new Map(rows.map(([, types = '', text]) => [types, text]));
     for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
-    const others = [contract, onCall, team, agent, attention, ticketFilter].flatMap(({ events }) => Object.keys(events));
+    const others = [contract, onCall, team, agent, attention, ticketFilter, credential].flatMap(({ events }) => Object.keys(events));
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
     expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted'].sort());
   });

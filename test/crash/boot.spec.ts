@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { build, Program, runFileIn } from './built-program.js';
+import { build, keyIn, Program, runFileIn } from './built-program.js';
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
@@ -82,7 +82,7 @@ describe('npm start', () => {
       const first = start();
       const { api } = await first.ready(dataDir);
       // A reader that stays connected does not keep it from stopping.
-      const feed = await fetch(`${api}/v1/events`);
+      const feed = await fetch(`${api}/v1/events`, { headers: keyIn(dataDir) });
       expect(await first.end(signal)).toEqual({ code: 0, signal: null });
       await feed.body?.cancel().catch(() => {});
       expect(runFileIn(dataDir)).toBeUndefined();

@@ -131,3 +131,8 @@ export function runFileIn(dataDir: string): RunFile | undefined {
     throw error;
   }
 }
+
+/** The header that asks as the administrator whose key `npm start` left in its data directory. */
+export function keyIn(dataDir: string): { readonly Authorization: string } {
+  return { Authorization: `Bearer ${readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()}` };
+}

@@ -7,7 +7,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, diagnoseGroup } from '#mongo';
 import { ticketViews } from '#ticketing';
 import { viewsCaughtUp } from '../../apps/cli/src/caught-up.js';
-import { build, Program } from './built-program.js';
+import { build, keyIn, Program } from './built-program.js';
 
 /** A command that was sent, and what was answered to it before the process died, if anything. */
 interface Sent {
@@ -35,10 +35,16 @@ const opening = (summary: string): object => ({
   urgency: 'low',
 });
 
-async function send(api: string, sent: Sent): Promise<void> {
+/** An API, and the header that it is asked with. */
+interface Api {
+  readonly api: string;
+  readonly key: ReturnType<typeof keyIn>;
+}
+
+async function send({ api, key }: Api, sent: Sent): Promise<void> {
   const response = await fetch(api + sent.path, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': sent.key, 'X-Actor-Id': 'crash-test' },
+    headers: { ...key, 'Content-Type': 'application/json', 'Idempotency-Key': sent.key, 'X-Actor-Id': 'crash-test' },
     body: JSON.stringify(sent.body),
   });
   const answer: unknown = await response.json();
@@ -51,7 +57,7 @@ const commandIdOf = ({ path, key }: Sent): string =>
   deterministicId('command', /^\/v1\/tickets\/([^/]+)/.exec(path)?.[1] ?? 'tickets', key);
 
 /** Sends tickets and steps on them, many at once, until the process dies. Returns what was sent. */
-async function sendUntilDead(api: string, round: number, onAnswer: (answered: number) => void): Promise<Sent[]> {
+async function sendUntilDead(api: Api, round: number, onAnswer: (answered: number) => void): Promise<Sent[]> {
   const all: Sent[] = [];
   let answered = 0;
   let dead = false;
@@ -132,17 +138,18 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     if (dataDir !== undefined) await rm(dataDir, { recursive: true, force: true });
   });
 
-  const start = async (): Promise<{ program: Program; api: string; eventStoreUrl: string; mongodbUrl: string }> => {
+  const start = async (): Promise<Api & { program: Program; eventStoreUrl: string; mongodbUrl: string }> => {
     const directory = dataDir ?? '';
     const program = Program.standalone({ DATA_DIR: directory });
     started.push(program);
-    return { program, ...(await program.ready(directory)) };
+    const running = await program.ready(directory);
+    return { program, ...running, key: keyIn(directory) };
   };
 
   it('loses nothing that it has acknowledged, does nothing twice, and its views come right', async () => {
     const all: Sent[] = [];
     for (let round = 1; round <= ROUNDS; round++) {
-      const { program, api } = await start();
+      const { program, ...api } = await start();
       const killAfter = 50 + Math.floor(Math.random() * 400);
       all.push(...(await sendUntilDead(api, round, (answered) => answered === killAfter && program.child.kill('SIGKILL'))));
       expect(await program.exited).toEqual({ code: null, signal: 'SIGKILL' });
@@ -152,7 +159,7 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     expect(acknowledged.length).toBeGreaterThanOrEqual(ROUNDS * 50);
     expect(unanswered.length).toBeGreaterThan(0);
 
-    const { program, api, eventStoreUrl, mongodbUrl } = await start();
+    const { program, eventStoreUrl, mongodbUrl, ...api } = await start();
     const log = await eventsByCommand(eventStoreUrl);
     for (const sent of acknowledged) {
       const events = log.get(commandIdOf(sent)) ?? [];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { instantFrom, isRefusal, streamName } from '#eventsourcing';
 import { contract, ticket } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import { testStores } from '../stores.js';
 import { build, Program } from './built-program.js';
 
@@ -36,11 +36,11 @@ describe('two workers, one of which is killed in the middle', () => {
     };
     // What these tickets tell late is concluded from at once.
     const body = { client: opening.client, terms: { quietTime: 0 }, effectiveFrom: instantFrom(Date.now() - 60 * MINUTE) };
-    const agreed = await runCommand(store, { aggregate: contract, id: opening.client, name: 'AgreeContract', body, context: sent() });
+    const agreed = await runSystemCommand(store, { aggregate: contract, id: opening.client, name: 'AgreeContract', body, context: sent() });
     if (isRefusal(agreed)) throw new Error(JSON.stringify(agreed));
     const ids = await Promise.all(
       Array.from({ length: TICKETS }, async () => {
-        const opened = await runCommand(store, {
+        const opened = await runSystemCommand(store, {
           aggregate: ticket,
           id: undefined,
           name: 'OpenTicket',

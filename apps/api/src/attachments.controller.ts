@@ -1,11 +1,15 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
 import { Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf } from '#platform';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { ticketProblems } from './ticket-problems.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 /** Where content is sent to: the one address that takes other bodies than JSON. */
 export const ATTACHMENTS = 'v1/attachments';
@@ -31,6 +35,7 @@ export interface Attachment extends Blob {
 @Controller(ATTACHMENTS)
 export class AttachmentsController {
   constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
@@ -43,7 +48,9 @@ export class AttachmentsController {
     @Query(readUploadQuery) query: QueryOf<typeof uploadQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
   ): Promise<Attachment> {
+    unlessRefused(await this.queries.execute(new RunQuery(caller, queries.upload, {})));
     const expected = digestOf(request.headers['content-digest']);
     if (!(request.body instanceof Readable)) {
       throw Problem.of(
@@ -77,7 +84,9 @@ export class AttachmentsController {
     @Param('sha256') sha256: string,
     @Query(new QueryParameters({})) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
   ): Promise<StreamableFile> {
+    unlessRefused(await this.queries.execute(new RunQuery(caller, queries.attachment, { sha256 })));
     const blob = await this.blobs.get(sha256);
     if (blob === undefined)
       throw new Problem('attachment-not-found', ticketProblems['attachment-not-found'], 'There is no such attachment');

@@ -6,6 +6,7 @@ import { JsonBody, Problem, problemOfStores, QueryParameters, readCommandHeaders
 import { JsonLog } from '#platform';
 import { type BatchItem, CommandBatch, ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
+import { callerOf } from './caller.js';
 import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documented } from './documented.js';
 import { ticketIdOf } from './ticket-id.js';
@@ -61,7 +62,7 @@ export class BatchController {
   async #runItem(
     { command, ticketId: given, body = {}, ifRevision }: BatchItem,
     index: number,
-    { commandId: batchId, actor }: CommandHeaders,
+    { commandId: batchId, onBehalfOf }: CommandHeaders,
     request: FastifyRequest,
   ): Promise<BatchResult> {
     try {
@@ -81,7 +82,8 @@ export class BatchController {
       const content = new JsonBody<object>(ticket.commands[command].body).transform(body) as never;
       const context = {
         commandId,
-        actor,
+        principal: callerOf(request).principal,
+        ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
         correlationId: request.correlationId,
         causationId: batchId,
         ...(ifRevision === undefined ? {} : { ifRevisions: [ifRevision] }),

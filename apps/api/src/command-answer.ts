@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EventMap, Executed } from '#eventsourcing';
 import { entityTag, formatPosition, readCommandHeaders } from '#http';
 import type { SentContext } from '#ticketing-app';
+import { callerOf } from './caller.js';
 
 /** What a command answers, beside the field that names what it was done to. */
 export interface CommandAnswer {
@@ -24,7 +25,8 @@ type Done = Omit<Executed<EventMap>, 'events'> & Pick<CommandAnswer, 'events'>;
  */
 export function sentWith(request: FastifyRequest, scope: string): SentContext {
   const sent = readCommandHeaders(request.headers, scope);
-  return { ...sent, correlationId: request.correlationId, causationId: sent.commandId };
+  const { principal } = callerOf(request);
+  return { ...sent, principal, correlationId: request.correlationId, causationId: sent.commandId };
 }
 
 /** A command that was done, as it is answered. */

@@ -88,6 +88,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   schedule: 'on-call-not-found',
   overrideId: 'override-not-found',
   name: 'filter-not-found',
+  key: 'key-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {

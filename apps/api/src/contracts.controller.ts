@@ -1,33 +1,31 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { EventStore, instantFrom, readAggregate } from '#eventsourcing';
-import { entityTag, Problem, QueryParameters } from '#http';
+import { instantFrom } from '#eventsourcing';
+import { entityTag, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { type ClientContract, contract, type ContractNow, contractInForce, contracts, defaultContract } from '#ticketing';
-import { readByName } from '#ticketing-app';
+import { type ClientContract, type ContractNow, contractInForce } from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
-import { ticketProblems } from './ticket-problems.js';
+import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
 /** Contracts with clients. */
 @Controller('v1')
 export class ContractsController {
-  constructor(
-    @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(EventStore) private readonly store: EventStore,
-  ) {}
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get('contracts')
   @documented((openapi) => openapi.documentContracts())
   @documented((openapi) => openapi.documentQuery(plainList))
-  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) => {
-      const { items, more } = await this.queries.execute(new RunQuery(readByName<ClientContract>, { view: contracts.name, limit, after }));
+      const { items, more } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.contracts, { limit, after })));
       return { items: items.map(answerOf), more };
     };
     return pageByName('contracts', query, read, ({ client }) => client);
@@ -39,25 +37,21 @@ export class ContractsController {
     @Param('client', new PathName('contract-not-found', 'There is no such client')) client: string,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Query(noQuery) _query: object,
+    @Caller() caller: Asker,
   ) {
-    const { state, revision } = await readAggregate(this.store, contract, client);
-    if (state === null) throw notFound('Nothing was agreed with that client: the default contract holds');
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.contract, { client })));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     return answerOf(state);
   }
 
   @Get('default-contract')
   @documented((openapi) => openapi.documentDefaultContract())
-  default(@Query(noQuery) _query: object) {
-    return defaultContract;
+  async default(@Query(noQuery) _query: object, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.defaultContract, {})));
   }
 }
 
 function answerOf({ client, versions }: ClientContract): ContractNow {
   const holds = contractInForce({ versions }, instantFrom(Date.now()));
   return { client, ...(holds === undefined ? {} : { inForce: holds.version }), versions };
-}
-
-function notFound(detail: string): Problem {
-  return new Problem('contract-not-found', ticketProblems['contract-not-found'], detail);
 }

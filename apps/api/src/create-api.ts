@@ -7,6 +7,7 @@ import { httpAdapter, prepareHttp, takeBytes } from '#http';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
 import { ApiModule } from './api.module.js';
+import { authenticate } from './authentication.js';
 import { ATTACHMENTS } from './attachments.controller.js';
 import { DocsController } from './docs.controller.js';
 import { loadOpenApi } from './documented.js';
@@ -29,6 +30,7 @@ export async function createApi({ store, mongo, blobs, log }: ApiParts): Promise
     abortOnError: false,
   });
   prepareHttp(app, log);
+  authenticate(app, store, log);
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(DocsController).publish(async () => (await loadOpenApi()).openApiDocument(app));

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, type FeedFilter, type Position, refuse, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import { type FeedFilter, type FeedItem, type Position, type StoredEvent, streamId, upcast } from '#eventsourcing';
 import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
 import { JsonLog, type QueryOf, someOf, text } from '#platform';
 import { ticket as ticketDecider, type TicketEventType } from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -37,7 +41,7 @@ export class EventFeedController implements OnModuleDestroy {
   #open = 0;
 
   constructor(
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
 
@@ -53,6 +57,7 @@ export class EventFeedController implements OnModuleDestroy {
     @Headers('last-event-id') lastEventId: string | undefined,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
+    @Caller() caller: Asker,
   ): Promise<void> {
     const after = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePosition(lastEventId);
     if (after === undefined) {
@@ -60,11 +65,16 @@ export class EventFeedController implements OnModuleDestroy {
         faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
       });
     }
-    await this.#refuseBeyondTheEnd(after);
     if (this.#open >= MOST_STREAMS)
       throw Problem.of('too-many-streams', `There are ${MOST_STREAMS} streams already`, { headers: { 'Retry-After': '30' } });
+    const left = new AbortController();
+    const signal = AbortSignal.any([left.signal, this.#closing.signal]);
+    const asked = { filter: filterOf(query.types, query.ticket), after, signal };
+    const feed = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
     reply.hijack();
     const out = reply.raw;
+    out.once('close', () => left.abort());
+    if (out.destroyed) left.abort();
     out.writeHead(200, {
       ...(reply.getHeaders() as Record<string, string>),
       'Content-Type': 'text/event-stream; charset=utf-8',
@@ -78,7 +88,7 @@ export class EventFeedController implements OnModuleDestroy {
     }
     this.#open++;
     try {
-      await this.#send(out, after, query);
+      await this.#send(out, feed, query, signal);
     } catch (error) {
       this.log.error({ err: error }, 'an event feed broke');
     } finally {
@@ -87,22 +97,13 @@ export class EventFeedController implements OnModuleDestroy {
     }
   }
 
-  /** A reader that is further than the log has read another one: it would wait for ever for what it has missed. */
-  async #refuseBeyondTheEnd(after: Position | 'start' | 'end'): Promise<void> {
-    if (after === 'start' || after === 'end') return;
-    const end = await this.store.end();
-    if (end === 'start' || after.commit > end.commit) {
-      const message = `The log ends at ${end === 'start' ? 'its start' : formatPosition(end)}: begin again from its start`;
-      unlessRefused(refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]));
-    }
-  }
-
   /** Copies the feed to one reader, as fast as that reader reads, until it leaves or the server stops. */
-  async #send(out: ServerResponse, after: Position | 'start' | 'end', { types, ticket, client }: QueryOf<typeof feedQuery>): Promise<void> {
-    const left = new AbortController();
-    out.once('close', () => left.abort());
-    if (out.destroyed) left.abort();
-    const ending = AbortSignal.any([left.signal, this.#closing.signal]);
+  async #send(
+    out: ServerResponse,
+    feed: AsyncIterable<FeedItem>,
+    { types, ticket, client }: QueryOf<typeof feedQuery>,
+    ending: AbortSignal,
+  ): Promise<void> {
     // A reader that vanished without a word is noticed by the system.
     out.socket?.setKeepAlive(true, 30_000);
 
@@ -115,7 +116,7 @@ export class EventFeedController implements OnModuleDestroy {
     }, HEARTBEAT_MS);
     try {
       out.write('retry: 2000\n\n');
-      for await (const item of this.store.subscribe(filterOf(types, ticket), after, ending)) {
+      for await (const item of feed) {
         if (item.kind === 'checkpoint') {
           passed = item.position;
         } else if (item.kind === 'caught-up') {

@@ -103,7 +103,7 @@ describe('GET /v1/events', () => {
       type: 'TicketEscalated',
       position: history[1]?.id,
       data: { reason: 'help' },
-      metadata: { client: api.client, actor: { id: 'anonymous' } },
+      metadata: { client: api.client, actor: { id: 'administrator' } },
     });
 
     await post(`/v1/tickets/${ticketId}/escalations/accept`, { agent: { id: 'grace' } });

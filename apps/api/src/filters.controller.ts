@@ -1,12 +1,11 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { EventStore } from '#eventsourcing';
 import { entityTag, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { type TicketFilter, ticketFilters } from '#ticketing';
-import { readByName, readTicketFilter } from '#ticketing-app';
+import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -18,24 +17,26 @@ const filterName = new PathName('filter-not-found', 'There is no such filter: a 
 /** Filters of the ticket list that were given a name. */
 @Controller('v1/filters')
 export class FiltersController {
-  constructor(
-    @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(EventStore) private readonly store: EventStore,
-  ) {}
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
   @documented((openapi) => openapi.documentFilter('filters'))
   @documented((openapi) => openapi.documentQuery(plainList))
-  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
-    const read = (limit: number, after?: string) =>
-      this.queries.execute(new RunQuery(readByName<TicketFilter>, { view: ticketFilters.name, limit, after }));
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
+    const read = async (limit: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.filters, { limit, after })));
     return pageByName('filters', query, read, ({ name }) => name);
   }
 
   @Get(':name')
   @documented((openapi) => openapi.documentFilter('filter'))
-  async one(@Param('name', filterName) name: string, @Res({ passthrough: true }) reply: FastifyReply, @Query(noQuery) _query: object) {
-    const { filter, revision } = unlessRefused(await readTicketFilter(this.store, name));
+  async one(
+    @Param('name', filterName) name: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Query(noQuery) _query: object,
+    @Caller() caller: Asker,
+  ) {
+    const { filter, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.filter, { name })));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     return filter;
   }

@@ -1,17 +1,19 @@
 import type { Server } from 'node:http';
 import { openBlobStore } from '#blobs';
-import { CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
+import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { createApi } from './create-api.js';
+import { keepAdministratorKey } from './first-administrator.js';
 
 /** How long requests may take to finish when the API is told to stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
 
 /** The HTTP edge, on stores that run elsewhere. */
-async function start(config: Config, log: JsonLog): Promise<Running> {
+async function start(config: Config, log: JsonLog, { administratorKey = false }: ApiParts): Promise<Running> {
   return opening(async (onClose) => {
     const { store, mongo, close } = await connectStores(config, log);
     onClose(close);
+    if (administratorKey) await keepAdministratorKey(store, config.dataDir);
     const blobs = await openBlobStore(config).catch((error: Error) => {
       const remedy =
         config.s3 === undefined

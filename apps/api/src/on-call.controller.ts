@@ -1,16 +1,17 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { EventStore, instantFrom, readAggregate } from '#eventsourcing';
-import { entityTag, Problem, QueryParameters } from '#http';
+import { instantFrom } from '#eventsourcing';
+import { entityTag, QueryParameters } from '#http';
 import { dateTime, type QueryOf } from '#platform';
-import { onCall, type OnCallDocument, type OnCallNow, onCallSchedules } from '#ticketing';
-import { readByName, ReadModels, whoIsOnCall } from '#ticketing-app';
+import type { OnCallNow } from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
-import { ticketProblems } from './ticket-problems.js';
+import { unlessRefused } from './ticket-problems.js';
 
 const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
 const readAtQuery = new QueryParameters(atQuery);
@@ -20,24 +21,21 @@ const scheduleName = new PathName('on-call-not-found', 'There is no such schedul
 /** Who is on call. */
 @Controller('v1/on-call')
 export class OnCallController {
-  constructor(
-    @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(EventStore) private readonly store: EventStore,
-    @Inject(ReadModels) private readonly models: ReadModels,
-  ) {}
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get(':schedule/overrides')
   @documented((openapi) => openapi.documentOnCall('onCallOverrides'))
-  async overrides(@Param('schedule', scheduleName) schedule: string, @Query(noQuery) _query: object) {
-    return { items: (await this.#schedule(schedule)).state.overrides };
+  async overrides(@Param('schedule', scheduleName) schedule: string, @Query(noQuery) _query: object, @Caller() caller: Asker) {
+    const found = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCallOverrides, { schedule })));
+    return { items: found.state.overrides };
   }
 
   @Get()
   @documented((openapi) => openapi.documentOnCall('onCallSchedules'))
   @documented((openapi) => openapi.documentQuery(plainList))
-  list(@Query(plainList) query: QueryOf<typeof pageParameters>) {
-    const read = (limit: number, after?: string) =>
-      this.queries.execute(new RunQuery(readByName<OnCallDocument>, { view: onCallSchedules.name, limit, after }));
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
+    const read = async (limit: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCallSchedules, { limit, after })));
     return pageByName('on-call', query, read, ({ schedule }) => schedule);
   }
 
@@ -48,16 +46,10 @@ export class OnCallController {
     @Param('schedule', scheduleName) schedule: string,
     @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
   ): Promise<OnCallNow> {
-    const { state, revision } = await this.#schedule(schedule);
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCall, { schedule, at })));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    const { person, passedOver } = await whoIsOnCall(this.models, state, at);
-    return { ...state, at, ...(person === undefined ? {} : { onCall: person }), ...(passedOver.length === 0 ? {} : { passedOver }) };
-  }
-
-  async #schedule(schedule: string) {
-    const { state, revision } = await readAggregate(this.store, onCall, schedule);
-    if (state === null) throw new Problem('on-call-not-found', ticketProblems['on-call-not-found'], 'There is no such schedule');
-    return { state, revision };
+    return state;
   }
 }

@@ -103,6 +103,7 @@ describe('/openapi.json', () => {
 
   it('lists for each command the codes that it can answer, and no others', () => {
     const everywhere = [
+      'unauthenticated',
       'malformed-request',
       'invalid-query',
       'invalid-header',

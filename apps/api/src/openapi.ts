@@ -53,7 +53,16 @@ const schemas = Object.fromEntries(
 
 const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...ticketProblems };
 
-const everywhere = ['malformed-request', 'invalid-query', 'invalid-header', 'misdirected-request', 'internal-error', 'store-unavailable'];
+const everywhere = [
+  'unauthenticated',
+  'forbidden',
+  'malformed-request',
+  'invalid-query',
+  'invalid-header',
+  'misdirected-request',
+  'internal-error',
+  'store-unavailable',
+];
 const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
 const ofReads = ['ticket-not-found', 'unknown-revision', 'not-yet-visible'];
 /** What any command may be answered with besides its own refusals: those of all commands, and what the stores throw. */
@@ -91,6 +100,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   agent: { description: 'Id of the agent: any text', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   schedule: { description: 'Name of the schedule', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   overrideId: { description: 'Id of the override', schema: { type: 'string', maxLength: 100 } },
+  key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
 const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
@@ -110,13 +120,13 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
     }),
     ApiHeader({
       name: 'X-Actor-Id',
-      description: 'Who does it; `anonymous` unless said. Trusted until there is identity.',
+      description: 'On whose behalf it is done; for keys with that permission only. Both stand in the events.',
       schema: { type: 'string', maxLength: 200 },
     }),
-    ApiHeader({ name: 'X-Actor-Name', description: 'The name of who does it, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
+    ApiHeader({ name: 'X-Actor-Name', description: 'Their name, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
     ApiHeader({
       name: 'X-Actor-Kind',
-      description: 'What who does it is; `agent` unless said',
+      description: 'What they are; `agent` unless said',
       schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
     }),
   ];
@@ -129,6 +139,7 @@ const tagOf: Readonly<Record<string, string>> = {
   team: 'teams',
   agent: 'teams',
   filter: 'filters',
+  credential: 'identity',
 };
 
 /** A command of an aggregate that has a route. */
@@ -570,8 +581,11 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('events', 'What happens')
+    .addTag('identity', 'Who may do what')
     .addTag('health', 'How the process is')
     .addServer('/')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key: `tierline_…`' })
+    .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, about, { autoTagControllers: false });
   return shareParts({ ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } });

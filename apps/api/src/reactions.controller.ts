@@ -4,11 +4,13 @@ import { REACTION_OUTCOMES } from '#eventsourcing';
 import { QueryParameters } from '#http';
 import { oneOf, type QueryOf, text } from '#platform';
 import { policies } from '#ticketing';
-import { readReactions } from '#ticketing-app';
+import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { aTicketId } from './ticket-id.js';
+import { unlessRefused } from './ticket-problems.js';
 
 const reactionsQuery = {
   outcome: oneOf(REACTION_OUTCOMES, 'Only reactions of which a command ended so; `quiet`: it was so already'),
@@ -30,13 +32,13 @@ export class ReactionsController {
   @Get()
   @documented((openapi) => openapi.documentView('reactions'))
   @documented((openapi) => openapi.documentQuery(readReactionsQuery))
-  async list(@Query(readReactionsQuery) query: QueryOf<typeof reactionsQuery>) {
+  async list(@Query(readReactionsQuery) query: QueryOf<typeof reactionsQuery>, @Caller() caller: Asker) {
     const { limit = PAGE, cursor, outcome, policy, client, ticket } = query;
     const list = ['reactions', outcome, policy, client, ticket];
     const [before] = placeAfter(list, cursor) ?? [];
     const filter = { outcome, policy, client, ticket };
     const asked = { filter, limit, before: before === undefined ? undefined : Number(before) };
-    const page = await this.queries.execute(new RunQuery(readReactions, asked));
+    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reactions, asked)));
     return pageAnswer(list, page, ({ position }) => [position]);
   }
 }

@@ -1,9 +1,12 @@
 import { Body, Controller, HttpCode, Inject, type OnModuleDestroy, Post, Query, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { EventStore, instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
+import { instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
-import { simulate } from '#ticketing-app';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -18,7 +21,7 @@ export class SimulationsController implements OnModuleDestroy {
   readonly #closing = new AbortController();
   #running = 0;
 
-  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   onModuleDestroy(): void {
     this.#closing.abort();
@@ -32,6 +35,7 @@ export class SimulationsController implements OnModuleDestroy {
     // There are no parameters, and one that somebody believes in is refused rather than ignored.
     @Query(new QueryParameters({})) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
   ): Promise<Simulation | undefined> {
     const contract = unlessRefused(contractTerms(body.terms));
     const now = instantFrom(Date.now());
@@ -52,7 +56,8 @@ export class SimulationsController implements OnModuleDestroy {
     try {
       const { client, limit = ROWS } = body;
       const request = { contract, from: instantOf(body.from), to: instantOf(body.to), client, asOf, limit };
-      return await simulate(this.store, request, { signal: AbortSignal.any([left.signal, tooLong, this.#closing.signal]) });
+      const watched = { signal: AbortSignal.any([left.signal, tooLong, this.#closing.signal]) };
+      return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.simulation, { ...request, watched })));
     } catch (error) {
       // Nobody is there to be answered.
       if (left.signal.aborted) return undefined;

@@ -4,8 +4,9 @@ import { instantFrom } from '#eventsourcing';
 import { QueryParameters } from '#http';
 import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
-import { readSlaBoard, type SlaBoardAsked, readTicketAutopsy, readTicketWhy } from '#ticketing-app';
+import { type Asker, queries, type SlaBoardAsked } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
@@ -45,27 +46,27 @@ export class SlaController {
   @Get('tickets/:id/why')
   @documented((openapi) => openapi.documentView('why'))
   @documented((openapi) => openapi.documentQuery(readAutopsyQuery))
-  async why(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
-    return unlessRefused(await this.queries.execute(new RunQuery(readTicketWhy, { ticketId: id, asOf: query.asOf })));
+  async why(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.why, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('tickets/:id/sla/autopsy')
   @documented((openapi) => openapi.documentView('autopsy'))
   @documented((openapi) => openapi.documentQuery(readAutopsyQuery))
-  async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>) {
-    return unlessRefused(await this.queries.execute(new RunQuery(readTicketAutopsy, { ticketId: id, asOf: query.asOf })));
+  async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.autopsy, { ticketId: id, asOf: query.asOf })));
   }
 
   @Get('sla-board')
   @documented((openapi) => openapi.documentView('board'))
   @documented((openapi) => openapi.documentQuery(readBoardQuery))
-  async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>) {
+  async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>, @Caller() caller: Asker) {
     const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast } = query;
     const list = ['sla-board', key, client, tier, state, atRisk];
     const place = placeAfter(list, query.cursor);
     const after = place && { due: String(place[0]), id: String(place[1]) };
     const asked: SlaBoardAsked = { key, filter: { client, tier, state, atRisk }, limit, after, atLeast };
-    const board = unlessRefused(await this.queries.execute(new RunQuery(readSlaBoard, asked)));
+    const board = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.slaBoard, asked)));
     const { items, more, evaluatedAt, end } = board;
     return { items, evaluatedAt, ...(more && end !== undefined ? { next: cursorTo(list, [end.due, end.id]) } : {}) };
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom } from '#eventsourcing';
 import { BOARD_KEYS, defaultContract, slaBoard, ticket } from '#ticketing';
-import { boardCriteria, runCommand } from '#ticketing-app';
+import { boardCriteria, runSystemCommand } from '#ticketing-app';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -273,7 +273,7 @@ describe('GET /v1/tickets/{id}/why', () => {
       correlationId: 'c',
       causationId: 'c',
     };
-    await runCommand(api.store, { aggregate: ticket, id: ticketId, name: 'RunEscalations', body: {}, context });
+    await runSystemCommand(api.store, { aggregate: ticket, id: ticketId, name: 'RunEscalations', body: {}, context });
     const why = async (asOf = '') => (await get(`/v1/tickets/${ticketId}/why${asOf}`)).json;
     expect(await why()).toMatchObject({
       ticketId,

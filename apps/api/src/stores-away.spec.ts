@@ -11,7 +11,7 @@ import { connectMongo } from '#mongo';
 import { createLog } from '#platform';
 import { startS3Server } from '../../../libs/blobs/src/testing/s3-server.js';
 import { createApi } from './create-api.js';
-import { send } from './testing/running-api.js';
+import { administratorToken, asAdministrator, send } from './testing/running-api.js';
 
 /** A line to a server that can be cut and mended. */
 class Line {
@@ -82,6 +82,7 @@ describe('when a store is away', () => {
       blobs,
       log: createLog('warn', { write: (line) => void logged.push(line) }),
     });
+    asAdministrator(app, await administratorToken(store));
     await app.listen(0, '127.0.0.1');
     const url = await app.getUrl();
     try {

@@ -170,10 +170,10 @@ describe('what is recorded with an event', () => {
     expect(event && event.metadata.recordedAt >= before && event.metadata.recordedAt <= new Date().toISOString()).toBe(true);
   });
 
-  it('is the anonymous agent, a new correlation and now, when nothing is said', async () => {
+  it('is who has the key, a new correlation and now, when nothing is said', async () => {
     const [event] = await eventsOf(await openTicket());
     expect(event?.metadata).toMatchObject({
-      actor: { id: 'anonymous', kind: 'agent' },
+      actor: { id: 'administrator', kind: 'system' },
       correlationId: expect.stringMatching(/^[0-9a-f-]{36}$/),
       effectiveAt: event?.metadata.recordedAt,
     });

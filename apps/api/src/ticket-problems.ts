@@ -17,6 +17,9 @@ export const ticketProblems = {
   'filter-invalid': { status: 422, title: 'The list of tickets cannot be filtered so' },
   'contract-invalid': { status: 422, title: 'The contract cannot be' },
   'ticket-not-found': { status: 404, title: 'There is no such ticket' },
+  'key-exists': { status: 409, title: 'There is such a key already' },
+  'link-used': { status: 409, title: 'The link works no more' },
+  'key-not-found': { status: 404, title: 'There is no such key' },
   'attachment-not-found': { status: 404, title: 'There is no such attachment' },
   'digest-mismatch': { status: 422, title: 'The content is not what its digest says' },
   'queue-not-found': { status: 404, title: 'There is no such queue' },
@@ -72,8 +75,8 @@ export const ticketProblems = {
 export type DomainProblemCode = keyof typeof ticketProblems;
 
 /** What is no refusal. @throws Problem for what is one */
-export function unlessRefused<Result>(result: Result | Refusal): Result {
-  if (!isRefusal(result)) return result;
+export function unlessRefused<Result>(result: Result): Exclude<Result, Refusal> {
+  if (!isRefusal(result)) return result as Exclude<Result, Refusal>;
   const problem = Problem.ofRefusal(result, ticketProblems);
   throw problem.kind.status === 503 ? Problem.of('not-yet-visible', result.message, { headers: { 'Retry-After': '1' } }) : problem;
 }

@@ -1,21 +1,12 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { EventStore } from '#eventsourcing';
 import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
 import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import {
-  placeIn,
-  readTicketDetails,
-  readTicketHistory,
-  readTicketList,
-  readTicketSla,
-  readTierQueue,
-  savedTicketList,
-  ticketListFilters,
-} from '#ticketing-app';
+import { type Asker, placeIn, queries, ticketListFilters } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { atLeastPosition, PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
@@ -55,23 +46,22 @@ const readListQuery = new QueryParameters(listQuery);
 /** The read models. Their documents are the answers. */
 @Controller('v1')
 export class TicketViewsController {
-  constructor(
-    @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(EventStore) private readonly store: EventStore,
-  ) {}
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get('tickets')
   @documented((openapi) => openapi.documentView('tickets'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>) {
+  async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { filter: saved, limit = PAGE, cursor, atLeast, ...asked } = query;
     const { sort = '-openedAt', ...filter } = {
-      ...(saved === undefined ? {} : unlessRefused(await savedTicketList(this.store, saved))),
+      ...(saved === undefined ? {} : unlessRefused(await this.queries.execute(new RunQuery(caller, queries.savedList, { name: saved })))),
       ...asked,
     };
     const list = ['tickets', sort, canonicalJson(filter)];
     const after = placeAfter(list, cursor);
-    const page = unlessRefused(await this.queries.execute(new RunQuery(readTicketList, { filter, order: sort, limit, after, atLeast })));
+    const page = unlessRefused(
+      await this.queries.execute(new RunQuery(caller, queries.tickets, { filter, order: sort, limit, after, atLeast })),
+    );
     return pageAnswer(list, page, (last) => placeIn(sort, last));
   }
 
@@ -83,9 +73,12 @@ export class TicketViewsController {
     @Query(readFreshness) query: QueryOf<typeof freshness>,
     @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
   ) {
     const seen = parseTags('If-None-Match', ifNoneMatch);
-    const ticket = unlessRefused(await this.queries.execute(new RunQuery(readTicketDetails, { ticketId: id, atLeast: query.atLeast })));
+    const ticket = unlessRefused(
+      await this.queries.execute(new RunQuery(caller, queries.ticket, { ticketId: id, atLeast: query.atLeast })),
+    );
     void reply.headers({ ETag: entityTag(ticket.revision), 'Cache-Control': 'private, no-cache' });
     if (!alreadySeen(seen, ticket.revision)) return ticket;
     void reply.code(304);
@@ -95,25 +88,25 @@ export class TicketViewsController {
   @Get('tickets/:id/history')
   @documented((openapi) => openapi.documentView('history'))
   @documented((openapi) => openapi.documentQuery(readHistoryQuery))
-  async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>) {
+  async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>, @Caller() caller: Asker) {
     const list = ['history', id];
     const [after = -1] = placeAfter(list, query.cursor) ?? [];
     const asked = { ticketId: id, limit: query.limit ?? PAGE, after: Number(after), atLeast: query.atLeast };
-    const page = unlessRefused(await this.queries.execute(new RunQuery(readTicketHistory, asked)));
+    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.history, asked)));
     return pageAnswer(list, page, ({ revision }) => [revision]);
   }
 
   @Get('tickets/:id/sla')
   @documented((openapi) => openapi.documentView('sla'))
   @documented((openapi) => openapi.documentQuery(readFreshness))
-  async sla(@Param('id', TicketId) id: string, @Query(readFreshness) query: QueryOf<typeof freshness>) {
-    return unlessRefused(await this.queries.execute(new RunQuery(readTicketSla, { ticketId: id, atLeast: query.atLeast })));
+  async sla(@Param('id', TicketId) id: string, @Query(readFreshness) query: QueryOf<typeof freshness>, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.sla, { ticketId: id, atLeast: query.atLeast })));
   }
 
   @Get('queues/:tier')
   @documented((openapi) => openapi.documentView('queue'))
   @documented((openapi) => openapi.documentQuery(readQueueQuery))
-  async queue(@Param('tier') name: string, @Query(readQueueQuery) query: QueryOf<typeof queueQuery>) {
+  async queue(@Param('tier') name: string, @Query(readQueueQuery) query: QueryOf<typeof queueQuery>, @Caller() caller: Asker) {
     const tier = TIERS.find((known) => known === name);
     if (tier === undefined)
       throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
@@ -122,7 +115,7 @@ export class TicketViewsController {
     const place = placeAfter(list, query.cursor);
     const after = place && { rank: Number(place[0]), since: String(place[1]), id: String(place[2]) };
     const asked = { tier, filter: { client, team, state }, limit: query.limit ?? PAGE, after, atLeast: query.atLeast };
-    const page = unlessRefused(await this.queries.execute(new RunQuery(readTierQueue, asked)));
+    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.queue, asked)));
     return pageAnswer(list, page, ({ rank, since, _id }) => [rank, since, _id]);
   }
 }

@@ -213,9 +213,11 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('demo')
     .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
     .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
+    .addHelpText('after', '\nTIERLINE_KEY in the environment: the key to ask that API with; the one in admin.token of DATA_DIR unless set.')
     .action(async ({ api }: { api?: string }) => {
       const { demo } = await import('./demo/demo.js');
-      await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }) });
+      const { TIERLINE_KEY: key } = env;
+      await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }), ...(key && { key }) });
     });
 
   program

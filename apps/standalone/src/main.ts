@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path';
 import { runProgram, type Standalone, startStandalone } from '#local';
 import type { Config } from '#platform';
 import type { TicketCommands } from '#ticketing';
@@ -13,6 +14,8 @@ const firstTicket: TicketCommands['OpenTicket'] = {
 };
 
 function banner({ api, eventStoreUrl, mongodbUrl, dataDir }: Standalone, config: Config): string {
+  const tokenFile = join(dataDir ?? resolve(config.dataDir), 'admin.token');
+  const key = `-H "Authorization: Bearer $(cat '${tokenFile}')"`;
   const kept = (configured: string | undefined): string => (configured === undefined ? '  (embedded)' : '');
   return `
   Tierline is running.
@@ -22,16 +25,17 @@ function banner({ api, eventStoreUrl, mongodbUrl, dataDir }: Standalone, config:
   EventStoreDB  ${withoutPassword(eventStoreUrl)}${kept(config.eventStoreUrl)}
   MongoDB       ${withoutPassword(mongodbUrl)}${kept(config.mongodbUrl)}
   Data          ${dataDir ?? 'in the two servers'}
+  Key           ${tokenFile} (of an administrator: for you alone)
   Log level     ${config.logLevel}
 
   Open a ticket (again with the same key: nothing is done twice):
-    curl -i ${api}/v1/tickets -H 'Content-Type: application/json' -H 'Idempotency-Key: first-ticket' -d '${JSON.stringify(firstTicket)}'
+    curl -i ${key} ${api}/v1/tickets -H 'Content-Type: application/json' -H 'Idempotency-Key: first-ticket' -d '${JSON.stringify(firstTicket)}'
 
   Read the queue of L1:
-    curl ${api}/v1/queues/L1
+    curl ${key} ${api}/v1/queues/L1
 
   Follow all events, from the start of the log (Ctrl-C ends it):
-    curl -N ${api}/v1/events
+    curl -N ${key} ${api}/v1/events
 
   \`npm run demo\` fills it with a day of a service desk. Ctrl-C stops.
 

@@ -19,7 +19,7 @@ import {
   ticket,
   ticketViews,
 } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { Assigner } from './assigner.js';
@@ -62,7 +62,7 @@ class Desk {
   static async open(): Promise<Desk> {
     const desk = new Desk();
     const body = { client: desk.client, terms: { assignment: 'automatic', categorySkills: { printer: ['printing'] } } };
-    done(await runCommand(store, { aggregate: contract, id: desk.client, name: 'AgreeContract', body, context: sent() }));
+    done(await runSystemCommand(store, { aggregate: contract, id: desk.client, name: 'AgreeContract', body, context: sent() }));
     return desk;
   }
 
@@ -72,11 +72,11 @@ class Desk {
   }
 
   async team<Name extends keyof TeamCommands>(id: string, name: Name, body: TeamCommands[Name]): Promise<void> {
-    done(await runCommand(store, { aggregate: team, id: this.id(id), name, body, context: sent() }));
+    done(await runSystemCommand(store, { aggregate: team, id: this.id(id), name, body, context: sent() }));
   }
 
   async agent<Name extends keyof AgentCommands>(id: string, name: Name, body: AgentCommands[Name]): Promise<void> {
-    done(await runCommand(store, { aggregate: agent, id: this.id(id), name, body, context: sent() }));
+    done(await runSystemCommand(store, { aggregate: agent, id: this.id(id), name, body, context: sent() }));
   }
 
   async staff(team: string, members: readonly string[], { tiers = ['L1'] as readonly Tier[], shifts = always } = {}): Promise<void> {
@@ -124,7 +124,7 @@ class Desk {
 }
 
 async function tell<Name extends TicketCommandName>(ticketId: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
-  const result = await runCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
+  const result = await runSystemCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
   if (isRefusal(result)) throw new Error(JSON.stringify(result));
   return result.id;
 }
@@ -184,7 +184,7 @@ describe('automatic assignment', () => {
     const tickets = await Promise.all(Array.from({ length: 8 }, () => desk.ticket()));
     const claims = await Promise.all(
       tickets.map((ticketId) =>
-        runCommand(store, {
+        runSystemCommand(store, {
           aggregate: ticket,
           id: ticketId,
           name: 'ClaimTicket',

@@ -42,7 +42,7 @@ import {
   type UnassignedBecause,
   type Workload,
 } from '#ticketing';
-import { groupPosition, runCommand } from '#ticketing-app';
+import { groupPosition, runSystemCommand } from '#ticketing-app';
 
 /** What became of a task: the events that it led to. */
 type Done = { readonly events: readonly unknown[] };
@@ -94,7 +94,7 @@ export class Assigner {
     if (request === undefined)
       return state?.assignee === undefined ? NOTHING : this.releaseIfAway(ticketId, { assignee: state.assignee.id }, sender);
     const found = await this.#choose(request);
-    const result = await runCommand(this.store, {
+    const result = await runSystemCommand(this.store, {
       aggregate: ticket,
       id: ticketId,
       name: 'AssignAutomatically',
@@ -226,7 +226,7 @@ export class Assigner {
     reason: string,
     sender: Sender,
   ): Promise<Done> {
-    const result = await runCommand(this.store, {
+    const result = await runSystemCommand(this.store, {
       aggregate: ticket,
       id: ticketId,
       name: 'UnassignTicket',

@@ -11,7 +11,7 @@ import {
   teams,
   tierQueue,
 } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import { type Assigner, newAttempt } from './assigner.js';
 
 export const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
@@ -67,7 +67,7 @@ export class RosterKeeper {
     for (const { _id, revision } of fresh) {
       const commandId = deterministicId('timekeeper', 'agent', _id, String(revision));
       const context = { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
-      await unlessDeleted(runCommand(this.store, { aggregate: agent, id: _id, name: 'RecordAbsenceMoments', body: {}, context }));
+      await unlessDeleted(runSystemCommand(this.store, { aggregate: agent, id: _id, name: 'RecordAbsenceMoments', body: {}, context }));
       this.#handled.set(_id, revision);
     }
     return fresh.length;

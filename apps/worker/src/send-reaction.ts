@@ -1,6 +1,6 @@
 import type { EventStore, Reaction, SendReaction } from '#eventsourcing';
 import { agent, type AssignmentTasks, attention, type AttentionCommands, ticket, type TicketCommands } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import type { Assigner } from './assigner.js';
 
 type Commands = TicketCommands & AttentionCommands & AssignmentTasks;
@@ -11,7 +11,7 @@ export function sendReactions(store: EventStore, assigner: Assigner): SendReacti
     const { category, id } = reaction;
     if (isOfAttention(reaction)) {
       const { name, body } = reaction;
-      return runCommand(store, { aggregate: attention, id, name, body, context });
+      return runSystemCommand(store, { aggregate: attention, id, name, body, context });
     }
     const { name, body } = reaction;
     if (name === 'ReleaseTickets' && category === agent.category) return assigner.releaseTickets(id, body, context);
@@ -19,7 +19,7 @@ export function sendReactions(store: EventStore, assigner: Assigner): SendReacti
       throw new Error(`a policy has ${name} for ${category}, which nobody takes`);
     if (name === 'ReleaseIfAway') return assigner.releaseIfAway(id, body, context);
     if (name === 'FindAgent') return assigner.findAgent(id, context);
-    return runCommand(store, { aggregate: ticket, id, name, body, context });
+    return runSystemCommand(store, { aggregate: ticket, id, name, body, context });
   };
 }
 

@@ -5,7 +5,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import { agent, type AgentCommands, attention, DAY, policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
@@ -30,7 +30,7 @@ const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
 async function tell<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
   const commandId = randomUUID();
   const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-  const done = await runCommand(store, { aggregate: ticket, id, name, body, context });
+  const done = await runSystemCommand(store, { aggregate: ticket, id, name, body, context });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
   return done.id;
 }
@@ -243,7 +243,7 @@ describe('touch time', () => {
   const tellAgent = async <Name extends keyof AgentCommands>(id: string, name: Name, body: AgentCommands[Name]) => {
     const commandId = randomUUID();
     const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-    const done = await runCommand(store, { aggregate: agent, id, name, body, context });
+    const done = await runSystemCommand(store, { aggregate: agent, id, name, body, context });
     if (isRefusal(done)) throw new Error(JSON.stringify(done));
   };
   const start = (id: string, who: string) => tell(id, 'StartTouchTime', { agent: { id: who } });

@@ -19,7 +19,7 @@ import {
   type TicketCommands,
   ticketViews,
 } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { runSystemCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startTimekeeper, type Timekeeper } from './timekeeper.js';
@@ -49,7 +49,7 @@ function sent() {
 }
 
 async function tell<Name extends TicketCommandName>(ticketId: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
-  const done = await runCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
+  const done = await runSystemCommand(store, { aggregate: ticket, id: ticketId, name, body, context: sent() });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
   return done.id;
 }
@@ -71,7 +71,7 @@ function openAgo(milliseconds: number, client = hasty): Promise<string> {
 
 async function agree(client: string, terms: object, effectiveFrom?: string): Promise<void> {
   const body = { client, terms: { ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) };
-  const done = await runCommand(store, { aggregate: contract, id: client, name: 'AgreeContract', body, context: sent() });
+  const done = await runSystemCommand(store, { aggregate: contract, id: client, name: 'AgreeContract', body, context: sent() });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
 }
 
@@ -229,7 +229,7 @@ describe('the timekeeper', () => {
     });
     const rotation = { zone: 'UTC', people: [{ id: 'owl' }], startsOn: '2020-01-01', handOverAt: '00:00', days: 1 };
     const body = { schedule, rotations: [rotation] };
-    await runCommand(store, { aggregate: onCall, id: schedule, name: 'SetOnCallRotations', body, context: sent() });
+    await runSystemCommand(store, { aggregate: onCall, id: schedule, name: 'SetOnCallRotations', body, context: sent() });
     const several = [timekeeper(), timekeeper()];
     const id = await openAgo(0, client);
     const done = async () =>

@@ -11,7 +11,7 @@ import {
   ticketSla,
   type TicketSla,
 } from '#ticketing';
-import { runCommand, tzdata } from '#ticketing-app';
+import { runSystemCommand, tzdata } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
@@ -82,7 +82,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         if (stopping.signal.aborted) return;
         const { key, name, body } = command(doc);
         const commandId = deterministicId('timekeeper', doc._id, key);
-        const result = await runCommand(store, {
+        const result = await runSystemCommand(store, {
           aggregate: ticket,
           id: doc._id,
           name,

@@ -8,10 +8,10 @@ export type EventOf<Events extends EventMap> = {
   [Type in keyof Events & string]: { readonly type: Type; readonly data: Events[Type] };
 }[keyof Events & string];
 
-/** Who did it: a person at the desk, a requester, a system, or a policy of ours. */
+/** Who did it: a person at the desk, a requester, a program that works beside them, a system, or a policy of ours. */
 export interface Actor {
   readonly id: string;
-  readonly kind: 'agent' | 'requester' | 'system';
+  readonly kind: 'agent' | 'requester' | 'assistant' | 'system';
   readonly name?: string;
 }
 
@@ -38,6 +38,8 @@ export interface EventMetadata {
   readonly correlationId: string;
   readonly causationId: string;
   readonly actor: Actor;
+  /** Who sent the command on behalf of the actor; absent when the actor did. */
+  readonly sentBy?: Actor;
   /** The client (tenant) whose ticket it is. */
   readonly client: string;
   readonly effectiveAt: Instant;

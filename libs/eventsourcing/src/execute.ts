@@ -13,7 +13,7 @@ import {
 } from './aggregate.js';
 import { appendChained, followChain } from './chained-append.js';
 import { type EventStore, RevisionConflict } from './event-store.js';
-import type { EventMap, EventOf, NewEvent, Position, RecordedEvent } from './event.js';
+import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent } from './event.js';
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
@@ -23,6 +23,8 @@ import { schemaVersion, upcast } from './upcasting.js';
 /** All that surrounds a command. */
 export interface CommandContext extends DecisionContext {
   readonly commandDigest?: string;
+  /** Who sends it, where that is not the actor. */
+  readonly sentBy?: Actor;
   readonly correlationId: string;
   readonly causationId: string;
   readonly recordedAt: Instant;
@@ -41,10 +43,22 @@ export interface Executed<Events extends EventMap> {
 }
 
 /** The codes that any command may be refused with, whatever its own are. */
-export type AnyRefusalCode = 'chain-broken' | 'idempotency-key-reused' | 'revision-mismatch';
+export type AnyRefusalCode = 'chain-broken' | 'forbidden' | 'idempotency-key-reused' | 'revision-mismatch';
+
+/** What the sender may know and do. */
+export interface Access<State> {
+  /** Whether an aggregate in this state is there for the sender. What is not is to the command as though it had never begun. */
+  sees(state: State): boolean;
+  /** Why this may not be done to an aggregate in this state. */
+  refuses(state: State): Refusal<'forbidden'> | undefined;
+}
+
+const EVERYTHING: Access<unknown> = { sees: () => true, refuses: () => undefined };
 
 /** How a command is run. */
 export interface ExecuteOptions<State, Given> {
+  /** Unless given, the sender may do everything. */
+  readonly access?: Access<State>;
   /** The command begins a stream, so the first attempt need not read one. */
   readonly opens?: boolean;
   /** Looks up what the command needs from outside its aggregate, for the state that it decides on. */
@@ -71,11 +85,11 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
   name: Name,
   command: CommandsOf<Of>[Name],
   context: CommandContext,
-  { opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
+  { access = EVERYTHING, opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
 ): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
   const stream = streamName(aggregate, id);
   const streams = foldedStreamsOf(store);
-  const { commandId, ifRevisions } = context;
+  const { actor, commandId, ifRevisions } = context;
   const definition = aggregate.commands[name] as Of['commands'][string];
 
   let known: Folded<StateOf<Of>> | undefined = opens ? empty(aggregate) : streams.get<StateOf<Of>>(aggregate, stream);
@@ -87,7 +101,9 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
       folded = read.folded;
       streams.put(aggregate, stream, folded);
       const [first] = read.done;
-      if (first !== undefined) {
+      // Who did it is told what became of it even when they may not do it again, and nobody else.
+      const theirs = first?.metadata.actor.id === actor.id || access.refuses(folded.state) === undefined;
+      if (first !== undefined && theirs && access.sees(folded.state)) {
         const { commandType, commandDigest } = first.metadata;
         if (commandType !== name || commandDigest !== context.commandDigest)
           return refuse('idempotency-key-reused', `The idempotency key was already used for another ${commandType} command`);
@@ -95,16 +111,19 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
         return { revision, events: read.done.map(({ type, data }) => ({ type, data }) as EventOf<EventsOf<Of>>), repeated: true };
       }
     }
-    const { state, revision, chain } = folded;
+    const hidden = folded.revision >= 0 && !access.sees(folded.state);
+    const { state, revision, chain } = hidden ? empty(aggregate) : folded;
     if (isBroken(chain)) {
       if (known === undefined) return brokenChain(aggregate, chain);
       known = undefined;
       continue;
     }
     const matches = ifRevisions === undefined || ifRevisions.includes(revision);
-    const decision = matches
-      ? definition.decide(command as object, state, { ...context, id }, await given?.(state, revision))
-      : elsewhere(aggregate, revision);
+    const decision =
+      access.refuses(state) ??
+      (matches
+        ? definition.decide(command as object, state, { ...context, id }, await given?.(state, revision))
+        : elsewhere(aggregate, revision));
     if (isRefusal(decision) || decision.length === 0) {
       if (known === undefined) {
         return isRefusal(decision) ? (decision as Refusal<CodesOf<Of, Name> | AnyRefusalCode>) : { revision, events: [], repeated: false };
@@ -114,6 +133,8 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
       continue;
     }
     const after = decision.reduce((state, event) => evolve(aggregate, state, event, factsOf(event, context)), state);
+    // What would begin where something hidden is, or would itself be out of sight.
+    if (hidden || !access.sees(after)) return refuse('forbidden', 'It takes access to that client');
     const client = aggregate.client(after);
     const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
     try {
@@ -228,6 +249,7 @@ function newEvent(
       correlationId: context.correlationId,
       causationId: context.causationId,
       actor: context.actor,
+      ...(context.sentBy === undefined ? {} : { sentBy: context.sentBy }),
       client,
       effectiveAt: event.effectiveAt ?? context.effectiveAt,
       recordedAt: context.recordedAt,

@@ -1,4 +1,4 @@
-import { ANONYMOUS, correlationIdOf, readCommandHeaders } from './command-headers.js';
+import { correlationIdOf, readCommandHeaders } from './command-headers.js';
 import { Problem } from './problem.js';
 
 const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
@@ -15,22 +15,22 @@ describe('readCommandHeaders', () => {
   it('makes a new command id of no key', () => {
     const [one, other] = [readCommandHeaders({}, 'x'), readCommandHeaders({}, 'x')];
     expect(one.commandId).not.toBe(other.commandId);
-    expect(one).toEqual({ commandId: one.commandId, actor: ANONYMOUS });
+    expect(one).toEqual({ commandId: one.commandId });
   });
 
   it.each(['', ' ', 'a b', 'a,b', '"a', 'é', '\u0000', 'x'.repeat(256)])('refuses the key %j', (key) => {
     expect(() => readCommandHeaders({ 'idempotency-key': key }, 'x')).toThrow(Problem);
   });
 
-  it('reads who acts, with names beyond ASCII', () => {
+  it('reads on whose behalf it is, with names beyond ASCII', () => {
     expect(
-      readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': latin1('Ada Lovelace 🦉 Ł'), 'x-actor-kind': 'system' }, 'x').actor,
+      readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': latin1('Ada Lovelace 🦉 Ł'), 'x-actor-kind': 'system' }, 'x').onBehalfOf,
     ).toEqual({
       id: 'ada',
       name: 'Ada Lovelace 🦉 Ł',
       kind: 'system',
     });
-    expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': 'Andr\xe9' }, 'x').actor).toEqual({
+    expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': 'Andr\xe9' }, 'x').onBehalfOf).toEqual({
       id: 'ada',
       name: 'André',
       kind: 'agent',
@@ -42,6 +42,7 @@ describe('readCommandHeaders', () => {
     { 'x-actor-id': 'a b' },
     { 'x-actor-id': 'x'.repeat(201) },
     { 'x-actor-name': 'Ada' },
+    { 'x-actor-kind': 'requester' },
     { 'x-actor-id': 'ada', 'x-actor-name': ' ' },
     { 'x-actor-id': 'ada', 'x-actor-name': 'A\u0007' },
     { 'x-actor-id': 'ada', 'x-actor-kind': 'robot' },

@@ -4,15 +4,13 @@ import { deterministicId, isName, type Actor } from '#eventsourcing';
 import { allowedRevisions, parseTags } from './entity-tags.js';
 import { Problem } from './problem.js';
 
-/** Who acts when nobody says who it is. Until there is identity, whoever reaches the loopback address is trusted. */
-export const ANONYMOUS: Actor = { id: 'anonymous', kind: 'agent' };
-
 const ACTOR_KINDS = ['agent', 'requester', 'system'] as const satisfies readonly Actor['kind'][];
 
 /** What the headers of a command say. */
 export interface CommandHeaders {
   readonly commandId: string;
-  readonly actor: Actor;
+  /** On whose behalf it is sent (X-Actor-Id, X-Actor-Name, X-Actor-Kind), if so said. */
+  readonly onBehalfOf?: Actor;
   /** Revisions that the thing may be at (If-Match); undefined when any will do. */
   readonly ifRevisions?: readonly number[];
 }
@@ -24,9 +22,10 @@ export interface CommandHeaders {
 export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string): CommandHeaders {
   const key = idempotencyKey(headers['idempotency-key']);
   const ifRevisions = allowedRevisions(parseTags('If-Match', headers['if-match']));
+  const onBehalfOf = readOnBehalfOf(headers);
   return {
     commandId: key === undefined ? randomUUID() : deterministicId('command', scope, key),
-    actor: actorOf(headers),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
     ...(ifRevisions === undefined ? {} : { ifRevisions }),
   };
 }
@@ -40,13 +39,14 @@ function idempotencyKey(given: string | string[] | undefined): string | undefine
   return found[1] ?? found[2];
 }
 
-function actorOf(headers: IncomingHttpHeaders): Actor {
+/** On whose behalf a request is sent; undefined where the sender acts for themselves. @throws Problem invalid-header */
+export function readOnBehalfOf(headers: IncomingHttpHeaders): Actor | undefined {
   const [id, name, kind] = [headers['x-actor-id'], headers['x-actor-name'], headers['x-actor-kind']].map(readable);
   const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
   if (known === undefined) throw invalid('X-Actor-Kind', `must be one of ${ACTOR_KINDS.join(', ')}`);
   if (id === undefined) {
-    if (name !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name');
-    return { ...ANONYMOUS, kind: known };
+    if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name or a kind');
+    return undefined;
   }
   if (!isName(id) || !/^[^\s\p{C}]+$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
   if (name !== undefined && (!isName(name) || /\p{C}/u.test(name))) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');

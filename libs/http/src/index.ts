@@ -4,5 +4,5 @@ export * from './http-server.js';
 export * from './json-body.js';
 export * from './position.js';
 export * from './problem.js';
-export { problemOfStores } from './problem-filter.js';
+export { problemOfStores, sendProblem } from './problem-filter.js';
 export * from './query-parameters.js';

@@ -13,6 +13,8 @@ export const httpProblems = {
   'invalid-body': { status: 400, title: 'The body breaks the rules of its fields' },
   'invalid-query': { status: 400, title: 'The query breaks the rules of its parameters' },
   'invalid-header': { status: 400, title: 'A header cannot be read' },
+  unauthenticated: { status: 401, title: 'It is not known who asks' },
+  forbidden: { status: 403, title: 'This is not for everybody' },
   'not-found': { status: 404, title: 'There is nothing at this address' },
   'method-not-allowed': { status: 405, title: 'The address does not know this method' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time' },

@@ -5,4 +5,5 @@ export { runProgram, type Running } from './program.js';
 export { readRunFile, type RunFile } from './run-file.js';
 export { type Standalone, startStandalone } from './standalone.js';
 export { openStores, type Stores } from './stores.js';
-export { startApiThread, startWorkerThread, type WorkerParts } from './threads.js';
+export { administratorKeyIn } from './administrator-key.js';
+export { type ApiParts, startApiThread, startWorkerThread, type WorkerParts } from './threads.js';

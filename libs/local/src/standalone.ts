@@ -22,7 +22,7 @@ export async function startStandalone(config: Config): Promise<Standalone> {
     onClose(() => stores.close());
     const { eventStoreUrl, mongodbUrl } = stores;
     const onStores = { ...config, eventStoreUrl, mongodbUrl };
-    const starting = [startWorkerThread(onStores), startApiThread(onStores)] as const;
+    const starting = [startWorkerThread(onStores), startApiThread(onStores, { administratorKey: true })] as const;
     for (const thread of starting)
       onClose(() =>
         thread.then(

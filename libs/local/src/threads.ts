@@ -13,6 +13,12 @@ export interface WorkerParts {
   readonly timekeeper?: boolean;
 }
 
+/** What the API does besides. */
+export interface ApiParts {
+  /** Leaves a key of an administrator in the data directory: for who has the machine. */
+  readonly administratorKey?: boolean;
+}
+
 // An app is started by its file, as a process or a thread, and never imported.
 const program = (app: string): URL => new URL(`../../../apps/${app}/src/main.js`, import.meta.url);
 
@@ -20,7 +26,8 @@ const program = (app: string): URL => new URL(`../../../apps/${app}/src/main.js`
  * The API in a thread of its own, on the stores that the configuration names.
  * @throws CannotStart
  */
-export const startApiThread = (config: Config): Promise<Running & { readonly url: string }> => startThread(program('api'), config, {});
+export const startApiThread = (config: Config, parts: ApiParts = {}): Promise<Running & { readonly url: string }> =>
+  startThread(program('api'), config, parts);
 
 /**
  * The worker in a thread of its own, so that folding events does not keep other threads from answering.

@@ -11,8 +11,12 @@ export {
   ReadModels,
   type Sources,
 } from './read-models.js';
+export { findCredential, issueCredential, type Issuing, today } from './credentials.js';
+export * from './desk-queries.js';
+export * from './queries.js';
 export * from './reactions-query.js';
 export * from './run-command.js';
+export { type AppQuery, type Asker, query, runQuery } from './run-query.js';
 export * from './saved-filters.js';
 export * from './sealed-categories.js';
 export * from './simulate.js';

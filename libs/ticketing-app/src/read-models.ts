@@ -11,7 +11,7 @@ import {
   waitForRevision,
   withLastSeen,
 } from '#mongo';
-import { ticket, ticketViews } from '#ticketing';
+import { type Scope, ticket, ticketViews } from '#ticketing';
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
@@ -25,6 +25,8 @@ export abstract class ReadModels {
 export interface Sources {
   readonly store: EventStore;
   readonly models: ReadModels;
+  /** What the answer may tell of. */
+  readonly scope: Scope;
 }
 
 /** A collection of views as its documents are stored. */

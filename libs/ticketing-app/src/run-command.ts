@@ -20,13 +20,15 @@ import {
   type StateOf,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
-import { canonicalJson, CLOCK_SKEW } from '#ticketing';
+import { actorOf, canonicalJson, CLOCK_SKEW, commandGrant, isAutomatic, type Principal, systemPrincipal } from '#ticketing';
 import { lookUp } from './needs.js';
 
 /** What the sender of a command adds to it. */
 export interface SentContext {
   readonly commandId: string;
-  readonly actor: Actor;
+  readonly principal: Principal;
+  /** On whose behalf the principal sends it; the principal does it, unless said. */
+  readonly onBehalfOf?: Actor;
   readonly correlationId: string;
   /** What led to it: the command itself when a person or a service sent it, an event when a policy did. */
   readonly causationId: string;
@@ -47,6 +49,7 @@ export interface SentCommand<Of extends Aggregate, Name extends keyof CommandsOf
 /** The codes that any command may be refused with, whatever its own are. */
 export const codesOfEveryCommand = [
   'chain-broken',
+  'forbidden',
   'effective-in-the-future',
   'event-too-large',
   'idempotency-key-reused',
@@ -57,6 +60,23 @@ export const codesOfEveryCommand = [
 export type CommandResult<Of extends Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>> =
   (Executed<EventsOf<Of>> & { readonly id: string }) | Refusal<CodesOf<Of, Name> | (typeof codesOfEveryCommand)[number]>;
 
+/** A command of a policy or a timer, which is its own principal. */
+export interface SystemCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>> extends Omit<SentCommand<Of, Name>, 'context'> {
+  readonly context: Omit<SentContext, 'principal' | 'onBehalfOf'> & { readonly actor: Actor };
+}
+
+/** Runs a command that follows from events or from time, which no principal asks for. @throws as `runCommand` */
+export function runSystemCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+  store: EventStore,
+  { context: { actor, ...context }, ...command }: SystemCommand<Of, Name>,
+): Promise<CommandResult<Of, Name>> {
+  const principal = systemPrincipal(actor);
+  return runCommand(store, {
+    ...command,
+    context: { ...context, principal, ...(actor.kind === 'system' ? {} : { onBehalfOf: actor }) },
+  });
+}
+
 /**
  * Runs a command. Every one passes here, whoever sends it: HTTP, policies, timers, the command line. What is to hold for all of them
  * (authorisation, tracing) belongs here.
@@ -66,9 +86,16 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
   store: EventStore,
   { aggregate, id: given, name, body, context }: SentCommand<Of, Name>,
 ): Promise<CommandResult<Of, Name>> {
-  const { commandId, actor, correlationId, causationId, ifRevisions } = context;
+  const { commandId, principal, onBehalfOf, correlationId, causationId, ifRevisions } = context;
+  const actor = onBehalfOf ?? actorOf(principal);
   const id = given ?? deterministicId(aggregate.category, commandId);
   return withCorrelation({ correlationId, causationId }, async () => {
+    if (onBehalfOf !== undefined && principal.onBehalfOf !== true)
+      return refuse('forbidden', 'It takes the permission to act on behalf of others');
+    // What policies and time bring about is theirs alone.
+    if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself is ${actor.id}`);
+    const access = commandGrant({ aggregate, name, principal, actor, id, body });
+    if (isRefusal(access)) return access;
     const now = Date.now();
     const effectiveAt = effectiveAtOf(body, now);
     if (effectiveAt === undefined || epochMillis(effectiveAt) > now + CLOCK_SKEW) {
@@ -88,6 +115,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
           commandId,
           commandDigest: digest(body),
           actor,
+          ...(onBehalfOf === undefined || principal.kind === 'system' ? {} : { sentBy: actorOf(principal) }),
           correlationId,
           causationId,
           effectiveAt,
@@ -95,6 +123,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
           ...(ifRevisions === undefined ? {} : { ifRevisions }),
         },
         {
+          access,
           // If the command was sent before, appending to its stream shows it.
           opens: given === undefined,
           ...(needs === undefined

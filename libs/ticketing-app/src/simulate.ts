@@ -33,7 +33,7 @@ const MOST_AT_ONCE = 10_000;
 /** So many streams are read sooner than the log: what is asked for may be a day of a log of years. */
 const FEW = 200;
 
-interface Watched {
+export interface Watched {
   readonly signal: AbortSignal;
   /** Told how far the log was read, and how many tickets are being replayed. */
   readonly onProgress?: (position: Position, tickets: number) => void;

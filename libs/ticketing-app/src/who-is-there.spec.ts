@@ -3,7 +3,7 @@ import { isRefusal } from '#eventsourcing';
 import { type Aggregate, type CommandsOf } from '#eventsourcing';
 import { agent, contract, defaultContract, type EscalationTarget, onCall, team, ticket } from '#ticketing';
 import { type TestEvents, testEvents } from '../../../test/stores.js';
-import { runCommand } from './run-command.js';
+import { runSystemCommand } from './run-command.js';
 
 let events: TestEvents;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ async function run<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
 ) {
   const commandId = randomUUID();
   const context = { commandId, actor: { id: 'lead', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
-  const result = await runCommand(events.store, { aggregate, id, name, body, context });
+  const result = await runSystemCommand(events.store, { aggregate, id, name, body, context });
   if (isRefusal(result)) throw new Error(JSON.stringify(result));
   return result;
 }

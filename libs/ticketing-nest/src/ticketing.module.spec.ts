@@ -6,9 +6,9 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { isRefusal, streamName, type StoredEvent } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { projectGroup } from '#mongo';
-import { projectionGroups, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { OPERATOR, projectionGroups, systemPrincipal, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { type TestStores, testStores } from '../../../test/stores.js';
-import { readTicketDetails, type SentContext } from '#ticketing-app';
+import { queries, type SentContext } from '#ticketing-app';
 import { RunCommand, RunQuery, TicketingModule } from './index.js';
 
 /** The buses without HTTP: as policies, timers and the command line use them. */
@@ -42,7 +42,7 @@ const open = {
 function sent(changes: Partial<SentContext> = {}): SentContext {
   return {
     commandId: randomUUID(),
-    actor: { id: 'policy', kind: 'system' },
+    principal: systemPrincipal({ id: 'policy' }),
     correlationId: 'c',
     causationId: 'e',
     ...changes,
@@ -66,7 +66,8 @@ it('runs a command, notes what led to it, and finds it in the view', async () =>
   expect(done).toMatchObject({ revision: 0, repeated: false, events: [{ type: 'TicketOpened' }] });
   const [event] = await eventsOf(done.id);
   expect(event?.metadata).toMatchObject({ actor: { id: 'policy', kind: 'system' }, correlationId: 'c', causationId: 'source-event' });
-  const look = () => context.get(QueryBus).execute(new RunQuery(readTicketDetails, { ticketId: done.id, atLeast: 0 }));
+  const look = () =>
+    context.get(QueryBus).execute(new RunQuery({ principal: OPERATOR }, queries.ticket, { ticketId: done.id, atLeast: 0 }));
   let seen = await look();
   // The projectors have only just been started.
   while (isRefusal(seen) && seen.refused === 'not-yet-visible') seen = await look();

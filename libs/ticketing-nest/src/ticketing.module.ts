@@ -1,14 +1,16 @@
 import { type DynamicModule, Inject, Module } from '@nestjs/common';
 import { Command, CommandHandler, CqrsModule, type ICommandHandler, type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { type Aggregate, type CommandsOf, EventStore } from '#eventsourcing';
+import type { Forbidden } from '#ticketing';
 import {
+  type AppQuery,
+  type Asker,
   type CommandResult,
   ReadModels,
   runCommand,
+  runQuery,
   type SentCommand,
   type SentContext,
-  type Sources,
-  unlessOfOtherLog,
 } from '#ticketing-app';
 
 /** Any command of any aggregate, on the command bus. */
@@ -37,10 +39,11 @@ export class RunCommandHandler implements ICommandHandler<RunCommand> {
   }
 }
 
-/** Any query, on the query bus: a function of the read models, and what it is asked. */
-export class RunQuery<Asked, Answer> extends Query<Answer> {
+/** Any query, on the query bus: who asks, what, and about what. */
+export class RunQuery<Asked, Answer> extends Query<Answer | Forbidden> {
   constructor(
-    readonly read: (sources: Sources, asked: Asked) => Promise<Answer>,
+    readonly asker: Asker,
+    readonly query: AppQuery<Asked, Answer>,
     readonly asked: Asked,
   ) {
     super();
@@ -54,10 +57,8 @@ export class RunQueryHandler implements IQueryHandler<RunQuery<unknown, unknown>
     @Inject(ReadModels) private readonly models: ReadModels,
   ) {}
 
-  async execute({ read, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
-    const sources = { store: this.store, models: this.models };
-    await unlessOfOtherLog(sources);
-    return read(sources, asked);
+  execute({ asker, query, asked }: RunQuery<unknown, unknown>): Promise<unknown> {
+    return runQuery({ store: this.store, models: this.models }, query, asker, asked);
   }
 }
 

@@ -105,6 +105,6 @@ export type Person = Static<typeof personSchema>;
 
 /** Who did something: see `Actor`. */
 export const actorSchema = about(
-  open({ ...person, kind: about(oneOf(['agent', 'requester', 'system']), 'Which kind of actor') }),
+  open({ ...person, kind: about(oneOf(['agent', 'requester', 'assistant', 'system']), 'Which kind of actor') }),
   'Who did it',
 );

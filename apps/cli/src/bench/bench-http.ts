@@ -58,18 +58,18 @@ async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: S
 }
 
 /** Until the code is compiled and the worker has settled. */
-export async function warmUp({ api, bench, pid }: Server): Promise<void> {
+export async function warmUp({ api, key, bench, pid }: Server): Promise<void> {
   await load(`${bench}/empty`, [''], 64, 4_000);
-  await load(`${api}/v1/tickets`, [OPEN], 64, 4_000);
+  await load(`${api}/v1/tickets`, [OPEN], 64, 4_000, { key });
   const ids = await seed({ bench }, TICKETS, 10);
-  await loadSteps(api, ids, 8, 2_000);
+  await loadSteps({ api, key }, ids, 8, 2_000);
   await post(`${bench}/append?count=2000&inFlight=64`);
   await untilIdle(pid);
 }
 
 /** Prints what each command costs on a server as it is. */
 export async function measureCommands(server: Server, about: string): Promise<void> {
-  const { api, bench } = server;
+  const { api, key, bench } = server;
   for (const [inFlight, amount] of [
     [1, 600],
     [64, 6_000],
@@ -77,14 +77,14 @@ export async function measureCommands(server: Server, about: string): Promise<vo
     const at = `${inFlight} in flight`;
     await measure(server, `empty POST, ${at}`, amount, () => load(`${bench}/empty`, [''], inFlight, amount));
     await measure(server, `bare append, ${at}`, amount, () => post(`${bench}/append?count=${amount}&inFlight=${inFlight}`));
-    await measure(server, `OpenTicket, ${at}, ${about}`, amount, () => load(`${api}/v1/tickets`, [OPEN], inFlight, amount));
+    await measure(server, `OpenTicket, ${at}, ${about}`, amount, () => load(`${api}/v1/tickets`, [OPEN], inFlight, amount, { key }));
   }
   for (const events of [10, 200, 600]) {
     const ids = await seed(server, TICKETS, events);
     await untilIdle(server.pid);
     const step = `step on a ticket of ${events} events, 1 in flight, ${about}`;
-    await measure(server, `first ${step}`, TICKETS, () => loadSteps(api, ids, 1, TICKETS));
-    await measure(server, step, TICKETS * 10, () => loadSteps(api, ids, 1, TICKETS * 10));
+    await measure(server, `first ${step}`, TICKETS, () => loadSteps(server, ids, 1, TICKETS));
+    await measure(server, step, TICKETS * 10, () => loadSteps(server, ids, 1, TICKETS * 10));
   }
 }
 
@@ -149,14 +149,13 @@ async function post(url: string): Promise<void> {
   if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
 }
 
-function loadSteps(api: string, ids: readonly string[], inFlight: number, amount: number): Promise<Latencies> {
-  return load(
-    `${api}/v1/tickets`,
-    [STEP],
-    inFlight,
-    amount,
-    ids.map((id) => `/v1/tickets/${id}/diagnostic-steps`),
-  );
+function loadSteps(
+  { api, key }: Pick<Server, 'api' | 'key'>,
+  ids: readonly string[],
+  inFlight: number,
+  amount: number,
+): Promise<Latencies> {
+  return load(`${api}/v1/tickets`, [STEP], inFlight, amount, { key, paths: ids.map((id) => `/v1/tickets/${id}/diagnostic-steps`) });
 }
 
 /** Sends so many POSTs, so many at a time, to a path or to several in turns. @returns how long each took */
@@ -165,9 +164,12 @@ async function load(
   [body = '']: readonly string[],
   inFlight: number,
   amount: number,
-  paths: readonly string[] = [new URL(url).pathname],
+  { key, paths = [new URL(url).pathname] }: { readonly key?: string; readonly paths?: readonly string[] } = {},
 ): Promise<Latencies> {
-  const headers = body === '' ? {} : { 'content-type': 'application/json' };
+  const headers = {
+    ...(body === '' ? {} : { 'content-type': 'application/json' }),
+    ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  };
   const latencies: number[] = [];
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
     const requests = paths.map((path) => ({ method: 'POST' as const, path, body, headers }));

@@ -4,7 +4,7 @@ import { Controller, HttpCode, Module, Post, Query } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
-import { openStores, startApiThread, startWorkerThread } from '#local';
+import { administratorKeyIn, openStores, startApiThread, startWorkerThread } from '#local';
 import { httpAdapter, prepareHttp } from '#http';
 import { createLog, loadConfig } from '#platform';
 import { opening, seededTicket } from './seeded-ticket.js';
@@ -17,6 +17,8 @@ import { NamedThreads } from './thread-times.js';
  */
 export interface Served {
   readonly api: string;
+  /** The key to ask the API with. */
+  readonly key: string;
   readonly bench: string;
   /** Names of the threads by their ids. */
   readonly threads: Readonly<Record<number, string>>;
@@ -27,7 +29,7 @@ const given = loadConfig({ ...process.env, PORT: '0', LOG_LEVEL: 'error' });
 const { eventStoreUrl } = await threads.while('event store', () => openStores({ ...given, mongodbUrl: 'mongodb://none' }));
 const { mongodbUrl } = await threads.while('MongoDB', () => openStores({ ...given, eventStoreUrl }));
 const config = { ...given, eventStoreUrl, mongodbUrl };
-const { url } = await threads.while('API', () => startApiThread(config));
+const { url } = await threads.while('API', () => startApiThread(config, { administratorKey: true }));
 if (process.env['BENCH_WORKER'] === 'on') await threads.while('worker', () => startWorkerThread(config));
 const client = EventStoreDBClient.connectionString(eventStoreUrl);
 
@@ -89,5 +91,6 @@ const app = await NestFactory.create<NestFastifyApplication>(BenchModule, httpAd
 prepareHttp(app, log);
 await app.listen(0, '127.0.0.1');
 const { port } = app.getHttpServer().address() as { port: number };
-const served: Served = { api: url, bench: `http://127.0.0.1:${port}`, threads: threads.names };
+const key = (await administratorKeyIn(config.dataDir)) ?? '';
+const served: Served = { api: url, key, bench: `http://127.0.0.1:${port}`, threads: threads.names };
 process.stdout.write(`${JSON.stringify(served)}\n`);

@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { instantFrom } from '#eventsourcing';
 import { startStandalone } from '#local';
 import type { Colours, Config } from '#platform';
 import { TIERS } from '#ticketing';
+import { type Api, keyFor } from '../api-client.js';
 import { Complaint } from '../complaint.js';
 import { findStores } from '../session.js';
 import { showProgress } from '../progress.js';
@@ -13,6 +15,8 @@ export interface DemoOptions {
   readonly config: Config;
   /** The API to send to; by default that of an `npm start` on the data directory, or one started for the purpose. */
   readonly api?: string;
+  /** The key to ask that API with; the one that is in the data directory unless given. */
+  readonly key?: string;
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
   readonly colours: Colours;
@@ -21,10 +25,11 @@ export interface DemoOptions {
 /** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */
 export async function demo(options: DemoOptions): Promise<void> {
   const { config, signal, print, colours } = options;
-  const { api, close, own } = options.api === undefined ? await findApi(config) : { api: options.api, close: async () => {}, own: false };
+  const { url, close, own } = options.api === undefined ? await findApi(config) : { url: options.api, close: async () => {}, own: false };
   try {
+    const api: Api = { url, key: await keyFor(config.dataDir, options.key) };
     await whenReady(api, signal);
-    print(own ? 'Nothing runs on the data directory yet, so the demo starts the stores and the API for itself.\n' : `Sending to ${api}\n`);
+    print(own ? 'Nothing runs on the data directory yet, so the demo starts the stores and the API for itself.\n' : `Sending to ${url}\n`);
     const day = lastWorkingDay(instantFrom(Date.now()));
     const commands = demoDay(day);
     const progress = showProgress(`Replaying ${day}`, 'commands');
@@ -47,11 +52,12 @@ export async function demo(options: DemoOptions): Promise<void> {
     print('\nAssigned automatically just now, by the desk whose day it is:\n');
     const given = await followTheSun(api, day, signal);
     for (const { summary, why = 'Nothing yet: does a worker run?' } of given) print(`  ${summary}\n    ${colours.dim(why)}\n`);
-    const address = own ? `http://${config.host}:${config.port}` : api;
+    const address = own ? `http://${config.host}:${config.port}` : url;
+    const authorized = `-H "Authorization: Bearer $(cat ${join(config.dataDir, 'admin.token')})"`;
     const next: [string, string][] = [
       ...(own ? ([['npm start', 'API and worker, to stay']] as [string, string][]) : []),
-      [`curl ${address}/v1/queues/L2`, 'the queue of L2'],
-      [`curl '${address}/v1/tickets?filter=${savedFilter.name}'`, 'what nobody at the desk has yet: the saved filter'],
+      [`curl ${authorized} ${address}/v1/queues/L2`, 'the queue of L2'],
+      [`curl ${authorized} '${address}/v1/tickets?filter=${savedFilter.name}'`, 'what nobody at the desk has yet: the saved filter'],
       [`npx tierline replay ${tickets.get('wifi-warehouse')}`, 'a hand-off that was returned for want of evidence'],
       [`npx tierline replay ${tickets.get('webshop-down')}`, 'a major incident, whose children were resolved with it'],
       [`npx tierline replay ${tickets.get('invoice-printing')}`, 'a fault with its log kept here, and a second report merged into it'],
@@ -68,9 +74,9 @@ export async function demo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function findApi(config: Config): Promise<{ api: string; close: () => Promise<void>; own: boolean }> {
+async function findApi(config: Config): Promise<{ url: string; close: () => Promise<void>; own: boolean }> {
   const { running, stores } = await findStores(config);
-  if (running !== undefined) return { api: running.api, close: async () => {}, own: false };
+  if (running !== undefined) return { url: running.api, close: async () => {}, own: false };
   if (stores === undefined) {
     throw new Complaint(
       'TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL are set, so the demo cannot tell which API serves these stores',
@@ -79,5 +85,5 @@ async function findApi(config: Config): Promise<{ api: string; close: () => Prom
   }
   await stores.close();
   const standalone = await startStandalone({ ...config, port: 0, embeddedEventStoreDBPort: 0, embeddedMongoDBPort: 0 });
-  return { api: standalone.api, close: () => standalone.close(), own: true };
+  return { url: standalone.api, close: () => standalone.close(), own: true };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { deterministicId } from '#eventsourcing';
 import { type AgentCommands, type OpenTicket, type Shift, type TeamCommands, WEEKDAYS } from '#ticketing';
+import { type Api, request as ask } from '../api-client.js';
 import { Complaint } from '../complaint.js';
 
 /** What is sent to the API: where, what, and the key that makes it safe to send again. */
@@ -107,7 +108,7 @@ export interface Given {
  * Sets the roster, opens the tickets, and waits for each to be given to somebody, or to nobody.
  * @throws Complaint when the API refuses
  */
-export async function followTheSun(api: string, day: string, signal: AbortSignal): Promise<readonly Given[]> {
+export async function followTheSun(api: Api, day: string, signal: AbortSignal): Promise<readonly Given[]> {
   for (const request of sunRoster()) await post(api, request, signal);
   const given: Given[] = [];
   for (const request of sunTickets(day)) {
@@ -118,8 +119,8 @@ export async function followTheSun(api: string, day: string, signal: AbortSignal
   return given;
 }
 
-async function post(api: string, { path, body, idempotencyKey }: Request, signal: AbortSignal): Promise<{ readonly ticketId: string }> {
-  const answer = await fetch(api + path, {
+async function post(api: Api, { path, body, idempotencyKey }: Request, signal: AbortSignal): Promise<{ readonly ticketId: string }> {
+  const answer = await ask(api, path, {
     method: 'POST',
     signal,
     headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey, 'X-Actor-Id': 'lead', 'X-Actor-Name': 'Shift Lead' },
@@ -127,17 +128,17 @@ async function post(api: string, { path, body, idempotencyKey }: Request, signal
   });
   const said = (await answer.json()) as { readonly ticketId: string; readonly code?: string; readonly detail?: string };
   if (!answer.ok)
-    throw new Complaint(`The API refused it (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${api}${path}`);
+    throw new Complaint(`The API refused it (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${api.url}${path}`);
   return said;
 }
 
 const PATIENCE_MS = 10_000;
 
-async function assignmentOf(api: string, ticketId: string, signal: AbortSignal): Promise<string | undefined> {
+async function assignmentOf(api: Api, ticketId: string, signal: AbortSignal): Promise<string | undefined> {
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(100, undefined, { signal })) {
-    const answer = await fetch(`${api}/v1/tickets/${ticketId}/why`, { signal });
+    const answer = await ask(api, `/v1/tickets/${ticketId}/why`, { signal });
     if (!answer.ok)
-      throw new Complaint(`The API did not say who has the ticket: ${answer.status}`, `GET ${api}/v1/tickets/${ticketId}/why`);
+      throw new Complaint(`The API did not say who has the ticket: ${answer.status}`, `GET ${api.url}/v1/tickets/${ticketId}/why`);
     const { assignments } = (await answer.json()) as { readonly assignments: readonly { readonly answer: string }[] };
     const last = assignments.at(-1);
     if (last !== undefined) return last.answer;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Actor } from '#eventsourcing';
 import { ticket } from '#ticketing';
+import { type Api, request } from '../api-client.js';
 import { Complaint } from '../complaint.js';
 import type { DemoCommand, savedFilter } from './scenario.js';
 
@@ -27,7 +28,7 @@ const concernOthers: ReadonlySet<string> = new Set(['LinkTicket', 'MergeTicket',
  * @throws Complaint when one is refused
  */
 export async function sendAll(
-  api: string,
+  api: Api,
   commands: readonly DemoCommand[],
   signal: AbortSignal,
   onSent: (done: number) => void,
@@ -80,9 +81,9 @@ function commitOf(position: string): bigint {
 const PATIENCE_MS = 10_000;
 
 /** Waits until a policy has told the other ticket. Where no worker runs it is told later, and the day goes on without. */
-async function reactedTo(api: string, { ticketId, revision }: Answer, signal: AbortSignal): Promise<void> {
+async function reactedTo(api: Api, { ticketId, revision }: Answer, signal: AbortSignal): Promise<void> {
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(20, undefined, { signal })) {
-    const answer = await fetch(`${api}/v1/reactions?ticket=${ticketId}`, { signal });
+    const answer = await request(api, `/v1/reactions?ticket=${ticketId}`, { signal });
     if (!answer.ok) continue;
     const { items } = (await answer.json()) as {
       items: readonly { readonly to: { readonly stream: string; readonly revision: number } }[];
@@ -100,15 +101,15 @@ interface Answer {
 }
 
 async function send(
-  api: string,
+  api: Api,
   { name, body, by, at, idempotencyKey, attachment }: DemoCommand,
   id: string | undefined,
   idOf: (story: string) => string,
   signal: AbortSignal,
 ): Promise<Answer> {
   if (attachment !== undefined) await upload(api, attachment, signal);
-  const url = api + ticket.commands[name].route.replace('POST ', '').replace('{id}', id ?? '');
-  const answer = await fetch(url, {
+  const path = ticket.commands[name].route.replace('POST ', '').replace('{id}', id ?? '');
+  const answer = await request(api, path, {
     method: 'POST',
     signal,
     headers: { ...jsonBy(by), 'Idempotency-Key': idempotencyKey },
@@ -116,16 +117,16 @@ async function send(
   });
   const said = (await answer.json()) as Answer | { readonly code?: string; readonly detail?: string };
   if ('ticketId' in said) return said;
-  throw new Complaint(`The API refused ${name} (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${url}`);
+  throw new Complaint(`The API refused ${name} (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${api.url}${path}`);
 }
 
 /** Waits until policies have done all that follows, and views have seen it. Where others keep the API busy, or no worker runs, not for ever. */
-export async function settled(api: string, signal: AbortSignal): Promise<void> {
+export async function settled(api: Api, signal: AbortSignal): Promise<void> {
   type Progress = Readonly<Record<string, { readonly state: string; readonly lagMs: number }>>;
   let times = 0;
   // Twice in a row: what a policy did just now may not be in a view yet.
   for (const until = Date.now() + PATIENCE_MS; times < 2 && Date.now() < until; await pause(20, undefined, { signal })) {
-    const answer = await fetch(`${api}/health/ready`, { signal });
+    const answer = await request(api, '/health/ready', { signal });
     const { views, policies } = (await answer.json()) as { readonly views?: Progress; readonly policies?: Progress };
     const behind = Object.values({ ...views, ...policies }).some(({ state, lagMs }) => state !== 'stopped' && lagMs > 0);
     times = behind || !answer.ok ? 0 : times + 1;
@@ -142,22 +143,27 @@ function jsonBy({ id, kind, name }: Actor): Record<string, string> {
 }
 
 /** @throws Complaint */
-async function upload(api: string, content: string, signal: AbortSignal): Promise<void> {
-  const url = `${api}/v1/attachments?mediaType=text/plain`;
-  const answer = await fetch(url, { method: 'POST', signal, headers: { 'Content-Type': 'application/octet-stream' }, body: content });
-  if (!answer.ok) throw new Complaint(`The API did not take an attachment: ${answer.status}`, `POST ${url}`);
+async function upload(api: Api, content: string, signal: AbortSignal): Promise<void> {
+  const path = '/v1/attachments?mediaType=text/plain';
+  const answer = await request(api, path, {
+    method: 'POST',
+    signal,
+    headers: { 'Content-Type': 'application/octet-stream' },
+    body: content,
+  });
+  if (!answer.ok) throw new Complaint(`The API did not take an attachment: ${answer.status}`, `POST ${api.url}${path}`);
 }
 
 /** Saves the filter of the desk, and asks for it. @returns how many tickets it finds; @throws Complaint */
 export async function saveFilter(
-  api: string,
+  api: Api,
   { name, body, by }: typeof savedFilter,
   position: string | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const url = `${api}/v1/filters/${name}`;
-  const saved = await fetch(url, { method: 'PUT', signal, headers: jsonBy(by), body: JSON.stringify(body) });
-  if (!saved.ok) throw new Complaint(`The API did not save the filter ${name}: ${saved.status}`, `PUT ${url}`);
+  const path = `/v1/filters/${name}`;
+  const saved = await request(api, path, { method: 'PUT', signal, headers: jsonBy(by), body: JSON.stringify(body) });
+  if (!saved.ok) throw new Complaint(`The API did not save the filter ${name}: ${saved.status}`, `PUT ${api.url}${path}`);
   const found = await pagesOf(api, `/v1/tickets?filter=${name}`, position, signal);
   return found.length;
 }
@@ -171,7 +177,7 @@ export interface QueueSummary {
 }
 
 /** The queue of a tier as the API tells it. @param position place in the log that it must have seen, if any */
-export async function queueOf(api: string, tier: string, position: string | undefined, signal: AbortSignal): Promise<QueueSummary> {
+export async function queueOf(api: Api, tier: string, position: string | undefined, signal: AbortSignal): Promise<QueueSummary> {
   const items = (await pagesOf(api, `/v1/queues/${tier}`, position, signal)) as readonly {
     readonly state: string;
     readonly summary: string;
@@ -182,7 +188,7 @@ export async function queueOf(api: string, tier: string, position: string | unde
 }
 
 /** All entries of a list. @param position place in the log that it must have seen, if any */
-async function pagesOf(api: string, list: string, position: string | undefined, signal: AbortSignal): Promise<readonly object[]> {
+async function pagesOf(api: Api, list: string, position: string | undefined, signal: AbortSignal): Promise<readonly object[]> {
   const items: object[] = [];
   let cursor: string | undefined;
   const until = Date.now() + 30_000;
@@ -192,7 +198,7 @@ async function pagesOf(api: string, list: string, position: string | undefined, 
       ...(cursor === undefined ? {} : { cursor }),
       ...(position === undefined ? {} : { atLeast: position }),
     });
-    const answer = await fetch(`${api}${list}${list.includes('?') ? '&' : '?'}${query}`, { signal });
+    const answer = await request(api, `${list}${list.includes('?') ? '&' : '?'}${query}`, { signal });
     if (answer.status === 503 && Date.now() < until) {
       await pause(250, undefined, { signal });
       continue;
@@ -206,14 +212,14 @@ async function pagesOf(api: string, list: string, position: string | undefined, 
 }
 
 /** Waits until an API answers. @throws Complaint when it does not within 15 seconds */
-export async function whenReady(api: string, signal: AbortSignal): Promise<void> {
+export async function whenReady(api: Api, signal: AbortSignal): Promise<void> {
   const until = Date.now() + 15_000;
   for (;;) {
     try {
-      if ((await fetch(`${api}/health/live`, { signal })).ok) return;
+      if ((await fetch(`${api.url}/health/live`, { signal })).ok) return;
     } catch {
       signal.throwIfAborted();
-      if (Date.now() > until) throw new Complaint(`No Tierline API answers at ${api}`, 'Run `npm start`, or set API_URL');
+      if (Date.now() > until) throw new Complaint(`No Tierline API answers at ${api.url}`, 'Run `npm start`, or set API_URL');
     }
     await pause(250, undefined, { signal });
   }

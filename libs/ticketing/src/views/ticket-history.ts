@@ -16,6 +16,7 @@ export const historyEntrySchema = about(
     correlationId: about(text, 'What it belongs to'),
     causationId: about(text, 'What led to it'),
     actor: about(refer(actorSchema), 'Who did it'),
+    sentBy: optional(about(refer(actorSchema), 'Who sent it on behalf of the actor; absent when the actor did')),
     client: about(text, 'The client (tenant)'),
     effectiveAt: about(instant, 'When it happened'),
     recordedAt: about(instant, 'When this system learnt of it'),
@@ -47,7 +48,7 @@ function entry({ stream, id, type, data, metadata }: RecordedEvent<TicketEvents>
 /** One document an event, by `<ticket id>/<revision>`: the audit trail. */
 export const ticketHistory: EventFace<TicketEvents> = {
   name: 'ticket_history',
-  version: 2,
+  version: 3,
   schema: () => documentSchema(historyEntrySchema, '`<ticket id>/<revision>`'),
   key: ({ stream, revision }) => `${streamId(stream)}/${revision}`,
   entry,

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type EventStore, instantFrom, isRefusal } from '#eventsourcing';
+import { OPERATOR, type Principal } from '#ticketing';
+import { findCredential, issueCredential } from '#ticketing-app';
+
+/** What opens everything, and may act on behalf of others. */
+const ADMINISTRATOR: Principal = {
+  kind: 'service',
+  id: 'administrator',
+  name: 'Administrator',
+  roles: ['administrator'],
+  clients: 'all',
+  tiers: 'all',
+  teams: [],
+  onBehalfOf: true,
+};
+
+/**
+ * Leaves a key of an administrator in `admin.token` of the data directory, for its owner alone to read. One that is there and valid stays.
+ * @throws StoreUnavailable; what the file system throws
+ */
+export async function keepAdministratorKey(store: EventStore, dataDir: string): Promise<void> {
+  const directory = resolve(dataDir);
+  const file = join(directory, 'admin.token');
+  const kept = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  if ((await findCredential(store, kept.trim(), instantFrom(Date.now()))) !== undefined) return chmod(file, 0o600);
+  const commandId = randomUUID();
+  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  const issuing = { form: 'key', label: 'admin.token of the data directory', principal: ADMINISTRATOR } as const;
+  const issued = await issueCredential(store, issuing, context);
+  if (isRefusal(issued)) throw new Error(issued.message);
+  await mkdir(directory, { recursive: true });
+  // Replaced in one step, and never readable for others.
+  const fresh = `${file}.${process.pid}`;
+  await writeFile(fresh, `${issued.token}\n`, { mode: 0o600, flag: 'w' });
+  await rename(fresh, file);
+}

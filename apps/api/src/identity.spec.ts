@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import { type Instant, instantFrom, isRefusal, type StoredEvent } from '#eventsourcing';
+import { credential, OPERATOR, type Principal } from '#ticketing';
+import { issueCredential, type Issuing, runCommand } from '#ticketing-app';
+import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+let opening: object;
+beforeAll(async () => {
+  api = await startApi();
+  opening = { client: api.client, kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const asOperator = () => {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+};
+
+async function issue(principal: Partial<Principal>, more: Partial<Issuing> = {}): Promise<{ token: string; key: string }> {
+  const whole: Principal = { kind: 'service', id: 'svc', roles: ['service'], clients: [api.client], tiers: 'all', teams: [], ...principal };
+  const issued = await issueCredential(api.store, { form: 'key', label: 'spec', principal: whole, ...more }, asOperator());
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return issued;
+}
+
+const ask = (token: string, method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> =>
+  send(api.url, method, path, { ...(body === undefined ? {} : { body }), headers: { Authorization: `Bearer ${token}`, ...headers } });
+
+async function eventsOf(stream: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of api.store.readStream(stream)) events.push(event);
+  return events;
+}
+
+describe('without a principal', () => {
+  it('nothing answers but health, documentation and schemas', async () => {
+    const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };
+    const answers = await Promise.all(
+      Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map(async (method) => {
+          const filled = path.replace(/\{\w+\}/g, '0');
+          const { status } = await send(api.url, method.toUpperCase(), filled, { headers: { Authorization: '' } });
+          return `${method} ${path} ${status}`;
+        }),
+      ),
+    );
+    const open = answers.filter((answer) => !answer.endsWith(' 401'));
+    expect(open.sort()).toEqual(['get /health/live 200', 'get /health/ready 200']);
+    expect(answers.length).toBeGreaterThan(60);
+    for (const path of ['/openapi.json', '/docs', '/docs/start.js', '/docs/swagger-ui.css'])
+      expect((await send(api.url, 'GET', path, { headers: { Authorization: '' } })).status).toBe(200);
+    // Not even whether there is something at an address.
+    for (const path of ['/nowhere', '/v1', '/docs/../v1/tickets', '//v1/tickets'])
+      expect([path, (await send(api.url, 'GET', path, { headers: { Authorization: '' } })).status]).toEqual([path, 401]);
+  });
+
+  it('says how to be known, and the same for whatever is wrong with a key', async () => {
+    const { token, key } = await issue({});
+    const revoked = await issue({});
+    await runCommand(api.store, { aggregate: credential, id: revoked.key, name: 'RevokeCredential', body: {}, context: asOperator() });
+    const ended = await issue({}, { expiresAt: instantFrom(Date.now() - 1) as Instant });
+    const link = await issue({}, { form: 'link' });
+    const other = await issue({});
+    const wrong = [
+      '',
+      'x',
+      `${token.slice(0, -1)}${token.endsWith('0') ? '1' : '0'}`,
+      token.toUpperCase(),
+      // The secret of another key, with the right checksum of neither.
+      `tierline_${key}${other.token.slice(29)}`,
+      revoked.token,
+      ended.token,
+      link.token,
+      'tierline_'.padEnd(102, '0'),
+    ];
+    const details = await Promise.all(
+      wrong.map(async (one) => {
+        const answer = await ask(one, 'GET', '/v1/tickets');
+        expect([answer.status, answer.json.code]).toEqual([401, 'unauthenticated']);
+        expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="tierline"');
+        return answer.json.detail;
+      }),
+    );
+    expect(new Set(details)).toEqual(new Set(['The key is not valid']));
+    expect((await send(api.url, 'GET', '/v1/tickets', { headers: { Authorization: 'Basic YTpi' } })).status).toBe(401);
+    expect((await ask(token, 'GET', '/v1/tickets')).status).toBe(200);
+  });
+});
+
+describe('a key', () => {
+  it('opens its routes alone', async () => {
+    const { token } = await issue({ roles: ['administrator'] }, { routes: ['GET /v1/tickets', 'POST /v1/tickets'] });
+    expect((await ask(token, 'GET', '/v1/tickets?limit=1')).status).toBe(200);
+    expect((await ask(token, 'POST', '/v1/tickets', opening)).status).toBe(201);
+    for (const path of ['/v1/teams', '/v1/tickets-of-others']) expect((await ask(token, 'GET', path)).json.code).toBe('forbidden');
+  });
+
+  it('is noted as used, once', async () => {
+    const { token, key } = await issue({});
+    await Promise.all([1, 2, 3].map(() => ask(token, 'GET', '/v1/tickets?limit=1')));
+    let events = await eventsOf(`credential-${key}`);
+    while (events.length < 2) events = await eventsOf(`credential-${key}`);
+    expect(events.map(({ type }) => type)).toEqual(['CredentialIssued', 'CredentialUsed']);
+    expect(events[0]?.metadata.actor).toEqual({ id: 'operator', kind: 'system', name: 'Operator of the machine' });
+    expect(JSON.stringify(events.map(({ data, metadata }) => [data, metadata]))).not.toContain(token.slice(30, 94));
+  });
+
+  it('may do what its roles may: refused with the roles that it takes, before anything is read', async () => {
+    const { token } = await issue({});
+    const { ticketId } = (await ask(token, 'POST', '/v1/tickets', opening)).json;
+    for (const id of [ticketId, randomUUID()]) {
+      const { status, json } = await ask(token, 'POST', `/v1/tickets/${id}/resolution`, { category: 'c', article: 'a' });
+      expect([status, json.code, json.detail]).toEqual([
+        403,
+        'forbidden',
+        'It takes the role agent (for tickets of their tiers), or lead, or administrator',
+      ]);
+    }
+    const batch = await ask(token, 'POST', '/v1/batches', { items: [{ command: 'CloseTicket', ticketId, body: {} }] });
+    expect(batch.json.items[0]).toMatchObject({ status: 403, problem: { code: 'forbidden' } });
+    expect((await ask(token, 'GET', '/v1/contracts')).json.code).toBe('forbidden');
+  });
+
+  it('acts on behalf of others only with that permission, and both stand in the event', async () => {
+    const gateway = await issue({ id: 'gateway', onBehalfOf: true });
+    const plain = await issue({});
+    const headers = { 'X-Actor-Id': 'jane', 'X-Actor-Kind': 'requester' };
+    expect((await ask(plain.token, 'POST', '/v1/tickets', opening, headers)).json.code).toBe('forbidden');
+    const { ticketId } = (await ask(gateway.token, 'POST', '/v1/tickets', opening, headers)).json;
+    const [event] = await eventsOf(`ticket-${ticketId}`);
+    expect(event?.metadata).toMatchObject({ actor: { id: 'jane', kind: 'requester' }, sentBy: { id: 'gateway', kind: 'system' } });
+    // Nobody passes for what policies and time do.
+    const forged = { 'X-Actor-Id': 'timekeeper', 'X-Actor-Kind': 'system' };
+    expect((await ask(gateway.token, 'POST', '/v1/tickets', opening, forged)).json.code).toBe('forbidden');
+  });
+});
+
+describe('what belongs to another client', () => {
+  it('is to a command as though it did not exist', async () => {
+    const { ticketId } = (await send(api.url, 'POST', '/v1/tickets', { body: opening })).json;
+    const { token } = await issue({ roles: ['administrator'], clients: [`${api.client}-other`] });
+    const answers = await Promise.all(
+      [ticketId, randomUUID()].map(async (id) => {
+        const plain = await ask(token, 'POST', `/v1/tickets/${id}/internal-notes`, { text: 't' });
+        const matched = await ask(token, 'POST', `/v1/tickets/${id}/internal-notes`, { text: 't' }, { 'If-Match': '"0"' });
+        return [plain, matched].map(({ status, json: { code, detail, revision } }) => ({ status, code, detail, revision }));
+      }),
+    );
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]).toMatchObject([{ code: 'ticket-not-found' }, { code: 'revision-mismatch' }]);
+    expect((await ask(token, 'POST', '/v1/tickets', opening)).json).toMatchObject({ code: 'forbidden' });
+    expect((await ask(token, 'POST', '/v1/contracts', { client: api.client, terms: {} })).json).toMatchObject({ code: 'forbidden' });
+    expect(await eventsOf(`ticket-${ticketId}`)).toHaveLength(1);
+  });
+
+  it('is not told to whoever repeats somebody’s command', async () => {
+    const headers = { 'Idempotency-Key': randomUUID() };
+    const { ticketId } = (await send(api.url, 'POST', '/v1/tickets', { body: opening, headers })).json;
+    const { token } = await issue({ roles: ['administrator'], clients: [`${api.client}-other`] });
+    const again = await ask(token, 'POST', '/v1/tickets', opening, headers);
+    expect([again.json.code, again.text.includes(ticketId)]).toEqual(['forbidden', false]);
+  });
+});

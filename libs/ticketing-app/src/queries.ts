@@ -1,0 +1,95 @@
+import { type FeedFilter, type FeedItem, type Position, refuse, type Refusal } from '#eventsourcing';
+import {
+  type AgentDocument,
+  agents,
+  type ClientContract,
+  contracts,
+  defaultContract,
+  type OnCallDocument,
+  onCallSchedules,
+  type Team,
+  teams,
+  type TicketFilter,
+  ticketFilters,
+} from '#ticketing';
+import { readAgent, readContract, readOnCall, readOnCallSchedule, readTeam } from './desk-queries.js';
+import { readReactions } from './reactions-query.js';
+import { type Page, readByName, type Sources } from './read-models.js';
+import { type AppQuery, query, queryOfLog } from './run-query.js';
+import { readTicketFilter, savedTicketList } from './saved-filters.js';
+import { simulate, type SimulationRequest, type Watched } from './simulate.js';
+import { readSlaBoard } from './sla-board-query.js';
+import { readTicketAutopsy } from './ticket-autopsy.js';
+import { readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
+import { readTicketDetails, readTicketHistory, readTicketSla, readTierQueue } from './ticket-queries.js';
+import { readTicketWhy } from './ticket-why.js';
+
+/** A page of a list that goes by name. */
+interface ByName {
+  readonly limit: number;
+  /** The name that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+const listed =
+  <Doc extends object>(view: { readonly name: string }) =>
+  (sources: Sources, { limit, after }: ByName): Promise<Page<Doc>> =>
+    readByName<Doc>(sources, { view: view.name, limit, after });
+
+interface FeedAsked {
+  readonly filter: FeedFilter;
+  readonly after: Position | 'start' | 'end';
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A feed, which ends when the signal aborts. A reader that is further than the log has read another one, and is refused: it would wait for ever for
+ * what it has missed.
+ */
+async function followEvents(
+  { store }: Sources,
+  { filter, after, signal }: FeedAsked,
+): Promise<AsyncIterable<FeedItem> | Refusal<'unknown-position'>> {
+  if (after !== 'start' && after !== 'end') {
+    const end = await store.end();
+    if (end === 'start' || after.commit > end.commit) {
+      const message = `The log ends at ${end === 'start' ? 'its start' : `${end.commit}/${end.prepare}`}: begin again from its start`;
+      return refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]);
+    }
+  }
+  return store.subscribe(filter, after, signal);
+}
+
+/** All that can be asked. */
+export const queries = {
+  tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
+  ticket: query('ticket', readTicketDetails),
+  history: query('history', readTicketHistory),
+  sla: query('sla', readTicketSla),
+  autopsy: query('autopsy', readTicketAutopsy),
+  why: query('why', readTicketWhy),
+  queue: query('queue', readTierQueue),
+  slaBoard: query('slaBoard', readSlaBoard),
+  reactions: query('reactions', readReactions),
+  contracts: query('contracts', listed<ClientContract>(contracts)),
+  contract: queryOfLog('contract', readContract),
+  defaultContract: queryOfLog('defaultContract', async () => defaultContract),
+  teams: query('teams', listed<Team>(teams)),
+  team: query('team', readTeam),
+  agents: query('agents', listed<AgentDocument>(agents)),
+  agent: queryOfLog('agent', readAgent),
+  onCallSchedules: query('onCallSchedules', listed<OnCallDocument>(onCallSchedules)),
+  onCall: query('onCall', readOnCall),
+  onCallOverrides: queryOfLog('onCallOverrides', readOnCallSchedule),
+  filters: query('filters', listed<TicketFilter>(ticketFilters)),
+  filter: queryOfLog('filter', ({ store }, { name }: { readonly name: string }) => readTicketFilter(store, name)),
+  savedList: queryOfLog('filter', ({ store }, { name }: { readonly name: string }) => savedTicketList(store, name)),
+  events: queryOfLog('events', followEvents),
+  simulation: queryOfLog('simulation', ({ store }, { watched, ...request }: SimulationRequest & { readonly watched: Watched }) =>
+    simulate(store, request, watched),
+  ),
+  /** Whether content may be sent. */
+  upload: queryOfLog('upload', async (_sources, _asked: object) => ({ allowed: true }) as const),
+  /** Whether content may be read. */
+  attachment: queryOfLog('attachment', async (_sources, _asked: { readonly sha256: string }) => ({ allowed: true }) as const),
+} satisfies Readonly<Record<string, AppQuery<never, unknown>>>;

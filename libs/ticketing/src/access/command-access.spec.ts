@@ -1,0 +1,116 @@
+import type { Aggregate } from '#eventsourcing';
+import { aggregates } from '../desk/aggregates.js';
+import { agent } from '../desk/agent.js';
+import { contract } from '../contract/contract-agreement.js';
+import { actorOf, OPERATOR, type Principal, type Role } from '../identity/principal.js';
+import { ticket } from '../ticket/ticket.js';
+import { commandAccess, commandGrant } from './command-access.js';
+import { queryAccess, type QueryName, queryScope } from './query-access.js';
+
+const who = (role: Role, more: Partial<Principal> = {}): Principal => ({
+  kind: 'person',
+  id: 'ada',
+  roles: [role],
+  clients: ['northwind'],
+  tiers: ['L1'],
+  teams: [],
+  ...more,
+});
+const mine = { client: 'northwind', reporter: { id: 'ada' }, tier: 'L2', work: { status: 'open' }, consultations: [] };
+const others = { ...mine, reporter: { id: 'bob' } };
+const sent = (principal: Principal, name: string, body: object = {}, aggregate: Aggregate = ticket, id = 't') =>
+  commandGrant({ aggregate, name, principal, actor: actorOf(principal), id, body });
+
+/** What becomes of a command to an aggregate in a state. */
+function outcome(grant: ReturnType<typeof commandGrant>, state: unknown): 'done' | 'forbidden' | 'not there' {
+  if ('refused' in grant) return 'forbidden';
+  if (!grant.sees(state)) return 'not there';
+  return grant.refuses(state) === undefined ? 'done' : 'forbidden';
+}
+
+describe('the table of commands', () => {
+  it('has a row for each command of each aggregate, and no other', () => {
+    for (const { category, commands } of aggregates as readonly Aggregate[])
+      expect([category, Object.keys(commandAccess[category] ?? {}).sort()]).toEqual([category, Object.keys(commands).sort()]);
+    expect(Object.keys(commandAccess).sort()).toEqual((aggregates as readonly Aggregate[]).map(({ category }) => category).sort());
+  });
+
+  it('opens every route to administrators, none to auditors, and what has no route to nobody', () => {
+    for (const { category, commands } of aggregates as readonly Aggregate[]) {
+      for (const [name, { route }] of Object.entries(commands)) {
+        const roles = Object.keys(commandAccess[category]?.[name] ?? {});
+        // The API makes the secret of a key, and sends the command itself.
+        if (route !== undefined || name === 'IssueCredential')
+          expect([name, roles]).toEqual([name, expect.arrayContaining(['administrator'])]);
+        else expect([name, roles]).toEqual([name, []]);
+        expect(roles).not.toContain('auditor');
+      }
+    }
+  });
+
+  it('says which roles would do, whether or not the thing is there', () => {
+    expect(sent(who('auditor'), 'StandDownMajorIncident')).toMatchObject({
+      refused: 'forbidden',
+      message: 'It takes the role lead, or administrator',
+    });
+    expect(sent(who('requester'), 'ResolveTicket')).toMatchObject({
+      message: 'It takes the role agent (for tickets of their tiers), or lead, or administrator',
+    });
+    expect(sent(who('administrator'), 'AbsorbTicket')).toMatchObject({ message: 'Only the system itself does this' });
+  });
+
+  it.each<[string, Principal, string, unknown, ReturnType<typeof outcome>]>([
+    ['a requester answers for their own ticket', who('requester'), 'RecordRequesterReply', mine, 'done'],
+    ['a requester does not learn of others', who('requester'), 'RecordRequesterReply', others, 'not there'],
+    ['an agent works at their tier', who('agent', { tiers: ['L2'] }), 'ResolveTicket', others, 'done'],
+    ['an agent does not work at another tier', who('agent'), 'ResolveTicket', others, 'forbidden'],
+    ['who has a ticket works on it', who('agent'), 'ResolveTicket', { ...others, assignee: { id: 'ada' } }, 'done'],
+    [
+      'a tier takes back what it handed over',
+      who('agent'),
+      'AcceptEscalation',
+      { ...others, work: { status: 'escalated', handedOver: { from: 'L1' } } },
+      'done',
+    ],
+    ['a tier answers what it is asked', who('agent'), 'AnswerConsultation', { ...others, consultations: [{ tier: 'L1' }] }, 'done'],
+    ['a lead works at every tier', who('lead'), 'ResolveTicket', others, 'done'],
+    ['a lead does not learn of other clients', who('lead', { clients: ['contoso'] }), 'ResolveTicket', mine, 'not there'],
+    ['an administrator of one client is that', who('administrator', { clients: ['contoso'] }), 'ResolveTicket', mine, 'not there'],
+    ['an assistant takes notes', who('assistant'), 'AddInternalNote', others, 'done'],
+    ['an assistant tells the requester nothing', who('assistant'), 'SendPublicReply', others, 'forbidden'],
+    ['roles add up', who('assistant', { roles: ['assistant', 'lead'] }), 'SendPublicReply', others, 'done'],
+    ['the system does what nobody asks for', OPERATOR, 'AbsorbTicket', others, 'done'],
+  ])('%s', (_case, principal, name, state, expected) => {
+    expect(outcome(sent(principal, name), state)).toBe(expected);
+  });
+
+  it('opens tickets for clients of one’s own alone, whether or not there is such a client', () => {
+    const opening = (principal: Principal, client: string, reporter: string) =>
+      outcome(sent(principal, 'OpenTicket', { client, reporter: { id: reporter } }), null);
+    expect(opening(who('agent'), 'northwind', 'bob')).toBe('done');
+    expect(opening(who('agent'), 'contoso', 'bob')).toBe('forbidden');
+    expect(opening(who('requester'), 'northwind', 'ada')).toBe('done');
+    expect(opening(who('requester'), 'northwind', 'bob')).toBe('forbidden');
+    expect(outcome(sent(who('administrator'), 'AgreeContract', { terms: {} }, contract, 'contoso'), null)).toBe('forbidden');
+  });
+
+  it('lets agents plan their own absences', () => {
+    expect(outcome(sent(who('agent'), 'PlanAbsence', {}, agent, 'ada'), {})).toBe('done');
+    expect(outcome(sent(who('agent'), 'PlanAbsence', {}, agent, 'bob'), {})).toBe('forbidden');
+  });
+});
+
+describe('the table of queries', () => {
+  it('shows requesters their own tickets, and nothing of the desk', () => {
+    expect(queryScope(who('requester'), 'tickets')).toEqual({ clients: ['northwind'], reporter: 'ada' });
+    expect(queryScope(who('requester'), 'tickets', 'bob')).toMatchObject({ reporter: 'bob' });
+    expect(queryScope(who('requester', { roles: ['requester', 'agent'] }), 'tickets')).toEqual({ clients: ['northwind'] });
+    for (const name of ['ticket', 'history', 'queue', 'slaBoard', 'events', 'reactions'] as const)
+      expect(queryScope(who('requester'), name)).toMatchObject({ refused: 'forbidden' });
+  });
+
+  it('shows auditors and administrators everything of their clients', () => {
+    for (const name of Object.keys(queryAccess) as QueryName[])
+      for (const role of ['auditor', 'administrator'] as const) expect(queryScope(who(role), name)).toEqual({ clients: ['northwind'] });
+  });
+});

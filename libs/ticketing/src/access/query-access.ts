@@ -1,0 +1,55 @@
+import { type Forbidden, forbidden } from './command-access.js';
+import { type Principal, type Role, type Scope } from '../identity/principal.js';
+
+/** What a role may read: all of its clients, or only the tickets that it reported. */
+type Reads = 'all' | 'own';
+
+const reader = { auditor: 'all', agent: 'all', lead: 'all', administrator: 'all' } as const;
+const desk = { ...reader, assistant: 'all' } as const;
+const everybody = { ...desk, service: 'all' } as const;
+
+/** Query → role → what: who may read what. */
+export const queryAccess = {
+  tickets: { ...everybody, requester: 'own' },
+  ticket: everybody,
+  history: desk,
+  sla: { ...everybody, requester: 'own' },
+  autopsy: desk,
+  why: desk,
+  queue: everybody,
+  slaBoard: everybody,
+  reactions: reader,
+  contracts: reader,
+  contract: reader,
+  defaultContract: everybody,
+  teams: desk,
+  team: desk,
+  agents: desk,
+  agent: desk,
+  onCallSchedules: desk,
+  onCall: desk,
+  onCallOverrides: desk,
+  filters: desk,
+  filter: desk,
+  events: { ...reader, service: 'all' },
+  simulation: { auditor: 'all', lead: 'all', administrator: 'all' },
+  upload: { ...everybody, requester: 'all' },
+  attachment: everybody,
+  keys: { auditor: 'all', administrator: 'all' },
+  principal: { ...everybody, requester: 'all' },
+} as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Reads>>>>>;
+
+export type QueryName = keyof typeof queryAccess;
+
+/**
+ * What a principal sees through a query; refused where none of their roles may ask.
+ * @param reporter whose tickets are their own: on whose behalf they ask, if they do
+ */
+export function queryScope(principal: Principal, name: QueryName, reporter: string = principal.id): Scope | Forbidden {
+  const { clients } = principal;
+  if (principal.kind === 'system') return { clients };
+  const row: Readonly<Partial<Record<Role, Reads>>> = queryAccess[name];
+  const reads = principal.roles.flatMap((role) => row[role] ?? []);
+  if (reads.length === 0) return forbidden(Object.fromEntries(Object.keys(row).map((role) => [role, true])));
+  return reads.includes('all') ? { clients } : { clients, reporter };
+}

@@ -1,0 +1,125 @@
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
+import { present } from '../plain-json.js';
+import { about, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { actorSchema } from '../vocabulary.js';
+import { type Principal, principalSchema } from './principal.js';
+
+export const CREDENTIAL_FORMS = ['key', 'link', 'session'] as const;
+
+const credentialFields = {
+  key: about(text, 'Its id: the first part of the key itself, and no secret'),
+  form: about(oneOf(CREDENTIAL_FORMS), 'A key for programs, a link that works once, or the session of a browser'),
+  label: about(text, 'What it is for'),
+  principal: about(refer(principalSchema), 'Who asks with it'),
+  routes: optional(
+    about(listOf(text), 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it; all, unless said'),
+  ),
+  expiresAt: optional(about(instant, 'When it ends; never, unless said')),
+};
+
+export const keySchema = about(
+  open({
+    ...credentialFields,
+    issuedAt: about(instant, 'When it was issued'),
+    issuedBy: about(refer(actorSchema), 'Who issued it'),
+    lastUsedOn: optional(about(text, 'The last date (UTC) on which it was used')),
+    revokedAt: optional(about(instant, 'When it was revoked')),
+    redeemedAt: optional(about(instant, 'When the link was used')),
+  }),
+  'What somebody proves with who they are. The secret is in no answer but the first, and is stored nowhere',
+);
+
+/** A credential as it is shown. */
+export type Key = Static<typeof keySchema>;
+
+/** A credential, with the SHA-256 of its secret in lower-case hexadecimal. */
+export type Credential = Key & { readonly hash: string };
+
+export type CredentialState = Credential | null;
+
+interface Issued {
+  readonly key: string;
+  readonly form: Credential['form'];
+  readonly label: string;
+  readonly principal: Principal;
+  readonly routes?: readonly string[];
+  readonly expiresAt?: Instant;
+  /** SHA-256 of the secret, in lower-case hexadecimal. */
+  readonly hash: string;
+}
+
+const events = {
+  CredentialIssued: event<CredentialState, Issued>({
+    evolve: (_state, issued, { actor, effectiveAt }) => ({ ...issued, issuedAt: effectiveAt, issuedBy: actor }),
+  }),
+  CredentialUsed: event<CredentialState, { readonly key: string; readonly on: string }>({
+    evolve: (state, { on }) => state && { ...state, lastUsedOn: on },
+  }),
+  LinkRedeemed: event<CredentialState, { readonly key: string }>({
+    evolve: (state, _data, { effectiveAt }) => state && { ...state, redeemedAt: effectiveAt },
+  }),
+  CredentialRevoked: event<CredentialState, { readonly key: string }>({
+    evolve: (state, _data, { effectiveAt }) => state && { ...state, revokedAt: effectiveAt },
+  }),
+};
+
+const command = commandsOn<CredentialState, EventsOf<{ readonly events: typeof events }>>();
+
+const noKey = () => refuse('key-not-found', 'There is no such key');
+
+/** A key, a link or a session; of no client. One stream each: `credential-<id>`. */
+export const credential = {
+  category: 'credential',
+  noun: 'key',
+  idName: 'key',
+  initial: null,
+  client: () => '',
+  events,
+  commands: {
+    /** The secret is made, and hashed, by who sends it: the domain knows no chance. */
+    IssueCredential: command({
+      refuses: ['key-exists'],
+      decide({ form, label, principal, routes, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
+        if (state !== null) return refuse('key-exists', 'There is such a key already');
+        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, expiresAt, hash }) }];
+      },
+    }),
+    NoteCredentialUse: command({
+      refuses: ['key-not-found'],
+      decide({ on }: { readonly on: string }, state) {
+        if (state === null) return noKey();
+        return state.lastUsedOn !== undefined && state.lastUsedOn >= on ? [] : [{ type: 'CredentialUsed', data: { key: state.key, on } }];
+      },
+    }),
+    RedeemLink: command({
+      refuses: ['key-not-found', 'link-used'],
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
+        if (state === null || state.form !== 'link') return noKey();
+        if (state.redeemedAt !== undefined || !isValid(state, effectiveAt))
+          return refuse('link-used', 'The link was used, was revoked, or is too old');
+        return [{ type: 'LinkRedeemed', data: { key: state.key } }];
+      },
+    }),
+    RevokeCredential: command({
+      route: 'DELETE /v1/api-keys/{key}',
+      refuses: ['key-not-found'],
+      decide(_command: Readonly<Record<never, never>>, state) {
+        if (state === null) return noKey();
+        return state.revokedAt === undefined ? [{ type: 'CredentialRevoked', data: { key: state.key } }] : [];
+      },
+    }),
+  },
+} satisfies Aggregate<CredentialState>;
+
+export type CredentialEvents = EventsOf<typeof credential>;
+export type CredentialCommands = CommandsOf<typeof credential>;
+
+/** Whether it was not revoked, and has not ended, at an instant. */
+export function isValid({ revokedAt, expiresAt }: Pick<Credential, 'revokedAt' | 'expiresAt'>, at: Instant): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || at < expiresAt);
+}
+
+/** A credential as it is shown: without the hash. */
+export function shown({ hash: _hash, ...key }: Credential): Key {
+  return key;
+}

@@ -1,0 +1,72 @@
+import type { Actor } from '#eventsourcing';
+import { about, either, flag, listOf, literal, oneOf, open, optional, type Static, text } from '../schema.js';
+import { tierSchema } from '../vocabulary.js';
+
+/**
+ * What somebody may be. `requester`: reports tickets and follows their own; `agent`: works on tickets of their tiers; `lead`: leads a desk;
+ * `auditor`: reads everything of their clients and writes nothing; `service`: a program that brings in tickets and messages; `assistant`: a
+ * program that works beside agents; `administrator`: may do everything.
+ */
+export const ROLES = ['requester', 'agent', 'lead', 'auditor', 'service', 'assistant', 'administrator'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const PRINCIPAL_KINDS = ['person', 'service', 'assistant', 'system'] as const;
+
+const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => either([literal('all'), listOf(item)]);
+
+export const principalSchema = about(
+  open({
+    kind: about(oneOf(PRINCIPAL_KINDS), 'A person, a service, an assistant, or the system itself'),
+    id: about(text, 'Id, as events name it'),
+    name: optional(about(text, 'Name, for people')),
+    roles: about(listOf(oneOf(ROLES)), 'What they may do'),
+    clients: about(orAll(text), 'The clients whose data they may see, or `all`'),
+    tiers: about(orAll(tierSchema), 'The tiers that they work at, or `all`'),
+    teams: about(listOf(text), 'Ids of the teams that they belong to'),
+    onBehalfOf: optional(about(flag, 'Whether they may act on behalf of others')),
+  }),
+  'Who asks',
+);
+
+/** Who asks, however they proved who they are. */
+export type Principal = Static<typeof principalSchema>;
+
+/** Part of the system itself: a policy, the timekeeper. */
+export function systemPrincipal({ id, name }: Pick<Actor, 'id' | 'name'>): Principal {
+  return {
+    kind: 'system',
+    id,
+    ...(name === undefined ? {} : { name }),
+    roles: [],
+    clients: 'all',
+    tiers: 'all',
+    teams: [],
+    onBehalfOf: true,
+  };
+}
+
+/** Who works on the machine itself, with its stores at hand. */
+export const OPERATOR: Principal = systemPrincipal({ id: 'operator', name: 'Operator of the machine' });
+
+/** A principal as events name it. */
+export function actorOf({ kind, id, name, roles }: Principal): Actor {
+  const kinds = {
+    person: roles.length > 0 && roles.every((role) => role === 'requester') ? 'requester' : 'agent',
+    service: 'system',
+    assistant: 'assistant',
+    system: 'system',
+  } as const;
+  return { id, kind: kinds[kind], ...(name === undefined ? {} : { name }) };
+}
+
+/** What may be seen: data of these clients, and of those only the tickets of one reporter where that is named. */
+export interface Scope {
+  readonly clients: Principal['clients'];
+  /** Id of the reporter. */
+  readonly reporter?: string;
+}
+
+/** Whether something of a client may be seen. What is of no client is everybody's at the desk. */
+export function seesClient({ clients }: Pick<Scope, 'clients'>, client: string): boolean {
+  return client === '' || clients === 'all' || clients.includes(client);
+}
