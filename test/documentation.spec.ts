@@ -88,6 +88,14 @@ describe('the documentation', () => {
     }
   });
 
+  it('has a row for each sentence that was decided once the product ran', () => {
+    const [, decided = ''] = /\n(- .*?)\n\n## Not built yet/s.exec(page('docs/decisions.md')) ?? [];
+    const sentences = decided.split('\n').flatMap((topic) => topic.replace(/^- /, '').split(/(?<=\.)\s+(?=[A-Z`(])/));
+    expect(sentences.length).toBeGreaterThan(35);
+    const rules = page('docs/rules.md');
+    for (const sentence of sentences) expect(rules).toContain(`| ${sentence} | [`);
+  });
+
   it('has no links to files that are not there', () => {
     const files = [
       'README.md',

@@ -279,6 +279,7 @@ describe('GET /v1/tickets/{id}/why', () => {
       ticketId,
       revision: 1,
       assignments: [],
+      raised: [],
       policies: [
         {
           policy: 'untouched',

@@ -1,5 +1,15 @@
-import { type Instant, instantFrom, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import { type AssignmentAnswer, evolvePromises, ticket, type TicketPromises, type TicketWhy, whyAssigned, whyEscalated } from '#ticketing';
+import { type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
+import {
+  type AssignmentAnswer,
+  evolvePromises,
+  ticket,
+  type TicketEvents,
+  type TicketPromises,
+  type TicketWhy,
+  whyAssigned,
+  whyEscalated,
+  whyRaised,
+} from '#ticketing';
 import type { Sources } from './read-models.js';
 
 /** Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
@@ -17,14 +27,16 @@ export async function readTicketWhy(
   let promises: TicketPromises | null = null;
   let revision = -1;
   const assignments: AssignmentAnswer[] = [];
+  const events: RecordedEvent<TicketEvents>[] = [];
   for await (const stored of store.readStream(streamName(ticket, ticketId))) {
     const event = upcast(ticket, stored);
     if (event.metadata.effectiveAt > asOf) continue;
     promises = evolvePromises(promises, event, event.metadata, event.revision);
     revision = event.revision;
+    events.push(event);
     const assigned = whyAssigned(event);
     if (assigned !== undefined) assignments.push(assigned);
   }
   if (promises === null) return refuse('ticket-not-found', `There is no such ticket, or it was not open yet at ${asOf}`);
-  return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf), assignments };
+  return { ticketId, revision, asOf, policies: whyEscalated(promises, asOf), raised: whyRaised(events), assignments };
 }

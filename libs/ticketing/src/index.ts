@@ -37,6 +37,7 @@ export * from './desk/agent.js';
 export { aggregates } from './desk/aggregates.js';
 export * from './desk/assignment-policies.js';
 export * from './desk/assignment-why.js';
+export { whyRaised } from './desk/raised-why.js';
 export * from './desk/assignment.js';
 export { attention, type AttentionCommands, type AttentionState } from './desk/attention.js';
 export * from './desk/on-call.js';

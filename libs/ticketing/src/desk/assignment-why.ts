@@ -3,6 +3,7 @@ import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
 import type { Person } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { escalationAnswerSchema } from '../escalation/escalation-why.js';
+import { raisedAnswersSchema } from './raised-why.js';
 import { about, count, instant, listOf, open, type Static, text, uuid } from '../schema.js';
 
 /** Who was given a ticket, from whom it was taken, or why nobody was found. */
@@ -20,6 +21,7 @@ export const ticketWhySchema = about(
     revision: about(count, 'Revision of the last event that is in it'),
     asOf: about(instant, 'What happened later is left out'),
     policies: about(listOf(escalationAnswerSchema), 'Why each of its escalation policies did, or did not do, what it could have done'),
+    raised: raisedAnswersSchema,
     assignments: about(listOf(assignmentAnswerSchema), 'Who had it and why, oldest first'),
   }),
   'Why a ticket was with whom it was, and why escalation policies did what they did. Revisions are those of the events that prove it',

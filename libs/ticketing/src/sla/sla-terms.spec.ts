@@ -57,6 +57,16 @@ describe('RecordSlaMoments', () => {
     expect(nextMomentAt({ ...late.sla, quietUntil: at(12) })).toBe(at(13.5));
   });
 
+  it('says what held at the instant of each moment, also where it is told after the terms have changed', () => {
+    const life = new Life().open('critical');
+    life.do(150, 'TriageTicket', { category: 'c', impact: 'low', urgency: 'high' });
+    const told = life.tell(3000).filter(({ data }) => (data as { clock: string }).clock === 'resolution');
+    const targets = told.map(({ at: when, data }) => [when, (data as { target: number }).target / HOUR]);
+    expect(targets[0]).toEqual([at(120), 4]);
+    expect(targets.slice(1).every(([, target]) => target === 24)).toBe(true);
+    expect(targets.length).toBeGreaterThan(2);
+  });
+
   it('tells before a cancellation, and nothing after it', () => {
     const life = new Life().open();
     expect(life.do(20, 'CancelTicket', { reason: 'duplicate' }).map(({ type }) => type)).toEqual([

@@ -307,7 +307,7 @@ export const handOffCommands = {
           pingPong,
         }),
       );
-      return [returned, ...beyondPingPong(pingPong, waiting.from, contract)];
+      return [returned, ...beyondPingPong(pingPong, waiting.from, waiting.fromTeam, contract)];
     },
   }),
 
@@ -334,7 +334,7 @@ export const handOffCommands = {
           'TicketDeescalated',
           present({ ...from, to: tier, toTeam: team, reason, solution: present({ kind, text, article }), pingPong }),
         ),
-        ...(pingPong === undefined ? [] : beyondPingPong(pingPong, tier, contract)),
+        ...(pingPong === undefined ? [] : beyondPingPong(pingPong, tier, team, contract)),
       ];
     },
   }),
@@ -386,10 +386,15 @@ export const handOffCommands = {
 } satisfies TicketCommandDefinitions;
 
 /** Someone higher up is told when a ticket went back more often than the contract bears. */
-function beyondPingPong(pingPong: number, tier: Tier, { pingPongLimit }: Contract): readonly EventOf<TicketEvents>[] {
+function beyondPingPong(
+  pingPong: number,
+  tier: Tier,
+  team: string | undefined,
+  { pingPongLimit }: Contract,
+): readonly EventOf<TicketEvents>[] {
   if (pingPong <= pingPongLimit) return [];
   const reason = `Returned ${pingPong} times; the contract bears ${pingPongLimit}`;
-  return [event('HierarchicalEscalationRaised', { tier, cause: 'ping-pong-limit', reason })];
+  return [event('HierarchicalEscalationRaised', { tier, cause: 'ping-pong-limit', to: `lead of ${team ?? tier}`, reason })];
 }
 
 /** The hand-off that waits to be accepted or returned. */

@@ -1,5 +1,8 @@
 import { deterministicId, instantFrom, type Refusal } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
+import { recorded } from '../../../eventsourcing/src/testing/given-projected.js';
+import { whyRaised } from '../desk/raised-why.js';
+import type { TicketEvents } from '../events/ticket-events.js';
 import { Life, pin } from '../testing/ticket-life.js';
 import { type TicketCommands, ticket } from './ticket.js';
 import { type Contract, DAY, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
@@ -387,6 +390,29 @@ describe('going up and down again', () => {
       { type: 'TicketDeescalated', data: { pingPong: 3 } },
       { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'ping-pong-limit' } },
     ]);
+  });
+
+  it('is explained past the limit: who was told, and which events led to it', () => {
+    const told = [
+      { type: 'EscalationReturned', data: { pingPong: 1 } },
+      { type: 'TicketDeescalated', data: {} },
+      { type: 'TicketDeescalated', data: { pingPong: 2 } },
+      {
+        type: 'HierarchicalEscalationRaised',
+        data: { tier: 'L1', cause: 'ping-pong-limit', to: 'lead of desk', reason: 'Returned 2 times' },
+      },
+      { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'requested', to: 'board', reason: 'they called' } },
+    ];
+    expect(whyRaised(recorded<TicketEvents>('ticket-1', told))).toMatchObject([
+      { revision: 3, to: 'lead of desk', because: [0, 2], answer: 'lead of desk was told: Returned 2 times (revisions 0, 2)' },
+      { revision: 4, to: 'board', because: [], answer: 'ada asked that board be told: they called' },
+    ]);
+    const twice = given(opened, triaged, started, ...up, down, escalated, ['ReturnEscalation', { reason: 'no log' }], ...up);
+    expect(
+      twice.when('DeescalateToTier', { ...down[1], team: 'desk' } as TicketCommands['DeescalateToTier']).events()[1]?.data,
+    ).toMatchObject({
+      to: 'lead of desk',
+    });
   });
 
   it('is none where the tier had not handed it up', () => {
