@@ -162,6 +162,24 @@ test.each<readonly [string, number, (name: string) => Document]>([
   expect({ code: (answer['writeErrors'] as Document[] | undefined)?.[0]?.['code'] ?? (answer['code'] as unknown) }).toEqual({ code });
 });
 
+test('a command that is under way is seen and killed', async () => {
+  const { collectionName: name } = await server.fresh([{ _id: 1 }]);
+  const admin = server.client.db('admin');
+  const many = Array.from({ length: 4 }, (_, n) => [{ $set: { [`r${n}`]: { $range: [0, 1000] } } }, { $unwind: `$r${n}` }]).flat();
+  const endless = server.db
+    .collection(name)
+    .aggregate([...many, { $count: 'n' }], { comment: `endless ${name}` })
+    .toArray();
+  const killed = expect(endless).rejects.toMatchObject({ code: 11601 });
+  let found: Document[] = [];
+  while (!found.length)
+    found = ((await admin.command({ currentOp: 1, 'command.comment': `endless ${name}` }))['inprog'] as Document[]) ?? [];
+  expect(found).toMatchObject([{ ns: `${server.db.databaseName}.${name}`, active: true, command: { aggregate: name } }]);
+  await admin.command({ killOp: 1, op: found[0]?.['opid'] as number });
+  await killed;
+  expect(((await admin.command({ currentOp: 1, 'command.comment': `endless ${name}` }))['inprog'] as Document[]).length).toBe(0);
+});
+
 test('the database admin is not dropped', async () => {
   await expect(server.client.db('admin').command({ dropDatabase: 1 })).rejects.toMatchObject({ code: 20 });
 });

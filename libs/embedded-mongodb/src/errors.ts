@@ -55,6 +55,7 @@ const codeNames: Readonly<Record<number, string>> = {
   366: 'DataCorruptionDetected',
   10334: 'BSONObjectTooLarge',
   11000: 'DuplicateKey',
+  11601: 'Interrupted',
   12051: 'CursorInUse',
   13113: 'MergeStageNoMatchingDocument',
   14031: 'OutOfDiskSpace',

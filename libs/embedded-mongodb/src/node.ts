@@ -7,6 +7,7 @@ import { areUsable, verifierOf, type Connection, type Credentials } from './comm
 import { Cursors } from './commands/cursors.js';
 import { runCommand } from './commands/dispatch.js';
 import { monitorExpiry } from './commands/expiry.js';
+import { Running } from './commands/running.js';
 import { ServerError } from './errors.js';
 import { removeScratchFiles, ScratchFile } from './storage/scratch-file.js';
 import { Store } from './storage/store.js';
@@ -66,6 +67,7 @@ export const runNode = async ({
     const node: Node = {
       store,
       cursors,
+      running: new Running(),
       startedAt: Date.now(),
       counters: new Map(),
       ttlMonitorSleepSecs,

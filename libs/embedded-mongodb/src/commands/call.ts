@@ -6,6 +6,7 @@ import type { Variables } from '../query/expressions/scope.js';
 import type { Store } from '../storage/store.js';
 import type { Connection, Verifier } from './credentials.js';
 import { Pace, type Cursors } from './cursors.js';
+import type { Running } from './running.js';
 import { Fields } from './fields.js';
 
 /** The version whose behaviour this node follows. */
@@ -17,6 +18,7 @@ export const MAX_BATCH = 100_000;
 export type Node = {
   readonly store: Store;
   readonly cursors: Cursors;
+  readonly running: Running;
   readonly startedAt: number;
   readonly counters: Map<string, number>;
   readonly ttlMonitorSleepSecs: number;
@@ -33,7 +35,7 @@ export type Call = {
   readonly database: string;
   readonly command: Doc;
   readonly connection: Connection;
-  /** Whether the client has gone. */
+  /** Whether nobody waits for the answer any more: the client has gone, or the command was killed. */
   readonly gone: () => boolean;
 };
 

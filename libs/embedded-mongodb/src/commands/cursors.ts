@@ -26,7 +26,7 @@ export class Pace {
 
   check(): void {
     if (performance.now() > this.#deadline) throw timeExpired();
-    if (this.cancelled()) throw new ServerError(237, 'operation was interrupted because the client went away');
+    if (this.cancelled()) throw new ServerError(11601, 'operation was interrupted');
   }
 
   async pause(): Promise<void> {

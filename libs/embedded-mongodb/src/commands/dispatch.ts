@@ -11,6 +11,7 @@ import { cursorCommands } from './cursor-commands.js';
 import { diagnosticCommands } from './diagnostics.js';
 import { explainCommands } from './explain.js';
 import { readCommands } from './find.js';
+import { operationCommands } from './operations.js';
 import { checkGeneric, knows } from './generic-fields.js';
 import { indexCommands } from './indexes.js';
 import { writeCommands } from './writes.js';
@@ -26,6 +27,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...cursorCommands,
   ...writeCommands,
   ...bulkWriteCommands,
+  ...operationCommands,
   listCommands: { fields: [], run: (call) => listCommands(call) },
 };
 
@@ -76,6 +78,7 @@ const checkFields = ({ keys }: Doc, command: Command | undefined): void => {
  */
 export const runCommand = async (call: Call): Promise<Doc> => {
   const name = call.command.keys[0];
+  const operation = call.node.running.begin(call.connection.id, call.database, call.command);
   try {
     if (name === undefined) throw new ServerError(59, "no such command: ''");
     const known = aliases[name] ?? name;
@@ -87,11 +90,13 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     const explained = known === 'explain' ? call.command.values[0] : undefined;
     if (explained instanceof Doc) checkFields(explained, commandOf(explained.firstKey));
     checkGeneric(call.command);
-    return await command.run(call);
+    return await command.run({ ...call, gone: () => operation.killed || call.gone() });
   } catch (error) {
     if (error instanceof ServerError) return failure(error);
     if (error instanceof RangeError && /call stack/i.test(error.message))
       return failure(new ServerError(15, 'the command nests too deeply'));
     return failure(new ServerError(1, `an unexpected error: ${error instanceof Error ? error.message : String(error)}`));
+  } finally {
+    call.node.running.end(operation);
   }
 };

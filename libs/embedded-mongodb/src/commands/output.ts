@@ -76,7 +76,7 @@ export const replaceCollection = async (
 };
 
 /** Documents that `$merge` and `$out` store in one transaction. */
-const BATCH = 200;
+const BATCH = 50;
 
 /** Runs a source to its end, some documents at a time. */
 export const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {

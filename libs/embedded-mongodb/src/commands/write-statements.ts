@@ -39,7 +39,7 @@ export const SEARCH_FIRST = Symbol('search first');
 const SLICE_MS = 20;
 
 /** Codes of what ended the command itself: its time limit, its client's leaving, the end of the node. */
-const interruptions = new Set([50, 91, 237]);
+const interruptions = new Set([50, 91, 11601]);
 
 /** A statement that is read when its turn comes: what is wrong with it is an error of that statement. */
 export const deferred = (read: () => Statement): Statement => {
@@ -171,7 +171,7 @@ type Action = {
 const ATTEMPTS = 100;
 
 /** A statement that changes what it finds. */
-const changing = (target: Target, selection: Selection, action: Action): Statement & { search(): Promise<Outcome> } => ({
+export const changing = (target: Target, selection: Selection, action: Action): Statement & { search(): Promise<Outcome> } => ({
   run: (writer) => {
     const found = foundQuickly(writer, target, selection);
     return found === SEARCH_FIRST ? found : changeAll(writer, target, found, action, action.upsert);
@@ -181,7 +181,14 @@ const changing = (target: Target, selection: Selection, action: Action): Stateme
       const ids = await idsOf(target, selection);
       const outcome = await changeByIds(target, selection, ids, action);
       if (outcome.n || outcome.error) return outcome;
-      if (!ids.length && action.upsert) return target.node.store.write((writer) => changeAll(writer, target, [], action, action.upsert));
+      if (!ids.length && action.upsert)
+        return target.node.store.write((writer) =>
+          target.pace.run(() => {
+            // Another one may have made it meanwhile.
+            const found = foundQuickly(writer, target, selection);
+            return changeAll(writer, target, found === SEARCH_FIRST ? [] : found, action, action.upsert);
+          }),
+        );
       // One that others have changed meanwhile may not match any more, and another may.
       if (!ids.length || selection.multi || attempt === ATTEMPTS) return outcome;
     }

@@ -6,13 +6,13 @@ import { parseFilter } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
 import { compileProjection } from '../query/transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, upserted } from '../query/update.js';
-import type { Writer } from '../storage/store.js';
 import { fieldsOf, letOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { Fields } from './fields.js';
-import { collectionOf, newCollection, noView, target } from './namespaces.js';
-import { findSource, hintOf, rows } from './reading.js';
+import { newCollection, target } from './namespaces.js';
+import { hintOf } from './reading.js';
 import { bypass, validate } from './validation.js';
 import {
+  changing,
   checkBatch,
   deferred,
   deleteStatement,
@@ -21,6 +21,7 @@ import {
   sumOf,
   updateStatement,
   writeErrors,
+  type Outcome,
   type Statement,
   type Target,
 } from './write-statements.js';
@@ -141,48 +142,49 @@ const findAndModify: Handler = async (call) => {
   const update_ = removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
   const bypassed = bypass(fields);
   const hint = hintOf(fields);
+  const context = { filter, now: Date.now() };
+  const seen: { before?: Doc; after?: Doc | undefined; fresh?: Doc } = {};
   const pace = paceOf(call);
-  const modify = (writer: Writer): Doc => {
-    let collection = noView(collectionOf(writer, database, name));
-    let doc: Doc | undefined;
-    if (collection) {
-      doc = rows(
-        findSource({ reader: writer, database, space: node.space }, name, {
-          filter,
-          sort,
-          skip: 0,
-          limit: 1,
-          projection: undefined,
-          variables,
-          hint,
+  const statement = changing(
+    { node, pace, database, name, bypassed },
+    { filter, multi: false, hint, sort, variables },
+    {
+      change: (writer, collection, doc) => {
+        const after = update_ && applyUpdate(update_, doc, { ...context, inserting: false });
+        Object.assign(seen, { before: doc, after });
+        if (!after) writer.remove(collection, doc);
+        else if (after !== doc) {
+          validate(collection, after, bypassed, doc);
+          writer.replace(collection, doc, after);
+        }
+        return after !== doc;
+      },
+      ...(update_ &&
+        upsert && {
+          upsert: (writer, collection) => {
+            const fresh = upserted(update_, isReplacement(spec as Value), { ...context, inserting: true });
+            const made = collection ?? newCollection(writer, database, name);
+            validate(made, fresh, bypassed);
+            writer.insert(made, fresh);
+            seen.fresh = fresh;
+            return fresh.get('_id') as Value;
+          },
         }),
-      ).next().value as Doc | undefined;
-    }
-    const show_ = (value: Doc | undefined): Value => (value ? (project ? project(value, variables) : value) : null);
-    if (!update_) {
-      if (doc && collection) writer.remove(collection, doc);
-      return ok({ lastErrorObject: Doc.from({ n: doc ? 1 : 0 }), value: show_(doc) });
-    }
-    const context = { inserting: false, filter, now: Date.now() };
-    if (doc && collection) {
-      const after = applyUpdate(update_, doc, context);
-      if (after !== doc) {
-        validate(collection, after, bypassed, doc);
-        writer.replace(collection, doc, after);
-      }
-      return ok({ lastErrorObject: Doc.from({ n: 1, updatedExisting: true }), value: show_(wantsNew ? after : doc) });
-    }
-    if (!upsert) return ok({ lastErrorObject: Doc.from({ n: 0, updatedExisting: false }), value: null });
-    const fresh = upserted(update_, isReplacement(spec as Value), { ...context, inserting: true });
-    collection ??= newCollection(writer, database, name);
-    validate(collection, fresh, bypassed);
-    writer.insert(collection, fresh);
-    return ok({
-      lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: fresh.get('_id') }),
-      value: wantsNew ? show_(fresh) : null,
-    });
-  };
-  return node.store.write((writer) => pace.run(() => modify(writer)));
+    },
+  );
+  const [outcome] = await runStatements(node, pace, [statement], true);
+  const error = outcome instanceof ServerError ? outcome : outcome?.error;
+  if (error) throw error;
+  // What was looked at and had changed before its turn came counts for nothing.
+  const { n = 0 } = outcome as Outcome;
+  const shown = (doc: Doc | undefined): Value => (doc ? (project ? project(doc, variables) : doc) : null);
+  if (!update_) return ok({ lastErrorObject: Doc.from({ n }), value: shown(n ? seen.before : undefined) });
+  if (n) return ok({ lastErrorObject: Doc.from({ n, updatedExisting: true }), value: shown(wantsNew ? seen.after : seen.before) });
+  if (!seen.fresh) return ok({ lastErrorObject: Doc.from({ n: 0, updatedExisting: false }), value: null });
+  return ok({
+    lastErrorObject: Doc.from({ n: 1, updatedExisting: false, upserted: seen.fresh.get('_id') }),
+    value: wantsNew ? shown(seen.fresh) : null,
+  });
 };
 
 export const writeCommands: Readonly<Record<string, Command>> = {

@@ -1,0 +1,72 @@
+import { hostname } from 'node:os';
+import { Arr, Doc } from '../bson/values.js';
+import { failedToParse, ServerError } from '../errors.js';
+import { isNumber, numberOf } from '../bson/order.js';
+import { compileFilter, parseFilter } from '../query/filter.js';
+import { ok, type Call, type Command, type Handler } from './call.js';
+import { genericFields } from './generic-fields.js';
+import type { Operation } from './running.js';
+
+const onlyAdmin = ({ database }: Call, command: string): void => {
+  if (database !== 'admin') throw new ServerError(13, `${command} may only be run against the admin database.`);
+};
+
+/** Commands whose contents nobody else may see. */
+const secret = new Set(['saslStart', 'saslContinue', 'authenticate', 'hello', 'isMaster', 'ismaster']);
+
+const shown = ({ id, connection, database, command, since, killed }: Operation): Doc => {
+  const micros = BigInt(Math.round((performance.now() - since) * 1000));
+  const name = command.firstKey;
+  const target = command.values[0];
+  return Doc.from({
+    type: 'op',
+    host: hostname(),
+    desc: `conn${connection}`,
+    connectionId: connection,
+    active: true,
+    currentOpTime: new Date().toISOString(),
+    opid: id,
+    secs_running: micros / 1_000_000n,
+    microsecs_running: micros,
+    op: name === 'find' ? 'query' : name === 'getMore' ? 'getmore' : 'command',
+    ns: `${database}.${typeof target === 'string' ? target : '$cmd'}`,
+    command: secret.has(name) ? Doc.of([name], [1]) : command,
+    killPending: killed ? true : undefined,
+  });
+};
+
+/** The commands that are under way; fields besides its own are a query on them. */
+const currentOp: Handler = (call) => {
+  onlyAdmin(call, 'currentOp');
+  const { node, connection, command } = call;
+  const conditions = command.keys.slice(1).filter((key) => !genericFields.has(key) && key !== '$all' && key !== '$ownOps');
+  const matches = compileFilter(
+    parseFilter(
+      Doc.of(
+        conditions,
+        conditions.map((key) => command.get(key) ?? null),
+      ),
+    ),
+  );
+  const own = command.get('$ownOps') === true;
+  const listed = node.running
+    .list()
+    .filter((operation) => !own || operation.connection === connection.id)
+    .map(shown)
+    .filter(matches);
+  return ok({ inprog: Arr.of(listed) });
+};
+
+/** A command that is killed ends at its next pause. */
+const killOp: Handler = (call) => {
+  onlyAdmin(call, 'killOp');
+  const id = call.command.get('op');
+  if (!isNumber(id)) throw failedToParse('Did not provide "op" field');
+  call.node.running.kill(numberOf(id));
+  return ok({ info: 'attempting to kill op' });
+};
+
+export const operationCommands: Readonly<Record<string, Command>> = {
+  currentOp: { fields: 'any', run: currentOp },
+  killOp: { fields: ['op'], run: killOp },
+};
