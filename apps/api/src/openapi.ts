@@ -301,7 +301,7 @@ const views = {
   },
   tickets: {
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
-    schema: page('TicketListEntry'),
+    schema: page('TicketListEntry', { changedUpTo: { type: 'string', description: 'With `changedSince`: where to ask from next' } }),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible', 'filter-not-found', 'filter-invalid')],
   },
   queue: {
@@ -705,13 +705,14 @@ function ref(name: string) {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-function page(name: string) {
+function page(name: string, more: object = {}) {
   return {
     type: 'object',
     required: ['items'],
     properties: {
       items: { type: 'array', items: ref(name) },
       next: { type: 'string', description: '`cursor` of the next page; absent on the last' },
+      ...more,
     },
   };
 }

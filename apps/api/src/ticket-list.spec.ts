@@ -182,6 +182,76 @@ describe('GET /v1/tickets', () => {
   });
 });
 
+describe('GET /v1/tickets?changedSince', () => {
+  /** All pages of what has changed since a position, and where to ask from next. */
+  const changed = async (client: string, since: string): Promise<{ seen: Map<string, number>; order: number[]; upTo: string }> => {
+    const seen = new Map<string, number>();
+    const order: number[] = [];
+    for (let cursor = ''; ;) {
+      const { status, json } = await send(api.url, 'GET', `/v1/tickets?client=${client}&changedSince=${since}&limit=3${cursor}`);
+      expect(status).toBe(200);
+      for (const { _id, revision, position: at } of json.items) {
+        seen.set(_id, revision);
+        order.push(at);
+      }
+      if (json.next === undefined) return { seen, order, upTo: json.changedUpTo };
+      cursor = `&cursor=${json.next}`;
+    }
+  };
+
+  it('misses no change for who asks again from where it went up to, whatever is written meanwhile', async () => {
+    const client = `${api.client}-polled`;
+    const fields = { client, kind: 'incident', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
+    const tickets: string[] = [];
+    const known = new Map<string, number>();
+    const last = new Map<string, number>();
+    const writing = { isOver: false };
+    const writer = (async () => {
+      for (let round = 0; round < 40; round++) {
+        if (round < 8)
+          tickets.push((await send(api.url, 'POST', '/v1/tickets', { body: { ...fields, summary: `t${round}` } })).json.ticketId);
+        const id = tickets[(round * 7) % tickets.length] ?? '';
+        const { json } = await send(api.url, 'POST', `/v1/tickets/${id}/internal-notes`, { body: { text: `note ${round}` } });
+        last.set(id, json.revision);
+      }
+      writing.isOver = true;
+    })();
+    let since = 'start';
+    const poll = async () => {
+      const { seen, order, upTo } = await changed(client, since);
+      expect(order).toEqual([...order].sort((a, b) => a - b));
+      for (const [id, revision] of seen) known.set(id, Math.max(revision, known.get(id) ?? 0));
+      since = upTo;
+    };
+    while (!writing.isOver) await poll();
+    await writer;
+    await eventually(
+      async () => {
+        await poll();
+        return [...last].every(([id, revision]) => known.get(id) === revision);
+      },
+      (isComplete) => isComplete,
+    );
+    expect((await changed(client, since)).seen.size).toBe(0);
+  }, 60_000);
+
+  it.each([
+    ['changedSince=yesterday', 'invalid-query'],
+    ['changedSince=start&sort=priority', 'invalid-query'],
+    ['changedSince=999999999999/999999999999', 'unknown-position'],
+  ])('refuses %s', async (query, code) => {
+    expect((await send(api.url, 'GET', `/v1/tickets?${query}`)).json).toMatchObject({ status: 400, code });
+  });
+
+  it('reads an index', async () => {
+    const found = api.mongo.db
+      .collection(ticketList.name)
+      .find({ client: 'c', position: { $gt: 1, $lte: 9 } })
+      .sort({ position: 1 });
+    expect(JSON.stringify((await found.explain('queryPlanner')).queryPlanner.winningPlan)).not.toContain('COLLSCAN');
+  });
+});
+
 describe('the list’s indexes', () => {
   const plan = async (filter: TicketListFilter, order: TicketOrder, after?: readonly (string | number)[]) => {
     const cursor = api.mongo.db

@@ -1,10 +1,11 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
-import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
+import type { Position } from '#eventsourcing';
+import { alreadySeen, entityTag, formatPosition, parsePosition, parseTags, Problem, QueryParameters } from '#http';
+import { oneOf, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import { type Asker, placeIn, queries, ticketListFilters } from '#ticketing-app';
+import { type Asker, type ChangedTicketsAsked, placeIn, queries, ticketListFilters } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -36,6 +37,13 @@ const listQuery = {
   ...ticketListFilters,
   ...pageParameters,
   atLeast: atLeastPosition,
+  changedSince: {
+    parse: (given: string): Position | 'start' | undefined => (given === 'start' ? given : parsePosition(given)),
+    rule: 'must be start or a position such as 1234/1234',
+    description:
+      'Only tickets that have changed after this position, sorted by their last change. The answer’s `changedUpTo` is where to ask from next: nothing is missed',
+    schema: { type: 'string', pattern: '^(start|\\d{1,19}/\\d{1,19})$' },
+  } satisfies Parameter<Position | 'start'>,
 };
 
 const readFreshness = new QueryParameters(freshness);
@@ -52,17 +60,34 @@ export class TicketViewsController {
   @documented((openapi) => openapi.documentView('tickets'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
-    const { filter: saved, limit = PAGE, cursor, atLeast, ...asked } = query;
+    const { filter: saved, limit = PAGE, cursor, atLeast, changedSince, ...asked } = query;
     const { sort = '-openedAt', ...filter } = {
       ...(saved === undefined ? {} : unlessRefused(await this.queries.execute(new RunQuery(caller, queries.savedList, { name: saved })))),
       ...asked,
     };
+    if (changedSince !== undefined) {
+      if (asked.sort !== undefined) {
+        throw Problem.of('invalid-query', 'What has changed is sorted by its last change', {
+          faults: [{ field: 'sort', message: 'must be left out with changedSince' }],
+        });
+      }
+      return this.#changed(caller, { filter, since: changedSince, limit }, cursor);
+    }
     const list = ['tickets', sort, canonicalJson(filter)];
     const after = placeAfter(list, cursor);
     const page = unlessRefused(
       await this.queries.execute(new RunQuery(caller, queries.tickets, { filter, order: sort, limit, after, atLeast })),
     );
     return pageAnswer(list, page, (last) => placeIn(sort, last));
+  }
+
+  async #changed(caller: Asker, asked: Pick<ChangedTicketsAsked, 'filter' | 'since' | 'limit'>, cursor: string | undefined) {
+    const { filter, since } = asked;
+    const list = ['changed', since === 'start' ? since : formatPosition(since), canonicalJson(filter)];
+    const place = placeAfter(list, cursor);
+    const after = place && { position: Number(place[0]), upTo: String(place[1]) };
+    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedTickets, { ...asked, after })));
+    return { ...pageAnswer(list, page, () => [page.end ?? 0, page.upTo]), changedUpTo: `${page.upTo}/${page.upTo}` };
   }
 
   @Get('tickets/:id')

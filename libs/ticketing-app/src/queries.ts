@@ -20,7 +20,7 @@ import { readTicketFilter, savedTicketList } from './saved-filters.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readSlaBoard } from './sla-board-query.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
-import { readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
+import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
 import { readTicketDetails, readTicketHistory, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
 
@@ -63,6 +63,7 @@ async function followEvents(
 /** All that can be asked. */
 export const queries = {
   tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
+  changedTickets: query('tickets', readChangedTickets),
   ticket: query('ticket', readTicketDetails),
   history: query('history', readTicketHistory),
   sla: query('sla', readTicketSla),

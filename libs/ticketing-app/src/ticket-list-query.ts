@@ -1,4 +1,4 @@
-import type { Instant, Position, Refusal } from '#eventsourcing';
+import { type Instant, type Position, type Refusal, refuse } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type Channel,
@@ -11,7 +11,7 @@ import {
   type Tier,
   wordsAskedFor,
 } from '#ticketing';
-import { type Page, readTickets, type Sources, waitForPosition } from './read-models.js';
+import { groupPosition, type Page, readPage, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -103,6 +103,51 @@ export async function readTicketList(
     limit,
     hidden: ['words', 'categories'],
   });
+}
+
+export interface ChangedTicketsAsked {
+  readonly filter: TicketListFilter;
+  /** The tickets that have changed after this position; all where it is the start. */
+  readonly since: Position | 'start';
+  readonly limit: number;
+  /** Where the page before ended, and up to where the list goes: what changes meanwhile comes with the next list. */
+  readonly after?: { readonly position: number; readonly upTo: string } | undefined;
+}
+
+export interface ChangedTickets extends Page<ListedTicket> {
+  /** Commit position up to which every change is in this list or in one before: the next list begins there. */
+  readonly upTo: string;
+  /** Commit position of the last change on the page. */
+  readonly end?: number;
+}
+
+/**
+ * The tickets that have changed since a position, each once, in the order of their last change. Who asks again from where a list went up to
+ * misses none, whatever is written meanwhile: a list goes only as far as all partitions of the views have come.
+ */
+export async function readChangedTickets(
+  sources: Sources,
+  { filter, since, limit, after }: ChangedTicketsAsked,
+): Promise<ChangedTickets | Refusal> {
+  const from = since === 'start' ? -1n : since.commit;
+  const upTo = after?.upTo ?? String((await groupPosition(sources.models, ticketViews.name))?.commit ?? 0n);
+  if (BigInt(upTo) < from) {
+    const end = await sources.store.end();
+    if (end === 'start' || end.commit < from) {
+      return refuse('unknown-position', 'The log is not that far yet', [
+        { field: 'changedSince', message: 'must be a position that this log has had' },
+      ]);
+    }
+  }
+  const changed = { $gt: after?.position ?? Number(from), $lte: Number(upTo) };
+  const page = await readPage<ListedTicket & { readonly position: number }>(sources, ticketList.name, {
+    filter: { $and: [{ position: changed }, ticketListCriteria(filter, 'openedAt')] },
+    sort: { position: 1 },
+    limit,
+    hidden: ['words', 'categories'],
+  });
+  const last = page.items.at(-1);
+  return { ...page, upTo: BigInt(upTo) < from ? String(from) : upTo, ...(last && { end: last.position }) };
 }
 
 /** Parameter → field, where the two are to be equal. */

@@ -219,5 +219,6 @@ export const slaBoard: StateFace<TicketFold | null> = {
     ...BOARD_KEYS.map((key) => ({ key: { [`places.${key}.due`]: 1 as const, _id: 1 as const } })),
     { key: { client: 1, 'places.any.due': 1, _id: 1 } },
     { key: { tier: 1, 'places.any.due': 1, _id: 1 } },
+    { key: { position: 1 } },
   ],
 };

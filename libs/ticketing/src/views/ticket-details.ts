@@ -56,5 +56,6 @@ export const ticketDetails: StateFace<TicketFold | null> = {
     { key: { client: 1, openedAt: -1 } },
     { key: { status: 1, updatedAt: -1 } },
     { key: { 'imported.system': 1, 'imported.key': 1 } },
+    { key: { position: 1 } },
   ],
 };

@@ -89,5 +89,7 @@ export const ticketList: StateFace<TicketFold | null> = {
     { key: { resolvedAt: 1 } },
     { key: { client: 1, words: 1, openedAt: 1, _id: 1 } },
     { key: { words: 1, openedAt: 1, _id: 1 } },
+    { key: { position: 1 } },
+    { key: { client: 1, position: 1 } },
   ],
 };

@@ -90,6 +90,7 @@ export const ticketSla: StateFace<TicketFold | null> = {
     { key: { nextMomentAt: 1, _id: 1 } },
     { key: { nextStepAt: 1, _id: 1 } },
     { key: { holdEndsAt: 1, _id: 1 } },
+    { key: { position: 1 } },
     { key: { client: 1, open: 1, contractVersion: 1 } },
   ],
 };

@@ -67,5 +67,6 @@ export const tierQueue: StateFace<TicketFold | null> = {
     { key: { 'assignee.id': 1, queued: 1 } },
     { key: { 'assignee.id': 1, assignedAt: -1 } },
     { key: { nobodyFound: 1, position: 1 } },
+    { key: { position: 1 } },
   ],
 };
