@@ -60,6 +60,23 @@ test.each<readonly [string, unknown, unknown]>([
   expect(await valueOf(expression, { _id: 1, nested: [[{ b: 1 }], { b: 2 }] })).toEqual(expected);
 });
 
+test.each<readonly [Document, string]>([
+  [{ $sqrt: Decimal128.fromString('2') }, '1.414213562373095048801688724209698'],
+  [{ $sqrt: Decimal128.fromString('4') }, '2'],
+  [{ $sqrt: Decimal128.fromString('0.0625') }, '0.25'],
+  [{ $ln: Decimal128.fromString('2') }, '0.6931471805599453094172321214581766'],
+  [{ $ln: Decimal128.fromString('1E-6000') }, '-13815.51055796427410410794872810619'],
+  [{ $log10: Decimal128.fromString('1000') }, '3'],
+  [{ $log10: Decimal128.fromString('0.02') }, '-1.698970004336018804786261105275507'],
+  [{ $exp: Decimal128.fromString('1') }, '2.718281828459045235360287471352662'],
+  [{ $exp: Decimal128.fromString('-1') }, '0.3678794411714423215955237701614609'],
+  [{ $pow: [Decimal128.fromString('2'), Decimal128.fromString('0.5')] }, '1.414213562373095048801688724209698'],
+  [{ $pow: [Decimal128.fromString('2'), -1] }, '0.5'],
+])('decimals keep their digits in %j', async (expression, expected) => {
+  expect(Number(String(await valueOf(expression)))).toBeCloseTo(Number(expected), 10);
+  expect(String(await valueOf(expression)).replace(/E[+-]?\d+$/, '')).toBe(expected);
+});
+
 test('equal numbers of different types are one group, neighbours beyond 2^53 are not', async () => {
   const collection = await server.fresh([
     { _id: 1, v: Long.fromString('9007199254740992') },

@@ -14,7 +14,18 @@ import {
   toWhole,
   type Numeric,
 } from '../../bson/arithmetic.js';
-import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from '../../bson/decimal128.js';
+import {
+  Decimal128,
+  divideDecimals,
+  finite,
+  formatDecimal,
+  pack,
+  parseDecimal,
+  roundDecimal,
+  unpack,
+  type Unpacked,
+} from '../../bson/decimal128.js';
+import { expOfDecimal, lnOfDecimal, log10OfDecimal, logOfDecimals, powerOfDecimals, sqrtOfDecimal } from '../../bson/decimal-functions.js';
 import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue } from '../../bson/order.js';
 import {
   Arr,
@@ -54,11 +65,17 @@ const numeric = (value: Result, name: string): Numeric => {
 const onNumber = (compute: (value: Numeric, name: string) => Result): Operator =>
   fixed(1, 1, ([value], name) => (isNullish(value) ? null : compute(numeric(value, name), name)));
 
-const onDouble = (compute: (value: number) => number, domain?: (value: number) => boolean, code = 28714): Operator =>
+const onDouble = (
+  compute: (value: number) => number,
+  domain?: (value: number) => boolean,
+  code = 28714,
+  onDecimal?: (value: Unpacked) => Unpacked,
+): Operator =>
   onNumber((value, name) => {
     const double = doubleOf(value);
     if (domain && !Number.isNaN(double) && !domain(double))
       throw new ServerError(code, `${name}'s argument is out of its domain, got ${show(value)}`);
+    if (onDecimal && value instanceof Decimal128) return pack(onDecimal(unpack(value)));
     const result = compute(double);
     return value instanceof Decimal128 ? pack(decimalOf(new Double(result))) : new Double(result);
   });
@@ -625,8 +642,17 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
     return long ? BigInt.asIntN(64, result) : Number(BigInt.asIntN(32, result));
   });
 
+/** A logarithm: of a decimal with all the digits that a decimal has. */
+const logarithmic = (compute: (value: number) => number, onDecimal: (value: Unpacked) => Unpacked): Operator =>
+  onNumber((value, name) => {
+    const double = logarithm(value, name);
+    return value instanceof Decimal128 ? pack(onDecimal(unpack(value))) : new Double(compute(double));
+  });
+
 const logarithm = (value: Numeric, name: string): number => {
-  const double = doubleOf(value);
+  const decimal = value instanceof Decimal128 ? unpack(value) : undefined;
+  // Below the smallest double there are still decimals.
+  const double = decimal?.kind === 'finite' && decimal.coefficient !== 0n && !decimal.negative ? 1 : doubleOf(value);
   if (!(double > 0) && !Number.isNaN(double))
     throw new ServerError(28766, `${name}'s argument must be a positive number, but is ${show(value)}`);
   return double;
@@ -641,6 +667,10 @@ const power = (base: Numeric, exponent: Numeric): Value => {
       for (let times = 0; times < b; times++) result = multiply(result, base) as Numeric;
       return result;
     }
+    const [from, by] = [decimalOf(base), decimalOf(exponent)];
+    if (Number.isInteger(b) && b < 0 && b >= -64) return pack(divideDecimals(finite(1n, 0), unpack(power(base, -b) as Decimal128)));
+    if (from.kind === 'finite' && by.kind === 'finite' && from.coefficient !== 0n && (!from.negative || !Number.isInteger(b)))
+      return pack(powerOfDecimals(from, by));
     return pack(decimalOf(new Double(a ** b)));
   }
   if (base instanceof Double || exponent instanceof Double || b < 0) {
@@ -825,7 +855,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     return divide(left, right);
   }),
   $eq: comparison((order) => order === 0),
-  $exp: onDouble(Math.exp),
+  $exp: onDouble(Math.exp, undefined, undefined, expOfDecimal),
   $filter: filterOperator,
   $first: fixed(1, 1, ([value], name) => (isNullish(value) ? null : array(value, name, 28689)[0])),
   $firstN: nFromArray('$firstN', (values, count) => values.slice(0, count)),
@@ -866,14 +896,18 @@ export const operators: Readonly<Record<string, Operator>> = {
   $lastN: nFromArray('$lastN', (values, count) => values.slice(-count)),
   $let: letOperator,
   $literal: (argument) => constant(argument),
-  $ln: onNumber((value, name) => new Double(Math.log(logarithm(value, name)))),
+  $ln: logarithmic(Math.log, lnOfDecimal),
   $log: fixed(2, 2, ([value, base], name) => {
     if (isNullish(value) || isNullish(base)) return null;
     const by = doubleOf(numeric(base, name));
     if (by <= 0 || by === 1) throw new ServerError(28759, `$log's base must be a positive number not equal to 1, but is ${show(base)}`);
-    return new Double(Math.log(logarithm(numeric(value, name), name)) / Math.log(by));
+    const number = numeric(value, name);
+    const double = logarithm(number, name);
+    if (number instanceof Decimal128 || base instanceof Decimal128)
+      return pack(logOfDecimals(decimalOf(number), decimalOf(numeric(base, name))));
+    return new Double(Math.log(double) / Math.log(by));
   }),
-  $log10: onNumber((value, name) => new Double(Math.log10(logarithm(value, name)))),
+  $log10: logarithmic(Math.log10, log10OfDecimal),
   $lt: comparison((order) => order < 0),
   $lte: comparison((order) => order <= 0),
   $ltrim: trimmed(true, false),
@@ -990,7 +1024,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   }),
   $sortArray: sortArray,
   $split: split,
-  $sqrt: onDouble(Math.sqrt, (value) => value >= 0),
+  $sqrt: onDouble(Math.sqrt, (value) => value >= 0, undefined, sqrtOfDecimal),
   $strLenBytes: fixed(1, 1, ([value], name) => Buffer.byteLength(text(value, name, 34473))),
   $strLenCP: fixed(1, 1, ([value], name) => codePoints(text(value, name, 34471)).length),
   $strcasecmp: fixed(2, 2, ([a, b]) => {
