@@ -243,7 +243,9 @@ class Inspection {
     const bytes = this.#read(first * pageSize, HEADER + size);
     if (bytes.length < HEADER + size) throw new PageDamaged(first, 'the file ends before it');
     if (number64(bytes, 0) !== first) throw new PageDamaged(first, `it holds page ${number64(bytes, 0)}`);
-    if (number64(bytes, 8) !== written || written > transaction || bytes.readUInt16LE(18) !== OVERFLOW || bytes.readUInt32LE(20) !== pages)
+    // In a copy that LMDB made the entry says transaction 1, and the pages of the value still say theirs.
+    const follows = number64(bytes, 8) === written || written === 1;
+    if (!follows || written > transaction || bytes.readUInt16LE(18) !== OVERFLOW || bytes.readUInt32LE(20) !== pages)
       throw new PageDamaged(first, 'its header does not belong to the value');
     return bytes.subarray(HEADER);
   }

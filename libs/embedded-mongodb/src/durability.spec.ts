@@ -209,6 +209,8 @@ test('a backup is one state of all collections, taken while others write', async
     const [tickets, log] = [db.collection<Row>('tickets'), db.collection<Row>('log')];
     await tickets.createIndex({ bulk: 1 });
     await tickets.insertMany(Array.from({ length: 3000 }, (_, n) => ({ _id: `start-${n}`, bulk: -1, text: 'x'.repeat(200) })));
+    // Larger than a page: a copy holds such values in another way.
+    await tickets.insertMany(Array.from({ length: 5 }, (_, n) => ({ _id: `large-${n}`, bulk: -2, text: 'y'.repeat(20_000) })));
     let bulk = 0;
     let copying = true;
     const write = async (): Promise<void> => {
@@ -237,6 +239,9 @@ test('a backup is one state of all collections, taken while others write', async
     expect(logged).toBeLessThanOrEqual(before);
     expect(await db.collection('tickets').countDocuments({ bulk: -1 })).toBe(3000);
     await db.collection<Row>('tickets').insertOne({ _id: 'more' });
+  });
+  await withNode(copy, async (db) => {
+    expect(await db.collection('tickets').countDocuments({ text: 'y'.repeat(20_000) })).toBe(5);
   });
 }, 30_000);
 
