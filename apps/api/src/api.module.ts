@@ -15,6 +15,7 @@ import { DocsController } from './docs.controller.js';
 import { EventFeedController } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
+import { KeysController } from './keys.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { SchemasController } from './schemas.controller.js';
@@ -38,6 +39,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     TeamsController,
     AgentsController,
     FiltersController,
+    KeysController,
     EventFeedController,
     HealthController,
     DocsController,

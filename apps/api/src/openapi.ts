@@ -459,6 +459,42 @@ export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
   );
 }
 
+export function documentIssueKey(): MethodDecorator {
+  const { description = '', examples = [] } = schemas['IssueKey'] ?? {};
+  const answer = {
+    type: 'object',
+    required: ['key', 'token', 'revision'],
+    properties: {
+      key: { type: 'string', description: 'Id of the key: no secret' },
+      token: { type: 'string', description: 'The key itself, as it is sent in `Authorization`' },
+      revision: { type: 'integer', minimum: 0 },
+    },
+  };
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'issueKey', summary: summary(description), description }),
+    ApiBody({
+      required: true,
+      schema: ref('IssueKey') as never,
+      examples: { example: { summary: 'Works as it stands', value: examples[0] } },
+    }),
+    contractAnswer('The key', answer, 201, etag),
+    correlationHeader,
+    problems(...everywhere, ...ofBodies, ...ofCommands, 'key-exists'),
+  );
+}
+
+export function documentKey(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'key', summary: 'A key: whose it is, what it opens, when it was last used' }),
+    pathParam('key'),
+    contractAnswer('The key, without its secret', ref('Key'), 200, etag),
+    correlationHeader,
+    problems(...everywhere, 'key-not-found'),
+  );
+}
+
 /** What a command of an aggregate answers. */
 function commandAnswer({ noun, idName, category }: Aggregate) {
   return {

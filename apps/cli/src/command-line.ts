@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
 import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
+import { PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
 import { Complaint } from './complaint.js';
 import type { AskForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
@@ -220,6 +221,37 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }), ...(key && { key }) });
     });
 
+  const keys = program.command('keys').description('keys to the API: whoever has the machine issues and revokes them, as its operator');
+  keys
+    .command('issue')
+    .description('issue a key, and print it: nothing prints it again')
+    .argument('<label>', 'what it is for')
+    .requiredOption('--id <id>', 'id of who has it, as events name it')
+    .requiredOption('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}`, roles)
+    .option('--kind <kind>', `one of ${PRINCIPAL_KINDS.slice(0, 3).join(', ')}`, principalKind, 'service')
+    .option('--clients <names>', 'the clients whose data it opens, comma-separated; all unless given', (text: string) => text.split(','))
+    .option('--tiers <tiers>', 'the tiers that it works at, comma-separated; all unless given', tiers)
+    .option('--on-behalf-of', 'it may act on behalf of others')
+    .option('--expires <instant>', 'when it ends; never unless given', instant)
+    .action((label: string, { id, kind, roles, clients, tiers, onBehalfOf, expires: expiresAt }: IssueOptions) =>
+      withSession(async (session) => {
+        const { issueKey } = await import('./keys-command.js');
+        const reach = { clients: clients ?? 'all', tiers: tiers ?? 'all' } as const;
+        const principal = { kind, id, roles, ...reach, teams: [], ...(onBehalfOf && { onBehalfOf }) };
+        await issueKey(session, { label, principal, ...(expiresAt && { expiresAt }) }, print);
+      }),
+    );
+  keys
+    .command('show')
+    .description('print what is known of a key: all but its secret')
+    .argument('<key>', 'id of the key: what follows `tierline_`')
+    .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).showKey(session, key, print)));
+  keys
+    .command('revoke')
+    .description('a key opens nothing any more; a running API notices within seconds')
+    .argument('<key>', 'id of the key: what follows `tierline_`')
+    .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).revokeKey(session, key, print)));
+
   program
     .command('backup')
     .description('copy the data of the embedded stores, and the attachments, while they are in use or not')
@@ -273,6 +305,33 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     });
 
   return program;
+}
+
+interface IssueOptions {
+  readonly id: string;
+  readonly kind: Principal['kind'];
+  readonly roles: Principal['roles'];
+  readonly clients?: readonly string[];
+  readonly tiers?: readonly Tier[];
+  readonly onBehalfOf?: true;
+  readonly expires?: Instant;
+}
+
+/** Some of a list of words, comma-separated. */
+function some<const Word extends string>(words: readonly Word[], text: string): readonly Word[] {
+  return text.split(',').map((part) => {
+    const found = words.find((word) => word === part);
+    if (found === undefined) throw new InvalidArgumentError(`There is no ${part}. There are ${words.join(', ')}.`);
+    return found;
+  });
+}
+
+const roles = (text: string) => some(ROLES, text);
+const tiers = (text: string) => some(TIERS, text);
+
+function principalKind(text: string): Principal['kind'] {
+  const [kind = 'service'] = some(PRINCIPAL_KINDS.slice(0, 3), text);
+  return kind;
 }
 
 function port(text: string): number {

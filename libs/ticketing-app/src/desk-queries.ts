@@ -1,4 +1,4 @@
-import { type Instant, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type Instant, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import {
   absenceAt,
   agent,
@@ -7,14 +7,24 @@ import {
   agents,
   type ClientContract,
   contract,
+  credential,
+  type Key,
   onCall,
   type OnCallNow,
   type OnCallSchedule,
+  type Scope,
+  seesClient,
   shiftAt,
+  shown,
+  type Team,
   team,
+  ticketDetails,
+  type TicketFilter,
   type TeamNow,
 } from '#ticketing';
-import { readByIds, type Sources } from './read-models.js';
+import { find, reached, readByIds, type Sources } from './read-models.js';
+import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
+import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
 
 /** An aggregate as the log has it now, with its revision. */
@@ -40,13 +50,13 @@ export async function readTeam(
   { id, at }: { readonly id: string; readonly at: Instant },
 ): Promise<AtRevision<TeamNow> | Refusal<'team-not-found'>> {
   const { state, revision } = await readAggregate(sources.store, team, id);
-  if (state === null) return refuse('team-not-found', 'There is no such team');
+  if (state === null || !seesTeam(sources.scope, state)) return refuse('team-not-found', 'There is no such team');
   const members = await readByIds<AgentDocument>(sources, { view: agents.name, ids: state.members });
   const onShift = members.flatMap((agent) => {
     const shift = agent.active && absenceAt(agent, at) === undefined ? shiftAt(state, agent.agent, at) : undefined;
     return shift === undefined ? [] : [{ agent: agent.agent, name: agent.name, shift: shift.name }];
   });
-  return { state: { ...state, at, onShift }, revision };
+  return { state: { ...shownTeam(sources.scope, state), at, onShift }, revision };
 }
 
 /** Somebody who works at the desk. */
@@ -74,7 +84,7 @@ export async function readOnCall(
 ): Promise<AtRevision<OnCallNow> | Refusal<'on-call-not-found'>> {
   const found = await readOnCallSchedule(sources, { schedule });
   if ('refused' in found) return found;
-  const { person, passedOver } = await whoIsOnCall(sources.models, found.state, at);
+  const { person, passedOver } = await whoIsOnCall(sources, found.state, at);
   const now = {
     ...found.state,
     at,
@@ -82,4 +92,47 @@ export async function readOnCall(
     ...(passedOver.length === 0 ? {} : { passedOver }),
   };
   return { state: now, revision: found.revision };
+}
+
+/** A team that serves certain clients only is seen by those who see one of them. */
+function seesTeam(scope: Scope, { clients }: Team): boolean {
+  return clients === undefined || clients.some((client) => seesClient(scope, client));
+}
+
+/** A team without the clients that may not be seen. */
+export function shownTeam(scope: Scope, team: Team): Team {
+  return team.clients === undefined ? team : { ...team, clients: team.clients.filter((client) => seesClient(scope, client)) };
+}
+
+/** A filter that asks for a client is seen by those who see that one. */
+function seesFilter(scope: Scope, { query: { client } }: TicketFilter): boolean {
+  return client === undefined || seesClient(scope, client);
+}
+
+/** A saved filter. */
+export async function readFilter({ store, scope }: Sources, { name }: { readonly name: string }) {
+  const found = await readTicketFilter(store, name);
+  return isRefusal(found) || seesFilter(scope, found.filter) ? found : noFilter();
+}
+
+/** What a saved filter asks for. */
+export async function readSavedList(sources: Sources, { name }: { readonly name: string }): Promise<TicketListAsked | Refusal> {
+  const found = await readFilter(sources, { name });
+  return isRefusal(found) ? found : savedTicketList(sources.store, name);
+}
+
+/** Content is of the clients whose tickets have it as evidence. */
+export async function readAttachment(
+  sources: Sources,
+  { sha256 }: { readonly sha256: string },
+): Promise<{ readonly allowed: true } | Refusal<'attachment-not-found'>> {
+  if (sources.scope.clients === 'all') return { allowed: true };
+  const found = await reached(find(sources, ticketDetails.name, { 'evidence.sha256': sha256 }, { _id: 1 }).limit(1).toArray());
+  return found.length > 0 ? { allowed: true } : refuse('attachment-not-found', 'There is no such attachment');
+}
+
+/** A key, without its secret. */
+export async function readKey({ store }: Sources, { key }: { readonly key: string }): Promise<AtRevision<Key> | Refusal<'key-not-found'>> {
+  const { state, revision } = await readAggregate(store, credential, key);
+  return state === null ? refuse('key-not-found', 'There is no such key') : { state: shown(state), revision };
 }

@@ -10,6 +10,7 @@ export {
   readByName,
   ReadModels,
   type Sources,
+  WALLS,
 } from './read-models.js';
 export { findCredential, issueCredential, type Issuing, today } from './credentials.js';
 export * from './desk-queries.js';
@@ -26,4 +27,3 @@ export * from './ticket-list-parameters.js';
 export * from './ticket-list-query.js';
 export * from './ticket-queries.js';
 export * from './ticket-why.js';
-export { whoIsOnCall } from './who-is-on-call.js';

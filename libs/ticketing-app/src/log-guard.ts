@@ -1,6 +1,6 @@
 import { OtherLog } from '#eventsourcing';
 import { followersOfOtherLog } from '#mongo';
-import { reached, type Sources } from './read-models.js';
+import { reached, type Stores } from './read-models.js';
 
 export { followersOfOtherLog };
 
@@ -13,7 +13,7 @@ const looks = new WeakMap<object, { readonly at: number; readonly others: Promis
  * Keeps queries from answering with what another log said: an older one that was restored, say.
  * @throws OtherLog, StoreUnavailable
  */
-export async function unlessOfOtherLog({ store, models }: Omit<Sources, 'scope'>): Promise<void> {
+export async function unlessOfOtherLog({ store, models }: Stores): Promise<void> {
   let look = looks.get(models);
   if (look === undefined || performance.now() - look.at > LOOK_EVERY_MS) {
     look = { at: performance.now(), others: reached(followersOfOtherLog(models.db, store)) };

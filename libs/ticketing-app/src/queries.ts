@@ -12,11 +12,21 @@ import {
   type TicketFilter,
   ticketFilters,
 } from '#ticketing';
-import { readAgent, readContract, readOnCall, readOnCallSchedule, readTeam } from './desk-queries.js';
+import {
+  readAgent,
+  readAttachment,
+  readFilter,
+  readKey,
+  readSavedList,
+  shownTeam,
+  readContract,
+  readOnCall,
+  readOnCallSchedule,
+  readTeam,
+} from './desk-queries.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
-import { readTicketFilter, savedTicketList } from './saved-filters.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readSlaBoard } from './sla-board-query.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
@@ -75,7 +85,10 @@ export const queries = {
   contracts: query('contracts', listed<ClientContract>(contracts)),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),
-  teams: query('teams', listed<Team>(teams)),
+  teams: query('teams', async (sources, asked: ByName) => {
+    const { items, more } = await listed<Team>(teams)(sources, asked);
+    return { items: items.map((team) => shownTeam(sources.scope, team)), more };
+  }),
   team: query('team', readTeam),
   agents: query('agents', listed<AgentDocument>(agents)),
   agent: queryOfLog('agent', readAgent),
@@ -83,8 +96,8 @@ export const queries = {
   onCall: query('onCall', readOnCall),
   onCallOverrides: queryOfLog('onCallOverrides', readOnCallSchedule),
   filters: query('filters', listed<TicketFilter>(ticketFilters)),
-  filter: queryOfLog('filter', ({ store }, { name }: { readonly name: string }) => readTicketFilter(store, name)),
-  savedList: queryOfLog('filter', ({ store }, { name }: { readonly name: string }) => savedTicketList(store, name)),
+  filter: queryOfLog('filter', readFilter),
+  savedList: queryOfLog('filter', readSavedList),
   events: queryOfLog('events', followEvents),
   simulation: queryOfLog('simulation', ({ store }, { watched, ...request }: SimulationRequest & { readonly watched: Watched }) =>
     simulate(store, request, watched),
@@ -92,5 +105,6 @@ export const queries = {
   /** Whether content may be sent. */
   upload: queryOfLog('upload', async (_sources, _asked: object) => ({ allowed: true }) as const),
   /** Whether content may be read. */
-  attachment: queryOfLog('attachment', async (_sources, _asked: { readonly sha256: string }) => ({ allowed: true }) as const),
+  attachment: queryOfLog('attachment', readAttachment),
+  key: queryOfLog('keys', readKey),
 } satisfies Readonly<Record<string, AppQuery<never, unknown>>>;

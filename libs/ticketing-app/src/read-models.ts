@@ -11,7 +11,25 @@ import {
   waitForRevision,
   withLastSeen,
 } from '#mongo';
-import { type Scope, ticket, ticketViews } from '#ticketing';
+import {
+  agents,
+  contracts,
+  onCallSchedules,
+  policyReactions,
+  type Scope,
+  seesClient,
+  slaBoard,
+  teams,
+  ticket,
+  ticketDetails,
+  ticketFilters,
+  ticketHistory,
+  ticketList,
+  ticketSla,
+  ticketViews,
+  tierQueue,
+} from '#ticketing';
+import { ScopedEvents } from './scoped-events.js';
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
@@ -21,17 +39,68 @@ export abstract class ReadModels {
   abstract readonly db: Mongo['db'];
 }
 
-/** What queries are answered from. */
-export interface Sources {
+/** Both stores, whole: for what runs queries, and for no query. */
+export interface Stores {
   readonly store: EventStore;
   readonly models: ReadModels;
-  /** What the answer may tell of. */
+}
+
+const inside: unique symbol = Symbol('inside');
+
+/** The read models, cut to a scope: only what is below reads them. */
+export interface ScopedModels {
+  readonly [inside]: ReadModels & { readonly scope: Scope };
+}
+
+/** What queries are answered from. Nothing else than what the scope allows comes out of it. */
+export interface Sources {
+  readonly store: ScopedEvents;
+  readonly models: ScopedModels;
   readonly scope: Scope;
 }
 
-/** A collection of views as its documents are stored. */
-export function view<Doc extends object>({ db }: ReadModels, name: string) {
-  return db.collection<ViewDocument<Doc>>(name);
+export function scopedSources({ store, models }: Stores, scope: Scope): Sources {
+  return { store: new ScopedEvents(store, scope), models: { [inside]: { db: models.db, scope } }, scope };
+}
+
+/** Of which client a document is. */
+const ofClient = (clients: readonly string[]): object => ({ client: { $in: ['', ...clients] } });
+/** Of the whole desk. */
+const ofDesk = (): object => ({});
+/** Of the whole desk, unless it names clients, and none of these. */
+const naming = (field: string) => (clients: readonly string[]) => ({
+  $or: [{ [field]: { $exists: false } }, { [field]: { $in: [...clients] } }],
+});
+
+/** View → what of it the clients of a scope leave. A view that is not here is read by no query. */
+export const WALLS: Readonly<Record<string, (clients: readonly string[]) => object>> = {
+  [ticketHistory.name]: ofClient,
+  [ticketSla.name]: ofClient,
+  [slaBoard.name]: ofClient,
+  [tierQueue.name]: ofClient,
+  [ticketList.name]: ofClient,
+  [ticketDetails.name]: ofClient,
+  [policyReactions.name]: ofClient,
+  [contracts.name]: ofClient,
+  [teams.name]: naming('clients'),
+  [ticketFilters.name]: naming('query.client'),
+  [agents.name]: ofDesk,
+  [onCallSchedules.name]: ofDesk,
+};
+
+/** What of a view may be seen, in MongoDB's query language. */
+function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {
+  const wall = WALLS[name];
+  if (wall === undefined) throw new Error(`nothing says which documents of ${name} belong to which client`);
+  const walls = [...(clients === 'all' ? [] : [wall(clients)]), ...(reporter === undefined ? [] : [{ 'reporter.id': reporter }])];
+  return walls.length === 0 ? filter : { $and: [...walls, filter] };
+}
+
+/** The documents of a view that a filter and the scope leave. */
+export function find<Doc extends object>({ models }: Pick<Sources, 'models'>, name: string, filter: object, projection: object = {}) {
+  const { db, scope } = models[inside];
+  // A collection of plain documents: the driver's types cannot follow filters that are put together.
+  return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, { projection });
 }
 
 /**
@@ -43,12 +112,18 @@ export async function readVisible<Doc extends object>(
   face: FaceName,
   { id, ticketId, atLeast = 0 }: { readonly id: string; readonly ticketId: string; readonly atLeast?: number | undefined },
 ): Promise<ViewDocument<Doc> | Refusal> {
-  const now = await reached(waitForRevision<Doc>(models.db, face, id, atLeast, 0));
-  if (now !== 'stale') return now;
+  const { db, scope } = models[inside];
+  const seen = (doc: ViewDocument<Doc>) => {
+    const { client } = doc as { readonly client?: unknown };
+    const visible = scope.reporter === undefined && typeof client === 'string' && seesClient(scope, client);
+    return visible ? doc : refuse('ticket-not-found', 'There is no such ticket');
+  };
+  const now = await reached(waitForRevision<Doc>(db, face, id, atLeast, 0));
+  if (now !== 'stale') return seen(now);
   const unknown = await unknownToLog(store, ticketId, atLeast);
   if (unknown !== undefined) return unknown;
-  const soon = await reached(waitForRevision<Doc>(models.db, face, id, atLeast, PATIENCE_MS));
-  return soon === 'stale' ? notYetVisible(face.face.name) : soon;
+  const soon = await reached(waitForRevision<Doc>(db, face, id, atLeast, PATIENCE_MS));
+  return soon === 'stale' ? notYetVisible(face.face.name) : seen(soon);
 }
 
 /** Why a ticket or a revision of it cannot become visible however long one waits; undefined when it can. */
@@ -74,7 +149,7 @@ export async function waitForPosition(
   if (position === undefined) return undefined;
   const until = Date.now() + PATIENCE_MS;
   for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
-    const at = await groupPosition(models, name);
+    const at = await groupPosition(models[inside], name);
     if (at !== undefined && at.commit >= position.commit) return undefined;
     const left = until - Date.now();
     if (left > 0) {
@@ -106,15 +181,12 @@ interface Wanted {
 
 /** A page of a view: one entry more is read, to know whether there are more. */
 export async function readPage<Entry extends object>(
-  { models: { db } }: Pick<Sources, 'models'>,
+  sources: Pick<Sources, 'models'>,
   name: string,
   { filter, sort, limit, hidden = [] }: Wanted,
 ): Promise<Page<Entry>> {
-  // A collection of plain documents: the driver's types cannot follow filters that are put together.
   const found = await reached(
-    db
-      .collection(name)
-      .find(filter, { projection: Object.fromEntries(hidden.map((field) => [field, 0])) })
+    find(sources, name, filter, Object.fromEntries(hidden.map((field) => [field, 0])))
       .sort({ ...sort })
       .limit(limit + 1)
       .toArray(),
@@ -129,7 +201,7 @@ export async function readTickets<Doc extends object>(
   wanted: Wanted,
 ): Promise<Page<ViewDocument<Doc>>> {
   const { items, more } = await readPage<ViewDocument<Doc>>(sources, face.name, wanted);
-  return { items: await reached(withLastSeen(sources.models.db, { group: ticketViews, face }, items)), more };
+  return { items: await reached(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
 }
 
 /** The documents of a view whose ids are names, by name, as they were folded. @param asked.after the name that the page comes after */
@@ -143,11 +215,16 @@ export function readByName<Doc extends object>(
 
 /** The documents of a view that have some of these ids, by id, as they were folded. */
 export async function readByIds<Doc extends object>(
-  { models }: Pick<Sources, 'models'>,
-  { view: name, ids }: { readonly view: string; readonly ids: readonly string[] },
+  sources: Pick<Sources, 'models'>,
+  { view, ids }: { readonly view: string; readonly ids: readonly string[] },
 ): Promise<readonly Doc[]> {
-  const found = view<Doc>(models, name).find({ _id: { $in: [...ids] } } as object, { projection: { _id: 0, position: 0, revision: 0 } });
+  const found = find<Doc>(sources, view, { _id: { $in: [...ids] } }, { _id: 0, position: 0, revision: 0 });
   return (await reached(found.sort({ _id: 1 }).toArray())) as object[] as Doc[];
+}
+
+/** Up to where a group of views has seen the log, for a query. */
+export function positionOfViews({ models }: Pick<Sources, 'models'>, name: string): Promise<Position | undefined> {
+  return groupPosition(models[inside], name);
 }
 
 /** Up to where a group of views has seen the log. */

@@ -1,7 +1,7 @@
 import { isRefusal } from '#eventsourcing';
 import { type Forbidden, type Principal, type QueryName, queryScope } from '#ticketing';
 import { unlessOfOtherLog } from './log-guard.js';
-import type { Sources } from './read-models.js';
+import { scopedSources, type Sources, type Stores } from './read-models.js';
 
 /** A question that may be asked, with its row in the table of who may ask it. */
 export interface AppQuery<Asked, Answer> {
@@ -36,7 +36,7 @@ export interface Asker {
  * @throws as the query does
  */
 export async function runQuery<Asked, Answer>(
-  stores: Omit<Sources, 'scope'>,
+  stores: Stores,
   { name, read, fromLog = false }: AppQuery<Asked, Answer>,
   { principal, onBehalfOf }: Asker,
   asked: Asked,
@@ -44,5 +44,5 @@ export async function runQuery<Asked, Answer>(
   const scope = queryScope(principal, name, onBehalfOf);
   if (isRefusal(scope)) return scope;
   if (!fromLog) await unlessOfOtherLog(stores);
-  return read({ ...stores, scope }, asked);
+  return read(scopedSources(stores, scope), asked);
 }

@@ -8,7 +8,11 @@ export async function readTicketFilter(
   name: string,
 ): Promise<{ readonly filter: TicketFilter; readonly revision: number } | Refusal<'filter-not-found'>> {
   const { state, revision } = await readAggregate(store, ticketFilter, name);
-  return isSaved(state) ? { filter: state, revision } : refuse('filter-not-found', 'There is no such filter');
+  return isSaved(state) ? { filter: state, revision } : noFilter();
+}
+
+export function noFilter(): Refusal<'filter-not-found'> {
+  return refuse('filter-not-found', 'There is no such filter');
 }
 
 /** What a saved filter asks for. Refused when there is none, or it asks for what the list no longer knows. */

@@ -13,7 +13,7 @@ import {
   ticketViews,
   type Tier,
 } from '#ticketing';
-import { type Page, reached, readTickets, type Sources, view, waitForPosition } from './read-models.js';
+import { find, type Page, reached, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 export interface BoardFilter {
   readonly client?: string | undefined;
@@ -71,8 +71,8 @@ export async function readSlaBoard(
 }
 
 /** The clocks of tickets, under the contracts that they go by. */
-async function clocksOf({ models }: Pick<Sources, 'models'>, ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
-  const found = view<TicketSla>(models, ticketSla.name).find({ _id: { $in: [...ids] } });
+async function clocksOf(sources: Pick<Sources, 'models'>, ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
+  const found = find<TicketSla>(sources, ticketSla.name, { _id: { $in: [...ids] } });
   return new Map((await reached(found.toArray())).map((sla) => [sla._id, sla]));
 }
 

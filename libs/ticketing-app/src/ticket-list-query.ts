@@ -11,7 +11,7 @@ import {
   type Tier,
   wordsAskedFor,
 } from '#ticketing';
-import { groupPosition, type Page, readPage, readTickets, type Sources, waitForPosition } from './read-models.js';
+import { type Page, positionOfViews, readPage, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -130,7 +130,7 @@ export async function readChangedTickets(
   { filter, since, limit, after }: ChangedTicketsAsked,
 ): Promise<ChangedTickets | Refusal> {
   const from = since === 'start' ? -1n : since.commit;
-  const upTo = after?.upTo ?? String((await groupPosition(sources.models, ticketViews.name))?.commit ?? 0n);
+  const upTo = after?.upTo ?? String((await positionOfViews(sources, ticketViews.name))?.commit ?? 0n);
   if (BigInt(upTo) < from) {
     const end = await sources.store.end();
     if (end === 'start' || end.commit < from) {

@@ -32,6 +32,7 @@ export * from './ticket/ticket-filter.js';
 export * from './ticket/ticket-policies.js';
 export * from './ticket/ticket.js';
 export * from './identity/credential.js';
+export * from './identity/issue-key.js';
 export * from './identity/principal.js';
 export * from './desk/agent.js';
 export { aggregates } from './desk/aggregates.js';

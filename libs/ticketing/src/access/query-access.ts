@@ -13,7 +13,7 @@ export const queryAccess = {
   tickets: { ...everybody, requester: 'own' },
   ticket: everybody,
   history: desk,
-  sla: { ...everybody, requester: 'own' },
+  sla: everybody,
   autopsy: desk,
   why: desk,
   queue: everybody,

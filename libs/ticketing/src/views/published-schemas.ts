@@ -12,6 +12,8 @@ import { spentOnSchema, ticketAutopsySchema } from '../sla/breach-autopsy.js';
 import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
+import { keySchema } from '../identity/credential.js';
+import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
@@ -59,6 +61,8 @@ export const publishedSchemas = {
   TeamNow: teamNowSchema,
   Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
+  Key: keySchema,
+  Principal: principalSchema,
   Actor: actorSchema,
   Person: personSchema,
   Priority: prioritySchema,

@@ -49,7 +49,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: StateFace<TicketFold | null> = {
   name: 'ticket_details',
-  version: 8,
+  version: 9,
   schema: () => documentSchema(ticketDetailsSchema, 'Id of the ticket'),
   document: (fold) => fold && details(fold),
   indexes: [
@@ -57,5 +57,6 @@ export const ticketDetails: StateFace<TicketFold | null> = {
     { key: { status: 1, updatedAt: -1 } },
     { key: { 'imported.system': 1, 'imported.key': 1 } },
     { key: { position: 1 } },
+    { key: { 'evidence.sha256': 1 } },
   ],
 };

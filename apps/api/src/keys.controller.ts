@@ -1,0 +1,62 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EventStore, parseInstant } from '#eventsourcing';
+import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
+import { IssueKey, principalOfKey } from '#ticketing';
+import { type Asker, issueCredential, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { sentWith } from './command-answer.js';
+import { documented } from './documented.js';
+import { PathName } from './path-name.js';
+import { unlessRefused } from './ticket-problems.js';
+
+const noQuery = new QueryParameters({});
+
+/** Keys of services and assistants. They are revoked by a command of theirs. */
+@Controller('v1/api-keys')
+export class KeysController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
+
+  @Post()
+  @HttpCode(201)
+  @documented((openapi) => openapi.documentIssueKey())
+  async issue(
+    @Body(new JsonBody(IssueKey)) body: IssueKey,
+    @Req() request: FastifyRequest,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<{ readonly key: string; readonly token: string; readonly revision: number }> {
+    const principal = principalOfKey(body);
+    if (principal === undefined) throw invalid('clients', 'must name clients, or allClients be true, and not both');
+    const wrong = body.routes?.findIndex((route) => !/^(GET|POST|PUT|DELETE) \/[\x21-\x7e]*$/.test(route)) ?? -1;
+    if (wrong >= 0) throw invalid(`routes[${wrong}]`, 'must be a method and a path, such as GET /v1/tickets');
+    const { label, routes } = body;
+    const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);
+    const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
+    const issued = unlessRefused(await issueCredential(this.store, issuing, sentWith(request, 'api-keys')));
+    void reply.headers({ Location: `/v1/api-keys/${issued.key}`, ETag: entityTag(issued.revision) });
+    return issued;
+  }
+
+  @Get(':key')
+  @documented((openapi) => openapi.documentKey())
+  async one(
+    @Param('key', new PathName('key-not-found', 'There is no such key')) key: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.key, { key })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+}
+
+function invalid(field: string, message: string): Problem {
+  return Problem.of('invalid-body', 'A field of the body is not as it must be', { faults: [{ field, message }] });
+}

@@ -1,0 +1,249 @@
+import { createHash, randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { isRefusal } from '#eventsourcing';
+import { OPERATOR, projectionGroups, type Role } from '#ticketing';
+import { issueCredential, WALLS } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+/**
+ * Three clients with data of their own, all of which has the client's mark in it. Whatever a principal of one client asks, no mark of another
+ * comes back, and what is another's is answered as what never was.
+ */
+
+const ROLES_THAT_READ = [
+  'requester',
+  'agent',
+  'lead',
+  'auditor',
+  'service',
+  'assistant',
+  'administrator',
+] as const satisfies readonly Role[];
+
+interface Client {
+  readonly name: string;
+  /** In every text that the client has. */
+  readonly mark: string;
+  readonly tickets: readonly string[];
+  readonly sha256: string;
+  readonly tokens: Readonly<Record<(typeof ROLES_THAT_READ)[number], string>>;
+}
+
+let api: RunningApi;
+let clients: readonly Client[];
+let paths: readonly string[];
+
+async function done(method: string, path: string, body: object | string, headers: Record<string, string> = {}) {
+  const answer = await send(api.url, method, path, { body, headers });
+  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.text}`);
+  return answer.json;
+}
+
+async function tokenFor(client: string, mark: string, role: Role): Promise<string> {
+  const commandId = randomUUID();
+  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  const principal = { kind: 'service', id: `${mark}-jane`, roles: [role], clients: [client], tiers: 'all', teams: [] } as const;
+  const issued = await issueCredential(api.store, { form: 'key', label: role, principal }, context);
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return issued.token;
+}
+
+async function makeClient(seed: number): Promise<Client> {
+  const mark = `mark${randomUUID().slice(0, 8)}`;
+  const name = `${api.client}-${mark}`;
+  await done('POST', '/v1/contracts', { client: name, terms: {} });
+  await done('POST', `/v1/teams/team-${mark}`, { name: `Desk ${mark}`, tiers: ['L1'], clients: [name] });
+  await done('PUT', `/v1/filters/filter-${mark}`, { query: { client: name }, description: mark });
+  const content = `content of ${mark}`;
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const uploaded = await send(api.url, 'POST', '/v1/attachments', {
+    body: content,
+    headers: { 'Content-Type': 'application/octet-stream' },
+  });
+  const levels = fc.constantFrom('low', 'medium', 'high');
+  const drawn = fc.sample(
+    fc.record({
+      impact: levels,
+      urgency: levels,
+      channel: fc.constantFrom('phone', 'email', 'chat'),
+      notes: fc.nat(3),
+      mine: fc.boolean(),
+    }),
+    { numRuns: 6, seed },
+  );
+  const tickets: string[] = [];
+  for (const { impact, urgency, channel, notes, mine } of drawn) {
+    const reporter = { id: mine ? `${mark}-jane` : `${mark}-joe`, name: `${mark} Reporter` };
+    const body = {
+      client: name,
+      kind: 'incident',
+      summary: `Printer ${mark}`,
+      reporter,
+      channel,
+      impact,
+      urgency,
+      category: `hardware/${mark}`,
+    };
+    const { ticketId } = await done('POST', '/v1/tickets', body);
+    for (let note = 0; note < notes; note++) await done('POST', `/v1/tickets/${ticketId}/internal-notes`, { text: `${mark} note ${note}` });
+    tickets.push(ticketId);
+  }
+  const { url, mediaType, bytes } = uploaded.json;
+  await done('POST', `/v1/tickets/${tickets[0]}/evidence`, { name: `${mark}.txt`, kind: 'log', url, mediaType, sha256, bytes });
+  const tokens = await Promise.all(ROLES_THAT_READ.map(async (role) => [role, await tokenFor(name, mark, role)] as const));
+  return { name, mark, tickets, sha256, tokens: Object.fromEntries(tokens) as Client['tokens'] };
+}
+
+beforeAll(async () => {
+  api = await startApi();
+  clients = await Promise.all([1, 2, 3].map(makeClient));
+  const document = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };
+  paths = Object.entries(document.paths).flatMap(([path, methods]) => ('get' in methods && !path.startsWith('/health') ? [path] : []));
+  const all = async () =>
+    (await Promise.all(clients.map(({ name }) => send(api.url, 'GET', `/v1/tickets?client=${name}`)))).map(({ json }) => json.items.length);
+  await eventually(all, (counts) => counts.every((count) => count === 6));
+  await eventually(
+    () => Promise.all(clients.map(({ sha256, tokens }) => get(tokens.agent, `/v1/attachments/${sha256}`))),
+    (answers) => answers.every(({ status }) => status === 200),
+  );
+}, 120_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+interface Got {
+  readonly status: number;
+  /** Head and body, without what is of this request alone. */
+  readonly text: string;
+}
+
+/** Asks as a principal. Of a feed it reads history. */
+async function get(token: string, path: string, headers: Record<string, string> = {}): Promise<Got> {
+  const ending = new AbortController();
+  const response = await fetch(api.url + path, { headers: { Authorization: `Bearer ${token}`, ...headers }, signal: ending.signal });
+  let text = '';
+  if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString('utf8');
+      if (text.includes(': caught up')) break;
+    }
+    ending.abort();
+  } else {
+    text = await response.text();
+  }
+  const etag = response.headers.get('etag') ?? '';
+  return { status: response.status, text: `${etag} ${text.replace(/"(instance|correlationId)":"[^"]*",?/g, '')}` };
+}
+
+/** What is asked about a client: each path filled in with what it has. */
+function questionsAbout({
+  name,
+  mark,
+  tickets: [ticket = ''],
+  sha256,
+}: Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256'>): readonly string[] {
+  const values: Readonly<Record<string, string>> = {
+    id: ticket,
+    client: name,
+    team: `team-${mark}`,
+    agent: mark,
+    schedule: mark,
+    name: `filter-${mark}`,
+    sha256,
+    tier: 'L1',
+    key: mark,
+  };
+  const filled = paths.map((path) => path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? mark));
+  const lists = ['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/reactions', '/v1/events'].map((path) => `${path}?client=${name}`);
+  return [
+    ...filled,
+    ...lists,
+    `/v1/tickets?q=${mark}`,
+    `/v1/tickets?filter=filter-${mark}`,
+    `/v1/tickets?category=hardware/${mark}`,
+    `/v1/tickets?reporter=${mark}-jane`,
+    `/v1/reactions?ticket=${ticket}`,
+    `/v1/events?ticket=${ticket}`,
+    `/v1/events?types=TicketOpened`,
+    ...[0, 1, 3, 99].flatMap((revision) => [
+      `/v1/tickets/${ticket}?atLeast=${revision}`,
+      `/v1/tickets/${ticket}/history?atLeast=${revision}`,
+    ]),
+  ];
+}
+
+const nobody = { name: 'nobody', mark: 'nothing', tickets: [randomUUID()], sha256: '0'.repeat(64) };
+
+describe('walls between clients', () => {
+  it('are there for each view', () => {
+    expect(Object.keys(WALLS).sort()).toEqual(projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)).sort());
+  });
+
+  it.each(ROLES_THAT_READ)(
+    'hold for a %s on every route, about whatever they ask',
+    async (role) => {
+      let asked = 0;
+      let seen = 0;
+      const mine = clients[ROLES_THAT_READ.indexOf(role) % clients.length] as Client;
+      const foreign = clients.filter((other) => other !== mine);
+      for (const about of clients) {
+        for (const path of questionsAbout(about)) {
+          const { status, text } = await get(mine.tokens[role], path);
+          asked++;
+          if (status >= 500) throw new Error(`${path}: ${status} ${text}`);
+          for (const other of foreign) {
+            // What was asked itself may come back in a message; nothing else of theirs does.
+            const told = path.includes(other.mark) ? text.replaceAll(other.mark, '').replaceAll(other.name, '') : text;
+            for (const secret of [other.mark, ...other.tickets])
+              expect({ path, leaks: told.includes(secret) }).toEqual({ path, leaks: false });
+            if (path.includes(other.mark)) expect({ path, items: /"items":\[\{/.test(text) }).toEqual({ path, items: false });
+          }
+          if (text.includes(mine.mark)) seen++;
+        }
+      }
+      expect(asked).toBeGreaterThan(120);
+      expect(seen).toBeGreaterThan(0);
+    },
+    120_000,
+  );
+
+  it('make what is another’s the same as what never was', async () => {
+    const [mine, other] = clients as readonly [Client, Client];
+    const [theirs, none] = [questionsAbout(other), questionsAbout(nobody)];
+    const plain = (text: string, { name, mark, tickets: [ticket = ''], sha256 }: Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256'>) =>
+      [name, mark, ticket, sha256].reduce((said, word) => said.replaceAll(word, '…'), text).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'now');
+    for (const [index, path] of theirs.entries()) {
+      // These tell of one's own data, whatever is asked about.
+      if (!/mark|[0-9a-f]{8}-/.test(path)) continue;
+      const [one, another] = await Promise.all([get(mine.tokens.administrator, path), get(mine.tokens.administrator, none[index] ?? '')]);
+      expect({ path, status: one.status, text: plain(one.text, other) }).toEqual({
+        path,
+        status: another.status,
+        text: plain(another.text, nobody),
+      });
+    }
+    const tag = { 'If-None-Match': '*' };
+    expect((await get(mine.tokens.administrator, `/v1/tickets/${other.tickets[0]}`, tag)).status).toBe(404);
+    const [fromTheirs] = [await send(api.url, 'GET', `/v1/tickets?client=${other.name}&limit=1`)];
+    const cursor = encodeURIComponent(fromTheirs.json.next);
+    const { status, text } = await get(mine.tokens.administrator, `/v1/tickets?client=${other.name}&limit=1&cursor=${cursor}`);
+    expect([status, text.trim()]).toEqual([200, '{"items":[]}']);
+  });
+
+  it('hold for simulations, too', async () => {
+    const [mine, other] = clients as readonly [Client, Client];
+    const headers = { Authorization: `Bearer ${mine.tokens.lead}` };
+    const run = (body: object) => send(api.url, 'POST', '/v1/simulations', { body, headers });
+    expect((await run({ terms: {} })).json.totals.byClient).toEqual([expect.objectContaining({ client: mine.name })]);
+    expect((await run({ terms: {}, client: other.name })).json.totals).toMatchObject({ tickets: 0, byClient: [] });
+  });
+
+  it('show a requester what they reported, and nothing else', async () => {
+    for (const { name, mark, tokens } of clients) {
+      const all = (await send(api.url, 'GET', `/v1/tickets?client=${name}&reporter=${mark}-jane`)).json.items;
+      const answer = await send(api.url, 'GET', '/v1/tickets', { headers: { Authorization: `Bearer ${tokens.requester}` } });
+      expect(answer.json.items).toEqual(all);
+    }
+  });
+});

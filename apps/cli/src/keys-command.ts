@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourcing';
+import { credential, OPERATOR, type Principal, shown } from '#ticketing';
+import { issueCredential, runCommand, type SentContext } from '#ticketing-app';
+import { Complaint } from './complaint.js';
+import type { Session } from './session.js';
+
+/** Whoever has the machine is its operator. */
+function asOperator(): SentContext {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+}
+
+export interface KeyAsked {
+  readonly label: string;
+  readonly principal: Principal;
+  readonly expiresAt?: Instant;
+}
+
+/** Issues a key, and prints it: nothing prints it again. @throws Complaint */
+export async function issueKey(
+  { store }: Session,
+  { label, principal, expiresAt }: KeyAsked,
+  print: (text: string) => void,
+): Promise<void> {
+  const issuing = { form: 'key', label, principal, ...(expiresAt && { expiresAt }) } as const;
+  const issued = await issueCredential(store, issuing, asOperator());
+  if (isRefusal(issued)) throw new Complaint(issued.message);
+  print(`${issued.token}\n`);
+}
+
+/** Prints a key, without its secret. @throws Complaint when there is none */
+export async function showKey({ store }: Session, key: string, print: (text: string) => void): Promise<void> {
+  const { state } = await readAggregate(store, credential, key);
+  if (state === null) throw new Complaint(`There is no key ${key}`);
+  print(`${JSON.stringify(shown(state), null, 2)}\n`);
+}
+
+/** Revokes a key: a running API notices within seconds. @throws Complaint when there is none */
+export async function revokeKey({ store }: Session, key: string, print: (text: string) => void): Promise<void> {
+  const revoked = await runCommand(store, { aggregate: credential, id: key, name: 'RevokeCredential', body: {}, context: asOperator() });
+  if (isRefusal(revoked)) throw new Complaint(revoked.message);
+  print(revoked.events.length > 0 ? `Revoked at ${instantFrom(Date.now())}\n` : 'It was revoked already\n');
+}

@@ -1,0 +1,43 @@
+import { type Appended, EventStore, type FeedFilter, type FeedItem, type Position, type StoredEvent } from '#eventsourcing';
+import { type Scope, seesClient } from '#ticketing';
+
+/** The events that may be seen: of streams and feeds, what belongs to other clients is not there. */
+export class ScopedEvents extends EventStore {
+  constructor(
+    private readonly store: EventStore,
+    private readonly scope: Scope,
+  ) {
+    super();
+  }
+
+  override async *readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent> {
+    for await (const event of this.store.readStream(stream, fromRevision)) {
+      // A stream is of one client.
+      if (!this.#sees(event)) return;
+      yield event;
+    }
+  }
+
+  override append(): Promise<Appended> {
+    return Promise.reject(new Error('queries append nothing'));
+  }
+
+  override async *readAll(filter: FeedFilter, after?: Position): AsyncIterable<StoredEvent> {
+    for await (const event of this.store.readAll(filter, after)) if (this.#sees(event)) yield event;
+  }
+
+  override async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem> {
+    for await (const item of this.store.subscribe(filter, after, signal)) {
+      // Where the reader may go on moves with what it is not shown.
+      yield item.kind !== 'event' || this.#sees(item.event) ? item : { kind: 'checkpoint', position: item.event.position };
+    }
+  }
+
+  override end(): Promise<Position | 'start'> {
+    return this.store.end();
+  }
+
+  #sees({ metadata }: StoredEvent): boolean {
+    return this.scope.reporter === undefined && seesClient(this.scope, metadata.client);
+  }
+}

@@ -1,0 +1,79 @@
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Flag, Name, OneOf, SomeOf, Text, TextList } from '../command-fields.js';
+import { present } from '../plain-json.js';
+import { type Tier, TIERS } from '../vocabulary.js';
+import { type Principal, type Role, ROLES } from './principal.js';
+
+const KEY_KINDS = ['service', 'assistant'] as const;
+
+@JSONSchema({
+  description: 'Issues a key for a service or an assistant. The answer has the key itself, once: nobody can read it again.',
+  examples: [{ label: 'Monitoring', id: 'monitoring', roles: ['service'], clients: ['northwind'], expiresAt: '2099-01-01T00:00:00Z' }],
+})
+export class IssueKey {
+  @Text({ description: 'What it is for', max: 200 })
+  label!: string;
+
+  @Name({ description: 'Id of the service, as events name it', example: 'monitoring' })
+  id!: string;
+
+  @Name({ description: 'Name of the service', optional: true })
+  name?: string;
+
+  @OneOf(KEY_KINDS, { description: 'What has it; a service, unless said', optional: true })
+  kind?: (typeof KEY_KINDS)[number];
+
+  @SomeOf(ROLES, { description: 'What may be done with it' })
+  roles!: readonly Role[];
+
+  @TextList({ description: 'The clients whose data it opens', max: 100, atLeastOne: true, optional: true })
+  clients?: readonly string[];
+
+  @Flag({ description: 'That it opens the data of all clients, in place of `clients`', optional: true })
+  allClients?: boolean;
+
+  @SomeOf(TIERS, { description: 'The tiers that it works at; all, unless said', optional: true })
+  tiers?: readonly Tier[];
+
+  @TextList({ description: 'Ids of the teams that it belongs to', max: 100, optional: true })
+  teams?: readonly string[];
+
+  @Flag({ description: 'Whether it may act on behalf of others', optional: true })
+  onBehalfOf?: boolean;
+
+  @TextList({
+    description: 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it',
+    max: 200,
+    atLeastOne: true,
+    optional: true,
+  })
+  routes?: readonly string[];
+
+  @DateTime({ description: 'When it ends; never, unless said', optional: true })
+  expiresAt?: string;
+}
+
+/** Who asks with such a key; undefined when it names both some clients and all, or none. */
+export function principalOfKey({
+  kind = 'service',
+  id,
+  name,
+  roles,
+  clients,
+  allClients = false,
+  tiers,
+  teams,
+  onBehalfOf,
+}: IssueKey): Principal | undefined {
+  if ((clients === undefined) !== allClients) return undefined;
+  return present({
+    kind,
+    id,
+    name,
+    roles,
+    clients: clients ?? ('all' as const),
+    tiers: tiers ?? ('all' as const),
+    teams: teams ?? [],
+    onBehalfOf,
+  });
+}
