@@ -246,4 +246,17 @@ describe('the timekeeper', () => {
     expect(third?.data).toMatchObject({ targets: [{ kind: 'person', person: { id: 'owl' } }] });
     expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
   });
+
+  it('does nothing by views that were made from another log, and says so', async () => {
+    const controls = mongo.db.collection<{ _id: string }>('views');
+    const event = { stream: `ticket-${randomUUID()}`, revision: 0, id: randomUUID() };
+    await controls.insertOne({ _id: 'other/0', owner: null, checkpoint: { commit: '1', prepare: '1', event } } as never);
+    const one = timekeeper();
+    await eventually(
+      () => one.status().lastError?.message ?? '',
+      (message) => message.includes('another log'),
+    );
+    await one.stop();
+    await controls.deleteOne({ _id: 'other/0' });
+  }, 90_000);
 });

@@ -11,7 +11,7 @@ import {
   ticketSla,
   type TicketSla,
 } from '#ticketing';
-import { runSystemCommand, tzdata } from '#ticketing-app';
+import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
 
@@ -55,6 +55,7 @@ const LONGEST_PAUSE_MS = 30_000;
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
+  const sources = { store, models: { db } };
   const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
@@ -152,6 +153,8 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   async function look(): Promise<number> {
+    // What is due by another log's views is not due.
+    await unlessOfOtherLog(sources);
     const now = instantFrom(Date.now());
     if (Date.now() - sweptAt > sweepMs) {
       sweptAt = Date.now();
