@@ -3,6 +3,7 @@ import {
   ApiBody,
   ApiConsumes,
   ApiExcludeController,
+  ApiExtension,
   ApiHeader,
   ApiOperation,
   ApiParam,
@@ -21,7 +22,7 @@ import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.j
 import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
 import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
-import { aggregates, jsonSchemas, publishedSchemas, ticket, TicketCommand, TIERS } from '#ticketing';
+import { aggregates, jsonSchemas, publishedSchemas, type QueryName, ticket, TicketCommand, TIERS } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
@@ -93,6 +94,14 @@ function problems(...codes: readonly string[]): MethodDecorator {
   );
 }
 
+/** The row of the table of who may do what (docs/roles.md) that a route is checked against: of a query, of a command, or of each command in the body. */
+export type RouteAccess = { readonly query: QueryName } | { readonly command: string } | { readonly commandsOf: string };
+
+const access = (row: RouteAccess): MethodDecorator => ApiExtension('x-access', row);
+const reads = (query: QueryName): MethodDecorator => access({ query });
+/** Of operations that answer without a principal. */
+const open = { security: [] };
+
 const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
 const idParams: Readonly<Record<string, { readonly description: string; readonly schema: object }>> = {
   id: { description: 'Id of the ticket', schema: { type: 'string', format: 'uuid' } },
@@ -151,6 +160,7 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
   return applyDecorators(
     ApiTags(tagOf[category] ?? category),
     ApiOperation({ operationId: name, summary: summary(description), description }),
+    access({ command: name }),
     ...inPath.map(pathParam),
     ...(body === undefined
       ? []
@@ -190,6 +200,7 @@ export function documentBatch(): MethodDecorator {
   return applyDecorators(
     ApiTags('commands'),
     ApiOperation({ operationId: 'CommandBatch', summary: summary(schema?.description ?? ''), description: schema?.description ?? '' }),
+    access({ commandsOf: ticket.category }),
     ApiBody({
       required: true,
       schema: ref('CommandBatch') as never,
@@ -213,6 +224,7 @@ export function documentUpload(): MethodDecorator {
   return applyDecorators(
     ApiTags('attachments'),
     ApiOperation({ operationId: 'upload', summary: description }),
+    reads('upload'),
     ApiConsumes('application/octet-stream'),
     ApiBody({ required: true, schema: { type: 'string', format: 'binary' } }),
     ApiHeader({
@@ -231,6 +243,7 @@ export function documentAttachment(): MethodDecorator {
   return applyDecorators(
     ApiTags('attachments'),
     ApiOperation({ operationId: 'attachment', summary: 'The content of an attachment' }),
+    reads('attachment'),
     ApiParam({ name: 'sha256', description: 'SHA-256 of the content', schema: { type: 'string', pattern: '^[0-9a-f]{64}$' } }),
     ApiResponse({
       status: 200,
@@ -252,6 +265,7 @@ const correlationHeader = ApiHeader({
 
 const views = {
   details: {
+    query: 'ticket',
     summary: 'All that is known of a ticket now',
     schema: ref('TicketDetails'),
     extra: [
@@ -267,17 +281,25 @@ const views = {
     headers: etag,
   },
   history: {
+    query: 'history',
     summary: "A ticket's events in order: who did what, why, when it happened and when it was recorded",
     schema: page('HistoryEntry'),
     extra: [idParam, problems(...everywhere, ...ofReads)],
   },
-  sla: { summary: "A ticket's clocks as they stand now", schema: ref('TicketSla'), extra: [idParam, problems(...everywhere, ...ofReads)] },
+  sla: {
+    query: 'sla',
+    summary: "A ticket's clocks as they stand now",
+    schema: ref('TicketSla'),
+    extra: [idParam, problems(...everywhere, ...ofReads)],
+  },
   autopsy: {
+    query: 'autopsy',
     summary: "Where the time of each of a ticket's clocks went, with the events that prove it",
     schema: ref('TicketAutopsy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
   board: {
+    query: 'slaBoard',
     summary: 'The clocks that go on, whichever is due first first: what is left of them, which are warned, breached or paused, and why',
     schema: {
       ...page('SlaBoardLine'),
@@ -290,21 +312,25 @@ const views = {
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
   why: {
+    query: 'why',
     summary: 'Why a ticket was with whom it was, and why each of its escalation policies did, or did not, do what it could have done',
     schema: ref('TicketWhy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
   reactions: {
+    query: 'reactions',
     summary: 'What policies did about events, newest first: which commands they sent, and what became of each',
     schema: page('PolicyReaction'),
     extra: [problems(...everywhere)],
   },
   tickets: {
+    query: 'tickets',
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry', { changedUpTo: { type: 'string', description: 'With `changedSince`: where to ask from next' } }),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible', 'filter-not-found', 'filter-invalid')],
   },
   queue: {
+    query: 'queue',
     summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
     schema: page('QueueEntry'),
     extra: [
@@ -312,13 +338,14 @@ const views = {
       problems(...everywhere, 'queue-not-found', 'unknown-position', 'not-yet-visible'),
     ],
   },
-};
+} satisfies Readonly<Record<string, { readonly query: QueryName } & Readonly<Record<string, unknown>>>>;
 
 export function documentView(name: keyof typeof views): MethodDecorator {
-  const { summary, schema, extra, ...rest } = views[name];
+  const { query, summary, schema, extra, ...rest } = views[name];
   return applyDecorators(
     ApiTags('views'),
     ApiOperation({ operationId: name, summary }),
+    reads(query),
     ApiResponse({ status: 200, description: summary, content: { 'application/json': { schema: schema as never } }, ...rest }),
     correlationHeader,
     ...extra,
@@ -341,6 +368,7 @@ export function documentContracts(): MethodDecorator {
   return applyDecorators(
     contractsTag,
     ApiOperation({ operationId: 'contracts', summary: 'What is agreed with each client, by name' }),
+    reads('contracts'),
     contractAnswer('What is agreed with each client', page('ClientContract')),
     correlationHeader,
     problems(...everywhere),
@@ -351,6 +379,7 @@ export function documentContract(): MethodDecorator {
   return applyDecorators(
     contractsTag,
     ApiOperation({ operationId: 'contract', summary: 'What is agreed with a client: all versions, and which one holds' }),
+    reads('contract'),
     clientParam,
     contractAnswer('What is agreed with the client', ref('ClientContract'), 200, etag),
     correlationHeader,
@@ -395,6 +424,7 @@ export function documentSeals(): MethodDecorator {
   return applyDecorators(
     ApiTags('views'),
     ApiOperation({ operationId: 'seals', summary }),
+    reads('seals'),
     contractAnswer(summary, sealsSchema),
     correlationHeader,
     problems(...everywhere),
@@ -417,6 +447,7 @@ export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator 
   return applyDecorators(
     onCallTag,
     ApiOperation({ operationId: name, summary }),
+    reads(name),
     ...(one ? [scheduleParam] : []),
     contractAnswer('The answer', schema, 200, name === 'onCall' ? etag : undefined),
     correlationHeader,
@@ -437,6 +468,7 @@ export function documentRoster(name: keyof typeof rosterViews): MethodDecorator 
   return applyDecorators(
     ApiTags('teams'),
     ApiOperation({ operationId: name, summary }),
+    reads(name),
     ...(one ? [pathParam(name)] : []),
     contractAnswer('The answer', schema, 200, one ? etag : undefined),
     correlationHeader,
@@ -452,6 +484,7 @@ export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
       operationId: name,
       summary: one ? 'A saved filter of the ticket list' : 'Every saved filter of the ticket list, by name',
     }),
+    reads(name),
     ...(one ? [pathParam('name')] : []),
     contractAnswer('The answer', one ? ref('TicketFilter') : page('TicketFilter'), 200, one ? etag : undefined),
     correlationHeader,
@@ -473,6 +506,7 @@ export function documentIssueKey(): MethodDecorator {
   return applyDecorators(
     ApiTags('identity'),
     ApiOperation({ operationId: 'issueKey', summary: summary(description), description }),
+    access({ command: 'IssueCredential' }),
     ApiBody({
       required: true,
       schema: ref('IssueKey') as never,
@@ -488,6 +522,7 @@ export function documentKey(): MethodDecorator {
   return applyDecorators(
     ApiTags('identity'),
     ApiOperation({ operationId: 'key', summary: 'A key: whose it is, what it opens, when it was last used' }),
+    reads('keys'),
     pathParam('key'),
     contractAnswer('The key, without its secret', ref('Key'), 200, etag),
     correlationHeader,
@@ -522,6 +557,7 @@ export function documentDefaultContract(): MethodDecorator {
   return applyDecorators(
     contractsTag,
     ApiOperation({ operationId: 'defaultContract', summary: 'What holds for every client that has agreed nothing else' }),
+    reads('defaultContract'),
     contractAnswer('The default contract', ref('Contract')),
     correlationHeader,
     problems(...everywhere),
@@ -533,6 +569,7 @@ export function documentSimulation(): MethodDecorator {
   return applyDecorators(
     ApiTags('views'),
     ApiOperation({ operationId: 'simulate', summary: summary(description), description }),
+    reads('simulation'),
     ApiBody({
       required: true,
       schema: ref('SimulateContract') as never,
@@ -558,6 +595,7 @@ export function documentFeed(): MethodDecorator {
         'Server-sent events: `id` is the position in the log, `event` the type, `data` the event as JSON. History first, then what comes; a comment says when history is over, and ' +
         'one every 15 seconds that the line is alive. A reader that comes back with Last-Event-ID misses nothing and gets nothing twice.',
     }),
+    reads('events'),
     ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event that was read: goes on after it', schema: { type: 'string' } }),
     ApiProduces('text/event-stream'),
     ApiResponse({
@@ -581,7 +619,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
   if (name === 'live') {
     return applyDecorators(
       tag,
-      ApiOperation({ operationId: name, summary: 'Whether the process answers' }),
+      ApiOperation({ operationId: name, summary: 'Whether the process answers', ...open }),
       ApiResponse({ status: 200, description: 'It does' }),
     );
   }
@@ -590,6 +628,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
     ApiOperation({
       operationId: name,
       summary: 'Whether the stores are within reach; how views and policies are doing, and how far behind the log they are',
+      ...open,
     }),
     ApiResponse({ status: 200, description: 'Both stores are within reach' }),
     ApiResponse({ status: 503, description: 'A store is out of reach' }),

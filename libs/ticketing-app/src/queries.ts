@@ -107,4 +107,6 @@ export const queries = {
   /** Whether content may be read. */
   attachment: queryOfLog('attachment', readAttachment),
   key: queryOfLog('keys', readKey),
+  /** Whether the seals of the log may be read. They are of no client. */
+  seals: queryOfLog('seals', async (_sources, _asked: object) => ({ allowed: true }) as const),
 } satisfies Readonly<Record<string, AppQuery<never, unknown>>>;

@@ -36,7 +36,7 @@ export const queryAccess = {
   upload: { ...everybody, requester: 'all' },
   attachment: everybody,
   keys: { auditor: 'all', administrator: 'all' },
-  principal: { ...everybody, requester: 'all' },
+  seals: { ...everybody, requester: 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Reads>>>>>;
 
 export type QueryName = keyof typeof queryAccess;

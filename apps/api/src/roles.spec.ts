@@ -1,0 +1,255 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Aggregate } from '#eventsourcing';
+import { isRefusal } from '#eventsourcing';
+import { aggregates, commandAccess, forbidden, OPERATOR, type Principal, queryAccess, type Role, ROLES } from '#ticketing';
+import { issueCredential } from '#ticketing-app';
+import type { RouteAccess } from './openapi.js';
+import { rolesPage } from './testing/roles-page.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+/**
+ * Every route and every command, sent as each role: what comes back is what the table says. Both are generated from the OpenAPI document and the
+ * table, so that what is new is tried, and a route that no row of the table is for fails.
+ */
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+  readonly row: RouteAccess | undefined;
+  /** That it answers without a principal. */
+  readonly isOpen: boolean;
+  readonly example: object | undefined;
+  readonly takesBytes: boolean;
+}
+
+interface Operation {
+  readonly 'x-access'?: RouteAccess;
+  readonly security?: readonly object[];
+  readonly requestBody?: { readonly content?: Record<string, { readonly examples?: { readonly example: { readonly value: object } } }> };
+}
+
+let api: RunningApi;
+let routes: readonly Route[];
+/** The ids of tickets, one for each command: none is changed by another one. */
+let ticketIds: readonly string[];
+
+const commands = (aggregates as readonly Aggregate[]).flatMap(({ category, commands }) =>
+  Object.entries(commands).map(([name, { route }]) => ({ category, name, route, row: commandAccess[category]?.[name] ?? {} })),
+);
+const categoryOf = (command: string) => commands.find(({ name }) => name === command)?.category ?? '';
+
+beforeAll(async () => {
+  api = await startApi();
+  const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
+  routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { 'x-access': row, security, requestBody: { content = {} } = {} }]) => ({
+      method: method.toUpperCase(),
+      path,
+      row,
+      isOpen: security?.length === 0,
+      example: content['application/json']?.examples?.example.value,
+      takesBytes: 'application/octet-stream' in content,
+    })),
+  );
+  const opening = {
+    client: api.client,
+    kind: 'incident',
+    summary: 's',
+    reporter: { id: ME },
+    channel: 'chat',
+    impact: 'low',
+    urgency: 'low',
+  };
+  ticketIds = await Promise.all(commands.map(async () => (await send(api.url, 'POST', '/v1/tickets', { body: opening })).json.ticketId));
+}, 60_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const ME = 'jane';
+const KINDS: Readonly<Partial<Record<Role, Principal['kind']>>> = { service: 'service', assistant: 'assistant' };
+
+/** Condition → somebody who does not meet it, of whom all else is as with somebody who does. */
+const NOT_MEETING: Readonly<Record<string, Partial<Principal>>> = {
+  'for tickets that they reported': { id: 'stranger' },
+  'with themselves as the reporter': { id: 'stranger' },
+  'for tickets of their tiers': { id: 'stranger', tiers: ['L4'] },
+  'for themselves': { id: 'stranger' },
+  'for clients of their own': { clients: ['another'] },
+};
+
+const tokens = new Map<string, Promise<string>>();
+
+/** A key of somebody with one role, who meets every condition unless said. */
+function tokenOf(role: Role, not: Partial<Principal> = {}): Promise<string> {
+  const name = JSON.stringify([role, not]);
+  const token = tokens.get(name) ?? issueToken(role, not);
+  tokens.set(name, token);
+  return token;
+}
+
+async function issueToken(role: Role, not: Partial<Principal>): Promise<string> {
+  const commandId = randomUUID();
+  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  const principal: Principal = { kind: KINDS[role] ?? 'person', id: ME, roles: [role], clients: 'all', tiers: 'all', teams: [], ...not };
+  const issued = await issueCredential(api.store, { form: 'key', label: 'matrix', principal }, context);
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return issued.token;
+}
+
+/** The example of a body, about the client of this test and about oneself. */
+function bodyOf(example: object): object {
+  const text = JSON.stringify(example).replaceAll('"northwind"', JSON.stringify(api.client));
+  const body = JSON.parse(text) as Record<string, unknown>;
+  return 'reporter' in body ? { ...body, reporter: { id: ME } } : body;
+}
+
+type Outcome = 'may' | 'not there' | `forbidden: ${string}`;
+
+function outcomeOf({
+  status,
+  json,
+}: {
+  readonly status: number;
+  readonly json: { readonly code?: string; readonly detail?: string };
+}): Outcome {
+  if (status === 401 || status >= 500) throw new Error(`${status}: ${JSON.stringify(json)}`);
+  if (status === 403) return `forbidden: ${json.detail}`;
+  return json.code === 'ticket-not-found' ? 'not there' : 'may';
+}
+
+/** Asks a route; of a feed it reads the head. */
+async function ask({ method, path, example, takesBytes }: Route, token: string, ticketId: string): Promise<Outcome> {
+  const values: Readonly<Record<string, string>> = { id: ticketId, agent: ME, tier: 'L1', sha256: '0'.repeat(64) };
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? `${api.client}-${name}`);
+  const ending = new AbortController();
+  const response = await fetch(api.url + filled, {
+    method,
+    headers: {
+      Authorization: `Bearer ${token}`,
+      ...(takesBytes
+        ? { 'Content-Type': 'application/octet-stream' }
+        : example === undefined
+          ? {}
+          : { 'Content-Type': 'application/json' }),
+    },
+    signal: ending.signal,
+    ...(takesBytes ? { body: 'content' } : example === undefined ? {} : { body: JSON.stringify(bodyOf(example)) }),
+  });
+  const { status } = response;
+  if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    ending.abort();
+    return outcomeOf({ status, json: {} });
+  }
+  const text = await response.text();
+  // What is not valid is refused before anybody is asked who may.
+  if (status === 400) throw new Error(`${method} ${filled}: ${text}`);
+  return outcomeOf({ status, json: text.startsWith('{') ? JSON.parse(text) : {} });
+}
+
+/** What the table says of a command, for somebody who meets the condition and for somebody who does not. */
+function expectedOf(
+  { row, name }: (typeof commands)[number],
+  role: Role,
+): { readonly met: Outcome; readonly notMet?: { readonly not: Partial<Principal>; readonly outcome: Outcome } } {
+  const grant = row[role];
+  const refused: Outcome = `forbidden: ${forbidden(row).message}`;
+  if (grant === undefined) return { met: refused };
+  if (grant === true) return { met: 'may' };
+  const not = NOT_MEETING[grant.needs];
+  if (not === undefined) throw new Error(`${name}: nothing is known that does not meet the condition '${grant.needs}'`);
+  return { met: 'may', notMet: { not, outcome: grant.hides ? 'not there' : refused } };
+}
+
+describe('the table of who may do what', () => {
+  it('has a row for each route, and a route for each row', () => {
+    expect(routes.filter(({ row, isOpen }) => (row === undefined) !== isOpen).map(({ method, path }) => `${method} ${path}`)).toEqual([]);
+    const named = new Set(routes.map(({ row }) => JSON.stringify(row)));
+    for (const query of Object.keys(queryAccess)) expect([query, named.has(JSON.stringify({ query }))]).toEqual([query, true]);
+    for (const { name, route, row } of commands)
+      expect([name, named.has(JSON.stringify({ command: name }))]).toEqual([name, route !== undefined || Object.keys(row).length > 0]);
+    for (const { row } of routes) {
+      if (row === undefined) continue;
+      if ('query' in row) expect(Object.keys(queryAccess)).toContain(row.query);
+      else if ('command' in row) expect(commands.map(({ name }) => name)).toContain(row.command);
+      else expect(Object.keys(commandAccess)).toContain(row.commandsOf);
+    }
+  });
+
+  it.each(ROLES)('is what every query answers by: %s', async (role) => {
+    const token = await tokenOf(role);
+    const asked = routes.flatMap((route) => (route.row !== undefined && 'query' in route.row ? [{ route, query: route.row.query }] : []));
+    const answers = await Promise.all(
+      asked.map(async ({ route, query }) => ({ query, path: route.path, outcome: await ask(route, token, ticketIds[0] ?? '') })),
+    );
+    expect(answers).toEqual(
+      asked.map(({ query, route }) => {
+        const row: Readonly<Partial<Record<Role, unknown>>> = queryAccess[query];
+        const roles = Object.fromEntries(Object.keys(row).map((name) => [name, true]));
+        return { query, path: route.path, outcome: row[role] === undefined ? `forbidden: ${forbidden(roles as never).message}` : 'may' };
+      }),
+    );
+    expect(answers.length).toBeGreaterThan(20);
+  });
+
+  it.each(ROLES)('is what every command is run by: %s', async (role) => {
+    const seen: unknown[] = [];
+    const expected: unknown[] = [];
+    await Promise.all(
+      routes.map(async (route) => {
+        if (route.row === undefined || !('command' in route.row)) return;
+        const { command } = route.row;
+        const index = commands.findIndex(({ name }) => name === command);
+        const { met, notMet } = expectedOf(commands[index] as (typeof commands)[number], role);
+        const id = ticketIds[index] ?? '';
+        if (notMet !== undefined) {
+          const outcome = await ask(route, await tokenOf(role, notMet.not), id);
+          seen.push({ command, ...notMet.not, outcome });
+          expected.push({ command, ...notMet.not, outcome: notMet.outcome });
+        }
+        const outcome = await ask(route, await tokenOf(role), id);
+        seen.push({ command, outcome });
+        expected.push({ command, outcome: met });
+      }),
+    );
+    expect(seen).toEqual(expected);
+    expect(seen.length).toBeGreaterThan(50);
+  });
+
+  it.each(ROLES)('is what every command of a batch is run by: %s', async (role) => {
+    const inBatches = routes.flatMap(({ row, example, path }) =>
+      row !== undefined && 'command' in row && categoryOf(row.command) === 'ticket' && example !== undefined
+        ? [{ index: commands.findIndex(({ name }) => name === row.command), command: row.command, example, opens: !path.includes('{id}') }]
+        : [],
+    );
+    const items = inBatches.map(({ index, command, example, opens }) => ({
+      command,
+      body: bodyOf(example),
+      ...(opens ? {} : { ticketId: ticketIds[index] }),
+    }));
+    const batch = async (not: Partial<Principal>): Promise<readonly Outcome[]> => {
+      const { json } = await send(api.url, 'POST', '/v1/batches', {
+        body: { items },
+        headers: { Authorization: `Bearer ${await tokenOf(role, not)}` },
+      });
+      return json.items.map(({ status, problem = {} }: { status: number; problem?: object }) => outcomeOf({ status, json: problem }));
+    };
+    const table = inBatches.map(({ index }) => expectedOf(commands[index] as (typeof commands)[number], role));
+    expect(await batch({})).toEqual(table.map(({ met }) => met));
+    // Stands for all who do not meet the conditions of tickets.
+    expect(await batch({ id: 'stranger', tiers: ['L4'] })).toEqual(table.map(({ met, notMet }) => notMet?.outcome ?? met));
+  });
+
+  it('is the page of the documentation', () => {
+    const file = new URL('../../../docs/roles.md', import.meta.url);
+    const page = rolesPage((name) =>
+      routes.flatMap(({ row, method, path }) => {
+        if (row === undefined || 'commandsOf' in row) return [];
+        return ('query' in row ? row.query : `${categoryOf(row.command)}.${row.command}`) === name ? [`${method} ${path}`] : [];
+      }),
+    );
+    if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(file, page);
+    expect(readFileSync(file, 'utf8')).toBe(page);
+  });
+});
