@@ -9,6 +9,7 @@ import {
   type FeedFilter,
   type FeedItem,
   FoldedStreams,
+  type Instant,
   instantFrom,
   isRefusal,
   type NewEvent,
@@ -44,6 +45,9 @@ class Process extends EventStore {
   }
   end(): Promise<Position | 'start'> {
     return events.store.end();
+  }
+  lastBefore(instant: Instant): Promise<Position | 'start'> {
+    return events.store.lastBefore(instant);
   }
   readAll(filter: FeedFilter, after?: Position): AsyncIterable<StoredEvent> {
     return events.store.readAll(filter, after);

@@ -12,7 +12,7 @@ import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
 import { SealsController } from './seals.controller.js';
 import { DocsController } from './docs.controller.js';
-import { EventFeedController } from './event-feed.controller.js';
+import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
 import { KeysController } from './keys.controller.js';
@@ -54,6 +54,7 @@ export class ApiModule {
       providers: [
         { provide: BlobStore, useValue: blobs },
         { provide: JsonLog, useValue: log },
+        { provide: FeedReaders, useValue: new FeedReaders() },
       ],
     };
   }

@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type FeedFilter, type FeedItem, type Position, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import { type Instant, parseInstant, type Position } from '#eventsourcing';
+import type { FeedBatch, LoggedEvent } from '#feeds';
 import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
-import { JsonLog, type QueryOf, someOf, text } from '#platform';
-import { ticket as ticketDecider, type TicketEventType } from '#ticketing';
+import { JsonLog, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
+import { PRIORITIES, publicEventType, type PublicEventType, TIERS } from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -14,34 +15,76 @@ import { documented } from './documented.js';
 import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
-/** Streams that one process carries at once: each is a subscription of its own at the store. */
-const MOST_STREAMS = 100;
 const HEARTBEAT_MS = 15_000;
+/** A reader that has taken nothing for so long is gone, or might as well be. */
+const STALLED_MS = 300_000;
+const LONGEST_WAIT_S = 60;
 
-const ticketEventTypes = Object.keys(ticketDecider.events) as TicketEventType[];
+const NDJSON = 'application/x-ndjson';
+const SSE = 'text/event-stream';
+
+const types: Parameter<readonly PublicEventType[]> = {
+  parse: (given) => {
+    const named = given.split(',').map(publicEventType);
+    return named.every((type) => type !== undefined) ? [...new Set(named)] : undefined;
+  },
+  rule: 'must be types of events such as com.tierline.ticket.escalated.v1 (see /schemas), with commas between them',
+  description: 'Only events of these types',
+  schema: { type: 'string', examples: ['com.tierline.ticket.escalated.v1'] },
+};
+
+type From = Position | 'start' | 'end' | { readonly since: Instant };
+
+function readFrom(given: string): From | undefined {
+  if (given === 'start' || given === 'end') return given;
+  const since = parseInstant(given);
+  return since === undefined ? parsePosition(given) : { since };
+}
 
 const feedQuery = {
   from: {
-    parse: (given: string): Position | 'start' | 'end' | undefined => (given === 'start' || given === 'end' ? given : parsePosition(given)),
-    rule: 'must be start, end, or a position such as 1234/1234',
+    parse: readFrom,
+    rule: 'must be start, end, a position such as 1234/1234, or a date-time with an offset',
     description:
-      'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), or after a position. Last-Event-ID goes before it.',
-    schema: { type: 'string', pattern: '^(start|end|\\d{1,19}/\\d{1,19})$', default: 'start' },
+      'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), after a position, or with what was recorded at an instant or later. Last-Event-ID goes before it.',
+    schema: { type: 'string', default: 'start' },
   },
-  types: someOf(ticketEventTypes, 'Only events of these types'),
+  types,
   ticket: aTicketId('Only events of this ticket'),
-  client: text('Only events of tickets of this client'),
+  client: text('Only events of this client'),
+  tier: someOf(TIERS, 'Only events of tickets that are at one of these tiers right after the event'),
+  team: text('Only events of tickets that this team has right after the event'),
+  priority: someOf(PRIORITIES, 'Only events of tickets that have one of these priorities right after the event'),
+  wait: wholeNumber('With `Accept: application/x-ndjson`: how many seconds to wait for an event where there is none yet', {
+    min: 0,
+    max: LONGEST_WAIT_S,
+  }),
 };
 const readFeedQuery = new QueryParameters(feedQuery);
 
-/** Every event of every ticket, in order, as server-sent events. */
+/** The readers that one process carries at once. */
+export class FeedReaders {
+  #open = 0;
+
+  constructor(private readonly most = 2_000) {}
+
+  /** @returns what gives the place back. @throws Problem too-many-streams */
+  take(): () => void {
+    if (this.#open >= this.most)
+      throw Problem.of('too-many-streams', `There are ${this.most} streams already`, { headers: { 'Retry-After': '30' } });
+    this.#open++;
+    return () => void this.#open--;
+  }
+}
+
+/** Every public event, in order: as server-sent events, or as lines of JSON. */
 @Controller('v1/events')
 export class EventFeedController implements OnModuleDestroy {
   readonly #closing = new AbortController();
-  #open = 0;
 
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(FeedReaders) private readonly readers: FeedReaders,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
 
@@ -55,113 +98,124 @@ export class EventFeedController implements OnModuleDestroy {
   async feed(
     @Query(readFeedQuery) query: QueryOf<typeof feedQuery>,
     @Headers('last-event-id') lastEventId: string | undefined,
+    @Headers('accept') accept: string | undefined,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
     @Caller() caller: Asker,
   ): Promise<void> {
-    const after = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePosition(lastEventId);
-    if (after === undefined) {
+    const from = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePosition(lastEventId);
+    if (from === undefined) {
       throw Problem.of('invalid-header', 'Last-Event-ID must be the id of an event of this feed', {
         faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
       });
     }
-    if (this.#open >= MOST_STREAMS)
-      throw Problem.of('too-many-streams', `There are ${MOST_STREAMS} streams already`, { headers: { 'Retry-After': '30' } });
-    const left = new AbortController();
-    const signal = AbortSignal.any([left.signal, this.#closing.signal]);
-    const asked = { filter: filterOf(query.types, query.ticket), after, signal };
-    const feed = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
-    reply.hijack();
-    const out = reply.raw;
-    out.once('close', () => left.abort());
-    if (out.destroyed) left.abort();
-    out.writeHead(200, {
-      ...(reply.getHeaders() as Record<string, string>),
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'X-Accel-Buffering': 'no',
-      // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
-      Connection: 'close',
-    });
-    if (request.method === 'HEAD') {
-      out.end();
-      return;
+    const asLines = accept?.toLowerCase().includes(NDJSON) === true;
+    const { ticket, client, team, wait } = query;
+    if (wait !== undefined && !asLines) {
+      throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', {
+        faults: [{ field: 'wait', message: `is for Accept: ${NDJSON}` }],
+      });
     }
-    this.#open++;
+    const leave = this.readers.take();
     try {
-      await this.#send(out, feed, query, signal);
-    } catch (error) {
-      this.log.error({ err: error }, 'an event feed broke');
-    } finally {
-      this.#open--;
-      out.end();
-    }
-  }
-
-  /** Copies the feed to one reader, as fast as that reader reads, until it leaves or the server stops. */
-  async #send(
-    out: ServerResponse,
-    feed: AsyncIterable<FeedItem>,
-    { types, ticket, client }: QueryOf<typeof feedQuery>,
-    ending: AbortSignal,
-  ): Promise<void> {
-    // A reader that vanished without a word is noticed by the system.
-    out.socket?.setKeepAlive(true, 30_000);
-
-    /** Where a reader may resume although it was sent nothing from there: it travels with the next heartbeat. */
-    let passed: Position | undefined;
-    const heartbeat = setInterval(() => {
-      if (out.writableNeedDrain) return;
-      out.write(passed === undefined ? ': heartbeat\n\n' : `: heartbeat\nid: ${formatPosition(passed)}\n\n`);
-      passed = undefined;
-    }, HEARTBEAT_MS);
-    try {
-      out.write('retry: 2000\n\n');
-      for await (const item of feed) {
-        if (item.kind === 'checkpoint') {
-          passed = item.position;
-        } else if (item.kind === 'caught-up') {
-          await write(out, ': caught up\n\n', ending);
-        } else if (isWanted(item.event, types, ticket, client)) {
-          passed = undefined;
-          await write(out, message(item.event), ending);
+      const left = new AbortController();
+      const signal = AbortSignal.any([left.signal, this.#closing.signal]);
+      const filter = { types: query.types, ticket, client, tiers: query.tier, team, priorities: query.priority };
+      const waits = asLines ? wait !== undefined : true;
+      const idleMs = wait === undefined ? HEARTBEAT_MS : Math.max(1, wait * 1_000);
+      const asked = { filter, from, history: !waits, idleMs, signal };
+      const { batches, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
+      reply.hijack();
+      const out = reply.raw;
+      out.once('close', () => left.abort());
+      if (out.destroyed) left.abort();
+      const begin = (headers: Record<string, string>) => {
+        // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
+        out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers, Connection: 'close' });
+        return request.method !== 'HEAD';
+      };
+      try {
+        if (!asLines) {
+          if (begin({ 'Content-Type': `${SSE}; charset=utf-8`, 'X-Accel-Buffering': 'no' })) await sendEvents(out, batches, signal);
+        } else if (!waits) {
+          if (begin({ 'Content-Type': NDJSON, 'X-Position': positionText(end) })) await sendLines(out, batches, signal);
+        } else if (request.method === 'HEAD') {
+          begin({ 'Content-Type': NDJSON });
         } else {
-          passed = item.event.position;
+          const { events, position } = await firstOf(batches, end);
+          begin({ 'Content-Type': NDJSON, 'X-Position': positionText(position) });
+          await write(out, events.map(line).join(''), signal);
         }
+        out.end();
+      } catch (error) {
+        this.log.error({ err: error }, 'an event feed broke');
+        // Not ended, so that a reader of lines notices that some are missing.
+        if (asLines) out.destroy();
+        else out.end();
       }
     } finally {
-      clearInterval(heartbeat);
+      leave();
     }
   }
 }
 
-/** What the server sorts out; the rest is `isWanted`'s, for a server filters by one thing only. */
-function filterOf(types: readonly string[] | undefined, ticket: string | undefined): FeedFilter {
-  if (ticket !== undefined) return { streamPrefixes: [`${ticketDecider.category}-${ticket}`] };
-  return types === undefined ? { streamPrefixes: [`${ticketDecider.category}-`] } : { eventTypes: types };
+/** Copies the feed to one reader, as fast as that reader reads, until it leaves or the server stops. */
+async function sendEvents(out: ServerResponse, batches: AsyncIterable<FeedBatch>, ending: AbortSignal): Promise<void> {
+  // A reader that vanished without a word is noticed by the system.
+  out.socket?.setKeepAlive(true, 30_000);
+  out.write('retry: 2000\n\n');
+  for await (const { events, position, caughtUp } of batches) {
+    out.cork();
+    for (const event of events) out.write(message(event));
+    if (caughtUp) out.write(': caught up\n\n');
+    // Where a reader may resume although it was sent nothing from there.
+    else if (events.length === 0) out.write(`: heartbeat\nid: ${positionText(position)}\n\n`);
+    out.uncork();
+    await drained(out, ending);
+  }
 }
 
-function isWanted(
-  { type, stream, metadata }: StoredEvent,
-  types: readonly string[] | undefined,
-  ticket: string | undefined,
-  client: string | undefined,
-): boolean {
-  return (
-    stream.startsWith(`${ticketDecider.category}-`) &&
-    (ticket === undefined || streamId(stream) === ticket) &&
-    (types === undefined || types.includes(type)) &&
-    (client === undefined || metadata.client === client)
-  );
+async function sendLines(out: ServerResponse, batches: AsyncIterable<FeedBatch>, ending: AbortSignal): Promise<void> {
+  for await (const { events } of batches) await write(out, events.map(line).join(''), ending);
 }
 
-function message(stored: StoredEvent): string {
-  const { id, type, stream, revision, position, data, metadata } = upcast(ticketDecider, stored);
-  const at = formatPosition(position);
-  return `id: ${at}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, ticketId: streamId(stream), revision, position: at, data, metadata })}\n\n`;
+/** The first events that there are or come; none when none came within the time that the feed waits. */
+async function firstOf(batches: AsyncIterable<FeedBatch>, end: Position | 'start'): Promise<Pick<FeedBatch, 'events' | 'position'>> {
+  let isNews = false;
+  for await (const batch of batches) {
+    if (batch.events.length > 0 || isNews) return batch;
+    isNews ||= batch.caughtUp;
+  }
+  return { events: [], position: end };
 }
 
-/** Writes, and waits when the reader has enough to read: nothing gathers here. */
+const line = ({ json }: LoggedEvent) => `${json}\n`;
+
+const messages = new WeakMap<LoggedEvent, Buffer>();
+
+/** An event as a server-sent one: made once, for however many readers. */
+function message(logged: LoggedEvent): Buffer {
+  let made = messages.get(logged);
+  if (made === undefined) {
+    made = Buffer.from(`id: ${formatPosition(logged.position)}\nevent: ${logged.event.type}\ndata: ${logged.json}\n\n`);
+    messages.set(logged, made);
+  }
+  return made;
+}
+
+function positionText(position: Position | 'start'): string {
+  return position === 'start' ? position : formatPosition(position);
+}
+
 async function write(out: ServerResponse, chunk: string, ending: AbortSignal): Promise<void> {
-  if (out.write(chunk) || ending.aborted) return;
-  await once(out, 'drain', { signal: ending }).catch(() => {});
+  out.write(chunk);
+  await drained(out, ending);
+}
+
+/** Waits when the reader has enough to read: nothing gathers here. One that takes nothing for minutes is cut off, and may resume. */
+async function drained(out: ServerResponse, ending: AbortSignal): Promise<void> {
+  if (!out.writableNeedDrain || ending.aborted) return;
+  const stalled = AbortSignal.timeout(STALLED_MS);
+  await once(out, 'drain', { signal: AbortSignal.any([ending, stalled]) }).catch(() => {});
+  if (stalled.aborted) out.destroy();
 }

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
+import { instantFrom } from '#eventsourcing';
 import { eventually } from '../../../test/eventually.js';
+import { FeedReaders } from './event-feed.controller.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -23,14 +25,17 @@ async function post(path: string, body: unknown) {
 interface Message {
   readonly id: string;
   readonly event: string;
-  readonly data: {
-    type: string;
-    ticketId: string;
-    revision: number;
-    position: string;
-    data: { reason?: string; action?: string };
-    metadata: { client: string; actor: object };
-  };
+  readonly data: CloudEvent;
+}
+
+interface CloudEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly revision: number;
+  readonly position: string;
+  readonly client: string;
+  readonly data: { reason?: string };
 }
 
 /** A reader of server-sent events, as the standard has it. */
@@ -79,7 +84,9 @@ class Reader {
   }
 }
 
-const summary = ({ event, data }: Message) => [event, data.ticketId, data.revision];
+const type = (name: string) => `com.tierline.ticket.${name}.v1`;
+const ticketOf = ({ subject }: CloudEvent) => subject.replace('ticket/', '');
+const summary = ({ event, data }: Message) => [event, ticketOf(data), data.revision];
 
 describe('GET /v1/events', () => {
   it('tells history from the start, in order, then what comes', async () => {
@@ -92,22 +99,25 @@ describe('GET /v1/events', () => {
       'x-correlation-id': expect.any(String),
     });
     await reader.until(({ comments }) => comments.includes('caught up'));
-    const history = reader.messages.filter(({ data }) => data.ticketId === ticketId);
+    const history = reader.messages.filter(({ data }) => ticketOf(data) === ticketId);
     expect(history.map(summary)).toEqual([
-      ['TicketOpened', ticketId, 0],
-      ['TicketEscalated', ticketId, 1],
+      [type('opened'), ticketId, 0],
+      [type('escalated'), ticketId, 1],
     ]);
     // What was so then, though the ticket is elsewhere when it is sent.
     expect(history[0]?.data).toMatchObject({ data: { tier: 'L1' } });
     expect(history[1]?.data).toMatchObject({
-      type: 'TicketEscalated',
+      specversion: '1.0',
+      type: type('escalated'),
       position: history[1]?.id,
+      client: api.client,
+      actorid: 'administrator',
+      tier: 'L2',
       data: { reason: 'help' },
-      metadata: { client: api.client, actor: { id: 'administrator' } },
     });
 
     await post(`/v1/tickets/${ticketId}/escalations/accept`, { agent: { id: 'grace' } });
-    await reader.until(({ messages }) => messages.at(-1)?.event === 'EscalationAccepted');
+    await reader.until(({ messages }) => messages.at(-1)?.event === type('escalation-accepted'));
     reader.close();
   });
 
@@ -139,8 +149,8 @@ describe('GET /v1/events', () => {
     await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
     await after.until(({ messages }) => messages.length >= 2);
     await end.until(({ messages }) => messages.length >= 1);
-    expect(after.messages.map(({ event }) => event)).toEqual(['WorkStarted', 'TicketPutOnHold']);
-    expect(end.messages.map(({ event }) => event)).toEqual(['TicketPutOnHold']);
+    expect(after.messages.map(({ event }) => event)).toEqual([type('work-started'), type('put-on-hold')]);
+    expect(end.messages.map(({ event }) => event)).toEqual([type('put-on-hold')]);
     after.close();
     end.close();
   });
@@ -151,22 +161,22 @@ describe('GET /v1/events', () => {
     for (const id of [ticketId, other]) await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'help', handoff });
     await post(`/v1/tickets/${ticketId}/escalations/return`, { reason: 'no log' });
     const readers = await Promise.all([
-      Reader.of(`?types=TicketEscalated,EscalationReturned&client=${api.client}`),
+      Reader.of(`?types=com.tierline.ticket.escalated.v1,EscalationReturned&client=${api.client}`),
       Reader.of(`?types=TicketOpened&ticket=${other.toUpperCase()}`),
       Reader.of(`?client=${api.client}-other`),
     ]);
     const [escalations, ofTicket, ofClient] = await Promise.all(
       readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))),
     );
-    expect(escalations?.messages.filter(({ data }) => data.ticketId === ticketId).map(({ event }) => event)).toEqual([
-      'TicketEscalated',
-      'EscalationReturned',
+    expect(escalations?.messages.filter(({ data }) => ticketOf(data) === ticketId).map(({ event }) => event)).toEqual([
+      type('escalated'),
+      type('escalation-returned'),
     ]);
-    expect(new Set(escalations?.messages.map(({ data }) => data.metadata.client))).toEqual(new Set([api.client]));
-    expect(ofTicket?.messages.map(summary)).toEqual([['TicketOpened', other, 0]]);
+    expect(new Set(escalations?.messages.map(({ data }) => data.client))).toEqual(new Set([api.client]));
+    expect(ofTicket?.messages.map(summary)).toEqual([[type('opened'), other, 0]]);
     expect(ofClient?.messages.map(summary)).toEqual([
-      ['TicketOpened', other, 0],
-      ['TicketEscalated', other, 1],
+      [type('opened'), other, 0],
+      [type('escalated'), other, 1],
     ]);
     for (const reader of readers) reader.close();
   });
@@ -203,6 +213,9 @@ describe('GET /v1/events', () => {
     ['?types=constructor', {}, 'invalid-query'],
     ['?ticket=first', {}, 'invalid-query'],
     ['?to=end', {}, 'invalid-query'],
+    ['?wait=5', {}, 'invalid-query'],
+    ['?tier=L9', {}, 'invalid-query'],
+    ['?from=2026-01-01', {}, 'invalid-query'],
     ['', { 'Last-Event-ID': 'first' }, 'invalid-header'],
   ])('refuses %s %j', async (query, headers: Record<string, string>, code) => {
     expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code });
@@ -220,22 +233,72 @@ describe('GET /v1/events', () => {
     expect([head.status, head.headers.get('content-type'), head.text]).toEqual([200, 'text/event-stream; charset=utf-8', '']);
   });
 
-  it('carries a hundred readers, tells the next one to come back, and makes room when some leave', async () => {
-    const readers = await Promise.all(Array.from({ length: 100 }, () => Reader.of('?from=end')));
-    const refused = await send(api.url, 'GET', '/v1/events');
-    expect(refused.json).toMatchObject({ status: 429, code: 'too-many-streams' });
-    expect(refused.headers.get('retry-after')).toBe('30');
-    for (const reader of readers) reader.close();
-    const welcome = await eventually(
-      async () => {
-        const reader = await Reader.of('?from=end');
-        if (reader.response.statusCode !== 200) reader.close();
-        return reader;
-      },
-      ({ response }) => response.statusCode === 200,
-    );
-    expect(welcome?.response.statusCode).toBe(200);
-    welcome?.close();
+  it('begins with what was recorded at an instant', async () => {
+    const before = instantFrom(Date.now());
+    const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+    const old = await Reader.of(`?from=${before}&client=${api.client}`);
+    const future = await Reader.of(`?from=${instantFrom(Date.now() + 3_600_000)}&client=${api.client}`);
+    await Promise.all([old, future].map((reader) => reader.until(({ comments }) => comments.includes('caught up'))));
+    expect(old.messages.filter(({ data }) => ticketOf(data) === ticketId).map(summary)).toEqual([[type('opened'), ticketId, 0]]);
+    expect(future.messages).toEqual([]);
+    old.close();
+    future.close();
+  });
+
+  it('leaves out tickets that are elsewhere', async () => {
+    const client = `${api.client}-places`;
+    const { ticketId } = await post('/v1/tickets', { ...open, client });
+    await post(`/v1/tickets/${ticketId}/escalations`, { tier: 'L2', team: 'network', reason: 'help', handoff });
+    for (const query of ['tier=L2,L3', 'team=network', 'tier=L2&priority=low,medium&team=network']) {
+      const reader = await Reader.of(`?client=${client}&${query}`);
+      await reader.until(({ comments }) => comments.includes('caught up'));
+      expect(reader.messages.map(summary)).toEqual([[type('escalated'), ticketId, 1]]);
+      reader.close();
+    }
+  });
+
+  it('is lines of JSON up to the present for jobs', async () => {
+    const client = `${api.client}-lines`;
+    const { ticketId, position } = await post('/v1/tickets', { ...open, client });
+    await post(`/v1/tickets/${ticketId}/work`, {});
+    const lines = (query: string) =>
+      send(api.url, 'GET', `/v1/events?client=${client}${query}`, { headers: { Accept: 'application/x-ndjson' } });
+    const parsed = ({ text }: { text: string }) => text.split('\n').flatMap((one) => (one === '' ? [] : [JSON.parse(one) as CloudEvent]));
+    const all = await lines('');
+    expect(all.headers.get('content-type')).toBe('application/x-ndjson');
+    expect(parsed(all).map(({ type }) => type)).toEqual([type('opened'), type('work-started')]);
+    expect(parsed(await lines(`&from=${position}`)).map(({ type }) => type)).toEqual([type('work-started')]);
+    const end = all.headers.get('x-position') ?? '';
+    expect((await lines(`&from=${end}`)).text).toBe('');
+
+    // Asked to wait, it answers as soon as there is something.
+    const waiting = lines(`&from=${end}&wait=60`);
+    await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
+    const woken = await waiting;
+    expect(parsed(woken).map(({ type }) => type)).toEqual([type('put-on-hold')]);
+    const none = await lines(`&from=${woken.headers.get('x-position')}&wait=0`);
+    expect([none.status, none.text, none.headers.get('x-position')]).toEqual([200, '', expect.stringMatching(/^\d+\/\d+$/)]);
+  });
+
+  it('carries so many readers, and tells the next one to come back', () => {
+    const readers = new FeedReaders(2);
+    const leave = readers.take();
+    readers.take();
+    expect(() => readers.take()).toThrow(expect.objectContaining({ code: 'too-many-streams', headers: { 'Retry-After': '30' } }));
+    leave();
+    readers.take();
+  });
+
+  it('tells many readers at once', async () => {
+    const client = `${api.client}-many`;
+    const readers = await Promise.all(Array.from({ length: 150 }, () => Reader.of(`?from=end&client=${client}`)));
+    await Promise.all(readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))));
+    const { ticketId } = await post('/v1/tickets', { ...open, client });
+    for (const reader of readers) {
+      await reader.until(({ messages }) => messages.length > 0);
+      expect(reader.messages.map(summary)).toEqual([[type('opened'), ticketId, 0]]);
+      reader.close();
+    }
   });
 
   it('ends when the server stops', async () => {

@@ -7,7 +7,6 @@ import {
   ApiHeader,
   ApiOperation,
   ApiParam,
-  ApiProduces,
   ApiQuery,
   ApiResponse,
   ApiTags,
@@ -590,20 +589,29 @@ export function documentFeed(): MethodDecorator {
     ApiTags('events'),
     ApiOperation({
       operationId: 'events',
-      summary: 'Every event of every ticket, in order, as they happen',
+      summary: 'Every public event, in order, as they happen',
       description:
-        'Server-sent events: `id` is the position in the log, `event` the type, `data` the event as JSON. History first, then what comes; a comment says when history is over, and ' +
-        'one every 15 seconds that the line is alive. A reader that comes back with Last-Event-ID misses nothing and gets nothing twice.',
+        'CloudEvents 1.0 as JSON. By default as server-sent events: `id` is the position in the log, `event` the type, `data` the event. History first, then what comes; a comment says ' +
+        'when history is over, and one every 15 seconds that the line is alive. A reader that comes back with Last-Event-ID misses nothing and gets nothing twice. With `Accept: ' +
+        'application/x-ndjson` as lines of JSON that end at the present; with `wait`, once there are some, or the time is over.',
     }),
     reads('events'),
     ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event that was read: goes on after it', schema: { type: 'string' } }),
-    ApiProduces('text/event-stream'),
     ApiResponse({
       status: 200,
-      description: 'The feed; it does not end',
-      content: { 'text/event-stream': { schema: { type: 'string' } } },
+      description: 'The feed. Server-sent events do not end',
+      content: {
+        'text/event-stream': { schema: { type: 'string' } },
+        'application/x-ndjson': { schema: { type: 'string', description: 'One CloudEvent a line; the type of its data is at `/schemas`' } },
+      },
+      headers: {
+        'X-Position': {
+          description: 'Of lines of JSON: where to go on (`from`). All that was asked for is there up to this position',
+          schema: { type: 'string' },
+        },
+      },
     }),
-    problems(...everywhere, 'too-many-streams'),
+    problems(...everywhere, 'unknown-position', 'too-many-streams'),
   );
 }
 

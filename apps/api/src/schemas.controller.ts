@@ -1,6 +1,6 @@
 import { Controller, Get, Header, Param } from '@nestjs/common';
 import { Problem } from '#http';
-import { cloudEventType, publicEventSchemas, publicEventType, publicEventTypes, SCHEMAS_PATH } from '#ticketing';
+import { cloudEventType, publicEventSchemas, publicEventType, publicEventTypes, schemaUri, SCHEMAS_PATH } from '#ticketing';
 import { documented } from './documented.js';
 
 const pathOf = (name: string) => `${SCHEMAS_PATH}/${name}.json`;
@@ -22,6 +22,6 @@ export class SchemasController {
     const event = publicEventType(name);
     if (event === undefined || cloudEventType(event) !== name) throw Problem.of('not-found', 'There is nothing at this address');
     const $schema = 'https://json-schema.org/draft/2020-12/schema';
-    return { $schema, $id: pathOf(name), title: name, ...publicEventSchemas[event] };
+    return { $schema, $id: schemaUri(name), title: name, ...publicEventSchemas[event] };
   }
 }

@@ -1,4 +1,5 @@
 import type { NewEvent, Position, StoredEvent } from './event.js';
+import type { Instant } from './instant.js';
 
 /** The revision that a stream must be at for an append: exactly this one, or that it does not exist. There is no "any". */
 export type ExpectedRevision = number | 'no-stream';
@@ -86,4 +87,11 @@ export abstract class EventStore {
    * @throws StoreUnavailable
    */
   abstract end(): Promise<Position | 'start'>;
+
+  /**
+   * A position before all events that were recorded at an instant or later, and not much further back than the last event before it. It reads the
+   * log backwards from its end: the later the instant, the sooner it answers.
+   * @throws StoreUnavailable
+   */
+  abstract lastBefore(instant: Instant): Promise<Position | 'start'>;
 }

@@ -15,12 +15,14 @@ import {
   type StreamingRead,
 } from '@eventstore/db-client';
 import {
+  epochMillis,
   EventStore,
   StoreUnavailable,
   type Appended,
   type ExpectedRevision,
   type FeedFilter,
   type FeedItem,
+  type Instant,
   type NewEvent,
   type Position,
   type StoredEvent,
@@ -47,6 +49,9 @@ const SLOW_MS = 500;
 
 /** Longest pause before a leader is looked for again, in milliseconds. */
 const WITHOUT_LEADER_MS = 250;
+
+/** How far the server's clock may be off those of the processes that append to it, in milliseconds. */
+const CLOCKS_APART_MS = 60_000;
 
 /** Every so many windows (of 32 events looked at) the server says how far it is. */
 const CHECKPOINT_WINDOWS = 16;
@@ -186,15 +191,12 @@ export class EventStoreDB extends EventStore {
     }
   }
 
-  async end(): Promise<Position | 'start'> {
-    const began = Date.now();
-    for (let failures = 1; ; failures++) {
-      try {
-        return await this.#end();
-      } catch (error) {
-        await this.#retry('read the end of $all', error, failures, began);
-      }
-    }
+  end(): Promise<Position | 'start'> {
+    return this.#insist('read the end of $all', () => this.#end());
+  }
+
+  lastBefore(instant: Instant): Promise<Position | 'start'> {
+    return this.#insist('read $all backwards', () => this.#lastStoredBefore(epochMillis(instant) - CLOCKS_APART_MS));
   }
 
   /** One subscription, until it breaks (throws), ends, or the signal aborts (returns). */
@@ -240,6 +242,27 @@ export class EventStoreDB extends EventStore {
       if (event !== undefined) return { commit: event.position.commit, prepare: event.position.prepare };
     }
     return 'start';
+  }
+
+  /** The last event that the server has stored before a time, in milliseconds since 1970; one attempt. */
+  async #lastStoredBefore(millis: number): Promise<Position | 'start'> {
+    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END }))) {
+      if (event !== undefined && event.created.getTime() < millis)
+        return { commit: event.position.commit, prepare: event.position.prepare };
+    }
+    return 'start';
+  }
+
+  /** Asks until there is an answer, or patience is at an end. */
+  async #insist<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {
+    const began = Date.now();
+    for (let failures = 1; ; failures++) {
+      try {
+        return await ask();
+      } catch (error) {
+        await this.#retry(what, error, failures, began);
+      }
+    }
   }
 
   /**

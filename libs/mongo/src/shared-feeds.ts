@@ -4,6 +4,7 @@ import {
   type ExpectedRevision,
   type FeedFilter,
   type FeedItem,
+  type Instant,
   type NewEvent,
   type Position,
   type StoredEvent,
@@ -49,6 +50,10 @@ class SharedFeeds extends EventStore {
 
   end(): Promise<Position | 'start'> {
     return this.store.end();
+  }
+
+  lastBefore(instant: Instant): Promise<Position | 'start'> {
+    return this.store.lastBefore(instant);
   }
 
   async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncGenerator<FeedItem> {

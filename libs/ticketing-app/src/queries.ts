@@ -1,10 +1,12 @@
-import { type FeedFilter, type FeedItem, type Position, refuse, type Refusal } from '#eventsourcing';
+import { type Instant, type Position, refuse, type Refusal } from '#eventsourcing';
+import type { FeedBatch } from '#feeds';
 import {
   type AgentDocument,
   agents,
   type ClientContract,
   contracts,
   defaultContract,
+  type EventFilter,
   type OnCallDocument,
   onCallSchedules,
   type Team,
@@ -47,9 +49,19 @@ const listed =
     readByName<Doc>(sources, { view: view.name, limit, after });
 
 interface FeedAsked {
-  readonly filter: FeedFilter;
-  readonly after: Position | 'start' | 'end';
+  readonly filter: EventFilter;
+  /** An instant stands for what was recorded from then on. */
+  readonly from: Position | 'start' | 'end' | { readonly since: Instant };
+  /** Whether it ends at the present. */
+  readonly history: boolean;
+  readonly idleMs?: number;
   readonly signal: AbortSignal;
+}
+
+interface Feed {
+  readonly batches: AsyncIterable<FeedBatch>;
+  /** Where the log ended when it was asked. */
+  readonly end: Position | 'start';
 }
 
 /**
@@ -57,17 +69,19 @@ interface FeedAsked {
  * what it has missed.
  */
 async function followEvents(
-  { store }: Sources,
-  { filter, after, signal }: FeedAsked,
-): Promise<AsyncIterable<FeedItem> | Refusal<'unknown-position'>> {
-  if (after !== 'start' && after !== 'end') {
-    const end = await store.end();
-    if (end === 'start' || after.commit > end.commit) {
-      const message = `The log ends at ${end === 'start' ? 'its start' : `${end.commit}/${end.prepare}`}: begin again from its start`;
-      return refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]);
-    }
+  { feed, store }: Sources,
+  { filter, from, history, idleMs, signal }: FeedAsked,
+): Promise<Feed | Refusal<'unknown-position'>> {
+  const end = await store.end();
+  if (typeof from === 'object' && 'commit' in from && (end === 'start' || from.commit > end.commit)) {
+    const message = `The log ends at ${end === 'start' ? 'its start' : `${end.commit}/${end.prepare}`}: begin again from its start`;
+    return refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]);
   }
-  return store.subscribe(filter, after, signal);
+  const since = typeof from === 'object' && 'since' in from ? from.since : undefined;
+  const after = since !== undefined ? await store.lastBefore(since) : from === 'end' ? end : (from as Position | 'start');
+  const asked = { filter: { ...filter, ...(since && { since }) }, after, signal };
+  const batches = history ? feed.read({ ...asked, until: end }) : feed.follow({ ...asked, ...(idleMs && { idleMs }) });
+  return { batches, end };
 }
 
 /** All that can be asked. */

@@ -1,4 +1,5 @@
 import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
+import { PublicLog } from '#feeds';
 import {
   type FaceName,
   groupHealth as healthOfGroup,
@@ -29,7 +30,7 @@ import {
   ticketViews,
   tierQueue,
 } from '#ticketing';
-import { ScopedEvents } from './scoped-events.js';
+import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
@@ -55,12 +56,18 @@ export interface ScopedModels {
 /** What queries are answered from. Nothing else than what the scope allows comes out of it. */
 export interface Sources {
   readonly store: ScopedEvents;
+  readonly feed: ScopedFeed;
   readonly models: ScopedModels;
   readonly scope: Scope;
 }
 
 export function scopedSources({ store, models }: Stores, scope: Scope): Sources {
-  return { store: new ScopedEvents(store, scope), models: { [inside]: { db: models.db, scope } }, scope };
+  return {
+    store: new ScopedEvents(store, scope),
+    feed: new ScopedFeed(PublicLog.of(store), scope),
+    models: { [inside]: { db: models.db, scope } },
+    scope,
+  };
 }
 
 /** Of which client a document is. */

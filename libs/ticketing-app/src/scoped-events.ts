@@ -1,5 +1,6 @@
-import { type Appended, EventStore, type FeedFilter, type FeedItem, type Position, type StoredEvent } from '#eventsourcing';
-import { type Scope, seesClient } from '#ticketing';
+import { type Appended, EventStore, type FeedFilter, type FeedItem, type Instant, type Position, type StoredEvent } from '#eventsourcing';
+import type { FeedBatch, Following, PublicLog } from '#feeds';
+import { type PublicEvent, type Scope, seesClient } from '#ticketing';
 
 /** The events that may be seen: of streams and feeds, what belongs to other clients is not there. */
 export class ScopedEvents extends EventStore {
@@ -37,7 +38,34 @@ export class ScopedEvents extends EventStore {
     return this.store.end();
   }
 
+  override lastBefore(instant: Instant): Promise<Position | 'start'> {
+    return this.store.lastBefore(instant);
+  }
+
   #sees({ metadata }: StoredEvent): boolean {
     return this.scope.reporter === undefined && seesClient(this.scope, metadata.client);
+  }
+}
+
+/** The public events that may be seen. What belongs to the whole desk is shown to those alone who see all clients. */
+export class ScopedFeed {
+  constructor(
+    private readonly log: PublicLog,
+    private readonly scope: Scope,
+  ) {}
+
+  /** As `PublicLog` has it. */
+  follow(following: Omit<Following, 'sees'>): AsyncIterable<FeedBatch> {
+    return this.log.follow({ ...following, sees: (event) => this.#sees(event) });
+  }
+
+  /** As `PublicLog` has it. */
+  read(reading: Omit<Parameters<PublicLog['read']>[0], 'sees'>): AsyncIterable<FeedBatch> {
+    return this.log.read({ ...reading, sees: (event) => this.#sees(event) });
+  }
+
+  #sees({ client }: PublicEvent): boolean {
+    const { clients, reporter } = this.scope;
+    return reporter === undefined && (clients === 'all' || clients.includes(client));
   }
 }

@@ -50,6 +50,7 @@ export type { Asking, Condition, Row } from './access/condition.js';
 export * from './access/command-access.js';
 export * from './access/query-access.js';
 export { publicEventSchemas } from './feed/event-schemas.js';
+export * from './feed/event-filter.js';
 export * from './feed/public-events.js';
 export * from './views/agents.js';
 export * from './views/contracts.js';

@@ -108,6 +108,16 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect(end !== 'start' && position !== undefined && end.commit >= position.commit).toBe(true);
       });
 
+      it('knows a place before all that was recorded from an instant on', async () => {
+        const { position } = await store.append(stream, 'no-stream', some(1));
+        if (position === undefined) throw new Error('the server did not say where the event is');
+        // All that is older than the clocks of two machines may be apart.
+        const later = await store.lastBefore(instantFrom(Date.now() + 3_600_000));
+        expect(later !== 'start' && later.commit >= position.commit).toBe(true);
+        const now = await store.lastBefore(instantFrom(Date.now() - 60_000));
+        expect(now === 'start' || now.commit < position.commit).toBe(true);
+      });
+
       it('a reader may leave early', async () => {
         await store.append(stream, 'no-stream', some(500));
         for (let round = 0; round < 20; round++) expect((await collect(store.readStream(stream), 2)).map(n)).toEqual([0, 1]);

@@ -50,7 +50,7 @@ describe('an event as other services read it', () => {
       subject: 'ticket/7',
       time: '2026-11-20T09:00:00.000Z',
       datacontenttype: 'application/json',
-      dataschema: '/schemas/com.tierline.ticket.closed.v1.json',
+      dataschema: 'urn:tierline:schema:com.tierline.ticket.closed.v1',
       recordedtime: '2026-11-20T09:05:00.000Z',
       position: '355/355',
       revision: 3,

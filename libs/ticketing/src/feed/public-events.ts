@@ -7,6 +7,7 @@ import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present, without } from '../plain-json.js';
 import { ticket } from '../ticket/ticket.js';
+import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
 const published = [ticket, contract, onCall, team, agent] as const;
@@ -79,8 +80,12 @@ export interface PublicEvent {
   /** Its place in the log of all events, and its number in the stream of its subject. */
   readonly position: string;
   readonly revision: number;
-  /** The client (tenant) that it belongs to. */
+  /** The client (tenant) that it belongs to; empty for what is of the whole desk. */
   readonly client: string;
+  /** Of a ticket's event: the tier, team and priority of the ticket right after it. */
+  readonly tier?: Tier;
+  readonly team?: string;
+  readonly priority?: Priority;
   readonly actorid: string;
   readonly actorkind: string;
   readonly correlationid: string;
@@ -90,12 +95,26 @@ export interface PublicEvent {
   readonly data: unknown;
 }
 
+/** Where a ticket is and how urgent. */
+export type TicketPlace = Pick<PublicEvent, 'tier' | 'team' | 'priority'>;
+
 /** Where the schemas of the data are served, and what names this product among sources of events. */
 export const SCHEMAS_PATH = '/schemas';
 const SOURCE = '/tierline';
 
-/** An event as other services read it; undefined for what is nobody else's business. */
-export function publicEvent(stored: StoredEvent): PublicEvent | undefined {
+/** The URI of the schema of a type's data: the same wherever the events are served. */
+export function schemaUri(name: string): string {
+  return `urn:tierline:schema:${name}`;
+}
+
+/** The streams that hold what other services may follow, by how their names begin. */
+export const publicStreamPrefixes: readonly string[] = published.map(({ category }) => `${category}-`);
+
+/**
+ * An event as other services read it; undefined for what is nobody else's business.
+ * @param place of a ticket's event: where the ticket is right after it
+ */
+export function publicEvent(stored: StoredEvent, place: TicketPlace = {}): PublicEvent | undefined {
   const aggregate: Aggregate | undefined = (published as readonly Aggregate[]).find(({ category }) =>
     stored.stream.startsWith(`${category}-`),
   );
@@ -112,11 +131,14 @@ export function publicEvent(stored: StoredEvent): PublicEvent | undefined {
     subject: `${aggregate.category}/${streamId(stream)}`,
     time: effectiveAt,
     datacontenttype: 'application/json' as const,
-    dataschema: `${SCHEMAS_PATH}/${name}.json`,
+    dataschema: schemaUri(name),
     recordedtime: recordedAt,
     position: `${position.commit}/${position.prepare}`,
     revision,
     client,
+    tier: place.tier,
+    team: place.team,
+    priority: place.priority,
     actorid: actor.id,
     actorkind: actor.kind,
     correlationid: correlationId,

@@ -1,0 +1,366 @@
+import { type EventStore, type Position, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
+import { type EventFilter, type PublicEvent, publicEvent, publicStreamPrefixes, ticket, wanted } from '#ticketing';
+import { TicketPlaces } from './ticket-places.js';
+import { Turns } from './turns.js';
+
+/** A public event in the log. */
+export class LoggedEvent {
+  #json: string | undefined;
+
+  constructor(
+    readonly position: Position,
+    readonly event: PublicEvent,
+    private readonly write: (event: PublicEvent) => string,
+  ) {}
+
+  /** The event as CloudEvents 1.0 JSON; made once, for however many readers. */
+  get json(): string {
+    return (this.#json ??= this.write(this.event));
+  }
+}
+
+/** What a reader is given next. */
+export interface FeedBatch {
+  /** May be empty. */
+  readonly events: readonly LoggedEvent[];
+  /** Nothing that the reader wants is missing up to here: it may resume from here. */
+  readonly position: Position | 'start';
+  /** Told once: history is over, and what follows is news. */
+  readonly caughtUp: boolean;
+}
+
+/** What a reader asks for. */
+export interface Following {
+  readonly filter: EventFilter;
+  /** What the reader may see of it. */
+  readonly sees: (event: PublicEvent) => boolean;
+  readonly after: Position | 'start';
+  /** After so many milliseconds without news comes an empty batch with the position (default: never). */
+  readonly idleMs?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface PublicLogLimits {
+  /** How many recent events are kept, and how many characters of data they may hold (defaults: 4,096 and 16 Mi). */
+  readonly events?: number;
+  readonly characters?: number;
+}
+
+/** What one batch holds at most; a larger event comes alone. */
+const BATCH_EVENTS = 500;
+const BATCH_CHARACTERS = 1024 * 1024;
+/** Events that are looked at for a page, so that a reader who wants few of them gets to say where it is. */
+const PAGE_LOOKS = 10_000;
+/** Pages of history that are read at once, for all readers together. */
+const PAGES_AT_ONCE = 8;
+
+/** A reader that has all there is, and waits for what it wants. */
+interface Waiting {
+  /** Number of the next event to look at. */
+  next: number;
+  readonly wants: (event: PublicEvent) => boolean;
+  readonly wake: () => void;
+}
+
+/**
+ * The public events of the log for many readers: one subscription and one window of recent events for all readers that are up to date, and pages
+ * of history for the others. A reader that does not keep up with the window falls back to pages; it costs the others nothing, and no memory.
+ */
+export class PublicLog {
+  static readonly #all = new WeakMap<EventStore, PublicLog>();
+
+  /** The one of a store, shared by all who follow that store in this process. */
+  static of(store: EventStore): PublicLog {
+    let log = this.#all.get(store);
+    if (log === undefined) this.#all.set(store, (log = new PublicLog(store)));
+    return log;
+  }
+
+  readonly #limits: Required<PublicLogLimits>;
+  readonly #places: TicketPlaces;
+  readonly #pages = new Turns(PAGES_AT_ONCE);
+  #cloudEvents: Promise<typeof import('./cloud-event-json.js')> | undefined;
+  #window: Promise<RecentEvents> | undefined;
+
+  constructor(
+    private readonly store: EventStore,
+    { events = 4_096, characters = 16 * 1024 * 1024 }: PublicLogLimits = {},
+  ) {
+    this.#limits = { events, characters };
+    this.#places = new TicketPlaces(store);
+  }
+
+  /**
+   * The events after a position that a reader wants, in order, each once, and then those to come. Ends when the signal aborts. It reads on as the
+   * reader asks for the next batch, and holds nothing for it meanwhile.
+   * @throws StoreUnavailable: the reader may resume from the position of its last batch
+   */
+  async *follow({ filter, sees, after, idleMs, signal }: Following): AsyncGenerator<FeedBatch> {
+    const matches = wanted(filter);
+    const wants = (event: PublicEvent) => matches(event) && sees(event);
+    let position = after;
+    let told = false;
+    while (!signal.aborted) {
+      const window = await this.#recent();
+      if (!window.covers(position)) {
+        const page = await this.#pages.take(() => this.#page(filter, wants, position, signal));
+        position = page.position;
+        if (page.events.length > 0) yield page;
+        continue;
+      }
+      for await (const batch of window.follow(position, wants, told, idleMs, signal)) {
+        position = batch.position;
+        told ||= batch.caughtUp;
+        yield batch;
+      }
+    }
+  }
+
+  /** The events after a position that a reader wants, up to another position, which the log has had. @throws StoreUnavailable */
+  async *read({ filter, sees, after, until, signal }: Following & { readonly until: Position | 'start' }): AsyncGenerator<FeedBatch> {
+    const matches = wanted(filter);
+    const end = commitOf(until);
+    const wants = (event: PublicEvent) => matches(event) && sees(event);
+    let position = after;
+    while (!signal.aborted && commitOf(position) < end) {
+      const page = await this.#pages.take(() => this.#page(filter, wants, position, signal));
+      position = page.position;
+      const events = page.events.filter((logged) => logged.position.commit <= end);
+      if (events.length > 0) yield { events, position: commitOf(position) < end ? position : until, caughtUp: false };
+    }
+  }
+
+  /** The window of recent events; begins with its first reader. */
+  #recent(): Promise<RecentEvents> {
+    this.#window ??= RecentEvents.open(
+      this.store,
+      (event) => this.#logged(event),
+      this.#limits,
+      () => (this.#window = undefined),
+    ).catch((error: unknown) => {
+      this.#window = undefined;
+      throw error;
+    });
+    return this.#window;
+  }
+
+  async #logged(stored: StoredEvent): Promise<LoggedEvent | undefined> {
+    const event = publicEvent(stored, await this.#places.after(stored));
+    // Loaded with the first reader, for most processes start without one.
+    const { cloudEventJson } = await (this.#cloudEvents ??= import('./cloud-event-json.js'));
+    return event && new LoggedEvent(stored.position, event, cloudEventJson);
+  }
+
+  /** The next events of history that a reader wants, up to the present. */
+  async #page(
+    filter: EventFilter,
+    wants: (event: PublicEvent) => boolean,
+    after: Position | 'start',
+    signal: AbortSignal,
+  ): Promise<FeedBatch> {
+    const end = await this.store.end();
+    const events: LoggedEvent[] = [];
+    let characters = 0;
+    let looks = 0;
+    for await (const stored of this.#history(filter, after)) {
+      const logged = await this.#logged(stored);
+      if (logged !== undefined && wants(logged.event)) {
+        events.push(logged);
+        characters += logged.json.length;
+      }
+      if (++looks === PAGE_LOOKS || events.length === BATCH_EVENTS || characters > BATCH_CHARACTERS || signal.aborted)
+        return { events, position: stored.position, caughtUp: false };
+    }
+    return { events, position: later(events.at(-1)?.position ?? after, end), caughtUp: false };
+  }
+
+  /** The events after a position among which those are that pass the filter. */
+  async *#history({ ticket: id, types }: EventFilter, after: Position | 'start'): AsyncIterable<StoredEvent> {
+    if (id !== undefined) {
+      const from = commitOf(after);
+      for await (const event of this.store.readStream(streamName(ticket, id))) if (event.position.commit > from) yield event;
+      return;
+    }
+    const filter = types === undefined ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
+    yield* this.store.readAll(filter, after === 'start' ? undefined : after);
+  }
+}
+
+/** The recent events of the log, and the readers that have come that far. */
+class RecentEvents {
+  /** @param onEnd called when the store has ended the subscription */
+  static async open(
+    store: EventStore,
+    logged: (event: StoredEvent) => Promise<LoggedEvent | undefined>,
+    limits: Required<PublicLogLimits>,
+    onEnd: () => void,
+  ): Promise<RecentEvents> {
+    const window = new RecentEvents(await store.end(), limits);
+    void window.#pump(store, logged).finally(onEnd);
+    return window;
+  }
+
+  readonly #waiting = new Set<Waiting>();
+  #events: LoggedEvent[] = [];
+  #characters = 0;
+  /** Number of the first event of the window. */
+  #first = 0;
+  /** All public events after this place, and up to `#position`, are in the window. */
+  #after: Position | 'start';
+  #position: Position | 'start';
+  #isTelling = false;
+  #ended: { readonly error: unknown } | undefined;
+
+  private constructor(
+    end: Position | 'start',
+    private readonly limits: Required<PublicLogLimits>,
+  ) {
+    this.#after = end;
+    this.#position = end;
+  }
+
+  covers(position: Position | 'start'): boolean {
+    return commitOf(position) >= commitOf(this.#after);
+  }
+
+  /** Ends when the signal aborts, or when what comes next has left the window. @throws what ended the subscription */
+  async *follow(
+    after: Position | 'start',
+    wants: (event: PublicEvent) => boolean,
+    toldCaughtUp: boolean,
+    idleMs: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<FeedBatch> {
+    const seen = commitOf(after);
+    // Where it begins may lie further on than the window has come.
+    const isNew = (logged: LoggedEvent) => logged.position.commit > seen && wants(logged.event);
+    let next = this.#first + this.#events.findIndex(({ position }) => position.commit > seen);
+    if (next < this.#first) next = this.#end;
+    let told = toldCaughtUp;
+    while (!signal.aborted && next >= this.#first) {
+      const batch = this.#batch(next, isNew, after);
+      next = batch.next;
+      const caughtUp = !told && next === this.#end;
+      if (batch.events.length > 0 || caughtUp) {
+        told ||= caughtUp;
+        yield { events: batch.events, position: batch.position, caughtUp };
+      } else if (next === this.#end) {
+        if (this.#ended !== undefined) throw this.#ended.error;
+        const waited = await this.#news(next, wants, idleMs, signal);
+        next = waited.next;
+        if (waited.idle && !signal.aborted) yield { events: [], position: later(after, this.#position), caughtUp: false };
+      }
+    }
+  }
+
+  get #end(): number {
+    return this.#first + this.#events.length;
+  }
+
+  #batch(from: number, isNew: (logged: LoggedEvent) => boolean, after: Position | 'start') {
+    const events: LoggedEvent[] = [];
+    let characters = 0;
+    let next = from;
+    while (next < this.#end && events.length < BATCH_EVENTS && characters < BATCH_CHARACTERS) {
+      const logged = this.#events[next - this.#first];
+      next++;
+      if (logged === undefined || !isNew(logged)) continue;
+      events.push(logged);
+      characters += logged.json.length;
+    }
+    const position = next === this.#end ? this.#position : (this.#events[next - 1 - this.#first]?.position ?? after);
+    return { events, next, position: later(after, position) };
+  }
+
+  /** Waits for an event that is wanted. */
+  #news(
+    next: number,
+    wants: (event: PublicEvent) => boolean,
+    idleMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly next: number; readonly idle: boolean }> {
+    return new Promise((resolve) => {
+      const end = (idle: boolean) => {
+        this.#waiting.delete(waiting);
+        signal.removeEventListener('abort', wake);
+        clearTimeout(timer);
+        resolve({ next: waiting.next, idle });
+      };
+      const wake = () => end(false);
+      const waiting: Waiting = { next, wants, wake };
+      const timer = idleMs === undefined ? undefined : setTimeout(() => end(true), idleMs);
+      signal.addEventListener('abort', wake);
+      this.#waiting.add(waiting);
+    });
+  }
+
+  async #pump(store: EventStore, logged: (event: StoredEvent) => Promise<LoggedEvent | undefined>): Promise<void> {
+    let error: unknown = new StoreUnavailable('the subscription to the log has ended');
+    try {
+      const filter = { streamPrefixes: publicStreamPrefixes };
+      for await (const item of store.subscribe(filter, this.#position, new AbortController().signal)) {
+        if (item.kind === 'caught-up') continue;
+        const event = item.kind === 'event' ? await logged(item.event) : undefined;
+        if (event !== undefined) this.#add(event);
+        this.#position = item.kind === 'event' ? item.event.position : item.position;
+      }
+    } catch (failure) {
+      error = failure;
+    }
+    this.#ended = { error };
+    for (const { wake } of [...this.#waiting]) wake();
+  }
+
+  #add(event: LoggedEvent): void {
+    this.#events.push(event);
+    this.#characters += event.json.length;
+    this.#makeRoom();
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    // What has come in one packet is told at once.
+    setImmediate(() => this.#tell());
+  }
+
+  /** Drops a quarter of the window, or more, when it is full. */
+  #makeRoom(): void {
+    const { events, characters } = this.limits;
+    if (this.#events.length <= events && this.#characters <= characters) return;
+    let dropped = 0;
+    while (this.#events.length - dropped > (events * 3) / 4 || this.#characters > (characters * 3) / 4) {
+      const oldest = this.#events[dropped];
+      // The newest stays, however large.
+      if (oldest === undefined || dropped === this.#events.length - 1) break;
+      this.#characters -= oldest.json.length;
+      this.#after = oldest.position;
+      dropped++;
+    }
+    this.#events.splice(0, dropped);
+    this.#first += dropped;
+  }
+
+  #tell(): void {
+    this.#isTelling = false;
+    for (const waiting of this.#waiting) {
+      // What left the window untold is for the reader to find in history.
+      if (waiting.next < this.#first) {
+        waiting.wake();
+        continue;
+      }
+      for (; waiting.next < this.#end; waiting.next++) {
+        const logged = this.#events[waiting.next - this.#first];
+        if (logged === undefined || !waiting.wants(logged.event)) continue;
+        waiting.wake();
+        break;
+      }
+    }
+  }
+}
+
+/** The later of two places. */
+function later(one: Position | 'start', other: Position | 'start'): Position | 'start' {
+  return commitOf(other) > commitOf(one) ? other : one;
+}
+
+function commitOf(position: Position | 'start'): bigint {
+  return position === 'start' ? -1n : position.commit;
+}

@@ -1,0 +1,30 @@
+import type { Instant } from '#eventsourcing';
+import { ticket } from '../ticket/ticket.js';
+import type { Priority, Tier } from '../vocabulary.js';
+import { cloudEventType, type PublicEvent, type PublicEventType } from './public-events.js';
+
+/** Which public events a reader wants: those that meet everything that is named. Tier, team and priority are those of the ticket right after the event. */
+export interface EventFilter {
+  readonly types?: readonly PublicEventType[];
+  readonly client?: string;
+  readonly ticket?: string;
+  readonly tiers?: readonly Tier[];
+  readonly team?: string;
+  readonly priorities?: readonly Priority[];
+  /** Recorded at this instant or later. */
+  readonly since?: Instant;
+}
+
+/** The test that a filter stands for. */
+export function wanted({ types, client, ticket: id, tiers, team, priorities, since }: EventFilter): (event: PublicEvent) => boolean {
+  const names = types && new Set(types.map(cloudEventType));
+  const subject = id === undefined ? undefined : `${ticket.category}/${id}`;
+  return (event) =>
+    (names === undefined || names.has(event.type)) &&
+    (client === undefined || event.client === client) &&
+    (subject === undefined || event.subject === subject) &&
+    (tiers === undefined || (event.tier !== undefined && tiers.includes(event.tier))) &&
+    (team === undefined || event.team === team) &&
+    (priorities === undefined || (event.priority !== undefined && priorities.includes(event.priority))) &&
+    (since === undefined || event.recordedtime >= since);
+}
