@@ -57,6 +57,16 @@ export class RosterKeeper {
     return told + (await this.#tryAgain(signal));
   }
 
+  /** When something will be due by the views as they are: a shift, or an absence that begins or ends. */
+  async nextDue(now: Instant): Promise<Instant | undefined> {
+    const [first] = await this.#agents
+      .find({ nextAbsenceMoment: { $gt: now } }, { projection: { nextAbsenceMoment: 1 } })
+      .sort({ nextAbsenceMoment: 1 })
+      .limit(1)
+      .toArray();
+    return [first?.nextAbsenceMoment ?? [], this.#nextMoment ?? []].flat().sort()[0];
+  }
+
   async #tellAbsences(now: Instant): Promise<number> {
     const due = await this.#agents
       .find({ nextAbsenceMoment: { $lte: now } }, { projection: { revision: 1 } })

@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import type { Mongo, ViewDocument, ViewLog } from '#mongo';
+import { type Mongo, shareFeeds, type ViewDocument, type ViewLog } from '#mongo';
 import {
+  agentViews,
   type ClientContract,
   contractInForce,
   contracts,
+  contractViews,
   pinned,
+  teamViews,
   ticket,
   type TicketCommands,
   ticketSla,
   type TicketSla,
+  ticketViews,
 } from '#ticketing';
 import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
+import { ViewNews } from './view-news.js';
 
 export interface TimekeeperOptions {
   readonly store: EventStore;
@@ -21,7 +26,7 @@ export interface TimekeeperOptions {
   readonly log: ViewLog;
   /** Who finds agents for tickets: the policies' too, where both run. */
   readonly assigner?: Assigner;
-  /** How often it looks for what is due, in milliseconds (default 200). */
+  /** How often it looks for what is due while there is something, or while views change, in milliseconds (default 200). */
   readonly pollMs?: number;
   /** How often it looks at every contract again, in milliseconds (default 60,000): a ticket may be opened while its contract changes. */
   readonly sweepMs?: number;
@@ -46,6 +51,10 @@ type Timed = 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms' | 'EndHold
 const LOOK = 500;
 const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 30_000;
+/** How long it rests at most where nothing is due, in milliseconds: views may have been built anew, and clocks may have been set. */
+const LONGEST_REST_MS = 10_000;
+
+const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
 
 /**
  * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
@@ -55,6 +64,7 @@ const LONGEST_PAUSE_MS = 30_000;
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
+  const news = new ViewNews(shareFeeds(store), db, [ticketViews, contractViews, teamViews, agentViews]);
   const sources = { store, models: { db } };
   const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
@@ -105,11 +115,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
-  async function seeTo(
-    field: 'nextMomentAt' | 'nextStepAt' | 'holdEndsAt',
-    now: Instant,
-    command: Parameters<typeof toEach>[1],
-  ): Promise<number> {
+  async function seeTo(field: (typeof DUE)[number], now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
     for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
       const next = after && { $or: [{ [field]: { $gt: after.due } }, { _id: { $gt: after.id } }] };
       const due = await tickets
@@ -152,10 +158,9 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return done;
   }
 
-  async function look(): Promise<number> {
+  async function look(now: Instant): Promise<number> {
     // What is due by another log's views is not due.
     await unlessOfOtherLog(sources);
-    const now = instantFrom(Date.now());
     if (Date.now() - sweptAt > sweepMs) {
       sweptAt = Date.now();
       settled.clear();
@@ -168,15 +173,46 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return told + ran + resumed + (await rebaseTerms(now));
   }
 
-  async function keepLooking(what: string, look: () => Promise<number>): Promise<void> {
+  /** When something will be due by the views as they are. */
+  async function nextDue(now: Instant): Promise<Instant | undefined> {
+    const firsts = DUE.map(async (field) => {
+      // What was due before has been done, and waits for its view.
+      const [first] = await tickets
+        .find({ [field]: { $gte: now } }, { projection: { [field]: 1 } })
+        .sort({ [field]: 1 })
+        .limit(1)
+        .toArray();
+      return first?.[field] ?? [];
+    });
+    const comingIntoForce = [...known.versions.values()].flat().map(({ effectiveFrom }) => effectiveFrom);
+    return [...(await Promise.all(firsts)).flat(), ...comingIntoForce.filter((from) => from >= now)].sort()[0];
+  }
+
+  async function keepLooking(
+    what: string,
+    look: (now: Instant) => Promise<number>,
+    nextDue: (now: Instant) => Promise<Instant | undefined>,
+  ): Promise<void> {
     let pause = pollMs;
     while (!stopping.signal.aborted) {
       const began = performance.now();
       try {
-        const done = await look();
+        const counted = news.count;
+        const areShown = await news.areShown();
+        const now = instantFrom(Date.now());
+        const done = await look(now);
         // What has come due meanwhile has waited already; but where looking itself takes that long, others need the stores too.
         pause = done >= LOOK ? 0 : Math.max(pollMs / 10, pollMs - (performance.now() - began));
         trouble.delete(what);
+        if (done === 0 && areShown) {
+          const due = await nextDue(now);
+          const rest = due === undefined ? LONGEST_REST_MS : Math.min(LONGEST_REST_MS, Date.parse(due) - Date.now() + 1);
+          if (rest > pause) {
+            await news.wait(counted, rest, stopping.signal);
+            // Views are written a moment after the event.
+            pause = pollMs / 10;
+          }
+        }
       } catch (error) {
         trouble.set(what, { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) });
         pause = Math.min(LONGEST_PAUSE_MS, Math.max(pollMs, pause * 2));
@@ -188,8 +224,12 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
 
   // Side by side: a shift may begin with hundreds of tickets that have waited for it, and clocks do not wait for them.
   const running = Promise.all([
-    keepLooking('tickets', look),
-    keepLooking('roster', () => roster.look(instantFrom(Date.now()), stopping.signal)),
+    keepLooking('tickets', look, nextDue),
+    keepLooking(
+      'roster',
+      (now) => roster.look(now, stopping.signal),
+      (now) => roster.nextDue(now),
+    ),
   ]);
 
   return {
@@ -199,7 +239,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     },
     stop: async () => {
       stopping.abort();
-      await running;
+      await Promise.all([running, news.stop()]);
     },
   };
 }

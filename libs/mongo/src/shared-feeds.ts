@@ -22,9 +22,16 @@ export interface ShareFeedsOptions {
  * stream from the server and one decoding, not one each. A reader further back reads by itself until it has come up to the others; one that
  * stands still is left behind, and reads by itself again.
  */
-export function shareFeeds(store: EventStore, { window = 2_048, stallMs = 2_000 }: ShareFeedsOptions = {}): EventStore {
-  return new SharedFeeds(store, { window, stallMs });
+export function shareFeeds(store: EventStore, options?: ShareFeedsOptions): EventStore {
+  const { window = 2_048, stallMs = 2_000 } = options ?? {};
+  const known = options === undefined ? shared.get(store) : undefined;
+  const feeds = known ?? new SharedFeeds(store, { window, stallMs });
+  if (options === undefined) shared.set(store, feeds);
+  return feeds;
 }
+
+/** What was asked for without options: the same for everybody in the process. */
+const shared = new WeakMap<EventStore, EventStore>();
 
 class SharedFeeds extends EventStore {
   readonly #feeds = new Map<string, SharedFeed>();

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventStore, Position } from '#eventsourcing';
+import { type AnyGroup, groupPosition, type Mongo } from '#mongo';
+
+const RETRY_MS = 1_000;
+
+/**
+ * Tells whether groups of views may have changed, so that whoever works by them need not look again and again: follows the events that the
+ * views are made from. In a worker this is the same subscription as the projectors'.
+ */
+export class ViewNews {
+  readonly #stopping = new AbortController();
+  readonly #groups: readonly GroupNews[];
+  readonly #following: Promise<unknown>;
+  readonly #waiting = new Set<() => void>();
+  /** Counts the events that have arrived. */
+  count = 0;
+
+  constructor(store: EventStore, db: Mongo['db'], groups: readonly AnyGroup[]) {
+    const wake = (): void => {
+      this.count++;
+      for (const one of this.#waiting) one();
+    };
+    this.#groups = groups.map((group) => new GroupNews(store, db, group, wake));
+    this.#following = Promise.all(this.#groups.map((group) => group.follow(this.#stopping.signal)));
+  }
+
+  /** Whether the views have every event that has arrived, so that they stay as they are until the next. */
+  async areShown(): Promise<boolean> {
+    for (const group of this.#groups) if (!(await group.isShown())) return false;
+    return true;
+  }
+
+  /** Resolves once there are more events than were counted, after so many milliseconds, or when the signal aborts. */
+  async wait(counted: number, milliseconds: number, signal: AbortSignal): Promise<void> {
+    if (this.count !== counted) return;
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    this.#waiting.add(wake);
+    try {
+      await sleep(milliseconds, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined);
+    } finally {
+      this.#waiting.delete(wake);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#following;
+  }
+}
+
+class GroupNews {
+  /** The last event that has arrived. */
+  #latest: Position | undefined;
+  #isLive = false;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly db: Mongo['db'],
+    private readonly group: AnyGroup,
+    private readonly wake: () => void,
+  ) {}
+
+  async follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        // What the views have seen already is no news.
+        const from = (await groupPosition(this.db, this.group.name)) ?? 'start';
+        for await (const item of this.store.subscribe({ streamPrefixes: [this.group.streamPrefix] }, from, signal)) {
+          if (item.kind === 'caught-up') this.#isLive = true;
+          if (item.kind !== 'event') continue;
+          this.#latest = item.event.position;
+          this.wake();
+        }
+      } catch {
+        // Until the event store is there again it is not known what is new, and the views are looked at all the time.
+      }
+      this.#isLive = false;
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async isShown(): Promise<boolean> {
+    if (!this.#isLive) return false;
+    const latest = this.#latest;
+    if (latest === undefined) return true;
+    const shown = await groupPosition(this.db, this.group.name);
+    if (shown === undefined || shown.commit < latest.commit) return false;
+    // It need not be looked up again before the next event.
+    if (this.#latest === latest) this.#latest = undefined;
+    return true;
+  }
+}
