@@ -10,12 +10,14 @@ import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
+import { PrincipalController, SessionsController } from './sessions.controller.js';
 import { SealsController } from './seals.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
 import { KeysController } from './keys.controller.js';
+import { LogInController } from './log-in.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { SchemasController } from './schemas.controller.js';
@@ -40,6 +42,9 @@ import { TicketViewsController } from './ticket-views.controller.js';
     AgentsController,
     FiltersController,
     KeysController,
+    SessionsController,
+    PrincipalController,
+    LogInController,
     EventFeedController,
     HealthController,
     DocsController,

@@ -4,20 +4,24 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem, problemOfStores, readOnBehalfOf, sendProblem } from '#http';
 import type { JsonLog } from '#platform';
 import { type Credential, credential } from '#ticketing';
-import { type Asker, findCredential, runSystemCommand, today } from '#ticketing-app';
-import { unauthenticated } from './caller.js';
+import { findCredential, runSystemCommand, today } from '#ticketing-app';
+import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
+import { HOW, type Known, unauthenticated } from './caller.js';
 
-/** Addresses that answer whoever asks. */
-const OPEN: ReadonlySet<string | undefined> = new Set([
-  '/',
-  '/health/live',
-  '/health/ready',
-  '/openapi.json',
-  '/docs',
-  '/docs/start.js',
-  '/docs/:file',
-  '/schemas',
-  '/schemas/:file',
+/** Routes that answer whoever asks. */
+const OPEN: ReadonlySet<string> = new Set([
+  'GET /',
+  'GET /health/live',
+  'GET /health/ready',
+  'GET /openapi.json',
+  'GET /docs',
+  'GET /docs/start.js',
+  'GET /docs/:file',
+  'GET /schemas',
+  'GET /schemas/:file',
+  'GET /login',
+  'GET /login/:file',
+  'POST /v1/sessions',
 ]);
 
 /** Notes when keys are used: once a day each. */
@@ -64,7 +68,7 @@ export function authenticate(app: NestFastifyApplication, store: EventStore, log
   const use = new KeyUse(store, log);
   server.decorateRequest('caller', null);
   server.addHook('onRequest', async (request, reply) => {
-    if (OPEN.has(request.routeOptions.url)) return undefined;
+    if (OPEN.has(`${request.method === 'HEAD' ? 'GET' : request.method} ${request.routeOptions.url}`)) return undefined;
     try {
       const found = await credentialOf(store, request);
       if (found.lastUsedOn === undefined || found.lastUsedOn < today()) use.note(found);
@@ -82,9 +86,10 @@ export function authenticate(app: NestFastifyApplication, store: EventStore, log
   server.addHook('onClose', () => use.settled());
 }
 
-/** @throws Problem unauthenticated, StoreUnavailable */
-async function credentialOf(store: EventStore, { headers: { authorization } }: FastifyRequest): Promise<Credential> {
-  if (authorization === undefined) throw unauthenticated('This takes a key: Authorization: Bearer tierline_…');
+/** @throws Problem unauthenticated, Problem forbidden, StoreUnavailable */
+async function credentialOf(store: EventStore, request: FastifyRequest): Promise<Credential> {
+  const { authorization } = request.headers;
+  if (authorization === undefined) return sessionOf(store, request);
   const token = /^Bearer +([\x21-\x7e]{1,4096}) *$/i.exec(authorization)?.[1];
   const found = token === undefined ? undefined : await findCredential(store, token, instantFrom(Date.now()));
   // Nothing tells a key that never was from one that was revoked, has ended, or has another secret.
@@ -92,13 +97,24 @@ async function credentialOf(store: EventStore, { headers: { authorization } }: F
   return found;
 }
 
+/** @throws Problem unauthenticated, Problem forbidden for what a page of another origin sends, StoreUnavailable */
+async function sessionOf(store: EventStore, request: FastifyRequest): Promise<Credential> {
+  const token = sessionTokenIn(request);
+  if (token === undefined) throw unauthenticated(HOW);
+  const found = await findCredential(store, token, instantFrom(Date.now()));
+  if (found?.form !== 'session') throw unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
+  refuseForged(request);
+  return found;
+}
+
 /** @throws Problem forbidden where the key does not open the route */
-function askerOf({ principal, routes }: Credential, { method, url, headers }: FastifyRequest): Asker {
+function askerOf({ principal, routes, key, form, expiresAt }: Credential, { method, url, headers }: FastifyRequest): Known {
   const path = url.split('?', 1)[0] ?? '';
   if (routes !== undefined && !routes.some((route) => opens(route, method, path)))
     throw Problem.of('forbidden', 'The key is not for this route');
   const onBehalfOf = principal.onBehalfOf === true ? readOnBehalfOf(headers)?.id : undefined;
-  return { principal, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
+  const credential = { key, form, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  return { principal, credential, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
 }
 
 /** Whether a route of a key, such as `GET /v1/tickets`, is that of a request, or above it. */

@@ -1,26 +1,35 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '#http';
+import type { Key } from '#ticketing';
 import type { Asker } from '#ticketing-app';
+
+/** Who sent a request, and what they proved it with where that is a credential of ours. */
+export interface Known extends Asker {
+  readonly credential?: Pick<Key, 'key' | 'form' | 'expiresAt'>;
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who sent it; null where nobody needs to say who they are. */
-    caller: Asker | null;
+    caller: Known | null;
   }
 }
 
+/** How to be known. */
+export const HOW = 'This takes a key (Authorization: Bearer tierline_…), or a session (/login)';
+
 /** Who sent a request. @throws Problem unauthenticated */
-export function callerOf({ caller }: FastifyRequest): Asker {
+export function callerOf({ caller }: FastifyRequest): Known {
   if (caller !== null) return caller;
-  throw unauthenticated('This takes a key: Authorization: Bearer tierline_…');
+  throw unauthenticated(HOW);
 }
 
-export function unauthenticated(detail: string): Problem {
-  return Problem.of('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tierline"' } });
+export function unauthenticated(detail: string, headers: Readonly<Record<string, string>> = {}): Problem {
+  return Problem.of('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tierline"', ...headers } });
 }
 
 /** Who sent the request, as a parameter of a handler. */
-export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Asker =>
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Known =>
   callerOf(context.switchToHttp().getRequest<FastifyRequest>()),
 );

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { Controller, Get, Header, Headers, Param, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '#http';
+import { CSRF_HEADER } from './browser-session.js';
 import { documented } from './documented.js';
 
 const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -30,7 +31,10 @@ const page = `<!doctype html>
 </html>
 `;
 
-const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n`;
+// With the cookie of a session (/login), what is tried out needs no key.
+const start = `const requestInterceptor = (request) => Object.assign(request, { headers: { ...request.headers, '${CSRF_HEADER}': '1' } });
+SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null, requestInterceptor });
+`;
 
 // Swagger UI sets styles on its elements and has its icons as data URLs; nothing else is needed, and nothing from elsewhere.
 const policy =

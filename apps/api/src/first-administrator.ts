@@ -3,7 +3,7 @@ import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type EventStore, instantFrom, isRefusal } from '#eventsourcing';
 import { OPERATOR, type Principal } from '#ticketing';
-import { findCredential, issueCredential } from '#ticketing-app';
+import { findCredential, issueCredential, issueLink, type SentContext } from '#ticketing-app';
 
 /** What opens everything, and may act on behalf of others. */
 const ADMINISTRATOR: Principal = {
@@ -19,24 +19,35 @@ const ADMINISTRATOR: Principal = {
 
 /**
  * Leaves a key of an administrator in `admin.token` of the data directory, for its owner alone to read. One that is there and valid stays.
+ * @returns where there was none, the token of a link to log in as an administrator, once
  * @throws StoreUnavailable; what the file system throws
  */
-export async function keepAdministratorKey(store: EventStore, dataDir: string): Promise<void> {
+export async function keepAdministratorKey(store: EventStore, dataDir: string): Promise<string | undefined> {
   const directory = resolve(dataDir);
   const file = join(directory, 'admin.token');
   const kept = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-  if ((await findCredential(store, kept.trim(), instantFrom(Date.now()))) !== undefined) return chmod(file, 0o600);
-  const commandId = randomUUID();
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  if ((await findCredential(store, kept.trim(), instantFrom(Date.now()))) !== undefined) {
+    await chmod(file, 0o600);
+    return undefined;
+  }
   const issuing = { form: 'key', label: 'admin.token of the data directory', principal: ADMINISTRATOR } as const;
-  const issued = await issueCredential(store, issuing, context);
+  const issued = await issueCredential(store, issuing, asOperator());
   if (isRefusal(issued)) throw new Error(issued.message);
   await mkdir(directory, { recursive: true });
   // Replaced in one step, and never readable for others.
   const fresh = `${file}.${process.pid}`;
   await writeFile(fresh, `${issued.token}\n`, { mode: 0o600, flag: 'w' });
   await rename(fresh, file);
+  const { onBehalfOf: _, ...person } = { ...ADMINISTRATOR, kind: 'person' as const };
+  const link = await issueLink(store, { label: 'First log-in', principal: person }, asOperator());
+  if (isRefusal(link)) throw new Error(link.message);
+  return link.token;
+}
+
+function asOperator(): SentContext {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
 }

@@ -48,9 +48,9 @@ describe('without a principal', () => {
       ),
     );
     const open = answers.filter((answer) => !answer.endsWith(' 401'));
-    expect(open.sort()).toEqual(['get /health/live 200', 'get /health/ready 200']);
+    expect(open.sort()).toEqual(['get /health/live 200', 'get /health/ready 200', 'post /v1/sessions 400']);
     expect(answers.length).toBeGreaterThan(60);
-    for (const path of ['/openapi.json', '/docs', '/docs/start.js', '/docs/swagger-ui.css'])
+    for (const path of ['/openapi.json', '/docs', '/docs/start.js', '/docs/swagger-ui.css', '/login', '/login/page.js'])
       expect((await send(api.url, 'GET', path, { headers: { Authorization: '' } })).status).toBe(200);
     // Not even whether there is something at an address.
     for (const path of ['/nowhere', '/v1', '/docs/../v1/tickets', '//v1/tickets'])

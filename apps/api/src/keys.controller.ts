@@ -3,12 +3,14 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, parseInstant } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
+import { type QueryOf } from '#platform';
 import { IssueKey, principalOfKey } from '#ticketing';
 import { type Asker, issueCredential, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { sentWith } from './command-answer.js';
 import { documented } from './documented.js';
+import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -41,6 +43,15 @@ export class KeysController {
     const issued = unlessRefused(await issueCredential(this.store, issuing, sentWith(request, 'api-keys')));
     void reply.headers({ Location: `/v1/api-keys/${issued.key}`, ETag: entityTag(issued.revision) });
     return issued;
+  }
+
+  @Get()
+  @documented((openapi) => openapi.documentKeys())
+  @documented((openapi) => openapi.documentQuery(plainList))
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
+    const read = async (limit: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.keys, { limit, after })));
+    return pageByName('keys', query, read, ({ key }) => key);
   }
 
   @Get(':key')

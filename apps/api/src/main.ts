@@ -9,11 +9,15 @@ import { keepAdministratorKey } from './first-administrator.js';
 const FINISH_WITHIN_MS = 3_000;
 
 /** The HTTP edge, on stores that run elsewhere. */
-async function start(config: Config, log: JsonLog, { administratorKey = false }: ApiParts): Promise<Running> {
+async function start(
+  config: Config,
+  log: JsonLog,
+  { administratorKey = false }: ApiParts,
+): Promise<Running & { readonly firstLogIn?: string }> {
   return opening(async (onClose) => {
     const { store, mongo, close } = await connectStores(config, log);
     onClose(close);
-    if (administratorKey) await keepAdministratorKey(store, config.dataDir);
+    const firstLogIn = administratorKey ? await keepAdministratorKey(store, config.dataDir) : undefined;
     const blobs = await openBlobStore(config).catch((error: Error) => {
       const remedy =
         config.s3 === undefined
@@ -38,7 +42,8 @@ async function start(config: Config, log: JsonLog, { administratorKey = false }:
       throw error;
     });
     const { port: listening } = api.getHttpServer().address() as { port: number };
-    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}` };
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${listening}`;
+    return { url, ...(firstLogIn === undefined ? {} : { firstLogIn: `${url}/login#${firstLogIn}` }) };
   });
 }
 

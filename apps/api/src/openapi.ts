@@ -185,6 +185,8 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
 /** What commands do that have no body to say so. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
+  EndSession: 'Ends a session of one’s own: it opens nothing any more.',
+  RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
   DeleteTicketFilter: 'Deletes a saved filter: what was saved stays in the log.',
 };
 
@@ -517,6 +519,85 @@ export function documentIssueKey(): MethodDecorator {
   );
 }
 
+export function documentKeys(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({
+      operationId: 'keys',
+      summary: 'The keys of those who see no more clients, by id: also those that were revoked or are over',
+    }),
+    reads('keys'),
+    contractAnswer('The keys, without their secrets', page('Key')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
+export function documentSessions(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'sessions', summary: 'The sessions of who asks that go on, by id' }),
+    reads('sessions'),
+    contractAnswer('The sessions', page('Key')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
+export function documentPrincipal(): MethodDecorator {
+  const answer = {
+    type: 'object',
+    required: ['principal'],
+    properties: {
+      principal: ref('Principal'),
+      credential: {
+        type: 'object',
+        description: 'What they proved it with, where that is a key or a session of ours',
+        required: ['key', 'form'],
+        properties: {
+          key: { type: 'string', description: 'Id of the key or session: no secret' },
+          form: { type: 'string', enum: ['key', 'session'] },
+          expiresAt: { type: 'string', format: 'date-time' },
+        },
+      },
+    },
+  };
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'principal', summary: 'Who asks: what they are, and what they may do and see' }),
+    reads('principal'),
+    contractAnswer('Who asks', answer),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
+export function documentLogIn(): MethodDecorator {
+  const { description = '', examples = [] } = schemas['LogIn'] ?? {};
+  const answer = {
+    type: 'object',
+    required: ['key', 'principal', 'expiresAt'],
+    properties: {
+      key: { type: 'string', description: 'Id of the session: no secret' },
+      principal: ref('Principal'),
+      expiresAt: { type: 'string', format: 'date-time', description: 'When the session ends' },
+    },
+  };
+  const cookie = { 'Set-Cookie': { description: 'The session: HttpOnly, SameSite=Lax', schema: { type: 'string' as const } } };
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'logIn', summary: summary(description), description, ...open }),
+    ApiBody({
+      required: true,
+      schema: ref('LogIn') as never,
+      examples: { example: { summary: 'A link, as it would be', value: examples[0] } },
+    }),
+    ApiResponse({ status: 201, description: 'Logged in', content: { 'application/json': { schema: answer as never } }, headers: cookie }),
+    correlationHeader,
+    problems(...everywhere, ...ofBodies, 'chain-broken', 'contended'),
+  );
+}
+
 export function documentKey(): MethodDecorator {
   return applyDecorators(
     ApiTags('identity'),
@@ -668,7 +749,9 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('health', 'How the process is')
     .addServer('/')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key: `tierline_…`' })
+    .addCookieAuth('tierline_session', { type: 'apiKey', in: 'cookie', description: 'A session that began at `/login`' }, 'session')
     .addSecurityRequirements('bearer')
+    .addSecurityRequirements('session')
     .build();
   const document = SwaggerModule.createDocument(app, about, { autoTagControllers: false });
   return shareParts({ ...document, components: { ...document.components, schemas: { ...(schemas as object), ...answerSchemas } } });

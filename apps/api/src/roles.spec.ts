@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Aggregate } from '#eventsourcing';
 import { isRefusal } from '#eventsourcing';
 import { aggregates, commandAccess, forbidden, OPERATOR, type Principal, queryAccess, type Role, ROLES } from '#ticketing';
-import { issueCredential } from '#ticketing-app';
+import { issueCredential, startSession } from '#ticketing-app';
 import type { RouteAccess } from './openapi.js';
 import { rolesPage } from './testing/roles-page.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
@@ -31,6 +31,8 @@ interface Operation {
 
 let api: RunningApi;
 let routes: readonly Route[];
+/** Id of a session of one's own. */
+let session: string;
 /** The ids of tickets, one for each command: none is changed by another one. */
 let ticketIds: readonly string[];
 
@@ -61,6 +63,9 @@ beforeAll(async () => {
     impact: 'low',
     urgency: 'low',
   };
+  const begun = await startSession(api.store, principalOf('agent'), 'matrix', randomUUID());
+  if (isRefusal(begun)) throw new Error(begun.message);
+  session = begun.key;
   ticketIds = await Promise.all(commands.map(async () => (await send(api.url, 'POST', '/v1/tickets', { body: opening })).json.ticketId));
 }, 60_000);
 afterAll(async () => {
@@ -68,13 +73,13 @@ afterAll(async () => {
 }, 30_000);
 
 const ME = 'jane';
-const KINDS: Readonly<Partial<Record<Role, Principal['kind']>>> = { service: 'service', assistant: 'assistant' };
 
 /** Condition → somebody who does not meet it, of whom all else is as with somebody who does. */
 const NOT_MEETING: Readonly<Record<string, Partial<Principal>>> = {
   'for tickets that they reported': { id: 'stranger' },
   'with themselves as the reporter': { id: 'stranger' },
   'for tickets of their tiers': { id: 'stranger', tiers: ['L4'] },
+  'for sessions of their own': { id: 'stranger' },
   'for themselves': { id: 'stranger' },
   'for clients of their own': { clients: ['another'] },
 };
@@ -89,11 +94,14 @@ function tokenOf(role: Role, not: Partial<Principal> = {}): Promise<string> {
   return token;
 }
 
+function principalOf(role: Role, not: Partial<Principal> = {}): Principal {
+  return { kind: 'person', id: ME, roles: [role], clients: 'all', tiers: 'all', teams: [], ...not };
+}
+
 async function issueToken(role: Role, not: Partial<Principal>): Promise<string> {
   const commandId = randomUUID();
   const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-  const principal: Principal = { kind: KINDS[role] ?? 'person', id: ME, roles: [role], clients: 'all', tiers: 'all', teams: [], ...not };
-  const issued = await issueCredential(api.store, { form: 'key', label: 'matrix', principal }, context);
+  const issued = await issueCredential(api.store, { form: 'key', label: 'matrix', principal: principalOf(role, not) }, context);
   if (isRefusal(issued)) throw new Error(issued.message);
   return issued.token;
 }
@@ -116,12 +124,12 @@ function outcomeOf({
 }): Outcome {
   if (status === 401 || status >= 500) throw new Error(`${status}: ${JSON.stringify(json)}`);
   if (status === 403) return `forbidden: ${json.detail}`;
-  return json.code === 'ticket-not-found' ? 'not there' : 'may';
+  return json.code === 'ticket-not-found' || json.code === 'key-not-found' ? 'not there' : 'may';
 }
 
 /** Asks a route; of a feed it reads the head. */
 async function ask({ method, path, example, takesBytes }: Route, token: string, ticketId: string): Promise<Outcome> {
-  const values: Readonly<Record<string, string>> = { id: ticketId, agent: ME, tier: 'L1', sha256: '0'.repeat(64) };
+  const values: Readonly<Record<string, string>> = { id: ticketId, agent: ME, tier: 'L1', sha256: '0'.repeat(64), key: session };
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? `${api.client}-${name}`);
   const ending = new AbortController();
   const response = await fetch(api.url + filled, {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { instantFrom, type NewEvent } from '#eventsourcing';
 import { connectMongo, type Mongo } from '#mongo';
 import { terminal } from '#platform';
+import { findCredential } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { run } from './command-line.js';
 import { showProgress } from './progress.js';
@@ -187,5 +188,53 @@ describe('proof', () => {
     const { code, out } = await tierline('doctor');
     expect(code).toBe(1);
     expect(out).toContain(`${stream}: wrong-hash at event 1`);
+  });
+});
+
+describe('keys', () => {
+  const find = (token: string) => findCredential(stores.store, token.trim(), instantFrom(Date.now()));
+  const idOf = (token: string) => token.split('_')[1] ?? '';
+
+  it('are issued, shown without their secrets, and revoked', async () => {
+    const issuing = ['keys', 'issue', 'Gateway', '--id', 'gateway', '--roles', 'service,assistant', '--clients', 'a,b', '--tiers', 'L1'];
+    const issued = await tierline(...issuing, '--on-behalf-of', '--expires', '2999-01-01T00:00:00Z');
+    expect(issued).toMatchObject({ code: 0, errors: '' });
+    expect(issued.out).toMatch(/^tierline_[0-9a-f]{20}_[0-9a-f]{72}\n$/);
+    expect(await find(issued.out)).toMatchObject({
+      form: 'key',
+      label: 'Gateway',
+      expiresAt: '2999-01-01T00:00:00.000Z',
+      principal: { kind: 'service', id: 'gateway', roles: ['service', 'assistant'], clients: ['a', 'b'], tiers: ['L1'], onBehalfOf: true },
+    });
+    const key = idOf(issued.out);
+    const shown = await tierline('keys', 'show', key);
+    expect(JSON.parse(shown.out)).toMatchObject({ key, issuedBy: { id: 'operator', kind: 'system' } });
+    expect(shown.out).not.toMatch(/hash|[0-9a-f]{64}/);
+    expect((await tierline('keys', 'revoke', key)).out).toMatch(/^Revoked at /);
+    expect(JSON.parse((await tierline('keys', 'show', key)).out)).toHaveProperty('revokedAt');
+    expect((await tierline('keys', 'revoke', key)).out).toBe('It was revoked already\n');
+  });
+
+  it('are refused with roles, instants and ids that are none', async () => {
+    for (const words of [
+      ['issue', 'x', '--id', 'x', '--roles', 'root'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--tiers', 'L9'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--expires', 'soon'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--kind', 'system'],
+      ['show', '0'.repeat(20)],
+      ['revoke', '0'.repeat(20)],
+    ]) {
+      const { code, out, errors } = await tierline('keys', ...words);
+      expect([words, out, code > 0, errors.length > 0]).toEqual([words, '', true, true]);
+    }
+  });
+
+  it('come as links to log in with, too', async () => {
+    const { code, out } = await tierline('login-link', '--id', 'ada', '--name', 'Ada', '--roles', 'lead', '--clients', 'a');
+    expect([code, out.slice(0, 34)]).toEqual([0, 'http://127.0.0.1:3000/login#tierli']);
+    expect(await find(out.split('#')[1] ?? '')).toMatchObject({
+      form: 'link',
+      principal: { kind: 'person', id: 'ada', name: 'Ada', roles: ['lead'], clients: ['a'], tiers: 'all' },
+    });
   });
 });

@@ -253,6 +253,23 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).revokeKey(session, key, print)));
 
   program
+    .command('login-link')
+    .description('print a link to log in with, in a browser: it works once, within the hour')
+    .option('--id <id>', 'id of the person, as events name it', 'administrator')
+    .option('--name <name>', 'their name')
+    .option('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}; administrator unless given`, roles)
+    .option('--clients <names>', 'the clients whose data they see, comma-separated; all unless given', (text: string) => text.split(','))
+    .option('--tiers <tiers>', 'the tiers that they work at, comma-separated; all unless given', tiers)
+    .action(({ id, name, roles = ['administrator'], clients, tiers }: LoginLinkOptions) =>
+      withSession(async (session, { config: { host, port } }) => {
+        const { makeLoginLink } = await import('./keys-command.js');
+        const reach = { clients: clients ?? 'all', tiers: tiers ?? 'all' } as const;
+        const principal = { kind: 'person', id, ...(name !== undefined && { name }), roles, ...reach, teams: [] } as const;
+        await makeLoginLink(session, principal, `http://${host}:${port}`, print);
+      }),
+    );
+
+  program
     .command('backup')
     .description('copy the data of the embedded stores, and the attachments, while they are in use or not')
     .argument('<directory>', 'where the copy goes: empty, or not there')
@@ -305,6 +322,14 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     });
 
   return program;
+}
+
+interface LoginLinkOptions {
+  readonly id: string;
+  readonly name?: string;
+  readonly roles?: Principal['roles'];
+  readonly clients?: readonly string[];
+  readonly tiers?: readonly Tier[];
 }
 
 interface IssueOptions {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourcing';
 import { credential, OPERATOR, type Principal, shown } from '#ticketing';
-import { issueCredential, runCommand, type SentContext } from '#ticketing-app';
+import { issueCredential, issueLink, runCommand, type SentContext } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 
@@ -27,6 +27,18 @@ export async function issueKey(
   const issued = await issueCredential(store, issuing, asOperator());
   if (isRefusal(issued)) throw new Complaint(issued.message);
   print(`${issued.token}\n`);
+}
+
+/** Makes a link to log in with, once, and prints it. @param api where the API answers, unless it runs here @throws Complaint */
+export async function makeLoginLink(
+  { store, running }: Session,
+  principal: Principal,
+  api: string,
+  print: (text: string) => void,
+): Promise<void> {
+  const issued = await issueLink(store, { label: 'Made on the command line', principal }, asOperator());
+  if (isRefusal(issued)) throw new Complaint(issued.message);
+  print(`${running?.api ?? api}/login#${issued.token}\n`);
 }
 
 /** Prints a key, without its secret. @throws Complaint when there is none */

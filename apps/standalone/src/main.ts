@@ -13,7 +13,7 @@ const firstTicket: TicketCommands['OpenTicket'] = {
   urgency: 'high',
 };
 
-function banner({ api, eventStoreUrl, mongodbUrl, dataDir }: Standalone, config: Config): string {
+function banner({ api, eventStoreUrl, mongodbUrl, dataDir, firstLogIn }: Standalone, config: Config): string {
   const tokenFile = join(dataDir ?? resolve(config.dataDir), 'admin.token');
   const key = `-H "Authorization: Bearer $(cat '${tokenFile}')"`;
   const kept = (configured: string | undefined): string => (configured === undefined ? '  (embedded)' : '');
@@ -27,7 +27,7 @@ function banner({ api, eventStoreUrl, mongodbUrl, dataDir }: Standalone, config:
   Data          ${dataDir ?? 'in the two servers'}
   Key           ${tokenFile} (of an administrator: for you alone)
   Log level     ${config.logLevel}
-
+${firstLogIn === undefined ? '' : `\n  Log in with a browser (once, within the hour; \`npx tierline login-link\` makes another):\n    ${firstLogIn}\n`}
   Open a ticket (again with the same key: nothing is done twice):
     curl -i ${key} ${api}/v1/tickets -H 'Content-Type: application/json' -H 'Idempotency-Key: first-ticket' -d '${JSON.stringify(firstTicket)}'
 

@@ -13,6 +13,8 @@ import { startApiThread, startWorkerThread } from './threads.js';
 export interface Standalone extends RunFile, Closable {
   /** Where the embedded stores keep their data; undefined when both stores run elsewhere. */
   readonly dataDir?: string;
+  /** A link to log in as an administrator, once; at the first start. */
+  readonly firstLogIn?: string;
 }
 
 /** @throws CannotStart */
@@ -30,15 +32,16 @@ export async function startStandalone(config: Config): Promise<Standalone> {
           () => undefined,
         ),
       );
-    const [, { url }] = await Promise.all(starting);
+    const [, { url, firstLogIn }] = await Promise.all(starting);
+    const first = firstLogIn === undefined ? {} : { firstLogIn };
     const runFile: RunFile = { pid: process.pid, api: url, eventStoreUrl, mongodbUrl };
-    if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return runFile;
+    if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return { ...runFile, ...first };
     const dataDir = resolve(config.dataDir);
     await writeRunFile(dataDir, runFile).catch((error: unknown) => {
       throw explainDataDir(dataDir, error);
     });
     // Last opened, first closed: nobody is led to a process that is stopping.
     onClose(() => removeRunFile(dataDir));
-    return { ...runFile, dataDir };
+    return { ...runFile, ...first, dataDir };
   });
 }

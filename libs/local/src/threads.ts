@@ -13,6 +13,13 @@ export interface WorkerParts {
   readonly timekeeper?: boolean;
 }
 
+/** An API that runs. */
+export interface RunningApi extends Running {
+  readonly url: string;
+  /** A link to log in as an administrator, once; where there had been none. */
+  readonly firstLogIn?: string;
+}
+
 /** What the API does besides. */
 export interface ApiParts {
   /** Leaves a key of an administrator in the data directory: for who has the machine. */
@@ -26,8 +33,7 @@ const program = (app: string): URL => new URL(`../../../apps/${app}/src/main.js`
  * The API in a thread of its own, on the stores that the configuration names.
  * @throws CannotStart
  */
-export const startApiThread = (config: Config, parts: ApiParts = {}): Promise<Running & { readonly url: string }> =>
-  startThread(program('api'), config, parts);
+export const startApiThread = (config: Config, parts: ApiParts = {}): Promise<RunningApi> => startThread(program('api'), config, parts);
 
 /**
  * The worker in a thread of its own, so that folding events does not keep other threads from answering.

@@ -1,13 +1,30 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { type EventStore, type Instant, instantFrom, isRefusal, readAggregate, type Refusal, StoreUnavailable } from '#eventsourcing';
-import { type Credential, credential, type CredentialCommands, isValid } from '#ticketing';
+import {
+  type EventStore,
+  type Instant,
+  instantFrom,
+  isRefusal,
+  readAggregate,
+  type Refusal,
+  refuse,
+  StoreUnavailable,
+} from '#eventsourcing';
+import { type Credential, credential, type CredentialCommands, isValid, type Principal, systemPrincipal } from '#ticketing';
 import { runCommand, type SentContext } from './run-command.js';
 
 /** How long this process may take to notice what another one revoked, in milliseconds: a stream is read that often for each key in use. */
 const MAX_AGE_MS = 5_000;
 /** While the event store is away, whoever was known that lately is still known. */
 const MAX_AGE_AWAY_MS = 300_000;
+
+/** How long a link may wait to be used, in milliseconds. */
+const LINK_LASTS_MS = 3_600_000;
+/** How long a session lasts, in milliseconds, however much it is used. */
+export const SESSION_LASTS_MS = 12 * 3_600_000;
+
+/** Who logs people in. */
+const AUTHENTICATION = systemPrincipal({ id: 'authentication' });
 
 const TOKEN = /^tierline_([0-9a-f]{20})_([0-9a-f]{64})([0-9a-f]{8})$/;
 
@@ -77,6 +94,54 @@ async function known(store: EventStore, id: string) {
     if (!(error instanceof StoreUnavailable)) throw error;
     return readAggregate(store, credential, id, { maxAgeMs: MAX_AGE_AWAY_MS });
   }
+}
+
+/** Issues a link to log in with as somebody, once. @returns its token; @throws as `runCommand` */
+export function issueLink(store: EventStore, { label, principal }: Pick<Issuing, 'label' | 'principal'>, context: SentContext) {
+  return issueCredential(store, { form: 'link', label, principal, expiresAt: after(LINK_LASTS_MS) }, context);
+}
+
+/** Somebody who has logged in. */
+export interface LoggedIn {
+  /** What the browser keeps. */
+  readonly token: string;
+  readonly key: string;
+  readonly principal: Principal;
+  readonly expiresAt: Instant;
+}
+
+/**
+ * Begins a session.
+ * @param how how they logged in, and with what, for people
+ * @throws as `runCommand`
+ */
+export async function startSession(
+  store: EventStore,
+  principal: Principal,
+  how: string,
+  correlationId: string,
+): Promise<LoggedIn | Refusal> {
+  const expiresAt = after(SESSION_LASTS_MS);
+  const issued = await issueCredential(store, { form: 'session', label: how, principal, expiresAt }, asAuthentication(correlationId));
+  return isRefusal(issued) ? issued : { token: issued.token, key: issued.key, principal, expiresAt };
+}
+
+/** Logs in with the token of a link, which is then used. @param how as of `startSession` */
+export async function logInByLink(store: EventStore, token: string, how: string, correlationId: string): Promise<LoggedIn | Refusal> {
+  const link = await findCredential(store, token, instantFrom(Date.now()));
+  if (link?.form !== 'link') return refuse('link-used', 'The link is not valid: it was used, was revoked, or is too old');
+  const context = asAuthentication(correlationId);
+  const redeemed = await runCommand(store, { aggregate: credential, id: link.key, name: 'RedeemLink', body: {}, context });
+  return isRefusal(redeemed) ? redeemed : startSession(store, link.principal, how, correlationId);
+}
+
+function asAuthentication(correlationId: string): SentContext {
+  const commandId = randomUUID();
+  return { commandId, principal: AUTHENTICATION, correlationId, causationId: commandId };
+}
+
+function after(milliseconds: number): Instant {
+  return instantFrom(Date.now() + milliseconds);
 }
 
 /** The date (UTC) of now. */

@@ -12,7 +12,17 @@ export {
   type Sources,
   WALLS,
 } from './read-models.js';
-export { findCredential, issueCredential, type Issuing, today } from './credentials.js';
+export {
+  findCredential,
+  issueCredential,
+  issueLink,
+  type Issuing,
+  type LoggedIn,
+  logInByLink,
+  SESSION_LASTS_MS,
+  startSession,
+  today,
+} from './credentials.js';
 export * from './desk-queries.js';
 export * from './queries.js';
 export * from './reactions-query.js';

@@ -5,10 +5,13 @@ import {
   agents,
   type ClientContract,
   contracts,
+  credentials,
   defaultContract,
   type EventFilter,
+  type Key,
   type OnCallDocument,
   onCallSchedules,
+  type Principal,
   type Team,
   teams,
   type TicketFilter,
@@ -121,6 +124,22 @@ export const queries = {
   /** Whether content may be read. */
   attachment: queryOfLog('attachment', readAttachment),
   key: queryOfLog('keys', readKey),
+  keys: query('keys', (sources, { limit, after }: ByName) =>
+    readByName<Key>(sources, { view: credentials.name, where: { form: 'key' }, limit, after }),
+  ),
+  /** The sessions of who asks that go on. */
+  sessions: query(
+    'sessions',
+    (sources, { principal: { kind, id }, at, limit, after }: ByName & { readonly principal: Principal; readonly at: Instant }) =>
+      readByName<Key>(sources, {
+        view: credentials.name,
+        where: { form: 'session', 'principal.kind': kind, 'principal.id': id, revokedAt: { $exists: false }, expiresAt: { $gt: at } },
+        limit,
+        after,
+      }),
+  ),
+  /** Who asks. */
+  principal: queryOfLog('principal', async (_sources, principal: Principal) => principal),
   /** Whether the seals of the log may be read. They are of no client. */
   seals: queryOfLog('seals', async (_sources, _asked: object) => ({ allowed: true }) as const),
 } satisfies Readonly<Record<string, AppQuery<never, unknown>>>;

@@ -15,6 +15,7 @@ import {
 import {
   agents,
   contracts,
+  credentials,
   onCallSchedules,
   policyReactions,
   type Scope,
@@ -79,6 +80,11 @@ const naming = (field: string) => (clients: readonly string[]) => ({
   $or: [{ [field]: { $exists: false } }, { [field]: { $in: [...clients] } }],
 });
 
+/** Of those who see no more clients. */
+const withinReach = (clients: readonly string[]): object => ({
+  'principal.clients': { $ne: 'all', $not: { $elemMatch: { $nin: [...clients] } } },
+});
+
 /** View → what of it the clients of a scope leave. A view that is not here is read by no query. */
 export const WALLS: Readonly<Record<string, (clients: readonly string[]) => object>> = {
   [ticketHistory.name]: ofClient,
@@ -91,6 +97,7 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [contracts.name]: ofClient,
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
+  [credentials.name]: withinReach,
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };
@@ -211,12 +218,17 @@ export async function readTickets<Doc extends object>(
   return { items: await reached(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
 }
 
-/** The documents of a view whose ids are names, by name, as they were folded. @param asked.after the name that the page comes after */
+/** The documents of a view whose ids are names, by name, as they were folded. @param asked.where a filter @param asked.after the name that the page comes after */
 export function readByName<Doc extends object>(
   sources: Pick<Sources, 'models'>,
-  { view, limit, after }: { readonly view: string; readonly limit: number; readonly after?: string | undefined },
+  {
+    view,
+    where = {},
+    limit,
+    after,
+  }: { readonly view: string; readonly where?: object; readonly limit: number; readonly after?: string | undefined },
 ): Promise<Page<Doc>> {
-  const filter = after === undefined ? {} : { _id: { $gt: after } };
+  const filter = after === undefined ? where : { ...where, _id: { $gt: after } };
   return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
 }
 

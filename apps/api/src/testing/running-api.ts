@@ -79,10 +79,10 @@ export async function administratorToken(store: EventStore): Promise<string> {
   return issued.token;
 }
 
-/** Whatever arrives without an Authorization of its own comes from an administrator: what is tested is something else. */
+/** Whatever arrives without an Authorization or a cookie of its own comes from an administrator: what is tested is something else. */
 export function asAdministrator(app: NestFastifyApplication, token: string): void {
   (app.getHttpServer() as Server).prependListener('request', ({ headers }) => {
-    headers.authorization ??= `Bearer ${token}`;
+    if (headers.cookie === undefined) headers.authorization ??= `Bearer ${token}`;
   });
 }
 

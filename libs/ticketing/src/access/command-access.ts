@@ -4,8 +4,8 @@ import { agent } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { team } from '../desk/team.js';
-import { credential } from '../identity/credential.js';
-import { type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
+import { credential, type CredentialState } from '../identity/credential.js';
+import { isSamePrincipal, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
@@ -46,6 +46,13 @@ const withinReach: Condition<unknown, { readonly principal: Principal }> = {
   holds: ({ principal, body }) =>
     principal.clients === 'all' ||
     (body.principal.clients !== 'all' && body.principal.clients.every((client) => principal.clients.includes(client))),
+};
+
+/** A session that one has logged in to, oneself. */
+const ownSession: Condition<CredentialState, object> = {
+  needs: 'for sessions of their own',
+  hides: true,
+  holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
 };
 
 /** What nobody is asked for: policies, timers and the API itself send it. */
@@ -133,6 +140,7 @@ const rows = {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,
     RedeemLink: system,
+    EndSession: Object.fromEntries(ROLES.map((role) => [role, ownSession])),
     RevokeCredential: administrator,
   } satisfies Rows<typeof credential>,
 };

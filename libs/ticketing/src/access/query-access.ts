@@ -36,6 +36,8 @@ export const queryAccess = {
   upload: { ...everybody, requester: 'all' },
   attachment: everybody,
   keys: { auditor: 'all', administrator: 'all' },
+  sessions: { ...everybody, requester: 'all' },
+  principal: { ...everybody, requester: 'all' },
   seals: { ...everybody, requester: 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Reads>>>>>;
 

@@ -50,6 +50,13 @@ describe('a credential', () => {
     expect(given().when('RevokeCredential', {}).refusal()).toMatchObject({ refused: 'key-not-found' });
   });
 
+  it('is ended as a session, and as nothing else', () => {
+    expect(given(issue('session')).when('EndSession', {}).events()).toMatchObject([{ type: 'CredentialRevoked' }]);
+    expect(given(issue('session'), ['EndSession', {}]).when('EndSession', {}).events()).toEqual([]);
+    for (const none of [given(), given(issue('key')), given(issue('link'))])
+      expect(none.when('EndSession', {}).refusal()).toMatchObject({ refused: 'key-not-found' });
+  });
+
   it('ends when it was said to', () => {
     const { state } = given(issue('key', DAY));
     expect([DAY - 1, DAY].map((at) => state && isValid(state, instantFrom(at)))).toEqual([true, false]);

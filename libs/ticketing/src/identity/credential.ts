@@ -65,6 +65,9 @@ const events = {
 
 const command = commandsOn<CredentialState, EventsOf<{ readonly events: typeof events }>>();
 
+const revocation = ({ key, revokedAt }: Credential) =>
+  revokedAt === undefined ? [{ type: 'CredentialRevoked' as const, data: { key } }] : [];
+
 const noKey = () => refuse('key-not-found', 'There is no such key');
 
 /** A key, a link or a session; of no client. One stream each: `credential-<id>`. */
@@ -100,12 +103,19 @@ export const credential = {
         return [{ type: 'LinkRedeemed', data: { key: state.key } }];
       },
     }),
+    EndSession: command({
+      route: 'DELETE /v1/sessions/{key}',
+      refuses: ['key-not-found'],
+      decide(_command: Readonly<Record<never, never>>, state) {
+        if (state === null || state.form !== 'session') return noKey();
+        return revocation(state);
+      },
+    }),
     RevokeCredential: command({
       route: 'DELETE /v1/api-keys/{key}',
       refuses: ['key-not-found'],
       decide(_command: Readonly<Record<never, never>>, state) {
-        if (state === null) return noKey();
-        return state.revokedAt === undefined ? [{ type: 'CredentialRevoked', data: { key: state.key } }] : [];
+        return state === null ? noKey() : revocation(state);
       },
     }),
   },

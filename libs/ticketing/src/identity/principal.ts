@@ -59,6 +59,11 @@ export function actorOf({ kind, id, name, roles }: Principal): Actor {
   return { id, kind: kinds[kind], ...(name === undefined ? {} : { name }) };
 }
 
+/** Whether both are the same person, or the same program: other than what they may do, which changes. */
+export function isSamePrincipal(one: Pick<Principal, 'kind' | 'id'>, other: Pick<Principal, 'kind' | 'id'>): boolean {
+  return one.kind === other.kind && one.id === other.id;
+}
+
 /** What may be seen: data of these clients, and of those only the tickets of one reporter where that is named. */
 export interface Scope {
   readonly clients: Principal['clients'];

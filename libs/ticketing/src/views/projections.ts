@@ -3,10 +3,12 @@ import { contract, type ContractEvents, type ContractState } from '../contract/c
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
 import { team, type TeamEvents, type TeamState } from '../desk/team.js';
+import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { agents } from './agents.js';
 import { contracts } from './contracts.js';
+import { credentials } from './credentials.js';
 import { onCallSchedules } from './on-call-schedules.js';
 import { policyReactions } from './policy-reactions.js';
 import { slaBoard } from './sla-board.js';
@@ -94,6 +96,23 @@ export const filterViews: ProjectionGroup<TicketFilterState, TicketFilterEvents>
   faces: [ticketFilters],
 };
 
+const foldCredential = foldOf(credential);
+
+/** The read models of keys and sessions. */
+export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
+  name: 'credentials',
+  version: 1,
+  streamPrefix: 'credential-',
+  aggregate: credential,
+  initial: null,
+  // No event looks at the hash, and no read model has it.
+  fold: (key, event) => {
+    const state = foldCredential(key as CredentialState, event);
+    return state && shown(state);
+  },
+  faces: [credentials],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -104,4 +123,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   agentViews,
   reactionViews,
   filterViews,
+  credentialViews,
 ];

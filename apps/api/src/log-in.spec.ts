@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { runInNewContext } from 'node:vm';
+import { isRefusal } from '#eventsourcing';
+import { OPERATOR, type Principal } from '#ticketing';
+import { issueLink } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
+import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+}, 30_000);
+afterAll(async () => {
+  await api?.stop();
+}, 30_000);
+
+const CSRF = { 'X-CSRF-Protection': '1' };
+const person = (more: Partial<Principal> = {}): Principal => ({
+  kind: 'person',
+  id: `jane-${randomUUID()}`,
+  name: 'Jane',
+  roles: ['lead'],
+  clients: [api.client],
+  tiers: 'all',
+  teams: [],
+  ...more,
+});
+
+async function linkFor(principal = person()): Promise<string> {
+  const commandId = randomUUID();
+  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  const issued = await issueLink(api.store, { label: 'spec', principal }, context);
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return issued.token;
+}
+
+/** Nothing but what is given is sent along: no key. */
+const ask = (method: string, path: string, headers: Record<string, string> = {}, body?: object): Promise<Answer> =>
+  send(api.url, method, path, { headers: { Cookie: 'other=1', ...headers }, ...(body && { body }) });
+const logIn = (link: string, headers: Record<string, string> = {}) => ask('POST', '/v1/sessions', headers, { link });
+
+interface Browser {
+  readonly key: string;
+  /** As a browser sends it. */
+  readonly cookie: Record<string, string>;
+}
+
+async function loggedIn(principal = person()): Promise<Browser> {
+  const { status, headers, json } = await logIn(await linkFor(principal));
+  expect(status).toBe(201);
+  return { key: json.key, cookie: { Cookie: `theme=dark; ${headers.get('set-cookie')?.split(';')[0]}` } };
+}
+
+describe('a link to log in', () => {
+  it('is not used by looking at its page, and logs in once', async () => {
+    const link = await linkFor();
+    for (const method of ['GET', 'HEAD', 'GET']) expect((await ask(method, `/login?link=${link}`)).status).toBe(200);
+    const first = await logIn(link);
+    expect([first.status, first.json.principal.name]).toEqual([201, 'Jane']);
+    expect(first.headers.get('set-cookie')).toMatch(
+      /^tierline_session=tierline_[0-9a-f]{20}_[0-9a-f]{72}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Lax$/,
+    );
+    const again = await logIn(link);
+    expect([again.status, again.json.code, again.headers.get('set-cookie')]).toEqual([401, 'unauthenticated', null]);
+  });
+
+  it('logs one in of many who press the button at once', async () => {
+    const link = await linkFor();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => logIn(link)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 401, 401, 401, 401]);
+  });
+
+  it('logs nobody in for a page of another origin', async () => {
+    const link = await linkFor();
+    const foreign: Record<string, string>[] = [
+      { Origin: 'https://evil.example' },
+      { 'Sec-Fetch-Site': 'cross-site' },
+      { 'Sec-Fetch-Site': 'same-site' },
+    ];
+    for (const headers of foreign) expect((await logIn(link, headers)).status).toBe(403);
+    expect((await logIn(link, { Origin: api.url, 'Sec-Fetch-Site': 'same-origin' })).status).toBe(201);
+  });
+
+  it('has a page that runs nothing of others', async () => {
+    const { headers, text } = await ask('GET', '/login');
+    expect(headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; script-src 'self';.* form-action 'none'; frame-ancestors 'none'$/,
+    );
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    for (const [, file = ''] of text.matchAll(/(?:src|href)="(\/login\/[^"]+)"/g)) expect((await ask('GET', file)).status).toBe(200);
+    expect((await ask('GET', '/login/constructor')).status).toBe(404);
+  });
+});
+
+describe('a session', () => {
+  it('opens what its principal may, in the cookie alone', async () => {
+    const { key, cookie } = await loggedIn();
+    const { json } = await ask('GET', '/v1/principal', cookie);
+    expect(json).toMatchObject({ principal: { kind: 'person', name: 'Jane', roles: ['lead'] }, credential: { key, form: 'session' } });
+    expect((await ask('GET', '/v1/tickets', cookie)).status).toBe(200);
+    expect((await ask('GET', '/v1/api-keys', cookie)).status).toBe(403);
+    const token = /tierline_session=(\S+)/.exec(cookie['Cookie'] ?? '')?.[1] ?? '';
+    expect((await ask('GET', '/v1/tickets', { Authorization: `Bearer ${token}` })).status).toBe(401);
+    // A key is none in a cookie; and a key that is not valid is not made good by a cookie.
+    expect((await ask('GET', '/v1/tickets', { Cookie: `tierline_session=${await linkFor()}` })).status).toBe(401);
+    expect((await ask('GET', '/v1/tickets', { ...cookie, Authorization: 'Bearer x' })).status).toBe(401);
+  });
+
+  it('changes something only for a page of ours', async () => {
+    const { cookie } = await loggedIn();
+    const body = {
+      client: api.client,
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'r' },
+      channel: 'chat',
+      impact: 'low',
+      urgency: 'low',
+    };
+    const change = (headers: Record<string, string>) => ask('POST', '/v1/tickets', { ...cookie, ...headers }, body);
+    const refused: Record<string, string>[] = [
+      {},
+      { Origin: api.url },
+      { 'Sec-Fetch-Site': 'same-origin' },
+      { ...CSRF, Origin: 'https://evil.example' },
+      { ...CSRF, Origin: 'null' },
+      // Another port of this machine is the same site, and another origin.
+      { ...CSRF, Origin: 'http://127.0.0.1:1', 'Sec-Fetch-Site': 'same-site' },
+      { ...CSRF, 'Sec-Fetch-Site': 'cross-site' },
+    ];
+    for (const headers of refused) {
+      const { status, json } = await change(headers);
+      expect([headers, status, json.code]).toEqual([headers, 403, 'forbidden']);
+    }
+    expect((await change({ ...CSRF, Origin: api.url, 'Sec-Fetch-Site': 'same-origin' })).status).toBe(201);
+    expect((await change(CSRF)).status).toBe(201);
+    const history = await ask('GET', `/v1/tickets/${(await change(CSRF)).json.ticketId}/history?atLeast=0`, cookie);
+    expect(history.json.items[0].actor).toMatchObject({ kind: 'agent', name: 'Jane' });
+  });
+
+  it('ends when it is logged out, on the server', async () => {
+    const { key, cookie } = await loggedIn();
+    expect((await ask('DELETE', `/v1/sessions/${key}`, cookie)).status).toBe(403);
+    expect((await ask('DELETE', `/v1/sessions/${key}`, { ...cookie, ...CSRF })).status).toBe(200);
+    const { status, headers } = await ask('GET', '/v1/principal', cookie);
+    expect([status, headers.get('set-cookie')]).toEqual([401, 'tierline_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax']);
+  });
+
+  it('is listed for whose it is, and ended by them alone', async () => {
+    const jane = person();
+    const [one, other] = [await loggedIn(jane), await loggedIn(jane)];
+    const stranger = await loggedIn();
+    const listed = async () => ((await ask('GET', '/v1/sessions', one.cookie)).json.items as { key: string }[]).map(({ key }) => key);
+    await eventually(listed, (keys) => keys.length === 2);
+    expect(await listed()).toEqual([one.key, other.key].sort());
+    const end = async (key: string, by: Browser) => (await ask('DELETE', `/v1/sessions/${key}`, { ...by.cookie, ...CSRF })).json;
+    const [theirs, nobodys] = [await end(one.key, stranger), await end('0'.repeat(20), stranger)];
+    expect([theirs.code, theirs.detail]).toEqual(['key-not-found', nobodys.detail]);
+    await end(other.key, one);
+    await eventually(listed, (keys) => keys.length === 1);
+    expect((await ask('GET', '/v1/principal', other.cookie)).status).toBe(401);
+  });
+
+  it('is not forged', async () => {
+    const { cookie } = await loggedIn();
+    const text = cookie['Cookie'] ?? '';
+    for (const forged of [
+      text.slice(0, -1),
+      `${text}0`,
+      text.toUpperCase().replace('TIERLINE_SESSION', 'tierline_session'),
+      'tierline_session=',
+      'tierline_session',
+    ])
+      expect((await ask('GET', '/v1/principal', { Cookie: forged })).status).toBe(401);
+  });
+});
+
+/** As much of a browser as the page takes: its elements, its address, its cookies. */
+function browserAt(hash: string) {
+  interface Element {
+    hidden: boolean;
+    textContent: string;
+    onclick?: () => Promise<void>;
+  }
+  const elements = new Map<string, Element>();
+  const jar: Record<string, string> = { Cookie: 'other=1' };
+  const location = { hash, pathname: '/login' };
+  const page = {
+    location,
+    document: { getElementById: (id: string) => elements.get(id) ?? elements.set(id, { hidden: true, textContent: '' }).get(id) },
+    history: { replaceState: () => void (location.hash = '') },
+    addEventListener: () => undefined,
+    fetch: async (path: string, { headers, ...init }: RequestInit) => {
+      const answer = await fetch(api.url + path, { ...init, headers: { ...(headers as object), ...jar, Origin: api.url } });
+      jar['Cookie'] = answer.headers.get('set-cookie')?.split(';')[0] ?? jar['Cookie'] ?? '';
+      return answer;
+    },
+  };
+  const text = (id: string) => elements.get(id)?.textContent ?? '';
+  const press = (id: string) => {
+    const element = elements.get(id);
+    if (element === undefined || element.hidden) throw new Error(`there is no button ${id}`);
+    return element.onclick?.();
+  };
+  return { page, location, text, press };
+}
+
+describe('the page', () => {
+  it('logs in by a press of the button, says who is logged in, and logs out', async () => {
+    const script = (await ask('GET', '/login/page.js')).text;
+    const { page, location, text, press } = browserAt(`#${await linkFor()}`);
+    runInNewContext(script, page);
+    expect([text('said'), location.hash]).toEqual(['This link logs you in, once.', '']);
+    await press('log-in');
+    expect(text('said')).toBe('Logged in as Jane (lead).');
+    await press('log-out');
+    expect(text('said')).toMatch(/^Nobody is logged in/);
+    expect(() => press('log-out')).toThrow();
+  });
+});
