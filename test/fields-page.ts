@@ -15,10 +15,25 @@ interface Schema {
   readonly oneOf?: readonly Schema[];
 }
 
+interface Section {
+  readonly name: string;
+  readonly schema: Schema;
+  /** Whether instants are dates. */
+  readonly dates: boolean;
+  readonly note: string;
+}
+
 /** The page of all fields: of each schema, and of the documents of each collection. */
 export function fieldsPage(): string {
   const schemas = Object.entries(jsonSchemas(publishedSchemas, (name) => name)) as unknown as readonly [string, Schema][];
-  const faces = projectionGroups.flatMap((group) => group.faces).map(({ name, schema }) => [name, schema() as Schema] as const);
+  const faces = projectionGroups
+    .flatMap((group) => group.faces)
+    .map(({ name, schema, alias, dates = false }): Section => ({
+      name,
+      schema: schema() as Schema,
+      dates,
+      note: alias === undefined ? '' : ` Also shown by the view \`${alias}\`.`,
+    }));
   return `# Fields
 
 Generated from the schemas; do not edit. \`UPDATE_DOCS=1 npm test -- test/documentation\` writes it anew. The same schemas are in
@@ -33,15 +48,15 @@ Fields within fields are listed to the second level; all are below.
 ${faces.map((face) => section(face, 2)).join('\n')}
 # API
 
-${schemas.map((schema) => section(schema)).join('\n')}`;
+${schemas.map(([name, schema]) => section({ name, schema, dates: false, note: '' })).join('\n')}`;
 }
 
 /** @param levels how many levels of fields within fields are listed */
-function section([name, schema]: readonly [string, Schema], levels = Infinity): string {
-  const rows = fieldsOf(schema, '', levels);
+function section({ name, schema, dates, note }: Section, levels = Infinity): string {
+  const rows = fieldsOf(schema, '', levels).map((row) => (dates ? row.replace('| instant |', '| date |') : row));
   return `## ${name}
 
-${schema.description ?? ''}
+${schema.description ?? ''}${note === '' ? '' : `.${note}`}
 
 ${rows.length === 0 ? `${typeOf(schema)}\n` : `| field | is | meaning |\n|---|---|---|\n${rows.join('\n')}\n`}`;
 }

@@ -1,5 +1,5 @@
 import { TICKET_ORDERS, ticketListCriteria, type TicketListFilter, type TicketOrder } from '#ticketing-app';
-import { ticketList } from '#ticketing';
+import { ticketFacts, ticketList } from '#ticketing';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -293,6 +293,43 @@ describe('the list’s indexes', () => {
     const winning = await plan({ client: 'c' }, '-openedAt', ['2020-01-03T10:00:00.000Z', 'x']);
     expect(winning).toContain('IXSCAN');
     expect(winning).not.toMatch(/COLLSCAN|"SORT"/);
+  });
+});
+
+describe('the facts for reports', () => {
+  const facts = () => api.mongo.db.collection<{ _id: string }>(ticketFacts.alias ?? '');
+
+  it('are there under their stable name, with dates that a pipeline counts by', async () => {
+    const days = await facts()
+      .aggregate([
+        { $match: { client: api.client } },
+        { $group: { _id: { $dateTrunc: { date: '$openedAt', unit: 'day' } }, opened: { $sum: 1 } } },
+        { $sort: { _id: 1 } },
+      ])
+      .toArray();
+    const listed = await api.mongo.db.collection(ticketList.name).find({ client: api.client }).toArray();
+    const dates = listed.map(({ openedAt }) => String(openedAt).slice(0, 10)).sort();
+    expect(days).toEqual(
+      [...new Set(dates)].map((date) => ({ _id: new Date(date), opened: dates.filter((other) => other === date).length })),
+    );
+    expect(days.length).toBeGreaterThan(2);
+  });
+
+  const from = new Date('2020-01-01T00:00:00Z');
+  const to = new Date('2020-02-01T00:00:00Z');
+  it.each([
+    ['opened in a period', { openedAt: { $gte: from, $lt: to } }],
+    ['of a client, opened in a period', { client: 'c', openedAt: { $gte: from, $lt: to } }],
+    ['of a category, opened in a period', { category: 'hardware', openedAt: { $gte: from, $lt: to } }],
+    ['resolved in a period', { resolvedAt: { $gte: from, $lt: to } }],
+    ['resolved by an agent in a period', { resolvedAgent: 'ada', resolvedAt: { $gte: from, $lt: to } }],
+    ['in the backlog', { endedAt: null }],
+    ['closed, cancelled or merged in a period', { endedAt: { $gte: from, $lt: to } }],
+    ['changed since a position', { position: { $gt: 1 } }],
+  ])('have an index for tickets %s', async (_question, filter) => {
+    const { queryPlanner } = await api.mongo.db.collection(ticketFacts.name).find(filter).explain('queryPlanner');
+    expect(JSON.stringify(queryPlanner.winningPlan)).toContain('IXSCAN');
+    expect(JSON.stringify(queryPlanner.winningPlan)).not.toContain('COLLSCAN');
   });
 });
 

@@ -7,6 +7,10 @@ export type Document = object;
 interface Published {
   /** Name of the MongoDB collection: what reporting jobs read. */
   readonly name: string;
+  /** Name of a MongoDB view that shows the collection, for readers whom its own name, which has a version, is not to concern. */
+  readonly alias?: string;
+  /** Documents are derived with instants as text; they are stored, and published, as dates. */
+  readonly dates?: true;
   /** Raised when documents change shape or meaning: the collection is then built anew beside the old one. */
   readonly version: number;
   /** Indexes that its queries rely on: MongoDB key patterns. */

@@ -1,4 +1,4 @@
-import type { Collection, Db } from 'mongodb';
+import type { Collection, CreateCollectionOptions, Db } from 'mongodb';
 import type { Document, Face, Position, ProjectionGroup } from '#eventsourcing';
 import { mongoSchema } from './mongo-schema.js';
 
@@ -82,15 +82,21 @@ export async function prepareCollections(
     if (known.has(name)) continue;
     // Published for readers and not enforced: documents follow from the log, and a check would cost at every write.
     const face = faces.find((one) => nameOf(one.name) === name);
-    const published = face && { validator: { $jsonSchema: mongoSchema(face.schema()) }, validationLevel: 'off' };
-    await db.createCollection(name, published).catch((error: { code?: number }) => {
-      if (error.code !== NAMESPACE_EXISTS) throw error;
-    });
+    const published = face && { validator: { $jsonSchema: mongoSchema(face.schema(), face.dates) }, validationLevel: 'off' };
+    await createUnlessThere(db, name, published);
   }
-  for (const { name, indexes } of faces) {
+  for (const { name, alias, indexes } of faces) {
+    // Beside the live ones nobody looks for them.
+    if (alias !== undefined && nameOf(name) === name) await createUnlessThere(db, alias, { viewOn: name, pipeline: [] });
     if (indexes.length === 0) continue;
     await db.collection(nameOf(name)).createIndexes(indexes.map(({ key, unique }) => ({ key: { ...key }, ...(unique ? { unique } : {}) })));
   }
+}
+
+async function createUnlessThere(db: Db, name: string, options: CreateCollectionOptions | undefined): Promise<void> {
+  await db.createCollection(name, options).catch((error: { code?: number }) => {
+    if (error.code !== NAMESPACE_EXISTS) throw error;
+  });
 }
 
 const NAMESPACE_EXISTS = 48;

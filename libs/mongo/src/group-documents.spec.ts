@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import type { StoredEvent } from '#eventsourcing';
-import { foldName, viewCollection } from './documents.js';
+import { instantFrom, type StoredEvent } from '#eventsourcing';
+import { foldName, prepareCollections, viewCollection } from './documents.js';
 import { GroupDocuments, ProjectionFailed } from './group-documents.js';
 import { storedTrailEvent, trailFace, trailGroup, type TrailEvents } from './testing/trails.js';
 import { testViews, type TestViews } from '../../../test/stores.js';
@@ -64,6 +64,23 @@ describe('projecting a batch', () => {
       { _id: '2', position: 114, revision: 0, faces: { [name]: 114 } },
       { _id: '3', position: 128, revision: 0, faces: {} },
     ]);
+  });
+
+  it('stores instants as dates where a face says so, and shows the collection under its alias', async () => {
+    const schema = () => ({ type: 'object', properties: { trail: { type: 'string', format: 'date-time' } } });
+    const face = trailFace(name, { alias: `${name}_now`, dates: true, schema, document: (trail) => trail && { trail: instantFrom(0) } });
+    const group = trailGroup('t', { name, faces: [face] });
+    await prepareCollections(database.mongo.db, group);
+    await prepareCollections(database.mongo.db, group);
+    const log = logOf([
+      [1, 'Began'],
+      [1, 'Added'],
+    ]);
+    // The second projector derives the document before from the fold: as text again, so that nothing has changed.
+    for (const event of log) await new GroupDocuments(database.mongo.db, group).project([event]);
+    const stored = [{ _id: '1', trail: new Date(0), position: 100, revision: 0 }];
+    expect(await docs()).toEqual(stored);
+    expect(await docs('_now')).toEqual(stored);
   });
 
   it('a batch that comes again, from any earlier place, changes nothing', async () => {

@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import { streamId, upcast, type Document, type RecordedEvent, type StoredEvent } from '#eventsourcing';
 import type { CheckpointWrite } from './control.js';
 import { foldName, keepsFold, positionNumber, type AnyFace, type AnyGroup, type FoldDocument } from './documents.js';
+import { datesBy } from './mongo-schema.js';
 import { writeDocuments, type DocumentWrite } from './write-documents.js';
 
 /** An event could not be projected: a mistake in the fold or in a face, or in the event's data. */
@@ -75,6 +76,8 @@ export class GroupDocuments {
   readonly #eventFaces;
   readonly #written: ReadonlySet<AnyFace>;
   readonly #nameOf: (collection: string) => string;
+  /** How the documents of a face are written that are not stored as they are derived. */
+  readonly #stored = new Map<AnyFace, (document: Document) => Document>();
 
   constructor(
     private readonly db: Db,
@@ -85,6 +88,7 @@ export class GroupDocuments {
     this.#eventFaces = group.faces.filter((face) => 'entry' in face).filter((face) => faces.includes(face));
     this.#written = new Set(faces);
     this.#nameOf = nameOf;
+    for (const face of this.#stateFaces) if (face.dates) this.#stored.set(face, datesBy(face.schema()));
   }
 
   /**
@@ -200,6 +204,7 @@ export class GroupDocuments {
     for (const [index, face] of this.#stateFaces.entries()) {
       if (!this.#written.has(face)) continue;
       const collection = this.#nameOf(face.name);
+      const stored = this.#stored.get(face) ?? ((document: Document) => document);
       for (const [id, { shown }] of after) {
         const now = shown[index] ?? NOT_SHOWN;
         const was = before.get(id)?.shown[index] ?? NOT_SHOWN;
@@ -207,7 +212,7 @@ export class GroupDocuments {
         const { document, position, revision } = now;
         const isNew = was.document === null;
         if (document === null) faces.push({ collection, id, position, document, isNew });
-        else faces.push({ collection, id, position, document: { ...document, position, revision }, isNew });
+        else faces.push({ collection, id, position, document: { ...stored(document), position, revision }, isNew });
       }
     }
     const collection = this.#nameOf(foldName(this.group));

@@ -90,7 +90,8 @@ function isSame(one: SlaClock, other: SlaClock): boolean {
   return alike && (one.kind === 'resolution' ? one.cycle === other.cycle : one.startedAt === other.startedAt);
 }
 
-function verdictOf({ contractVersion = 0, state, target, elapsed, dueAt, breachedAt }: SlaClock): ClockVerdict {
+/** What is made of a clock as it was judged first: a breach stays one, however it ended. */
+export function verdictOf({ contractVersion = 0, state, target, elapsed, dueAt, breachedAt }: SlaClock): ClockVerdict {
   const verdict = breachedAt !== undefined ? 'breached' : state === 'met' ? 'met' : 'cancelled';
   return present({ contractVersion, verdict, target, elapsed, dueAt, breachedAt });
 }

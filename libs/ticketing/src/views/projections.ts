@@ -14,6 +14,7 @@ import { policyReactions } from './policy-reactions.js';
 import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
 import { ticketDetails } from './ticket-details.js';
+import { ticketFacts } from './ticket-facts.js';
 import { ticketFilters } from './ticket-filters.js';
 import { foldTicket, type TicketFold } from './ticket-fold.js';
 import { ticketHistory } from './ticket-history.js';
@@ -24,12 +25,12 @@ import { tierQueue } from './tier-queue.js';
 /** The read models of tickets. The order is the one in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
-  version: 3,
+  version: 4,
   streamPrefix: 'ticket-',
   aggregate: ticketWithoutClocks,
   initial: null,
   fold: foldTicket,
-  faces: [ticketHistory, ticketSla, slaBoard, tierQueue, ticketList, ticketDetails],
+  faces: [ticketHistory, ticketSla, slaBoard, tierQueue, ticketList, ticketFacts, ticketDetails],
 };
 
 /** The read models of contracts. */

@@ -5,15 +5,9 @@ import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/
 import { activeWork, isOver, type Ticket } from '../events/ticket.js';
 import { present, without } from '../plain-json.js';
 import { tierSchema } from '../vocabulary.js';
+import { evolveReported, type QueueState, type ReportedFacts } from './reported-facts.js';
 import { withWordsOf } from './search-words.js';
-import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
-
-/**
- * How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved, and
- * the requester has replied since.
- */
-export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'replied', 'done'] as const;
-export type QueueState = (typeof QUEUE_STATES)[number];
+import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 
 const staySchema = open({
   tier: about(refer(tierSchema), 'The tier'),
@@ -34,6 +28,7 @@ const handOffRecordSchema = open({
   outcome: about(oneOf(['pending', 'accepted', 'returned']), 'What became of it'),
   settledAt: optional(about(instant, 'When it was accepted or returned')),
   quality: about(count, 'Its quality, 0 to 100; half of it when it was returned'),
+  automatic: optional(about(literal(true), 'An escalation policy handed it on')),
 });
 
 /** A hand-off to a higher tier, and what became of it. */
@@ -96,6 +91,7 @@ export interface TicketFold {
   readonly ticket: Omit<Ticket, 'contract' | 'sla' | 'hindsight'>;
   readonly promises: TicketPromises;
   readonly facts: ReaderFacts;
+  readonly reported: ReportedFacts;
 }
 
 type Event = RecordedEvent<TicketEvents>;
@@ -106,7 +102,14 @@ export function foldTicket(fold: TicketFold | null, event: Event): TicketFold | 
   const promises = evolvePromises(fold?.promises ?? null, event, event.metadata, event.revision);
   if (state === null || promises === null) return null;
   const ticket = state.contract === undefined ? state : without(state, 'contract');
-  return { ticket, promises, facts: factsAfter(fold, ticket, event) };
+  const facts = factsAfter(fold, ticket, event);
+  const before = fold === null ? undefined : { ticket: fold.ticket, standing: standing(fold), reported: fold.reported };
+  const after = { ticket, standing: standing({ ticket, facts }) };
+  return { ticket, promises, facts, reported: evolveReported({ before, after, isFirstResponse: isFirstResponse(event) }, event) };
+}
+
+function standing({ ticket: { tier }, facts: { queueState, since } }: Pick<TicketFold, 'ticket' | 'facts'>) {
+  return { tier, queueState, since };
 }
 
 function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): ReaderFacts {
@@ -165,10 +168,20 @@ function handOffsAfter(records: readonly HandOffRecord[], event: Event): readonl
   const at = event.metadata.effectiveAt;
   switch (event.type) {
     case 'TicketEscalated': {
-      const { escalationId, from, fromTeam, to, toTeam, handOff } = event.data;
+      const { escalationId, from, fromTeam, to, toTeam, handOff, automatic } = event.data;
       return [
         ...records,
-        present({ escalationId, from, fromTeam, to, toTeam, at, outcome: 'pending' as const, quality: handOffQuality(from, to, handOff) }),
+        present({
+          escalationId,
+          from,
+          fromTeam,
+          to,
+          toTeam,
+          at,
+          outcome: 'pending' as const,
+          quality: handOffQuality(from, to, handOff),
+          automatic: automatic === undefined ? undefined : (true as const),
+        }),
       ];
     }
     case 'EscalationAccepted':

@@ -2,7 +2,8 @@ import type { StateFace } from '#eventsourcing';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { HOLD_REASONS, PRIORITIES } from '../vocabulary.js';
-import { detailFactsSchema, QUEUE_STATES, type TicketFold } from './ticket-fold.js';
+import { QUEUE_STATES } from './reported-facts.js';
+import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
 import { about, count, flag, instant, oneOf, open, optional, parts, type Static } from '../schema.js';
 import { documentSchema } from './stored.js';
 

@@ -1,0 +1,239 @@
+import type { Derived, Instant, StateFace } from '#eventsourcing';
+import { termsOf } from '../contract/contract.js';
+import { clockVerdictSchema } from '../events/sla.js';
+import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
+import { present } from '../plain-json.js';
+import { ended, type SlaClock, slaClockSchema } from '../sla/sla-clock.js';
+import { isOf } from '../sla/sla-terms.js';
+import { verdictOf } from '../sla/sla-restatement.js';
+import { CLOCK_VERDICTS, type Tier, TICKET_STATUSES, tierSchema } from '../vocabulary.js';
+import { reportedFactsSchema } from './reported-facts.js';
+import { documentSchema } from './stored.js';
+import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
+import { about, count, flag, instant, listOf, oneOf, open, optional, parts, refer, type Static, text, uuid } from '../schema.js';
+
+const staySchema = open({
+  tier: about(refer(tierSchema), 'The tier'),
+  team: optional(about(text, 'Its team')),
+  from: about(instant, 'From when'),
+  to: optional(about(instant, 'Until when; absent while it lasts. The last one ends with the ticket')),
+  handled: about(flag, 'Whether the tier took it: not while a hand-off to it is pending, nor when it was returned'),
+});
+
+const clockOutcomeSchema = open({
+  ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'startedAt'),
+  verdict: about(oneOf([...CLOCK_VERDICTS, 'void']), 'As it is known now; `void`: under the corrected terms there was no such clock'),
+  decidedAt: about(instant, 'When it was breached, else when it ended: the period that it counts in'),
+  contractVersion: optional(about(count, 'Version of the contract that decided; absent while it goes on')),
+  ...parts(clockVerdictSchema, 'dueAt', 'breachedAt'),
+  target: optional(about(count, 'Its target, in milliseconds of open time')),
+  elapsed: optional(about(count, 'What it used up, in milliseconds of open time; absent while it goes on')),
+  was: optional(about(oneOf(CLOCK_VERDICTS), 'The verdict before it was restated')),
+  restatedAt: optional(about(instant, 'When it was restated last')),
+});
+
+export const ticketFactsDocumentSchema = about(
+  open({
+    ...parts(
+      openingSchema,
+      'client',
+      'kind',
+      'channel',
+      'priority',
+      'impact',
+      'urgency',
+      'tier',
+      'team',
+      'service',
+      'component',
+      'category',
+    ),
+    ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident'),
+    status: about(oneOf(TICKET_STATUSES), 'How it stands'),
+    agent: optional(about(text, 'Id of the agent who has it')),
+    zone: about(text, "Time zone of the client's calendar, by its IANA name"),
+    contractVersion: about(count, "Version of the client's contract that it goes by, 0 for the default contract"),
+    system: optional(about(text, 'Where an imported ticket comes from, such as `bpic2013`')),
+    openedAt: about(instant, 'When it was opened'),
+    openedTier: about(refer(tierSchema), 'The tier of entry'),
+    ...parts(detailFactsSchema, 'firstResponseAt'),
+    ...parts(reportedFactsSchema, 'acknowledgedAt'),
+    resolvedAt: optional(about(instant, 'When it was resolved; absent while it is not, also after a reopening')),
+    resolvedTier: optional(about(refer(tierSchema), 'The tier that resolved it')),
+    resolvedTeam: optional(about(text, 'Its team')),
+    resolvedAgent: optional(about(text, 'Id of the agent who had it')),
+    article: optional(about(text, 'The knowledge article that it was resolved with')),
+    rootCause: optional(
+      about(
+        open({
+          category: about(text, 'Category of the root cause'),
+          change: about(flag, 'Whether it names a change'),
+          lowerTierCanResolve: about(flag, 'Whether a lower tier can do it alone next time'),
+        }),
+        'Root cause that L3 gave',
+      ),
+    ),
+    ...parts(detailFactsSchema, 'closedAt', 'cancelledAt'),
+    ...parts(reportedFactsSchema, 'mergedAt'),
+    endedAt: optional(about(instant, 'When it was closed, cancelled or merged; absent while it is in the backlog')),
+    duplicateOf: optional(about(uuid, 'The ticket that it was merged into, or is a duplicate of')),
+    reopens: about(count, 'How many times it was opened again'),
+    ...parts(detailFactsSchema, 'escalations', 'deescalations'),
+    returns: about(count, 'How many times it went back to a tier that had handed it up: returned, or handed down'),
+    ...parts(reportedFactsSchema, 'reassignments', 'replies'),
+    touchSeconds: about(count, 'Seconds of work on it, measured and stated'),
+    ...parts(reportedFactsSchema, 'articles', 'touch', 'times', 'holds', 'majorIncidents', 'satisfaction', 'resolutions'),
+    stays: about(listOf(staySchema), 'Where it has been, oldest first'),
+    ...parts(detailFactsSchema, 'handOffs'),
+    clocks: about(listOf(clockOutcomeSchema), 'Verdicts on promises, open ones that are breached among them; each promise counts once'),
+  }),
+  'The facts of a ticket, for reports: dates are dates, durations numbers, ids instead of persons, no free text',
+);
+
+/** The facts of a ticket that reports are made of. */
+export type TicketFacts = Static<typeof ticketFactsDocumentSchema>;
+export type ClockOutcome = TicketFacts['clocks'][number];
+
+function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
+  const { client, kind, channel, priority, impact, urgency, tier, team, service, component, category, work } = ticket;
+  const { majorIncident, securityIncident, assignee, rootCause, resolution, returns, cycle, links } = ticket;
+  const { openedAt, firstResponseAt, closedAt, cancelledAt, escalations, deescalations, handOffs, imported } = facts;
+  const { mergedAt } = reported;
+  const standing = resolvedAt(work) === undefined ? undefined : reported.resolutions.at(-1);
+  const endedAt = closedAt ?? cancelledAt ?? (work.status === 'merged' ? mergedAt : undefined);
+  return present({
+    client,
+    kind,
+    channel,
+    priority,
+    impact,
+    urgency,
+    tier,
+    team,
+    service,
+    component,
+    category,
+    majorIncident,
+    securityIncident,
+    status: work.status,
+    agent: assignee?.id,
+    zone: termsOf(promises).calendar.zone,
+    contractVersion: promises.contract?.version ?? 0,
+    system: imported?.system,
+    openedAt,
+    openedTier: facts.stays[0]?.tier ?? tier,
+    firstResponseAt,
+    acknowledgedAt: reported.acknowledgedAt,
+    resolvedAt: resolvedAt(work),
+    resolvedTier: standing?.tier,
+    resolvedTeam: standing?.team,
+    resolvedAgent: standing?.agent,
+    article: resolution?.article,
+    rootCause: rootCause && {
+      category: rootCause.category,
+      change: rootCause.changeReference !== undefined,
+      lowerTierCanResolve: rootCause.lowerTierCanResolve,
+    },
+    closedAt,
+    cancelledAt,
+    mergedAt: work.status === 'merged' ? mergedAt : undefined,
+    endedAt,
+    duplicateOf: work.status === 'merged' ? work.into : links.find(({ relation }) => relation === 'duplicate-of')?.ticketId,
+    reopens: cycle - 1,
+    escalations,
+    deescalations,
+    returns,
+    reassignments: reported.reassignments,
+    replies: reported.replies,
+    touchSeconds: reported.touch.reduce((sum, { seconds }) => sum + seconds, 0),
+    articles: reported.articles,
+    touch: reported.touch,
+    times: reported.times,
+    holds: reported.holds,
+    majorIncidents: reported.majorIncidents,
+    satisfaction: reported.satisfaction,
+    resolutions: reported.resolutions,
+    stays: stays(facts, endedAt),
+    handOffs,
+    clocks: promises.clocks.flatMap((clock) => clockOutcome(clock, promises.told) ?? []),
+  });
+}
+
+function stays({ stays, handOffs }: TicketFold['facts'], endedAt: Instant | undefined): TicketFacts['stays'] {
+  return stays.map(({ tier, team, since }, index) => {
+    const next = stays[index + 1]?.since ?? endedAt;
+    // Late facts may put a move before the one that led to it: no stay is shorter than nothing.
+    const to = next !== undefined && next < since ? since : next;
+    return present({ tier, team, from: since, to, handled: handled(tier, since, index === 0, handOffs) });
+  });
+}
+
+function handled(tier: Tier, since: Instant, isFirst: boolean, handOffs: TicketFold['facts']['handOffs']): boolean {
+  const brought = isFirst ? undefined : handOffs.find(({ to, at }) => to === tier && at === since);
+  return brought === undefined || brought.outcome === 'accepted';
+}
+
+/** What was decided of a clock; undefined while nothing is. */
+function clockOutcome(clock: SlaClock, told: TicketFold['promises']['told']): ClockOutcome | undefined {
+  const { kind, tier, vendor, cycle, startedAt, stoppedAt, restated, target } = clock;
+  // It goes on in another cycle, and is counted there.
+  if (clock.continuedIn !== undefined) return undefined;
+  const subject = { kind, tier, vendor, cycle, startedAt };
+  if (!ended(clock)) {
+    const breachedAt = clock.breachedAt ?? told.find((moment) => moment.percent === undefined && isOf(clock, moment))?.at ?? undefined;
+    if (breachedAt === undefined) return undefined;
+    return present({ ...subject, verdict: 'breached' as const, decidedAt: breachedAt, breachedAt, target });
+  }
+  const first = verdictOf(clock);
+  const known = restated === undefined ? first : restated.is;
+  const decidedAt = known?.breachedAt ?? stoppedAt ?? first.breachedAt ?? startedAt;
+  return present({
+    ...subject,
+    decidedAt,
+    ...(known === undefined ? { verdict: 'void' as const } : known),
+    was: restated === undefined ? undefined : first.verdict,
+    restatedAt: restated?.at,
+  });
+}
+
+/** What a document follows from, apart from the ticket itself. */
+const FROM_TICKET = [
+  ...(['client', 'kind', 'channel', 'priority', 'impact', 'urgency', 'tier', 'team', 'service', 'component', 'category'] as const),
+  ...(['majorIncident', 'securityIncident', 'work', 'assignee', 'rootCause', 'resolution', 'returns', 'cycle', 'links'] as const),
+];
+const FROM_FACTS = ['openedAt', 'firstResponseAt', 'closedAt', 'cancelledAt', 'escalations', 'deescalations'] as const;
+
+/** Notes, replies to the requester, diagnostic steps and evidence, which are most events, change no fact. */
+function factsOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | null>) {
+  if (fold === null) return null;
+  const was = before?.state;
+  const same =
+    was !== undefined &&
+    was !== null &&
+    was.promises === fold.promises &&
+    was.reported === fold.reported &&
+    FROM_TICKET.every((key) => was.ticket[key] === fold.ticket[key]) &&
+    FROM_FACTS.every((key) => was.facts[key] === fold.facts[key]) &&
+    was.facts.handOffs === fold.facts.handOffs &&
+    was.facts.stays === fold.facts.stays;
+  return same ? (before?.document ?? null) : facts(fold);
+}
+
+/** One document a ticket, by its id: what KPIs and reporting jobs count. */
+export const ticketFacts: StateFace<TicketFold | null> = {
+  name: 'ticket_facts_v1',
+  alias: 'ticket_facts',
+  version: 1,
+  dates: true,
+  schema: () => documentSchema(ticketFactsDocumentSchema, 'Id of the ticket'),
+  document: factsOrTheSame,
+  indexes: [
+    { key: { openedAt: 1 } },
+    { key: { client: 1, openedAt: 1 } },
+    { key: { resolvedAt: 1 } },
+    { key: { endedAt: 1, openedAt: 1 } },
+    { key: { resolvedAgent: 1, resolvedAt: 1 } },
+    { key: { category: 1, openedAt: 1 } },
+    { key: { position: 1 } },
+  ],
+};
