@@ -46,6 +46,9 @@ class Process extends EventStore {
   end(): Promise<Position | 'start'> {
     return events.store.end();
   }
+  eventAt(position: Position): Promise<StoredEvent | undefined> {
+    return events.store.eventAt(position);
+  }
   lastBefore(instant: Instant): Promise<Position | 'start'> {
     return events.store.lastBefore(instant);
   }

@@ -1,13 +1,23 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Instant, parseInstant, type Position } from '#eventsourcing';
+import { type Instant, parseInstant } from '#eventsourcing';
 import type { FeedBatch, LoggedEvent } from '#feeds';
-import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
+import { Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
-import { PRIORITIES, publicEventType, type PublicEventType, TIERS } from '#ticketing';
+import {
+  type EventFilter,
+  type FeedPosition,
+  formatPlace,
+  parsePlace,
+  PRIORITIES,
+  publicEventType,
+  type PublicEventType,
+  TIERS,
+} from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -33,15 +43,34 @@ const types: Parameter<readonly PublicEventType[]> = {
   schema: { type: 'string', examples: ['com.tierline.ticket.escalated.v1'] },
 };
 
-type From = Position | 'start' | 'end' | { readonly since: Instant };
+type From = FeedPosition | 'start' | 'end' | { readonly since: Instant };
 
 function readFrom(given: string): From | undefined {
   if (given === 'start' || given === 'end') return given;
   const since = parseInstant(given);
-  return since === undefined ? parsePosition(given) : { since };
+  return since === undefined ? parsePlace(given) : { since };
 }
 
+const filterQuery = {
+  types,
+  ticket: aTicketId('Only events of this ticket'),
+  client: text('Only events of this client'),
+  tier: someOf(TIERS, 'Only events of tickets that are at one of these tiers right after the event'),
+  team: text('Only events of tickets that this team has right after the event'),
+  priority: someOf(PRIORITIES, 'Only events of tickets that have one of these priorities right after the event'),
+};
+
+const filterOf = ({ types, ticket, client, tier, team, priority }: QueryOf<typeof filterQuery>): EventFilter => ({
+  ...(types && { types }),
+  ...(ticket && { ticket }),
+  ...(client && { client }),
+  ...(tier && { tiers: tier }),
+  ...(team && { team }),
+  ...(priority && { priorities: priority }),
+});
+
 const feedQuery = {
+  ...filterQuery,
   from: {
     parse: readFrom,
     rule: 'must be start, end, a position such as 1234/1234, or a date-time with an offset',
@@ -49,18 +78,24 @@ const feedQuery = {
       'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), after a position, or with what was recorded at an instant or later. Last-Event-ID goes before it.',
     schema: { type: 'string', default: 'start' },
   },
-  types,
-  ticket: aTicketId('Only events of this ticket'),
-  client: text('Only events of this client'),
-  tier: someOf(TIERS, 'Only events of tickets that are at one of these tiers right after the event'),
-  team: text('Only events of tickets that this team has right after the event'),
-  priority: someOf(PRIORITIES, 'Only events of tickets that have one of these priorities right after the event'),
   wait: wholeNumber('With `Accept: application/x-ndjson`: how many seconds to wait for an event where there is none yet', {
     min: 0,
     max: LONGEST_WAIT_S,
   }),
 };
 const readFeedQuery = new QueryParameters(feedQuery);
+
+const digestQuery = {
+  ...filterQuery,
+  from: feedQuery.from,
+  to: {
+    parse: parsePlace,
+    rule: 'must be a position such as 1234/1234',
+    description: 'The last position that counts; the present end of the log, unless said',
+    schema: { type: 'string' },
+  },
+};
+const readDigestQuery = new QueryParameters(digestQuery);
 
 /** The readers that one process carries at once. */
 export class FeedReaders {
@@ -103,14 +138,14 @@ export class EventFeedController implements OnModuleDestroy {
     @Res() reply: FastifyReply,
     @Caller() caller: Asker,
   ): Promise<void> {
-    const from = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePosition(lastEventId);
+    const from = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePlace(lastEventId);
     if (from === undefined) {
       throw Problem.of('invalid-header', 'Last-Event-ID must be the id of an event of this feed', {
         faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
       });
     }
     const asLines = accept?.toLowerCase().includes(NDJSON) === true;
-    const { ticket, client, team, wait } = query;
+    const { wait } = query;
     if (wait !== undefined && !asLines) {
       throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', {
         faults: [{ field: 'wait', message: `is for Accept: ${NDJSON}` }],
@@ -120,10 +155,9 @@ export class EventFeedController implements OnModuleDestroy {
     try {
       const left = new AbortController();
       const signal = AbortSignal.any([left.signal, this.#closing.signal]);
-      const filter = { types: query.types, ticket, client, tiers: query.tier, team, priorities: query.priority };
       const waits = asLines ? wait !== undefined : true;
       const idleMs = wait === undefined ? HEARTBEAT_MS : Math.max(1, wait * 1_000);
-      const asked = { filter, from, history: !waits, idleMs, signal };
+      const asked = { filter: filterOf(query), from, ...(waits ? { idleMs } : { until: 'present' as const }), signal };
       const { batches, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
       reply.hijack();
       const out = reply.raw;
@@ -157,6 +191,37 @@ export class EventFeedController implements OnModuleDestroy {
       leave();
     }
   }
+
+  /** What a reader compares with what it has: how many events there are, and a digest of their ids in the order of the log. */
+  @Get('digest')
+  @documented((openapi) => openapi.documentDigest())
+  @documented((openapi) => openapi.documentQuery(readDigestQuery))
+  async digest(
+    @Query(readDigestQuery) query: QueryOf<typeof digestQuery>,
+    @Req() request: FastifyRequest,
+    @Caller() caller: Asker,
+  ): Promise<{ readonly count: number; readonly sha256: string; readonly to: string }> {
+    const leave = this.readers.take();
+    try {
+      const left = new AbortController();
+      request.raw.once('close', () => left.abort());
+      const signal = AbortSignal.any([left.signal, this.#closing.signal]);
+      const from = query.from ?? 'start';
+      const until = query.to ?? ('present' as const);
+      const asked = { filter: filterOf(query), from, until, signal };
+      const { batches, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
+      const hash = createHash('sha256');
+      let count = 0;
+      for await (const { events } of batches) {
+        for (const { event } of events) hash.update(`${event.id}\n`);
+        count += events.length;
+      }
+      signal.throwIfAborted();
+      return { count, sha256: hash.digest('hex'), to: positionText(until === 'present' ? end : until) };
+    } finally {
+      leave();
+    }
+  }
 }
 
 /** Copies the feed to one reader, as fast as that reader reads, until it leaves or the server stops. */
@@ -180,7 +245,7 @@ async function sendLines(out: ServerResponse, batches: AsyncIterable<FeedBatch>,
 }
 
 /** The first events that there are or come; none when none came within the time that the feed waits. */
-async function firstOf(batches: AsyncIterable<FeedBatch>, end: Position | 'start'): Promise<Pick<FeedBatch, 'events' | 'position'>> {
+async function firstOf(batches: AsyncIterable<FeedBatch>, end: FeedPosition | 'start'): Promise<Pick<FeedBatch, 'events' | 'position'>> {
   let isNews = false;
   for await (const batch of batches) {
     if (batch.events.length > 0 || isNews) return batch;
@@ -197,14 +262,14 @@ const messages = new WeakMap<LoggedEvent, Buffer>();
 function message(logged: LoggedEvent): Buffer {
   let made = messages.get(logged);
   if (made === undefined) {
-    made = Buffer.from(`id: ${formatPosition(logged.position)}\nevent: ${logged.event.type}\ndata: ${logged.json}\n\n`);
+    made = Buffer.from(`id: ${formatPlace(logged.position)}\nevent: ${logged.event.type}\ndata: ${logged.json}\n\n`);
     messages.set(logged, made);
   }
   return made;
 }
 
-function positionText(position: Position | 'start'): string {
-  return position === 'start' ? position : formatPosition(position);
+function positionText(position: FeedPosition | 'start'): string {
+  return position === 'start' ? position : formatPlace(position);
 }
 
 async function write(out: ServerResponse, chunk: string, ending: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { instantFrom } from '#eventsourcing';
@@ -85,6 +86,7 @@ class Reader {
 }
 
 const type = (name: string) => `com.tierline.ticket.${name}.v1`;
+const MET = 'com.tierline.sla.met.v1';
 const ticketOf = ({ subject }: CloudEvent) => subject.replace('ticket/', '');
 const summary = ({ event, data }: Message) => [event, ticketOf(data), data.revision];
 
@@ -147,9 +149,9 @@ describe('GET /v1/events', () => {
     ]);
     await end.until(({ comments }) => comments.includes('caught up'));
     await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
-    await after.until(({ messages }) => messages.length >= 2);
+    await after.until(({ messages }) => messages.length >= 3);
     await end.until(({ messages }) => messages.length >= 1);
-    expect(after.messages.map(({ event }) => event)).toEqual([type('work-started'), type('put-on-hold')]);
+    expect(after.messages.map(({ event }) => event)).toEqual([MET, type('work-started'), type('put-on-hold')]);
     expect(end.messages.map(({ event }) => event)).toEqual([type('put-on-hold')]);
     after.close();
     end.close();
@@ -266,8 +268,8 @@ describe('GET /v1/events', () => {
     const parsed = ({ text }: { text: string }) => text.split('\n').flatMap((one) => (one === '' ? [] : [JSON.parse(one) as CloudEvent]));
     const all = await lines('');
     expect(all.headers.get('content-type')).toBe('application/x-ndjson');
-    expect(parsed(all).map(({ type }) => type)).toEqual([type('opened'), type('work-started')]);
-    expect(parsed(await lines(`&from=${position}`)).map(({ type }) => type)).toEqual([type('work-started')]);
+    expect(parsed(all).map(({ type }) => type)).toEqual([type('opened'), MET, type('work-started')]);
+    expect(parsed(await lines(`&from=${position}`)).map(({ type }) => type)).toEqual([MET, type('work-started')]);
     const end = all.headers.get('x-position') ?? '';
     expect((await lines(`&from=${end}`)).text).toBe('');
 
@@ -278,6 +280,31 @@ describe('GET /v1/events', () => {
     expect(parsed(woken).map(({ type }) => type)).toEqual([type('put-on-hold')]);
     const none = await lines(`&from=${woken.headers.get('x-position')}&wait=0`);
     expect([none.status, none.text, none.headers.get('x-position')]).toEqual([200, '', expect.stringMatching(/^\d+\/\d+$/)]);
+  });
+
+  it('proves to a reader that it has everything', async () => {
+    const client = `${api.client}-digest`;
+    const { ticketId } = await post('/v1/tickets', { ...open, client });
+    await post(`/v1/tickets/${ticketId}/work`, {});
+    const { position } = await post(`/v1/tickets/${ticketId}/hold`, { reason: 'customer', note: 'away' });
+    await post(`/v1/tickets/${ticketId}/resume`, {});
+    const digest = async (query: string) => (await send(api.url, 'GET', `/v1/events/digest?client=${client}${query}`)).json;
+    const { text } = await send(api.url, 'GET', `/v1/events?client=${client}`, { headers: { Accept: 'application/x-ndjson' } });
+    const ids = text.split('\n').flatMap((one) => (one === '' ? [] : [(JSON.parse(one) as CloudEvent).id]));
+    const sha256 = (some: readonly string[]) =>
+      createHash('sha256')
+        .update(some.map((id) => `${id}\n`).join(''))
+        .digest('hex');
+    expect(await digest('')).toEqual({ count: ids.length, sha256: sha256(ids), to: expect.stringMatching(/^\d+\/\d+$/) });
+    expect(await digest(`&to=${position}`)).toEqual({ count: ids.length - 1, sha256: sha256(ids.slice(0, -1)), to: position });
+    expect(await digest(`&from=${position}`)).toMatchObject({ count: 1, sha256: sha256(ids.slice(-1)) });
+    expect(await digest('&types=TicketResumed')).toMatchObject({ count: 1, sha256: sha256(ids.slice(-1)) });
+    expect(await digest('&types=TicketClosed')).toMatchObject({ count: 0, sha256: sha256([]) });
+    expect(await digest('&to=900000000000/900000000000')).toMatchObject({
+      status: 400,
+      code: 'unknown-position',
+      faults: [{ field: 'to' }],
+    });
   });
 
   it('carries so many readers, and tells the next one to come back', () => {

@@ -85,6 +85,7 @@ describe('/openapi.json', () => {
         '/v1/sessions',
         '/v1/principal',
         '/v1/events',
+        '/v1/events/digest',
         '/health/live',
         '/health/ready',
       ]),

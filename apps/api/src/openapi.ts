@@ -696,6 +696,38 @@ export function documentFeed(): MethodDecorator {
   );
 }
 
+export function documentDigest(): MethodDecorator {
+  return applyDecorators(
+    reads('events'),
+    ApiTags('events'),
+    ApiOperation({
+      operationId: 'digestEvents',
+      summary: 'What a reader of events compares with what it has',
+      description:
+        'How many events the feed has in a range, and the SHA-256 of their ids in the order of the log, each followed by a line feed: a reader that comes to the same has ' +
+        'every one of them, each once, in order.',
+    }),
+    ApiResponse({
+      status: 200,
+      description: 'Count and digest',
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            required: ['count', 'sha256', 'to'],
+            properties: {
+              count: { type: 'integer', minimum: 0 },
+              sha256: { type: 'string', description: 'In lower-case hexadecimal' },
+              to: { type: 'string', description: 'The last position that counts' },
+            },
+          },
+        },
+      },
+    }),
+    problems(...everywhere, 'unknown-position', 'too-many-streams'),
+  );
+}
+
 /** The parameters of a query, as they are declared. */
 export function documentQuery<Declared extends ParametersOfQuery>({ declared }: QueryParameters<Declared>): MethodDecorator {
   return applyDecorators(

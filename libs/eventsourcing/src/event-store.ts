@@ -88,6 +88,9 @@ export abstract class EventStore {
    */
   abstract end(): Promise<Position | 'start'>;
 
+  /** The event at exactly this position; undefined where there is none of ours. @throws StoreUnavailable */
+  abstract eventAt(position: Position): Promise<StoredEvent | undefined>;
+
   /**
    * A position before all events that were recorded at an instant or later, and not much further back than the last event before it. It reads the
    * log backwards from its end: the later the instant, the sooner it answers.

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import {
   BACKWARDS,
   END,
+  FORWARDS,
   START,
   StreamNotFoundError,
   eventTypeFilter,
@@ -195,6 +196,10 @@ export class EventStoreDB extends EventStore {
     return this.#insist('read the end of $all', () => this.#end());
   }
 
+  eventAt(position: Position): Promise<StoredEvent | undefined> {
+    return this.#insist('read $all', () => this.#eventAt(position));
+  }
+
   lastBefore(instant: Instant): Promise<Position | 'start'> {
     return this.#insist('read $all backwards', () => this.#lastStoredBefore(epochMillis(instant) - CLOCKS_APART_MS));
   }
@@ -242,6 +247,13 @@ export class EventStoreDB extends EventStore {
       if (event !== undefined) return { commit: event.position.commit, prepare: event.position.prepare };
     }
     return 'start';
+  }
+
+  async #eventAt({ commit, prepare }: Position): Promise<StoredEvent | undefined> {
+    const options = { direction: FORWARDS, fromPosition: { commit, prepare }, maxCount: 1 } as const;
+    for await (const { event } of complete(this.#connection.client.readAll(options)))
+      if (event?.position.commit === commit) return ownEvent(event);
+    return undefined;
   }
 
   /** The last event that the server has stored before a time, in milliseconds since 1970; one attempt. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EventStore, type FeedFilter, type FeedItem, isRefusal, type Position } from '#eventsourcing';
-import { type EventFilter, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { type EventFilter, type FeedPosition, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
 import { type TestEvents, testEvents } from '../../../test/stores.js';
 import { type FeedBatch, type LoggedEvent, PublicLog } from './index.js';
@@ -21,6 +21,7 @@ class Counted extends EventStore {
   };
   append = (...args: Parameters<EventStore['append']>) => events.store.append(...args);
   end = () => events.store.end();
+  eventAt = (...args: Parameters<EventStore['eventAt']>) => events.store.eventAt(...args);
   lastBefore = (...args: Parameters<EventStore['lastBefore']>) => events.store.lastBefore(...args);
   readAll = (...args: Parameters<EventStore['readAll']>) => events.store.readAll(...args);
   subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem> {
@@ -49,7 +50,7 @@ const open = (client: string, more: Partial<TicketCommands['OpenTicket']> = {}) 
     urgency: 'low',
     ...more,
   });
-const note = (id: string, text: string) => command(id, 'SendPublicReply', { text });
+const note = (id: string, text: string) => command(id, 'RecordRequesterReply', { text });
 
 const commitOf = (position: Position | 'start') => (position === 'start' ? -1n : position.commit);
 const everything = () => true;
@@ -60,7 +61,10 @@ async function first(
   log: PublicLog,
   count: number,
   filter: EventFilter,
-  { after = 'start', onBatch = () => undefined }: { after?: Position | 'start'; onBatch?: (batch: FeedBatch) => Promise<void> | void } = {},
+  {
+    after = 'start',
+    onBatch = () => undefined,
+  }: { after?: FeedPosition | 'start'; onBatch?: (batch: FeedBatch) => Promise<void> | void } = {},
 ): Promise<LoggedEvent[]> {
   const stop = new AbortController();
   const seen: LoggedEvent[] = [];
@@ -74,7 +78,7 @@ async function first(
 
 const short = ({ event }: LoggedEvent) => [event.type.replace('com.tierline.', ''), event.revision];
 const texts = (logged: readonly LoggedEvent[]) =>
-  logged.flatMap(({ event }) => (event.type.includes('public-reply') ? [(event.data as { text: string }).text] : []));
+  logged.flatMap(({ event }) => (event.type.includes('requester-replied') ? [(event.data as { text: string }).text] : []));
 
 it('brings history and then what comes, as CloudEvents, to many readers from one subscription', async () => {
   const client = clientName();
@@ -91,9 +95,9 @@ it('brings history and then what comes, as CloudEvents, to many readers from one
   for (const seen of await Promise.all(reading))
     expect(seen.map(short)).toEqual([
       ['ticket.opened.v1', 0],
-      ['ticket.public-reply-sent.v1', 1],
-      ['ticket.public-reply-sent.v1', 2],
-      ['ticket.public-reply-sent.v1', 3],
+      ['ticket.requester-replied.v1', 1],
+      ['ticket.requester-replied.v1', 2],
+      ['ticket.requester-replied.v1', 3],
     ]);
   expect(store.subscriptions).toBe(1);
   expect(upToDate).toBeLessThanOrEqual(20);
@@ -168,6 +172,62 @@ it('knows where a ticket was at each event, wherever a reader begins', async () 
   ]);
 });
 
+it('tells which clocks an event has ended in time, before the event, and goes on between the two', async () => {
+  const client = clientName();
+  const { id } = await open(client);
+  await command(id, 'ResolveTicket', { category: 'c', cause: 'c', fix: 'f', article: 'a' });
+  const clocks = (logged: readonly LoggedEvent[]) =>
+    logged.map(({ event: { type, data } }) => (data as { clock?: string }).clock ?? type.replace('com.tierline.', ''));
+  const history = async (log: PublicLog, filter: EventFilter, after: FeedPosition | 'start' = 'start') => {
+    const seen: LoggedEvent[] = [];
+    const { signal } = new AbortController();
+    const asked = { filter: { client, ...filter }, sees: everything, after, until: await events.store.end(), signal };
+    for await (const batch of log.read(asked)) seen.push(...batch.events);
+    return seen;
+  };
+  const log = new PublicLog(events.store);
+  const all = await history(log, {});
+  const [, response, resolution, resolved] = all;
+  expect(clocks(all)).toEqual(['ticket.opened.v1', 'response', 'resolution', 'ticket.resolved.v1']);
+  expect(resolution?.event).toMatchObject({
+    type: 'com.tierline.sla.met.v1',
+    subject: `ticket/${id}`,
+    revision: 1,
+    position: `${resolved?.event.position}/2`,
+    causationid: resolved?.event.id,
+    time: resolved?.event.time,
+    data: { clock: 'resolution', cycle: 1, terms: 1, contractVersion: 0, elapsed: expect.any(Number) },
+  });
+  for (const [index, { position: after }] of all.entries()) {
+    expect((await history(new PublicLog(events.store), {}, after)).map(({ json }) => json)).toEqual(
+      all.slice(index + 1).map(({ json }) => json),
+    );
+  }
+  expect(clocks(await history(log, { types: ['SlaMet'] }))).toEqual(['response', 'resolution']);
+  expect(clocks(await history(log, { types: ['SlaMet'] }, response?.position))).toEqual(['resolution']);
+  expect(clocks(await history(log, { types: ['SlaMet'], ticket: id }, response?.position))).toEqual(['resolution']);
+
+  // In the window of recent events, too.
+  const window = new PublicLog(events.store);
+  const begin = (await events.store.end()) as Position;
+  const types = ['SlaMet', 'TicketResolved', 'TicketReopened'] as const;
+  const seen = await first(
+    window,
+    3,
+    { client, types },
+    {
+      after: begin,
+      onBatch: async ({ caughtUp }) => {
+        if (!caughtUp) return;
+        await command(id, 'ReopenTicket', { reason: 'r' });
+        await command(id, 'ResolveTicket', { category: 'c', cause: 'c', fix: 'f', article: 'a' });
+      },
+    },
+  );
+  for (const [index, { position: after }] of seen.slice(0, -1).entries())
+    expect(await first(window, seen.length - index - 1, { client, types }, { after })).toEqual(seen.slice(index + 1));
+});
+
 it('says where it is while nothing comes that is wanted', async () => {
   const client = clientName();
   const { position: after } = await open(client);
@@ -192,7 +252,7 @@ it('reads up to a position, and no further', async () => {
     batches.push(batch);
   expect(batches.flatMap((batch) => batch.events.map(short))).toEqual([
     ['ticket.opened.v1', 0],
-    ['ticket.public-reply-sent.v1', 1],
+    ['ticket.requester-replied.v1', 1],
   ]);
   expect(batches.at(-1)?.position).toEqual(until);
 });

@@ -1,6 +1,17 @@
-import { type EventStore, type Position, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
-import { type EventFilter, type PublicEvent, publicEvent, publicStreamPrefixes, ticket, wanted } from '#ticketing';
-import { TicketPlaces } from './ticket-places.js';
+import { type EventStore, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
+import {
+  comparePlaces,
+  derivedEvents,
+  type EventFilter,
+  type FeedPosition,
+  isDerived,
+  type PublicEvent,
+  publicEvent,
+  publicStreamPrefixes,
+  ticket,
+  wanted,
+} from '#ticketing';
+import { TicketLives } from './ticket-lives.js';
 import { Turns } from './turns.js';
 
 /** A public event in the log. */
@@ -8,7 +19,7 @@ export class LoggedEvent {
   #json: string | undefined;
 
   constructor(
-    readonly position: Position,
+    readonly position: FeedPosition,
     readonly event: PublicEvent,
     private readonly write: (event: PublicEvent) => string,
   ) {}
@@ -24,7 +35,7 @@ export interface FeedBatch {
   /** May be empty. */
   readonly events: readonly LoggedEvent[];
   /** Nothing that the reader wants is missing up to here: it may resume from here. */
-  readonly position: Position | 'start';
+  readonly position: FeedPosition | 'start';
   /** Told once: history is over, and what follows is news. */
   readonly caughtUp: boolean;
 }
@@ -34,7 +45,7 @@ export interface Following {
   readonly filter: EventFilter;
   /** What the reader may see of it. */
   readonly sees: (event: PublicEvent) => boolean;
-  readonly after: Position | 'start';
+  readonly after: FeedPosition | 'start';
   /** After so many milliseconds without news comes an empty batch with the position (default: never). */
   readonly idleMs?: number;
   readonly signal: AbortSignal;
@@ -77,7 +88,7 @@ export class PublicLog {
   }
 
   readonly #limits: Required<PublicLogLimits>;
-  readonly #places: TicketPlaces;
+  readonly #lives: TicketLives;
   readonly #pages = new Turns(PAGES_AT_ONCE);
   #cloudEvents: Promise<typeof import('./cloud-event-json.js')> | undefined;
   #window: Promise<RecentEvents> | undefined;
@@ -87,7 +98,7 @@ export class PublicLog {
     { events = 4_096, characters = 16 * 1024 * 1024 }: PublicLogLimits = {},
   ) {
     this.#limits = { events, characters };
-    this.#places = new TicketPlaces(store);
+    this.#lives = new TicketLives(store);
   }
 
   /**
@@ -117,16 +128,15 @@ export class PublicLog {
   }
 
   /** The events after a position that a reader wants, up to another position, which the log has had. @throws StoreUnavailable */
-  async *read({ filter, sees, after, until, signal }: Following & { readonly until: Position | 'start' }): AsyncGenerator<FeedBatch> {
+  async *read({ filter, sees, after, until, signal }: Following & { readonly until: FeedPosition | 'start' }): AsyncGenerator<FeedBatch> {
     const matches = wanted(filter);
-    const end = commitOf(until);
     const wants = (event: PublicEvent) => matches(event) && sees(event);
     let position = after;
-    while (!signal.aborted && commitOf(position) < end) {
+    while (!signal.aborted && comparePlaces(position, until) < 0) {
       const page = await this.#pages.take(() => this.#page(filter, wants, position, signal));
       position = page.position;
-      const events = page.events.filter((logged) => logged.position.commit <= end);
-      if (events.length > 0) yield { events, position: commitOf(position) < end ? position : until, caughtUp: false };
+      const events = page.events.filter((logged) => comparePlaces(logged.position, until) <= 0);
+      if (events.length > 0) yield { events, position: comparePlaces(position, until) < 0 ? position : until, caughtUp: false };
     }
   }
 
@@ -144,18 +154,26 @@ export class PublicLog {
     return this.#window;
   }
 
-  async #logged(stored: StoredEvent): Promise<LoggedEvent | undefined> {
-    const event = publicEvent(stored, await this.#places.after(stored));
+  /** What a stored event is to other services: what is derived from it, and the event itself. */
+  async #logged(stored: StoredEvent): Promise<readonly LoggedEvent[]> {
+    const { place, met } = await this.#lives.after(stored);
     // Loaded with the first reader, for most processes start without one.
     const { cloudEventJson } = await (this.#cloudEvents ??= import('./cloud-event-json.js'));
-    return event && new LoggedEvent(stored.position, event, cloudEventJson);
+    const { position } = stored;
+    const event = publicEvent(stored, place);
+    return [
+      ...derivedEvents(stored, place, met).map(
+        (derived, index) => new LoggedEvent({ ...position, part: index + 1 }, derived, cloudEventJson),
+      ),
+      ...(event === undefined ? [] : [new LoggedEvent(position, event, cloudEventJson)]),
+    ];
   }
 
   /** The next events of history that a reader wants, up to the present. */
   async #page(
     filter: EventFilter,
     wants: (event: PublicEvent) => boolean,
-    after: Position | 'start',
+    after: FeedPosition | 'start',
     signal: AbortSignal,
   ): Promise<FeedBatch> {
     const end = await this.store.end();
@@ -163,26 +181,28 @@ export class PublicLog {
     let characters = 0;
     let looks = 0;
     for await (const stored of this.#history(filter, after)) {
-      const logged = await this.#logged(stored);
-      if (logged !== undefined && wants(logged.event)) {
+      for (const logged of await this.#logged(stored)) {
+        if (comparePlaces(logged.position, after) <= 0 || !wants(logged.event)) continue;
         events.push(logged);
         characters += logged.json.length;
       }
-      if (++looks === PAGE_LOOKS || events.length === BATCH_EVENTS || characters > BATCH_CHARACTERS || signal.aborted)
+      if (++looks === PAGE_LOOKS || events.length >= BATCH_EVENTS || characters > BATCH_CHARACTERS || signal.aborted)
         return { events, position: stored.position, caughtUp: false };
     }
     return { events, position: later(events.at(-1)?.position ?? after, end), caughtUp: false };
   }
 
-  /** The events after a position among which those are that pass the filter. */
-  async *#history({ ticket: id, types }: EventFilter, after: Position | 'start'): AsyncIterable<StoredEvent> {
+  /** The events after a place among which those are that pass the filter. Of one of which only parts are left, the event itself. */
+  async *#history({ ticket: id, types }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
     if (id !== undefined) {
-      const from = commitOf(after);
-      for await (const event of this.store.readStream(streamName(ticket, id))) if (event.position.commit > from) yield event;
+      for await (const event of this.store.readStream(streamName(ticket, id))) if (comparePlaces(event.position, after) > 0) yield event;
       return;
     }
-    const filter = types === undefined ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
-    yield* this.store.readAll(filter, after === 'start' ? undefined : after);
+    const begun = after === 'start' || after.part === undefined ? undefined : await this.store.eventAt(after);
+    if (begun !== undefined) yield begun;
+    // Of what is derived the server knows nothing.
+    const filter = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
+    yield* this.store.readAll(filter, after === 'start' ? undefined : { commit: after.commit, prepare: after.prepare });
   }
 }
 
@@ -191,7 +211,7 @@ class RecentEvents {
   /** @param onEnd called when the store has ended the subscription */
   static async open(
     store: EventStore,
-    logged: (event: StoredEvent) => Promise<LoggedEvent | undefined>,
+    logged: (event: StoredEvent) => Promise<readonly LoggedEvent[]>,
     limits: Required<PublicLogLimits>,
     onEnd: () => void,
   ): Promise<RecentEvents> {
@@ -206,35 +226,34 @@ class RecentEvents {
   /** Number of the first event of the window. */
   #first = 0;
   /** All public events after this place, and up to `#position`, are in the window. */
-  #after: Position | 'start';
-  #position: Position | 'start';
+  #after: FeedPosition | 'start';
+  #position: FeedPosition | 'start';
   #isTelling = false;
   #ended: { readonly error: unknown } | undefined;
 
   private constructor(
-    end: Position | 'start',
+    end: FeedPosition | 'start',
     private readonly limits: Required<PublicLogLimits>,
   ) {
     this.#after = end;
     this.#position = end;
   }
 
-  covers(position: Position | 'start'): boolean {
-    return commitOf(position) >= commitOf(this.#after);
+  covers(position: FeedPosition | 'start'): boolean {
+    return comparePlaces(position, this.#after) >= 0;
   }
 
   /** Ends when the signal aborts, or when what comes next has left the window. @throws what ended the subscription */
   async *follow(
-    after: Position | 'start',
+    after: FeedPosition | 'start',
     wants: (event: PublicEvent) => boolean,
     toldCaughtUp: boolean,
     idleMs: number | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<FeedBatch> {
-    const seen = commitOf(after);
     // Where it begins may lie further on than the window has come.
-    const isNew = (logged: LoggedEvent) => logged.position.commit > seen && wants(logged.event);
-    let next = this.#first + this.#events.findIndex(({ position }) => position.commit > seen);
+    const isNew = (logged: LoggedEvent) => comparePlaces(logged.position, after) > 0 && wants(logged.event);
+    let next = this.#first + this.#events.findIndex(({ position }) => comparePlaces(position, after) > 0);
     if (next < this.#first) next = this.#end;
     let told = toldCaughtUp;
     while (!signal.aborted && next >= this.#first) {
@@ -257,7 +276,7 @@ class RecentEvents {
     return this.#first + this.#events.length;
   }
 
-  #batch(from: number, isNew: (logged: LoggedEvent) => boolean, after: Position | 'start') {
+  #batch(from: number, isNew: (logged: LoggedEvent) => boolean, after: FeedPosition | 'start') {
     const events: LoggedEvent[] = [];
     let characters = 0;
     let next = from;
@@ -294,14 +313,13 @@ class RecentEvents {
     });
   }
 
-  async #pump(store: EventStore, logged: (event: StoredEvent) => Promise<LoggedEvent | undefined>): Promise<void> {
+  async #pump(store: EventStore, logged: (event: StoredEvent) => Promise<readonly LoggedEvent[]>): Promise<void> {
     let error: unknown = new StoreUnavailable('the subscription to the log has ended');
     try {
       const filter = { streamPrefixes: publicStreamPrefixes };
       for await (const item of store.subscribe(filter, this.#position, new AbortController().signal)) {
         if (item.kind === 'caught-up') continue;
-        const event = item.kind === 'event' ? await logged(item.event) : undefined;
-        if (event !== undefined) this.#add(event);
+        if (item.kind === 'event') for (const event of await logged(item.event)) this.#add(event);
         this.#position = item.kind === 'event' ? item.event.position : item.position;
       }
     } catch (failure) {
@@ -357,10 +375,6 @@ class RecentEvents {
 }
 
 /** The later of two places. */
-function later(one: Position | 'start', other: Position | 'start'): Position | 'start' {
-  return commitOf(other) > commitOf(one) ? other : one;
-}
-
-function commitOf(position: Position | 'start'): bigint {
-  return position === 'start' ? -1n : position.commit;
+function later(one: FeedPosition | 'start', other: FeedPosition | 'start'): FeedPosition | 'start' {
+  return comparePlaces(other, one) > 0 ? other : one;
 }

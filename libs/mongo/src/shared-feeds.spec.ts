@@ -31,6 +31,7 @@ class Counted extends EventStore {
   readStream = (...args: Parameters<EventStore['readStream']>) => this.store.readStream(...args);
   append = (...args: Parameters<EventStore['append']>) => this.store.append(...args);
   end = () => this.store.end();
+  eventAt = (...args: Parameters<EventStore['eventAt']>) => this.store.eventAt(...args);
   lastBefore = (...args: Parameters<EventStore['lastBefore']>) => this.store.lastBefore(...args);
   readAll = (...args: Parameters<EventStore['readAll']>) => this.store.readAll(...args);
   async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncGenerator<FeedItem> {

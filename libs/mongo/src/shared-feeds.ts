@@ -59,6 +59,10 @@ class SharedFeeds extends EventStore {
     return this.store.end();
   }
 
+  eventAt(position: Position): Promise<StoredEvent | undefined> {
+    return this.store.eventAt(position);
+  }
+
   lastBefore(instant: Instant): Promise<Position | 'start'> {
     return this.store.lastBefore(instant);
   }

@@ -8,6 +8,8 @@ import {
   credentials,
   defaultContract,
   type EventFilter,
+  type FeedPosition,
+  formatPlace,
   type Key,
   type OnCallDocument,
   onCallSchedules,
@@ -54,16 +56,16 @@ const listed =
 interface FeedAsked {
   readonly filter: EventFilter;
   /** An instant stands for what was recorded from then on. */
-  readonly from: Position | 'start' | 'end' | { readonly since: Instant };
-  /** Whether it ends at the present. */
-  readonly history: boolean;
+  readonly from: FeedPosition | 'start' | 'end' | { readonly since: Instant };
+  /** Where it ends, if it does. */
+  readonly until?: FeedPosition | 'present';
   readonly idleMs?: number;
   readonly signal: AbortSignal;
 }
 
 interface Feed {
   readonly batches: AsyncIterable<FeedBatch>;
-  /** Where the log ended when it was asked. */
+  /** Where the log ended when it was asked for. */
   readonly end: Position | 'start';
 }
 
@@ -73,18 +75,21 @@ interface Feed {
  */
 async function followEvents(
   { feed, store }: Sources,
-  { filter, from, history, idleMs, signal }: FeedAsked,
+  { filter, from, until, idleMs, signal }: FeedAsked,
 ): Promise<Feed | Refusal<'unknown-position'>> {
   const end = await store.end();
-  if (typeof from === 'object' && 'commit' in from && (end === 'start' || from.commit > end.commit)) {
-    const message = `The log ends at ${end === 'start' ? 'its start' : `${end.commit}/${end.prepare}`}: begin again from its start`;
-    return refuse('unknown-position', message, [{ field: 'from', message: 'must be a position that this log has had' }]);
+  for (const [field, place] of Object.entries({ from, to: until })) {
+    if (typeof place !== 'object' || 'since' in place || (end !== 'start' && place.commit <= end.commit)) continue;
+    const message = `The log ends at ${end === 'start' ? 'its start' : formatPlace(end)}: begin again from its start`;
+    return refuse('unknown-position', message, [{ field, message: 'must be a position that this log has had' }]);
   }
-  const since = typeof from === 'object' && 'since' in from ? from.since : undefined;
-  const after = since !== undefined ? await store.lastBefore(since) : from === 'end' ? end : (from as Position | 'start');
+  const { since, after } =
+    typeof from === 'object' && 'since' in from
+      ? { since: from.since, after: await store.lastBefore(from.since) }
+      : { since: undefined, after: from === 'end' ? end : from };
   const asked = { filter: { ...filter, ...(since && { since }) }, after, signal };
-  const batches = history ? feed.read({ ...asked, until: end }) : feed.follow({ ...asked, ...(idleMs && { idleMs }) });
-  return { batches, end };
+  if (until === undefined) return { batches: feed.follow({ ...asked, ...(idleMs && { idleMs }) }), end };
+  return { batches: feed.read({ ...asked, until: until === 'present' ? end : until }), end };
 }
 
 /** All that can be asked. */

@@ -38,6 +38,11 @@ export class ScopedEvents extends EventStore {
     return this.store.end();
   }
 
+  override async eventAt(position: Position): Promise<StoredEvent | undefined> {
+    const event = await this.store.eventAt(position);
+    return event !== undefined && this.#sees(event) ? event : undefined;
+  }
+
   override lastBefore(instant: Instant): Promise<Position | 'start'> {
     return this.store.lastBefore(instant);
   }

@@ -52,6 +52,8 @@ export * from './access/command-access.js';
 export * from './access/query-access.js';
 export { publicEventSchemas } from './feed/event-schemas.js';
 export * from './feed/event-filter.js';
+export * from './feed/feed-position.js';
+export * from './feed/sla-met.js';
 export * from './feed/public-events.js';
 export * from './views/agents.js';
 export * from './views/contracts.js';

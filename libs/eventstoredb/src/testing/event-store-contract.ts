@@ -108,6 +108,12 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect(end !== 'start' && position !== undefined && end.commit >= position.commit).toBe(true);
       });
 
+      it('reads the event at a position', async () => {
+        await store.append(stream, 'no-stream', some(3));
+        const read = await collect(store.readStream(stream));
+        for (const event of read) expect(await store.eventAt(event.position)).toEqual(event);
+      });
+
       it('knows a place before all that was recorded from an instant on', async () => {
         const { position } = await store.append(stream, 'no-stream', some(1));
         if (position === undefined) throw new Error('the server did not say where the event is');

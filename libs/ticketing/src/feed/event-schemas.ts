@@ -2732,4 +2732,20 @@ export const publicEventSchemas = {
     required: ['agent', 'absenceId'],
   },
   AgentLeft: { type: 'object', properties: { agent: { type: 'string' }, reason: { type: 'string' } }, required: ['agent'] },
+  SlaMet: {
+    type: 'object',
+    properties: {
+      terms: { type: 'number' },
+      contractVersion: { description: "Version of the client's contract that it ended under, 0 for the default contract.", type: 'number' },
+      target: { description: 'Milliseconds of open time.', type: 'number' },
+      elapsed: { description: 'What it used up, in milliseconds of open time.', type: 'number' },
+      dueAt: { description: 'When its target would have been used up.', type: 'string', format: 'date-time' },
+      stoppedAt: { type: 'string', format: 'date-time' },
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+    },
+    required: ['terms', 'contractVersion', 'target', 'elapsed', 'stoppedAt', 'clock', 'cycle'],
+  },
 };

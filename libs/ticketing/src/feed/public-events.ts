@@ -1,4 +1,4 @@
-import { type Aggregate, type Instant, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import { type Aggregate, deterministicId, type Instant, type StoredEvent, streamId, upcast } from '#eventsourcing';
 import type { ContractEvents } from '../contract/contract-agreement.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents } from '../desk/agent.js';
@@ -7,6 +7,8 @@ import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present, without } from '../plain-json.js';
 import { ticket } from '../ticket/ticket.js';
+import { formatPlace } from './feed-position.js';
+import type { SlaMet } from './sla-met.js';
 import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
@@ -26,11 +28,22 @@ const shown = {
 /** Rows of an imported record that changed nothing: nobody else's business. */
 const internal = ['ImportedNoteRecorded'] as const satisfies readonly (keyof Events)[];
 
+/** What other services are told that no stored event says. */
+interface DerivedEvents {
+  readonly SlaMet: SlaMet;
+}
+
+const derived = ['SlaMet'] as const satisfies readonly (keyof DerivedEvents)[];
+
 /** Event type → what other services read of its data. */
 export type PublicEvents = {
-  readonly [Type in Exclude<keyof Events, (typeof internal)[number]>]: Type extends keyof typeof shown
+  readonly [Type in Exclude<keyof Events, (typeof internal)[number]> | keyof DerivedEvents]: Type extends keyof typeof shown
     ? ReturnType<(typeof shown)[Type]>
-    : Events[Type];
+    : Type extends keyof DerivedEvents
+      ? DerivedEvents[Type]
+      : Type extends keyof Events
+        ? Events[Type]
+        : never;
 };
 
 export type PublicEventType = keyof PublicEvents;
@@ -38,7 +51,15 @@ export type PublicEventType = keyof PublicEvents;
 const isPublic = (type: string): type is PublicEventType => !(internal as readonly string[]).includes(type);
 
 /** Every type of event that other services may follow. */
-export const publicEventTypes: readonly PublicEventType[] = published.flatMap(({ events }) => Object.keys(events).filter(isPublic));
+export const publicEventTypes: readonly PublicEventType[] = [
+  ...published.flatMap(({ events }) => Object.keys(events).filter(isPublic)),
+  ...derived,
+];
+
+/** Whether events of this type are derived from others rather than stored. */
+export function isDerived(type: PublicEventType): type is keyof DerivedEvents {
+  return (derived as readonly string[]).includes(type);
+}
 
 /** Version of the public shape of an event's data. It rises where a change would break readers; the version before is then served as well. */
 const PUBLIC_VERSION = 1;
@@ -77,7 +98,7 @@ export interface PublicEvent {
   readonly dataschema: string;
   /** When it was told: later than `time` where it was told late. */
   readonly recordedtime: Instant;
-  /** Its place in the log of all events, and its number in the stream of its subject. */
+  /** Its place among the public events, and the number of its event in the stream of its subject. */
   readonly position: string;
   readonly revision: number;
   /** The client (tenant) that it belongs to; empty for what is of the whole desk. */
@@ -119,31 +140,53 @@ export function publicEvent(stored: StoredEvent, place: TicketPlace = {}): Publi
     stored.stream.startsWith(`${category}-`),
   );
   if (aggregate === undefined || !Object.hasOwn(aggregate.events, stored.type) || !isPublic(stored.type)) return undefined;
-  const { id, type, stream, revision, position, data, metadata } = upcast(aggregate, stored);
-  const { effectiveAt, recordedAt, client, actor, correlationId, causationId, imported } = metadata;
-  const name = cloudEventType(type as PublicEventType);
+  const event = upcast(aggregate, stored);
+  const { type, data } = event;
   const show = Object.hasOwn(shown, type) ? (shown[type as keyof typeof shown] as (data: unknown) => unknown) : undefined;
+  return inEnvelope(type as PublicEventType, aggregate, event, place, show === undefined ? data : show(data));
+}
+
+/** What follows from a ticket's event, in parts from 1: the clocks that it has ended in time. */
+export function derivedEvents(stored: StoredEvent, place: TicketPlace, met: readonly SlaMet[]): readonly PublicEvent[] {
+  return met.map((clock, index) => ({
+    ...inEnvelope('SlaMet', ticket, stored, place, clock),
+    id: deterministicId('SlaMet', stored.id, clock.clock, clock.tier ?? clock.vendor ?? '', String(clock.cycle)),
+    time: clock.stoppedAt,
+    position: formatPlace({ ...stored.position, part: index + 1 }),
+    causationid: stored.id,
+  }));
+}
+
+function inEnvelope(
+  type: PublicEventType,
+  { category }: Pick<Aggregate, 'category'>,
+  { id, stream, revision, position, metadata }: Omit<StoredEvent, 'data'>,
+  { tier, team, priority }: TicketPlace,
+  data: unknown,
+): PublicEvent {
+  const { effectiveAt, recordedAt, client, actor, correlationId, causationId, imported } = metadata;
+  const name = cloudEventType(type);
   return present({
     specversion: '1.0' as const,
     id,
     source: SOURCE,
     type: name,
-    subject: `${aggregate.category}/${streamId(stream)}`,
+    subject: `${category}/${streamId(stream)}`,
     time: effectiveAt,
     datacontenttype: 'application/json' as const,
     dataschema: schemaUri(name),
     recordedtime: recordedAt,
-    position: `${position.commit}/${position.prepare}`,
+    position: formatPlace(position),
     revision,
     client,
-    tier: place.tier,
-    team: place.team,
-    priority: place.priority,
+    tier,
+    team,
+    priority,
     actorid: actor.id,
     actorkind: actor.kind,
     correlationid: correlationId,
     causationid: causationId,
     importedfrom: imported?.system,
-    data: show === undefined ? data : show(data),
+    data,
   });
 }

@@ -1,0 +1,32 @@
+import type { Position } from '#eventsourcing';
+
+/**
+ * A place among the public events. Events that are derived from a stored one come right before it, in parts from 1: a place with a part is after that
+ * part, one without is after the stored event too. Any position of the log is a place.
+ */
+export interface FeedPosition extends Position {
+  readonly part?: number;
+}
+
+/** Negative when one place is before the other, 0 when they are the same. */
+export function comparePlaces(one: FeedPosition | 'start', other: FeedPosition | 'start'): number {
+  if (one === 'start' || other === 'start') return one === other ? 0 : one === 'start' ? -1 : 1;
+  if (one.commit !== other.commit) return one.commit < other.commit ? -1 : 1;
+  return (one.part ?? Infinity) === (other.part ?? Infinity) ? 0 : (one.part ?? Infinity) - (other.part ?? Infinity);
+}
+
+/** A place as text: `<commit>/<prepare>`, with a part `<commit>/<prepare>/<part>`. */
+export function formatPlace({ commit, prepare, part }: FeedPosition): string {
+  return part === undefined ? `${commit}/${prepare}` : `${commit}/${prepare}/${part}`;
+}
+
+const LARGEST = 2n ** 63n - 1n;
+
+/** Undefined when the text is no place. */
+export function parsePlace(text: string): FeedPosition | undefined {
+  const found = /^(\d{1,19})\/(\d{1,19})(?:\/([1-9]\d{0,2}))?$/.exec(text);
+  if (found === null) return undefined;
+  const [commit, prepare] = [BigInt(found[1] ?? ''), BigInt(found[2] ?? '')];
+  if (commit > LARGEST || prepare > commit) return undefined;
+  return { commit, prepare, ...(found[3] === undefined ? {} : { part: Number(found[3]) }) };
+}

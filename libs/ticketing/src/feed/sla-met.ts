@@ -1,0 +1,39 @@
+import type { Instant } from '#eventsourcing';
+import type { ClockIdentity } from '../events/sla.js';
+import { present } from '../plain-json.js';
+import { ended, type SlaClock } from '../sla/sla-clock.js';
+import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+
+/**
+ * A clock has ended in time. No stored event says so: it follows from the ticket's events up to the one that ended the clock, and from nothing later, so it
+ * reads the same whenever it is derived. What a late fact changes about it is told by `SlaRestated`, which is stored.
+ */
+export interface SlaMet extends ClockIdentity {
+  readonly terms: number;
+  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  readonly contractVersion: number;
+  /** Milliseconds of open time. */
+  readonly target: number;
+  /** What it used up, in milliseconds of open time. */
+  readonly elapsed: number;
+  /** When its target would have been used up. */
+  readonly dueAt?: Instant;
+  readonly stoppedAt: Instant;
+}
+
+/** The clocks that an event has ended in time, from the ticket before and after it. */
+export function clocksMet(before: ClockedTicketState, after: ClockedTicketState): readonly SlaMet[] {
+  const known = before?.sla?.clocks ?? [];
+  const now = after?.sla?.clocks ?? [];
+  if (known === now) return [];
+  const hadEnded = new Set(known.filter(ended).map(nameOf));
+  return now.flatMap((clock) => {
+    const { kind, tier, vendor, cycle, terms, contractVersion = 0, target, elapsed, dueAt, stoppedAt } = clock;
+    if (clock.state !== 'met' || stoppedAt === undefined || hadEnded.has(nameOf(clock))) return [];
+    return [present({ clock: kind, tier, vendor, cycle, terms, contractVersion, target, elapsed, dueAt, stoppedAt })];
+  });
+}
+
+function nameOf({ kind, tier, vendor, cycle }: SlaClock): string {
+  return JSON.stringify([kind, tier ?? vendor ?? '', cycle]);
+}
