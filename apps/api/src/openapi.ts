@@ -264,6 +264,13 @@ const correlationHeader = ApiHeader({
   schema: { type: 'string', pattern: '^[A-Za-z0-9._:/+=@-]{1,128}$' },
 });
 
+const changedUpTo = { changedUpTo: { type: 'string', description: 'With `changedSince`: where to ask from next' } };
+const gone = {
+  type: 'array',
+  items: { type: 'string', format: 'uuid' },
+  description: 'With `changedSince`: ids of tickets that have changed and are not in the list now, whether or not they were before',
+};
+
 const views = {
   details: {
     query: 'ticket',
@@ -308,6 +315,8 @@ const views = {
       properties: {
         ...page('SlaBoardLine').properties,
         evaluatedAt: { type: 'string', format: 'date-time', description: 'The instant that the clocks were looked at' },
+        gone,
+        ...changedUpTo,
       },
     },
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
@@ -327,13 +336,13 @@ const views = {
   tickets: {
     query: 'tickets',
     summary: 'The list of tickets: filtered, searched, sorted, in pages',
-    schema: page('TicketListEntry', { changedUpTo: { type: 'string', description: 'With `changedSince`: where to ask from next' } }),
+    schema: page('TicketListEntry', changedUpTo),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible', 'filter-not-found', 'filter-invalid')],
   },
   queue: {
     query: 'queue',
     summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
-    schema: page('QueueEntry'),
+    schema: page('QueueEntry', { gone, ...changedUpTo }),
     extra: [
       ApiParam({ name: 'tier', schema: { type: 'string', enum: [...TIERS] } }),
       problems(...everywhere, 'queue-not-found', 'unknown-position', 'not-yet-visible'),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '#eventsourcing';
-import { parsePosition, Problem, QueryParameters } from '#http';
+import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
 import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
-import type { Page } from '#ticketing-app';
+import type { Changes, ChangesAsked, Page } from '#ticketing-app';
 
 type Value = string | number;
 
@@ -61,6 +61,43 @@ export async function pageByName<Entry>(
 ) {
   const [after] = placeAfter([list], cursor) ?? [];
   return pageAnswer([list], await read(limit, after === undefined ? undefined : String(after)), (last) => [nameOf(last)]);
+}
+
+/** From where on changes of a list are asked for. */
+export const changedSince: Parameter<Position | 'start'> = {
+  parse: (given) => (given === 'start' ? given : parsePosition(given)),
+  rule: 'must be start or a position such as 1234/1234',
+  description:
+    'Only tickets that have changed after this position, sorted by their last change. The answer’s `changedUpTo` is where to ask from next: nothing is missed',
+  schema: { type: 'string', pattern: '^(start|\\d{1,19}/\\d{1,19})$' },
+};
+
+/**
+ * A page of what has changed in a list since a position.
+ * @param list what is asked for: a cursor fits the same list only
+ * @param without parameters that make no sense for changes, as they were given
+ * @throws Problem invalid-query
+ */
+export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
+  list: readonly unknown[],
+  {
+    since,
+    limit = PAGE,
+    cursor,
+  }: { readonly since: Position | 'start'; readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  without: Readonly<Record<string, unknown>>,
+  read: (asked: ChangesAsked) => Promise<Found>,
+) {
+  const faults = Object.keys(without)
+    .filter((field) => without[field] !== undefined)
+    .map((field) => ({ field, message: 'must be left out with changedSince' }));
+  if (faults.length > 0)
+    throw Problem.of('invalid-query', 'Changes are sorted by when they were made, and time alone makes none', { faults });
+  const changes = ['changed', since === 'start' ? since : formatPosition(since), ...list];
+  const place = placeAfter(changes, cursor);
+  const after = place && { position: Number(place[0]), upTo: String(place[1]) };
+  const { more, upTo, end = 0, ...answer } = await read({ since, limit, after });
+  return { ...answer, ...(more && { next: cursorTo(changes, [end, upTo]) }), changedUpTo: `${upTo}/${upTo}` };
 }
 
 /** The end of a page, as an opaque word. */

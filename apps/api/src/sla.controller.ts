@@ -8,7 +8,7 @@ import { type Asker, queries, type SlaBoardAsked } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
+import { atLeastPosition, changedSince, cursorTo, PAGE, pageOfChanges, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -35,6 +35,7 @@ const boardQuery = {
   atRisk: flag('Only tickets of which less, or no less, is left of the resolution than the tier that has them needs for its work'),
   ...pageParameters,
   atLeast: atLeastPosition,
+  changedSince,
 };
 const readBoardQuery = new QueryParameters(boardQuery);
 
@@ -61,9 +62,16 @@ export class SlaController {
   @documented((openapi) => openapi.documentView('board'))
   @documented((openapi) => openapi.documentQuery(readBoardQuery))
   async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>, @Caller() caller: Asker) {
-    const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast } = query;
+    const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast, changedSince: since, cursor } = query;
+    if (since !== undefined) {
+      return pageOfChanges(['sla-board', key, client, tier], { since, limit, cursor }, { state, atRisk }, async (changes) =>
+        unlessRefused(
+          await this.queries.execute(new RunQuery(caller, queries.changedBoard, { key, filter: { client, tier }, ...changes })),
+        ),
+      );
+    }
     const list = ['sla-board', key, client, tier, state, atRisk];
-    const place = placeAfter(list, query.cursor);
+    const place = placeAfter(list, cursor);
     const after = place && { due: String(place[0]), id: String(place[1]) };
     const asked: SlaBoardAsked = { key, filter: { client, tier, state, atRisk }, limit, after, atLeast };
     const board = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.slaBoard, asked)));

@@ -181,6 +181,17 @@ describe('GET /v1/sla-board', () => {
     expect(ids(await board('&atRisk=false&kind=resolution'))).not.toContain(idsOf('at risk')[0]);
   });
 
+  it('tells what has changed since a position: what is on it now, and what is not, or no longer', async () => {
+    const changed = async (query: string) => (await get(`/v1/sla-board?client=${client}&${query}`)).json;
+    await board();
+    const all = await changed('changedSince=start');
+    expect(new Set(ids(all))).toEqual(new Set(idsOf('breached', 'at risk', 'warned', 'on its way', 'paused')));
+    expect(all).toMatchObject({ gone: idsOf('done'), evaluatedAt: expect.any(String), changedUpTo: expect.any(String) });
+    expect(await changed('changedSince=start&tier=L2')).toMatchObject({ items: [{ tier: 'L2' }], gone: { length: 5 } });
+    expect(await changed(`changedSince=${position}`)).toMatchObject({ items: [], gone: [] });
+    expect(await changed('changedSince=start&state=paused')).toMatchObject({ code: 'invalid-query', faults: [{ field: 'state' }] });
+  });
+
   it('comes in pages that do not overlap', async () => {
     const whole = ids(await board());
     expect(whole).toHaveLength(5);

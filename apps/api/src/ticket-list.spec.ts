@@ -109,6 +109,34 @@ describe('GET /v1/tickets', () => {
     expect(called(await list(query))).toEqual(expected);
   });
 
+  it('lists what was resolved or closed on a day, also when it was reopened since', async () => {
+    const client = `${api.client}-days`;
+    const opened = { kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'phone', impact: 'low', urgency: 'low', client };
+    const { json } = await send(api.url, 'POST', '/v1/tickets', { body: { ...opened, effectiveAt: '2020-03-02T10:00:00Z' } });
+    const path = `/v1/tickets/${json.ticketId}`;
+    for (const [route, body] of [
+      ['resolution', { category: 'network', article: 'KB-1', effectiveAt: '2020-03-02T11:00:00Z' }],
+      ['close', { effectiveAt: '2020-03-03T10:00:00Z' }],
+      ['reopen', { reason: 'again', effectiveAt: '2020-03-04T10:00:00Z' }],
+      ['resolution', { category: 'network', article: 'KB-2', effectiveAt: '2020-03-05T10:00:00Z' }],
+    ] as const) {
+      const answer = await send(api.url, 'POST', `${path}/${route}`, { body });
+      expect({ route, status: answer.status, detail: answer.json.detail }).toEqual({ route, status: 200, detail: undefined });
+      position = answer.json.position;
+    }
+    const found = async (name: string, from: number, to: number) =>
+      (
+        await send(
+          api.url,
+          'GET',
+          `/v1/tickets?client=${client}&atLeast=${position}&${name}From=2020-03-0${from}T00:00:00Z&${name}To=2020-03-0${to}T00:00:00Z`,
+        )
+      ).json.items.length;
+    const days = [2, 3, 4, 5];
+    expect(await Promise.all(days.map((day) => found('resolved', day, day + 1)))).toEqual([1, 0, 0, 1]);
+    expect(await Promise.all(days.map((day) => found('closed', day, day + 1)))).toEqual([0, 1, 0, 0]);
+  });
+
   it('shows what a lead wants to see of each, and nothing of what it is searched by', async () => {
     const [item] = (await list('&q=invoices')).items;
     expect(item).toMatchObject({
@@ -118,7 +146,7 @@ describe('GET /v1/tickets', () => {
       priority: 'low',
       reporter: { name: 'Jane Doe' },
     });
-    for (const hidden of ['words', 'categories', 'ticket']) expect(item).not.toHaveProperty(hidden);
+    for (const hidden of ['words', 'categories', 'closedTimes', 'ticket']) expect(item).not.toHaveProperty(hidden);
   });
 
   it.each(Object.keys(TICKET_ORDERS) as TicketOrder[])('comes in pages that do not overlap, by %s', async (order) => {
@@ -283,6 +311,7 @@ describe('the list’s indexes', () => {
     [{ q: 'spooler', client: 'c' }],
     [{ category: 'hardware' }],
     [{ resolvedFrom: '2020-01-02T00:00:00.000Z' as never }],
+    [{ closedFrom: '2020-01-02T00:00:00.000Z' as never, closedTo: '2020-01-03T00:00:00.000Z' as never }],
   ] as [TicketListFilter][])('find what %j asks for', async (filter) => {
     const winning = await plan(filter, '-openedAt');
     expect(winning).toMatch(/IXSCAN/);

@@ -1,15 +1,14 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import type { Position } from '#eventsourcing';
-import { alreadySeen, entityTag, formatPosition, parsePosition, parseTags, Problem, QueryParameters } from '#http';
-import { oneOf, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
+import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
+import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import { type Asker, type ChangedTicketsAsked, placeIn, queries, ticketListFilters } from '#ticketing-app';
+import { type Asker, placeIn, queries, ticketListFilters } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { atLeastPosition, PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { atLeastPosition, changedSince, PAGE, pageAnswer, pageOfChanges, pageParameters, placeAfter } from './pages.js';
 import { TicketId } from './ticket-id.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -31,19 +30,14 @@ const queueQuery = {
   ),
   ...pageParameters,
   atLeast: atLeastPosition,
+  changedSince,
 };
 const listQuery = {
   filter: text('Name of a saved filter. What is asked for besides takes the place of what it asks for by the same parameter', { max: 100 }),
   ...ticketListFilters,
   ...pageParameters,
   atLeast: atLeastPosition,
-  changedSince: {
-    parse: (given: string): Position | 'start' | undefined => (given === 'start' ? given : parsePosition(given)),
-    rule: 'must be start or a position such as 1234/1234',
-    description:
-      'Only tickets that have changed after this position, sorted by their last change. The answer’s `changedUpTo` is where to ask from next: nothing is missed',
-    schema: { type: 'string', pattern: '^(start|\\d{1,19}/\\d{1,19})$' },
-  } satisfies Parameter<Position | 'start'>,
+  changedSince,
 };
 
 const readFreshness = new QueryParameters(freshness);
@@ -60,18 +54,15 @@ export class TicketViewsController {
   @documented((openapi) => openapi.documentView('tickets'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
-    const { filter: saved, limit = PAGE, cursor, atLeast, changedSince, ...asked } = query;
+    const { filter: saved, limit = PAGE, cursor, atLeast, changedSince: since, ...asked } = query;
     const { sort = '-openedAt', ...filter } = {
       ...(saved === undefined ? {} : unlessRefused(await this.queries.execute(new RunQuery(caller, queries.savedList, { name: saved })))),
       ...asked,
     };
-    if (changedSince !== undefined) {
-      if (asked.sort !== undefined) {
-        throw Problem.of('invalid-query', 'What has changed is sorted by its last change', {
-          faults: [{ field: 'sort', message: 'must be left out with changedSince' }],
-        });
-      }
-      return this.#changed(caller, { filter, since: changedSince, limit }, cursor);
+    if (since !== undefined) {
+      return pageOfChanges(['tickets', canonicalJson(filter)], { since, limit, cursor }, { sort: asked.sort }, async (changes) =>
+        unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedTickets, { filter, ...changes }))),
+      );
     }
     const list = ['tickets', sort, canonicalJson(filter)];
     const after = placeAfter(list, cursor);
@@ -79,15 +70,6 @@ export class TicketViewsController {
       await this.queries.execute(new RunQuery(caller, queries.tickets, { filter, order: sort, limit, after, atLeast })),
     );
     return pageAnswer(list, page, (last) => placeIn(sort, last));
-  }
-
-  async #changed(caller: Asker, asked: Pick<ChangedTicketsAsked, 'filter' | 'since' | 'limit'>, cursor: string | undefined) {
-    const { filter, since } = asked;
-    const list = ['changed', since === 'start' ? since : formatPosition(since), canonicalJson(filter)];
-    const place = placeAfter(list, cursor);
-    const after = place && { position: Number(place[0]), upTo: String(place[1]) };
-    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedTickets, { ...asked, after })));
-    return { ...pageAnswer(list, page, () => [page.end ?? 0, page.upTo]), changedUpTo: `${page.upTo}/${page.upTo}` };
   }
 
   @Get('tickets/:id')
@@ -135,11 +117,17 @@ export class TicketViewsController {
     const tier = TIERS.find((known) => known === name);
     if (tier === undefined)
       throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
-    const { client, team, state } = query;
+    const { client, team, state, changedSince: since, limit = PAGE, cursor } = query;
+    const filter = { client, team, state };
+    if (since !== undefined) {
+      return pageOfChanges(['queue', tier, client, team, state], { since, limit, cursor }, {}, async (changes) =>
+        unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedQueue, { tier, filter, ...changes }))),
+      );
+    }
     const list = ['queue', tier, client, team, state];
-    const place = placeAfter(list, query.cursor);
+    const place = placeAfter(list, cursor);
     const after = place && { rank: Number(place[0]), since: String(place[1]), id: String(place[2]) };
-    const asked = { tier, filter: { client, team, state }, limit: query.limit ?? PAGE, after, atLeast: query.atLeast };
+    const asked = { tier, filter, limit, after, atLeast: query.atLeast };
     const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.queue, asked)));
     return pageAnswer(list, page, ({ rank, since, _id }) => [rank, since, _id]);
   }

@@ -228,6 +228,42 @@ describe('GET /v1/queues/{tier}', () => {
     ]);
   });
 
+  it('tells what has changed since a position: what is in it now, and what is not, or no longer', async () => {
+    const client = `${api.client}-moves`;
+    const opened = await Promise.all([1, 2, 3].map(() => post('/v1/tickets', { ...open, client })));
+    const [one, two, three] = opened.map(({ json }) => String(json.ticketId));
+    interface Polled {
+      readonly items: readonly string[];
+      readonly gone: readonly string[];
+      readonly changedUpTo: string;
+    }
+    /** All pages, one ticket each. */
+    const poll = async (since: string, query = ''): Promise<Polled> => {
+      const seen = { items: [] as string[], gone: [] as string[] };
+      for (let cursor = ''; ;) {
+        const { json } = await get(`/v1/queues/L1?client=${client}&limit=1${query}&changedSince=${since}${cursor}`);
+        seen.items.push(...json.items.map(({ _id }: { _id: string }) => _id));
+        seen.gone.push(...json.gone);
+        if (json.next === undefined) return { ...seen, changedUpTo: json.changedUpTo };
+        cursor = `&cursor=${json.next}`;
+      }
+    };
+    const from = (since: string, count: number) =>
+      eventually(
+        () => poll(since),
+        ({ items, gone }) => items.length + gone.length === count,
+      );
+    const first = await from('start', 3);
+    expect(new Set(first.items)).toEqual(new Set([one, two, three]));
+    await post(`/v1/tickets/${two}/work`, {});
+    await post(`/v1/tickets/${three}/cancel`, { reason: 'a mistake' });
+    const second = await from(first.changedUpTo, 2);
+    expect(second).toMatchObject({ items: [two], gone: [three] });
+    expect(await poll(first.changedUpTo, '&state=waiting')).toMatchObject({ items: [], gone: [two, three] });
+    expect(await poll(second.changedUpTo)).toMatchObject({ items: [], gone: [] });
+    expect((await refused(`/v1/queues/L1?changedSince=999999999999/999999999999`)).json).toMatchObject({ code: 'unknown-position' });
+  });
+
   it('refuses a position that the log does not have, after looking whether it comes', async () => {
     const answer = await refused(`/v1/queues/${tier}?atLeast=999999999999/999999999999`);
     expect(answer.json).toMatchObject({ status: 400, code: 'unknown-position', faults: [{ field: 'atLeast' }] });

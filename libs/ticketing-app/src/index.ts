@@ -23,6 +23,7 @@ export {
   startSession,
   today,
 } from './credentials.js';
+export * from './changed-documents.js';
 export * from './desk-queries.js';
 export * from './queries.js';
 export * from './reactions-query.js';

@@ -35,10 +35,10 @@ import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
-import { readSlaBoard } from './sla-board-query.js';
+import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
-import { readTicketDetails, readTicketHistory, readTicketSla, readTierQueue } from './ticket-queries.js';
+import { readChangedQueue, readTicketDetails, readTicketHistory, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
 
 /** A page of a list that goes by name. */
@@ -102,7 +102,9 @@ export const queries = {
   autopsy: query('autopsy', readTicketAutopsy),
   why: query('why', readTicketWhy),
   queue: query('queue', readTierQueue),
+  changedQueue: query('queue', readChangedQueue),
   slaBoard: query('slaBoard', readSlaBoard),
+  changedBoard: query('slaBoard', readChangedBoard),
   reactions: query('reactions', readReactions),
   contracts: query('contracts', listed<ClientContract>(contracts)),
   contract: queryOfLog('contract', readContract),

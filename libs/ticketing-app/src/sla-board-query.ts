@@ -1,4 +1,4 @@
-import { type Instant, instantFrom, type Position, type Refusal } from '#eventsourcing';
+import { type Instant, instantFrom, isRefusal, type Position, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type BoardKey,
@@ -13,6 +13,7 @@ import {
   ticketViews,
   type Tier,
 } from '#ticketing';
+import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
 import { find, type Page, reached, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 export interface BoardFilter {
@@ -56,18 +57,51 @@ export async function readSlaBoard(
   const evaluatedAt = instantFrom(Date.now());
   const { filter, sort } = boardCriteria(wanted, key, evaluatedAt, after);
   const { items: shown, more } = await readTickets<SlaBoardEntry>(sources, slaBoard, { filter, sort, limit });
-  const clocks = await clocksOf(
-    sources,
-    shown.map(({ _id }) => _id),
-  );
-  const items = shown.flatMap(({ _id, revision, position, ...entry }) => {
-    const sla = clocks.get(_id);
-    const line = sla && boardLine(entry, sla, key, evaluatedAt);
-    return line === undefined ? [] : [{ _id, ...line, revision, position }];
-  });
+  const items = await linesOf(sources, shown, key, evaluatedAt);
   const last = shown.at(-1);
   const due = last?.places[key]?.due;
   return { items, more, evaluatedAt, ...(last && due ? { end: { due, id: last._id } } : {}) };
+}
+
+export interface ChangedBoard extends ComingAndGoing<SlaBoardLine> {
+  readonly evaluatedAt: Instant;
+}
+
+/** What has changed on a board since a position: tickets that are on it now, and those that are not, or no longer. Time alone changes no ticket. */
+export async function readChangedBoard(
+  sources: Sources,
+  {
+    key,
+    filter: { client, tier },
+    ...asked
+  }: { readonly key: BoardKey; readonly filter: Pick<BoardFilter, 'client' | 'tier'> } & ChangesAsked,
+): Promise<ChangedBoard | Refusal> {
+  const ofClient = client === undefined ? {} : { client };
+  const changes = await readChanged<ViewDocument<SlaBoardEntry>>(sources, { view: slaBoard.name, filter: ofClient }, asked);
+  if (isRefusal(changes)) return changes;
+  const evaluatedAt = instantFrom(Date.now());
+  const ofTier = changes.items.filter((entry) => tier === undefined || entry.tier === tier);
+  const items = await linesOf(sources, ofTier, key, evaluatedAt);
+  const here = new Set(items.map(({ _id }) => _id));
+  return { ...changes, items, gone: changes.items.flatMap(({ _id }) => (here.has(_id) ? [] : [_id])), evaluatedAt };
+}
+
+/** The lines of entries; an entry whose ticket has no such clock that goes on has none. */
+async function linesOf(
+  sources: Pick<Sources, 'models'>,
+  entries: readonly ViewDocument<SlaBoardEntry>[],
+  key: BoardKey,
+  now: Instant,
+): Promise<readonly SlaBoardLine[]> {
+  const clocks = await clocksOf(
+    sources,
+    entries.map(({ _id }) => _id),
+  );
+  return entries.flatMap(({ _id, revision, position, ...entry }) => {
+    const sla = clocks.get(_id);
+    const line = sla && boardLine(entry, sla, key, now);
+    return line === undefined ? [] : [{ _id, ...line, revision, position }];
+  });
 }
 
 /** The clocks of tickets, under the contracts that they go by. */

@@ -31,8 +31,10 @@ export const ticketListFilters = {
   securityIncident: flag('Only security incidents, or none of them'),
   openedFrom: dateTime('Opened then or later'),
   openedTo: dateTime('Opened before then'),
-  resolvedFrom: dateTime('Resolved then or later'),
-  resolvedTo: dateTime('Resolved before then'),
+  resolvedFrom: dateTime('Resolved then or later; counts also when it was reopened since'),
+  resolvedTo: dateTime('Resolved before then; counts also when it was reopened since'),
+  closedFrom: dateTime('Closed then or later; counts also when it was reopened since'),
+  closedTo: dateTime('Closed before then; counts also when it was reopened since'),
   updatedFrom: dateTime('Last changed then or later'),
   updatedTo: dateTime('Last changed before then'),
   sort: oneOf(

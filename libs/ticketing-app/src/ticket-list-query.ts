@@ -1,4 +1,4 @@
-import { type Instant, type Position, type Refusal, refuse } from '#eventsourcing';
+import type { Instant, Position, Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type Channel,
@@ -11,7 +11,8 @@ import {
   type Tier,
   wordsAskedFor,
 } from '#ticketing';
-import { type Page, positionOfViews, readPage, readTickets, type Sources, waitForPosition } from './read-models.js';
+import { type Changes, type ChangesAsked, readChanged } from './changed-documents.js';
+import { type Page, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 /** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
 export interface TicketListFilter {
@@ -34,8 +35,12 @@ export interface TicketListFilter {
   readonly securityIncident?: boolean | undefined;
   readonly openedFrom?: Instant | undefined;
   readonly openedTo?: Instant | undefined;
+  /** Resolved in that period, also when it was reopened since. */
   readonly resolvedFrom?: Instant | undefined;
   readonly resolvedTo?: Instant | undefined;
+  /** Closed in that period, also when it was reopened since. */
+  readonly closedFrom?: Instant | undefined;
+  readonly closedTo?: Instant | undefined;
   readonly updatedFrom?: Instant | undefined;
   readonly updatedTo?: Instant | undefined;
   /** Words that were all said about it; one that ends with `*` stands for all that begin so. */
@@ -73,8 +78,12 @@ export type TicketOrder = keyof typeof TICKET_ORDERS;
 /** Where a page ended: the values that the list is sorted by. */
 export type ListPlace = readonly (string | number)[];
 
-/** A ticket as it is listed: without what it is only searched by. */
-export type ListedTicket = Omit<ViewDocument<TicketListEntry>, 'words' | 'categories'>;
+/** What tickets are only searched by. */
+const HIDDEN = ['words', 'categories', 'resolvedTimes', 'closedTimes'] as const satisfies readonly (keyof TicketListEntry)[];
+type Hidden = (typeof HIDDEN)[number];
+
+/** A ticket as it is listed. */
+export type ListedTicket = Omit<ViewDocument<TicketListEntry>, Hidden>;
 
 /** Where a ticket stands in an order. */
 export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
@@ -97,57 +106,21 @@ export async function readTicketList(
 ): Promise<Page<ListedTicket> | Refusal> {
   const behind = await waitForPosition(sources, ticketViews, atLeast);
   if (behind !== undefined) return behind;
-  return readTickets<Omit<TicketListEntry, 'words' | 'categories'>>(sources, ticketList, {
+  return readTickets<Omit<TicketListEntry, Hidden>>(sources, ticketList, {
     filter: ticketListCriteria(filter, order, after),
     sort: Object.fromEntries(TICKET_ORDERS[order]),
     limit,
-    hidden: ['words', 'categories'],
+    hidden: HIDDEN,
   });
 }
 
-export interface ChangedTicketsAsked {
-  readonly filter: TicketListFilter;
-  /** The tickets that have changed after this position; all where it is the start. */
-  readonly since: Position | 'start';
-  readonly limit: number;
-  /** Where the page before ended, and up to where the list goes: what changes meanwhile comes with the next list. */
-  readonly after?: { readonly position: number; readonly upTo: string } | undefined;
-}
-
-export interface ChangedTickets extends Page<ListedTicket> {
-  /** Commit position up to which every change is in this list or in one before: the next list begins there. */
-  readonly upTo: string;
-  /** Commit position of the last change on the page. */
-  readonly end?: number;
-}
-
-/**
- * The tickets that have changed since a position, each once, in the order of their last change. Who asks again from where a list went up to
- * misses none, whatever is written meanwhile: a list goes only as far as all partitions of the views have come.
- */
-export async function readChangedTickets(
+/** The tickets that a filter leaves and that have changed since a position. */
+export function readChangedTickets(
   sources: Sources,
-  { filter, since, limit, after }: ChangedTicketsAsked,
-): Promise<ChangedTickets | Refusal> {
-  const from = since === 'start' ? -1n : since.commit;
-  const upTo = after?.upTo ?? String((await positionOfViews(sources, ticketViews.name))?.commit ?? 0n);
-  if (BigInt(upTo) < from) {
-    const end = await sources.store.end();
-    if (end === 'start' || end.commit < from) {
-      return refuse('unknown-position', 'The log is not that far yet', [
-        { field: 'changedSince', message: 'must be a position that this log has had' },
-      ]);
-    }
-  }
-  const changed = { $gt: after?.position ?? Number(from), $lte: Number(upTo) };
-  const page = await readPage<ListedTicket & { readonly position: number }>(sources, ticketList.name, {
-    filter: { $and: [{ position: changed }, ticketListCriteria(filter, 'openedAt')] },
-    sort: { position: 1 },
-    limit,
-    hidden: ['words', 'categories'],
-  });
-  const last = page.items.at(-1);
-  return { ...page, upTo: BigInt(upTo) < from ? String(from) : upTo, ...(last && { end: last.position }) };
+  { filter, ...asked }: ChangesAsked & { readonly filter: TicketListFilter },
+): Promise<Changes<ListedTicket> | Refusal> {
+  const changed = { view: ticketList.name, filter: ticketListCriteria(filter, 'openedAt'), hidden: HIDDEN };
+  return readChanged<ListedTicket>(sources, changed, asked);
 }
 
 /** Parameter → field, where the two are to be equal. */
@@ -163,7 +136,9 @@ const EQUAL = {
   securityIncident: 'securityIncident',
 } as const;
 const ONE_OF = ['status', 'tier', 'priority', 'kind', 'channel'] as const;
-const PERIODS = ['opened', 'resolved', 'updated'] as const;
+const PERIODS = ['opened', 'updated'] as const;
+/** What may happen to a ticket more than once: one time within the period will do. */
+const TIMES = ['resolved', 'closed'] as const;
 
 /** The filter in MongoDB's query language, with what a page comes after. */
 export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder, after?: ListPlace): object {
@@ -178,6 +153,11 @@ export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder,
     const [from, to] = [filter[`${name}From`], filter[`${name}To`]];
     if (from !== undefined) conditions.push({ [`${name}At`]: { $gte: from } });
     if (to !== undefined) conditions.push({ [`${name}At`]: { $lt: to } });
+  }
+  for (const name of TIMES) {
+    const [from, to] = [filter[`${name}From`], filter[`${name}To`]];
+    const period = { ...(from !== undefined && { $gte: from }), ...(to !== undefined && { $lt: to }) };
+    if (Object.keys(period).length > 0) conditions.push({ [`${name}Times`]: { $elemMatch: period } });
   }
   if (filter.assigned !== undefined) conditions.push({ assignee: { $exists: filter.assigned } });
   if (filter.q !== undefined) conditions.push(...ofWords(filter.q));

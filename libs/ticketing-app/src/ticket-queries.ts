@@ -15,6 +15,7 @@ import {
   type TicketSlaNow,
   type Tier,
 } from '#ticketing';
+import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
 import { type Page, readPage, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
 
 /** What is asked of one ticket. */
@@ -103,4 +104,18 @@ export async function readTierQueue(
     sort: { rank: 1, since: 1, _id: 1 },
     limit,
   });
+}
+
+/** What has changed in a queue since a position: tickets that are in it now, and those that are not, or no longer. */
+export async function readChangedQueue(
+  sources: Sources,
+  { tier, filter: { client, team, state }, ...asked }: Pick<TierQueueAsked, 'tier' | 'filter'> & ChangesAsked,
+): Promise<ComingAndGoing<QueuedTicket> | Refusal> {
+  const ofClient = client === undefined ? {} : { client };
+  const changes = await readChanged<QueuedTicket>(sources, { view: tierQueue.name, filter: ofClient }, asked);
+  if (isRefusal(changes)) return changes;
+  const isHere = (entry: QueuedTicket) =>
+    entry.queued && entry.tier === tier && (team === undefined || entry.team === team) && (state === undefined || entry.state === state);
+  const gone = changes.items.flatMap((entry) => (isHere(entry) ? [] : [entry._id]));
+  return { ...changes, items: changes.items.filter(isHere), gone };
 }

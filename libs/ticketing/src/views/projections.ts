@@ -25,7 +25,7 @@ import { tierQueue } from './tier-queue.js';
 /** The read models of tickets. The order is the one in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
-  version: 4,
+  version: 5,
   streamPrefix: 'ticket-',
   aggregate: ticketWithoutClocks,
   initial: null,

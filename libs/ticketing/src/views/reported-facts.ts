@@ -25,7 +25,9 @@ export const reportedFactsSchema = open({
         tier: about(refer(tierSchema), 'The tier that resolved it'),
         team: optional(about(text, 'Its team')),
         agent: optional(about(text, 'Id of the agent who had it')),
+        by: about(text, 'Id of who resolved it, or of the policy that did'),
         closedAt: optional(about(instant, 'When this resolution became final')),
+        closedBy: optional(about(text, 'Id of who closed it, or of the policy that did')),
         reopenedAt: optional(about(instant, 'When the ticket was opened again')),
       }),
     ),
@@ -97,12 +99,12 @@ interface Change {
   readonly isFirstResponse: boolean;
 }
 
-type Event = EventOf<TicketEvents> & { readonly metadata: Pick<EventMetadata, 'effectiveAt'> };
+type Event = EventOf<TicketEvents> & { readonly metadata: Pick<EventMetadata, 'effectiveAt' | 'actor'> };
 
 /** The facts after one more event; the same object when it changes none. */
 export function evolveReported({ before, after, isFirstResponse }: Change, event: Event): ReportedFacts {
   const facts = before?.reported ?? NONE;
-  const at = event.metadata.effectiveAt;
+  const { effectiveAt: at, actor } = event.metadata;
   const was = before?.ticket;
   const { ticket } = after;
   const changed: { -readonly [Key in keyof ReportedFacts]?: ReportedFacts[Key] } = {};
@@ -112,7 +114,7 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
   }
   if (was?.work !== ticket.work) {
     if (ticket.work.status === 'merged' && facts.mergedAt === undefined) changed.mergedAt = at;
-    const resolutions = resolutionsAfter(facts.resolutions, ticket, at);
+    const resolutions = resolutionsAfter(facts.resolutions, ticket, at, actor.id);
     if (resolutions !== facts.resolutions) changed.resolutions = resolutions;
     const holds = holdsAfter(facts.holds, ticket, at);
     if (holds !== facts.holds) changed.holds = holds;
@@ -153,21 +155,21 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
   return before !== undefined && Object.keys(changed).length === 0 ? facts : { ...facts, ...changed };
 }
 
-function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Change['after']['ticket'], at: Instant) {
+function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Change['after']['ticket'], at: Instant, by: string) {
   const { work, tier, team, assignee, resolvedBy } = ticket;
   const last = resolutions.at(-1);
   const standing = last?.reopenedAt === undefined ? last : undefined;
   switch (work.status) {
     case 'resolved':
     case 'closed': {
-      const closedAt = work.status === 'closed' ? at : undefined;
+      const closing = work.status === 'closed' ? { closedAt: at, closedBy: by } : {};
       if (standing !== undefined) {
-        return closedAt === undefined || standing.closedAt !== undefined
+        return work.status !== 'closed' || standing.closedAt !== undefined
           ? resolutions
-          : [...resolutions.slice(0, -1), { ...standing, closedAt }];
+          : [...resolutions.slice(0, -1), { ...standing, ...closing }];
       }
       const resolvedTier = (resolvedBy.length > resolutions.length ? resolvedBy.at(-1) : undefined) ?? tier;
-      return [...resolutions, present({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, closedAt })];
+      return [...resolutions, present({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, by, ...closing })];
     }
     // What is merged has been taken in by another ticket: whatever it was resolved with, it is not reopened.
     case 'merged':

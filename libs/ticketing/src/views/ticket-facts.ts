@@ -223,7 +223,7 @@ function factsOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | n
 export const ticketFacts: StateFace<TicketFold | null> = {
   name: 'ticket_facts_v1',
   alias: 'ticket_facts',
-  version: 1,
+  version: 2,
   dates: true,
   schema: () => documentSchema(ticketFactsDocumentSchema, 'Id of the ticket'),
   document: factsOrTheSame,

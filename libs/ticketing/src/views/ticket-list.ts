@@ -5,7 +5,7 @@ import { PRIORITIES } from '../vocabulary.js';
 import { ticketDetailsSchema } from './ticket-details.js';
 import type { TicketFold } from './ticket-fold.js';
 import { queueEntrySchema } from './tier-queue.js';
-import { about, listOf, open, parts, type Static, text } from '../schema.js';
+import { about, instant, listOf, open, parts, type Static, text } from '../schema.js';
 import { documentSchema } from './stored.js';
 
 export const ticketListLineSchema = about(
@@ -13,7 +13,7 @@ export const ticketListLineSchema = about(
     ...parts(openingSchema, 'client', 'kind', 'summary', 'reporter', 'channel', 'tier', 'impact', 'urgency', 'priority'),
     ...parts(openingSchema, 'team', 'service', 'component', 'category'),
     ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident', 'assignee'),
-    ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'updatedAt'),
+    ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'closedAt', 'updatedAt'),
     ...parts(queueEntrySchema, 'rank'),
   }),
   'A ticket in the list of all tickets',
@@ -23,6 +23,8 @@ const ticketListEntrySchema = about(
   open({
     ...ticketListLineSchema.entries,
     categories: about(listOf(text), 'The category and all that it is below: `hardware/printer` is also `hardware`'),
+    resolvedTimes: about(listOf(instant), 'Each time that it was resolved, also when it was reopened since'),
+    closedTimes: about(listOf(instant), 'Each time that it was closed, also when it was reopened since'),
     words: about(listOf(text), 'Every word that was said about it, without case and accents: what searches look in'),
   }),
   'A ticket in the list of all tickets, with what it is searched by',
@@ -31,7 +33,7 @@ const ticketListEntrySchema = about(
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */
 export type TicketListEntry = Static<typeof ticketListEntrySchema>;
 
-function entry({ ticket, facts: { openedAt, updatedAt, words } }: TicketFold): TicketListEntry {
+function entry({ ticket, facts: { openedAt, closedAt, updatedAt, words }, reported: { resolutions } }: TicketFold): TicketListEntry {
   const { client, kind, summary, reporter, channel, work, tier, impact, urgency, priority, majorIncident, securityIncident } = ticket;
   const { team, assignee, service, component, category } = ticket;
   return present({
@@ -56,6 +58,9 @@ function entry({ ticket, facts: { openedAt, updatedAt, words } }: TicketFold): T
     categories: category === undefined ? [] : branches(category),
     openedAt,
     resolvedAt: resolvedAt(work),
+    closedAt,
+    resolvedTimes: resolutions.map(({ at }) => at),
+    closedTimes: resolutions.flatMap(({ closedAt: time }) => time ?? []),
     updatedAt,
     words,
   });
@@ -73,7 +78,7 @@ function branches(category: string): readonly string[] {
  */
 export const ticketList: StateFace<TicketFold | null> = {
   name: 'ticket_list',
-  version: 5,
+  version: 6,
   schema: () => documentSchema(ticketListEntrySchema, 'Id of the ticket'),
   document: (fold) => fold && entry(fold),
   indexes: [
@@ -86,7 +91,8 @@ export const ticketList: StateFace<TicketFold | null> = {
     { key: { team: 1, openedAt: 1, _id: 1 } },
     { key: { service: 1, openedAt: 1, _id: 1 } },
     { key: { categories: 1 } },
-    { key: { resolvedAt: 1 } },
+    { key: { resolvedTimes: 1 } },
+    { key: { closedTimes: 1 } },
     { key: { client: 1, words: 1, openedAt: 1, _id: 1 } },
     { key: { words: 1, openedAt: 1, _id: 1 } },
     { key: { position: 1 } },
