@@ -57,6 +57,7 @@ const law = {
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
+  'libs/oidc': { packages: ['jose', 'openid-client'], libs: ['eventsourcing', 'platform', 'ticketing'] },
   'libs/embedded-host': { packages: ['lmdb', 'node:*'], libs: [] },
   'libs/embedded-eventstoredb': {
     packages: ['@eventstore/db-client/generated/*', '@grpc/grpc-js', '@tierline/embedded-host', 'lmdb', 'node:*'],
@@ -84,6 +85,7 @@ const law = {
       'feeds',
       'http',
       'local',
+      'oidc',
       'platform',
       'sealing',
       'ticketing',

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
+import type { IdentityProvider } from '#oidc';
 import { JsonLog } from '#platform';
 import { aggregates } from '#ticketing';
 import type { ReadModels } from '#ticketing-app';
@@ -17,7 +18,7 @@ import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { HealthController } from './health.controller.js';
 import { KeysController } from './keys.controller.js';
-import { LogInController } from './log-in.controller.js';
+import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { SchemasController } from './schemas.controller.js';
@@ -52,13 +53,14 @@ import { TicketViewsController } from './ticket-views.controller.js';
   ],
 })
 export class ApiModule {
-  static on(store: EventStore, readModels: ReadModels, blobs: BlobStore, log: JsonLog): DynamicModule {
+  static on(store: EventStore, readModels: ReadModels, blobs: BlobStore, log: JsonLog, identityProvider?: IdentityProvider): DynamicModule {
     return {
       module: ApiModule,
       imports: [TicketingModule.on(store, readModels)],
       providers: [
         { provide: BlobStore, useValue: blobs },
         { provide: JsonLog, useValue: log },
+        { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
         { provide: FeedReaders, useValue: new FeedReaders() },
       ],
     };

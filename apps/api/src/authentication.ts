@@ -2,8 +2,9 @@ import { deterministicId, type EventStore, instantFrom } from '#eventsourcing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem, problemOfStores, readOnBehalfOf, sendProblem } from '#http';
+import type { IdentityProvider, Unavailable } from '#oidc';
 import type { JsonLog } from '#platform';
-import { type Credential, credential } from '#ticketing';
+import { type Credential, credential, type Principal } from '#ticketing';
 import { findCredential, runSystemCommand, today } from '#ticketing-app';
 import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
 import { HOW, type Known, unauthenticated } from './caller.js';
@@ -20,9 +21,14 @@ const OPEN: ReadonlySet<string> = new Set([
   'GET /schemas',
   'GET /schemas/:file',
   'GET /login',
+  'GET /login/oidc',
+  'GET /login/callback',
   'GET /login/:file',
   'POST /v1/sessions',
 ]);
+
+const KEYS_BEGIN_WITH = 'tierline_';
+const NOT_VALID = 'The key or token is not valid';
 
 /** Notes when keys are used: once a day each. */
 class KeyUse {
@@ -63,14 +69,22 @@ class KeyUse {
 }
 
 /** Says who sent a request before anything else is done with it. Nothing but what is open goes on without. Call it after `prepareHttp`, before `app.init()`. */
-export function authenticate(app: NestFastifyApplication, store: EventStore, log: JsonLog): void {
+export function authenticate(
+  app: NestFastifyApplication,
+  { store, identityProvider, log }: { readonly store: EventStore; readonly identityProvider?: IdentityProvider; readonly log: JsonLog },
+): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const use = new KeyUse(store, log);
   server.decorateRequest('caller', null);
   server.addHook('onRequest', async (request, reply) => {
     if (OPEN.has(`${request.method === 'HEAD' ? 'GET' : request.method} ${request.routeOptions.url}`)) return undefined;
     try {
-      const found = await credentialOf(store, request);
+      const bearer = bearerTokenIn(request);
+      if (bearer !== undefined && identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
+        request.caller = { principal: await identify(identityProvider, bearer, log) };
+        return undefined;
+      }
+      const found = await (bearer === undefined ? sessionOf(store, request) : keyOf(store, bearer));
       if (found.lastUsedOn === undefined || found.lastUsedOn < today()) use.note(found);
       request.caller = askerOf(found, request);
       return undefined;
@@ -86,15 +100,36 @@ export function authenticate(app: NestFastifyApplication, store: EventStore, log
   server.addHook('onClose', () => use.settled());
 }
 
-/** @throws Problem unauthenticated, Problem forbidden, StoreUnavailable */
-async function credentialOf(store: EventStore, request: FastifyRequest): Promise<Credential> {
-  const { authorization } = request.headers;
-  if (authorization === undefined) return sessionOf(store, request);
-  const token = /^Bearer +([\x21-\x7e]{1,4096}) *$/i.exec(authorization)?.[1];
-  const found = token === undefined ? undefined : await findCredential(store, token, instantFrom(Date.now()));
+/** The token of an Authorization header; undefined where there is none. @throws Problem unauthenticated for one of another scheme */
+function bearerTokenIn({ headers: { authorization } }: FastifyRequest): string | undefined {
+  if (authorization === undefined) return undefined;
+  const token = /^Bearer +([\x21-\x7e]{1,8192}) *$/i.exec(authorization)?.[1];
+  if (token === undefined) throw unauthenticated(NOT_VALID);
+  return token;
+}
+
+/** @throws Problem unauthenticated, StoreUnavailable */
+async function keyOf(store: EventStore, token: string): Promise<Credential> {
+  const found = await findCredential(store, token, instantFrom(Date.now()));
   // Nothing tells a key that never was from one that was revoked, has ended, or has another secret.
-  if (found?.form !== 'key') throw unauthenticated('The key is not valid');
+  if (found?.form !== 'key') throw unauthenticated(NOT_VALID);
   return found;
+}
+
+/** @throws Problem unauthenticated, Problem identity-provider-unavailable */
+async function identify(provider: IdentityProvider, token: string, log: JsonLog): Promise<Principal> {
+  const found = await provider.identify(token);
+  if ('principal' in found) return found.principal;
+  if ('unavailable' in found) throw providerUnavailable(found, log);
+  log.debug({ reason: found.unknown }, 'a token of the identity provider was refused');
+  throw unauthenticated(NOT_VALID);
+}
+
+export function providerUnavailable({ unavailable: err }: Unavailable, log: JsonLog): Problem {
+  log.warn({ err }, 'the identity provider does not answer');
+  return Problem.of('identity-provider-unavailable', 'The identity provider does not answer: who asks cannot be known', {
+    headers: { 'Retry-After': '5' },
+  });
 }
 
 /** @throws Problem unauthenticated, Problem forbidden for what a page of another origin sends, StoreUnavailable */

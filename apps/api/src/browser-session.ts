@@ -3,15 +3,27 @@ import { Problem } from '#http';
 import { type LoggedIn, SESSION_LASTS_MS } from '#ticketing-app';
 
 const COOKIE = 'tierline_session';
+/** While somebody is at their identity provider. */
+const PENDING_COOKIE = 'tierline_login';
+const PENDING_LASTS_S = 600;
 
 /** What a page sends along with what it changes: a form of another site cannot, and its script is not allowed to. */
 export const CSRF_HEADER = 'X-CSRF-Protection';
 
 /** The token in the cookie of a session; undefined where there is none. */
-export function sessionTokenIn({ headers: { cookie = '' } }: Pick<FastifyRequest, 'headers'>): string | undefined {
+export function sessionTokenIn(request: FastifyRequest): string | undefined {
+  return cookieOf(request, COOKIE);
+}
+
+/** What the browser keeps while somebody is at their identity provider. */
+export function pendingLogInIn(request: FastifyRequest): string | undefined {
+  return cookieOf(request, PENDING_COOKIE);
+}
+
+function cookieOf({ headers: { cookie = '' } }: FastifyRequest, wanted: string): string | undefined {
   for (const pair of cookie.split(';')) {
     const [name, value = ''] = pair.trim().split('=', 2);
-    if (name === COOKIE) return value;
+    if (name === wanted) return value;
   }
   return undefined;
 }
@@ -19,6 +31,11 @@ export function sessionTokenIn({ headers: { cookie = '' } }: Pick<FastifyRequest
 /** Sets the cookie. Lax, not Strict: who comes back from their identity provider, or by a link in a mail, is still logged in. */
 export function keepSession(request: FastifyRequest, reply: FastifyReply, { token }: Pick<LoggedIn, 'token'>): void {
   void reply.header('Set-Cookie', `${COOKIE}=${token}; Max-Age=${SESSION_LASTS_MS / 1_000}; ${attributes(request)}`);
+}
+
+/** Sets the cookie for as long as somebody may be at their identity provider; takes it away where there is nothing to keep. */
+export function keepPendingLogIn(request: FastifyRequest, reply: FastifyReply, pending = ''): void {
+  void reply.header('Set-Cookie', `${PENDING_COOKIE}=${pending}; Max-Age=${pending === '' ? 0 : PENDING_LASTS_S}; ${attributes(request)}`);
 }
 
 /** A `Set-Cookie` that takes the cookie away. */

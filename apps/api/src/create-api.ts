@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { httpAdapter, prepareHttp, takeBytes } from '#http';
+import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
 import { ApiModule } from './api.module.js';
@@ -20,17 +21,19 @@ export interface ApiParts {
   /** Where attachments are kept. */
   readonly blobs: BlobStore;
   readonly log: JsonLog;
+  /** The identity provider, where there is one. */
+  readonly identityProvider?: IdentityProvider;
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
-export async function createApi({ store, mongo, blobs, log }: ApiParts): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, blobs, log), httpAdapter(), {
+export async function createApi({ store, mongo, blobs, log, identityProvider }: ApiParts): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, blobs, log, identityProvider), httpAdapter(), {
     logger: log,
     bodyParser: false,
     abortOnError: false,
   });
   prepareHttp(app, log);
-  authenticate(app, store, log);
+  authenticate(app, { store, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(DocsController).publish(async () => (await loadOpenApi()).openApiDocument(app));

@@ -84,7 +84,7 @@ describe('without a principal', () => {
         return answer.json.detail;
       }),
     );
-    expect(new Set(details)).toEqual(new Set(['The key is not valid']));
+    expect(new Set(details)).toEqual(new Set(['The key or token is not valid']));
     expect((await send(api.url, 'GET', '/v1/tickets', { headers: { Authorization: 'Basic YTpi' } })).status).toBe(401);
     expect((await ask(token, 'GET', '/v1/tickets')).status).toBe(200);
   });

@@ -1,10 +1,20 @@
-import { Controller, Get, Header, Param, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Controller, Get, Header, Inject, Param, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EventStore } from '#eventsourcing';
 import { Problem } from '#http';
-import { CSRF_HEADER } from './browser-session.js';
+import type { IdentityProvider } from '#oidc';
+import { JsonLog } from '#platform';
+import { startSession } from '#ticketing-app';
+import { providerUnavailable } from './authentication.js';
+import { CSRF_HEADER, keepPendingLogIn, keepSession, pendingLogInIn } from './browser-session.js';
 import { documented } from './documented.js';
+import { browserOf } from './sessions.controller.js';
+import { unlessRefused } from './ticket-problems.js';
 
-const page = `<!doctype html>
+/** Token of the identity provider; null where there is none. */
+export const IDENTITY_PROVIDER = Symbol('identity provider');
+
+const page = (hasProvider: boolean): string => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
@@ -18,6 +28,7 @@ const page = `<!doctype html>
       <p id="said" role="status"></p>
       <noscript><p>Logging in takes JavaScript.</p></noscript>
       <p><button id="log-in" type="button" hidden>Log in</button><button id="log-out" type="button" hidden>Log out</button></p>
+      ${hasProvider ? '<p id="elsewhere"><a href="/login/oidc">Log in at your identity provider</a></p>' : ''}
       <p><a href="/docs">Documentation of the API</a></p>
     </main>
     <script src="/login/page.js"></script>
@@ -32,6 +43,7 @@ button { font: inherit; padding: .5rem 1rem; }
 // What follows the # is never sent to a server, so a link is in no log. It is used when somebody presses the button: who only looks at the
 // page (a mail scanner, a browser that fetches ahead) does not use it up.
 const script = `'use strict';
+const failed = location.search === '?failed';
 const at = (id) => document.getElementById(id);
 const say = (text) => { at('said').textContent = text; };
 const ask = async (method, path, body) => {
@@ -42,7 +54,9 @@ const ask = async (method, path, body) => {
 async function show() {
   const { ok, json } = await ask('GET', '/v1/principal');
   at('log-out').hidden = !ok;
-  if (!ok) return say('Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link');
+  if (at('elsewhere')) at('elsewhere').hidden = ok;
+  if (!ok && failed) return say('That did not log you in. Try again; the log of the server says why.');
+  if (!ok) return say(at('elsewhere') ? 'Nobody is logged in.' : 'Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link');
   const { principal: { id, name = id, roles }, credential } = json;
   say('Logged in as ' + name + ' (' + roles.join(', ') + ').');
   at('log-out').onclick = async () => {
@@ -76,6 +90,12 @@ const files: Readonly<Record<string, { readonly type: string; readonly text: str
 @documented((openapi) => openapi.ApiExcludeController())
 @Controller('login')
 export class LogInController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(IDENTITY_PROVIDER) private readonly provider: IdentityProvider | null,
+    @Inject(JsonLog) private readonly log: JsonLog,
+  ) {}
+
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header(
@@ -84,7 +104,40 @@ export class LogInController {
   )
   @Header('Referrer-Policy', 'no-referrer')
   page(): string {
-    return page;
+    return page(this.provider?.hasBrowserLogIn === true);
+  }
+
+  /** Sends the browser to the identity provider. */
+  @Get('oidc')
+  async begin(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+    const begun = await this.#provider().beginLogIn();
+    if ('unavailable' in begun) throw providerUnavailable(begun, this.log);
+    keepPendingLogIn(request, reply, begun.pending);
+    void reply.code(302).header('Location', begun.address);
+  }
+
+  /** Where the browser comes back to. Whatever comes of it, the attempt is over. */
+  @Get('callback')
+  @Header('Referrer-Policy', 'no-referrer')
+  async finish(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+    const [, search = ''] = /\?(.*)$/.exec(request.url) ?? [];
+    const found = await this.#provider().finishLogIn(search, pendingLogInIn(request));
+    keepPendingLogIn(request, reply);
+    if ('unavailable' in found) throw providerUnavailable(found, this.log);
+    if ('unknown' in found || found.principal.roles.length === 0) {
+      const reason = 'unknown' in found ? found.unknown : 'the identity provider gives them no role of ours';
+      this.log.warn({ reason, correlationId: request.correlationId }, 'somebody could not log in at the identity provider');
+      void reply.code(302).header('Location', '/login?failed');
+      return;
+    }
+    const how = `OpenID Connect: ${browserOf(request)}`;
+    keepSession(request, reply, unlessRefused(await startSession(this.store, found.principal, how, request.correlationId)));
+    void reply.code(302).header('Location', '/login');
+  }
+
+  #provider(): IdentityProvider {
+    if (this.provider?.hasBrowserLogIn === true) return this.provider;
+    throw Problem.of('not-found', 'There is nothing at this address');
   }
 
   @Get(':file')

@@ -1,17 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { runInNewContext } from 'node:vm';
 import { isRefusal } from '#eventsourcing';
+import { IdentityProvider } from '#oidc';
 import { OPERATOR, type Principal } from '#ticketing';
 import { issueLink } from '#ticketing-app';
+import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
+let provider: TestProvider;
 beforeAll(async () => {
-  api = await startApi();
+  provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
+  api = await startApi(new IdentityProvider(provider.config));
 }, 30_000);
 afterAll(async () => {
   await api?.stop();
+  await provider?.close();
 }, 30_000);
 
 const CSRF = { 'X-CSRF-Protection': '1' };
@@ -87,7 +92,7 @@ describe('a link to log in', () => {
       /^default-src 'none'; script-src 'self';.* form-action 'none'; frame-ancestors 'none'$/,
     );
     expect(headers.get('referrer-policy')).toBe('no-referrer');
-    for (const [, file = ''] of text.matchAll(/(?:src|href)="(\/login\/[^"]+)"/g)) expect((await ask('GET', file)).status).toBe(200);
+    for (const [, file = ''] of text.matchAll(/(?:src|href)="(\/login\/page[^"]+)"/g)) expect((await ask('GET', file)).status).toBe(200);
     expect((await ask('GET', '/login/constructor')).status).toBe(404);
   });
 });
@@ -176,7 +181,7 @@ describe('a session', () => {
 });
 
 /** As much of a browser as the page takes: its elements, its address, its cookies. */
-function browserAt(hash: string) {
+function browserAt(html: string, hash: string) {
   interface Element {
     hidden: boolean;
     textContent: string;
@@ -184,10 +189,13 @@ function browserAt(hash: string) {
   }
   const elements = new Map<string, Element>();
   const jar: Record<string, string> = { Cookie: 'other=1' };
-  const location = { hash, pathname: '/login' };
+  const location = { hash, pathname: '/login', search: '' };
   const page = {
     location,
-    document: { getElementById: (id: string) => elements.get(id) ?? elements.set(id, { hidden: true, textContent: '' }).get(id) },
+    document: {
+      getElementById: (id: string) =>
+        html.includes(`id="${id}"`) ? (elements.get(id) ?? elements.set(id, { hidden: true, textContent: '' }).get(id)) : null,
+    },
     history: { replaceState: () => void (location.hash = '') },
     addEventListener: () => undefined,
     fetch: async (path: string, { headers, ...init }: RequestInit) => {
@@ -208,7 +216,7 @@ function browserAt(hash: string) {
 describe('the page', () => {
   it('logs in by a press of the button, says who is logged in, and logs out', async () => {
     const script = (await ask('GET', '/login/page.js')).text;
-    const { page, location, text, press } = browserAt(`#${await linkFor()}`);
+    const { page, location, text, press } = browserAt((await ask('GET', '/login')).text, `#${await linkFor()}`);
     runInNewContext(script, page);
     expect([text('said'), location.hash]).toEqual(['This link logs you in, once.', '']);
     await press('log-in');
@@ -216,5 +224,82 @@ describe('the page', () => {
     await press('log-out');
     expect(text('said')).toMatch(/^Nobody is logged in/);
     expect(() => press('log-out')).toThrow();
+  });
+});
+
+describe('a token of the identity provider', () => {
+  const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+
+  it('opens what its claims say', async () => {
+    const lead = bearer(await provider.signed({ clients: [api.client] }));
+    expect((await ask('GET', '/v1/principal', lead)).json).toEqual({
+      principal: { kind: 'person', id: 'jane', roles: ['lead'], clients: [api.client], tiers: 'all', teams: [] },
+    });
+    expect((await ask('GET', '/v1/tickets', lead)).status).toBe(200);
+    expect((await ask('GET', '/v1/api-keys', lead)).json.detail).toBe('It takes the role auditor, or administrator');
+    expect((await ask('GET', '/v1/tickets', bearer(await provider.serviceToken()))).status).toBe(200);
+    const none = bearer(await provider.signed({ roles: ['root'] }));
+    expect((await ask('GET', '/v1/tickets', none)).status).toBe(403);
+    const forSomebody = { ...lead, 'X-Actor-Id': 'bob' };
+    const body = {
+      client: api.client,
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'r' },
+      channel: 'chat',
+      impact: 'low',
+      urgency: 'low',
+    };
+    expect((await ask('POST', '/v1/tickets', forSomebody, body)).json.code).toBe('forbidden');
+  });
+
+  it('is refused like a key that is not valid', async () => {
+    for (const token of [await provider.signed({ exp: 1 }), await provider.signed({ aud: 'other' }), 'x', 'a.b.c']) {
+      const { status, headers, json } = await ask('GET', '/v1/tickets', bearer(token));
+      expect([status, json.code, json.detail]).toEqual([401, 'unauthenticated', 'The key or token is not valid']);
+      expect(headers.get('www-authenticate')).toBe('Bearer realm="tierline"');
+    }
+  });
+});
+
+describe('logging in at the identity provider', () => {
+  /** The browser up to where the provider sends it back. */
+  async function away(user: string) {
+    const { status, headers } = await ask('GET', '/login/oidc');
+    expect(status).toBe(302);
+    const [cookie = ''] = headers.getSetCookie();
+    expect(cookie).toMatch(/^tierline_login=[\w-]+; Max-Age=600; Path=\/; HttpOnly; SameSite=Lax$/);
+    const { pathname, search } = await provider.logIn(headers.get('location') ?? '', user);
+    return { back: pathname + search, cookie: { Cookie: cookie.split(';')[0] ?? '' } };
+  }
+  const sessionIn = ({ headers }: Answer) => headers.getSetCookie().find((cookie) => cookie.startsWith('tierline_session='));
+
+  it('begins a session', async () => {
+    expect((await ask('GET', '/login')).text).toContain('href="/login/oidc"');
+    const { back, cookie } = await away('ada');
+    const answer = await ask('GET', back, cookie);
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, '/login']);
+    const session = { Cookie: sessionIn(answer)?.split(';')[0] ?? '' };
+    const { principal, credential } = (await ask('GET', '/v1/principal', session)).json;
+    expect(principal).toEqual({ kind: 'person', id: 'ada', name: 'Ada', roles: ['lead'], clients: [api.client], tiers: 'all', teams: [] });
+    expect((await ask('DELETE', `/v1/sessions/${credential.key}`, { ...session, ...CSRF })).status).toBe(200);
+    expect((await ask('GET', '/v1/principal', session)).status).toBe(401);
+  });
+
+  it('begins none for what is replayed, forged, or began elsewhere, nor for who has no role', async () => {
+    const [mine, theirs, nobody] = [await away('ada'), await away('mallory'), await away('nobody')];
+    expect(sessionIn(await ask('GET', mine.back, mine.cookie))).toBeDefined();
+    for (const { back, cookie } of [
+      mine,
+      { back: theirs.back, cookie: {} },
+      { back: theirs.back, cookie: mine.cookie },
+      { back: theirs.back.replace('state=', 'state=x'), cookie: theirs.cookie },
+      { back: '/login/callback', cookie: mine.cookie },
+      { back: '/login/callback?error=access_denied', cookie: mine.cookie },
+      nobody,
+    ]) {
+      const answer = await ask('GET', back, cookie as Record<string, string>);
+      expect([answer.status, answer.headers.get('location'), sessionIn(answer)]).toEqual([302, '/login?failed', undefined]);
+    }
   });
 });

@@ -26,7 +26,9 @@ async function start(
       throw new CannotStart(`Attachments cannot be kept (${error.message}). ${remedy}`, { cause: error });
     });
     onClose(() => blobs.close());
-    const api = await createApi({ store, mongo, blobs, log });
+    // Loaded where it is used alone.
+    const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);
+    const api = await createApi({ store, mongo, blobs, log, ...(identityProvider && { identityProvider }) });
     onClose(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
       const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);

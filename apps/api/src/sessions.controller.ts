@@ -66,6 +66,6 @@ export class PrincipalController {
 }
 
 /** What a browser calls itself. */
-function browserOf({ headers }: FastifyRequest): string {
+export function browserOf({ headers }: FastifyRequest): string {
   return headers['user-agent']?.slice(0, 150) ?? 'unknown browser';
 }

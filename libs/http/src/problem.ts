@@ -34,6 +34,7 @@ export const httpProblems = {
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   'internal-error': { status: 500, title: 'Something went wrong here' },
   'store-unavailable': { status: 503, title: 'A store is out of reach' },
+  'identity-provider-unavailable': { status: 503, title: 'The identity provider does not answer' },
   'other-log': { status: 503, title: 'The views were made from another log' },
   'not-yet-visible': { status: 503, title: 'The view is not that far yet' },
 } as const satisfies Record<string, ProblemKind>;

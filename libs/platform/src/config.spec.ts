@@ -15,6 +15,73 @@ describe('loadConfig', () => {
     });
   });
 
+  it('reads an identity provider', () => {
+    const bearer = { OIDC_ISSUER: 'https://id.example/realms/it', OIDC_AUDIENCE: 'tierline' };
+    expect(loadConfig(bearer).oidc).toEqual({
+      issuer: 'https://id.example/realms/it',
+      audience: 'tierline',
+      algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      claims: { id: 'sub', roles: 'roles', clients: 'clients', tiers: 'tiers', teams: 'teams' },
+    });
+    const all = {
+      ...bearer,
+      OIDC_ALGORITHMS: 'ES256, RS512',
+      OIDC_ID_CLAIM: 'oid',
+      OIDC_ROLES_CLAIM: 'groups',
+      OIDC_ROLES: 'cn=desk=agent,leads=lead',
+      OIDC_CLIENTS_CLAIM: 'groups',
+      OIDC_CLIENTS: 'staff=*',
+      OIDC_TIERS_CLAIM: 'tier',
+      OIDC_TEAMS_CLAIM: 'team',
+      OIDC_CLIENT_ID: 'tierline-web',
+      OIDC_CLIENT_SECRET: 's3cret',
+      OIDC_REDIRECT_URI: 'https://desk.example/login/callback',
+      OIDC_SCOPES: 'openid groups',
+    };
+    expect(loadConfig(all).oidc).toEqual({
+      issuer: 'https://id.example/realms/it',
+      audience: 'tierline',
+      algorithms: ['ES256', 'RS512'],
+      claims: {
+        id: 'oid',
+        roles: 'groups',
+        roleOf: new Map([
+          ['cn=desk', 'agent'],
+          ['leads', 'lead'],
+        ]),
+        clients: 'groups',
+        clientOf: new Map([['staff', '*']]),
+        tiers: 'tier',
+        teams: 'team',
+      },
+      browser: {
+        clientId: 'tierline-web',
+        clientSecret: 's3cret',
+        redirectUri: 'https://desk.example/login/callback',
+        scopes: 'openid groups',
+      },
+    });
+    const faults = (env: Record<string, string>): readonly string[] => {
+      try {
+        loadConfig(env);
+        return [];
+      } catch (error) {
+        return (error as ConfigError).faults.map(({ field }) => field);
+      }
+    };
+    expect(faults({ ...all, OIDC_CLIENT_ID: 'tierline' })).toEqual(['OIDC_AUDIENCE']);
+    expect(faults({ OIDC_ISSUER: 'http://id.example' })).toEqual(['OIDC_ISSUER', 'OIDC_AUDIENCE']);
+    expect(faults({ ...bearer, OIDC_ALGORITHMS: 'HS256' })).toEqual(['OIDC_ALGORITHMS']);
+    expect(faults({ ...bearer, OIDC_ALGORITHMS: 'RS256,none' })).toEqual(['OIDC_ALGORITHMS']);
+    expect(faults({ OIDC_CLIENT_SECRET: 'x' })).toEqual(['OIDC_CLIENT_ID']);
+    expect(faults({ ...bearer, OIDC_CLIENT_ID: 'x' })).toEqual(['OIDC_REDIRECT_URI']);
+    expect(faults({ ...all, OIDC_REDIRECT_URI: 'https://desk.example/callback', OIDC_SCOPES: 'profile', OIDC_ROLES: 'agent' })).toEqual([
+      'OIDC_ROLES',
+      'OIDC_REDIRECT_URI',
+      'OIDC_SCOPES',
+    ]);
+  });
+
   it('takes empty variables for unset ones', () => {
     expect(loadConfig({ PORT: '', TIERLINE_EVENTSTORE_URL: ' ', HOST: '' })).toEqual(loadConfig({}));
   });

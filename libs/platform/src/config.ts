@@ -1,6 +1,7 @@
 import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
+import { type OidcConfig, readOidc } from './oidc-config.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -27,6 +28,8 @@ export interface Config {
   readonly partitions: number;
   /** How the log is sealed. */
   readonly sealing: SealingConfig;
+  /** Whom people and programs prove with who they are, besides keys and links of ours. */
+  readonly oidc?: OidcConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -77,6 +80,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `TREE_HEADS_FILE` | `tree-heads.ndjson` in `DATA_DIR` |
  * | `TREE_HEADS_GIT` | no repository |
  * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
+ * | `OIDC_…` | no identity provider: see `readOidc` |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first
@@ -88,7 +92,8 @@ export function loadConfig(env: Environment): Config {
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
     // A key is told to nobody, not even in a complaint about it.
-    if (value === undefined) faults.push({ field: name, message: name.includes('_KEY') ? rule : `${rule}, not ${JSON.stringify(text)}` });
+    if (value === undefined)
+      faults.push({ field: name, message: /_(KEY|SECRET)/.test(name) ? rule : `${rule}, not ${JSON.stringify(text)}` });
     return value ?? fallback;
   };
 
@@ -133,6 +138,7 @@ export function loadConfig(env: Environment): Config {
     ['WITNESS_KEY', 'WITNESS_URL'],
   ] as const)
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  const oidc = readOidc(read, isUnset, faults);
   const config: Config = {
     host: read(
       'HOST',
@@ -165,6 +171,7 @@ export function loadConfig(env: Environment): Config {
       ...(headsGit === undefined ? {} : { headsGit }),
       ...(witnessUrl === undefined || witnessKey === undefined ? {} : { witness: { url: witnessUrl, key: witnessKey } }),
     },
+    ...(oidc === undefined ? {} : { oidc }),
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();

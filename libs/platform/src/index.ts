@@ -1,4 +1,5 @@
 export * from './config.js';
 export * from './logging.js';
+export type { ClaimsConfig, OidcConfig } from './oidc-config.js';
 export * from './parameters.js';
 export * from './terminal.js';

@@ -6,6 +6,7 @@ import { FolderBlobStore } from '#blobs';
 import { type EventStore, isRefusal } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
+import type { IdentityProvider } from '#oidc';
 import { createLog } from '#platform';
 import { OPERATOR, type Principal, projectionGroups } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
@@ -27,7 +28,8 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-export async function startApi(): Promise<RunningApi> {
+/** @param identityProvider tells who has the tokens of others */
+export async function startApi(identityProvider?: IdentityProvider): Promise<RunningApi> {
   const { directory, store, mongo, onClose, close } = await testStores();
   try {
     const logged: string[] = [];
@@ -41,7 +43,7 @@ export async function startApi(): Promise<RunningApi> {
       ({ length }) => length === 0,
     );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
-    const app = await createApi({ store, mongo, blobs, log });
+    const app = await createApi({ store, mongo, blobs, log, ...(identityProvider && { identityProvider }) });
     onClose(() => app.close());
     const token = await administratorToken(store);
     asAdministrator(app, token);
@@ -104,6 +106,7 @@ export async function send(
 ): Promise<Answer> {
   const response = await fetch(url + path, {
     method,
+    redirect: 'manual',
     headers: { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });

@@ -1,0 +1,166 @@
+import { createPublicKey } from 'node:crypto';
+import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { IdentityProvider } from './identity-provider.js';
+import { AUDIENCE, startProvider, type TestProvider } from './testing/provider.js';
+
+/** Against a genuine OpenID provider (`oidc-provider`), in this process. */
+let server: TestProvider;
+let provider: IdentityProvider;
+beforeAll(async () => {
+  server = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['agent'], clients: ['northwind'] }));
+  provider = new IdentityProvider(server.config);
+});
+afterAll(() => server.close());
+
+const now = () => Math.floor(Date.now() / 1_000);
+
+describe('an access token', () => {
+  it('that the provider issues says who a service is', async () => {
+    expect(await provider.identify(await server.serviceToken())).toEqual({
+      principal: { kind: 'service', id: 'monitoring', roles: ['service'], clients: ['northwind'], tiers: 'all', teams: [] },
+    });
+  });
+
+  it('is valid within its time, give or take the difference of two clocks', async () => {
+    const valid = [{}, { exp: now() - 10 }, { nbf: now() + 10 }, { aud: ['other', AUDIENCE] }];
+    for (const claims of valid)
+      expect([claims, 'principal' in (await provider.identify(await server.signed(claims)))]).toEqual([claims, true]);
+  });
+
+  it.each<[string, () => Promise<string> | string]>([
+    ['is over', () => server.signed({ exp: now() - 120 })],
+    ['is not valid yet', () => server.signed({ nbf: now() + 120 })],
+    ['never ends', () => server.signed({ exp: undefined })],
+    ['is for another audience', () => server.signed({ aud: 'urn:other' })],
+    ['is for the browser’s client, as ID tokens are', () => server.signed({ aud: server.config.browser?.clientId ?? '' })],
+    ['is of another issuer', () => server.signed({ iss: 'https://evil.example' })],
+    ['names nobody', () => server.signed({ sub: undefined })],
+    ['names somebody with a line break', () => server.signed({ sub: 'jane\nroot' })],
+    [
+      'has no signature',
+      () =>
+        new UnsecuredJWT({ sub: 'jane', roles: ['administrator'] })
+          .setIssuer(server.issuer)
+          .setAudience(AUDIENCE)
+          .setExpirationTime('1h')
+          .encode(),
+    ],
+    [
+      'is signed with the public key as a shared secret',
+      () => {
+        const pem = createPublicKey({ key: server.publicKey as never, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+        return new SignJWT({ sub: 'jane' })
+          .setProtectedHeader({ alg: 'HS256', kid: server.publicKey.kid ?? '' })
+          .setIssuer(server.issuer)
+          .setAudience(AUDIENCE)
+          .setExpirationTime('1h')
+          .sign(Buffer.from(pem));
+      },
+    ],
+    [
+      'is signed by somebody else under the provider’s key id',
+      async () => {
+        const { privateKey } = await generateKeyPair('ES256');
+        return new SignJWT({ sub: 'jane' })
+          .setProtectedHeader({ alg: 'ES256', kid: server.publicKey.kid ?? '' })
+          .setIssuer(server.issuer)
+          .setAudience(AUDIENCE)
+          .setExpirationTime('1h')
+          .sign(privateKey);
+      },
+    ],
+    [
+      'brings its own key',
+      async () => {
+        const { privateKey } = await generateKeyPair('ES256');
+        return new SignJWT({ sub: 'jane' })
+          .setProtectedHeader({ alg: 'ES256', jwk: server.publicKey as never, jku: 'https://evil.example/jwks' })
+          .setIssuer(server.issuer)
+          .setAudience(AUDIENCE)
+          .setExpirationTime('1h')
+          .sign(privateKey);
+      },
+    ],
+    ['has a key id that the provider does not know', () => server.signed({}, { kid: 'unknown' })],
+    ['was changed', async () => (await server.signed()).replace(/\.([^.])/, (_, first: string) => `.${first === 'e' ? 'f' : 'e'}`)],
+    ['is none', () => 'a.b.c'],
+    ['is a word', () => 'x'],
+  ])('is refused when it %s', async (_what, make) => {
+    expect(await provider.identify(await make())).toEqual({ unknown: expect.any(String) });
+  });
+
+  it('of an unknown key makes nobody ask for keys again and again', async () => {
+    await provider.identify(await server.signed());
+    const before = server.keysAsked;
+    for (let index = 0; index < 20; index++) await provider.identify(await server.signed({}, { kid: `made-up-${index}` }));
+    expect(server.keysAsked - before).toBeLessThanOrEqual(1);
+  });
+
+  it('is checked with new keys after a rotation', async () => {
+    const impatient = new IdentityProvider(server.config, { coolDownMs: 0 });
+    const old = await server.signed();
+    expect(await impatient.identify(old)).toHaveProperty('principal');
+    await server.rotate();
+    expect(await impatient.identify(await server.signed())).toHaveProperty('principal');
+    expect(await impatient.identify(old)).toHaveProperty('unknown');
+  });
+});
+
+describe('a provider that is away', () => {
+  it('makes tokens neither valid nor invalid, and is asked again later', async () => {
+    const away = await startProvider(() => ({}));
+    await away.close();
+    const patient = new IdentityProvider(away.config);
+    expect(await patient.identify(await away.signed())).toHaveProperty('unavailable');
+    expect(await patient.identify(await away.signed())).toEqual({ unavailable: 'it did not answer a moment ago' });
+    expect(await patient.beginLogIn()).toHaveProperty('unavailable');
+    const other = new IdentityProvider({ ...server.config, issuer: `${server.issuer}/other` }, { coolDownMs: 0 });
+    expect(await other.identify(await server.signed())).toHaveProperty('unavailable');
+  });
+});
+
+describe('logging in with a browser', () => {
+  async function begun() {
+    const answer = await provider.beginLogIn();
+    if ('unavailable' in answer) throw answer.unavailable;
+    return answer;
+  }
+
+  it('tells who has come back, once', async () => {
+    const { address, pending } = await begun();
+    expect(new URL(address).searchParams.get('code_challenge_method')).toBe('S256');
+    const back = await server.logIn(address, 'ada');
+    expect(await provider.finishLogIn(back.search, pending)).toEqual({
+      principal: { kind: 'person', id: 'ada', name: 'Ada', roles: ['agent'], clients: ['northwind'], tiers: 'all', teams: [] },
+    });
+    expect(await provider.finishLogIn(back.search, pending)).toHaveProperty('unknown');
+  });
+
+  it('refuses what did not begin in this browser', async () => {
+    const [mine, other] = [await begun(), await begun()];
+    const back = await server.logIn(other.address, 'mallory');
+    const forged = (pending: object) => Buffer.from(JSON.stringify(pending)).toString('base64url');
+    const theirs = JSON.parse(Buffer.from(other.pending, 'base64url').toString()) as { state: string; nonce: string; verifier: string };
+    const kept = [
+      undefined,
+      '',
+      'x',
+      mine.pending,
+      forged({ ...theirs, state: 'x' }),
+      forged({ ...theirs, nonce: 'x' }),
+      forged({ ...theirs, verifier: 'x'.repeat(43) }),
+      forged({ state: theirs.state }),
+    ];
+    for (const one of kept) expect([one, await provider.finishLogIn(back.search, one)]).toEqual([one, { unknown: expect.any(String) }]);
+    const [fresh, state] = [await server.logIn(mine.address, 'ada'), new URL(mine.address).searchParams.get('state')];
+    for (const search of [
+      '',
+      '?',
+      '?error=access_denied',
+      `?state=${state}`,
+      `?code=x&state=${state}`,
+      fresh.search.replace(/state=[^&]*/, 'state=x'),
+    ])
+      expect([search, await provider.finishLogIn(search, mine.pending)]).toEqual([search, { unknown: expect.any(String) }]);
+  });
+});

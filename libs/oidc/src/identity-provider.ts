@@ -1,0 +1,204 @@
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  calculatePKCECodeChallenge,
+  ClientSecretBasic,
+  type Configuration,
+  discovery,
+  enableNonRepudiationChecks,
+  fetchUserInfo,
+  None,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+} from 'openid-client';
+import type { OidcConfig } from '#platform';
+import type { Principal } from '#ticketing';
+import { type Claims, principalOfClaims } from './principal-of-claims.js';
+
+/** That the provider does not answer, or not as one does: whether somebody is who they say cannot be known. @property unavailable why, for the log */
+export interface Unavailable {
+  readonly unavailable: unknown;
+}
+
+/** That somebody is not known: their token is not valid, or it was not this browser that asked to log in. @property unknown why, for the log */
+export interface Unknown {
+  readonly unknown: string;
+}
+
+/** Somebody who is known. */
+export interface Identified {
+  readonly principal: Principal;
+}
+
+/** How long the identity provider may take to answer, in seconds. */
+const PATIENCE_S = 5;
+/** How far the clocks of the two may be apart, in seconds. */
+const SKEW_S = 30;
+/** How long its keys are used before they are asked for again, in milliseconds. */
+const KEYS_LAST_MS = 600_000;
+
+export interface ProviderOptions {
+  /** For how long the provider is not asked again, for keys that it has not, or after it did not answer; in milliseconds. */
+  readonly coolDownMs?: number;
+}
+
+/** What has been learned of the provider. */
+interface Discovered {
+  readonly client: Configuration;
+  readonly keys: JWTVerifyGetKey;
+}
+
+/** What a browser keeps while its user is at the identity provider. */
+interface Pending {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+/** The identity provider of the configuration. It is asked when it is first needed, so that it may be away when the API starts. */
+export class IdentityProvider {
+  readonly #config: OidcConfig;
+  readonly #coolDownMs: number;
+  #discovered: Promise<Discovered | Unavailable> | undefined;
+  #askAgainAt = -Infinity;
+
+  constructor(config: OidcConfig, { coolDownMs = 30_000 }: ProviderOptions = {}) {
+    this.#config = config;
+    this.#coolDownMs = coolDownMs;
+  }
+
+  /** Whether people log in with a browser. */
+  get hasBrowserLogIn(): boolean {
+    return this.#config.browser !== undefined;
+  }
+
+  /** Who sent an access token: a JWT, of RFC 9068 or older. */
+  async identify(token: string): Promise<Identified | Unknown | Unavailable> {
+    const { issuer, audience, algorithms } = this.#config;
+    const found = await this.#discover();
+    if ('unavailable' in found) return found;
+    try {
+      const { payload } = await jwtVerify(token, found.keys, {
+        issuer,
+        audience,
+        algorithms: [...algorithms],
+        clockTolerance: SKEW_S,
+        requiredClaims: ['exp', 'sub'],
+      });
+      return this.#identified(payload);
+    } catch (error) {
+      return error instanceof errors.JOSEError && !isAway(error) ? { unknown: error.message } : { unavailable: error };
+    }
+  }
+
+  /** Where to send a browser to log in, and what it has to keep until it comes back. */
+  async beginLogIn(): Promise<{ readonly address: string; readonly pending: string } | Unavailable> {
+    const { redirectUri, scopes } = this.#browser();
+    const found = await this.#discover();
+    if ('unavailable' in found) return found;
+    const pending: Pending = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
+    const address = buildAuthorizationUrl(found.client, {
+      redirect_uri: redirectUri,
+      scope: scopes,
+      response_type: 'code',
+      state: pending.state,
+      nonce: pending.nonce,
+      code_challenge: await calculatePKCECodeChallenge(pending.verifier),
+      code_challenge_method: 'S256',
+    });
+    return { address: address.href, pending: Buffer.from(JSON.stringify(pending)).toString('base64url') };
+  }
+
+  /**
+   * Who has come back from the identity provider.
+   * @param search the query of the address that the browser came back to
+   * @param kept what `beginLogIn` gave it to keep
+   */
+  async finishLogIn(search: string, kept: string | undefined): Promise<Identified | Unknown | Unavailable> {
+    const { redirectUri } = this.#browser();
+    const pending = kept === undefined ? undefined : pendingIn(kept);
+    if (pending === undefined) return { unknown: 'this browser did not ask to log in, or too long ago' };
+    const found = await this.#discover();
+    if ('unavailable' in found) return found;
+    const { client } = found;
+    const address = new URL(redirectUri);
+    address.search = search;
+    try {
+      const tokens = await authorizationCodeGrant(client, address, {
+        pkceCodeVerifier: pending.verifier,
+        expectedState: pending.state,
+        expectedNonce: pending.nonce,
+        idTokenExpected: true,
+      });
+      const claims: Claims = tokens.claims() ?? {};
+      // Roles and groups are often told there alone.
+      const more =
+        client.serverMetadata().userinfo_endpoint === undefined
+          ? {}
+          : await fetchUserInfo(client, tokens.access_token, String(claims['sub']));
+      return this.#identified({ ...more, ...claims });
+    } catch (error) {
+      // What `fetch` throws when nobody answers.
+      const isAway = error instanceof TypeError && error.message === 'fetch failed';
+      return isAway ? { unavailable: error } : { unknown: (error as Error).message };
+    }
+  }
+
+  #identified(claims: Claims): Identified | Unknown {
+    const principal = principalOfClaims(claims, this.#config.claims);
+    return principal === undefined ? { unknown: 'the identity provider gives no id that can be used' } : { principal };
+  }
+
+  #browser(): NonNullable<OidcConfig['browser']> {
+    if (this.#config.browser === undefined) throw new Error('nobody logs in with a browser');
+    return this.#config.browser;
+  }
+
+  #discover(): Promise<Discovered | Unavailable> {
+    if (performance.now() < this.#askAgainAt) return Promise.resolve({ unavailable: 'it did not answer a moment ago' });
+    return (this.#discovered ??= this.#learn().catch((error: unknown) => {
+      this.#askAgainAt = performance.now() + this.#coolDownMs;
+      this.#discovered = undefined;
+      return { unavailable: error };
+    }));
+  }
+
+  async #learn(): Promise<Discovered> {
+    const { issuer, audience, browser } = this.#config;
+    const { clientId = audience, clientSecret } = browser ?? {};
+    const client = await discovery(
+      new URL(issuer),
+      clientId,
+      undefined,
+      clientSecret === undefined ? None() : ClientSecretBasic(clientSecret),
+      {
+        timeout: PATIENCE_S,
+        execute: [enableNonRepudiationChecks, ...(new URL(issuer).protocol === 'http:' ? [allowInsecureRequests] : [])],
+      },
+    );
+    const { jwks_uri: address = '' } = client.serverMetadata();
+    const keys = createRemoteJWKSet(new URL(address), {
+      timeoutDuration: PATIENCE_S * 1_000,
+      cooldownDuration: this.#coolDownMs,
+      cacheMaxAge: KEYS_LAST_MS,
+    });
+    return { client, keys };
+  }
+}
+
+/** Whether the provider's keys could not be had, rather than a token not be good. */
+function isAway({ code }: errors.JOSEError): boolean {
+  return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(code);
+}
+
+function pendingIn(text: string): Pending | undefined {
+  try {
+    const { state, nonce, verifier } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Partial<Pending>;
+    return typeof state === 'string' && typeof nonce === 'string' && typeof verifier === 'string' ? { state, nonce, verifier } : undefined;
+  } catch {
+    return undefined;
+  }
+}
