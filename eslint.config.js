@@ -43,7 +43,7 @@ const law = {
     libs: ['audit', 'eventsourcing', 'blobs'],
   },
   'libs/http': {
-    packages: ['@nestjs/*', 'fastify', 'class-validator', 'class-transformer', 'node:*'],
+    packages: ['@nestjs/*', 'csv-stringify/sync', 'fastify', 'class-validator', 'class-transformer', 'node:*'],
     libs: ['eventsourcing', 'platform'],
   },
   'libs/feeds': {

@@ -16,6 +16,7 @@ import { SealsController } from './seals.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
+import { historyControllers } from './history.controller.js';
 import { HealthController } from './health.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
@@ -33,6 +34,7 @@ import { TicketViewsController } from './ticket-views.controller.js';
     BatchController,
     AttachmentsController,
     TicketViewsController,
+    ...historyControllers,
     SlaController,
     SimulationsController,
     ContractsController,

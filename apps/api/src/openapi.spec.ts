@@ -55,6 +55,8 @@ describe('/openapi.json', () => {
         '/v1/batches',
         '/v1/tickets/{id}',
         '/v1/tickets/{id}/history',
+        '/v1/contracts/{client}/history',
+        '/v1/api-keys/{key}/history',
         '/v1/tickets/{id}/sla',
         '/v1/tickets/{id}/sla/autopsy',
         '/v1/sla-board',

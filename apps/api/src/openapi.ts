@@ -18,10 +18,10 @@ import {
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
-import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
+import { BODY_LIMIT, CSV, httpProblems, NDJSON, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
 import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
-import { aggregates, jsonSchemas, publishedSchemas, type QueryName, ticket, TicketCommand, TIERS } from '#ticketing';
+import { aggregates, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TicketCommand, TIERS } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
@@ -109,6 +109,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   schedule: { description: 'Name of the schedule', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   overrideId: { description: 'Id of the override', schema: { type: 'string', maxLength: 100 } },
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
 const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
@@ -288,12 +289,6 @@ const views = {
     ],
     headers: etag,
   },
-  history: {
-    query: 'history',
-    summary: "A ticket's events in order: who did what, why, when it happened and when it was recorded",
-    schema: page('HistoryEntry'),
-    extra: [idParam, problems(...everywhere, ...ofReads)],
-  },
   sla: {
     query: 'sla',
     summary: "A ticket's clocks as they stand now",
@@ -362,8 +357,42 @@ export function documentView(name: keyof typeof views): MethodDecorator {
   );
 }
 
+const historyNotFound = {
+  contractHistory: 'contract-not-found',
+  teamHistory: 'team-not-found',
+  agentHistory: 'agent-not-found',
+  scheduleHistory: 'on-call-not-found',
+  filterHistory: 'filter-not-found',
+  keyHistory: 'key-not-found',
+} as const satisfies Readonly<Record<Exclude<HistoryName, 'history'>, keyof typeof ticketProblems>>;
+
+const lines = { type: 'string' };
+
+/** A history. @param parameter the name that the id has in the path */
+export function documentHistory(name: HistoryName, parameter: string): MethodDecorator {
+  const [entry, ...others] = name === 'history' ? ['HistoryEntry', ...ofReads] : ['HistoryStep', 'unknown-revision'];
+  const summary = 'Its events in order: who did what, why, when it happened and when it was recorded, and what it changed';
+  return applyDecorators(
+    ApiTags('history'),
+    ApiOperation({ operationId: name, summary }),
+    reads(name),
+    pathParam(parameter),
+    ApiResponse({
+      status: 200,
+      description: summary,
+      content: {
+        'application/json': { schema: page(entry ?? '') as never },
+        [NDJSON]: { schema: lines as never },
+        [CSV]: { schema: lines as never },
+      },
+    }),
+    correlationHeader,
+    problems(...everywhere, ...others, ...(name === 'history' ? [] : [historyNotFound[name]])),
+  );
+}
+
 const contractsTag = ApiTags('contracts');
-const clientParam = ApiParam({ name: 'client', description: 'The client (tenant)', schema: { type: 'string', maxLength: 100 } });
+const clientParam = pathParam('client');
 
 function contractAnswer(description: string, schema: object, status = 200, headers?: typeof etag): MethodDecorator {
   return ApiResponse({
@@ -781,6 +810,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('commands', 'What people and systems do to tickets')
     .addTag('attachments', 'Small files that evidence refers to')
     .addTag('views', 'What is known')
+    .addTag('history', 'Who did what, when, why, and what it changed')
     .addTag('contracts', 'What is promised to clients')
     .addTag('on-call', 'Who is on call')
     .addTag('teams', 'Who works at the desk, and when')

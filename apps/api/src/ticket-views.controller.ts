@@ -20,7 +20,6 @@ const atLeast = wholeNumber(
   },
 );
 const freshness = { atLeast };
-const historyQuery = { ...pageParameters, atLeast };
 const queueQuery = {
   client: text('Only tickets of this client'),
   team: text('Only tickets of this team'),
@@ -41,7 +40,6 @@ const listQuery = {
 };
 
 const readFreshness = new QueryParameters(freshness);
-const readHistoryQuery = new QueryParameters(historyQuery);
 const readQueueQuery = new QueryParameters(queueQuery);
 const readListQuery = new QueryParameters(listQuery);
 
@@ -90,17 +88,6 @@ export class TicketViewsController {
     if (!alreadySeen(seen, ticket.revision)) return ticket;
     void reply.code(304);
     return undefined;
-  }
-
-  @Get('tickets/:id/history')
-  @documented((openapi) => openapi.documentView('history'))
-  @documented((openapi) => openapi.documentQuery(readHistoryQuery))
-  async history(@Param('id', TicketId) id: string, @Query(readHistoryQuery) query: QueryOf<typeof historyQuery>, @Caller() caller: Asker) {
-    const list = ['history', id];
-    const [after = -1] = placeAfter(list, query.cursor) ?? [];
-    const asked = { ticketId: id, limit: query.limit ?? PAGE, after: Number(after), atLeast: query.atLeast };
-    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.history, asked)));
-    return pageAnswer(list, page, ({ revision }) => [revision]);
   }
 
   @Get('tickets/:id/sla')

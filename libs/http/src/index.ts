@@ -1,4 +1,5 @@
 export * from './command-headers.js';
+export * from './csv.js';
 export * from './entity-tags.js';
 export * from './http-server.js';
 export * from './json-body.js';

@@ -25,6 +25,7 @@ export {
 } from './credentials.js';
 export * from './changed-documents.js';
 export * from './desk-queries.js';
+export * from './history-query.js';
 export * from './queries.js';
 export * from './reactions-query.js';
 export * from './run-command.js';

@@ -3,6 +3,7 @@ import type { FeedBatch } from '#feeds';
 import {
   type AgentDocument,
   agents,
+  auditedAggregates,
   type ClientContract,
   contracts,
   credentials,
@@ -31,6 +32,7 @@ import {
   readOnCallSchedule,
   readTeam,
 } from './desk-queries.js';
+import { historyOf } from './history-query.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
@@ -38,7 +40,7 @@ import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
-import { readChangedQueue, readTicketDetails, readTicketHistory, readTicketSla, readTierQueue } from './ticket-queries.js';
+import { readChangedQueue, readTicketDetails, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
 
 /** A page of a list that goes by name. */
@@ -97,7 +99,13 @@ export const queries = {
   tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
   changedTickets: query('tickets', readChangedTickets),
   ticket: query('ticket', readTicketDetails),
-  history: query('history', readTicketHistory),
+  history: query('history', historyOf(auditedAggregates.ticket)),
+  contractHistory: query('contractHistory', historyOf(auditedAggregates.contract)),
+  teamHistory: query('teamHistory', historyOf(auditedAggregates.team)),
+  agentHistory: query('agentHistory', historyOf(auditedAggregates.agent)),
+  scheduleHistory: query('scheduleHistory', historyOf(auditedAggregates.schedule)),
+  filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
+  keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
   sla: query('sla', readTicketSla),
   autopsy: query('autopsy', readTicketAutopsy),
   why: query('why', readTicketWhy),

@@ -2,11 +2,9 @@ import { instantFrom, isRefusal, type Position, type Refusal } from '#eventsourc
 import type { ViewDocument } from '#mongo';
 import {
   clocksAt,
-  type HistoryEntry,
   type QueueEntry,
   type QueueState,
   ticketDetails,
-  ticketHistory,
   ticketSla,
   ticketViews,
   tierQueue,
@@ -16,7 +14,7 @@ import {
   type Tier,
 } from '#ticketing';
 import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
-import { type Page, readPage, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
+import { type Page, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
 
 /** What is asked of one ticket. */
 interface OfTicket {
@@ -28,24 +26,6 @@ interface OfTicket {
 /** All that is known of a ticket now. */
 export function readTicketDetails(sources: Sources, { ticketId, atLeast }: OfTicket): Promise<ViewDocument<TicketDetails> | Refusal> {
   return readVisible<TicketDetails>(sources, { group: ticketViews, face: ticketDetails }, { id: ticketId, ticketId, atLeast });
-}
-
-/**
- * A ticket's events in order.
- * @param asked.after revision that the page comes after; -1 for the first page
- */
-export async function readTicketHistory(
-  sources: Sources,
-  { ticketId, atLeast, limit, after }: OfTicket & { readonly limit: number; readonly after: number },
-): Promise<Page<ViewDocument<HistoryEntry>> | Refusal> {
-  // Each event is a document of its own, so the last one that is wanted vouches for those before it.
-  const last = await readVisible<HistoryEntry>(sources, { face: ticketHistory }, { id: `${ticketId}/${atLeast ?? 0}`, ticketId, atLeast });
-  if (isRefusal(last)) return last;
-  return readPage(sources, ticketHistory.name, {
-    filter: { ticketId, revision: { $gt: after } },
-    sort: { ticketId: 1, revision: 1 },
-    limit,
-  });
 }
 
 /** A ticket's clocks as they stand now: one that is overdue is breached although no event says so yet. */

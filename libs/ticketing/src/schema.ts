@@ -21,6 +21,8 @@ export const optional = v.optional;
 export const literal = v.literal;
 /** Any JSON object. */
 export const anyObject = v.record(v.string(), v.unknown()) as v.GenericSchema<object>;
+/** Any JSON value. */
+export const anything = v.unknown();
 export const text = v.string('must be text');
 export const flag = v.boolean('must be true or false');
 export const uuid = piped(v.string('must be a UUID'), v.uuid('must be a UUID'));

@@ -1,5 +1,6 @@
 import { epochMillis } from '#eventsourcing';
 import { type Colours, inOneLine } from '#platform';
+import { spelledOut } from '#ticketing';
 import { duration, type LifeStep } from './ticket-life.js';
 
 const LABEL = 18;
@@ -10,7 +11,7 @@ export function inWords(step: LifeStep, pc: Colours): string {
   const { revision, type, effectiveAt, recordedAt, actor, cause, changes, data, imported } = step;
   const late = epochMillis(recordedAt) - epochMillis(effectiveAt);
   const lines = [
-    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(words(type))}  ${pc.dim('by')} ${inOneLine(actor.name ?? actor.id)} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${inOneLine(actor.id)}`})`)}`,
+    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(spelledOut(type))}  ${pc.dim('by')} ${inOneLine(actor.name ?? actor.id)} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${inOneLine(actor.id)}`})`)}`,
     row('happened', effectiveAt),
     ...(late === 0
       ? []
@@ -45,17 +46,11 @@ function because({ commandType, commandId, causationId, correlationId }: LifeSte
   return `${commandType} ${pc.dim(`${commandId}${origin}${conversation}`)}`;
 }
 
-/** `TicketEscalated` → `Ticket escalated`; `toTeam` → `to team`. */
-function words(name: string): string {
-  const spaced = name.replace(/([a-z0-9])([A-Z])/g, (_, end: string, start: string) => `${end} ${start.toLowerCase()}`);
-  return spaced.charAt(0) + spaced.slice(1);
-}
-
 /** Any JSON as indented lines of `label  text`. */
 function described(value: unknown, pc: Colours): string[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const label = words(key).padEnd(LABEL);
+    const label = spelledOut(key).padEnd(LABEL);
     const short = brief(inner, pc);
     if (short !== undefined) return short.split(/\r?\n/).map((line, index) => `${index === 0 ? pc.dim(label) : ' '.repeat(LABEL)}${line}`);
     const items = Array.isArray(inner)

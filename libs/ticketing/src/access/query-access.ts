@@ -21,27 +21,36 @@ export const queryAccess = {
   reactions: reader,
   contracts: reader,
   contract: reader,
+  contractHistory: reader,
   defaultContract: everybody,
   teams: desk,
   team: desk,
+  teamHistory: reader,
   agents: desk,
   agent: desk,
+  agentHistory: reader,
   onCallSchedules: desk,
   onCall: desk,
   onCallOverrides: desk,
+  scheduleHistory: reader,
   filters: desk,
   filter: desk,
+  filterHistory: reader,
   events: { ...reader, service: 'all' },
   simulation: { auditor: 'all', lead: 'all', administrator: 'all' },
   upload: { ...everybody, requester: 'all' },
   attachment: everybody,
   keys: { auditor: 'all', administrator: 'all' },
+  keyHistory: { auditor: 'all', administrator: 'all' },
   sessions: { ...everybody, requester: 'all' },
   principal: { ...everybody, requester: 'all' },
   seals: { ...everybody, requester: 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Reads>>>>>;
 
 export type QueryName = keyof typeof queryAccess;
+
+/** The queries that answer histories. */
+export type HistoryName = Extract<QueryName, 'history' | `${string}History`>;
 
 /**
  * What a principal sees through a query; refused where none of their roles may ask.

@@ -44,7 +44,8 @@ export const contractViews: ProjectionGroup<ContractState, ContractEvents> = {
   faces: [contracts],
 };
 
-const onCallViews: ProjectionGroup<OnCallSchedule, OnCallEvents> = {
+/** The read models of on-call schedules. */
+export const onCallViews: ProjectionGroup<OnCallSchedule, OnCallEvents> = {
   name: 'on_call_schedules',
   version: 3,
   streamPrefix: 'oncall-',

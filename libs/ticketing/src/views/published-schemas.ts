@@ -15,11 +15,11 @@ import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { keySchema } from '../identity/credential.js';
 import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
+import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
 import { stored } from './stored.js';
 import { ticketDetailsSchema } from './ticket-details.js';
-import { historyEntrySchema } from './ticket-history.js';
 import { ticketListLineSchema } from './ticket-list.js';
 import { ticketSlaNowSchema } from './ticket-sla.js';
 import { queueEntrySchema } from './tier-queue.js';
@@ -28,7 +28,8 @@ import { actorSchema, personSchema, prioritySchema, tierSchema } from '../vocabu
 /** Schemas by the names under which they are published. */
 export const publishedSchemas = {
   TicketDetails: stored(ticketDetailsSchema, 'Id of the ticket'),
-  HistoryEntry: stored(historyEntrySchema, '`<ticket id>/<revision>`'),
+  HistoryEntry: stored(ticketStepSchema, '`<ticket id>/<revision>`'),
+  HistoryStep: stored(historyStepSchema, '`<id>/<revision>`'),
   TicketSla: ticketSlaNowSchema,
   QueueEntry: stored(queueEntrySchema, 'Id of the ticket'),
   TicketListEntry: stored(ticketListLineSchema, 'Id of the ticket'),

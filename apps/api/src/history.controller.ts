@@ -1,0 +1,159 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, Headers, Inject, Param, type PipeTransform, Query, Res, StreamableFile, type Type } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import { accepted, CSV, csvRows, NDJSON, Problem, QueryParameters } from '#http';
+import { dateTime, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
+import { canonicalJson, type HistoryName } from '#ticketing';
+import { type Asker, type HistoryLine, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { documented } from './documented.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PathName } from './path-name.js';
+import { TicketId } from './ticket-id.js';
+import { type DomainProblemCode, ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const types: Parameter<readonly string[]> = {
+  parse: (given) => (/^[A-Za-z]{1,100}(,[A-Za-z]{1,100}){0,99}$/.test(given) ? given.split(',') : undefined),
+  rule: 'must be types of events such as TicketEscalated, with commas between them',
+  description: 'Only events of these types',
+  schema: { type: 'string', pattern: '^[A-Za-z]+(,[A-Za-z]+)*$' },
+};
+const historyQuery = {
+  actor: text('Only what the one with this id did, or sent'),
+  type: types,
+  happenedFrom: dateTime('Only what happened then or later'),
+  happenedTo: dateTime('Only what happened before then'),
+  recordedFrom: dateTime('Only what was recorded then or later'),
+  recordedTo: dateTime('Only what was recorded before then'),
+  ...pageParameters,
+  atLeast: wholeNumber('Revision (ETag of a command) that the history must have reached', { min: 0, max: Number.MAX_SAFE_INTEGER }),
+};
+const readHistoryQuery = new QueryParameters(historyQuery);
+
+/** Events that are read at once where the whole history is answered. */
+const CHUNK = 200;
+
+const histories = [
+  'history',
+  'contractHistory',
+  'teamHistory',
+  'agentHistory',
+  'scheduleHistory',
+  'filterHistory',
+  'keyHistory',
+] as const satisfies readonly HistoryName[];
+
+const named = (code: DomainProblemCode) => new PathName(code, ticketProblems[code].title);
+
+/** Where each history is, and how the id in its path is read. */
+const doors: Readonly<
+  Record<HistoryName, { readonly path: string; readonly id: string; readonly pipe: PipeTransform | Type<PipeTransform> }>
+> = {
+  history: { path: 'tickets', id: 'id', pipe: TicketId },
+  contractHistory: { path: 'contracts', id: 'client', pipe: named('contract-not-found') },
+  teamHistory: { path: 'teams', id: 'team', pipe: named('team-not-found') },
+  agentHistory: { path: 'agents', id: 'agent', pipe: named('agent-not-found') },
+  scheduleHistory: { path: 'on-call', id: 'schedule', pipe: named('on-call-not-found') },
+  filterHistory: { path: 'filters', id: 'name', pipe: named('filter-not-found') },
+  keyHistory: { path: 'api-keys', id: 'key', pipe: named('key-not-found') },
+};
+
+/** The history of one kind of aggregate: in pages as JSON, or whole as lines of JSON or as CSV. */
+function historyController(name: HistoryName): Type {
+  const { path, id: parameter, pipe } = doors[name];
+
+  @Controller(`v1/${path}/:${parameter}/history`)
+  class HistoryController {
+    constructor(@Inject(QueryBus) private readonly bus: QueryBus) {}
+
+    @Get()
+    @documented((openapi) => openapi.documentHistory(name, parameter))
+    @documented((openapi) => openapi.documentQuery(readHistoryQuery))
+    async history(
+      @Param(parameter, pipe) id: string,
+      @Query(readHistoryQuery) { limit, cursor, atLeast, ...filter }: QueryOf<typeof historyQuery>,
+      @Headers('accept') accept: string | undefined,
+      @Res({ passthrough: true }) reply: FastifyReply,
+      @Caller() caller: Asker,
+    ) {
+      const read = async (after: number, most: number) =>
+        unlessRefused(await this.bus.execute(new RunQuery(caller, queries[name], { id, filter, limit: most, after, atLeast })));
+      void reply.header('Vary', 'Accept');
+      const type = accepted(accept, [CSV, NDJSON]);
+      if (type !== undefined) {
+        refuseGiven({ limit, cursor }, type);
+        // Whatever is wrong is told before the answer begins.
+        const lines = inChunks(read, await read(-1, CHUNK));
+        const content = Readable.from(type === CSV ? asCsv(lines) : asLines(lines), { objectMode: false });
+        return new StreamableFile(
+          content,
+          type === CSV ? { type: `${CSV}; charset=utf-8`, disposition: 'attachment; filename="history.csv"' } : { type },
+        );
+      }
+      const list = [name, id, canonicalJson(filter)];
+      const [after = -1] = placeAfter(list, cursor) ?? [];
+      return pageAnswer(list, await read(Number(after), limit ?? PAGE), ({ revision }) => [revision]);
+    }
+  }
+  return HistoryController;
+}
+
+/** One for each kind of aggregate. */
+export const historyControllers = histories.map(historyController);
+
+function refuseGiven(given: Readonly<Record<string, unknown>>, type: string): void {
+  const faults = Object.keys(given)
+    .filter((field) => given[field] !== undefined)
+    .map((field) => ({ field, message: `must be left out with Accept: ${type}` }));
+  if (faults.length > 0) throw Problem.of('invalid-query', `As ${type}, a history is whole`, { faults });
+}
+
+interface Chunk {
+  readonly items: readonly HistoryLine[];
+  readonly more: boolean;
+}
+
+async function* inChunks(read: (after: number, most: number) => Promise<Chunk>, first: Chunk): AsyncGenerator<readonly HistoryLine[]> {
+  for (let chunk = first; ;) {
+    yield chunk.items;
+    const last = chunk.items.at(-1);
+    if (!chunk.more || last === undefined) return;
+    chunk = await read(last.revision, CHUNK);
+  }
+}
+
+async function* asLines(chunks: AsyncIterable<readonly HistoryLine[]>): AsyncGenerator<string> {
+  for await (const lines of chunks) yield lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** Column → what it has of an event. What has no cell of its own is in `data` and `changes`, as JSON. */
+const columns: Readonly<Record<string, (line: HistoryLine) => string | number | undefined>> = {
+  revision: ({ revision }) => revision,
+  position: ({ position }) => position,
+  effectiveAt: ({ effectiveAt }) => effectiveAt,
+  recordedAt: ({ recordedAt }) => recordedAt,
+  type: ({ type }) => type,
+  inWords: ({ inWords }) => inWords,
+  actorId: ({ actor }) => actor.id,
+  actorKind: ({ actor }) => actor.kind,
+  actorName: ({ actor }) => actor.name,
+  sentBy: ({ sentBy }) => sentBy?.id,
+  client: ({ client }) => client,
+  commandType: ({ commandType }) => commandType,
+  commandId: ({ commandId }) => commandId,
+  causationId: ({ causationId }) => causationId,
+  correlationId: ({ correlationId }) => correlationId,
+  because: ({ because }) => because && `${because.category}/${because.id}/${because.revision} ${because.type}`,
+  ledTo: ({ ledTo }) => ledTo?.map(({ category, id, command, outcome }) => `${category}/${id} ${command} ${outcome}`).join('; '),
+  changes: ({ changes }) => JSON.stringify(changes),
+  data: ({ data }) => JSON.stringify(data),
+  eventId: ({ eventId }) => eventId,
+  hash: ({ hash }) => hash,
+};
+
+async function* asCsv(chunks: AsyncIterable<readonly HistoryLine[]>): AsyncGenerator<string> {
+  yield csvRows([Object.keys(columns)]);
+  for await (const lines of chunks) yield csvRows(lines.map((line) => Object.values(columns).map((cell) => String(cell(line) ?? ''))));
+}

@@ -1,0 +1,119 @@
+import { type Aggregate, type ProjectionGroup, type StoredEvent, streamName, upcast } from '#eventsourcing';
+import { contract } from '../contract/contract-agreement.js';
+import { agent } from '../desk/agent.js';
+import { onCall } from '../desk/on-call.js';
+import { team } from '../desk/team.js';
+import { credential } from '../identity/credential.js';
+import { type Scope, seesClient } from '../identity/principal.js';
+import { fieldsOf, present, without } from '../plain-json.js';
+import { ticketFilter } from '../ticket/ticket-filter.js';
+import { ticket } from '../ticket/ticket.js';
+import { changesBetween, type Change } from './changes.js';
+import { agentViews, contractViews, credentialViews, filterViews, onCallViews, teamViews, ticketViews } from './projections.js';
+import type { TicketFold } from './ticket-fold.js';
+
+/** An event with what it changed. */
+export interface AuditedEvent {
+  /** With its data as a reader may see it. */
+  readonly event: StoredEvent;
+  readonly changes: readonly Change[];
+}
+
+/** A kind of aggregate whose history is read: by the same fold as its views. */
+export interface Audited {
+  readonly aggregate: Pick<Aggregate, 'category' | 'noun' | 'idName'>;
+  /** Code of the refusal where there is none of an id. */
+  readonly notFound: string;
+  /** The name of the stream that an id has. */
+  stream(id: string): string;
+  /**
+   * Begins to read a history: what is returned takes its events in order.
+   * @returns undefined for an event that the scope may not see
+   */
+  read(scope: Scope): (stored: StoredEvent) => AuditedEvent | undefined;
+}
+
+interface Reading<State> extends Pick<Audited, 'notFound'> {
+  /** What of a state a reader compares; null where there is nothing. */
+  readonly shows: (state: State) => object | null;
+  /** Whether what is shown may be seen; all of it, unless said. */
+  readonly sees?: (scope: Scope, shown: object) => boolean;
+  /** Leaves out what may not be seen of what is shown, or of an event's data. */
+  readonly cut?: (scope: Scope, fields: object) => object;
+}
+
+function audited<State, Events extends object>(
+  aggregate: Audited['aggregate'],
+  { initial, fold, aggregate: foldable }: ProjectionGroup<State, Events>,
+  { notFound, shows, sees = () => true, cut = (_scope, fields) => fields }: Reading<State>,
+): Audited {
+  return {
+    aggregate,
+    notFound,
+    stream: (id) => streamName(aggregate, id),
+    read(scope) {
+      let state = initial;
+      let before: object | null = null;
+      return (stored) => {
+        const event = upcast(foldable, stored);
+        state = fold(state, event as never);
+        const after = shows(state);
+        const whole = after ?? before;
+        const was = before;
+        before = after;
+        if (whole !== null && !sees(scope, whole)) return undefined;
+        const shown = (one: object | null) => (one !== null && sees(scope, one) ? cut(scope, one) : {});
+        return { event: { ...event, data: cut(scope, event.data as object) }, changes: changesBetween(shown(was), shown(after)) };
+      };
+    },
+  };
+}
+
+/** Clients that may not be seen are not named. */
+function withoutOtherClients(scope: Scope, fields: object): object {
+  const { clients } = fieldsOf(fields);
+  return Array.isArray(clients) ? { ...fields, clients: clients.filter((client) => seesClient(scope, String(client))) } : fields;
+}
+
+/** A ticket as commands see it, with its clocks by what they are of. */
+function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
+  const clocks = promises.clocks.map(({ kind, tier, vendor, cycle, state, dueAt, breachedAt, restated }) => [
+    [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/'),
+    present({ state, dueAt, breachedAt, restated }),
+  ]);
+  return { ...state, clocks: Object.fromEntries(clocks) };
+}
+
+/** Every kind of aggregate whose history people read. Of a contract, each version is compared with the one before it. */
+export const auditedAggregates = {
+  ticket: audited(ticket, ticketViews, { notFound: 'ticket-not-found', shows: (fold) => fold && ticketShown(fold) }),
+  contract: audited(contract, contractViews, { notFound: 'contract-not-found', shows: (state) => state?.versions.at(-1) ?? null }),
+  team: audited(team, teamViews, {
+    notFound: 'team-not-found',
+    shows: (state) => state,
+    sees: (scope, shown) => {
+      const { clients } = fieldsOf(shown);
+      return !Array.isArray(clients) || clients.some((client) => seesClient(scope, String(client)));
+    },
+    cut: withoutOtherClients,
+  }),
+  agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state }),
+  schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
+  filter: audited(ticketFilter, filterViews, {
+    notFound: 'filter-not-found',
+    shows: (state) => (state === 'deleted' ? null : state),
+    sees: (scope, shown) => {
+      const { client } = fieldsOf(fieldsOf(shown)['query']);
+      return client === undefined || seesClient(scope, String(client));
+    },
+  }),
+  key: audited(credential, credentialViews, {
+    notFound: 'key-not-found',
+    shows: (state) => state,
+    sees: ({ clients }, shown) => {
+      const theirs = fieldsOf(fieldsOf(shown)['principal'])['clients'];
+      return clients === 'all' || (Array.isArray(theirs) && theirs.every((client) => clients.includes(String(client))));
+    },
+    cut: (_scope, fields) => without(fields as object & { readonly hash?: string }, 'hash'),
+  }),
+} satisfies Readonly<Record<string, Audited>>;
