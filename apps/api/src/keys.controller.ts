@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, parseInstant } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { IssueKey, principalOfKey } from '#ticketing';
+import { isRouteOfKey, IssueKey, principalOfKey } from '#ticketing';
 import { type Asker, issueCredential, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -35,7 +35,7 @@ export class KeysController {
   ): Promise<{ readonly key: string; readonly token: string; readonly revision: number }> {
     const principal = principalOfKey(body);
     if (principal === undefined) throw invalid('clients', 'must name clients, or allClients be true, and not both');
-    const wrong = body.routes?.findIndex((route) => !/^(GET|POST|PUT|DELETE) \/[\x21-\x7e]*$/.test(route)) ?? -1;
+    const wrong = body.routes?.findIndex((route) => !isRouteOfKey(route)) ?? -1;
     if (wrong >= 0) throw invalid(`routes[${wrong}]`, 'must be a method and a path, such as GET /v1/tickets');
     const { label, routes } = body;
     const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);

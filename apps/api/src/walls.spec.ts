@@ -23,6 +23,8 @@ const ROLES_THAT_READ = [
 
 interface Client {
   readonly name: string;
+  /** Id of a key of the client. */
+  readonly key: string;
   /** In every text that the client has. */
   readonly mark: string;
   readonly tickets: readonly string[];
@@ -33,6 +35,13 @@ interface Client {
 let api: RunningApi;
 let clients: readonly Client[];
 let paths: readonly string[];
+/** Every command that there is over HTTP, with an example of its body. */
+let commands: readonly { readonly method: string; readonly path: string; readonly example: object | undefined }[];
+
+interface Operation {
+  readonly 'x-access'?: object;
+  readonly requestBody?: { readonly content?: Record<string, { readonly examples?: { readonly example: { readonly value: object } } }> };
+}
 
 async function done(method: string, path: string, body: object | string, headers: Record<string, string> = {}) {
   const answer = await send(api.url, method, path, { body, headers });
@@ -40,13 +49,13 @@ async function done(method: string, path: string, body: object | string, headers
   return answer.json;
 }
 
-async function tokenFor(client: string, mark: string, role: Role): Promise<string> {
+async function keyFor(client: string, mark: string, role: Role): Promise<{ readonly token: string; readonly key: string }> {
   const commandId = randomUUID();
   const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
   const principal = { kind: 'service', id: `${mark}-jane`, roles: [role], clients: [client], tiers: 'all', teams: [] } as const;
   const issued = await issueCredential(api.store, { form: 'key', label: role, principal }, context);
   if (isRefusal(issued)) throw new Error(issued.message);
-  return issued.token;
+  return issued;
 }
 
 async function makeClient(seed: number): Promise<Client> {
@@ -91,15 +100,21 @@ async function makeClient(seed: number): Promise<Client> {
   }
   const { url, mediaType, bytes } = uploaded.json;
   await done('POST', `/v1/tickets/${tickets[0]}/evidence`, { name: `${mark}.txt`, kind: 'log', url, mediaType, sha256, bytes });
-  const tokens = await Promise.all(ROLES_THAT_READ.map(async (role) => [role, await tokenFor(name, mark, role)] as const));
-  return { name, mark, tickets, sha256, tokens: Object.fromEntries(tokens) as Client['tokens'] };
+  const keys = await Promise.all(ROLES_THAT_READ.map(async (role) => [role, await keyFor(name, mark, role)] as const));
+  const tokens = Object.fromEntries(keys.map(([role, { token }]) => [role, token])) as Client['tokens'];
+  return { name, mark, tickets, sha256, key: keys[0]?.[1].key ?? '', tokens };
 }
 
 beforeAll(async () => {
   api = await startApi();
   clients = await Promise.all([1, 2, 3].map(makeClient));
-  const document = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };
+  const document = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
   paths = Object.entries(document.paths).flatMap(([path, methods]) => ('get' in methods && !path.startsWith('/health') ? [path] : []));
+  commands = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { 'x-access': row = {}, requestBody: { content } = {} }]) =>
+      'command' in row ? [{ method: method.toUpperCase(), path, example: content?.['application/json']?.examples?.example.value }] : [],
+    ),
+  );
   const all = async () =>
     (await Promise.all(clients.map(({ name }) => send(api.url, 'GET', `/v1/tickets?client=${name}`)))).map(({ json }) => json.items.length);
   await eventually(all, (counts) => counts.every((count) => count === 6));
@@ -136,13 +151,11 @@ async function get(token: string, path: string, headers: Record<string, string> 
   return { status: response.status, text: `${etag} ${text.replace(/"(instance|correlationId)":"[^"]*",?/g, '')}` };
 }
 
+/** What questions are about. */
+type Asked = Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256' | 'key'>;
+
 /** What is asked about a client: each path filled in with what it has. */
-function questionsAbout({
-  name,
-  mark,
-  tickets: [ticket = ''],
-  sha256,
-}: Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256'>): readonly string[] {
+function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Asked): readonly string[] {
   const values: Readonly<Record<string, string>> = {
     id: ticket,
     client: name,
@@ -152,7 +165,7 @@ function questionsAbout({
     name: `filter-${mark}`,
     sha256,
     tier: 'L1',
-    key: mark,
+    key,
   };
   const filled = paths.map((path) => path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? mark));
   const lists = ['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/reactions', '/v1/events'].map((path) => `${path}?client=${name}`);
@@ -173,7 +186,7 @@ function questionsAbout({
   ];
 }
 
-const nobody = { name: 'nobody', mark: 'nothing', tickets: [randomUUID()], sha256: '0'.repeat(64) };
+const nobody: Asked = { name: 'nobody', mark: 'nothing', tickets: [randomUUID()], sha256: '0'.repeat(64), key: '0'.repeat(20) };
 
 describe('walls between clients', () => {
   it('are there for each view', () => {
@@ -211,8 +224,10 @@ describe('walls between clients', () => {
   it('make what is another’s the same as what never was', async () => {
     const [mine, other] = clients as readonly [Client, Client];
     const [theirs, none] = [questionsAbout(other), questionsAbout(nobody)];
-    const plain = (text: string, { name, mark, tickets: [ticket = ''], sha256 }: Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256'>) =>
-      [name, mark, ticket, sha256].reduce((said, word) => said.replaceAll(word, '…'), text).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'now');
+    const plain = (text: string, { name, mark, tickets: [ticket = ''], sha256, key }: Asked) =>
+      [name, mark, ticket, sha256, key]
+        .reduce((said, word) => said.replaceAll(word, '…'), text)
+        .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'now');
     for (const [index, path] of theirs.entries()) {
       // These tell of one's own data, whatever is asked about.
       if (!/mark|[0-9a-f]{8}-/.test(path)) continue;
@@ -229,6 +244,44 @@ describe('walls between clients', () => {
     const cursor = encodeURIComponent(fromTheirs.json.next);
     const { status, text } = await get(mine.tokens.administrator, `/v1/tickets?client=${other.name}&limit=1&cursor=${cursor}`);
     expect([status, text.trim()]).toEqual([200, '{"items":[]}']);
+  });
+
+  it('keep what is another’s as it is, whatever command is sent to it', async () => {
+    const [mine, other] = clients as readonly [Client, Client];
+    const names = { id: other.tickets[0] ?? '', team: `team-${other.mark}`, name: `filter-${other.mark}`, key: other.key };
+    const streams = [
+      `ticket-${names.id}`,
+      `team-${names.team}`,
+      `filter-${names.name}`,
+      `credential-${names.key}`,
+      `contract-${other.name}`,
+    ];
+    const lengths = () =>
+      Promise.all(
+        streams.map(async (stream) => {
+          let length = 0;
+          for await (const _ of api.store.readStream(stream)) length++;
+          return { stream, length };
+        }),
+      );
+    const before = await lengths();
+    expect(before.every(({ length }) => length > 0)).toBe(true);
+    const about = new Set<string>();
+    for (const { method, path, example } of commands) {
+      const theirs = [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter = '']) => parameter).filter((parameter) => parameter in names);
+      for (const owner of [mine.name, other.name]) {
+        if (theirs.length === 0 && owner === mine.name) continue;
+        // As it stands, about a client of one's own, and about theirs.
+        const body = example && JSON.parse(JSON.stringify(example).replaceAll('"northwind"', JSON.stringify(owner)));
+        for (const role of ['lead', 'administrator'] as const) {
+          const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => names[parameter as keyof typeof names] ?? mine.mark);
+          await send(api.url, method, filled, { ...(body && { body }), headers: { Authorization: `Bearer ${mine.tokens[role]}` } });
+        }
+        for (const parameter of theirs) about.add(parameter);
+      }
+    }
+    expect([...about].sort()).toEqual(Object.keys(names).sort());
+    expect(await lengths()).toEqual(before);
   });
 
   it('hold for simulations, too', async () => {

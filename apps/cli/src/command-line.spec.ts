@@ -197,12 +197,20 @@ describe('keys', () => {
 
   it('are issued, shown without their secrets, and revoked', async () => {
     const issuing = ['keys', 'issue', 'Gateway', '--id', 'gateway', '--roles', 'service,assistant', '--clients', 'a,b', '--tiers', 'L1'];
-    const issued = await tierline(...issuing, '--on-behalf-of', '--expires', '2999-01-01T00:00:00Z');
+    const issued = await tierline(
+      ...issuing,
+      '--routes',
+      'GET /v1/tickets,POST /v1/tickets',
+      '--on-behalf-of',
+      '--expires',
+      '2999-01-01T00:00:00Z',
+    );
     expect(issued).toMatchObject({ code: 0, errors: '' });
     expect(issued.out).toMatch(/^tierline_[0-9a-f]{20}_[0-9a-f]{72}\n$/);
     expect(await find(issued.out)).toMatchObject({
       form: 'key',
       label: 'Gateway',
+      routes: ['GET /v1/tickets', 'POST /v1/tickets'],
       expiresAt: '2999-01-01T00:00:00.000Z',
       principal: { kind: 'service', id: 'gateway', roles: ['service', 'assistant'], clients: ['a', 'b'], tiers: ['L1'], onBehalfOf: true },
     });
@@ -220,6 +228,7 @@ describe('keys', () => {
       ['issue', 'x', '--id', 'x', '--roles', 'root'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--tiers', 'L9'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--expires', 'soon'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--routes', '/v1/tickets'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--kind', 'system'],
       ['show', '0'.repeat(20)],
       ['revoke', '0'.repeat(20)],

@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
 import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
-import { PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
+import { isRouteOfKey, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
 import { Complaint } from './complaint.js';
 import type { AskForKey } from './key-press.js';
 import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
@@ -231,14 +231,15 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .option('--kind <kind>', `one of ${PRINCIPAL_KINDS.slice(0, 3).join(', ')}`, principalKind, 'service')
     .option('--clients <names>', 'the clients whose data it opens, comma-separated; all unless given', (text: string) => text.split(','))
     .option('--tiers <tiers>', 'the tiers that it works at, comma-separated; all unless given', tiers)
+    .option('--routes <routes>', 'the only routes that it opens, comma-separated, such as "GET /v1/tickets"; all unless given', routes)
     .option('--on-behalf-of', 'it may act on behalf of others')
     .option('--expires <instant>', 'when it ends; never unless given', instant)
-    .action((label: string, { id, kind, roles, clients, tiers, onBehalfOf, expires: expiresAt }: IssueOptions) =>
+    .action((label: string, { id, kind, roles, clients, tiers, routes, onBehalfOf, expires: expiresAt }: IssueOptions) =>
       withSession(async (session) => {
         const { issueKey } = await import('./keys-command.js');
         const reach = { clients: clients ?? 'all', tiers: tiers ?? 'all' } as const;
         const principal = { kind, id, roles, ...reach, teams: [], ...(onBehalfOf && { onBehalfOf }) };
-        await issueKey(session, { label, principal, ...(expiresAt && { expiresAt }) }, print);
+        await issueKey(session, { label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) }, print);
       }),
     );
   keys
@@ -338,8 +339,18 @@ interface IssueOptions {
   readonly roles: Principal['roles'];
   readonly clients?: readonly string[];
   readonly tiers?: readonly Tier[];
+  readonly routes?: readonly string[];
   readonly onBehalfOf?: true;
   readonly expires?: Instant;
+}
+
+/** Routes, as keys name them. */
+function routes(text: string): readonly string[] {
+  return text.split(',').map((part) => {
+    const route = part.trim();
+    if (!isRouteOfKey(route)) throw new InvalidArgumentError('It takes methods and paths, such as "GET /v1/tickets,POST /v1/tickets".');
+    return route;
+  });
 }
 
 /** Some of a list of words, comma-separated. */

@@ -14,16 +14,17 @@ function asOperator(): SentContext {
 export interface KeyAsked {
   readonly label: string;
   readonly principal: Principal;
+  readonly routes?: readonly string[];
   readonly expiresAt?: Instant;
 }
 
 /** Issues a key, and prints it: nothing prints it again. @throws Complaint */
 export async function issueKey(
   { store }: Session,
-  { label, principal, expiresAt }: KeyAsked,
+  { label, principal, routes, expiresAt }: KeyAsked,
   print: (text: string) => void,
 ): Promise<void> {
-  const issuing = { form: 'key', label, principal, ...(expiresAt && { expiresAt }) } as const;
+  const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
   const issued = await issueCredential(store, issuing, asOperator());
   if (isRefusal(issued)) throw new Complaint(issued.message);
   print(`${issued.token}\n`);

@@ -8,6 +8,7 @@ import {
   type ClientContract,
   contract,
   credential,
+  isWithinReach,
   type Key,
   onCall,
   type OnCallNow,
@@ -131,8 +132,13 @@ export async function readAttachment(
   return found.length > 0 ? { allowed: true } : refuse('attachment-not-found', 'There is no such attachment');
 }
 
-/** A key, without its secret. */
-export async function readKey({ store }: Sources, { key }: { readonly key: string }): Promise<AtRevision<Key> | Refusal<'key-not-found'>> {
+/** A key of somebody who sees no more clients, without its secret. */
+export async function readKey(
+  { store, scope }: Sources,
+  { key }: { readonly key: string },
+): Promise<AtRevision<Key> | Refusal<'key-not-found'>> {
   const { state, revision } = await readAggregate(store, credential, key);
-  return state === null ? refuse('key-not-found', 'There is no such key') : { state: shown(state), revision };
+  return state === null || !isWithinReach(scope, state.principal)
+    ? refuse('key-not-found', 'There is no such key')
+    : { state: shown(state), revision };
 }

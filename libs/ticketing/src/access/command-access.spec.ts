@@ -1,8 +1,11 @@
 import type { Aggregate } from '#eventsourcing';
 import { aggregates } from '../desk/aggregates.js';
 import { agent } from '../desk/agent.js';
+import { team } from '../desk/team.js';
 import { contract } from '../contract/contract-agreement.js';
+import { credential } from '../identity/credential.js';
 import { actorOf, OPERATOR, type Principal, type Role } from '../identity/principal.js';
+import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import { commandAccess, commandGrant } from './command-access.js';
 import { queryAccess, type QueryName, queryScope } from './query-access.js';
@@ -93,6 +96,48 @@ describe('the table of commands', () => {
     expect(opening(who('requester'), 'northwind', 'ada')).toBe('done');
     expect(opening(who('requester'), 'northwind', 'bob')).toBe('forbidden');
     expect(outcome(sent(who('administrator'), 'AgreeContract', { terms: {} }, contract, 'contoso'), null)).toBe('forbidden');
+  });
+
+  it.each<[string, readonly string[] | 'all', object, object | null, ReturnType<typeof outcome>]>([
+    ['a team of one’s client', ['northwind'], { clients: ['northwind'] }, null, 'done'],
+    ['a team of another client', ['northwind'], { clients: ['contoso'] }, null, 'forbidden'],
+    ['a team under the name of one of another client', ['northwind'], { clients: ['northwind'] }, { clients: ['contoso'] }, 'not there'],
+    ['a team that another client shares', ['northwind'], { clients: ['northwind'] }, { clients: ['contoso', 'northwind'] }, 'forbidden'],
+    ['a team of the whole desk', ['northwind'], {}, {}, 'done'],
+    ['a team that the whole desk had, for one’s client alone', ['northwind'], { clients: ['northwind'] }, {}, 'forbidden'],
+    ['any team with all clients', 'all', { clients: ['northwind'] }, {}, 'done'],
+  ])('lets leads define %s: of %j', (_what, clients, body, state, expected) => {
+    for (const role of ['lead', 'administrator'] as const)
+      expect(outcome(sent(who(role, { clients }), 'DefineTeam', body, team, 'network'), state)).toBe(expected);
+  });
+
+  it('keeps shifts and members of another client’s team, and filters of another client', () => {
+    for (const name of ['SetShifts', 'AddTeamMember', 'RemoveTeamMember']) {
+      expect(outcome(sent(who('lead'), name, {}, team), { clients: ['contoso'] })).toBe('not there');
+      expect(outcome(sent(who('lead'), name, {}, team), { clients: ['northwind'] })).toBe('done');
+      expect(outcome(sent(who('lead'), name, {}, team), {})).toBe('done');
+    }
+    const filter = (client?: string) => ({ query: client === undefined ? {} : { client } });
+    const save = (before: unknown, client?: string) =>
+      outcome(sent(who('agent'), 'SaveTicketFilter', filter(client), ticketFilter), before);
+    expect([save(null, 'northwind'), save('deleted', 'northwind'), save(filter('northwind'))]).toEqual(['done', 'done', 'done']);
+    expect([save(filter('contoso'), 'northwind'), save(null, 'contoso'), save(filter(), 'northwind')]).toEqual([
+      'not there',
+      'forbidden',
+      'forbidden',
+    ]);
+    expect(outcome(sent(who('agent'), 'DeleteTicketFilter', {}, ticketFilter), filter('contoso'))).toBe('not there');
+  });
+
+  it('keeps keys of who sees more clients', () => {
+    const revoke = (clients: readonly string[] | 'all') =>
+      outcome(sent(who('administrator'), 'RevokeCredential', {}, credential), { principal: { clients } });
+    expect([revoke(['northwind']), revoke([]), revoke(['northwind', 'contoso']), revoke('all')]).toEqual([
+      'done',
+      'done',
+      'not there',
+      'not there',
+    ]);
   });
 
   it('lets agents plan their own absences', () => {

@@ -3,11 +3,11 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
-import { team } from '../desk/team.js';
+import { team, type TeamState } from '../desk/team.js';
 import { credential, type CredentialState } from '../identity/credential.js';
-import { isSamePrincipal, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
+import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
-import { ticketFilter } from '../ticket/ticket-filter.js';
+import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import type { Tier } from '../vocabulary.js';
 import type { Condition, Row } from './condition.js';
@@ -15,11 +15,10 @@ import type { Condition, Row } from './condition.js';
 type Rows<Of extends Aggregate> = { readonly [Name in keyof CommandsOf<Of>]: Row<StateOf<Of>, CommandsOf<Of>[Name]> };
 
 /** Of one's own: a ticket that the sender reported. */
-const ownTicket: Condition<ClockedTicketState, object> = {
+const ownTicket: Condition<ClockedTicketState, object> = hiding({
   needs: 'for tickets that they reported',
-  hides: true,
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
-};
+});
 
 const ownReport: Condition<ClockedTicketState, { readonly reporter: { readonly id: string } }> = {
   needs: 'with themselves as the reporter',
@@ -43,17 +42,62 @@ const oneself: Condition<unknown, object> = { needs: 'for themselves', holds: ({
 /** Nobody gives away more than they have. */
 const withinReach: Condition<unknown, { readonly principal: Principal }> = {
   needs: 'for clients of their own',
-  holds: ({ principal, body }) =>
-    principal.clients === 'all' ||
-    (body.principal.clients !== 'all' && body.principal.clients.every((client) => principal.clients.includes(client))),
+  holds: ({ principal, body }) => isWithinReach(principal, body.principal),
 };
 
+const keyWithinReach: Condition<CredentialState, object> = hiding({
+  needs: 'for keys of their clients',
+  holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
+});
+
+/** Whom a named thing is for: some clients, or the whole desk. */
+interface Serving {
+  readonly clients?: readonly string[] | undefined;
+}
+
+/**
+ * For clients of one's own, before and after. What is for the whole desk is changed by anybody at the desk, and taken from it by who sees all clients.
+ * @param before whom it is for; null where there is no such thing
+ * @param after whom it is for once the command is done
+ */
+function forTheirClients<State, Body extends object>(
+  things: string,
+  before: (state: State) => Serving | null,
+  after: (body: Body, before: Serving | null) => Serving | null,
+): Condition<State, Body> {
+  return {
+    needs: `for ${things} of their clients`,
+    hides: ({ state, principal }) => before(state)?.clients?.some((client) => seesClient(principal, client)) === false,
+    holds({ state, body, principal }) {
+      const was = before(state);
+      const will = after(body, was);
+      const isTaken = was !== null && was.clients === undefined && will?.clients !== undefined && principal.clients !== 'all';
+      return !isTaken && [...(was?.clients ?? []), ...(will?.clients ?? [])].every((client) => seesClient(principal, client));
+    },
+  };
+}
+
+const servingOfTeam = (state: TeamState): Serving | null => state;
+const theirTeam = forTheirClients<TeamState, object>('teams', servingOfTeam, (_body, was) => was);
+const theirTeamAfter = forTheirClients<TeamState, Serving>('teams', servingOfTeam, (body) => body);
+
+const servingOfQuery = ({ client }: TicketListText): Serving => (typeof client === 'string' ? { clients: [client] } : {});
+const servingOfFilter = (state: TicketFilterState): Serving | null => (isSaved(state) ? servingOfQuery(state.query) : null);
+const theirFilter = forTheirClients<TicketFilterState, object>('filters', servingOfFilter, (_body, was) => was);
+const theirFilterAfter = forTheirClients<TicketFilterState, { readonly query: TicketListText }>('filters', servingOfFilter, ({ query }) =>
+  servingOfQuery(query),
+);
+
 /** A session that one has logged in to, oneself. */
-const ownSession: Condition<CredentialState, object> = {
+const ownSession: Condition<CredentialState, object> = hiding({
   needs: 'for sessions of their own',
-  hides: true,
   holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
-};
+});
+
+/** A condition that hides whatever does not meet it. */
+function hiding<State, Body>(condition: Condition<State, Body>): Condition<State, Body> {
+  return { ...condition, hides: (asking) => !condition.holds(asking) };
+}
 
 /** What nobody is asked for: policies, timers and the API itself send it. */
 const system = {};
@@ -126,7 +170,12 @@ const rows = {
     EndOnCallOverride: desk,
     CallOffOnCallOverride: desk,
   } satisfies Rows<typeof onCall>,
-  team: { DefineTeam: leads, SetShifts: leads, AddTeamMember: leads, RemoveTeamMember: leads } satisfies Rows<typeof team>,
+  team: {
+    DefineTeam: { lead: theirTeamAfter, administrator: theirTeamAfter },
+    SetShifts: { lead: theirTeam, administrator: theirTeam },
+    AddTeamMember: { lead: theirTeam, administrator: theirTeam },
+    RemoveTeamMember: { lead: theirTeam, administrator: theirTeam },
+  } satisfies Rows<typeof team>,
   agent: {
     RegisterAgent: leads,
     PlanAbsence: { agent: oneself, ...leads },
@@ -135,13 +184,16 @@ const rows = {
     RecordAbsenceMoments: system,
   } satisfies Rows<typeof agent>,
   attention: { TurnTo: system, TurnAway: system, GoAway: system } satisfies Rows<typeof attention>,
-  filter: { SaveTicketFilter: desk, DeleteTicketFilter: desk } satisfies Rows<typeof ticketFilter>,
+  filter: {
+    SaveTicketFilter: { agent: theirFilterAfter, lead: theirFilterAfter, administrator: theirFilterAfter },
+    DeleteTicketFilter: { agent: theirFilter, lead: theirFilter, administrator: theirFilter },
+  } satisfies Rows<typeof ticketFilter>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,
     RedeemLink: system,
     EndSession: Object.fromEntries(ROLES.map((role) => [role, ownSession])),
-    RevokeCredential: administrator,
+    RevokeCredential: { administrator: keyWithinReach },
   } satisfies Rows<typeof credential>,
 };
 
@@ -185,7 +237,8 @@ export function commandGrant({ aggregate, name, ...asking }: Sending): CommandGr
   const anyState = conditions.length < grants.length;
   return {
     sees: (state) =>
-      seesClient(principal, aggregate.client(state)) && (anyState || conditions.some(({ hides }) => !hides) || holds(state, conditions)),
+      seesClient(principal, aggregate.client(state)) &&
+      (anyState || conditions.some((condition) => condition.hides?.({ ...asking, state }) !== true)),
     refuses: (state) => (anyState || holds(state, conditions) ? undefined : forbidden(row)),
   };
 }

@@ -17,8 +17,8 @@ export interface Asking<State = unknown, Body = unknown> {
 export interface Condition<State = never, Body = never> {
   /** What it takes, for people: 'for their own tickets'. */
   readonly needs: string;
-  /** What does not meet it is to the sender as though it did not exist. */
-  readonly hides?: true;
+  /** Whether what does not meet it is to the sender as though it did not exist; it never is, unless said. */
+  hides?(asking: Asking<State, Body>): boolean;
   holds(asking: Asking<State, Body>): boolean;
 }
 

@@ -53,6 +53,11 @@ export class IssueKey {
   expiresAt?: string;
 }
 
+/** Whether something is a route as a key names it: a method and a path, such as `GET /v1/tickets`. */
+export function isRouteOfKey(text: string): boolean {
+  return /^(GET|POST|PUT|DELETE) \/[\x21-\x7e]*$/.test(text);
+}
+
 /** Who asks with such a key; undefined when it names both some clients and all, or none. */
 export function principalOfKey({
   kind = 'service',

@@ -71,6 +71,11 @@ export interface Scope {
   readonly reporter?: string;
 }
 
+/** Whether somebody sees no client that one does not see oneself. */
+export function isWithinReach({ clients }: Pick<Scope, 'clients'>, other: Pick<Scope, 'clients'>): boolean {
+  return clients === 'all' || (other.clients !== 'all' && other.clients.every((client) => clients.includes(client)));
+}
+
 /** Whether something of a client may be seen. What is of no client is everybody's at the desk. */
 export function seesClient({ clients }: Pick<Scope, 'clients'>, client: string): boolean {
   return client === '' || clients === 'all' || clients.includes(client);
