@@ -31,6 +31,7 @@ const law = {
       ['desk', 'what-if'],
       ['access'],
       ['feed', 'views'],
+      ['reports'],
     ],
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },

@@ -77,3 +77,7 @@ export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';
 export * from './views/ticket-fold.js';
 export { searchWords, wordsAskedFor } from './views/search-words.js';
+export * from './reports/kpi.js';
+export * from './reports/kpis.js';
+export * from './reports/periods.js';
+export * from './reports/tally.js';

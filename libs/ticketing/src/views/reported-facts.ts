@@ -1,7 +1,6 @@
-import { epochMillis, type Instant } from '#eventsourcing';
+import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
-import type { Ticket } from '../events/ticket.js';
-import type { EventMetadata, EventOf } from '#eventsourcing';
+import { isOver, type Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
 import { HOLD_REASONS, tierSchema } from '../vocabulary.js';
 import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
@@ -34,7 +33,7 @@ export const reportedFactsSchema = open({
     'Each time that it was resolved, oldest first. Without `reopenedAt`, it stands',
   ),
   reassignments: about(count, 'How many times it passed from one agent to another, or was taken from one'),
-  replies: about(count, 'How many times the requester replied'),
+  replies: about(count, 'How many times the requester replied while it was not resolved'),
   holds: about(listOf(open({ reason: about(oneOf(HOLD_REASONS), 'Why'), ...stretch })), 'When it was on hold, oldest first'),
   majorIncidents: about(listOf(open(stretch)), 'When it was a major incident that was not yet resolved, oldest first'),
   touch: about(
@@ -119,7 +118,7 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
     const holds = holdsAfter(facts.holds, ticket, at);
     if (holds !== facts.holds) changed.holds = holds;
   }
-  const isMajor = ticket.majorIncident && !['resolved', 'closed', 'cancelled', 'merged'].includes(ticket.work.status);
+  const isMajor = ticket.majorIncident && !isOver(ticket);
   const majorIncidents = stretchesAfter(facts.majorIncidents, isMajor, at);
   if (majorIncidents !== facts.majorIncidents) changed.majorIncidents = majorIncidents;
 
@@ -137,7 +136,7 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
   if (articles.length > 0) changed.articles = [...facts.articles, ...articles];
   switch (event.type) {
     case 'RequesterReplied':
-      changed.replies = facts.replies + 1;
+      if (was !== undefined && !isOver(was)) changed.replies = facts.replies + 1;
       break;
     case 'TouchTimeStopped':
     case 'TouchTimeRecorded': {

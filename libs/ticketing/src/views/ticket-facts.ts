@@ -94,6 +94,9 @@ export const ticketFactsDocumentSchema = about(
 export type TicketFacts = Static<typeof ticketFactsDocumentSchema>;
 export type ClockOutcome = TicketFacts['clocks'][number];
 
+/** What a root cause says that led to no change. */
+const NO_CHANGE = 'none';
+
 function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
   const { client, kind, channel, priority, impact, urgency, tier, team, service, component, category, work } = ticket;
   const { majorIncident, securityIncident, assignee, rootCause, resolution, returns, cycle, links } = ticket;
@@ -131,7 +134,7 @@ function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
     article: resolution?.article,
     rootCause: rootCause && {
       category: rootCause.category,
-      change: rootCause.changeReference !== undefined,
+      change: (rootCause.changeReference ?? NO_CHANGE).toLowerCase() !== NO_CHANGE,
       lowerTierCanResolve: rootCause.lowerTierCanResolve,
     },
     closedAt,

@@ -1,0 +1,107 @@
+import type { Instant } from '#eventsourcing';
+import type { CompiledCalendar } from '../contract/business-calendar.js';
+import type { TicketEventType } from '../events/ticket-events.js';
+import type { TicketFacts } from '../views/ticket-facts.js';
+import type { ClockKind, Tier } from '../vocabulary.js';
+
+/** A document as it is stored where instants are dates. */
+export type Dated<T> = T extends Instant
+  ? Date
+  : T extends readonly (infer Item)[]
+    ? readonly Dated<Item>[]
+    : T extends object
+      ? { readonly [Key in keyof T]: Dated<T[Key]> }
+      : T;
+
+/** The facts of a ticket as KPIs are counted from: a document of `ticket_facts`. */
+export type Facts = Dated<TicketFacts> & { readonly _id: string };
+
+/** By what a number can be divided, besides time. */
+export const DIMENSIONS = ['tier', 'team', 'agent', 'client', 'category', 'service', 'priority', 'channel', 'kind', 'clock'] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+/** Half-open, in milliseconds since 1970. */
+export type Span = readonly [from: number, to: number];
+
+/**
+ * One thing that a KPI counts: at an instant, or in every period that one of its spans or hits falls in. A ticket's own dimensions (client,
+ * category, service, priority, channel, kind) need not be repeated.
+ */
+export interface Counted {
+  readonly at?: number;
+  readonly spans?: readonly Span[];
+  /** What makes a period's share: with it, in that period, it counts as one of them. */
+  readonly hits?: readonly { readonly at: number; readonly also?: string }[];
+  /** What is added above the line: 1 or 0 of a share, milliseconds of a duration, an amount. */
+  readonly n: number;
+  /** Of what is in stock: since when, for its age. */
+  readonly since?: number;
+  /** Amounts that are added up beside it, by name. */
+  readonly also?: Readonly<Record<string, number>>;
+  readonly tier?: Tier | undefined;
+  readonly team?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly clock?: ClockKind | undefined;
+}
+
+/** What a KPI is computed with, besides the facts. */
+export interface Context {
+  /** Now, in milliseconds since 1970: what is later has not happened. */
+  readonly now: number;
+  /** N of the KPIs that look at N days. */
+  readonly days: number;
+  /** What an hour of work costs at each tier. */
+  readonly weights: Readonly<Record<Tier, number>>;
+  /** The hours of a client's contract. */
+  readonly calendarOf: (client: string) => CompiledCalendar;
+}
+
+/**
+ * How what is counted becomes a number. `share`: n ÷ how many. `mean`: mean of n, with p50 and p90. `ratio`: Σ n ÷ how many. `count`: Σ n.
+ * `stock`: how many there are at the end of a period, with their age. `proportion`: how many, of all tiers' together. `uptime`: see the formula.
+ */
+export type Aggregation = 'share' | 'mean' | 'ratio' | 'count' | 'stock' | 'proportion' | 'uptime';
+
+/** What is looked at of other tickets: built once, then asked for each ticket. */
+export interface KpiRelation<Related> {
+  /** Which tickets, in MongoDB's query language; a bound, not the rule. */
+  readonly where: object;
+  readonly fields: readonly (keyof TicketFacts)[];
+  readonly build: (facts: Iterable<Facts>) => Related;
+}
+
+/** Which tickets can count in a period: those opened, resolved or closed in it, or whose life, or its aftermath, touches it. */
+export type Anchor = 'opened' | 'resolved' | 'closed' | 'life' | 'since-opening';
+
+/** A key performance indicator: what it means in words, and as code. */
+export interface Kpi<Related = unknown> {
+  readonly id: string;
+  /** Raised when the formula changes: numbers of different versions are not the same number. */
+  readonly version: number;
+  readonly title: string;
+  /** The formula, in words. */
+  readonly says: string;
+  readonly unit: 'share' | 'milliseconds' | 'tickets' | 'cost' | 'bounces';
+  readonly aggregation: Aggregation;
+  /** What counts once in each number: a ticket, a client, or each thing that is counted. */
+  readonly once: 'ticket' | 'client' | 'each';
+  readonly dimensions: readonly Dimension[];
+  readonly anchor: Anchor;
+  /** The facts that it is computed from. */
+  readonly fields: readonly (keyof TicketFacts)[];
+  /** The types of the events behind those facts. */
+  readonly events: readonly TicketEventType[];
+  readonly relation?: KpiRelation<Related>;
+  /** What a ticket adds to it. */
+  readonly count: (facts: Facts, context: Context, related: Related) => readonly Counted[];
+}
+
+/** Declares a KPI that is computed from each ticket alone. */
+export function kpi(definition: Kpi<undefined>): Kpi {
+  return definition as Kpi;
+}
+
+/** Declares a KPI that also looks at other tickets. */
+export function kpiOf<Related>(definition: Kpi<Related> & { readonly relation: KpiRelation<Related> }): Kpi {
+  return definition as Kpi;
+}

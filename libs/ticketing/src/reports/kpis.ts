@@ -1,0 +1,646 @@
+import { rank, type Tier, TIERS } from '../vocabulary.js';
+import { type Context, type Counted, type Dimension, type Facts, type Kpi, kpi, kpiOf, type KpiRelation, type Span } from './kpi.js';
+
+const DAY = 86_400_000;
+const HOUR = 3_600_000;
+
+/** What an hour of work costs at each tier, in hours of L1, where nothing else is said. L0 is nobody's work. */
+export const DEFAULT_WEIGHTS: Readonly<Record<Tier, number>> = { L0: 0, L1: 1, L2: 1.6, L3: 2.5, L4: 2.5 };
+/** N of the KPIs that look at N days, where nothing else is said. */
+export const DEFAULT_DAYS = 30;
+
+const OF_TICKET = ['client', 'category', 'service', 'priority', 'channel', 'kind'] as const satisfies readonly Dimension[];
+const EVERY = ['tier', 'team', 'agent', ...OF_TICKET] as const;
+const resolvedEvents = ['TicketResolved', 'TicketResolvedWithRootCause', 'TicketReopened', 'TicketClosed'] as const;
+const handOffEvents = ['TicketEscalated', 'EscalationAccepted', 'EscalationReturned'] as const;
+const moveEvents = [...handOffEvents, 'TicketDeescalated', 'TicketReopened'] as const;
+const clockEvents = ['SlaBreached', 'SlaRestated', 'SlaTermsRebased'] as const;
+
+/** The ticket among those that were resolved: with whoever resolved it. */
+function resolved(facts: Facts, n: number, more: Partial<Counted> = {}): readonly Counted[] {
+  const { resolvedAt, resolvedTier: tier, resolvedTeam: team, resolvedAgent: agent } = facts;
+  return resolvedAt === undefined ? [] : [{ at: +resolvedAt, n, tier, team, agent, ...more }];
+}
+
+/** The ticket among those that were opened: at the tier where it came in. */
+function opened({ openedAt, openedTier: tier, stays }: Facts, n: number): readonly Counted[] {
+  return [{ at: +openedAt, n, tier, team: stays[0]?.team }];
+}
+
+const one = (holds: boolean) => (holds ? 1 : 0);
+const resolvedFields = ['resolvedAt', 'resolvedTier', 'resolvedTeam', 'resolvedAgent'] as const;
+
+/** What a recurrence is told by; undefined where too little is known of it to say that two are alike. */
+function fingerprint({ client, service, category, component }: Facts): string | undefined {
+  return category === undefined ? undefined : JSON.stringify([client, service ?? null, category, component ?? null]);
+}
+const fingerprintFields = ['client', 'service', 'category', 'component'] as const;
+
+/** Name → the earliest instant at which something held, in milliseconds since 1970. */
+type Since = ReadonlyMap<string, number>;
+
+function earliest(found: Iterable<readonly [string | undefined, Date | undefined]>): Since {
+  const since = new Map<string, number>();
+  for (const [name, at] of found) {
+    if (name === undefined || at === undefined) continue;
+    const known = since.get(name);
+    if (known === undefined || +at < known) since.set(name, +at);
+  }
+  return since;
+}
+
+function* mapped<Result>(facts: Iterable<Facts>, of: (facts: Facts) => Result): Generator<Result> {
+  for (const one of facts) yield of(one);
+}
+
+/** Procedures that L1 has: articles by which it, or self-service, has resolved a ticket of the client, and since when. */
+const procedures: KpiRelation<Since> = {
+  where: { article: { $exists: true }, resolvedTier: { $in: ['L0', 'L1'] } },
+  fields: ['client', 'article', 'resolvedTier', 'resolvedAt'],
+  build: (facts) =>
+    earliest(
+      mapped(facts, (one) => [rank(one.resolvedTier ?? 'L4') <= rank('L1') ? procedureOf(one) : undefined, one.resolvedAt] as const),
+    ),
+};
+
+function procedureOf({ client, article }: Facts): string | undefined {
+  return article === undefined ? undefined : JSON.stringify([client, article]);
+}
+
+/** Resolved at L2 or L3 by a procedure that L1 had when the ticket was opened. */
+function isAvoidable(facts: Facts, known: Since): boolean {
+  const procedure = procedureOf(facts);
+  const since = procedure === undefined ? undefined : known.get(procedure);
+  return since !== undefined && since < +facts.openedAt && (facts.resolvedTier === 'L2' || facts.resolvedTier === 'L3');
+}
+
+/** When the tier had the ticket as its own, until it was accepted elsewhere, resolved or ended. */
+function handledAt(facts: Facts, tier: Tier): readonly Span[] {
+  const { stays, handOffs, resolvedAt, endedAt } = facts;
+  const end = Math.min(resolvedAt === undefined ? Infinity : +resolvedAt, endedAt === undefined ? Infinity : +endedAt);
+  return stays.flatMap((stay): Span[] => {
+    if (stay.tier !== tier || !stay.handled) return [];
+    const given = stay.to === undefined ? undefined : handOffs.find(({ from, at }) => from === tier && +at === +(stay.to ?? 0));
+    // While it waits to be accepted it is still the sender's.
+    const until = given === undefined ? stay.to : given.settledAt;
+    const from = +stay.from;
+    return [[from, Math.max(from, Math.min(end, until === undefined ? Infinity : +until))]];
+  });
+}
+
+function tiersOf({ stays }: Facts): readonly Tier[] {
+  return TIERS.filter((tier) => stays.some((stay) => stay.tier === tier && stay.handled));
+}
+
+function overlap([from, to]: Span, [begin, end]: Span): number {
+  return Math.max(0, Math.min(to, end) - Math.max(from, begin));
+}
+
+/** When it was in the backlog: from its opening to its end, without the times between a closing and a reopening. */
+function inBacklog({ openedAt, endedAt, resolutions }: Facts): readonly Span[] {
+  const closed = resolutions.flatMap(({ closedAt, reopenedAt }): Span[] =>
+    closedAt === undefined || reopenedAt === undefined ? [] : [[+closedAt, +reopenedAt]],
+  );
+  let from = +openedAt;
+  const spans: Span[] = [];
+  for (const [begin, end] of closed) {
+    if (begin > from) spans.push([from, begin]);
+    from = Math.max(from, end);
+  }
+  const end = endedAt === undefined ? Infinity : +endedAt;
+  return from < end ? [...spans, [from, end]] : spans;
+}
+
+/** Work on the ticket, by who did it; by nobody, where none was recorded. */
+function work(facts: Facts, n: (seconds: number, tier: Tier) => number): readonly Counted[] {
+  const { closedAt, touch, resolvedTier, tier } = facts;
+  if (closedAt === undefined) return [];
+  if (touch.length === 0) return [{ at: +closedAt, n: 0, tier: resolvedTier ?? tier, agent: facts.resolvedAgent }];
+  return touch.map((one) => ({ at: +closedAt, n: n(one.seconds, one.tier), tier: one.tier, agent: one.agent }));
+}
+
+/** Every KPI, in the order in which they are listed. */
+export const kpis: readonly Kpi[] = [
+  kpi({
+    id: 'first-contact-resolution',
+    version: 1,
+    title: 'First contact resolution',
+    says: 'Tickets resolved at L1 in the first interaction (never on hold, never handed on or to another agent, no reply from the requester before the resolution, never reopened) ÷ tickets resolved. A ticket counts when the resolution that stands was made.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'escalations', 'deescalations', 'reassignments', 'replies', 'holds', 'reopens'],
+    events: [
+      ...resolvedEvents,
+      ...handOffEvents,
+      'TicketAssigned',
+      'TicketUnassigned',
+      'TicketTakenOver',
+      'RequesterReplied',
+      'TicketPutOnHold',
+    ],
+    count: (facts) =>
+      resolved(
+        facts,
+        one(
+          facts.resolvedTier === 'L1' &&
+            facts.escalations + facts.deescalations + facts.reassignments + facts.replies + facts.reopens + facts.holds.length === 0,
+        ),
+      ),
+  }),
+  kpi({
+    id: 'first-level-resolution',
+    version: 1,
+    title: 'First level resolution',
+    says: 'Tickets resolved at L1 and never handed up ÷ tickets resolved.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'escalations'],
+    events: [...resolvedEvents, ...handOffEvents],
+    count: (facts) => resolved(facts, one(facts.resolvedTier === 'L1' && facts.escalations === 0)),
+  }),
+  kpi({
+    id: 'escalation-rate',
+    version: 1,
+    title: 'Escalation rate',
+    says: 'Per tier: tickets with at least one hand-off from the tier to a higher one that was accepted in the period ÷ tickets that the tier handled in the period. `also` has how many of them were handed on by people (`manual`) and by policies (`automatic`).',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: ['tier', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['resolvedAt', 'endedAt', 'stays', 'handOffs'],
+    events: moveEvents,
+    count: (facts) =>
+      tiersOf(facts).map((tier) => ({
+        tier,
+        n: 0,
+        spans: handledAt(facts, tier),
+        hits: facts.handOffs.flatMap(({ from, outcome, settledAt, automatic }) =>
+          from === tier && outcome === 'accepted' && settledAt !== undefined
+            ? [{ at: +settledAt, also: automatic ? 'automatic' : 'manual' }]
+            : [],
+        ),
+      })),
+  }),
+  kpi({
+    id: 'return-rate',
+    version: 1,
+    title: 'Return rate',
+    says: 'Hand-offs to a higher tier that were returned ÷ hand-offs that were accepted or returned, in the period in which they were. Tier and team are those that handed over.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['handOffs'],
+    events: handOffEvents,
+    count: ({ handOffs }) =>
+      handOffs.flatMap(({ from, fromTeam, outcome, settledAt }) =>
+        settledAt === undefined ? [] : [{ at: +settledAt, n: one(outcome === 'returned'), tier: from, team: fromTeam }],
+      ),
+  }),
+  kpi({
+    id: 'ping-pong',
+    version: 1,
+    title: 'Ping-pong',
+    says: 'How many times tickets went up from a tier and came back to it (A → B → A), returned or handed down. Tier and team are those that it came back to.',
+    unit: 'bounces',
+    aggregation: 'count',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['stays'],
+    events: moveEvents,
+    count: ({ stays }) => {
+      const moves = stays.filter(({ tier }, index) => tier !== stays[index - 1]?.tier);
+      return moves.flatMap(({ tier, team, from }, index): Counted[] => {
+        const [up, before] = [moves[index - 1], moves[index - 2]];
+        return up !== undefined && before?.tier === tier && rank(up.tier) > rank(tier) ? [{ at: +from, n: 1, tier, team }] : [];
+      });
+    },
+  }),
+  kpi({
+    id: 'mtta',
+    version: 1,
+    title: 'Mean time to acknowledge',
+    says: 'Mean of first acknowledged − opened, with p50 and p90, of the tickets first acknowledged in the period. Acknowledged is the first response, or the acknowledgement of an escalation. Tier is the tier of entry.',
+    unit: 'milliseconds',
+    aggregation: 'mean',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['openedAt', 'openedTier', 'acknowledgedAt', 'stays'],
+    events: ['TicketOpened', 'WorkStarted', 'EscalationAccepted', 'PublicReplySent', 'EscalationAcknowledged'],
+    count: (facts) => {
+      const { acknowledgedAt, openedAt } = facts;
+      if (acknowledgedAt === undefined) return [];
+      return opened(facts, Math.max(0, +acknowledgedAt - +openedAt)).map((counted) => ({ ...counted, at: +acknowledgedAt }));
+    },
+  }),
+  kpi({
+    id: 'mttr',
+    version: 1,
+    title: 'Mean time to resolve',
+    says: 'Mean of resolved − opened, with p50 and p90, of the tickets resolved in the period; the resolution is the one that stands.',
+    unit: 'milliseconds',
+    aggregation: 'mean',
+    once: 'each',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'openedAt'],
+    events: ['TicketOpened', ...resolvedEvents],
+    count: (facts) => resolved(facts, Math.max(0, +(facts.resolvedAt ?? 0) - +facts.openedAt)),
+  }),
+  kpi({
+    id: 'mttr-without-waiting',
+    version: 1,
+    title: 'Mean time to resolve, without waiting',
+    says: 'As mttr, without the time on hold.',
+    unit: 'milliseconds',
+    aggregation: 'mean',
+    once: 'each',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'openedAt', 'holds'],
+    events: ['TicketOpened', 'TicketPutOnHold', 'TicketResumed', ...resolvedEvents],
+    count: (facts) => {
+      const life: Span = [+facts.openedAt, +(facts.resolvedAt ?? 0)];
+      const held = facts.holds.reduce((sum, { from, to }) => sum + overlap(life, [+from, to === undefined ? Infinity : +to]), 0);
+      return resolved(facts, Math.max(0, life[1] - life[0] - held));
+    },
+  }),
+  kpi({
+    id: 'sla-compliance',
+    version: 1,
+    title: 'SLA compliance',
+    says: 'Promises met ÷ (met + breached), in the period in which it was decided: of a breach, when it was breached. As verdicts are known now, restated ones included; cancelled promises do not count unless they were breached before. `clock` is the kind of promise.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'each',
+    dimensions: ['clock', ...EVERY],
+    anchor: 'life',
+    fields: ['clocks', 'tier', 'team', 'agent', ...resolvedFields],
+    events: [...clockEvents, ...resolvedEvents, ...handOffEvents, 'WorkStarted', 'PublicReplySent'],
+    count: ({ clocks, tier, team, agent, resolvedTier, resolvedTeam, resolvedAgent }) =>
+      clocks.flatMap(({ kind, tier: ofTier, verdict, decidedAt }) =>
+        verdict === 'met' || verdict === 'breached'
+          ? [
+              {
+                at: +decidedAt,
+                n: one(verdict === 'met'),
+                clock: kind,
+                tier: ofTier ?? resolvedTier ?? tier,
+                team: resolvedTeam ?? team,
+                agent: resolvedAgent ?? agent,
+              },
+            ]
+          : [],
+      ),
+  }),
+  kpi({
+    id: 'average-handling-time',
+    version: 1,
+    title: 'Average handling time',
+    says: 'Σ touch time, measured and stated, of the tickets closed in the period ÷ those tickets. Tier and agent are those of the work: a ticket counts for each that worked on it.',
+    unit: 'milliseconds',
+    aggregation: 'ratio',
+    once: 'ticket',
+    dimensions: ['tier', 'agent', ...OF_TICKET],
+    anchor: 'closed',
+    fields: ['closedAt', 'touch', 'resolvedTier', 'resolvedAgent', 'tier'],
+    events: ['TouchTimeStopped', 'TouchTimeRecorded', 'TicketClosed'],
+    count: (facts) => work(facts, (seconds) => seconds * 1_000),
+  }),
+  kpi({
+    id: 'backlog',
+    version: 1,
+    title: 'Backlog',
+    says: 'Tickets opened and neither closed, cancelled nor merged, at the end of the period (now, while it lasts), at the tier where they were then, with p50 and p90 of their age; `also` has how many are how old.',
+    unit: 'tickets',
+    aggregation: 'stock',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['openedAt', 'endedAt', 'resolutions', 'stays'],
+    events: ['TicketOpened', ...moveEvents, 'TicketClosed', 'TicketCancelled', 'TicketMerged'],
+    count: (facts) => {
+      const open = inBacklog(facts);
+      return facts.stays.flatMap(({ tier, team, from, to }) => {
+        const stay: Span = [+from, to === undefined ? Infinity : +to];
+        const spans = open.flatMap((span): Span[] =>
+          overlap(span, stay) > 0 ? [[Math.max(span[0], stay[0]), Math.min(span[1], stay[1])]] : [],
+        );
+        return spans.length === 0 ? [] : [{ spans, n: 1, since: +facts.openedAt, tier, team }];
+      });
+    },
+  }),
+  kpi({
+    id: 'reopen-rate',
+    version: 1,
+    title: 'Reopen rate',
+    says: 'Tickets with a resolution of the period that did not last ÷ tickets resolved in the period. Tier, team and agent are those of the resolution.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'life',
+    fields: ['resolutions'],
+    events: resolvedEvents,
+    count: ({ resolutions }) =>
+      resolutions.map(({ at, tier, team, agent, reopenedAt }) => ({ at: +at, n: one(reopenedAt !== undefined), tier, team, agent })),
+  }),
+  kpiOf<ReadonlyMap<string, readonly number[]>>({
+    id: 'recurrence-rate',
+    version: 1,
+    title: 'Recurrence rate',
+    says: 'Tickets like one (same client, service, category and component) that was closed with a root cause within N days before they were opened ÷ tickets resolved in the period. A ticket without a category is like no other.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
+    events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
+    relation: {
+      where: { rootCause: { $exists: true }, closedAt: { $exists: true } },
+      fields: [...fingerprintFields, 'rootCause', 'closedAt'],
+      build: (facts) => {
+        const closings = new Map<string, number[]>();
+        for (const one of facts) {
+          const name = fingerprint(one);
+          if (name === undefined || one.rootCause === undefined || one.closedAt === undefined) continue;
+          closings.set(name, [...(closings.get(name) ?? []), +one.closedAt]);
+        }
+        return closings;
+      },
+    },
+    count: (facts, { days }, closings) => {
+      const name = fingerprint(facts);
+      const opened = +facts.openedAt;
+      const recurs = name !== undefined && (closings.get(name) ?? []).some((at) => at <= opened && at >= opened - days * DAY);
+      return resolved(facts, one(recurs));
+    },
+  }),
+  kpi({
+    id: 'knowledge-use',
+    version: 1,
+    title: 'Knowledge use',
+    says: 'Tickets closed with a knowledge article used or written on the way ÷ tickets closed in the period.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'closed',
+    fields: ['closedAt', 'articles', ...resolvedFields],
+    events: [...resolvedEvents, 'TicketDeescalated', 'ConsultationAnswered'],
+    count: (facts) => {
+      const { closedAt, articles } = facts;
+      return closedAt === undefined ? [] : resolved(facts, one(articles.length > 0), { at: +closedAt });
+    },
+  }),
+  kpi({
+    id: 'csat',
+    version: 1,
+    title: 'Customer satisfaction',
+    says: 'Responses with a score of 4 or 5 ÷ responses, in the period in which they came. Tier, team and agent are those of the resolution that is judged.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'each',
+    dimensions: EVERY,
+    anchor: 'since-opening',
+    fields: ['satisfaction', 'resolutions'],
+    events: ['SatisfactionRecorded'],
+    count: ({ satisfaction, resolutions }) =>
+      satisfaction.map(({ cycle, score, at }) => {
+        const judged = resolutions[cycle - 1];
+        return { at: +at, n: one(score >= 4), tier: judged?.tier, team: judged?.team, agent: judged?.agent };
+      }),
+  }),
+  kpiOf<Since>({
+    id: 'proactive-identification',
+    version: 1,
+    title: 'Proactive identification',
+    says: 'Incidents opened by monitoring, before any user had reported what turned out to be the same (merged into it, or its duplicate) ÷ incidents opened in the period.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'opened',
+    fields: ['kind', 'channel', 'openedAt', 'openedTier', 'stays'],
+    events: ['TicketOpened', 'TicketMerged', 'TicketLinked'],
+    relation: {
+      where: { duplicateOf: { $exists: true } },
+      fields: ['duplicateOf', 'channel', 'openedAt'],
+      build: (facts) =>
+        earliest(
+          mapped(facts, ({ channel, duplicateOf, openedAt }) => [channel === 'monitoring' ? undefined : duplicateOf, openedAt] as const),
+        ),
+    },
+    count: (facts, _context, reported) =>
+      facts.kind === 'incident'
+        ? opened(facts, one(facts.channel === 'monitoring' && !((reported.get(facts._id) ?? Infinity) < +facts.openedAt)))
+        : [],
+  }),
+  kpi({
+    id: 'ticket-volume',
+    version: 1,
+    title: 'Ticket volume',
+    says: 'Tickets opened in the period. Tier is the tier of entry.',
+    unit: 'tickets',
+    aggregation: 'count',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'opened',
+    fields: ['openedAt', 'openedTier', 'stays'],
+    events: ['TicketOpened'],
+    count: (facts) => opened(facts, 1),
+  }),
+  kpiOf<Since>({
+    id: 'avoidable-escalations',
+    version: 1,
+    title: 'Avoidable escalations',
+    says: 'Tickets resolved at L2 or L3 by an article with which L1 or self-service had resolved a ticket of the same client before they were opened ÷ tickets resolved at L2 or L3.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'openedAt', 'article', 'client'],
+    events: ['TicketOpened', ...resolvedEvents],
+    relation: procedures,
+    count: (facts, _context, known) =>
+      facts.resolvedTier === 'L2' || facts.resolvedTier === 'L3' ? resolved(facts, one(isAvoidable(facts, known))) : [],
+  }),
+  kpi({
+    id: 'tier-share',
+    version: 1,
+    title: "A tier's share of resolutions",
+    says: 'Tickets resolved at the tier ÷ tickets resolved in the period. By tier; a well-run L1 has 40 to 80 %.',
+    unit: 'share',
+    aggregation: 'proportion',
+    once: 'each',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: resolvedFields,
+    events: resolvedEvents,
+    count: (facts) => resolved(facts, 1),
+  }),
+  kpi({
+    id: 'response-time',
+    version: 1,
+    title: 'Response time between tiers',
+    says: 'Mean of accepted − handed over, with p50 and p90, of the hand-offs accepted in the period. Tier and team are those that accepted.',
+    unit: 'milliseconds',
+    aggregation: 'mean',
+    once: 'each',
+    dimensions: ['tier', 'team', ...OF_TICKET],
+    anchor: 'life',
+    fields: ['handOffs'],
+    events: handOffEvents,
+    count: ({ handOffs }) =>
+      handOffs.flatMap(({ to, toTeam, at, outcome, settledAt }) =>
+        outcome === 'accepted' && settledAt !== undefined
+          ? [{ at: +settledAt, n: Math.max(0, +settledAt - +at), tier: to, team: toTeam }]
+          : [],
+      ),
+  }),
+  kpi({
+    id: 'vendor-escalation-rate',
+    version: 1,
+    title: 'Vendor escalation rate',
+    says: 'Tickets handed to L4 by L3 in the period ÷ tickets that L3 handled in the period.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: OF_TICKET,
+    anchor: 'life',
+    fields: ['resolvedAt', 'endedAt', 'stays', 'handOffs'],
+    events: handOffEvents,
+    count: (facts) => {
+      const spans = handledAt(facts, 'L3');
+      const hits = facts.handOffs.filter(({ from, to }) => from === 'L3' && to === 'L4').map(({ at }) => ({ at: +at }));
+      return spans.length + hits.length === 0 ? [] : [{ n: 0, spans, hits, tier: 'L3' }];
+    },
+  }),
+  kpiOf<Since>({
+    id: 'cost-per-ticket',
+    version: 1,
+    title: 'Cost per ticket',
+    says: "Σ hours of touch time × the tier's weight, of the tickets closed in the period ÷ those tickets. `also.saving` is what it would have cost less had each avoidable escalation been worked at L1. In hours of L1, unless weights are given.",
+    unit: 'cost',
+    aggregation: 'ratio',
+    once: 'ticket',
+    dimensions: ['tier', 'agent', ...OF_TICKET],
+    anchor: 'closed',
+    fields: ['closedAt', 'touch', ...resolvedFields, 'tier', 'openedAt', 'article', 'client'],
+    events: ['TouchTimeStopped', 'TouchTimeRecorded', ...resolvedEvents],
+    relation: procedures,
+    count: (facts, { weights }, known) => {
+      const avoidable = isAvoidable(facts, known);
+      return work(facts, (seconds, tier) => ((seconds * 1_000) / HOUR) * weights[tier]).map((counted) => {
+        const { tier = 'L1', n } = counted;
+        const saving = avoidable && weights[tier] > weights.L1 ? n * (1 - weights.L1 / weights[tier]) : 0;
+        return saving > 0 ? { ...counted, also: { saving } } : counted;
+      });
+    },
+  }),
+  kpiOf<Since>({
+    id: 'knowledge-transfer',
+    version: 1,
+    title: 'Knowledge transfer',
+    says: 'Tickets like one (same client, service, category and component) that L3 had resolved before they were opened, and that a lower tier resolved ÷ all such tickets resolved in the period.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
+    events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
+    relation: {
+      where: { resolvedTier: 'L3' },
+      fields: [...fingerprintFields, 'resolvedTier', 'resolvedAt'],
+      build: (facts) =>
+        earliest(mapped(facts, (one) => [one.resolvedTier === 'L3' ? fingerprint(one) : undefined, one.resolvedAt] as const)),
+    },
+    count: (facts, _context, known) => {
+      const name = fingerprint(facts);
+      const since = name === undefined ? undefined : known.get(name);
+      const isLike = since !== undefined && since < +facts.openedAt;
+      return isLike ? resolved(facts, one(rank(facts.resolvedTier ?? 'L4') < rank('L3'))) : [];
+    },
+  }),
+  kpiOf<ReadonlyMap<string, number>>({
+    id: 'client-retention',
+    version: 1,
+    title: 'Client retention',
+    says: 'Clients who opened a ticket N days or more after the last ticket of the period that was resolved above L1 ÷ clients with such a ticket. Tickets whose N days are not over do not count yet.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'client',
+    dimensions: OF_TICKET,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'client'],
+    events: ['TicketOpened', ...resolvedEvents],
+    relation: {
+      where: {},
+      fields: ['client', 'openedAt'],
+      build: (facts) => {
+        const latest = new Map<string, number>();
+        for (const { client, openedAt } of facts) latest.set(client, Math.max(latest.get(client) ?? -Infinity, +openedAt));
+        return latest;
+      },
+    },
+    count: (facts, { now, days }, latest) => {
+      const over = facts.resolvedAt === undefined ? Infinity : +facts.resolvedAt + days * DAY;
+      if (over > now || rank(facts.resolvedTier ?? 'L0') <= rank('L1')) return [];
+      return resolved(facts, one((latest.get(facts.client) ?? -Infinity) >= over));
+    },
+  }),
+  kpi({
+    id: 'service-uptime',
+    version: 1,
+    title: 'Service uptime',
+    says: "1 − time in which a service had a major incident that was not resolved ÷ its service hours, which are those of the client's contract. Of the services named by tickets that were open in the period.",
+    unit: 'share',
+    aggregation: 'uptime',
+    once: 'each',
+    dimensions: ['client', 'service'],
+    anchor: 'life',
+    fields: ['majorIncidents'],
+    events: ['TicketOpened', 'TicketTriaged', 'MajorIncidentDeclared', 'MajorIncidentStoodDown', ...resolvedEvents],
+    count: ({ service, majorIncidents }) =>
+      service === undefined
+        ? []
+        : [{ n: 1, spans: majorIncidents.map(({ from, to }): Span => [+from, to === undefined ? Infinity : +to]) }],
+  }),
+  kpi({
+    id: 'development-collaboration',
+    version: 1,
+    title: 'Development collaboration',
+    says: 'Root causes that name a change ÷ root causes of the tickets resolved in the period.',
+    unit: 'share',
+    aggregation: 'share',
+    once: 'ticket',
+    dimensions: EVERY,
+    anchor: 'resolved',
+    fields: [...resolvedFields, 'rootCause'],
+    events: ['TicketResolvedWithRootCause', 'TicketReopened'],
+    count: (facts) => (facts.rootCause === undefined ? [] : resolved(facts, one(facts.rootCause.change))),
+  }),
+];
+
+/** A KPI by its id. */
+export function kpiById(id: string): Kpi | undefined {
+  return kpis.find((one) => one.id === id);
+}
+
+/** What a KPI is computed with where nothing else is said. */
+export function usualContext(now: number, calendarOf: Context['calendarOf'], more: Partial<Context> = {}): Context {
+  return { now, days: DEFAULT_DAYS, weights: DEFAULT_WEIGHTS, calendarOf, ...more };
+}

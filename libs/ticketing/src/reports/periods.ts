@@ -1,0 +1,68 @@
+import { Temporal } from 'temporal-polyfill';
+
+export const PERIODS = ['hour', 'day', 'week', 'month'] as const;
+export type Period = (typeof PERIODS)[number];
+
+/** A half-open stretch of time, in milliseconds since 1970, with its name. */
+export interface Bucket {
+  readonly key: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The hours, days, ISO weeks or months of a zone that a period touches, clipped to it, in order. An hour's name has its offset, so that the one
+ * that a zone has twice is two.
+ * @param from, to milliseconds since 1970, half-open
+ */
+export function bucketsOf(period: Period, zone: string, from: number, to: number): readonly Bucket[] {
+  const buckets: Bucket[] = [];
+  let begin = beginOf(period, Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(zone));
+  while (begin.epochMilliseconds < to) {
+    // Where the zone's offset changes, an hour begins anew.
+    const next = beginOf(period, begin.add({ [`${period}s`]: 1 }));
+    const end = next.epochMilliseconds > begin.epochMilliseconds ? next : begin.add({ hours: 1 });
+    buckets.push({ key: nameOf(period, begin), from: Math.max(from, begin.epochMilliseconds), to: Math.min(to, end.epochMilliseconds) });
+    begin = end;
+  }
+  return buckets;
+}
+
+function beginOf(period: Period, at: Temporal.ZonedDateTime): Temporal.ZonedDateTime {
+  switch (period) {
+    case 'hour':
+      return at.round({ smallestUnit: 'hour', roundingMode: 'floor' });
+    case 'day':
+      return at.startOfDay();
+    case 'week':
+      return at.subtract({ days: at.dayOfWeek - 1 }).startOfDay();
+    case 'month':
+      return at.with({ day: 1 }).startOfDay();
+  }
+}
+
+function nameOf(period: Period, begin: Temporal.ZonedDateTime): string {
+  const date = begin.toPlainDate().toString();
+  switch (period) {
+    case 'hour':
+      return `${date}T${String(begin.hour).padStart(2, '0')}:00${begin.offset}`;
+    case 'day':
+      return date;
+    case 'week':
+      return `${begin.yearOfWeek}-W${String(begin.weekOfYear).padStart(2, '0')}`;
+    case 'month':
+      return date.slice(0, 7);
+  }
+}
+
+/** Index of the bucket that an instant is in; -1 when it is in none. Buckets follow each other without gaps. */
+export function bucketAt(buckets: readonly Bucket[], at: number): number {
+  let [low, high] = [0, buckets.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((buckets[middle]?.to ?? Infinity) <= at) low = middle + 1;
+    else high = middle;
+  }
+  const found = buckets[low];
+  return found !== undefined && found.from <= at ? low : -1;
+}

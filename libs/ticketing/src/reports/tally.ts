@@ -1,0 +1,356 @@
+import { instantFrom } from '#eventsourcing';
+import { openTimeBetween } from '../contract/business-calendar.js';
+import { type Bucket, bucketAt, bucketsOf, type Period, PERIODS } from './periods.js';
+import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, type Kpi, type Span } from './kpi.js';
+
+export const GROUPS = [...DIMENSIONS, ...PERIODS] as const;
+export type Group = (typeof GROUPS)[number];
+
+/** Dimension → the values that are left. A category stands for all below it. */
+export type Filters = Readonly<Partial<Record<Dimension, readonly string[]>>>;
+
+export interface TallyAsked {
+  /** Milliseconds since 1970; `to` is not in. */
+  readonly from: number;
+  readonly to: number;
+  readonly groupBy: readonly Group[];
+  readonly filters: Filters;
+}
+
+/** A number, with what it was made of. */
+export interface Figure {
+  /** Null where there is nothing to divide by. */
+  readonly value: number | null;
+  readonly numerator?: number;
+  readonly denominator?: number;
+  readonly p50?: number | null;
+  readonly p90?: number | null;
+  readonly also?: Readonly<Record<string, number>>;
+}
+
+/** The number of one group: the value of each dimension, null where the facts have none. */
+export interface GroupFigure extends Figure {
+  readonly key: Readonly<Partial<Record<Group, string | null>>>;
+}
+
+export interface Tallied {
+  readonly total: Figure;
+  readonly groups: readonly GroupFigure[];
+}
+
+/** Something that counted, and where: what a number can be opened down to. */
+export interface Placed {
+  readonly counted: Counted;
+  readonly n: number;
+}
+
+const DAY = 86_400_000;
+/** Age of what is in stock → its name. */
+const AGES = [
+  ['under-1-day', DAY],
+  ['1-to-3-days', 3 * DAY],
+  ['3-to-7-days', 7 * DAY],
+  ['7-to-30-days', 30 * DAY],
+  ['over-30-days', Infinity],
+] as const;
+
+/** What has been added up for one group. */
+class Cell {
+  n = 0;
+  d = 0;
+  readonly samples: number[] = [];
+  readonly also: Record<string, number> = {};
+  /** Client → what it last counted as, and when. */
+  readonly clients = new Map<string, { readonly at: number; readonly n: number }>();
+
+  constructor(readonly key: GroupFigure['key']) {}
+
+  add(n: number, d: number, also: Counted['also']): void {
+    this.n += n;
+    this.d += d;
+    for (const name in also) this.also[name] = (this.also[name] ?? 0) + (also[name] ?? 0);
+  }
+}
+
+type Key = GroupFigure['key'];
+
+/** Adds up a KPI over a period, ticket by ticket, in whatever order they come. */
+export class KpiTally {
+  readonly #total = new Cell({});
+  readonly #cells = new Map<string, Cell>();
+  /** Of a proportion: what all tiers have together. */
+  readonly #wholes = new Map<string, number>();
+  /** Of uptime: when a service was down. */
+  readonly #services = new Map<string, { readonly key: Key; readonly client: string; readonly spans: Span[] }>();
+  readonly #period: Period | undefined;
+  readonly #dimensions: readonly Dimension[];
+  readonly #buckets = new Map<string, readonly Bucket[]>();
+  readonly #whole: Bucket;
+
+  constructor(
+    private readonly kpi: Kpi,
+    private readonly asked: TallyAsked,
+    private readonly context: Context,
+    private readonly related: unknown,
+  ) {
+    const { groupBy, from, to } = asked;
+    this.#period = PERIODS.find((period) => groupBy.includes(period));
+    this.#dimensions = DIMENSIONS.filter((dimension) => groupBy.includes(dimension));
+    this.#whole = { key: '', from, to };
+  }
+
+  /** @returns what of the ticket counted, in the period as a whole */
+  add(facts: Facts): readonly Placed[] {
+    const placed: Placed[] = [];
+    /** Cell → what the ticket is in it, where it counts once. */
+    const ofTicket = new Map<Cell, { n: number; also: Record<string, number> }>();
+    const put = (cell: Cell, counted: Counted, n: number, at: number, also = counted.also) => {
+      if (this.kpi.aggregation === 'mean' || this.kpi.aggregation === 'stock')
+        cell.samples.push(counted.since === undefined ? n : at - counted.since);
+      if (this.kpi.once === 'client') {
+        const known = cell.clients.get(facts.client);
+        if (known === undefined || at > known.at || (at === known.at && n < known.n)) cell.clients.set(facts.client, { at, n });
+        return;
+      }
+      if (this.kpi.once === 'each') return cell.add(n, 1, also);
+      const known = ofTicket.get(cell) ?? { n: 0, also: {} };
+      const join = this.kpi.aggregation === 'share' ? Math.max : (one: number, other: number) => one + other;
+      known.n = join(known.n, n);
+      for (const name in also) known.also[name] = join(known.also[name] ?? 0, also[name] ?? 0);
+      ofTicket.set(cell, known);
+    };
+    for (const counted of this.kpi.count(facts, this.context, this.related)) {
+      const passes = this.#passes(facts, counted);
+      if (this.kpi.aggregation === 'proportion') this.#addToWhole(facts, counted);
+      if (!passes) continue;
+      if (this.kpi.aggregation === 'uptime') {
+        this.#addService(facts, counted);
+        if ((counted.spans ?? []).some((span) => touches(span, this.#whole))) placed.push({ counted, n: counted.n });
+        continue;
+      }
+      for (const { n, at, also } of this.#inBuckets([this.#whole], counted)) {
+        put(this.#total, counted, n, at, also);
+        placed.push({ counted, n });
+      }
+      if (this.asked.groupBy.length === 0) continue;
+      const buckets = this.#bucketsOf(facts.zone);
+      for (const { n, at, also, bucket } of this.#inBuckets(buckets, counted))
+        put(this.#cell(facts, counted, bucket), counted, n, at, also);
+    }
+    for (const [cell, { n, also }] of ofTicket) cell.add(n, 1, also);
+    return placed;
+  }
+
+  result(): Tallied {
+    if (this.kpi.aggregation === 'uptime') return this.#uptime();
+    const groups = [...this.#cells.values()].map((cell) => ({ key: cell.key, ...this.#figure(cell) }));
+    return { total: this.#figure(this.#total), groups: groups.sort((one, other) => compareKeys(this.asked.groupBy, one.key, other.key)) };
+  }
+
+  #figure(cell: Cell): Figure {
+    const also = Object.keys(cell.also).length === 0 ? {} : { also: cell.also };
+    const last = [...cell.clients.values()];
+    const n = this.kpi.once === 'client' ? last.reduce((sum, client) => sum + client.n, 0) : cell.n;
+    const d = this.kpi.once === 'client' ? last.length : cell.d;
+    switch (this.kpi.aggregation) {
+      case 'count':
+        return { value: n, ...also };
+      case 'stock':
+        return { value: cell.samples.length, ...quantiles(cell.samples), also: ages(cell.samples) };
+      case 'proportion': {
+        const whole = this.#wholes.get(this.#wholeKey(cell.key)) ?? 0;
+        return { ...divided(n, whole), ...also };
+      }
+      case 'mean':
+        return { ...divided(n, d), ...quantiles(cell.samples), ...also };
+      default:
+        return { ...divided(n, d), ...also };
+    }
+  }
+
+  /** Where something counts: each bucket once. */
+  *#inBuckets(buckets: readonly Bucket[], counted: Counted): Generator<{ n: number; at: number; also?: Counted['also']; bucket: Bucket }> {
+    const { at, spans = [], hits = [], n } = counted;
+    if (at !== undefined) {
+      const bucket = buckets[bucketAt(buckets, at)];
+      if (bucket !== undefined) yield { n, at, bucket, ...(counted.also && { also: counted.also }) };
+      return;
+    }
+    const times = [...spans.flat(), ...hits.map((hit) => hit.at)];
+    const first = Math.max(0, bucketAt(buckets, Math.max(Math.min(...times), this.asked.from)));
+    const end = Math.max(...times);
+    for (let index = first; index < buckets.length; index++) {
+      const bucket = buckets[index];
+      if (bucket === undefined || bucket.from > end) return;
+      if (this.kpi.aggregation === 'stock') {
+        // What there is at its end, or now, where that is yet to come.
+        const instant = Math.min(bucket.to, this.context.now);
+        if (instant > bucket.from && spans.some(([from, to]) => from <= instant && instant < to)) yield { n, at: instant, bucket };
+        continue;
+      }
+      const inside = hits.filter((hit) => bucket.from <= hit.at && hit.at < bucket.to);
+      if (inside.length === 0 && !spans.some((span) => touches(span, bucket))) continue;
+      const also: Record<string, number> = {};
+      for (const hit of inside) if (hit.also !== undefined) also[hit.also] = 1;
+      yield { n: inside.length > 0 ? 1 : 0, at: bucket.from, bucket, also };
+    }
+  }
+
+  #bucketsOf(zone: string): readonly Bucket[] {
+    if (this.#period === undefined) return [this.#whole];
+    let known = this.#buckets.get(zone);
+    if (known === undefined) {
+      known = bucketsOf(this.#period, zone, this.asked.from, this.asked.to);
+      this.#buckets.set(zone, known);
+    }
+    return known;
+  }
+
+  #cell(facts: Facts, counted: Counted, bucket: Bucket): Cell {
+    const key = this.#key(facts, counted, bucket);
+    const name = JSON.stringify(key);
+    let cell = this.#cells.get(name);
+    if (cell === undefined) {
+      cell = new Cell(key);
+      this.#cells.set(name, cell);
+    }
+    return cell;
+  }
+
+  #key(facts: Facts, counted: Counted, bucket: Bucket): Key {
+    const key: Partial<Record<Group, string | null>> = {};
+    for (const dimension of this.#dimensions) key[dimension] = valueOf(dimension, facts, counted) ?? null;
+    if (this.#period !== undefined) key[this.#period] = bucket.key;
+    return key;
+  }
+
+  #passes(facts: Facts, counted: Counted, except?: Dimension): boolean {
+    for (const dimension of DIMENSIONS) {
+      const wanted = this.asked.filters[dimension];
+      if (wanted === undefined || dimension === except) continue;
+      const value = valueOf(dimension, facts, counted);
+      if (value === undefined) return false;
+      const fits =
+        dimension === 'category' ? (one: string) => value === one || value.startsWith(`${one}/`) : (one: string) => one === value;
+      if (!wanted.some(fits)) return false;
+    }
+    return true;
+  }
+
+  #addToWhole(facts: Facts, counted: Counted): void {
+    if (!this.#passes(facts, counted, 'tier')) return;
+    const add = (key: string) => this.#wholes.set(key, (this.#wholes.get(key) ?? 0) + 1);
+    if (counted.at === undefined || bucketAt([this.#whole], counted.at) < 0) return;
+    add(this.#wholeKey({}));
+    if (this.asked.groupBy.some((group) => group !== 'tier')) {
+      const buckets = this.#bucketsOf(facts.zone);
+      const bucket = buckets[bucketAt(buckets, counted.at)];
+      if (bucket !== undefined) add(this.#wholeKey(this.#key(facts, counted, bucket)));
+    }
+  }
+
+  #wholeKey(key: Key): string {
+    const { tier: _tier, ...rest } = key;
+    return JSON.stringify(rest);
+  }
+
+  #addService(facts: Facts, counted: Counted): void {
+    const key = this.#key(facts, counted, this.#whole);
+    const name = JSON.stringify([key, facts.client, facts.service]);
+    const known = this.#services.get(name) ?? { key, client: facts.client, spans: [] };
+    known.spans.push(...(counted.spans ?? []));
+    this.#services.set(name, known);
+  }
+
+  /** Services are down for as long as any of their major incidents lasts, in their service hours. */
+  #uptime(): Tallied {
+    const { now, calendarOf } = this.context;
+    const sums = new Map<string, { readonly key: Key; up: number; hours: number }>();
+    const add = (key: Key, up: number, hours: number) => {
+      const name = JSON.stringify(key);
+      const known = sums.get(name) ?? { key, up: 0, hours: 0 };
+      known.up += up;
+      known.hours += hours;
+      sums.set(name, known);
+    };
+    let total = { up: 0, hours: 0 };
+    for (const { key, client, spans } of this.#services.values()) {
+      const calendar = calendarOf(client);
+      const open = (from: number, to: number) => (from < to ? openTimeBetween(calendar, instantFrom(from), instantFrom(to)) : 0);
+      const down = merged(spans);
+      const measure = (bucket: Bucket) => {
+        const to = Math.min(bucket.to, now);
+        const hours = open(bucket.from, to);
+        const lost = down.reduce((sum, [from, until]) => sum + open(Math.max(from, bucket.from), Math.min(until, to)), 0);
+        return { up: hours - lost, hours };
+      };
+      const whole = measure(this.#whole);
+      total = { up: total.up + whole.up, hours: total.hours + whole.hours };
+      if (this.asked.groupBy.length === 0) continue;
+      for (const bucket of this.#bucketsOf(calendar.definition.zone)) {
+        const { up, hours } = measure(bucket);
+        if (hours > 0) add(this.#period === undefined ? key : { ...key, [this.#period]: bucket.key }, up, hours);
+      }
+    }
+    const groups = [...sums.values()].map(({ key, up, hours }) => ({ key, ...divided(up, hours) }));
+    return {
+      total: divided(total.up, total.hours),
+      groups: groups.sort((one, other) => compareKeys(this.asked.groupBy, one.key, other.key)),
+    };
+  }
+}
+
+function valueOf(dimension: Dimension, facts: Facts, counted: Counted): string | undefined {
+  switch (dimension) {
+    case 'tier':
+    case 'team':
+    case 'agent':
+    case 'clock':
+      return counted[dimension];
+    default:
+      return facts[dimension];
+  }
+}
+
+function touches([from, to]: Span, bucket: Bucket): boolean {
+  return from < bucket.to && (to > bucket.from || from >= bucket.from);
+}
+
+/** Spans that do not overlap, in order. */
+export function merged(spans: readonly Span[]): readonly Span[] {
+  const result: [number, number][] = [];
+  for (const [from, to] of [...spans].sort(([a], [b]) => a - b)) {
+    const last = result.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else result.push([from, to]);
+  }
+  return result;
+}
+
+function divided(numerator: number, denominator: number): Figure {
+  return { value: denominator === 0 ? null : numerator / denominator, numerator, denominator };
+}
+
+/** By nearest rank: values that were there. */
+function quantiles(samples: readonly number[]): Pick<Figure, 'p50' | 'p90'> {
+  const sorted = Float64Array.from(samples).sort();
+  const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? null;
+  return { p50: at(0.5), p90: at(0.9) };
+}
+
+function ages(samples: readonly number[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = Object.fromEntries(AGES.map(([name]) => [name, 0]));
+  for (const age of samples) {
+    const name = AGES.find(([, under]) => age < under)?.[0] ?? 'over-30-days';
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function compareKeys(groupBy: readonly Group[], one: Key, other: Key): number {
+  for (const group of groupBy) {
+    const [a, b] = [one[group] ?? '', other[group] ?? ''];
+    if (a !== b) return a < b ? -1 : 1;
+  }
+  return 0;
+}
