@@ -2,14 +2,14 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Headers, Inject, Param, type PipeTransform, Query, Res, StreamableFile, type Type } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { accepted, CSV, csvRows, NDJSON, Problem, QueryParameters } from '#http';
+import { accepted, CSV, csvRows, NDJSON, QueryParameters } from '#http';
 import { dateTime, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, type HistoryName } from '#ticketing';
 import { type Asker, type HistoryLine, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter, unlessGiven } from './pages.js';
 import { PathName } from './path-name.js';
 import { TicketId } from './ticket-id.js';
 import { type DomainProblemCode, ticketProblems, unlessRefused } from './ticket-problems.js';
@@ -83,7 +83,7 @@ function historyController(name: HistoryName): Type {
       void reply.header('Vary', 'Accept');
       const type = accepted(accept, [CSV, NDJSON]);
       if (type !== undefined) {
-        refuseGiven({ limit, cursor }, type);
+        unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is whole`);
         // Whatever is wrong is told before the answer begins.
         const lines = inChunks(read, await read(-1, CHUNK));
         const content = Readable.from(type === CSV ? asCsv(lines) : asLines(lines), { objectMode: false });
@@ -102,13 +102,6 @@ function historyController(name: HistoryName): Type {
 
 /** One for each kind of aggregate. */
 export const historyControllers = histories.map(historyController);
-
-function refuseGiven(given: Readonly<Record<string, unknown>>, type: string): void {
-  const faults = Object.keys(given)
-    .filter((field) => given[field] !== undefined)
-    .map((field) => ({ field, message: `must be left out with Accept: ${type}` }));
-  if (faults.length > 0) throw Problem.of('invalid-query', `As ${type}, a history is whole`, { faults });
-}
 
 interface Chunk {
   readonly items: readonly HistoryLine[];

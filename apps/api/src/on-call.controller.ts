@@ -1,19 +1,19 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { instantFrom } from '#eventsourcing';
 import { entityTag, QueryParameters } from '#http';
 import { dateTime, type QueryOf } from '#platform';
 import type { OnCallNow } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
+import { type Asker, isPast, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
+import { whenParameters } from './past.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
-const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
+const atQuery = { at: dateTime('The instant that is asked about; that of `asOf` or `knownAt`, or now, unless given'), ...whenParameters };
 const readAtQuery = new QueryParameters(atQuery);
 const noQuery = new QueryParameters({});
 const scheduleName = new PathName('on-call-not-found', 'There is no such schedule');
@@ -44,12 +44,12 @@ export class OnCallController {
   @documented((openapi) => openapi.documentQuery(readAtQuery))
   async one(
     @Param('schedule', scheduleName) schedule: string,
-    @Query(readAtQuery) { at = instantFrom(Date.now()) }: QueryOf<typeof atQuery>,
+    @Query(readAtQuery) query: QueryOf<typeof atQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ): Promise<OnCallNow> {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCall, { schedule, at })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCall, { schedule, ...query })));
+    if (!isPast(query)) void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     return state;
   }
 }

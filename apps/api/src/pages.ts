@@ -88,16 +88,24 @@ export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
   without: Readonly<Record<string, unknown>>,
   read: (asked: ChangesAsked) => Promise<Found>,
 ) {
-  const faults = Object.keys(without)
-    .filter((field) => without[field] !== undefined)
-    .map((field) => ({ field, message: 'must be left out with changedSince' }));
-  if (faults.length > 0)
-    throw Problem.of('invalid-query', 'Changes are sorted by when they were made, and time alone makes none', { faults });
+  unlessGiven(without, 'changedSince', 'Changes are sorted by when they were made, and time alone makes none');
   const changes = ['changed', since === 'start' ? since : formatPosition(since), ...list];
   const place = placeAfter(changes, cursor);
   const after = place && { position: Number(place[0]), upTo: String(place[1]) };
   const { more, upTo, end = 0, ...answer } = await read({ since, limit, after });
   return { ...answer, ...(more && { next: cursorTo(changes, [end, upTo]) }), changedUpTo: `${upTo}/${upTo}` };
+}
+
+/**
+ * Refuses parameters that make no sense beside another one.
+ * @param given parameters as they were given
+ * @throws Problem invalid-query
+ */
+export function unlessGiven(given: Readonly<Record<string, unknown>>, beside: string, detail: string): void {
+  const faults = Object.keys(given)
+    .filter((field) => given[field] !== undefined)
+    .map((field) => ({ field, message: `must be left out with ${beside}` }));
+  if (faults.length > 0) throw Problem.of('invalid-query', detail, { faults });
 }
 
 /** The end of a page, as an opaque word. */

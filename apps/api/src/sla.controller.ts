@@ -1,27 +1,18 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { instantFrom } from '#eventsourcing';
 import { QueryParameters } from '#http';
-import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
+import { flag, oneOf, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
-import { type Asker, queries, type SlaBoardAsked } from '#ticketing-app';
+import { type Asker, isPast, queries, type SlaBoardAsked } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { atLeastPosition, changedSince, cursorTo, PAGE, pageOfChanges, pageParameters, placeAfter } from './pages.js';
+import { asOf as autopsyAsOf, inPast, whenParameters } from './past.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
-const instant = dateTime('What happened later is left out; now unless given');
-const asOf: typeof instant = {
-  ...instant,
-  parse: (given) => {
-    const parsed = instant.parse(given);
-    return parsed !== undefined && parsed <= instantFrom(Date.now()) ? parsed : undefined;
-  },
-  rule: `${instant.rule}, and not in the future`,
-};
-const autopsyQuery = { asOf };
+const autopsyQuery = { asOf: autopsyAsOf };
 const readAutopsyQuery = new QueryParameters(autopsyQuery);
 
 const boardQuery = {
@@ -36,6 +27,7 @@ const boardQuery = {
   ...pageParameters,
   atLeast: atLeastPosition,
   changedSince,
+  ...whenParameters,
 };
 const readBoardQuery = new QueryParameters(boardQuery);
 
@@ -62,19 +54,24 @@ export class SlaController {
   @documented((openapi) => openapi.documentView('board'))
   @documented((openapi) => openapi.documentQuery(readBoardQuery))
   async board(@Query(readBoardQuery) query: QueryOf<typeof boardQuery>, @Caller() caller: Asker) {
-    const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast, changedSince: since, cursor } = query;
+    const { client, tier, kind: key = 'any', state, atRisk, limit = PAGE, atLeast, changedSince: since, cursor, asOf, knownAt } = query;
     if (since !== undefined) {
-      return pageOfChanges(['sla-board', key, client, tier], { since, limit, cursor }, { state, atRisk }, async (changes) =>
+      return pageOfChanges(['sla-board', key, client, tier], { since, limit, cursor }, { state, atRisk, asOf, knownAt }, async (changes) =>
         unlessRefused(
           await this.queries.execute(new RunQuery(caller, queries.changedBoard, { key, filter: { client, tier }, ...changes })),
         ),
       );
     }
-    const list = ['sla-board', key, client, tier, state, atRisk];
+    const when = { asOf, knownAt };
+    const list = ['sla-board', key, client, tier, state, atRisk, ...inPast(when, { atLeast })];
     const place = placeAfter(list, cursor);
     const after = place && { due: String(place[0]), id: String(place[1]) };
     const asked: SlaBoardAsked = { key, filter: { client, tier, state, atRisk }, limit, after, atLeast };
-    const board = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.slaBoard, asked)));
+    const board = unlessRefused(
+      isPast(when)
+        ? await this.queries.execute(new RunQuery(caller, queries.pastBoard, { ...asked, when }))
+        : await this.queries.execute(new RunQuery(caller, queries.slaBoard, asked)),
+    );
     const { items, more, evaluatedAt, end } = board;
     return { items, evaluatedAt, ...(more && end !== undefined ? { next: cursorTo(list, [end.due, end.id]) } : {}) };
   }

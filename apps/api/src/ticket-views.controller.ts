@@ -4,11 +4,12 @@ import type { FastifyReply } from 'fastify';
 import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
 import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import { type Asker, placeIn, queries, ticketListFilters } from '#ticketing-app';
+import { type Asker, isPast, placeIn, queries, ticketListFilters } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { atLeastPosition, changedSince, PAGE, pageAnswer, pageOfChanges, pageParameters, placeAfter } from './pages.js';
+import { inPast, whenParameters } from './past.js';
 import { TicketId } from './ticket-id.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -19,7 +20,7 @@ const atLeast = wholeNumber(
     max: Number.MAX_SAFE_INTEGER,
   },
 );
-const freshness = { atLeast };
+const freshness = { atLeast, ...whenParameters };
 const queueQuery = {
   client: text('Only tickets of this client'),
   team: text('Only tickets of this team'),
@@ -30,6 +31,7 @@ const queueQuery = {
   ...pageParameters,
   atLeast: atLeastPosition,
   changedSince,
+  ...whenParameters,
 };
 const listQuery = {
   filter: text('Name of a saved filter. What is asked for besides takes the place of what it asks for by the same parameter', { max: 100 }),
@@ -37,6 +39,7 @@ const listQuery = {
   ...pageParameters,
   atLeast: atLeastPosition,
   changedSince,
+  ...whenParameters,
 };
 
 const readFreshness = new QueryParameters(freshness);
@@ -52,20 +55,26 @@ export class TicketViewsController {
   @documented((openapi) => openapi.documentView('tickets'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async tickets(@Query(readListQuery) query: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
-    const { filter: saved, limit = PAGE, cursor, atLeast, changedSince: since, ...asked } = query;
+    const { filter: saved, limit = PAGE, cursor, atLeast, changedSince: since, asOf, knownAt, ...asked } = query;
     const { sort = '-openedAt', ...filter } = {
       ...(saved === undefined ? {} : unlessRefused(await this.queries.execute(new RunQuery(caller, queries.savedList, { name: saved })))),
       ...asked,
     };
     if (since !== undefined) {
-      return pageOfChanges(['tickets', canonicalJson(filter)], { since, limit, cursor }, { sort: asked.sort }, async (changes) =>
-        unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedTickets, { filter, ...changes }))),
+      return pageOfChanges(
+        ['tickets', canonicalJson(filter)],
+        { since, limit, cursor },
+        { sort: asked.sort, asOf, knownAt },
+        async (changes) => unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedTickets, { filter, ...changes }))),
       );
     }
-    const list = ['tickets', sort, canonicalJson(filter)];
-    const after = placeAfter(list, cursor);
+    const when = { asOf, knownAt };
+    const list = ['tickets', sort, canonicalJson(filter), ...inPast(when, { atLeast, q: filter.q })];
+    const wanted = { filter, order: sort, limit, after: placeAfter(list, cursor) };
     const page = unlessRefused(
-      await this.queries.execute(new RunQuery(caller, queries.tickets, { filter, order: sort, limit, after, atLeast })),
+      isPast(when)
+        ? await this.queries.execute(new RunQuery(caller, queries.pastTickets, { ...wanted, when }))
+        : await this.queries.execute(new RunQuery(caller, queries.tickets, { ...wanted, atLeast })),
     );
     return pageAnswer(list, page, (last) => placeIn(sort, last));
   }
@@ -81,9 +90,9 @@ export class TicketViewsController {
     @Caller() caller: Asker,
   ) {
     const seen = parseTags('If-None-Match', ifNoneMatch);
-    const ticket = unlessRefused(
-      await this.queries.execute(new RunQuery(caller, queries.ticket, { ticketId: id, atLeast: query.atLeast })),
-    );
+    const ticket = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.ticket, { ticketId: id, ...query })));
+    // Its tag says how far the ticket is now.
+    if (isPast(query)) return ticket;
     void reply.headers({ ETag: entityTag(ticket.revision), 'Cache-Control': 'private, no-cache' });
     if (!alreadySeen(seen, ticket.revision)) return ticket;
     void reply.code(304);
@@ -94,7 +103,7 @@ export class TicketViewsController {
   @documented((openapi) => openapi.documentView('sla'))
   @documented((openapi) => openapi.documentQuery(readFreshness))
   async sla(@Param('id', TicketId) id: string, @Query(readFreshness) query: QueryOf<typeof freshness>, @Caller() caller: Asker) {
-    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.sla, { ticketId: id, atLeast: query.atLeast })));
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.sla, { ticketId: id, ...query })));
   }
 
   @Get('queues/:tier')
@@ -104,18 +113,23 @@ export class TicketViewsController {
     const tier = TIERS.find((known) => known === name);
     if (tier === undefined)
       throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
-    const { client, team, state, changedSince: since, limit = PAGE, cursor } = query;
+    const { client, team, state, changedSince: since, limit = PAGE, cursor, atLeast, asOf, knownAt } = query;
     const filter = { client, team, state };
     if (since !== undefined) {
-      return pageOfChanges(['queue', tier, client, team, state], { since, limit, cursor }, {}, async (changes) =>
+      return pageOfChanges(['queue', tier, client, team, state], { since, limit, cursor }, { asOf, knownAt }, async (changes) =>
         unlessRefused(await this.queries.execute(new RunQuery(caller, queries.changedQueue, { tier, filter, ...changes }))),
       );
     }
-    const list = ['queue', tier, client, team, state];
+    const when = { asOf, knownAt };
+    const list = ['queue', tier, client, team, state, ...inPast(when, { atLeast })];
     const place = placeAfter(list, cursor);
     const after = place && { rank: Number(place[0]), since: String(place[1]), id: String(place[2]) };
-    const asked = { tier, filter, limit, after, atLeast: query.atLeast };
-    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.queue, asked)));
+    const asked = { tier, filter, limit, after };
+    const page = unlessRefused(
+      isPast(when)
+        ? await this.queries.execute(new RunQuery(caller, queries.pastQueue, { ...asked, when }))
+        : await this.queries.execute(new RunQuery(caller, queries.queue, { ...asked, atLeast })),
+    );
     return pageAnswer(list, page, ({ rank, since, _id }) => [rank, since, _id]);
   }
 }

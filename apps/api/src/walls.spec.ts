@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { isRefusal } from '#eventsourcing';
 import { OPERATOR, projectionGroups, type Role } from '#ticketing';
-import { issueCredential, WALLS } from '#ticketing-app';
+import { issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -172,6 +172,8 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Ask
   return [
     ...filled,
     ...lists,
+    ...['/v1/tickets', '/v1/queues/L1', '/v1/sla-board'].map((path) => `${path}?client=${name}&knownAt=${new Date().toISOString()}`),
+    ...[ticket].map((id) => `/v1/tickets/${id}?asOf=${new Date().toISOString()}`),
     `/v1/tickets?q=${mark}`,
     `/v1/tickets?filter=filter-${mark}`,
     `/v1/tickets?category=hardware/${mark}`,
@@ -190,7 +192,9 @@ const nobody: Asked = { name: 'nobody', mark: 'nothing', tickets: [randomUUID()]
 
 describe('walls between clients', () => {
   it('are there for each view', () => {
-    expect(Object.keys(WALLS).sort()).toEqual(projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)).sort());
+    expect(Object.keys(WALLS).sort()).toEqual(
+      [...projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)), TICKET_INSTANTS].sort(),
+    );
   });
 
   it.each(ROLES_THAT_READ)(

@@ -1,4 +1,4 @@
-import { type Instant, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type Instant, isRefusal, readAggregate, refuse, type Refusal, streamName } from '#eventsourcing';
 import {
   absenceAt,
   agent,
@@ -7,10 +7,12 @@ import {
   agents,
   type ClientContract,
   contract,
+  contractViews,
   credential,
   isWithinReach,
   type Key,
   onCall,
+  onCallViews,
   type OnCallNow,
   type OnCallSchedule,
   type Scope,
@@ -23,6 +25,7 @@ import {
   type TicketFilter,
   type TeamNow,
 } from '#ticketing';
+import { evaluatedAt, isPast, readPast, type When } from './past.js';
 import { find, reached, readByIds, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
@@ -34,12 +37,14 @@ export interface AtRevision<State> {
   readonly revision: number;
 }
 
-/** What is agreed with a client. */
+/** What is agreed with a client, now or at another time. */
 export async function readContract(
-  { store }: Sources,
-  { client }: { readonly client: string },
+  sources: Sources,
+  { client, ...when }: { readonly client: string } & When,
 ): Promise<AtRevision<ClientContract> | Refusal<'contract-not-found'>> {
-  const { state, revision } = await readAggregate(store, contract, client);
+  const { state, revision } = isPast(when)
+    ? ((await readPast(sources, contractViews, streamName(contract, client), when)) ?? { state: null, revision: -1 })
+    : await readAggregate(sources.store, contract, client);
   return state === null
     ? refuse('contract-not-found', 'Nothing was agreed with that client: the default contract holds')
     : { state, revision };
@@ -69,23 +74,26 @@ export async function readAgent(
   return state === null ? refuse('agent-not-found', 'There is no such agent') : { state, revision };
 }
 
-/** An on-call schedule. */
+/** An on-call schedule, now or at another time. */
 export async function readOnCallSchedule(
-  { store }: Sources,
-  { schedule }: { readonly schedule: string },
+  sources: Sources,
+  { schedule, ...when }: { readonly schedule: string } & When,
 ): Promise<AtRevision<NonNullable<OnCallSchedule>> | Refusal<'on-call-not-found'>> {
-  const { state, revision } = await readAggregate(store, onCall, schedule);
+  const { state, revision } = isPast(when)
+    ? ((await readPast(sources, onCallViews, streamName(onCall, schedule), when)) ?? { state: null, revision: -1 })
+    : await readAggregate(sources.store, onCall, schedule);
   return state === null ? refuse('on-call-not-found', 'There is no such schedule') : { state, revision };
 }
 
-/** A schedule, and who is on call in it at an instant. */
+/** A schedule, and who is on call in it at an instant, by the rotations, overrides and absences of now or of another time. */
 export async function readOnCall(
   sources: Sources,
-  { schedule, at }: { readonly schedule: string; readonly at: Instant },
+  { schedule, at: asked, ...when }: { readonly schedule: string; readonly at?: Instant | undefined } & When,
 ): Promise<AtRevision<OnCallNow> | Refusal<'on-call-not-found'>> {
-  const found = await readOnCallSchedule(sources, { schedule });
+  const at = asked ?? evaluatedAt(when);
+  const found = await readOnCallSchedule(sources, { schedule, ...when });
   if ('refused' in found) return found;
-  const { person, passedOver } = await whoIsOnCall(sources, found.state, at);
+  const { person, passedOver } = await whoIsOnCall(sources, found.state, at, when);
   const now = {
     ...found.state,
     at,

@@ -33,6 +33,7 @@ import {
   readTeam,
 } from './desk-queries.js';
 import { historyOf } from './history-query.js';
+import { readPastBoard, readPastQueue, readPastTickets } from './past-lists.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
@@ -98,6 +99,7 @@ async function followEvents(
 export const queries = {
   tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
   changedTickets: query('tickets', readChangedTickets),
+  pastTickets: query('tickets', readPastTickets),
   ticket: query('ticket', readTicketDetails),
   history: query('history', historyOf(auditedAggregates.ticket)),
   contractHistory: query('contractHistory', historyOf(auditedAggregates.contract)),
@@ -111,8 +113,10 @@ export const queries = {
   why: query('why', readTicketWhy),
   queue: query('queue', readTierQueue),
   changedQueue: query('queue', readChangedQueue),
+  pastQueue: query('queue', readPastQueue),
   slaBoard: query('slaBoard', readSlaBoard),
   changedBoard: query('slaBoard', readChangedBoard),
+  pastBoard: query('slaBoard', readPastBoard),
   reactions: query('reactions', readReactions),
   contracts: query('contracts', listed<ClientContract>(contracts)),
   contract: queryOfLog('contract', readContract),

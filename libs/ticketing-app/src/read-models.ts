@@ -1,11 +1,9 @@
-import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, StoreUnavailable, streamName } from '#eventsourcing';
+import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, streamName } from '#eventsourcing';
 import { PublicLog } from '#feeds';
 import {
   type FaceName,
   groupHealth as healthOfGroup,
   groupPosition as positionOf,
-  isUnreachable,
-  type Mongo,
   policyHealth as healthOfPolicy,
   type ViewDocument,
   type ViewHealth,
@@ -32,15 +30,14 @@ import {
   ticketViews,
   tierQueue,
 } from '#ticketing';
+import { ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
+import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
+
+export { ReadModels, reached };
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
-
-/** The database of the read models; its own dependency-injection token. A `Mongo` fits. */
-export abstract class ReadModels {
-  abstract readonly db: Mongo['db'];
-}
 
 /** Both stores, whole: for what runs queries, and for no query. */
 export interface Stores {
@@ -60,6 +57,8 @@ export interface Sources {
   readonly store: ScopedEvents;
   readonly feed: ScopedFeed;
   readonly models: ScopedModels;
+  /** What is known of tickets at other times. */
+  readonly instants: Pick<TicketInstants, 'caughtUp'>;
   readonly scope: Scope;
 }
 
@@ -68,6 +67,7 @@ export function scopedSources({ store, models }: Stores, scope: Scope): Sources 
     store: new ScopedEvents(store, scope),
     feed: new ScopedFeed(PublicLog.of(store), scope),
     models: { [inside]: { db: models.db, scope } },
+    instants: TicketInstants.of(store, models),
     scope,
   };
 }
@@ -96,6 +96,7 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [ticketFacts.name]: ofClient,
   [ticketDetails.name]: ofClient,
   [policyReactions.name]: ofClient,
+  [TICKET_INSTANTS]: ofClient,
   [contracts.name]: ofClient,
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
@@ -265,14 +266,4 @@ export function policyHealth({ db }: ReadModels, policy: Parameters<typeof healt
 
 function notYetVisible(name: string): Refusal {
   return refuse('not-yet-visible', `${name} is not that far yet; try again`);
-}
-
-/** An answer of the database. @throws StoreUnavailable when it is out of reach */
-export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isUnreachable(error)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
-    throw error;
-  }
 }

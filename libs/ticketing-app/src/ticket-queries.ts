@@ -1,7 +1,9 @@
-import { instantFrom, isRefusal, type Position, type Refusal } from '#eventsourcing';
+import { isRefusal, type Position, type Refusal, streamName } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   clocksAt,
+  ticket,
+  type TicketFold,
   type QueueEntry,
   type QueueState,
   ticketDetails,
@@ -14,6 +16,7 @@ import {
   type Tier,
 } from '#ticketing';
 import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
+import { evaluatedAt, isPast, noTicket, pastDocument, readPast, type When } from './past.js';
 import { type Page, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
 
 /** What is asked of one ticket. */
@@ -23,17 +26,30 @@ interface OfTicket {
   readonly atLeast?: number | undefined;
 }
 
-/** All that is known of a ticket now. */
-export function readTicketDetails(sources: Sources, { ticketId, atLeast }: OfTicket): Promise<ViewDocument<TicketDetails> | Refusal> {
-  return readVisible<TicketDetails>(sources, { group: ticketViews, face: ticketDetails }, { id: ticketId, ticketId, atLeast });
+/** All that is known of a ticket, now or at another time. */
+export async function readTicketDetails(
+  sources: Sources,
+  { ticketId, atLeast, ...when }: OfTicket & When,
+): Promise<ViewDocument<TicketDetails> | Refusal> {
+  if (!isPast(when))
+    return readVisible<TicketDetails>(sources, { group: ticketViews, face: ticketDetails }, { id: ticketId, ticketId, atLeast });
+  const past = await readPast(sources, ticketViews, streamName(ticket, ticketId), when);
+  return (past && pastDocument<TicketDetails, TicketFold | null>(ticketDetails, ticketId, past)) ?? noTicket(when);
 }
 
-/** A ticket's clocks as they stand now: one that is overdue is breached although no event says so yet. */
-export async function readTicketSla(sources: Sources, { ticketId, atLeast }: OfTicket): Promise<TicketSlaNow | Refusal> {
-  const sla = await readVisible<TicketSla>(sources, { group: ticketViews, face: ticketSla }, { id: ticketId, ticketId, atLeast });
+/** A ticket's clocks as they stand now, or stood at another time: one that is overdue by then is breached although no event says so yet. */
+export async function readTicketSla(sources: Sources, { ticketId, atLeast, ...when }: OfTicket & When): Promise<TicketSlaNow | Refusal> {
+  const sla = isPast(when)
+    ? await readPastSla(sources, ticketId, when)
+    : await readVisible<TicketSla>(sources, { group: ticketViews, face: ticketSla }, { id: ticketId, ticketId, atLeast });
   if (isRefusal(sla)) return sla;
-  const now = instantFrom(Date.now());
-  return { ...sla, clocks: clocksAt(sla, now), evaluatedAt: now };
+  const at = evaluatedAt(when);
+  return { ...sla, clocks: clocksAt(sla, at), evaluatedAt: at };
+}
+
+async function readPastSla(sources: Sources, ticketId: string, when: When): Promise<ViewDocument<TicketSla> | Refusal> {
+  const past = await readPast(sources, ticketViews, streamName(ticket, ticketId), when);
+  return (past && pastDocument<TicketSla, TicketFold | null>(ticketSla, ticketId, past)) ?? noTicket(when);
 }
 
 export interface QueueFilter {
@@ -68,6 +84,11 @@ export async function readTierQueue(
 ): Promise<Page<QueuedTicket> | Refusal> {
   const behind = await waitForPosition(sources, ticketViews, atLeast);
   if (behind !== undefined) return behind;
+  return readTickets<QueueEntry>(sources, tierQueue, { ...queueCriteria({ tier, filter, after }), limit });
+}
+
+/** The queue of a tier, with what a page comes after, in MongoDB's query language. */
+export function queueCriteria({ tier, filter, after }: Pick<TierQueueAsked, 'tier' | 'filter' | 'after'>) {
   const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
   const beyond =
     after === undefined
@@ -79,11 +100,7 @@ export async function readTierQueue(
             { rank: after.rank, since: after.since, _id: { $gt: after.id } },
           ],
         };
-  return readTickets<QueueEntry>(sources, tierQueue, {
-    filter: { tier, queued: true, ...wanted, ...beyond },
-    sort: { rank: 1, since: 1, _id: 1 },
-    limit,
-  });
+  return { filter: { tier, queued: true, ...wanted, ...beyond }, sort: { rank: 1, since: 1, _id: 1 } } as const;
 }
 
 /** What has changed in a queue since a position: tickets that are in it now, and those that are not, or no longer. */

@@ -72,6 +72,7 @@ export * from './views/ticket-details.js';
 export * from './views/ticket-facts.js';
 export * from './views/ticket-filters.js';
 export * from './views/ticket-history.js';
+export * from './views/ticket-instants.js';
 export * from './views/ticket-list.js';
 export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';

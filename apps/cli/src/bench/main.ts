@@ -10,9 +10,10 @@ import { benchMongoDB } from './bench-mongodb.js';
 import { benchProjector } from './bench-projector.js';
 import { benchSize } from './bench-size.js';
 import { benchTimekeeper } from './bench-timekeeper.js';
+import { benchTimeTravel } from './bench-time-travel.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [audit] [clocks] [timekeeper] [import] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [projector] [mongodb] [audit] [clocks] [timekeeper] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -24,11 +25,14 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   audit: benchAudit,
   clocks: benchClocks,
   timekeeper: benchTimekeeper,
-  import: () =>
-    log !== undefined && existsSync(log)
-      ? benchImport(log)
-      : Promise.resolve(console.log(`import: left out, there is no log (set BPIC2013_LOG to its file, from ${BPIC2013_SOURCE})`)),
+  import: () => withLog('import', benchImport),
+  past: () => withLog('past', benchTimeTravel),
 };
+
+async function withLog(name: string, run: (log: string) => Promise<void>): Promise<void> {
+  if (log !== undefined && existsSync(log)) return run(log);
+  console.log(`${name}: left out, there is no log (set BPIC2013_LOG to its file, from ${BPIC2013_SOURCE})`);
+}
 
 /** Takes minutes and gigabytes, so only when it is asked for. */
 const onRequest = { growth: benchGrowth, size: benchSize };

@@ -1,0 +1,176 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { TICKET_INSTANTS } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(async () => {
+  await api?.stop();
+});
+
+/** An answer as soon as the past, or a view, is far enough: a busy machine takes its time. */
+const get = (path: string) =>
+  eventually(
+    () => send(api.url, 'GET', path),
+    ({ status }) => status !== 503,
+  );
+const json = async (path: string) => (await get(path)).json;
+const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+
+let position = '';
+async function post(path: string, body: object) {
+  const answer = await send(api.url, 'POST', path, { body });
+  if (answer.status < 300) position = answer.json.position ?? position;
+  return answer.json;
+}
+async function opened(client: string, fields: object = {}): Promise<string> {
+  const incident = { kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'high', urgency: 'high' };
+  return (await post('/v1/tickets', { ...incident, client, ...fields })).ticketId;
+}
+
+describe('the past, as it was known then', () => {
+  const handOff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
+  const moves: readonly (readonly [string, object])[] = [
+    ['work', { agent: { id: 'ada' } }],
+    ['internal-notes', { text: 'n' }],
+    ['internal-notes', { text: 'told late', effectiveAt: hoursAgo(3) }],
+    ['hold', { reason: 'customer', note: 'away' }],
+    ['resume', {}],
+    ['escalations', { tier: 'L2', reason: 'r', handoff: handOff }],
+    ['resolution', { category: 'c', article: 'KB-1' }],
+    ['reopen', { reason: 'r' }],
+    ['assignment', { assignee: { id: 'bob' } }],
+    ['close', {}],
+  ];
+
+  it('is what the live views showed, while a desk works', async () => {
+    const client = `${api.client}-desk`;
+    const tickets: string[] = [];
+    const snapshots: { readonly at: string; readonly path: string; readonly answer: object }[] = [];
+    let random = 7;
+    const next = (below: number) => (random = (random * 48_271) % 2_147_483_647) % below;
+    for (let move = 0; move < 40; move++) {
+      if (tickets.length === 0 || next(5) === 0) tickets.push(await opened(client, { effectiveAt: hoursAgo(4 + next(5)) }));
+      const id = tickets[next(tickets.length)];
+      const [route, body] = moves[next(moves.length)] ?? ['', {}];
+      await post(`/v1/tickets/${id}/${route}`, body);
+      // The lists wait for the log, and the rest is there by then.
+      const board = `/v1/sla-board?client=${client}&kind=resolution`;
+      const shown = await json(`${board}&atLeast=${position}`);
+      const at = shown.evaluatedAt;
+      snapshots.push({ at, path: board, answer: shown });
+      for (const path of [`/v1/tickets?client=${client}&sort=priority`, `/v1/queues/L1?client=${client}`, `/v1/queues/L2?client=${client}`])
+        snapshots.push({ at, path, answer: await json(`${path}&atLeast=${position}`) });
+      snapshots.push({ at, path: `/v1/tickets/${id}?`, answer: await json(`/v1/tickets/${id}`) });
+      const { evaluatedAt, ...sla } = await json(`/v1/tickets/${id}/sla`);
+      snapshots.push({ at: evaluatedAt, path: `/v1/tickets/${id}/sla?`, answer: { ...sla, evaluatedAt } });
+      // What comes next is recorded later than that, by a clock of milliseconds.
+      await pause(2);
+    }
+    for (const { at, path, answer } of snapshots)
+      expect({ at, path, answer: await json(`${path}&knownAt=${at}`) }).toEqual({ at, path, answer });
+    expect(snapshots.length).toBe(240);
+  }, 120_000);
+
+  it('is made anew from the log when it was thrown away', async () => {
+    const path = `/v1/tickets?client=${api.client}-desk&knownAt=${new Date().toISOString()}`;
+    const before = await json(path);
+    expect(before.items.length).toBeGreaterThan(3);
+    await api.mongo.db.collection(TICKET_INSTANTS).drop();
+    expect(await json(path)).toEqual(before);
+  });
+
+  it('comes in pages, and is filtered like the present', async () => {
+    const client = `${api.client}-desk`;
+    const at = new Date().toISOString();
+    for (const list of [`/v1/tickets?client=${client}&sort=openedAt`, `/v1/queues/L1?client=${client}`, `/v1/sla-board?client=${client}`]) {
+      const whole = (await json(`${list}&knownAt=${at}`)).items;
+      const paged: unknown[] = [];
+      for (let cursor = ''; ;) {
+        const { items, next } = await json(`${list}&knownAt=${at}&limit=2${cursor}`);
+        paged.push(...items);
+        if (next === undefined) break;
+        cursor = `&cursor=${next}`;
+      }
+      expect(paged).toEqual(whole);
+    }
+    const [first] = (await json(`/v1/tickets?client=${client}&asOf=${at}&assignee=bob`)).items;
+    expect(first).toMatchObject({ client, assignee: { id: 'bob' } });
+    for (const query of ['q=x', 'atLeast=1/1', 'changedSince=start'])
+      expect(await json(`/v1/tickets?knownAt=${at}&${query}`)).toMatchObject({ code: 'invalid-query' });
+    expect(await json('/v1/tickets?asOf=9999-01-01T00:00:00Z')).toMatchObject({ code: 'invalid-query', faults: [{ field: 'asOf' }] });
+  });
+});
+
+describe('the past, as it is known now', () => {
+  it('has the facts that were told late, which it did not have as it was known before', async () => {
+    const client = `${api.client}-late`;
+    const id = await opened(client, { effectiveAt: hoursAgo(10), impact: 'major', urgency: 'critical' });
+    await pause(2);
+    const before = new Date().toISOString();
+    await pause(2);
+    await post(`/v1/tickets/${id}/work`, { agent: { id: 'ada' }, effectiveAt: hoursAgo(9) });
+    await post(`/v1/tickets/${id}/resolution`, { category: 'c', article: 'KB-1', effectiveAt: hoursAgo(8) });
+    const [atWork, after] = [hoursAgo(8.5), hoursAgo(1)];
+    const shown = async (query: string) => {
+      const [ticket, sla, queue, list, board] = await Promise.all(
+        [
+          `/v1/tickets/${id}?`,
+          `/v1/tickets/${id}/sla?`,
+          `/v1/queues/L1?client=${client}&`,
+          `/v1/tickets?client=${client}&`,
+          `/v1/sla-board?client=${client}&kind=resolution&`,
+        ].map((path) => json(`${path}${query}`)),
+      );
+      return {
+        status: ticket.code ?? ticket.status,
+        resolution: sla.clocks?.find(({ kind }: { kind: string }) => kind === 'resolution').state,
+        queued: queue.items.map(({ state }: { state: string }) => state),
+        listed: list.items.map(({ status }: { status: string }) => status),
+        board: board.items.map(({ clock: { state } }: { clock: { state: string } }) => state),
+      };
+    };
+    const nothing = { status: 'ticket-not-found', resolution: undefined, queued: [], listed: [], board: [] };
+    expect(await shown(`asOf=${hoursAgo(11)}`)).toEqual(nothing);
+    expect(await shown(`asOf=${hoursAgo(9.5)}&knownAt=${hoursAgo(0.1)}`)).toEqual(nothing);
+    const waits = { status: 'open', queued: ['waiting'], listed: ['open'] };
+    expect(await shown(`asOf=${atWork}&knownAt=${before}`)).toEqual({ ...waits, resolution: 'running', board: ['due'] });
+    expect(await shown(`asOf=${after}&knownAt=${before}`)).toMatchObject({ ...waits, board: ['breached'] });
+    expect(await shown(`asOf=${atWork}`)).toEqual({
+      status: 'in-progress',
+      resolution: 'running',
+      queued: ['working'],
+      listed: ['in-progress'],
+      board: ['due'],
+    });
+    expect(await shown(`asOf=${after}`)).toEqual({ status: 'resolved', resolution: 'met', queued: [], listed: ['resolved'], board: [] });
+  });
+
+  it('of contracts and on-call schedules is that of their versions then', async () => {
+    const client = `${api.client}-terms`;
+    await post('/v1/contracts', { client, terms: {} });
+    await pause(2);
+    const first = new Date().toISOString();
+    await pause(2);
+    await post('/v1/contracts', { client, terms: { reopen: 'continue' } });
+    expect(await json(`/v1/contracts/${client}?knownAt=${first}`)).toMatchObject({ inForce: 1, versions: { length: 1 } });
+    expect(await json(`/v1/contracts/${client}?asOf=${first}`)).toMatchObject({ inForce: 1, versions: { length: 1 } });
+    expect(await json(`/v1/contracts/${client}`)).toMatchObject({ inForce: 2, versions: { length: 2 } });
+    expect(await json(`/v1/contracts/${client}?knownAt=${hoursAgo(1)}`)).toMatchObject({ code: 'contract-not-found' });
+
+    const rotation = (id: string) => ({ zone: 'UTC', startsOn: '2020-01-01', handOverAt: '09:00', days: 7, people: [{ id }] });
+    await post(`/v1/agents/${client}-ann`, { name: 'Ann' });
+    await post('/v1/on-call', { schedule: client, rotations: [rotation(`${client}-ann`)] });
+    await pause(2);
+    const ann = new Date().toISOString();
+    await pause(2);
+    await post(`/v1/agents/${client}-ann/leave`, {});
+    await post('/v1/on-call', { schedule: client, rotations: [rotation(`${client}-ben`)] });
+    expect(await json(`/v1/on-call/${client}?knownAt=${ann}`)).toMatchObject({ at: ann, onCall: { id: `${client}-ann` } });
+    expect(await json(`/v1/on-call/${client}`)).toMatchObject({ onCall: { id: `${client}-ben` } });
+    expect(await json(`/v1/on-call/${client}?knownAt=${hoursAgo(1)}`)).toMatchObject({ code: 'on-call-not-found' });
+  });
+});

@@ -1,0 +1,104 @@
+import { isRefusal, type Refusal, type StateFace, streamName } from '#eventsourcing';
+import type { ViewDocument } from '#mongo';
+import {
+  boardLine,
+  NEVER_DUE,
+  type QueueEntry,
+  queueEntrySchema,
+  slaBoard,
+  type SlaBoardEntry,
+  ticket,
+  type TicketInstant,
+  ticketListLineSchema,
+  ticketSla,
+  type TicketSla,
+  ticketViews,
+} from '#ticketing';
+import { evaluatedAt, readPast, type When } from './past.js';
+import { type Page, readPage, type Sources } from './read-models.js';
+import { boardCriteria, type SlaBoardAsked, type SlaBoardPage } from './sla-board-query.js';
+import { TICKET_INSTANTS } from './ticket-instants.js';
+import { type ListedTicket, TICKET_ORDERS, ticketListCriteria, type TicketListAskedFor } from './ticket-list-query.js';
+import { queueCriteria, type QueuedTicket, type TierQueueAsked } from './ticket-queries.js';
+
+/** The list of tickets at another time. Words are not looked for there. */
+export async function readPastTickets(
+  sources: Sources,
+  { filter, order, limit, after, when }: TicketListAskedFor & { readonly when: When },
+): Promise<Page<ListedTicket> | Refusal> {
+  const wanted = { filter: ticketListCriteria(filter, order, after), sort: Object.fromEntries(TICKET_ORDERS[order]), limit };
+  const page = await readInstants(sources, when, wanted);
+  return isRefusal(page) ? page : { ...page, items: page.items.map((item) => shown<ListedTicket>(item, ticketListLineSchema.entries)) };
+}
+
+/** The queue of a tier at another time. */
+export async function readPastQueue(
+  sources: Sources,
+  { limit, when, ...asked }: TierQueueAsked & { readonly when: When },
+): Promise<Page<QueuedTicket> | Refusal> {
+  const page = await readInstants(sources, when, { ...queueCriteria(asked), limit });
+  return isRefusal(page)
+    ? page
+    : { ...page, items: page.items.map((item) => shown<ViewDocument<QueueEntry>>(item, queueEntrySchema.entries)) };
+}
+
+/** The SLA board at another time, with the clocks as they stood then. */
+export async function readPastBoard(
+  sources: Sources,
+  { key, filter: wanted, limit, after, when }: SlaBoardAsked & { readonly when: When },
+): Promise<SlaBoardPage | Refusal> {
+  const now = evaluatedAt(when);
+  const page = await readInstants(sources, when, { ...boardCriteria(wanted, key, now, after), limit });
+  if (isRefusal(page)) return page;
+  const lines = await Promise.all(
+    page.items.map(async ({ ticketId }) => {
+      const past = await readPast(sources, ticketViews, streamName(ticket, ticketId), when);
+      const [entry, sla] = [slaBoard, ticketSla].map((face: StateFace<never>) => past && face.document(past.state as never)) as [
+        SlaBoardEntry | null | undefined,
+        TicketSla | null | undefined,
+      ];
+      const line = entry && sla && boardLine(entry, sla, key, now);
+      return past && line ? [{ _id: ticketId, ...line, revision: past.revision, position: past.position }] : [];
+    }),
+  );
+  const last = page.items.at(-1);
+  const due = last?.places[key]?.due;
+  return { items: lines.flat(), more: page.more, evaluatedAt: now, ...(last && due ? { end: { due, id: last.ticketId } } : {}) };
+}
+
+interface Wanted {
+  readonly filter: object;
+  readonly sort: Readonly<Record<string, 1 | -1>>;
+  readonly limit: number;
+}
+
+/** The tickets of another time that a filter for those of now leaves. */
+async function readInstants(
+  sources: Sources,
+  { asOf = NEVER_DUE, knownAt = NEVER_DUE }: When,
+  { filter, sort, limit }: Wanted,
+): Promise<Page<TicketInstant> | Refusal> {
+  const behind = await sources.instants.caughtUp();
+  if (behind !== undefined) return behind;
+  const by = { from: { $lte: asOf }, known: { $lte: knownAt } };
+  return readPage<TicketInstant>(sources, TICKET_INSTANTS, {
+    filter: { $and: [byTicket(filter), { 'stretch.from': by.from, 'stretch.known': by.known, cuts: { $not: { $elemMatch: by } } }] },
+    sort: byTicket(sort),
+    limit,
+  });
+}
+
+/** What is said of documents whose ids are those of tickets, where these stand in `ticketId`. */
+function byTicket<Said>(said: Said): Said {
+  if (Array.isArray(said)) return said.map(byTicket) as Said;
+  if (typeof said !== 'object' || said === null) return said;
+  return Object.fromEntries(
+    Object.entries(said).map(([field, value]) => [field === '_id' ? 'ticketId' : field, byTicket<unknown>(value)]),
+  ) as Said;
+}
+
+/** A document as the live view has it. */
+function shown<Doc extends ViewDocument<object>>(instant: TicketInstant, entries: Readonly<Record<string, unknown>>): Doc {
+  const fields = Object.entries(instant).filter(([field]) => Object.hasOwn(entries, field));
+  return { _id: instant.ticketId, ...Object.fromEntries(fields), revision: instant.revision, position: instant.position } as Doc;
+}

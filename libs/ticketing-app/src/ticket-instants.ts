@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { type EventStore, type Position, refuse, type Refusal, type StoredEvent, streamId, streamName } from '#eventsourcing';
+import { ticket, TICKET_INSTANTS_VERSION, type TicketInstant, type TicketStretch, TicketTimes, ticketViews } from '#ticketing';
+import { type ReadModels, reached } from './read-model-database.js';
+
+/** Name of the collection. */
+export const TICKET_INSTANTS = 'tickets__instants';
+
+/** The document that says how far they go. */
+interface Progress {
+  readonly _id: string;
+  readonly commit: number;
+  /** Whoever began when there were others, or none, goes on with those that are there now. */
+  readonly generation: string;
+}
+const PROGRESS = `progress/${TICKET_INSTANTS_VERSION}`;
+
+const INDEXES = [{ tier: 1, queued: 1, rank: 1, since: 1, ticketId: 1 }, { client: 1, ticketId: 1 }, { ticketId: 1 }] as const;
+
+/** Events that are read at once, and tickets that are kept at hand for those that follow. */
+const BATCH = 2_000;
+const AT_HAND = 2_000;
+const PATIENCE_MS = 5_000;
+const NAMESPACE_NOT_FOUND = 26;
+
+const kept = new WeakMap<EventStore, TicketInstants>();
+
+/**
+ * What lists, queues and boards of the past are answered from: each ticket at all times, as it was known at all times. Made from the log when it is
+ * first asked for, and taken on from where it ended when it is asked for again. Whoever drops the collection has it made anew. Several processes
+ * may make it at once: what they write is the same.
+ */
+export class TicketInstants {
+  #growing: Promise<void> | undefined;
+  readonly #atHand = new Map<string, TicketTimes>();
+
+  private constructor(
+    private readonly store: EventStore,
+    private readonly models: ReadModels,
+  ) {}
+
+  static of(store: EventStore, models: ReadModels): TicketInstants {
+    let instants = kept.get(store);
+    if (instants === undefined) kept.set(store, (instants = new TicketInstants(store, models)));
+    return instants;
+  }
+
+  /** Waits until they go as far as the log does now; refused where that takes too long, while it goes on. @throws StoreUnavailable */
+  async caughtUp(): Promise<Refusal<'not-yet-visible'> | undefined> {
+    const end = await this.store.end();
+    if (end === 'start') return undefined;
+    const until = performance.now() + PATIENCE_MS;
+    while (((await this.#progress())?.commit ?? -1) < Number(end.commit)) {
+      const growing = (this.#growing ??= this.#grow().finally(() => (this.#growing = undefined)));
+      if ((await settledWithin(growing, until - performance.now())) === 'not yet')
+        return refuse('not-yet-visible', 'The past is being read from the log; try again');
+    }
+    return undefined;
+  }
+
+  get #collection() {
+    return this.models.db.collection<TicketInstant>(TICKET_INSTANTS);
+  }
+
+  get #progresses() {
+    return this.models.db.collection<Progress>(TICKET_INSTANTS);
+  }
+
+  #progress(): Promise<Progress | null> {
+    return reached(this.#progresses.findOne({ _id: PROGRESS }));
+  }
+
+  async #grow(): Promise<void> {
+    try {
+      await reached(this.#readOn());
+    } catch (error) {
+      // What was not written has to be read again.
+      this.#atHand.clear();
+      throw error;
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    const end = await this.store.end();
+    if (end === 'start') return;
+    const known = await this.#progress();
+    const { commit, generation } = known === null || known.commit > Number(end.commit) ? await this.#begin() : known;
+    const after: Position | undefined = commit < 0 ? undefined : { commit: BigInt(commit), prepare: BigInt(commit) };
+    let batch: StoredEvent[] = [];
+    for await (const event of this.store.readAll({ streamPrefixes: [ticketViews.streamPrefix] }, after)) {
+      batch.push(event);
+      if (batch.length < BATCH) continue;
+      await this.#write(batch);
+      batch = [];
+      if (!(await this.#note(event.position, generation))) return;
+    }
+    await this.#write(batch);
+    await this.#note(end, generation);
+  }
+
+  /** Throws away what there is: of another version, or of another log. */
+  async #begin(): Promise<Progress> {
+    this.#atHand.clear();
+    await this.#collection.drop().catch((error: { readonly code?: unknown }) => {
+      if (error.code !== NAMESPACE_NOT_FOUND) throw error;
+    });
+    await this.#collection.createIndexes(INDEXES.map((key) => ({ key: { ...key } })));
+    const progress = { _id: PROGRESS, commit: -1, generation: randomUUID() };
+    await this.#progresses.replaceOne({ _id: PROGRESS }, progress, { upsert: true });
+    return progress;
+  }
+
+  /** Says how far they go. @returns whether they are still those that were begun with */
+  async #note({ commit }: Position, generation: string): Promise<boolean> {
+    const { matchedCount } = await this.#progresses.updateOne({ _id: PROGRESS, generation }, { $max: { commit: Number(commit) } });
+    if (matchedCount === 0) this.#atHand.clear();
+    return matchedCount > 0;
+  }
+
+  async #write(events: readonly StoredEvent[]): Promise<void> {
+    const changed = new Map<string, TicketStretch>();
+    for (const event of events) {
+      const id = streamId(event.stream);
+      const times = await this.#timesBefore(id, event.revision);
+      // Another pass may have gone further.
+      if (times.events > event.revision) continue;
+      for (const stretch of times.add(event)) changed.set(stretch.document._id, stretch);
+    }
+    if (changed.size === 0) return;
+    // A document never changes; cuts are only added. So it does not matter who writes first.
+    await this.#collection.bulkWrite(
+      [...changed.values()].map(({ document: { _id, ...fields }, cuts }) => ({
+        updateOne: { filter: { _id }, update: { $setOnInsert: fields, $addToSet: { cuts: { $each: cuts } } } as object, upsert: true },
+      })),
+      { ordered: false },
+    );
+  }
+
+  /** The times of a ticket before an event of it. */
+  async #timesBefore(id: string, revision: number): Promise<TicketTimes> {
+    const known = this.#atHand.get(id);
+    if (known !== undefined && known.events >= revision) return known;
+    const times = new TicketTimes();
+    if (revision > 0) {
+      for await (const event of this.store.readStream(streamName(ticket, id))) {
+        if (event.revision >= revision) break;
+        times.add(event);
+      }
+    }
+    const [oldest] = this.#atHand.keys();
+    if (oldest !== undefined && this.#atHand.size >= AT_HAND) this.#atHand.delete(oldest);
+    this.#atHand.set(id, times);
+    return times;
+  }
+}
+
+async function settledWithin(work: Promise<void>, millis: number): Promise<'settled' | 'not yet'> {
+  let timer: NodeJS.Timeout | undefined;
+  // Who waits is told what went wrong; where nobody does, the next one tries again.
+  work.catch(() => undefined);
+  const late = new Promise<'not yet'>((resolve) => (timer = setTimeout(() => resolve('not yet'), Math.max(0, millis))));
+  try {
+    return await Promise.race([work.then(() => 'settled' as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,73 @@
+import { type RecordedEvent, streamId, type StoredEvent, upcast } from '#eventsourcing';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { without } from '../plain-json.js';
+import { ticketViews } from './projections.js';
+import { slaBoard, type SlaBoardEntry } from './sla-board.js';
+import type { TicketFold } from './ticket-fold.js';
+import { ticketList, type TicketListEntry } from './ticket-list.js';
+import { tierQueue, type QueueEntry } from './tier-queue.js';
+import { type Cut, type Stretch, Timeline } from './timeline.js';
+
+/** A ticket at some times, as it was known at some times: what lists, queues and boards of the past are filtered and sorted by. */
+export type TicketInstant = Omit<TicketListEntry, 'words'> &
+  QueueEntry &
+  Pick<SlaBoardEntry, 'places' | 'riskFrom'> & {
+    /** `<ticket id>/<revision>/<from>`. */
+    readonly _id: string;
+    readonly ticketId: string;
+    /** Of the last event that it has seen. */
+    readonly revision: number;
+    readonly position: number;
+    readonly stretch: Cut;
+  };
+
+/** A document, and what has been cut off from it. */
+export interface TicketStretch {
+  readonly document: TicketInstant;
+  readonly cuts: readonly Cut[];
+}
+
+/** Bumped with what they are made of: the documents are then thrown away, and made anew. */
+export const TICKET_INSTANTS_VERSION = [ticketViews.version, ticketList.version, tierQueue.version, slaBoard.version, 1].join('.');
+
+/** The times of one ticket, event by event. */
+export class TicketTimes {
+  readonly #timeline = new Timeline<TicketFold | null, TicketEvents>(ticketViews.initial, ticketViews.fold);
+  readonly #positions: number[] = [];
+
+  /** How many events it has seen. */
+  get events(): number {
+    return this.#positions.length;
+  }
+
+  /** Takes the next event of the ticket. @returns the documents that are new, or have a new cut */
+  add(stored: StoredEvent): readonly TicketStretch[] {
+    const event = upcast(ticketViews.aggregate, stored) as RecordedEvent<TicketEvents>;
+    this.#positions.push(Number(event.position.commit));
+    const id = streamId(event.stream);
+    return this.#timeline.add(event).flatMap((stretch) => {
+      const document = this.#documentOf(id, stretch);
+      return document === undefined ? [] : [{ document, cuts: stretch.cuts }];
+    });
+  }
+
+  #documentOf(id: string, { state, revision, from, known }: Stretch<TicketFold | null>): TicketInstant | undefined {
+    const [line, place, board] = [ticketList, tierQueue, slaBoard].map((face) => face.document(state)) as [
+      TicketListEntry | null,
+      QueueEntry | null,
+      SlaBoardEntry | null,
+    ];
+    if (line === null || place === null || board === null) return undefined;
+    return {
+      ...without(line, 'words'),
+      ...place,
+      places: board.places,
+      ...(board.riskFrom === undefined ? {} : { riskFrom: board.riskFrom }),
+      _id: `${id}/${revision}/${from}`,
+      ticketId: id,
+      revision,
+      position: this.#positions[revision] ?? 0,
+      stretch: { from, known },
+    };
+  }
+}
