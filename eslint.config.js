@@ -44,7 +44,15 @@ const law = {
     libs: ['audit', 'eventsourcing', 'blobs'],
   },
   'libs/http': {
-    packages: ['@nestjs/*', 'csv-stringify/sync', 'fastify', 'class-validator', 'class-transformer', 'node:*'],
+    packages: [
+      '@nestjs/*',
+      'csv-stringify/sync',
+      'fastify',
+      'class-validator',
+      'class-transformer',
+      'class-transformer/cjs/storage.js',
+      'node:*',
+    ],
     libs: ['eventsourcing', 'platform'],
   },
   'libs/feeds': {

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
-import { httpAdapter, prepareHttp, takeBytes } from '#http';
+import { httpAdapter, prepareHttp, refuseForeignPages, takeBytes } from '#http';
 import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
@@ -23,16 +23,20 @@ export interface ApiParts {
   readonly log: JsonLog;
   /** The identity provider, where there is one. */
   readonly identityProvider?: IdentityProvider;
+  /** Origins whose pages may call the API, besides its own. */
+  readonly allowedOrigins?: readonly string[];
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
-export async function createApi({ store, mongo, blobs, log, identityProvider }: ApiParts): Promise<NestFastifyApplication> {
+export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
+  const { store, mongo, blobs, log, identityProvider, allowedOrigins = [] } = parts;
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, blobs, log, identityProvider), httpAdapter(), {
     logger: log,
     bodyParser: false,
     abortOnError: false,
   });
   prepareHttp(app, log);
+  await refuseForeignPages(app, allowedOrigins);
   authenticate(app, { store, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();

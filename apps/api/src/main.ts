@@ -28,7 +28,14 @@ async function start(
     onClose(() => blobs.close());
     // Loaded where it is used alone.
     const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);
-    const api = await createApi({ store, mongo, blobs, log, ...(identityProvider && { identityProvider }) });
+    const api = await createApi({
+      store,
+      mongo,
+      blobs,
+      log,
+      allowedOrigins: config.allowedOrigins,
+      ...(identityProvider && { identityProvider }),
+    });
     onClose(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
       const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);

@@ -108,6 +108,7 @@ describe('/openapi.json', () => {
   it('lists for each command the codes that it can answer, and no others', () => {
     const everywhere = [
       'unauthenticated',
+      'foreign-origin',
       'malformed-request',
       'invalid-query',
       'invalid-header',

@@ -56,6 +56,7 @@ const allProblems: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ..
 const everywhere = [
   'unauthenticated',
   'forbidden',
+  'foreign-origin',
   'malformed-request',
   'invalid-query',
   'invalid-header',

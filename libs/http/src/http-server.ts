@@ -5,6 +5,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { correlationIdOf } from './command-headers.js';
 import { type JsonLog, withCorrelation } from '#platform';
+import { MOST_VALUES, tooManyValues } from './json-body.js';
+import { entriesIn } from './json-size.js';
 import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 import { instanceOf, ProblemFilter, sendProblem } from './problem-filter.js';
 
@@ -52,6 +54,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
 
   server.decorateRequest('correlationId', '');
   server.addHook('onRoute', ({ method, url }) => {
+    if (url === '*') return;
     const pattern = new RegExp(
       `^${url
         .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
@@ -96,8 +99,9 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
     else done(unsupported);
   });
   server.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (request, body: Buffer, done) => {
-    if (isUtf8(body)) void parse(request, body.toString('utf8'), done);
-    else done(Problem.of('malformed-json', 'The body is not UTF-8'));
+    if (!isUtf8(body)) done(Problem.of('malformed-json', 'The body is not UTF-8'));
+    else if (entriesIn(body, MOST_VALUES) > MOST_VALUES) done(tooManyValues());
+    else void parse(request, body.toString('utf8'), done);
   });
 }
 

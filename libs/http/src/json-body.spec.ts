@@ -1,8 +1,8 @@
 import 'reflect-metadata';
-import { Type } from 'class-transformer';
-import { IsArray, IsInt, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
+import { Transform, Type } from 'class-transformer';
+import { IsArray, IsInt, IsObject, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
 import fc from 'fast-check';
-import { JsonBody } from './json-body.js';
+import { inspect, JsonBody, MOST_ENTRIES, MOST_VALUES } from './json-body.js';
 import { Problem } from './problem.js';
 
 class Step {
@@ -31,6 +31,10 @@ class Escalate {
   @ValidateNested()
   @Type(() => HandOff)
   handoff?: HandOff;
+
+  @IsOptional()
+  @IsObject()
+  anything?: object;
 }
 
 const pipe = new JsonBody(Escalate);
@@ -64,8 +68,8 @@ describe('JsonBody', () => {
 
   it('names every invalid field by its path, once', () => {
     expect(faultsOf('{"count": "3", "colour": 1, "handoff": {"stepsTried": [{"action": "a"}, {"action": 2, "by": null}, "x"]}}')).toEqual([
-      { field: 'handoff.stepsTried[1].by', message: 'must not be null: leave it out instead' },
       { field: 'colour', message: 'is not a known field' },
+      { field: 'handoff.stepsTried[1].by', message: 'is not a known field' },
       { field: 'reason', message: 'reason is required' },
       { field: 'count', message: 'count must be an integer number' },
       { field: 'handoff.stepsTried[1].action', message: 'action must be a string' },
@@ -83,7 +87,8 @@ describe('JsonBody', () => {
     ['a number without end', '{"reason": "x", "count": 1e999}', 'count'],
     ['a list within a list', '{"reason": "x", "handoff": {"stepsTried": [[{"action": "a"}]]}}', 'handoff.stepsTried[0]'],
     ['constructor', '{"reason": "x", "constructor": 5}', 'constructor'],
-    ['constructor further down', '{"reason": "x", "handoff": {"x": {"constructor": 5}}}', 'handoff.x.constructor'],
+    ['constructor further down', '{"reason": "x", "handoff": {"constructor": 5}}', 'handoff.constructor'],
+    ['an object in a field that is not known, whatever is in it', '{"reason": "x", "x": {"constructor": null}}', 'x'],
     ['__proto__', '{"reason": "x", "__proto__": {"count": "x"}}', '__proto__'],
     ['toString', '{"reason": "x", "toString": "x"}', 'toString'],
     ['hasOwnProperty', '{"reason": "x", "hasOwnProperty": 1}', 'hasOwnProperty'],
@@ -93,7 +98,57 @@ describe('JsonBody', () => {
 
   it('refuses nesting that would exhaust the stack', () => {
     const deep = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
-    expect(faultsOf(`{"reason": "x", "handoff": ${deep}}`)).toMatchObject([{ message: 'must not be nested more than 16 deep' }]);
+    expect(faultsOf(`{"reason": "x", "anything": ${deep}}`)).toMatchObject([{ message: 'must not be nested more than 16 deep' }]);
+    expect(faultsOf(`{"reason": "x", "handoff": ${deep}}`)).toMatchObject([{ field: 'handoff.a', message: 'is not a known field' }]);
+  });
+
+  describe('looks at no more of a body than it has to', () => {
+    const fields = (count: number, value: unknown = 1) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, value]));
+
+    it('counts entries before it looks at any of them', () => {
+      expect(inspect({ anything: fields(MOST_ENTRIES) }, Escalate)).toEqual({ faults: [], unsafe: false });
+      const message = `must not have more than ${MOST_ENTRIES} entries`;
+      expect(inspect({ anything: fields(MOST_ENTRIES + 1) }, Escalate)).toEqual({ faults: [{ field: 'anything', message }], unsafe: true });
+      const untouched = new Proxy(Array<unknown>(MOST_ENTRIES + 1), {
+        get: (list, key) => {
+          if (key === 'length') return list.length;
+          throw new Error(`${String(key)} was read`);
+        },
+      });
+      expect(inspect({ handoff: { stepsTried: untouched } }, Escalate)).toEqual({
+        faults: [{ field: 'handoff.stepsTried', message }],
+        unsafe: true,
+      });
+    });
+
+    it('counts what there is in all', () => {
+      const { faults, unsafe } = inspect({ anything: fields(MOST_ENTRIES, fields(10)) }, Escalate);
+      expect({ faults, unsafe }).toEqual({
+        faults: [{ field: '', message: `must not hold more than ${MOST_VALUES} fields and items` }],
+        unsafe: true,
+      });
+    });
+
+    it('stops at a hundred unknown fields, and converts none of them', () => {
+      const { faults, unsafe } = inspect(fields(MOST_ENTRIES), Escalate);
+      expect([faults.length, unsafe]).toEqual([100, true]);
+      let converted = 0;
+      class Counted {
+        @IsOptional()
+        @Transform(() => converted++)
+        @IsInt()
+        count?: number;
+      }
+      expect(() => new JsonBody(Counted).transform({ count: 1, ...fields(MOST_ENTRIES) })).toThrow(Problem);
+      expect(converted).toBe(0);
+    });
+
+    it('names fields of sensible length only', () => {
+      expect(faultsOf(JSON.stringify({ reason: 'x', anything: { ['k'.repeat(500_000)]: 1 } }))).toEqual([
+        { field: `anything.${'k'.repeat(291)}`, message: 'is not a known field' },
+      ]);
+    });
   });
 
   it('answers any JSON with an instance or a problem', () => {

@@ -1,11 +1,19 @@
 import type { PipeTransform } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
+// @ts-expect-error The package keeps its storage in this file, and has no types for it.
+import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
+import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
 import type { Fault } from '#eventsourcing';
 import { Problem } from './problem.js';
 
 const DEEPEST = 16;
 const MOST_FAULTS = 100;
+/** Largest number of fields and items in a body: what is done with each is then done within a moment. */
+export const MOST_VALUES = 20_000;
+/** Largest number of items in one list, and of fields in one object. */
+export const MOST_ENTRIES = 2_000;
+/** Longest name of a field, in characters. */
+const LONGEST_KEY = 200;
 
 /**
  * A request body as an instance of its class, or a problem that names every invalid field by its path, once.
@@ -19,7 +27,7 @@ export class JsonBody<Body extends object> implements PipeTransform<unknown, Bod
   transform(value: unknown = {}): Body {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw invalid([{ field: '', message: 'the body must be a JSON object' }]);
-    const { faults, unsafe } = inspect(value);
+    const { faults, unsafe } = inspect(value, this.body);
     if (unsafe) throw invalid(faults);
     const body = plainToInstance(this.body, value, { enableImplicitConversion: false });
     const errors = validateSync(body, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true, stopAtFirstError: true });
@@ -27,6 +35,11 @@ export class JsonBody<Body extends object> implements PipeTransform<unknown, Bod
     if (all.length > 0) throw invalid(all);
     return body;
   }
+}
+
+/** What a body is refused with that holds more than `MOST_VALUES`. */
+export function tooManyValues(): Problem {
+  return invalid([{ field: '', message: `must not hold more than ${MOST_VALUES} fields and items` }]);
 }
 
 function invalid(faults: readonly Fault[]): Problem {
@@ -39,17 +52,45 @@ function invalid(faults: readonly Fault[]): Problem {
   );
 }
 
-/** What is wrong with a JSON value whatever its class. Unsafe: the class's rules must not even be tried. Not recursive, so no depth can exhaust the stack. */
-function inspect(root: object): { faults: Fault[]; unsafe: boolean } {
+type Class = new () => object;
+
+interface Inspected {
+  readonly faults: readonly Fault[];
+  /** The class's rules must not even be tried. */
+  readonly unsafe: boolean;
+}
+
+interface Pending {
+  readonly value: unknown;
+  readonly path: string;
+  readonly depth: number;
+  /** What the value is to be an instance of, or its items; undefined where any JSON will do. */
+  readonly type: Class | undefined;
+}
+
+/**
+ * What is wrong with a JSON value whatever the rules of its class. Unknown fields are found here, since converting and validating them
+ * costs a hundred times as much. It stops when there is too much. Not recursive, so no depth can exhaust the stack.
+ */
+export function inspect(root: object, body: Class): Inspected {
   const faults: Fault[] = [];
   let unsafe = false;
   const refuse = (field: string, message: string, deadly = false) => {
     faults.push({ field: field.slice(0, 300), message });
     unsafe ||= deadly;
   };
-  const pending: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
-  for (let next = pending.pop(); next !== undefined && faults.length < MOST_FAULTS; next = pending.pop()) {
-    const { value, path, depth } = next;
+  let values = 0;
+  const pending: Pending[] = [{ value: root, path: '', depth: 0, type: body }];
+  /** Whether so many entries may be looked at. */
+  const fits = (entries: number, path: string): boolean => {
+    values += entries;
+    if (entries > MOST_ENTRIES) refuse(path, `must not have more than ${MOST_ENTRIES} entries`, true);
+    else if (values > MOST_VALUES) refuse('', `must not hold more than ${MOST_VALUES} fields and items`, true);
+    else return true;
+    return false;
+  };
+  for (let next = pending.pop(); next !== undefined && faults.length < MOST_FAULTS && values <= MOST_VALUES; next = pending.pop()) {
+    const { value, path, depth, type } = next;
     if (value === null) {
       refuse(path, 'must not be null: leave it out instead');
     } else if (typeof value === 'string') {
@@ -62,21 +103,48 @@ function inspect(root: object): { faults: Fault[]; unsafe: boolean } {
         continue;
       }
       if (Array.isArray(value)) {
+        if (!fits(value.length, path)) continue;
         value.forEach((item: unknown, index) => {
           const itemPath = `${path}[${index}]`;
           if (Array.isArray(item)) refuse(itemPath, 'must not be a list within a list', true);
-          else pending.push({ value: item, path: itemPath, depth: depth + 1 });
+          else pending.push({ value: item, path: itemPath, depth: depth + 1, type });
         });
       } else {
-        for (const [key, item] of Object.entries(value)) {
+        const entries = Object.entries(value);
+        if (!fits(entries.length, path)) continue;
+        const fields = type && fieldsOf(type);
+        for (const [key, item] of entries) {
           const itemPath = path === '' ? key : `${path}.${key}`;
-          if (key in Object.prototype) refuse(itemPath, 'is not a known field', true);
-          else pending.push({ value: item, path: itemPath, depth: depth + 1 });
+          if (key in Object.prototype || key.length > LONGEST_KEY) refuse(itemPath, 'is not a known field', true);
+          else if (fields === undefined) pending.push({ value: item, path: itemPath, depth: depth + 1, type: undefined });
+          else if (fields.has(key)) pending.push({ value: item, path: itemPath, depth: depth + 1, type: fields.get(key) });
+          // What is in it has not been looked at, so it must not be converted.
+          else refuse(itemPath, 'is not a known field', typeof item === 'object' && item !== null);
+          if (faults.length >= MOST_FAULTS) break;
         }
       }
     }
   }
   return { faults, unsafe: unsafe || faults.length >= MOST_FAULTS };
+}
+
+const known = new WeakMap<Class, ReadonlyMap<string, Class | undefined>>();
+
+/** The fields that a class has rules for, with the classes that their values are to be of. */
+function fieldsOf(type: Class): ReadonlyMap<string, Class | undefined> {
+  const found = known.get(type);
+  if (found !== undefined) return found;
+  const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
+  const typeOf = (field: string): Class | undefined =>
+    (defaultMetadataStorage as TypeStorage).findTypeMetadata(type, field)?.typeFunction?.();
+  const fields = new Map(rules.map(({ propertyName }) => [propertyName, typeOf(propertyName)]));
+  known.set(type, fields);
+  return fields;
+}
+
+/** What we ask of class-transformer's storage. */
+interface TypeStorage {
+  findTypeMetadata(target: Class, field: string): { readonly typeFunction?: () => Class } | undefined;
 }
 
 function faultsOf({ property, value, constraints, children }: ValidationError, prefix: string, inList: boolean): Fault[] {

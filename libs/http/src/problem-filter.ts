@@ -29,7 +29,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const problem = this.problemOf(exception, request);
-    if (problem.kind.status >= 500) this.#report(problem, exception, request);
+    if (problem.kind.status >= 500 || problem.code === 'request-aborted') this.#report(problem, exception, request);
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();
       return;
@@ -38,6 +38,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   problemOf(exception: unknown, request: FastifyRequest): Problem {
+    // What fails because nobody sends the rest is nobody's fault here.
+    if (isAborted(request)) return Problem.of('request-aborted', 'The connection ended before the body did', { cause: exception });
     const known = problemOfStores(exception);
     if (known !== undefined) return known;
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
@@ -64,10 +66,15 @@ export class ProblemFilter implements ExceptionFilter {
   #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
     const fields = { method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
     // A view that lags is part of the protocol; a store that is away needs no stack trace; anything else is a mistake of ours.
-    if (problem.code === 'not-yet-visible') this.log.debug(fields, problem.message);
+    if (problem.code === 'not-yet-visible' || problem.code === 'request-aborted') this.log.debug(fields, problem.message);
     else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);
     else this.log.warn({ ...fields, cause: problem.cause instanceof Error ? problem.cause.message : undefined }, problem.message);
   }
+}
+
+/** Whether a sender hung up before all of its request was there. */
+function isAborted({ raw }: FastifyRequest): boolean {
+  return raw.destroyed && !raw.complete;
 }
 
 /** The problem that an error of the stores stands for, or that it is itself. */

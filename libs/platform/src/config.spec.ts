@@ -5,6 +5,7 @@ describe('loadConfig', () => {
     expect(loadConfig({})).toEqual({
       host: '127.0.0.1',
       port: 3000,
+      allowedOrigins: [],
       dataDir: './data',
       attachmentsDir: './data/attachments',
       embeddedEventStoreDBPort: 12113,
@@ -91,6 +92,7 @@ describe('loadConfig', () => {
       loadConfig({
         HOST: '::1',
         PORT: '0',
+        ALLOWED_ORIGINS: 'https://portal.example, http://localhost:8080',
         DATA_DIR: '/var/lib/tierline',
         ATTACHMENTS_DIR: '/srv/attachments',
         S3_BUCKET: 'tierline-attachments',
@@ -114,6 +116,7 @@ describe('loadConfig', () => {
     ).toEqual({
       host: '::1',
       port: 0,
+      allowedOrigins: ['https://portal.example', 'http://localhost:8080'],
       dataDir: '/var/lib/tierline',
       attachmentsDir: '/srv/attachments',
       s3: {

@@ -10,6 +10,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface Config {
   /** Address of the HTTP server: a loopback one, until there is identity. */
   readonly host: string;
+  /** Origins such as `https://portal.example` whose pages may call the API with a key. */
+  readonly allowedOrigins: readonly string[];
   /** Port of the HTTP server; 0 is any free one. */
   readonly port: number;
   /** Where the embedded stores keep their data. */
@@ -64,6 +66,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * |---|---|
  * | `HOST` | `127.0.0.1` |
  * | `PORT` | `3000` |
+ * | `ALLOWED_ORIGINS` | none |
  * | `DATA_DIR` | `./data` |
  * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
  * | `S3_BUCKET` | attachments are kept in `ATTACHMENTS_DIR` |
@@ -147,6 +150,7 @@ export function loadConfig(env: Environment): Config {
       'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are',
     ),
     port: read('PORT', 3000, port, PORT_RULE),
+    allowedOrigins: read('ALLOWED_ORIGINS', [], origins, 'must be origins such as https://portal.example, with commas between them'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
     ...(bucket === undefined
@@ -199,6 +203,11 @@ function port(text: string): number | undefined {
 /** The host, when it is the machine's own loopback. */
 function loopback(text: string): string | undefined {
   return text === 'localhost' || text === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text) ? text : undefined;
+}
+
+function origins(text: string): string[] | undefined {
+  const named = text.split(',').map((each) => each.trim());
+  return named.every((each) => webAddress(each) === each && new URL(each).origin === each) ? named : undefined;
 }
 
 function bucketName(text: string): string | undefined {

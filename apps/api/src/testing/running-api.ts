@@ -6,13 +6,12 @@ import { FolderBlobStore } from '#blobs';
 import { type EventStore, isRefusal } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
-import type { IdentityProvider } from '#oidc';
-import { createLog } from '#platform';
+import { createLog, type LogLevel } from '#platform';
 import { OPERATOR, type Principal, projectionGroups } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
 import { eventually } from '../../../../test/eventually.js';
 import { testStores } from '../../../../test/stores.js';
-import { createApi } from '../create-api.js';
+import { type ApiParts, createApi } from '../create-api.js';
 
 /** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL. */
 export interface RunningApi {
@@ -23,17 +22,19 @@ export interface RunningApi {
   readonly attachmentsDir: string;
   /** A client (tenant) that no other test has: what a shared server holds besides does not matter. */
   readonly client: string;
-  /** What the log says at level warn and above, one JSON object a line. */
+  /** What the log says, at level warn and above unless it was started otherwise, one JSON object a line. */
   readonly logged: readonly string[];
   stop(): Promise<void>;
 }
 
-/** @param identityProvider tells who has the tokens of others */
-export async function startApi(identityProvider?: IdentityProvider): Promise<RunningApi> {
+export async function startApi({
+  logLevel = 'warn',
+  ...settings
+}: { readonly logLevel?: LogLevel } & Omit<Partial<ApiParts>, 'store' | 'mongo' | 'blobs' | 'log'> = {}): Promise<RunningApi> {
   const { directory, store, mongo, onClose, close } = await testStores();
   try {
     const logged: string[] = [];
-    const log = createLog('warn', { write: (line) => void logged.push(line) });
+    const log = createLog(logLevel, { write: (line) => void logged.push(line) });
     const owner = randomUUID();
     const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner }));
     onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
@@ -43,7 +44,7 @@ export async function startApi(identityProvider?: IdentityProvider): Promise<Run
       ({ length }) => length === 0,
     );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
-    const app = await createApi({ store, mongo, blobs, log, ...(identityProvider && { identityProvider }) });
+    const app = await createApi({ store, mongo, blobs, log, ...settings });
     onClose(() => app.close());
     const token = await administratorToken(store);
     asAdministrator(app, token);

@@ -1,0 +1,38 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from './problem.js';
+import { sendProblem } from './problem-filter.js';
+
+/** Headers of answers that scripts of allowed origins may read. */
+const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Correlation-Id', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'];
+
+/**
+ * Refuses what pages of other origins ask for, and answers the pre-flight requests of those that are allowed (CORS). Programs that are no
+ * browsers send neither `Origin` nor `Sec-Fetch-Site`, and are not concerned. Call it after `prepareHttp`, before anything else is hooked in.
+ * @param allowed origins such as `https://portal.example` whose pages may call the API with a key; cookies are not for them
+ */
+export async function refuseForeignPages(app: NestFastifyApplication, allowed: readonly string[]): Promise<void> {
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  if (allowed.length > 0) {
+    app.enableCors({ origin: [...allowed], methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'], exposedHeaders: EXPOSED, maxAge: 600 });
+    // Pre-flight requests carry no key: they are answered before anybody asks for one.
+    await server.after();
+  }
+  server.addHook('onRequest', (request, reply, done) => {
+    if (isForeign(request, allowed))
+      sendProblem(Problem.of('foreign-origin', 'A page of another origin asks for this, and that origin is not allowed'), request, reply);
+    else done();
+  });
+}
+
+/** Whether a request comes from a page that may not send it. A link to a page of ours may be followed from anywhere. */
+export function isForeign(
+  { method, url, headers, protocol, host }: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'protocol' | 'host'>,
+  allowed: readonly string[],
+): boolean {
+  const { origin, 'sec-fetch-site': site = 'none', 'sec-fetch-mode': mode } = headers;
+  if (origin !== undefined && allowed.includes(origin)) return false;
+  if (origin !== undefined && origin.toLowerCase() !== `${protocol}://${host}`.toLowerCase()) return true;
+  if (site === 'same-origin' || site === 'none') return false;
+  return !(method === 'GET' && mode === 'navigate' && !url.startsWith('/v1'));
+}
