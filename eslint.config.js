@@ -60,9 +60,13 @@ const law = {
     libs: ['eventsourcing', 'ticketing'],
     later: [{ file: 'cloud-event-json', packages: ['cloudevents'] }],
   },
+  'libs/webhooks': {
+    packages: ['ipaddr.js', 'standardwebhooks', 'node:*'],
+    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing'],
+  },
   'libs/ticketing-app': {
     packages: ['date-holidays', 'node:*'],
-    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform'],
+    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
@@ -100,10 +104,14 @@ const law = {
       'ticketing',
       'ticketing-app',
       'ticketing-nest',
+      'webhooks',
     ],
     later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
   },
-  'apps/worker': { packages: ['node:*'], libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'] },
+  'apps/worker': {
+    packages: ['node:*'],
+    libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
+  },
   'apps/standalone': { packages: ['node:*'], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {
     packages: [

@@ -12,6 +12,7 @@ import {
   ticket,
   ticketEvents,
   ticketFilter,
+  webhook,
 } from '#ticketing';
 import { fieldsPage } from './fields-page.js';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
@@ -42,7 +43,9 @@ describe('the documentation', () => {
     const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
     const says = new Map(rows.map(([, types = '', text]) => [types, text]));
     for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
-    const others = [contract, onCall, team, agent, attention, ticketFilter, credential].flatMap(({ events }) => Object.keys(events));
+    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook].flatMap(({ events }) =>
+      Object.keys(events),
+    );
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
     expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted'].sort());
   });
@@ -75,7 +78,7 @@ describe('the documentation', () => {
   it('names every environment variable in the README', () => {
     const source = page('libs/platform/src/config.ts') + page('libs/platform/src/oidc-config.ts');
     const variables = [...source.matchAll(/(?:read|named)\(\s*'([A-Z0-9_]+)'/g)].map(([, name]) => name);
-    expect(variables.length).toBe(35);
+    expect(variables.length).toBe(38);
     for (const variable of variables) expect(page('README.md')).toContain(`| \`${variable}\` |`);
   });
 

@@ -6,6 +6,7 @@ import { JsonLog } from '#platform';
 import { aggregates } from '#ticketing';
 import type { ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
+import { WebhookSecrets } from '#webhooks';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
@@ -26,6 +27,7 @@ import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
+import { WebhooksController } from './webhooks.controller.js';
 
 /** The HTTP edge: commands in, views and events out. */
 @Module({
@@ -49,18 +51,27 @@ import { TicketViewsController } from './ticket-views.controller.js';
     PrincipalController,
     LogInController,
     EventFeedController,
+    WebhooksController,
     HealthController,
     DocsController,
     SchemasController,
   ],
 })
 export class ApiModule {
-  static on(store: EventStore, readModels: ReadModels, blobs: BlobStore, log: JsonLog, identityProvider?: IdentityProvider): DynamicModule {
+  static on(
+    store: EventStore,
+    readModels: ReadModels,
+    blobs: BlobStore,
+    secrets: WebhookSecrets,
+    log: JsonLog,
+    identityProvider?: IdentityProvider,
+  ): DynamicModule {
     return {
       module: ApiModule,
       imports: [TicketingModule.on(store, readModels)],
       providers: [
         { provide: BlobStore, useValue: blobs },
+        { provide: WebhookSecrets, useValue: secrets },
         { provide: JsonLog, useValue: log },
         { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
         { provide: FeedReaders, useValue: new FeedReaders() },

@@ -89,6 +89,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   overrideId: 'override-not-found',
   name: 'filter-not-found',
   key: 'key-not-found',
+  webhook: 'webhook-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {

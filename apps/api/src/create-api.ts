@@ -7,6 +7,7 @@ import { httpAdapter, prepareHttp, refuseForeignPages, takeBytes } from '#http';
 import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
+import type { WebhookSecrets } from '#webhooks';
 import { ApiModule } from './api.module.js';
 import { authenticate } from './authentication.js';
 import { ATTACHMENTS } from './attachments.controller.js';
@@ -20,6 +21,8 @@ export interface ApiParts {
   readonly mongo: ReadModels;
   /** Where attachments are kept. */
   readonly blobs: BlobStore;
+  /** What webhooks are signed with. */
+  readonly secrets: WebhookSecrets;
   readonly log: JsonLog;
   /** The identity provider, where there is one. */
   readonly identityProvider?: IdentityProvider;
@@ -29,8 +32,9 @@ export interface ApiParts {
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, log, identityProvider, allowedOrigins = [] } = parts;
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.on(store, mongo, blobs, log, identityProvider), httpAdapter(), {
+  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [] } = parts;
+  const module = ApiModule.on(store, mongo, blobs, secrets, log, identityProvider);
+  const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(), {
     logger: log,
     bodyParser: false,
     abortOnError: false,

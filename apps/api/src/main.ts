@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { openBlobStore } from '#blobs';
 import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
 import type { Config, JsonLog } from '#platform';
+import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
 import { keepAdministratorKey } from './first-administrator.js';
 
@@ -32,6 +33,7 @@ async function start(
       store,
       mongo,
       blobs,
+      secrets: new WebhookSecrets(config.webhooks.keyFile),
       log,
       allowedOrigins: config.allowedOrigins,
       ...(identityProvider && { identityProvider }),

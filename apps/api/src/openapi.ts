@@ -111,6 +111,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   overrideId: { description: 'Id of the override', schema: { type: 'string', maxLength: 100 } },
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
 const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
@@ -150,6 +151,7 @@ const tagOf: Readonly<Record<string, string>> = {
   agent: 'teams',
   filter: 'filters',
   credential: 'identity',
+  webhook: 'webhooks',
 };
 
 /** A command of an aggregate that has a route. */
@@ -189,6 +191,11 @@ const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
   EndSession: 'Ends a session of one’s own: it opens nothing any more.',
   RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
+  PauseWebhook: 'Sends nothing more until it is resumed.',
+  ResumeWebhook: 'Goes on where it was paused.',
+  RotateWebhookSecret: 'Signs with another secret: for 24 hours with the one before, too.',
+  PingWebhook: 'Sends a test event, once.',
+  DeleteWebhook: 'Sends nothing more, for good.',
   DeleteTicketFilter: 'Deletes a saved filter: what was saved stays in the log.',
 };
 
@@ -735,6 +742,110 @@ export function documentFeed(): MethodDecorator {
   );
 }
 
+const webhooksTag = ApiTags('webhooks');
+
+export function documentWebhooks(): MethodDecorator {
+  return applyDecorators(
+    webhooksTag,
+    ApiOperation({ operationId: 'webhooks', summary: 'The webhooks that send no more than who asks may see, by id' }),
+    reads('webhooks'),
+    contractAnswer('The webhooks', page('Webhook')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
+export function documentWebhook(): MethodDecorator {
+  const progress = {
+    type: 'object',
+    required: ['failures'],
+    properties: {
+      place: { type: 'string', description: 'Everything up to here was sent, or is among the deliveries' },
+      failures: { type: 'integer', description: 'Requests in a row that failed' },
+      brokenUntil: { type: 'integer', description: 'Until when nothing is sent because of them, in milliseconds since 1970' },
+    },
+  };
+  return applyDecorators(
+    webhooksTag,
+    ApiOperation({ operationId: 'webhook', summary: 'A webhook: what it sends, and how it is doing' }),
+    reads('webhooks'),
+    pathParam('webhook'),
+    contractAnswer('The webhook', { allOf: [ref('Webhook'), progress] }, 200, etag),
+    correlationHeader,
+    problems(...everywhere, 'webhook-not-found'),
+  );
+}
+
+export function documentWebhookSecret(): MethodDecorator {
+  const schema = {
+    type: 'object',
+    required: ['secret', 'version'],
+    properties: {
+      secret: { type: 'string', description: 'As Standard Webhooks has it: `whsec_…`' },
+      version: { type: 'integer' },
+      overlapUntil: { type: 'string', format: 'date-time', description: 'Until when the secret before this one signs, too' },
+    },
+  };
+  return applyDecorators(
+    webhooksTag,
+    ApiOperation({ operationId: 'webhookSecret', summary: 'The secret that signs what a webhook sends' }),
+    reads('webhookSecret'),
+    pathParam('webhook'),
+    contractAnswer('The secret', schema),
+    correlationHeader,
+    problems(...everywhere, 'webhook-not-found'),
+  );
+}
+
+export function documentDeliveries(): MethodDecorator {
+  const attempt = {
+    type: 'object',
+    required: ['at', 'ms'],
+    properties: {
+      at: { type: 'string', format: 'date-time' },
+      ms: { type: 'integer', description: 'How long it took' },
+      status: { type: 'integer', description: 'Absent where there was no answer' },
+      error: { type: 'string', description: 'Why there was none' },
+      excerpt: { type: 'string', description: "The beginning of the answer's body" },
+    },
+  };
+  const delivery = {
+    type: 'object',
+    required: ['webhook', 'event', 'type', 'subject', 'position', 'state', 'attempts', 'tries'],
+    properties: {
+      webhook: { type: 'string' },
+      generation: { type: 'integer' },
+      event: { type: 'string', description: 'Id of the event' },
+      type: { type: 'string' },
+      subject: { type: 'string' },
+      position: { type: 'string' },
+      state: { type: 'string', enum: ['waiting', 'delivered', 'dead'] },
+      attempts: { type: 'array', items: attempt, description: 'The latest twenty, oldest first' },
+      tries: { type: 'integer', description: 'How often it was sent' },
+      failingSince: { type: 'integer', description: 'In milliseconds since 1970' },
+      dueAt: { type: 'integer', description: 'When it is sent next, in milliseconds since 1970' },
+    },
+  };
+  const schema = {
+    type: 'object',
+    required: ['items'],
+    properties: { items: { type: 'array', items: delivery }, next: { type: 'string' } },
+  };
+  return applyDecorators(
+    webhooksTag,
+    ApiOperation({
+      operationId: 'deliveries',
+      summary:
+        'The events on their way to a webhook, in the order of the log: dead letters, those that wait, and those delivered within a week',
+    }),
+    reads('webhooks'),
+    pathParam('webhook'),
+    contractAnswer('The deliveries, with each attempt', schema),
+    correlationHeader,
+    problems(...everywhere, 'webhook-not-found'),
+  );
+}
+
 export function documentDigest(): MethodDecorator {
   return applyDecorators(
     reads('events'),
@@ -817,6 +928,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('events', 'What happens')
+    .addTag('webhooks', 'Addresses that are sent what happens')
     .addTag('identity', 'Who may do what')
     .addTag('health', 'How the process is')
     .addServer('/')

@@ -35,6 +35,8 @@ let routes: readonly Route[];
 let session: string;
 /** The ids of tickets, one for each command: none is changed by another one. */
 let ticketIds: readonly string[];
+/** Id of a ticket → id of a webhook that goes with it. */
+let webhookIds: ReadonlyMap<string, string>;
 
 const commands = (aggregates as readonly Aggregate[]).flatMap(({ category, commands }) =>
   Object.entries(commands).map(([name, { route }]) => ({ category, name, route, row: commandAccess[category]?.[name] ?? {} })),
@@ -68,6 +70,11 @@ beforeAll(async () => {
   if (isRefusal(begun)) throw new Error(begun.message);
   session = begun.key;
   ticketIds = await Promise.all(commands.map(async () => (await send(api.url, 'POST', '/v1/tickets', { body: opening })).json.ticketId));
+  const hook = { url: 'https://hooks.example/x', clients: [api.client] };
+  const webhooks = await Promise.all(
+    ticketIds.map(async (id) => [id, (await send(api.url, 'POST', '/v1/webhooks', { body: hook })).json.webhook] as const),
+  );
+  webhookIds = new Map(webhooks);
 }, 60_000);
 afterAll(async () => {
   await api?.stop();
@@ -81,6 +88,7 @@ const NOT_MEETING: Readonly<Record<string, Partial<Principal>>> = {
   'with themselves as the reporter': { id: 'stranger' },
   'for tickets of their tiers': { id: 'stranger', tiers: ['L4'] },
   'for sessions of their own': { id: 'stranger' },
+  'for webhooks of clients of their own': { clients: ['another'] },
   'for themselves': { id: 'stranger' },
   'for clients of their own': { clients: ['another'] },
   'for keys of their clients': { clients: ['another'] },
@@ -129,12 +137,19 @@ function outcomeOf({
   if (status === 401 || status >= 500) throw new Error(`${status}: ${JSON.stringify(json)}`);
   // What is hidden is not begun anew in its place.
   if (status === 403) return json.detail === 'It takes access to that client' ? 'not there' : `forbidden: ${json.detail}`;
-  return /^(ticket|key|team|filter)-not-found$/.test(json.code ?? '') ? 'not there' : 'may';
+  return /^(ticket|key|team|filter|webhook)-not-found$/.test(json.code ?? '') ? 'not there' : 'may';
 }
 
 /** Asks a route; of a feed it reads the head. */
 async function ask({ method, path, example, takesBytes }: Route, token: string, ticketId: string, name: string): Promise<Outcome> {
-  const values: Readonly<Record<string, string>> = { id: ticketId, agent: ME, tier: 'L1', sha256: '0'.repeat(64), key: session };
+  const values: Readonly<Record<string, string>> = {
+    id: ticketId,
+    agent: ME,
+    tier: 'L1',
+    sha256: '0'.repeat(64),
+    key: session,
+    webhook: webhookIds.get(ticketId) ?? '',
+  };
   const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? name);
   const ending = new AbortController();
   const response = await fetch(api.url + filled, {

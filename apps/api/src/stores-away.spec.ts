@@ -10,6 +10,7 @@ import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { createLog } from '#platform';
 import { startS3Server } from '../../../libs/blobs/src/testing/s3-server.js';
+import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
 import { administratorToken, asAdministrator, send } from './testing/running-api.js';
 
@@ -80,6 +81,7 @@ describe('when a store is away', () => {
       store,
       mongo,
       blobs,
+      secrets: new WebhookSecrets(join(directory, 'webhook-key')),
       log: createLog('warn', { write: (line) => void logged.push(line) }),
     });
     asAdministrator(app, await administratorToken(store));

@@ -31,6 +31,12 @@ async function start(
       const keeper = startTimekeeper({ store, db, log, assigner });
       onClose(() => keeper.stop());
     }
+    if (reacts) {
+      // What signs and sends is loaded only where something is sent.
+      const { deliverWebhooks } = await import('#webhooks');
+      const deliverer = deliverWebhooks({ store, db, log, ...config.webhooks });
+      onClose(() => deliverer.stop());
+    }
     const { everyMinutes, keyFile } = config.sealing;
     if (timekeeper && everyMinutes > 0) {
       // What signs is loaded only where something is signed.

@@ -12,6 +12,7 @@ describe('loadConfig', () => {
       embeddedMongoDBPort: 17017,
       partitions: 1,
       sealing: { everyMinutes: 60, keyFile: './data/sealing-key', headsFile: './data/tree-heads.ndjson' },
+      webhooks: { keyFile: './data/webhook-key', networks: [] },
       logLevel: 'info',
     });
   });
@@ -107,6 +108,8 @@ describe('loadConfig', () => {
         PARTITIONS: '4',
         SEAL_EVERY_MINUTES: '15',
         SEALING_KEY_FILE: '/run/secrets/sealing-key',
+        WEBHOOK_KEY_FILE: '/run/secrets/webhook-key',
+        WEBHOOK_NETWORKS: '10.0.0.0/8, fd00::/8',
         TREE_HEADS_FILE: '/mnt/worm/heads',
         TREE_HEADS_GIT: '/srv/heads',
         WITNESS_URL: 'https://witness.example',
@@ -130,6 +133,7 @@ describe('loadConfig', () => {
       embeddedEventStoreDBPort: 0,
       embeddedMongoDBPort: 65535,
       partitions: 4,
+      webhooks: { keyFile: '/run/secrets/webhook-key', networks: ['10.0.0.0/8', 'fd00::/8'] },
       sealing: {
         everyMinutes: 15,
         keyFile: '/run/secrets/sealing-key',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
@@ -32,7 +33,15 @@ export interface Config {
   readonly sealing: SealingConfig;
   /** Whom people and programs prove with who they are, besides keys and links of ours. */
   readonly oidc?: OidcConfig;
+  readonly webhooks: WebhookConfig;
   readonly logLevel: LogLevel;
+}
+
+export interface WebhookConfig {
+  /** What the secrets of webhooks are derived from; made when it is not there. */
+  readonly keyFile: string;
+  /** Private networks that events may be sent to, in CIDR notation. */
+  readonly networks: readonly string[];
 }
 
 export interface SealingConfig {
@@ -84,6 +93,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `TREE_HEADS_GIT` | no repository |
  * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
  * | `OIDC_…` | no identity provider: see `readOidc` |
+ * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
+ * | `WEBHOOK_NETWORKS` | none but public addresses |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first
@@ -176,6 +187,10 @@ export function loadConfig(env: Environment): Config {
       ...(witnessUrl === undefined || witnessKey === undefined ? {} : { witness: { url: witnessUrl, key: witnessKey } }),
     },
     ...(oidc === undefined ? {} : { oidc }),
+    webhooks: {
+      keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
+      networks: read('WEBHOOK_NETWORKS', [], networks, 'must be networks such as 10.0.0.0/8,fd00::/8'),
+    },
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();
@@ -224,6 +239,17 @@ function minutes(text: string): number | undefined {
 
 function verifierKey(text: string): string | undefined {
   return parseVerifierKey(text) === undefined ? undefined : text;
+}
+
+function networks(text: string): readonly string[] | undefined {
+  const named = text.split(',').map((network) => network.trim());
+  return named.every(isNetwork) ? named : undefined;
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits = ''] = text.split('/');
+  const version = isIP(address);
+  return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
 function word(text: string): string | undefined {

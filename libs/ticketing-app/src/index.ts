@@ -41,3 +41,4 @@ export * from './ticket-list-parameters.js';
 export * from './ticket-list-query.js';
 export * from './ticket-queries.js';
 export * from './ticket-why.js';
+export * from './webhook-queries.js';

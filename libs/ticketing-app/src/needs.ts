@@ -1,4 +1,14 @@
-import { type Actor, type EventStore, type Fault, type Instant, readAggregate, StreamDeleted, streamName, upcast } from '#eventsourcing';
+import {
+  type Actor,
+  type EventStore,
+  type Fault,
+  type Instant,
+  parseInstant,
+  readAggregate,
+  StreamDeleted,
+  streamName,
+  upcast,
+} from '#eventsourcing';
 import {
   agent,
   type AgentAtWork,
@@ -6,15 +16,20 @@ import {
   type ClockedTicketState,
   contract,
   contractInForce,
+  comparePlaces,
   evolveInHindsight,
   everInForce,
+  type FeedFacts,
+  formatPlace,
   type LinkTicket,
   type MergeTicket,
   type OpeningFacts,
   type OpenTicket,
+  parsePlace,
   pinned,
   type PinnedClocks,
   type PinnedContract,
+  publicEventType,
   ticket,
   type TicketState,
   type WhoHasLeft,
@@ -53,6 +68,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'public-holidays': async (_store, { body }) =>
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'feed-facts': (store, { body }) => feedFacts(store, body as FeedAsked),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };
 
@@ -66,6 +82,35 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
 /** A ticket as the log has it; null where there is none, or none any more. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
   return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
+}
+
+/** Where commands name events. */
+interface FeedAsked {
+  readonly types?: readonly string[];
+  readonly from?: string;
+}
+
+async function feedFacts(store: EventStore, { types: named, from = 'end' }: FeedAsked): Promise<FeedFacts> {
+  const end = await store.end();
+  const types = named?.map(publicEventType);
+  const unknown = (types ?? []).flatMap((type, index) =>
+    type === undefined ? [{ field: `types[${index}]`, message: 'must be a type of event that /schemas lists' }] : [],
+  );
+  const place = from === 'start' ? from : parsePlace(from);
+  const isAhead = place !== undefined && comparePlaces(place, end) > 0;
+  const since = parseInstant(from);
+  const begin = from === 'end' ? end : (place ?? since);
+  const wrong =
+    begin === undefined
+      ? 'must be start, end, a position such as 1234/1234, or a date-time with an offset'
+      : isAhead
+        ? 'must be a position that this log has had'
+        : undefined;
+  return {
+    ...(types && { types: types.filter((type) => type !== undefined) }),
+    from: begin === undefined || typeof begin === 'string' ? (begin ?? 'start') : formatPlace(begin),
+    faults: [...unknown, ...(wrong === undefined ? [] : [{ field: 'from', message: wrong }])],
+  };
 }
 
 function ofDeletedStream(error: unknown): { readonly state: null } {

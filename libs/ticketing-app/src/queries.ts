@@ -43,6 +43,7 @@ import { readTicketAutopsy } from './ticket-autopsy.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
 import { readChangedQueue, readTicketDetails, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
+import { readDeliveries, readSecretVersions, readWebhook, readWebhooks } from './webhook-queries.js';
 
 /** A page of a list that goes by name. */
 interface ByName {
@@ -135,6 +136,10 @@ export const queries = {
   filter: queryOfLog('filter', readFilter),
   savedList: queryOfLog('filter', readSavedList),
   events: queryOfLog('events', followEvents),
+  webhooks: query('webhooks', readWebhooks),
+  webhook: query('webhooks', readWebhook),
+  webhookSecret: queryOfLog('webhookSecret', readSecretVersions),
+  deliveries: query('webhooks', readDeliveries),
   simulation: queryOfLog('simulation', ({ store }, { watched, ...request }: SimulationRequest & { readonly watched: Watched }) =>
     simulate(store, request, watched),
   ),

@@ -29,7 +29,9 @@ import {
   ticketSla,
   ticketViews,
   tierQueue,
+  webhooks,
 } from '#ticketing';
+import { deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from '#webhooks';
 import { ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
@@ -101,9 +103,31 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
   [credentials.name]: withinReach,
+  // What sends more than may be seen is none of theirs.
+  [webhooks.name]: (clients) => ({ $and: [{ clients: { $ne: 'all' } }, { clients: { $not: { $elemMatch: { $nin: [...clients] } } } }] }),
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };
+
+/** How a webhook that the scope allows is doing; null before it was taken up. */
+export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
+  return reached(progress(models[inside].db).findOne({ _id: webhook }));
+}
+
+/** The events on their way to a webhook that the scope allows, in order. @param after order and id of the last one of the page before */
+export async function deliveriesTo(
+  { models }: Pick<Sources, 'models'>,
+  asked: { readonly webhook: string; readonly state: DeliveryState; readonly limit: number; readonly after?: string | undefined },
+): Promise<Page<DeliveryDocument>> {
+  const { webhook, state, limit, after } = asked;
+  const [order = '', _id = ''] = after?.split(' ') ?? [];
+  const next = after === undefined ? {} : { $or: [{ order: { $gt: order } }, { order, _id: { $gt: _id } }] };
+  const sorted = deliveries(models[inside].db)
+    .find({ webhook, state, ...next })
+    .sort({ order: 1, _id: 1 });
+  const found = await reached(sorted.limit(limit + 1).toArray());
+  return { items: found.slice(0, limit), more: found.length > limit };
+}
 
 /** What of a view may be seen, in MongoDB's query language. */
 function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {

@@ -45,6 +45,7 @@ export { attention, type AttentionCommands, type AttentionState } from './desk/a
 export * from './desk/on-call.js';
 export * from './desk/policies.js';
 export * from './desk/team.js';
+export * from './desk/webhook.js';
 export * from './what-if/what-if-escalations.js';
 export * from './what-if/what-if.js';
 export type { Asking, Condition, Row } from './access/condition.js';
@@ -77,6 +78,7 @@ export * from './views/ticket-list.js';
 export * from './views/ticket-sla.js';
 export * from './views/tier-queue.js';
 export * from './views/ticket-fold.js';
+export * from './views/webhooks.js';
 export { searchWords, wordsAskedFor } from './views/search-words.js';
 export * from './reports/kpi.js';
 export * from './reports/kpis.js';

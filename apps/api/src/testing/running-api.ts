@@ -9,6 +9,7 @@ import { type Mongo, projectGroup } from '#mongo';
 import { createLog, type LogLevel } from '#platform';
 import { OPERATOR, type Principal, projectionGroups } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
+import { WebhookSecrets } from '#webhooks';
 import { eventually } from '../../../../test/eventually.js';
 import { testStores } from '../../../../test/stores.js';
 import { type ApiParts, createApi } from '../create-api.js';
@@ -20,6 +21,8 @@ export interface RunningApi {
   readonly mongo: Mongo;
   /** Where attachments are kept. */
   readonly attachmentsDir: string;
+  /** What the secrets of webhooks are derived from. */
+  readonly webhookKeyFile: string;
   /** A client (tenant) that no other test has: what a shared server holds besides does not matter. */
   readonly client: string;
   /** What the log says, at level warn and above unless it was started otherwise, one JSON object a line. */
@@ -44,7 +47,8 @@ export async function startApi({
       ({ length }) => length === 0,
     );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
-    const app = await createApi({ store, mongo, blobs, log, ...settings });
+    const secrets = new WebhookSecrets(join(directory, 'webhook-key'));
+    const app = await createApi({ store, mongo, blobs, secrets, log, ...settings });
     onClose(() => app.close());
     const token = await administratorToken(store);
     asAdministrator(app, token);
@@ -54,6 +58,7 @@ export async function startApi({
       store,
       mongo,
       attachmentsDir: join(directory, 'attachments'),
+      webhookKeyFile: join(directory, 'webhook-key'),
       client: `client-${randomUUID()}`,
       logged,
       stop: close,

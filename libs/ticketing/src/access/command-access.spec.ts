@@ -156,7 +156,8 @@ describe('the table of queries', () => {
   });
 
   it('shows auditors and administrators everything of their clients', () => {
-    for (const name of Object.keys(queryAccess) as QueryName[])
+    // Whoever has the secret of a webhook can pass for us.
+    for (const name of (Object.keys(queryAccess) as QueryName[]).filter((one) => one !== 'webhookSecret'))
       for (const role of ['auditor', 'administrator'] as const) expect(queryScope(who(role), name)).toEqual({ clients: ['northwind'] });
   });
 });

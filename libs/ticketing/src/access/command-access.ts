@@ -4,6 +4,7 @@ import { agent } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { team, type TeamState } from '../desk/team.js';
+import { seesWebhook, type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
 import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
@@ -99,11 +100,24 @@ function hiding<State, Body>(condition: Condition<State, Body>): Condition<State
   return { ...condition, hides: (asking) => !condition.holds(asking) };
 }
 
+/** Nobody subscribes to more than they see. */
+const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> = {
+  needs: 'for clients of their own',
+  holds: ({ principal, body: { clients } }) => seesWebhook(principal.clients, { clients: clients ?? 'all' }),
+};
+
+const ownWebhook: Condition<WebhookState, object> = hiding({
+  needs: 'for webhooks of clients of their own',
+  holds: ({ state, principal }) => state === null || seesWebhook(principal.clients, state === 'deleted' ? { clients: 'all' } : state),
+});
+
 /** What nobody is asked for: policies, timers and the API itself send it. */
 const system = {};
 const administrator = { administrator: true } as const;
 const leads = { lead: true, administrator: true } as const;
 const desk = { agent: true, lead: true, administrator: true } as const;
+/** Whoever subscribes addresses to events. */
+const subscriber = { service: ownWebhook, administrator: ownWebhook } as const;
 /** What an agent does at their tier alone. */
 const tier = { agent: ownTier, lead: true, administrator: true } as const;
 /** What an assistant may do, too: what can be undone, and tells the requester nothing. */
@@ -188,6 +202,16 @@ const rows = {
     SaveTicketFilter: { agent: theirFilterAfter, lead: theirFilterAfter, administrator: theirFilterAfter },
     DeleteTicketFilter: { agent: theirFilter, lead: theirFilter, administrator: theirFilter },
   } satisfies Rows<typeof ticketFilter>,
+  webhook: {
+    SubscribeWebhook: { service: clientsWithinReach, administrator: clientsWithinReach },
+    PauseWebhook: subscriber,
+    ResumeWebhook: subscriber,
+    RotateWebhookSecret: subscriber,
+    RewindWebhook: subscriber,
+    PingWebhook: subscriber,
+    ReplayDeadLetters: subscriber,
+    DeleteWebhook: subscriber,
+  } satisfies Rows<typeof webhook>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,

@@ -37,6 +37,8 @@ export const queryAccess = {
   filter: desk,
   filterHistory: reader,
   events: { ...reader, service: 'all' },
+  webhooks: { auditor: 'all', service: 'all', administrator: 'all' },
+  webhookSecret: { service: 'all', administrator: 'all' },
   simulation: { auditor: 'all', lead: 'all', administrator: 'all' },
   upload: { ...everybody, requester: 'all' },
   attachment: everybody,

@@ -3,6 +3,7 @@ import { contract, type ContractEvents, type ContractState } from '../contract/c
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
 import { team, type TeamEvents, type TeamState } from '../desk/team.js';
+import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
@@ -21,6 +22,7 @@ import { ticketHistory } from './ticket-history.js';
 import { ticketList } from './ticket-list.js';
 import { ticketSla } from './ticket-sla.js';
 import { tierQueue } from './tier-queue.js';
+import { webhooks } from './webhooks.js';
 
 /** The read models of tickets. The order is the one in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
@@ -115,6 +117,16 @@ export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
   faces: [credentials],
 };
 
+const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
+  name: 'webhooks',
+  version: 1,
+  streamPrefix: 'webhook-',
+  aggregate: webhook,
+  initial: webhook.initial,
+  fold: foldOf(webhook),
+  faces: [webhooks],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -126,4 +138,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   reactionViews,
   filterViews,
   credentialViews,
+  webhookViews,
 ];

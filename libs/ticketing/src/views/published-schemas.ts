@@ -13,6 +13,7 @@ import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { keySchema } from '../identity/credential.js';
+import { webhookSchema } from '../desk/webhook.js';
 import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
@@ -63,6 +64,7 @@ export const publishedSchemas = {
   Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
   Key: keySchema,
+  Webhook: webhookSchema,
   Principal: principalSchema,
   Actor: actorSchema,
   Person: personSchema,

@@ -1,0 +1,372 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Webhook as Verifier } from 'standardwebhooks';
+import { isRefusal } from '#eventsourcing';
+import { OPERATOR, type Principal, type Role } from '#ticketing';
+import { issueCredential } from '#ticketing-app';
+import { deliverWebhooks, patience, type Patience, progress, type WebhookDeliverer } from '#webhooks';
+import { eventually } from '../../../test/eventually.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+/** Somebody's server that webhooks are sent to. */
+class Receiver {
+  readonly got: {
+    readonly path: string;
+    readonly headers: IncomingMessage['headers'];
+    readonly body: string;
+    readonly event: CloudEvent;
+  }[] = [];
+  /** Path → what it does with a request; takes it, unless said. */
+  readonly does = new Map<string, (response: ServerResponse, event: CloudEvent) => void>();
+
+  private constructor(private readonly server: Server) {
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => void this.#take(request, response));
+  }
+
+  static async start(): Promise<Receiver> {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new Receiver(server);
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let body = '';
+    for await (const chunk of request.setEncoding('utf8')) body += chunk;
+    const event = JSON.parse(body) as CloudEvent;
+    const path = request.url ?? '';
+    this.got.push({ path, headers: request.headers, body, event });
+    const act = this.does.get(path);
+    if (act === undefined) response.writeHead(204).end();
+    else act(response, event);
+  }
+
+  url(path: string): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}${path}`;
+  }
+
+  /** What came to a path, each event once, in the order in which it first came. */
+  at(path: string): readonly CloudEvent[] {
+    const events = this.got.filter((one) => one.path === path).map(({ event }) => event);
+    return events.filter(({ id }, index) => events.findIndex((other) => other.id === id) === index);
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+interface CloudEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly revision: number;
+}
+
+let api: RunningApi;
+let receiver: Receiver;
+let deliverer: WebhookDeliverer | undefined;
+beforeAll(async () => {
+  [api, receiver] = await Promise.all([startApi(), Receiver.start()]);
+});
+afterEach(async () => {
+  await deliverer?.stop();
+  deliverer = undefined;
+});
+afterAll(async () => {
+  await receiver?.close();
+  await api?.stop();
+});
+
+function deliver(more: Partial<Patience> = {}, timeoutMs = 15_000): WebhookDeliverer {
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  return (deliverer = deliverWebhooks({
+    store: api.store,
+    db: api.mongo.db,
+    log,
+    keyFile: api.webhookKeyFile,
+    networks: ['127.0.0.0/8'],
+    patience: { ...patience, firstMs: 20, longestMs: 100, breakAfter: 1_000, ...more },
+    timeoutMs,
+    pollMs: 50,
+  }));
+}
+
+const open = { kind: 'incident', summary: 'Cannot print', reporter: { id: 'j.doe' }, channel: 'phone', impact: 'low', urgency: 'low' };
+
+async function post(path: string, body?: unknown) {
+  const answer = await send(api.url, 'POST', path, { body });
+  if (answer.status >= 300) throw new Error(answer.text);
+  return answer.json;
+}
+const get = async (path: string) => (await send(api.url, 'GET', path)).json;
+const openTicket = async (client: string): Promise<string> => (await post('/v1/tickets', { ...open, client })).ticketId;
+const step = (id: string, action: string) => post(`/v1/tickets/${id}/diagnostic-steps`, { action, outcome: 'o' });
+const newClient = () => `client-${randomUUID()}`;
+
+async function subscribe(path: string, client: string, more: object = {}): Promise<string> {
+  return (await post('/v1/webhooks', { url: receiver.url(path), clients: [client], from: 'start', ...more })).webhook;
+}
+
+/** Waits until so many events have come to a path. */
+const arrived = (path: string, count: number) =>
+  eventually(
+    () => receiver.at(path),
+    ({ length }) => length >= count,
+  );
+
+describe('webhooks', () => {
+  it('send what was subscribed to, signed, each event in its order, and tell of each attempt', async () => {
+    const client = newClient();
+    const ticket = await openTicket(client);
+    for (let n = 0; n < 5; n++) await step(ticket, `step ${n}`);
+    deliver();
+    const webhook = await subscribe('/signed', client, { types: ['com.tierline.ticket.opened.v1', 'DiagnosticStepRecorded'] });
+    await step(ticket, 'afterwards');
+    expect((await arrived('/signed', 7)).map(({ revision }) => revision)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    const { secret } = await get(`/v1/webhooks/${webhook}/secret`);
+    for (const { headers, body, event } of receiver.got.filter(({ path }) => path === '/signed')) {
+      expect(new Verifier(secret).verify(body, headers as Record<string, string>)).toEqual(event);
+      expect(headers).toMatchObject({ 'webhook-id': event.id, 'content-type': 'application/cloudevents+json; charset=utf-8' });
+    }
+    const { items } = await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries?state=delivered`),
+      (page) => page.items.length === 7,
+    );
+    expect(items[0]).toMatchObject({
+      type: 'com.tierline.ticket.opened.v1',
+      subject: `ticket/${ticket}`,
+      state: 'delivered',
+      tries: 1,
+      attempts: [{ status: 204, ms: expect.any(Number), at: expect.any(String) }],
+    });
+    const first = await get(`/v1/webhooks/${webhook}/deliveries?state=delivered&limit=4`);
+    const second = await get(`/v1/webhooks/${webhook}/deliveries?state=delivered&limit=4&cursor=${encodeURIComponent(first.next)}`);
+    expect([...first.items, ...second.items]).toEqual(items);
+    expect(await get(`/v1/webhooks/${webhook}`)).toMatchObject({ failures: 0, place: expect.stringMatching(/^\d+\/\d+/), state: 'active' });
+  });
+
+  it('lose nothing to a receiver that fails, in whatever way, and hold up no other ticket', async () => {
+    const client = newClient();
+    const [bad, good] = [await openTicket(client), await openTicket(client)];
+    for (let n = 0; n < 6; n++) for (const id of [bad, good]) await step(id, `step ${n}`);
+    const taken: string[] = [];
+    const ways: ((response: ServerResponse) => void)[] = [
+      (response) => void response.writeHead(500).end('out of order'),
+      () => {},
+      (response) => void response.destroy(),
+      (response) => void response.writeHead(302, { Location: receiver.url('/elsewhere') }).end(),
+      (response) => void response.writeHead(503, { 'Retry-After': '0' }).end(),
+      (response) => {
+        response.writeHead(500);
+        const pour = setInterval(() => response.write('x'.repeat(100_000)), 1);
+        response.on('close', () => clearInterval(pour));
+      },
+      (response) => void response.writeHead(200).write('and never ends'),
+    ];
+    receiver.does.set('/hostile', (response, { id, subject }) => {
+      const way = subject === `ticket/${bad}` ? ways.shift() : undefined;
+      if (way === undefined || ways.length === 0) taken.push(id);
+      if (way === undefined) response.writeHead(204).end();
+      else way(response);
+    });
+    deliver({}, 400);
+    const webhook = await subscribe('/hostile', client);
+    await arrived('/hostile', 14);
+    await eventually(
+      () => taken.length,
+      (length) => length >= 14,
+    );
+    const tickets = receiver.at('/hostile');
+    for (const id of [bad, good])
+      expect(tickets.filter(({ subject }) => subject === `ticket/${id}`).map(({ revision }) => revision)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(receiver.at('/elsewhere')).toEqual([]);
+    const { items } = await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries?state=delivered`),
+      (page) => page.items.length === 14,
+    );
+    const opened = items.find(({ subject, tries }: { subject: string; tries: number }) => subject === `ticket/${bad}` && tries > 1);
+    expect(opened.attempts).toMatchObject([
+      { status: 500, excerpt: 'out of order' },
+      { error: expect.stringContaining('no answer within') },
+      { error: expect.any(String) },
+      { status: 302 },
+      { status: 503 },
+      { status: 500, excerpt: expect.stringMatching(/^x{500}$/) },
+      { status: 200, excerpt: 'and never ends' },
+    ]);
+  });
+
+  it('give an event up after a while, which can be looked at and sent again, one or all', async () => {
+    const client = newClient();
+    const ticket = await openTicket(client);
+    await step(ticket, 'one');
+    await step(ticket, 'two');
+    receiver.does.set('/dead', (response) => void response.writeHead(410).end('gone'));
+    deliver({ giveUpMs: 1 });
+    const webhook = await subscribe('/dead', client);
+    const { items } = await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries`),
+      (page) => page.items.length === 3,
+    );
+    expect(items.map(({ state, tries }: { state: string; tries: number }) => [state, tries > 0])).toEqual(Array(3).fill(['dead', true]));
+    receiver.does.delete('/dead');
+    const [, second] = items;
+    receiver.got.length = 0;
+    await post(`/v1/webhooks/${webhook}/replay`, { events: [second.event] });
+    expect((await arrived('/dead', 1)).map(({ id }) => id)).toEqual([second.event]);
+    await post(`/v1/webhooks/${webhook}/replay`, {});
+    expect((await arrived('/dead', 3)).map(({ id }) => id)).toEqual([second.event, items[0].event, items[2].event]);
+    await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries`),
+      (page) => page.items.length === 0,
+    );
+  });
+
+  it('leave a receiver alone for a while that always fails, and go on by themselves when it is back', async () => {
+    const client = newClient();
+    for (let n = 0; n < 20; n++) await openTicket(client);
+    let isBack = false;
+    let failed = 0;
+    receiver.does.set('/broken', (response) => {
+      if (!isBack) failed++;
+      response.writeHead(isBack ? 204 : 500).end();
+    });
+    deliver({ breakAfter: 3, breakMs: 1, longestBreakMs: 50 });
+    const webhook = await subscribe('/broken', client);
+    await eventually(
+      () => get(`/v1/webhooks/${webhook}`),
+      ({ failures }) => failures > 10,
+    );
+    // With 8 at once, then one at a time; it did not go through all of them.
+    expect(failed).toBeGreaterThan(10);
+    isBack = true;
+    await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries?state=delivered`),
+      (page) => page.items.length === 20,
+    );
+    expect(await get(`/v1/webhooks/${webhook}`)).toMatchObject({ failures: 0 });
+  });
+
+  it('pause, go on, begin again, change their secret, are tried out and deleted', async () => {
+    const client = newClient();
+    const ticket = await openTicket(client);
+    deliver();
+    const webhook = await subscribe('/life', client);
+    await arrived('/life', 1);
+    const before = (await get(`/v1/webhooks/${webhook}/secret`)).secret;
+
+    await post(`/v1/webhooks/${webhook}/pause`);
+    await eventually(
+      () => progress(api.mongo.db).findOne({ _id: webhook }),
+      (known) => known?.owner === null,
+    );
+    await step(ticket, 'while paused');
+    await post(`/v1/webhooks/${webhook}/secret`);
+    await post(`/v1/webhooks/${webhook}/resume`);
+    await arrived('/life', 2);
+    const { secret, version, overlapUntil } = await get(`/v1/webhooks/${webhook}/secret`);
+    expect([secret === before, version, overlapUntil > new Date().toISOString()]).toEqual([false, 2, true]);
+    const last = receiver.got.filter(({ path }) => path === '/life').at(-1);
+    // For a day both sign.
+    for (const key of [before, secret]) new Verifier(key).verify(last?.body ?? '', last?.headers as Record<string, string>);
+
+    receiver.got.length = 0;
+    await post(`/v1/webhooks/${webhook}/rewind`, { from: 'start' });
+    expect((await arrived('/life', 2)).map(({ revision }) => revision)).toEqual([0, 1]);
+
+    await post(`/v1/webhooks/${webhook}/ping`);
+    const pinged = await eventually(
+      () => receiver.at('/life').find(({ type }) => type === 'com.tierline.webhook.ping.v1'),
+      (event) => event !== undefined,
+    );
+    expect(pinged).toMatchObject({ subject: `webhook/${webhook}`, data: { ping: 1 } });
+
+    expect((await send(api.url, 'DELETE', `/v1/webhooks/${webhook}`)).status).toBe(200);
+    expect((await send(api.url, 'GET', `/v1/webhooks/${webhook}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
+  });
+
+  it('go on where another worker left off: at least once, in order', async () => {
+    const client = newClient();
+    const ticket = await openTicket(client);
+    for (let n = 0; n < 30; n++) await step(ticket, `step ${n}`);
+    receiver.does.set('/shared', (response) => void setTimeout(() => response.writeHead(204).end(), 5));
+    const first = deliver();
+    await subscribe('/shared', client);
+    await arrived('/shared', 5);
+    await first.stop();
+    deliver();
+    expect((await arrived('/shared', 31)).map(({ revision }) => revision)).toEqual([...Array(31).keys()]);
+    // Finished before it was handed over: nothing came twice.
+    expect(receiver.got.filter(({ path }) => path === '/shared')).toHaveLength(31);
+  });
+
+  it('send nothing to private addresses that the configuration does not name', async () => {
+    const client = newClient();
+    await openTicket(client);
+    const log = { info: () => {}, warn: () => {}, error: () => {} };
+    const fast = { ...patience, giveUpMs: 0 };
+    deliverer = deliverWebhooks({
+      store: api.store,
+      db: api.mongo.db,
+      log,
+      keyFile: api.webhookKeyFile,
+      networks: [],
+      patience: fast,
+      pollMs: 50,
+    });
+    const webhook = await subscribe('/private', client);
+    const { items } = await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries`),
+      (page) => page.items.length === 1,
+    );
+    expect(items[0].attempts).toMatchObject([{ error: expect.stringContaining('WEBHOOK_NETWORKS') }]);
+    expect(receiver.at('/private')).toEqual([]);
+  });
+
+  it('are of those alone who see all that they send', async () => {
+    const [mine, theirs] = [newClient(), newClient()];
+    const tokenOf = async (role: Role, clients: Principal['clients']) => {
+      const commandId = randomUUID();
+      const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+      const principal: Principal = { kind: 'service', id: 'pager', roles: [role], clients, tiers: 'all', teams: [] };
+      const issued = await issueCredential(api.store, { form: 'key', label: 'pager', principal }, context);
+      if (isRefusal(issued)) throw new Error(issued.message);
+      return { Authorization: `Bearer ${issued.token}` };
+    };
+    const headers = await tokenOf('service', [mine]);
+    const as = (method: string, path: string, body?: unknown) =>
+      send(api.url, method, path, { headers, ...(body === undefined ? {} : { body }) });
+    const url = receiver.url('/walls');
+    expect((await as('POST', '/v1/webhooks', { url, clients: [theirs] })).json).toMatchObject({ status: 403 });
+    expect((await as('POST', '/v1/webhooks', { url, allClients: true })).json).toMatchObject({ status: 403 });
+    const own = (await as('POST', '/v1/webhooks', { url, clients: [mine] })).json.webhook;
+    const other = await subscribe('/walls', theirs);
+    for (const path of ['', '/secret', '/deliveries']) {
+      expect((await as('GET', `/v1/webhooks/${own}${path}`)).status).toBe(200);
+      expect((await as('GET', `/v1/webhooks/${other}${path}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
+    }
+    expect((await as('POST', `/v1/webhooks/${other}/pause`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
+    const listed = await eventually(
+      async () => (await as('GET', '/v1/webhooks')).json.items,
+      ({ length }) => length > 0,
+    );
+    expect(listed.map(({ webhook }: { webhook: string }) => webhook)).toEqual([own]);
+    const agents = await send(api.url, 'GET', '/v1/webhooks', { headers: await tokenOf('agent', 'all') });
+    expect(agents.json).toMatchObject({ status: 403, code: 'forbidden' });
+  });
+
+  it.each([
+    [{ url: 'ftp://hooks.example/x', allClients: true }, 400, 'invalid-body'],
+    [{ url: 'https://user:password@hooks.example/x', allClients: true }, 400, 'invalid-body'],
+    [{ url: 'https://hooks.example/x' }, 422, 'webhook-invalid'],
+    [{ url: 'https://hooks.example/x', allClients: true, types: ['Nothing'] }, 422, 'webhook-invalid'],
+    [{ url: 'https://hooks.example/x', allClients: true, from: 'yesterday' }, 422, 'webhook-invalid'],
+    [{ url: 'https://hooks.example/x', allClients: true, from: '900000000000/900000000000' }, 422, 'webhook-invalid'],
+  ])('are not subscribed as %j', async (body, status, code) => {
+    expect((await send(api.url, 'POST', '/v1/webhooks', { body })).json).toMatchObject({ status, code });
+  });
+});

@@ -1,0 +1,62 @@
+import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { isSubscribed, seesWebhook, webhook as aggregate, type Webhook, webhooks } from '#ticketing';
+import type { DeliveryDocument, DeliveryState } from '#webhooks';
+import type { AtRevision } from './desk-queries.js';
+import { deliveriesTo, type Page, progressOf, readByName, type Sources } from './read-models.js';
+
+/** A webhook, and how it is doing. */
+export interface WebhookNow extends Webhook {
+  /** Everything up to here was sent, or is among the deliveries; absent before it was taken up. */
+  readonly place?: string;
+  /** Requests in a row that failed. */
+  readonly failures: number;
+  /** Until when nothing is sent because of them, in milliseconds since 1970. */
+  readonly brokenUntil?: number;
+}
+
+/** One event on its way to a webhook, as it is shown. */
+export type WebhookDelivery = Omit<DeliveryDocument, '_id' | 'order' | 'body' | 'expiresAt'>;
+
+interface Named {
+  readonly webhook: string;
+}
+
+async function find({ store, scope }: Sources, { webhook: id }: Named): Promise<AtRevision<Webhook> | Refusal<'webhook-not-found'>> {
+  const { state, revision } = await readAggregate(store, aggregate, id);
+  return isSubscribed(state) && scope.reporter === undefined && seesWebhook(scope.clients, state)
+    ? { state, revision }
+    : refuse('webhook-not-found', 'There is no such webhook');
+}
+
+export function readWebhooks(sources: Sources, { limit, after }: { readonly limit: number; readonly after?: string | undefined }) {
+  return readByName<Webhook>(sources, { view: webhooks.name, limit, after });
+}
+
+export async function readWebhook(sources: Sources, named: Named): Promise<AtRevision<WebhookNow> | Refusal<'webhook-not-found'>> {
+  const found = await find(sources, named);
+  if (isRefusal(found)) return found;
+  const known = await progressOf(sources, named.webhook);
+  const { place, failures = 0, brokenUntil = 0 } = known?.generation === found.state.generation ? known : {};
+  const now = { ...found.state, ...(place && { place }), failures, ...(brokenUntil > Date.now() && { brokenUntil }) };
+  return { state: now, revision: found.revision };
+}
+
+/** The events on their way to a webhook, in the order of the log. */
+export async function readDeliveries(
+  sources: Sources,
+  { webhook, state, limit, after }: Named & { readonly state: DeliveryState; readonly limit: number; readonly after?: string | undefined },
+): Promise<Page<DeliveryDocument> | Refusal<'webhook-not-found'>> {
+  const found = await find(sources, { webhook });
+  return isRefusal(found) ? found : deliveriesTo(sources, { webhook, state, limit, after });
+}
+
+/** Which secrets sign now: the first one, and until the instant the other one, too. */
+export async function readSecretVersions(
+  sources: Sources,
+  named: Named,
+): Promise<Pick<Webhook, 'secretVersion' | 'overlapUntil'> | Refusal<'webhook-not-found'>> {
+  const found = await find(sources, named);
+  if (isRefusal(found)) return found;
+  const { secretVersion, overlapUntil } = found.state;
+  return { secretVersion, ...(overlapUntil && { overlapUntil }) };
+}

@@ -1,0 +1,281 @@
+import {
+  type Aggregate,
+  commandsOn,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Fault,
+  type Instant,
+  instantFrom,
+  refuse,
+} from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Flag, Name, Pattern, SomeOf, Text, TextList, Uuid } from '../command-fields.js';
+import { HOUR } from '../contract/contract.js';
+import { present, without } from '../plain-json.js';
+import { about, count, either, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
+
+/** How long the secret before the last rotation still signs, too. */
+const OVERLAP = 24 * HOUR;
+/** Requests to send dead letters again that are remembered: the worker takes them up within seconds. */
+const MOST_REPLAYS = 100;
+
+const filterSchema = open({
+  types: optional(about(listOf(text), 'Types of events, as they are stored: `TicketEscalated`')),
+  ticket: optional(about(text, 'Only events of this ticket')),
+  tiers: optional(about(listOf(refer(tierSchema)), 'Only events of tickets that are at one of these tiers right after the event')),
+  team: optional(about(text, 'Only events of tickets that this team has right after the event')),
+  priorities: optional(
+    about(listOf(refer(prioritySchema)), 'Only events of tickets that have one of these priorities right after the event'),
+  ),
+});
+
+const replaySchema = open({
+  number: about(count, 'Counts them, from 1'),
+  events: optional(about(listOf(text), 'Ids of the events; all dead letters, unless said')),
+});
+
+export const webhookSchema = about(
+  open({
+    webhook: about(text, 'Its id'),
+    url: about(text, 'Where events are sent'),
+    description: optional(about(text, 'What it is for')),
+    filter: about(filterSchema, 'Which events are sent'),
+    clients: about(either([literal('all'), listOf(text)]), 'The clients whose events are sent, or `all`'),
+    from: about(text, 'Where it begins: `start` of the log, after a position, or with what was recorded from an instant on'),
+    generation: about(count, '1, and one more each time that it was rewound'),
+    secretVersion: about(count, '1, and one more each time that its secret was rotated'),
+    overlapUntil: optional(about(instant, 'Until when the secret before this one signs, too')),
+    state: about(oneOf(['active', 'paused']), 'Whether events are sent'),
+    pings: about(count, 'How many test events were asked for'),
+    replays: about(listOf(replaySchema), 'Requests to send dead letters again, the latest'),
+    subscribedAt: about(instant, 'When it was subscribed'),
+    subscribedBy: about(refer(actorSchema), 'Who subscribed it'),
+  }),
+  'A subscription that sends events to an address',
+);
+
+/** A subscription that sends events to an address. */
+export type Webhook = Static<typeof webhookSchema>;
+
+/** Never subscribed, subscribed, or deleted. */
+export type WebhookState = Webhook | 'deleted' | null;
+
+@JSONSchema({
+  description:
+    'Subscribes an address to events: each is sent to it by POST, signed, until it is taken. Of the clients that are named, or of all, and what belongs to no client only where it is for all.',
+  examples: [{ url: 'https://hooks.example/tierline', types: ['com.tierline.ticket.escalated.v1'], clients: ['northwind'], from: 'end' }],
+})
+export class SubscribeWebhook {
+  @Pattern(/^https?:\/\/[^\s@/?#]+(?:[/?][^\s#]*)?$/, 'must be an address such as https://hooks.example/tierline', {
+    description: 'Where events are sent. Without TLS only to addresses that the configuration names',
+  })
+  url!: string;
+
+  @Text({ description: 'What it is for', max: 500, optional: true })
+  description?: string;
+
+  @TextList({ description: 'The clients whose events are sent', max: 200, atLeastOne: true, optional: true })
+  clients?: readonly string[];
+
+  @Flag({ description: 'That events of all clients are sent, in place of `clients`', optional: true })
+  allClients?: boolean;
+
+  @TextList({
+    description: 'Types of events, such as com.tierline.ticket.escalated.v1; all, unless said',
+    max: 200,
+    atLeastOne: true,
+    optional: true,
+  })
+  types?: readonly string[];
+
+  @Uuid('a ticket', { description: 'Only events of this ticket', optional: true })
+  ticket?: string;
+
+  @SomeOf(TIERS, { description: 'Only events of tickets that are at one of these tiers right after the event', optional: true })
+  tiers?: readonly Tier[];
+
+  @Name({ description: 'Only events of tickets that this team has right after the event', optional: true })
+  team?: string;
+
+  @SomeOf(PRIORITIES, { description: 'Only events of tickets that have one of these priorities right after the event', optional: true })
+  priorities?: readonly Priority[];
+
+  @Name({
+    description: 'Where to begin: `start`, `end` (the default), after a position such as 1234/1234, or at an instant',
+    max: 60,
+    optional: true,
+  })
+  from?: string;
+}
+
+@JSONSchema({ description: 'Sends everything again from a place on.', examples: [{ from: '2026-11-21T10:00:00Z' }] })
+export class RewindWebhook {
+  @Name({ description: '`start`, `end`, after a position such as 1234/1234, or at an instant', max: 60 })
+  from!: string;
+}
+
+@JSONSchema({ description: 'Sends dead letters again.', examples: [{}] })
+export class ReplayDeadLetters {
+  @TextList({ description: 'Ids of the events; all dead letters, unless said', max: 100, atLeastOne: true, optional: true })
+  events?: readonly string[];
+}
+
+/** What is to be known of the log and of events for a subscription. */
+export interface FeedFacts {
+  /** The stored names of the types that were named. */
+  readonly types?: readonly string[];
+  /** The place or instant that was named, as it is stored. */
+  readonly from: string;
+  readonly faults: readonly Fault[];
+}
+
+type Subscribed = Pick<Webhook, 'webhook' | 'url' | 'description' | 'filter' | 'clients' | 'from'>;
+
+const change = <Data>(evolve: (webhook: Webhook, data: Data) => WebhookState) =>
+  event<WebhookState, Data>({ evolve: (state, data) => (isSubscribed(state) ? evolve(state, data) : state) });
+
+const events = {
+  WebhookSubscribed: event<WebhookState, Subscribed>({
+    evolve: (_state, subscribed, { actor, effectiveAt }) => ({
+      ...subscribed,
+      generation: 1,
+      secretVersion: 1,
+      state: 'active',
+      pings: 0,
+      replays: [],
+      subscribedAt: effectiveAt,
+      subscribedBy: actor,
+    }),
+  }),
+  WebhookPaused: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'paused' })),
+  WebhookResumed: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'active' })),
+  WebhookSecretRotated: change<{ readonly webhook: string; readonly version: number; readonly overlapUntil: Instant }>(
+    (webhook, { version, overlapUntil }) => ({ ...webhook, secretVersion: version, overlapUntil }),
+  ),
+  WebhookRewound: change<{ readonly webhook: string; readonly from: string; readonly generation: number }>(
+    (webhook, { from, generation }) => ({ ...webhook, from, generation }),
+  ),
+  WebhookPinged: change<{ readonly webhook: string; readonly ping: number }>((webhook, { ping }) => ({ ...webhook, pings: ping })),
+  DeadLettersReplayed: change<{ readonly webhook: string; readonly number: number; readonly events?: readonly string[] }>(
+    (webhook, replay) => ({ ...webhook, replays: [...webhook.replays, without(replay, 'webhook')].slice(-MOST_REPLAYS) }),
+  ),
+  WebhookDeleted: event<WebhookState, { readonly webhook: string }>({ evolve: () => 'deleted' }),
+};
+
+const command = commandsOn<WebhookState, EventsOf<{ readonly events: typeof events }>>();
+
+const noWebhook = () => refuse('webhook-not-found', 'There is no such webhook');
+type Nothing = Readonly<Record<never, never>>;
+
+/** A subscription that sends events to an address; of no client, though it sends only those of its clients. One stream each: `webhook-<id>`. */
+export const webhook = {
+  category: 'webhook',
+  noun: 'webhook',
+  idName: 'webhook',
+  initial: null,
+  client: () => '',
+  events,
+  commands: {
+    SubscribeWebhook: command({
+      body: SubscribeWebhook,
+      route: 'POST /v1/webhooks',
+      refuses: ['webhook-invalid', 'webhook-exists'],
+      needs: 'feed-facts',
+      decide(
+        { url, description, clients, allClients = false, ticket, tiers, team, priorities },
+        state,
+        { id = '' },
+        { from, types, faults }: FeedFacts = { from: 'start', faults: [] },
+      ) {
+        if (state !== null) return refuse('webhook-exists', 'There is such a webhook already');
+        if ((clients === undefined) !== allClients)
+          return refuse('webhook-invalid', 'It must be said whose events are sent', [
+            { field: 'clients', message: 'must name clients, or allClients be true, and not both' },
+          ]);
+        if (faults.length > 0) return refuse('webhook-invalid', 'Invalid subscription', faults);
+        const filter = present({ types, ticket, tiers, team, priorities });
+        return [
+          {
+            type: 'WebhookSubscribed',
+            data: present({ webhook: id, url, description, filter, clients: clients ?? ('all' as const), from }),
+          },
+        ];
+      },
+    }),
+    PauseWebhook: command({
+      route: 'POST /v1/webhooks/{webhook}/pause',
+      refuses: ['webhook-not-found'],
+      decide(_command: Nothing, state) {
+        if (!isSubscribed(state)) return noWebhook();
+        return state.state === 'paused' ? [] : [{ type: 'WebhookPaused', data: { webhook: state.webhook } }];
+      },
+    }),
+    ResumeWebhook: command({
+      route: 'POST /v1/webhooks/{webhook}/resume',
+      refuses: ['webhook-not-found'],
+      decide(_command: Nothing, state) {
+        if (!isSubscribed(state)) return noWebhook();
+        return state.state === 'active' ? [] : [{ type: 'WebhookResumed', data: { webhook: state.webhook } }];
+      },
+    }),
+    RotateWebhookSecret: command({
+      route: 'POST /v1/webhooks/{webhook}/secret',
+      refuses: ['webhook-not-found'],
+      decide(_command: Nothing, state, { effectiveAt }) {
+        if (!isSubscribed(state)) return noWebhook();
+        const overlapUntil = instantFrom(epochMillis(effectiveAt) + OVERLAP);
+        return [{ type: 'WebhookSecretRotated', data: { webhook: state.webhook, version: state.secretVersion + 1, overlapUntil } }];
+      },
+    }),
+    RewindWebhook: command({
+      body: RewindWebhook,
+      route: 'POST /v1/webhooks/{webhook}/rewind',
+      refuses: ['webhook-not-found', 'webhook-invalid'],
+      needs: 'feed-facts',
+      decide(_command, state, _context, { from, faults }: FeedFacts = { from: 'start', faults: [] }) {
+        if (!isSubscribed(state)) return noWebhook();
+        if (faults.length > 0) return refuse('webhook-invalid', 'Invalid place to begin', faults);
+        return [{ type: 'WebhookRewound', data: { webhook: state.webhook, from, generation: state.generation + 1 } }];
+      },
+    }),
+    PingWebhook: command({
+      route: 'POST /v1/webhooks/{webhook}/ping',
+      refuses: ['webhook-not-found'],
+      decide(_command: Nothing, state) {
+        if (!isSubscribed(state)) return noWebhook();
+        return [{ type: 'WebhookPinged', data: { webhook: state.webhook, ping: state.pings + 1 } }];
+      },
+    }),
+    ReplayDeadLetters: command({
+      body: ReplayDeadLetters,
+      route: 'POST /v1/webhooks/{webhook}/replay',
+      refuses: ['webhook-not-found'],
+      decide({ events }, state) {
+        if (!isSubscribed(state)) return noWebhook();
+        const number = (state.replays.at(-1)?.number ?? 0) + 1;
+        return [{ type: 'DeadLettersReplayed', data: present({ webhook: state.webhook, number, events }) }];
+      },
+    }),
+    DeleteWebhook: command({
+      route: 'DELETE /v1/webhooks/{webhook}',
+      refuses: ['webhook-not-found'],
+      decide(_command: Nothing, state) {
+        if (state === null) return noWebhook();
+        return isSubscribed(state) ? [{ type: 'WebhookDeleted', data: { webhook: state.webhook } }] : [];
+      },
+    }),
+  },
+} satisfies Aggregate<WebhookState>;
+
+export type WebhookEvents = EventsOf<typeof webhook>;
+
+export function isSubscribed(state: WebhookState): state is Webhook {
+  return state !== null && state !== 'deleted';
+}
+
+/** Whether somebody who sees these clients may see a webhook: one that sends more than that is not theirs. */
+export function seesWebhook(seen: Webhook['clients'], { clients }: Pick<Webhook, 'clients'>): boolean {
+  return seen === 'all' || (clients !== 'all' && clients.every((client) => seen.includes(client)));
+}

@@ -1,0 +1,75 @@
+import type { Mongo } from '#mongo';
+
+type Db = Mongo['db'];
+
+/** One request for an event, and what came of it. */
+export interface Attempt {
+  readonly at: string;
+  /** Milliseconds. */
+  readonly ms: number;
+  readonly status?: number;
+  readonly error?: string;
+  /** The beginning of the answer's body. */
+  readonly excerpt?: string;
+}
+
+/** `waiting`: to be sent (again); `delivered`: taken; `dead`: given up, to be looked at and sent again by hand. */
+export type DeliveryState = 'waiting' | 'delivered' | 'dead';
+
+/** One event on its way to one webhook. */
+export interface DeliveryDocument {
+  /** `<webhook>/<generation>/<event>`. */
+  readonly _id: string;
+  readonly webhook: string;
+  readonly generation: number;
+  /** Id, type and subject of the event. */
+  readonly event: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly position: string;
+  /** Sorts by position, as text does. */
+  readonly order: string;
+  readonly state: DeliveryState;
+  /** What is sent: byte for byte the same each time. */
+  readonly body: string;
+  /** The latest, oldest first. */
+  readonly attempts: readonly Attempt[];
+  /** How often it was sent, in all. */
+  readonly tries: number;
+  /** When it first failed since it was last taken up, in milliseconds since 1970. */
+  readonly failingSince?: number;
+  /** When it is sent next, in milliseconds since 1970. */
+  readonly dueAt?: number;
+  /** When it is forgotten. */
+  readonly expiresAt?: Date;
+}
+
+/** How a webhook is doing. */
+export interface Progress {
+  /** Id of the webhook. */
+  readonly _id: string;
+  readonly generation: number;
+  /** Everything up to here was sent, or is among the deliveries. */
+  readonly place: string;
+  readonly owner: string | null;
+  readonly leaseUntil: Date | null;
+  /** Failures in a row, and until when nothing is sent because of them, in milliseconds since 1970. */
+  readonly failures: number;
+  readonly brokenUntil?: number;
+  /** Numbers of the last test event and the last replay that were taken up. */
+  readonly pinged: number;
+  readonly replayed: number;
+}
+
+export function deliveries(db: Db) {
+  return db.collection<DeliveryDocument>('webhook_deliveries');
+}
+
+export function progress(db: Db) {
+  return db.collection<Progress>('webhook_progress');
+}
+
+/** Makes the indexes that deliveries are found by, where they are missing. */
+export async function prepareDeliveries(db: Db): Promise<void> {
+  await deliveries(db).createIndexes([{ key: { webhook: 1, state: 1, order: 1 } }, { key: { expiresAt: 1 }, expireAfterSeconds: 0 }]);
+}

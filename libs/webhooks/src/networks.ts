@@ -1,0 +1,54 @@
+import { lookup as lookUp, type LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+/** Where requests may go: to public addresses, and to networks that are named. */
+export class Networks {
+  readonly #named: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
+
+  /** @param named in CIDR notation */
+  constructor(named: readonly string[]) {
+    this.#named = named.map((network) => ipaddr.parseCIDR(network));
+  }
+
+  /** Whether an address is in a network that is named. */
+  isNamed(address: string): boolean {
+    // An IPv4 address in IPv6 clothes is the IPv4 address.
+    const parsed = ipaddr.process(address);
+    return this.#named.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network as never, bits));
+  }
+
+  /** Private, loopback, link-local, shared, reserved and tunnelled addresses are not public. */
+  allows(address: string, { tls }: { readonly tls: boolean }): boolean {
+    return this.isNamed(address) || (tls && ipaddr.process(address).range() === 'unicast');
+  }
+
+  /** Why a request to a host that is an address may not be made, if so. A name is looked at when it is looked up. */
+  forbids(hostname: string, how: { readonly tls: boolean }): Error | undefined {
+    const address = hostname.replace(/^\[|\]$/g, '');
+    return isIP(address) === 0 || this.allows(address, how) ? undefined : new AddressForbidden(hostname, how);
+  }
+
+  /** Looks up a name for a connection: what is connected to is what was looked at, whatever the name is changed to meanwhile. */
+  lookup(how: { readonly tls: boolean }): LookupFunction {
+    return (hostname, options, done) => {
+      lookUp(hostname, { ...options, all: true }, (error, addresses) => {
+        if (error !== null) return done(error, []);
+        const allowed = (addresses as LookupAddress[]).filter(({ address }) => this.allows(address, how));
+        const [first] = allowed;
+        if (first === undefined) return done(new AddressForbidden(hostname, how), []);
+        if (options.all) done(null, allowed);
+        else done(null, first.address, first.family);
+      });
+    };
+  }
+}
+
+class AddressForbidden extends Error {
+  override readonly name = 'AddressForbidden';
+  constructor(hostname: string, { tls }: { readonly tls: boolean }) {
+    super(
+      `${hostname} has no address that requests ${tls ? '' : 'without TLS '}may go to: ${tls ? 'it is not public, and not' : 'it is not'} in WEBHOOK_NETWORKS`,
+    );
+  }
+}

@@ -1,0 +1,46 @@
+/** How failures are met. */
+export interface Patience {
+  /** The pause after a first failure, and the longest, in milliseconds: each is four times the one before, give or take a fifth. */
+  readonly firstMs: number;
+  readonly longestMs: number;
+  /** After so many milliseconds of failures an event is a dead letter. */
+  readonly giveUpMs: number;
+  /** So many failures in a row, whatever the event, and nothing is sent for a while. */
+  readonly breakAfter: number;
+  /** For how long, the first time and at most, in milliseconds: each is twice the one before. */
+  readonly breakMs: number;
+  readonly longestBreakMs: number;
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Tries for three days: after 5 s, 20 s, 80 s, 5 min, 21 min, 85 min, 6 h, 12 h, 12 h, … */
+export const patience: Patience = {
+  firstMs: 5 * SECOND,
+  longestMs: 12 * HOUR,
+  giveUpMs: 72 * HOUR,
+  breakAfter: 5,
+  breakMs: 15 * SECOND,
+  longestBreakMs: 10 * MINUTE,
+};
+
+/** Longest that a receiver may ask to be left alone, in milliseconds. */
+const LONGEST_RETRY_AFTER = 24 * HOUR;
+
+/**
+ * How long to wait before an event is sent again, in milliseconds.
+ * @param failures how often it has failed, at least once
+ * @param random from 0 to 1, so that those that failed together do not come back together
+ */
+export function pauseAfter({ firstMs, longestMs }: Patience, failures: number, random: number, retryAfterMs = 0): number {
+  const pause = Math.min(longestMs, firstMs * 4 ** (failures - 1)) * (0.8 + 0.4 * random);
+  return Math.round(Math.max(pause, Math.min(retryAfterMs, LONGEST_RETRY_AFTER)));
+}
+
+/** How long nothing is sent after so many failures in a row, in milliseconds; 0 while there are too few. */
+export function breakAfter({ breakAfter, breakMs, longestBreakMs }: Patience, failures: number, random: number, retryAfterMs = 0): number {
+  const pause = failures < breakAfter ? 0 : Math.min(longestBreakMs, breakMs * 2 ** (failures - breakAfter)) * (0.8 + 0.4 * random);
+  return Math.round(Math.max(pause, Math.min(retryAfterMs, LONGEST_RETRY_AFTER)));
+}

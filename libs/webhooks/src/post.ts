@@ -1,0 +1,106 @@
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Networks } from './networks.js';
+
+/** What came of one request. */
+export interface PostResult {
+  /** Absent where there was no answer. */
+  readonly status?: number;
+  /** Why there was none. */
+  readonly error?: string;
+  /** The beginning of the answer's body. */
+  readonly excerpt?: string;
+  /** How long the receiver asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** Milliseconds that it took. */
+  readonly ms: number;
+}
+
+export interface PostOptions {
+  readonly networks: Networks;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** For all of it: name, connection, TLS, request and answer. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What is read of an answer's body before the connection is cut, and what is kept of it, in bytes. */
+const BODY_LIMIT = 64 * 1024;
+const EXCERPT = 500;
+/** How long an answer's body may take, in milliseconds: the status has said all that matters. */
+const BODY_MS = 2_000;
+
+// Connections of their own: each was made to an address that was looked at.
+const agents = { http: new HttpAgent({ keepAlive: true, maxSockets: 64 }), https: new HttpsAgent({ keepAlive: true, maxSockets: 64 }) };
+
+/** Sends a body by POST. Follows no redirect, verifies TLS, connects to allowed addresses only. Never throws. */
+export async function post(url: URL, { networks, headers, body, timeoutMs, signal }: PostOptions): Promise<PostResult> {
+  const began = performance.now();
+  const took = () => Math.round(performance.now() - began);
+  const tls = url.protocol === 'https:';
+  const forbidden = networks.forbids(url.hostname, { tls });
+  if (forbidden !== undefined) return { error: forbidden.message, ms: 0 };
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const options: RequestOptions = {
+    method: 'POST',
+    agent: tls ? agents.https : agents.http,
+    lookup: networks.lookup({ tls }),
+    headers: { ...headers, 'Content-Length': Buffer.byteLength(body) },
+    signal: AbortSignal.any([signal, timeout]),
+  };
+  try {
+    const answer = await answered((tls ? httpsRequest : httpRequest)(url, options), body);
+    const excerpt = await beginning(answer);
+    const retryAfterMs = retryAfter(answer.headers['retry-after']);
+    return {
+      status: answer.statusCode ?? 0,
+      ms: took(),
+      ...(excerpt === '' ? {} : { excerpt }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  } catch (error) {
+    return { error: timeout.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error), ms: took() };
+  }
+}
+
+function answered(sent: ClientRequest, body: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sent.once('response', resolve).on('error', reject);
+    sent.end(body);
+  });
+}
+
+/** The beginning of a body as text. However it ends, what it says beyond the status does not matter. */
+async function beginning(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const cut = setTimeout(() => answer.destroy(), BODY_MS);
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      if (length < EXCERPT) chunks.push(chunk.subarray(0, EXCERPT));
+      length += chunk.length;
+      if (length > BODY_LIMIT) break;
+    }
+  } catch {
+    // It broke off.
+  } finally {
+    clearTimeout(cut);
+    answer.destroy();
+  }
+  return Buffer.concat(chunks).subarray(0, EXCERPT).toString('utf8');
+}
+
+/** Seconds, or a date. */
+function retryAfter(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1_000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+function messageOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
+  const [first] = (error as AggregateError).errors ?? [];
+  return message || (first as Error | undefined)?.message || code || 'the request failed';
+}
