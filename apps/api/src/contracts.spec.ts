@@ -32,6 +32,8 @@ describe('POST /v1/contracts', () => {
     const one = await get(`/v1/contracts/${encodeURIComponent(client)}`);
     expect(one.headers.get('etag')).toBe('"0"');
     expect(one.json).toMatchObject({ client, inForce: 1, versions: [{ version: 1, terms: { thresholds: [80], reopen: 'new-cycle' } }] });
+    // What is left out is as in the default contract, but for tiers that are not there.
+    expect(Object.keys(one.json.versions[0].terms.tierTargets)).toEqual(['L1', 'L3']);
 
     const opened = (await post('/v1/tickets', ticketFor(client))).json;
     const skipped = await post(`/v1/tickets/${opened.ticketId}/escalations`, { tier: 'L2', reason: 'r' });
@@ -40,7 +42,7 @@ describe('POST /v1/contracts', () => {
     expect((await get(`${path}?atLeast=0`)).json.contract).toEqual({ version: 1, tzdata: expect.any(String) });
     expect((await get(`${path}/sla?atLeast=0`)).json).toMatchObject({
       contractVersion: 1,
-      clocks: [{ thresholds: [{ percent: 80 }] }, {}],
+      clocks: [{ thresholds: [{ percent: 80 }] }, {}, { kind: 'tier-accept', tier: 'L1' }],
     });
   });
 

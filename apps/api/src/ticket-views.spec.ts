@@ -161,6 +161,7 @@ describe('GET /v1/tickets/{id}/sla', () => {
     ).toMatchObject([
       { kind: 'response', state: 'running', breachedAt: expect.any(String) },
       { kind: 'resolution', state: 'running', breachedAt: expect.any(String) },
+      { kind: 'tier-accept', state: 'running', breachedAt: expect.any(String) },
     ]);
     for (const { breachedAt, dueAt, startedAt, elapsed, remaining, target } of late.clocks) {
       expect(breachedAt).toBe(dueAt);

@@ -14,8 +14,9 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
-import { present, same } from '../plain-json.js';
+import { present, same, without } from '../plain-json.js';
 import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
+import { TIERS } from '../vocabulary.js';
 
 const versionSchema = open({
   version: about(count, '1, and one more for each agreement'),
@@ -138,7 +139,9 @@ const LARGEST = 64 * 1024;
 
 /** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
 export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal<'contract-invalid'> {
-  const terms: object = { ...defaultContract, ...given };
+  // What is promised by tiers that the contract leaves out is not promised.
+  const left = Array.isArray(given['tiers']) ? TIERS.filter((tier) => !(given['tiers'] as readonly unknown[]).includes(tier)) : [];
+  const terms: object = { ...defaultContract, tierTargets: without(defaultContract.tierTargets, ...left), ...given };
   const faults = faultsOf(contractSchema, terms, 'terms');
   const tooLarge = JSON.stringify(terms).length > LARGEST;
   if (faults.length === 0 && !tooLarge) return terms as Contract;

@@ -1,6 +1,7 @@
 import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCalendar } from './business-calendar.js';
 import { escalationPoliciesSchema } from './escalation-policy.js';
 import { handOffRequirementsSchema } from './hand-off.js';
+import { without } from '../plain-json.js';
 import {
   about,
   asOne,
@@ -215,14 +216,18 @@ export const pinnedContractSchema = open({
 /** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
 export type PinnedContract = Static<typeof pinnedContractSchema>;
 
-/** What a ticket goes by: the contract that it pins, or the default one. */
-export function termsOf({ contract }: { readonly contract?: PinnedContract }): Contract {
-  return contract?.terms ?? defaultContract;
+/** What a ticket goes by: the contract that it pins, or the default one as it was when the ticket was opened. */
+export function termsOf({ contract, defaultTerms }: { readonly contract?: PinnedContract; readonly defaultTerms?: number }): Contract {
+  return contract?.terms ?? (defaultTerms === undefined ? firstDefault : defaultContract);
 }
+
+/** Version of the default contract, which tickets that are opened under it pin. */
+export const DEFAULT_TERMS = 2;
 
 /** The figures of the field's practice, for every client that has agreed nothing else. */
 export const defaultContract: Contract & {
   readonly targets: Readonly<Record<Priority, { readonly response: number; readonly resolution: number }>>;
+  readonly tierTargets: NonNullable<Contract['tierTargets']>;
 } = {
   tiers: TIERS,
   priorities: {
@@ -238,12 +243,35 @@ export const defaultContract: Contract & {
     medium: { response: 30 * MINUTE, resolution: 24 * HOUR },
     low: { response: 30 * MINUTE, resolution: 48 * HOUR },
   },
+  tierTargets: {
+    L1: {
+      critical: { accept: 15 * MINUTE, work: HOUR },
+      high: { accept: 15 * MINUTE, work: HOUR },
+      medium: { accept: 30 * MINUTE, work: HOUR },
+      low: { accept: 30 * MINUTE, work: HOUR },
+    },
+    L2: {
+      critical: { accept: HOUR, work: 4 * HOUR },
+      high: { accept: HOUR, work: 8 * HOUR },
+      medium: { accept: 2 * HOUR, work: DAY },
+      low: { accept: 2 * HOUR, work: 2 * DAY },
+    },
+    L3: {
+      critical: { accept: HOUR, work: 2 * DAY },
+      high: { accept: 4 * HOUR, work: 4 * DAY },
+      medium: { accept: DAY, work: 7 * DAY },
+      low: { accept: 2 * DAY, work: 14 * DAY },
+    },
+  },
   thresholds: [50, 75, 90],
   pausedBy: ['customer', 'planned-change'],
   reopen: 'new-cycle',
   pingPongLimit: 2,
   reopenWindow: 14 * DAY,
 };
+
+/** The default contract before it had targets for the tiers: what was promised then stays as it was. */
+const firstDefault: Contract = without(defaultContract, 'tierTargets');
 
 /** The next higher tier that the contract has. */
 export function nextTier(contract: Contract, tier: Tier): Tier | undefined {

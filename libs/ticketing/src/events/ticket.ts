@@ -52,6 +52,7 @@ export const openingSchema = open({
   component: optional(about(text, 'The component of that service')),
   category: optional(about(text, 'Its category, such as `hardware/printer`')),
   follows: optional(about(uuid, 'The ticket that this one follows, when that one could no longer be reopened')),
+  defaultTerms: optional(about(count, 'Version of the default contract, where the client had no contract of its own; absent: the first')),
 });
 
 /** What a ticket is opened with. */

@@ -718,6 +718,7 @@ export const publicEventSchemas = {
       component: { type: 'string' },
       category: { type: 'string' },
       follows: { type: 'string' },
+      defaultTerms: { type: 'number' },
       contract: {
         description: 'The contract that it goes by; absent where the client has none: the default contract holds.',
         type: 'object',

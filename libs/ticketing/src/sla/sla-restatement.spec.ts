@@ -7,7 +7,7 @@ import type { InForce } from '../contract/contract-agreement.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
 import type { ClockKind } from '../vocabulary.js';
 import { officeHours, randomLife } from '../testing/random-commands.js';
-import { at, Life, pin, start } from '../testing/ticket-life.js';
+import { at, forClient, Life, pin, start } from '../testing/ticket-life.js';
 import { evolveInHindsight } from './sla-restatement.js';
 import type { PinnedClocks } from './sla-terms.js';
 import { ticket } from '../ticket/ticket.js';
@@ -23,7 +23,7 @@ const clockOf = (life: Life, kind: ClockKind, cycle = 1) => life.sla.clocks.find
 const resolve = (life: Life, minutes: number) => life.do(minutes, 'ResolveTicket', { category: 'c', article: 'KB-1' });
 
 /** Four hours for the resolution, 15 minutes for the response; resolved after five. */
-function late(offered?: PinnedContract): Life {
+function late(offered: PinnedContract = forClient): Life {
   const life = new Life(offered).open();
   life.do(10, 'StartWork', {});
   life.tell(300);
@@ -101,7 +101,7 @@ describe('RestateSla', () => {
   });
 
   it('leaves clocks that go on alone: those are rebased', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(10, 'StartWork', {});
     expect(life.restate(100, [from(0, resolvedWithin(1, 6))]).map(({ clock }) => clock)).toEqual(['response']);
     expect(() => life.restate(101, [from(0, resolvedWithin(1, 6))], { clock: 'resolution' })).toThrow('no-clock-ended');
@@ -119,7 +119,7 @@ describe('RestateSla', () => {
   });
 
   it('is refused where nothing may follow', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(20, 'CancelTicket', { reason: 'r' });
     expect(() => life.restate(30, [])).toThrow('ticket-cancelled');
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { nextMomentAt } from './sla-terms.js';
-import { at, Life, pin, start, type Told } from '../testing/ticket-life.js';
+import { at, forClient, Life, pin, start, type Told } from '../testing/ticket-life.js';
 
 const inWords = (told: readonly Told[]) =>
   told.map(({ type, at: when, data }) => {
@@ -11,7 +11,7 @@ const inWords = (told: readonly Told[]) =>
 
 describe('RecordSlaMoments', () => {
   it('tells what has come up, in order, with when it happened, and once', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     expect(nextMomentAt(life.sla)).toBe(at(7.5));
     expect(life.tell(7)).toEqual([]);
     expect(inWords(life.tell(14))).toEqual(['7.5 response 50 %', '11.25 response 75 %', '13.5 response 90 %']);
@@ -25,7 +25,7 @@ describe('RecordSlaMoments', () => {
   });
 
   it('an escalation that is due during downtime is not skipped: what a clock showed before it ended is told afterwards, in order', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(200, 'StartWork', {});
     life.do(300, 'ResolveTicket', { category: 'c', article: 'KB-1' });
     expect(inWords(life.tell(10_000))).toEqual([
@@ -42,9 +42,9 @@ describe('RecordSlaMoments', () => {
   });
 
   it('has nothing to tell of what an imported history had shown when it became known', () => {
-    const life = new Life(undefined, true).open();
+    const life = new Life(forClient, true).open();
     expect(inWords(life.tell(14))).toEqual(['7.5 response 50 %', '11.25 response 75 %', '13.5 response 90 %']);
-    const late = new Life(undefined, true);
+    const late = new Life(forClient, true);
     late.do(0, 'OpenTicket', {
       client: 'n',
       kind: 'incident',
@@ -58,7 +58,7 @@ describe('RecordSlaMoments', () => {
   });
 
   it('says what held at the instant of each moment, also where it is told after the terms have changed', () => {
-    const life = new Life().open('critical');
+    const life = new Life(forClient).open('critical');
     life.do(150, 'TriageTicket', { category: 'c', impact: 'low', urgency: 'high' });
     const told = life.tell(3000).filter(({ data }) => (data as { clock: string }).clock === 'resolution');
     const targets = told.map(({ at: when, data }) => [when, (data as { target: number }).target / HOUR]);
@@ -68,7 +68,7 @@ describe('RecordSlaMoments', () => {
   });
 
   it('tells before a cancellation, and nothing after it', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     expect(life.do(20, 'CancelTicket', { reason: 'duplicate' }).map(({ type }) => type)).toEqual([
       'SlaThresholdReached',
       'SlaThresholdReached',
@@ -83,10 +83,10 @@ describe('RecordSlaMoments', () => {
   it('comes to the same whenever and however often the timekeeper looks', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 20 }), (looks) => {
-        const often = new Life().open();
+        const often = new Life(forClient).open();
         for (const minutes of [...looks].sort((one, other) => one - other)) often.tell(minutes);
         often.tell(500);
-        const once = new Life().open();
+        const once = new Life(forClient).open();
         once.tell(500);
         expect(often.events).toEqual(once.events);
       }),
@@ -117,7 +117,7 @@ describe('RebaseSlaTerms', () => {
   });
 
   it('takes effect when the terms begin, but not before what has happened since', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(30, 'StartWork', {});
     life.do(90, 'RebaseSlaTerms', { contract: shorter, effectiveFrom: at(10) });
     expect(life.events.at(-1)).toMatchObject({ type: 'SlaTermsRebased', at: at(30) });
@@ -127,7 +127,7 @@ describe('RebaseSlaTerms', () => {
     const office = pin(2, {
       calendar: { zone: 'UTC', week: { monday: [{ from: '00:00', to: '09:00' }], tuesday: [{ from: '00:00', to: '24:00' }] } },
     });
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(30, 'RebaseSlaTerms', { contract: office, effectiveFrom: at(30) });
     // Monday 8:30: half an hour is used up, half an hour is open until nine, three hours are left for Tuesday.
     expect(life.sla.clocks.find(({ kind }) => kind === 'resolution')?.dueAt).toBe('2026-11-24T03:00:00.000Z');
@@ -135,7 +135,7 @@ describe('RebaseSlaTerms', () => {
 
   it('a repair does not destroy what was known: a breach stays, and the verdict on an ended clock', () => {
     const longer = pin(2, { targets: { ...defaultContract.targets, critical: { response: 2 * HOUR, resolution: 100 * HOUR } } });
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(20, 'StartWork', {});
     const verdict = life.sla.clocks.find(({ kind }) => kind === 'response');
     expect(verdict?.state).toBe('breached');
@@ -145,7 +145,7 @@ describe('RebaseSlaTerms', () => {
   });
 
   it('pauses what the new terms pause, and runs what they no longer do', () => {
-    const life = new Life().open();
+    const life = new Life(forClient).open();
     life.do(20, 'StartWork', {});
     life.do(60, 'PutOnHold', { reason: 'vendor', note: 'n' });
     const resolution = () => life.sla.clocks.find(({ kind }) => kind === 'resolution');

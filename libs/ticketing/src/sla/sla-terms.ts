@@ -1,5 +1,5 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
-import { defaultContract, type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '../contract/contract.js';
+import { type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '../contract/contract.js';
 import { present } from '../plain-json.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
@@ -16,11 +16,12 @@ import {
   slaClocksSchema,
 } from './sla-clock.js';
 import type { ClockEffects } from '../events/clock-effects.js';
-import { about, instant, listOf, open, optional, type Static, text } from '../schema.js';
+import { about, count, instant, listOf, open, optional, type Static, text } from '../schema.js';
 
 export const pinnedClocksSchema = open({
   ...slaClocksSchema.entries,
   contract: optional(about(pinnedContractSchema, 'The contract that they go by; absent: the default contract')),
+  defaultTerms: optional(about(count, 'Version of the default contract, where they go by that; absent: the first')),
   told: about(
     listOf(text),
     'Keys of the warnings and breaches that are events and did happen: clock, tier or vendor, cycle, terms, threshold',
@@ -38,7 +39,10 @@ export type ClockFact = {
   readonly at: Instant;
   /** A policy or time brought it about. */
   readonly automatic?: true;
-} & ({ readonly effects: ClockEffects; readonly opensUnder?: PinnedContract } | { readonly contract: PinnedContract });
+} & (
+  | { readonly effects: ClockEffects; readonly opensUnder?: PinnedContract; readonly defaultTerms?: number }
+  | { readonly contract: PinnedContract }
+);
 
 /** A warning or a breach that is an event already, with what is known of it now. */
 export type ToldMoment = ClockIdentity & {
@@ -50,7 +54,7 @@ export type ToldMoment = ClockIdentity & {
 };
 
 /** The clocks of a ticket with the contract that they go by. */
-export type ClocksUnderContract = SlaClocks & Pick<Static<typeof pinnedClocksSchema>, 'contract'>;
+export type ClocksUnderContract = SlaClocks & Pick<Static<typeof pinnedClocksSchema>, 'contract' | 'defaultTerms'>;
 
 /**
  * The clocks of a ticket under the contract that its own events pin, and what was told of them. They follow the order in which things
@@ -71,7 +75,7 @@ export type PinnedClocks = ClocksUnderContract & {
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>;
 /** What is folded from `ClockFact`s alone. */
-type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'overByPolicy'>;
+type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
@@ -79,7 +83,8 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
   const lateAt = isToldLate(facts) ? facts.recordedAt : sla?.lateAt;
   if (sla === null) {
     if (event.type !== 'TicketOpened' || effects === null) return null;
-    const opening: ClockFact = present({ at: facts.effectiveAt, effects, opensUnder: event.data.contract });
+    const { contract: opensUnder, defaultTerms } = event.data;
+    const opening: ClockFact = present({ at: facts.effectiveAt, effects, opensUnder, defaultTerms });
     return { ...opened(opening), told: [], quietUntil: quietUntil(effects, facts), facts: [opening], lateAt };
   }
   switch (event.type) {
@@ -134,9 +139,10 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
 }
 
 function opened(fact: ClockFact): Folded {
-  const { effects, opensUnder: contract } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
+  const { effects, opensUnder: contract, defaultTerms } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
   const { priority = 'low' } = effects;
-  return { ...affectClocks(contract?.terms ?? defaultContract, { priority, clocks: [] }, effects, fact.at), contract };
+  const under = present({ contract, defaultTerms });
+  return { ...affectClocks(termsOf(under), { priority, clocks: [] }, effects, fact.at), ...under };
 }
 
 /** @param at when it takes effect, if not at the fact's own instant */

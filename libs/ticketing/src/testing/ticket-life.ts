@@ -11,11 +11,16 @@ import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
 export const start = Date.parse('2026-11-23T08:00:00.000Z');
 export const at = (minutes: number): Instant => instantFrom(Math.round(start + minutes * MINUTE));
+const { tierTargets: _, ...promisedToClients } = defaultContract;
+/** A contract: what the default one promises to the client, and what else is named. */
 export const pin = (version: number, terms: Partial<Contract>): PinnedContract => ({
   version,
   tzdata: '2025b',
-  terms: { ...defaultContract, ...terms },
+  terms: { ...promisedToClients, ...terms },
 });
+
+/** What the default contract promises, but for the tiers. */
+export const forClient = pin(0, {});
 
 /** An event with when it took effect. */
 export interface Told {

@@ -1,7 +1,7 @@
 import { type Instant, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
-import { type Contract, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
+import { type Contract, DEFAULT_TERMS, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
 import { resolvedAt } from '../events/ticket.js';
 import { present, same } from '../plain-json.js';
 import {
@@ -203,7 +203,8 @@ export const intakeCommands = {
         securityIncident,
         entryReason,
       } = body;
-      const contract = termsOf(present({ contract: offered }));
+      const defaultTerms = offered === undefined ? DEFAULT_TERMS : undefined;
+      const contract = termsOf(present({ contract: offered, defaultTerms }));
       const tier = body.splitFrom === undefined ? (body.tier ?? entryTier(contract)) : tierOfPart(body.tier, contract);
       const noTier = unlessTierExists(tier, contract);
       if (noTier) return noTier;
@@ -239,6 +240,7 @@ export const intakeCommands = {
             securityIncident: securityIncident || undefined,
             entryReason,
             contract: offered,
+            defaultTerms,
           }),
         ),
       ];

@@ -76,7 +76,9 @@ describe('OpenTicket', () => {
   const command = opened[1] as TicketCommands['OpenTicket'];
 
   it('opens at L1 with the priority that follows from impact and urgency', () => {
-    expect(when('OpenTicket', command).events()).toEqual([{ type: 'TicketOpened', data: { ...command, tier: 'L1', priority: 'high' } }]);
+    expect(when('OpenTicket', command).events()).toEqual([
+      { type: 'TicketOpened', data: { ...command, tier: 'L1', priority: 'high', defaultTerms: 2 } },
+    ]);
   });
 
   it('refuses a ticket that exists', () => {

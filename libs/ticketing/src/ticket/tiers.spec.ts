@@ -1,6 +1,7 @@
 import { given } from '../../../eventsourcing/src/testing/given-projected.js';
 import type { TicketCommands } from './ticket.js';
 import { defaultContract, HOUR } from '../contract/contract.js';
+import { evolvePinnedClocks } from '../sla/sla-terms.js';
 import { at, Life, pin } from '../testing/ticket-life.js';
 import { ticketViews } from '../views/projections.js';
 import { type TicketDetails, ticketDetails } from '../views/ticket-details.js';
@@ -103,9 +104,29 @@ it.each(TICKET_KINDS)('incidents and service requests go the same way, under the
   expect(life.sla.clocks.map(({ kind: clock, state }) => [clock, state])).toEqual([
     ['response', 'met'],
     ['resolution', 'met'],
+    ['tier-accept', 'met'],
+    ['tier-accept', 'met'],
+    ['tier-work', 'met'],
   ]);
 });
 
-it('the default contract promises what the field does, by priority', () => {
+it('the default contract promises what the field does, by priority and by tier', () => {
   expect(Object.values(defaultContract.targets).map(({ resolution }) => resolution / HOUR)).toEqual([4, 8, 24, 48]);
+  const { L1, L2, L3, L4 } = defaultContract.tierTargets;
+  const hours = (tier: typeof L1) => Object.values(tier ?? {}).map(({ accept, work }) => [Number(accept) / HOUR, Number(work) / HOUR]);
+  expect([hours(L1), hours(L2), hours(L3)]).toEqual([
+    [0.25, 0.25, 0.5, 0.5].map((accept) => [accept, 1]),
+    [[1, 4], [1, 8], [2, 24], [2, 48]], // prettier-ignore
+    [[1, 48], [4, 96], [24, 168], [48, 336]], // prettier-ignore
+  ]);
+  expect(L4).toBeUndefined();
+});
+
+it('a ticket that was opened before the default contract had targets for the tiers has none', () => {
+  const { sla } = new Life().open();
+  expect(sla.clocks.map(({ kind }) => kind)).toEqual(['response', 'resolution', 'tier-accept']);
+  const before = { ...(new Life().open().events[0]?.data as object), defaultTerms: undefined };
+  const facts = { effectiveAt: at(0), recordedAt: at(0) };
+  const then = evolvePinnedClocks(null, { type: 'TicketOpened', data: before } as never, facts);
+  expect(then?.clocks.map(({ kind }) => kind)).toEqual(['response', 'resolution']);
 });

@@ -1,7 +1,7 @@
 import { given, recorded } from '../../../eventsourcing/src/testing/given-projected.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { HOUR } from '../contract/contract.js';
-import { at, Life, pin } from '../testing/ticket-life.js';
+import { at, forClient, Life, pin } from '../testing/ticket-life.js';
 import { ticketViews } from './projections.js';
 import { foldTicket } from './ticket-fold.js';
 import { ticketFacts, type TicketFacts } from './ticket-facts.js';
@@ -114,7 +114,7 @@ describe('the facts of a ticket', () => {
   });
 
   it('count a breached promise as breached when the ticket is cancelled, and one that goes on after a reopening once', () => {
-    const cancelled = new Life().open();
+    const cancelled = new Life(forClient).open();
     cancelled.do(500, 'CancelTicket', { reason: 'r' });
     expect(factsOf(cancelled)).toMatchObject({
       endedAt: at(500),

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { clockAt, evolveClocks, type SlaClocks } from '../sla/sla-clock.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
+import { forClient } from '../testing/ticket-life.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { comparisonOf, evolveReplay, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
 
@@ -42,7 +43,7 @@ const l2Work = (hours: number): Contract => {
   return { ...defaultContract, tierTargets: { L2: { critical: target, high: target, medium: target, low: target } } };
 };
 const resolvedWithin = (hours: number): Contract => ({
-  ...defaultContract,
+  ...forClient.terms,
   targets: { ...defaultContract.targets, medium: { response: 30 * MINUTE, resolution: hours * HOUR } },
 });
 
@@ -112,7 +113,7 @@ describe('a ticket under a proposed contract', () => {
   it('is the same under the contract that it had, whatever its life', () => {
     fc.assert(
       fc.property(randomLifeOfClocks, ({ happened, end }) => {
-        for (const { actual, proposed, breach } of compared(happened, defaultContract, end).clocks) {
+        for (const { actual, proposed, breach } of compared(happened, forClient.terms, end).clocks) {
           expect(proposed).toEqual(actual);
           expect(breach).toBeUndefined();
         }
