@@ -9,6 +9,7 @@ import {
   isRefusal,
 } from '#eventsourcing';
 import {
+  DEFAULT_TERMS,
   defaultContract,
   ticketWithoutClocks,
   type HandedOver,
@@ -157,7 +158,7 @@ class RowTelling {
       component: product,
     } as const;
     const priority = defaultContract.priorities[impact].medium;
-    this.#tell('OpenTicket', about, { type: 'TicketOpened', data: { ...about, priority } });
+    this.#tell('OpenTicket', about, { type: 'TicketOpened', data: { ...about, priority, defaultTerms: DEFAULT_TERMS } });
   }
 
   /** Ends what the row shows to be over: a hold, or the ticket's being done with. */

@@ -190,6 +190,12 @@ const terms = fields({
       '`one-ticket`: an agent who begins to work on a ticket works on no other, unless said otherwise; `several-tickets`: on others of such contracts, too',
     ),
   ),
+  customer: optional(
+    about(
+      name(100),
+      'The customer that the client belongs to. Clients whose contracts name the same customer are one: their tickets may be linked and merged',
+    ),
+  ),
   quietTime: optional(
     about(
       whole(0, 7 * DAY, 'must be a whole number of milliseconds, at most 7 days'),
@@ -219,6 +225,18 @@ export type PinnedContract = Static<typeof pinnedContractSchema>;
 /** What a ticket goes by: the contract that it pins, or the default one as it was when the ticket was opened. */
 export function termsOf({ contract, defaultTerms }: { readonly contract?: PinnedContract; readonly defaultTerms?: number }): Contract {
   return contract?.terms ?? (defaultTerms === undefined ? firstDefault : defaultContract);
+}
+
+/** Whether tickets are of one client, or of clients that are one customer by the contracts of both. */
+export function areOfOneCustomer(one: Belonging, other: Belonging): boolean {
+  const { customer } = termsOf(one);
+  return one.client === other.client || (customer !== undefined && customer === termsOf(other).customer);
+}
+
+/** Whose a ticket is. */
+export interface Belonging {
+  readonly client: string;
+  readonly contract?: PinnedContract;
 }
 
 /** Version of the default contract, which tickets that are opened under it pin. */

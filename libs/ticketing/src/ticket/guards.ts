@@ -1,5 +1,5 @@
 import { epochMillis, type Instant, refuse, type Refusal } from '#eventsourcing';
-import { type Contract, termsOf } from '../contract/contract.js';
+import { areOfOneCustomer, type Belonging, type Contract, termsOf } from '../contract/contract.js';
 import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
 import type { Person, Tier } from '../vocabulary.js';
 
@@ -82,15 +82,15 @@ export function canBeReopened(ticket: Ticket, at: Instant): boolean {
 export const UNRELATABLE = ['other-ticket-not-found', 'other-client'] as const;
 
 /**
- * Clients are walls: nothing of one client's ticket gets into another client's.
+ * Clients are walls: nothing of one client's ticket gets into another client's, unless both are one customer.
  * @param other the other ticket as the log has it, null where there is none; undefined where nobody has looked
  * @param field of the command that names it
  */
-export function unlessOfClient(client: string, other: TicketState | undefined, field: string): Barred<typeof UNRELATABLE> {
+export function unlessOfOneCustomer(ticket: Belonging, other: TicketState | undefined, field: string): Barred<typeof UNRELATABLE> {
   if (other === undefined) return undefined;
   if (other === null)
     return refuse('other-ticket-not-found', 'There is no ticket with that id', [{ field, message: 'must be the id of a ticket' }]);
-  return other.client === client
+  return areOfOneCustomer(ticket, other)
     ? undefined
     : refuse('other-client', 'The other ticket belongs to another client', [{ field, message: 'must be a ticket of the same client' }]);
 }

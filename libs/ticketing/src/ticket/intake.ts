@@ -30,7 +30,7 @@ import {
   UNCLASSIFIABLE,
   unlessActive,
   unlessInContract,
-  unlessOfClient,
+  unlessOfOneCustomer,
   unlessOver,
   unlessTierExists,
   UNRELATABLE,
@@ -210,7 +210,7 @@ export const intakeCommands = {
       if (noTier) return noTier;
       const barred =
         unlessInContract(body, contract) ??
-        unlessOfClient(client, followed, 'follows') ??
+        unlessOfOneCustomer(present({ client, contract: offered }), followed, 'follows') ??
         unlessToReopen(followed, effectiveAt) ??
         unlessMayEnter(tier, contract, body, followed);
       if (barred) return barred;

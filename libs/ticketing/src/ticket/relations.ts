@@ -7,7 +7,7 @@ import { present } from '../plain-json.js';
 import { LINK_RELATIONS, type Person, type Relation } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event } from './decisions.js';
-import { INACTIVE, OVER, UNCLASSIFIABLE, unlessActive, unlessInContract, unlessOfClient, unlessOver, UNRELATABLE } from './guards.js';
+import { INACTIVE, OVER, UNCLASSIFIABLE, unlessActive, unlessInContract, unlessOfOneCustomer, unlessOver, UNRELATABLE } from './guards.js';
 import { untoldEvents } from './sla.js';
 
 @JSONSchema({
@@ -87,6 +87,8 @@ export class SplitTicket extends TicketCommand {
 export interface AbsorbTicket extends TicketCommand {
   readonly ticketId: string;
   readonly client: string;
+  /** The customer that the client belongs to by the ticket's contract. */
+  readonly customer?: string;
   readonly summary: string;
   readonly reporter: Person;
   readonly reason: string;
@@ -115,7 +117,7 @@ export const relationCommands = {
       if (barred) return barred;
       if (ticketId === id) return refuse('relation-to-itself', 'A ticket has no relation to itself');
       if (hasLink(ticket, ticketId, relation)) return [];
-      const behindWall = unlessOfClient(ticket.client, other, 'ticketId');
+      const behindWall = unlessOfOneCustomer(ticket, other, 'ticketId');
       if (behindWall) return behindWall;
       const [parent] = linkedBy('child-of', ticket);
       const family = relation === 'child-of' || relation === 'parent-of';
@@ -154,7 +156,7 @@ export const relationCommands = {
       if (into === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
       if (ticket.mergingInto === into) return [];
       return (
-        unlessOfClient(ticket.client, other, 'into') ??
+        unlessOfOneCustomer(ticket, other, 'into') ??
         unlessMerging(ticket) ??
         (linkedBy('parent-of', ticket).length > 0
           ? refuse('has-children', 'The ticket has children: they would lose their parent')
@@ -180,12 +182,13 @@ export const relationCommands = {
   AbsorbTicket: internal({
     refuses: [...INACTIVE, 'other-client', 'merge-pending', 'relation-to-itself'],
     late: true,
-    decide({ ticketId, client, summary, reporter, reason }: AbsorbTicket, ticket, { id }) {
+    decide({ ticketId, client, customer, summary, reporter, reason }: AbsorbTicket, ticket, { id }, { customer: own }) {
       if (ticket.absorbed.includes(ticketId)) return [];
       const barred = unlessActive(ticket) ?? unlessMerging(ticket);
       if (barred) return barred;
       if (ticketId === id) return refuse('relation-to-itself', 'A ticket cannot be merged into itself');
-      if (client !== ticket.client) return refuse('other-client', 'The other ticket belongs to another client');
+      if (client !== ticket.client && (customer === undefined || customer !== own))
+        return refuse('other-client', 'The other ticket belongs to another client');
       return [event('TicketAbsorbed', { ticketId, summary, reporter: asPerson(reporter), reason })];
     },
   }),

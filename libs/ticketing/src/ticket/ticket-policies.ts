@@ -1,4 +1,6 @@
 import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { termsOf } from '../contract/contract.js';
+import type { AbsorbTicket } from './relations.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { present, without } from '../plain-json.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -112,8 +114,9 @@ export const ticketLinks = withItsCause({
 });
 
 /** What the ticket that takes another one in is told of it. */
-function partOf({ client, summary, reporter }: Ticket): Pick<Ticket, 'client' | 'summary' | 'reporter'> {
-  return { client, summary, reporter };
+function partOf(ticket: Ticket): Pick<AbsorbTicket, 'client' | 'customer' | 'summary' | 'reporter'> {
+  const { client, summary, reporter } = ticket;
+  return present({ client, customer: termsOf(ticket).customer, summary, reporter });
 }
 
 /** How a ticket is opened that follows one which can no longer be reopened. */

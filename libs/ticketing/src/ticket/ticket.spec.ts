@@ -1266,6 +1266,21 @@ describe('a relation to a ticket of another client', () => {
   it('is not taken in, whoever asks for it', () => {
     const part = { ticketId: two, client: 'contoso', summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' };
     expect(when('AbsorbTicket', part).refusal().refused).toBe('other-client');
+    expect(when('AbsorbTicket', { ...part, customer: 'Northwind Group' }).refusal().refused).toBe('other-client');
+  });
+
+  it('is taken where the contracts of both name one customer', () => {
+    const of = (client: string, customer: string) => new Life(pin(1, { customer })).open('low', { client });
+    const [same, other] = [of('contoso', 'Northwind Group').state, of('contoso', 'Contoso Group').state];
+    const life = of('northwind', 'Northwind Group');
+    const link = { ticketId: one, relation: 'relates-to' } as const;
+    expect(types(life.do(1, 'LinkTicket', link, same))).toEqual(['TicketLinked']);
+    expect(() => life.do(2, 'LinkTicket', { ...link, ticketId: two }, other)).toThrow('other-client');
+    const part = { ticketId: two, client: 'contoso', summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' };
+    expect(() => life.do(3, 'AbsorbTicket', part)).toThrow('other-client');
+    expect(() => life.do(3, 'AbsorbTicket', { ...part, customer: 'Contoso Group' })).toThrow('other-client');
+    expect(types(life.do(3, 'AbsorbTicket', { ...part, customer: 'Northwind Group' }))).toEqual(['TicketAbsorbed']);
+    expect(types(life.do(4, 'MergeTicket', { into: one, reason: 'same fault' }, same))).toEqual(['TicketMergeRequested']);
   });
 });
 
