@@ -111,6 +111,7 @@ describe('a case as the facts of a ticket', () => {
         impact: 'medium',
         urgency: 'medium',
         priority: 'medium',
+        defaultTerms: 2,
         tier: 'L1',
         team: 'D5',
         component: 'PROD7',
