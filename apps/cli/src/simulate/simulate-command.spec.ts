@@ -54,9 +54,20 @@ describe('tierline simulate', () => {
     expect(words).toMatch(/^4 tickets replayed, as of 2026-11-21T00:00:00.000Z: 2 breaches gained, 2 lost, on 2 tickets\n/);
     // What the default contract promises at the other tiers, and in taking work over, the proposed one does not.
     expect(words).toMatch(/\n│ of L2 +│ +3 │ +1 │ +0 │ +0 │ +2 │ +0 │ +2 │ +1 │\n/);
-    expect(words).toMatch(/\n {2}[0-9a-f-]{36} {2}volvo-it-belgium, \w+, opened \S+: lost tier-accept L2 at \S+; gained tier-work L2 at 201\d-\S+\n/);
+    expect(words).toMatch(
+      /\n {2}[0-9a-f-]{36} {2}volvo-it-belgium, \w+, opened \S+: lost tier-accept L2 at \S+; gained tier-work L2 at 201\d-\S+\n/,
+    );
     const { totals, items } = JSON.parse(await printed({ json: true }));
-    expect(totals).toMatchObject({ tickets: 4, changed: 2, gained: 2, byTier: [{ tier: 'L1', gained: 0 }, { tier: 'L2', gained: 2 }, { tier: 'L3', gained: 0 }] });
+    expect(totals).toMatchObject({
+      tickets: 4,
+      changed: 2,
+      gained: 2,
+      byTier: [
+        { tier: 'L1', gained: 0 },
+        { tier: 'L2', gained: 2 },
+        { tier: 'L3', gained: 0 },
+      ],
+    });
     expect(items).toHaveLength(2);
     expect(items[0].clocks).toContainEqual(expect.objectContaining({ kind: 'tier-work', tier: 'L2', breach: 'gained' }));
   });
