@@ -35,7 +35,7 @@ describe('two workers, one of which is killed in the middle', () => {
       return { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
     };
     // What these tickets tell late is concluded from at once.
-    const body = { client: opening.client, terms: { quietTime: 0 }, effectiveFrom: instantFrom(Date.now() - 60 * MINUTE) };
+    const body = { client: opening.client, terms: { quietTime: 0, tierTargets: {} }, effectiveFrom: instantFrom(Date.now() - 60 * MINUTE) };
     const agreed = await runSystemCommand(store, { aggregate: contract, id: opening.client, name: 'AgreeContract', body, context: sent() });
     if (isRefusal(agreed)) throw new Error(JSON.stringify(agreed));
     const ids = await Promise.all(

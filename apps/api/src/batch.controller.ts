@@ -92,7 +92,7 @@ export class BatchController {
       return { status: opens ? 201 : 200, ...answerOf({ ticketId: done.id }, done) };
     } catch (error) {
       const problem =
-        problemOfStores(error) ?? Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log');
+        problemOfStores(error) ?? Problem.of('internal-error', 'An internal error occurred. The correlation id leads to it in the log');
       if (problem.code === 'internal-error') this.log.error({ err: error, item: index, command }, problem.message);
       return { status: problem.kind.status, problem: problem.details(`${request.url}#/items/${index}`, request.correlationId) };
     }

@@ -26,6 +26,9 @@ const events = async () => {
 /** Opened ten, nine, eight … hours ago, and worked on for one, two, three … hours. */
 beforeAll(async () => {
   api = await startApi();
+  // What the default contract promises between tiers is left out here.
+  const agreed = { client: api.client, terms: { tierTargets: {} }, effectiveFrom: hoursAgo(20) };
+  expect((await send(api.url, 'POST', '/v1/contracts', { body: agreed })).status).toBe(200);
   for (let index = 0; index < 5; index++) {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client, effectiveAt: hoursAgo(10 - index) });
     await post(`/v1/tickets/${ticketId}/work`, { agent: { id: 'ada' }, effectiveAt: hoursAgo(10 - index) });
@@ -79,7 +82,7 @@ describe('POST /v1/simulations', () => {
       trigger: { on: 'threshold', clock: 'resolution', percent: 10 },
       steps: [{ after: 0, targets: [{ kind: 'team', team: 'leads' }] }],
     };
-    const { json } = await simulated({ terms: { thresholds: [10], escalationPolicies: [slow] }, limit: 1 });
+    const { json } = await simulated({ terms: { tierTargets: {}, thresholds: [10], escalationPolicies: [slow] }, limit: 1 });
     // A tenth of 24 hours is used up after 2.4: three tickets took longer.
     expect(json.totals).toMatchObject({
       changed: 3,

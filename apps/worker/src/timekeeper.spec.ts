@@ -29,7 +29,7 @@ let store: EventStoreDB;
 let mongo: Mongo;
 let stores: TestStores;
 const log = createLog('silent');
-/** A client whose contract has nothing wait for more facts that are told late. */
+/** A client whose contract has nothing wait for more facts that are told late. What is promised between tiers is left out here. */
 const hasty = `client-${randomUUID()}`;
 
 beforeAll(async () => {
@@ -70,7 +70,7 @@ function openAgo(milliseconds: number, client = hasty): Promise<string> {
 }
 
 async function agree(client: string, terms: object, effectiveFrom?: string): Promise<void> {
-  const body = { client, terms: { ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) };
+  const body = { client, terms: { tierTargets: {}, ...terms }, ...(effectiveFrom === undefined ? {} : { effectiveFrom }) };
   const done = await runSystemCommand(store, { aggregate: contract, id: client, name: 'AgreeContract', body, context: sent() });
   if (isRefusal(done)) throw new Error(JSON.stringify(done));
 }

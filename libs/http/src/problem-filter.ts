@@ -60,7 +60,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (code === 'unsupported-media-type')
       return Problem.of(code, 'The body must be JSON, and Content-Type must say so: application/json', { cause });
     if (code !== undefined) return Problem.of(code, cause instanceof Error ? cause.message : 'The request was refused', { cause });
-    return Problem.of('internal-error', 'Something went wrong here. The correlation id leads to it in the log', { cause: exception });
+    return Problem.of('internal-error', 'An internal error occurred. The correlation id leads to it in the log', { cause: exception });
   }
 
   #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
@@ -93,7 +93,7 @@ export function problemOfStores(exception: unknown): Problem | undefined {
   if (exception instanceof OtherLog)
     return Problem.of('other-log', exception.message, { headers: { 'Retry-After': '30' }, cause: exception });
   if (exception instanceof RevisionConflict) {
-    return Problem.of('contended', 'Others were changing it all the time; nothing was done', {
+    return Problem.of('contended', 'Concurrent changes got in first each time: try again; nothing was done', {
       headers: { 'Retry-After': '1' },
       cause: exception,
     });

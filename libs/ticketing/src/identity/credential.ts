@@ -83,7 +83,7 @@ export const credential = {
     IssueCredential: command({
       refuses: ['key-exists'],
       decide({ form, label, principal, routes, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
-        if (state !== null) return refuse('key-exists', 'There is such a key already');
+        if (state !== null) return refuse('key-exists', 'A key with that name exists already');
         return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, expiresAt, hash }) }];
       },
     }),
