@@ -59,6 +59,8 @@ describe('/openapi.json', () => {
         '/v1/api-keys/{key}/history',
         '/v1/tickets/{id}/sla',
         '/v1/tickets/{id}/sla/autopsy',
+        '/v1/tickets/{id}/sla-restatements',
+        '/v1/sla-restatements',
         '/v1/sla-board',
         '/v1/simulations',
         '/v1/tickets/{id}/why',

@@ -324,6 +324,20 @@ const views = {
     },
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
+  restatement: {
+    query: 'restatement',
+    summary:
+      'A ticket at an instant, as it was known at an earlier time and as it is known now, and each event that was told since and makes the difference',
+    schema: ref('RestatedTicket'),
+    extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
+  },
+  restatements: {
+    query: 'restatements',
+    summary:
+      'The tickets of which something else is known now than was known at an instant, and why. A page may be short, or empty, and have a next one',
+    schema: page('RestatedTicket'),
+    extra: [problems(...everywhere, 'not-yet-visible')],
+  },
   why: {
     query: 'why',
     summary: 'Why a ticket was with whom it was, and why each of its escalation policies did, or did not, do what it could have done',

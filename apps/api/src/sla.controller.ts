@@ -3,7 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import { QueryParameters } from '#http';
 import { flag, oneOf, type QueryOf, text } from '#platform';
 import { BOARD_STATES, CLOCK_KINDS, TIERS } from '#ticketing';
-import { type Asker, isPast, queries, type SlaBoardAsked } from '#ticketing-app';
+import { type Asker, evaluatedAt, isPast, queries, type SlaBoardAsked } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -31,6 +31,25 @@ const boardQuery = {
 };
 const readBoardQuery = new QueryParameters(boardQuery);
 
+const restatementQuery = {
+  knownAt: {
+    ...whenParameters.knownAt,
+    description: 'What had been recorded by then was known then. That of `asOf`, or now, unless given',
+  },
+  asOf: {
+    ...whenParameters.asOf,
+    description: 'The instant that is looked at: what happened later is left out. That of `knownAt` unless given',
+  },
+};
+const readRestatementQuery = new QueryParameters(restatementQuery);
+const restatementsQuery = { ...restatementQuery, client: text('Only tickets of this client'), ...pageParameters };
+const readRestatementsQuery = new QueryParameters(restatementsQuery);
+
+/** The times that are compared. */
+function timesOf({ knownAt, asOf }: QueryOf<typeof restatementQuery>) {
+  return { knownAt: knownAt ?? evaluatedAt({ asOf }), asOf };
+}
+
 /** What became of promises, and why. */
 @Controller('v1')
 export class SlaController {
@@ -48,6 +67,30 @@ export class SlaController {
   @documented((openapi) => openapi.documentQuery(readAutopsyQuery))
   async autopsy(@Param('id', TicketId) id: string, @Query(readAutopsyQuery) query: QueryOf<typeof autopsyQuery>, @Caller() caller: Asker) {
     return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.autopsy, { ticketId: id, asOf: query.asOf })));
+  }
+
+  @Get('tickets/:id/sla-restatements')
+  @documented((openapi) => openapi.documentView('restatement'))
+  @documented((openapi) => openapi.documentQuery(readRestatementQuery))
+  async restatement(
+    @Param('id', TicketId) id: string,
+    @Query(readRestatementQuery) query: QueryOf<typeof restatementQuery>,
+    @Caller() caller: Asker,
+  ) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.restatement, { ticketId: id, ...timesOf(query) })));
+  }
+
+  @Get('sla-restatements')
+  @documented((openapi) => openapi.documentView('restatements'))
+  @documented((openapi) => openapi.documentQuery(readRestatementsQuery))
+  async restatements(@Query(readRestatementsQuery) query: QueryOf<typeof restatementsQuery>, @Caller() caller: Asker) {
+    const { client, limit = PAGE, cursor } = query;
+    const times = timesOf(query);
+    const list = ['sla-restatements', times.knownAt, times.asOf, client];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const asked = { ...times, client, limit, after: after === undefined ? undefined : String(after) };
+    const { items, more, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.restatements, asked)));
+    return { items, ...(more && end !== undefined ? { next: cursorTo(list, [end]) } : {}) };
   }
 
   @Get('sla-board')

@@ -30,6 +30,7 @@ export { evaluatedAt, isPast, type When } from './past.js';
 export * from './queries.js';
 export * from './reactions-query.js';
 export { TICKET_INSTANTS } from './ticket-instants.js';
+export * from './restatement-query.js';
 export * from './run-command.js';
 export { type AppQuery, type Asker, query, runQuery } from './run-query.js';
 export * from './saved-filters.js';

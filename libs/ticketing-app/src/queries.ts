@@ -34,6 +34,7 @@ import {
 } from './desk-queries.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets } from './past-lists.js';
+import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
@@ -112,6 +113,8 @@ export const queries = {
   sla: query('sla', readTicketSla),
   autopsy: query('autopsy', readTicketAutopsy),
   why: query('why', readTicketWhy),
+  restatement: queryOfLog('restatement', readRestatedTicket),
+  restatements: query('restatements', readRestatedTickets),
   queue: query('queue', readTierQueue),
   changedQueue: query('queue', readChangedQueue),
   pastQueue: query('queue', readPastQueue),

@@ -15,13 +15,19 @@ interface Progress {
 }
 const PROGRESS = `progress/${TICKET_INSTANTS_VERSION}`;
 
-const INDEXES = [{ tier: 1, queued: 1, rank: 1, since: 1, ticketId: 1 }, { client: 1, ticketId: 1 }, { ticketId: 1 }] as const;
+const INDEXES = [
+  { tier: 1, queued: 1, rank: 1, since: 1, ticketId: 1 },
+  { client: 1, ticketId: 1 },
+  { ticketId: 1 },
+  { 'stretch.known': 1 },
+] as const;
 
 /** Events that are read at once, and tickets that are kept at hand for those that follow. */
 const BATCH = 2_000;
 const AT_HAND = 2_000;
 const PATIENCE_MS = 5_000;
 const NAMESPACE_NOT_FOUND = 26;
+const DUPLICATE_KEY = 11_000;
 
 const kept = new WeakMap<EventStore, TicketInstants>();
 
@@ -118,22 +124,34 @@ export class TicketInstants {
   }
 
   async #write(events: readonly StoredEvent[]): Promise<void> {
-    const changed = new Map<string, TicketStretch>();
+    const changed = new Map<string, TicketStretch & { readonly isNew: boolean }>();
     for (const event of events) {
       const id = streamId(event.stream);
       const times = await this.#timesBefore(id, event.revision);
       // Another pass may have gone further.
       if (times.events > event.revision) continue;
-      for (const stretch of times.add(event)) changed.set(stretch.document._id, stretch);
+      for (const stretch of times.add(event)) {
+        const { _id, revision } = stretch.document;
+        changed.set(_id, { ...stretch, isNew: revision === event.revision || changed.get(_id)?.isNew === true });
+      }
     }
     if (changed.size === 0) return;
-    // A document never changes; cuts are only added. So it does not matter who writes first.
-    await this.#collection.bulkWrite(
-      [...changed.values()].map(({ document: { _id, ...fields }, cuts }) => ({
-        updateOne: { filter: { _id }, update: { $setOnInsert: fields, $addToSet: { cuts: { $each: cuts } } } as object, upsert: true },
-      })),
-      { ordered: false },
-    );
+    const insert = ({ document, cuts }: TicketStretch) => ({ insertOne: { document: { ...document, cuts } as TicketInstant } });
+    // A document never changes, and cuts are only added: it does not matter who writes first.
+    const merge = ({ document: { _id, ...fields }, cuts }: TicketStretch) => ({
+      updateOne: { filter: { _id }, update: { $setOnInsert: fields, $addToSet: { cuts: { $each: cuts } } } as object, upsert: true },
+    });
+    const stretches = [...changed.values()];
+    const write = (asNew: boolean) =>
+      this.#collection.bulkWrite(
+        stretches.map((stretch) => (asNew && stretch.isNew ? insert(stretch) : merge(stretch))),
+        { ordered: false },
+      );
+    await write(true).catch((error: { readonly code?: unknown }) => {
+      // Another process was here, or this one before it ended.
+      if (error.code !== DUPLICATE_KEY) throw error;
+      return write(false);
+    });
   }
 
   /** The times of a ticket before an event of it. */

@@ -66,6 +66,7 @@ export * from './views/on-call-schedules.js';
 export * from './views/policy-reactions.js';
 export * from './views/projections.js';
 export { publishedSchemas } from './views/published-schemas.js';
+export { type RestatedTicket, restatedTicket } from './views/restated-ticket.js';
 export * from './views/sla-board.js';
 export * from './views/teams.js';
 export { QUEUE_STATES, type QueueState } from './views/reported-facts.js';

@@ -15,6 +15,8 @@ export const queryAccess = {
   history: desk,
   sla: everybody,
   autopsy: desk,
+  restatement: reader,
+  restatements: reader,
   why: desk,
   queue: everybody,
   slaBoard: everybody,

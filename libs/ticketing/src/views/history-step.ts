@@ -2,7 +2,8 @@ import { REACTION_OUTCOMES } from '#eventsourcing';
 import { about, anything, count, listOf, oneOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { historyEntrySchema } from './ticket-history.js';
 
-const changeSchema = open({
+/** A field that an event changed. */
+export const changeSchema = open({
   path: about(text, 'The field that it changed, such as `terms.calendar.zone` or `stepsTried[2]`'),
   before: optional(about(anything, 'Its value before; absent where it had none')),
   after: optional(about(anything, 'Its value after; absent where it has none any more')),

@@ -18,6 +18,7 @@ import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { policyReactionSchema } from './policy-reactions.js';
+import { restatedTicketSchema } from './restated-ticket.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
 import { stored } from './stored.js';
 import { ticketDetailsSchema } from './ticket-details.js';
@@ -51,6 +52,7 @@ export const publishedSchemas = {
   ClockVerdict: clockVerdictSchema,
   SpentOn: spentOnSchema,
   TicketAutopsy: ticketAutopsySchema,
+  RestatedTicket: restatedTicketSchema,
   TicketWhy: ticketWhySchema,
   Simulation: simulationSchema,
   OnCallRotation: onCallRotationSchema,

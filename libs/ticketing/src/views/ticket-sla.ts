@@ -5,7 +5,7 @@ import { ticketPromisesSchema } from '../escalation/promises.js';
 import { openingSchema } from '../events/ticket.js';
 import { present, without } from '../plain-json.js';
 import { clockAt, elapsedAt, ended, slaClockSchema, storable } from '../sla/sla-clock.js';
-import { nextMomentAt, toldKey } from '../sla/sla-terms.js';
+import { type ClocksUnderContract, nextMomentAt, toldKey } from '../sla/sla-terms.js';
 import { documentSchema, stored } from './stored.js';
 import type { TicketFold } from './ticket-fold.js';
 import { about, count, flag, instant, listOf, open, optional, parts, type Static, whole } from '../schema.js';
@@ -45,7 +45,7 @@ export const ticketSlaNowSchema = open({
 export type TicketSlaNow = Static<typeof ticketSlaNowSchema>;
 
 /** The clocks as they stand at an instant: one that is overdue by then is breached although no event says so yet. */
-export function clocksAt(sla: TicketSla, at: Instant): TicketSlaNow['clocks'] {
+export function clocksAt(sla: ClocksUnderContract, at: Instant): TicketSlaNow['clocks'] {
   return sla.clocks.map((clock) => {
     const elapsed = elapsedAt(termsOf(sla), clock, at);
     return { ...clockAt(clock, at), elapsed, remaining: clock.target - elapsed };

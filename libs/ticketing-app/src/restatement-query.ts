@@ -1,0 +1,81 @@
+import { type Instant, type RecordedEvent, type Refusal, streamName, upcast } from '#eventsourcing';
+import { type RestatedTicket, restatedTicket, ticket, type TicketEvents, type TicketInstant, ticketViews } from '#ticketing';
+import { noTicket } from './past.js';
+import { type Page, readPage, type Sources } from './read-models.js';
+import { TICKET_INSTANTS } from './ticket-instants.js';
+
+interface Between {
+  /** What had been recorded by then was known then. */
+  readonly knownAt: Instant;
+  /** The instant that is looked at; that of `knownAt` unless given. */
+  readonly asOf?: Instant | undefined;
+}
+
+/** What was known of a ticket, what is known now, and which events make the difference. */
+export async function readRestatedTicket(
+  sources: Pick<Sources, 'store'>,
+  { ticketId, knownAt, asOf = knownAt }: { readonly ticketId: string } & Between,
+): Promise<RestatedTicket | Refusal> {
+  return (await restated(sources, ticketId, { asOf, knownAt })) ?? noTicket({ asOf });
+}
+
+export interface RestatedTicketsAsked extends Between {
+  readonly client?: string | undefined;
+  readonly limit: number;
+  /** Id of the ticket that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** A page of restated tickets, and where it ends. */
+export interface RestatedTickets extends Page<RestatedTicket> {
+  readonly end?: string;
+}
+
+/**
+ * The tickets of which something else is known now than was then, by id, with what makes the difference. A page has what is restated among
+ * so many tickets of which anything was told late, so it may be short, or empty, and not the last.
+ */
+export async function readRestatedTickets(
+  sources: Sources,
+  { knownAt, asOf = knownAt, client, limit, after }: RestatedTicketsAsked,
+): Promise<RestatedTickets | Refusal> {
+  const behind = await sources.instants.caughtUp();
+  if (behind !== undefined) return behind;
+  const ids = await toldLate(
+    sources,
+    { 'stretch.known': { $gt: knownAt }, 'stretch.from': { $lte: asOf }, ...(client && { client }) },
+    limit,
+    after,
+  );
+  const found = await Promise.all(ids.items.map((id) => restated(sources, id, { asOf, knownAt })));
+  const items = found.flatMap((one) => (one === undefined || one.changes.length === 0 ? [] : [one]));
+  const end = ids.items.at(-1);
+  return { items, more: ids.more, ...(end === undefined ? {} : { end }) };
+}
+
+/** Ids of tickets with a stretch that a filter leaves, each once. */
+async function toldLate(sources: Sources, filter: object, limit: number, after: string | undefined): Promise<Page<string>> {
+  const ids = new Set<string>();
+  for (let last = after ?? ''; ;) {
+    const wanted = { filter: { ...filter, ticketId: { $gt: last } }, sort: { ticketId: 1 }, limit } as const;
+    const { items, more } = await readPage<TicketInstant>(sources, TICKET_INSTANTS, wanted);
+    for (const { ticketId } of items) {
+      if (ids.size === limit && !ids.has(ticketId)) return { items: [...ids], more: true };
+      ids.add(ticketId);
+      last = ticketId;
+    }
+    if (!more) return { items: [...ids], more: false };
+  }
+}
+
+async function restated(
+  { store }: Pick<Sources, 'store'>,
+  ticketId: string,
+  times: { readonly asOf: Instant; readonly knownAt: Instant },
+): Promise<RestatedTicket | undefined> {
+  const events: RecordedEvent<TicketEvents>[] = [];
+  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
+    events.push(upcast(ticketViews.aggregate, stored) as RecordedEvent<TicketEvents>);
+  }
+  return restatedTicket(ticketId, events, times);
+}

@@ -1,0 +1,97 @@
+import type { Instant, RecordedEvent } from '#eventsourcing';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { present } from '../plain-json.js';
+import { about, anyObject, count, instant, listOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { actorSchema } from '../vocabulary.js';
+import { type Change, changesBetween, inWords } from './changes.js';
+import { changeSchema } from './history-step.js';
+import { ticketViews } from './projections.js';
+import type { TicketFold } from './ticket-fold.js';
+import { clocksAt } from './ticket-sla.js';
+
+export const restatedTicketSchema = about(
+  open({
+    ticketId: about(uuid, 'Id of the ticket'),
+    client: about(text, 'The client (tenant)'),
+    asOf: about(instant, 'The instant that it is looked at: what happened later is left out'),
+    knownAt: about(instant, 'What had been recorded by then was known then'),
+    then: optional(about(anyObject, 'What was known then; absent where there was no such ticket')),
+    now: optional(about(anyObject, 'What is known now; absent where there is no such ticket at that instant')),
+    changes: about(listOf(changeSchema), 'What is different, by its smallest parts'),
+    because: about(
+      listOf(
+        open({
+          revision: about(count, 'Revision of the event in the history of the ticket'),
+          eventId: about(uuid, 'Id of the event'),
+          type: about(text, 'Type of the event'),
+          effectiveAt: about(instant, 'When it happened'),
+          recordedAt: about(instant, 'When it was told'),
+          actor: about(refer(actorSchema), 'Who did it'),
+          commandType: about(text, 'The command that it came from'),
+          changes: about(listOf(changeSchema), 'What it changed of what was known'),
+          inWords: about(text, 'The same as a sentence'),
+        }),
+      ),
+      'The events that were told since and make the difference, in the order in which they were told: one after another they lead from what was known then to what is known now',
+    ),
+  }),
+  'A ticket at an instant, as it was known at an earlier time and as it is known now',
+);
+
+/** A ticket at an instant, as it was known then and as it is known now. */
+export type RestatedTicket = Static<typeof restatedTicketSchema>;
+
+/**
+ * What was known of a ticket, what is known now, and which events make the difference.
+ * @param events of the ticket, in order
+ * @returns undefined where there was, and is, no such ticket at that instant
+ */
+export function restatedTicket(
+  ticketId: string,
+  events: readonly RecordedEvent<TicketEvents>[],
+  { asOf, knownAt }: { readonly asOf: Instant; readonly knownAt: Instant },
+): RestatedTicket | undefined {
+  // An event is known once all before it are, whatever the clocks of the machines said.
+  const firstUnknown = events.findIndex(({ metadata }) => metadata.recordedAt > knownAt);
+  const known = firstUnknown === -1 ? events.length : firstUnknown;
+  const happened = ({ metadata }: RecordedEvent<TicketEvents>) => metadata.effectiveAt <= asOf;
+  let state = events.slice(0, known).filter(happened).reduce(ticketViews.fold, ticketViews.initial);
+  const then = state && shownAt(state, asOf);
+  let now = then;
+  const because = events
+    .slice(known)
+    .filter(happened)
+    .flatMap((event) => {
+      const before = now;
+      state = ticketViews.fold(state, event);
+      now = state && shownAt(state, asOf);
+      const changes: readonly Change[] = changesBetween(before ?? {}, now ?? {});
+      const { effectiveAt, recordedAt, actor, commandType } = event.metadata;
+      const { revision, id: eventId, type } = event;
+      const words = inWords({ type, ...event.metadata }, changes);
+      return changes.length === 0
+        ? []
+        : [{ revision, eventId, type, effectiveAt, recordedAt, actor, commandType, changes, inWords: words }];
+    });
+  if (state === null) return undefined;
+  const changes = changesBetween(then ?? {}, now ?? {});
+  return present({
+    ticketId,
+    client: state.ticket.client,
+    asOf,
+    knownAt,
+    then: then ?? undefined,
+    now: now ?? undefined,
+    changes,
+    because,
+  });
+}
+
+/** What reports say of a ticket: where it stood, and how its promises did by an instant. */
+function shownAt({ ticket: { tier, team, assignee, priority, work }, promises }: TicketFold, at: Instant): object {
+  const clocks = clocksAt(promises, at).map(({ kind, tier, vendor, cycle, state, target, elapsed, dueAt, breachedAt, restated }) => [
+    [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/'),
+    present({ state, target, elapsed, dueAt, breachedAt, verdict: restated?.is?.verdict }),
+  ]);
+  return present({ status: work.status, tier, team, assignee, priority, clocks: Object.fromEntries(clocks) as object });
+}
