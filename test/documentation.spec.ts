@@ -15,6 +15,7 @@ import {
   webhook,
 } from '#ticketing';
 import { fieldsPage } from './fields-page.js';
+import { kpisPage } from './kpis-page.js';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
 
 const root = new URL('../', import.meta.url);
@@ -66,6 +67,12 @@ describe('the documentation', () => {
     const fields = fieldsPage();
     if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(new URL('docs/fields.md', root), fields);
     expect(page('docs/fields.md')).toBe(fields);
+  });
+
+  it('has every KPI with its formula', () => {
+    const kpis = kpisPage();
+    if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(new URL('docs/kpis.md', root), kpis);
+    expect(page('docs/kpis.md')).toBe(kpis);
   });
 
   it('lists every term of a contract', () => {

@@ -19,6 +19,7 @@ import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { historyControllers } from './history.controller.js';
 import { HealthController } from './health.controller.js';
+import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { ReactionsController } from './reactions.controller.js';
@@ -38,6 +39,7 @@ import { WebhooksController } from './webhooks.controller.js';
     TicketViewsController,
     ...historyControllers,
     SlaController,
+    KpisController,
     SimulationsController,
     ContractsController,
     OnCallController,

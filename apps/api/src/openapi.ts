@@ -280,6 +280,8 @@ const gone = {
   description: 'With `changedSince`: ids of tickets that have changed and are not in the list now, whether or not they were before',
 };
 
+const kpiParam = ApiParam({ name: 'kpi', description: 'Id of the KPI', schema: { type: 'string', maxLength: 100 } });
+
 const views = {
   details: {
     query: 'ticket',
@@ -349,6 +351,24 @@ const views = {
     summary: 'What policies did about events, newest first: which commands they sent, and what became of each',
     schema: page('PolicyReaction'),
     extra: [problems(...everywhere)],
+  },
+  kpis: {
+    query: 'kpis',
+    summary: 'Every KPI, with its formula',
+    schema: page('Kpi'),
+    extra: [problems(...everywhere)],
+  },
+  kpi: {
+    query: 'kpis',
+    summary: 'A KPI over a period: grouped, filtered, compared with the period before, as of a position of the log',
+    schema: ref('KpiReport'),
+    extra: [kpiParam, problems(...everywhere, 'kpi-not-found', 'unknown-position', 'not-yet-visible')],
+  },
+  kpiEvidence: {
+    query: 'kpis',
+    summary: 'The tickets and events that a number was made of',
+    schema: ref('KpiEvidence'),
+    extra: [kpiParam, problems(...everywhere, 'kpi-not-found', 'unknown-position', 'not-yet-visible')],
   },
   tickets: {
     query: 'tickets',

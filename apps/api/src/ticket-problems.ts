@@ -26,6 +26,7 @@ export const ticketProblems = {
   'attachment-not-found': { status: 404, title: 'No such attachment' },
   'digest-mismatch': { status: 422, title: 'The content does not match its digest' },
   'queue-not-found': { status: 404, title: 'No such queue' },
+  'kpi-not-found': { status: 404, title: 'No such KPI' },
   'unknown-revision': { status: 400, title: 'The ticket has no such revision' },
   'unknown-position': { status: 400, title: 'The log has no such position' },
   'effective-in-the-future': { status: 422, title: 'The effective time lies in the future' },

@@ -26,6 +26,7 @@ export {
 export * from './changed-documents.js';
 export * from './desk-queries.js';
 export * from './history-query.js';
+export * from './kpi-query.js';
 export { evaluatedAt, isPast, type When } from './past.js';
 export * from './queries.js';
 export * from './reactions-query.js';

@@ -32,6 +32,7 @@ import {
   readOnCallSchedule,
   readTeam,
 } from './desk-queries.js';
+import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets } from './past-lists.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
@@ -122,6 +123,9 @@ export const queries = {
   changedBoard: query('slaBoard', readChangedBoard),
   pastBoard: query('slaBoard', readPastBoard),
   reactions: query('reactions', readReactions),
+  kpis: query('kpis', async (_sources, _asked: object) => listKpis()),
+  kpi: query('kpis', readKpi),
+  kpiEvidence: query('kpis', readKpiEvidence),
   contracts: query('contracts', listed<ClientContract>(contracts)),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),

@@ -21,6 +21,7 @@ export const queryAccess = {
   queue: everybody,
   slaBoard: everybody,
   reactions: reader,
+  kpis: { auditor: 'all', lead: 'all', administrator: 'all', service: 'all' },
   contracts: reader,
   contract: reader,
   contractHistory: reader,

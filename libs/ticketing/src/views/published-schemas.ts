@@ -17,6 +17,8 @@ import { webhookSchema } from '../desk/webhook.js';
 import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
+import { eventRefSchema } from './event-ref.js';
+import { figureSchema, groupFigureSchema, kpiEvidenceLineSchema, kpiEvidenceSchema, kpiReportSchema, kpiSchema } from './kpi-report.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { restatedTicketSchema } from './restated-ticket.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
@@ -37,6 +39,13 @@ export const publishedSchemas = {
   TicketListEntry: stored(ticketListLineSchema, 'Id of the ticket'),
   SlaBoardLine: stored(boardLineSchema, 'Id of the ticket'),
   BoardClock: boardClockSchema,
+  Kpi: kpiSchema,
+  KpiReport: kpiReportSchema,
+  KpiEvidence: kpiEvidenceSchema,
+  KpiEvidenceLine: kpiEvidenceLineSchema,
+  Figure: figureSchema,
+  GroupFigure: groupFigureSchema,
+  EventRef: eventRefSchema,
   PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
   Contract: contractSchema,
   ClientContract: contractNowSchema,

@@ -1,0 +1,152 @@
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import { epochMillis, type Fault, instantFrom } from '#eventsourcing';
+import { formatPosition, Problem, QueryParameters } from '#http';
+import { dateTime, oneOf, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
+import {
+  canonicalJson,
+  CHANNELS,
+  CLOCK_KINDS,
+  DEFAULT_DAYS,
+  DIMENSIONS,
+  type Filters,
+  GROUPS,
+  kpiById,
+  PERIODS,
+  PRIORITIES,
+  TICKET_KINDS,
+  TIERS,
+} from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { documented } from './documented.js';
+import { atLeastPosition, cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
+import { PathName } from './path-name.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const DAY = 86_400_000;
+const HOURS: Readonly<Record<(typeof PERIODS)[number], number>> = { hour: 1, day: 24, week: 168, month: 720 };
+/** Periods of time that one report is divided into. */
+const MOST_PERIODS = 10_000;
+
+const named = (what: string): Parameter<readonly string[]> => {
+  const one = text(what);
+  return {
+    ...one,
+    parse: (given) => {
+      const value = one.parse(given);
+      return value === undefined ? undefined : [value];
+    },
+  };
+};
+
+const dimensionFilters = {
+  tier: someOf(TIERS, 'Only of these tiers'),
+  team: named('Only of this team'),
+  agent: named('Only of the agent with this id'),
+  client: named('Only of this client'),
+  category: named('Only of this category, or of one below it'),
+  service: named('Only of this service'),
+  priority: someOf(PRIORITIES, 'Only of these priorities'),
+  channel: someOf(CHANNELS, 'Only what came by these channels'),
+  kind: someOf(TICKET_KINDS, 'Only tickets of these kinds'),
+  clock: someOf(CLOCK_KINDS, 'Only promises of these kinds'),
+};
+
+const evidenceQuery = {
+  from: dateTime('Begin of the period; 30 days before its end unless given'),
+  to: dateTime('End of the period, which is not in it; now unless given'),
+  ...dimensionFilters,
+  days: wholeNumber('N of the KPIs that look at N days', { min: 1, max: 3650, fallback: DEFAULT_DAYS }),
+  at: {
+    ...atLeastPosition,
+    description: 'Position of the log that it is told as of, as a report has it; as far as the views have come unless given',
+  },
+  evaluatedAt: dateTime('What was later had not happened; now unless given'),
+};
+const kpiQuery = {
+  ...evidenceQuery,
+  groupBy: someOf(GROUPS, 'What it is divided by: dimensions of the KPI and at most one period of time, in the zone of the client'),
+  compare: oneOf(['previous'], 'With the period of the same length before'),
+};
+const pagedQuery = { ...evidenceQuery, ...pageParameters };
+const readKpiQuery = new QueryParameters(kpiQuery);
+const readEvidenceQuery = new QueryParameters(pagedQuery);
+const noQuery = new QueryParameters({});
+const kpiId = new PathName('kpi-not-found', ticketProblems['kpi-not-found'].title);
+
+/** What the desk is measured by, and what each number was made of. */
+@Controller('v1/kpis')
+export class KpisController {
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get()
+  @documented((openapi) => openapi.documentView('kpis'))
+  async all(@Query(noQuery) _query: object, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.kpis, {})));
+  }
+
+  @Get(':kpi')
+  @documented((openapi) => openapi.documentView('kpi'))
+  @documented((openapi) => openapi.documentQuery(readKpiQuery))
+  async one(@Param('kpi', kpiId) id: string, @Query(readKpiQuery) query: QueryOf<typeof kpiQuery>, @Caller() caller: Asker) {
+    const { groupBy = [], compare } = query;
+    const asked = { id, ...askedOf(id, query, groupBy), groupBy, compare: compare !== undefined };
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.kpi, asked)));
+  }
+
+  @Get(':kpi/evidence')
+  @documented((openapi) => openapi.documentView('kpiEvidence'))
+  @documented((openapi) => openapi.documentQuery(readEvidenceQuery))
+  async evidence(@Param('kpi', kpiId) id: string, @Query(readEvidenceQuery) query: QueryOf<typeof pagedQuery>, @Caller() caller: Asker) {
+    const { cursor, limit = PAGE, ...rest } = query;
+    const list = ['evidence', id, canonicalJson({ ...rest, at: rest.at && formatPosition(rest.at) })];
+    // A page that goes on is of the same period and position as the first.
+    const [after, from, to, evaluatedAt, commit] = (placeAfter(list, cursor) ?? []).map(String);
+    const asked = askedOf(id, rest, []);
+    const period =
+      from === undefined ? asked : { ...asked, from, to, evaluatedAt, at: { commit: BigInt(commit ?? 0), prepare: BigInt(commit ?? 0) } };
+    const answer = unlessRefused(
+      await this.queries.execute(new RunQuery(caller, queries.kpiEvidence, { id, ...(period as typeof asked), limit, after })),
+    );
+    const { more, ...evidence } = answer;
+    const last = evidence.items.at(-1);
+    if (!more || last === undefined) return evidence;
+    const [reached = '0'] = evidence.position.split('/');
+    return { ...evidence, next: cursorTo(list, [last.ticketId, evidence.from, evidence.to, evidence.evaluatedAt, reached]) };
+  }
+}
+
+type Asked = Omit<QueryOf<typeof kpiQuery>, 'groupBy' | 'compare'>;
+
+/** @throws Problem invalid-query for what is not to be had together */
+function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[number][]) {
+  const now = instantFrom(Date.now());
+  const { to = now, evaluatedAt = now, days, at } = query;
+  const from = query.from ?? instantFrom(epochMillis(to) - 30 * DAY);
+  const given: Filters = Object.fromEntries(
+    DIMENSIONS.flatMap((dimension) => (query[dimension] === undefined ? [] : [[dimension, query[dimension]]])),
+  );
+  const faults: Fault[] = [];
+  if (from >= to) faults.push({ field: 'from', message: 'must be before to' });
+  if (evaluatedAt > now) faults.push({ field: 'evaluatedAt', message: 'must not be in the future' });
+  const dimensions: readonly string[] | undefined = kpiById(id)?.dimensions;
+  const unknown = (dimension: string) => dimensions !== undefined && !dimensions.includes(dimension);
+  const has = `this KPI has ${dimensions?.join(', ')}`;
+  for (const dimension of Object.keys(given)) {
+    if (unknown(dimension)) faults.push({ field: dimension, message: `must be left out: ${has}` });
+  }
+  const periods = PERIODS.filter((period) => groupBy.includes(period));
+  for (const group of groupBy) {
+    if (!(PERIODS as readonly string[]).includes(group) && unknown(group))
+      faults.push({ field: 'groupBy', message: `must not have ${group}: ${has}` });
+  }
+  if (periods.length > 1) faults.push({ field: 'groupBy', message: 'must have at most one of hour, day, week, month' });
+  const [period] = periods;
+  if (period !== undefined && (epochMillis(to) - epochMillis(from)) / (HOURS[period] * 3_600_000) > MOST_PERIODS) {
+    faults.push({ field: 'groupBy', message: `must divide the time into at most ${MOST_PERIODS} parts` });
+  }
+  if (faults.length > 0) throw Problem.of('invalid-query', 'The report cannot be made so', { faults });
+  return { from, to, evaluatedAt, days, at, filters: given };
+}

@@ -1,0 +1,153 @@
+import { kpis, ticketFacts } from '#ticketing';
+import { boundOf } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+let position = '';
+const ids: string[] = [];
+
+const get = (path: string) => send(api.url, 'GET', path);
+const say = async (id: string, route: string, day: number, body: object = {}) => {
+  const effectiveAt = `2020-03-${String(day).padStart(2, '0')}T10:00:00Z`;
+  const answer = await send(api.url, 'POST', `/v1/tickets/${id}/${route}`, { body: { ...body, effectiveAt } });
+  expect({ route, status: answer.status, code: answer.json.code }).toEqual({ route, status: 200, code: undefined });
+  position = answer.json.position;
+};
+const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
+/** In a month of which no other test knows, of a client that no other test has. */
+const period = () => `from=2020-03-01T00:00:00Z&to=2020-04-01T00:00:00Z&client=${api.client}`;
+
+beforeAll(async () => {
+  api = await startApi();
+  for (const day of [1, 2, 3, 4]) {
+    const body = {
+      client: api.client,
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: day === 4 ? 'monitoring' : 'phone',
+      impact: 'low',
+      urgency: 'low',
+      category: 'hardware/printer',
+      effectiveAt: `2020-03-0${day}T10:00:00Z`,
+    };
+    ids.push((await send(api.url, 'POST', '/v1/tickets', { body })).json.ticketId);
+  }
+  const [first = '', second = '', third = ''] = ids;
+  await say(first, 'resolution', 2, { category: 'hardware', article: 'KB-1' });
+  await say(second, 'resolution', 4, { category: 'hardware', article: 'KB-2' });
+  await say(third, 'escalations', 4, { tier: 'L2', reason: 'r', handoff });
+  await say(third, 'escalations/accept', 5, { agent: { id: 'bo' } });
+  await say(third, 'resolution', 6, { cause: 'c', fix: 'f' });
+}, 60_000);
+afterAll(() => api?.stop());
+
+describe('GET /v1/kpis', () => {
+  it('lists every KPI with its formula', async () => {
+    const { status, json } = await get('/v1/kpis');
+    expect(status).toBe(200);
+    expect(json.items.map(({ id }: { id: string }) => id)).toEqual(kpis.map(({ id }) => id));
+    expect(json.items[0]).toMatchObject({ version: 1, unit: 'share', says: expect.stringContaining('÷') });
+  });
+
+  it.each(kpis.map(({ id }) => id))('has %s over a period, as far as the views have come', async (id) => {
+    const client = id === 'client-retention' ? `&client=${api.client}` : '';
+    const { status, json } = await get(`/v1/kpis/${id}?from=2020-03-01T00:00:00Z&to=2020-04-01T00:00:00Z&at=${position}${client}`);
+    expect({ status, json }).toMatchObject({ status: 200, json: { kpi: { id }, position, digest: expect.stringMatching(/^sha256:/) } });
+  });
+});
+
+describe('GET /v1/kpis/{kpi}', () => {
+  it('counts, groups by tier and day, and compares with the period before', async () => {
+    const { json } = await get(`/v1/kpis/first-level-resolution?${period()}&groupBy=tier,day&compare=previous&at=${position}`);
+    expect(json).toMatchObject({
+      total: { value: 2 / 3, numerator: 2, denominator: 3 },
+      groups: [
+        { key: { tier: 'L1', day: '2020-03-02' }, value: 1 },
+        { key: { tier: 'L1', day: '2020-03-04' }, value: 1 },
+        { key: { tier: 'L2', day: '2020-03-06' }, value: 0 },
+      ],
+      before: { from: '2020-01-30T00:00:00.000Z', to: '2020-03-01T00:00:00.000Z', total: { value: null, denominator: 0 }, groups: [] },
+    });
+    const mttr = await get(`/v1/kpis/mttr?${period()}&at=${position}`);
+    const day = 86_400_000;
+    expect(mttr.json.total).toEqual({ value: 2 * day, numerator: 6 * day, denominator: 3, p50: 2 * day, p90: 3 * day });
+    const volume = await get(`/v1/kpis/ticket-volume?${period()}&groupBy=channel&category=hardware&at=${position}`);
+    expect(volume.json.groups).toEqual([
+      { key: { channel: 'monitoring' }, value: 1 },
+      { key: { channel: 'phone' }, value: 3 },
+    ]);
+    const backlog = await get(`/v1/kpis/backlog?${period()}&groupBy=tier&at=${position}`);
+    expect(backlog.json.groups).toMatchObject([
+      { key: { tier: 'L1' }, value: 3 },
+      { key: { tier: 'L2' }, value: 1 },
+    ]);
+  });
+
+  it('opens a number down to its tickets and events, page after page, with the digest of the number', async () => {
+    const number = await get(`/v1/kpis/return-rate?${period()}&at=${position}`);
+    const { evaluatedAt, digest } = number.json;
+    const evidence = await get(`/v1/kpis/return-rate/evidence?${period()}&at=${position}&evaluatedAt=${evaluatedAt}`);
+    expect(evidence.json).toMatchObject({
+      total: number.json.total,
+      digest,
+      items: [
+        {
+          ticketId: ids[2],
+          contractVersion: 0,
+          counted: [{ n: 0, at: '2020-03-05T10:00:00.000Z', tier: 'L1' }],
+          events: [{ type: 'TicketEscalated' }, { type: 'EscalationAccepted', effectiveAt: '2020-03-05T10:00:00.000Z' }],
+        },
+      ],
+    });
+    expect(evidence.json).not.toHaveProperty('next');
+
+    const seen: string[] = [];
+    for (let next: string | undefined = ''; next !== undefined;) {
+      const { json } = await get(`/v1/kpis/ticket-volume/evidence?${period()}&limit=3${next && `&cursor=${encodeURIComponent(next)}`}`);
+      seen.push(...json.items.map(({ ticketId }: { ticketId: string }) => ticketId));
+      next = json.next;
+    }
+    expect(seen).toEqual([...ids].sort());
+  });
+
+  it('tells the same number again as of a position, whatever has happened since', async () => {
+    const url = `/v1/kpis/tier-share?${period()}&groupBy=tier&at=${position}`;
+    const before = (await get(url)).json;
+    const then = position;
+    await say(ids[0] ?? '', 'reopen', 7, { reason: 'r' });
+    await say(ids[3] ?? '', 'resolution', 8, { category: 'hardware', article: 'KB-1' });
+    const after = await eventually(
+      async () => (await get(`/v1/kpis/tier-share?${period()}&groupBy=tier&at=${position}`)).json,
+      ({ total }) => total !== undefined,
+    );
+    expect(after.total.numerator).toBe(before.total.numerator);
+    expect(after.digest).not.toBe(before.digest);
+    const again = (await get(`${url.replace(position, then)}&evaluatedAt=${before.evaluatedAt}`)).json;
+    expect(again).toEqual(before);
+    const volume = await get(`/v1/kpis/reopen-rate?${period()}&at=${then}`);
+    expect(volume.json.total).toMatchObject({ numerator: 0, denominator: 3 });
+    const known = await get(`/v1/kpis/reopen-rate?${period()}&at=${position}`);
+    expect(known.json.total).toMatchObject({ numerator: 1, denominator: 4 });
+  });
+
+  it.each([
+    ['mttr?groupBy=clock', 400, 'invalid-query'],
+    ['mttr?clock=response', 400, 'invalid-query'],
+    ['mttr?groupBy=day,week', 400, 'invalid-query'],
+    ['mttr?from=2020-01-01T00:00:00Z&to=2019-01-01T00:00:00Z', 400, 'invalid-query'],
+    ['mttr?groupBy=hour&from=2000-01-01T00:00:00Z', 400, 'invalid-query'],
+    ['mttr?evaluatedAt=2999-01-01T00:00:00Z', 400, 'invalid-query'],
+    ['mttr?at=999999999999/999999999999', 400, 'unknown-position'],
+    ['happiness', 404, 'kpi-not-found'],
+  ])('refuses %s', async (path, status, code) => {
+    expect(await get(`/v1/kpis/${path}`)).toMatchObject({ status, json: { status, code } });
+  });
+
+  it.each(kpis.map((kpi) => [kpi.id, kpi] as const))('%s reads an index', async (_id, kpi) => {
+    const bound = boundOf(kpi, { from: Date.parse('2020-01-01T00:00:00Z'), to: Date.parse('2020-02-01T00:00:00Z'), filters: {} });
+    const { queryPlanner } = await api.mongo.db.collection(ticketFacts.name).find(bound).explain('queryPlanner');
+    expect(JSON.stringify(queryPlanner.winningPlan)).not.toContain('COLLSCAN');
+  });
+});

@@ -1,0 +1,68 @@
+import { type Position, streamName, upcast } from '#eventsourcing';
+import { datesBy } from '#mongo';
+import { type Facts, foldTicket, ticket, ticketFacts, type TicketFacts, type TicketEvents, type TicketFold } from '#ticketing';
+import type { RecordedEvent } from '#eventsourcing';
+import { find, reached, type Sources } from './read-models.js';
+
+/** What every reader of facts needs, whatever it counts. */
+const ALWAYS = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'zone', 'contractVersion', 'position'] as const;
+const BATCH = 2_000;
+
+/** Facts with where they come from. */
+export type PlacedFacts = Facts & { readonly position: number };
+
+/**
+ * The facts of tickets as they were at a position of the log, each ticket once, in no order. What has not changed since is read from its
+ * document; what has is folded from the events of the ticket up to there.
+ * @param where a bound on which tickets are needed, in MongoDB's query language; tickets that changed since come whether or not they are within it
+ */
+export async function* factsAt(
+  { models, store }: Pick<Sources, 'models' | 'store'>,
+  position: Position,
+  { where, fields }: { readonly where: object; readonly fields: readonly (keyof TicketFacts)[] },
+): AsyncGenerator<PlacedFacts> {
+  const at = Number(position.commit);
+  const projection = Object.fromEntries([...ALWAYS, ...fields].map((field) => [field, 1]));
+  /** Those that are done with: a ticket may change while the others are read. */
+  const seen = new Set<string>();
+  const changed = async function* (): AsyncGenerator<PlacedFacts> {
+    const found = find<object>({ models }, ticketFacts.name, { position: { $gt: at } }, { _id: 1 });
+    const ids = (await reached(found.toArray())).map(({ _id }) => _id).filter((id) => !seen.has(id));
+    for (const id of ids) {
+      seen.add(id);
+      const facts = await foldedAt(store, id, position);
+      if (facts !== undefined) yield facts;
+    }
+  };
+  yield* changed();
+  const unchanged = find<PlacedFacts>({ models }, ticketFacts.name, where, projection).batchSize(BATCH);
+  for (;;) {
+    const facts = (await reached(unchanged.next())) as PlacedFacts | null;
+    if (facts === null) break;
+    if (facts.position > at || seen.has(facts._id)) continue;
+    seen.add(facts._id);
+    yield facts;
+  }
+  yield* changed();
+}
+
+/** The facts of a ticket as they followed from its events up to a position; undefined when it was not there yet. */
+async function foldedAt(store: Sources['store'], id: string, { commit }: Position): Promise<PlacedFacts | undefined> {
+  let fold: TicketFold | null = null;
+  let last = -1;
+  for await (const stored of store.readStream(streamName(ticket, id))) {
+    if (stored.position.commit > commit) break;
+    fold = foldTicket(fold, upcast(ticket, stored) as RecordedEvent<TicketEvents>);
+    last = Number(stored.position.commit);
+  }
+  const document = ticketFacts.document(fold);
+  return document === null ? undefined : ({ ...asStored(document), _id: id, position: last } as unknown as PlacedFacts);
+}
+
+let dated: ((document: object) => object) | undefined;
+
+/** As MongoDB has it: instants are dates. */
+function asStored(document: object): object {
+  dated ??= datesBy(ticketFacts.schema());
+  return dated(document);
+}

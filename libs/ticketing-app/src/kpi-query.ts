@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto';
+import { epochMillis, type Instant, instantFrom, type Position, refuse, type Refusal } from '#eventsourcing';
+import {
+  calendarFor,
+  canonicalJson,
+  type ClientContract,
+  contracts,
+  type Context,
+  defaultContract,
+  type EventRef,
+  type Facts,
+  type Filters,
+  type Group,
+  type HistoryEntry,
+  type Kpi,
+  kpiById,
+  type KpiEvidence,
+  type KpiReport,
+  kpis,
+  KpiTally,
+  type Placed,
+  type Tallied,
+  type TallyAsked,
+  ticketHistory,
+  ticketViews,
+  usualContext,
+} from '#ticketing';
+import { factsAt, type PlacedFacts } from './facts-at.js';
+import { find, positionOfViews, reached, type Sources, waitForPosition } from './read-models.js';
+
+export interface KpiAsked {
+  readonly id: string;
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly groupBy: readonly Group[];
+  readonly filters: Filters;
+  readonly compare: boolean;
+  /** N of the KPIs that look at N days. */
+  readonly days?: number | undefined;
+  /** The position that it is told as of; as far as the views have come, unless given. */
+  readonly at?: Position | undefined;
+  readonly evaluatedAt: Instant;
+}
+
+export interface EvidenceAsked extends Omit<KpiAsked, 'groupBy' | 'compare'> {
+  readonly limit: number;
+  /** Id of the ticket that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** A KPI as it is told of. */
+export function shownKpi({ id, version, title, says, unit, dimensions, fields, events }: Kpi): KpiReport['kpi'] {
+  return { id, version, title, says, unit, dimensions: [...dimensions], fields: [...new Set(fields)], events: [...new Set(events)] };
+}
+
+/** Every KPI, with its formula. */
+export function listKpis(): { readonly items: readonly KpiReport['kpi'][] } {
+  return { items: kpis.map(shownKpi) };
+}
+
+/** A KPI over a period, as of a position of the log. */
+export async function readKpi(sources: Sources, asked: KpiAsked): Promise<KpiReport | Refusal> {
+  const kpi = kpiById(asked.id);
+  if (kpi === undefined) return noKpi();
+  const position = await positionFor(sources, asked.at);
+  if ('refused' in position) return position;
+  const { from, to, groupBy, filters, evaluatedAt } = asked;
+  const reader = await readerOf(sources, kpi, asked, position);
+  const told = await reader.tally({ from: epochMillis(from), to: epochMillis(to), groupBy, filters });
+  const period = { from, to, ...told };
+  const before = asked.compare ? await periodBefore(reader, asked) : undefined;
+  const filtered = filters as KpiReport['filters'];
+  const report = { kpi: shownKpi(kpi), ...period, groupBy, filters: filtered, ...(before && { before }), ...placed(position), evaluatedAt };
+  return { ...report, digest: digestOf(asked, report) };
+}
+
+/** The tickets that a number was made of, a page at a time. */
+export async function readKpiEvidence(
+  sources: Sources,
+  asked: EvidenceAsked,
+): Promise<(KpiEvidence & { readonly more: boolean }) | Refusal> {
+  const kpi = kpiById(asked.id);
+  if (kpi === undefined) return noKpi();
+  const position = await positionFor(sources, asked.at);
+  if ('refused' in position) return position;
+  const { from, to, filters, evaluatedAt, limit, after = '' } = asked;
+  const reader = await readerOf(sources, kpi, asked, position);
+  let lines: { readonly facts: PlacedFacts; readonly counted: readonly Placed[] }[] = [];
+  const first = (most: number) => {
+    lines.sort((one, other) => (one.facts._id < other.facts._id ? -1 : 1));
+    lines = lines.slice(0, most);
+  };
+  const { total } = await reader.tally({ from: epochMillis(from), to: epochMillis(to), groupBy: [], filters }, (facts, counted) => {
+    if (counted.length === 0 || facts._id <= after) return;
+    lines.push({ facts, counted });
+    if (lines.length > 50 * limit) first(limit + 1);
+  });
+  first(limit + 1);
+  const shown = lines.slice(0, limit);
+  const events = await eventsBehind(
+    sources,
+    kpi,
+    shown.map(({ facts }) => facts._id),
+    position,
+  );
+  const items = shown.map(({ facts, counted }) => ({
+    ticketId: facts._id,
+    client: facts.client,
+    contractVersion: facts.contractVersion,
+    position: facts.position,
+    counted: counted.map(({ counted: { at, tier, team, agent, clock }, n }) => ({
+      n,
+      ...(at === undefined ? {} : { at: instantFrom(at) }),
+      ...(tier && { tier }),
+      ...(team && { team }),
+      ...(agent && { agent }),
+      ...(clock && { clock }),
+    })),
+    events: events.get(facts._id) ?? [],
+  }));
+  const report = { kpi: shownKpi(kpi), from, to, filters: filters as KpiEvidence['filters'], total, ...placed(position), evaluatedAt };
+  const digest = digestOf(asked, { ...report, groups: [], groupBy: [] });
+  return { ...report, digest, items, more: lines.length > limit };
+}
+
+interface KpiReader {
+  tally(asked: TallyAsked, each?: (facts: PlacedFacts, counted: readonly Placed[]) => void): Promise<Tallied>;
+}
+
+/** What a KPI is computed with is read once, whatever periods are looked at. */
+async function readerOf(
+  sources: Sources,
+  kpi: Kpi,
+  { evaluatedAt, days, to }: Pick<KpiAsked, 'evaluatedAt' | 'days' | 'to'>,
+  position: Position,
+): Promise<KpiReader> {
+  const calendarOf = kpi.aggregation === 'uptime' ? await calendars(sources, evaluatedAt) : () => calendarFor(defaultContract.calendar);
+  const context: Context = usualContext(epochMillis(evaluatedAt), calendarOf, days === undefined ? {} : { days });
+  let related: unknown;
+  if (kpi.relation !== undefined) {
+    // Whatever comes after the period has no say in it, but for the clients who are still there.
+    const where = kpi.once === 'client' ? kpi.relation.where : { ...kpi.relation.where, openedAt: { $lt: new Date(to) } };
+    const others: Facts[] = [];
+    for await (const facts of factsAt(sources, position, { where, fields: [...kpi.relation.fields, 'openedAt'] })) others.push(facts);
+    related = kpi.relation.build(others);
+  }
+  return {
+    async tally(asked, each) {
+      const tally = new KpiTally(kpi, asked, context, related);
+      for await (const facts of factsAt(sources, position, { where: boundOf(kpi, asked), fields: kpi.fields })) {
+        const counted = tally.add(facts);
+        each?.(facts, counted);
+      }
+      return tally.result();
+    },
+  };
+}
+
+/** The period of the same length before. */
+async function periodBefore(reader: KpiReader, { from, to, groupBy, filters }: KpiAsked): Promise<KpiReport['before']> {
+  const [begin, end] = [epochMillis(from), epochMillis(to)];
+  const earlier = { from: begin - (end - begin), to: begin };
+  return { from: instantFrom(earlier.from), to: from, ...(await reader.tally({ ...earlier, groupBy, filters })) };
+}
+
+/** Which tickets can count in a period: what the indexes are asked for. */
+export function boundOf({ anchor }: Pick<Kpi, 'anchor'>, { from, to, filters }: Pick<TallyAsked, 'from' | 'to' | 'filters'>): object {
+  const within = { $gte: new Date(from), $lt: new Date(to) };
+  const { client, service, priority, channel, kind } = filters;
+  const equal = Object.entries({ client, service, priority, channel, kind }).flatMap(([field, values]) =>
+    values === undefined ? [] : [{ [field]: values.length === 1 ? values[0] : { $in: values } }],
+  );
+  const anchored = {
+    opened: [{ openedAt: within }],
+    resolved: [{ resolvedAt: within }],
+    closed: [{ closedAt: { $exists: true } }, { endedAt: within }],
+    'since-opening': [{ openedAt: { $lt: new Date(to) } }],
+    life: [{ openedAt: { $lt: new Date(to) } }, { $or: [{ endedAt: null }, { endedAt: { $gte: new Date(from) } }] }],
+  }[anchor];
+  return { $and: [...anchored, ...equal] };
+}
+
+async function calendars(sources: Sources, at: Instant): Promise<Context['calendarOf']> {
+  const found = await reached(find<ClientContract>(sources, contracts.name, {}).toArray());
+  const inForce = new Map(
+    found.map(({ client, versions }) => [client, versions.findLast(({ effectiveFrom }) => effectiveFrom <= at)?.terms ?? defaultContract]),
+  );
+  return (client) => calendarFor((inForce.get(client) ?? defaultContract).calendar);
+}
+
+/** The events behind what tickets counted as, up to a position. */
+async function eventsBehind(
+  sources: Sources,
+  { events: types }: Kpi,
+  ids: readonly string[],
+  { commit }: Position,
+): Promise<ReadonlyMap<string, readonly EventRef[]>> {
+  const behind = new Map<string, EventRef[]>();
+  const filter = { ticketId: { $in: [...ids] }, type: { $in: [...types] }, position: { $lte: Number(commit) } };
+  const found = find<HistoryEntry>(sources, ticketHistory.name, filter).sort({ ticketId: 1, revision: 1 });
+  for (const { ticketId, eventId, revision, position, type, effectiveAt, recordedAt } of await reached(found.toArray())) {
+    const known = behind.get(ticketId) ?? [];
+    known.push({ eventId, revision, position, type, effectiveAt, recordedAt });
+    behind.set(ticketId, known);
+  }
+  return behind;
+}
+
+/** As far as the views have come, or where they were at the position that is asked for. */
+async function positionFor(sources: Sources, at: Position | undefined): Promise<Position | Refusal> {
+  const behind = await waitForPosition(sources, ticketViews, at);
+  if (behind !== undefined) return behind;
+  return at ?? (await positionOfViews(sources, ticketViews.name)) ?? { commit: 0n, prepare: 0n };
+}
+
+function placed({ commit, prepare }: Position) {
+  return { position: `${commit}/${prepare}` };
+}
+
+function noKpi(): Refusal {
+  return refuse('kpi-not-found', `There are ${kpis.map(({ id }) => id).join(', ')}`);
+}
+
+function digestOf({ days }: Pick<KpiAsked, 'days'>, { kpi, ...report }: Omit<KpiReport, 'digest'>): string {
+  const content = canonicalJson({ kpi: kpi.id, version: kpi.version, ...(days === undefined ? {} : { days }), ...report });
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
