@@ -15,6 +15,7 @@ const OPEN: ReadonlySet<string> = new Set([
   'GET /health/live',
   'GET /health/ready',
   'GET /openapi.json',
+  'GET /asyncapi.json',
   'GET /docs',
   'GET /docs/start.js',
   'GET /docs/:file',

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { Controller, Get, Header, Headers, Param, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '#http';
+import { asyncApiDocument } from './asyncapi.js';
 import { CSRF_HEADER } from './browser-session.js';
 import { documented } from './documented.js';
 
@@ -46,6 +47,7 @@ const policy =
 export class DocsController {
   #make: (() => Promise<object>) | undefined;
   #document: Promise<object> | undefined;
+  #asyncApi: object | undefined;
 
   /** @param make makes the document, which takes all routes to be there; called when it is first asked for */
   publish(make: () => Promise<object>): void {
@@ -57,7 +59,7 @@ export class DocsController {
   @Header('Vary', 'Accept')
   begin(@Headers('accept') accept: string | undefined, @Res({ passthrough: true }) reply: FastifyReply): object | undefined {
     if (accept?.includes('text/html') !== true)
-      return { name: 'Tierline', api: '/v1', docs: '/docs', openapi: '/openapi.json', health: '/health/ready' };
+      return { name: 'Tierline', api: '/v1', docs: '/docs', openapi: '/openapi.json', asyncapi: '/asyncapi.json', health: '/health/ready' };
     void reply.code(302).header('Location', '/docs');
     return undefined;
   }
@@ -67,6 +69,12 @@ export class DocsController {
   document(): Promise<object> {
     if (this.#make === undefined) throw new Error('no OpenAPI document was published');
     return (this.#document ??= this.#make());
+  }
+
+  @Get('asyncapi.json')
+  @Header('Cache-Control', 'no-cache')
+  asyncApi(): object {
+    return (this.#asyncApi ??= asyncApiDocument());
   }
 
   @Get('docs')

@@ -37,8 +37,8 @@ export interface Server extends Served {
 }
 
 /** Runs something on a server of its own, on an empty directory. */
-export function withServer(views: 'off' | 'on', run: (server: Server) => Promise<void>): Promise<void> {
-  return withProcess('./bench-server.js', { BENCH_WORKER: views }, run);
+export function withServer(views: 'off' | 'on', run: (server: Server) => Promise<void>, env: NodeJS.ProcessEnv = {}): Promise<void> {
+  return withProcess('./bench-server.js', { BENCH_WORKER: views, ...env }, run);
 }
 
 async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: Server) => Promise<void>): Promise<void> {

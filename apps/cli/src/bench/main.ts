@@ -3,6 +3,7 @@ import { BPIC2013_SOURCE } from '../import/bpic2013-log.js';
 import { benchAudit } from './bench-audit.js';
 import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';
+import { benchFeed } from './bench-feed.js';
 import { benchGrowth } from './bench-growth.js';
 import { benchHttp } from './bench-http.js';
 import { benchImport } from './bench-import.js';
@@ -13,13 +14,14 @@ import { benchTimekeeper } from './bench-timekeeper.js';
 import { benchTimeTravel } from './bench-time-travel.js';
 
 /**
- * `npm run bench [eventstore] [http] [projector] [mongodb] [audit] [clocks] [timekeeper] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [audit] [clocks] [timekeeper] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   eventstore: benchEventStore,
   http: benchHttp,
+  feed: benchFeed,
   projector: benchProjector,
   mongodb: benchMongoDB,
   audit: benchAudit,
