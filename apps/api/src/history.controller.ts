@@ -43,6 +43,7 @@ const histories = [
   'scheduleHistory',
   'filterHistory',
   'keyHistory',
+  'webhookHistory',
 ] as const satisfies readonly HistoryName[];
 
 const named = (code: DomainProblemCode) => new PathName(code, ticketProblems[code].title);
@@ -58,6 +59,7 @@ const doors: Readonly<
   scheduleHistory: { path: 'on-call', id: 'schedule', pipe: named('on-call-not-found') },
   filterHistory: { path: 'filters', id: 'name', pipe: named('filter-not-found') },
   keyHistory: { path: 'api-keys', id: 'key', pipe: named('key-not-found') },
+  webhookHistory: { path: 'webhooks', id: 'webhook', pipe: named('webhook-not-found') },
 };
 
 /** The history of one kind of aggregate: in pages as JSON, or whole as lines of JSON or as CSV. */

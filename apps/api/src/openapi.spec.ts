@@ -62,6 +62,8 @@ describe('/openapi.json', () => {
         '/v1/tickets/{id}/sla/autopsy',
         '/v1/tickets/{id}/sla-restatements',
         '/v1/sla-restatements',
+        '/v1/ticket-counts',
+        '/v1/webhooks/{webhook}/history',
         '/v1/sla-board',
         '/v1/simulations',
         '/v1/tickets/{id}/why',

@@ -326,6 +326,31 @@ const views = {
     },
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
+  counts: {
+    query: 'tickets',
+    summary: 'How many tickets there are, now or at another time, by a field of theirs',
+    schema: {
+      type: 'object',
+      required: ['by', 'items', 'total'],
+      properties: {
+        by: { type: 'string', description: 'What they are counted by' },
+        items: {
+          type: 'array',
+          description: 'By value',
+          items: {
+            type: 'object',
+            required: ['count'],
+            properties: {
+              value: { type: 'string', description: 'The value; absent for tickets that have none' },
+              count: { type: 'integer', minimum: 1, description: 'How many have it' },
+            },
+          },
+        },
+        total: { type: 'integer', minimum: 0, description: 'How many there are' },
+      },
+    },
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+  },
   restatement: {
     query: 'restatement',
     summary:
@@ -406,6 +431,7 @@ const historyNotFound = {
   scheduleHistory: 'on-call-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
+  webhookHistory: 'webhook-not-found',
 } as const satisfies Readonly<Record<Exclude<HistoryName, 'history'>, keyof typeof ticketProblems>>;
 
 const lines = { type: 'string' };

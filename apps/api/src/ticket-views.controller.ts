@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { alreadySeen, entityTag, parseTags, Problem, QueryParameters } from '#http';
 import { oneOf, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, QUEUE_STATES, TIERS } from '#ticketing';
-import { type Asker, isPast, placeIn, queries, ticketListFilters } from '#ticketing-app';
+import { type Asker, countedBy, isPast, placeIn, queries, ticketListFilters } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -42,6 +42,15 @@ const listQuery = {
   ...whenParameters,
 };
 
+const { sort: _sort, ...countFilters } = ticketListFilters;
+const countsQuery = {
+  by: oneOf(countedBy, 'What they are counted by; `status` unless given'),
+  ...countFilters,
+  atLeast: atLeastPosition,
+  ...whenParameters,
+};
+
+const readCountsQuery = new QueryParameters(countsQuery);
 const readFreshness = new QueryParameters(freshness);
 const readQueueQuery = new QueryParameters(queueQuery);
 const readListQuery = new QueryParameters(listQuery);
@@ -77,6 +86,17 @@ export class TicketViewsController {
         : await this.queries.execute(new RunQuery(caller, queries.tickets, { ...wanted, atLeast })),
     );
     return pageAnswer(list, page, (last) => placeIn(sort, last));
+  }
+
+  @Get('ticket-counts')
+  @documented((openapi) => openapi.documentView('counts'))
+  @documented((openapi) => openapi.documentQuery(readCountsQuery))
+  async counts(@Query(readCountsQuery) query: QueryOf<typeof countsQuery>, @Caller() caller: Asker) {
+    const { by = 'status', atLeast, asOf, knownAt, ...filter } = query;
+    const when = { asOf, knownAt };
+    inPast(when, { atLeast, q: filter.q });
+    const items = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.ticketCounts, { by, filter, when, atLeast })));
+    return { by, items, total: items.reduce((total, { count }) => total + count, 0) };
   }
 
   @Get('tickets/:id')

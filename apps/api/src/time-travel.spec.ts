@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { TICKET_INSTANTS } from '#ticketing-app';
+import { discardTicketInstants } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -62,7 +62,12 @@ describe('the past, as it was known then', () => {
       const shown = await json(`${board}&atLeast=${position}`);
       const at = shown.evaluatedAt;
       snapshots.push({ at, path: board, answer: shown });
-      for (const path of [`/v1/tickets?client=${client}&sort=priority`, `/v1/queues/L1?client=${client}`, `/v1/queues/L2?client=${client}`])
+      for (const path of [
+        `/v1/tickets?client=${client}&sort=priority`,
+        `/v1/queues/L1?client=${client}`,
+        `/v1/queues/L2?client=${client}`,
+        `/v1/ticket-counts?client=${client}&by=assignee`,
+      ])
         snapshots.push({ at, path, answer: await json(`${path}&atLeast=${position}`) });
       snapshots.push({ at, path: `/v1/tickets/${id}?`, answer: await json(`/v1/tickets/${id}`) });
       const { evaluatedAt, ...sla } = await json(`/v1/tickets/${id}/sla`);
@@ -72,14 +77,14 @@ describe('the past, as it was known then', () => {
     }
     for (const { at, path, answer } of snapshots)
       expect({ at, path, answer: await json(`${path}&knownAt=${at}`) }).toEqual({ at, path, answer });
-    expect(snapshots.length).toBe(150);
+    expect(snapshots.length).toBe(175);
   }, 120_000);
 
   it('is made anew from the log when it was thrown away', async () => {
     const path = `/v1/tickets?client=${api.client}-desk&knownAt=${new Date().toISOString()}`;
     const before = await json(path);
     expect(before.items.length).toBeGreaterThan(3);
-    await api.mongo.db.collection(TICKET_INSTANTS).drop();
+    await discardTicketInstants(api.mongo);
     expect(await json(path)).toEqual(before);
   });
 
@@ -99,6 +104,11 @@ describe('the past, as it was known then', () => {
     }
     const [first] = (await json(`/v1/tickets?client=${client}&asOf=${at}&assignee=bob`)).items;
     expect(first).toMatchObject({ client, assignee: { id: 'bob' } });
+    const listed = async (query: string) => (await json(`/v1/tickets?client=${client}&limit=200&knownAt=${at}${query}`)).items.length;
+    const counts = await json(`/v1/ticket-counts?client=${client}&by=assignee&knownAt=${at}`);
+    expect(counts).toMatchObject({ by: 'assignee', total: await listed('') });
+    expect(counts.items).toContainEqual({ value: 'bob', count: await listed('&assignee=bob') });
+    expect(counts.items).toContainEqual({ count: await listed('&assigned=false') });
     for (const query of ['q=x', 'atLeast=1/1', 'changedSince=start'])
       expect(await json(`/v1/tickets?knownAt=${at}&${query}`)).toMatchObject({ code: 'invalid-query' });
     expect(await json('/v1/tickets?asOf=9999-01-01T00:00:00Z')).toMatchObject({ code: 'invalid-query', faults: [{ field: 'asOf' }] });

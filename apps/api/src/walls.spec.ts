@@ -172,7 +172,9 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Ask
   return [
     ...filled,
     ...lists,
-    ...['/v1/tickets', '/v1/queues/L1', '/v1/sla-board'].map((path) => `${path}?client=${name}&knownAt=${new Date().toISOString()}`),
+    ...['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/ticket-counts'].map(
+      (path) => `${path}?client=${name}&knownAt=${new Date().toISOString()}`,
+    ),
     `/v1/sla-restatements?client=${name}&knownAt=2020-01-01T00:00:00Z&asOf=${new Date().toISOString()}`,
     ...[ticket].map((id) => `/v1/tickets/${id}?asOf=${new Date().toISOString()}`),
     `/v1/tickets?q=${mark}`,

@@ -11,7 +11,7 @@ import {
   type Diagnosis,
 } from '#mongo';
 import { policies, projectionGroups } from '#ticketing';
-import { groupPosition } from '#ticketing-app';
+import { discardTicketInstants, groupPosition } from '#ticketing-app';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 
@@ -63,6 +63,7 @@ export async function rebuild(
     }
   }
   if (view !== undefined) return;
+  await discardTicketInstants(mongo);
   const categories = new Set(policies.map(({ aggregate }) => aggregate.category));
   for (const category of categories) {
     if (await restartPolicies(mongo.db, store, category, owner, { signal }))

@@ -1,4 +1,4 @@
-import { isRefusal, type Refusal, type StateFace, streamName } from '#eventsourcing';
+import { isRefusal, type Position, type Refusal, type StateFace, streamName } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   boardLine,
@@ -9,16 +9,23 @@ import {
   type SlaBoardEntry,
   ticket,
   type TicketInstant,
+  ticketList,
   ticketListLineSchema,
   ticketSla,
   type TicketSla,
   ticketViews,
 } from '#ticketing';
-import { evaluatedAt, readPast, type When } from './past.js';
-import { type Page, readPage, type Sources } from './read-models.js';
+import { evaluatedAt, isPast, readPast, type When } from './past.js';
+import { countBy, type Counted, type Page, readPage, type Sources, waitForPosition } from './read-models.js';
 import { boardCriteria, type SlaBoardAsked, type SlaBoardPage } from './sla-board-query.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
-import { type ListedTicket, TICKET_ORDERS, ticketListCriteria, type TicketListAskedFor } from './ticket-list-query.js';
+import {
+  type ListedTicket,
+  TICKET_ORDERS,
+  ticketListCriteria,
+  type TicketListAskedFor,
+  type TicketListFilter,
+} from './ticket-list-query.js';
 import { queueCriteria, type QueuedTicket, type TierQueueAsked } from './ticket-queries.js';
 
 /** The list of tickets at another time. Words are not looked for there. */
@@ -29,6 +36,44 @@ export async function readPastTickets(
   const wanted = { filter: ticketListCriteria(filter, order, after), sort: Object.fromEntries(TICKET_ORDERS[order]), limit };
   const page = await readInstants(sources, when, wanted);
   return isRefusal(page) ? page : { ...page, items: page.items.map((item) => shown<ListedTicket>(item, ticketListLineSchema.entries)) };
+}
+
+export interface CountsAsked {
+  readonly by: CountedBy;
+  readonly filter: TicketListFilter;
+  readonly when: When;
+  /** A position in the log that counts of now must have seen. */
+  readonly atLeast?: Position | undefined;
+}
+
+/** By what tickets are counted → the field of it. */
+const COUNTED_BY = {
+  status: 'status',
+  tier: 'tier',
+  priority: 'priority',
+  kind: 'kind',
+  channel: 'channel',
+  client: 'client',
+  team: 'team',
+  assignee: 'assignee.id',
+  service: 'service',
+  category: 'category',
+} as const;
+export type CountedBy = keyof typeof COUNTED_BY;
+export const countedBy = Object.keys(COUNTED_BY) as CountedBy[];
+
+/** How many tickets a filter leaves, now or at another time, by a field of theirs. */
+export async function readTicketCounts(
+  sources: Sources,
+  { by, filter, when, atLeast }: CountsAsked,
+): Promise<readonly Counted[] | Refusal> {
+  const criteria = ticketListCriteria(filter, 'openedAt');
+  const past = isPast(when);
+  const behind = past ? await sources.instants.caughtUp() : await waitForPosition(sources, ticketViews, atLeast);
+  if (behind !== undefined) return behind;
+  return past
+    ? countBy(sources, TICKET_INSTANTS, COUNTED_BY[by], atThatTime(when, criteria))
+    : countBy(sources, ticketList.name, COUNTED_BY[by], criteria);
 }
 
 /** The queue of a tier at another time. */
@@ -73,19 +118,16 @@ interface Wanted {
 }
 
 /** The tickets of another time that a filter for those of now leaves. */
-async function readInstants(
-  sources: Sources,
-  { asOf = NEVER_DUE, knownAt = NEVER_DUE }: When,
-  { filter, sort, limit }: Wanted,
-): Promise<Page<TicketInstant> | Refusal> {
+async function readInstants(sources: Sources, when: When, { filter, sort, limit }: Wanted): Promise<Page<TicketInstant> | Refusal> {
   const behind = await sources.instants.caughtUp();
   if (behind !== undefined) return behind;
+  return readPage<TicketInstant>(sources, TICKET_INSTANTS, { filter: atThatTime(when, filter), sort: byTicket(sort), limit });
+}
+
+/** A filter for documents of now, for those of another time. */
+function atThatTime({ asOf = NEVER_DUE, knownAt = NEVER_DUE }: When, filter: object): object {
   const by = { from: { $lte: asOf }, known: { $lte: knownAt } };
-  return readPage<TicketInstant>(sources, TICKET_INSTANTS, {
-    filter: { $and: [byTicket(filter), { 'stretch.from': by.from, 'stretch.known': by.known, cuts: { $not: { $elemMatch: by } } }] },
-    sort: byTicket(sort),
-    limit,
-  });
+  return { $and: [byTicket(filter), { 'stretch.from': by.from, 'stretch.known': by.known, cuts: { $not: { $elemMatch: by } } }] };
 }
 
 /** What is said of documents whose ids are those of tickets, where these stand in `ticketId`. */

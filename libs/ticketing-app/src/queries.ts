@@ -34,7 +34,7 @@ import {
 } from './desk-queries.js';
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { historyOf } from './history-query.js';
-import { readPastBoard, readPastQueue, readPastTickets } from './past-lists.js';
+import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, type Sources } from './read-models.js';
@@ -103,6 +103,7 @@ export const queries = {
   tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
   changedTickets: query('tickets', readChangedTickets),
   pastTickets: query('tickets', readPastTickets),
+  ticketCounts: query('tickets', readTicketCounts),
   ticket: query('ticket', readTicketDetails),
   history: query('history', historyOf(auditedAggregates.ticket)),
   contractHistory: query('contractHistory', historyOf(auditedAggregates.contract)),
@@ -111,6 +112,7 @@ export const queries = {
   scheduleHistory: query('scheduleHistory', historyOf(auditedAggregates.schedule)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
+  webhookHistory: query('webhookHistory', historyOf(auditedAggregates.webhook)),
   sla: query('sla', readTicketSla),
   autopsy: query('autopsy', readTicketAutopsy),
   why: query('why', readTicketWhy),

@@ -235,6 +235,30 @@ export async function readPage<Entry extends object>(
   return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
 }
 
+/** How many documents of a view have each value of a field, by value; those without one have none. */
+export async function countBy(
+  { models }: Pick<Sources, 'models'>,
+  name: string,
+  field: string,
+  filter: object,
+): Promise<readonly Counted[]> {
+  const { db, scope } = models[inside];
+  const counted = db
+    .collection(name)
+    .aggregate<{ readonly _id: string | null; readonly count: number }>([
+      { $match: withinWalls(name, scope, filter) },
+      { $group: { _id: `$${field}`, count: { $sum: 1 } } },
+      { $sort: { _id: 1 } },
+    ]);
+  return (await reached(counted.toArray())).map(({ _id, count }) => ({ ...(_id !== null && { value: _id }), count }));
+}
+
+/** How many have a value; without it, how many have none. */
+export interface Counted {
+  readonly value?: string;
+  readonly count: number;
+}
+
 /** A page of a view of tickets, each with the revision that it has been projected up to. */
 export async function readTickets<Doc extends object>(
   sources: Pick<Sources, 'models'>,

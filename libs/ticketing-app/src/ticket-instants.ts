@@ -22,6 +22,16 @@ const INDEXES = [
   { 'stretch.known': 1 },
 ] as const;
 
+/** Throws away what is known of the past: it is read from the log again when it is asked for. */
+export async function discardTicketInstants({ db }: ReadModels): Promise<void> {
+  await db
+    .collection(TICKET_INSTANTS)
+    .drop()
+    .catch((error: { readonly code?: unknown }) => {
+      if (error.code !== NAMESPACE_NOT_FOUND) throw error;
+    });
+}
+
 /** Events that are read at once, and tickets that are kept at hand for those that follow. */
 const BATCH = 2_000;
 const AT_HAND = 2_000;
@@ -107,9 +117,7 @@ export class TicketInstants {
   /** Throws away what there is: of another version, or of another log. */
   async #begin(): Promise<Progress> {
     this.#atHand.clear();
-    await this.#collection.drop().catch((error: { readonly code?: unknown }) => {
-      if (error.code !== NAMESPACE_NOT_FOUND) throw error;
-    });
+    await discardTicketInstants(this.models);
     await this.#collection.createIndexes(INDEXES.map((key) => ({ key: { ...key } })));
     const progress = { _id: PROGRESS, commit: -1, generation: randomUUID() };
     await this.#progresses.replaceOne({ _id: PROGRESS }, progress, { upsert: true });

@@ -41,6 +41,7 @@ export const queryAccess = {
   filterHistory: reader,
   events: { ...reader, service: 'all' },
   webhooks: { auditor: 'all', service: 'all', administrator: 'all' },
+  webhookHistory: { auditor: 'all', administrator: 'all' },
   webhookSecret: { service: 'all', administrator: 'all' },
   simulation: { auditor: 'all', lead: 'all', administrator: 'all' },
   upload: { ...everybody, requester: 'all' },

@@ -1,5 +1,6 @@
-import { instantFrom } from '#eventsourcing';
+import { type Aggregate, instantFrom } from '#eventsourcing';
 import { recorded, type Told } from '../../../eventsourcing/src/testing/given-projected.js';
+import { aggregates } from '../desk/aggregates.js';
 import { defaultContract } from '../contract/contract.js';
 import type { Scope } from '../identity/principal.js';
 import { type Audited, auditedAggregates } from './audited.js';
@@ -13,6 +14,15 @@ function read(audited: Audited, scope: Scope, events: readonly Told[]) {
 }
 
 describe('the history of an aggregate', () => {
+  it('is there for each that people send commands to', () => {
+    const commanded = (aggregates as readonly Aggregate[]).filter(({ commands }) => Object.values(commands).some(({ route }) => route));
+    expect(
+      Object.values(auditedAggregates)
+        .map(({ aggregate }) => aggregate.category)
+        .sort(),
+    ).toEqual(commanded.map(({ category }) => category).sort());
+  });
+
   it('compares each version of a contract with the one before it', () => {
     const agreed = (version: number, terms: object) => ({
       type: 'ContractAgreed',

@@ -3,13 +3,23 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
 import { team } from '../desk/team.js';
+import { isSubscribed, seesWebhook, type Webhook, webhook } from '../desk/webhook.js';
 import { credential } from '../identity/credential.js';
 import { type Scope, seesClient } from '../identity/principal.js';
 import { fieldsOf, present, without } from '../plain-json.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import { changesBetween, type Change } from './changes.js';
-import { agentViews, contractViews, credentialViews, filterViews, onCallViews, teamViews, ticketViews } from './projections.js';
+import {
+  agentViews,
+  contractViews,
+  credentialViews,
+  filterViews,
+  onCallViews,
+  teamViews,
+  ticketViews,
+  webhookViews,
+} from './projections.js';
 import type { TicketFold } from './ticket-fold.js';
 
 /** An event with what it changed. */
@@ -115,5 +125,10 @@ export const auditedAggregates = {
       return clients === 'all' || (Array.isArray(theirs) && theirs.every((client) => clients.includes(String(client))));
     },
     cut: (_scope, fields) => without(fields as object & { readonly hash?: string }, 'hash'),
+  }),
+  webhook: audited(webhook, webhookViews, {
+    notFound: 'webhook-not-found',
+    shows: (state) => (isSubscribed(state) ? state : null),
+    sees: ({ clients }, shown) => seesWebhook(clients, shown as Webhook),
   }),
 } satisfies Readonly<Record<string, Audited>>;

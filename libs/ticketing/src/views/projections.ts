@@ -117,7 +117,8 @@ export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
   faces: [credentials],
 };
 
-const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
+/** The read models of webhooks. */
+export const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
   name: 'webhooks',
   version: 1,
   streamPrefix: 'webhook-',

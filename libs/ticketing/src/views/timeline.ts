@@ -44,8 +44,7 @@ export class Timeline<State, Events extends EventMap> {
     // An event is known once all before it are, whatever the clocks of the machines said.
     const known = this.#known !== undefined && this.#known > recordedAt ? this.#known : recordedAt;
     this.#known = known;
-    const next = this.#latest.findIndex((stretch) => stretch.from > from);
-    const later = next === -1 ? [] : this.#latest.splice(next);
+    const later = this.#latest.splice(this.#latest.findLastIndex((stretch) => stretch.from <= from) + 1);
     const base = this.#latest.at(-1);
     base?.cuts.push({ from, known });
     if (base?.from === from) this.#latest.pop();
