@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { httpProblems } from '#http';
 import {
+  account,
   agent,
   attention,
   contract,
@@ -44,7 +45,7 @@ describe('the documentation', () => {
     const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
     const says = new Map(rows.map(([, types = '', text]) => [types, text]));
     for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
-    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook].flatMap(({ events }) =>
+    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook, account].flatMap(({ events }) =>
       Object.keys(events),
     );
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));

@@ -7,12 +7,13 @@ import { aggregates } from '#ticketing';
 import type { ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
 import { WebhookSecrets } from '#webhooks';
+import { AccountsController } from './accounts.controller.js';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
 import { OnCallController } from './on-call.controller.js';
-import { PrincipalController, SessionsController } from './sessions.controller.js';
+import { PasswordsController, PrincipalController, SessionsController } from './sessions.controller.js';
 import { SealsController } from './seals.controller.js';
 import { DocsController } from './docs.controller.js';
 import { EventFeedController, FeedReaders } from './event-feed.controller.js';
@@ -51,6 +52,8 @@ import { WebhooksController } from './webhooks.controller.js';
     KeysController,
     SessionsController,
     PrincipalController,
+    PasswordsController,
+    AccountsController,
     LogInController,
     EventFeedController,
     WebhooksController,

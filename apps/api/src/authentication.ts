@@ -26,6 +26,7 @@ const OPEN: ReadonlySet<string> = new Set([
   'GET /login/callback',
   'GET /login/:file',
   'POST /v1/sessions',
+  'POST /v1/passwords',
 ]);
 
 const KEYS_BEGIN_WITH = 'tierline_';

@@ -90,6 +90,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   name: 'filter-not-found',
   key: 'key-not-found',
   webhook: 'webhook-not-found',
+  account: 'account-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {

@@ -28,6 +28,15 @@ const page = (hasProvider: boolean): string => `<!doctype html>
       <p id="said" role="status"></p>
       <noscript><p>Logging in takes JavaScript.</p></noscript>
       <p><button id="log-in" type="button" hidden>Log in</button><button id="log-out" type="button" hidden>Log out</button></p>
+      <form id="with-password" hidden>
+        <p><label>Account <input id="account" autocomplete="username" required></label></p>
+        <p><label>Password <input id="password" type="password" autocomplete="current-password" required></label></p>
+        <p><button>Log in with a password</button></p>
+      </form>
+      <form id="set-password" hidden>
+        <p><label>New password, of 12 characters or more <input id="new-password" type="password" autocomplete="new-password" minlength="12" required></label></p>
+        <p><button>Set the password, and log in</button></p>
+      </form>
       ${hasProvider ? '<p id="elsewhere"><a href="/login/oidc">Log in at your identity provider</a></p>' : ''}
       <p><a href="/docs">Documentation of the API</a></p>
     </main>
@@ -54,6 +63,7 @@ const ask = async (method, path, body) => {
 async function show() {
   const { ok, json } = await ask('GET', '/v1/principal');
   at('log-out').hidden = !ok;
+  at('with-password').hidden = ok;
   if (at('elsewhere')) at('elsewhere').hidden = ok;
   if (!ok && failed) return say('That did not log you in. Try again; the log of the server says why.');
   if (!ok) return say(at('elsewhere') ? 'Nobody is logged in.' : 'Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link');
@@ -64,17 +74,37 @@ async function show() {
     await show();
   };
 }
+/** Logs in by what the server is told, and says what came of it. */
+async function enter(path, proof) {
+  const { ok, json } = await ask('POST', path, proof);
+  if (ok) await show();
+  else say(json.detail ?? 'The server did not answer.');
+  return ok;
+}
+at('with-password').onsubmit = async (event) => {
+  event.preventDefault();
+  await enter('/v1/sessions', { account: at('account').value, password: at('password').value });
+  at('password').value = '';
+};
 async function begin() {
-  const link = location.hash.slice(1);
+  const [, forPassword, link = ''] = /^#(password-)?(.*)$/.exec(location.hash) ?? [];
   history.replaceState(null, '', location.pathname);
   if (link === '') return show();
+  if (forPassword) {
+    say('This link sets your password, once.');
+    at('set-password').hidden = false;
+    at('set-password').onsubmit = async (event) => {
+      event.preventDefault();
+      at('set-password').hidden = await enter('/v1/passwords', { link, newPassword: at('new-password').value });
+      at('new-password').value = '';
+    };
+    return;
+  }
   say('This link logs you in, once.');
   at('log-in').hidden = false;
   at('log-in').onclick = async () => {
     at('log-in').hidden = true;
-    const { ok, json } = await ask('POST', '/v1/sessions', { link });
-    if (ok) await show();
-    else say(json.detail ?? 'The server did not answer.');
+    await enter('/v1/sessions', { link });
   };
 }
 addEventListener('hashchange', () => { if (location.hash !== '') void begin(); });
@@ -131,7 +161,11 @@ export class LogInController {
       return;
     }
     const how = `OpenID Connect: ${browserOf(request)}`;
-    keepSession(request, reply, unlessRefused(await startSession(this.store, found.principal, how, request.correlationId)));
+    keepSession(
+      request,
+      reply,
+      unlessRefused(await startSession(this.store, { principal: found.principal, label: how }, request.correlationId)),
+    );
     void reply.code(302).header('Location', '/login');
   }
 

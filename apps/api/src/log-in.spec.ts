@@ -303,3 +303,111 @@ describe('logging in at the identity provider', () => {
     }
   });
 });
+
+describe('an account', () => {
+  const PASSWORD = 'four words by chance';
+
+  /** The id of a new account, and a link for it. */
+  async function invited(rights: object = { roles: ['lead'], clients: [api.client] }): Promise<{ account: string; link: string }> {
+    const account = `ada-${randomUUID()}`;
+    expect((await send(api.url, 'POST', '/v1/accounts', { body: { account, name: 'Ada', ...rights } })).status).toBe(200);
+    const made = await send(api.url, 'POST', `/v1/accounts/${account}/links`);
+    expect(made.status).toBe(201);
+    return { account, link: made.json.token };
+  }
+  const setPassword = (body: object) => ask('POST', '/v1/passwords', {}, body);
+  const byPassword = (account: string, password: string) => ask('POST', '/v1/sessions', {}, { account, password });
+  const cookieOf = ({ headers }: Answer) => ({ Cookie: headers.get('set-cookie')?.split(';')[0] ?? 'none=1' });
+  const whoIs = (answer: Answer) => ask('GET', '/v1/principal', cookieOf(answer));
+
+  it('gets a password by a link, once, and logs in with it', async () => {
+    const { account, link } = await invited();
+    const weak = await setPassword({ link, newPassword: 'elevenchars' });
+    expect([weak.status, weak.json.code]).toEqual([422, 'password-too-short']);
+    expect((await byPassword(account, '')).status).toBe(400);
+    expect((await whoIs(await setPassword({ link, newPassword: PASSWORD }))).json.principal).toMatchObject({
+      id: account,
+      roles: ['lead'],
+    });
+    expect((await setPassword({ link, newPassword: 'another one, longer' })).status).toBe(401);
+    const session = await byPassword(account, PASSWORD);
+    expect([session.status, (await whoIs(session)).json.principal.name]).toEqual([201, 'Ada']);
+    const shown = await send(api.url, 'GET', `/v1/accounts/${account}`);
+    expect(shown.json).toMatchObject({ hasPassword: true, lastLogInBy: 'password', principal: { roles: ['lead'] } });
+    expect(shown.text).not.toContain('scrypt');
+    await eventually(
+      async () => (await send(api.url, 'GET', '/v1/accounts?limit=200')).json.items as { account: string }[],
+      (items) => items.some((item) => item.account === account),
+    );
+    let log = '';
+    for await (const { type, data, metadata } of api.store.readStream(`account-${account}`)) log += JSON.stringify([type, data, metadata]);
+    expect(log).toContain('$scrypt$');
+    for (const secret of [PASSWORD, link, session.headers.get('set-cookie')?.split(/[=;]/)[1] ?? 'x']) expect(log).not.toContain(secret);
+  });
+
+  it('may do at once what it is said to, and nothing once it is suspended', async () => {
+    const { account, link } = await invited();
+    const session = await setPassword({ link, newPassword: PASSWORD });
+    await send(api.url, 'PUT', `/v1/accounts/${account}`, { body: { roles: ['auditor'], clients: [api.client] } });
+    expect((await whoIs(session)).json.principal).toMatchObject({ id: account, roles: ['auditor'] });
+    const unused = (await send(api.url, 'POST', `/v1/accounts/${account}/links`)).json.token as string;
+    await send(api.url, 'POST', `/v1/accounts/${account}/suspend`, { body: { reason: 'left' } });
+    expect((await whoIs(session)).status).toBe(401);
+    const refused = await Promise.all([byPassword(account, PASSWORD), logIn(unused), setPassword({ link: unused, newPassword: PASSWORD })]);
+    expect(refused.map(({ status }) => status)).toEqual([401, 401, 401]);
+    await send(api.url, 'POST', `/v1/accounts/${account}/reinstate`);
+    expect((await byPassword(account, PASSWORD)).status).toBe(201);
+  });
+
+  it('has no session that began before its password was changed', async () => {
+    const { account, link } = await invited();
+    const before = await setPassword({ link, newPassword: PASSWORD });
+    const wrong = await setPassword({ account, password: 'x', newPassword: 'another one, longer' });
+    const after = await setPassword({ account, password: PASSWORD, newPassword: 'another one, longer' });
+    expect([wrong.status, after.status]).toEqual([401, 201]);
+    expect([(await whoIs(before)).status, (await whoIs(after)).status]).toEqual([401, 200]);
+    expect((await byPassword(account, PASSWORD)).status).toBe(401);
+  });
+
+  it('is not told from none, and guesses are slowed down without locking anybody out', async () => {
+    const { account, link } = await invited();
+    await setPassword({ link, newPassword: PASSWORD });
+    const nobody = `nobody-${randomUUID()}`;
+    const [wrong, none] = [await byPassword(account, 'wrong password'), await byPassword(nobody, 'wrong password')];
+    expect([wrong.status, wrong.json.code, wrong.json.detail]).toEqual([401, 'unauthenticated', none.json.detail]);
+    for (const id of [account, nobody]) {
+      const guesses = await Promise.all(Array.from({ length: 40 }, (_, index) => byPassword(id, `wrong password ${index}`)));
+      const slowed = guesses.filter(({ status }) => status === 429);
+      expect(slowed.length).toBeGreaterThan(20);
+      for (const { json, headers } of slowed) {
+        expect(json.code).toBe('too-many-attempts');
+        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+    }
+    await eventually(
+      () => byPassword(account, PASSWORD),
+      ({ status }) => status === 201,
+    );
+  });
+
+  it('is made and changed within the clients of who does it', async () => {
+    const { account } = await invited({ roles: ['agent'], allClients: true });
+    const some = await loggedIn(person({ roles: ['administrator'] }));
+    const as = (method: string, path: string, body?: object) => ask(method, path, { ...some.cookie, ...CSRF }, body);
+    expect((await as('POST', '/v1/accounts', { account: `x-${randomUUID()}`, roles: ['agent'], clients: ['another'] })).status).toBe(403);
+    expect((await as('POST', '/v1/accounts', { account: `x-${randomUUID()}`, roles: ['agent'], allClients: true })).status).toBe(403);
+    expect((await as('POST', '/v1/accounts', { account, roles: ['agent'], clients: [api.client] })).status).toBe(403);
+    for (const [method, path, body] of [
+      ['GET', ''],
+      ['POST', '/links'],
+      ['POST', '/suspend', {}],
+      ['PUT', '', { roles: ['agent'], clients: [api.client] }],
+    ] as const) {
+      const theirs = await as(method, `/v1/accounts/${account}${path}`, body);
+      const nobodys = await as(method, `/v1/accounts/nobody-${account}${path}`, body);
+      if (method === 'PUT') expect([theirs.status, nobodys.status]).toEqual([404, 404]);
+      else expect([theirs.status, theirs.json.detail]).toEqual([404, nobodys.json.detail]);
+    }
+    expect((await send(api.url, 'GET', `/v1/accounts/${account}`)).json.principal).toMatchObject({ roles: ['agent'], clients: 'all' });
+  });
+});

@@ -109,6 +109,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   agent: { description: 'Id of the agent: any text', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   schedule: { description: 'Name of the schedule', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   overrideId: { description: 'Id of the override', schema: { type: 'string', maxLength: 100 } },
+  account: { description: 'Id of the account', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
@@ -152,6 +153,7 @@ const tagOf: Readonly<Record<string, string>> = {
   filter: 'filters',
   credential: 'identity',
   webhook: 'webhooks',
+  account: 'identity',
 };
 
 /** A command of an aggregate that has a route. */
@@ -189,6 +191,7 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
 /** What commands do that have no body to say so. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
+  ReinstateAccount: 'Lets somebody log in again whose account was suspended.',
   EndSession: 'Ends a session of one’s own: it opens nothing any more.',
   RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
   PauseWebhook: 'Sends nothing more until it is resumed.',
@@ -678,8 +681,12 @@ export function documentPrincipal(): MethodDecorator {
   );
 }
 
-export function documentLogIn(): MethodDecorator {
-  const { description = '', examples = [] } = schemas['LogIn'] ?? {};
+export const documentLogIn = () => documentEntering('logIn', 'LogIn', ['too-many-attempts']);
+export const documentSetPassword = () => documentEntering('setPassword', 'SetPassword', ['too-many-attempts', 'password-too-short']);
+
+/** An operation that begins a session. */
+function documentEntering(operationId: string, body: string, codes: readonly string[]): MethodDecorator {
+  const { description = '', examples = [] } = schemas[body] ?? {};
   const answer = {
     type: 'object',
     required: ['key', 'principal', 'expiresAt'],
@@ -692,15 +699,55 @@ export function documentLogIn(): MethodDecorator {
   const cookie = { 'Set-Cookie': { description: 'The session: HttpOnly, SameSite=Lax', schema: { type: 'string' as const } } };
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'logIn', summary: summary(description), description, ...open }),
+    ApiOperation({ operationId, summary: summary(description), description, ...open }),
     ApiBody({
       required: true,
-      schema: ref('LogIn') as never,
+      schema: ref(body) as never,
       examples: { example: { summary: 'A link, as it would be', value: examples[0] } },
     }),
     ApiResponse({ status: 201, description: 'Logged in', content: { 'application/json': { schema: answer as never } }, headers: cookie }),
     correlationHeader,
-    problems(...everywhere, ...ofBodies, 'chain-broken', 'contended'),
+    problems(...everywhere, ...ofBodies, 'chain-broken', 'contended', ...codes),
+  );
+}
+
+export function documentAccount(name: 'accounts' | 'account'): MethodDecorator {
+  const one = name === 'account';
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({
+      operationId: name,
+      summary: one ? 'An account: whose it is, what they may do and see' : 'The accounts of those who see no more clients, by id',
+    }),
+    reads('accounts'),
+    ...(one ? [pathParam('account')] : []),
+    contractAnswer('The answer', one ? ref('Account') : page('Account'), 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? ['account-not-found'] : [])),
+  );
+}
+
+export function documentAccountLink(): MethodDecorator {
+  const answer = {
+    type: 'object',
+    required: ['key', 'token', 'revision'],
+    properties: {
+      key: { type: 'string', description: 'Id of the link: no secret' },
+      token: {
+        type: 'string',
+        description: 'What is sent to the person: after `/login#` it logs in, after `/login#password-` it sets a password',
+      },
+      revision: { type: 'integer', minimum: 0 },
+    },
+  };
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'accountLink', summary: 'Makes a link for the person of an account: it works once, within three days' }),
+    access({ command: 'IssueAccountLink' }),
+    pathParam('account'),
+    contractAnswer('The link', answer, 201),
+    correlationHeader,
+    problems(...everywhere, ...ofCommands, 'account-not-found', 'key-exists'),
   );
 }
 

@@ -1,17 +1,17 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, instantFrom, isRefusal } from '#eventsourcing';
-import { JsonBody, QueryParameters } from '#http';
+import { EventStore, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { JsonBody, Problem, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { LogIn } from '#ticketing';
-import { logInByLink, queries } from '#ticketing-app';
+import { LogIn, SetPassword } from '#ticketing';
+import { type LoggedIn, logIn, type LogInContext, type Proof, queries, setPassword } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { keepSession, refuseCrossOrigin } from './browser-session.js';
 import { Caller, type Known, unauthenticated } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
-import { unlessRefused } from './ticket-problems.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
@@ -27,18 +27,12 @@ export class SessionsController {
   @HttpCode(201)
   @documented((openapi) => openapi.documentLogIn())
   async logIn(
-    @Body(new JsonBody(LogIn)) { link }: LogIn,
+    @Body(new JsonBody(LogIn)) body: LogIn,
     @Req() request: FastifyRequest,
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    // Nobody is logged in as somebody else by a page that they happen to visit.
-    refuseCrossOrigin(request);
-    const begun = await logInByLink(this.store, link, `Link: ${browserOf(request)}`, request.correlationId);
-    if (isRefusal(begun) && (begun.refused === 'link-used' || begun.refused === 'key-not-found')) throw unauthenticated(begun.message);
-    const { key, principal, expiresAt, ...session } = unlessRefused(begun);
-    keepSession(request, reply, session);
-    return { key, principal, expiresAt };
+    return keep(request, reply, await logIn(this.store, proofIn(body), contextOf(request)));
   }
 
   @Get()
@@ -49,6 +43,24 @@ export class SessionsController {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.sessions, { ...asked, limit, after })));
     return pageByName('sessions', query, read, ({ key }) => key);
+  }
+}
+
+/** Passwords of accounts. */
+@Controller('v1/passwords')
+export class PasswordsController {
+  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+
+  @Post()
+  @HttpCode(201)
+  @documented((openapi) => openapi.documentSetPassword())
+  async set(
+    @Body(new JsonBody(SetPassword)) { newPassword, ...proof }: SetPassword,
+    @Req() request: FastifyRequest,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    return keep(request, reply, await setPassword(this.store, proofIn(proof), newPassword, contextOf(request)));
   }
 }
 
@@ -63,6 +75,34 @@ export class PrincipalController {
     const principal = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.principal, caller.principal)));
     return { principal, ...(caller.credential === undefined ? {} : { credential: caller.credential }) };
   }
+}
+
+/** How a request logs in. @throws Problem forbidden, invalid-header */
+function contextOf(request: FastifyRequest): LogInContext {
+  // Nobody is logged in as somebody else by a page that they happen to visit.
+  refuseCrossOrigin(request);
+  return { browser: browserOf(request), correlationId: request.correlationId };
+}
+
+/** @throws Problem invalid-body */
+function proofIn({ link, account, password }: LogIn): Proof {
+  if (link !== undefined && account === undefined && password === undefined) return { link };
+  if (link === undefined && account !== undefined && password !== undefined) return { account, password };
+  throw Problem.of('invalid-body', 'It takes either a link, or an account and its password', {
+    faults: [{ field: 'link', message: 'must be there, or account and password' }],
+  });
+}
+
+/** Keeps a session that has begun in the browser. @throws Problem */
+function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedIn | Refusal) {
+  if (isRefusal(begun) && ['link-used', 'key-not-found', 'log-in-failed'].includes(begun.refused)) throw unauthenticated(begun.message);
+  if (isRefusal(begun) && begun.refused === 'too-many-attempts') {
+    const { 'too-many-attempts': kind } = ticketProblems;
+    throw new Problem(begun.refused, kind, begun.message, { headers: { 'Retry-After': String(begun.details?.['retryAfter'] ?? 1) } });
+  }
+  const { key, principal, expiresAt, ...session } = unlessRefused(begun);
+  keepSession(request, reply, session);
+  return { key, principal, expiresAt };
 }
 
 /** What a browser calls itself. */

@@ -238,6 +238,12 @@ describe('keys', () => {
     }
   });
 
+  it('come as links for accounts that are there', async () => {
+    const { code, out, errors } = await tierline('login-link', '--account', 'nobody');
+    expect([code, out]).toEqual([1, '']);
+    expect(errors).toContain('There is no such account');
+  });
+
   it('come as links to log in with, too', async () => {
     const { code, out } = await tierline('login-link', '--id', 'ada', '--name', 'Ada', '--roles', 'lead', '--clients', 'a');
     expect([code, out.slice(0, 34)]).toEqual([0, 'http://127.0.0.1:3000/login#tierli']);

@@ -257,16 +257,22 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('login-link')
     .description('print a link to log in with, in a browser: it works once, within the hour')
     .option('--id <id>', 'id of the person, as events name it', 'administrator')
+    .option(
+      '--account <account>',
+      'an account that the link is for: it logs in or sets a password, within three days; what the account may do holds',
+    )
     .option('--name <name>', 'their name')
     .option('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}; administrator unless given`, roles)
     .option('--clients <names>', 'the clients whose data they see, comma-separated; all unless given', (text: string) => text.split(','))
     .option('--tiers <tiers>', 'the tiers that they work at, comma-separated; all unless given', tiers)
-    .action(({ id, name, roles = ['administrator'], clients, tiers }: LoginLinkOptions) =>
+    .action(({ account, id, name, roles = ['administrator'], clients, tiers }: LoginLinkOptions) =>
       withSession(async (session, { config: { host, port } }) => {
-        const { makeLoginLink } = await import('./keys-command.js');
+        const { makeAccountLink, makeLoginLink } = await import('./keys-command.js');
+        const api = `http://${host}:${port}`;
+        if (account !== undefined) return makeAccountLink(session, account, api, print);
         const reach = { clients: clients ?? 'all', tiers: tiers ?? 'all' } as const;
         const principal = { kind: 'person', id, ...(name !== undefined && { name }), roles, ...reach, teams: [] } as const;
-        await makeLoginLink(session, principal, `http://${host}:${port}`, print);
+        await makeLoginLink(session, principal, api, print);
       }),
     );
 
@@ -326,6 +332,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 }
 
 interface LoginLinkOptions {
+  readonly account?: string;
   readonly id: string;
   readonly name?: string;
   readonly roles?: Principal['roles'];

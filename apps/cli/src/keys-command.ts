@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourcing';
 import { credential, OPERATOR, type Principal, shown } from '#ticketing';
-import { issueCredential, issueLink, runCommand, type SentContext } from '#ticketing-app';
+import { issueAccountLink, issueCredential, issueLink, runCommand, type SentContext } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 
@@ -40,6 +40,18 @@ export async function makeLoginLink(
   const issued = await issueLink(store, { label: 'Made on the command line', principal }, asOperator());
   if (isRefusal(issued)) throw new Complaint(issued.message);
   print(`${running?.api ?? api}/login#${issued.token}\n`);
+}
+
+/** Makes a link for the person of an account, once to set a password with, and prints it. @param api as of `makeLoginLink` @throws Complaint */
+export async function makeAccountLink(
+  { store, running }: Session,
+  account: string,
+  api: string,
+  print: (text: string) => void,
+): Promise<void> {
+  const issued = await issueAccountLink(store, account, asOperator());
+  if (isRefusal(issued)) throw new Complaint(issued.message);
+  print(`${running?.api ?? api}/login#password-${issued.token}\n`);
 }
 
 /** Prints a key, without its secret. @throws Complaint when there is none */

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import {
+  type Aggregate,
   type EventStore,
   type Instant,
   instantFrom,
@@ -10,7 +11,7 @@ import {
   refuse,
   StoreUnavailable,
 } from '#eventsourcing';
-import { type Credential, credential, type CredentialCommands, isValid, type Principal, systemPrincipal } from '#ticketing';
+import { account, type Credential, credential, type CredentialCommands, isValid, type Principal, systemPrincipal } from '#ticketing';
 import { runCommand, type SentContext } from './run-command.js';
 
 /** How long this process may take to notice what another one revoked, in milliseconds: a stream is read that often for each key in use. */
@@ -20,6 +21,7 @@ const MAX_AGE_AWAY_MS = 300_000;
 
 /** How long a link may wait to be used, in milliseconds. */
 const LINK_LASTS_MS = 3_600_000;
+const ACCOUNT_LINK_LASTS_MS = 3 * 86_400_000;
 /** How long a session lasts, in milliseconds, however much it is used. */
 export const SESSION_LASTS_MS = 12 * 3_600_000;
 
@@ -81,24 +83,36 @@ export async function issueCredential(
 export async function findCredential(store: EventStore, text: string, at: Instant): Promise<Credential | undefined> {
   const token = read(text);
   if (token === undefined) return undefined;
-  const { state } = await known(store, token.id);
+  const { state } = await known(store, credential, token.id);
   // Compared in constant time, although what is compared is a hash.
   if (state === null || !timingSafeEqual(hashOf(token), Buffer.from(state.hash, 'hex'))) return undefined;
-  return isValid(state, at) ? state : undefined;
+  if (!isValid(state, at)) return undefined;
+  return state.account === undefined ? state : ofAccount(store, state, state.account);
 }
 
-async function known(store: EventStore, id: string) {
+/** A credential with what its account may do now; undefined when the account is suspended, or has another password than when a session began. */
+async function ofAccount(store: EventStore, found: Credential, id: string): Promise<Credential | undefined> {
+  const { state } = await known(store, account, id);
+  if (state === null || state.suspendedAt !== undefined) return undefined;
+  const { principal, passwordSetAt } = state;
+  const isOver = found.form === 'session' && passwordSetAt !== undefined && found.issuedAt < passwordSetAt;
+  return isOver ? undefined : { ...found, principal };
+}
+
+async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id: string) {
   try {
-    return await readAggregate(store, credential, id, { maxAgeMs: MAX_AGE_MS });
+    return await readAggregate(store, aggregate, id, { maxAgeMs: MAX_AGE_MS });
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
-    return readAggregate(store, credential, id, { maxAgeMs: MAX_AGE_AWAY_MS });
+    return readAggregate(store, aggregate, id, { maxAgeMs: MAX_AGE_AWAY_MS });
   }
 }
 
 /** Issues a link to log in with as somebody, once. @returns its token; @throws as `runCommand` */
-export function issueLink(store: EventStore, { label, principal }: Pick<Issuing, 'label' | 'principal'>, context: SentContext) {
-  return issueCredential(store, { form: 'link', label, principal, expiresAt: after(LINK_LASTS_MS) }, context);
+export function issueLink(store: EventStore, issuing: Pick<Issuing, 'label' | 'principal' | 'account'>, context: SentContext) {
+  // One that is sent to somebody may wait for their next day at work.
+  const expiresAt = after(issuing.account === undefined ? LINK_LASTS_MS : ACCOUNT_LINK_LASTS_MS);
+  return issueCredential(store, { ...issuing, form: 'link', expiresAt }, context);
 }
 
 /** Somebody who has logged in. */
@@ -112,30 +126,30 @@ export interface LoggedIn {
 
 /**
  * Begins a session.
- * @param how how they logged in, and with what, for people
+ * @param issuing.label how they logged in, and with what, for people
  * @throws as `runCommand`
  */
 export async function startSession(
   store: EventStore,
-  principal: Principal,
-  how: string,
+  issuing: Pick<Issuing, 'label' | 'principal' | 'account'>,
   correlationId: string,
 ): Promise<LoggedIn | Refusal> {
   const expiresAt = after(SESSION_LASTS_MS);
-  const issued = await issueCredential(store, { form: 'session', label: how, principal, expiresAt }, asAuthentication(correlationId));
-  return isRefusal(issued) ? issued : { token: issued.token, key: issued.key, principal, expiresAt };
+  const issued = await issueCredential(store, { ...issuing, form: 'session', expiresAt }, asAuthentication(correlationId));
+  return isRefusal(issued) ? issued : { token: issued.token, key: issued.key, principal: issuing.principal, expiresAt };
 }
 
-/** Logs in with the token of a link, which is then used. @param how as of `startSession` */
-export async function logInByLink(store: EventStore, token: string, how: string, correlationId: string): Promise<LoggedIn | Refusal> {
+/** Uses up a link. @throws as `runCommand` */
+export async function redeemLink(store: EventStore, token: string, correlationId: string): Promise<Credential | Refusal> {
   const link = await findCredential(store, token, instantFrom(Date.now()));
   if (link?.form !== 'link') return refuse('link-used', 'The link is not valid: it was used, was revoked, or is too old');
   const context = asAuthentication(correlationId);
   const redeemed = await runCommand(store, { aggregate: credential, id: link.key, name: 'RedeemLink', body: {}, context });
-  return isRefusal(redeemed) ? redeemed : startSession(store, link.principal, how, correlationId);
+  return isRefusal(redeemed) ? redeemed : link;
 }
 
-function asAuthentication(correlationId: string): SentContext {
+/** What logs people in, as the sender of a command. */
+export function asAuthentication(correlationId: string): SentContext {
   const commandId = randomUUID();
   return { commandId, principal: AUTHENTICATION, correlationId, causationId: commandId };
 }

@@ -1,6 +1,9 @@
 import { type Instant, isRefusal, readAggregate, refuse, type Refusal, streamName } from '#eventsourcing';
 import {
   absenceAt,
+  account,
+  type Account,
+  shownAccount,
   agent,
   type AgentDocument,
   type AgentState,
@@ -138,6 +141,17 @@ export async function readAttachment(
   if (sources.scope.clients === 'all') return { allowed: true };
   const found = await reached(find(sources, ticketDetails.name, { 'evidence.sha256': sha256 }, { _id: 1 }).limit(1).toArray());
   return found.length > 0 ? { allowed: true } : refuse('attachment-not-found', 'There is no such attachment');
+}
+
+/** An account of somebody who sees no more clients. */
+export async function readAccount(
+  { store, scope }: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<Account> | Refusal<'account-not-found'>> {
+  const { state, revision } = await readAggregate(store, account, id);
+  return state === null || !isWithinReach(scope, state.principal)
+    ? refuse('account-not-found', 'There is no such account')
+    : { state: shownAccount(state), revision };
 }
 
 /** A key of somebody who sees no more clients, without its secret. */

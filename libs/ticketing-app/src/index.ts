@@ -12,13 +12,13 @@ export {
   type Sources,
   WALLS,
 } from './read-models.js';
+export { issueAccountLink, logIn, type LogInContext, type Proof, setPassword } from './accounts.js';
 export {
   findCredential,
   issueCredential,
   issueLink,
   type Issuing,
   type LoggedIn,
-  logInByLink,
   SESSION_LASTS_MS,
   startSession,
   today,

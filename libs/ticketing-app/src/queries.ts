@@ -1,6 +1,8 @@
 import { type Instant, type Position, refuse, type Refusal } from '#eventsourcing';
 import type { FeedBatch } from '#feeds';
 import {
+  type Account,
+  accounts,
   type AgentDocument,
   agents,
   auditedAggregates,
@@ -21,6 +23,7 @@ import {
   ticketFilters,
 } from '#ticketing';
 import {
+  readAccount,
   readAgent,
   readAttachment,
   readFilter,
@@ -160,6 +163,8 @@ export const queries = {
   keys: query('keys', (sources, { limit, after }: ByName) =>
     readByName<Key>(sources, { view: credentials.name, where: { form: 'key' }, limit, after }),
   ),
+  accounts: query('accounts', listed<Account>(accounts)),
+  account: queryOfLog('accounts', readAccount),
   /** The sessions of who asks that go on. */
   sessions: query(
     'sessions',

@@ -11,6 +11,7 @@ import {
   withLastSeen,
 } from '#mongo';
 import {
+  accounts,
   agents,
   contracts,
   credentials,
@@ -105,6 +106,7 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [credentials.name]: withinReach,
   // What sends more than may be seen is none of theirs.
   [webhooks.name]: (clients) => ({ $and: [{ clients: { $ne: 'all' } }, { clients: { $not: { $elemMatch: { $nin: [...clients] } } } }] }),
+  [accounts.name]: withinReach,
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };

@@ -5,6 +5,7 @@ import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { team, type TeamState } from '../desk/team.js';
 import { seesWebhook, type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
+import { account, type AccountState } from '../identity/account.js';
 import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
@@ -50,6 +51,17 @@ const keyWithinReach: Condition<CredentialState, object> = hiding({
   needs: 'for keys of their clients',
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
+
+const accountBefore = hiding<AccountState, object>({
+  needs: 'for accounts of their clients',
+  holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
+});
+
+/** Within reach before and after: nobody makes of an account more than they are. */
+const accountAfter: Condition<AccountState, { readonly clients?: readonly string[]; readonly allClients?: boolean }> = {
+  ...accountBefore,
+  holds: (asking) => accountBefore.holds(asking) && isWithinReach(asking.principal, { clients: asking.body.clients ?? 'all' }),
+};
 
 /** Whom a named thing is for: some clients, or the whole desk. */
 interface Serving {
@@ -219,6 +231,15 @@ const rows = {
     EndSession: Object.fromEntries(ROLES.map((role) => [role, ownSession])),
     RevokeCredential: { administrator: keyWithinReach },
   } satisfies Rows<typeof credential>,
+  account: {
+    InviteAccount: { administrator: accountAfter },
+    ChangeAccount: { administrator: accountAfter },
+    SuspendAccount: { administrator: accountBefore },
+    ReinstateAccount: { administrator: accountBefore },
+    IssueAccountLink: { administrator: accountBefore },
+    SetAccountPassword: system,
+    NoteLogIn: system,
+  } satisfies Rows<typeof account>,
 };
 
 /** Aggregate → command → role → always, or when: who may do what. */

@@ -48,6 +48,7 @@ export const queryAccess = {
   attachment: everybody,
   keys: { auditor: 'all', administrator: 'all' },
   keyHistory: { auditor: 'all', administrator: 'all' },
+  accounts: { auditor: 'all', administrator: 'all' },
   sessions: { ...everybody, requester: 'all' },
   principal: { ...everybody, requester: 'all' },
   seals: { ...everybody, requester: 'all' },

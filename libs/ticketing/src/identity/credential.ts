@@ -14,6 +14,7 @@ const credentialFields = {
   routes: optional(
     about(listOf(text), 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it; all, unless said'),
   ),
+  account: optional(about(text, 'Id of the account that it is of: what that may do now holds, in place of what it might then')),
   expiresAt: optional(about(instant, 'When it ends; never, unless said')),
 };
 
@@ -43,6 +44,8 @@ interface Issued {
   readonly label: string;
   readonly principal: Principal;
   readonly routes?: readonly string[];
+  /** Id of the account that it is of. */
+  readonly account?: string;
   readonly expiresAt?: Instant;
   /** SHA-256 of the secret, in lower-case hexadecimal. */
   readonly hash: string;
@@ -82,9 +85,9 @@ export const credential = {
     /** The secret is made, and hashed, by who sends it: the domain knows no chance. */
     IssueCredential: command({
       refuses: ['key-exists'],
-      decide({ form, label, principal, routes, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
+      decide({ form, label, principal, routes, account, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
         if (state !== null) return refuse('key-exists', 'A key with that name exists already');
-        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, expiresAt, hash }) }];
+        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, account, expiresAt, hash }) }];
       },
     }),
     NoteCredentialUse: command({

@@ -4,9 +4,11 @@ import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
 import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
+import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
+import { accounts } from './accounts.js';
 import { agents } from './agents.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
@@ -128,6 +130,23 @@ export const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
   faces: [webhooks],
 };
 
+const foldAccount = foldOf(account);
+
+/** The read models of accounts. */
+export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
+  name: 'accounts',
+  version: 1,
+  streamPrefix: 'account-',
+  aggregate: account,
+  initial: null,
+  // No event looks at the hash, and no read model has it.
+  fold: (known, event) => {
+    const state = foldAccount(known as AccountState, event);
+    return state && shownAccount(state);
+  },
+  faces: [accounts],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -140,4 +159,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   filterViews,
   credentialViews,
   webhookViews,
+  accountViews,
 ];

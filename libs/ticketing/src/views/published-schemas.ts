@@ -12,6 +12,7 @@ import { spentOnSchema, ticketAutopsySchema } from '../sla/breach-autopsy.js';
 import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
+import { accountSchema } from '../identity/account.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
 import { principalSchema } from '../identity/principal.js';
@@ -76,6 +77,7 @@ export const publishedSchemas = {
   TicketFilter: ticketFilterSchema,
   Key: keySchema,
   Webhook: webhookSchema,
+  Account: accountSchema,
   Principal: principalSchema,
   Actor: actorSchema,
   Person: personSchema,

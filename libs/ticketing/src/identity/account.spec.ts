@@ -1,0 +1,76 @@
+import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
+import { account, shownAccount } from './account.js';
+
+const given = scenariosOf(account, { id: 'ada', actor: { id: 'root', kind: 'agent' }, start: 0, step: 1_000 });
+const rights = { name: 'Ada', roles: ['lead', 'agent'], clients: ['northwind'] } as const;
+const invite = ['InviteAccount', { account: 'ada', ...rights }] as const;
+const suspend = ['SuspendAccount', { reason: 'left' }] as const;
+const setPassword = ['SetAccountPassword', { hash: 'h' }] as const;
+
+describe('an account', () => {
+  it('is made once, for some clients or for all', () => {
+    const principal = { kind: 'person', id: 'ada', name: 'Ada', roles: ['agent', 'lead'], clients: ['northwind'], tiers: 'all', teams: [] };
+    expect(
+      given()
+        .when(...invite)
+        .events(),
+    ).toEqual([{ type: 'AccountInvited', data: { account: 'ada', principal } }]);
+    expect(
+      given(invite)
+        .when(...invite)
+        .refusal(),
+    ).toMatchObject({ refused: 'account-exists' });
+    for (const clients of [{ clients: ['a'], allClients: true }, {}, { allClients: false }])
+      expect(
+        given()
+          .when('InviteAccount', { account: 'ada', roles: ['agent'], ...clients })
+          .refusal(),
+      ).toMatchObject({
+        refused: 'account-invalid',
+        faults: [{ field: 'clients' }],
+      });
+  });
+
+  it('is changed as a whole; the same again is no change', () => {
+    expect(given(invite).when('ChangeAccount', rights).events()).toEqual([]);
+    expect(
+      given(invite)
+        .when('ChangeAccount', { roles: ['auditor'], allClients: true })
+        .events(),
+    ).toMatchObject([{ type: 'AccountChanged', data: { principal: { id: 'ada', roles: ['auditor'], clients: 'all' } } }]);
+    expect(given().when('ChangeAccount', rights).refusal()).toMatchObject({ refused: 'account-not-found' });
+    expect(
+      given(invite)
+        .when('ChangeAccount', { roles: ['agent'] })
+        .refusal(),
+    ).toMatchObject({ refused: 'account-invalid' });
+  });
+
+  it('is suspended and reinstated, which repeats without a change', () => {
+    expect(given(invite, suspend).state).toHaveProperty('suspendedAt');
+    expect(
+      given(invite, suspend)
+        .when(...suspend)
+        .events(),
+    ).toEqual([]);
+    expect(given(invite, suspend, ['ReinstateAccount', {}]).state).not.toHaveProperty('suspendedAt');
+    expect(given(invite).when('ReinstateAccount', {}).events()).toEqual([]);
+    for (const [name, command] of [suspend, ['ReinstateAccount', {}]] as const)
+      expect(given().when(name, command).refusal()).toMatchObject({ refused: 'account-not-found' });
+  });
+
+  it('has a password, which nobody is shown, and tells when somebody logged in', () => {
+    const { state } = given(invite, setPassword, ['NoteLogIn', { by: 'password' }]);
+    expect(state && shownAccount(state)).toMatchObject({ hasPassword: true, lastLogInBy: 'password' });
+    expect(state && shownAccount(state)).not.toHaveProperty('hash');
+    expect(given(invite).when('IssueAccountLink', {}).events()).toEqual([{ type: 'AccountLinkIssued', data: { account: 'ada' } }]);
+  });
+
+  it('takes no password, no link and no log-in while it is suspended or not there', () => {
+    for (const none of [given(), given(invite, suspend)]) {
+      expect(none.when(...setPassword).refusal()).toMatchObject({ refused: 'account-not-found' });
+      expect(none.when('NoteLogIn', { by: 'link' }).refusal()).toMatchObject({ refused: 'account-not-found' });
+      expect(none.when('IssueAccountLink', {}).refusal()).toMatchObject({ refused: 'account-not-found' });
+    }
+  });
+});

@@ -1,0 +1,12 @@
+import type { StateFace } from '#eventsourcing';
+import { type Account, accountSchema } from '../identity/account.js';
+import { documentSchema } from './stored.js';
+
+/** One document an account, by its id; without the hash of its password. */
+export const accounts: StateFace<Account | null> = {
+  name: 'accounts',
+  version: 1,
+  schema: () => documentSchema(accountSchema, 'Id of the account'),
+  document: (state) => state,
+  indexes: [],
+};
