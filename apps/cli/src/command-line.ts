@@ -221,6 +221,11 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }), ...(key && { key }) });
     });
 
+  program
+    .command('setup')
+    .description('make the persistent subscription that consumers of escalations share, in the event store; what is there stays')
+    .action(() => withSession(async ({ store }) => (await import('./setup-command.js')).setUp(store, print)));
+
   const keys = program.command('keys').description('keys to the API: whoever has the machine issues and revokes them, as its operator');
   keys
     .command('issue')

@@ -243,3 +243,23 @@ describe('at a node that does not lead', () => {
     await line.close();
   });
 });
+
+describe('a group of consumers', () => {
+  it('is made once, and brings the events of its types from the start of the log', async () => {
+    const group = freshCategory();
+    const type = `Type${group.replaceAll(/\W/g, '')}`;
+    const events = some(3).map((event) => ({ ...event, type }));
+    await store.append(`${freshCategory()}-1`, 'no-stream', events);
+    await store.append(`${freshCategory()}-1`, 'no-stream', some(2));
+    expect([await store.createGroup(group, [type]), await store.createGroup(group, [type])]).toEqual([true, false]);
+    const subscription = foreign.subscribeToPersistentSubscriptionToAll(group);
+    const seen: (string | undefined)[] = [];
+    for await (const resolved of subscription) {
+      seen.push(resolved.event?.id);
+      await subscription.ack(resolved);
+      if (seen.length === events.length) break;
+    }
+    expect(seen).toEqual(events.map(({ id }) => id));
+    await foreign.deletePersistentSubscriptionToAll(group);
+  });
+});

@@ -3,10 +3,12 @@ import {
   BACKWARDS,
   END,
   FORWARDS,
+  PersistentSubscriptionExistsError,
   START,
   StreamNotFoundError,
   eventTypeFilter,
   jsonEvent,
+  persistentSubscriptionToAllSettingsFromDefaults,
   streamNameFilter,
   type AllStreamResolvedEvent,
   type AllStreamSubscription,
@@ -204,6 +206,26 @@ export class EventStoreDB extends EventStore {
     return this.#insist('read $all backwards', () => this.#lastStoredBefore(epochMillis(instant) - CLOCKS_APART_MS));
   }
 
+  /**
+   * Makes a persistent subscription to the log, from its start, for events of some types: consumers of one group share its events, and the server keeps
+   * their place. An event that is not acknowledged within 30 seconds is sent again, and parked after ten times.
+   * @returns false where the group is there already; it stays as it is
+   * @throws StoreUnavailable
+   */
+  async createGroup(name: string, eventTypes: readonly string[]): Promise<boolean> {
+    const settings = persistentSubscriptionToAllSettingsFromDefaults({ startFrom: START, messageTimeout: 30_000, maxRetryCount: 10 });
+    const filter = eventTypeFilter({ regex: typesPattern(eventTypes) });
+    return this.#insist(`create the group ${name}`, async () => {
+      try {
+        await this.#connection.client.createPersistentSubscriptionToAll(name, settings, { filter });
+        return true;
+      } catch (error) {
+        if (error instanceof PersistentSubscriptionExistsError) return false;
+        throw error;
+      }
+    });
+  }
+
   /** One subscription, until it breaks (throws), ends, or the signal aborts (returns). */
   async *#follow(filter: FeedFilter, after: Position | 'start', signal: AbortSignal): AsyncGenerator<FeedItem> {
     if (signal.aborted) return;
@@ -308,7 +330,11 @@ function clientFilter(filter: FeedFilter, onCheckpoint: (position: ClientPositio
   return 'streamPrefixes' in filter
     ? streamNameFilter({ prefixes: [...filter.streamPrefixes], ...checkpoints })
     : // A prefix would also let longer names of types through.
-      eventTypeFilter({ regex: `^(${filter.eventTypes.map(escapeRegex).join('|')})$`, ...checkpoints });
+      eventTypeFilter({ regex: typesPattern(filter.eventTypes), ...checkpoints });
+}
+
+function typesPattern(types: readonly string[]): string {
+  return `^(${types.map(escapeRegex).join('|')})$`;
 }
 
 function escapeRegex(text: string): string {
