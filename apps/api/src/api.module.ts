@@ -25,6 +25,7 @@ import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
+import { ReportsController } from './reports.controller.js';
 import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
@@ -41,6 +42,7 @@ import { WebhooksController } from './webhooks.controller.js';
     ...historyControllers,
     SlaController,
     KpisController,
+    ReportsController,
     SimulationsController,
     ContractsController,
     OnCallController,

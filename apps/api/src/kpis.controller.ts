@@ -41,7 +41,8 @@ const named = (what: string): Parameter<readonly string[]> => {
   };
 };
 
-const dimensionFilters = {
+/** What reports are filtered by. */
+export const dimensionFilters = {
   tier: someOf(TIERS, 'Only of these tiers'),
   team: named('Only of this team'),
   agent: named('Only of the agent with this id'),

@@ -151,3 +151,77 @@ describe('GET /v1/kpis/{kpi}', () => {
     expect(JSON.stringify(queryPlanner.winningPlan)).not.toContain('COLLSCAN');
   });
 });
+
+describe('GET /v1/flow', () => {
+  it('tells the ways between tiers, where the time went, and hand-offs by pair', async () => {
+    const { status, json } = await get(`/v1/flow?${period()}&at=${position}`);
+    expect(status).toBe(200);
+    expect(json).toMatchObject({
+      tickets: 4,
+      links: [
+        { from: 'opened', to: 'L1', move: 'entry', moves: 4, tickets: 4 },
+        { from: 'L1', to: 'L2', move: 'escalation', moves: 1 },
+        { from: 'L1', to: 'resolved', move: 'end', moves: 2 },
+        { from: 'L1', to: 'open', move: 'end', moves: 1 },
+        { from: 'L2', to: 'resolved', move: 'end', moves: 1 },
+      ],
+      pairs: [{ from: 'L1', to: 'L2', handOffs: 1, accepted: 1, returned: 0, acceptedAfter: 86_400_000 }],
+      position,
+    });
+    expect(await get('/v1/flow?from=2020-02-01T00:00:00Z&to=2020-01-01T00:00:00Z')).toMatchObject({ status: 400 });
+  });
+});
+
+describe('GET /v1/ticket-facts', () => {
+  const facts = (accept: string, after = '') =>
+    send(api.url, 'GET', `/v1/ticket-facts${after && `?after=${after}`}`, { headers: { Accept: accept } });
+
+  it('streams all facts as lines of JSON, in the order of their last change, and later only what has changed', async () => {
+    const { headers, text } = await facts('application/x-ndjson');
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly _id: string; readonly position: number; readonly client: string });
+    const positions = lines.map((line) => line.position);
+    expect(positions).toEqual([...positions].sort((one, other) => one - other));
+    expect(
+      lines
+        .filter(({ client }) => client === api.client)
+        .map(({ _id }) => _id)
+        .sort(),
+    ).toEqual([...ids].sort());
+
+    const upTo = headers.get('tierline-up-to') ?? '';
+    await say(ids[1] ?? '', 'close', 9);
+    const next = await eventually(
+      () => facts('application/x-ndjson', upTo),
+      (answer) => answer.text.includes(ids[1] ?? 'none'),
+    );
+    const changed = next.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly _id: string; readonly closedAt?: string; readonly client: string });
+    expect(changed.filter(({ client }) => client === api.client)).toMatchObject([{ _id: ids[1], closedAt: '2020-03-09T10:00:00.000Z' }]);
+  });
+
+  it('streams them as CSV, with a row of names, and no cell that a spreadsheet takes for a formula', async () => {
+    const body = {
+      client: api.client,
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: 'phone',
+      impact: 'low',
+      urgency: 'low',
+    };
+    const category = '=HYPERLINK("http://x";"y")';
+    await send(api.url, 'POST', '/v1/tickets', { body: { ...body, category, effectiveAt: '2020-05-01T10:00:00Z' } });
+    const { text, headers } = await eventually(
+      () => facts('text/csv'),
+      (answer) => answer.text.includes('HYPERLINK'),
+    );
+    expect(headers.get('content-type')).toContain('text/csv');
+    expect(text.split('\r\n')[0]).toMatch(/^_id,client,kind,.*,revision,position$/);
+    expect(text).toContain(`,"'=HYPERLINK(""http://x"";""y"")",`);
+  });
+});

@@ -392,6 +392,13 @@ const views = {
     schema: ref('KpiReport'),
     extra: [kpiParam, problems(...everywhere, 'kpi-not-found', 'unknown-position', 'not-yet-visible')],
   },
+  flow: {
+    query: 'kpis',
+    summary:
+      'How tickets went through the tiers, with returns: data for a Sankey diagram, time by tier and state, hand-offs by pair of teams',
+    schema: ref('FlowReport'),
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+  },
   kpiEvidence: {
     query: 'kpis',
     summary: 'The tickets and events that a number was made of',
@@ -440,6 +447,24 @@ const historyNotFound = {
 const lines = { type: 'string' };
 
 /** A history. @param parameter the name that the id has in the path */
+export function documentFactsExport(): MethodDecorator {
+  const summary =
+    'The facts of all tickets, streamed in the order of their last change: one line or row each, as the collection `ticket_facts` has them';
+  return applyDecorators(
+    ApiTags('views'),
+    ApiOperation({ operationId: 'factsExport', summary }),
+    reads('kpis'),
+    ApiResponse({
+      status: 200,
+      description: summary,
+      content: { [NDJSON]: { schema: lines as never }, [CSV]: { schema: lines as never } },
+      headers: { 'Tierline-Up-To': { description: 'Position that it goes up to: `after` of the next export', schema: { type: 'string' } } },
+    }),
+    correlationHeader,
+    problems(...everywhere, 'unknown-position', 'not-yet-visible'),
+  );
+}
+
 export function documentHistory(name: HistoryName, parameter: string): MethodDecorator {
   const [entry, ...others] = name === 'history' ? ['HistoryEntry', ...ofReads] : ['HistoryStep', 'unknown-revision'];
   const summary = 'Its events in order: who did what, why, when it happened and when it was recorded, and what it changed';

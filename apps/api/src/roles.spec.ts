@@ -174,7 +174,9 @@ async function ask({ method, path, example, takesBytes }: Route, token: string, 
   const text = await response.text();
   // What is not valid is refused before anybody is asked who may.
   if (status === 400) throw new Error(`${method} ${filled}: ${text}`);
-  return outcomeOf({ status, json: text.startsWith('{') ? JSON.parse(text) : {} });
+  // What is streamed is many documents.
+  const isDocument = /^application\/(problem\+)?json/.test(response.headers.get('content-type') ?? '');
+  return outcomeOf({ status, json: isDocument && text.startsWith('{') ? JSON.parse(text) : {} });
 }
 
 /** Makes the team or the filter of this client that a command is about. */

@@ -26,6 +26,7 @@ export {
 export * from './changed-documents.js';
 export * from './desk-queries.js';
 export * from './history-query.js';
+export * from './flow-query.js';
 export * from './kpi-query.js';
 export { evaluatedAt, isPast, type When } from './past.js';
 export { countedBy, type CountsAsked } from './past-lists.js';

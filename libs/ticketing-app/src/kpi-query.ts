@@ -207,7 +207,7 @@ async function eventsBehind(
 }
 
 /** As far as the views have come, or where they were at the position that is asked for. */
-async function positionFor(sources: Sources, at: Position | undefined): Promise<Position | Refusal> {
+export async function positionFor(sources: Sources, at: Position | undefined): Promise<Position | Refusal> {
   const behind = await waitForPosition(sources, ticketViews, at);
   if (behind !== undefined) return behind;
   return at ?? (await positionOfViews(sources, ticketViews.name)) ?? { commit: 0n, prepare: 0n };

@@ -36,6 +36,7 @@ import {
   readTeam,
 } from './desk-queries.js';
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
+import { exportFacts, readFlow } from './flow-query.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
@@ -131,6 +132,8 @@ export const queries = {
   kpis: query('kpis', async (_sources, _asked: object) => listKpis()),
   kpi: query('kpis', readKpi),
   kpiEvidence: query('kpis', readKpiEvidence),
+  flow: query('kpis', readFlow),
+  factsExport: query('kpis', exportFacts),
   contracts: query('contracts', listed<ClientContract>(contracts)),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),

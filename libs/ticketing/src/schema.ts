@@ -46,6 +46,12 @@ export function whole(min: number, max: number, message = `must be a whole numbe
 /** How many: a whole number, 0 or more. */
 export const count = piped(v.number(), v.safeInteger(), v.minValue(0));
 
+/** Any number. */
+export const number = v.number('must be a number') as v.GenericSchema<number>;
+
+/** Null where there is no value. */
+export const nullable = v.nullable;
+
 /** Any whole number. */
 export const integer = piped(v.number(), v.safeInteger());
 

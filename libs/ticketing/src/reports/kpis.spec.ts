@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { calendarFor, defaultContract } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver, resolvedAt, type Ticket } from '../events/ticket.js';
+import { datedFacts } from '../testing/dated-facts.js';
 import { type LivedTicket, randomDesk } from '../testing/random-desk.js';
-import { ticketFacts, type TicketFacts } from '../views/ticket-facts.js';
 import { rank, type Tier, TIERS } from '../vocabulary.js';
 import type { Facts, Kpi } from './kpi.js';
 import { DEFAULT_WEIGHTS, kpis, usualContext } from './kpis.js';
@@ -14,15 +14,6 @@ const DAY = 86_400_000;
 const start = Date.parse('2026-01-01T00:00:00.000Z');
 const now = start + 200 * DAY;
 const calendarOf = () => calendarFor(defaultContract.calendar);
-
-/** As MongoDB would keep it: instants are dates. */
-function stored({ id, fold }: LivedTicket): Facts {
-  const document = ticketFacts.document(fold) as TicketFacts;
-  const dated = JSON.parse(JSON.stringify(document), (_key, value: unknown) =>
-    typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? new Date(value) : value,
-  ) as object;
-  return { ...dated, _id: id } as unknown as Facts;
-}
 
 interface Asked {
   readonly from?: number;
@@ -451,7 +442,7 @@ describe('the KPIs', () => {
         fc.constantFrom(...TIERS),
         (desk, first, days, tier) => {
           const seen = desk.map((one) => new Seen(one));
-          const facts = desk.map(stored);
+          const facts = desk.map(datedFacts);
           const part: [number, number] = [start + first * DAY, start + (first + days) * DAY];
           for (const kpi of kpis) {
             for (const [period, ofTier, filters] of [
@@ -468,11 +459,11 @@ describe('the KPIs', () => {
           }
         },
       ),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   });
 
-  const sample = fc.sample(randomDesk(start, 12), { numRuns: 40, seed: 1 }).map((desk) => desk.map(stored));
+  const sample = fc.sample(randomDesk(start, 12), { numRuns: 40, seed: 1 }).map((desk) => desk.map(datedFacts));
 
   /** All tiers together are everything: of proportions, look at one. */
   const figureOf = (kpi: Kpi, facts: readonly Facts[]) => {

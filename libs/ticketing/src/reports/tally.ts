@@ -331,11 +331,18 @@ function divided(numerator: number, denominator: number): Figure {
   return { value: denominator === 0 ? null : numerator / denominator, numerator, denominator };
 }
 
-/** By nearest rank: values that were there. */
 function quantiles(samples: readonly number[]): Pick<Figure, 'p50' | 'p90'> {
   const sorted = Float64Array.from(samples).sort();
-  const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? null;
-  return { p50: at(0.5), p90: at(0.9) };
+  return { p50: ranked(sorted, 0.5), p90: ranked(sorted, 0.9) };
+}
+
+/** By nearest rank: a value that was there; null where there is none. */
+export function quantile(samples: readonly number[], share: number): number | null {
+  return ranked(Float64Array.from(samples).sort(), share);
+}
+
+function ranked(sorted: Float64Array, share: number): number | null {
+  return sorted[Math.ceil(share * sorted.length) - 1] ?? null;
 }
 
 function ages(samples: readonly number[]): Readonly<Record<string, number>> {

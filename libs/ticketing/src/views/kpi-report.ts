@@ -1,9 +1,21 @@
-import * as v from 'valibot';
 import { eventRefSchema } from './event-ref.js';
-import { about, count, instant, integer, listOf, oneOf, open, optional, recordOf, refer, type Static, text, uuid } from '../schema.js';
-
-const number = v.number('must be a number') as v.GenericSchema<number>;
-const orNull = <S extends v.GenericSchema>(schema: S) => v.nullable(schema);
+import {
+  about,
+  count,
+  instant,
+  integer,
+  listOf,
+  nullable,
+  number,
+  oneOf,
+  open,
+  optional,
+  recordOf,
+  refer,
+  type Static,
+  text,
+  uuid,
+} from '../schema.js';
 
 export const kpiSchema = about(
   open({
@@ -21,11 +33,11 @@ export const kpiSchema = about(
 
 export const figureSchema = about(
   open({
-    value: about(orNull(number), 'The number; null where there is nothing to divide by'),
+    value: about(nullable(number), 'The number; null where there is nothing to divide by'),
     numerator: optional(about(number, 'What was added up above the line')),
     denominator: optional(about(number, 'What it was divided by')),
-    p50: optional(about(orNull(number), 'Median, by nearest rank')),
-    p90: optional(about(orNull(number), 'The value that nine of ten do not exceed, by nearest rank')),
+    p50: optional(about(nullable(number), 'Median, by nearest rank')),
+    p90: optional(about(nullable(number), 'The value that nine of ten do not exceed, by nearest rank')),
     also: optional(about(recordOf(number), 'Amounts beside it, by name')),
   }),
   'A number, with what it was made of',
@@ -34,7 +46,7 @@ export const figureSchema = about(
 export const groupFigureSchema = about(
   open({
     key: about(
-      recordOf(orNull(text)),
+      recordOf(nullable(text)),
       'The value of each dimension; null where the facts have none. Times are named in the zone of the client',
     ),
     ...figureSchema.entries,

@@ -19,6 +19,7 @@ import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { eventRefSchema } from './event-ref.js';
+import { flowReportSchema } from './flow-report.js';
 import { figureSchema, groupFigureSchema, kpiEvidenceLineSchema, kpiEvidenceSchema, kpiReportSchema, kpiSchema } from './kpi-report.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { restatedTicketSchema } from './restated-ticket.js';
@@ -47,6 +48,7 @@ export const publishedSchemas = {
   Figure: figureSchema,
   GroupFigure: groupFigureSchema,
   EventRef: eventRefSchema,
+  FlowReport: flowReportSchema,
   PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
   Contract: contractSchema,
   ClientContract: contractNowSchema,

@@ -1,0 +1,66 @@
+import { epochMillis, type Instant, type Position, type Refusal } from '#eventsourcing';
+import { type Filters, Flow, FLOW_FIELDS, type FlowReport, ticketFacts, ticketViews } from '#ticketing';
+import type { ViewDocument } from '#mongo';
+import { factsAt } from './facts-at.js';
+import { boundOf, positionFor } from './kpi-query.js';
+import { find, positionOfViews, reached, type Sources } from './read-models.js';
+
+export interface FlowAsked {
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly filters: Pick<Filters, 'client' | 'service' | 'priority' | 'channel' | 'kind' | 'category'>;
+  /** The position that it is told as of; as far as the views have come, unless given. */
+  readonly at?: Position | undefined;
+}
+
+/** How the tickets that were opened in a period went through the tiers. */
+export async function readFlow(sources: Sources, { from, to, filters, at }: FlowAsked): Promise<FlowReport | Refusal> {
+  const position = await positionFor(sources, at);
+  if ('refused' in position) return position;
+  const [begin, end] = [epochMillis(from), epochMillis(to)];
+  const flow = new Flow();
+  const where = boundOf({ anchor: 'opened' }, { from: begin, to: end, filters });
+  for await (const facts of factsAt(sources, position, { where, fields: FLOW_FIELDS })) {
+    // Tickets that have changed since come whatever is asked for.
+    const opened = +facts.openedAt;
+    const fits = Object.entries(filters).every(([dimension, wanted]) => {
+      const value = facts[dimension as keyof typeof filters];
+      return wanted.some((one) => value === one || (dimension === 'category' && value?.startsWith(`${one}/`)));
+    });
+    if (opened >= begin && opened < end && fits) flow.add(facts);
+  }
+  return { from, to, filters: filters as FlowReport['filters'], ...flow.result(), position: `${position.commit}/${position.prepare}` };
+}
+
+export interface ExportAsked {
+  /** Commit position up to which everything is known already. */
+  readonly after?: Position | undefined;
+}
+
+/** The facts of all tickets that changed after a position, each once, in the order of their last change. */
+export interface FactsExport {
+  /** The position that the export goes up to: where the next one begins. */
+  readonly upTo: string;
+  readonly facts: AsyncIterable<ViewDocument>;
+}
+
+/** Facts as they are stored, in the order of their last change. What changes meanwhile comes with the next export. */
+export async function exportFacts(sources: Sources, { after }: ExportAsked): Promise<FactsExport | Refusal> {
+  const position = await positionOfViews(sources, ticketViews.name);
+  const { commit, prepare } = position ?? { commit: 0n, prepare: 0n };
+  if (after !== undefined && after.commit > commit) {
+    const known = await positionFor(sources, after);
+    if ('refused' in known) return known;
+    return exportFacts(sources, { after });
+  }
+  const changed = { position: { $gt: after === undefined ? -1 : Number(after.commit), $lte: Number(commit) } };
+  const cursor = find<object>(sources, ticketFacts.name, changed).sort({ position: 1 }).batchSize(1_000);
+  const facts = async function* (): AsyncGenerator<ViewDocument> {
+    try {
+      for (let next = await reached(cursor.next()); next !== null; next = await reached(cursor.next())) yield next as ViewDocument;
+    } finally {
+      await cursor.close();
+    }
+  };
+  return { upTo: `${commit}/${prepare}`, facts: facts() };
+}

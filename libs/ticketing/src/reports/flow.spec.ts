@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { TIERS } from '../vocabulary.js';
+import { randomDesk } from '../testing/random-desk.js';
+import { datedFacts } from '../testing/dated-facts.js';
+import { Flow } from './flow.js';
+
+const start = Date.parse('2026-01-01T00:00:00.000Z');
+
+describe('the flow through the tiers', () => {
+  it('has as much into each tier as out of it, and each move as the events have it', () => {
+    fc.assert(
+      fc.property(randomDesk(start, 10), (desk) => {
+        const flow = new Flow();
+        for (const lived of desk) flow.add(datedFacts(lived));
+        const { tickets, links, pairs, times } = flow.result();
+        const moves = (which: (link: (typeof links)[number]) => boolean) => links.filter(which).reduce((sum, link) => sum + link.moves, 0);
+        expect(tickets).toBe(desk.length);
+        expect(moves(({ from }) => from === 'opened')).toBe(desk.length);
+        expect(moves(({ move }) => move === 'end')).toBe(desk.length);
+        for (const tier of TIERS) expect(moves(({ to }) => to === tier)).toBe(moves(({ from }) => from === tier));
+
+        const events = desk.flatMap((lived) => lived.events);
+        const count = (...types: string[]) => events.filter(({ type }) => types.includes(type)).length;
+        expect(moves(({ move }) => move === 'escalation')).toBe(count('TicketEscalated'));
+        expect(moves(({ move }) => move === 'return')).toBe(count('EscalationReturned'));
+        expect(moves(({ move }) => move === 'de-escalation')).toBe(count('TicketDeescalated'));
+        const sum = (key: 'handOffs' | 'accepted' | 'returned') => pairs.reduce((all, pair) => all + pair[key], 0);
+        expect([sum('handOffs'), sum('accepted'), sum('returned')]).toEqual([
+          count('TicketEscalated'),
+          count('EscalationAccepted'),
+          count('EscalationReturned'),
+        ]);
+        for (const { quality, handOffs, accepted, returned } of pairs) {
+          expect(quality).toBeGreaterThanOrEqual(0);
+          expect(accepted + returned).toBeLessThanOrEqual(handOffs);
+        }
+        for (const { millis, tickets: some } of times) expect(millis > 0 && some <= desk.length).toBe(true);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
