@@ -141,10 +141,12 @@ it('knows where a ticket was at each event, wherever a reader begins', async () 
   await command(id, 'EscalateToTier', { tier: 'L2', team: 'network', reason: 'r', handoff });
   await command(id, 'TriageTicket', { category: 'c', impact: 'high', urgency: 'critical' });
   await open(client, { impact: 'high', urgency: 'critical' });
-  const all = await first(new PublicLog(events.store), 5, { client });
+  const all = await first(new PublicLog(events.store), 6, { client });
   expect(all.map(({ event: { tier, team, priority } }) => [tier, team, priority])).toEqual([
     ['L1', undefined, 'low'],
     ['L1', 'desk', 'low'],
+    // L1 has taken it over in time, and handed it on.
+    ['L2', 'network', 'low'],
     ['L2', 'network', 'low'],
     ['L2', 'network', 'critical'],
     ['L1', undefined, 'critical'],
@@ -153,7 +155,8 @@ it('knows where a ticket was at each event, wherever a reader begins', async () 
   const log = new PublicLog(store);
   const after = assigned.position;
   const types = async (count: number, filter: EventFilter) => (await first(log, count, { client, ...filter }, { after })).map(short);
-  expect(await types(2, { tiers: ['L2', 'L3'] })).toEqual([
+  expect(await types(3, { tiers: ['L2', 'L3'] })).toEqual([
+    ['sla.met.v1', 2],
     ['ticket.escalated.v1', 2],
     ['ticket.triaged.v1', 3],
   ]);
@@ -161,12 +164,14 @@ it('knows where a ticket was at each event, wherever a reader begins', async () 
     ['ticket.triaged.v1', 3],
     ['ticket.opened.v1', 0],
   ]);
-  expect(await types(2, { team: 'network' })).toEqual([
+  expect(await types(3, { team: 'network' })).toEqual([
+    ['sla.met.v1', 2],
     ['ticket.escalated.v1', 2],
     ['ticket.triaged.v1', 3],
   ]);
   expect(await types(1, { types: ['TicketEscalated'] })).toEqual([['ticket.escalated.v1', 2]]);
-  expect(await types(2, { ticket: id })).toEqual([
+  expect(await types(3, { ticket: id })).toEqual([
+    ['sla.met.v1', 2],
     ['ticket.escalated.v1', 2],
     ['ticket.triaged.v1', 3],
   ]);
@@ -187,8 +192,8 @@ it('tells which clocks an event has ended in time, before the event, and goes on
   };
   const log = new PublicLog(events.store);
   const all = await history(log, {});
-  const [, response, resolution, resolved] = all;
-  expect(clocks(all)).toEqual(['ticket.opened.v1', 'response', 'resolution', 'ticket.resolved.v1']);
+  const [, response, resolution, , resolved] = all;
+  expect(clocks(all)).toEqual(['ticket.opened.v1', 'response', 'resolution', 'tier-accept', 'ticket.resolved.v1']);
   expect(resolution?.event).toMatchObject({
     type: 'com.tierline.sla.met.v1',
     subject: `ticket/${id}`,
@@ -203,9 +208,9 @@ it('tells which clocks an event has ended in time, before the event, and goes on
       all.slice(index + 1).map(({ json }) => json),
     );
   }
-  expect(clocks(await history(log, { types: ['SlaMet'] }))).toEqual(['response', 'resolution']);
-  expect(clocks(await history(log, { types: ['SlaMet'] }, response?.position))).toEqual(['resolution']);
-  expect(clocks(await history(log, { types: ['SlaMet'], ticket: id }, response?.position))).toEqual(['resolution']);
+  expect(clocks(await history(log, { types: ['SlaMet'] }))).toEqual(['response', 'resolution', 'tier-accept']);
+  expect(clocks(await history(log, { types: ['SlaMet'] }, response?.position))).toEqual(['resolution', 'tier-accept']);
+  expect(clocks(await history(log, { types: ['SlaMet'], ticket: id }, response?.position))).toEqual(['resolution', 'tier-accept']);
 
   // In the window of recent events, too.
   const window = new PublicLog(events.store);
