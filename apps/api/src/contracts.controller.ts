@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { type Instant, instantFrom } from '#eventsourcing';
+import type { Instant } from '#eventsourcing';
 import { entityTag, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
 import { type ClientContract, type ContractNow, contractInForce } from '#ticketing';
@@ -9,11 +9,13 @@ import { type Asker, evaluatedAt, isPast, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { pageByName, type pageParameters, plainList } from './pages.js';
-import { whenParameters } from './past.js';
+import { cursorTo, PAGE, pageParameters, placeAfter } from './pages.js';
+import { inPast, whenParameters } from './past.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
+const listQuery = { ...pageParameters, ...whenParameters };
+const readListQuery = new QueryParameters(listQuery);
 const readWhen = new QueryParameters(whenParameters);
 const noQuery = new QueryParameters({});
 
@@ -24,14 +26,14 @@ export class ContractsController {
 
   @Get('contracts')
   @documented((openapi) => openapi.documentContracts())
-  @documented((openapi) => openapi.documentQuery(plainList))
-  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
-    const read = async (limit: number, after?: string) => {
-      const { items, more } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.contracts, { limit, after })));
-      const now = instantFrom(Date.now());
-      return { items: items.map((item) => answerOf(item, now)), more };
-    };
-    return pageByName('contracts', query, read, ({ client }) => client);
+  @documented((openapi) => openapi.documentQuery(readListQuery))
+  async list(@Query(readListQuery) { limit = PAGE, cursor, ...when }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+    const list = ['contracts', ...inPast(when, {})];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const asked = { limit, after: after === undefined ? undefined : String(after), ...when };
+    const { items, more, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.contracts, asked)));
+    const at = evaluatedAt(when);
+    return { items: items.map((item) => answerOf(item, at)), ...(more && end !== undefined ? { next: cursorTo(list, [end]) } : {}) };
   }
 
   @Get('contracts/:client')

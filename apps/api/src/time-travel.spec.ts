@@ -191,6 +191,20 @@ describe('the past, as it is known now', () => {
     await pause(2);
     await post('/v1/contracts', { client, terms: { reopen: 'continue' } });
     expect(await json(`/v1/contracts/${client}?knownAt=${first}`)).toMatchObject({ inForce: 1, versions: { length: 1 } });
+    const inForce = async (query: string) => {
+      const known: [string, number][] = [];
+      for (let cursor = ''; ;) {
+        const { items, next } = await json(`/v1/contracts?limit=50${query}${cursor}`);
+        known.push(...items.map((one: { client: string; inForce: number }) => [one.client, one.inForce]));
+        if (next === undefined) return new Map(known).get(client);
+        cursor = `&cursor=${next}`;
+      }
+    };
+    await eventually(
+      () => inForce(''),
+      (version) => version === 2,
+    );
+    expect([await inForce(`&knownAt=${first}`), await inForce(`&knownAt=${hoursAgo(1)}`)]).toEqual([1, undefined]);
     expect(await json(`/v1/contracts/${client}?asOf=${first}`)).toMatchObject({ inForce: 1, versions: { length: 1 } });
     expect(await json(`/v1/contracts/${client}`)).toMatchObject({ inForce: 2, versions: { length: 2 } });
     expect(await json(`/v1/contracts/${client}?knownAt=${hoursAgo(1)}`)).toMatchObject({ code: 'contract-not-found' });

@@ -10,6 +10,7 @@ import {
   agents,
   type ClientContract,
   contract,
+  contracts,
   contractViews,
   credential,
   isWithinReach,
@@ -29,7 +30,7 @@ import {
   type TeamNow,
 } from '#ticketing';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
-import { find, reached, readByIds, type Sources } from './read-models.js';
+import { find, type Page, reached, readByIds, readByName, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
@@ -75,6 +76,24 @@ export async function readAgent(
 ): Promise<AtRevision<NonNullable<AgentState>> | Refusal<'agent-not-found'>> {
   const { state, revision } = await readAggregate(store, agent, id);
   return state === null ? refuse('agent-not-found', 'There is no such agent') : { state, revision };
+}
+
+/**
+ * What is agreed with each client, by name, now or at another time. A page of another time is short where a client had agreed nothing yet.
+ * @param asked.after the name that the page comes after
+ */
+export async function readContracts(
+  sources: Sources,
+  { limit, after, ...when }: { readonly limit: number; readonly after?: string | undefined } & When,
+): Promise<Page<ClientContract> & { readonly end?: string }> {
+  const page = await readByName<ClientContract>(sources, { view: contracts.name, limit, after });
+  const end = page.items.at(-1)?.client;
+  const items = isPast(when)
+    ? (await Promise.all(page.items.map(({ client }) => readPast(sources, contractViews, streamName(contract, client), when)))).flatMap(
+        (past) => past?.state ?? [],
+      )
+    : page.items;
+  return { items, more: page.more, ...(end !== undefined && { end }) };
 }
 
 /** An on-call schedule, now or at another time. */
