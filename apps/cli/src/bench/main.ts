@@ -7,6 +7,7 @@ import { benchFeed } from './bench-feed.js';
 import { benchGrowth } from './bench-growth.js';
 import { benchHttp } from './bench-http.js';
 import { benchImport } from './bench-import.js';
+import { benchKpis } from './bench-kpis.js';
 import { benchMongoDB } from './bench-mongodb.js';
 import { benchProjector } from './bench-projector.js';
 import { benchSize } from './bench-size.js';
@@ -37,7 +38,7 @@ async function withLog(name: string, run: (log: string) => Promise<void>): Promi
 }
 
 /** Takes minutes and gigabytes, so only when it is asked for. */
-const onRequest = { growth: benchGrowth, size: benchSize };
+const onRequest = { kpis: benchKpis, growth: benchGrowth, size: benchSize };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches || name in onRequest));
