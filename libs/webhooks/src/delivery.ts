@@ -216,7 +216,7 @@ export class Delivery {
     this.#read.push({ item, place: position });
     this.#enqueue(item);
     // Behind one that waits, it may wait for days.
-    if (this.#queues.get(item.subject)?.[0]?.isStored) this.#change(item);
+    if ((this.#queues.get(item.subject)?.[0]?.tries ?? 0) > 0) this.#change(item);
     this.#look();
   }
 
@@ -349,6 +349,8 @@ export class Delivery {
       if (queue.length === 0) this.#queues.delete(item.subject);
       this.#queued--;
     } else {
+      // Itself first: what is stored behind it must not be found without it after a crash, or it would be sent before it.
+      this.#change(item);
       for (const behind of this.#queues.get(item.subject) ?? []) if (!behind.isStored) this.#change(behind);
     }
     this.#change(item);
@@ -379,7 +381,8 @@ export class Delivery {
           changed.map((item) => ({
             replaceOne: { filter: { _id: this.#idOf(item.event, item.generation) }, replacement: this.#documentOf(item), upsert: true },
           })),
-          { ordered: false },
+          // A crash in the middle leaves the first ones.
+          { ordered: true },
         );
       } catch (error) {
         for (const item of changed) this.#changed.add(item);
