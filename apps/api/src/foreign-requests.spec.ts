@@ -58,6 +58,16 @@ describe('pages of other origins', () => {
   });
 });
 
+describe('queries', () => {
+  it.each(['client[$ne]=x', 'client[]=x', 'client=a&client=b', 'client.$gt=', '$where=sleep(1)', 'cursor[$ne]=', 'limit[$gt]=1'])(
+    'are texts given once, never operators: %s',
+    async (query) => {
+      const { status, json } = await send(api.url, 'GET', `/v1/tickets?${query}`);
+      expect([status, json.code]).toEqual([400, 'invalid-query']);
+    },
+  );
+});
+
 describe('bodies', () => {
   it('of more fields than anybody means are refused before they are read', async () => {
     const many = Object.fromEntries(Array.from({ length: 90_000 }, (_, index) => [`k${index}`, 1]));

@@ -4,7 +4,9 @@ import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Run
 import type { Config, JsonLog } from '#platform';
 import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
+import { cursorKeyIn } from './cursor-key.js';
 import { keepAdministratorKey } from './first-administrator.js';
+import { signCursorsWith } from './pages.js';
 
 /** How long requests may take to finish when the API is told to stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
@@ -19,6 +21,7 @@ async function start(
     const { store, mongo, close } = await connectStores(config, log);
     onClose(close);
     const firstLogIn = administratorKey ? await keepAdministratorKey(store, config.dataDir) : undefined;
+    signCursorsWith(await cursorKeyIn(config.cursorKeyFile));
     const blobs = await openBlobStore(config).catch((error: Error) => {
       const remedy =
         config.s3 === undefined

@@ -1,10 +1,21 @@
-import { createHash } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Position } from '#eventsourcing';
 import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
 import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import type { Changes, ChangesAsked, Page } from '#ticketing-app';
 
 type Value = string | number;
+
+/** Changed when a place of any list gets another shape: a cursor from before is then none. */
+const VERSION = 1;
+
+/** Of this process, until it is given one that others have too. */
+let cursorKey: Uint8Array = randomBytes(32);
+
+/** Signs cursors with a key that other processes have too. */
+export function signCursorsWith(key: Uint8Array): void {
+  cursorKey = key;
+}
 
 /** Entries on a page, unless said otherwise. */
 export const PAGE = 50;
@@ -34,9 +45,13 @@ export const atLeastPosition: Parameter<Position> = {
  */
 export function placeAfter(query: readonly unknown[], cursor: string | undefined): readonly Value[] | undefined {
   if (cursor === undefined) return undefined;
-  const [encoded = '', sum] = cursor.split('.', 2);
-  const place = Buffer.from(encoded, 'base64url').toString('utf8');
-  if (sum === check(query, place)) return JSON.parse(place) as Value[];
+  const [encoded = '', signature = ''] = cursor.split('.', 2);
+  const text = Buffer.from(encoded, 'base64url').toString('utf8');
+  const [given, right] = [Buffer.from(signature), Buffer.from(signatureOf(query, text))];
+  if (given.length === right.length && timingSafeEqual(given, right)) {
+    const place: unknown = JSON.parse(text);
+    if (isPlace(place)) return place;
+  }
   throw Problem.of('invalid-query', 'The cursor is none of this list', {
     faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }],
   });
@@ -111,12 +126,16 @@ export function unlessGiven(given: Readonly<Record<string, unknown>>, beside: st
 /** The end of a page, as an opaque word. */
 export function cursorTo(query: readonly unknown[], place: readonly Value[]): string {
   const text = JSON.stringify(place);
-  return `${Buffer.from(text).toString('base64url')}.${check(query, text)}`;
+  return `${Buffer.from(text).toString('base64url')}.${signatureOf(query, text)}`;
 }
 
-function check(query: readonly unknown[], place: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([query, place]))
-    .digest('base64url')
-    .slice(0, 12);
+/** Numbers and texts alone: an object would be an operator to MongoDB. */
+function isPlace(place: unknown): place is readonly Value[] {
+  return Array.isArray(place) && place.every((value) => typeof value === 'string' || typeof value === 'number');
+}
+
+function signatureOf(query: readonly unknown[], place: string): string {
+  return createHmac('sha256', cursorKey)
+    .update(JSON.stringify([VERSION, query, place]))
+    .digest('base64url');
 }

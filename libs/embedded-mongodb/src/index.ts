@@ -37,6 +37,10 @@ export type EmbeddedMongoDBOptions = {
   /** Bytes that one sort may hold in memory; what is beyond goes to a temporary file in the directory. Default 104857600, as on the server. */
   readonly sortMemoryBytes?: number;
   /**
+   * Connections at once, 2000 by default. One more takes the place of the one that has waited longest for its client, strangers first.
+   */
+  readonly maxConnections?: number;
+  /**
    * Whether the node runs in a thread of its own, so that a long query does not hold up its starter. Default: yes where
    * the library is compiled; from TypeScript sources, which a thread cannot load, it always runs in the starter's.
    */
@@ -78,6 +82,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
     maxOpenCursors = 1000,
     ttlMonitorSleepSecs = 60,
     sortMemoryBytes = 100 * 1024 * 1024,
+    maxConnections = 2000,
   } = options;
   const given: NodeOptions = {
     directory,
@@ -89,6 +94,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
     maxOpenCursors,
     ttlMonitorSleepSecs,
     sortMemoryBytes,
+    maxConnections,
   };
   const compiled = import.meta.url.endsWith('.js');
   const node =

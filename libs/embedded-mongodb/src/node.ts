@@ -26,6 +26,7 @@ export type NodeOptions = {
   readonly maxOpenCursors: number;
   readonly ttlMonitorSleepSecs: number;
   readonly sortMemoryBytes: number;
+  readonly maxConnections: number;
 };
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
@@ -35,9 +36,6 @@ const MAX_STRANGERS_MESSAGE_BYTES = 64 * 1024;
 
 /** How long a client may take for the handshake of TLS, in milliseconds. */
 const TLS_HANDSHAKE_MS = 10_000;
-
-/** Connections at once; more are closed at their arrival. */
-const MAX_CONNECTIONS = 2000;
 
 /** Opens the directory and serves it, in this thread. */
 export const runNode = async ({
@@ -50,6 +48,7 @@ export const runNode = async ({
   maxOpenCursors,
   ttlMonitorSleepSecs,
   sortMemoryBytes,
+  maxConnections,
 }: NodeOptions): Promise<RunningNode> => {
   checkListener(NODE, { host, tls, credentials });
   if (credentials && !areUsable(credentials)) throw new BadCredentials(NODE, 'neither may be empty or contain control characters');
@@ -62,6 +61,7 @@ export const runNode = async ({
     removeScratchFiles(directory);
     const cursors = new Cursors(cursorTimeoutMs, maxOpenCursors);
     const sockets = new Set<Socket>();
+    const idle = new IdleConnections();
     const running = new Set<Promise<unknown>>();
     let total = 0;
     const node: Node = {
@@ -75,7 +75,7 @@ export const runNode = async ({
       verifier,
       connections: () => ({ current: sockets.size, total }),
     };
-    const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running);
+    const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running, idle);
     const server = tls
       ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
       : createServer({ noDelay: true }, accept);
@@ -83,10 +83,11 @@ export const runNode = async ({
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
+      // Who does nothing makes room for who comes; who works is not cut off.
+      if (sockets.size > maxConnections) (idle.longest() ?? socket).destroy();
     });
     // A handshake that fails is the trouble of that client.
     server.on('tlsClientError', (_, socket: Socket) => socket.destroy());
-    server.maxConnections = MAX_CONNECTIONS;
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
         cursors.close();
@@ -131,22 +132,25 @@ export const runNode = async ({
  * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,
  * so a client that sends without end fills its own buffers and not this process.
  */
-const serve = (socket: Socket, node: Node, connection: Connection, running: Set<Promise<unknown>>): void => {
+const serve = (socket: Socket, node: Node, connection: Connection, running: Set<Promise<unknown>>, idle: IdleConnections): void => {
   let chunks: Buffer[] = [];
   let buffered = 0;
   let needed = 4;
   const waiting: Request[] = [];
   let working = false;
   let gone = false;
+  idle.add(socket, 'silent');
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     gone = true;
+    idle.delete(socket);
     waiting.length = 0;
   });
   // A client that leaves half of a message behind is not waited for without end, a quiet one is.
   const work = async (): Promise<void> => {
     if (working) return;
     working = true;
+    idle.delete(socket);
     for (let request = waiting.shift(); request; request = waiting.shift()) {
       const { command, database, requestId, silent, legacy } = request;
       const task = runCommand({ node, command, database, connection, gone: () => gone });
@@ -166,7 +170,9 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
         });
     }
     working = false;
-    if (!gone) socket.resume();
+    if (gone) return;
+    idle.add(socket, node.verifier && connection.user === undefined ? 'silent' : 'known');
+    socket.resume();
   };
   const receive = (): void => {
     while (buffered >= needed && !gone) {
@@ -206,6 +212,29 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
     }
   });
 };
+
+/** Connections that wait for their client, longest first. */
+class IdleConnections {
+  readonly #silent = new Set<Socket>();
+  readonly #known = new Set<Socket>();
+
+  /** @param kind silent: who has not said a word yet, or not who they are */
+  add(socket: Socket, kind: 'silent' | 'known'): void {
+    (kind === 'silent' ? this.#silent : this.#known).add(socket);
+  }
+
+  delete(socket: Socket): void {
+    this.#silent.delete(socket);
+    this.#known.delete(socket);
+  }
+
+  /** The one that is missed least, taken out; undefined where all are at work. */
+  longest(): Socket | undefined {
+    const [socket] = this.#silent.size > 0 ? this.#silent : this.#known;
+    if (socket !== undefined) this.delete(socket);
+    return socket;
+  }
+}
 
 /** A reply as bytes; one that cannot be written is a fault of this node, and an error to its client alone. */
 const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number, legacy: boolean): Buffer => {

@@ -28,10 +28,12 @@ export async function connectStores(
   // The clients are loaded only by programs that connect: the main thread of `npm start` does not.
   const [{ EventStoreDB }, { connectMongo }] = await Promise.all([import('#eventstoredb'), import('#mongo')]);
   return opening(async (onClose) => {
-    const store = EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) });
+    const store = readable('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', () =>
+      EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) }),
+    );
     onClose(() => store.close());
-    await answers(store).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL'));
-    const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL'));
+    await answers(store).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', eventStoreUrl));
+    const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
     return { store, mongo };
   });
@@ -42,8 +44,40 @@ async function answers(store: EventStoreDB): Promise<void> {
   for await (const _event of store.readStream('health-check')) return;
 }
 
+/** A client's complaint about a connection string quotes it, password and all. */
+function readable<Connection>(what: string, variable: string, connect: () => Connection): Connection {
+  try {
+    return connect();
+  } catch {
+    throw new CannotStart(`The connection string of ${what} cannot be read. Is ${variable} right?`);
+  }
+}
+
+/** A message in which nothing is left of what a connection string says before its hosts and after them. */
+export function withoutSecrets(message: string, url: string): string {
+  const [, userInfo = ''] = /^[^/]*\/\/(.*)@/s.exec(url) ?? [];
+  const [user = '', ...password] = userInfo.split(':');
+  const options = url.includes('?') ? url.slice(url.indexOf('?') + 1).split('&') : [];
+  const parts = [url, userInfo, password.join(':'), ...options.map((option) => option.slice(option.indexOf('=') + 1)), user];
+  return parts
+    .flatMap((part) => [part, decoded(part)])
+    .filter((part) => part.length > 3)
+    .reduce((text, part) => text.replaceAll(part, '…'), message);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 const noAnswer =
-  (what: string, variable: string) =>
+  (what: string, variable: string, url: string) =>
   (error: Error): never => {
-    throw new CannotStart(`${what} does not answer (${error.message}). Is ${variable} right, and is the server running?`, { cause: error });
+    throw new CannotStart(
+      `${what} does not answer (${withoutSecrets(error.message, url)}). Is ${variable} right, and is the server running?`,
+      { cause: error },
+    );
   };

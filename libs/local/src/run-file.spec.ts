@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.js';
@@ -22,6 +22,7 @@ describe('the run file', () => {
     await writeRunFile(dataDir, content);
     expect(await readRunFile(dataDir)).toEqual(content);
     expect(await readdir(dataDir)).toEqual(['tierline.json']);
+    expect((await stat(join(dataDir, 'tierline.json'))).mode & 0o777).toBe(0o600);
     await removeRunFile(dataDir);
     await removeRunFile(dataDir);
     expect(await readRunFile(dataDir)).toBeUndefined();

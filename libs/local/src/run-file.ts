@@ -14,7 +14,7 @@ const pathIn = (dataDir: string): string => join(dataDir, 'tierline.json');
 /** Replaced in one step, so that nobody reads half of it. */
 export async function writeRunFile(dataDir: string, content: RunFile): Promise<void> {
   const fresh = `${pathIn(dataDir)}.${process.pid}`;
-  await writeFile(fresh, `${JSON.stringify(content, null, 2)}\n`);
+  await writeFile(fresh, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   await rename(fresh, pathIn(dataDir));
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import type { Config } from '#platform';
 import { explainDataDir } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
@@ -19,6 +20,8 @@ export interface Standalone extends RunFile, Closable {
 
 /** @throws CannotStart */
 export async function startStandalone(config: Config): Promise<Standalone> {
+  // Whatever this process keeps is its owner's alone. Threads share the mask, and cannot set it.
+  if (isMainThread) process.umask(0o077);
   return opening(async (onClose) => {
     const stores = await openStores(config);
     onClose(() => stores.close());

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '#platform';
@@ -37,6 +37,7 @@ describe('a data directory that cannot be used', () => {
       loadConfig({ DATA_DIR: damaged, EMBEDDED_MONGODB_PORT: '0', TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:2113?tls=false' }),
     );
     await expect(refusal).rejects.toThrow(CannotStart);
+    expect(statSync(damaged).mode & 0o777).toBe(0o700);
     await expect(refusal).rejects.toThrow(/mongodb\.mdb is damaged, page 0: .+ `tierline rebuild`\.$/);
   });
 

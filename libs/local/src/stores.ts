@@ -1,4 +1,4 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '#platform';
 import { CannotStart, DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
@@ -27,7 +27,9 @@ export async function openStores(config: Config): Promise<Stores> {
       const directory = join(dataDir, folder);
       try {
         await checkRoom(dataDir);
-        await mkdir(directory, { recursive: true });
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        // Nobody else looks into it, whatever the modes of the files in it are.
+        await chmod(dataDir, 0o700);
         const node = await start({ directory, port });
         onClose(() => node.close());
         return node.url;

@@ -6,6 +6,7 @@ describe('loadConfig', () => {
       host: '127.0.0.1',
       port: 3000,
       allowedOrigins: [],
+      cursorKeyFile: './data/cursor-key',
       dataDir: './data',
       attachmentsDir: './data/attachments',
       embeddedEventStoreDBPort: 12113,
@@ -93,6 +94,7 @@ describe('loadConfig', () => {
       loadConfig({
         HOST: '::1',
         PORT: '0',
+        CURSOR_KEY_FILE: '/run/secrets/cursor-key',
         ALLOWED_ORIGINS: 'https://portal.example, http://localhost:8080',
         DATA_DIR: '/var/lib/tierline',
         ATTACHMENTS_DIR: '/srv/attachments',
@@ -119,6 +121,7 @@ describe('loadConfig', () => {
     ).toEqual({
       host: '::1',
       port: 0,
+      cursorKeyFile: '/run/secrets/cursor-key',
       allowedOrigins: ['https://portal.example', 'http://localhost:8080'],
       dataDir: '/var/lib/tierline',
       attachmentsDir: '/srv/attachments',
@@ -172,6 +175,18 @@ describe('loadConfig', () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).faults.map(({ field }) => field).sort()).toEqual(Object.keys(env).sort());
     expect((error as ConfigError).message).toContain('PORT must be a port from 1 to 65535, or 0 for any free one, not "70000"');
+  });
+
+  it.each([
+    ['TIERLINE_MONGODB_URL', 'mongo://ada:hunter2@db/tierline'],
+    ['MONGODB_URL', 'mongodb:ada:hunter2'],
+    ['TIERLINE_EVENTSTORE_URL', 'esdb//ada:hunter2@a:2113,b:2113'],
+    ['EVENTSTORE_URL', 'http://db/?password=hunter2'],
+    ['S3_URL', 's3://ada:hunter2@store'],
+    ['S3_SECRET_ACCESS_KEY', 'hunter2 '.repeat(2)],
+  ])('tells nobody what is in %s', (name, value) => {
+    expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
+    expect(() => loadConfig({ [name]: value })).not.toThrow(/hunter2|ada/);
   });
 
   it.each([

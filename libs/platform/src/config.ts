@@ -13,6 +13,8 @@ export interface Config {
   readonly host: string;
   /** Origins such as `https://portal.example` whose pages may call the API with a key. */
   readonly allowedOrigins: readonly string[];
+  /** The key that cursors are signed with; made when it is not there. */
+  readonly cursorKeyFile: string;
   /** Port of the HTTP server; 0 is any free one. */
   readonly port: number;
   /** Where the embedded stores keep their data. */
@@ -76,6 +78,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `HOST` | `127.0.0.1` |
  * | `PORT` | `3000` |
  * | `ALLOWED_ORIGINS` | none |
+ * | `CURSOR_KEY_FILE` | `cursor-key` in `DATA_DIR` |
  * | `DATA_DIR` | `./data` |
  * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
  * | `S3_BUCKET` | attachments are kept in `ATTACHMENTS_DIR` |
@@ -105,9 +108,9 @@ export function loadConfig(env: Environment): Config {
     const text = env[name]?.trim();
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
-    // A key is told to nobody, not even in a complaint about it.
+    // Secrets are told to nobody, not even in a complaint; a connection string, or what should have been one, may hold a password anywhere.
     if (value === undefined)
-      faults.push({ field: name, message: /_(KEY|SECRET)/.test(name) ? rule : `${rule}, not ${JSON.stringify(text)}` });
+      faults.push({ field: name, message: /_(KEY(?!_FILE)|SECRET|URL)/.test(name) ? rule : `${rule}, not ${JSON.stringify(text)}` });
     return value ?? fallback;
   };
 
@@ -162,6 +165,7 @@ export function loadConfig(env: Environment): Config {
     ),
     port: read('PORT', 3000, port, PORT_RULE),
     allowedOrigins: read('ALLOWED_ORIGINS', [], origins, 'must be origins such as https://portal.example, with commas between them'),
+    cursorKeyFile: read('CURSOR_KEY_FILE', `${dataDir}/cursor-key`, path, 'must be a path'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
     ...(bucket === undefined
