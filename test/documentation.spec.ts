@@ -8,6 +8,7 @@ import {
   credential,
   jsonSchemas,
   onCall,
+  problem,
   publishedSchemas,
   team,
   ticket,
@@ -36,7 +37,7 @@ describe('the documentation', () => {
   const commands = page('docs/commands.md');
 
   it('lists every command with its route', () => {
-    for (const [name, { route }] of Object.entries({ ...ticket.commands, ...team.commands, ...agent.commands })) {
+    for (const [name, { route }] of Object.entries({ ...ticket.commands, ...team.commands, ...agent.commands, ...problem.commands })) {
       if (route !== undefined) expect(commands).toContain(`| ${name} | \`${route.replace('POST ', '')}\` |`);
     }
   });
@@ -45,7 +46,7 @@ describe('the documentation', () => {
     const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
     const says = new Map(rows.map(([, types = '', text]) => [types, text]));
     for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
-    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook, account].flatMap(({ events }) =>
+    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook, account, problem].flatMap(({ events }) =>
       Object.keys(events),
     );
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));

@@ -23,6 +23,7 @@ import { HealthController } from './health.controller.js';
 import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
+import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { ReportsController } from './reports.controller.js';
@@ -51,6 +52,7 @@ import { WebhooksController } from './webhooks.controller.js';
     TeamsController,
     AgentsController,
     FiltersController,
+    ProblemsController,
     KeysController,
     SessionsController,
     PrincipalController,

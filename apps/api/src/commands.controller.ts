@@ -91,6 +91,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   key: 'key-not-found',
   webhook: 'webhook-not-found',
   account: 'account-not-found',
+  problemId: 'problem-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {

@@ -42,6 +42,7 @@ const histories = [
   'agentHistory',
   'scheduleHistory',
   'filterHistory',
+  'problemHistory',
   'keyHistory',
   'webhookHistory',
 ] as const satisfies readonly HistoryName[];
@@ -57,6 +58,7 @@ const doors: Readonly<
   teamHistory: { path: 'teams', id: 'team', pipe: named('team-not-found') },
   agentHistory: { path: 'agents', id: 'agent', pipe: named('agent-not-found') },
   scheduleHistory: { path: 'on-call', id: 'schedule', pipe: named('on-call-not-found') },
+  problemHistory: { path: 'problems', id: 'problemId', pipe: named('problem-not-found') },
   filterHistory: { path: 'filters', id: 'name', pipe: named('filter-not-found') },
   keyHistory: { path: 'api-keys', id: 'key', pipe: named('key-not-found') },
   webhookHistory: { path: 'webhooks', id: 'webhook', pipe: named('webhook-not-found') },

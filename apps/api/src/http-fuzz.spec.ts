@@ -300,6 +300,7 @@ it('takes any path, method and query', async () => {
       'tickets',
       'queues',
       'filters',
+      'problems',
       'reactions',
       'attachments',
       'on-call',

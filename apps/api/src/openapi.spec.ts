@@ -71,6 +71,8 @@ describe('/openapi.json', () => {
         '/v1/reactions',
         '/v1/filters',
         '/v1/filters/{name}',
+        '/v1/problems',
+        '/v1/problems/{problemId}',
         '/v1/on-call',
         '/v1/on-call/overrides',
         '/v1/on-call/{schedule}',

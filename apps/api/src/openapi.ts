@@ -113,6 +113,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
 const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
@@ -151,6 +152,7 @@ const tagOf: Readonly<Record<string, string>> = {
   team: 'teams',
   agent: 'teams',
   filter: 'filters',
+  problem: 'problems',
   credential: 'identity',
   webhook: 'webhooks',
   account: 'identity',
@@ -439,6 +441,7 @@ const historyNotFound = {
   teamHistory: 'team-not-found',
   agentHistory: 'agent-not-found',
   scheduleHistory: 'on-call-not-found',
+  problemHistory: 'problem-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
   webhookHistory: 'webhook-not-found',
@@ -624,6 +627,19 @@ export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
     contractAnswer('The answer', one ? ref('TicketFilter') : page('TicketFilter'), 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? ['filter-not-found'] : [])),
+  );
+}
+
+export function documentProblem(name: 'problems' | 'problem'): MethodDecorator {
+  const one = name === 'problem';
+  return applyDecorators(
+    ApiTags('problems'),
+    ApiOperation({ operationId: name, summary: one ? 'A problem, and what is done about it' : 'Problems, filtered, by id, in pages' }),
+    reads(name),
+    ...(one ? [pathParam('problemId')] : []),
+    contractAnswer('The answer', one ? ref('ProblemRecord') : page('ProblemRecord'), 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? ['problem-not-found'] : [])),
   );
 }
 
@@ -1059,6 +1075,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('on-call', 'Who is on call')
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
+    .addTag('problems', 'Causes of tickets, and what is done about them')
     .addTag('events', 'What happens')
     .addTag('webhooks', 'Addresses that are sent what happens')
     .addTag('identity', 'Who may do what')

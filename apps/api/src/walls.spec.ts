@@ -28,6 +28,7 @@ interface Client {
   /** In every text that the client has. */
   readonly mark: string;
   readonly tickets: readonly string[];
+  readonly problem: string;
   readonly sha256: string;
   readonly tokens: Readonly<Record<(typeof ROLES_THAT_READ)[number], string>>;
 }
@@ -64,6 +65,7 @@ async function makeClient(seed: number): Promise<Client> {
   await done('POST', '/v1/contracts', { client: name, terms: {} });
   await done('POST', `/v1/teams/team-${mark}`, { name: `Desk ${mark}`, tiers: ['L1'], clients: [name] });
   await done('PUT', `/v1/filters/filter-${mark}`, { query: { client: name }, description: mark });
+  const { problemId: problem } = await done('POST', '/v1/problems', { client: name, title: `Printers ${mark}` });
   const content = `content of ${mark}`;
   const sha256 = createHash('sha256').update(content).digest('hex');
   const uploaded = await send(api.url, 'POST', '/v1/attachments', {
@@ -102,7 +104,7 @@ async function makeClient(seed: number): Promise<Client> {
   await done('POST', `/v1/tickets/${tickets[0]}/evidence`, { name: `${mark}.txt`, kind: 'log', url, mediaType, sha256, bytes });
   const keys = await Promise.all(ROLES_THAT_READ.map(async (role) => [role, await keyFor(name, mark, role)] as const));
   const tokens = Object.fromEntries(keys.map(([role, { token }]) => [role, token])) as Client['tokens'];
-  return { name, mark, tickets, sha256, key: keys[0]?.[1].key ?? '', tokens };
+  return { name, mark, tickets, problem, sha256, key: keys[0]?.[1].key ?? '', tokens };
 }
 
 beforeAll(async () => {
@@ -152,10 +154,10 @@ async function get(token: string, path: string, headers: Record<string, string> 
 }
 
 /** What questions are about. */
-type Asked = Pick<Client, 'name' | 'mark' | 'tickets' | 'sha256' | 'key'>;
+type Asked = Pick<Client, 'name' | 'mark' | 'tickets' | 'problem' | 'sha256' | 'key'>;
 
 /** What is asked about a client: each path filled in with what it has. */
-function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Asked): readonly string[] {
+function questionsAbout({ name, mark, tickets: [ticket = ''], problem, sha256, key }: Asked): readonly string[] {
   const values: Readonly<Record<string, string>> = {
     id: ticket,
     client: name,
@@ -164,11 +166,14 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Ask
     schedule: mark,
     name: `filter-${mark}`,
     sha256,
+    problemId: problem,
     tier: 'L1',
     key,
   };
   const filled = paths.map((path) => path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? mark));
-  const lists = ['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/reactions', '/v1/events'].map((path) => `${path}?client=${name}`);
+  const lists = ['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/reactions', '/v1/events', '/v1/problems'].map(
+    (path) => `${path}?client=${name}`,
+  );
   return [
     ...filled,
     ...lists,
@@ -191,7 +196,14 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], sha256, key }: Ask
   ];
 }
 
-const nobody: Asked = { name: 'nobody', mark: 'nothing', tickets: [randomUUID()], sha256: '0'.repeat(64), key: '0'.repeat(20) };
+const nobody: Asked = {
+  name: 'nobody',
+  mark: 'nothing',
+  tickets: [randomUUID()],
+  problem: randomUUID(),
+  sha256: '0'.repeat(64),
+  key: '0'.repeat(20),
+};
 
 describe('walls between clients', () => {
   it('are there for each view', () => {

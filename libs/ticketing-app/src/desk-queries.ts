@@ -19,6 +19,10 @@ import {
   onCallViews,
   type OnCallNow,
   type OnCallSchedule,
+  problem,
+  type ProblemRecord,
+  problems,
+  type ProblemStatus,
   type Scope,
   seesClient,
   shiftAt,
@@ -52,6 +56,40 @@ export async function readContract(
   return state === null
     ? refuse('contract-not-found', 'Nothing was agreed with that client: the default contract holds')
     : { state, revision };
+}
+
+/** Which problems are asked for: those that have all of it. */
+export interface ProblemsAsked {
+  readonly client?: string | undefined;
+  readonly status?: ProblemStatus | undefined;
+  readonly service?: string | undefined;
+  readonly component?: string | undefined;
+  readonly category?: string | undefined;
+  /** Id of a ticket that is linked to it. */
+  readonly ticket?: string | undefined;
+  readonly limit: number;
+  /** Id of the problem that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Problems by id. */
+export function readProblems(
+  sources: Sources,
+  { client, status, service, component, category, ticket: tickets, limit, after }: ProblemsAsked,
+): Promise<Page<ProblemRecord>> {
+  const where = Object.fromEntries(
+    Object.entries({ client, status, service, component, category, tickets }).filter(([, value]) => value !== undefined),
+  );
+  return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
+}
+
+/** A problem. */
+export async function readProblem(
+  { store }: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<ProblemRecord> | Refusal<'problem-not-found'>> {
+  const { state, revision } = await readAggregate(store, problem, id);
+  return state === null ? refuse('problem-not-found', 'There is no such problem') : { state, revision };
 }
 
 /** A team, and who of it is there at an instant. */

@@ -32,6 +32,8 @@ import {
   readContracts,
   readOnCall,
   readOnCallSchedule,
+  readProblem,
+  readProblems,
   readTeam,
 } from './desk-queries.js';
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
@@ -113,6 +115,7 @@ export const queries = {
   teamHistory: query('teamHistory', historyOf(auditedAggregates.team)),
   agentHistory: query('agentHistory', historyOf(auditedAggregates.agent)),
   scheduleHistory: query('scheduleHistory', historyOf(auditedAggregates.schedule)),
+  problemHistory: query('problemHistory', historyOf(auditedAggregates.problem)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
   webhookHistory: query('webhookHistory', historyOf(auditedAggregates.webhook)),
@@ -149,6 +152,8 @@ export const queries = {
   filters: query('filters', listed<TicketFilter>(ticketFilters)),
   filter: queryOfLog('filter', readFilter),
   savedList: queryOfLog('filter', readSavedList),
+  problems: query('problems', readProblems),
+  problem: queryOfLog('problem', readProblem),
   events: queryOfLog('events', followEvents),
   webhooks: query('webhooks', readWebhooks),
   webhook: query('webhooks', readWebhook),

@@ -9,6 +9,7 @@ import { account, type AccountState } from '../identity/account.js';
 import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { problem } from '../problem/problem.js';
 import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import type { Tier } from '../vocabulary.js';
@@ -224,6 +225,16 @@ const rows = {
     ReplayDeadLetters: subscriber,
     DeleteWebhook: subscriber,
   } satisfies Rows<typeof webhook>,
+  problem: {
+    OpenProblem: desk,
+    LinkTicketToProblem: desk,
+    UnlinkTicketFromProblem: desk,
+    RecordWorkaround: desk,
+    RecordRootCause: desk,
+    RecordFix: desk,
+    CloseProblem: leads,
+    ReopenProblem: desk,
+  } satisfies Rows<typeof problem>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,

@@ -7,6 +7,7 @@ import { isSubscribed, seesWebhook, type Webhook, webhook } from '../desk/webhoo
 import { credential } from '../identity/credential.js';
 import { type Scope, seesClient } from '../identity/principal.js';
 import { fieldsOf, present, without } from '../plain-json.js';
+import { problem } from '../problem/problem.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import { changesBetween, type Change } from './changes.js';
@@ -16,6 +17,7 @@ import {
   credentialViews,
   filterViews,
   onCallViews,
+  problemViews,
   teamViews,
   ticketViews,
   webhookViews,
@@ -109,6 +111,7 @@ export const auditedAggregates = {
   }),
   agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state }),
   schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
+  problem: audited(problem, problemViews, { notFound: 'problem-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),

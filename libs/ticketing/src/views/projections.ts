@@ -6,6 +6,7 @@ import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
+import { problem, type ProblemEvents, type ProblemState } from '../problem/problem.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { accounts } from './accounts.js';
@@ -14,6 +15,7 @@ import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
 import { onCallSchedules } from './on-call-schedules.js';
 import { policyReactions } from './policy-reactions.js';
+import { problems } from './problems.js';
 import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
 import { ticketDetails } from './ticket-details.js';
@@ -147,6 +149,17 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
   faces: [accounts],
 };
 
+/** The read models of problems. */
+export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
+  name: 'problems',
+  version: 1,
+  streamPrefix: 'problem-',
+  aggregate: problem,
+  initial: problem.initial,
+  fold: foldOf(problem),
+  faces: [problems],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -160,4 +173,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   credentialViews,
   webhookViews,
   accountViews,
+  problemViews,
 ];

@@ -13,6 +13,7 @@ import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { accountSchema } from '../identity/account.js';
+import { problemSchema } from '../problem/problem.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
 import { principalSchema } from '../identity/principal.js';
@@ -77,6 +78,7 @@ export const publishedSchemas = {
   TeamNow: teamNowSchema,
   Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
+  ProblemRecord: problemSchema,
   Key: keySchema,
   Webhook: webhookSchema,
   Account: accountSchema,

@@ -1,0 +1,314 @@
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Name, Text, Uuid } from '../command-fields.js';
+import { present, same, without } from '../plain-json.js';
+import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import type { TicketState } from '../events/ticket.js';
+import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
+import { actorSchema } from '../vocabulary.js';
+
+/** `known-error` once there is a workaround, `fixed` once a fix is recorded; `closed` when the problem is done with. */
+export const PROBLEM_STATUSES = ['open', 'known-error', 'fixed', 'closed'] as const;
+export type ProblemStatus = (typeof PROBLEM_STATUSES)[number];
+
+const fixSchema = open({
+  description: about(text, 'What was changed'),
+  change: about(text, 'Reference of the change'),
+});
+
+type Fix = Static<typeof fixSchema>;
+
+const preventedSchema = about(
+  open({
+    tickets: about(count, 'How many tickets'),
+    countedAs: about(literal('linked-after-the-first'), 'How they were counted: the linked tickets, except the one that was linked first'),
+  }),
+  'The tickets that would not have come if the cause had been removed after the first one',
+);
+
+export const problemSchema = about(
+  open({
+    problemId: about(uuid, 'Id of the problem'),
+    client: about(text, 'Client (tenant) that it belongs to'),
+    title: about(text, 'What it is about, in a line'),
+    description: optional(about(text, 'What it is about, in full')),
+    service: optional(about(text, 'Affected service')),
+    component: optional(about(text, 'Affected configuration item')),
+    category: optional(about(text, 'Category of its tickets')),
+    status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
+    tickets: about(listOf(uuid), 'Ids of its tickets, in the order in which they were linked'),
+    workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
+    rootCause: optional(about(text, 'Why the tickets came')),
+    fix: optional(about(fixSchema, 'What removes the root cause')),
+    failedFixes: about(listOf(fixSchema), 'Fixes that did not hold, oldest first'),
+    prevented: optional(preventedSchema),
+    openedBy: about(refer(actorSchema), 'Who opened it'),
+    openedAt: about(instant, 'When it was opened'),
+    closedAt: optional(about(instant, 'When it was closed, if it is')),
+  }),
+  'A problem: the cause of tickets, and what is done about it',
+);
+
+export type ProblemRecord = Static<typeof problemSchema>;
+
+/** Never opened, or a problem. */
+export type ProblemState = ProblemRecord | null;
+
+@JSONSchema({
+  description: 'Opens a problem: the unknown cause of tickets. Its id is in the answer.',
+  examples: [{ client: 'northwind', title: 'Printers of FIN stop after an update', category: 'hardware/printer' }],
+})
+export class OpenProblem {
+  @Name({ description: 'Client (tenant) that it belongs to', example: 'northwind' })
+  client!: string;
+
+  @Text({ description: 'What it is about, in a line', example: 'Printers of FIN stop after an update', max: 200 })
+  title!: string;
+
+  @Text({ description: 'What it is about, in full', max: 20_000, optional: true })
+  description?: string;
+
+  @Name({ description: 'Affected service', optional: true })
+  service?: string;
+
+  @Name({ description: 'Affected configuration item', optional: true })
+  component?: string;
+
+  @Name({ description: 'Category of its tickets', example: 'hardware/printer', optional: true })
+  category?: string;
+}
+
+@JSONSchema({
+  description: 'Links a ticket of the same client to the problem that caused it.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001' }],
+})
+export class LinkTicketToProblem {
+  @Uuid('a ticket', { description: 'Id of the ticket' })
+  ticketId!: string;
+}
+
+@JSONSchema({
+  description: 'Takes back that the problem caused a ticket.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', reason: 'The cable was cut' }],
+})
+export class UnlinkTicketFromProblem {
+  @Uuid('a ticket', { description: 'Id of the ticket' })
+  ticketId!: string;
+
+  @Text({ description: 'Why', max: 2000, optional: true })
+  reason?: string;
+}
+
+@JSONSchema({
+  description: 'Records how service is restored until there is a fix: the problem is a known error. What was recorded before is replaced.',
+  examples: [{ workaround: 'Restart the spooler' }],
+})
+export class RecordWorkaround {
+  @Text({ description: 'How service is restored', example: 'Restart the spooler', max: 20_000 })
+  workaround!: string;
+}
+
+@JSONSchema({
+  description: 'Records why the tickets came. What was recorded before is replaced.',
+  examples: [{ rootCause: 'The driver leaks handles' }],
+})
+export class RecordRootCause {
+  @Text({ description: 'Why the tickets came', example: 'The driver leaks handles', max: 20_000 })
+  rootCause!: string;
+}
+
+@JSONSchema({
+  description: 'Records what removes the root cause, and by which change. What was recorded before is replaced.',
+  examples: [{ description: 'Driver 4.2 on every print server', change: 'CHG-1042' }],
+})
+export class RecordFix {
+  @Text({ description: 'What was changed', example: 'Driver 4.2 on every print server', max: 20_000 })
+  description!: string;
+
+  @Name({ description: 'Reference of the change', example: 'CHG-1042' })
+  change!: string;
+}
+
+@JSONSchema({
+  description: 'Closes a problem whose root cause and fix are recorded. The event says how many tickets the fix would have prevented.',
+  examples: [{}],
+})
+export class CloseProblem {
+  @Text({ description: 'What remains to be said', max: 2000, optional: true })
+  note?: string;
+}
+
+@JSONSchema({
+  description: 'Reopens a problem that is fixed or closed: its fix did not hold, and is kept as one that failed.',
+  examples: [{ reason: 'The same fault under driver 4.2' }],
+})
+export class ReopenProblem {
+  @Text({ description: 'Why the fix did not hold', example: 'The same fault under driver 4.2', max: 2000 })
+  reason!: string;
+}
+
+type Prevented = Static<typeof preventedSchema>;
+
+/** A change of a problem that is there. Without one, the event says nothing. */
+function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: ProblemRecord['openedAt']) => ProblemRecord) {
+  return event<ProblemState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
+}
+
+const events = {
+  ProblemOpened: event<
+    ProblemState,
+    Pick<ProblemRecord, 'problemId' | 'client' | 'title' | 'description' | 'service' | 'component' | 'category'>
+  >({
+    evolve: (_state, opened, { actor, effectiveAt }) => ({
+      ...opened,
+      status: 'open',
+      tickets: [],
+      failedFixes: [],
+      openedBy: actor,
+      openedAt: effectiveAt,
+    }),
+  }),
+  TicketLinkedToProblem: change<{ readonly ticketId: string }>((problem, { ticketId }) => ({
+    ...problem,
+    tickets: [...problem.tickets, ticketId],
+  })),
+  TicketUnlinkedFromProblem: change<{ readonly ticketId: string; readonly reason?: string }>((problem, { ticketId }) => ({
+    ...problem,
+    tickets: problem.tickets.filter((id) => id !== ticketId),
+  })),
+  ProblemWorkaroundRecorded: change<{ readonly workaround: string }>((problem, { workaround }) => ({
+    ...problem,
+    workaround,
+    status: problem.status === 'open' ? 'known-error' : problem.status,
+  })),
+  ProblemRootCauseRecorded: change<{ readonly rootCause: string }>((problem, { rootCause }) => ({ ...problem, rootCause })),
+  ProblemFixRecorded: change<Fix>((problem, fix) => ({ ...problem, fix, status: 'fixed' })),
+  ProblemClosed: change<{ readonly prevented: Prevented; readonly note?: string }>((problem, { prevented }, closedAt) => ({
+    ...problem,
+    prevented,
+    closedAt,
+    status: 'closed',
+  })),
+  ProblemReopened: change<{ readonly reason: string }>((problem) => ({
+    ...without(problem, 'fix', 'prevented', 'closedAt'),
+    failedFixes: problem.fix === undefined ? problem.failedFixes : [...problem.failedFixes, problem.fix],
+    status: problem.workaround === undefined ? 'open' : 'known-error',
+  })),
+};
+
+const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof events }>>();
+
+const THERE = ['problem-not-found'] as const;
+const UNDER_WORK = [...THERE, 'problem-closed'] as const;
+
+/** More would make every event of the problem slow to read. */
+const MOST_TICKETS = 5000;
+
+const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found', 'There is no such problem');
+
+function unlessClosed({ status }: ProblemRecord): Refusal<'problem-closed'> | undefined {
+  return status === 'closed' ? refuse('problem-closed', 'The problem is closed: reopen it first') : undefined;
+}
+
+/** The cause of tickets: its own aggregate, of one client. One stream a problem: `problem-<id>`. */
+export const problem = {
+  category: 'problem',
+  noun: 'problem',
+  idName: 'problemId',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    OpenProblem: command({
+      body: OpenProblem,
+      route: 'POST /v1/problems',
+      refuses: ['problem-exists'],
+      decide({ client, title, description, service, component, category }, state, { id: problemId = '' }) {
+        if (state !== null) return refuse('problem-exists', 'The problem exists already');
+        return [{ type: 'ProblemOpened', data: present({ problemId, client, title, description, service, component, category }) }];
+      },
+    }),
+    LinkTicketToProblem: command({
+      body: LinkTicketToProblem,
+      route: 'POST /v1/problems/{problemId}/tickets',
+      refuses: [...UNDER_WORK, ...UNRELATABLE, 'too-many-links'],
+      needs: 'other-ticket',
+      decide({ ticketId }, state, _context, ticket?: TicketState) {
+        if (state === null) return notFound();
+        if (state.tickets.includes(ticketId)) return [];
+        const barred = unlessClosed(state) ?? unlessOfOneCustomer(state, ticket, 'ticketId');
+        if (barred) return barred;
+        if (state.tickets.length >= MOST_TICKETS) return refuse('too-many-links', `A problem has at most ${MOST_TICKETS} tickets`);
+        return [{ type: 'TicketLinkedToProblem', data: { ticketId } }];
+      },
+    }),
+    UnlinkTicketFromProblem: command({
+      body: UnlinkTicketFromProblem,
+      route: 'POST /v1/problems/{problemId}/tickets/remove',
+      refuses: UNDER_WORK,
+      decide({ ticketId, reason }, state) {
+        if (state === null) return notFound();
+        if (!state.tickets.includes(ticketId)) return [];
+        return unlessClosed(state) ?? [{ type: 'TicketUnlinkedFromProblem', data: present({ ticketId, reason }) }];
+      },
+    }),
+    RecordWorkaround: command({
+      body: RecordWorkaround,
+      route: 'POST /v1/problems/{problemId}/workaround',
+      refuses: UNDER_WORK,
+      decide({ workaround }, state) {
+        if (state === null) return notFound();
+        if (state.workaround === workaround) return [];
+        return unlessClosed(state) ?? [{ type: 'ProblemWorkaroundRecorded', data: { workaround } }];
+      },
+    }),
+    RecordRootCause: command({
+      body: RecordRootCause,
+      route: 'POST /v1/problems/{problemId}/root-cause',
+      refuses: UNDER_WORK,
+      decide({ rootCause }, state) {
+        if (state === null) return notFound();
+        if (state.rootCause === rootCause) return [];
+        return unlessClosed(state) ?? [{ type: 'ProblemRootCauseRecorded', data: { rootCause } }];
+      },
+    }),
+    RecordFix: command({
+      body: RecordFix,
+      route: 'POST /v1/problems/{problemId}/fix',
+      refuses: [...UNDER_WORK, 'problem-incomplete'],
+      decide({ description, change }, state) {
+        if (state === null) return notFound();
+        if (state.fix !== undefined && same(state.fix, { description, change })) return [];
+        return unlessClosed(state) ?? unlessRecorded(state, 'rootCause') ?? [{ type: 'ProblemFixRecorded', data: { description, change } }];
+      },
+    }),
+    CloseProblem: command({
+      body: CloseProblem,
+      route: 'POST /v1/problems/{problemId}/close',
+      refuses: [...THERE, 'problem-incomplete'],
+      decide({ note }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'closed') return [];
+        const prevented: Prevented = { tickets: Math.max(0, state.tickets.length - 1), countedAs: 'linked-after-the-first' };
+        return unlessRecorded(state, 'rootCause', 'fix') ?? [{ type: 'ProblemClosed', data: present({ prevented, note }) }];
+      },
+    }),
+    ReopenProblem: command({
+      body: ReopenProblem,
+      route: 'POST /v1/problems/{problemId}/reopen',
+      refuses: THERE,
+      decide({ reason }, state) {
+        if (state === null) return notFound();
+        return state.fix === undefined ? [] : [{ type: 'ProblemReopened', data: { reason } }];
+      },
+    }),
+  },
+} satisfies Aggregate<ProblemState>;
+
+export type ProblemEvents = EventsOf<typeof problem>;
+export type ProblemCommands = CommandsOf<typeof problem>;
+
+function unlessRecorded(state: ProblemRecord, ...fields: readonly ('rootCause' | 'fix')[]): Refusal<'problem-incomplete'> | undefined {
+  const faults = fields.filter((field) => state[field] === undefined).map((field) => ({ field, message: 'must be recorded first' }));
+  return faults.length === 0 ? undefined : refuse('problem-incomplete', 'The problem lacks what must be recorded first', faults);
+}
