@@ -44,6 +44,7 @@ const histories = [
   'filterHistory',
   'problemHistory',
   'keyHistory',
+  'accountHistory',
   'webhookHistory',
 ] as const satisfies readonly HistoryName[];
 
@@ -61,6 +62,7 @@ const doors: Readonly<
   problemHistory: { path: 'problems', id: 'problemId', pipe: named('problem-not-found') },
   filterHistory: { path: 'filters', id: 'name', pipe: named('filter-not-found') },
   keyHistory: { path: 'api-keys', id: 'key', pipe: named('key-not-found') },
+  accountHistory: { path: 'accounts', id: 'account', pipe: named('account-not-found') },
   webhookHistory: { path: 'webhooks', id: 'webhook', pipe: named('webhook-not-found') },
 };
 

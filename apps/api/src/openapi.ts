@@ -444,6 +444,7 @@ const historyNotFound = {
   problemHistory: 'problem-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
+  accountHistory: 'account-not-found',
   webhookHistory: 'webhook-not-found',
 } as const satisfies Readonly<Record<Exclude<HistoryName, 'history'>, keyof typeof ticketProblems>>;
 

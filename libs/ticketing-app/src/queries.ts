@@ -118,6 +118,7 @@ export const queries = {
   problemHistory: query('problemHistory', historyOf(auditedAggregates.problem)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
+  accountHistory: query('accountHistory', historyOf(auditedAggregates.account)),
   webhookHistory: query('webhookHistory', historyOf(auditedAggregates.webhook)),
   sla: query('sla', readTicketSla),
   autopsy: query('autopsy', readTicketAutopsy),

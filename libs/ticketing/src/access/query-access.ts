@@ -51,6 +51,7 @@ export const queryAccess = {
   attachment: everybody,
   keys: { auditor: 'all', administrator: 'all' },
   keyHistory: { auditor: 'all', administrator: 'all' },
+  accountHistory: { auditor: 'all', administrator: 'all' },
   accounts: { auditor: 'all', administrator: 'all' },
   sessions: { ...everybody, requester: 'all' },
   principal: { ...everybody, requester: 'all' },

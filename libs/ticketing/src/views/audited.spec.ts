@@ -59,6 +59,16 @@ describe('the history of an aggregate', () => {
       expect(JSON.stringify(steps, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).not.toContain('c0ffee');
     }
     expect(read(auditedAggregates.key, { clients: ['beta'] }, events)).toEqual([undefined, undefined]);
+    const invited = [
+      { type: 'AccountInvited', data: { account: 'ada', principal } },
+      { type: 'AccountPasswordSet', data: { account: 'ada', hash: 'c0ffee' } },
+    ];
+    for (const scope of [all, ofAlpha]) {
+      const steps = read(auditedAggregates.account, scope, invited);
+      expect(steps[1]?.changes).toContainEqual({ path: 'hasPassword', before: false, after: true });
+      expect(JSON.stringify(steps, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).not.toContain('c0ffee');
+    }
+    expect(read(auditedAggregates.account, { clients: ['beta'] }, invited)).toEqual([undefined, undefined]);
   });
 
   it('names no client that may not be seen, and nothing of a team that serves others only', () => {

@@ -4,6 +4,7 @@ import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
 import { team } from '../desk/team.js';
 import { isSubscribed, seesWebhook, type Webhook, webhook } from '../desk/webhook.js';
+import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { type Scope, seesClient } from '../identity/principal.js';
 import { fieldsOf, present, without } from '../plain-json.js';
@@ -12,6 +13,7 @@ import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import { changesBetween, type Change } from './changes.js';
 import {
+  accountViews,
   agentViews,
   contractViews,
   credentialViews,
@@ -87,6 +89,16 @@ function withoutOtherClients(scope: Scope, fields: object): object {
   return Array.isArray(clients) ? { ...fields, clients: clients.filter((client) => seesClient(scope, String(client))) } : fields;
 }
 
+/** What somebody may do is seen by who sees all the clients that it is about. */
+function seesPrincipal({ clients }: Scope, shown: object): boolean {
+  const theirs = fieldsOf(fieldsOf(shown)['principal'])['clients'];
+  return clients === 'all' || (Array.isArray(theirs) && theirs.every((client) => clients.includes(String(client))));
+}
+
+function withoutHash(_scope: Scope, fields: object): object {
+  return without(fields as object & { readonly hash?: string }, 'hash');
+}
+
 /** A ticket as commands see it, with its clocks by what they are of. */
 function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
   const clocks = promises.clocks.map(({ kind, tier, vendor, cycle, state, dueAt, breachedAt, restated }) => [
@@ -123,11 +135,14 @@ export const auditedAggregates = {
   key: audited(credential, credentialViews, {
     notFound: 'key-not-found',
     shows: (state) => state,
-    sees: ({ clients }, shown) => {
-      const theirs = fieldsOf(fieldsOf(shown)['principal'])['clients'];
-      return clients === 'all' || (Array.isArray(theirs) && theirs.every((client) => clients.includes(String(client))));
-    },
-    cut: (_scope, fields) => without(fields as object & { readonly hash?: string }, 'hash'),
+    sees: seesPrincipal,
+    cut: withoutHash,
+  }),
+  account: audited(account, accountViews, {
+    notFound: 'account-not-found',
+    shows: (state) => state,
+    sees: seesPrincipal,
+    cut: withoutHash,
   }),
   webhook: audited(webhook, webhookViews, {
     notFound: 'webhook-not-found',
