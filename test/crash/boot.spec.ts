@@ -112,7 +112,7 @@ describe('npm start', () => {
       const { ticketId } = JSON.parse(opened.slice(opened.indexOf('{'))) as { ticketId: string };
       expect(await run(open)).toContain('"repeated":true');
       expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(
-        new RegExp(`event: TicketOpened\\ndata: .*"ticketId":"${ticketId}"`),
+        new RegExp(`event: com\\.tierline\\.ticket\\.opened\\.v1\\ndata: .*"subject":"ticket/${ticketId}"`),
       );
       const { items } = JSON.parse(await run(queue)) as { items: { _id: string }[] };
       expect(items.map(({ _id }) => _id)).toEqual([ticketId]);
