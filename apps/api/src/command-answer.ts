@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { EventMap, Executed } from '#eventsourcing';
-import { entityTag, formatPosition, readCommandHeaders } from '#http';
+import { type EventMap, type Executed, formatPosition } from '#eventsourcing';
+import { entityTag, readCommandHeaders } from '#http';
 import type { SentContext } from '#ticketing-app';
 import { callerOf } from './caller.js';
 

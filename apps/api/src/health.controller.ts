@@ -1,7 +1,6 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { EventStore } from '#eventsourcing';
-import { formatPosition } from '#http';
+import { EventStore, formatPosition } from '#eventsourcing';
 import { policies, projectionGroups } from '#ticketing';
 import { followersOfOtherLog, groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
 import { documented } from './documented.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { epochMillis, type Fault, instantFrom } from '#eventsourcing';
-import { formatPosition, Problem, QueryParameters } from '#http';
+import { epochMillis, type Fault, formatPosition, instantFrom } from '#eventsourcing';
+import { Problem, QueryParameters } from '#http';
 import { dateTime, oneOf, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
 import {
   canonicalJson,

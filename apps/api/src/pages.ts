@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Position } from '#eventsourcing';
-import { formatPosition, parsePosition, Problem, QueryParameters } from '#http';
+import { formatPosition, parsePosition, type Position } from '#eventsourcing';
+import { Problem, QueryParameters } from '#http';
 import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import type { Changes, ChangesAsked, Page } from '#ticketing-app';
 

@@ -7,6 +7,7 @@ export { FoldedStreams, foldedStreamsOf } from './folded-streams.js';
 export * from './ids.js';
 export * from './instant.js';
 export * from './policy.js';
+export * from './position.js';
 export * from './projection.js';
 export * from './refusal.js';
 export * from './text.js';

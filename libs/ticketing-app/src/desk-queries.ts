@@ -152,7 +152,7 @@ export async function readOnCall(
 ): Promise<AtRevision<OnCallNow> | Refusal<'on-call-not-found'>> {
   const at = asked ?? evaluatedAt(when);
   const found = await readOnCallSchedule(sources, { schedule, ...when });
-  if ('refused' in found) return found;
+  if (isRefusal(found)) return found;
   const { person, passedOver } = await whoIsOnCall(sources, found.state, at, when);
   const now = {
     ...found.state,

@@ -1,8 +1,8 @@
-import { epochMillis, type Instant, type Position, type Refusal } from '#eventsourcing';
+import { epochMillis, formatPosition, type Instant, isRefusal, type Position, type Refusal } from '#eventsourcing';
 import { type Filters, Flow, FLOW_FIELDS, type FlowReport, ticketFacts, ticketViews } from '#ticketing';
 import type { ViewDocument } from '#mongo';
 import { factsAt } from './facts-at.js';
-import { boundOf, positionFor } from './kpi-query.js';
+import { boundOf, LOG_START, positionFor } from './kpi-query.js';
 import { find, positionOfViews, reached, type Sources } from './read-models.js';
 
 export interface FlowAsked {
@@ -16,7 +16,7 @@ export interface FlowAsked {
 /** How the tickets that were opened in a period went through the tiers. */
 export async function readFlow(sources: Sources, { from, to, filters, at }: FlowAsked): Promise<FlowReport | Refusal> {
   const position = await positionFor(sources, at);
-  if ('refused' in position) return position;
+  if (isRefusal(position)) return position;
   const [begin, end] = [epochMillis(from), epochMillis(to)];
   const flow = new Flow();
   const where = boundOf({ anchor: 'opened' }, { from: begin, to: end, filters });
@@ -29,7 +29,7 @@ export async function readFlow(sources: Sources, { from, to, filters, at }: Flow
     });
     if (opened >= begin && opened < end && fits) flow.add(facts);
   }
-  return { from, to, filters: filters as FlowReport['filters'], ...flow.result(), position: `${position.commit}/${position.prepare}` };
+  return { from, to, filters: filters as FlowReport['filters'], ...flow.result(), position: formatPosition(position) };
 }
 
 export interface ExportAsked {
@@ -46,12 +46,11 @@ export interface FactsExport {
 
 /** Facts as they are stored, in the order of their last change. What changes meanwhile comes with the next export. */
 export async function exportFacts(sources: Sources, { after }: ExportAsked): Promise<FactsExport | Refusal> {
-  const position = await positionOfViews(sources, ticketViews.name);
-  const { commit, prepare } = position ?? { commit: 0n, prepare: 0n };
+  const position = (await positionOfViews(sources, ticketViews.name)) ?? LOG_START;
+  const { commit } = position;
   if (after !== undefined && after.commit > commit) {
     const known = await positionFor(sources, after);
-    if ('refused' in known) return known;
-    return exportFacts(sources, { after });
+    return isRefusal(known) ? known : exportFacts(sources, { after });
   }
   const changed = { position: { $gt: after === undefined ? -1 : Number(after.commit), $lte: Number(commit) } };
   const cursor = find<object>(sources, ticketFacts.name, changed).sort({ position: 1 }).batchSize(1_000);
@@ -62,5 +61,5 @@ export async function exportFacts(sources: Sources, { after }: ExportAsked): Pro
       await cursor.close();
     }
   };
-  return { upTo: `${commit}/${prepare}`, facts: facts() };
+  return { upTo: formatPosition(position), facts: facts() };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { epochMillis, type Instant, instantFrom, type Position, refuse, type Refusal } from '#eventsourcing';
+import { epochMillis, formatPosition, type Instant, instantFrom, isRefusal, type Position, refuse, type Refusal } from '#eventsourcing';
 import {
   calendarFor,
   canonicalJson,
@@ -63,14 +63,22 @@ export async function readKpi(sources: Sources, asked: KpiAsked): Promise<KpiRep
   const kpi = kpiById(asked.id);
   if (kpi === undefined) return noKpi();
   const position = await positionFor(sources, asked.at);
-  if ('refused' in position) return position;
+  if (isRefusal(position)) return position;
   const { from, to, groupBy, filters, evaluatedAt } = asked;
   const reader = await readerOf(sources, kpi, asked, position);
   const told = await reader.tally({ from: epochMillis(from), to: epochMillis(to), groupBy, filters });
   const period = { from, to, ...told };
   const before = asked.compare ? await periodBefore(reader, asked) : undefined;
   const filtered = filters as KpiReport['filters'];
-  const report = { kpi: shownKpi(kpi), ...period, groupBy, filters: filtered, ...(before && { before }), ...placed(position), evaluatedAt };
+  const report = {
+    kpi: shownKpi(kpi),
+    ...period,
+    groupBy,
+    filters: filtered,
+    ...(before && { before }),
+    position: formatPosition(position),
+    evaluatedAt,
+  };
   return { ...report, digest: digestOf(asked, report) };
 }
 
@@ -82,7 +90,7 @@ export async function readKpiEvidence(
   const kpi = kpiById(asked.id);
   if (kpi === undefined) return noKpi();
   const position = await positionFor(sources, asked.at);
-  if ('refused' in position) return position;
+  if (isRefusal(position)) return position;
   const { from, to, filters, evaluatedAt, limit, after = '' } = asked;
   const reader = await readerOf(sources, kpi, asked, position);
   let lines: { readonly facts: PlacedFacts; readonly counted: readonly Placed[] }[] = [];
@@ -118,7 +126,15 @@ export async function readKpiEvidence(
     })),
     events: events.get(facts._id) ?? [],
   }));
-  const report = { kpi: shownKpi(kpi), from, to, filters: filters as KpiEvidence['filters'], total, ...placed(position), evaluatedAt };
+  const report = {
+    kpi: shownKpi(kpi),
+    from,
+    to,
+    filters: filters as KpiEvidence['filters'],
+    total,
+    position: formatPosition(position),
+    evaluatedAt,
+  };
   const digest = digestOf(asked, { ...report, groups: [], groupBy: [] });
   return { ...report, digest, items, more: lines.length > limit };
 }
@@ -206,15 +222,14 @@ async function eventsBehind(
   return behind;
 }
 
+/** Where views are that have seen nothing yet. */
+export const LOG_START: Position = { commit: 0n, prepare: 0n };
+
 /** As far as the views have come, or where they were at the position that is asked for. */
 export async function positionFor(sources: Sources, at: Position | undefined): Promise<Position | Refusal> {
   const behind = await waitForPosition(sources, ticketViews, at);
   if (behind !== undefined) return behind;
-  return at ?? (await positionOfViews(sources, ticketViews.name)) ?? { commit: 0n, prepare: 0n };
-}
-
-function placed({ commit, prepare }: Position) {
-  return { position: `${commit}/${prepare}` };
+  return at ?? (await positionOfViews(sources, ticketViews.name)) ?? LOG_START;
 }
 
 function noKpi(): Refusal {

@@ -1,4 +1,4 @@
-import type { Position } from '#eventsourcing';
+import { formatPosition, parsePosition, type Position } from '#eventsourcing';
 
 /**
  * A place among the public events. Events that are derived from a stored one come right before it, in parts from 1: a place with a part is after that
@@ -16,17 +16,13 @@ export function comparePlaces(one: FeedPosition | 'start', other: FeedPosition |
 }
 
 /** A place as text: `<commit>/<prepare>`, with a part `<commit>/<prepare>/<part>`. */
-export function formatPlace({ commit, prepare, part }: FeedPosition): string {
-  return part === undefined ? `${commit}/${prepare}` : `${commit}/${prepare}/${part}`;
+export function formatPlace({ part, ...position }: FeedPosition): string {
+  return part === undefined ? formatPosition(position) : `${formatPosition(position)}/${part}`;
 }
-
-const LARGEST = 2n ** 63n - 1n;
 
 /** Undefined when the text is no place. */
 export function parsePlace(text: string): FeedPosition | undefined {
-  const found = /^(\d{1,19})\/(\d{1,19})(?:\/([1-9]\d{0,2}))?$/.exec(text);
-  if (found === null) return undefined;
-  const [commit, prepare] = [BigInt(found[1] ?? ''), BigInt(found[2] ?? '')];
-  if (commit > LARGEST || prepare > commit) return undefined;
-  return { commit, prepare, ...(found[3] === undefined ? {} : { part: Number(found[3]) }) };
+  const [, position = '', part] = /^(\d+\/\d+)(?:\/([1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const parsed = parsePosition(position);
+  return parsed && part !== undefined ? { ...parsed, part: Number(part) } : parsed;
 }

@@ -1,4 +1,4 @@
-import type { Position } from '#eventsourcing';
+import type { Position } from './event.js';
 
 /** A place in the log as text: `<commit>/<prepare>`. */
 export function formatPosition({ commit, prepare }: Position): string {
