@@ -36,7 +36,7 @@ const law = {
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
-  'libs/sealing': { packages: ['node:*'], libs: ['audit', 'eventsourcing', 'mongo'] },
+  'libs/sealing': { packages: ['node:*'], libs: ['audit', 'eventsourcing', 'mongo', 'platform'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
     packages: ['@nestjs/common', 'picocolors', 'pino', 'node:*'],
@@ -62,7 +62,7 @@ const law = {
   },
   'libs/webhooks': {
     packages: ['ipaddr.js', 'standardwebhooks', 'node:*'],
-    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing'],
+    libs: ['eventsourcing', 'feeds', 'mongo', 'platform', 'ticketing'],
   },
   'libs/ticketing-app': {
     packages: ['date-holidays', 'node:*'],

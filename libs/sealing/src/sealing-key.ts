@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { rename } from 'node:fs/promises';
 import { parseSignerKey, signerKey, type SignerKey, signerKeyText, verifierKeyText } from '#audit';
 import type { EventStore } from '#eventsourcing';
+import { keptSecret } from '#platform';
 import { introduceKey, readSealLog } from './seal-log.js';
 
 /** A sealing key that cannot be used. */
@@ -14,11 +14,8 @@ export class SealingKeyUnusable extends Error {
  * The sealing key in a file; where there is none, one is made that only its owner can read. Its name, which names the log too, is made with it.
  * @throws SealingKeyUnusable
  */
-export async function sealingKeyIn(file: string): Promise<SignerKey> {
-  const key = await readKey(file);
-  if (key !== undefined) return key;
-  await mkdir(dirname(file), { recursive: true });
-  return makeKey(file, `tierline-${randomBytes(6).toString('hex')}`);
+export function sealingKeyIn(file: string): Promise<SignerKey> {
+  return keyIn(file, `tierline-${randomBytes(6).toString('hex')}`);
 }
 
 /**
@@ -28,7 +25,7 @@ export async function sealingKeyIn(file: string): Promise<SignerKey> {
 export async function rotateKey(store: EventStore, file: string): Promise<SignerKey> {
   const present = await sealingKeyIn(file);
   const coming = `${file}.next`;
-  const next = (await readKey(coming)) ?? (await makeKey(coming, present.name));
+  const next = await keyIn(coming, present.name);
   const log = await readSealLog(store);
   const last = log.keys.at(-1)?.key;
   if (last === undefined) await introduceKey(store, await introduceKey(store, log, present), next, present);
@@ -40,33 +37,9 @@ export async function rotateKey(store: EventStore, file: string): Promise<Signer
   return next;
 }
 
-async function readKey(file: string): Promise<SignerKey | undefined> {
-  let text;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const key = parseSignerKey(text);
+/** The key in a file; made where there is none. @throws SealingKeyUnusable */
+async function keyIn(file: string, name: string): Promise<SignerKey> {
+  const key = parseSignerKey(await keptSecret(file, () => signerKeyText(signerKey(name, randomBytes(32)))));
   if (key === undefined) throw new SealingKeyUnusable(`${file} holds no signing key`);
   return key;
-}
-
-/** Makes a key, unless another process was faster. On disk when it returns. */
-async function makeKey(file: string, name: string): Promise<SignerKey> {
-  const key = signerKey(name, randomBytes(32));
-  try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(`${signerKeyText(key)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    return key;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    return (await readKey(file)) ?? key;
-  }
 }

@@ -1,6 +1,5 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { keptSecret } from '#platform';
 
 const KEY_BYTES = 32;
 
@@ -26,41 +25,8 @@ export class WebhookSecrets {
 }
 
 async function keyIn(file: string): Promise<Buffer> {
-  const key = (await readKey(file)) ?? (await makeKey(file));
+  const text = await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex'));
+  const key = Buffer.from(text.trim(), 'hex');
   if (key.length !== KEY_BYTES) throw new Error(`${file} holds no key of webhooks: ${KEY_BYTES} bytes in hexadecimal`);
   return key;
-}
-
-async function readKey(file: string): Promise<Buffer | undefined> {
-  try {
-    return Buffer.from((await readFile(file, 'utf8')).trim(), 'hex');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** On disk when it returns. */
-async function makeKey(file: string): Promise<Buffer> {
-  const key = randomBytes(KEY_BYTES);
-  await mkdir(dirname(file), { recursive: true });
-  try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(`${key.toString('hex')}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    return key;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    // Another process was faster: it may still be writing.
-    for (let tries = 0; tries < 50; tries++) {
-      const theirs = await readKey(file);
-      if (theirs?.length === KEY_BYTES) return theirs;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw error;
-  }
 }
