@@ -1,10 +1,10 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, parseInstant } from '#eventsourcing';
+import { EventStore, type Fault, parseInstant } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { isRouteOfKey, IssueKey, principalOfKey } from '#ticketing';
+import { CLIENTS_NOT_NAMED, isRouteOfKey, IssueKey, principalOfKey } from '#ticketing';
 import { type Asker, issueCredential, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -34,9 +34,9 @@ export class KeysController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ readonly key: string; readonly token: string; readonly revision: number }> {
     const principal = principalOfKey(body);
-    if (principal === undefined) throw invalid('clients', 'must name clients, or allClients be true, and not both');
+    if (principal === undefined) throw invalid(CLIENTS_NOT_NAMED);
     const wrong = body.routes?.findIndex((route) => !isRouteOfKey(route)) ?? -1;
-    if (wrong >= 0) throw invalid(`routes[${wrong}]`, 'must be a method and a path, such as GET /v1/tickets');
+    if (wrong >= 0) throw invalid({ field: `routes[${wrong}]`, message: 'must be a method and a path, such as GET /v1/tickets' });
     const { label, routes } = body;
     const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);
     const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
@@ -68,6 +68,6 @@ export class KeysController {
   }
 }
 
-function invalid(field: string, message: string): Problem {
-  return Problem.of('invalid-body', 'A field of the body is not as it must be', { faults: [{ field, message }] });
+function invalid(fault: Fault): Problem {
+  return Problem.of('invalid-body', 'A field of the body is not as it must be', { faults: [fault] });
 }

@@ -23,14 +23,13 @@ import {
   type ProblemRecord,
   problems,
   type ProblemStatus,
-  type Scope,
-  seesClient,
+  seesFilter,
+  seesTeam,
   shiftAt,
   shown,
-  type Team,
+  shownTeam,
   team,
   ticketDetails,
-  type TicketFilter,
   type TeamNow,
 } from '#ticketing';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
@@ -161,21 +160,6 @@ export async function readOnCall(
     ...(passedOver.length === 0 ? {} : { passedOver }),
   };
   return { state: now, revision: found.revision };
-}
-
-/** A team that serves certain clients only is seen by those who see one of them. */
-function seesTeam(scope: Scope, { clients }: Team): boolean {
-  return clients === undefined || clients.some((client) => seesClient(scope, client));
-}
-
-/** A team without the clients that may not be seen. */
-export function shownTeam(scope: Scope, team: Team): Team {
-  return team.clients === undefined ? team : { ...team, clients: team.clients.filter((client) => seesClient(scope, client)) };
-}
-
-/** A filter that asks for a client is seen by those who see that one. */
-function seesFilter(scope: Scope, { query: { client } }: TicketFilter): boolean {
-  return client === undefined || seesClient(scope, client);
 }
 
 /** A saved filter. */

@@ -85,9 +85,9 @@ const naming = (field: string) => (clients: readonly string[]) => ({
   $or: [{ [field]: { $exists: false } }, { [field]: { $in: [...clients] } }],
 });
 
-/** Of those who see no more clients. */
-const withinReach = (clients: readonly string[]): object => ({
-  'principal.clients': { $ne: 'all', $not: { $elemMatch: { $nin: [...clients] } } },
+/** Of those who see, or send, no more clients. */
+const withinReach = (field: string) => (clients: readonly string[]) => ({
+  [field]: { $ne: 'all', $not: { $elemMatch: { $nin: [...clients] } } },
 });
 
 /** View → what of it the clients of a scope leave. A view that is not here is read by no query. */
@@ -105,10 +105,9 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [problems.name]: ofClient,
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
-  [credentials.name]: withinReach,
-  // What sends more than may be seen is none of theirs.
-  [webhooks.name]: (clients) => ({ $and: [{ clients: { $ne: 'all' } }, { clients: { $not: { $elemMatch: { $nin: [...clients] } } } }] }),
-  [accounts.name]: withinReach,
+  [credentials.name]: withinReach('principal.clients'),
+  [accounts.name]: withinReach('principal.clients'),
+  [webhooks.name]: withinReach('clients'),
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };

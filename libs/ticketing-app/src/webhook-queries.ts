@@ -1,5 +1,5 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
-import { isSubscribed, seesWebhook, webhook as aggregate, type Webhook, webhooks } from '#ticketing';
+import { isSubscribed, isWithinReach, webhook as aggregate, type Webhook, webhooks } from '#ticketing';
 import type { DeliveryDocument, DeliveryState } from '#webhooks';
 import type { AtRevision } from './desk-queries.js';
 import { deliveriesTo, type Page, progressOf, readByName, type Sources } from './read-models.js';
@@ -23,7 +23,7 @@ interface Named {
 
 async function find({ store, scope }: Sources, { webhook: id }: Named): Promise<AtRevision<Webhook> | Refusal<'webhook-not-found'>> {
   const { state, revision } = await readAggregate(store, aggregate, id);
-  return isSubscribed(state) && scope.reporter === undefined && seesWebhook(scope.clients, state)
+  return isSubscribed(state) && scope.reporter === undefined && isWithinReach(scope, state)
     ? { state, revision }
     : refuse('webhook-not-found', 'There is no such webhook');
 }

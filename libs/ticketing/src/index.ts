@@ -53,6 +53,7 @@ export * from './what-if/what-if.js';
 export type { Asking, Condition, Row } from './access/condition.js';
 export * from './access/command-access.js';
 export * from './access/query-access.js';
+export * from './access/seen.js';
 export { publicEventSchemas } from './feed/event-schemas.js';
 export * from './feed/event-filter.js';
 export * from './feed/feed-position.js';

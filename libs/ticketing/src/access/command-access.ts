@@ -4,7 +4,7 @@ import { agent } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { team, type TeamState } from '../desk/team.js';
-import { seesWebhook, type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
+import { type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
 import { account, type AccountState } from '../identity/account.js';
 import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
@@ -116,12 +116,12 @@ function hiding<State, Body>(condition: Condition<State, Body>): Condition<State
 /** Nobody subscribes to more than they see. */
 const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> = {
   needs: 'for clients of their own',
-  holds: ({ principal, body: { clients } }) => seesWebhook(principal.clients, { clients: clients ?? 'all' }),
+  holds: ({ principal, body: { clients } }) => isWithinReach(principal, { clients: clients ?? 'all' }),
 };
 
 const ownWebhook: Condition<WebhookState, object> = hiding({
   needs: 'for webhooks of clients of their own',
-  holds: ({ state, principal }) => state === null || seesWebhook(principal.clients, state === 'deleted' ? { clients: 'all' } : state),
+  holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
 });
 
 /** What nobody is asked for: policies, timers and the API itself send it. */

@@ -1,6 +1,7 @@
 import { evolve, type Instant, isRefusal } from '#eventsourcing';
 import { type CommandsOf } from '#eventsourcing';
-import { seesWebhook, webhook, type WebhookState } from './webhook.js';
+import { isWithinReach } from '../identity/principal.js';
+import { webhook, type WebhookState } from './webhook.js';
 
 const at = '2026-11-27T10:00:00.000Z' as Instant;
 const context = { commandId: 'c', id: 'w', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: at };
@@ -81,9 +82,9 @@ describe('a webhook', () => {
   });
 
   it('is seen by those who see all that it sends', () => {
-    expect(seesWebhook('all', { clients: 'all' })).toBe(true);
-    expect(seesWebhook(['northwind', 'contoso'], { clients: ['northwind'] })).toBe(true);
-    expect(seesWebhook(['contoso'], { clients: ['northwind', 'contoso'] })).toBe(false);
-    expect(seesWebhook(['northwind'], { clients: 'all' })).toBe(false);
+    expect(isWithinReach({ clients: 'all' }, { clients: 'all' })).toBe(true);
+    expect(isWithinReach({ clients: ['northwind', 'contoso'] }, { clients: ['northwind'] })).toBe(true);
+    expect(isWithinReach({ clients: ['contoso'] }, { clients: ['northwind', 'contoso'] })).toBe(false);
+    expect(isWithinReach({ clients: ['northwind'] }, { clients: 'all' })).toBe(false);
   });
 });

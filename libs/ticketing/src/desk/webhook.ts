@@ -12,6 +12,7 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, Pattern, SomeOf, Text, TextList, Uuid } from '../command-fields.js';
 import { HOUR } from '../contract/contract.js';
+import { CLIENTS_NOT_NAMED, clientsNamed } from '../identity/principal.js';
 import { present, without } from '../plain-json.js';
 import { about, count, either, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
@@ -184,22 +185,20 @@ export const webhook = {
       refuses: ['webhook-invalid', 'webhook-exists'],
       needs: 'feed-facts',
       decide(
-        { url, description, clients, allClients = false, ticket, tiers, team, priorities },
+        { url, description, clients: some, allClients, ticket, tiers, team, priorities },
         state,
         { id = '' },
         { from, types, faults }: FeedFacts = { from: 'start', faults: [] },
       ) {
         if (state !== null) return refuse('webhook-exists', 'There is such a webhook already');
-        if ((clients === undefined) !== allClients)
-          return refuse('webhook-invalid', 'It must be said whose events are sent', [
-            { field: 'clients', message: 'must name clients, or allClients be true, and not both' },
-          ]);
+        const clients = clientsNamed(some, allClients);
+        if (clients === undefined) return refuse('webhook-invalid', 'It must be said whose events are sent', [CLIENTS_NOT_NAMED]);
         if (faults.length > 0) return refuse('webhook-invalid', 'Invalid subscription', faults);
         const filter = present({ types, ticket, tiers, team, priorities });
         return [
           {
             type: 'WebhookSubscribed',
-            data: present({ webhook: id, url, description, filter, clients: clients ?? ('all' as const), from }),
+            data: present({ webhook: id, url, description, filter, clients, from }),
           },
         ];
       },
@@ -273,9 +272,4 @@ export type WebhookEvents = EventsOf<typeof webhook>;
 
 export function isSubscribed(state: WebhookState): state is Webhook {
   return state !== null && state !== 'deleted';
-}
-
-/** Whether somebody who sees these clients may see a webhook: one that sends more than that is not theirs. */
-export function seesWebhook(seen: Webhook['clients'], { clients }: Pick<Webhook, 'clients'>): boolean {
-  return seen === 'all' || (clients !== 'all' && clients.every((client) => seen.includes(client)));
 }

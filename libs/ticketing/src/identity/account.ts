@@ -4,7 +4,7 @@ import { Flag, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
 import { about, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, type Tier, TIERS } from '../vocabulary.js';
-import { type Principal, principalSchema, type Role, ROLES } from './principal.js';
+import { CLIENTS_NOT_NAMED, clientsNamed, type Principal, principalSchema, type Role, ROLES } from './principal.js';
 
 const LOG_IN_METHODS = ['link', 'password'] as const;
 
@@ -182,23 +182,21 @@ export const account = {
 export type AccountEvents = EventsOf<typeof account>;
 export type AccountCommands = CommandsOf<typeof account>;
 
-const invalid = () =>
-  refuse('account-invalid', 'An account sees either some clients or all', [
-    { field: 'clients', message: 'must name clients, or allClients be true, and not both' },
-  ]);
+const invalid = () => refuse('account-invalid', 'An account sees either some clients or all', [CLIENTS_NOT_NAMED]);
 
 /** Whom an account is of; undefined when it names both some clients and all, or none. */
 export function principalOfAccount(
   id: string,
-  { name, roles, clients, allClients = false, tiers, teams }: ChangeAccount,
+  { name, roles, clients: some, allClients, tiers, teams }: ChangeAccount,
 ): Principal | undefined {
-  if ((clients === undefined) !== allClients) return undefined;
+  const clients = clientsNamed(some, allClients);
+  if (clients === undefined) return undefined;
   return present({
     kind: 'person' as const,
     id,
     name,
     roles: ROLES.filter((role) => roles.includes(role)),
-    clients: clients ?? ('all' as const),
+    clients,
     tiers: tiers ?? ('all' as const),
     teams: teams ?? [],
   });

@@ -2,7 +2,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, OneOf, SomeOf, Text, TextList } from '../command-fields.js';
 import { present } from '../plain-json.js';
 import { type Tier, TIERS } from '../vocabulary.js';
-import { type Principal, type Role, ROLES } from './principal.js';
+import { clientsNamed, type Principal, type Role, ROLES } from './principal.js';
 
 const KEY_KINDS = ['service', 'assistant'] as const;
 
@@ -64,19 +64,20 @@ export function principalOfKey({
   id,
   name,
   roles,
-  clients,
-  allClients = false,
+  clients: some,
+  allClients,
   tiers,
   teams,
   onBehalfOf,
 }: IssueKey): Principal | undefined {
-  if ((clients === undefined) !== allClients) return undefined;
+  const clients = clientsNamed(some, allClients);
+  if (clients === undefined) return undefined;
   return present({
     kind,
     id,
     name,
     roles,
-    clients: clients ?? ('all' as const),
+    clients,
     tiers: tiers ?? ('all' as const),
     teams: teams ?? [],
     onBehalfOf,

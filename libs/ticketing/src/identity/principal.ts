@@ -1,4 +1,4 @@
-import type { Actor } from '#eventsourcing';
+import type { Actor, Fault } from '#eventsourcing';
 import { about, either, flag, listOf, literal, oneOf, open, optional, type Static, text } from '../schema.js';
 import { tierSchema } from '../vocabulary.js';
 
@@ -70,6 +70,14 @@ export interface Scope {
   /** Id of the reporter. */
   readonly reporter?: string;
 }
+
+/** The clients that somebody names: some of them, or all; undefined where both are named, or neither. */
+export function clientsNamed(clients: readonly string[] | undefined, allClients = false): Principal['clients'] | undefined {
+  return (clients === undefined) === allClients ? (clients ?? 'all') : undefined;
+}
+
+/** What is wrong where `clientsNamed` finds none. */
+export const CLIENTS_NOT_NAMED: Fault = { field: 'clients', message: 'must name clients, or allClients be true, and not both' };
 
 /** Whether somebody sees no client that one does not see oneself. */
 export function isWithinReach({ clients }: Pick<Scope, 'clients'>, other: Pick<Scope, 'clients'>): boolean {

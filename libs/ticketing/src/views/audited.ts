@@ -1,15 +1,16 @@
 import { type Aggregate, type ProjectionGroup, type StoredEvent, streamName, upcast } from '#eventsourcing';
+import { seesFilter, seesTeam, shownTeam } from '../access/seen.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
-import { team } from '../desk/team.js';
-import { isSubscribed, seesWebhook, type Webhook, webhook } from '../desk/webhook.js';
+import { type Team, team } from '../desk/team.js';
+import { isSubscribed, type Webhook, webhook } from '../desk/webhook.js';
 import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
-import { type Scope, seesClient } from '../identity/principal.js';
-import { fieldsOf, present, without } from '../plain-json.js';
+import { isWithinReach, type Principal, type Scope } from '../identity/principal.js';
+import { present, without } from '../plain-json.js';
 import { problem } from '../problem/problem.js';
-import { ticketFilter } from '../ticket/ticket-filter.js';
+import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import { changesBetween, type Change } from './changes.js';
 import {
@@ -83,16 +84,8 @@ function audited<State, Events extends object>(
   };
 }
 
-/** Clients that may not be seen are not named. */
-function withoutOtherClients(scope: Scope, fields: object): object {
-  const { clients } = fieldsOf(fields);
-  return Array.isArray(clients) ? { ...fields, clients: clients.filter((client) => seesClient(scope, String(client))) } : fields;
-}
-
-/** What somebody may do is seen by who sees all the clients that it is about. */
-function seesPrincipal({ clients }: Scope, shown: object): boolean {
-  const theirs = fieldsOf(fieldsOf(shown)['principal'])['clients'];
-  return clients === 'all' || (Array.isArray(theirs) && theirs.every((client) => clients.includes(String(client))));
+function seesPrincipal(scope: Scope, shown: object): boolean {
+  return isWithinReach(scope, (shown as { readonly principal: Principal }).principal);
 }
 
 function withoutHash(_scope: Scope, fields: object): object {
@@ -115,11 +108,8 @@ export const auditedAggregates = {
   team: audited(team, teamViews, {
     notFound: 'team-not-found',
     shows: (state) => state,
-    sees: (scope, shown) => {
-      const { clients } = fieldsOf(shown);
-      return !Array.isArray(clients) || clients.some((client) => seesClient(scope, String(client)));
-    },
-    cut: withoutOtherClients,
+    sees: (scope, shown) => seesTeam(scope, shown as Team),
+    cut: shownTeam,
   }),
   agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state }),
   schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
@@ -127,10 +117,7 @@ export const auditedAggregates = {
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),
-    sees: (scope, shown) => {
-      const { client } = fieldsOf(fieldsOf(shown)['query']);
-      return client === undefined || seesClient(scope, String(client));
-    },
+    sees: (scope, shown) => seesFilter(scope, shown as TicketFilter),
   }),
   key: audited(credential, credentialViews, {
     notFound: 'key-not-found',
@@ -147,6 +134,6 @@ export const auditedAggregates = {
   webhook: audited(webhook, webhookViews, {
     notFound: 'webhook-not-found',
     shows: (state) => (isSubscribed(state) ? state : null),
-    sees: ({ clients }, shown) => seesWebhook(clients, shown as Webhook),
+    sees: (scope, shown) => isWithinReach(scope, shown as Webhook),
   }),
 } satisfies Readonly<Record<string, Audited>>;

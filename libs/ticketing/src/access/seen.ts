@@ -1,0 +1,18 @@
+import type { Team } from '../desk/team.js';
+import { type Scope, seesClient } from '../identity/principal.js';
+import type { TicketFilter } from '../ticket/ticket-filter.js';
+
+/** A team that serves certain clients only is seen by those who see one of them. */
+export function seesTeam(scope: Scope, { clients }: Pick<Team, 'clients'>): boolean {
+  return clients === undefined || clients.some((client) => seesClient(scope, client));
+}
+
+/** A team, or what is told of it, without the clients that may not be seen. */
+export function shownTeam<Fields extends { readonly clients?: readonly string[] }>(scope: Scope, team: Fields): Fields {
+  return team.clients === undefined ? team : { ...team, clients: team.clients.filter((client) => seesClient(scope, client)) };
+}
+
+/** A filter that asks for a client is seen by those who see that one. */
+export function seesFilter(scope: Scope, { query: { client } }: Pick<TicketFilter, 'query'>): boolean {
+  return client === undefined || seesClient(scope, client);
+}
