@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Problem } from '#http';
+import { isForeign, Problem } from '#http';
 import { type LoggedIn, SESSION_LASTS_MS } from '#ticketing-app';
 
 const COOKIE = 'tierline_session';
@@ -52,19 +52,18 @@ function attributes({ protocol }: FastifyRequest): string {
  * header that no form can set.
  * @throws Problem forbidden
  */
-export function refuseForged({ method, headers, protocol }: FastifyRequest): void {
+export function refuseForged(request: FastifyRequest): void {
+  const { method, headers } = request;
   if (method === 'GET' || method === 'HEAD') return;
-  refuseCrossOrigin({ headers, protocol });
+  refuseCrossOrigin(request);
   if (headers[CSRF_HEADER.toLowerCase()] === undefined)
     throw Problem.of('forbidden', `With the cookie of a session, changes take the header ${CSRF_HEADER}: 1`);
 }
 
-/** @throws Problem forbidden for what a page of another origin sends */
-export function refuseCrossOrigin({ headers, protocol }: Pick<FastifyRequest, 'headers' | 'protocol'>): void {
-  const { 'sec-fetch-site': site = 'same-origin', origin, host = '' } = headers;
-  if (
-    (site !== 'same-origin' && site !== 'none') ||
-    (origin !== undefined && origin.toLowerCase() !== `${protocol}://${host}`.toLowerCase())
-  )
-    throw Problem.of('forbidden', 'A page of another origin asks for this');
+/**
+ * Also a page of an allowed origin: those call with a key, never with a cookie.
+ * @throws Problem forbidden for what a page of another origin sends
+ */
+export function refuseCrossOrigin(request: FastifyRequest): void {
+  if (isForeign(request, [])) throw Problem.of('forbidden', 'A page of another origin asks for this');
 }

@@ -6,7 +6,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Instant, parseInstant } from '#eventsourcing';
 import type { FeedBatch, LoggedEvent } from '#feeds';
-import { Problem, QueryParameters } from '#http';
+import { accepted, NDJSON, Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
 import {
   type EventFilter,
@@ -30,7 +30,6 @@ const HEARTBEAT_MS = 15_000;
 const STALLED_MS = 300_000;
 const LONGEST_WAIT_S = 60;
 
-const NDJSON = 'application/x-ndjson';
 const SSE = 'text/event-stream';
 
 const types: Parameter<readonly PublicEventType[]> = {
@@ -144,7 +143,7 @@ export class EventFeedController implements OnModuleDestroy {
         faults: [{ field: 'Last-Event-ID', message: 'must be a position such as 1234/1234' }],
       });
     }
-    const asLines = accept?.toLowerCase().includes(NDJSON) === true;
+    const asLines = accepted(accept, [NDJSON]) !== undefined;
     const { wait } = query;
     if (wait !== undefined && !asLines) {
       throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', {
