@@ -1,5 +1,4 @@
-import { Readable } from 'node:stream';
-import { Controller, Get, Headers, Inject, Param, type PipeTransform, Query, Res, StreamableFile, type Type } from '@nestjs/common';
+import { Controller, Get, Headers, Inject, Param, type PipeTransform, Query, Res, type Type } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { accepted, CSV, csvRows, NDJSON, QueryParameters } from '#http';
@@ -9,6 +8,7 @@ import { type Asker, type HistoryLine, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
+import { exported } from './exported.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter, unlessGiven } from './pages.js';
 import { PathName } from './path-name.js';
 import { TicketId } from './ticket-id.js';
@@ -92,11 +92,7 @@ function historyController(name: HistoryName): Type {
         unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is whole`);
         // Whatever is wrong is told before the answer begins.
         const lines = inChunks(read, await read(-1, CHUNK));
-        const content = Readable.from(type === CSV ? asCsv(lines) : asLines(lines), { objectMode: false });
-        return new StreamableFile(
-          content,
-          type === CSV ? { type: `${CSV}; charset=utf-8`, disposition: 'attachment; filename="history.csv"' } : { type },
-        );
+        return exported(type, 'history', type === CSV ? asCsv(lines) : asLines(lines));
       }
       const list = [name, id, canonicalJson(filter)];
       const [after = -1] = placeAfter(list, cursor) ?? [];

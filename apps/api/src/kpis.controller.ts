@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { epochMillis, type Fault, formatPosition, instantFrom } from '#eventsourcing';
+import { epochMillis, type Fault, formatPosition, type Instant, instantFrom } from '#eventsourcing';
 import { Problem, QueryParameters } from '#http';
 import { dateTime, oneOf, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
 import {
@@ -119,16 +119,24 @@ export class KpisController {
   }
 }
 
+/** Begin of a period that has none: 30 days before its end. */
+export function monthBefore(end: Instant): Instant {
+  return instantFrom(epochMillis(end) - 30 * DAY);
+}
+
+/** The filters that a query names. */
+export function filtersIn(query: Filters): Filters {
+  return Object.fromEntries(DIMENSIONS.flatMap((dimension) => (query[dimension] === undefined ? [] : [[dimension, query[dimension]]])));
+}
+
 type Asked = Omit<QueryOf<typeof kpiQuery>, 'groupBy' | 'compare'>;
 
 /** @throws Problem invalid-query for what is not to be had together */
 function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[number][]) {
   const now = instantFrom(Date.now());
   const { to = now, evaluatedAt = now, days, at } = query;
-  const from = query.from ?? instantFrom(epochMillis(to) - 30 * DAY);
-  const given: Filters = Object.fromEntries(
-    DIMENSIONS.flatMap((dimension) => (query[dimension] === undefined ? [] : [[dimension, query[dimension]]])),
-  );
+  const from = query.from ?? monthBefore(to);
+  const given = filtersIn(query);
   const faults: Fault[] = [];
   if (from >= to) faults.push({ field: 'from', message: 'must be before to' });
   if (evaluatedAt > now) faults.push({ field: 'evaluatedAt', message: 'must not be in the future' });

@@ -1,16 +1,16 @@
-import { Readable } from 'node:stream';
-import { Controller, Get, Headers, Inject, Query, Res, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Headers, Inject, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { epochMillis, instantFrom } from '#eventsourcing';
+import { instantFrom } from '#eventsourcing';
 import { accepted, CSV, csvRows, NDJSON, Problem, QueryParameters } from '#http';
 import { dateTime, type QueryOf } from '#platform';
-import { DIMENSIONS, factsColumns, type Filters } from '#ticketing';
+import { factsColumns } from '#ticketing';
 import { type Asker, type FactsExport, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
-import { dimensionFilters } from './kpis.controller.js';
+import { exported } from './exported.js';
+import { dimensionFilters, filtersIn, monthBefore } from './kpis.controller.js';
 import { atLeastPosition } from './pages.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -39,11 +39,9 @@ export class ReportsController {
   @documented((openapi) => openapi.documentQuery(readFlowQuery))
   async flow(@Query(readFlowQuery) query: QueryOf<typeof flowQuery>, @Caller() caller: Asker) {
     const { to = instantFrom(Date.now()), at } = query;
-    const from = query.from ?? instantFrom(epochMillis(to) - 30 * 86_400_000);
+    const from = query.from ?? monthBefore(to);
     if (from >= to) throw Problem.of('invalid-query', 'The period is empty', { faults: [{ field: 'from', message: 'must be before to' }] });
-    const given: Readonly<Record<string, unknown>> = query;
-    const filters: Filters = Object.fromEntries(DIMENSIONS.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])));
-    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.flow, { from, to, filters, at })));
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.flow, { from, to, filters: filtersIn(query), at })));
   }
 
   @Get('ticket-facts')
@@ -58,11 +56,7 @@ export class ReportsController {
     const type = accepted(accept, [CSV, NDJSON]) ?? NDJSON;
     const { upTo, facts } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.factsExport, { after })));
     void reply.headers({ Vary: 'Accept', 'Tierline-Up-To': upTo });
-    const content = Readable.from(type === CSV ? asCsv(facts) : asLines(facts), { objectMode: false });
-    return new StreamableFile(
-      content,
-      type === CSV ? { type: `${CSV}; charset=utf-8`, disposition: 'attachment; filename="ticket-facts.csv"' } : { type },
-    );
+    return exported(type, 'ticket-facts', type === CSV ? asCsv(facts) : asLines(facts));
   }
 }
 
