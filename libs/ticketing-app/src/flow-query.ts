@@ -1,5 +1,5 @@
 import { epochMillis, formatPosition, type Instant, isRefusal, type Position, type Refusal } from '#eventsourcing';
-import { type Filters, Flow, FLOW_FIELDS, type FlowReport, ticketFacts, ticketViews } from '#ticketing';
+import { type Filters, Flow, FLOW_FIELDS, type FlowReport, isAmong, ticketFacts, ticketViews } from '#ticketing';
 import type { ViewDocument } from '#mongo';
 import { factsAt } from './facts-at.js';
 import { boundOf, LOG_START, positionFor } from './kpi-query.js';
@@ -23,10 +23,8 @@ export async function readFlow(sources: Sources, { from, to, filters, at }: Flow
   for await (const facts of factsAt(sources, position, { where, fields: FLOW_FIELDS })) {
     // Tickets that have changed since come whatever is asked for.
     const opened = +facts.openedAt;
-    const fits = Object.entries(filters).every(([dimension, wanted]) => {
-      const value = facts[dimension as keyof typeof filters];
-      return wanted.some((one) => value === one || (dimension === 'category' && value?.startsWith(`${one}/`)));
-    });
+    const dimensions = Object.entries(filters) as [keyof typeof filters, readonly string[]][];
+    const fits = dimensions.every(([dimension, wanted]) => isAmong(wanted, dimension, facts[dimension]));
     if (opened >= begin && opened < end && fits) flow.add(facts);
   }
   return { from, to, filters: filters as FlowReport['filters'], ...flow.result(), position: formatPosition(position) };

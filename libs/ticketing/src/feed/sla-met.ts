@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { ClockIdentity } from '../events/sla.js';
 import { present } from '../plain-json.js';
-import { ended, type SlaClock } from '../sla/sla-clock.js';
+import { clockName, ended } from '../sla/sla-clock.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
 /**
@@ -26,14 +26,10 @@ export function clocksMet(before: ClockedTicketState, after: ClockedTicketState)
   const known = before?.sla?.clocks ?? [];
   const now = after?.sla?.clocks ?? [];
   if (known === now) return [];
-  const hadEnded = new Set(known.filter(ended).map(nameOf));
+  const hadEnded = new Set(known.filter(ended).map(clockName));
   return now.flatMap((clock) => {
     const { kind, tier, vendor, cycle, terms, contractVersion = 0, target, elapsed, dueAt, stoppedAt } = clock;
-    if (clock.state !== 'met' || stoppedAt === undefined || hadEnded.has(nameOf(clock))) return [];
+    if (clock.state !== 'met' || stoppedAt === undefined || hadEnded.has(clockName(clock))) return [];
     return [present({ clock: kind, tier, vendor, cycle, terms, contractVersion, target, elapsed, dueAt, stoppedAt })];
   });
-}
-
-function nameOf({ kind, tier, vendor, cycle }: SlaClock): string {
-  return JSON.stringify([kind, tier ?? vendor ?? '', cycle]);
 }

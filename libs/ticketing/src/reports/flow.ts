@@ -1,7 +1,7 @@
 import { rank, TIERS } from '../vocabulary.js';
 import { FLOW_ENDS, FLOW_MOVES, type FlowReport } from '../views/flow-report.js';
 import type { TicketFacts } from '../views/ticket-facts.js';
-import type { Facts } from './kpi.js';
+import { type Facts, tierMoves } from './kpi.js';
 import { quantile } from './tally.js';
 
 type Link = FlowReport['links'][number];
@@ -94,7 +94,7 @@ function judged(found: readonly HandOff[]) {
 
 /** The way of a ticket: in, from tier to tier, and to where it is. */
 function linksOf({ stays, handOffs, resolutions, resolvedAt, status }: Facts): readonly Pick<Link, 'from' | 'to' | 'move'>[] {
-  const moves = stays.filter(({ tier }, index) => tier !== stays[index - 1]?.tier);
+  const moves = tierMoves(stays);
   const [first] = moves;
   const last = moves.at(-1);
   if (first === undefined || last === undefined) return [];

@@ -16,6 +16,11 @@ export type Dated<T> = T extends Instant
 /** The facts of a ticket as KPIs are counted from: a document of `ticket_facts`. */
 export type Facts = Dated<TicketFacts> & { readonly _id: string };
 
+/** The stays with which a ticket came to another tier than it was at, or to its first. */
+export function tierMoves(stays: Facts['stays']): Facts['stays'] {
+  return stays.filter(({ tier }, index) => tier !== stays[index - 1]?.tier);
+}
+
 /** By what a number can be divided, besides time. */
 export const DIMENSIONS = ['tier', 'team', 'agent', 'client', 'category', 'service', 'priority', 'channel', 'kind', 'clock'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];

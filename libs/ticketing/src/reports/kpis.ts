@@ -1,5 +1,16 @@
 import { rank, type Tier, TIERS } from '../vocabulary.js';
-import { type Context, type Counted, type Dimension, type Facts, type Kpi, kpi, kpiOf, type KpiRelation, type Span } from './kpi.js';
+import {
+  type Context,
+  type Counted,
+  type Dimension,
+  type Facts,
+  type Kpi,
+  kpi,
+  kpiOf,
+  type KpiRelation,
+  type Span,
+  tierMoves,
+} from './kpi.js';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -218,7 +229,7 @@ export const kpis: readonly Kpi[] = [
     fields: ['stays'],
     events: moveEvents,
     count: ({ stays }) => {
-      const moves = stays.filter(({ tier }, index) => tier !== stays[index - 1]?.tier);
+      const moves = tierMoves(stays);
       return moves.flatMap(({ tier, team, from }, index): Counted[] => {
         const [up, before] = [moves[index - 1], moves[index - 2]];
         return up !== undefined && before?.tier === tier && rank(up.tier) > rank(tier) ? [{ at: +from, n: 1, tier, team }] : [];
@@ -375,7 +386,9 @@ export const kpis: readonly Kpi[] = [
         for (const one of facts) {
           const name = fingerprint(one);
           if (name === undefined || one.rootCause === undefined || one.closedAt === undefined) continue;
-          closings.set(name, [...(closings.get(name) ?? []), +one.closedAt]);
+          const known = closings.get(name);
+          if (known === undefined) closings.set(name, [+one.closedAt]);
+          else known.push(+one.closedAt);
         }
         return closings;
       },

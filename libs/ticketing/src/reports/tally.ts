@@ -228,11 +228,7 @@ export class KpiTally {
     for (const dimension of DIMENSIONS) {
       const wanted = this.asked.filters[dimension];
       if (wanted === undefined || dimension === except) continue;
-      const value = valueOf(dimension, facts, counted);
-      if (value === undefined) return false;
-      const fits =
-        dimension === 'category' ? (one: string) => value === one || value.startsWith(`${one}/`) : (one: string) => one === value;
-      if (!wanted.some(fits)) return false;
+      if (!isAmong(wanted, dimension, valueOf(dimension, facts, counted))) return false;
     }
     return true;
   }
@@ -298,6 +294,11 @@ export class KpiTally {
       groups: groups.sort((one, other) => compareKeys(this.asked.groupBy, one.key, other.key)),
     };
   }
+}
+
+/** Whether a value is one of those that a filter leaves. A category is also what is below it. */
+export function isAmong(wanted: readonly string[], dimension: Dimension, value: string | undefined): boolean {
+  return wanted.some((one) => value === one || (dimension === 'category' && value?.startsWith(`${one}/`)));
 }
 
 function valueOf(dimension: Dimension, facts: Facts, counted: Counted): string | undefined {

@@ -224,6 +224,11 @@ export function clockEventsUntil(clock: SlaClock, until: Instant, told?: Readonl
   return told === undefined ? moments : moments.filter((moment) => !told.has(momentKey(clock, moment)));
 }
 
+/** What tells a clock from the others of its ticket, as text: `tier-work/L2/1`. */
+export function clockName({ kind, tier, vendor, cycle }: Subject): string {
+  return [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/');
+}
+
 /** What tells a moment of a ticket's clock from every other of that ticket: clock, cycle, version of its terms, threshold. */
 export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: MomentName): string {
   return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);

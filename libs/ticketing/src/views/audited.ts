@@ -11,6 +11,7 @@ import { isWithinReach, type Principal, type Scope } from '../identity/principal
 import { present, without } from '../plain-json.js';
 import { problem } from '../problem/problem.js';
 import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
+import { clockName } from '../sla/sla-clock.js';
 import { ticket } from '../ticket/ticket.js';
 import { changesBetween, type Change } from './changes.js';
 import {
@@ -94,10 +95,10 @@ function withoutHash(_scope: Scope, fields: object): object {
 
 /** A ticket as commands see it, with its clocks by what they are of. */
 function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
-  const clocks = promises.clocks.map(({ kind, tier, vendor, cycle, state, dueAt, breachedAt, restated }) => [
-    [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/'),
-    present({ state, dueAt, breachedAt, restated }),
-  ]);
+  const clocks = promises.clocks.map((clock) => {
+    const { state, dueAt, breachedAt, restated } = clock;
+    return [clockName(clock), present({ state, dueAt, breachedAt, restated })];
+  });
   return { ...state, clocks: Object.fromEntries(clocks) };
 }
 

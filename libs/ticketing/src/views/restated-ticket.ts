@@ -2,6 +2,7 @@ import type { Instant, RecordedEvent } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present } from '../plain-json.js';
 import { about, anyObject, count, instant, listOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { clockName } from '../sla/sla-clock.js';
 import { actorSchema } from '../vocabulary.js';
 import { type Change, changesBetween, inWords } from './changes.js';
 import { changeSchema } from './history-step.js';
@@ -89,9 +90,9 @@ export function restatedTicket(
 
 /** What reports say of a ticket: where it stood, and how its promises did by an instant. */
 function shownAt({ ticket: { tier, team, assignee, priority, work }, promises }: TicketFold, at: Instant): object {
-  const clocks = clocksAt(promises, at).map(({ kind, tier, vendor, cycle, state, target, elapsed, dueAt, breachedAt, restated }) => [
-    [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/'),
-    present({ state, target, elapsed, dueAt, breachedAt, verdict: restated?.is?.verdict }),
-  ]);
+  const clocks = clocksAt(promises, at).map((clock) => {
+    const { state, target, elapsed, dueAt, breachedAt, restated } = clock;
+    return [clockName(clock), present({ state, target, elapsed, dueAt, breachedAt, verdict: restated?.is?.verdict })];
+  });
   return present({ status: work.status, tier, team, assignee, priority, clocks: Object.fromEntries(clocks) as object });
 }

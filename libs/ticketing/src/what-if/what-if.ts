@@ -16,7 +16,7 @@ import {
   type Urgency,
 } from '../vocabulary.js';
 import type { ObjectEntries } from 'valibot';
-import { clockAt, type SlaClock, slaClockSchema } from '../sla/sla-clock.js';
+import { clockAt, clockName, type SlaClock, slaClockSchema } from '../sla/sla-clock.js';
 import { ticketEvents, type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import type { Ticket } from '../events/ticket.js';
 import {
@@ -188,7 +188,7 @@ function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[
       const { kind, tier, vendor, cycle, continuedIn } = clock;
       // A promise that went on after a reopening is counted once, where it ended.
       if (continuedIn !== undefined) continue;
-      const key = JSON.stringify([kind, tier, vendor, cycle]);
+      const key = clockName(clock);
       pairs.set(key, { ...(pairs.get(key) ?? present({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
     }
   }
