@@ -3,6 +3,7 @@ import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
 import { type OidcConfig, readOidc } from './oidc-config.js';
+import { listOf, word } from './values.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -193,7 +194,7 @@ export function loadConfig(env: Environment): Config {
     ...(oidc === undefined ? {} : { oidc }),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
-      networks: read('WEBHOOK_NETWORKS', [], networks, 'must be networks such as 10.0.0.0/8,fd00::/8'),
+      networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),
     },
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
@@ -225,8 +226,7 @@ function loopback(text: string): string | undefined {
 }
 
 function origins(text: string): string[] | undefined {
-  const named = text.split(',').map((each) => each.trim());
-  return named.every((each) => webAddress(each) === each && new URL(each).origin === each) ? named : undefined;
+  return listOf(text, (each) => (webAddress(each) !== undefined && new URL(each).origin === each ? each : undefined));
 }
 
 function bucketName(text: string): string | undefined {
@@ -245,19 +245,10 @@ function verifierKey(text: string): string | undefined {
   return parseVerifierKey(text) === undefined ? undefined : text;
 }
 
-function networks(text: string): readonly string[] | undefined {
-  const named = text.split(',').map((network) => network.trim());
-  return named.every(isNetwork) ? named : undefined;
-}
-
-function isNetwork(text: string): boolean {
+function network(text: string): string | undefined {
   const [address = '', bits = ''] = text.split('/');
   const version = isIP(address);
-  return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
-}
-
-function word(text: string): string | undefined {
-  return /^[\x21-\x7e]{1,1024}$/.test(text) ? text : undefined;
+  return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128) ? text : undefined;
 }
 
 function webAddress(text: string): string | undefined {

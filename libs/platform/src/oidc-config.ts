@@ -1,4 +1,5 @@
 import type { Fault } from '#eventsourcing';
+import { listOf, word } from './values.js';
 
 /** The identity provider that people and programs prove with who they are (OpenID Connect). */
 export interface OidcConfig {
@@ -108,20 +109,11 @@ export function readOidc(read: Read, isUnset: (name: string) => boolean, faults:
   };
 }
 
-function word(text: string): string | undefined {
-  return /^[\x21-\x7e]{1,1024}$/.test(text) ? text : undefined;
-}
-
 function secureAddress(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol, hostname } = new URL(text);
   const local = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
   return protocol === 'https:' || (protocol === 'http:' && local) ? text : undefined;
-}
-
-function listOf<Item>(text: string, parse: (text: string) => Item | undefined): Item[] | undefined {
-  const items = text.split(',').map((one) => parse(one.trim()));
-  return items.every((item) => item !== undefined) ? items : undefined;
 }
 
 function pairs(text: string): ReadonlyMap<string, string> | undefined {
