@@ -57,7 +57,7 @@ const law = {
   },
   'libs/feeds': {
     packages: ['cloudevents', 'lru-cache'],
-    libs: ['eventsourcing', 'ticketing'],
+    libs: ['eventsourcing', 'platform', 'ticketing'],
     later: [{ file: 'cloud-event-json', packages: ['cloudevents'] }],
   },
   'libs/webhooks': {

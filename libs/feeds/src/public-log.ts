@@ -1,4 +1,5 @@
 import { type EventStore, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
+import { Turns } from '#platform';
 import {
   comparePlaces,
   derivedEvents,
@@ -12,7 +13,6 @@ import {
   wanted,
 } from '#ticketing';
 import { TicketLives } from './ticket-lives.js';
-import { Turns } from './turns.js';
 
 /** A public event in the log. */
 export class LoggedEvent {

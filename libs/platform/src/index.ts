@@ -4,3 +4,4 @@ export * from './logging.js';
 export type { ClaimsConfig, OidcConfig } from './oidc-config.js';
 export * from './parameters.js';
 export * from './terminal.js';
+export { Turns } from './turns.js';

@@ -1,5 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import { Turns } from '#platform';
 
 /**
  * Memory-hard hashes of passwords: scrypt of Node itself, which is on every platform that Node is on. 32 MiB and three passes, one of the settings that
@@ -14,8 +15,7 @@ const MOST_WAITING = 20;
 
 const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
 
-let working = 0;
-const waiting: (() => void)[] = [];
+const hashes = new Turns(AT_ONCE);
 
 /** That more passwords are being checked than this process can. */
 export const BUSY = 'busy';
@@ -41,20 +41,10 @@ export async function isPassword(password: string, hash: string | undefined): Pr
 }
 
 async function keyOf(password: string, salt: Buffer, { ln, r, p }: Record<keyof typeof COST, number>): Promise<Buffer | typeof BUSY> {
-  if (working >= AT_ONCE) {
-    if (waiting.length >= MOST_WAITING) return BUSY;
-    // Whoever ends hands the place on.
-    await new Promise<void>((resolve) => waiting.push(resolve));
-  } else working++;
-  try {
-    const N = 2 ** ln;
-    // The same password typed on another keyboard is the same.
-    return await derive(password.normalize('NFKC'), salt, KEY_BYTES, { N, r, p, maxmem: 256 * N * r + 2 ** 20 });
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) working--;
-    else next();
-  }
+  if (hashes.waiting >= MOST_WAITING) return BUSY;
+  const N = 2 ** ln;
+  // The same password typed on another keyboard is the same.
+  return hashes.take(() => derive(password.normalize('NFKC'), salt, KEY_BYTES, { N, r, p, maxmem: 256 * N * r + 2 ** 20 }));
 }
 
 function base64(bytes: Buffer): string {

@@ -5,6 +5,11 @@ export class Turns {
 
   constructor(private readonly atOnce: number) {}
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   async take<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#taken >= this.atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#taken++;
