@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import {
+  type AnyFace,
+  type AnyGroup,
   diagnoseGroup,
+  type Diagnosis,
   followersOfOtherLog,
+  newOwner,
   rebuildGroup,
   repartitionPolicies,
   restartPolicies,
-  type AnyFace,
-  type AnyGroup,
-  type Diagnosis,
 } from '#mongo';
 import { policies, projectionGroups } from '#ticketing';
 import { discardTicketInstants, groupPosition } from '#ticketing-app';
@@ -35,7 +34,7 @@ export async function rebuild(
   signal: AbortSignal,
   print: (text: string) => void,
 ): Promise<void> {
-  const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const owner = newOwner();
   for (const { group, faces } of chosen(view)) {
     const began = Date.now();
     const names = faces.map(({ name }) => name).join(', ');

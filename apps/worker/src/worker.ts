@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { EventStore } from '#eventsourcing';
 import {
+  newOwner,
   projectGroup,
   runPolicies,
   shareFeeds,
@@ -41,7 +40,7 @@ export interface Worker {
 
 /** Projects all views and runs every policy. Several workers may run: each partition and each policy has one owner at a time, and another one when that one dies. */
 export function startWorker({ store, db, groups, policies, log, partitions, assigner, leaseMs }: WorkerOptions): Worker {
-  const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const owner = newOwner();
   const shared = shareFeeds(store);
   const shares = {
     db,

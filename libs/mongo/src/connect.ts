@@ -69,3 +69,10 @@ export function isUnreachable(error: unknown): error is Error {
   // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
   return typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code);
 }
+
+const DUPLICATE_KEY = 11000;
+
+/** Whether a write met a document with the same key: its id, or that of another unique index. */
+export function isDuplicateKey(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | null)?.code === DUPLICATE_KEY;
+}

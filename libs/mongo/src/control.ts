@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Collection, Db, Filter } from 'mongodb';
 import { StreamDeleted, type EventStore, type Position, type StoredEvent } from '#eventsourcing';
+import { isDuplicateKey } from './connect.js';
 import { nextName, type AnyFace, type AnyGroup } from './documents.js';
 
 /** A place in the log as it is stored. Decimal, for 64 bits do not fit a number. */
@@ -320,11 +323,14 @@ export async function ensurePolicies(db: Db, name: string, policies: readonly st
   await controls.insertOne({ _id: name, ...fresh }).catch(ignoreDuplicate);
 }
 
-function ignoreDuplicate(error: { code?: number }): void {
-  if (error.code !== DUPLICATE_KEY) throw error;
+function ignoreDuplicate(error: unknown): void {
+  if (!isDuplicateKey(error)) throw error;
 }
 
-const DUPLICATE_KEY = 11000;
+/** A name for this process among all that take leases. */
+export function newOwner(): string {
+  return `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+}
 
 /** How long commands have taken lately, as this process sees it, in milliseconds. */
 const slowness = new WeakMap<Db, number>();

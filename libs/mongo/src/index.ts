@@ -1,5 +1,5 @@
-export { connectMongo, isUnreachable, type Mongo } from './connect.js';
-export { followersOfOtherLog, groupHealth, groupPosition, policyHealth, type ViewHealth } from './control.js';
+export { connectMongo, isDuplicateKey, isUnreachable, type Mongo } from './connect.js';
+export { followersOfOtherLog, groupHealth, groupPosition, newOwner, policyHealth, type ViewHealth } from './control.js';
 export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group.js';
 export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
 export { ProjectionFailed } from './group-documents.js';

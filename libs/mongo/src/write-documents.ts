@@ -7,6 +7,7 @@ import {
   type MongoClient,
 } from 'mongodb';
 import type { Document } from '#eventsourcing';
+import { isDuplicateKey } from './connect.js';
 import type { CheckpointWrite } from './control.js';
 import type { ViewDocument } from './documents.js';
 
@@ -134,8 +135,6 @@ function overtakenWrites(error: unknown, writes: readonly DocumentWrite[]): Docu
   return overtaken;
 }
 
-function isDuplicateId({ code, message }: { readonly code: number; readonly message: string }): boolean {
-  return code === DUPLICATE_KEY && /index: _id_\b/.test(message);
+function isDuplicateId(error: { readonly code: number; readonly message: string }): boolean {
+  return isDuplicateKey(error) && /index: _id_\b/.test(error.message);
 }
-
-const DUPLICATE_KEY = 11000;

@@ -1,6 +1,6 @@
 import { leafText, merkleTree, nameDigest, type Nodes, type StreamEnd, streamEndLeaf, utf8 } from '#audit';
 import { type EventStore, type StoredEvent, StreamDeleted } from '#eventsourcing';
-import type { Mongo } from '#mongo';
+import { isDuplicateKey, type Mongo } from '#mongo';
 import { nativeSha256 } from './native.js';
 
 export const tree = merkleTree(nativeSha256);
@@ -316,11 +316,9 @@ function nodesOf(hashes: readonly Uint8Array[]): Nodes {
   };
 }
 
-const DUPLICATE_KEY = 11000;
-
 /** Where an upsert found no document to its guard, there is a newer one. */
 async function unlessNewer(writing: Promise<unknown>): Promise<void> {
-  await writing.catch((error: { readonly code?: unknown }) => {
-    if (error.code !== DUPLICATE_KEY) throw error;
+  await writing.catch((error: unknown) => {
+    if (!isDuplicateKey(error)) throw error;
   });
 }

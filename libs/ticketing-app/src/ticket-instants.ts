@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventStore, type Position, refuse, type Refusal, type StoredEvent, streamId, streamName } from '#eventsourcing';
 import { ticket, TICKET_INSTANTS_VERSION, type TicketInstant, type TicketStretch, TicketTimes, ticketViews } from '#ticketing';
+import { isDuplicateKey } from '#mongo';
 import { type ReadModels, reached } from './read-model-database.js';
 
 /** Name of the collection. */
@@ -37,7 +38,6 @@ const BATCH = 2_000;
 const AT_HAND = 2_000;
 const PATIENCE_MS = 5_000;
 const NAMESPACE_NOT_FOUND = 26;
-const DUPLICATE_KEY = 11_000;
 
 const kept = new WeakMap<EventStore, TicketInstants>();
 
@@ -155,9 +155,9 @@ export class TicketInstants {
         stretches.map((stretch) => (asNew && stretch.isNew ? insert(stretch) : merge(stretch))),
         { ordered: false },
       );
-    await write(true).catch((error: { readonly code?: unknown }) => {
+    await write(true).catch((error: unknown) => {
       // Another process was here, or this one before it ended.
-      if (error.code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
       return write(false);
     });
   }

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventStore } from '#eventsourcing';
 import { PublicLog } from '#feeds';
-import type { Mongo, ViewDocument, ViewLog } from '#mongo';
+import { isDuplicateKey, type Mongo, newOwner, type ViewDocument, type ViewLog } from '#mongo';
 import { type Webhook, webhooks } from '#ticketing';
 import { Delivery, type DeliveryParts } from './delivery.js';
 import { deliveries, prepareDeliveries, type Progress, progress } from './documents.js';
@@ -40,8 +38,6 @@ interface Held {
   readonly delivery: Delivery;
 }
 
-const DUPLICATE_KEY = 11000;
-
 /**
  * Delivers to every webhook that no other process delivers to: each has one process at a time, and another one when that dies. An event is delivered
  * at least once, those of a subject in order.
@@ -57,7 +53,7 @@ export function deliverWebhooks({
   pollMs = 1_000,
   leaseMs = 10_000,
 }: DeliverWebhooksOptions): WebhookDeliverer {
-  const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const owner = newOwner();
   const stopping = new AbortController();
   const parts: DeliveryParts = {
     store,
@@ -104,7 +100,7 @@ export function deliverWebhooks({
       );
       return matchedCount + upsertedCount > 0;
     } catch (error) {
-      if ((error as { readonly code?: number }).code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
       return false;
     }
   }
