@@ -40,15 +40,12 @@ export interface DeliveryParts {
   readonly owner: string;
 }
 
+/** What is sent: an event, to a generation of the webhook. */
+type Sent = Pick<DeliveryDocument, 'event' | 'type' | 'subject' | 'position' | 'body' | 'generation'>;
+
 /** An event on its way. */
-interface Item {
-  readonly event: string;
-  readonly type: string;
-  readonly subject: string;
-  readonly position: string;
-  readonly body: string;
-  readonly generation: number;
-  attempts: Attempt[];
+interface Item extends Sent {
+  attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
   dueAt: number;
@@ -149,8 +146,8 @@ export class Delivery {
         await this.#room(signal);
         if (signal.aborted) return;
         const { event, type, subject, position, body, generation, attempts, tries, failingSince, dueAt = 0, state } = document;
-        const item = { event, type, subject, position, body, generation, attempts: [...attempts], tries, failingSince, dueAt, state };
-        this.#enqueue({ ...item, isStored: true });
+        const sent = { event, type, subject, position, body, generation };
+        this.#enqueue({ ...sent, attempts, tries, failingSince, dueAt, state, isStored: true });
         this.#loaded = document;
       }
       if (found.length < LOADED_AT_ONCE) return;
@@ -163,11 +160,14 @@ export class Delivery {
     const since = parseInstant(this.#place);
     // After a failure it goes on where it was.
     const after = this.#reached ?? (since === undefined ? (parsePlace(this.#place) ?? 'start') : await store.lastBefore(since));
-    if (comparePlaces(after, await store.end()) > 0) throw new OtherLog(`webhook ${this.webhook.webhook}`);
+    const end = await store.end();
+    if (comparePlaces(after, end) > 0) throw new OtherLog(`webhook ${this.webhook.webhook}`);
     const sees = ({ client }: { readonly client: string }) => clients === 'all' || clients.includes(client);
     const asked = { filter: { ...(filter as EventFilter), ...(since && { since }) }, sees, after, idleMs: IDLE_MS, signal };
     for await (const { events, position } of feed.follow(asked)) {
-      const known = events.length === 0 ? new Set() : await this.#known(events);
+      // What was recorded since it began nobody can have sent before.
+      const earlier = events.filter((logged) => comparePlaces(logged.position, end) <= 0);
+      const known = earlier.length === 0 ? new Set() : await this.#known(earlier);
       for (const logged of events) {
         await this.#room(signal);
         if (signal.aborted) return;
@@ -198,21 +198,14 @@ export class Delivery {
     return this.#read.length >= MOST_UNTRIED || this.#queued >= MOST_WAITING || Date.now() < this.#brokenUntil;
   }
 
-  #take({ event, json, position }: LoggedEvent): void {
+  /** An event that was not sent yet. */
+  #fresh(sent: Omit<Sent, 'generation'>): Item {
     const { generation } = this.webhook;
-    const item: Item = {
-      event: event.id,
-      type: event.type,
-      subject: event.subject,
-      position: event.position,
-      body: json,
-      generation,
-      attempts: [],
-      tries: 0,
-      dueAt: 0,
-      state: 'waiting',
-      isStored: false,
-    };
+    return { ...sent, generation, attempts: [], tries: 0, dueAt: 0, state: 'waiting', isStored: false };
+  }
+
+  #take({ event, json, position }: LoggedEvent): void {
+    const item = this.#fresh({ event: event.id, type: event.type, subject: event.subject, position: event.position, body: json });
     this.#read.push({ item, place: position });
     this.#enqueue(item);
     // Behind one that waits, it may wait for days.
@@ -241,19 +234,7 @@ export class Delivery {
       datacontenttype: 'application/json',
       data: { ping: pings },
     });
-    const item: Item = {
-      event: id,
-      type,
-      subject,
-      position: '0/0',
-      body,
-      generation: this.webhook.generation,
-      attempts: [],
-      tries: 0,
-      dueAt: 0,
-      state: 'waiting',
-      isStored: false,
-    };
+    const item = this.#fresh({ event: id, type, subject, position: '0/0', body });
     this.#enqueue(item);
     this.#change(item);
     this.#look();
@@ -343,17 +324,16 @@ export class Delivery {
       if (item.type === PING || now - item.failingSince >= patience.giveUpMs) item.state = 'dead';
       else item.dueAt = now + pauseAfter(patience, item.tries, Math.random(), retryAfterMs);
     }
+    // Itself first: what is stored behind it must not be found without it after a crash, or it would be sent before it.
+    this.#change(item);
     if (item.state !== 'waiting') {
       const queue = this.#queues.get(item.subject) ?? [];
       queue.shift();
       if (queue.length === 0) this.#queues.delete(item.subject);
       this.#queued--;
     } else {
-      // Itself first: what is stored behind it must not be found without it after a crash, or it would be sent before it.
-      this.#change(item);
       for (const behind of this.#queues.get(item.subject) ?? []) if (!behind.isStored) this.#change(behind);
     }
-    this.#change(item);
   }
 
   #change(item: Item): void {
