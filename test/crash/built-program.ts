@@ -136,3 +136,14 @@ export function runFileIn(dataDir: string): RunFile | undefined {
 export function keyIn(dataDir: string): { readonly Authorization: string } {
   return { Authorization: `Bearer ${readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()}` };
 }
+
+/** The body of a ticket that needs nothing in particular. */
+export const opening = {
+  client: 'northwind',
+  kind: 'incident',
+  summary: 's',
+  reporter: { id: 'j' },
+  channel: 'phone',
+  impact: 'low',
+  urgency: 'low',
+};

@@ -6,20 +6,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../eventually.js';
-import { build, keyIn, Program } from './built-program.js';
+import { build, keyIn, opening, Program } from './built-program.js';
 
 const consumer = resolve(import.meta.dirname, '../../examples/feed-consumer/consumer.py');
 const TICKETS = 60;
 const KILLS = 12;
-const opening = {
-  client: 'northwind',
-  kind: 'incident',
-  summary: 's',
-  reporter: { id: 'j' },
-  channel: 'phone',
-  impact: 'low',
-  urgency: 'low',
-};
 
 /** A consumer of the event feed in another language, which is killed again and again while events come, and the server too, once. */
 describe('a consumer of the event feed', () => {

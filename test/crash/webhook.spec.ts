@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Webhook as Verifier } from 'standardwebhooks';
 import { eventually } from '../eventually.js';
-import { build, keyIn, Program } from './built-program.js';
+import { build, keyIn, opening, Program } from './built-program.js';
 
 interface Taken {
   readonly id: string;
@@ -18,15 +18,6 @@ interface Taken {
 }
 
 const KILLS = 3;
-const opening = {
-  client: 'northwind',
-  kind: 'incident',
-  summary: 's',
-  reporter: { id: 'j' },
-  channel: 'phone',
-  impact: 'low',
-  urgency: 'low',
-};
 
 /** Everything that `npm start` runs is killed while it delivers to a receiver that fails now and then. */
 describe('a webhook', () => {

@@ -7,7 +7,7 @@ import type { HistoryLine } from '#ticketing-app';
 import { Assigner } from '../../worker/src/assigner.js';
 import { sendReactions } from '../../worker/src/send-reaction.js';
 import { eventually } from '../../../test/eventually.js';
-import { type Answer, everyPage, type RunningApi, send, startApi } from './testing/running-api.js';
+import { type Answer, everyPage, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 let stop: () => Promise<void>;
@@ -127,15 +127,7 @@ describe('GET /v1/…/history', () => {
   });
 
   it('leads from each event to the one that caused it, and to those that it caused', async () => {
-    const body = {
-      client: api.client,
-      kind: 'incident',
-      summary: 's',
-      reporter: { id: 'r' },
-      channel: 'chat',
-      impact: 'low',
-      urgency: 'low',
-    };
+    const body = openingOf(api.client);
     const [one, two] = [(await post('/v1/tickets', body)).json.ticketId, (await post('/v1/tickets', body)).json.ticketId];
     await post(`/v1/tickets/${one}/links`, { ticketId: two, relation: 'relates-to' });
     const last = (id: string) => async () => (await get(`/v1/tickets/${id}/history`)).json.items.at(-1) as HistoryLine;

@@ -6,7 +6,7 @@ import { OPERATOR, type Principal } from '#ticketing';
 import { issueLink } from '#ticketing-app';
 import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
-import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
+import { type Answer, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 let provider: TestProvider;
@@ -113,15 +113,7 @@ describe('a session', () => {
 
   it('changes something only for a page of ours', async () => {
     const { cookie } = await loggedIn();
-    const body = {
-      client: api.client,
-      kind: 'incident',
-      summary: 's',
-      reporter: { id: 'r' },
-      channel: 'chat',
-      impact: 'low',
-      urgency: 'low',
-    };
+    const body = openingOf(api.client);
     const change = (headers: Record<string, string>) => ask('POST', '/v1/tickets', { ...cookie, ...headers }, body);
     const refused: Record<string, string>[] = [
       {},
@@ -241,15 +233,7 @@ describe('a token of the identity provider', () => {
     const none = bearer(await provider.signed({ roles: ['root'] }));
     expect((await ask('GET', '/v1/tickets', none)).status).toBe(403);
     const forSomebody = { ...lead, 'X-Actor-Id': 'bob' };
-    const body = {
-      client: api.client,
-      kind: 'incident',
-      summary: 's',
-      reporter: { id: 'r' },
-      channel: 'chat',
-      impact: 'low',
-      urgency: 'low',
-    };
+    const body = openingOf(api.client);
     expect((await ask('POST', '/v1/tickets', forSomebody, body)).json.code).toBe('forbidden');
   });
 

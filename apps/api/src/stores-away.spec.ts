@@ -12,7 +12,7 @@ import { createLog } from '#platform';
 import { startS3Server } from '../../../libs/blobs/src/testing/s3-server.js';
 import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
-import { administratorToken, asAdministrator, send } from './testing/running-api.js';
+import { administratorToken, asAdministrator, openingOf, send } from './testing/running-api.js';
 
 /** A line to a server that can be cut and mended. */
 class Line {
@@ -56,15 +56,7 @@ class Line {
   }
 }
 
-const open = {
-  client: `client-${randomUUID()}`,
-  kind: 'incident',
-  summary: 's',
-  reporter: { id: 'r' },
-  channel: 'chat',
-  impact: 'low',
-  urgency: 'low',
-};
+const open = openingOf(`client-${randomUUID()}`);
 
 describe('when a store is away', () => {
   it('says so with 503 and Retry-After, lives on, and works again when it is back', async () => {

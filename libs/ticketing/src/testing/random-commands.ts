@@ -26,7 +26,8 @@ const other = fc.constantFrom('00000000-0000-4000-8000-000000000001', '00000000-
 const maybe = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> => fc.option(value, { nil: undefined });
 const few = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value[]> => fc.array(value, { maxLength: 2 });
 
-const completeHandOff: HandOffBody = {
+/** With all that any tier asks for. */
+export const completeHandOff: HandOffBody = {
   summary: 's',
   errorMessages: ['e'],
   logs: ['l'],

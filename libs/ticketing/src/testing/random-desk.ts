@@ -6,7 +6,7 @@ import { ticket, type TicketCommandName, type TicketCommands } from '../ticket/t
 import { foldTicket, type TicketFold } from '../views/ticket-fold.js';
 import type { TicketState } from '../events/ticket.js';
 import { CHANNELS, TIERS } from '../vocabulary.js';
-import { officeHours } from './random-commands.js';
+import { completeHandOff, officeHours } from './random-commands.js';
 
 /** A ticket as it was lived: its events, the state after each, and the views' fold of all. */
 export interface LivedTicket {
@@ -71,17 +71,6 @@ export function randomDesk(start: number, most: number): fc.Arbitrary<readonly L
 
 type Sent = { readonly [Name in TicketCommandName]: readonly [Name, TicketCommands[Name]] }[TicketCommandName];
 
-const handoff = {
-  summary: 's',
-  errorMessages: ['e'],
-  logs: ['l'],
-  stepsTried: [{ action: 'a', outcome: 'o' }],
-  notReproducibleBecause: 'b',
-  diagnosticData: ['d'],
-  environment: 'e',
-  vendor: { vendor: 'v', caseReference: 'c', contract: 'k' },
-};
-
 /** What makes sense next. */
 function sensible(state: NonNullable<ClockedTicketState>, word: Step['word'], self: string): readonly Sent[] {
   const other = [idOf(0), idOf(1), idOf(2)].find((id) => id !== self) ?? '';
@@ -127,8 +116,8 @@ function sensible(state: NonNullable<ClockedTicketState>, word: Step['word'], se
     default:
       return [
         ['StartWork', { agent }],
-        ...(above === undefined ? [] : ([['EscalateToTier', { tier: above, team: word, reason: 'r', handoff }]] as const)),
-        ...(above === undefined ? [] : ([['EscalateToTier', { tier: above, reason: 'r', handoff }]] as const)),
+        ...(above === undefined ? [] : ([['EscalateToTier', { tier: above, team: word, reason: 'r', handoff: completeHandOff }]] as const)),
+        ...(above === undefined ? [] : ([['EscalateToTier', { tier: above, reason: 'r', handoff: completeHandOff }]] as const)),
         ...(below === undefined
           ? []
           : ([['DeescalateToTier', { tier: below, reason: 'r', solution: { kind: 'procedure', text: 't', article: word } }]] as const)),
