@@ -27,6 +27,9 @@ const handOffEvents = ['TicketEscalated', 'EscalationAccepted', 'EscalationRetur
 const moveEvents = [...handOffEvents, 'TicketDeescalated', 'TicketReopened'] as const;
 const clockEvents = ['SlaBreached', 'SlaRestated', 'SlaTermsRebased'] as const;
 
+/** A share of the tickets that were resolved in the period. */
+const shareOfResolved = { unit: 'share', aggregation: 'share', once: 'ticket', dimensions: EVERY, anchor: 'resolved' } as const;
+
 /** The ticket among those that were resolved: with whoever resolved it. */
 function resolved(facts: Facts, n: number, more: Partial<Counted> = {}): readonly Counted[] {
   const { resolvedAt, resolvedTier: tier, resolvedTeam: team, resolvedAgent: agent } = facts;
@@ -137,11 +140,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'First contact resolution',
     says: 'Tickets resolved at L1 in the first interaction (never on hold, never handed on or to another agent, no reply from the requester before the resolution, never reopened) ÷ tickets resolved. A ticket counts when the resolution that stands was made.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, 'escalations', 'deescalations', 'reassignments', 'replies', 'holds', 'reopens'],
     events: [
       ...resolvedEvents,
@@ -166,11 +165,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'First level resolution',
     says: 'Tickets resolved at L1 and never handed up ÷ tickets resolved.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, 'escalations'],
     events: [...resolvedEvents, ...handOffEvents],
     count: (facts) => resolved(facts, one(facts.resolvedTier === 'L1' && facts.escalations === 0)),
@@ -371,11 +366,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'Recurrence rate',
     says: 'Tickets like one (same client, service, category and component) that was closed with a root cause within N days before they were opened ÷ tickets resolved in the period. A ticket without a category is like no other.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
     relation: {
@@ -479,11 +470,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'Avoidable escalations',
     says: 'Tickets resolved at L2 or L3 by an article with which L1 or self-service had resolved a ticket of the same client before they were opened ÷ tickets resolved at L2 or L3.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, 'openedAt', 'article', 'client'],
     events: ['TicketOpened', ...resolvedEvents],
     relation: procedures,
@@ -568,11 +555,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'Knowledge transfer',
     says: 'Tickets like one (same client, service, category and component) that L3 had resolved before they were opened, and that a lower tier resolved ÷ all such tickets resolved in the period.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
     relation: {
@@ -637,11 +620,7 @@ export const kpis: readonly Kpi[] = [
     version: 1,
     title: 'Development collaboration',
     says: 'Root causes that name a change ÷ root causes of the tickets resolved in the period.',
-    unit: 'share',
-    aggregation: 'share',
-    once: 'ticket',
-    dimensions: EVERY,
-    anchor: 'resolved',
+    ...shareOfResolved,
     fields: [...resolvedFields, 'rootCause'],
     events: ['TicketResolvedWithRootCause', 'TicketReopened'],
     count: (facts) => (facts.rootCause === undefined ? [] : resolved(facts, one(facts.rootCause.change))),
