@@ -88,16 +88,16 @@ function isAvoidable(facts: Facts, known: Since): boolean {
   return since !== undefined && since < +facts.openedAt && (facts.resolvedTier === 'L2' || facts.resolvedTier === 'L3');
 }
 
-/** When the tier had the ticket as its own, until it was accepted elsewhere, resolved or ended. */
+/** When the tier had the ticket as its own. While a hand-off waits to be accepted it is still the sender's. */
 function handledAt(facts: Facts, tier: Tier): readonly Span[] {
   const { stays, handOffs, resolvedAt, endedAt } = facts;
   const end = Math.min(resolvedAt === undefined ? Infinity : +resolvedAt, endedAt === undefined ? Infinity : +endedAt);
-  return stays.flatMap((stay): Span[] => {
+  return stays.flatMap((stay, index): Span[] => {
     if (stay.tier !== tier || !stay.handled) return [];
+    const brought = index === 0 ? undefined : handOffs.find(({ to, at }) => to === tier && +at === +stay.from);
     const given = stay.to === undefined ? undefined : handOffs.find(({ from, at }) => from === tier && +at === +(stay.to ?? 0));
-    // While it waits to be accepted it is still the sender's.
+    const from = +(brought?.settledAt ?? stay.from);
     const until = given === undefined ? stay.to : given.settledAt;
-    const from = +stay.from;
     return [[from, Math.max(from, Math.min(end, until === undefined ? Infinity : +until))]];
   });
 }
