@@ -2,8 +2,8 @@
 export default {
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
-  // Real processes that are started, killed and started again take minutes: `npm run test:processes`.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/crash/'],
+  // What takes minutes has a run of its own: `npm run test:long`.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/crash/', '\\.long\\.spec\\.ts$'],
   testEnvironment: 'node',
   // Many suites wait for disks and processes: both cores of a small machine are worth using.
   maxWorkers: '100%',
