@@ -51,6 +51,8 @@ const law = {
       'class-validator',
       'class-transformer',
       'class-transformer/cjs/storage.js',
+      'ipaddr.js',
+      'rate-limiter-flexible',
       'node:*',
     ],
     libs: ['eventsourcing', 'platform'],

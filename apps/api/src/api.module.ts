@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
+import { RateLimits } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { JsonLog } from '#platform';
 import { aggregates } from '#ticketing';
@@ -72,6 +73,7 @@ export class ApiModule {
     readModels: ReadModels,
     blobs: BlobStore,
     secrets: WebhookSecrets,
+    limits: RateLimits,
     log: JsonLog,
     identityProvider?: IdentityProvider,
   ): DynamicModule {
@@ -81,6 +83,7 @@ export class ApiModule {
       providers: [
         { provide: BlobStore, useValue: blobs },
         { provide: WebhookSecrets, useValue: secrets },
+        { provide: RateLimits, useValue: limits },
         { provide: JsonLog, useValue: log },
         { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
         { provide: FeedReaders, useValue: new FeedReaders() },

@@ -1,11 +1,11 @@
 import { deterministicId, type EventStore, instantFrom } from '#eventsourcing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem, problemOfStores, readOnBehalfOf, sendProblem } from '#http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { countedAddress, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
 import type { IdentityProvider, Unavailable } from '#oidc';
 import type { JsonLog } from '#platform';
 import { type Credential, credential, type Principal } from '#ticketing';
-import { findCredential, runSystemCommand, today } from '#ticketing-app';
+import { credentialIdIn, findCredential, runSystemCommand, today } from '#ticketing-app';
 import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
 import { HOW, type Known, unauthenticated } from './caller.js';
 
@@ -32,8 +32,17 @@ const OPEN: ReadonlySet<string> = new Set([
 const KEYS_BEGIN_WITH = 'tierline_';
 const NOT_VALID = 'The key or token is not valid';
 
+/** How long a token that was refused is not looked for again, in milliseconds. */
+const REFUSED_FOR_MS = 5_000;
+/** Refused tokens that are remembered: the ones sent last. */
+const MOST_REFUSED = 1_000;
+
+/** Not limited: what asks for it restarts whoever does not answer. */
+const HEALTH = /^\/health\//;
+
 /** Notes when keys are used: once a day each. */
 class KeyUse {
+  /** The day on which each was used last, as far as this process knows. */
   readonly #noted = new Map<string, string>();
   readonly #noting = new Set<Promise<void>>();
 
@@ -42,10 +51,15 @@ class KeyUse {
     private readonly log: JsonLog,
   ) {}
 
+  isKnown(key: string): boolean {
+    return this.#noted.has(key);
+  }
+
   note({ key, lastUsedOn }: Credential): void {
     const on = today();
-    if (lastUsedOn === on || this.#noted.get(key) === on) return;
+    if (this.#noted.get(key) === on) return;
     this.#noted.set(key, on);
+    if (lastUsedOn === on) return;
     const commandId = deterministicId('key-use', key, on);
     const context = {
       commandId,
@@ -70,25 +84,88 @@ class KeyUse {
   }
 }
 
-/** Says who sent a request before anything else is done with it. Nothing but what is open goes on without. Call it after `prepareHttp`, before `app.init()`. */
-export function authenticate(
-  app: NestFastifyApplication,
-  { store, identityProvider, log }: { readonly store: EventStore; readonly identityProvider?: IdentityProvider; readonly log: JsonLog },
-): void {
+/** Tokens that were refused: each is one failed attempt, however often it is sent, and is not looked for again at once. */
+class RefusedTokens {
+  readonly #refusedAt = new Map<string, number>();
+
+  isFresh(token: string, now: number): boolean {
+    return now - (this.#refusedAt.get(token) ?? -Infinity) < REFUSED_FOR_MS;
+  }
+
+  /** @returns whether it is another one than those before */
+  add(token: string, now: number): boolean {
+    // Put at the end: the one that was not sent for longest is first.
+    const isNew = !this.#refusedAt.delete(token);
+    this.#refusedAt.set(token, now);
+    if (this.#refusedAt.size > MOST_REFUSED) this.#refusedAt.delete(this.#refusedAt.keys().next().value as string);
+    return isNew;
+  }
+}
+
+/** What it takes to know who sent a request. */
+export interface Authentication {
+  readonly store: EventStore;
+  readonly identityProvider?: IdentityProvider;
+  readonly limits: RateLimits;
+  readonly log: JsonLog;
+}
+
+/**
+ * Says who sent a request before anything else is done with it, and takes it from what they may send. Nothing but what is open goes on without.
+ * Call it after `prepareHttp`, before `app.init()`.
+ */
+export function authenticate(app: NestFastifyApplication, { store, identityProvider, limits, log }: Authentication): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const use = new KeyUse(store, log);
+  const refused = new RefusedTokens();
+
+  /** The credential of a token. @throws Problem unauthenticated, Problem rate-limited, StoreUnavailable */
+  const find = async (token: string, form: Credential['form'], request: FastifyRequest): Promise<Credential> => {
+    const isKnown = use.isKnown(credentialIdIn(token) ?? '');
+    // Who shares an address with somebody that guesses is not kept out by that.
+    if (!isKnown) await limits.refuseWaiting(countedAddress(request.ip));
+    const sent = `${form} ${token}`;
+    const now = performance.now();
+    const found = refused.isFresh(sent, now) ? undefined : await findCredential(store, token, instantFrom(Date.now()));
+    if (found?.form === form) {
+      use.note(found);
+      return found;
+    }
+    if (refused.add(sent, now)) await limits.noteFailure(countedAddress(request.ip));
+    // Nothing tells a key that never was from one that was revoked, has ended, or has another secret.
+    throw form === 'key'
+      ? unauthenticated(NOT_VALID)
+      : unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
+  };
+
+  const callerOf = async (request: FastifyRequest): Promise<Known> => {
+    const bearer = bearerTokenIn(request);
+    if (bearer === undefined) {
+      const token = sessionTokenIn(request);
+      if (token === undefined) throw unauthenticated(HOW);
+      const found = await find(token, 'session', request);
+      refuseForged(request);
+      return askerOf(found, request);
+    }
+    if (identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH))
+      return { principal: await identify(identityProvider, bearer, log) };
+    return askerOf(await find(bearer, 'key', request), request);
+  };
+
   server.decorateRequest('caller', null);
   server.addHook('onRequest', async (request, reply) => {
-    if (OPEN.has(`${request.method === 'HEAD' ? 'GET' : request.method} ${request.routeOptions.url}`)) return undefined;
     try {
-      const bearer = bearerTokenIn(request);
-      if (bearer !== undefined && identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
-        request.caller = { principal: await identify(identityProvider, bearer, log) };
+      if (isOpen(request)) {
+        if (request.method === 'POST') await limits.refuseWaiting(countedAddress(request.ip));
+        if (!HEALTH.test(request.url)) await limits.take(reply, 'address', countedAddress(request.ip));
         return undefined;
       }
-      const found = await (bearer === undefined ? sessionOf(store, request) : keyOf(store, bearer));
-      if (found.lastUsedOn === undefined || found.lastUsedOn < today()) use.note(found);
-      request.caller = askerOf(found, request);
+      request.caller = await callerOf(request).catch(async (error: unknown) => {
+        // Whoever is not known is an address.
+        if (error instanceof Problem && error.code === 'unauthenticated') await limits.take(reply, 'address', countedAddress(request.ip));
+        throw error;
+      });
+      await takeOf(request.caller, limits, reply);
       return undefined;
     } catch (error) {
       const problem = problemOfStores(error);
@@ -102,20 +179,25 @@ export function authenticate(
   server.addHook('onClose', () => use.settled());
 }
 
+function isOpen({ method, routeOptions }: FastifyRequest): boolean {
+  return OPEN.has(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
+}
+
+/**
+ * Takes from what the caller may send.
+ * @param weight as how many requests it counts
+ * @throws Problem rate-limited
+ */
+export function takeOf({ principal: { kind, id } }: Known, limits: RateLimits, reply: FastifyReply, weight = 1): Promise<void> {
+  return limits.take(reply, kind === 'service' ? 'service' : 'person', `${kind} ${id}`, weight);
+}
+
 /** The token of an Authorization header; undefined where there is none. @throws Problem unauthenticated for one of another scheme */
 function bearerTokenIn({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined) return undefined;
   const token = /^Bearer +([\x21-\x7e]{1,8192}) *$/i.exec(authorization)?.[1];
   if (token === undefined) throw unauthenticated(NOT_VALID);
   return token;
-}
-
-/** @throws Problem unauthenticated, StoreUnavailable */
-async function keyOf(store: EventStore, token: string): Promise<Credential> {
-  const found = await findCredential(store, token, instantFrom(Date.now()));
-  // Nothing tells a key that never was from one that was revoked, has ended, or has another secret.
-  if (found?.form !== 'key') throw unauthenticated(NOT_VALID);
-  return found;
 }
 
 /** @throws Problem unauthenticated, Problem identity-provider-unavailable */
@@ -132,16 +214,6 @@ export function providerUnavailable({ unavailable: err }: Unavailable, log: Json
   return Problem.of('identity-provider-unavailable', 'The identity provider does not answer: who asks cannot be known', {
     headers: { 'Retry-After': '5' },
   });
-}
-
-/** @throws Problem unauthenticated, Problem forbidden for what a page of another origin sends, StoreUnavailable */
-async function sessionOf(store: EventStore, request: FastifyRequest): Promise<Credential> {
-  const token = sessionTokenIn(request);
-  if (token === undefined) throw unauthenticated(HOW);
-  const found = await findCredential(store, token, instantFrom(Date.now()));
-  if (found?.form !== 'session') throw unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
-  refuseForged(request);
-  return found;
 }
 
 /** @throws Problem forbidden where the key does not open the route */

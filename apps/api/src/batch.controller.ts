@@ -1,11 +1,21 @@
-import { Body, Controller, HttpCode, Inject, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { deterministicId } from '#eventsourcing';
-import { JsonBody, Problem, problemOfStores, QueryParameters, readCommandHeaders, type CommandHeaders, type ProblemDetails } from '#http';
+import {
+  JsonBody,
+  Problem,
+  problemOfStores,
+  QueryParameters,
+  RateLimits,
+  readCommandHeaders,
+  type CommandHeaders,
+  type ProblemDetails,
+} from '#http';
 import { JsonLog } from '#platform';
 import { type BatchItem, CommandBatch, ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
+import { takeOf } from './authentication.js';
 import { callerOf } from './caller.js';
 import { answerOf, type CommandAnswer } from './command-answer.js';
 import { documented } from './documented.js';
@@ -31,6 +41,7 @@ export interface BatchAnswer {
 export class BatchController {
   constructor(
     @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(RateLimits) private readonly limits: RateLimits,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
 
@@ -41,6 +52,7 @@ export class BatchController {
     @Body(new JsonBody(CommandBatch)) { items }: CommandBatch,
     @Req() request: FastifyRequest,
     @Query(new QueryParameters({})) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<BatchAnswer> {
     const sent = readCommandHeaders(request.headers, 'batches');
     if (sent.ifRevisions !== undefined) {
@@ -48,6 +60,8 @@ export class BatchController {
         faults: [{ field: 'If-Match', message: 'must be left out' }],
       });
     }
+    // Each command counts; the request itself was the first.
+    if (items.length > 1) await takeOf(callerOf(request), this.limits, reply, items.length - 1);
     const results: BatchResult[] = [];
     const lanes = inTheirOrder(items);
     const work = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
-import { httpAdapter, prepareHttp, refuseForeignPages, takeBytes } from '#http';
+import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
@@ -15,7 +15,7 @@ import { DocsController } from './docs.controller.js';
 import { loadOpenApi } from './documented.js';
 
 /** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
-export interface ApiParts {
+export interface ApiParts extends HttpOptions {
   readonly store: EventStore;
   /** A `Mongo` connection. */
   readonly mongo: ReadModels;
@@ -28,20 +28,22 @@ export interface ApiParts {
   readonly identityProvider?: IdentityProvider;
   /** Origins whose pages may call the API, besides its own. */
   readonly allowedOrigins?: readonly string[];
+  /** How much each may send; unlimited unless given. */
+  readonly limits?: RateLimits;
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [] } = parts;
-  const module = ApiModule.on(store, mongo, blobs, secrets, log, identityProvider);
-  const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(), {
+  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED } = parts;
+  const module = ApiModule.on(store, mongo, blobs, secrets, limits, log, identityProvider);
+  const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,
     bodyParser: false,
     abortOnError: false,
   });
-  prepareHttp(app, log);
+  prepareHttp(app, log, parts);
   await refuseForeignPages(app, allowedOrigins);
-  authenticate(app, { store, log, ...(identityProvider && { identityProvider }) });
+  authenticate(app, { store, limits, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(DocsController).publish(async () => (await loadOpenApi()).openApiDocument(app));

@@ -1,13 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
+import { isRefusal } from '#eventsourcing';
+import { RateLimits } from '#http';
+import { OPERATOR } from '#ticketing';
+import { issueCredential, issueLink } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
 const PORTAL = 'https://portal.example';
 const EVIL = { Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site' };
 
 let api: RunningApi;
 beforeAll(async () => {
-  api = await startApi({ allowedOrigins: [PORTAL], logLevel: 'debug' });
+  const limits = new RateLimits({ person: 3, service: 0, address: 5, failures: 2 });
+  api = await startApi({ allowedOrigins: [PORTAL], trustProxy: ['127.0.0.1'], limits, logLevel: 'debug' });
 }, 120_000);
 afterAll(async () => {
   await api?.stop();
@@ -108,5 +114,111 @@ describe('bodies', () => {
       ({ length }) => length > 0,
     );
     expect(about.map((line) => JSON.parse(line) as object)).toEqual([expect.objectContaining({ level: 'debug', code: 'request-aborted' })]);
+  });
+});
+
+/** Nothing but what is given is sent along: no key. */
+const from = (address: string, headers: Record<string, string> = {}) => ({ Authorization: '', 'X-Forwarded-For': address, ...headers });
+const page = (address: string) => send(api.url, 'GET', '/login', { headers: from(address) });
+const asOperator = () => {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+};
+const somebody = () => ({ kind: 'person', id: randomUUID(), roles: ['agent'], clients: [api.client], tiers: 'all', teams: [] }) as const;
+async function keyOf(principal = somebody()): Promise<string> {
+  const issued = await issueCredential(api.store, { form: 'key', label: 'spec', principal }, asOperator());
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return `Bearer ${issued.token}`;
+}
+
+describe('rate limits', () => {
+  it('of a person are told with each answer, and hold for whatever keys they have', async () => {
+    const ada = somebody();
+    const keys = [await keyOf(ada), await keyOf(ada)];
+    const ask = (Authorization = '') => send(api.url, 'GET', '/v1/principal', { headers: { Authorization } });
+    const first = await ask(keys[0]);
+    expect(Object.fromEntries(first.headers)).toMatchObject({
+      'ratelimit-policy': '"person";q=3;w=60',
+      ratelimit: expect.stringMatching(/^"person";r=2;t=\d+$/) as string,
+    });
+    expect([(await ask(keys[1])).status, (await ask(keys[0])).status]).toEqual([200, 200]);
+    const { status, json, headers } = await ask(keys[1]);
+    expect([status, json.code, Number(headers.get('retry-after')) > 0]).toEqual([429, 'rate-limited', true]);
+    const bob = await ask(await keyOf());
+    expect([bob.status, bob.headers.get('ratelimit')]).toEqual([200, expect.stringMatching(/r=2;/)]);
+    // Of services there is no limit here.
+    expect((await send(api.url, 'GET', '/v1/principal')).headers.get('ratelimit')).toBeNull();
+  });
+
+  it('count each command of a batch', async () => {
+    const Authorization = await keyOf();
+    const items = Array.from({ length: 3 }, () => ({ command: 'OpenTicket', body: openingOf(api.client) }));
+    const batch = (some: object[]) => send(api.url, 'POST', '/v1/batches', { body: { items: some }, headers: { Authorization } });
+    expect((await batch(items.slice(1))).json).toMatchObject({ done: 2 });
+    expect((await batch(items)).json.code).toBe('rate-limited');
+  });
+
+  it('of an address are for what says nobody, not for health, and not for others', async () => {
+    // What is said to be before the last proxy is said by whoever sent it.
+    for (let request = 0; request < 5; request++) expect((await page(`198.51.100.${request}, 203.0.113.1`)).status).toBe(200);
+    expect((await page('203.0.113.1')).json.code).toBe('rate-limited');
+    const nobody = await send(api.url, 'GET', '/v1/tickets', { headers: from('203.0.113.1') });
+    expect([nobody.status, nobody.json.code]).toEqual([429, 'rate-limited']);
+    expect((await send(api.url, 'GET', '/health/live', { headers: from('203.0.113.1') })).status).toBe(200);
+    expect((await send(api.url, 'GET', '/v1/principal', { headers: from('203.0.113.1', { Authorization: await keyOf() }) })).status).toBe(
+      200,
+    );
+    expect((await page('203.0.113.2')).status).toBe(200);
+  });
+
+  it('of several processes are counted together', async () => {
+    const config = { person: 0, service: 5, address: 0, failures: 1 };
+    const processes = await Promise.all([0, 1].map(() => RateLimits.shared(config, api.mongo.db)));
+    const who = randomUUID();
+    const take = (index: number) => processes[index]?.take({ headers: () => undefined as never }, 'service', who);
+    await Promise.all([take(0), take(1), take(0), take(1), take(0)]);
+    await expect(take(1)).rejects.toMatchObject({ code: 'rate-limited' });
+    await processes[0]?.noteFailure(who);
+    await processes[1]?.noteFailure(who);
+    await expect(processes[1]?.refuseWaiting(who)).rejects.toMatchObject({ headers: { 'Retry-After': '2' } });
+  });
+});
+
+describe('attempts to log in', () => {
+  const logIn = (address: string, body: object) => send(api.url, 'POST', '/v1/sessions', { body, headers: from(address) });
+
+  it('that fail slow down their address, and keep out nobody who is known', async () => {
+    const Authorization = await keyOf();
+    const known = () => send(api.url, 'GET', '/v1/principal', { headers: from('203.0.113.3', { Authorization }) });
+    expect((await known()).status).toBe(200);
+    const wrong = { account: randomUUID(), password: 'a guess' };
+    expect([(await logIn('203.0.113.3', wrong)).status, (await logIn('203.0.113.3', { link: 'tierline_x' })).status]).toEqual([401, 401]);
+    const { status, json, headers } = await logIn('203.0.113.3', wrong);
+    expect([status, json.code, headers.get('retry-after')]).toEqual([429, 'rate-limited', '1']);
+    expect((await known()).status).toBe(200);
+    expect((await logIn('203.0.113.4', wrong)).status).toBe(401);
+  });
+
+  it('with one dead key are one, however often it is sent', async () => {
+    const send1 = async (token: string) => {
+      const { status } = await send(api.url, 'GET', '/v1/principal', {
+        headers: from('203.0.113.5', { Authorization: `Bearer ${token}` }),
+      });
+      return status;
+    };
+    expect([await send1('tierline_dead'), await send1('tierline_dead'), await send1('tierline_dead')]).toEqual([401, 401, 401]);
+    expect([await send1('tierline_other'), await send1('tierline_third')]).toEqual([401, 429]);
+  });
+
+  it('behind a proxy that speaks TLS get a cookie for TLS alone', async () => {
+    const principal = somebody();
+    const link = await issueLink(api.store, { label: 'spec', principal }, asOperator());
+    if (isRefusal(link)) throw new Error(link.message);
+    const https = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'desk.example', Origin: 'https://desk.example' };
+    const { status, headers } = await send(api.url, 'POST', '/v1/sessions', {
+      body: { link: link.token },
+      headers: from('203.0.113.6', https),
+    });
+    expect([status, headers.get('set-cookie')]).toEqual([201, expect.stringMatching(/; Secure$/)]);
   });
 });

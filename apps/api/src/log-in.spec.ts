@@ -60,7 +60,8 @@ describe('a link to log in', () => {
   it('is not used by looking at its page, and logs in once', async () => {
     const link = await linkFor();
     for (const method of ['GET', 'HEAD', 'GET']) expect((await ask(method, `/login?link=${link}`)).status).toBe(200);
-    const first = await logIn(link);
+    // No proxy is trusted here: what is said of one makes no difference.
+    const first = await logIn(link, { 'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '203.0.113.1' });
     expect([first.status, first.json.principal.name]).toEqual([201, 'Jane']);
     expect(first.headers.get('set-cookie')).toMatch(
       /^tierline_session=tierline_[0-9a-f]{20}_[0-9a-f]{72}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Lax$/,

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { openBlobStore } from '#blobs';
+import { RateLimits } from '#http';
 import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { WebhookSecrets } from '#webhooks';
@@ -39,6 +40,8 @@ async function start(
       secrets: new WebhookSecrets(config.webhooks.keyFile),
       log,
       allowedOrigins: config.allowedOrigins,
+      trustProxy: config.trustProxy,
+      limits: config.rateLimits.shared ? await RateLimits.shared(config.rateLimits, mongo.db) : new RateLimits(config.rateLimits),
       ...(identityProvider && { identityProvider }),
     });
     onClose(async () => {

@@ -120,6 +120,7 @@ describe('/openapi.json', () => {
       'invalid-query',
       'invalid-header',
       'misdirected-request',
+      'rate-limited',
       'internal-error',
       'store-unavailable',
     ];

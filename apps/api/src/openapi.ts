@@ -61,6 +61,7 @@ const everywhere = [
   'invalid-query',
   'invalid-header',
   'misdirected-request',
+  'rate-limited',
   'internal-error',
   'store-unavailable',
 ];

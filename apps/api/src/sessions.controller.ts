@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
-import { JsonBody, Problem, QueryParameters } from '#http';
+import { countedAddress, JsonBody, Problem, QueryParameters, RateLimits } from '#http';
 import { type QueryOf } from '#platform';
 import { LogIn, SetPassword } from '#ticketing';
 import { type LoggedIn, logIn, type LogInContext, type Proof, queries, setPassword } from '#ticketing-app';
@@ -21,6 +21,7 @@ export class SessionsController {
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(RateLimits) private readonly limits: RateLimits,
   ) {}
 
   @Post()
@@ -32,7 +33,7 @@ export class SessionsController {
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return keep(request, reply, await logIn(this.store, proofIn(body), contextOf(request)));
+    return keep(request, reply, await logIn(this.store, proofIn(body), contextOf(request)), this.limits);
   }
 
   @Get()
@@ -49,7 +50,10 @@ export class SessionsController {
 /** Passwords of accounts. */
 @Controller('v1/passwords')
 export class PasswordsController {
-  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(RateLimits) private readonly limits: RateLimits,
+  ) {}
 
   @Post()
   @HttpCode(201)
@@ -60,7 +64,7 @@ export class PasswordsController {
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return keep(request, reply, await setPassword(this.store, proofIn(proof), newPassword, contextOf(request)));
+    return keep(request, reply, await setPassword(this.store, proofIn(proof), newPassword, contextOf(request)), this.limits);
   }
 }
 
@@ -94,8 +98,11 @@ function proofIn({ link, account, password }: LogIn): Proof {
 }
 
 /** Keeps a session that has begun in the browser. @throws Problem */
-function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedIn | Refusal) {
-  if (isRefusal(begun) && ['link-used', 'key-not-found', 'log-in-failed'].includes(begun.refused)) throw unauthenticated(begun.message);
+async function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedIn | Refusal, limits: RateLimits) {
+  if (isRefusal(begun) && ['link-used', 'key-not-found', 'log-in-failed'].includes(begun.refused)) {
+    await limits.noteFailure(countedAddress(request.ip));
+    throw unauthenticated(begun.message);
+  }
   if (isRefusal(begun) && begun.refused === 'too-many-attempts') {
     const { 'too-many-attempts': kind } = ticketProblems;
     throw new Problem(begun.refused, kind, begun.message, { headers: { 'Retry-After': String(begun.details?.['retryAfter'] ?? 1) } });

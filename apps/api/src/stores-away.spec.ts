@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { openBlobStore } from '#blobs';
+import { RateLimits } from '#http';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { createLog } from '#platform';
@@ -74,6 +75,7 @@ describe('when a store is away', () => {
       mongo,
       blobs,
       secrets: new WebhookSecrets(join(directory, 'webhook-key')),
+      limits: await RateLimits.shared({ person: 0, service: 1_000, address: 0, failures: 0 }, mongo.db),
       log: createLog('warn', { write: (line) => void logged.push(line) }),
     });
     asAdministrator(app, await administratorToken(store));
@@ -100,6 +102,8 @@ describe('when a store is away', () => {
       viewLine.cut();
       const view = await send(url, 'GET', '/v1/queues/L1');
       expect(view.json).toMatchObject({ status: 503, code: 'store-unavailable' });
+      // Counted for itself as long as the shared count is away.
+      expect(view.headers.get('ratelimit')).toMatch(/^"service";r=999;/);
       const ready = await send(url, 'GET', '/health/ready');
       expect([ready.status, ready.json]).toEqual([503, { status: 'down', stores: { eventStore: 'down', readModels: 'down' } }]);
 

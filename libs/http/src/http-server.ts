@@ -24,9 +24,16 @@ const noSchemas = (): never => {
   throw new Error('bodies are checked by pipes, not by schemas of routes');
 };
 
+/** How the server stands in its network. */
+export interface HttpOptions {
+  /** Addresses and networks (CIDR) of proxies that are believed what they say of whom they speak for (`X-Forwarded-*`). */
+  readonly trustProxy?: readonly string[];
+}
+
 /** The HTTP server, with limits, and with problem details also for what never reaches a route. Create Nest's application with `bodyParser: false`. */
-export function httpAdapter(): FastifyAdapter {
+export function httpAdapter({ trustProxy = [] }: HttpOptions = {}): FastifyAdapter {
   return new FastifyAdapter({
+    ...(trustProxy.length > 0 ? { trustProxy: [...trustProxy] } : {}),
     bodyLimit: BODY_LIMIT,
     requestTimeout: 30_000,
     // A name of 100 characters, each in up to nine of an address.
@@ -44,14 +51,17 @@ export function httpAdapter(): FastifyAdapter {
 
 /**
  * Sets up what all requests share: correlation ids, JSON and nothing else as bodies, problem details for every error, an access log
- * (level debug), and refusal of foreign host names. Call it before routes are registered, that is before `app.init()`.
+ * (level debug), and refusal of foreign host names where nobody stands before the server. Call it before routes are registered, that is
+ * before `app.init()`, with the options that the adapter has.
  */
-export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
+export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustProxy = [] }: HttpOptions = {}): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const routes: { readonly method: string; readonly pattern: RegExp }[] = [];
   const methodsAt = (path: string) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
   app.useGlobalFilters(new ProblemFilter(log, methodsAt));
 
+  // A proxy has names of its own.
+  const hasNames = trustProxy.length > 0;
   server.decorateRequest('correlationId', '');
   server.addHook('onRoute', ({ method, url }) => {
     if (url === '*') return;
@@ -67,10 +77,10 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
     request.correlationId = correlationIdOf(request.headers);
     // What may be kept says so itself.
     void reply.headers({ 'X-Correlation-Id': request.correlationId, 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
-    if (isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
+    if (hasNames || isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
     else
       sendProblem(
-        Problem.of('misdirected-request', 'Until callers can prove who they are, only localhost, 127.0.0.1 and [::1] are answered to'),
+        Problem.of('misdirected-request', 'Without TLS and a trusted proxy only localhost, 127.0.0.1 and [::1] are answered to'),
         request,
         reply,
       );
@@ -78,8 +88,8 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog): void {
   // Reading a body loses the context that the hook before set.
   server.addHook('preHandler', (request, _reply, done) => withCorrelation({ correlationId: request.correlationId }, done));
   if (log.pino.isLevelEnabled('debug')) {
-    server.addHook('onResponse', ({ correlationId, method, url }, { statusCode, elapsedTime }, done) => {
-      log.debug({ correlationId, method, url, status: statusCode, ms: Math.round(elapsedTime * 10) / 10 }, 'request');
+    server.addHook('onResponse', ({ correlationId, method, url, ip }, { statusCode, elapsedTime }, done) => {
+      log.debug({ correlationId, address: ip, method, url, status: statusCode, ms: Math.round(elapsedTime * 10) / 10 }, 'request');
       done();
     });
   }
@@ -128,7 +138,7 @@ export function takeBytes(app: NestFastifyApplication, path: string): void {
   });
 }
 
-/** A web page that makes its own host name resolve to this machine must not get at an API that trusts whoever reaches it. */
+/** A web page that makes its own host name resolve to this machine gets no answer. */
 function isLoopbackName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host);
 }

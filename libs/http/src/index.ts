@@ -7,3 +7,4 @@ export { isForeign, refuseForeignPages } from './origins.js';
 export * from './problem.js';
 export { problemOfStores, sendProblem } from './problem-filter.js';
 export * from './query-parameters.js';
+export { countedAddress, RateLimits, UNLIMITED } from './rate-limits.js';

@@ -4,7 +4,7 @@ import { Problem } from './problem.js';
 import { sendProblem } from './problem-filter.js';
 
 /** Headers of answers that scripts of allowed origins may read. */
-const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Correlation-Id', 'WWW-Authenticate'];
+const EXPOSED = ['ETag', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Correlation-Id', 'WWW-Authenticate'];
 
 /**
  * Refuses what pages of other origins ask for, and answers the pre-flight requests of those that are allowed (CORS). Programs that are no

@@ -64,7 +64,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
-    const fields = { method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
+    const fields = { address: request.ip, method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
     // A view that lags is part of the protocol; a store that is away needs no stack trace; anything else is a mistake of ours.
     if (problem.code === 'not-yet-visible' || problem.code === 'request-aborted') this.log.debug(fields, problem.message);
     else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);

@@ -31,6 +31,7 @@ export const httpProblems = {
   'misdirected-request': { status: 421, title: 'This server does not serve that host name' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request' },
   'simulation-too-long': { status: 422, title: 'The simulation takes too long' },
+  'rate-limited': { status: 429, title: 'Too many requests' },
   'too-many-streams': { status: 429, title: 'Too many streams are open' },
   'too-many-simulations': { status: 429, title: 'Too many simulations are running' },
   'headers-too-large': { status: 431, title: 'The headers are too large' },

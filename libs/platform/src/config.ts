@@ -1,23 +1,17 @@
-import { isIP } from 'node:net';
 import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
+import { type HttpConfig, readHttp } from './http-config.js';
 import { type OidcConfig, readOidc } from './oidc-config.js';
-import { listOf, word } from './values.js';
+import { listOf, network, port, PORT_RULE, type Read, webAddress, word } from './values.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** All that can be configured. Each field is one environment variable; see `loadConfig` for their names and defaults. */
-export interface Config {
-  /** Address of the HTTP server: a loopback one, until there is identity. */
-  readonly host: string;
-  /** Origins such as `https://portal.example` whose pages may call the API with a key. */
-  readonly allowedOrigins: readonly string[];
+export interface Config extends HttpConfig {
   /** The key that cursors are signed with; made when it is not there. */
   readonly cursorKeyFile: string;
-  /** Port of the HTTP server; 0 is any free one. */
-  readonly port: number;
   /** Where the embedded stores keep their data. */
   readonly dataDir: string;
   /** Where attachments are kept, unless in a bucket. */
@@ -79,6 +73,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `HOST` | `127.0.0.1` |
  * | `PORT` | `3000` |
  * | `ALLOWED_ORIGINS` | none |
+ * | `TRUST_PROXY` | no proxy |
+ * | `RATE_LIMIT` | `1200` requests a minute |
+ * | `RATE_LIMIT_SERVICES` | `300000` |
+ * | `RATE_LIMIT_ADDRESSES` | `600` |
+ * | `FAILED_LOG_INS` | `20` |
+ * | `RATE_LIMITS_SHARED` | `false` |
  * | `CURSOR_KEY_FILE` | `cursor-key` in `DATA_DIR` |
  * | `DATA_DIR` | `./data` |
  * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
@@ -105,7 +105,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function loadConfig(env: Environment): Config {
   const faults: Fault[] = [];
-  const read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string): Value => {
+  const read: Read = (name, fallback, parse, rule) => {
     const text = env[name]?.trim();
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
@@ -158,14 +158,7 @@ export function loadConfig(env: Environment): Config {
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
   const oidc = readOidc(read, isUnset, faults);
   const config: Config = {
-    host: read(
-      'HOST',
-      '127.0.0.1',
-      loopback,
-      'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are',
-    ),
-    port: read('PORT', 3000, port, PORT_RULE),
-    allowedOrigins: read('ALLOWED_ORIGINS', [], origins, 'must be origins such as https://portal.example, with commas between them'),
+    ...readHttp(read),
     cursorKeyFile: read('CURSOR_KEY_FILE', `${dataDir}/cursor-key`, path, 'must be a path'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
@@ -214,21 +207,6 @@ export function loadConfig(env: Environment): Config {
   return config;
 }
 
-const PORT_RULE = 'must be a port from 1 to 65535, or 0 for any free one';
-
-function port(text: string): number | undefined {
-  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
-}
-
-/** The host, when it is the machine's own loopback. */
-function loopback(text: string): string | undefined {
-  return text === 'localhost' || text === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text) ? text : undefined;
-}
-
-function origins(text: string): string[] | undefined {
-  return listOf(text, (each) => (webAddress(each) !== undefined && new URL(each).origin === each ? each : undefined));
-}
-
 function bucketName(text: string): string | undefined {
   return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) ? text : undefined;
 }
@@ -243,16 +221,6 @@ function minutes(text: string): number | undefined {
 
 function verifierKey(text: string): string | undefined {
   return parseVerifierKey(text) === undefined ? undefined : text;
-}
-
-function network(text: string): string | undefined {
-  const [address = '', bits = ''] = text.split('/');
-  const version = isIP(address);
-  return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128) ? text : undefined;
-}
-
-function webAddress(text: string): string | undefined {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined;
 }
 
 /** MongoDB's URLs may name several hosts, which `URL` cannot read, so only what is common to all is looked at. */

@@ -1,4 +1,5 @@
 export * from './config.js';
+export type { HttpConfig, RateLimitConfig } from './http-config.js';
 export { keptSecret } from './kept-secret.js';
 export * from './logging.js';
 export type { ClaimsConfig, OidcConfig } from './oidc-config.js';

@@ -1,5 +1,5 @@
 import type { Fault } from '#eventsourcing';
-import { listOf, word } from './values.js';
+import { listOf, type Read, word } from './values.js';
 
 /** The identity provider that people and programs prove with who they are (OpenID Connect). */
 export interface OidcConfig {
@@ -48,9 +48,6 @@ export const OIDC_ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ] as const;
-
-/** Reads one variable, as `loadConfig` does. */
-type Read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string) => Value;
 
 /** The identity provider that the environment names; undefined where it names none. Faults are added to a list. */
 export function readOidc(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): OidcConfig | undefined {

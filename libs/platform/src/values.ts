@@ -1,3 +1,8 @@
+import { isIP } from 'node:net';
+
+/** Reads one variable of the environment, as `loadConfig` does. */
+export type Read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string) => Value;
+
 /** A word of printable ASCII; undefined for what is none. */
 export function word(text: string): string | undefined {
   return /^[\x21-\x7e]{1,1024}$/.test(text) ? text : undefined;
@@ -7,4 +12,21 @@ export function word(text: string): string | undefined {
 export function listOf<Item>(text: string, parse: (text: string) => Item | undefined): Item[] | undefined {
   const items = text.split(',').map((one) => parse(one.trim()));
   return items.every((item) => item !== undefined) ? items : undefined;
+}
+
+export const PORT_RULE = 'must be a port from 1 to 65535, or 0 for any free one';
+
+export function port(text: string): number | undefined {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
+}
+
+export function webAddress(text: string): string | undefined {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined;
+}
+
+/** In CIDR notation. */
+export function network(text: string): string | undefined {
+  const [address = '', bits = ''] = text.split('/');
+  const version = isIP(address);
+  return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128) ? text : undefined;
 }

@@ -52,6 +52,11 @@ function read(text: string): Token | undefined {
   return sum !== undefined && sum === checksum(id, secret) ? { id, secret } : undefined;
 }
 
+/** The id of the credential that a token says it is of; undefined for what is no token of ours. */
+export function credentialIdIn(text: string): string | undefined {
+  return read(text)?.id;
+}
+
 function checksum(id: string, secret: string): string {
   return crc32(`${id}_${secret}`).toString(16).padStart(8, '0');
 }

@@ -14,6 +14,7 @@ export {
 } from './read-models.js';
 export { issueAccountLink, logIn, type LogInContext, type Proof, setPassword } from './accounts.js';
 export {
+  credentialIdIn,
   findCredential,
   issueCredential,
   issueLink,
