@@ -6,7 +6,7 @@ import { Webhook as Verifier } from 'standardwebhooks';
 import { isRefusal } from '#eventsourcing';
 import { OPERATOR, type Principal, type Role } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
-import { deliverWebhooks, patience, type Patience, progress, type WebhookDeliverer } from '#webhooks';
+import { type Deliverer, deliverWebhooks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -68,7 +68,7 @@ interface CloudEvent {
 
 let api: RunningApi;
 let receiver: Receiver;
-let deliverer: WebhookDeliverer | undefined;
+let deliverer: Deliverer | undefined;
 beforeAll(async () => {
   [api, receiver] = await Promise.all([startApi(), Receiver.start()]);
 });
@@ -81,7 +81,7 @@ afterAll(async () => {
   await api?.stop();
 });
 
-function deliver(more: Partial<Patience> = {}, timeoutMs = 15_000): WebhookDeliverer {
+function deliver(more: Partial<Patience> = {}, timeoutMs = 15_000): Deliverer {
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   return (deliverer = deliverWebhooks({
     store: api.store,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import { type Mongo, shareFeeds, type ViewDocument, type ViewLog } from '#mongo';
+import { type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
 import {
   agentViews,
   type ClientContract,
@@ -18,7 +18,6 @@ import {
 import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
-import { ViewNews } from './view-news.js';
 
 export interface TimekeeperOptions {
   readonly store: EventStore;

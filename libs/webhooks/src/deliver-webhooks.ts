@@ -1,18 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { EventStore } from '#eventsourcing';
-import { PublicLog } from '#feeds';
-import { isDuplicateKey, type Mongo, newOwner, type ViewDocument, type ViewLog } from '#mongo';
-import { type Webhook, webhooks } from '#ticketing';
-import { Delivery, type DeliveryParts } from './delivery.js';
-import { deliveries, prepareDeliveries, type Progress, progress } from './documents.js';
+import { Webhook as Signer } from 'standardwebhooks';
+import type { ViewDocument } from '#mongo';
+import { type EventFilter, type Webhook, webhooks, webhookViews } from '#ticketing';
+import { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
+import type { Destination, Parcel } from './destination.js';
 import { Networks } from './networks.js';
 import { patience as usualPatience, type Patience } from './patience.js';
+import { post } from './post.js';
 import { WebhookSecrets } from './secrets.js';
 
-export interface DeliverWebhooksOptions {
-  readonly store: EventStore;
-  readonly db: Mongo['db'];
-  readonly log: ViewLog;
+export interface DeliverWebhooksOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
   /** What secrets are derived from. */
   readonly keyFile: string;
   /** Private networks that events may be sent to, in CIDR notation. */
@@ -20,134 +16,80 @@ export interface DeliverWebhooksOptions {
   readonly patience?: Patience;
   /** How long a request may take, in milliseconds (default 15,000). */
   readonly timeoutMs?: number;
-  /** How often webhooks are looked at, in milliseconds (default 1,000). */
-  readonly pollMs?: number;
-  /** How long a webhook stands still when a worker dies before another one takes over, in milliseconds (default 10,000). */
-  readonly leaseMs?: number;
 }
 
-export interface WebhookDeliverer {
-  /** Webhooks that this process delivers to. */
-  readonly held: number;
-  stop(): Promise<void>;
-}
-
-/** A webhook that this process delivers to. */
-interface Held {
-  readonly revision: number;
-  readonly delivery: Delivery;
-}
-
-/**
- * Delivers to every webhook that no other process delivers to: each has one process at a time, and another one when that dies. An event is delivered
- * at least once, those of a subject in order.
- */
+/** Sends events to every webhook that no other process sends to, signed. */
 export function deliverWebhooks({
-  store,
-  db,
-  log,
   keyFile,
-  networks,
+  networks: named,
   patience = usualPatience,
   timeoutMs = 15_000,
-  pollMs = 1_000,
-  leaseMs = 10_000,
-}: DeliverWebhooksOptions): WebhookDeliverer {
-  const owner = newOwner();
-  const stopping = new AbortController();
-  const parts: DeliveryParts = {
-    store,
-    db,
-    log,
-    owner,
-    patience,
-    timeoutMs,
-    feed: PublicLog.of(store),
-    secrets: new WebhookSecrets(keyFile),
-    networks: new Networks(networks),
-  };
-  const held = new Map<string, Held>();
+  ...options
+}: DeliverWebhooksOptions): Deliverer {
+  const secrets = new WebhookSecrets(keyFile);
+  const networks = new Networks(named);
+  const { db } = options;
 
-  async function look(): Promise<void> {
-    const found = await db.collection<ViewDocument<Webhook>>(webhooks.name).find({ state: 'active' }).toArray();
-    const active = new Map(found.map((webhook) => [webhook.webhook, webhook]));
-    await Promise.all(
-      Array.from(held, async ([id, { revision }]) => {
-        if (active.get(id)?.revision !== revision || !(await lease(id))) await release(id);
-      }),
-    );
-    for (const [id, webhook] of active) {
-      if (stopping.signal.aborted || held.has(id) || !(await lease(id, webhook))) continue;
-      held.set(id, { revision: webhook.revision, delivery: new Delivery(parts, webhook, await takeUp(webhook)) });
-    }
+  async function headersOf({ webhook, secretVersion, overlapUntil }: Webhook, { event, body }: Parcel, at: Date) {
+    const overlaps = overlapUntil !== undefined && at.toISOString() < overlapUntil;
+    const versions = overlaps ? [secretVersion, secretVersion - 1] : [secretVersion];
+    const keys = await Promise.all(versions.map((version) => secrets.of(webhook, version)));
+    return {
+      'Content-Type': 'application/cloudevents+json; charset=utf-8',
+      'webhook-id': event,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+      'webhook-signature': keys.map((key) => new Signer(key).sign(event, at, body)).join(' '),
+    };
   }
 
-  async function release(id: string): Promise<void> {
-    await held.get(id)?.delivery.stop();
-    held.delete(id);
-    await progress(db).updateOne({ _id: id, owner }, { $set: { owner: null, leaseUntil: null } });
+  function destination(webhook: ViewDocument<Webhook>): Destination {
+    const { webhook: id, url, revision, generation, from, replays, filter, clients, pings } = webhook;
+    return {
+      id,
+      revision,
+      generation,
+      from,
+      replays,
+      patience,
+      filter: filter as EventFilter,
+      sees: ({ client }) => clients === 'all' || clients.includes(client),
+      parcels: ({ event: { id: event, type, subject, position }, json: body }) => [{ event, type, subject, position, body }],
+      async send(parcel, at, signal) {
+        try {
+          const headers = await headersOf(webhook, parcel, at);
+          return await post(new URL(url), { networks, headers, body: parcel.body, timeoutMs, signal });
+        } catch (error) {
+          return { outcome: 'failed', ms: 0, error: (error as Error).message };
+        }
+      },
+      ...(pings > 0 && { test: { number: pings, parcel: ping(id, pings) } }),
+    };
   }
 
-  /** Takes the lease, or renews it; false where another process has it. @param webhook as it is begun with, where nobody ever had it */
-  async function lease(id: string, webhook?: Webhook): Promise<boolean> {
-    const now = new Date();
-    const fresh = webhook && { generation: webhook.generation, place: webhook.from, failures: 0, pinged: 0, replayed: 0 };
-    try {
-      const { matchedCount, upsertedCount } = await progress(db).updateOne(
-        { _id: id, $or: [{ owner }, { owner: null }, { leaseUntil: { $lt: now } }] },
-        { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) }, ...(fresh && { $setOnInsert: fresh }) },
-        { upsert: fresh !== undefined },
-      );
-      return matchedCount + upsertedCount > 0;
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error;
-      return false;
-    }
-  }
-
-  /** What is known of a webhook of which this process has the lease, with all done that was asked for since. */
-  async function takeUp({ webhook, generation, from, replays }: Webhook): Promise<Progress> {
-    const rewound = { generation, place: from };
-    const { modifiedCount } = await progress(db).updateOne({ _id: webhook, owner, generation: { $lt: generation } }, { $set: rewound });
-    // What waits would be sent twice.
-    if (modifiedCount > 0) await deliveries(db).deleteMany({ webhook, state: 'waiting', generation: { $lt: generation } });
-    const known = await progress(db).findOne({ _id: webhook, owner });
-    if (known === null) throw new Error(`another worker delivers to webhook ${webhook} now`);
-    for (const { number, events } of replays) {
-      if (number <= known.replayed) continue;
-      await deliveries(db).updateMany(
-        { webhook, state: 'dead', ...(events && { event: { $in: [...events] } }) },
-        { $set: { state: 'waiting', dueAt: 0 }, $unset: { failingSince: '' } },
-      );
-      await progress(db).updateOne({ _id: webhook, owner }, { $set: { replayed: number } });
-    }
-    return known;
-  }
-
-  async function keepLooking(): Promise<void> {
-    let isPrepared = false;
-    while (!stopping.signal.aborted) {
-      try {
-        if (!isPrepared) await prepareDeliveries(db);
-        isPrepared = true;
-        await look();
-      } catch (error) {
-        log.warn({ err: error }, 'webhooks cannot be looked at; tried again');
-      }
-      await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
-    }
-    // Where the database is away, the leases run out by themselves.
-    await Promise.all(Array.from(held.keys(), (id) => release(id).catch(() => {})));
-  }
-
-  const running = keepLooking();
-  return {
-    get held() {
-      return held.size;
+  return deliver({
+    ...options,
+    groups: [webhookViews],
+    destinations: async () => {
+      const active = await db.collection<ViewDocument<Webhook>>(webhooks.name).find({ state: 'active' }).toArray();
+      return active.map(destination);
     },
-    stop: async () => {
-      stopping.abort();
-      await running;
-    },
+  });
+}
+
+/** A test event. */
+function ping(webhook: string, number: number): Parcel {
+  const id = `${webhook}-ping-${number}`;
+  const type = 'com.tierline.webhook.ping.v1';
+  const subject = `webhook/${webhook}`;
+  const event = {
+    specversion: '1.0',
+    id,
+    source: '/tierline',
+    type,
+    subject,
+    time: new Date().toISOString(),
+    datacontenttype: 'application/json',
+    data: { ping: number },
   };
+  return { event: id, type, subject, position: '0/0', body: JSON.stringify(event) };
 }

@@ -1,16 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Webhook as Signer } from 'standardwebhooks';
 import { type EventStore, OtherLog, parseInstant } from '#eventsourcing';
-import type { LoggedEvent, PublicLog } from '#feeds';
+import type { PublicLog } from '#feeds';
 import type { Mongo, ViewLog } from '#mongo';
-import { comparePlaces, type EventFilter, type FeedPosition, formatPlace, parsePlace, type Webhook } from '#ticketing';
+import { comparePlaces, type FeedPosition, formatPlace, parsePlace } from '#ticketing';
+import type { Destination, Parcel, Tried } from './destination.js';
 import { type Attempt, deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from './documents.js';
-import type { Networks } from './networks.js';
-import { breakAfter, pauseAfter, type Patience } from './patience.js';
-import { post } from './post.js';
-import type { WebhookSecrets } from './secrets.js';
+import { breakAfter, pauseAfter } from './patience.js';
 
-/** Requests to one webhook at once. */
+/** Requests to one destination at once. */
 const AT_ONCE = 8;
 const LOADED_AT_ONCE = 500;
 /** Events that were read and are neither sent nor among the deliveries. */
@@ -19,10 +16,9 @@ const MOST_UNTRIED = 200;
 const MOST_WAITING = 5_000;
 const IDLE_MS = 5_000;
 const FLUSH_MS = 100;
-const LOOK_MS = 100;
 const KEPT_ATTEMPTS = 20;
-/** The type of test events. They are sent once. */
-const PING = 'com.tierline.webhook.ping.v1';
+/** The pause before what comes of a parcel is told again where that failed, in milliseconds. */
+const TELL_AGAIN_MS = 1_000;
 /** How long what was delivered can be looked at, in milliseconds. */
 const KEPT_MS = 7 * 24 * 3_600_000;
 /** How long requests in flight may take when this process is to stop. */
@@ -33,18 +29,13 @@ export interface DeliveryParts {
   readonly db: Mongo['db'];
   readonly feed: PublicLog;
   readonly log: ViewLog;
-  readonly secrets: WebhookSecrets;
-  readonly networks: Networks;
-  readonly patience: Patience;
-  readonly timeoutMs: number;
   readonly owner: string;
 }
 
-/** What is sent: an event, to a generation of the webhook. */
-type Sent = Pick<DeliveryDocument, 'event' | 'type' | 'subject' | 'position' | 'body' | 'generation'>;
-
-/** An event on its way. */
-interface Item extends Sent {
+/** A parcel on its way, to a generation of the destination. */
+interface Item {
+  readonly parcel: Parcel;
+  readonly generation: number;
   attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
@@ -55,20 +46,20 @@ interface Item extends Sent {
 }
 
 /**
- * One webhook while this process delivers to it: the events of a subject one after another, different subjects side by side. An event that is not taken
+ * One destination while this process delivers to it: the parcels of a subject one after another, different subjects side by side. One that is not taken
  * waits, and what comes after it of its subject waits behind it. Whatever was read and is not done stands among the deliveries before the place moves on.
  */
 export class Delivery {
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
-  /** Subject → its events, in order. */
+  /** Subject → its parcels, in order. */
   readonly #queues = new Map<string, Item[]>();
   /** Subjects of which a request is in flight. */
   readonly #busy = new Set<string>();
-  /** Events that were read, in order, until they are stored. */
-  #read: { readonly item: Item; readonly place: FeedPosition }[] = [];
+  /** What was read, in order, until it is stored; the last of an event with its place. */
+  #read: { readonly item: Item; readonly place: FeedPosition | undefined }[] = [];
   readonly #changed = new Set<Item>();
-  /** Events in the queues. */
+  /** Parcels in the queues. */
   #queued = 0;
   /** The last of those that waited when it began. */
   #loaded: DeliveryDocument | undefined;
@@ -80,12 +71,14 @@ export class Delivery {
   #wakeReader = () => {};
   #isDirty = false;
   #flushing: Promise<void> | undefined;
+  #nextLook: NodeJS.Timeout | undefined;
+  #nextFlush: NodeJS.Timeout | undefined;
   readonly #running: Promise<void>;
 
   /** @param begun what is known of it, which this process has the lease of */
   constructor(
     private readonly parts: DeliveryParts,
-    readonly webhook: Webhook,
+    private readonly to: Destination,
     { place, failures, brokenUntil = 0 }: Progress,
   ) {
     this.#place = place;
@@ -102,29 +95,27 @@ export class Delivery {
   }
 
   async #run(): Promise<void> {
-    const looking = setInterval(() => this.#look(), LOOK_MS);
-    const flushing = setInterval(() => void this.#flush(), FLUSH_MS);
     const { signal } = this.#stopping;
     const trying = async (what: string, work: () => Promise<void>): Promise<void> => {
       while (!signal.aborted) {
         try {
           return await work();
         } catch (error) {
-          if (!signal.aborted) this.parts.log.warn({ err: error, webhook: this.webhook.webhook }, `${what}; tried again`);
+          if (!signal.aborted) this.parts.log.warn({ err: error, destination: this.to.id }, `${what}; tried again`);
           await sleep(1_000, undefined, { signal }).catch(() => {});
         }
       }
     };
     try {
-      await trying('deliveries of a webhook cannot be read', () => this.#load(signal));
-      await trying('a webhook cannot be pinged', () => this.#ping());
-      await trying('events for a webhook cannot be read', () => this.#readOn(signal));
+      await trying('deliveries cannot be read', () => this.#load(signal));
+      await trying('a test cannot be sent', () => this.#test());
+      await trying('events to deliver cannot be read', () => this.#readOn(signal));
       const late = setTimeout(() => this.#abandon.abort(), FINISH_WITHIN_MS);
       while (this.#busy.size > 0) await sleep(10);
       clearTimeout(late);
     } finally {
-      clearInterval(looking);
-      clearInterval(flushing);
+      clearTimeout(this.#nextLook);
+      clearTimeout(this.#nextFlush);
       // One may be on its way, without what came last.
       await this.#flush();
       await this.#flush();
@@ -133,12 +124,11 @@ export class Delivery {
 
   /** Takes up what waits, in order, before anything else is read. */
   async #load(signal: AbortSignal): Promise<void> {
-    const { webhook } = this.webhook;
     for (;;) {
       const { order = '', _id = '' } = this.#loaded ?? {};
       const next = { $or: [{ order: { $gt: order } }, { order, _id: { $gt: _id } }] };
       const found = await deliveries(this.parts.db)
-        .find({ webhook, state: 'waiting', ...next })
+        .find({ webhook: this.to.id, state: 'waiting', ...next })
         .sort({ order: 1, _id: 1 })
         .limit(LOADED_AT_ONCE)
         .toArray();
@@ -146,48 +136,59 @@ export class Delivery {
         await this.#room(signal);
         if (signal.aborted) return;
         const { event, type, subject, position, body, generation, attempts, tries, failingSince, dueAt = 0, state } = document;
-        const sent = { event, type, subject, position, body, generation };
-        this.#enqueue({ ...sent, attempts, tries, failingSince, dueAt, state, isStored: true });
+        const parcel = { event, type, subject, position, body };
+        this.#enqueue({ parcel, generation, attempts, tries, failingSince, dueAt, state, isStored: true });
         this.#loaded = document;
       }
+      this.#look();
       if (found.length < LOADED_AT_ONCE) return;
     }
   }
 
   async #readOn(signal: AbortSignal): Promise<void> {
     const { store, feed } = this.parts;
-    const { filter, clients } = this.webhook;
+    const { id, filter } = this.to;
     const since = parseInstant(this.#place);
     // After a failure it goes on where it was.
     const after = this.#reached ?? (since === undefined ? (parsePlace(this.#place) ?? 'start') : await store.lastBefore(since));
     const end = await store.end();
-    if (comparePlaces(after, end) > 0) throw new OtherLog(`webhook ${this.webhook.webhook}`);
-    const sees = ({ client }: { readonly client: string }) => clients === 'all' || clients.includes(client);
-    const asked = { filter: { ...(filter as EventFilter), ...(since && { since }) }, sees, after, idleMs: IDLE_MS, signal };
+    if (comparePlaces(after, end) > 0) throw new OtherLog(`webhook ${id}`);
+    const sees: Destination['sees'] = (event) => this.to.sees(event);
+    const asked = { filter: { ...filter, ...(since && { since }) }, sees, after, idleMs: IDLE_MS, signal };
     for await (const { events, position } of feed.follow(asked)) {
+      const read = events.map((logged) => ({ place: logged.position, parcels: this.to.parcels(logged) }));
       // What was recorded since it began nobody can have sent before.
-      const earlier = events.filter((logged) => comparePlaces(logged.position, end) <= 0);
+      const earlier = read.filter(({ place }) => comparePlaces(place, end) <= 0).flatMap(({ parcels }) => parcels);
       const known = earlier.length === 0 ? new Set() : await this.#known(earlier);
-      for (const logged of events) {
-        await this.#room(signal);
-        if (signal.aborted) return;
-        if (!known.has(logged.event.id)) this.#take(logged);
-        this.#reached = logged.position;
+      for (const { place, parcels } of read) {
+        for (const parcel of parcels) {
+          await this.#room(signal);
+          if (signal.aborted) return;
+          if (!known.has(parcel.event)) this.#take(parcel, parcel === parcels.at(-1) ? place : undefined);
+        }
+        this.#reached = place;
+      }
+      if (this.#reached === undefined || comparePlaces(this.#reached, position) !== 0 || read.length > 0) {
+        this.#isDirty = true;
+        this.#flushSoon();
       }
       this.#reached = position;
-      this.#isDirty = true;
       this.#look();
     }
   }
 
   /** Waits until there is room for one more event. */
   async #room(signal: AbortSignal): Promise<void> {
-    while (this.#isFull() && !signal.aborted) await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+    while (this.#isFull() && !signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+        this.#look();
+      });
   }
 
   /** Those that are among the deliveries already, because a process died after it had sent them and before the place moved on. */
-  async #known(events: readonly LoggedEvent[]): Promise<ReadonlySet<string>> {
-    const ids = events.map(({ event }) => this.#idOf(event.id, this.webhook.generation));
+  async #known(parcels: readonly Parcel[]): Promise<ReadonlySet<string>> {
+    const ids = parcels.map(({ event }) => this.#idOf(event, this.to.generation));
     const found = await deliveries(this.parts.db)
       .find({ _id: { $in: ids } }, { projection: { event: 1 } })
       .toArray();
@@ -198,168 +199,173 @@ export class Delivery {
     return this.#read.length >= MOST_UNTRIED || this.#queued >= MOST_WAITING || Date.now() < this.#brokenUntil;
   }
 
-  /** An event that was not sent yet. */
-  #fresh(sent: Omit<Sent, 'generation'>): Item {
-    const { generation } = this.webhook;
-    return { ...sent, generation, attempts: [], tries: 0, dueAt: 0, state: 'waiting', isStored: false };
+  /** A parcel that was not sent yet. */
+  #fresh(parcel: Parcel): Item {
+    const { generation } = this.to;
+    return { parcel, generation, attempts: [], tries: 0, failingSince: parcel.since, dueAt: 0, state: 'waiting', isStored: false };
   }
 
-  #take({ event, json, position }: LoggedEvent): void {
-    const item = this.#fresh({ event: event.id, type: event.type, subject: event.subject, position: event.position, body: json });
-    this.#read.push({ item, place: position });
+  #take(parcel: Parcel, place: FeedPosition | undefined): void {
+    const item = this.#fresh(parcel);
+    this.#read.push({ item, place });
     this.#enqueue(item);
     // Behind one that waits, it may wait for days.
-    if ((this.#queues.get(item.subject)?.[0]?.tries ?? 0) > 0) this.#change(item);
+    if ((this.#queues.get(parcel.subject)?.[0]?.tries ?? 0) > 0) this.#change(item);
     this.#look();
   }
 
-  /** Takes up the last test event that was asked for, if that was not done before. */
-  async #ping(): Promise<void> {
-    const { webhook, pings } = this.webhook;
-    if (pings === 0) return;
+  /** Takes up the last test that was asked for, if that was not done before. */
+  async #test(): Promise<void> {
+    const { id, test } = this.to;
+    if (test === undefined) return;
+    const { number, parcel } = test;
     const { db, owner } = this.parts;
-    const { matchedCount } = await progress(db).updateOne({ _id: webhook, owner, pinged: { $lt: pings } }, { $set: { pinged: pings } });
+    const { matchedCount } = await progress(db).updateOne({ _id: id, owner, pinged: { $lt: number } }, { $set: { pinged: number } });
     if (matchedCount === 0) return;
-    const id = `${webhook}-ping-${pings}`;
-    const type = PING;
-    const subject = `webhook/${webhook}`;
-    const time = new Date().toISOString();
-    const body = JSON.stringify({
-      specversion: '1.0',
-      id,
-      source: '/tierline',
-      type,
-      subject,
-      time,
-      datacontenttype: 'application/json',
-      data: { ping: pings },
-    });
-    const item = this.#fresh({ event: id, type, subject, position: '0/0', body });
+    const item = this.#fresh(parcel);
     this.#enqueue(item);
     this.#change(item);
     this.#look();
   }
 
   #enqueue(item: Item): void {
-    const queue = this.#queues.get(item.subject);
-    if (queue === undefined) this.#queues.set(item.subject, [item]);
+    const { subject } = item.parcel;
+    const queue = this.#queues.get(subject);
+    if (queue === undefined) this.#queues.set(subject, [item]);
     else queue.push(item);
     this.#queued++;
   }
 
-  /** Sends what is due, as far as that may be now. */
+  /** Sends what is due, as far as that may be now. What is due later is looked at then. */
   #look(): void {
     if (this.#stopping.signal.aborted) return;
     const now = Date.now();
-    if (now < this.#brokenUntil) return;
-    // After failures, one request shows whether the receiver is back.
-    const atOnce = this.#brokenUntil > 0 ? 1 : AT_ONCE;
-    if (this.#busy.size < atOnce) {
+    let next = Math.max(this.#brokenUntil, now);
+    if (next === now) {
+      next = Infinity;
+      // After failures, one request shows whether the receiver is back.
+      const atOnce = this.#brokenUntil > 0 ? 1 : AT_ONCE;
       for (const [subject, [item]] of this.#queues) {
-        if (item === undefined || this.#busy.has(subject) || item.dueAt > now) continue;
-        this.#busy.add(subject);
-        void this.#send(item);
         if (this.#busy.size >= atOnce) break;
+        if (item === undefined || this.#busy.has(subject)) continue;
+        if (item.dueAt > now) next = Math.min(next, item.dueAt);
+        else {
+          this.#busy.add(subject);
+          void this.#send(item);
+        }
       }
     }
     if (!this.#isFull()) this.#wakeReader();
+    clearTimeout(this.#nextLook);
+    if (next < Infinity) this.#nextLook = setTimeout(() => this.#look(), next - now);
   }
 
   async #send(item: Item): Promise<void> {
+    const { parcel } = item;
     const at = new Date();
-    const { networks, timeoutMs } = this.parts;
     try {
-      const headers = await this.#headers(item, at);
-      const url = new URL(this.webhook.url);
-      const { retryAfterMs, ...result } = await post(url, { networks, headers, body: item.body, timeoutMs, signal: this.#abandon.signal });
+      const { outcome, retryAfterMs, ...result } = await this.to.send(parcel, at, this.#abandon.signal);
       // Whether it was taken is not known: it is sent again.
-      if (this.#abandon.signal.aborted && result.status === undefined) return;
-      this.#note(item, { at: at.toISOString(), ...result }, retryAfterMs);
-    } catch (error) {
-      this.#note(item, { at: at.toISOString(), ms: 0, error: (error as Error).message }, undefined);
+      if (this.#abandon.signal.aborted && outcome === 'failed' && result.status === undefined) return;
+      item.attempts = [...item.attempts, { at: at.toISOString(), ...result }].slice(-KEPT_ATTEMPTS);
+      item.tries++;
+      const state = this.#judge(item, outcome, result.status, retryAfterMs);
+      if (state === 'waiting' || (await this.#tell(parcel, state, item.attempts))) this.#conclude(item, state);
     } finally {
-      this.#busy.delete(item.subject);
+      this.#busy.delete(parcel.subject);
       this.#look();
     }
   }
 
-  async #headers({ event, body }: Item, at: Date): Promise<Record<string, string>> {
-    const { webhook, secretVersion, overlapUntil } = this.webhook;
-    const overlaps = overlapUntil !== undefined && at.toISOString() < overlapUntil;
-    const versions = overlaps ? [secretVersion, secretVersion - 1] : [secretVersion];
-    const secrets = await Promise.all(versions.map((version) => this.parts.secrets.of(webhook, version)));
-    return {
-      'Content-Type': 'application/cloudevents+json; charset=utf-8',
-      'User-Agent': 'Tierline',
-      'webhook-id': event,
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-      'webhook-signature': secrets.map((secret) => new Signer(secret).sign(event, at, body)).join(' '),
-    };
-  }
-
   /** Draws the conclusions of one request. */
-  #note(item: Item, attempt: Attempt, retryAfterMs: number | undefined): void {
-    const { patience } = this.parts;
+  #judge(item: Item, outcome: Tried['outcome'], status: number | undefined, retryAfterMs: number | undefined): DeliveryState {
+    const { patience, test } = this.to;
     const now = Date.now();
-    item.attempts = [...item.attempts, attempt].slice(-KEPT_ATTEMPTS);
-    item.tries++;
-    const isTaken = attempt.status !== undefined && attempt.status >= 200 && attempt.status < 300;
-    if (isTaken) {
-      item.state = 'delivered';
+    if (outcome !== 'failed') {
       // The receiver is back: what waits for it need not wait longer.
       if (this.#brokenUntil > 0)
         for (const queue of this.#queues.values()) for (const other of queue.slice(0, 1)) other.dueAt = Math.min(other.dueAt, now);
       this.#failures = 0;
       this.#brokenUntil = 0;
-    } else {
-      this.#failures++;
-      item.failingSince ??= now;
-      const pause = breakAfter(
-        patience,
-        this.#failures,
-        Math.random(),
-        attempt.status === 429 || attempt.status === 503 ? retryAfterMs : 0,
-      );
-      if (pause > 0) this.#brokenUntil = now + pause;
-      if (item.type === PING || now - item.failingSince >= patience.giveUpMs) item.state = 'dead';
-      else item.dueAt = now + pauseAfter(patience, item.tries, Math.random(), retryAfterMs);
+      return outcome === 'taken' ? 'delivered' : 'dead';
     }
+    this.#failures++;
+    item.failingSince ??= now;
+    const pause = breakAfter(patience, this.#failures, Math.random(), status === 429 || status === 503 ? retryAfterMs : 0);
+    if (pause > 0) this.#brokenUntil = now + pause;
+    if (item.parcel.event === test?.parcel.event || now - item.failingSince >= patience.giveUpMs) return 'dead';
+    item.dueAt = now + pauseAfter(patience, item.tries, Math.random(), retryAfterMs);
+    return 'waiting';
+  }
+
+  /** Tells what came of a parcel, until that is known; false when this process stops before: then it is sent again. */
+  async #tell(parcel: Parcel, state: Exclude<DeliveryState, 'waiting'>, attempts: readonly Attempt[]): Promise<boolean> {
+    while (!this.#abandon.signal.aborted) {
+      try {
+        await this.to.settled?.(parcel, state, attempts);
+        return true;
+      } catch (error) {
+        this.parts.log.warn({ err: error, destination: this.to.id }, 'what came of a delivery cannot be told; tried again');
+        await sleep(TELL_AGAIN_MS, undefined, { signal: this.#abandon.signal }).catch(() => {});
+      }
+    }
+    return false;
+  }
+
+  #conclude(item: Item, state: DeliveryState): void {
+    const { subject } = item.parcel;
+    item.state = state;
     // Itself first: what is stored behind it must not be found without it after a crash, or it would be sent before it.
     this.#change(item);
-    if (item.state !== 'waiting') {
-      const queue = this.#queues.get(item.subject) ?? [];
+    if (state !== 'waiting') {
+      const queue = this.#queues.get(subject) ?? [];
       queue.shift();
-      if (queue.length === 0) this.#queues.delete(item.subject);
+      if (queue.length === 0) this.#queues.delete(subject);
       this.#queued--;
     } else {
-      for (const behind of this.#queues.get(item.subject) ?? []) if (!behind.isStored) this.#change(behind);
+      for (const behind of this.#queues.get(subject) ?? []) if (!behind.isStored) this.#change(behind);
     }
   }
 
   #change(item: Item): void {
     this.#changed.add(item);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    this.#nextFlush ??= setTimeout(() => {
+      this.#nextFlush = undefined;
+      void this.#flush().then(() => {
+        if (!this.#stopping.signal.aborted && (this.#isDirty || this.#changed.size > 0)) this.#flushSoon();
+      });
+    }, FLUSH_MS);
   }
 
   /** Stores what has changed, and then how far everything is stored. One at a time. */
   #flush(): Promise<void> {
     this.#flushing ??= this.#store()
-      .catch((error: unknown) =>
-        this.parts.log.warn({ err: error, webhook: this.webhook.webhook }, 'deliveries cannot be stored; tried again'),
-      )
+      .catch((error: unknown) => {
+        this.#isDirty = true;
+        this.parts.log.warn({ err: error, destination: this.to.id }, 'deliveries cannot be stored; tried again');
+      })
       .finally(() => (this.#flushing = undefined));
     return this.#flushing;
   }
 
   async #store(): Promise<void> {
     const { db, owner } = this.parts;
-    const { webhook, generation } = this.webhook;
+    const { id, generation } = this.to;
     const changed = [...this.#changed];
     if (changed.length > 0) {
       this.#changed.clear();
       try {
         await deliveries(db).bulkWrite(
           changed.map((item) => ({
-            replaceOne: { filter: { _id: this.#idOf(item.event, item.generation) }, replacement: this.#documentOf(item), upsert: true },
+            replaceOne: {
+              filter: { _id: this.#idOf(item.parcel.event, item.generation) },
+              replacement: this.#documentOf(item),
+              upsert: true,
+            },
           })),
           // A crash in the middle leaves the first ones.
           { ordered: true },
@@ -373,38 +379,27 @@ export class Delivery {
     }
     let stored = 0;
     while (this.#read[stored]?.item.isStored) stored++;
-    const last = this.#read.splice(0, stored).at(-1);
+    const last = this.#read.splice(0, stored).findLast(({ place }) => place !== undefined);
     if (!this.#isDirty && last === undefined) return;
-    const reached = this.#read.length === 0 ? this.#reached : (last?.place ?? undefined);
+    const reached = this.#read.length === 0 ? this.#reached : last?.place;
     this.#isDirty = false;
     // An instant stays the place until something was read from there on.
     if (reached !== undefined && reached !== 'start') this.#place = formatPlace(reached);
     const health = { failures: this.#failures, brokenUntil: this.#brokenUntil };
-    await progress(db).updateOne({ _id: webhook, owner, generation }, { $set: { place: this.#place, ...health } });
+    await progress(db).updateOne({ _id: id, owner, generation }, { $set: { place: this.#place, ...health } });
     this.#look();
   }
 
-  #documentOf({
-    event,
-    type,
-    subject,
-    position,
-    body,
-    generation,
-    attempts,
-    tries,
-    failingSince,
-    dueAt,
-    state,
-  }: Item): Omit<DeliveryDocument, '_id'> {
-    const { webhook } = this.webhook;
-    const known = { webhook, generation, event, type, subject, position, order: orderOf(position), state, body, attempts, tries };
+  #documentOf({ parcel, generation, attempts, tries, failingSince, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
+    const { event, type, subject, position, body } = parcel;
+    const sent = { event, type, subject, position, order: orderOf(position), body };
+    const known = { webhook: this.to.id, generation, ...sent, state, attempts, tries };
     if (state === 'delivered') return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
     return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince }) };
   }
 
   #idOf(event: string, generation: number): string {
-    return `${this.webhook.webhook}/${generation}/${event}`;
+    return `${this.to.id}/${generation}/${event}`;
   }
 }
 

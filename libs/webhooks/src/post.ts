@@ -1,20 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Tried } from './destination.js';
 import type { Networks } from './networks.js';
-
-/** What came of one request. */
-export interface PostResult {
-  /** Absent where there was no answer. */
-  readonly status?: number;
-  /** Why there was none. */
-  readonly error?: string;
-  /** The beginning of the answer's body. */
-  readonly excerpt?: string;
-  /** How long the receiver asks to be left alone, in milliseconds. */
-  readonly retryAfterMs?: number;
-  /** Milliseconds that it took. */
-  readonly ms: number;
-}
 
 export interface PostOptions {
   readonly networks: Networks;
@@ -34,33 +21,35 @@ const BODY_MS = 2_000;
 // Connections of their own: each was made to an address that was looked at.
 const agents = { http: new HttpAgent({ keepAlive: true, maxSockets: 64 }), https: new HttpsAgent({ keepAlive: true, maxSockets: 64 }) };
 
-/** Sends a body by POST. Follows no redirect, verifies TLS, connects to allowed addresses only. Never throws. */
-export async function post(url: URL, { networks, headers, body, timeoutMs, signal }: PostOptions): Promise<PostResult> {
+/** Sends a body by POST: taken is what is answered with 2xx. Follows no redirect, verifies TLS, connects to allowed addresses only. Never throws. */
+export async function post(url: URL, { networks, headers, body, timeoutMs, signal }: PostOptions): Promise<Tried> {
   const began = performance.now();
   const took = () => Math.round(performance.now() - began);
   const tls = url.protocol === 'https:';
   const forbidden = networks.forbids(url.hostname, { tls });
-  if (forbidden !== undefined) return { error: forbidden.message, ms: 0 };
+  if (forbidden !== undefined) return { outcome: 'failed', error: forbidden.message, ms: 0 };
   const timeout = AbortSignal.timeout(timeoutMs);
   const options: RequestOptions = {
     method: 'POST',
     agent: tls ? agents.https : agents.http,
     lookup: networks.lookup({ tls }),
-    headers: { ...headers, 'Content-Length': Buffer.byteLength(body) },
+    headers: { 'User-Agent': 'Tierline', ...headers, 'Content-Length': Buffer.byteLength(body) },
     signal: AbortSignal.any([signal, timeout]),
   };
   try {
     const answer = await answered((tls ? httpsRequest : httpRequest)(url, options), body);
     const excerpt = await beginning(answer);
     const retryAfterMs = retryAfter(answer.headers['retry-after']);
+    const status = answer.statusCode ?? 0;
     return {
-      status: answer.statusCode ?? 0,
+      outcome: status >= 200 && status < 300 ? 'taken' : 'failed',
+      status,
       ms: took(),
       ...(excerpt === '' ? {} : { excerpt }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     };
   } catch (error) {
-    return { error: timeout.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error), ms: took() };
+    return { outcome: 'failed', error: timeout.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error), ms: took() };
   }
 }
 

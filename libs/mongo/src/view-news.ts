@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventStore, Position } from '#eventsourcing';
-import { type AnyGroup, groupPosition, type Mongo } from '#mongo';
+import type { Mongo } from './connect.js';
+import { groupPosition } from './control.js';
+import type { AnyGroup } from './documents.js';
 
 const RETRY_MS = 1_000;
 

@@ -1,0 +1,130 @@
+import type { EventStore } from '#eventsourcing';
+import { PublicLog } from '#feeds';
+import { type AnyGroup, isDuplicateKey, type Mongo, newOwner, shareFeeds, type ViewLog, ViewNews } from '#mongo';
+import { Delivery, type DeliveryParts } from './delivery.js';
+import type { Destination } from './destination.js';
+import { deliveries, prepareDeliveries, type Progress, progress } from './documents.js';
+
+export interface DeliverOptions {
+  readonly store: EventStore;
+  readonly db: Mongo['db'];
+  readonly log: ViewLog;
+  /** Where to deliver to now. */
+  readonly destinations: () => Promise<readonly Destination[]>;
+  /** The views that destinations are read from. */
+  readonly groups: readonly AnyGroup[];
+  /** How often they are looked at while the views change, in milliseconds (default 200). */
+  readonly pollMs?: number;
+  /** How long a destination stands still when a worker dies before another one takes over, in milliseconds (default 10,000). */
+  readonly leaseMs?: number;
+}
+
+export interface Deliverer {
+  /** Destinations that this process delivers to. */
+  readonly held: number;
+  stop(): Promise<void>;
+}
+
+/** A destination that this process delivers to. */
+interface Held {
+  readonly revision: number;
+  readonly delivery: Delivery;
+}
+
+/**
+ * Delivers to every destination that no other process delivers to: each has one process at a time, and another one when that dies. A parcel is delivered
+ * at least once, those of a subject in order.
+ */
+export function deliver({ store, db, log, destinations, groups, pollMs = 200, leaseMs = 10_000 }: DeliverOptions): Deliverer {
+  const owner = newOwner();
+  const stopping = new AbortController();
+  const news = new ViewNews(shareFeeds(store), db, groups);
+  const parts: DeliveryParts = { store, db, log, owner, feed: PublicLog.of(store) };
+  const held = new Map<string, Held>();
+
+  async function look(): Promise<void> {
+    const active = new Map((await destinations()).map((destination) => [destination.id, destination]));
+    await Promise.all(
+      Array.from(held, async ([id, { revision }]) => {
+        if (active.get(id)?.revision !== revision || !(await lease(id))) await release(id);
+      }),
+    );
+    for (const [id, destination] of active) {
+      if (stopping.signal.aborted || held.has(id) || !(await lease(id, destination))) continue;
+      held.set(id, { revision: destination.revision, delivery: new Delivery(parts, destination, await takeUp(destination)) });
+    }
+  }
+
+  async function release(id: string): Promise<void> {
+    await held.get(id)?.delivery.stop();
+    held.delete(id);
+    await progress(db).updateOne({ _id: id, owner }, { $set: { owner: null, leaseUntil: null } });
+  }
+
+  /** Takes the lease, or renews it; false where another process has it. @param begun the destination, where nobody may have had it before */
+  async function lease(id: string, begun?: Destination): Promise<boolean> {
+    const now = new Date();
+    const fresh = begun && { generation: begun.generation, place: begun.from, failures: 0, pinged: 0, replayed: 0 };
+    try {
+      const { matchedCount, upsertedCount } = await progress(db).updateOne(
+        { _id: id, $or: [{ owner }, { owner: null }, { leaseUntil: { $lt: now } }] },
+        { $set: { owner, leaseUntil: new Date(now.getTime() + leaseMs) }, ...(fresh && { $setOnInsert: fresh }) },
+        { upsert: fresh !== undefined },
+      );
+      return matchedCount + upsertedCount > 0;
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      return false;
+    }
+  }
+
+  /** What is known of a destination of which this process has the lease, with all done that was asked for since. */
+  async function takeUp({ id: webhook, generation, from, replays }: Destination): Promise<Progress> {
+    const rewound = { generation, place: from };
+    const { modifiedCount } = await progress(db).updateOne({ _id: webhook, owner, generation: { $lt: generation } }, { $set: rewound });
+    // What waits would be sent twice.
+    if (modifiedCount > 0) await deliveries(db).deleteMany({ webhook, state: 'waiting', generation: { $lt: generation } });
+    const known = await progress(db).findOne({ _id: webhook, owner });
+    if (known === null) throw new Error(`another worker delivers to ${webhook} now`);
+    for (const { number, events } of replays) {
+      if (number <= known.replayed) continue;
+      await deliveries(db).updateMany(
+        { webhook, state: 'dead', ...(events && { event: { $in: [...events] } }) },
+        { $set: { state: 'waiting', dueAt: 0 }, $unset: { failingSince: '' } },
+      );
+      await progress(db).updateOne({ _id: webhook, owner }, { $set: { replayed: number } });
+    }
+    return known;
+  }
+
+  async function keepLooking(): Promise<void> {
+    let isPrepared = false;
+    while (!stopping.signal.aborted) {
+      const counted = news.count;
+      let rest = pollMs;
+      try {
+        if (!isPrepared) await prepareDeliveries(db);
+        isPrepared = true;
+        const areShown = await news.areShown();
+        await look();
+        if (areShown) rest = leaseMs / 3;
+      } catch (error) {
+        log.warn({ err: error }, 'destinations cannot be looked at; tried again');
+      }
+      await news.wait(counted, rest, stopping.signal);
+    }
+    // Where the database is away, the leases run out by themselves.
+    await Promise.all(Array.from(held.keys(), (id) => release(id).catch(() => {})));
+  }
+
+  const running = keepLooking();
+  return {
+    get held() {
+      return held.size;
+    },
+    stop: async () => {
+      stopping.abort();
+      await Promise.all([running, news.stop()]);
+    },
+  };
+}

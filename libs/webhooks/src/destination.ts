@@ -1,0 +1,35 @@
+import type { LoggedEvent } from '#feeds';
+import type { EventFilter, PublicEvent, Webhook } from '#ticketing';
+import type { Attempt, DeliveryDocument, DeliveryState } from './documents.js';
+import type { Patience } from './patience.js';
+
+/** What is sent because of an event: byte for byte the same each time. Those of a subject are sent one after another. */
+export type Parcel = Pick<DeliveryDocument, 'event' | 'type' | 'subject' | 'position' | 'body'> & {
+  /** Since when it ought to be there, in milliseconds since 1970, where it is given up by that; else by its first failure. */
+  readonly since?: number;
+};
+
+/** What came of one try. */
+export interface Tried extends Omit<Attempt, 'at'> {
+  /** `failed` is worth another try, `refused` is not. */
+  readonly outcome: 'taken' | 'failed' | 'refused';
+  /** How long the receiver asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** Where events, or what follows from them, are delivered to. */
+export interface Destination extends Pick<Webhook, 'generation' | 'from' | 'replays'> {
+  readonly id: string;
+  /** Another one where anything about it has changed: it is begun anew. */
+  readonly revision: number;
+  readonly patience: Patience;
+  readonly filter: EventFilter;
+  sees(event: PublicEvent): boolean;
+  parcels(logged: LoggedEvent): readonly Parcel[];
+  /** Never throws. @param abandoned aborts when the process is to stop: whether it was taken is then not known */
+  send(parcel: Parcel, at: Date, abandoned: AbortSignal): Promise<Tried>;
+  /** Told of what was delivered or given up before that is stored; may come again after a crash. */
+  settled?(parcel: Parcel, state: Exclude<DeliveryState, 'waiting'>, attempts: readonly Attempt[]): Promise<void>;
+  /** The last test that was asked for, and its number. It is sent once. */
+  readonly test?: { readonly number: number; readonly parcel: Parcel };
+}
