@@ -266,6 +266,26 @@ describe('touch time', () => {
     expect((await first(two, 'TouchTimeStopped')).metadata.effectiveAt).toBe(worked.metadata.effectiveAt);
   });
 
+  it('takes off what was counted on another ticket before', async () => {
+    const person = { id: randomUUID() };
+    const now = Date.now();
+    const ago = (minutes: number) => new Date(now - minutes * 60_000).toISOString();
+    const opened = { effectiveAt: ago(90) };
+    const [one, two] = [await open('Cannot print', opened), await open('Cannot scan', opened)];
+    const between = async (id: string, from: string, until: string) => {
+      await tell(id, 'StartTouchTime', { agent: person, effectiveAt: from });
+      await tell(id, 'StopTouchTime', { agent: person, effectiveAt: until });
+    };
+    await between(one, ago(60), ago(40));
+    await eventually(
+      () => readAggregate(store, attention, person.id),
+      ({ state }) => state?.counted?.length === 1,
+    );
+    await between(two, ago(50), ago(30));
+    const deducted = await first(two, 'TouchTimeDeducted');
+    expect(deducted.data).toMatchObject({ tier: 'L1', agent: person, seconds: 600 });
+  });
+
   it('ends when the agent leaves or becomes absent, as of then', async () => {
     const [left, absent] = [randomUUID(), randomUUID()];
     for (const id of [left, absent]) await tellAgent(id, 'RegisterAgent', { name: id });

@@ -154,6 +154,7 @@ const rows = {
     AttachEvidence: { requester: ownTicket, service: true, ...assisted },
     PutOnHold: tier,
     EndHold: system,
+    DeductTouchTime: system,
     Resume: tier,
     PlanOnsiteVisit: tier,
     BeginOnsiteVisit: tier,

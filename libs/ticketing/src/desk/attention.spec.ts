@@ -1,7 +1,7 @@
 import { instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
-import { attention, type TurnTo } from './attention.js';
+import { attention, type TurnAway, type TurnTo } from './attention.js';
 
 const at = (minute: number) => instantFrom(minute * 60_000);
 const given = scenariosOf(attention, { id: 'ada', actor: { id: 'policy:x', kind: 'system' }, start: 0, step: 60_000 });
@@ -15,6 +15,22 @@ const turnedTo = (...told: Parameters<typeof to>) => ({ type: 'AgentTurnedTo', d
 const turnedAway = (ticketId: string, minute: number, because: string) => ({
   type: 'AgentTurnedAway',
   data: { agent: 'ada', ticketId, at: at(minute), because },
+});
+const stretch = (ticketId: string, from: number, until: number, shared?: true): TurnAway => ({
+  agent: 'ada',
+  ticketId,
+  tier: 'L1',
+  from: at(from),
+  to: at(until),
+  ...(shared && { shared }),
+});
+const stopped = (ticketId: string, from: number, until: number, seconds?: number) => ({
+  type: 'AgentTurnedAway',
+  data: {
+    ...turnedAway(ticketId, until, 'stopped').data,
+    stretch: { from: at(from), to: at(until) },
+    ...(seconds !== undefined && { twice: { tier: 'L1', seconds } }),
+  },
 });
 
 describe('the attention of an agent', () => {
@@ -57,20 +73,37 @@ describe('the attention of an agent', () => {
     ).toHaveLength(2);
   });
 
-  it('ends on a ticket when touch time there is stopped, once', () => {
+  it('ends on a ticket when touch time there is stopped', () => {
     const turned = given(['TurnTo', to('a', 1)]);
-    const away = { agent: 'ada', ticketId: 'a', at: at(3) };
-    expect(turned.when('TurnAway', away).events()).toEqual([turnedAway('a', 3, 'stopped')]);
+    expect(turned.when('TurnAway', stretch('a', 1, 3)).events()).toEqual([stopped('a', 1, 3)]);
     expect(
-      given(['TurnTo', to('a', 1)], ['TurnAway', away])
-        .when('TurnAway', away)
-        .events(),
-    ).toEqual([]);
-    expect(
-      given(['TurnTo', to('a', 1)], ['TurnAway', away])
+      given(['TurnTo', to('a', 1)], ['TurnAway', stretch('a', 1, 3)])
         .when('TurnTo', to('b', 4))
         .events(),
     ).toEqual([turnedTo('b', 4)]);
+    // Started and stopped at once after another one has ended it: nothing to count.
+    expect(
+      given()
+        .when('TurnAway', stretch('a', 1, 1))
+        .events(),
+    ).toEqual([]);
+  });
+
+  it('says what was counted before, on whatever ticket', () => {
+    const before = given(['TurnAway', stretch('a', 10, 20)], ['TurnAway', stretch('b', 30, 40)], ['TurnAway', stretch('b', 35, 38)]);
+    const told = (from: number, to: number, shared?: true) => before.when('TurnAway', stretch('c', from, to, shared)).events();
+    expect(told(20, 30)).toEqual([stopped('c', 20, 30)]);
+    expect(told(12, 15)).toEqual([stopped('c', 12, 15, 180)]);
+    expect(told(5, 60)).toEqual([stopped('c', 5, 60, 1200)]);
+    expect(told(15, 36, true)).toMatchObject([{ data: { twice: { seconds: 660 } } }]);
+    const shared = given(['TurnAway', stretch('a', 10, 20, true)]);
+    expect(
+      shared
+        .when('TurnAway', stretch('c', 12, 15, true))
+        .events()
+        .map(({ data }) => data),
+    ).toEqual([{ ...stopped('c', 12, 15).data, stretch: { from: at(12), to: at(15), shared: true } }]);
+    expect(shared.when('TurnAway', stretch('c', 12, 15)).events()).toEqual([stopped('c', 12, 15, 180)]);
   });
 
   it.each(['left', 'absent'] as const)('ends on everything when the agent is away: %s', (because) => {
@@ -92,26 +125,20 @@ describe('the attention of an agent', () => {
     ).toEqual(turnedAway('a', 5, because));
   });
 
-  it('counts no minute twice, in whatever order it comes to be known', () => {
-    const minutes = fc.uniqueArray(fc.nat(100), { minLength: 2, maxLength: 8 });
+  it('counts each minute once, in whatever order stretches come to be known', () => {
+    const span = fc.tuple(fc.nat(60), fc.integer({ min: 1, max: 30 }));
     fc.assert(
-      fc.property(minutes, fc.infiniteStream(fc.nat(1000)), (begun, keys) => {
-        const order = begun.map((minute) => ({ minute, key: keys.next().value as number })).sort((a, b) => a.key - b.key);
-        const ends = new Map<string, string>();
-        order.forEach((_, index) => {
-          const before = order.slice(0, index).map(({ minute }) => ['TurnTo', to(String(minute), minute)] as const);
-          const { minute } = order[index] as (typeof order)[number];
-          for (const { type, data } of given(...before)
-            .when('TurnTo', to(String(minute), minute))
+      fc.property(fc.array(span, { maxLength: 8 }), (spans) => {
+        let counted = 0;
+        spans.forEach(([from, minutes], index) => {
+          const before = spans.slice(0, index).map(([start, length]) => ['TurnAway', stretch('a', start, start + length)] as const);
+          for (const { data } of given(...before)
+            .when('TurnAway', stretch('b', from, from + minutes))
             .events())
-            if (type === 'AgentTurnedAway') ends.set(data.ticketId, [data.at, ends.get(data.ticketId) ?? data.at].sort()[0] ?? '');
+            counted += minutes * 60 - ('twice' in data ? (data.twice?.seconds ?? 0) : 0);
         });
-        const spans = begun
-          .flatMap((minute) => (ends.has(String(minute)) ? [[at(minute), ends.get(String(minute)) ?? ''] as const] : []))
-          .sort();
-        expect(spans).toHaveLength(begun.length - 1);
-        const counted = spans.filter(([from, end]) => from !== end);
-        for (const [index, [, end]] of counted.entries()) expect(end <= (counted[index + 1]?.[0] ?? at(Math.max(...begun)))).toBe(true);
+        const worked = new Set(spans.flatMap(([from, minutes]) => Array.from({ length: minutes }, (_, minute) => from + minute)));
+        expect(counted).toBe(worked.size * 60);
       }),
     );
   });

@@ -1,13 +1,14 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, epochMillis, event, type EventsOf, type Instant } from '#eventsourcing';
 import { present } from '../plain-json.js';
+import type { Tier } from '../vocabulary.js';
 
 /** What the touch time of an agent is measured on. */
 export interface Attention {
   readonly agent: string;
   /** Tickets, in the order in which they were told. */
   readonly on: readonly Turned[];
-  /** Up to when the time of a ticket was counted that ended because of another one. */
-  readonly countedUntil?: Instant;
+  /** The latest stretches that tickets have counted, in the order in which they were told. */
+  readonly counted?: readonly Stretch[];
   /** When the agent last left or became absent. */
   readonly away?: Pick<GoAway, 'at' | 'because'>;
 }
@@ -19,6 +20,15 @@ interface Turned {
   /** The ticket's contract lets its agents work on several at once. */
   readonly shared?: true;
 }
+
+/** Touch time on a ticket, from start to stop. */
+interface Stretch extends Pick<Turned, 'shared'> {
+  readonly from: Instant;
+  readonly to: Instant;
+}
+
+/** More than an agent has in a week: what is told later than that may be counted twice. */
+const MOST_COUNTED = 200;
 
 /** Nothing yet, or what an agent has worked on. */
 export type AttentionState = Attention | null;
@@ -34,10 +44,22 @@ export interface TurnTo {
   readonly shared?: true;
 }
 
-export interface TurnAway {
+/** A stretch of touch time that a ticket has counted. */
+export interface TurnAway extends Stretch {
+  readonly agent: string;
+  readonly ticketId: string;
+  readonly tier: Tier;
+}
+
+interface TurnedAway {
   readonly agent: string;
   readonly ticketId: string;
   readonly at: Instant;
+  readonly because: TurnedAwayBecause;
+  /** What the ticket has counted, once it has stopped there. */
+  readonly stretch?: Stretch;
+  /** Seconds of the stretch that were counted before, elsewhere or on the same ticket. */
+  readonly twice?: { readonly tier: Tier; readonly seconds: number };
 }
 
 export interface GoAway {
@@ -50,11 +72,11 @@ const events = {
   AgentTurnedTo: event<AttentionState, TurnTo>({
     evolve: (state, { agent, ...turned }) => ({ ...state, agent, on: [...(state?.on ?? []), turned] }),
   }),
-  AgentTurnedAway: event<AttentionState, TurnAway & { readonly because: TurnedAwayBecause }>({
-    evolve: (state, { agent, ticketId, at, because }) => {
-      const countedUntil = because === 'other-ticket' && at > (state?.countedUntil ?? '') ? at : state?.countedUntil;
+  AgentTurnedAway: event<AttentionState, TurnedAway>({
+    evolve: (state, { agent, ticketId, stretch }) => {
       const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId);
-      return present({ ...state, agent, on, countedUntil });
+      const counted = stretch === undefined ? state?.counted : [...(state?.counted ?? []), stretch].slice(-MOST_COUNTED);
+      return present({ ...state, agent, on, counted });
     },
   }),
   AgentWentAway: event<AttentionState, GoAway>({
@@ -66,6 +88,19 @@ const command = commandsOn<AttentionState, EventsOf<{ readonly events: typeof ev
 
 function turnedAway(agent: string, ticketId: string, at: Instant, because: TurnedAwayBecause) {
   return { type: 'AgentTurnedAway' as const, data: { agent, ticketId, at, because } };
+}
+
+/** Seconds of a stretch that others cover, each second once. */
+function secondsCovered({ from, to }: Stretch, others: readonly Stretch[]): number {
+  let millis = 0;
+  let until = epochMillis(from);
+  const end = epochMillis(to);
+  for (const other of others.toSorted((a, b) => epochMillis(a.from) - epochMillis(b.from))) {
+    const begin = Math.max(until, epochMillis(other.from));
+    until = Math.max(until, Math.min(end, epochMillis(other.to)));
+    millis += Math.max(0, until - begin);
+  }
+  return Math.round(millis / 1000);
 }
 
 /**
@@ -84,7 +119,7 @@ export const attention = {
     TurnTo: command({
       refuses: [],
       decide({ agent, ticketId, since, shared }: TurnTo, state) {
-        const { on = [], away, countedUntil = '' } = state ?? {};
+        const { on = [], away } = state ?? {};
         if (on.some((one) => one.ticketId === ticketId)) return [];
         const rivals = on.filter((other) => !(shared && other.shared));
         const turnedTo = { type: 'AgentTurnedTo' as const, data: { agent, ticketId, since, ...(shared && { shared }) } };
@@ -94,8 +129,7 @@ export const attention = {
             ? turnedAway(agent, ticketId, away.at, away.because)
             : next === undefined
               ? undefined
-              : // Between others that came to be known before it, the time is counted already.
-                turnedAway(agent, ticketId, countedUntil > since ? since : next, 'other-ticket');
+              : turnedAway(agent, ticketId, next, 'other-ticket');
         const before = rivals.filter((other) => other.since <= since);
         return [
           ...before.map((other) => turnedAway(agent, other.ticketId, since, 'other-ticket')),
@@ -104,10 +138,19 @@ export const attention = {
         ];
       },
     }),
+    /** Takes down what a ticket has counted; says how much of it was counted before. */
     TurnAway: command({
       refuses: [],
-      decide({ agent, ticketId, at }: TurnAway, state) {
-        return state?.on.some((one) => one.ticketId === ticketId) ? [turnedAway(agent, ticketId, at, 'stopped')] : [];
+      decide({ agent, ticketId, tier, ...stretch }: TurnAway, state) {
+        const { on = [], counted = [] } = state ?? {};
+        if (stretch.from >= stretch.to && !on.some((one) => one.ticketId === ticketId)) return [];
+        const seconds = secondsCovered(
+          stretch,
+          counted.filter((other) => !(stretch.shared && other.shared)),
+        );
+        const twice = seconds > 0 ? { tier, seconds } : undefined;
+        const data = present({ agent, ticketId, at: stretch.to, because: 'stopped' as const, stretch, twice });
+        return [{ type: 'AgentTurnedAway' as const, data }];
       },
     }),
     GoAway: command({

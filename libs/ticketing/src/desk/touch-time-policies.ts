@@ -1,4 +1,4 @@
-import { type Policy, type Reaction, streamId } from '#eventsourcing';
+import { epochMillis, type Instant, instantFrom, type Policy, type Reaction, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { TicketState } from '../events/ticket.js';
@@ -12,28 +12,45 @@ function ofAgent<Name extends keyof AttentionCommands>(name: Name, body: Attenti
 }
 
 /** Ends the touch time of an agent on a ticket, as of when it ended in truth. */
-function stopTouchTime(ticketId: string, id: string, at: string): Reaction<TicketCommands> {
+function stopTouchTime(ticketId: string, id: string, at: Instant): Reaction<TicketCommands> {
   return { category: ticket.category, id: ticketId, name: 'StopTouchTime', body: { agent: { id }, effectiveAt: at } };
 }
 
-const ELSEWHERE = 'touch-time-elsewhere';
+function deductTouchTime(ticketId: string, body: TicketCommands['DeductTouchTime']): Reaction<TicketCommands> {
+  return { category: ticket.category, id: ticketId, name: 'DeductTouchTime', body };
+}
 
 /** Tells what an agent works on, over all tickets. */
 export const touchTimeOfAgents: Policy<TicketEvents, TicketState, AttentionCommands> = {
   name: 'touch-time-of-agents',
   aggregate: ticket,
-  // What this led to is known already.
-  concerns: ({ type, metadata }) => type !== 'TouchTimeStopped' || metadata.actor.id !== `policy:${ELSEWHERE}`,
   react: {
-    TouchTimeStarted: ({ stream, data, metadata }, state) => {
-      const shared = state !== null && termsOf(state).touchTime === 'several-tickets' ? (true as const) : undefined;
-      return [ofAgent('TurnTo', present({ agent: data.agent.id, ticketId: streamId(stream), since: metadata.effectiveAt, shared }))];
-    },
-    TouchTimeStopped: ({ stream, data, metadata }) => [
-      ofAgent('TurnAway', { agent: data.agent.id, ticketId: streamId(stream), at: metadata.effectiveAt }),
+    TouchTimeStarted: ({ stream, data, metadata }, state) => [
+      ofAgent(
+        'TurnTo',
+        present({ agent: data.agent.id, ticketId: streamId(stream), since: metadata.effectiveAt, shared: isShared(state) }),
+      ),
+    ],
+    TouchTimeStopped: ({ stream, data: { agent, tier, startedAt, seconds } }, state) => [
+      ofAgent(
+        'TurnAway',
+        present({
+          agent: agent.id,
+          ticketId: streamId(stream),
+          tier,
+          from: startedAt,
+          to: instantFrom(epochMillis(startedAt) + seconds * 1000),
+          shared: isShared(state),
+        }),
+      ),
     ],
   },
 };
+
+/** Whether the contract lets agents work on other tickets at the same time. */
+function isShared(ticket: TicketState): true | undefined {
+  return ticket !== null && termsOf(ticket).touchTime === 'several-tickets' ? true : undefined;
+}
 
 /** Whoever leaves or becomes absent works on nothing. */
 export const touchTimeOfTheAway: Policy<AgentEvents, AgentState, AttentionCommands> = {
@@ -45,13 +62,21 @@ export const touchTimeOfTheAway: Policy<AgentEvents, AgentState, AttentionComman
   },
 };
 
-/** Ends the touch time on what an agent has turned away from: because of another ticket, or having left or become absent. */
+/**
+ * Ends the touch time on what an agent has turned away from, because of another ticket, or having left or become absent; takes off what was
+ * counted twice.
+ */
 export const touchTimeElsewhere: Policy<AttentionEvents, AttentionState, TicketCommands> = {
-  name: ELSEWHERE,
+  name: 'touch-time-elsewhere',
   aggregate: attention,
-  concerns: ({ type, data }) => type === 'AgentTurnedAway' && 'because' in data && data.because !== 'stopped',
+  concerns: ({ data }) => 'because' in data && (data.because !== 'stopped' || 'twice' in data),
   react: {
-    AgentTurnedAway: ({ data: { agent, ticketId, at } }) => [stopTouchTime(ticketId, agent, at)],
+    AgentTurnedAway: ({ data: { agent, ticketId, at, because, stretch, twice } }) => {
+      if (because !== 'stopped') return [stopTouchTime(ticketId, agent, at)];
+      return stretch === undefined || twice === undefined
+        ? []
+        : [deductTouchTime(ticketId, { agent: { id: agent }, startedAt: stretch.from, effectiveAt: at, ...twice })];
+    },
   },
 };
 

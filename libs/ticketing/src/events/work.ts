@@ -119,4 +119,9 @@ export const workEvents = {
     says: "the agent's stretch is over: so many seconds, at the tier where it began",
     evolve: (ticket, { agent }) => ({ ...ticket, touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id) }),
   }),
+
+  TouchTimeDeducted: note<{ readonly tier: Tier; readonly agent: Person; readonly startedAt: Instant; readonly seconds: number }>({
+    says: 'so many seconds of a stretch were counted before, on this ticket or another one: they count no more here',
+    evolve: unchanged,
+  }),
 };

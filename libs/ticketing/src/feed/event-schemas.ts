@@ -630,6 +630,16 @@ export const publicEventSchemas = {
     },
     required: ['tier', 'agent', 'startedAt', 'seconds'],
   },
+  TouchTimeDeducted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      startedAt: { type: 'string', format: 'date-time' },
+      seconds: { type: 'number' },
+    },
+    required: ['tier', 'agent', 'startedAt', 'seconds'],
+  },
   TicketAssigned: {
     type: 'object',
     properties: {

@@ -22,6 +22,7 @@ export const DEFAULT_DAYS = 30;
 
 const OF_TICKET = ['client', 'category', 'service', 'priority', 'channel', 'kind'] as const satisfies readonly Dimension[];
 const EVERY = ['tier', 'team', 'agent', ...OF_TICKET] as const;
+const workEvents = ['TouchTimeStopped', 'TouchTimeDeducted', 'TouchTimeRecorded'] as const;
 const resolvedEvents = ['TicketResolved', 'TicketResolvedWithRootCause', 'TicketReopened', 'TicketClosed'] as const;
 const handOffEvents = ['TicketEscalated', 'EscalationAccepted', 'EscalationReturned'] as const;
 const moveEvents = [...handOffEvents, 'TicketDeescalated', 'TicketReopened'] as const;
@@ -320,7 +321,7 @@ export const kpis: readonly Kpi[] = [
     dimensions: ['tier', 'agent', ...OF_TICKET],
     anchor: 'closed',
     fields: ['closedAt', 'touch', 'resolvedTier', 'resolvedAgent', 'tier'],
-    events: ['TouchTimeStopped', 'TouchTimeRecorded', 'TicketClosed'],
+    events: [...workEvents, 'TicketClosed'],
     count: (facts) => work(facts, (seconds) => seconds * 1_000),
   }),
   kpi({
@@ -539,7 +540,7 @@ export const kpis: readonly Kpi[] = [
     dimensions: ['tier', 'agent', ...OF_TICKET],
     anchor: 'closed',
     fields: ['closedAt', 'touch', ...resolvedFields, 'tier', 'openedAt', 'article', 'client'],
-    events: ['TouchTimeStopped', 'TouchTimeRecorded', ...resolvedEvents],
+    events: [...workEvents, ...resolvedEvents],
     relation: procedures,
     count: (facts, { weights }, known) => {
       const avoidable = isAvoidable(facts, known);

@@ -1,4 +1,4 @@
-import type { Instant } from '#eventsourcing';
+import { type Instant, instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import {
   ASSIGNMENT_RULES,
@@ -147,6 +147,12 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   }),
   PutOnHold: fc.record({ reason: fc.constantFrom(...HOLD_REASONS), note: word, until: maybe(fc.constantFrom(...holdEnds)) }),
   EndHold: fc.constant({}),
+  DeductTouchTime: fc.record({
+    tier: fc.constantFrom(...TIERS),
+    agent: person,
+    startedAt: fc.constant(instantFrom(0)),
+    seconds: fc.constant(0),
+  }),
   Resume: fc.constant({}),
   ResolveTicket: fc.record({ category: maybe(word), article: maybe(word), cause: maybe(word), fix: maybe(word), workaround: maybe(word) }),
   ResolveWithRootCause: fc.record({

@@ -225,6 +225,7 @@ describe('every life of a ticket', () => {
           'RecordRequesterReply',
           'RecordVendorReply',
           'RecordTouchTime',
+          'DeductTouchTime',
           // What it did may set the next policy going.
           'RunEscalations',
           // Each makes another ticket.

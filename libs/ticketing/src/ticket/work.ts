@@ -1,8 +1,8 @@
-import { deterministicId, parseInstant, refuse } from '#eventsourcing';
+import { deterministicId, type Instant, parseInstant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
 import { present, same } from '../plain-json.js';
-import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason } from '../vocabulary.js';
+import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
 import {
@@ -103,6 +103,14 @@ export class PutOnHold extends TicketCommand {
 
 /** Ends a hold that has lasted until the instant that was named, or tells of it. Sent by the timekeeper. */
 export class EndHold extends TicketCommand {}
+
+/** Takes off what was counted before, of a stretch of touch time that has stopped. */
+export interface DeductTouchTime extends TicketCommand {
+  readonly tier: Tier;
+  readonly agent: PersonRef;
+  readonly startedAt: Instant;
+  readonly seconds: number;
+}
 
 @JSONSchema({ description: 'Ends a hold.', examples: [{}] })
 export class Resume extends TicketCommand {}
@@ -364,5 +372,13 @@ export const workCommands = {
       }
       return [endOfTouch(touch, context, activity)];
     },
+  }),
+
+  DeductTouchTime: internal({
+    refuses: [],
+    late: true,
+    decide: ({ tier, agent, startedAt, seconds }: DeductTouchTime) => [
+      event('TouchTimeDeducted', { tier, agent: asPerson(agent), startedAt, seconds }),
+    ],
   }),
 } satisfies TicketCommandDefinitions;

@@ -139,9 +139,10 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
       if (was !== undefined && !isOver(was)) changed.replies = facts.replies + 1;
       break;
     case 'TouchTimeStopped':
+    case 'TouchTimeDeducted':
     case 'TouchTimeRecorded': {
       const { tier, agent } = event.data;
-      const seconds = event.type === 'TouchTimeStopped' ? event.data.seconds : event.data.minutes * 60;
+      const seconds = event.type === 'TouchTimeRecorded' ? event.data.minutes * 60 : measuredSeconds(event);
       changed.touch = added(facts.touch, { tier, agent: agent.id, seconds }, ['tier', 'agent'], 'seconds');
       break;
     }
@@ -192,6 +193,12 @@ function stretchesAfter(stretches: ReportedFacts['majorIncidents'], holds: boole
   const lasts = last !== undefined && last.to === undefined ? last : undefined;
   if (holds) return lasts === undefined ? [...stretches, { from: at }] : stretches;
   return lasts === undefined ? stretches : [...stretches.slice(0, -1), ended(lasts, at)];
+}
+
+/** Seconds of measured work that an event adds, or takes off. */
+export function measuredSeconds(event: EventOf<TicketEvents>): number {
+  if (event.type === 'TouchTimeStopped') return event.data.seconds;
+  return event.type === 'TouchTimeDeducted' ? 0 - event.data.seconds : 0;
 }
 
 /** A stretch does not end before it began, whatever the machines' clocks say. */

@@ -5,7 +5,7 @@ import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/
 import { activeWork, isOver, type Ticket } from '../events/ticket.js';
 import { present, without } from '../plain-json.js';
 import { tierSchema } from '../vocabulary.js';
-import { evolveReported, type QueueState, type ReportedFacts } from './reported-facts.js';
+import { evolveReported, measuredSeconds, type QueueState, type ReportedFacts } from './reported-facts.js';
 import { withWordsOf } from './search-words.js';
 import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 
@@ -129,7 +129,7 @@ function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event
     deescalations: (facts?.deescalations ?? 0) + (event.type === 'TicketDeescalated' ? 1 : 0),
     handOffs: handOffsAfter(facts?.handOffs ?? [], event),
     touchMinutes: (facts?.touchMinutes ?? 0) + (event.type === 'TouchTimeRecorded' ? event.data.minutes : 0),
-    touchSeconds: (facts?.touchSeconds ?? 0) + (event.type === 'TouchTimeStopped' ? event.data.seconds : 0),
+    touchSeconds: (facts?.touchSeconds ?? 0) + measuredSeconds(event),
     satisfaction: event.type === 'SatisfactionRecorded' ? [...(facts?.satisfaction ?? []), event.data] : (facts?.satisfaction ?? []),
     stays: staysAfter(facts?.stays ?? [], present({ tier, team, since: at })),
     articlesShown: event.type === 'TicketOpened' ? event.data.articlesShown : facts?.articlesShown,
