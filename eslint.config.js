@@ -36,6 +36,7 @@ const law = {
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
+  'libs/privacy': { packages: ['lru-cache', 'uuid', 'node:crypto'], libs: ['eventsourcing', 'mongo', 'platform'] },
   'libs/sealing': { packages: ['node:*'], libs: ['audit', 'eventsourcing', 'mongo', 'platform'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
@@ -81,7 +82,7 @@ const law = {
   'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 're2js', 'node:*'], libs: [] },
   'libs/local': {
     packages: ['@tierline/embedded-eventstoredb', '@tierline/embedded-mongodb', 'node:*'],
-    libs: ['eventstoredb', 'mongo', 'platform'],
+    libs: ['eventstoredb', 'mongo', 'platform', 'privacy'],
   },
   'apps/api': {
     packages: [

@@ -40,6 +40,10 @@ class Process extends EventStore {
     this.reads++;
     return events.store.readStream(stream, fromRevision);
   }
+  seal(stream: string, sealed: readonly NewEvent[]) {
+    return events.store.seal(stream, sealed);
+  }
+
   append(stream: string, expected: ExpectedRevision, appended: readonly NewEvent[]): Promise<Appended> {
     return events.store.append(stream, expected, appended);
   }

@@ -35,7 +35,7 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
   return opening(async (onClose) => {
     const found = await findStores(config);
     if (found.stores !== undefined) onClose(found.stores.close);
-    const { store, mongo, close } = await connectStores(found, log);
+    const { store, mongo, close } = await connectStores({ ...config, ...found }, log);
     onClose(close);
     return {
       store,

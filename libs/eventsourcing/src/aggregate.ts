@@ -1,4 +1,4 @@
-import type { Actor, EventMap, EventMetadata, EventOf } from './event.js';
+import type { Actor, EventMap, EventMetadata, EventOf, PersonalData } from './event.js';
 import type { Instant } from './instant.js';
 import type { Refusal } from './refusal.js';
 
@@ -39,6 +39,8 @@ export interface EventDefinition<State, Data> {
   evolve(state: State, data: Data, facts: EventFacts): State;
   /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
   readonly upcasters?: readonly Upcaster[];
+  /** Which of its data is personal: encrypted in the store, and erased when the person is forgotten. Paths are those of the present version. */
+  readonly personal?: PersonalData;
 }
 
 /** Method and path of a command. A name in braces is the id of the aggregate; `POST /v1/tickets` has none: it is in the body, or new. */
@@ -69,6 +71,8 @@ export interface Aggregate<State = unknown> {
   readonly initial: State;
   /** The client (tenant) that an aggregate in this state belongs to, written into the metadata of its events. Asked only after its first event. */
   client(state: State): string;
+  /** Id of the person whom an aggregate in this state is about. Absent where no aggregate holds personal data. */
+  person?(state: State): string | undefined;
   readonly events: EventDefinitions<State>;
   readonly commands: Readonly<Record<string, CommandDefinition<State, AnyEvent, object, string, unknown>>>;
 }

@@ -2,16 +2,17 @@ import { hash } from 'node:crypto';
 import { type BrokenChain, type Chain, chainText, follow } from '#audit';
 import type { Appended, EventStore } from './event-store.js';
 import type { NewEvent, StoredEvent } from './event.js';
+import { asStored } from './personal.js';
 
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
 /** Follows the chain of a stream by one event as it is stored: before upcasting. */
 export function followChain(chain: Chain, event: StoredEvent): Chain | BrokenChain {
-  return follow(chain, event, sha256);
+  return follow(chain, asStored(event), sha256);
 }
 
 /**
- * Appends events to the end of a stream's chain, each with its hash: the only way in which events of ours get into the log.
+ * Appends events to the end of a stream's chain, each with its hash, and with personal data encrypted: the only way in which events of ours get into the log.
  * @param chain of the stream as it was read: the append fails where others have appended since
  * @throws RevisionConflict, StoreUnavailable, StreamDeleted
  */
@@ -22,7 +23,7 @@ export async function appendChained(
   events: readonly NewEvent[],
 ): Promise<Appended & { readonly chain: Chain }> {
   let { hash: previous, revision } = chain;
-  const linked = events.map((event) => {
+  const linked = (await store.seal(stream, events)).map((event) => {
     revision++;
     previous = sha256(chainText({ ...event, stream, revision }, previous));
     return { ...event, metadata: { ...event.metadata, hash: previous } };

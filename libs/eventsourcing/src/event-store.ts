@@ -70,6 +70,9 @@ export abstract class EventStore {
    */
   abstract append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended>;
 
+  /** Events as this store is to keep them: with personal data encrypted. Their hashes are made of this. @throws StoreUnavailable */
+  abstract seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]>;
+
   /**
    * All matching events after a position, or from the start, up to the present end of the log; then it ends.
    * @throws StoreUnavailable

@@ -49,6 +49,33 @@ export interface EventMetadata {
   readonly imported?: ImportedFrom;
   /** Links the event to the one before it in its stream; absent from events that were written before there were hashes. See `appendChained`. */
   readonly hash?: string;
+  /** The fields of a stored event that are encrypted; absent once they are decrypted. See `PersonalCodec`. */
+  readonly personal?: readonly SealedFields[];
+}
+
+/** Which fields of an event's data are personal, and whose. */
+export interface PersonalData {
+  /** The field that names the person; unless said, it is the one whom the aggregate is about. */
+  readonly of?: string;
+  /** Paths of fields within the data, such as `reporter.name`. */
+  readonly fields: readonly string[];
+}
+
+/** Personal fields of an event. */
+export interface PersonalFields {
+  /** Id of the person whose they are. */
+  readonly person: string;
+  /** Paths from the event, such as `data.reporter.name`. */
+  readonly fields: readonly string[];
+}
+
+/** Personal fields as they are stored: in their places stands a mark, and what they held is encrypted. */
+export interface SealedFields {
+  /** Id of the key. */
+  readonly key: string;
+  readonly fields: readonly string[];
+  /** Their values, encrypted, as base64. */
+  readonly box: string;
 }
 
 /** An event about to be appended. */
@@ -57,6 +84,8 @@ export interface NewEvent {
   readonly type: string;
   readonly data: unknown;
   readonly metadata: EventMetadata;
+  /** What of it is personal; not stored. */
+  readonly personal?: readonly PersonalFields[];
 }
 
 /** A place in the log of all events: total order, opaque, comparable. Without explicit transactions commit = prepare. */
@@ -66,11 +95,13 @@ export interface Position {
 }
 
 /** An event as the store returns it, before upcasting. */
-export interface StoredEvent extends NewEvent {
+export interface StoredEvent extends Omit<NewEvent, 'personal'> {
   readonly stream: string;
   /** Its number in the stream, from 0. */
   readonly revision: number;
   readonly position: Position;
+  /** What the store has, where that is not what is read: personal fields are encrypted. */
+  readonly sealed?: Pick<NewEvent, 'data' | 'metadata'>;
 }
 
 /** A stored event whose data has the present shape. */

@@ -17,6 +17,7 @@ import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent } from
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
+import { personalFieldsOf } from './personal.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
 import { schemaVersion, upcast } from './upcasting.js';
 
@@ -136,7 +137,7 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
     // What would begin where something hidden is, or would itself be out of sight.
     if (hidden || !access.sees(after)) return refuse('forbidden', 'It takes access to that client');
     const client = aggregate.client(after);
-    const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, context));
+    const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, after, context));
     try {
       const confirmedAt = performance.now();
       const appended = await appendChained(store, stream, chain, events);
@@ -230,12 +231,13 @@ function factsOf({ effectiveAt }: AnyEvent, context: CommandContext): CommandCon
   return effectiveAt === undefined ? context : { ...context, effectiveAt };
 }
 
-function newEvent(
-  aggregate: Aggregate,
+function newEvent<Of extends Aggregate>(
+  aggregate: Of,
   event: AnyEvent,
   index: number,
   commandType: string,
   client: string,
+  state: StateOf<Of>,
   context: CommandContext,
 ): NewEvent {
   return {
@@ -255,5 +257,6 @@ function newEvent(
       recordedAt: context.recordedAt,
       schemaVersion: schemaVersion(aggregate, event.type),
     },
+    personal: personalFieldsOf(aggregate, event, state, context.actor),
   };
 }

@@ -6,6 +6,7 @@ export * from './execute.js';
 export { FoldedStreams, foldedStreamsOf } from './folded-streams.js';
 export * from './ids.js';
 export * from './instant.js';
+export * from './personal.js';
 export * from './policy.js';
 export * from './position.js';
 export * from './projection.js';

@@ -27,6 +27,7 @@ import {
   type FeedItem,
   type Instant,
   type NewEvent,
+  type PersonalCodec,
   type Position,
   type StoredEvent,
 } from '#eventsourcing';
@@ -40,6 +41,8 @@ export interface EventStoreDBOptions {
   readonly patienceMs?: number;
   /** How long one attempt may take, in milliseconds (default 4,000). */
   readonly attemptMs?: number;
+  /** Encrypts personal data. Without one, it is stored as it is, and what is encrypted reads as a mark. */
+  readonly personal?: PersonalCodec;
   /** Told of each failure that is being retried: for logs. */
   readonly onRetry?: (what: string, error: unknown) => void;
 }
@@ -68,8 +71,12 @@ export class EventStoreDB extends EventStore {
   readonly #patienceMs: number;
   readonly #attemptMs: number;
   readonly #onRetry: (what: string, error: unknown) => void;
+  readonly #personal: PersonalCodec | undefined;
 
-  private constructor(connection: Connection, { patienceMs = 10_000, attemptMs = 4_000, onRetry = () => {} }: EventStoreDBOptions) {
+  private constructor(
+    connection: Connection,
+    { patienceMs = 10_000, attemptMs = 4_000, onRetry = () => {}, personal }: EventStoreDBOptions,
+  ) {
     super();
     // Every call that waits listens to it: many at once are no leak.
     setMaxListeners(0, this.#closed.signal);
@@ -77,6 +84,7 @@ export class EventStoreDB extends EventStore {
     this.#patienceMs = patienceMs;
     this.#attemptMs = attemptMs;
     this.#onRetry = onRetry;
+    this.#personal = personal;
   }
 
   /**
@@ -92,6 +100,10 @@ export class EventStoreDB extends EventStore {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
     await this.#connection.release();
+  }
+
+  seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]> {
+    return this.#personal?.seal(stream, events) ?? events;
   }
 
   async append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended> {
@@ -133,10 +145,11 @@ export class EventStoreDB extends EventStore {
         const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next), requiresLeader: true });
         for await (const { event } of complete(reading)) {
           if (event === undefined) continue;
-          next = Number(event.revision) + 1;
+          const opened = await this.#opened(ownEvent(event) ?? foreignEvent(event));
+          next = opened.revision + 1;
           failures = 1;
           began = Date.now();
-          yield ownEvent(event) ?? foreignEvent(event);
+          yield opened;
         }
         return;
       } catch (error) {
@@ -253,7 +266,9 @@ export class EventStoreDB extends EventStore {
         } else if (item.event !== undefined) {
           const event = ownEvent(item.event);
           // What others wrote is passed over, but it counts as looked at.
-          yield event === undefined ? { kind: 'checkpoint', position: item.event.position } : { kind: 'event', event };
+          yield event === undefined
+            ? { kind: 'checkpoint', position: item.event.position }
+            : { kind: 'event', event: await this.#opened(event, true) };
         }
       }
     } catch (error) {
@@ -274,8 +289,16 @@ export class EventStoreDB extends EventStore {
   async #eventAt({ commit, prepare }: Position): Promise<StoredEvent | undefined> {
     const options = { direction: FORWARDS, fromPosition: { commit, prepare }, maxCount: 1 } as const;
     for await (const { event } of complete(this.#connection.client.readAll(options)))
-      if (event?.position.commit === commit) return ownEvent(event);
+      if (event?.position.commit === commit) {
+        const own = ownEvent(event);
+        return own && this.#opened(own);
+      }
     return undefined;
+  }
+
+  /** @param ahead whether the events after it are going to be read as well */
+  #opened(event: StoredEvent, ahead = false): StoredEvent | Promise<StoredEvent> {
+    return this.#personal?.open(event, ahead) ?? event;
   }
 
   /** The last event that the server has stored before a time, in milliseconds since 1970; one attempt. */

@@ -19,6 +19,7 @@ class Counted extends EventStore {
     this.reads++;
     return events.store.readStream(...args);
   };
+  seal = (...args: Parameters<EventStore['seal']>) => events.store.seal(...args);
   append = (...args: Parameters<EventStore['append']>) => events.store.append(...args);
   end = () => events.store.end();
   eventAt = (...args: Parameters<EventStore['eventAt']>) => events.store.eventAt(...args);

@@ -15,7 +15,7 @@ export interface Connections extends Closable {
  * @throws ConfigError when it does not name both; CannotStart when one does not answer
  */
 export async function connectStores(
-  { eventStoreUrl, mongodbUrl }: Pick<Config, 'eventStoreUrl' | 'mongodbUrl'>,
+  { eventStoreUrl, mongodbUrl, personalKeyFile }: Pick<Config, 'eventStoreUrl' | 'mongodbUrl' | 'personalKeyFile'>,
   log: JsonLog,
 ): Promise<Connections> {
   if (eventStoreUrl === undefined || mongodbUrl === undefined) {
@@ -28,13 +28,21 @@ export async function connectStores(
   // The clients are loaded only by programs that connect: the main thread of `npm start` does not.
   const [{ EventStoreDB }, { connectMongo }] = await Promise.all([import('#eventstoredb'), import('#mongo')]);
   return opening(async (onClose) => {
-    const store = readable('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', () =>
-      EventStoreDB.connect(eventStoreUrl, { onRetry: (what, error) => log.warn({ err: error }, `${what}: trying again`) }),
-    );
-    onClose(() => store.close());
-    await answers(store).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', eventStoreUrl));
+    const onRetry = (what: string, error: unknown) => log.warn({ err: error }, `${what}: trying again`);
+    const events = readable('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', () => EventStoreDB.connect(eventStoreUrl, { onRetry }));
+    onClose(() => events.close());
+    await answers(events).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', eventStoreUrl));
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
+    const { MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
+    const keys = await MasterKeyFile.open(personalKeyFile)
+      .then((master) => PersonalKeys.open(mongo, master))
+      .catch((error: Error) => {
+        throw new CannotStart(`Personal data cannot be read (${error.message}). Is PERSONAL_KEY_FILE right?`, { cause: error });
+      });
+    // The same connection, by which personal data is read.
+    const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys) });
+    onClose(() => store.close());
     return { store, mongo };
   });
 }

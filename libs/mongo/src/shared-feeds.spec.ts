@@ -29,6 +29,7 @@ class Counted extends EventStore {
     super();
   }
   readStream = (...args: Parameters<EventStore['readStream']>) => this.store.readStream(...args);
+  seal = (...args: Parameters<EventStore['seal']>) => this.store.seal(...args);
   append = (...args: Parameters<EventStore['append']>) => this.store.append(...args);
   end = () => this.store.end();
   eventAt = (...args: Parameters<EventStore['eventAt']>) => this.store.eventAt(...args);

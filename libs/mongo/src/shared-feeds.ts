@@ -47,6 +47,10 @@ class SharedFeeds extends EventStore {
     return this.store.readStream(stream, fromRevision);
   }
 
+  seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]> {
+    return this.store.seal(stream, events);
+  }
+
   append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended> {
     return this.store.append(stream, expected, events);
   }

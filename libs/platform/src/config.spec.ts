@@ -15,6 +15,7 @@ describe('loadConfig', () => {
       embeddedMongoDBPort: 17017,
       partitions: 1,
       sealing: { everyMinutes: 60, keyFile: './data/sealing-key', headsFile: './data/tree-heads.ndjson' },
+      personalKeyFile: './data/personal-key',
       webhooks: { keyFile: './data/webhook-key', networks: [] },
       logLevel: 'info',
     });
@@ -118,6 +119,7 @@ describe('loadConfig', () => {
         PARTITIONS: '4',
         SEAL_EVERY_MINUTES: '15',
         SEALING_KEY_FILE: '/run/secrets/sealing-key',
+        PERSONAL_KEY_FILE: '/run/secrets/personal-key',
         WEBHOOK_KEY_FILE: '/run/secrets/webhook-key',
         WEBHOOK_NETWORKS: '10.0.0.0/8, fd00::/8',
         TREE_HEADS_FILE: '/mnt/worm/heads',
@@ -146,6 +148,7 @@ describe('loadConfig', () => {
       embeddedEventStoreDBPort: 0,
       embeddedMongoDBPort: 65535,
       partitions: 4,
+      personalKeyFile: '/run/secrets/personal-key',
       webhooks: { keyFile: '/run/secrets/webhook-key', networks: ['10.0.0.0/8', 'fd00::/8'] },
       sealing: {
         everyMinutes: 15,

@@ -30,6 +30,8 @@ export interface Config extends HttpConfig {
   readonly sealing: SealingConfig;
   /** Whom people and programs prove with who they are, besides keys and links of ours. */
   readonly oidc?: OidcConfig;
+  /** The master key of personal data; made when it is not there. */
+  readonly personalKeyFile: string;
   readonly webhooks: WebhookConfig;
   readonly logLevel: LogLevel;
 }
@@ -97,6 +99,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `TREE_HEADS_GIT` | no repository |
  * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
  * | `OIDC_…` | no identity provider: see `readOidc` |
+ * | `PERSONAL_KEY_FILE` | `personal-key` in `DATA_DIR` |
  * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
  * | `WEBHOOK_NETWORKS` | none but public addresses |
  * | `LOG_LEVEL` | `info` |
@@ -185,6 +188,7 @@ export function loadConfig(env: Environment): Config {
       ...(witnessUrl === undefined || witnessKey === undefined ? {} : { witness: { url: witnessUrl, key: witnessKey } }),
     },
     ...(oidc === undefined ? {} : { oidc }),
+    personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),

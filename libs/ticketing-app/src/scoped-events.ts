@@ -19,6 +19,10 @@ export class ScopedEvents extends EventStore {
     }
   }
 
+  override seal(): never {
+    throw new Error('queries append nothing');
+  }
+
   override append(): Promise<Appended> {
     return Promise.reject(new Error('queries append nothing'));
   }

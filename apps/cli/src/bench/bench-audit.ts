@@ -55,6 +55,22 @@ export async function benchAudit(): Promise<void> {
     console.log(
       `audit      hashing is ${((perHash / perAppend) * 100).toFixed(1)} % of an append: ${perHash.toFixed(1)} of ${perAppend.toFixed(0)} microseconds of processor time, node and client together`,
     );
+
+    const personal = [{ person: 'j.doe', fields: ['data.summary', 'data.reporter.name'] }];
+    const opened = events.filter(({ revision }) => revision === 0).map((event) => ({ ...event, personal }));
+    const sealing = async (streams: string): Promise<number> => {
+      const began = process.cpuUsage();
+      await Promise.all(opened.map((event, index) => store.seal(`ticket-${streams}${index}`, [event])));
+      const { user, system } = process.cpuUsage(began);
+      return (user + system) / opened.length;
+    };
+    for (const warmUp of ['a', 'b', 'c', 'd', 'e']) await sealing(warmUp);
+    const withNewKey = await sealing('new');
+    let known = 0;
+    for (let round = 0; round < 20; round++) known = await sealing('new');
+    console.log(
+      `audit      personal data: ${known.toFixed(1)} microseconds of processor time to encrypt an event's, ${withNewKey.toFixed(0)} with a new key, node and client together`,
+    );
   });
 }
 

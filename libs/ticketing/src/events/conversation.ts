@@ -8,6 +8,7 @@ export const conversationEvents = {
     ...note<{ readonly author: Person; readonly text: string }>({
       says: 'what the requester is told; the first time is a first response',
       evolve: (ticket) => without(ticket, 'repliedAt'),
+      personal: { fields: ['text'] },
     }),
     firstResponse: true,
     clocks: () => ({ stops: [{ clock: 'response' }] }),
@@ -19,6 +20,7 @@ export const conversationEvents = {
       if (followUp !== undefined) return { ...ticket, followUp };
       return resolvedAt(ticket.work) === undefined ? ticket : { ...ticket, repliedAt: effectiveAt };
     },
+    personal: { of: 'author', fields: ['author.name', 'text'] },
     endsTouch: false,
     firstResponse: false,
     endsChains: null,
@@ -28,6 +30,7 @@ export const conversationEvents = {
   InternalNoteAdded: note<{ readonly author: Person; readonly text: string }>({
     says: 'a note that only the desk reads',
     evolve: unchanged,
+    personal: { fields: ['text'] },
   }),
 
   VendorReplied: note<{ readonly vendor: string; readonly caseReference: string; readonly text: string }>({

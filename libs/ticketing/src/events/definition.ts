@@ -1,4 +1,4 @@
-import type { EventFacts, Upcaster } from '#eventsourcing';
+import type { EventFacts, PersonalData, Upcaster } from '#eventsourcing';
 import type { ClockEffects } from './clock-effects.js';
 import type { Ticket } from './ticket.js';
 
@@ -22,7 +22,14 @@ export interface TicketEventDefinition<Data> {
   readonly movesWhatIsOver?: true;
   /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
   readonly upcasters?: readonly Upcaster[];
+  /** What of it is personal: the requester's, unless said. It is encrypted, and erased when the person is forgotten. */
+  readonly personal?: PersonalData & { readonly of?: keyof Data & string; readonly fields: readonly FieldPath<Data>[] };
 }
+
+/** A field of the data, or of an object in it. */
+type FieldPath<Data> = {
+  [Key in keyof Data & string]: Key | (Data[Key] extends object ? `${Key}.${keyof Data[Key] & string}` : never);
+}[keyof Data & string];
 
 /** Declares an event that moves the ticket on. */
 export function move<Data>(definition: Omit<TicketEventDefinition<Data>, 'note'>): TicketEventDefinition<Data> {
@@ -30,7 +37,9 @@ export function move<Data>(definition: Omit<TicketEventDefinition<Data>, 'note'>
 }
 
 /** Declares a note, which touches neither the work nor the clocks. */
-export function note<Data>(definition: Pick<TicketEventDefinition<Data>, 'says' | 'evolve' | 'upcasters'>): TicketEventDefinition<Data> {
+export function note<Data>(
+  definition: Pick<TicketEventDefinition<Data>, 'says' | 'evolve' | 'upcasters' | 'personal'>,
+): TicketEventDefinition<Data> {
   return { ...definition, note: true, endsTouch: false, firstResponse: false, endsChains: null, clocks: null };
 }
 

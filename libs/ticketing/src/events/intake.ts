@@ -8,6 +8,7 @@ export const intakeEvents = {
     says: 'a ticket came: what is wrong, for whom, by which channel, at which tier and priority, under which version of the contract',
     // What it does to a ticket that is open already: a second opening is stored, and changes nothing. See `openedTicket`.
     evolve: unchanged,
+    personal: { of: 'reporter', fields: ['reporter.name', 'summary', 'description'] },
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

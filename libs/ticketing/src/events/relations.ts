@@ -38,6 +38,7 @@ export const relationEvents = {
   TicketAbsorbed: note<{ readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string }>({
     says: 'another ticket goes on in this one; its own stream stays as it is',
     evolve: (ticket, { ticketId }) => ({ ...ticket, absorbed: [...ticket.absorbed, ticketId] }),
+    personal: { of: 'reporter', fields: ['summary', 'reporter.name'] },
   }),
 
   TicketMerged: move<{ readonly into: string }>({
@@ -61,6 +62,7 @@ export const relationEvents = {
   }>({
     says: 'a part of it becomes a ticket of its own',
     evolve: (ticket, { into }) => linked(ticket, into, 'split-into'),
+    personal: { fields: ['summary', 'description'] },
   }),
 };
 

@@ -78,5 +78,6 @@ export const resolutionEvents = {
   SatisfactionRecorded: note<{ readonly cycle: number; readonly score: number; readonly comment?: string }>({
     says: "the requester's judgement, one for each resolution: 1 very dissatisfied to 5 very satisfied",
     evolve: (ticket, { cycle }) => ({ ...ticket, judgedCycles: [...ticket.judgedCycles, cycle] }),
+    personal: { fields: ['comment'] },
   }),
 };

@@ -113,8 +113,8 @@ export type Folding<State> = { readonly [Type in TicketEventType]: EventDefiniti
 /** @param evolve the state after an event of a type; what cannot be (an event before the opening, say) changes nothing */
 export function folding<State>(evolve: (state: State, type: TicketEventType, data: unknown, facts: EventFacts) => State): Folding<State> {
   const entries = (Object.keys(ticketEvents) as TicketEventType[]).map((type) => {
-    const { upcasters } = definitionOf(type);
-    return [type, { evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts), upcasters }];
+    const { upcasters, personal } = definitionOf(type);
+    return [type, { evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts), upcasters, personal }];
   });
   return Object.fromEntries(entries) as Folding<State>;
 }

@@ -36,6 +36,7 @@ export const workEvents = {
   EvidenceAttached: note<Evidence>({
     says: 'evidence by reference, with the SHA-256 and the size of its content',
     evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
+    personal: { fields: ['name'] },
   }),
 
   TicketPutOnHold: move<{ readonly reason: HoldReason; readonly note: string; readonly until?: Instant }>({
@@ -72,6 +73,7 @@ export const workEvents = {
   }>({
     says: 'a visit on site is planned: by whom, where, when',
     evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'planned' } }),
+    personal: { fields: ['location'] },
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

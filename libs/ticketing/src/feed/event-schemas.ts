@@ -1418,7 +1418,7 @@ export const publicEventSchemas = {
               },
               categories: { type: 'array', items: { type: 'string' } },
               services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-              assignment: { enum: ['automatic', 'manual'] },
+              assignment: { enum: ['manual', 'automatic'] },
               categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
               escalationPolicies: {
                 type: 'array',
@@ -2327,7 +2327,7 @@ export const publicEventSchemas = {
           },
           categories: { type: 'array', items: { type: 'string' } },
           services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-          assignment: { enum: ['automatic', 'manual'] },
+          assignment: { enum: ['manual', 'automatic'] },
           categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
           escalationPolicies: {
             type: 'array',

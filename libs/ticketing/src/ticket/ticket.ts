@@ -17,6 +17,7 @@ export const ticket = {
   idName: 'ticketId',
   initial: null,
   client: (state) => state?.client ?? '',
+  person: (state) => state?.reporter.id,
   events: clockedTicketEvents,
   commands: {
     ...intakeCommands,

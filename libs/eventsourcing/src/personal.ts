@@ -1,0 +1,49 @@
+import type { Aggregate, AnyEvent } from './aggregate.js';
+import type { Actor, NewEvent, PersonalFields, StoredEvent } from './event.js';
+
+/** How personal data gets into a store and out of it. */
+export interface PersonalCodec {
+  /** The events as they are stored. The same for the same events, so that a repeated append has the same hashes. @throws StoreUnavailable */
+  seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]>;
+  /**
+   * The event as it is read, with what it was stored as in `sealed`. What cannot be decrypted reads as a fixed mark.
+   * @param ahead whether the events after it are going to be read as well
+   * @throws StoreUnavailable
+   */
+  open(event: StoredEvent, ahead: boolean): StoredEvent | Promise<StoredEvent>;
+}
+
+/** Tells that personal data in a stream was erased: whoever has kept what the events before it said must read them anew. */
+export const PERSONAL_DATA_ERASED = 'PersonalDataErased';
+
+/** The event as it is in the store: what hashes are made of. */
+export function asStored(event: StoredEvent): StoredEvent {
+  return event.sealed === undefined ? event : { ...event, ...event.sealed };
+}
+
+/** The personal fields of an event by person, as far as they are there. A requester's name is personal where they act, too. */
+export function personalFieldsOf<State>(
+  { events, person }: Pick<Aggregate<State>, 'events' | 'person'>,
+  { type, data }: AnyEvent,
+  state: State,
+  actor: Actor,
+): readonly PersonalFields[] {
+  if (person === undefined) return NONE;
+  const { of, fields = [] } = events[type]?.personal ?? {};
+  const named = of === undefined ? undefined : (valueAt(data, of) as { readonly id?: string } | undefined)?.id;
+  const whose = named ?? person(state);
+  const there = whose === undefined ? [] : fields.filter((field) => valueAt(data, field) !== undefined);
+  const all = whose === undefined || there.length === 0 ? NONE : [{ person: whose, fields: there.map((field) => `data.${field}`) }];
+  if (actor.kind !== 'requester' || actor.name === undefined) return all;
+  const name = 'metadata.actor.name';
+  return all[0]?.person === actor.id
+    ? [{ person: actor.id, fields: [...all[0].fields, name] }]
+    : [...all, { person: actor.id, fields: [name] }];
+}
+
+const NONE: readonly PersonalFields[] = [];
+
+/** What stands at a path such as `reporter.name`; undefined where there is no such thing. */
+export function valueAt(object: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | null | undefined)?.[key], object);
+}

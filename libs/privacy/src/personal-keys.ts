@@ -1,0 +1,184 @@
+import { LRUCache } from 'lru-cache';
+import { v7 } from 'uuid';
+import { StoreUnavailable } from '#eventsourcing';
+import { isDuplicateKey, isUnreachable, type Mongo } from '#mongo';
+import { type KeyWrapping, newDataKey } from './key-wrapping.js';
+
+/** A data key: of one person, for what is personal in one stream. */
+interface KeyDocument {
+  /** Sorts by the time at which it was made. */
+  readonly _id: string;
+  readonly client: string;
+  readonly person: string;
+  readonly stream: string;
+  /** Absent once it is destroyed. */
+  readonly wrapped?: Stored;
+  /** When it was destroyed. */
+  readonly erasedAt: Date | null;
+}
+
+/** The driver reads as `Binary` what was written as a Buffer. */
+type Stored = Buffer | { readonly buffer: Uint8Array };
+
+/** Whose key, and for which stream. */
+export interface KeyOwner {
+  readonly client: string;
+  readonly person: string;
+  readonly stream: string;
+}
+
+export interface DataKey {
+  readonly id: string;
+  readonly key: Buffer;
+}
+
+interface Known {
+  readonly person: string;
+  readonly wrapped: Buffer | undefined;
+  /** Unwrapped when it is first used. */
+  key?: Buffer;
+}
+
+/** Streams whose keys are kept in memory. */
+const MOST_STREAMS = 20_000;
+/** Keys that are read at once while a log is followed: those made after one are used after it, by and large. */
+const AHEAD = 256;
+/** A key is on disk before anything is encrypted with it. */
+const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
+/** The document that tells whether the master key is the one that the keys were wrapped with. */
+const PROBE = 'master';
+
+/** The master key is not the one that the data keys were wrapped with. */
+export class WrongMasterKey extends Error {
+  override readonly name = 'WrongMasterKey';
+}
+
+/**
+ * The data keys, in a collection of MongoDB that is no view: it follows from nothing, and no rebuild touches it. What keeps a key destroyed is its
+ * document without the key.
+ */
+export class PersonalKeys {
+  readonly #known = new LRUCache<string, Map<string, Known>>({ max: MOST_STREAMS });
+  /** Keys to be inserted, the batch that they are going to be in, and the one before it. */
+  #waiting: KeyDocument[] = [];
+  #next: Promise<ReadonlySet<string>> | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly keys: ReturnType<typeof keyCollection>,
+    private readonly wrapping: KeyWrapping,
+  ) {}
+
+  /** @throws WrongMasterKey */
+  static async open({ db }: Pick<Mongo, 'db'>, wrapping: KeyWrapping): Promise<PersonalKeys> {
+    const keys = keyCollection(db);
+    await keys.createIndexes([{ key: { stream: 1, person: 1, erasedAt: 1 }, unique: true }, { key: { client: 1, person: 1 } }]);
+    const probes = db.collection<{ readonly _id: string; readonly wrapped: Stored }>('personal_keys_master');
+    await probes.updateOne({ _id: PROBE }, { $setOnInsert: { wrapped: await wrapping.wrap(newDataKey()) } }, { upsert: true });
+    const probe = await probes.findOne({ _id: PROBE });
+    await wrapping.unwrap(bytes((probe as { readonly wrapped: Stored }).wrapped)).catch((cause: unknown) => {
+      throw new WrongMasterKey('the keys of personal data were wrapped with another master key', { cause });
+    });
+    return new PersonalKeys(keys, wrapping);
+  }
+
+  /** The key to encrypt with; made where there is none. @throws StoreUnavailable */
+  async forWriting({ client, person, stream }: KeyOwner): Promise<DataKey> {
+    for (const [id, known] of this.#known.get(stream) ?? [])
+      if (known.person === person && known.wrapped !== undefined) return { id, key: await this.#unwrapped(known) };
+    const key = newDataKey();
+    const made: KeyDocument = { _id: v7(), client, person, stream, wrapped: await this.wrapping.wrap(key), erasedAt: null };
+    if (await reached(() => this.#insert(made))) {
+      this.#remember(made).key = key;
+      return { id: made._id, key };
+    }
+    const there = await reached(() => this.keys.findOne({ stream, person, erasedAt: null }));
+    // It was destroyed in between.
+    if (there === null) return this.forWriting({ client, person, stream });
+    return { id: there._id, key: await this.#unwrapped(this.#remember(there)) };
+  }
+
+  /** Inserts keys, many at once when many are made. @returns false where the person has a key for the stream already */
+  async #insert(made: KeyDocument): Promise<boolean> {
+    this.#waiting.push(made);
+    // What comes while a batch is written goes into the next one.
+    const batch = (this.#next ??= this.#writing.then(() => this.#insertWaiting()));
+    return !(await batch).has(made._id);
+  }
+
+  /** @returns ids of keys that were not inserted */
+  async #insertWaiting(): Promise<ReadonlySet<string>> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    const inserting = this.#inserted(batch);
+    this.#writing = inserting.then(ignored, ignored);
+    this.#next = undefined;
+    return inserting;
+  }
+
+  async #inserted(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
+    try {
+      await this.keys.insertMany([...batch], DURABLE);
+      return new Set();
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      const there = await this.keys.find({ _id: { $in: batch.map(({ _id }) => _id) } }, { projection: { _id: 1 } }).toArray();
+      const inserted = new Set(there.map(({ _id }) => _id));
+      return new Set(batch.flatMap(({ _id }) => (inserted.has(_id) ? [] : [_id])));
+    }
+  }
+
+  /**
+   * The key with an id; `erased` where it was destroyed, undefined where it was never there.
+   * @param ahead whether those that were made after it are going to be asked for as well
+   * @throws StoreUnavailable
+   */
+  async find(stream: string, id: string, ahead: boolean): Promise<Buffer | 'erased' | undefined> {
+    let known = this.#known.get(stream)?.get(id);
+    if (known === undefined) {
+      const found = await reached(() =>
+        ahead ? this.keys.find({ _id: { $gte: id } }, { sort: { _id: 1 }, limit: AHEAD }).toArray() : this.keys.find({ stream }).toArray(),
+      );
+      for (const one of found.reverse()) this.#remember(one);
+      known = this.#known.get(stream)?.get(id);
+    }
+    if (known === undefined) return undefined;
+    return known.wrapped === undefined ? 'erased' : this.#unwrapped(known);
+  }
+
+  /** Forgets what is known of a stream's keys: some were destroyed. */
+  forget(stream: string): void {
+    this.#known.delete(stream);
+  }
+
+  #remember({ _id, person, stream, wrapped }: KeyDocument): Known {
+    let keys = this.#known.get(stream);
+    if (keys === undefined) this.#known.set(stream, (keys = new Map()));
+    const known: Known = { person, wrapped: wrapped && bytes(wrapped) };
+    keys.set(_id, known);
+    return known;
+  }
+
+  async #unwrapped(known: Known): Promise<Buffer> {
+    return (known.key ??= await this.wrapping.unwrap(known.wrapped as Buffer));
+  }
+}
+
+const ignored = (): void => {};
+
+function keyCollection(db: Mongo['db']) {
+  return db.collection<KeyDocument>('personal_keys');
+}
+
+function bytes(stored: Stored): Buffer {
+  return Buffer.isBuffer(stored) ? stored : Buffer.from(stored.buffer);
+}
+
+async function reached<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isUnreachable(error)) throw new StoreUnavailable(`the keys of personal data: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
