@@ -4,8 +4,22 @@ import { type Actor, instantFrom, isRefusal, readAggregate, type StoredEvent, st
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
-import { agent, type AgentCommands, attention, DAY, policies, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
+import {
+  agent,
+  type AgentCommands,
+  attention,
+  contract,
+  DAY,
+  policies,
+  problem,
+  type ProblemCommands,
+  type ProblemOfTicket,
+  ticket,
+  type TicketCommandName,
+  type TicketCommands,
+} from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
+import { completeHandOff } from '../../../libs/ticketing/src/testing/random-commands.js';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker, type Worker } from './worker.js';
@@ -143,6 +157,50 @@ describe('a link', () => {
       ? undefined
       : await Promise.any([first(one, 'TicketRelationRefused'), first(two, 'TicketRelationRefused')]);
     if (refused !== undefined) expect(refused.data).toMatchObject({ relation: 'child-of' });
+  });
+});
+
+describe('tickets that recur', () => {
+  it('open a problem, which later ones join; after its fix they reopen it, and say that they were fixed before', async () => {
+    const terms = { recurrence: { tickets: 2, within: DAY } };
+    const commandId = randomUUID();
+    const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+    const agreed = { client: `${client}-recurs`, terms };
+    await runSystemCommand(store, { aggregate: contract, id: agreed.client, name: 'AgreeContract', body: agreed, context });
+    const about = { client: agreed.client, service: 'printing', category: 'hardware/printer' };
+    const said = async (id: string, status: string) =>
+      (await first(id, 'TicketToldOfProblem', ({ data }) => (data as ProblemOfTicket).status === status)).data as ProblemOfTicket;
+    const solve = async <Name extends keyof ProblemCommands>(id: string, name: Name, body: ProblemCommands[Name]) => {
+      const sent = randomUUID();
+      await runSystemCommand(store, { aggregate: problem, id, name, body, context: { ...context, commandId: sent } });
+    };
+
+    const [one, two] = [await open('Jams', about), await open('Jams', { client: about.client })];
+    const other = await open('Jams', { ...about, category: 'network' });
+    await tell(other, 'TriageTicket', { category: 'mail' });
+    await tell(two, 'TriageTicket', about);
+    const { problemId } = await said(two, 'open');
+    const { state } = await readAggregate(store, problem, problemId);
+    expect(state).toMatchObject({ ...about, title: 'Recurring: hardware/printer (printing)', openedBy: { kind: 'system' } });
+    expect(await said(one, 'open')).toMatchObject({ problemId });
+
+    await solve(problemId, 'RecordWorkaround', { workaround: 'Clear the tray' });
+    expect(await said(one, 'known-error')).toMatchObject({ workaround: 'Clear the tray' });
+    const handOff = { tier: 'L2' as const, reason: 'r', handoff: { ...completeHandOff } };
+    await tell(one, 'EscalateToTier', handOff);
+    await tell(one, 'AcceptEscalation', {});
+    await tell(one, 'ResolveTicket', { cause: 'c', fix: 'f' });
+    await solve(problemId, 'RecordRootCause', { rootCause: 'Worn rollers' });
+    await solve(problemId, 'RecordFix', { description: 'New rollers', change: 'CHG-1' });
+    expect(await said(two, 'fixed')).toMatchObject({ problemId });
+
+    const three = await open('Jams', about);
+    expect(await said(three, 'known-error')).toMatchObject({ problemId });
+    expect((await first(three, 'TicketRecurred')).data).toMatchObject({ ticketId: one, tier: 'L2', rootCause: false });
+    await tell(three, 'EscalateToTier', { ...handOff, tier: 'L3' });
+    const { state: reopened } = await readAggregate(store, problem, problemId);
+    expect(reopened).toMatchObject({ tickets: [one, two, three], failedFixes: [{ change: 'CHG-1' }], status: 'known-error' });
+    expect(types(await eventsOf(other))).toEqual(['TicketOpened', 'TicketTriaged']);
   });
 });
 

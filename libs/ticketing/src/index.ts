@@ -30,6 +30,7 @@ export type { LinkTicket, MergeTicket } from './ticket/relations.js';
 export * from './ticket/command-batch.js';
 export * from './ticket/ticket-filter.js';
 export * from './problem/problem.js';
+export * from './problem/recurrence.js';
 export * from './ticket/ticket-policies.js';
 export * from './ticket/ticket.js';
 export * from './identity/account.js';

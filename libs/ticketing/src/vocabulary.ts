@@ -51,6 +51,10 @@ export type TicketStatus = (typeof TICKET_STATUSES)[number];
 export const ANALYSIS_METHODS = ['5-whys', 'narrative'] as const;
 export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
 
+/** Of a problem: `known-error` once there is a workaround, `fixed` once a fix is recorded, `closed` when it is done with. */
+export const PROBLEM_STATUSES = ['open', 'known-error', 'fixed', 'closed'] as const;
+export type ProblemStatus = (typeof PROBLEM_STATUSES)[number];
+
 /** Why a hand-off may leave tiers out on its way up. */
 export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];

@@ -10,6 +10,7 @@ import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import { problem } from '../problem/problem.js';
+import { recurrence } from '../problem/recurrence.js';
 import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import type { Tier } from '../vocabulary.js';
@@ -190,6 +191,8 @@ const rows = {
     RecordSlaMoments: system,
     RebaseSlaTerms: system,
     RestateSla: leads,
+    RecognizeRecurrence: system,
+    TellOfProblem: system,
   } satisfies Rows<typeof ticket>,
   contract: { AgreeContract: administrator } satisfies Rows<typeof contract>,
   oncall: {
@@ -235,7 +238,14 @@ const rows = {
     RecordFix: desk,
     CloseProblem: leads,
     ReopenProblem: desk,
+    RecordRecurrence: system,
   } satisfies Rows<typeof problem>,
+  recurrence: {
+    CountTicket: system,
+    DiscountTicket: system,
+    RememberFix: system,
+    FollowProblem: system,
+  } satisfies Rows<typeof recurrence>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,

@@ -90,6 +90,23 @@ export const priorityByUrgencySchema = forEach(URGENCIES, prioritySchema);
 
 const CATEGORY = /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/;
 
+const recurrenceSchema = fields({
+  tickets: about(whole(2, 100), 'How many incidents open a problem'),
+  within: about(
+    whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'),
+    'Milliseconds within which they come',
+  ),
+  recursWithin: optional(
+    about(
+      whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'),
+      'Milliseconds after a fix by L2 or L3 within which an incident like it is its recurrence. 90 days, unless said otherwise',
+    ),
+  ),
+});
+
+/** When incidents with the same fingerprint are a problem. */
+export type Recurrence = Static<typeof recurrenceSchema>;
+
 const terms = fields({
   tiers: about(
     obeys(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
@@ -195,6 +212,9 @@ const terms = fields({
       name(100),
       'The customer that the client belongs to. Clients whose contracts name the same customer are one: their tickets may be linked and merged',
     ),
+  ),
+  recurrence: optional(
+    about(recurrenceSchema, 'When incidents of one service, component and category are a problem. Nothing is counted, if left out'),
   ),
   quietTime: optional(
     about(

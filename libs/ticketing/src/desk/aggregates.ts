@@ -7,8 +7,22 @@ import { webhook } from './webhook.js';
 import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { problem } from '../problem/problem.js';
+import { recurrence } from '../problem/recurrence.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 
 /** Every aggregate: routes, documentation and the checks of fixtures follow from this list. */
-export const aggregates = [ticket, contract, onCall, team, agent, attention, ticketFilter, credential, webhook, account, problem] as const;
+export const aggregates = [
+  ticket,
+  contract,
+  onCall,
+  team,
+  agent,
+  attention,
+  ticketFilter,
+  credential,
+  webhook,
+  account,
+  problem,
+  recurrence,
+] as const;

@@ -1,4 +1,5 @@
 import type { Policy } from '#eventsourcing';
+import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
 import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
@@ -17,4 +18,7 @@ export const policies: readonly Policy<any, any, any>[] = [
   touchTimeOfTheAway,
   touchTimeOfWorkBegun,
   touchTimeElsewhere,
+  ticketsThatRecur,
+  recurrencesToProblems,
+  problemsToTickets,
 ];

@@ -29,10 +29,12 @@ export const intakeEvents = {
     readonly securityIncident: boolean;
     /** What its agent must be able to do, instead of what the contract asks for in the category. */
     readonly skills?: readonly string[];
+    /** What it was about before, where that was something else. */
+    readonly before?: Pick<Opening, 'category' | 'service' | 'component'>;
   }>({
     says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that let it skip tiers',
     // It is told in full: a component that is not told of is not affected any more.
-    evolve: (ticket, data) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
+    evolve: (ticket, { before: _, ...data }) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

@@ -8,6 +8,7 @@ import type { TicketEventDefinition } from './definition.js';
 import { escalationEvents } from './escalation.js';
 import { handOffEvents } from './hand-off.js';
 import { intakeEvents } from './intake.js';
+import { recurrenceEvents } from './recurrence.js';
 import { relationEvents } from './relations.js';
 import { resolutionEvents } from './resolution.js';
 import { slaEvents } from './sla.js';
@@ -25,6 +26,7 @@ export const ticketEvents = {
   ...relationEvents,
   ...slaEvents,
   ...escalationEvents,
+  ...recurrenceEvents,
 };
 
 type Definitions = typeof ticketEvents;

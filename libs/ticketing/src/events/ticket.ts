@@ -28,6 +28,7 @@ import {
   type Person,
   personSchema,
   prioritySchema,
+  PROBLEM_STATUSES,
   type Relation,
   RELATIONS,
   TICKET_KINDS,
@@ -111,6 +112,23 @@ export const rootCauseSchema = open({
 /** Root cause analysis as L3 must give it. */
 export type RootCause = Static<typeof rootCauseSchema>;
 
+export const earlierFixSchema = open({
+  ticketId: about(uuid, 'The ticket that was fixed'),
+  tier: about(refer(tierSchema), 'The tier that fixed it'),
+  fixedAt: about(instant, 'When'),
+  rootCause: about(flag, 'Whether its root cause was found'),
+});
+
+const problemOfTicketSchema = open({
+  problemId: about(uuid, 'Id of the problem'),
+  title: about(text, 'What it is about'),
+  status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
+  workaround: optional(about(text, 'How service is restored meanwhile')),
+});
+
+/** A problem as its tickets know it. */
+export type ProblemOfTicket = Static<typeof problemOfTicketSchema>;
+
 const handedOverSchema = open({
   escalationId: about(uuid, 'Id of the hand-off'),
   from: about(refer(tierSchema), 'The tier that handed it over'),
@@ -192,6 +210,8 @@ export const ticketFactsSchema = open({
     ),
     'Questions to other tiers that wait for an answer, oldest first',
   ),
+  recursFrom: optional(about(earlierFixSchema, 'The ticket like it that L2 or L3 has fixed before')),
+  problems: optional(about(listOf(problemOfTicketSchema), 'The problems that it is linked to')),
   vendorCase: optional(about(vendorCaseSchema, "The vendor's case that the last hand-off to a vendor named")),
   onsiteVisit: optional(
     about(

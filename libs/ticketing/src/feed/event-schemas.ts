@@ -3,6 +3,26 @@
  * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
  */
 export const publicEventSchemas = {
+  TicketRecurred: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fixedAt: { type: 'string', format: 'date-time' },
+      rootCause: { type: 'boolean' },
+    },
+    required: ['ticketId', 'tier', 'fixedAt', 'rootCause'],
+  },
+  TicketToldOfProblem: {
+    type: 'object',
+    properties: {
+      workaround: { type: 'string' },
+      problemId: { type: 'string' },
+      title: { type: 'string' },
+      status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
+    },
+    required: ['problemId', 'title', 'status'],
+  },
   EscalationStepDispatched: {
     type: 'object',
     properties: {
@@ -429,7 +449,7 @@ export const publicEventSchemas = {
       to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       toTeam: { type: 'string' },
       reason: { type: 'string' },
-      skipped: { enum: ['major-incident', 'security-incident', 'recurrence'] },
+      skipped: { enum: ['major-incident', 'recurrence', 'security-incident'] },
       handOff: {
         type: 'object',
         properties: {
@@ -1611,6 +1631,11 @@ export const publicEventSchemas = {
               holdEnds: { enum: ['resume', 'tell'] },
               touchTime: { enum: ['one-ticket', 'several-tickets'] },
               customer: { type: 'string' },
+              recurrence: {
+                type: 'object',
+                properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
+                required: ['tickets', 'within'],
+              },
               quietTime: { type: 'number' },
             },
             required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
@@ -1640,6 +1665,11 @@ export const publicEventSchemas = {
         description: 'What its agent must be able to do, instead of what the contract asks for in the category.',
         type: 'array',
         items: { type: 'string' },
+      },
+      before: {
+        description: 'What it was about before, where that was something else.',
+        type: 'object',
+        properties: { service: { type: 'string' }, component: { type: 'string' }, category: { type: 'string' } },
       },
     },
     required: ['category', 'impact', 'urgency', 'priority', 'majorIncident', 'securityIncident'],
@@ -2517,6 +2547,11 @@ export const publicEventSchemas = {
           holdEnds: { enum: ['resume', 'tell'] },
           touchTime: { enum: ['one-ticket', 'several-tickets'] },
           customer: { type: 'string' },
+          recurrence: {
+            type: 'object',
+            properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
+            required: ['tickets', 'within'],
+          },
           quietTime: { type: 'number' },
         },
         required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
@@ -2745,6 +2780,49 @@ export const publicEventSchemas = {
     required: ['agent', 'absenceId'],
   },
   AgentLeft: { type: 'object', properties: { agent: { type: 'string' }, reason: { type: 'string' } }, required: ['agent'] },
+  ProblemOpened: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      description: { type: 'string' },
+      service: { type: 'string' },
+      component: { type: 'string' },
+      category: { type: 'string' },
+      problemId: { type: 'string' },
+      title: { type: 'string' },
+    },
+    required: ['client', 'problemId', 'title'],
+  },
+  TicketLinkedToProblem: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
+  TicketUnlinkedFromProblem: {
+    type: 'object',
+    properties: { ticketId: { type: 'string' }, reason: { type: 'string' } },
+    required: ['ticketId'],
+  },
+  ProblemWorkaroundRecorded: { type: 'object', properties: { workaround: { type: 'string' } }, required: ['workaround'] },
+  ProblemRootCauseRecorded: { type: 'object', properties: { rootCause: { type: 'string' } }, required: ['rootCause'] },
+  ProblemFixRecorded: {
+    type: 'object',
+    properties: { description: { type: 'string' }, change: { type: 'string' } },
+    required: ['description', 'change'],
+  },
+  ProblemClosed: {
+    type: 'object',
+    properties: {
+      prevented: {
+        type: 'object',
+        properties: { tickets: { type: 'number' }, countedAs: { const: 'linked-after-the-first' } },
+        required: ['tickets', 'countedAs'],
+      },
+      note: { type: 'string' },
+    },
+    required: ['prevented'],
+  },
+  ProblemReopened: {
+    type: 'object',
+    properties: { reason: { type: 'string' }, ticketId: { description: 'The ticket that came although there was a fix.', type: 'string' } },
+    required: ['reason'],
+  },
   SlaMet: {
     type: 'object',
     properties: {

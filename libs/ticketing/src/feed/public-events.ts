@@ -6,15 +6,16 @@ import { onCall, type OnCallEvents } from '../desk/on-call.js';
 import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present, without } from '../plain-json.js';
+import { problem, type ProblemEvents } from '../problem/problem.js';
 import { ticket } from '../ticket/ticket.js';
 import { formatPlace } from './feed-position.js';
 import type { SlaMet } from './sla-met.js';
 import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
-const published = [ticket, contract, onCall, team, agent] as const;
+const published = [ticket, contract, onCall, team, agent, problem] as const;
 
-type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents;
+type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents & ProblemEvents;
 
 /** What other services are told of an event where that is not all of its data. */
 const shown = {
@@ -74,7 +75,7 @@ export function cloudEventType(type: PublicEventType): string {
   return `com.tierline.${subject.toLowerCase()}.${what.join('-').toLowerCase()}.v${PUBLIC_VERSION}`;
 }
 
-const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent'];
+const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem'];
 
 const byCloudEventType = new Map(publicEventTypes.map((type) => [cloudEventType(type), type]));
 

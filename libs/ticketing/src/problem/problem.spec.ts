@@ -1,10 +1,10 @@
-import { instantFrom } from '#eventsourcing';
+import { type Instant, instantFrom } from '#eventsourcing';
 import { given as projected } from '../../../eventsourcing/src/testing/given-projected.js';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import type { TicketState } from '../events/ticket.js';
 import { problems } from '../views/problems.js';
 import { problemViews } from '../views/projections.js';
-import { problem } from './problem.js';
+import { problem, type RecordRecurrence } from './problem.js';
 
 const id = '00000000-0000-4000-8000-0000000000b1';
 const given = scenariosOf(problem, { id, actor: { id: 'ada', kind: 'agent' }, start: 0, step: 60_000 });
@@ -148,6 +148,31 @@ describe('a problem', () => {
     for (const gone of ['fix', 'prevented', 'closedAt']) expect(reopened.state).not.toHaveProperty(gone);
     expect(reopened.when('ReopenProblem', { reason }).events()).toEqual([]);
     expect(given(opened, workaround, rootCause, fix, ['ReopenProblem', { reason }]).state?.status).toBe('known-error');
+  });
+
+  it('takes a ticket like its own; one that came after its fix says that the fix did not hold', () => {
+    const [before, after] = [instantFrom(0), instantFrom(3_600_000)];
+    const recurs = (ticketId: string, openedAt: Instant) => ['RecordRecurrence', { ticketId, openedAt }] as const;
+    const linked = [{ type: 'TicketLinkedToProblem', data: { ticketId: 'd' } }];
+    const events = (...[sent, last]: [readonly Sent<typeof problem>[], readonly ['RecordRecurrence', RecordRecurrence]]) =>
+      given(...sent)
+        .when(...last)
+        .events();
+    expect(events([opened], recurs('d', before))).toEqual(linked);
+    expect(events([opened, link('d')], recurs('d', after))).toEqual([]);
+    expect(events([opened, rootCause, fix], recurs('d', before))).toEqual(linked);
+    const reopened = { reason: 'A ticket like its tickets came after the fix', ticketId: 'd' };
+    expect(events(closed, recurs('d', after))).toEqual([{ type: 'ProblemReopened', data: reopened }, ...linked]);
+    expect(
+      given(...closed)
+        .when(...recurs('d', before))
+        .refusal().refused,
+    ).toBe('problem-closed');
+    expect(given(...closed, recurs('d', after)).state).toMatchObject({
+      status: 'open',
+      failedFixes: [change],
+      tickets: ['a', 'b', 'c', 'd'],
+    });
   });
 
   it.each(Object.keys(problem.commands).filter((name) => name !== 'OpenProblem'))('that never was takes no %s', (name) => {

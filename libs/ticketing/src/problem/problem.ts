@@ -1,15 +1,11 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, Uuid } from '../command-fields.js';
 import { present, same, without } from '../plain-json.js';
 import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import type { TicketState } from '../events/ticket.js';
 import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
-import { actorSchema } from '../vocabulary.js';
-
-/** `known-error` once there is a workaround, `fixed` once a fix is recorded; `closed` when the problem is done with. */
-export const PROBLEM_STATUSES = ['open', 'known-error', 'fixed', 'closed'] as const;
-export type ProblemStatus = (typeof PROBLEM_STATUSES)[number];
+import { actorSchema, PROBLEM_STATUSES } from '../vocabulary.js';
 
 const fixSchema = open({
   description: about(text, 'What was changed'),
@@ -40,6 +36,7 @@ export const problemSchema = about(
     workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
     rootCause: optional(about(text, 'Why the tickets came')),
     fix: optional(about(fixSchema, 'What removes the root cause')),
+    fixedAt: optional(about(instant, 'When the fix was done')),
     failedFixes: about(listOf(fixSchema), 'Fixes that did not hold, oldest first'),
     prevented: optional(preventedSchema),
     openedBy: about(refer(actorSchema), 'Who opened it'),
@@ -147,6 +144,12 @@ export class ReopenProblem {
   reason!: string;
 }
 
+/** A ticket of the same client, service, component and category has come. */
+export interface RecordRecurrence {
+  readonly ticketId: string;
+  readonly openedAt: Instant;
+}
+
 type Prevented = Static<typeof preventedSchema>;
 
 /** A change of a problem that is there. Without one, the event says nothing. */
@@ -182,15 +185,19 @@ const events = {
     status: problem.status === 'open' ? 'known-error' : problem.status,
   })),
   ProblemRootCauseRecorded: change<{ readonly rootCause: string }>((problem, { rootCause }) => ({ ...problem, rootCause })),
-  ProblemFixRecorded: change<Fix>((problem, fix) => ({ ...problem, fix, status: 'fixed' })),
+  ProblemFixRecorded: change<Fix>((problem, fix, fixedAt) => ({ ...problem, fix, fixedAt, status: 'fixed' })),
   ProblemClosed: change<{ readonly prevented: Prevented; readonly note?: string }>((problem, { prevented }, closedAt) => ({
     ...problem,
     prevented,
     closedAt,
     status: 'closed',
   })),
-  ProblemReopened: change<{ readonly reason: string }>((problem) => ({
-    ...without(problem, 'fix', 'prevented', 'closedAt'),
+  ProblemReopened: change<{
+    readonly reason: string;
+    /** The ticket that came although there was a fix. */
+    readonly ticketId?: string;
+  }>((problem) => ({
+    ...without(problem, 'fix', 'fixedAt', 'prevented', 'closedAt'),
     failedFixes: problem.fix === undefined ? problem.failedFixes : [...problem.failedFixes, problem.fix],
     status: problem.workaround === undefined ? 'open' : 'known-error',
   })),
@@ -208,6 +215,10 @@ const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found',
 
 function unlessClosed({ status }: ProblemRecord): Refusal<'problem-closed'> | undefined {
   return status === 'closed' ? refuse('problem-closed', 'The problem is closed: reopen it first') : undefined;
+}
+
+function unlessFull({ tickets }: ProblemRecord): Refusal<'too-many-links'> | undefined {
+  return tickets.length < MOST_TICKETS ? undefined : refuse('too-many-links', `A problem has at most ${MOST_TICKETS} tickets`);
 }
 
 /** The cause of tickets: its own aggregate, of one client. One stream a problem: `problem-<id>`. */
@@ -236,10 +247,21 @@ export const problem = {
       decide({ ticketId }, state, _context, ticket?: TicketState) {
         if (state === null) return notFound();
         if (state.tickets.includes(ticketId)) return [];
-        const barred = unlessClosed(state) ?? unlessOfOneCustomer(state, ticket, 'ticketId');
+        const barred = unlessClosed(state) ?? unlessOfOneCustomer(state, ticket, 'ticketId') ?? unlessFull(state);
+        return barred ?? [{ type: 'TicketLinkedToProblem', data: { ticketId } }];
+      },
+    }),
+    RecordRecurrence: command({
+      refuses: ['problem-not-found', 'problem-closed', 'too-many-links'],
+      decide({ ticketId, openedAt }: RecordRecurrence, state) {
+        if (state === null) return notFound();
+        if (state.tickets.includes(ticketId)) return [];
+        const didNotHold = state.fixedAt !== undefined && openedAt > state.fixedAt;
+        const barred = (didNotHold ? undefined : unlessClosed(state)) ?? unlessFull(state);
         if (barred) return barred;
-        if (state.tickets.length >= MOST_TICKETS) return refuse('too-many-links', `A problem has at most ${MOST_TICKETS} tickets`);
-        return [{ type: 'TicketLinkedToProblem', data: { ticketId } }];
+        const linked = { type: 'TicketLinkedToProblem' as const, data: { ticketId } };
+        const reopened = { type: 'ProblemReopened' as const, data: { reason: 'A ticket like its tickets came after the fix', ticketId } };
+        return didNotHold ? [reopened, linked] : [linked];
       },
     }),
     UnlinkTicketFromProblem: command({

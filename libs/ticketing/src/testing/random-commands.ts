@@ -207,6 +207,21 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     code: word,
     message: word,
   }),
+  RecognizeRecurrence: fc.record({
+    fix: fc.record({
+      ticketId: other,
+      tier: fc.constantFrom('L2' as const, 'L3' as const),
+      fixedAt: fc.constant('2025-12-31T08:00:00.000Z' as Instant),
+      rootCause: fc.boolean(),
+    }),
+  }),
+  TellOfProblem: fc.record({
+    problem: fc.record({
+      problemId: other,
+      title: word,
+      status: fc.constantFrom('open' as const, 'known-error' as const, 'unlinked' as const),
+    }),
+  }),
   ResolveWithParent: fc.record({ parent: other, category: maybe(word), fix: maybe(word) }),
 };
 
@@ -275,7 +290,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
       fc.oneof(
         { weight: 45, arbitrary: sent(names).map((one) => [one]) },
         { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
-        { weight: 4, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
+        { weight: 6, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
         { weight: 3, arbitrary: visit },
         { weight: 3, arbitrary: held },

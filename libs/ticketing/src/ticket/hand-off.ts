@@ -406,7 +406,7 @@ function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
   if (to !== 'L3') return undefined;
   if (ticket.majorIncident) return 'major-incident';
   if (ticket.securityIncident) return 'security-incident';
-  return ticket.resolvedBy.includes('L2') ? 'recurrence' : undefined;
+  return ticket.resolvedBy.includes('L2') || ticket.recursFrom !== undefined ? 'recurrence' : undefined;
 }
 
 /** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */

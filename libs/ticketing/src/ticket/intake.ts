@@ -270,7 +270,10 @@ export const intakeCommands = {
         skills: body.skills === undefined ? ticket.skills : asSkills(body.skills),
       });
       const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof ClockedTicket]]));
-      return same(triaged, present(known)) ? [] : [event('TicketTriaged', triaged)];
+      if (same(triaged, present(known))) return [];
+      const was = subjectOf(ticket);
+      const before = was.category === undefined || same(was, subjectOf(triaged)) ? undefined : was;
+      return [event('TicketTriaged', present({ ...triaged, before }))];
     },
   }),
 
@@ -294,6 +297,10 @@ export const intakeCommands = {
     },
   }),
 } satisfies TicketCommandDefinitions;
+
+function subjectOf({ category, service, component }: Partial<Pick<ClockedTicket, 'category' | 'service' | 'component'>>) {
+  return present({ category, service, component });
+}
 
 /** A part that is split off enters where the ticket is; what a vendor has, one tier below. */
 function tierOfPart(tier: Tier | undefined, contract: Contract): Tier {

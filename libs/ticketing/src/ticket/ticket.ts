@@ -5,6 +5,7 @@ import { conversationCommands } from './conversation.js';
 import { escalationCommands } from './escalation.js';
 import { handOffCommands } from './hand-off.js';
 import { intakeCommands } from './intake.js';
+import { recurrenceCommands } from './recurrence.js';
 import { relationCommands } from './relations.js';
 import { resolutionCommands } from './resolution.js';
 import { slaCommands } from './sla.js';
@@ -29,6 +30,7 @@ export const ticket = {
     ...relationCommands,
     ...slaCommands,
     ...escalationCommands,
+    ...recurrenceCommands,
   },
 } satisfies Aggregate<ClockedTicketState>;
 

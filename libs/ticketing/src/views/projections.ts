@@ -152,7 +152,7 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
 /** The read models of problems. */
 export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
   name: 'problems',
-  version: 1,
+  version: 2,
   streamPrefix: 'problem-',
   aggregate: problem,
   initial: problem.initial,

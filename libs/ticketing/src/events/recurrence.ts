@@ -1,0 +1,20 @@
+import { present, without } from '../plain-json.js';
+import type { Static } from '../schema.js';
+import { note } from './definition.js';
+import type { earlierFixSchema, ProblemOfTicket } from './ticket.js';
+
+export const recurrenceEvents = {
+  TicketRecurred: note<Static<typeof earlierFixSchema>>({
+    says: 'it is like a ticket that L2 or L3 has fixed before: it may skip to L3',
+    evolve: (ticket, recursFrom) => ({ ...ticket, recursFrom }),
+  }),
+
+  TicketToldOfProblem: note<Omit<ProblemOfTicket, 'status'> & { readonly status: ProblemOfTicket['status'] | 'unlinked' }>({
+    says: 'it was linked to a problem, or unlinked; or the problem has moved on: known error with its workaround, fixed, closed',
+    evolve: (ticket, { problemId, title, status, workaround }) => {
+      const others = ticket.problems?.filter((one) => one.problemId !== problemId) ?? [];
+      if (status !== 'unlinked') return { ...ticket, problems: [...others, present({ problemId, title, status, workaround })] };
+      return others.length === 0 ? without(ticket, 'problems') : { ...ticket, problems: others };
+    },
+  }),
+};
