@@ -90,6 +90,7 @@ const law = {
       'class-transformer/cjs/storage.js',
       'class-validator-jsonschema',
       'class-validator-jsonschema/build/decorators.js',
+      '@modelcontextprotocol/sdk/*',
       'fastify',
       'reflect-metadata',
       'node:*',
@@ -109,7 +110,10 @@ const law = {
       'ticketing-nest',
       'webhooks',
     ],
-    later: [{ file: 'openapi', packages: ['@nestjs/swagger'] }],
+    later: [
+      { file: 'openapi', packages: ['@nestjs/swagger'] },
+      { file: 'mcp-server', packages: ['@modelcontextprotocol/sdk/*'] },
+    ],
   },
   'apps/worker': {
     packages: ['node:*'],
@@ -124,6 +128,7 @@ const law = {
       '@eventstore/db-client',
       '@eventstore/db-client/generated/*',
       '@grpc/grpc-js',
+      '@modelcontextprotocol/sdk/*',
       '@nestjs/*',
       'autocannon',
       'cli-progress',

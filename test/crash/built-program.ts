@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunFile } from '#local';
 
-const root = resolve(import.meta.dirname, '../..');
+/** The top of the repository. */
+export const root = resolve(import.meta.dirname, '../..');
 
 /** Longer than any build takes: a lock that old was left by a run that was killed. */
 const STALE_MS = 180_000;

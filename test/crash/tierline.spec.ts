@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { MongoClient } from 'mongodb';
 import { ticketDetails } from '#ticketing';
-import { build, Program, runFileIn } from './built-program.js';
+import { build, Program, root, runFileIn } from './built-program.js';
 
 /** `npx tierline` as a process of its own: on stores that run, on stores of its own, and when it is used wrongly. */
 describe('npx tierline', () => {
@@ -95,6 +97,21 @@ describe('npx tierline', () => {
     expect(rebuilt.stdout).toMatch(/^ticket_details: built anew from \d+ events in [\d.]+ s, and switched\n$/);
     expect(await run('doctor')).toMatchObject({ code: 0, complaints: '' });
   }, 120_000);
+
+  it('serves the tools of a running `npm start` to a program that speaks the Model Context Protocol', async () => {
+    const client = new Client({ name: 'spec', version: '1' });
+    await client.connect(
+      new StdioClientTransport({ command: process.execPath, args: ['bin/tierline.js', 'mcp'], cwd: root, env: { DATA_DIR: dataDir } }),
+    );
+    try {
+      const { structuredContent } = await client.callTool({ name: 'read_ticket', arguments: { id: ticketId } });
+      expect(structuredContent).toMatchObject({ summary: 'Scanners in the warehouse lose the network' });
+      const missing = await client.callTool({ name: 'read_ticket', arguments: { id: 'x' } });
+      expect(missing).toMatchObject({ isError: true, structuredContent: { code: 'ticket-not-found' } });
+    } finally {
+      await client.close();
+    }
+  }, 60_000);
 
   it('is not misled by what a killed process has left behind', async () => {
     await standalone?.end('SIGKILL');

@@ -9,6 +9,7 @@ import type { ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
 import { WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
+import { ApiDocument } from './api-document.js';
 import { AttachmentsController } from './attachments.controller.js';
 import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
@@ -24,6 +25,7 @@ import { HealthController } from './health.controller.js';
 import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
+import { McpController } from './mcp.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
@@ -64,6 +66,7 @@ import { WebhooksController } from './webhooks.controller.js';
     WebhooksController,
     HealthController,
     DocsController,
+    McpController,
     SchemasController,
   ],
 })
@@ -85,6 +88,7 @@ export class ApiModule {
         { provide: WebhookSecrets, useValue: secrets },
         { provide: RateLimits, useValue: limits },
         { provide: JsonLog, useValue: log },
+        ApiDocument,
         { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
         { provide: FeedReaders, useValue: new FeedReaders() },
       ],

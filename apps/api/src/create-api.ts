@@ -8,10 +8,10 @@ import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
 import type { ReadModels } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
+import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
 import { authenticate } from './authentication.js';
 import { ATTACHMENTS } from './attachments.controller.js';
-import { DocsController } from './docs.controller.js';
 import { loadOpenApi } from './documented.js';
 
 /** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
@@ -46,7 +46,7 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   authenticate(app, { store, limits, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
-  app.get(DocsController).publish(async () => (await loadOpenApi()).openApiDocument(app));
+  app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();
   return app;
 }

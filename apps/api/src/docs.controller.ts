@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { Controller, Get, Header, Headers, Param, Res, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, Headers, Inject, Param, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '#http';
+import { ApiDocument } from './api-document.js';
 import { asyncApiDocument } from './asyncapi.js';
 import { CSRF_HEADER } from './browser-session.js';
 import { documented } from './documented.js';
@@ -45,14 +46,9 @@ const policy =
 @documented((openapi) => openapi.ApiExcludeController())
 @Controller()
 export class DocsController {
-  #make: (() => Promise<object>) | undefined;
-  #document: Promise<object> | undefined;
   #asyncApi: object | undefined;
 
-  /** @param make makes the document, which takes all routes to be there; called when it is first asked for */
-  publish(make: () => Promise<object>): void {
-    this.#make = make;
-  }
+  constructor(@Inject(ApiDocument) private readonly openapi: ApiDocument) {}
 
   /** Where to begin: the pages for a browser, the addresses for everybody else. */
   @Get()
@@ -67,8 +63,7 @@ export class DocsController {
   @Get('openapi.json')
   @Header('Cache-Control', 'no-cache')
   document(): Promise<object> {
-    if (this.#make === undefined) throw new Error('no OpenAPI document was published');
-    return (this.#document ??= this.#make());
+    return this.openapi.get();
   }
 
   @Get('asyncapi.json')

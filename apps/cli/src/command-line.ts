@@ -27,6 +27,8 @@ interface Surroundings {
   readonly signal: AbortSignal;
 }
 
+const KEY_HELP = '\nTIERLINE_KEY in the environment: the key to ask that API with; the one in admin.token of DATA_DIR unless set.';
+
 // Commands that need much (the API, the reports) load it themselves, so that the others start quickly.
 
 /** Where a command line comes from, and where its answers go. */
@@ -214,11 +216,23 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('demo')
     .description('fill Tierline with the last working day of a service desk; running it again changes nothing')
     .addOption(new Option('--api <url>', 'the API to send to; that of the running `npm start` unless given').env('API_URL'))
-    .addHelpText('after', '\nTIERLINE_KEY in the environment: the key to ask that API with; the one in admin.token of DATA_DIR unless set.')
+    .addHelpText('after', KEY_HELP)
     .action(async ({ api }: { api?: string }) => {
       const { demo } = await import('./demo/demo.js');
       const { TIERLINE_KEY: key } = env;
       await demo({ ...around(), print, colours, ...(api && { api: api.replace(/\/+$/, '') }), ...(key && { key }) });
+    });
+
+  program
+    .command('mcp')
+    .description('serve the tools of the API to a program that speaks the Model Context Protocol on standard input and output')
+    .addOption(new Option('--api <url>', 'the API that has them; that of the running `npm start` unless given').env('API_URL'))
+    .addHelpText('after', KEY_HELP)
+    .action(async ({ api }: { api?: string }) => {
+      const { serveMcp } = await import('./mcp-command.js');
+      const { config, signal } = around();
+      const { TIERLINE_KEY: key } = env;
+      await serveMcp(config.dataDir, { ...(api && { url: api }), ...(key && { key }) }, signal);
     });
 
   program

@@ -1,0 +1,48 @@
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
+import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
+import type { Principal } from '#ticketing';
+import { requestOf, type Tool, type ToolRequest } from './mcp-tools.js';
+
+/** An answer of the API. */
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** What one request to the server is answered with. */
+interface McpCaller {
+  readonly tools: readonly Tool[];
+  readonly principal: Principal;
+  /** Asks the API under the identity of the caller. */
+  ask(request: ToolRequest): Promise<ApiAnswer>;
+}
+
+const instructions =
+  'Tierline is the system of record of a tiered IT support desk (L0 self-service, L1 service desk, L2 technical support, L3 experts, L4 vendors). ' +
+  'Whatever you do is recorded under your name. Read a ticket before you act on it; record each diagnostic step with its outcome. ' +
+  'Errors are problem details: `code` says what is wrong, `faults` which arguments.';
+
+/** Answers one request by the Model Context Protocol (Streamable HTTP, without sessions). @param message its body, already parsed */
+export async function answerMcp(request: Request, message: unknown, { tools, principal, ask }: McpCaller): Promise<Response> {
+  const server = new Server({ name: 'tierline', version: '1' }, { capabilities: { tools: {} }, instructions });
+  const offered = tools.filter((tool) => tool.isFor(principal));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({
+    tools: offered.map(({ name, description, inputSchema, annotations }) => ({ name, description, inputSchema, annotations })),
+  }));
+  server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: given = {} } }) => {
+    const tool = offered.find((one) => one.name === name);
+    if (tool === undefined) throw new McpError(ErrorCode.InvalidParams, `There is no tool ${name}, or not for your role`);
+    const { status, body } = await ask(requestOf(tool, given));
+    return { content: [{ type: 'text', text: body }], structuredContent: JSON.parse(body), isError: status >= 400 };
+  });
+  const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
+  await server.connect(transport);
+  try {
+    const response = await transport.handleRequest(request, { parsedBody: message });
+    // Read before the server is closed.
+    return new Response(response.status === 202 ? null : await response.text(), response);
+  } finally {
+    await server.close();
+  }
+}

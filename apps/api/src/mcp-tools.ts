@@ -1,0 +1,176 @@
+import type { Aggregate } from '#eventsourcing';
+import { aggregates, commandAccess, type Principal, queryAccess, type QueryName } from '#ticketing';
+
+/** A JSON Schema, or another part of the OpenAPI document. */
+type Json = Readonly<Record<string, unknown>>;
+
+interface Operation {
+  readonly operationId: string;
+  readonly summary?: string;
+  readonly description?: string;
+  readonly parameters?: readonly Json[];
+  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Json } } };
+  readonly 'x-access'?: { readonly query?: QueryName; readonly command?: string };
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Json>>; readonly parameters: Readonly<Record<string, Json>> };
+}
+
+/**
+ * The operations of the API that are tools, by the name that assistants know them by. What they take, do and refuse is as the API has it: there
+ * is no second set of rules.
+ */
+const TOOLS = {
+  who_am_i: 'principal',
+  find_tickets: 'tickets',
+  read_ticket: 'details',
+  read_ticket_history: 'history',
+  read_ticket_clocks: 'sla',
+  read_queue: 'queue',
+  open_ticket: 'OpenTicket',
+  triage_ticket: 'TriageTicket',
+  start_work: 'StartWork',
+  record_diagnostic_step: 'RecordDiagnosticStep',
+  attach_evidence: 'AttachEvidence',
+  add_note: 'AddInternalNote',
+  send_reply: 'SendPublicReply',
+  ask_another_tier: 'RequestConsultation',
+  hand_off: 'EscalateToTier',
+  resolve_ticket: 'ResolveTicket',
+  link_tickets: 'LinkTicket',
+  find_problems: 'problems',
+  read_problem: 'problem',
+} as const;
+
+/** An operation of the API as an assistant calls it. */
+export interface Tool {
+  readonly name: string;
+  readonly description: string;
+  readonly inputSchema: Json & { readonly type: 'object' };
+  readonly annotations: { readonly readOnlyHint: boolean; readonly destructiveHint: boolean };
+  readonly method: string;
+  readonly path: string;
+  /** What of the arguments stands in the path, in the query or in headers; the rest is the body. */
+  readonly places: Readonly<Record<string, { readonly in: 'path' | 'query' | 'header'; readonly name: string }>>;
+  /** Whether a role of the principal may ever do it. */
+  isFor(principal: Principal): boolean;
+}
+
+/** A tool call as a request to the API. */
+export interface ToolRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Json | undefined;
+}
+
+/** Every tool, from the OpenAPI document. */
+export function toolsOf(openApi: object): readonly Tool[] {
+  const document = openApi as Document;
+  const found = new Map(
+    Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(
+        ([method, operation]) => [operation.operationId, { path, method: method.toUpperCase(), operation }] as const,
+      ),
+    ),
+  );
+  return Object.entries(TOOLS).map(([name, operationId]) => {
+    const route = found.get(operationId);
+    if (route === undefined) throw new Error(`the API has no operation ${operationId}`);
+    return toolOf(name, route, document);
+  });
+}
+
+/** Headers of commands that a tool takes as arguments, by the argument's name. */
+const HEADERS: Readonly<Record<string, string>> = { 'Idempotency-Key': 'idempotencyKey' };
+
+function toolOf(
+  name: string,
+  { path, method, operation }: { readonly path: string; readonly method: string; readonly operation: Operation },
+  { components }: Document,
+): Tool {
+  const parameters = (operation.parameters ?? []).map(
+    (one) => (typeof one['$ref'] === 'string' ? components.parameters[last(one['$ref'])] : one) ?? {},
+  );
+  const taken = parameters.flatMap((parameter) => {
+    const place = parameter as unknown as { readonly in: 'path' | 'query' | 'header'; readonly name: string };
+    const argument = place.in === 'header' ? HEADERS[place.name] : place.name;
+    if (argument === undefined) return [];
+    const { description, required = false, schema } = parameter;
+    return [{ argument, place, required: required === true, schema: { description, ...(schema as Json) } }];
+  });
+  const content = operation.requestBody?.content['application/json'].schema;
+  const body = (content === undefined ? undefined : components.schemas[last(String(content['$ref']))]) ?? {};
+  const properties = {
+    ...(body['properties'] as Json | undefined),
+    ...Object.fromEntries(taken.map(({ argument, schema }) => [argument, schema])),
+  };
+  const required = [
+    ...taken.flatMap(({ argument, required }) => (required ? [argument] : [])),
+    ...((body['required'] as readonly string[] | undefined) ?? []),
+  ];
+  const inputSchema = withParts({ type: 'object' as const, properties, required, additionalProperties: false }, components.schemas);
+  const reads = method === 'GET';
+  return {
+    name,
+    description: operation.description ?? operation.summary ?? name,
+    inputSchema,
+    annotations: { readOnlyHint: reads, destructiveHint: false },
+    method,
+    path,
+    places: Object.fromEntries(taken.map(({ argument, place }) => [argument, place])),
+    isFor: ({ roles }) => roles.some((role) => grantsOf(operation)[role] !== undefined),
+  };
+}
+
+/** Role → whether, or when, it may do an operation. */
+function grantsOf({ 'x-access': access }: Operation): Readonly<Record<string, unknown>> {
+  if (access?.query !== undefined) return queryAccess[access.query];
+  const { command = '' } = access ?? {};
+  const aggregate = (aggregates as readonly Aggregate[]).find(({ commands }) => Object.hasOwn(commands, command));
+  return commandAccess[aggregate?.category ?? '']?.[command] ?? {};
+}
+
+const last = (reference: string) => reference.slice(reference.lastIndexOf('/') + 1);
+
+/** A schema that stands alone: what it refers to goes along. */
+function withParts<Schema extends Json>(schema: Schema, parts: Readonly<Record<string, Json>>): Schema {
+  const $defs: Record<string, unknown> = {};
+  const localised = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(localised);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => {
+        if (key !== '$ref' || typeof inner !== 'string') return [key, localised(inner)];
+        const name = last(inner);
+        if (!Object.hasOwn($defs, name)) {
+          // Set before it is looked into, as it may refer to itself.
+          $defs[name] = {};
+          $defs[name] = localised(parts[name] ?? {});
+        }
+        return [key, `#/$defs/${name}`];
+      }),
+    );
+  };
+  const whole = localised(schema) as Schema;
+  return Object.keys($defs).length === 0 ? whole : { ...whole, $defs };
+}
+
+/** A call with its arguments as a request. What the API does not know, it refuses. */
+export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest {
+  const query = new URLSearchParams();
+  const headers: Record<string, string> = {};
+  const body: Record<string, unknown> = {};
+  let filled = path;
+  for (const [argument, value] of Object.entries(given)) {
+    const place = Object.hasOwn(places, argument) ? places[argument] : undefined;
+    if (place?.in === 'path') filled = filled.replace(`{${place.name}}`, encodeURIComponent(String(value)));
+    else if (place?.in === 'header') headers[place.name] = String(value);
+    else if (place?.in === 'query' || method === 'GET') for (const one of [value].flat()) query.append(argument, String(one));
+    else body[argument] = value;
+  }
+  const url = `${filled.replace(/\{\w+\}/g, '-')}${query.size > 0 ? `?${query}` : ''}`;
+  return { method, url, headers, body: method === 'GET' ? undefined : body };
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
+import { isRefusal } from '#eventsourcing';
+import { OPERATOR, type Role } from '#ticketing';
+import { issueCredential } from '#ticketing-app';
+import { bridgeMcp } from '../../cli/src/mcp-command.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+const clients: Client[] = [];
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  await api?.stop();
+});
+
+async function keyOf(kind: 'assistant' | 'person', role: Role): Promise<string> {
+  const commandId = randomUUID();
+  const principal = { kind, id: `${role}-7`, roles: [role], clients: [api.client], tiers: 'all' as const, teams: [] };
+  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+  const issued = await issueCredential(api.store, { form: 'key', label: 'spec', principal }, context);
+  if (isRefusal(issued)) throw new Error(issued.message);
+  return issued.token;
+}
+
+/** The protocol's own client, with a key. */
+async function connected(token: string): Promise<Client> {
+  const client = new Client({ name: 'spec', version: '1' });
+  const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+  await client.connect(new StreamableHTTPClientTransport(new URL('/mcp', api.url), { requestInit }));
+  clients.push(client);
+  return client;
+}
+
+interface Result {
+  readonly isError: boolean;
+  // Answers are looked at by the tests, whatever they are.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly json: any;
+}
+
+async function call(client: Client, name: string, given: object): Promise<Result> {
+  const { isError = false, structuredContent: json } = await client.callTool({ name, arguments: { ...given } });
+  return { isError: isError === true, json };
+}
+
+const opening = () => ({
+  client: api.client,
+  kind: 'incident',
+  summary: 'No print',
+  reporter: { id: 'joe' },
+  channel: 'chat',
+  impact: 'low',
+  urgency: 'low',
+});
+
+describe('an assistant', () => {
+  it('opens a ticket, reads it, records what it tried and what another tier is asked, under its own name', async () => {
+    const assistant = await connected(await keyOf('assistant', 'assistant'));
+    const key = { idempotencyKey: randomUUID() };
+    const opened = await call(assistant, 'open_ticket', { ...opening(), ...key });
+    const { ticketId: id } = opened.json;
+    expect(opened).toMatchObject({ isError: false, json: { revision: 0, events: [{ type: 'TicketOpened' }] } });
+    expect((await call(assistant, 'open_ticket', { ...opening(), ...key })).json).toMatchObject({ ticketId: id, repeated: true });
+    await call(assistant, 'record_diagnostic_step', { id, action: 'Restarted', outcome: 'Same' });
+    const asked = await call(assistant, 'ask_another_tier', { id, tier: 'L2', question: 'May we restart the spooler?' });
+    const { revision: atLeast } = asked.json;
+    const read = await call(assistant, 'read_ticket', { id, atLeast });
+    expect(read.json).toMatchObject({ summary: 'No print', stepsTried: [{ action: 'Restarted' }], consultations: [{ tier: 'L2' }] });
+    const { json: history } = await call(assistant, 'read_ticket_history', { id });
+    expect(history.items.map(({ actor }: { actor: object }) => actor)).toEqual(Array(3).fill({ id: 'assistant-7', kind: 'assistant' }));
+    const { json: queue } = await call(assistant, 'read_queue', { tier: 'L1', client: api.client });
+    expect(queue.items).toMatchObject([{ _id: id }]);
+    const { json: found } = await call(assistant, 'find_tickets', { q: 'print', client: api.client, limit: 1 });
+    expect(found.items).toHaveLength(1);
+    expect((await call(assistant, 'who_am_i', {})).json).toMatchObject({ principal: { kind: 'assistant', roles: ['assistant'] } });
+  });
+
+  it('is told what is wrong as the API tells it', async () => {
+    const assistant = await connected(await keyOf('assistant', 'assistant'));
+    const wrong = async (name: string, given: object) => {
+      const { isError, json } = await call(assistant, name, given);
+      return [isError, json.status, json.code, (json.faults ?? []).map(({ field }: { field: string }) => field)];
+    };
+    const { impact: _, ...lacking } = opening();
+    expect(await wrong('open_ticket', { ...lacking, more: 1 })).toEqual([true, 400, 'invalid-body', ['more', 'impact']]);
+    expect(await wrong('open_ticket', { ...opening(), client: 'another' })).toEqual([true, 403, 'forbidden', []]);
+    expect(await wrong('read_ticket', { id: 'x' })).toEqual([true, 404, 'ticket-not-found', []]);
+    expect(await wrong('read_ticket', {})).toEqual([true, 404, 'ticket-not-found', []]);
+    expect(await wrong('find_tickets', { nothing: 'x' })).toEqual([true, 400, 'invalid-query', ['nothing']]);
+    expect(await wrong('read_problem', { problemId: randomUUID() })).toEqual([true, 404, 'problem-not-found', []]);
+    await expect(call(assistant, 'nothing', {})).rejects.toThrow('There is no tool nothing');
+  });
+
+  it('is offered what its role may do, with the schemas of the API, which stand alone', async () => {
+    const offered = async (kind: 'assistant' | 'person', role: Role) =>
+      (await (await connected(await keyOf(kind, role))).listTools()).tools;
+    const [assistant, agent, auditor] = await Promise.all([
+      offered('assistant', 'assistant'),
+      offered('person', 'agent'),
+      offered('person', 'auditor'),
+    ]);
+    const names = (tools: readonly { name: string }[]) => tools.map(({ name }) => name);
+    expect(names(assistant)).toEqual(expect.arrayContaining(['open_ticket', 'read_queue', 'find_problems']));
+    for (const name of ['resolve_ticket', 'hand_off', 'send_reply']) expect(names(assistant)).not.toContain(name);
+    expect(names(agent)).toEqual(expect.arrayContaining(['resolve_ticket', 'hand_off', 'send_reply']));
+    expect(auditor.every(({ annotations }) => annotations?.readOnlyHint)).toBe(true);
+    const handOff = agent.find(({ name }) => name === 'hand_off')?.inputSchema as unknown as {
+      $defs: object;
+      required: string[];
+      properties: object;
+    };
+    expect(handOff.required.sort()).toEqual(['id', 'reason', 'tier']);
+    expect(handOff.properties).toMatchObject({ idempotencyKey: { type: 'string' }, handoff: { $ref: '#/$defs/HandOffBody' } });
+    expect(Object.keys(handOff.$defs)).toEqual(expect.arrayContaining(['HandOffBody', 'DiagnosticStepBody', 'VendorCaseBody']));
+    expect(JSON.stringify(agent)).not.toContain('#/components/');
+  });
+
+  it('is offered the same on a transport of its own, such as standard input and output', async () => {
+    const [here, there] = InMemoryTransport.createLinkedPair();
+    const token = await keyOf('assistant', 'assistant');
+    const bridge = bridgeMcp({ url: api.url, key: token }, there, new AbortController().signal);
+    const assistant = new Client({ name: 'spec', version: '1' });
+    await assistant.connect(here);
+    expect(assistant.getInstructions()).toContain('problem details');
+    expect((await assistant.listTools()).tools).toEqual((await (await connected(token)).listTools()).tools);
+    expect((await call(assistant, 'who_am_i', {})).json).toMatchObject({ principal: { id: 'assistant-7' } });
+    expect(await call(assistant, 'read_ticket', { id: 'x' })).toMatchObject({ isError: true, json: { code: 'ticket-not-found' } });
+    await assistant.close();
+    await bridge;
+    await expect(bridgeMcp({ url: api.url, key: 'x' }, there, new AbortController().signal)).rejects.toThrow('401');
+  });
+
+  it('needs a key, and is no page of another origin', async () => {
+    const message = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+    const ask = (headers: Record<string, string>, method = 'POST') =>
+      send(api.url, method, '/mcp', {
+        ...(method === 'POST' ? { body: message } : {}),
+        headers: { Accept: 'application/json, text/event-stream', ...headers },
+      });
+    expect((await ask({ Authorization: '' })).json).toMatchObject({ status: 401, code: 'unauthenticated' });
+    expect((await ask({ Origin: 'https://evil.example' })).json).toMatchObject({ status: 403, code: 'foreign-origin' });
+    expect((await ask({}, 'GET')).json).toMatchObject({ status: 405, code: 'method-not-allowed' });
+    expect((await ask({ Accept: 'application/json' })).status).toBe(406);
+    expect((await ask({})).json).toMatchObject({ jsonrpc: '2.0', id: 1, result: { tools: expect.any(Array) } });
+  });
+});
