@@ -2,10 +2,10 @@ import { deterministicId, type EventStore, instantFrom } from '#eventsourcing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { countedAddress, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
-import type { IdentityProvider, Unavailable } from '#oidc';
+import type { Identified, IdentityProvider, Unavailable } from '#oidc';
 import type { JsonLog } from '#platform';
-import { type Credential, credential, type Principal } from '#ticketing';
-import { credentialIdIn, findCredential, runSystemCommand, today } from '#ticketing-app';
+import { type Credential, credential } from '#ticketing';
+import { credentialIdIn, findCredential, type Revocations, runSystemCommand, type Standing, today } from '#ticketing-app';
 import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
 import { HOW, type Known, unauthenticated } from './caller.js';
 
@@ -105,6 +105,8 @@ class RefusedTokens {
 /** What it takes to know who sent a request. */
 export interface Authentication {
   readonly store: EventStore;
+  /** Closed with the application. */
+  readonly revocations: Revocations;
   readonly identityProvider?: IdentityProvider;
   readonly limits: RateLimits;
   readonly log: JsonLog;
@@ -114,7 +116,7 @@ export interface Authentication {
  * Says who sent a request before anything else is done with it, and takes it from what they may send. Nothing but what is open goes on without.
  * Call it after `prepareHttp`, before `app.init()`.
  */
-export function authenticate(app: NestFastifyApplication, { store, identityProvider, limits, log }: Authentication): void {
+export function authenticate(app: NestFastifyApplication, { store, revocations, identityProvider, limits, log }: Authentication): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const use = new KeyUse(store, log);
   const refused = new RefusedTokens();
@@ -138,18 +140,21 @@ export function authenticate(app: NestFastifyApplication, { store, identityProvi
       : unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
   };
 
-  const callerOf = async (request: FastifyRequest): Promise<Known> => {
+  const callerOf = async (request: FastifyRequest, reply: FastifyReply): Promise<Known> => {
     const bearer = bearerTokenIn(request);
     if (bearer === undefined) {
       const token = sessionTokenIn(request);
       if (token === undefined) throw unauthenticated(HOW);
       const found = await find(token, 'session', request);
       refuseForged(request);
-      return askerOf(found, request);
+      return { ...askerOf(found, request), ended: endOf(found, reply, revocations) };
     }
-    if (identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH))
-      return { principal: await identify(identityProvider, bearer, log) };
-    return askerOf(await find(bearer, 'key', request), request);
+    if (identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
+      const { principal, expiresAt } = await identify(identityProvider, bearer, log);
+      return { principal, ended: endOf({ principal, expiresAt }, reply, revocations) };
+    }
+    const found = await find(bearer, 'key', request);
+    return { ...askerOf(found, request), ended: endOf(found, reply, revocations) };
   };
 
   server.decorateRequest('caller', null);
@@ -160,7 +165,7 @@ export function authenticate(app: NestFastifyApplication, { store, identityProvi
         if (!HEALTH.test(request.url)) await limits.take(reply, 'address', countedAddress(request.ip));
         return undefined;
       }
-      request.caller = await callerOf(request).catch(async (error: unknown) => {
+      request.caller = await callerOf(request, reply).catch(async (error: unknown) => {
         // Whoever is not known is an address.
         if (error instanceof Problem && error.code === 'unauthenticated') await limits.take(reply, 'address', countedAddress(request.ip));
         throw error;
@@ -176,7 +181,20 @@ export function authenticate(app: NestFastifyApplication, { store, identityProvi
       return reply;
     }
   });
-  server.addHook('onClose', () => use.settled());
+  server.addHook('onClose', () => Promise.all([use.settled(), revocations.close()]).then(() => {}));
+}
+
+/** When whoever asks may not have it any longer. An answer that goes on by itself is cut off then, whatever it is. */
+function endOf(standing: Standing, reply: FastifyReply, revocations: Revocations): AbortSignal {
+  const ending = new AbortController();
+  const { raw } = reply;
+  const leave = revocations.watch(standing, () => {
+    ending.abort(unauthenticated('What this was asked with has ended'));
+    // Who sends the answer may end it as its readers expect.
+    setImmediate(() => raw.headersSent && !raw.writableEnded && raw.destroy());
+  });
+  raw.once('close', leave);
+  return ending.signal;
 }
 
 function isOpen({ method, routeOptions }: FastifyRequest): boolean {
@@ -201,9 +219,9 @@ function bearerTokenIn({ headers: { authorization } }: FastifyRequest): string |
 }
 
 /** @throws Problem unauthenticated, Problem identity-provider-unavailable */
-async function identify(provider: IdentityProvider, token: string, log: JsonLog): Promise<Principal> {
+async function identify(provider: IdentityProvider, token: string, log: JsonLog): Promise<Identified> {
   const found = await provider.identify(token);
-  if ('principal' in found) return found.principal;
+  if ('principal' in found) return found;
   if ('unavailable' in found) throw providerUnavailable(found, log);
   log.debug({ reason: found.unknown }, 'a token of the identity provider was refused');
   throw unauthenticated(NOT_VALID);
@@ -217,7 +235,7 @@ export function providerUnavailable({ unavailable: err }: Unavailable, log: Json
 }
 
 /** @throws Problem forbidden where the key does not open the route */
-function askerOf({ principal, routes, key, form, expiresAt }: Credential, { method, url, headers }: FastifyRequest): Known {
+function askerOf({ principal, routes, key, form, expiresAt }: Credential, { method, url, headers }: FastifyRequest): Omit<Known, 'ended'> {
   const path = url.split('?', 1)[0] ?? '';
   if (routes !== undefined && !routes.some((route) => opens(route, method, path)))
     throw Problem.of('forbidden', 'The key is not for this route');

@@ -6,7 +6,7 @@ import type { EventStore } from '#eventsourcing';
 import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
 import type { JsonLog } from '#platform';
-import type { ReadModels } from '#ticketing-app';
+import { type ReadModels, Revocations } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
@@ -43,7 +43,8 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   });
   prepareHttp(app, log, parts);
   await refuseForeignPages(app, allowedOrigins);
-  authenticate(app, { store, limits, log, ...(identityProvider && { identityProvider }) });
+  const revocations = await Revocations.begin(store);
+  authenticate(app, { store, revocations, limits, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));

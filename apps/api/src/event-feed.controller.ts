@@ -18,9 +18,9 @@ import {
   type PublicEventType,
   TIERS,
 } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
+import { queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { Caller } from './caller.js';
+import { Caller, type Known } from './caller.js';
 import { documented } from './documented.js';
 import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -135,7 +135,7 @@ export class EventFeedController implements OnModuleDestroy {
     @Headers('accept') accept: string | undefined,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
-    @Caller() caller: Asker,
+    @Caller() caller: Known,
   ): Promise<void> {
     const from = lastEventId === undefined || lastEventId === '' ? (query.from ?? 'start') : parsePlace(lastEventId);
     if (from === undefined) {
@@ -153,16 +153,17 @@ export class EventFeedController implements OnModuleDestroy {
     const leave = this.readers.take();
     try {
       const left = new AbortController();
-      const signal = AbortSignal.any([left.signal, this.#closing.signal]);
+      const signal = AbortSignal.any([left.signal, this.#closing.signal, caller.ended]);
       const waits = asLines ? wait !== undefined : true;
       const idleMs = wait === undefined ? HEARTBEAT_MS : Math.max(1, wait * 1_000);
       const asked = { filter: filterOf(query), from, ...(waits ? { idleMs } : { until: 'present' as const }), signal };
       const { batches, end } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.events, asked)));
-      reply.hijack();
       const out = reply.raw;
       out.once('close', () => left.abort());
       if (out.destroyed) left.abort();
       const begin = (headers: Record<string, string>) => {
+        caller.ended.throwIfAborted();
+        reply.hijack();
         // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
         out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers, Connection: 'close' });
         return request.method !== 'HEAD';
@@ -179,10 +180,12 @@ export class EventFeedController implements OnModuleDestroy {
           begin({ 'Content-Type': NDJSON, 'X-Position': positionText(position) });
           await write(out, events.map(line).join(''), signal);
         }
-        out.end();
+        // Not ended where lines are missing, so that their reader notices; one of events comes back after the last it has.
+        if (asLines && !waits && signal.aborted) out.destroy();
+        else out.end();
       } catch (error) {
+        if (!out.headersSent) throw error;
         this.log.error({ err: error }, 'an event feed broke');
-        // Not ended, so that a reader of lines notices that some are missing.
         if (asLines) out.destroy();
         else out.end();
       }
@@ -198,13 +201,13 @@ export class EventFeedController implements OnModuleDestroy {
   async digest(
     @Query(readDigestQuery) query: QueryOf<typeof digestQuery>,
     @Req() request: FastifyRequest,
-    @Caller() caller: Asker,
+    @Caller() caller: Known,
   ): Promise<{ readonly count: number; readonly sha256: string; readonly to: string }> {
     const leave = this.readers.take();
     try {
       const left = new AbortController();
       request.raw.once('close', () => left.abort());
-      const signal = AbortSignal.any([left.signal, this.#closing.signal]);
+      const signal = AbortSignal.any([left.signal, this.#closing.signal, caller.ended]);
       const from = query.from ?? 'start';
       const until = query.to ?? ('present' as const);
       const asked = { filter: filterOf(query), from, until, signal };

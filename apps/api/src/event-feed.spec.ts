@@ -1,7 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { instantFrom } from '#eventsourcing';
+import { EventStoreDB } from '#eventstoredb';
+import { account, type AccountCommands, credential, OPERATOR } from '#ticketing';
+import { runCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { FeedReaders } from './event-feed.controller.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
@@ -84,6 +87,21 @@ class Reader {
     this.response.destroy();
   }
 }
+
+/** Somebody with an account, logged in by a link. */
+async function loggedIn(rights: object): Promise<{ readonly account: string; readonly Cookie: string }> {
+  const account = `reader-${randomUUID()}`;
+  await post('/v1/accounts', { account, ...rights });
+  const { token: link } = await post(`/v1/accounts/${account}/links`, undefined);
+  const { status, headers } = await send(api.url, 'POST', '/v1/sessions', { body: { link } });
+  expect(status).toBe(201);
+  return { account, Cookie: headers.get('set-cookie')?.split(';')[0] ?? '' };
+}
+
+const asOperator = () => {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
+};
 
 const type = (name: string) => `com.tierline.ticket.${name}.v1`;
 const MET = 'com.tierline.sla.met.v1';
@@ -331,6 +349,44 @@ describe('GET /v1/events', () => {
       await reader.until(({ messages }) => messages.length > 0);
       expect(reader.messages.map(summary)).toEqual([[type('opened'), ticketId, 0]]);
       reader.close();
+    }
+  });
+
+  it('ends for whoever may not have it any longer, whichever process has said so', async () => {
+    const elsewhere = EventStoreDB.connect(api.eventStoreUrl);
+    try {
+      const clients = [api.client];
+      const key = (await post('/v1/api-keys', { label: 'spec', id: 'reader', roles: ['service'], clients })) as {
+        key: string;
+        token: string;
+      };
+      const narrowed = await loggedIn({ roles: ['auditor'], clients });
+      const suspended = await loggedIn({ roles: ['auditor'], clients });
+      const stays = await loggedIn({ roles: ['auditor'], clients });
+      const streams = await Promise.all(
+        [{ Authorization: `Bearer ${key.token}` }, narrowed, suspended, stays].map((who) => Reader.of(`?client=${api.client}`, who)),
+      );
+      await Promise.all(streams.map((stream) => stream.until(({ comments }) => comments.includes('caught up'))));
+      const headers = { Accept: 'application/x-ndjson', Authorization: `Bearer ${key.token}` };
+      const waiting = send(api.url, 'GET', `/v1/events?from=end&client=${api.client}-none&wait=60`, { headers });
+      const ended = streams.slice(0, 3).map(({ response }) => once(response, 'end'));
+
+      const run = async <Name extends keyof AccountCommands>(name: Name, id: string, body: AccountCommands[Name]) =>
+        expect(await runCommand(elsewhere, { aggregate: account, id, name, body, context: asOperator() })).toHaveProperty('revision');
+      await runCommand(elsewhere, { aggregate: credential, id: key.key, name: 'RevokeCredential', body: {}, context: asOperator() });
+      await run('ChangeAccount', narrowed.account, { roles: ['requester'], clients });
+      await run('SuspendAccount', suspended.account, {});
+      await Promise.all(ended);
+      expect((await waiting).json).toMatchObject({ status: 401, code: 'unauthenticated' });
+      // Known at once, not when what was known has grown old.
+      expect((await send(api.url, 'GET', '/v1/principal', { headers })).status).toBe(401);
+
+      const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
+      const untouched = await streams[3]?.until(({ messages }) => messages.some(({ data }) => ticketOf(data) === ticketId));
+      untouched?.close();
+      for (const stream of streams.slice(0, 3)) expect(stream.messages.some(({ data }) => ticketOf(data) === ticketId)).toBe(false);
+    } finally {
+      await elsewhere.close();
     }
   });
 

@@ -4,9 +4,9 @@ import type { FastifyReply } from 'fastify';
 import { instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
+import { queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { Caller } from './caller.js';
+import { Caller, type Known } from './caller.js';
 import { documented } from './documented.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -35,7 +35,7 @@ export class SimulationsController implements OnModuleDestroy {
     // There are no parameters, and one that somebody believes in is refused rather than ignored.
     @Query(new QueryParameters({})) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
-    @Caller() caller: Asker,
+    @Caller() caller: Known,
   ): Promise<Simulation | undefined> {
     const contract = unlessRefused(contractTerms(body.terms));
     const now = instantFrom(Date.now());
@@ -56,11 +56,12 @@ export class SimulationsController implements OnModuleDestroy {
     try {
       const { client, limit = ROWS } = body;
       const request = { contract, from: instantOf(body.from), to: instantOf(body.to), client, asOf, limit };
-      const watched = { signal: AbortSignal.any([left.signal, tooLong, this.#closing.signal]) };
+      const watched = { signal: AbortSignal.any([left.signal, tooLong, this.#closing.signal, caller.ended]) };
       return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.simulation, { ...request, watched })));
     } catch (error) {
       // Nobody is there to be answered.
       if (left.signal.aborted) return undefined;
+      caller.ended.throwIfAborted();
       if (this.#closing.signal.aborted) throw new StoreUnavailable('the server stops');
       if (tooLong.aborted)
         throw Problem.of('simulation-too-long', `It was given up after ${LONGEST_MS / 1000} s: name a shorter period, or a client`);

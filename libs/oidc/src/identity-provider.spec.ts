@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { instantFrom } from '#eventsourcing';
 import { IdentityProvider } from './identity-provider.js';
 import { AUDIENCE, startProvider, type TestProvider } from './testing/provider.js';
 
@@ -18,10 +19,13 @@ describe('an access token', () => {
   it('that the provider issues says who a service is', async () => {
     expect(await provider.identify(await server.serviceToken())).toEqual({
       principal: { kind: 'service', id: 'monitoring', roles: ['service'], clients: ['northwind'], tiers: 'all', teams: [] },
+      expiresAt: expect.any(String),
     });
   });
 
   it('is valid within its time, give or take the difference of two clocks', async () => {
+    const exp = now() + 60;
+    expect(await provider.identify(await server.signed({ exp }))).toMatchObject({ expiresAt: instantFrom((exp + 30) * 1_000) });
     const valid = [{}, { exp: now() - 10 }, { nbf: now() + 10 }, { aud: ['other', AUDIENCE] }];
     for (const claims of valid)
       expect([claims, 'principal' in (await provider.identify(await server.signed(claims)))]).toEqual([claims, true]);
@@ -132,6 +136,7 @@ describe('logging in with a browser', () => {
     const back = await server.logIn(address, 'ada');
     expect(await provider.finishLogIn(back.search, pending)).toEqual({
       principal: { kind: 'person', id: 'ada', name: 'Ada', roles: ['agent'], clients: ['northwind'], tiers: 'all', teams: [] },
+      expiresAt: expect.any(String),
     });
     expect(await provider.finishLogIn(back.search, pending)).toHaveProperty('unknown');
   });

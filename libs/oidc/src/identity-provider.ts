@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import {
   allowInsecureRequests,
   authorizationCodeGrant,
@@ -14,6 +14,7 @@ import {
   randomPKCECodeVerifier,
   randomState,
 } from 'openid-client';
+import { type Instant, instantFrom } from '#eventsourcing';
 import type { OidcConfig } from '#platform';
 import type { Principal } from '#ticketing';
 import { type Claims, principalOfClaims } from './principal-of-claims.js';
@@ -31,6 +32,8 @@ export interface Unknown {
 /** Somebody who is known. */
 export interface Identified {
   readonly principal: Principal;
+  /** When the token ends that they are known by. */
+  readonly expiresAt: Instant;
 }
 
 /** How long the identity provider may take to answer, in seconds. */
@@ -147,9 +150,11 @@ export class IdentityProvider {
     }
   }
 
-  #identified(claims: Claims): Identified | Unknown {
+  #identified(claims: Claims & Pick<JWTPayload, 'exp'>): Identified | Unknown {
     const principal = principalOfClaims(claims, this.#config.claims);
-    return principal === undefined ? { unknown: 'the identity provider gives no id that can be used' } : { principal };
+    return principal === undefined
+      ? { unknown: 'the identity provider gives no id that can be used' }
+      : { principal, expiresAt: instantFrom(((claims.exp ?? 0) + SKEW_S) * 1_000) };
   }
 
   #browser(): NonNullable<OidcConfig['browser']> {

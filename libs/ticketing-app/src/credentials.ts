@@ -14,7 +14,7 @@ import {
 import { account, type Credential, credential, type CredentialCommands, isValid, type Principal, systemPrincipal } from '#ticketing';
 import { runCommand, type SentContext } from './run-command.js';
 
-/** How long this process may take to notice what another one revoked, in milliseconds: a stream is read that often for each key in use. */
+/** For how long what is known of a credential is believed, in milliseconds, should `Revocations` not have heard of a change. */
 const MAX_AGE_MS = 5_000;
 /** While the event store is away, whoever was known that lately is still known. */
 const MAX_AGE_AWAY_MS = 300_000;
@@ -91,22 +91,36 @@ export async function findCredential(store: EventStore, text: string, at: Instan
   const { state } = await known(store, credential, token.id);
   // Compared in constant time, although what is compared is a hash.
   if (state === null || !timingSafeEqual(hashOf(token), Buffer.from(state.hash, 'hex'))) return undefined;
-  if (!isValid(state, at)) return undefined;
-  return state.account === undefined ? state : ofAccount(store, state, state.account);
+  return ifValid(store, state, at);
+}
+
+/**
+ * The credential with an id, if it is valid at an instant. Whoever asks has proved already that they have its secret.
+ * @param maxAgeMs how old what this process knows may be, in milliseconds
+ * @throws StoreUnavailable
+ */
+export async function credentialOf(store: EventStore, key: string, at: Instant, maxAgeMs: number): Promise<Credential | undefined> {
+  const { state } = await known(store, credential, key, maxAgeMs);
+  return state === null ? undefined : ifValid(store, state, at, maxAgeMs);
+}
+
+async function ifValid(store: EventStore, found: Credential, at: Instant, maxAgeMs?: number): Promise<Credential | undefined> {
+  if (!isValid(found, at)) return undefined;
+  return found.account === undefined ? found : ofAccount(store, found, found.account, maxAgeMs);
 }
 
 /** A credential with what its account may do now; undefined when the account is suspended, or has another password than when a session began. */
-async function ofAccount(store: EventStore, found: Credential, id: string): Promise<Credential | undefined> {
-  const { state } = await known(store, account, id);
+async function ofAccount(store: EventStore, found: Credential, id: string, maxAgeMs?: number): Promise<Credential | undefined> {
+  const { state } = await known(store, account, id, maxAgeMs);
   if (state === null || state.suspendedAt !== undefined) return undefined;
   const { principal, passwordSetAt } = state;
   const isOver = found.form === 'session' && passwordSetAt !== undefined && found.issuedAt < passwordSetAt;
   return isOver ? undefined : { ...found, principal };
 }
 
-async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id: string) {
+async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id: string, maxAgeMs = MAX_AGE_MS) {
   try {
-    return await readAggregate(store, aggregate, id, { maxAgeMs: MAX_AGE_MS });
+    return await readAggregate(store, aggregate, id, { maxAgeMs });
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     return readAggregate(store, aggregate, id, { maxAgeMs: MAX_AGE_AWAY_MS });

@@ -18,6 +18,7 @@ import { type ApiParts, createApi } from '../create-api.js';
 export interface RunningApi {
   readonly url: string;
   readonly store: EventStoreDB;
+  readonly eventStoreUrl: string;
   readonly mongo: Mongo;
   /** Where attachments are kept. */
   readonly attachmentsDir: string;
@@ -34,7 +35,7 @@ export async function startApi({
   logLevel = 'warn',
   ...settings
 }: { readonly logLevel?: LogLevel } & Omit<Partial<ApiParts>, 'store' | 'mongo' | 'blobs' | 'log'> = {}): Promise<RunningApi> {
-  const { directory, store, mongo, onClose, close } = await testStores();
+  const { directory, eventStoreUrl, store, mongo, onClose, close } = await testStores();
   try {
     const logged: string[] = [];
     const log = createLog(logLevel, { write: (line) => void logged.push(line) });
@@ -56,6 +57,7 @@ export async function startApi({
     return {
       url: await app.getUrl(),
       store,
+      eventStoreUrl,
       mongo,
       attachmentsDir: join(directory, 'attachments'),
       webhookKeyFile: join(directory, 'webhook-key'),

@@ -1,0 +1,91 @@
+import { setInterval } from 'node:timers/promises';
+import { type EventStore, type Instant, instantFrom, type Position, readAggregate, StoreUnavailable } from '#eventsourcing';
+import { account, canonicalJson, credential, type Credential, type Principal } from '#ticketing';
+import { credentialOf } from './credentials.js';
+
+const FOLLOWED = [credential, account] as const;
+/** How often whoever waits for something is looked at, in milliseconds. */
+const LOOK_MS = 1_000;
+/** How old what is known of them may be, in milliseconds, should no change of it have been heard of. */
+const MAX_AGE_MS = 60_000;
+
+/** With what somebody asks for something that takes a while. */
+export interface Standing {
+  /** Who asks, as it was known when they began. */
+  readonly principal: Principal;
+  /** Id of their credential; undefined for a token of an identity provider. */
+  readonly key?: Credential['key'];
+  readonly expiresAt?: Instant;
+}
+
+/**
+ * Follows credentials and accounts in the log: what another process changes is known to this one at once, and what goes on for somebody ends within
+ * two seconds when their key is revoked, their session is over, their account is suspended or may do something else.
+ */
+export class Revocations {
+  readonly #watched = new Set<{ readonly standing: Standing; readonly end: () => void }>();
+  readonly #closed = new AbortController();
+  readonly #working: Promise<unknown>;
+
+  /** @throws StoreUnavailable */
+  static async begin(store: EventStore): Promise<Revocations> {
+    return new Revocations(store, await store.end());
+  }
+
+  private constructor(
+    private readonly store: EventStore,
+    after: Position | 'start',
+  ) {
+    this.#working = Promise.all([this.#follow(after), this.#look()]);
+  }
+
+  /**
+   * @param end called once, when they may not have it any longer
+   * @returns what ends the watch
+   */
+  watch(standing: Standing, end: () => void): () => void {
+    const watched = { standing, end };
+    this.#watched.add(watched);
+    return () => void this.#watched.delete(watched);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#working;
+  }
+
+  async #follow(after: Position | 'start'): Promise<void> {
+    const filter = { streamPrefixes: FOLLOWED.map(({ category }) => `${category}-`) };
+    for await (const item of this.store.subscribe(filter, after, this.#closed.signal)) {
+      if (item.kind !== 'event') continue;
+      const { stream } = item.event;
+      const aggregate = FOLLOWED.find(({ category }) => stream.startsWith(`${category}-`));
+      // What is read is known from then on.
+      if (aggregate !== undefined) await readAggregate(this.store, aggregate, stream.slice(aggregate.category.length + 1)).catch(() => {});
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      for await (const _ of setInterval(LOOK_MS, undefined, { signal: this.#closed.signal, ref: false })) {
+        for (const one of this.#watched) if (!(await this.#stands(one.standing)) && this.#watched.delete(one)) one.end();
+      }
+    } catch (error) {
+      if (!this.#closed.signal.aborted) throw error;
+    }
+  }
+
+  /** Whether somebody is still who they were, as far as can be known. */
+  async #stands({ key, principal, expiresAt }: Standing): Promise<boolean> {
+    const now = instantFrom(Date.now());
+    if (expiresAt !== undefined && expiresAt <= now) return false;
+    if (key === undefined) return true;
+    try {
+      const found = await credentialOf(this.store, key, now, MAX_AGE_MS);
+      return found !== undefined && (found.principal === principal || canonicalJson(found.principal) === canonicalJson(principal));
+    } catch (error) {
+      // While the event store is away, everybody is who they were.
+      return error instanceof StoreUnavailable;
+    }
+  }
+}
