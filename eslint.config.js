@@ -67,6 +67,11 @@ const law = {
     packages: ['ipaddr.js', 'standardwebhooks', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'mongo', 'platform', 'ticketing'],
   },
+  'libs/notifications': {
+    packages: ['nodemailer', 'valibot', 'node:*'],
+    libs: ['eventsourcing', 'feeds', 'platform', 'ticketing', 'ticketing-app', 'webhooks'],
+    later: [{ file: 'mail', packages: ['nodemailer'] }],
+  },
   'libs/ticketing-app': {
     packages: ['date-holidays', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'webhooks'],
@@ -117,7 +122,7 @@ const law = {
   },
   'apps/worker': {
     packages: ['node:*'],
-    libs: ['eventsourcing', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
+    libs: ['eventsourcing', 'local', 'mongo', 'notifications', 'platform', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
   },
   'apps/standalone': { packages: ['node:*'], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {

@@ -10,6 +10,7 @@ export const ticketProblems = {
   'team-not-found': { status: 404, title: 'No such team' },
   'team-invalid': { status: 422, title: 'Invalid team' },
   'agent-not-found': { status: 404, title: 'No such agent' },
+  'contact-invalid': { status: 422, title: 'Invalid contact' },
   'agent-left': { status: 409, title: 'The agent has left' },
   'absence-not-found': { status: 404, title: 'No such absence' },
   'absence-invalid': { status: 422, title: 'Invalid absence' },

@@ -36,6 +36,11 @@ async function start(
       const { deliverWebhooks } = await import('#webhooks');
       const deliverer = deliverWebhooks({ store, db, log, ...config.webhooks });
       onClose(() => deliverer.stop());
+      const { chatChannels, deliverNotifications } = await import('#notifications');
+      const { mail, channelsFile } = config.notifications;
+      const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
+      const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
+      onClose(() => notifier.stop());
     }
     const { everyMinutes, keyFile } = config.sealing;
     if (timekeeper && everyMinutes > 0) {

@@ -17,6 +17,7 @@ describe('loadConfig', () => {
       sealing: { everyMinutes: 60, keyFile: './data/sealing-key', headsFile: './data/tree-heads.ndjson' },
       personalKeyFile: './data/personal-key',
       webhooks: { keyFile: './data/webhook-key', networks: [] },
+      notifications: {},
       logLevel: 'info',
     });
   });
@@ -122,6 +123,9 @@ describe('loadConfig', () => {
         PERSONAL_KEY_FILE: '/run/secrets/personal-key',
         WEBHOOK_KEY_FILE: '/run/secrets/webhook-key',
         WEBHOOK_NETWORKS: '10.0.0.0/8, fd00::/8',
+        SMTP_URL: 'smtps://desk:s3cret@mail.example',
+        MAIL_FROM: 'desk@example.com',
+        CHAT_CHANNELS_FILE: '/run/secrets/channels.json',
         TREE_HEADS_FILE: '/mnt/worm/heads',
         TREE_HEADS_GIT: '/srv/heads',
         WITNESS_URL: 'https://witness.example',
@@ -150,6 +154,10 @@ describe('loadConfig', () => {
       partitions: 4,
       personalKeyFile: '/run/secrets/personal-key',
       webhooks: { keyFile: '/run/secrets/webhook-key', networks: ['10.0.0.0/8', 'fd00::/8'] },
+      notifications: {
+        mail: { url: 'smtps://desk:s3cret@mail.example', from: 'desk@example.com' },
+        channelsFile: '/run/secrets/channels.json',
+      },
       sealing: {
         everyMinutes: 15,
         keyFile: '/run/secrets/sealing-key',

@@ -2,6 +2,7 @@ import { parseVerifierKey } from '#audit';
 import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
 import { type HttpConfig, readHttp } from './http-config.js';
+import { type NotificationConfig, readNotifications } from './notification-config.js';
 import { type OidcConfig, readOidc } from './oidc-config.js';
 import { listOf, network, port, PORT_RULE, type Read, webAddress, word } from './values.js';
 
@@ -33,6 +34,7 @@ export interface Config extends HttpConfig {
   /** The master key of personal data; made when it is not there. */
   readonly personalKeyFile: string;
   readonly webhooks: WebhookConfig;
+  readonly notifications: NotificationConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -102,6 +104,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `PERSONAL_KEY_FILE` | `personal-key` in `DATA_DIR` |
  * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
  * | `WEBHOOK_NETWORKS` | none but public addresses |
+ * | `SMTP_URL`, `MAIL_FROM` | no e-mail |
+ * | `CHAT_CHANNELS_FILE` | no chat channels |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first
@@ -193,6 +197,7 @@ export function loadConfig(env: Environment): Config {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),
     },
+    notifications: readNotifications(read, isUnset, path, faults),
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();

@@ -27,6 +27,7 @@ import {
   seesTeam,
   shiftAt,
   shown,
+  shownAgent,
   shownTeam,
   team,
   ticketDetails,
@@ -108,11 +109,11 @@ export async function readTeam(
 
 /** Somebody who works at the desk. */
 export async function readAgent(
-  { store }: Sources,
+  { store, scope }: Sources,
   { id }: { readonly id: string },
 ): Promise<AtRevision<NonNullable<AgentState>> | Refusal<'agent-not-found'>> {
   const { state, revision } = await readAggregate(store, agent, id);
-  return state === null ? refuse('agent-not-found', 'There is no such agent') : { state, revision };
+  return state === null ? refuse('agent-not-found', 'There is no such agent') : { state: shownAgent(scope, state), revision };
 }
 
 /**

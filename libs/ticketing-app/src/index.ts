@@ -48,3 +48,4 @@ export * from './ticket-list-query.js';
 export * from './ticket-queries.js';
 export * from './ticket-why.js';
 export * from './webhook-queries.js';
+export { contactOf } from './who-is-there.js';

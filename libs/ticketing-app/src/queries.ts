@@ -15,6 +15,7 @@ import {
   type OnCallDocument,
   onCallSchedules,
   type Principal,
+  shownAgent,
   shownTeam,
   type Team,
   teams,
@@ -145,7 +146,10 @@ export const queries = {
     return { items: items.map((team) => shownTeam(sources.scope, team)), more };
   }),
   team: query('team', readTeam),
-  agents: query('agents', listed<AgentDocument>(agents)),
+  agents: query('agents', async (sources, asked: ByName) => {
+    const { items, more } = await listed<AgentDocument>(agents)(sources, asked);
+    return { items: items.map((agent) => shownAgent(sources.scope, agent)), more };
+  }),
   agent: queryOfLog('agent', readAgent),
   onCallSchedules: query('onCallSchedules', listed<OnCallDocument>(onCallSchedules)),
   onCall: query('onCall', readOnCall),

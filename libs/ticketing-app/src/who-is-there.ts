@@ -1,13 +1,19 @@
 import { type EventStore, type Instant, readAggregate, StreamDeleted } from '#eventsourcing';
 import {
   absenceAt,
+  account,
   agent,
   type AgentState,
   answersAt,
   type ClockedTicketState,
+  type Contact,
+  type EscalationTarget,
   inOrder,
   onCall,
   type Person,
+  type Reach,
+  seesClient,
+  targetName,
   targetsDue,
   team,
   type WhoIsThere,
@@ -26,11 +32,43 @@ export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, 
     else if (target.kind === 'on-call') schedules.add(target.schedule);
     else if (ticket?.assignee !== undefined) named.add(ticket.assignee.id);
   }
-  return {
-    onCall: await those(schedules, (schedule) => desk.onCall(schedule)),
-    away: await those(named, (id) => desk.away(id)),
-    empty: await those(teams, (id) => desk.empty(id)),
-  };
+  const onCall = await those(schedules, (schedule) => desk.onCall(schedule));
+  const away = await those(named, (id) => desk.away(id));
+  const persons = [...Object.values(onCall), ...Object.values(away).flatMap(({ deputy }) => deputy ?? [])].map(({ id }) => id);
+  const reach = new Map<string, Reach>();
+  for (const target of [
+    ...[...named, ...persons].map((id): EscalationTarget => ({ kind: 'person', person: { id } })),
+    ...[...teams].map((team): EscalationTarget => ({ kind: 'team', team })),
+  ]) {
+    const found = await contactOf(store, target, ticket?.client ?? '');
+    if (found !== undefined) reach.set(targetName(target), found === 'not-of-client' ? found : meansOf(found));
+  }
+  return { onCall, away, empty: await those(teams, (id) => desk.empty(id)), reach: Object.fromEntries(reach) };
+}
+
+/** Where messages reach a person or a team, of whom it is known; not who may not be told of a client's tickets. */
+export async function contactOf(
+  store: EventStore,
+  target: EscalationTarget,
+  client: string,
+): Promise<Contact | 'not-of-client' | undefined> {
+  if (target.kind === 'team') {
+    const { state } = await readAggregate(store, team, target.team).catch(deleted);
+    if (state?.contact === undefined) return undefined;
+    return state.clients === undefined || state.clients.includes(client) ? state.contact : 'not-of-client';
+  }
+  if (target.kind !== 'person') return undefined;
+  const { id } = target.person;
+  const { state } = await readAggregate(store, agent, id).catch(deleted);
+  if (state?.contact === undefined) return undefined;
+  // An account may see less than what was said of the contact; most people have none here.
+  const { state: known } = await readAggregate(store, account, id).catch(deleted);
+  const isSeen = known === null || (known.suspendedAt === undefined && seesClient(known.principal, client));
+  return isSeen && seesClient(state.contact, client) ? state.contact : 'not-of-client';
+}
+
+function meansOf({ email, channel }: Contact): Exclude<Reach, string> {
+  return [...(email === undefined ? [] : [{ by: 'email' as const }]), ...(channel === undefined ? [] : [{ by: 'chat' as const, channel }])];
 }
 
 type Away = NonNullable<WhoIsThere['away']>[string];

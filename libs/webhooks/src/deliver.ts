@@ -25,6 +25,9 @@ export interface Deliverer {
   stop(): Promise<void>;
 }
 
+/** How often destinations are listed without any news, in milliseconds: views may have been built anew. */
+const RELIST_MS = 30_000;
+
 /** A destination that this process delivers to. */
 interface Held {
   readonly revision: number;
@@ -41,9 +44,14 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
   const news = new ViewNews(shareFeeds(store), db, groups);
   const parts: DeliveryParts = { store, db, log, owner, feed: PublicLog.of(store) };
   const held = new Map<string, Held>();
+  let active: ReadonlyMap<string, Destination> = new Map();
+  let listedAt = 0;
 
-  async function look(): Promise<void> {
-    const active = new Map((await destinations()).map((destination) => [destination.id, destination]));
+  async function look(isNews: boolean): Promise<void> {
+    if (isNews || Date.now() - listedAt > RELIST_MS) {
+      active = new Map((await destinations()).map((destination) => [destination.id, destination]));
+      listedAt = Date.now();
+    }
     await Promise.all(
       Array.from(held, async ([id, { revision }]) => {
         if (active.get(id)?.revision !== revision || !(await lease(id))) await release(id);
@@ -99,6 +107,8 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
 
   async function keepLooking(): Promise<void> {
     let isPrepared = false;
+    /** Events that had arrived when the views that show all of them were looked at. */
+    let seen = -1;
     while (!stopping.signal.aborted) {
       const counted = news.count;
       let rest = pollMs;
@@ -106,8 +116,11 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
         if (!isPrepared) await prepareDeliveries(db);
         isPrepared = true;
         const areShown = await news.areShown();
-        await look();
-        if (areShown) rest = leaseMs / 3;
+        await look(seen !== counted);
+        if (areShown) {
+          seen = counted;
+          rest = leaseMs / 3;
+        }
       } catch (error) {
         log.warn({ err: error }, 'destinations cannot be looked at; tried again');
       }

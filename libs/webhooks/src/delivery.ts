@@ -267,10 +267,11 @@ export class Delivery {
       const { outcome, retryAfterMs, ...result } = await this.to.send(parcel, at, this.#abandon.signal);
       // Whether it was taken is not known: it is sent again.
       if (this.#abandon.signal.aborted && outcome === 'failed' && result.status === undefined) return;
-      item.attempts = [...item.attempts, { at: at.toISOString(), ...result }].slice(-KEPT_ATTEMPTS);
+      const attempt = { at: at.toISOString(), ...result };
+      item.attempts = [...item.attempts, attempt].slice(-KEPT_ATTEMPTS);
       item.tries++;
       const state = this.#judge(item, outcome, result.status, retryAfterMs);
-      if (state === 'waiting' || (await this.#tell(parcel, state, item.attempts))) this.#conclude(item, state);
+      if (state === 'waiting' || (await this.#tell(parcel, outcome, item.tries, attempt))) this.#conclude(item, state);
     } finally {
       this.#busy.delete(parcel.subject);
       this.#look();
@@ -299,10 +300,10 @@ export class Delivery {
   }
 
   /** Tells what came of a parcel, until that is known; false when this process stops before: then it is sent again. */
-  async #tell(parcel: Parcel, state: Exclude<DeliveryState, 'waiting'>, attempts: readonly Attempt[]): Promise<boolean> {
+  async #tell(parcel: Parcel, outcome: Tried['outcome'], tries: number, last: Attempt): Promise<boolean> {
     while (!this.#abandon.signal.aborted) {
       try {
-        await this.to.settled?.(parcel, state, attempts);
+        await this.to.settled?.(parcel, outcome, tries, last);
         return true;
       } catch (error) {
         this.parts.log.warn({ err: error, destination: this.to.id }, 'what came of a delivery cannot be told; tried again');

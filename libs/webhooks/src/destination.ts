@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '#feeds';
 import type { EventFilter, PublicEvent, Webhook } from '#ticketing';
-import type { Attempt, DeliveryDocument, DeliveryState } from './documents.js';
+import type { Attempt, DeliveryDocument } from './documents.js';
 import type { Patience } from './patience.js';
 
 /** What is sent because of an event: byte for byte the same each time. Those of a subject are sent one after another. */
@@ -28,8 +28,11 @@ export interface Destination extends Pick<Webhook, 'generation' | 'from' | 'repl
   parcels(logged: LoggedEvent): readonly Parcel[];
   /** Never throws. @param abandoned aborts when the process is to stop: whether it was taken is then not known */
   send(parcel: Parcel, at: Date, abandoned: AbortSignal): Promise<Tried>;
-  /** Told of what was delivered or given up before that is stored; may come again after a crash. */
-  settled?(parcel: Parcel, state: Exclude<DeliveryState, 'waiting'>, attempts: readonly Attempt[]): Promise<void>;
+  /**
+   * Told of what was taken, refused or has failed for too long, before that is stored; may come again after a crash.
+   * @param tries how often it was sent in all, and `last` what came of that the last time
+   */
+  settled?(parcel: Parcel, outcome: Tried['outcome'], tries: number, last: Attempt): Promise<void>;
   /** The last test that was asked for, and its number. It is sent once. */
   readonly test?: { readonly number: number; readonly parcel: Parcel };
 }

@@ -1,6 +1,6 @@
 import { type Actor, type Aggregate, type CommandsOf, refuse, type Refusal, type StateOf } from '#eventsourcing';
 import { contract } from '../contract/contract-agreement.js';
-import { agent } from '../desk/agent.js';
+import { agent, type AgentState, type SetAgentContact } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { team, type TeamState } from '../desk/team.js';
@@ -125,6 +125,15 @@ const ownWebhook: Condition<WebhookState, object> = hiding({
   holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
 });
 
+/** Nobody lets somebody be told of more than they see, nor takes away what is beyond that. */
+const contactWithinReach: Condition<AgentState, Pick<SetAgentContact, 'clients' | 'allClients'>> = {
+  needs: 'for clients of their own',
+  holds: ({ principal, state, body: { clients = [], allClients } }) =>
+    [{ clients: allClients ? ('all' as const) : clients }, ...(state?.contact ? [state.contact] : [])].every((told) =>
+      isWithinReach(principal, told),
+    ),
+};
+
 /** What nobody is asked for: policies, timers and the API itself send it. */
 const system = {};
 const administrator = { administrator: true } as const;
@@ -149,6 +158,7 @@ const rows = {
     TakeOverTicket: tier,
     AssignAutomatically: system,
     RunEscalations: system,
+    RecordNotification: system,
     AcknowledgeEscalation: desk,
     StartWork: tier,
     RecordDiagnosticStep: { service: true, ...assisted },
@@ -206,12 +216,14 @@ const rows = {
     SetShifts: { lead: theirTeam, administrator: theirTeam },
     AddTeamMember: { lead: theirTeam, administrator: theirTeam },
     RemoveTeamMember: { lead: theirTeam, administrator: theirTeam },
+    SetTeamContact: { lead: theirTeam, administrator: theirTeam },
   } satisfies Rows<typeof team>,
   agent: {
     RegisterAgent: leads,
     PlanAbsence: { agent: oneself, ...leads },
     EndAbsence: { agent: oneself, ...leads },
     OffboardAgent: leads,
+    SetAgentContact: { lead: contactWithinReach, administrator: contactWithinReach },
     RecordAbsenceMoments: system,
   } satisfies Rows<typeof agent>,
   attention: { TurnTo: system, TurnAway: system, GoAway: system } satisfies Rows<typeof attention>,

@@ -1,3 +1,4 @@
+import type { Agent } from '../desk/agent.js';
 import type { Team } from '../desk/team.js';
 import { type Scope, seesClient } from '../identity/principal.js';
 import type { TicketFilter } from '../ticket/ticket-filter.js';
@@ -10,6 +11,13 @@ export function seesTeam(scope: Scope, { clients }: Pick<Team, 'clients'>): bool
 /** A team, or what is told of it, without the clients that may not be seen. */
 export function shownTeam<Fields extends { readonly clients?: readonly string[] }>(scope: Scope, team: Fields): Fields {
   return team.clients === undefined ? team : { ...team, clients: team.clients.filter((client) => seesClient(scope, client)) };
+}
+
+/** An agent, or what is told of one, without the clients that may not be seen. */
+export function shownAgent<Fields extends Pick<Agent, 'contact'>>(scope: Scope, agent: Fields): Fields {
+  const { contact } = agent;
+  if (contact === undefined || contact.clients === 'all') return agent;
+  return { ...agent, contact: { ...contact, clients: contact.clients.filter((client) => seesClient(scope, client)) } };
 }
 
 /** A filter that asks for a client is seen by those who see that one. */

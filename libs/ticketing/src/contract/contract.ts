@@ -1,4 +1,5 @@
 import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCalendar } from './business-calendar.js';
+import { messageTemplateSchema } from './escalation-message.js';
 import { escalationPoliciesSchema } from './escalation-policy.js';
 import { handOffRequirementsSchema } from './hand-off.js';
 import { without } from '../plain-json.js';
@@ -172,6 +173,7 @@ const terms = fields({
     ),
   ),
   escalationPolicies: optional(about(escalationPoliciesSchema, 'What is done, step by step, until somebody responds')),
+  escalationMessage: optional(about(messageTemplateSchema, 'How the messages read that steps of policies send')),
   reopenWindow: about(
     whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
     'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',

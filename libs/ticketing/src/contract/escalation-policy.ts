@@ -88,8 +88,11 @@ export const escalationTargetSchema = oneOfKinds(
 /** Whom a step tells. `assignee` is whoever has the ticket then; `on-call` whoever is on call in a schedule then. */
 export type EscalationTarget = Static<typeof escalationTargetSchema>;
 
-/** Why a target is nobody: no assignee; who has left, or is absent and named no deputy who is there; a team or a schedule without anybody. */
-export const NOBODY_TO_TELL = ['no-assignee', 'left', 'absent', 'no-members', 'all-absent', 'nobody-on-call'] as const;
+/**
+ * Why a target is nobody: no assignee; who has left, or is absent and named no deputy who is there; a team or a schedule without anybody; who may not
+ * be told of this client's tickets.
+ */
+export const NOBODY_TO_TELL = ['no-assignee', 'left', 'absent', 'no-members', 'all-absent', 'nobody-on-call', 'not-of-client'] as const;
 export type NobodyToTell = (typeof NOBODY_TO_TELL)[number];
 
 export const passedOverSchema = open({
@@ -99,6 +102,27 @@ export const passedOverSchema = open({
 
 /** A target that was nobody when it was to be told. */
 export type PassedOver = Static<typeof passedOverSchema>;
+
+/** By what messages go. */
+const MEANS = ['email', 'chat'] as const;
+export type Means = (typeof MEANS)[number];
+
+export const notificationSchema = open({
+  id: about(text, 'Its id: the same however often it is sent'),
+  target: about(escalationTargetSchema, 'Whom it tells: a person or a team'),
+  by: about(oneOf(MEANS), 'By what'),
+  channel: optional(about(text, 'Name of the chat channel')),
+});
+
+/** A message to a target of a step, to one of its addresses. */
+export type Notification = Static<typeof notificationSchema>;
+
+/**
+ * Why a message did not get through: its receiver refused it; it failed for too long; its address, or what would send it, is there no longer; its
+ * receiver may no longer be told of this client's tickets.
+ */
+export const UNDELIVERED = ['refused', 'given-up', 'no-address', 'not-configured', 'not-of-client'] as const;
+export type Undelivered = (typeof UNDELIVERED)[number];
 
 const LONGEST = 366 * 86_400_000;
 

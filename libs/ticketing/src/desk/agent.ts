@@ -13,7 +13,9 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, Text, TextList, Uuid } from '../command-fields.js';
 import { present, same, without } from '../plain-json.js';
 import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
+import { CLIENTS_NOT_NAMED, clientsNamed, orAll } from '../identity/principal.js';
 import { asSkills } from '../ticket/assignment-request.js';
+import { contactOf, contactSchema, SetTeamContact } from './contact.js';
 
 const absenceSchema = open({
   id: about(uuid, 'Id of the absence'),
@@ -27,6 +29,14 @@ const absenceSchema = open({
 /** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
 export type Absence = Static<typeof absenceSchema>;
 
+const agentContactSchema = open({
+  ...contactSchema.entries,
+  clients: about(orAll(text), 'The clients about whose tickets messages may go there, or `all`'),
+});
+
+/** Where messages about escalations go, and about whose tickets. */
+export type AgentContact = Static<typeof agentContactSchema>;
+
 export const agentSchema = about(
   open({
     agent: about(text, 'Id of the agent'),
@@ -38,6 +48,7 @@ export const agentSchema = about(
       listOf(open({ ...absenceSchema.entries, begun: about(flag, 'Whether it has begun') })),
       'Those that go on or are to come, in the order in which they were planned',
     ),
+    contact: optional(about(agentContactSchema, 'Where messages about escalations go that tell the agent')),
     endedAbsence: optional(about(uuid, 'The last absence that was ended: ending it again changes nothing')),
   }),
   'Somebody who works at the desk',
@@ -81,6 +92,19 @@ export class PlanAbsence {
   handBack?: boolean;
 }
 
+@JSONSchema({
+  description:
+    'Says where messages about escalations go, and about which clients. What was said before is replaced; without an address, none are sent.',
+  examples: [{ email: 'ada@example.com', clients: ['northwind'] }],
+})
+export class SetAgentContact extends SetTeamContact {
+  @TextList({ description: 'The clients whose tickets the agent may be told of', max: 200, atLeastOne: true, optional: true })
+  clients?: readonly string[];
+
+  @Flag({ description: 'That the agent may be told of tickets of all clients, in place of `clients`', optional: true })
+  allClients?: boolean;
+}
+
 @JSONSchema({ description: 'Ends the absence that goes on, or the one that is named, which may be still to come.', examples: [{}] })
 export class EndAbsence {
   @Uuid('an absence', { description: 'Id of the absence; the one that goes on unless said otherwise', optional: true })
@@ -119,6 +143,9 @@ const events = {
   AgentAbsenceEnded: event<AgentState, { readonly agent: string; readonly absenceId: string }>({
     evolve: (state, { absenceId }) =>
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
+  }),
+  AgentContactSet: event<AgentState, { readonly agent: string; readonly contact?: AgentContact }>({
+    evolve: (state, { contact }) => state && present({ ...without(state, 'contact'), contact }),
   }),
   AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
     evolve: (state, _data, { effectiveAt }) => state && { ...state, active: false, leftAt: effectiveAt, absences: [] },
@@ -192,6 +219,22 @@ export const agent = {
         return absenceId !== undefined && absenceId === state.endedAbsence
           ? []
           : refuse('absence-not-found', 'There is no such absence, or none is in progress');
+      },
+    }),
+    SetAgentContact: command({
+      body: SetAgentContact,
+      route: 'POST /v1/agents/{agent}/contact',
+      refuses: ['agent-not-found', 'contact-invalid'],
+      decide({ clients: some, allClients, ...told }, state) {
+        if (state === null) return noAgent();
+        const addresses = contactOf(told);
+        const clients = clientsNamed(some, allClients);
+        if (addresses !== undefined && clients === undefined)
+          return refuse('contact-invalid', 'It must be said about whose tickets messages may go there', [CLIENTS_NOT_NAMED]);
+        const contact = addresses && clients && { ...addresses, clients };
+        return same(present({ contact: state.contact }), present({ contact }))
+          ? []
+          : [{ type: 'AgentContactSet', data: present({ agent: state.agent, contact }) }];
       },
     }),
     OffboardAgent: command({

@@ -27,7 +27,8 @@ import {
 } from '../contract/business-calendar.js';
 import { Fields, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
-import { present, same } from '../plain-json.js';
+import { present, same, without } from '../plain-json.js';
+import { contactOf, contactSchema, type Contact, SetTeamContact } from './contact.js';
 import {
   about,
   asOne,
@@ -87,6 +88,7 @@ export const teamSchema = about(
     clients: optional(about(listOf(text), 'Clients that it serves; all of them, unless said otherwise')),
     members: about(listOf(text), 'Ids of agents, in the order in which they joined'),
     shifts: about(listOf(shiftSchema), 'Without any, nobody of the team is ever on shift'),
+    contact: optional(about(contactSchema, 'Where messages about escalations go that tell the team')),
   }),
   'A group of agents who serve the same tiers',
 );
@@ -168,13 +170,16 @@ const events = {
     { readonly team: string; readonly name: string; readonly tiers: readonly Tier[]; readonly clients?: readonly string[] }
   >({
     evolve: (state, { team, name, tiers, clients }) =>
-      present({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [] }),
+      present({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [], contact: state?.contact }),
   }),
   TeamShiftsSet: event<TeamState, { readonly team: string; readonly shifts: readonly Shift[] }>({
     evolve: (state, { shifts }) => state && { ...state, shifts },
   }),
   TeamMemberAdded: event<TeamState, { readonly team: string; readonly agent: string }>({
     evolve: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
+  }),
+  TeamContactSet: event<TeamState, { readonly team: string; readonly contact?: Contact }>({
+    evolve: (state, { contact }) => state && present({ ...without(state, 'contact'), contact }),
   }),
   TeamMemberRemoved: event<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
     evolve: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
@@ -216,6 +221,18 @@ export const team = {
         const faults = faultsOf(shiftsSchema, shifts, 'shifts');
         if (faults.length > 0) return refuse('team-invalid', 'Invalid shifts', faults);
         return same(state.shifts, shifts) ? [] : [{ type: 'TeamShiftsSet', data: { team: state.team, shifts } }];
+      },
+    }),
+    SetTeamContact: command({
+      body: SetTeamContact,
+      route: 'POST /v1/teams/{team}/contact',
+      refuses: ['team-not-found'],
+      decide(told, state) {
+        if (state === null) return noTeam();
+        const contact = contactOf(told);
+        return same(present({ contact: state.contact }), present({ contact }))
+          ? []
+          : [{ type: 'TeamContactSet', data: present({ team: state.team, contact }) }];
       },
     }),
     AddTeamMember: command({

@@ -5,6 +5,8 @@ import type { EscalationPolicy } from '../contract/escalation-policy.js';
 import { faultsOf } from '../schema.js';
 import { whyEscalated } from './escalation-why.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { targetName } from '../ticket/escalation.js';
 
 const team = (name: string) => [{ kind: 'team' as const, team: name }];
 const handOff = {
@@ -472,5 +474,76 @@ describe('the policies of a contract', () => {
     ],
   ])('are refused for %s', (_name, policies, fields) => {
     expect(faulty(...policies)).toEqual(fields);
+  });
+});
+
+describe('messages of a step', () => {
+  const reach = { [targetName({ kind: 'team', team: 'leads' })]: [{ by: 'email' as const }, { by: 'chat' as const, channel: 'noc' }] };
+  const dispatched = () => {
+    const life = new Life(under(untouched)).open();
+    const [{ data }] = life.do(10, 'RunEscalations', {}, { reach }) as readonly [
+      { readonly data: TicketEvents['EscalationStepDispatched'] },
+    ];
+    const [email, chat] = data.notifications ?? [];
+    if (email === undefined || chat === undefined) throw new Error('no messages');
+    return { life, data, email, chat };
+  };
+  const failed = { because: 'refused' as const };
+
+  it('go to each address of a target, and say what holds when it is dispatched', () => {
+    const { data, email, chat } = dispatched();
+    expect([email, chat]).toMatchObject([{ by: 'email' }, { by: 'chat', channel: 'noc' }]);
+    expect(email.id).not.toBe(chat.id);
+    expect(data.message).toEqual({
+      subject: '[critical] s',
+      text: expect.stringMatching(/^Ticket .*Priority: critical\nTier: L1\nEscalation policy: untouched, step 1, due 2026-11-23T08:10/s),
+    });
+  });
+
+  it('read as the contract says', () => {
+    const escalationMessage = { subject: '{client}: {summary}', text: 'Step {step} of {policy}' };
+    const life = new Life(pin(1, { escalationPolicies: [untouched], escalationMessage })).open();
+    expect(life.do(10, 'RunEscalations', {}, { reach })).toMatchObject([
+      { data: { message: { subject: 'northwind: s', text: 'Step 1 of untouched' } } },
+    ]);
+    const wrong = { ...defaultContract, escalationMessage: { subject: 'for {whom}' } };
+    expect(faultsOf(contractSchema, wrong)).toMatchObject([
+      { field: 'escalationMessage.subject', message: expect.stringContaining('{whom}') },
+    ]);
+  });
+
+  it('bring the next step at once where none gets through, and are told once', () => {
+    const { life, email, chat } = dispatched();
+    expect(life.do(11, 'RecordNotification', { notification: email.id, attempts: 1, failed })).toMatchObject([
+      { type: 'NotificationFailed', data: { step: 0, target: email.target, because: 'refused' } },
+    ]);
+    expect(nextStepAt(chainsOf(life))).toBe(at(30));
+    expect(life.do(12, 'RecordNotification', { notification: email.id, attempts: 1 })).toEqual([]);
+    life.do(12, 'RecordNotification', { notification: chat.id, attempts: 4, failed: { because: 'given-up' } });
+    expect(nextStepAt(chainsOf(life))).toBe(at(12));
+    expect(run(life, 12)).toEqual(['12 StepDispatched untouched/0 0.1 managers']);
+    expect(whyEscalated(life.sla, at(12))[0]?.steps[0]?.answer).toContain(
+      'the message to team leads by chat did not get through (given-up)',
+    );
+  });
+
+  it('leave the chain as it is where one gets through, or somebody has answered', () => {
+    const { life, email, chat } = dispatched();
+    life.do(11, 'RecordNotification', { notification: email.id, attempts: 1, failed });
+    life.do(12, 'RecordNotification', { notification: chat.id, attempts: 1 });
+    expect(nextStepAt(chainsOf(life))).toBe(at(30));
+    const other = dispatched();
+    other.life.do(11, 'AcknowledgeEscalation', {});
+    for (const { id } of [other.email, other.chat]) other.life.do(12, 'RecordNotification', { notification: id, attempts: 1, failed });
+    expect(nextStepAt(chainsOf(other.life))).toBeUndefined();
+  });
+
+  it('go to nobody who may not be told of the client', () => {
+    const life = new Life(under(untouched)).open();
+    const hidden = { reach: { [targetName({ kind: 'team', team: 'leads' })]: 'not-of-client' as const } };
+    expect(life.do(10, 'RunEscalations', {}, hidden)).toMatchObject([
+      { type: 'EscalationStepSkipped', data: { step: 0, passedOver: [{ because: 'not-of-client' }] } },
+      { type: 'EscalationStepDispatched', data: { step: 1 } },
+    ]);
   });
 });

@@ -8,9 +8,11 @@ import {
   type EscalationTarget,
   escalationTargetSchema,
   type EscalationTrigger,
+  notificationSchema,
   passedOverSchema,
+  UNDELIVERED,
 } from '../contract/escalation-policy.js';
-import { present, without } from '../plain-json.js';
+import { present, same, without } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
@@ -31,6 +33,19 @@ const outcome = {
   ),
 };
 export const passedOver = optional(about(listOf(passedOverSchema), 'Targets that were nobody then'));
+
+const notifiedSchema = open({
+  ...notificationSchema.entries,
+  state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
+  at: optional(about(instant, 'When that was known')),
+  because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
+});
+
+/** A message of a step, and what became of it. */
+export type Notified = Static<typeof notifiedSchema>;
+
+export const notifications = optional(about(listOf(notifiedSchema), 'The messages that were sent, and what became of them'));
+
 const stepOutcomeSchema = oneOfKinds('outcome', [
   open({
     ...outcome,
@@ -38,6 +53,7 @@ const stepOutcomeSchema = oneOfKinds('outcome', [
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
     passedOver,
     toldAt: about(instant, 'When they were told: later than it was due where the timekeeper was late'),
+    notifications,
   }),
   open({
     ...outcome,
@@ -223,6 +239,8 @@ function evolveChain(
   sla: SlaClocks | null,
   revision: number,
 ): EscalationChain {
+  if (event.type === 'NotificationDelivered' || event.type === 'NotificationFailed')
+    return event.data.chain === chain.id ? notified(chain, event, at) : chain;
   if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
   if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) {
     // A ticket from before a priority's policy ended with it may have steps that were dispatched later: they were told all the same.
@@ -274,12 +292,44 @@ function evolveChain(
 }
 
 function dispatched(
-  { round, step, targets, passedOver }: TicketEvents['EscalationStepDispatched'],
+  { round, step, targets, passedOver, notifications }: TicketEvents['EscalationStepDispatched'],
   at: Instant,
   toldAt: Instant,
   revision: number,
 ): StepOutcome {
-  return present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt });
+  const sent = notifications?.map((notification) => ({ ...notification, state: 'on-its-way' as const }));
+  return present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt, notifications: sent });
+}
+
+/** What became of a message is known. Where a step has reached nobody, the one after it comes at once. */
+function notified(
+  chain: EscalationChain,
+  { type, data }: Extract<TicketEvent, { readonly type: 'NotificationDelivered' | 'NotificationFailed' }>,
+  at: Instant,
+): EscalationChain {
+  const outcome = type === 'NotificationFailed' ? { state: 'failed' as const, because: data.because } : { state: 'delivered' as const };
+  const steps = chain.steps.map((step) =>
+    step.outcome === 'dispatched' && step.notifications?.some(({ id }) => id === data.id)
+      ? { ...step, notifications: step.notifications.map((one) => (one.id === data.id ? { ...one, ...outcome, at } : one)) }
+      : step,
+  );
+  const last = steps.at(-1);
+  const goesOn = chain.ended === undefined && chain.next !== undefined && chain.acknowledged === undefined;
+  const reachedNobody =
+    type === 'NotificationFailed' &&
+    last?.outcome === 'dispatched' &&
+    last.round === data.round &&
+    last.step === data.step &&
+    hasReachedNobody(last);
+  return goesOn && reachedNobody ? { ...chain, steps, atOnce: true, from: at } : { ...chain, steps };
+}
+
+/** Whether every target of a step was sent messages, and none got through. */
+function hasReachedNobody({ targets, notifications = [] }: Extract<StepOutcome, { readonly outcome: 'dispatched' }>): boolean {
+  return (
+    notifications.every(({ state }) => state === 'failed') &&
+    targets.every((target) => notifications.some((one) => same(one.target, target)))
+  );
 }
 
 /** A chain whose warning or breach did not happen does nothing more. */

@@ -1,6 +1,15 @@
 import type { Instant } from '#eventsourcing';
 import { type Contract, termsOf } from '../contract/contract.js';
-import { type EscalationChain, escalationChainSchema, nextOf, passedOver, type StepPlace, stepPlaceSchema } from './escalation-chains.js';
+import {
+  type EscalationChain,
+  escalationChainSchema,
+  nextOf,
+  type Notified,
+  notifications,
+  passedOver,
+  type StepPlace,
+  stepPlaceSchema,
+} from './escalation-chains.js';
 import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema, type PassedOver } from '../contract/escalation-policy.js';
 import { present } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
@@ -17,6 +26,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
     passedOver,
     toldAt: about(instant, 'When they were told'),
+    notifications,
     onBelief: optional(about(literal(true), 'It was due on what was believed then, and not in truth')),
   }),
   open({
@@ -58,7 +68,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   const steps = places(policy).map((place): StepAnswer => {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
-      const { at, revision, targets, passedOver, toldAt, onBelief } = outcome;
+      const { at, revision, targets, passedOver, toldAt, onBelief, notifications } = outcome;
       return present({
         ...place,
         fired: true as const,
@@ -68,7 +78,8 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         passedOver,
         toldAt,
         onBelief,
-        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${butNot(passedOver)}${onBelief ? ', on what was believed then' : ''}`,
+        notifications,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${butNot(passedOver)}${undelivered(notifications)}${onBelief ? ', on what was believed then' : ''}`,
       });
     }
     if (outcome?.outcome === 'skipped') {
@@ -178,6 +189,14 @@ function places({ steps, rounds = 1 }: EscalationPolicy): readonly StepPlace[] {
 
 function butNot(passedOver: readonly PassedOver[] = []): string {
   return passedOver.map(({ target, because }) => `; not ${inWords(target)} (${because})`).join('');
+}
+
+function undelivered(notifications: readonly Notified[] = []): string {
+  return notifications
+    .map(({ target, by, state, because }) =>
+      state === 'failed' ? `; the message to ${inWords(target)} by ${by} did not get through (${because})` : '',
+    )
+    .join('');
 }
 
 function inWords(target: EscalationTarget): string {

@@ -1,4 +1,5 @@
-import type { EscalationTarget, PassedOver } from '../contract/escalation-policy.js';
+import type { Message } from '../contract/escalation-message.js';
+import type { EscalationTarget, Notification, PassedOver, Undelivered } from '../contract/escalation-policy.js';
 import type { Person } from '../vocabulary.js';
 import { note, unchanged } from './definition.js';
 
@@ -10,6 +11,9 @@ export interface ChainStep {
   readonly step: number;
 }
 
+/** What became of a message. */
+type Notified = Notification & { readonly attempts: number };
+
 export const escalationEvents = {
   EscalationStepDispatched: note<
     ChainStep & {
@@ -18,6 +22,9 @@ export const escalationEvents = {
       readonly passedOver?: readonly PassedOver[];
       /** Why the step did not hand the work on as it was to. */
       readonly notHandedOn?: string;
+      /** The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone. */
+      readonly notifications?: readonly Notification[];
+      readonly message?: Message;
     }
   >({
     says: 'a step of an escalation policy: whom it tells, and whom it passed over and why; `effectiveAt` is when it was due',
@@ -26,6 +33,16 @@ export const escalationEvents = {
 
   EscalationStepSkipped: note<ChainStep & { readonly because: string; readonly passedOver?: readonly PassedOver[] }>({
     says: 'a step of an escalation policy that found nobody to tell, and why, or nowhere to hand the work on to: the next one comes at once',
+    evolve: unchanged,
+  }),
+
+  NotificationDelivered: note<ChainStep & Notified>({
+    says: 'a message of a step of an escalation policy got through: to whom, by what, after how many attempts',
+    evolve: unchanged,
+  }),
+
+  NotificationFailed: note<ChainStep & Notified & { readonly because: Undelivered; readonly detail?: string }>({
+    says: 'a message of a step of an escalation policy did not get through, and why. Where none of the step did, the next step comes at once',
     evolve: unchanged,
   }),
 

@@ -73,12 +73,46 @@ export const publicEventSchemas = {
                 },
               ],
             },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call'] },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
           },
           required: ['target', 'because'],
         },
       },
       notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
+      notifications: {
+        description:
+          'The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone.',
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string' },
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            by: { enum: ['chat', 'email'] },
+            channel: { type: 'string' },
+          },
+          required: ['id', 'target', 'by'],
+        },
+      },
+      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
     required: ['chain', 'policy', 'round', 'step', 'targets'],
   },
@@ -114,13 +148,73 @@ export const publicEventSchemas = {
                 },
               ],
             },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call'] },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
           },
           required: ['target', 'because'],
         },
       },
     },
     required: ['chain', 'policy', 'round', 'step', 'because'],
+  },
+  NotificationDelivered: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts'],
+  },
+  NotificationFailed: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      detail: { type: 'string' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts', 'because'],
   },
   EscalationAcknowledged: {
     type: 'object',
@@ -1623,6 +1717,7 @@ export const publicEventSchemas = {
                   required: ['name', 'trigger', 'steps'],
                 },
               },
+              escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
               reopenWindow: { type: 'number' },
               lateReplies: {
                 type: 'object',
@@ -2542,6 +2637,7 @@ export const publicEventSchemas = {
               required: ['name', 'trigger', 'steps'],
             },
           },
+          escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
           reopenWindow: { type: 'number' },
           lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
           holdEnds: { enum: ['resume', 'tell'] },

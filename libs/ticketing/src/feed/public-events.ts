@@ -22,12 +22,14 @@ const shown = {
   /** The contract, in full, is the client's own: its version tells it from others. */
   TicketOpened: (data: Events['TicketOpened']) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 }),
   SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
+  /** The mail server's own words stay inside. */
+  NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
   /** Only the desk reads a note. */
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
 };
 
-/** Rows of an imported record that changed nothing: nobody else's business. */
-const internal = ['ImportedNoteRecorded'] as const satisfies readonly (keyof Events)[];
+/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk. */
+const internal = ['ImportedNoteRecorded', 'AgentContactSet', 'TeamContactSet'] as const satisfies readonly (keyof Events)[];
 
 /** What other services are told that no stored event says. */
 interface DerivedEvents {

@@ -12,7 +12,8 @@ export type Role = (typeof ROLES)[number];
 
 export const PRINCIPAL_KINDS = ['person', 'service', 'assistant', 'system'] as const;
 
-const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => either([literal('all'), listOf(item)]);
+/** `all`, or some. */
+export const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => either([literal('all'), listOf(item)]);
 
 export const principalSchema = about(
   open({

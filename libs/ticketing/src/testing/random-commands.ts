@@ -188,6 +188,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   StopTouchTime: fc.record({ agent: maybe(person), activity: maybe(word) }),
   RecordSlaMoments: fc.constant({}),
   RunEscalations: fc.constant({}),
+  RecordNotification: fc.record({ notification: fc.uuid(), attempts: fc.constant(1) }),
   AcknowledgeEscalation: fc.record({ by: maybe(person), note: maybe(word) }),
   RebaseSlaTerms: fc.tuple(fc.integer({ min: 1, max: 3 }), randomTerms).map(([version, terms]) => ({
     contract: { version, tzdata: '2025b', terms },

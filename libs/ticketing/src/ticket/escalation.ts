@@ -1,10 +1,19 @@
-import { type Decided, type DecisionContext, deterministicId, isRefusal, type Refusal, refuse } from '#eventsourcing';
+import { type Decided, type DecisionContext, deterministicId, type Instant, isRefusal, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { type Contract, nextTier } from '../contract/contract.js';
-import type { EscalationStep, EscalationTarget, NobodyToTell, PassedOver } from '../contract/escalation-policy.js';
+import { escalationMessage, type Message } from '../contract/escalation-message.js';
+import type {
+  EscalationStep,
+  EscalationTarget,
+  NobodyToTell,
+  Notification,
+  PassedOver,
+  Undelivered,
+} from '../contract/escalation-policy.js';
 import { missingFromHandOff } from '../contract/hand-off.js';
 import { type EscalationChain, evolveChains, nextOf, TOLD_ALREADY, toldAlready } from '../escalation/escalation-chains.js';
+import type { ChainStep } from '../events/escalation.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { present } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
@@ -25,6 +34,25 @@ export interface WhoIsThere {
   readonly away?: Readonly<Record<string, { readonly because: Extract<NobodyToTell, 'left' | 'absent'>; readonly deputy?: Person }>>;
   /** Teams with nobody to tell, by id. */
   readonly empty?: Readonly<Record<string, Extract<NobodyToTell, 'no-members' | 'all-absent'>>>;
+  /** Where messages reach persons and teams, by what targets of them are called. Those of whom nothing is said are told by the event alone. */
+  readonly reach?: Readonly<Record<string, Reach>>;
+}
+
+/** By what somebody is reached, or that they may not be told of the client's tickets. */
+export type Reach = readonly Pick<Notification, 'by' | 'channel'>[] | 'not-of-client';
+
+/** What a target is called among those who are reached. */
+export function targetName(target: EscalationTarget): string {
+  return target.kind === 'person' ? `person/${target.person.id}` : JSON.stringify(target);
+}
+
+/** Tells what became of a message of a step. Sent by whoever delivers them. */
+export class RecordNotification extends TicketCommand {
+  /** Id of the message. */
+  notification!: string;
+  attempts!: number;
+  /** Why it did not get through; it did, where nothing is said. */
+  failed?: { readonly because: Undelivered; readonly detail?: string };
 }
 
 @JSONSchema({
@@ -56,6 +84,25 @@ export const escalationCommands = {
         if (events.at(-1)?.type === 'TicketEscalated') break;
       }
       return events;
+    },
+  }),
+
+  RecordNotification: internal({
+    refuses: [],
+    late: true,
+    decide({ notification, attempts, failed }: RecordNotification, ticket) {
+      for (const { id: chain, policy, steps } of ticket.sla?.chains ?? []) {
+        for (const step of steps) {
+          const sent = step.outcome === 'dispatched' ? step.notifications?.find(({ id }) => id === notification) : undefined;
+          if (sent?.state !== 'on-its-way') continue;
+          const { id, target, by, channel } = sent;
+          const about = present({ chain, policy: policy.name, round: step.round, step: step.step, id, target, by, channel, attempts });
+          return [
+            failed === undefined ? event('NotificationDelivered', about) : event('NotificationFailed', present({ ...about, ...failed })),
+          ];
+        }
+      }
+      return [];
     },
   }),
 
@@ -92,11 +139,11 @@ function runChain(
   const { commandId, effectiveAt: now } = context;
   const due = nextOf(chain);
   if (due === undefined || due > now || chain.next === undefined) return [];
-  const { id, policy } = chain;
+  const { id: chainId, policy } = chain;
   if (chain.acknowledged !== undefined) {
-    return [{ ...event('EscalationAcknowledgementLapsed', { chain: id, policy: policy.name }), effectiveAt: due }];
+    return [{ ...event('EscalationAcknowledgementLapsed', { chain: chainId, policy: policy.name }), effectiveAt: due }];
   }
-  const place = { chain: id, policy: policy.name, ...chain.next };
+  const place = { chain: chainId, policy: policy.name, ...chain.next };
   const step = policy.steps[chain.next.step] as EscalationStep;
   const skip = (because: string, passedOver?: readonly PassedOver[]) => {
     const skipped = event('EscalationStepSkipped', present({ ...place, because, passedOver }));
@@ -106,16 +153,27 @@ function runChain(
   };
   if (toldAlready(ticket.sla?.chains ?? [], chain, chain.next, due)) return skip(TOLD_ALREADY);
   const found = step.targets.map((target) => resolved(target, ticket, there));
-  const targets = distinct(found.flatMap(({ told = [] }) => told));
-  const nobody = found.flatMap(({ passedOver = [] }) => passedOver);
+  const leadTo = distinct(found.flatMap(({ told = [] }) => told));
+  const targets = leadTo.filter((target) => own(there.reach ?? {}, targetName(target)) !== 'not-of-client');
+  const nobody = [
+    ...found.flatMap(({ passedOver = [] }) => passedOver),
+    ...leadTo.filter((target) => !targets.includes(target)).map((target): PassedOver => ({ target, because: 'not-of-client' })),
+  ];
   const passedOver = nobody.length === 0 ? undefined : nobody;
   const handOn = step.escalateToNextTier
-    ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, id))
+    ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, chainId))
     : undefined;
   if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) return skip(handOn?.refused ?? 'nobody-to-tell', passedOver);
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
+  const notifications = targets.flatMap((target) =>
+    reachOf(target, there).map((means): Notification => {
+      const id = deterministicId('notification', commandId, chainId, targetName(target), means.by);
+      return { id, target, ...means };
+    }),
+  );
+  const told = notifications.length === 0 ? {} : { notifications, message: messageOf(ticket, contract, place, due, context) };
   return [
-    { ...event('EscalationStepDispatched', present({ ...place, targets, passedOver, notHandedOn })), effectiveAt: due },
+    { ...event('EscalationStepDispatched', present({ ...place, targets, passedOver, notHandedOn, ...told })), effectiveAt: due },
     ...(handOn === undefined || isRefusal(handOn) ? [] : [handOn]),
   ];
 }
@@ -154,8 +212,23 @@ function own<Value>(record: Readonly<Record<string, Value>>, key: string): Value
 
 /** Nobody is told twice by one step. */
 function distinct(targets: readonly EscalationTarget[]): readonly EscalationTarget[] {
-  const keyOf = (target: EscalationTarget) => (target.kind === 'person' ? `person/${target.person.id}` : JSON.stringify(target));
-  return [...new Map(targets.map((target) => [keyOf(target), target])).values()];
+  return [...new Map(targets.map((target) => [targetName(target), target])).values()];
+}
+
+function reachOf(target: EscalationTarget, { reach = {} }: WhoIsThere): Exclude<Reach, string> {
+  const found = own(reach, targetName(target)) ?? [];
+  return found === 'not-of-client' ? [] : found;
+}
+
+/** What a step tells, as things stand when it is dispatched. */
+function messageOf(
+  { summary, client, priority, tier }: ClockedTicket,
+  { escalationMessage: template }: Contract,
+  { policy, step }: ChainStep,
+  due: Instant,
+  { id: ticket = '' }: DecisionContext,
+): Message {
+  return escalationMessage(template, { summary, ticket, client, priority, tier, policy, step: String(step + 1), due });
 }
 
 /** The hand-off that a policy makes of what the ticket holds, with what it lacks. */

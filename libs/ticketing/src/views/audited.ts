@@ -1,5 +1,5 @@
 import { type Aggregate, type ProjectionGroup, type StoredEvent, streamName, upcast } from '#eventsourcing';
-import { seesFilter, seesTeam, shownTeam } from '../access/seen.js';
+import { seesFilter, seesTeam, shownAgent, shownTeam } from '../access/seen.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
@@ -112,7 +112,7 @@ export const auditedAggregates = {
     sees: (scope, shown) => seesTeam(scope, shown as Team),
     cut: shownTeam,
   }),
-  agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state }),
+  agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state, cut: shownAgent }),
   schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
   problem: audited(problem, problemViews, { notFound: 'problem-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {

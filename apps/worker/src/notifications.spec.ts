@@ -1,0 +1,281 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { SMTPServer } from 'smtp-server';
+import { type Aggregate, type CommandsOf, instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { chatChannels, deliverNotifications } from '#notifications';
+import { createLog } from '#platform';
+import { agent, agentViews, contract, DAY, type EscalationTarget, team, teamViews, ticket, type TicketEvents } from '#ticketing';
+import { runSystemCommand } from '#ticketing-app';
+import { type Deliverer, patience } from '#webhooks';
+import { eventually } from '../../../test/eventually.js';
+import { type TestStores, testStores } from '../../../test/stores.js';
+import { startWorker } from './worker.js';
+
+/** What a mailbox does with its n-th message. */
+type Treatment = (nth: number) => 'take' | 'hang' | 'close' | { readonly code: number };
+
+/** A mail server, and what came to it. */
+class MailServer {
+  readonly treats = new Map<string, Treatment>();
+  readonly #got: { readonly to: string; readonly raw: string }[] = [];
+  readonly #sockets = new Map<number, Socket>();
+  readonly #server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS', 'AUTH'],
+    onData: (stream, { envelope, remotePort }, done) => {
+      let raw = '';
+      stream.setEncoding('utf8').on('data', (chunk: string) => (raw += chunk));
+      stream.on('end', () => {
+        const to = envelope.rcptTo[0]?.address ?? '';
+        this.#got.push({ to, raw });
+        const treated = this.treats.get(to)?.(this.at(to).length) ?? 'take';
+        if (treated === 'take') done();
+        else if (treated === 'close') this.#sockets.get(remotePort)?.destroy();
+        else if (treated !== 'hang') done(Object.assign(new Error('not today'), { responseCode: treated.code }));
+      });
+    },
+  });
+
+  async start(): Promise<this> {
+    this.#server.server.on('connection', (socket: Socket) => this.#sockets.set(socket.remotePort ?? 0, socket));
+    this.#server.on('error', () => {});
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server.server, 'listening');
+    return this;
+  }
+
+  get url(): string {
+    return `smtp://127.0.0.1:${(this.#server.server.address() as AddressInfo).port}?tls=none`;
+  }
+
+  /** What came to a mailbox, taken or not. */
+  at(to: string): readonly string[] {
+    return this.#got.filter((one) => one.to === to).map(({ raw }) => raw);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets.values()) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+const log = createLog('silent');
+const client = `client-${randomUUID()}`;
+/** Another test's people on a shared log have other names. */
+const named = (name: string) => `${name}-${client.slice(7, 15)}`;
+const addressOf = (name: string) => `${named(name)}@example.com`;
+const person = (name: string): EscalationTarget => ({ kind: 'person', person: { id: named(name) } });
+
+let stores: TestStores;
+let mail: MailServer;
+let chat: Server;
+/** What came to chat channels, by path. */
+const posted: { readonly path: string; readonly body: string; readonly key: unknown }[] = [];
+let channelsFile = '';
+let deliverer: Deliverer | undefined;
+
+beforeAll(async () => {
+  [stores, mail] = await Promise.all([testStores(), new MailServer().start()]);
+  const { store, mongo } = stores;
+  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, teamViews], policies: [], log });
+  stores.onClose(() => worker.stop());
+  chat = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+    request.on('end', () => {
+      const path = request.url ?? '';
+      posted.push({ path, body, key: request.headers['idempotency-key'] });
+      const isFirst = posted.filter((one) => one.path === path).length === 1;
+      if (path === '/gone') response.writeHead(404).end('no_service');
+      else if (path === '/busy' && isFirst) response.writeHead(429, { 'Retry-After': '0' }).end();
+      else response.end('ok');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(chat, 'listening');
+  const url = (path: string) => `http://127.0.0.1:${(chat.address() as AddressInfo).port}${path}`;
+  channelsFile = join(stores.directory, 'channels.json');
+  const channels = {
+    busy: { format: 'slack', url: url('/busy') },
+    cards: { format: 'teams', url: url('/cards'), clients: [client] },
+    gone: { format: 'slack', url: url('/gone') },
+    elsewhere: { format: 'slack', url: url('/elsewhere'), clients: ['somebody-else'] },
+  };
+  await writeFile(channelsFile, JSON.stringify(channels));
+});
+afterEach(() => deliverer?.stop());
+afterAll(async () => {
+  await stores?.close();
+  await mail?.close();
+  chat?.closeAllConnections();
+  chat?.close();
+}, 30_000);
+
+async function deliver(): Promise<void> {
+  const { store, mongo } = stores;
+  deliverer = deliverNotifications({
+    store,
+    db: mongo.db,
+    log,
+    mail: { url: mail.url, from: 'tierline@example.com' },
+    channels: await chatChannels(channelsFile),
+    networks: ['127.0.0.0/8'],
+    patience: { ...patience, firstMs: 20, longestMs: 50, breakAfter: Infinity },
+    timeoutMs: 2_000,
+    pollMs: 20,
+  });
+}
+
+async function tell<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+  aggregate: Of,
+  id: string | undefined,
+  name: Name,
+  body: CommandsOf<Of>[Name],
+): Promise<string> {
+  const commandId = randomUUID();
+  const context = { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
+  const done = await runSystemCommand(stores.store, { aggregate, id, name, body, context });
+  if (isRefusal(done)) throw new Error(JSON.stringify(done));
+  return done.id;
+}
+
+/** Somebody with a mailbox, who may be told of these clients. */
+async function withMail(name: string, clients: readonly string[] = [client], more: { readonly channel?: string } = {}): Promise<void> {
+  await tell(agent, named(name), 'RegisterAgent', { name });
+  await tell(agent, named(name), 'SetAgentContact', { email: addressOf(name), clients, ...more });
+}
+
+/** Opens a ticket whose policy tells these targets, step by step; the first at once, the others a day later each. */
+async function openUnder(steps: readonly (readonly EscalationTarget[])[], summary = 'Mail is down'): Promise<string> {
+  const policy = {
+    name: 'on-opening',
+    trigger: { on: 'opened' as const },
+    steps: steps.map((targets, n) => ({ after: n * DAY, targets })),
+  };
+  await tell(contract, client, 'AgreeContract', { client, terms: { tierTargets: {}, escalationPolicies: [policy] } });
+  const opening = {
+    client,
+    kind: 'incident',
+    summary,
+    reporter: { id: 'joe' },
+    channel: 'phone',
+    impact: 'high',
+    urgency: 'critical',
+  } as const;
+  // What was agreed a moment ago may be seen a second late.
+  const ticketId = await tell(ticket, undefined, 'OpenTicket', { ...opening, effectiveAt: instantFrom(Date.now()) });
+  await run(ticketId);
+  return ticketId;
+}
+
+const run = (ticketId: string) => tell(ticket, ticketId, 'RunEscalations', {});
+
+async function eventsOf(ticketId: string): Promise<readonly StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of stores.store.readStream(streamName(ticket, ticketId))) events.push(event);
+  return events;
+}
+
+type Outcome = TicketEvents['NotificationFailed'];
+
+/** What became of messages, once that is known of so many. */
+async function outcomes(ticketId: string, count: number): Promise<readonly (Pick<StoredEvent, 'type'> & { readonly data: Outcome })[]> {
+  const known = await eventually(
+    async () => (await eventsOf(ticketId)).filter(({ type }) => type.startsWith('Notification')),
+    ({ length }) => length >= count,
+  );
+  return known.map(({ type, data }) => ({ type, data: data as Outcome }));
+}
+
+describe('messages of escalation steps', () => {
+  it('go by e-mail and to chat until each is taken, with one id, over a restart; the ticket says what became of each', async () => {
+    for (const name of ['ok', 'grey', 'slow', 'rude']) await withMail(name);
+    mail.treats.set(addressOf('grey'), (nth) => (nth < 3 ? { code: 451 } : 'take'));
+    mail.treats.set(addressOf('slow'), (nth) => (nth < 2 ? 'hang' : 'take'));
+    mail.treats.set(addressOf('rude'), (nth) => (nth < 2 ? 'close' : 'take'));
+    await tell(team, named('desk'), 'DefineTeam', { name: 'Desk', tiers: ['L1'] });
+    await tell(team, named('desk'), 'SetTeamContact', { email: addressOf('desk'), channel: 'busy' });
+    await tell(team, named('office'), 'DefineTeam', { name: 'Office', tiers: ['L1'], clients: [client] });
+    await tell(team, named('office'), 'SetTeamContact', { channel: 'cards' });
+    for (const name of ['desk', 'office']) await tell(team, named(name), 'AddTeamMember', { agent: named('ok') });
+    const people = ['ok', 'grey', 'slow', 'rude', 'unknown'];
+    const teams = ['desk', 'office'].map((name): EscalationTarget => ({ kind: 'team', team: named(name) }));
+    await deliver();
+    const ticketId = await openUnder([[...people.map(person), ...teams]], 'Down\r\nBcc: evil@example.com <!channel>');
+    await eventually(
+      () => mail.at(addressOf('slow')),
+      ({ length }) => length === 1,
+    );
+    await deliverer?.stop();
+    await deliver();
+    const told = await outcomes(ticketId, 7);
+
+    expect(told.map(({ type }) => type)).toEqual(Array(7).fill('NotificationDelivered'));
+    const attempts = Object.fromEntries(told.map(({ data: { target, by, attempts } }) => [`${by} ${nameOf(target)}`, attempts]));
+    expect(attempts).toMatchObject({ 'email ok': 1, 'email grey': 3, 'email rude': 2, 'chat desk': 2, 'chat office': 1 });
+    const [dispatched] = (await eventsOf(ticketId)).filter(({ type }) => type === 'EscalationStepDispatched');
+    const { notifications = [], message } = dispatched?.data as TicketEvents['EscalationStepDispatched'];
+    expect(message?.subject).toBe('[critical] Down Bcc: evil@example.com <!channel>');
+    for (const name of ['ok', 'grey', 'slow', 'rude', 'desk']) {
+      const { id } = notifications.find(({ target, by }) => nameOf(target) === name && by === 'email') ?? {};
+      for (const raw of mail.at(addressOf(name))) {
+        const [headers = ''] = raw.split('\r\n\r\n');
+        expect(headers).toContain(`Message-ID: <${id}@example.com>`);
+        expect(headers).toMatch(/^Auto-Submitted: auto-generated$/m);
+        expect(headers).not.toMatch(/^Bcc/im);
+      }
+    }
+    expect(mail.at('evil@example.com')).toEqual([]);
+    const [busy, again] = posted.filter(({ path }) => path === '/busy');
+    expect(again).toEqual(busy);
+    expect(JSON.parse(busy?.body ?? '')).toMatchObject({ text: '[critical] Down Bcc: evil@example.com &lt;!channel&gt;' });
+    expect(JSON.parse(posted.find(({ path }) => path === '/cards')?.body ?? '')).toMatchObject({
+      type: 'message',
+      attachments: [{ contentType: 'application/vnd.microsoft.card.adaptive', content: { type: 'AdaptiveCard' } }],
+    });
+  });
+
+  it('that reach nobody bring the next step at once; nobody is told of a client that they do not see', async () => {
+    await withMail('wrong');
+    await withMail('foreign', ['somebody-else']);
+    await withMail('walled', [client], { channel: 'elsewhere' });
+    await withMail('lost', [client], { channel: 'gone' });
+    for (const name of ['wrong', 'walled', 'lost']) mail.treats.set(addressOf(name), () => ({ code: 550 }));
+    const ticketId = await openUnder([['wrong', 'foreign', 'walled', 'lost'].map(person), [person('ok')]]);
+    await deliver();
+    const failed = await outcomes(ticketId, 5);
+    expect(failed.map(({ data }) => `${data.by} ${nameOf(data.target)} ${data.because}`).sort()).toEqual([
+      'chat lost refused',
+      'chat walled not-of-client',
+      'email lost refused',
+      'email walled refused',
+      'email wrong refused',
+    ]);
+    expect(failed.find(({ data }) => data.by === 'email')?.data).toMatchObject({ attempts: 1, detail: expect.stringContaining('550') });
+    expect(mail.at(addressOf('foreign'))).toEqual([]);
+    expect(posted.filter(({ path }) => path === '/elsewhere')).toEqual([]);
+
+    await run(ticketId);
+    await outcomes(ticketId, 6);
+    const steps = (await eventsOf(ticketId)).filter(({ type }) => type === 'EscalationStepDispatched');
+    expect(steps.map(({ data }) => data)).toMatchObject([
+      { step: 0, passedOver: [{ target: person('foreign'), because: 'not-of-client' }] },
+      { step: 1, targets: [person('ok')] },
+    ]);
+  });
+
+  it('need channels that are written as they should be, and no complaint tells an address', async () => {
+    await writeFile(channelsFile, JSON.stringify({ noc: { format: 'irc', url: 'https://chat.example/secret' } }));
+    await expect(chatChannels(channelsFile)).rejects.toThrow('CHAT_CHANNELS_FILE is wrong at noc.format');
+    await expect(chatChannels(channelsFile)).rejects.not.toThrow('secret');
+  });
+});
+
+function nameOf(target: EscalationTarget): string {
+  const id = target.kind === 'person' ? target.person.id : target.kind === 'team' ? target.team : '';
+  return id.split('-')[0] ?? '';
+}

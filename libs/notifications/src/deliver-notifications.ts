@@ -1,0 +1,188 @@
+import { type Actor, deterministicId, isRefusal, StreamDeleted } from '#eventsourcing';
+import type { LoggedEvent } from '#feeds';
+import type { MailConfig } from '#platform';
+import {
+  agents,
+  agentViews,
+  type Message,
+  type Notification,
+  type RecordNotification,
+  seesClient,
+  teams,
+  teamViews,
+  ticket,
+  type TicketEvents,
+  type Undelivered,
+} from '#ticketing';
+import { contactOf, runSystemCommand } from '#ticketing-app';
+import {
+  type Attempt,
+  deliver,
+  type Deliverer,
+  type DeliverOptions,
+  type Destination,
+  Networks,
+  type Parcel,
+  type Patience,
+  patience,
+  post,
+  type Tried,
+} from '#webhooks';
+import type { ChatChannel } from './chat-channels.js';
+import { chatMessage } from './chat-message.js';
+
+export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
+  /** The mail server; without one, what should go by e-mail does not get through. */
+  readonly mail?: MailConfig | undefined;
+  /** Chat channels by name. */
+  readonly channels: ReadonlyMap<string, ChatChannel>;
+  /** Private networks that chat channels may be in, in CIDR notation. */
+  readonly networks: readonly string[];
+  readonly patience?: Patience;
+  /** How long a receiver may be silent, in milliseconds (default 15,000). */
+  readonly timeoutMs?: number;
+}
+
+const NOTIFIER: Actor = { id: 'notifier', kind: 'system' };
+
+/** Tries for a quarter of an hour: by then somebody else had better be told. Each message waits by itself, for there are few. */
+const usualPatience: Patience = { ...patience, longestMs: 120_000, giveUpMs: 15 * 60_000, breakAfter: Infinity };
+
+/** A message as it is kept until it is delivered. */
+interface Sent extends Notification, Message {
+  readonly ticketId: string;
+  readonly client: string;
+}
+
+/** Why a message is not worth a try. The beginning of the attempt's error. */
+const HOPELESS = ['no-address', 'not-configured', 'not-of-client'] as const satisfies readonly Undelivered[];
+
+/**
+ * Sends the messages of escalation steps by e-mail and to chat channels: each at least once, with the same id, until it is taken or a quarter of an
+ * hour has passed. What became of it is told to its ticket.
+ */
+export function deliverNotifications({
+  mail,
+  channels,
+  networks: named,
+  patience = usualPatience,
+  timeoutMs = 15_000,
+  ...options
+}: DeliverNotificationsOptions): Deliverer {
+  const { store, db, log } = options;
+  const networks = new Networks(named);
+  // What sends mail is loaded with the first message.
+  let loaded: Promise<typeof import('./mail.js')> | undefined;
+  const mailed = async (config: MailConfig) =>
+    (await (loaded ??= import('./mail.js'))).mailer(config, { silenceMs: timeoutMs, wholeMs: 4 * timeoutMs });
+
+  async function send(parcel: Parcel, abandoned: AbortSignal): Promise<Tried> {
+    const sent = JSON.parse(parcel.body) as Sent;
+    const { id, target, client, by, channel: name = '', subject, text } = sent;
+    // Where they are reached now, who may be told now: what is told is as it was.
+    const contact = await contactOf(store, target, client);
+    if (contact === 'not-of-client') return hopeless(contact);
+    if (by === 'email') {
+      if (contact?.email === undefined) return hopeless('no-address');
+      return mail === undefined ? hopeless('not-configured') : (await mailed(mail))({ id, to: contact.email, subject, text }, abandoned);
+    }
+    const channel = channels.get(name);
+    if (channel === undefined) return hopeless('not-configured');
+    if (contact?.channel !== name) return hopeless('no-address');
+    if (!seesClient({ clients: channel.clients ?? 'all' }, client)) return hopeless('not-of-client');
+    const body = JSON.stringify(chatMessage(channel.format, { subject, text }));
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': id };
+    const tried = await post(new URL(channel.url), { networks, headers, body, timeoutMs, signal: abandoned });
+    const { status = 0 } = tried;
+    const isFinal = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+    return isFinal ? { ...tried, outcome: 'refused' } : tried;
+  }
+
+  async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
+    const { id: notification, ticketId } = JSON.parse(body) as Sent;
+    const told: RecordNotification = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
+    const commandId = deterministicId('notified', notification);
+    const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: notification };
+    const result = await runSystemCommand(store, {
+      aggregate: ticket,
+      id: ticketId,
+      name: 'RecordNotification',
+      body: told,
+      context,
+    }).catch((error: unknown) => {
+      if (error instanceof StreamDeleted) return undefined;
+      throw error;
+    });
+    if (result !== undefined && isRefusal(result)) log.warn({ ticketId, refused: result.refused }, 'a ticket cannot be told of a message');
+  }
+
+  /** @param takes whether a message goes there */
+  function destination(id: string, takes: (notification: Notification) => boolean): Destination {
+    return {
+      id,
+      revision: 1,
+      generation: 1,
+      from: 'start',
+      replays: [],
+      patience,
+      filter: { types: ['EscalationStepDispatched'] },
+      sees: () => true,
+      parcels: (logged) => parcelsOf(logged, takes),
+      send: async (parcel, _at, abandoned) => {
+        try {
+          return await send(parcel, abandoned);
+        } catch (error) {
+          return { outcome: 'failed', ms: 0, error: (error as Error).message };
+        }
+      },
+      settled,
+    };
+  }
+
+  const isChat = ({ by, channel = '' }: Notification) => by === 'chat' && channels.has(channel);
+  const destinations = [
+    // With what cannot be sent, so that this is told.
+    destination('notifications/email', (notification) => !isChat(notification)),
+    ...Array.from(channels.keys(), (name) =>
+      destination(`notifications/chat/${name}`, (notification) => isChat(notification) && notification.channel === name),
+    ),
+  ];
+  let isNeeded = false;
+  return deliver({
+    ...options,
+    groups: [agentViews, teamViews],
+    destinations: async () => {
+      // Where nobody has an address, nothing is read.
+      const hasContact = { contact: { $exists: true } };
+      for (const { name } of [agents, teams]) isNeeded ||= (await db.collection(name).findOne(hasContact)) !== null;
+      return isNeeded ? destinations : [];
+    },
+  });
+}
+
+function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) => boolean): readonly Parcel[] {
+  const { notifications = [], message } = event.data as TicketEvents['EscalationStepDispatched'];
+  if (message === undefined) return [];
+  const { client, subject: about, position, recordedtime } = event;
+  const ticketId = about.slice(about.indexOf('/') + 1);
+  return notifications.filter(takes).map((notification) => {
+    const sent: Sent = { ...notification, ...message, ticketId, client };
+    // Each by itself: none waits for another one.
+    const { id } = notification;
+    return { event: id, type: notification.by, subject: id, position, body: JSON.stringify(sent), since: Date.parse(recordedtime) };
+  });
+}
+
+function hopeless(why: (typeof HOPELESS)[number]): Tried {
+  return { outcome: 'refused', ms: 0, error: why };
+}
+
+function failureOf(
+  outcome: Exclude<Tried['outcome'], 'taken'>,
+  { error, status, excerpt }: Attempt,
+): NonNullable<RecordNotification['failed']> {
+  const hopeless = HOPELESS.find((one) => one === error);
+  if (hopeless !== undefined) return { because: hopeless };
+  const detail = error ?? [status, excerpt].filter((part) => part !== undefined).join(' ');
+  return { because: outcome === 'refused' ? 'refused' : 'given-up', detail };
+}

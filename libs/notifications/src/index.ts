@@ -1,0 +1,2 @@
+export { type ChatChannel, chatChannels } from './chat-channels.js';
+export { deliverNotifications, type DeliverNotificationsOptions } from './deliver-notifications.js';

@@ -1,0 +1,32 @@
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Name, Pattern } from '../command-fields.js';
+import { present } from '../plain-json.js';
+import { about, open, optional, type Static, text } from '../schema.js';
+
+/** One mailbox, without a name, quotes or comments: nothing that could be read as a second address or another header. */
+const ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-9-]{1,63})+$/;
+
+export const contactSchema = open({
+  email: optional(about(text, 'E-mail address')),
+  channel: optional(about(text, 'Name of a chat channel in the configuration')),
+});
+
+/** Where messages about escalations go: to each of what it names. */
+export type Contact = Static<typeof contactSchema>;
+
+@JSONSchema({
+  description: 'Says where messages about escalations go. What was said before is replaced; without anything, none are sent.',
+  examples: [{ email: 'desk@example.com', channel: 'noc' }],
+})
+export class SetTeamContact {
+  @Pattern(ADDRESS, 'must be an e-mail address such as ada@example.com', { description: 'E-mail address', optional: true })
+  email?: string;
+
+  @Name({ description: 'Name of a chat channel in the configuration', max: 100, example: 'noc', optional: true })
+  channel?: string;
+}
+
+/** The contact that a command names; undefined for none. */
+export function contactOf({ email, channel }: SetTeamContact): Contact | undefined {
+  return email === undefined && channel === undefined ? undefined : present({ email, channel });
+}
