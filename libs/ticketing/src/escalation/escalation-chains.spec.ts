@@ -481,9 +481,8 @@ describe('messages of a step', () => {
   const reach = { [targetName({ kind: 'team', team: 'leads' })]: [{ by: 'email' as const }, { by: 'chat' as const, channel: 'noc' }] };
   const dispatched = () => {
     const life = new Life(under(untouched)).open();
-    const [{ data }] = life.do(10, 'RunEscalations', {}, { reach }) as readonly [
-      { readonly data: TicketEvents['EscalationStepDispatched'] },
-    ];
+    const [step] = life.do(10, 'RunEscalations', {}, { reach });
+    const data = step?.data as TicketEvents['EscalationStepDispatched'];
     const [email, chat] = data.notifications ?? [];
     if (email === undefined || chat === undefined) throw new Error('no messages');
     return { life, data, email, chat };

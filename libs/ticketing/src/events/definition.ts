@@ -28,7 +28,7 @@ export interface TicketEventDefinition<Data> {
 
 /** A field of the data, or of an object in it. */
 type FieldPath<Data> = {
-  [Key in keyof Data & string]: Key | (Data[Key] extends object ? `${Key}.${keyof Data[Key] & string}` : never);
+  [Key in keyof Data & string]-?: Key | (NonNullable<Data[Key]> extends object ? `${Key}.${keyof NonNullable<Data[Key]> & string}` : never);
 }[keyof Data & string];
 
 /** Declares an event that moves the ticket on. */

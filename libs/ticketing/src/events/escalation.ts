@@ -28,6 +28,7 @@ export const escalationEvents = {
     }
   >({
     says: 'a step of an escalation policy: whom it tells, and whom it passed over and why; `effectiveAt` is when it was due',
+    personal: { fields: ['message.subject', 'message.text'] },
     evolve: unchanged,
   }),
 
