@@ -14,6 +14,7 @@ import {
   TIERS,
   URGENCIES,
 } from '../vocabulary.js';
+import { notificationId } from '../ticket/escalation.js';
 import type { HandOffBody } from '../ticket/hand-off.js';
 import type { TicketCommandName, TicketCommands } from '../ticket/ticket.js';
 import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
@@ -188,7 +189,13 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   StopTouchTime: fc.record({ agent: maybe(person), activity: maybe(word) }),
   RecordSlaMoments: fc.constant({}),
   RunEscalations: fc.constant({}),
-  RecordNotification: fc.record({ notification: fc.uuid(), attempts: fc.constant(1) }),
+  RecordNotification: fc.record({
+    notification: fc
+      .nat(1)
+      .map((round) => notificationId('', { chain: 'prompt/0', round, step: 0 }, { kind: 'team', team: 'alpha' }, 'email')),
+    attempts: fc.constant(1),
+    failed: maybe(fc.constant({ because: 'refused' as const })),
+  }),
   AcknowledgeEscalation: fc.record({ by: maybe(person), note: maybe(word) }),
   RebaseSlaTerms: fc.tuple(fc.integer({ min: 1, max: 3 }), randomTerms).map(([version, terms]) => ({
     contract: { version, tzdata: '2025b', terms },
@@ -267,8 +274,9 @@ const merge: fc.Arbitrary<SentCommand[]> = other.map((into) => [
 ]);
 
 /** An escalation that somebody acknowledges, and that goes on after a while. */
-const paged: fc.Arbitrary<SentCommand[]> = fc.boolean().map((named) => [
+const paged: fc.Arbitrary<SentCommand[]> = fc.tuple(fc.boolean(), contents.RecordNotification).map(([named, outcome]) => [
   { name: 'RunEscalations', command: {}, after: 1000 },
+  { name: 'RecordNotification', command: outcome, after: 1000 },
   { name: 'AcknowledgeEscalation', command: named ? { chain: 'prompt/0' } : {}, after: 1000 },
   { name: 'RunEscalations', command: {}, after: 100_000 },
 ]);

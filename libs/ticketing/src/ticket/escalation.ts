@@ -46,6 +46,16 @@ export function targetName(target: EscalationTarget): string {
   return target.kind === 'person' ? `person/${target.person.id}` : JSON.stringify(target);
 }
 
+/** The id of the message that a step of a ticket sends to a target: the same whoever dispatches it. */
+export function notificationId(
+  ticket = '',
+  { chain, round, step }: Pick<ChainStep, 'chain' | 'round' | 'step'>,
+  target: EscalationTarget,
+  by: Notification['by'],
+): string {
+  return deterministicId('notification', ticket, chain, String(round), String(step), targetName(target), by);
+}
+
 /** Tells what became of a message of a step. Sent by whoever delivers them. */
 export class RecordNotification extends TicketCommand {
   /** Id of the message. */
@@ -166,10 +176,7 @@ function runChain(
   if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) return skip(handOn?.refused ?? 'nobody-to-tell', passedOver);
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
   const notifications = targets.flatMap((target) =>
-    reachOf(target, there).map((means): Notification => {
-      const id = deterministicId('notification', commandId, chainId, targetName(target), means.by);
-      return { id, target, ...means };
-    }),
+    reachOf(target, there).map((means): Notification => ({ id: notificationId(context.id, place, target, means.by), target, ...means })),
   );
   const told = notifications.length === 0 ? {} : { notifications, message: messageOf(ticket, contract, place, due, context) };
   return [

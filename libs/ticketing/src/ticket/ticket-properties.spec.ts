@@ -12,7 +12,7 @@ import fc from 'fast-check';
 import { officeHours, randomLife, type SentCommand } from '../testing/random-commands.js';
 import { evolveInHindsight } from '../sla/sla-restatement.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
-import type { WhoIsThere } from './escalation.js';
+import { targetName, type WhoIsThere } from './escalation.js';
 import { ticket } from './ticket.js';
 import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -43,6 +43,7 @@ const there: WhoIsThere = {
   onCall: { night: { id: 'delta' } },
   away: { alpha: { because: 'left' }, beta: { because: 'absent', deputy: { id: 'gamma' } } },
   empty: { beta: 'no-members' },
+  reach: { [targetName({ kind: 'team', team: 'alpha' })]: [{ by: 'email' }] },
 };
 
 /** What a command is given that needs something from outside the ticket. */
