@@ -32,7 +32,7 @@ USER node
 
 FROM program AS api
 ENV DATA_DIR=/var/lib/tierline ATTACHMENTS_DIR=/var/lib/tierline/attachments
-# The API answers on loopback only until identity is built, so nothing is exposed; see docker-compose.yml for how to reach it.
+# Without TLS the API answers on loopback only, so nothing is exposed; see docker-compose.yml for how to reach it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3000}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "dist/apps/api/src/main.js"]

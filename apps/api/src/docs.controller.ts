@@ -75,7 +75,6 @@ export class DocsController {
   @Get('docs')
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header('Content-Security-Policy', policy)
-  @Header('Referrer-Policy', 'no-referrer')
   page(): string {
     return page;
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { isRefusal } from '#eventsourcing';
-import { RateLimits } from '#http';
+import { problemOfStores, RateLimits } from '#http';
 import { OPERATOR } from '#ticketing';
-import { issueCredential, issueLink } from '#ticketing-app';
+import { issueCredential, issueLink, reached } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -72,6 +72,21 @@ describe('queries', () => {
       expect([status, json.code]).toEqual([400, 'invalid-query']);
     },
   );
+});
+
+describe('a query that takes too long', () => {
+  it('is ended by the database, and answered with 503', async () => {
+    const values = api.mongo.db.collection('spec_values');
+    await values.insertMany(Array.from({ length: 2_000 }, (_, value) => ({ value })));
+    const everyOther = {
+      from: values.collectionName,
+      pipeline: [{ $match: { $expr: { $gt: [{ $add: ['$value', 1] }, -1] } } }],
+      as: 'others',
+    };
+    const answer = reached(values.aggregate([{ $lookup: everyOther }, { $count: 'others' }], { maxTimeMS: 5 }).toArray());
+    const problem = problemOfStores(await answer.catch((error: unknown) => error));
+    expect(problem).toMatchObject({ code: 'query-too-long', kind: { status: 503 }, headers: { 'Retry-After': '30' } });
+  });
 });
 
 describe('bodies', () => {

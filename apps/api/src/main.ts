@@ -1,6 +1,8 @@
 import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import { isIPv6 } from 'node:net';
 import { openBlobStore } from '#blobs';
-import { RateLimits } from '#http';
+import { followCertificate, RateLimits, readCertificate } from '#http';
 import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { WebhookSecrets } from '#webhooks';
@@ -33,6 +35,12 @@ async function start(
     onClose(() => blobs.close());
     // Loaded where it is used alone.
     const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);
+    const { tls } = config;
+    const certificate =
+      tls &&
+      (await readCertificate(tls).catch((error: Error) => {
+        throw new CannotStart(`TLS_CERT_FILE and TLS_KEY_FILE cannot be used (${error.message}).`, { cause: error });
+      }));
     const api = await createApi({
       store,
       mongo,
@@ -41,9 +49,15 @@ async function start(
       log,
       allowedOrigins: config.allowedOrigins,
       trustProxy: config.trustProxy,
+      timeouts: config.timeouts,
+      ...(certificate && { certificate }),
       limits: config.rateLimits.shared ? await RateLimits.shared(config.rateLimits, mongo.db) : new RateLimits(config.rateLimits),
       ...(identityProvider && { identityProvider }),
     });
+    if (tls !== undefined) {
+      const unfollow = followCertificate(api.getHttpServer() as TlsServer, tls, log);
+      onClose(async () => unfollow());
+    }
     onClose(async () => {
       // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
       const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);
@@ -54,14 +68,18 @@ async function start(
       if (error.code === 'EADDRINUSE') throw portTaken(port, 'the API', 'PORT');
       if (error.code === 'EACCES')
         throw new CannotStart(`Port ${port} for the API may not be used (${error.message}). Set PORT to another one.`, { cause: error });
-      if (error.code === 'EADDRNOTAVAIL')
-        throw new CannotStart(`This machine has no address ${host}. Set HOST to another loopback address.`, { cause: error });
+      if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
+        throw new CannotStart(`This machine has no address ${host}. Set HOST to another one.`, { cause: error });
       throw error;
     });
     const { port: listening } = api.getHttpServer().address() as { port: number };
-    const url = `http://${host.includes(':') ? `[${host}]` : host}:${listening}`;
+    const reached = isWildcard(host) ? 'localhost' : isIPv6(host) ? `[${host}]` : host;
+    const url = `${tls === undefined ? 'http' : 'https'}://${reached}:${listening}`;
     return { url, ...(firstLogIn === undefined ? {} : { firstLogIn: `${url}/login#${firstLogIn}` }) };
   });
 }
+
+/** Whether a host means every address of the machine. */
+const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
 await runProgram(start, { log: process.stdout });

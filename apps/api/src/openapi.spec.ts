@@ -122,6 +122,7 @@ describe('/openapi.json', () => {
       'misdirected-request',
       'rate-limited',
       'internal-error',
+      'query-too-long',
       'store-unavailable',
     ];
     const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];

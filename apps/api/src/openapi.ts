@@ -63,6 +63,7 @@ const everywhere = [
   'misdirected-request',
   'rate-limited',
   'internal-error',
+  'query-too-long',
   'store-unavailable',
 ];
 const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];

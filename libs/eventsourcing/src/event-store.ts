@@ -28,6 +28,11 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
 
+/** A read model took longer to answer than a query may take. */
+export class QueryTooLong extends Error {
+  override readonly name = 'QueryTooLong';
+}
+
 /** The log at hand is older than the one that was followed, or another one: what was made of that one is not true of this. */
 export class OtherLog extends Error {
   override readonly name = 'OtherLog';

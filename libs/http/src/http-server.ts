@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { correlationIdOf } from './command-headers.js';
-import { type JsonLog, withCorrelation } from '#platform';
+import { type JsonLog, type TimeoutConfig, TIMEOUTS, withCorrelation } from '#platform';
+import type { Certificate } from './certificate.js';
 import { MOST_VALUES, tooManyValues } from './json-body.js';
 import { entriesIn } from './json-size.js';
 import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
@@ -20,6 +21,21 @@ declare module 'fastify' {
 /** Largest request body in bytes. */
 export const BODY_LIMIT = 1024 * 1024;
 
+/** Largest headers of a request in bytes, its address included. */
+const HEADERS_LIMIT = 16 * 1024;
+
+/** How long a connection may carry nothing at all, in milliseconds: longer than any answer is waited for, and than heartbeats are apart. */
+const SILENT_MS = 300_000;
+
+/** What a browser may do with an answer: nothing. Pages say what they need. */
+const SECURE_HEADERS = {
+  'Content-Security-Policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+
 const noSchemas = (): never => {
   throw new Error('bodies are checked by pipes, not by schemas of routes');
 };
@@ -28,14 +44,22 @@ const noSchemas = (): never => {
 export interface HttpOptions {
   /** Addresses and networks (CIDR) of proxies that are believed what they say of whom they speak for (`X-Forwarded-*`). */
   readonly trustProxy?: readonly string[];
+  /** With one it speaks TLS only. */
+  readonly certificate?: Certificate;
+  readonly timeouts?: TimeoutConfig;
 }
 
 /** The HTTP server, with limits, and with problem details also for what never reaches a route. Create Nest's application with `bodyParser: false`. */
-export function httpAdapter({ trustProxy = [] }: HttpOptions = {}): FastifyAdapter {
+export function httpAdapter({ trustProxy = [], certificate, timeouts = TIMEOUTS }: HttpOptions = {}): FastifyAdapter {
+  const { headersMs, requestMs, keepAliveMs } = timeouts;
+  const slow = { headersTimeout: headersMs, connectionsCheckingInterval: Math.min(headersMs, requestMs) / 4, maxHeaderSize: HEADERS_LIMIT };
   return new FastifyAdapter({
     ...(trustProxy.length > 0 ? { trustProxy: [...trustProxy] } : {}),
+    ...(certificate === undefined ? { http: slow } : { https: { ...slow, ...certificate, minVersion: 'TLSv1.2' as const } }),
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    connectionTimeout: SILENT_MS,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 30_000,
     // A name of 100 characters, each in up to nine of an address.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_000 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
@@ -54,14 +78,14 @@ export function httpAdapter({ trustProxy = [] }: HttpOptions = {}): FastifyAdapt
  * (level debug), and refusal of foreign host names where nobody stands before the server. Call it before routes are registered, that is
  * before `app.init()`, with the options that the adapter has.
  */
-export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustProxy = [] }: HttpOptions = {}): void {
+export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustProxy = [], certificate }: HttpOptions = {}): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const routes: { readonly method: string; readonly pattern: RegExp }[] = [];
   const methodsAt = (path: string) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
   app.useGlobalFilters(new ProblemFilter(log, methodsAt));
 
-  // A proxy has names of its own.
-  const hasNames = trustProxy.length > 0;
+  // A proxy knows its names, and a certificate has those of the server.
+  const hasNames = trustProxy.length > 0 || certificate !== undefined;
   server.decorateRequest('correlationId', '');
   server.addHook('onRoute', ({ method, url }) => {
     if (url === '*') return;
@@ -76,7 +100,8 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
   server.addHook('onRequest', (request, reply, done) => {
     request.correlationId = correlationIdOf(request.headers);
     // What may be kept says so itself.
-    void reply.headers({ 'X-Correlation-Id': request.correlationId, 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
+    void reply.headers({ ...SECURE_HEADERS, 'X-Correlation-Id': request.correlationId, 'Cache-Control': 'no-store' });
+    if (hasNames && request.protocol === 'https') void reply.header('Strict-Transport-Security', 'max-age=31536000');
     if (hasNames || isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
     else
       sendProblem(
@@ -156,7 +181,8 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
         ? 'request-timeout'
         : 'malformed-request';
   const { status } = httpProblems[code];
-  const body = JSON.stringify(Problem.of(code, 'The request is not HTTP as this server understands it').details('/'));
+  const detail = code === 'malformed-request' ? 'The request is not HTTP as this server understands it' : httpProblems[code].title;
+  const body = JSON.stringify(Problem.of(code, detail).details('/'));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

@@ -1,3 +1,4 @@
+export * from './certificate.js';
 export * from './command-headers.js';
 export * from './csv.js';
 export * from './entity-tags.js';

@@ -1,6 +1,6 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { OtherLog, RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
+import { OtherLog, QueryTooLong, RevisionConflict, StoreUnavailable, StreamDeleted } from '#eventsourcing';
 import type { JsonLog } from '#platform';
 import { Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 
@@ -90,6 +90,11 @@ export function problemOfStores(exception: unknown): Problem | undefined {
       },
     );
   }
+  if (exception instanceof QueryTooLong)
+    return Problem.of('query-too-long', 'The query took too long. Narrow it down, or try again when there is less to do', {
+      headers: { 'Retry-After': '30' },
+      cause: exception,
+    });
   if (exception instanceof OtherLog)
     return Problem.of('other-log', exception.message, { headers: { 'Retry-After': '30' }, cause: exception });
   if (exception instanceof RevisionConflict) {

@@ -36,6 +36,7 @@ export const httpProblems = {
   'too-many-simulations': { status: 429, title: 'Too many simulations are running' },
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   'internal-error': { status: 500, title: 'Internal error' },
+  'query-too-long': { status: 503, title: 'The query takes too long' },
   'store-unavailable': { status: 503, title: 'A store is unavailable' },
   'identity-provider-unavailable': { status: 503, title: 'The identity provider is unavailable' },
   'other-log': { status: 503, title: 'The views were made from another log' },

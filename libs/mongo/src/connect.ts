@@ -70,6 +70,13 @@ export function isUnreachable(error: unknown): error is Error {
   return typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code);
 }
 
+const MAX_TIME_MS_EXPIRED = 50;
+
+/** Whether an operation was ended because it took longer than its `maxTimeMS`. */
+export function isOverTime(error: unknown): error is Error {
+  return (error as { readonly code?: unknown } | null)?.code === MAX_TIME_MS_EXPIRED;
+}
+
 const DUPLICATE_KEY = 11000;
 
 /** Whether a write met a document with the same key: its id, or that of another unique index. */

@@ -1,4 +1,4 @@
-export { connectMongo, isDuplicateKey, isUnreachable, type Mongo } from './connect.js';
+export { connectMongo, isDuplicateKey, isOverTime, isUnreachable, type Mongo } from './connect.js';
 export { followersOfOtherLog, groupHealth, groupPosition, newOwner, policyHealth, type ViewHealth } from './control.js';
 export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group.js';
 export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';

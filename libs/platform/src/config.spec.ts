@@ -7,6 +7,7 @@ describe('loadConfig', () => {
       port: 3000,
       allowedOrigins: [],
       trustProxy: [],
+      timeouts: { headersMs: 10_000, requestMs: 60_000, keepAliveMs: 72_000 },
       rateLimits: { person: 1_200, service: 300_000, address: 600, failures: 20, shared: false },
       cursorKeyFile: './data/cursor-key',
       dataDir: './data',
@@ -101,6 +102,11 @@ describe('loadConfig', () => {
         CURSOR_KEY_FILE: '/run/secrets/cursor-key',
         ALLOWED_ORIGINS: 'https://portal.example, http://localhost:8080',
         TRUST_PROXY: '127.0.0.1, 10.0.0.0/8, fd00::/8',
+        TLS_CERT_FILE: '/etc/tls/cert.pem',
+        TLS_KEY_FILE: '/etc/tls/key.pem',
+        HEADERS_TIMEOUT: '5',
+        REQUEST_TIMEOUT: '300',
+        KEEP_ALIVE_TIMEOUT: '20',
         RATE_LIMIT: '60',
         RATE_LIMIT_SERVICES: '0',
         RATE_LIMIT_ADDRESSES: '30',
@@ -138,6 +144,8 @@ describe('loadConfig', () => {
       cursorKeyFile: '/run/secrets/cursor-key',
       allowedOrigins: ['https://portal.example', 'http://localhost:8080'],
       trustProxy: ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'],
+      tls: { certFile: '/etc/tls/cert.pem', keyFile: '/etc/tls/key.pem' },
+      timeouts: { headersMs: 5_000, requestMs: 300_000, keepAliveMs: 20_000 },
       rateLimits: { person: 60, service: 0, address: 30, failures: 5, shared: true },
       dataDir: '/var/lib/tierline',
       attachmentsDir: '/srv/attachments',
@@ -229,12 +237,21 @@ describe('loadConfig', () => {
     expect((error as ConfigError).message).not.toContain('a secret');
   });
 
-  it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', '1270.0.0.1', 'example.com', '127.0.0.256', ''.padEnd(3, '*')])(
-    'refuses to listen at %s',
+  it.each(['0.0.0.0', '::', '192.168.1.2', '127.0.0.1.example.com', 'example.com'])(
+    'listens at %s by TLS or behind a proxy alone',
     (host) => {
-      expect(() => loadConfig({ HOST: host })).toThrow(/HOST must be a loopback address/);
+      expect(() => loadConfig({ HOST: host })).toThrow(
+        /HOST must be a loopback address .* Set TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY/,
+      );
+      expect(loadConfig({ HOST: host, TRUST_PROXY: '10.0.0.1' }).host).toBe(host);
+      expect(loadConfig({ HOST: host, TLS_CERT_FILE: 'cert.pem', TLS_KEY_FILE: 'key.pem' }).host).toBe(host);
+      expect(() => loadConfig({ HOST: host, TLS_CERT_FILE: 'cert.pem' })).toThrow(/TLS_KEY_FILE is required where there is TLS_CERT_FILE/);
     },
   );
+
+  it.each(['1270.0.0.1', '127.0.0.256', '***', 'http://localhost', '127.1'])('does not listen at %s', (host) => {
+    expect(() => loadConfig({ HOST: host, TRUST_PROXY: '10.0.0.1' })).toThrow(/HOST must be an address or name of this machine/);
+  });
 
   it.each(['127.0.0.1', '127.255.0.9', '::1', 'localhost'])('listens at %s', (host) => {
     expect(loadConfig({ HOST: host }).host).toBe(host);

@@ -4,7 +4,7 @@ import type { Fault } from '#eventsourcing';
 import { type HttpConfig, readHttp } from './http-config.js';
 import { type NotificationConfig, readNotifications } from './notification-config.js';
 import { type OidcConfig, readOidc } from './oidc-config.js';
-import { listOf, network, port, PORT_RULE, type Read, webAddress, word } from './values.js';
+import { listOf, network, path, port, PORT_RULE, type Read, webAddress, word } from './values.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -78,6 +78,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `PORT` | `3000` |
  * | `ALLOWED_ORIGINS` | none |
  * | `TRUST_PROXY` | no proxy |
+ * | `TLS_CERT_FILE`, `TLS_KEY_FILE` | no TLS |
+ * | `HEADERS_TIMEOUT` | `10` seconds |
+ * | `REQUEST_TIMEOUT` | `60` |
+ * | `KEEP_ALIVE_TIMEOUT` | `72` |
  * | `RATE_LIMIT` | `1200` requests a minute |
  * | `RATE_LIMIT_SERVICES` | `300000` |
  * | `RATE_LIMIT_ADDRESSES` | `600` |
@@ -153,7 +157,6 @@ export function loadConfig(env: Environment): Config {
     urlOf(['mongodb:', 'mongodb+srv:']),
     'must be a connection string such as mongodb://localhost:27017/tierline',
   );
-  const path = (text: string) => (text.includes('\0') ? undefined : text);
   const dataDir = read('DATA_DIR', './data', path, 'must be a path');
   const headsGit = read('TREE_HEADS_GIT', undefined, path, 'must be a path');
   const witnessUrl = read('WITNESS_URL', undefined, webAddress, 'must be an address such as https://witness.example');
@@ -165,7 +168,7 @@ export function loadConfig(env: Environment): Config {
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
   const oidc = readOidc(read, isUnset, faults);
   const config: Config = {
-    ...readHttp(read),
+    ...readHttp(read, isUnset, faults),
     cursorKeyFile: read('CURSOR_KEY_FILE', `${dataDir}/cursor-key`, path, 'must be a path'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
-import { listOf, network, port, PORT_RULE, type Read, webAddress } from './values.js';
+import type { Fault } from '#eventsourcing';
+import { listOf, network, path, port, PORT_RULE, type Read, webAddress } from './values.js';
 
 /** How the API is reached, and how much of it anybody may have. */
 export interface HttpConfig {
-  /** Address of the HTTP server: a loopback one, until there is identity. */
+  /** Address of the HTTP server. Beyond loopback only where it speaks TLS, or a proxy that does is trusted. */
   readonly host: string;
   /** Port of the HTTP server; 0 is any free one. */
   readonly port: number;
@@ -11,11 +12,27 @@ export interface HttpConfig {
   readonly allowedOrigins: readonly string[];
   /** Addresses and networks of proxies that are believed whom they speak for. */
   readonly trustProxy: readonly string[];
+  /** Where the certificate and its key are; without them it does not speak TLS. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly timeouts: TimeoutConfig;
   readonly rateLimits: RateLimitConfig & {
     /** Whether all API processes count together. */
     readonly shared: boolean;
   };
 }
+
+/** How long a client may take, in milliseconds. */
+export interface TimeoutConfig {
+  /** To send the headers of a request. */
+  readonly headersMs: number;
+  /** To send a request whole. */
+  readonly requestMs: number;
+  /** Until the next request on the same connection. */
+  readonly keepAliveMs: number;
+}
+
+/** Longer between requests than the minute that proxies keep a connection: they must be the ones that close it. */
+export const TIMEOUTS: TimeoutConfig = { headersMs: 10_000, requestMs: 60_000, keepAliveMs: 72_000 };
 
 /** How much is allowed; 0: as much as anybody likes. */
 export interface RateLimitConfig {
@@ -29,18 +46,38 @@ export interface RateLimitConfig {
   readonly failures: number;
 }
 
-/** What the environment says of the HTTP server. */
-export function readHttp(read: Read): HttpConfig {
+/** What the environment says of the HTTP server. Faults are added to a list. */
+export function readHttp(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): HttpConfig {
+  const host = read('HOST', '127.0.0.1', address, 'must be an address or name of this machine');
+  const trustProxy = read(
+    'TRUST_PROXY',
+    [],
+    (text) => listOf(text, addresses),
+    'must be addresses and networks such as 127.0.0.1,10.0.0.0/8',
+  );
+  const certFile = read('TLS_CERT_FILE', undefined, path, 'must be a path');
+  const keyFile = read('TLS_KEY_FILE', undefined, path, 'must be a path');
+  for (const [name, other] of [
+    ['TLS_CERT_FILE', 'TLS_KEY_FILE'],
+    ['TLS_KEY_FILE', 'TLS_CERT_FILE'],
+  ] as const)
+    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  if (!isLoopback(host) && isUnset('TLS_CERT_FILE') && trustProxy.length === 0)
+    faults.push({
+      field: 'HOST',
+      message: `must be a loopback address (127.0.0.1, ::1 or localhost), not ${JSON.stringify(host)}: keys would cross the network unencrypted. Set TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY to the proxy that speaks TLS`,
+    });
   return {
-    host: read(
-      'HOST',
-      '127.0.0.1',
-      loopback,
-      'must be a loopback address (127.0.0.1, ::1 or localhost) as long as callers cannot prove who they are',
-    ),
+    host,
     port: read('PORT', 3000, port, PORT_RULE),
     allowedOrigins: read('ALLOWED_ORIGINS', [], origins, 'must be origins such as https://portal.example, with commas between them'),
-    trustProxy: read('TRUST_PROXY', [], (text) => listOf(text, addresses), 'must be addresses and networks such as 127.0.0.1,10.0.0.0/8'),
+    trustProxy,
+    ...(certFile === undefined || keyFile === undefined ? {} : { tls: { certFile, keyFile } }),
+    timeouts: {
+      headersMs: read('HEADERS_TIMEOUT', TIMEOUTS.headersMs, seconds, SECONDS_RULE),
+      requestMs: read('REQUEST_TIMEOUT', TIMEOUTS.requestMs, seconds, SECONDS_RULE),
+      keepAliveMs: read('KEEP_ALIVE_TIMEOUT', TIMEOUTS.keepAliveMs, seconds, SECONDS_RULE),
+    },
     rateLimits: {
       person: read('RATE_LIMIT', 1_200, amount, AMOUNT_RULE),
       service: read('RATE_LIMIT_SERVICES', 300_000, amount, AMOUNT_RULE),
@@ -66,9 +103,21 @@ function addresses(text: string): string | undefined {
   return isIP(text) === 0 ? network(text) : text;
 }
 
-/** The host, when it is the machine's own loopback. */
-function loopback(text: string): string | undefined {
-  return text === 'localhost' || text === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text) ? text : undefined;
+const SECONDS_RULE = 'must be a number of seconds from 1 to 3600';
+
+/** Milliseconds of so many seconds. */
+function seconds(text: string): number | undefined {
+  return /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= 3_600 ? Number(text) * 1_000 : undefined;
+}
+
+/** An IP address, or a name that is none that looks like one. */
+function address(text: string): string | undefined {
+  const isName = /^(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(text) && !/^[\d.]+$/.test(text);
+  return isIP(text) !== 0 || isName ? text : undefined;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function origins(text: string): string[] | undefined {

@@ -1,5 +1,5 @@
 export * from './config.js';
-export type { HttpConfig, RateLimitConfig } from './http-config.js';
+export { type HttpConfig, type RateLimitConfig, type TimeoutConfig, TIMEOUTS } from './http-config.js';
 export { keptSecret } from './kept-secret.js';
 export * from './logging.js';
 export type { MailConfig, NotificationConfig } from './notification-config.js';

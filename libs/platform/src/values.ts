@@ -30,3 +30,7 @@ export function network(text: string): string | undefined {
   const version = isIP(address);
   return version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128) ? text : undefined;
 }
+
+export function path(text: string): string | undefined {
+  return text.includes('\0') ? undefined : text;
+}

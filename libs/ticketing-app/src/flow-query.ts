@@ -51,7 +51,8 @@ export async function exportFacts(sources: Sources, { after }: ExportAsked): Pro
     return isRefusal(known) ? known : exportFacts(sources, { after });
   }
   const changed = { position: { $gt: after === undefined ? -1 : Number(after.commit), $lte: Number(commit) } };
-  const cursor = find<object>(sources, ticketFacts.name, changed).sort({ position: 1 }).batchSize(1_000);
+  // However long it is: it is read as fast as it is taken.
+  const cursor = find<object>(sources, ticketFacts.name, changed).sort({ position: 1 }).batchSize(1_000).maxTimeMS(0);
   const facts = async function* (): AsyncGenerator<ViewDocument> {
     try {
       for (let next = await reached(cursor.next()); next !== null; next = await reached(cursor.next())) yield next as ViewDocument;

@@ -1,17 +1,21 @@
-import { StoreUnavailable } from '#eventsourcing';
-import { isUnreachable, type Mongo } from '#mongo';
+import { QueryTooLong, StoreUnavailable } from '#eventsourcing';
+import { isOverTime, isUnreachable, type Mongo } from '#mongo';
 
 /** The database of the read models; its own dependency-injection token. A `Mongo` fits. */
 export abstract class ReadModels {
   abstract readonly db: Mongo['db'];
 }
 
-/** An answer of the database. @throws StoreUnavailable when it is out of reach */
+/** How long a query may take the database, in milliseconds. */
+export const QUERY_WITHIN_MS = 60_000;
+
+/** An answer of the database. @throws StoreUnavailable when it is out of reach; QueryTooLong when the query took too long */
 export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;
   } catch (error) {
     if (isUnreachable(error)) throw new StoreUnavailable(`the database of the read models: ${error.message}`, { cause: error });
+    if (isOverTime(error)) throw new QueryTooLong(error.message, { cause: error });
     throw error;
   }
 }

@@ -34,7 +34,7 @@ import {
   webhooks,
 } from '#ticketing';
 import { deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from '#webhooks';
-import { ReadModels, reached } from './read-model-database.js';
+import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
 
@@ -126,7 +126,7 @@ export async function deliveriesTo(
   const [order = '', _id = ''] = after?.split(' ') ?? [];
   const next = after === undefined ? {} : { $or: [{ order: { $gt: order } }, { order, _id: { $gt: _id } }] };
   const sorted = deliveries(models[inside].db)
-    .find({ webhook, state, ...next })
+    .find({ webhook, state, ...next }, { maxTimeMS: QUERY_WITHIN_MS })
     .sort({ order: 1, _id: 1 });
   const found = await reached(sorted.limit(limit + 1).toArray());
   return { items: found.slice(0, limit), more: found.length > limit };
@@ -144,7 +144,7 @@ function withinWalls(name: string, { clients, reporter }: Scope, filter: object)
 export function find<Doc extends object>({ models }: Pick<Sources, 'models'>, name: string, filter: object, projection: object = {}) {
   const { db, scope } = models[inside];
   // A collection of plain documents: the driver's types cannot follow filters that are put together.
-  return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, { projection });
+  return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, { projection, maxTimeMS: QUERY_WITHIN_MS });
 }
 
 /**
@@ -248,11 +248,10 @@ export async function countBy(
   const { db, scope } = models[inside];
   const counted = db
     .collection(name)
-    .aggregate<{ readonly _id: string | null; readonly count: number }>([
-      { $match: withinWalls(name, scope, filter) },
-      { $group: { _id: `$${field}`, count: { $sum: 1 } } },
-      { $sort: { _id: 1 } },
-    ]);
+    .aggregate<{ readonly _id: string | null; readonly count: number }>(
+      [{ $match: withinWalls(name, scope, filter) }, { $group: { _id: `$${field}`, count: { $sum: 1 } } }, { $sort: { _id: 1 } }],
+      { maxTimeMS: QUERY_WITHIN_MS },
+    );
   return (await reached(counted.toArray())).map(({ _id, count }) => ({ ...(_id !== null && { value: _id }), count }));
 }
 
