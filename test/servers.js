@@ -17,7 +17,7 @@ const ORDERS = 17_000;
 const TICKETS = 1_500;
 const NOTES = 2;
 
-const { startApiThread } = await import('#local');
+const { administratorKeyIn, startApiThread } = await import('#local');
 const { loadConfig } = await import('#platform');
 
 const directory = await mkdtemp(join(tmpdir(), 'tierline-servers-'));
@@ -67,12 +67,14 @@ async function apiOn(eventStoreUrl) {
     PORT: '0',
     TIERLINE_EVENTSTORE_URL: eventStoreUrl,
     TIERLINE_MONGODB_URL: mongo.url.replace('/?', '/others?'),
+    DATA_DIR: directory,
     ATTACHMENTS_DIR: join(directory, 'attachments'),
+    RATE_LIMIT: '0',
     LOG_LEVEL: 'warn',
   };
-  const api = await startApiThread(loadConfig(environment));
+  const api = await startApiThread(loadConfig(environment), { administratorKey: true });
   closing.push(() => api.close());
-  return api.url;
+  return { url: api.url, key: await administratorKeyIn(directory) };
 }
 
 /** Events of another application. */
@@ -95,13 +97,14 @@ async function liveTicket(api) {
     impact: 'medium',
     urgency: 'high',
   };
-  const { ticketId } = await sent(`${api}/v1/tickets`, ticket);
-  for (let note = 0; note < NOTES; note++) await sent(`${api}/v1/tickets/${ticketId}/internal-notes`, { text: `Note ${note}` });
+  const { ticketId } = await sent(api, '/v1/tickets', ticket);
+  for (let note = 0; note < NOTES; note++) await sent(api, `/v1/tickets/${ticketId}/internal-notes`, { text: `Note ${note}` });
 }
 
-async function sent(address, body) {
-  const answer = await fetch(address, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`${address}: ${await answer.text()}`);
+async function sent({ url, key }, path, body) {
+  const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+  const answer = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
   return answer.json();
 }
 
