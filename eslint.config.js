@@ -147,7 +147,19 @@ const law = {
       'saxes',
       'node:*',
     ],
-    libs: ['audit', 'eventsourcing', 'eventstoredb', 'http', 'local', 'mongo', 'platform', 'sealing', 'ticketing', 'ticketing-app'],
+    libs: [
+      'audit',
+      'eventsourcing',
+      'eventstoredb',
+      'http',
+      'local',
+      'mongo',
+      'platform',
+      'sealing',
+      'ticketing',
+      'ticketing-app',
+      'webhooks',
+    ],
   },
 };
 

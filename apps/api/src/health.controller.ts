@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { EventStore, formatPosition } from '#eventsourcing';
 import { policies, projectionGroups } from '#ticketing';
-import { followersOfOtherLog, groupHealth, policyHealth, reached, ReadModels } from '#ticketing-app';
+import { followersOfOtherLog, groupHealth, healthOfDeliveries, policyHealth, reached, ReadModels } from '#ticketing-app';
 import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
@@ -46,6 +46,7 @@ export class HealthController {
         ? {
             views: await this.#views(),
             policies: await this.#policies(),
+            deliveries: await healthOfDeliveries(this.models, this.store),
           }
         : {}),
     };

@@ -1049,7 +1049,8 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
     tag,
     ApiOperation({
       operationId: name,
-      summary: 'Whether the stores are within reach; how views and policies are doing, and how far behind the log they are',
+      summary:
+        'Whether the stores are within reach; how views, policies, webhooks and messages are doing, and how far behind the log they are',
       ...open,
     }),
     ApiResponse({ status: 200, description: 'Both stores are within reach' }),

@@ -213,6 +213,7 @@ describe('webhooks', () => {
       (page) => page.items.length === 3,
     );
     expect(items.map(({ state, tries }: { state: string; tries: number }) => [state, tries > 0])).toEqual(Array(3).fill(['dead', true]));
+    expect((await get('/health/ready')).deliveries.webhooks.dead).toBeGreaterThanOrEqual(3);
     receiver.does.delete('/dead');
     const [, second] = items;
     receiver.got.length = 0;
@@ -241,6 +242,9 @@ describe('webhooks', () => {
       () => get(`/v1/webhooks/${webhook}`),
       ({ failures }) => failures > 10,
     );
+    const { deliveries } = await get('/health/ready');
+    expect(deliveries.webhooks).toMatchObject({ waiting: expect.any(Number), broken: expect.any(Number), lagMs: expect.any(Number) });
+    expect(JSON.stringify(deliveries)).not.toContain(webhook);
     // With 8 at once, then one at a time; it did not go through all of them.
     expect(failed).toBeGreaterThan(10);
     isBack = true;

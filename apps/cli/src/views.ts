@@ -11,6 +11,7 @@ import {
 } from '#mongo';
 import { policies, projectionGroups } from '#ticketing';
 import { discardTicketInstants, groupPosition } from '#ticketing-app';
+import { type DeliveryHealth, deliveryHealth } from '#webhooks';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 
@@ -99,7 +100,16 @@ export async function doctor(
       progress.stop();
     }
   }
+  if (view === undefined)
+    for (const [kind, health] of Object.entries(await deliveryHealth(mongo.db, store))) print(deliveriesInWords(kind, health));
   return well;
+}
+
+/** What fails at somebody else's end is for a person to look at, and no fault of the views. */
+function deliveriesInWords(kind: string, { state, lagMs, broken, waiting, dead }: DeliveryHealth): string {
+  const isWell = state === 'running' && dead === 0;
+  const left = broken.map((id) => `     ${id}: left alone for now, because it fails\n`).join('');
+  return `${isWell ? 'ok  ' : 'look'} ${kind}: ${state}, ${lagMs} ms behind the log, ${waiting} waiting to be sent again, ${dead} given up\n${left}`;
 }
 
 /** @param rebuild the view whose rebuild puts it right */

@@ -11,7 +11,7 @@ import { chatChannels, deliverNotifications } from '#notifications';
 import { createLog } from '#platform';
 import { agent, agentViews, contract, DAY, type EscalationTarget, team, teamViews, ticket, type TicketEvents } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
-import { type Deliverer, patience } from '#webhooks';
+import { type Deliverer, deliveryHealth, patience } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startWorker } from './worker.js';
@@ -256,6 +256,11 @@ describe('messages of escalation steps', () => {
       'email wrong refused',
     ]);
     expect(failed.find(({ data }) => data.by === 'email')?.data).toMatchObject({ attempts: 1, detail: expect.stringContaining('550') });
+    const { email, chat } = await eventually(
+      () => deliveryHealth(stores.mongo.db, stores.store),
+      (health) => health.email?.dead === 3 && health.chat?.dead === 2,
+    );
+    expect([email, chat]).toMatchObject(Array(2).fill({ state: 'running', broken: [], waiting: 0 }));
     expect(mail.at(addressOf('foreign'))).toEqual([]);
     expect(posted.filter(({ path }) => path === '/elsewhere')).toEqual([]);
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { EventStore, type FeedFilter, type FeedItem, isRefusal, type Position } from '#eventsourcing';
 import { type EventFilter, type FeedPosition, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
 import { type TestEvents, testEvents } from '../../../test/stores.js';
 import { type FeedBatch, type LoggedEvent, PublicLog } from './index.js';
 
@@ -15,6 +16,8 @@ afterAll(() => events.close());
 class Counted extends EventStore {
   subscriptions = 0;
   reads = 0;
+  /** Subscriptions that were ended. */
+  ended = 0;
   readStream = (...args: Parameters<EventStore['readStream']>) => {
     this.reads++;
     return events.store.readStream(...args);
@@ -27,6 +30,7 @@ class Counted extends EventStore {
   readAll = (...args: Parameters<EventStore['readAll']>) => events.store.readAll(...args);
   subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem> {
     this.subscriptions++;
+    signal.addEventListener('abort', () => this.ended++);
     return events.store.subscribe(filter, after, signal);
   }
 }
@@ -132,6 +136,20 @@ it('loses nothing for a reader that falls behind the window, and holds up no oth
   expect(texts(await fast)).toEqual(told);
   resume();
   expect(texts(await slow)).toEqual(told);
+});
+
+it('reads no more some time after its last reader, and begins again with the next one without a gap', async () => {
+  const client = clientName();
+  const store = new Counted();
+  const log = new PublicLog(store, { lingerMs: 0 });
+  const { id } = await open(client);
+  const [opened] = await first(log, 1, { client });
+  await eventually(() => store.ended, Boolean);
+  await note(id, 'meanwhile');
+  const next = first(log, 2, { client }, { after: opened?.position ?? 'start' });
+  await note(id, 'then');
+  expect(texts(await next)).toEqual(['meanwhile', 'then']);
+  expect(store.subscriptions).toBe(2);
 });
 
 it('knows where a ticket was at each event, wherever a reader begins', async () => {

@@ -55,6 +55,8 @@ export interface PublicLogLimits {
   /** How many recent events are kept, and how many characters of data they may hold (defaults: 4,096 and 16 Mi). */
   readonly events?: number;
   readonly characters?: number;
+  /** How long the window is kept after its last reader, in milliseconds (default 60,000). */
+  readonly lingerMs?: number;
 }
 
 /** What one batch holds at most; a larger event comes alone. */
@@ -92,12 +94,14 @@ export class PublicLog {
   readonly #pages = new Turns(PAGES_AT_ONCE);
   #cloudEvents: Promise<typeof import('./cloud-event-json.js')> | undefined;
   #window: Promise<RecentEvents> | undefined;
+  #followers = 0;
+  #ending: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly store: EventStore,
-    { events = 4_096, characters = 16 * 1024 * 1024 }: PublicLogLimits = {},
+    { events = 4_096, characters = 16 * 1024 * 1024, lingerMs = 60_000 }: PublicLogLimits = {},
   ) {
-    this.#limits = { events, characters };
+    this.#limits = { events, characters, lingerMs };
     this.#lives = new TicketLives(store);
   }
 
@@ -111,19 +115,25 @@ export class PublicLog {
     const wants = (event: PublicEvent) => matches(event) && sees(event);
     let position = after;
     let told = false;
-    while (!signal.aborted) {
-      const window = await this.#recent();
-      if (!window.covers(position)) {
-        const page = await this.#pages.take(() => this.#page(filter, wants, position, signal));
-        position = page.position;
-        if (page.events.length > 0) yield page;
-        continue;
+    this.#followers++;
+    clearTimeout(this.#ending);
+    try {
+      while (!signal.aborted) {
+        const window = await this.#recent();
+        if (!window.covers(position)) {
+          const page = await this.#pages.take(() => this.#page(filter, wants, position, signal));
+          position = page.position;
+          if (page.events.length > 0) yield page;
+          continue;
+        }
+        for await (const batch of window.follow(position, wants, told, idleMs, signal)) {
+          position = batch.position;
+          told ||= batch.caughtUp;
+          yield batch;
+        }
       }
-      for await (const batch of window.follow(position, wants, told, idleMs, signal)) {
-        position = batch.position;
-        told ||= batch.caughtUp;
-        yield batch;
-      }
+    } finally {
+      if (--this.#followers === 0) this.#ending = setTimeout(() => this.#end(), this.#limits.lingerMs).unref();
     }
   }
 
@@ -140,18 +150,27 @@ export class PublicLog {
     }
   }
 
-  /** The window of recent events; begins with its first reader. */
+  /** The window of recent events; begins with its first reader, and ends some time after its last one. */
   #recent(): Promise<RecentEvents> {
-    this.#window ??= RecentEvents.open(
-      this.store,
-      (event) => this.#logged(event),
-      this.#limits,
-      () => (this.#window = undefined),
-    ).catch((error: unknown) => {
-      this.#window = undefined;
+    if (this.#window !== undefined) return this.#window;
+    const forget = () => {
+      if (this.#window === opening) this.#window = undefined;
+    };
+    const opening = RecentEvents.open(this.store, (event) => this.#logged(event), this.#limits, forget).catch((error: unknown) => {
+      forget();
       throw error;
     });
-    return this.#window;
+    this.#window = opening;
+    return opening;
+  }
+
+  #end(): void {
+    const window = this.#window;
+    this.#window = undefined;
+    void window?.then(
+      (recent) => recent.end(),
+      () => {},
+    );
   }
 
   /** What a stored event is to other services: what is derived from it, and the event itself. */
@@ -221,6 +240,7 @@ class RecentEvents {
   }
 
   readonly #waiting = new Set<Waiting>();
+  readonly #ending = new AbortController();
   #events: LoggedEvent[] = [];
   #characters = 0;
   /** Number of the first event of the window. */
@@ -237,6 +257,11 @@ class RecentEvents {
   ) {
     this.#after = end;
     this.#position = end;
+  }
+
+  /** Reads no more. It has no readers. */
+  end(): void {
+    this.#ending.abort();
   }
 
   covers(position: FeedPosition | 'start'): boolean {
@@ -317,7 +342,7 @@ class RecentEvents {
     let error: unknown = new StoreUnavailable('the subscription to the log has ended');
     try {
       const filter = { streamPrefixes: publicStreamPrefixes };
-      for await (const item of store.subscribe(filter, this.#position, new AbortController().signal)) {
+      for await (const item of store.subscribe(filter, this.#position, this.#ending.signal)) {
         if (item.kind === 'caught-up') continue;
         if (item.kind === 'event') for (const event of await logged(item.event)) this.#add(event);
         this.#position = item.kind === 'event' ? item.event.position : item.position;

@@ -2,6 +2,7 @@ export { followersOfOtherLog, unlessOfOtherLog } from './log-guard.js';
 export { tzdata } from './needs.js';
 export {
   groupHealth,
+  healthOfDeliveries,
   groupPosition,
   policyHealth,
   type Page,

@@ -33,7 +33,7 @@ import {
   tierQueue,
   webhooks,
 } from '#ticketing';
-import { deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from '#webhooks';
+import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
 import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
@@ -307,6 +307,12 @@ export function groupPosition({ db }: ReadModels, name: string): Promise<Positio
 /** How a group of views is doing, in whatever process. */
 export function groupHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
   return reached(healthOfGroup(db, name));
+}
+
+/** How webhooks and messages are doing, in whatever process. Names of destinations stay inside. */
+export async function healthOfDeliveries({ db }: ReadModels, store: EventStore) {
+  const health = await reached(deliveryHealth(db, store));
+  return Object.fromEntries(Object.entries(health).map(([kind, { broken, ...rest }]) => [kind, { ...rest, broken: broken.length }]));
 }
 
 /** How a policy is doing, in whatever process. */

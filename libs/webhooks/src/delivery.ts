@@ -395,7 +395,9 @@ export class Delivery {
     const { event, type, subject, position, body } = parcel;
     const sent = { event, type, subject, position, order: orderOf(position), body };
     const known = { webhook: this.to.id, generation, ...sent, state, attempts, tries };
-    if (state === 'delivered') return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
+    // What was told is known elsewhere, and is not sent again by hand.
+    const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined);
+    if (isOver) return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
     return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince }) };
   }
 

@@ -1,0 +1,71 @@
+import type { EventStore, FeedFilter } from '#eventsourcing';
+import type { Mongo, ViewDocument } from '#mongo';
+import { comparePlaces, type FeedPosition, parsePlace, publicStreamPrefixes, type Webhook, webhooks } from '#ticketing';
+import { deliveries, type Progress, progress } from './documents.js';
+
+/** How deliveries of a kind are doing, in whatever process. */
+export interface DeliveryHealth {
+  /** `failing`: a receiver has failed so often that it is left alone for now; `stopped`: no process delivers to some. */
+  readonly state: 'running' | 'failing' | 'stopped';
+  /** Age of the oldest event that was not read for a destination yet, in milliseconds. */
+  readonly lagMs: number;
+  /** Destinations that are left alone for now because they failed. */
+  readonly broken: readonly string[];
+  /** What waits to be sent again, and what was given up; of messages, within a week. */
+  readonly waiting: number;
+  readonly dead: number;
+}
+
+export type DeliveryKind = 'webhooks' | 'email' | 'chat';
+
+/** How deliveries are doing, by kind; without those that have no destination. */
+export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promise<Readonly<Partial<Record<DeliveryKind, DeliveryHealth>>>> {
+  const subscribed = await db
+    .collection<ViewDocument<Webhook>>(webhooks.name)
+    .find({}, { projection: { webhook: 1, state: 1 } })
+    .toArray();
+  const messages = await progress(db)
+    .find({ _id: { $regex: /^notifications\// } }, { projection: { _id: 1 } })
+    .toArray();
+  const named = (prefix: string) => messages.map(({ _id }) => _id).filter((id) => id.startsWith(`notifications/${prefix}`));
+  const active = subscribed.filter(({ state }) => state === 'active').map(({ webhook }) => webhook);
+  const steps = { eventTypes: ['EscalationStepDispatched'] };
+  const kinds = {
+    webhooks: { all: subscribed.map(({ webhook }) => webhook), active, reads: { streamPrefixes: publicStreamPrefixes } },
+    email: { all: named('email'), active: named('email'), reads: steps },
+    chat: { all: named('chat/'), active: named('chat/'), reads: steps },
+  };
+  const found = Object.entries(kinds).filter(([, { all }]) => all.length > 0);
+  return Object.fromEntries(await Promise.all(found.map(async ([kind, asked]) => [kind, await healthOf(db, store, asked)] as const)));
+}
+
+async function healthOf(
+  db: Mongo['db'],
+  store: EventStore,
+  { all, active, reads }: { readonly all: readonly string[]; readonly active: readonly string[]; readonly reads: FeedFilter },
+): Promise<DeliveryHealth> {
+  const now = new Date();
+  const known = await progress(db)
+    .find({ _id: { $in: [...active] } })
+    .toArray();
+  const held = known.filter(({ owner, leaseUntil }) => owner !== null && leaseUntil !== null && leaseUntil > now);
+  const broken = known.filter(({ brokenUntil = 0 }) => brokenUntil > now.getTime()).map(({ _id }) => _id);
+  const count = (state: 'waiting' | 'dead') => deliveries(db).countDocuments({ webhook: { $in: [...all] }, state });
+  return {
+    state: held.length < active.length ? 'stopped' : broken.length > 0 ? 'failing' : 'running',
+    lagMs: await lagOf(store, known, reads),
+    broken,
+    waiting: await count('waiting'),
+    dead: await count('dead'),
+  };
+}
+
+/** A destination that has read nothing begins at an instant or at the start, and has not fallen behind yet. */
+async function lagOf(store: EventStore, known: readonly Progress[], reads: FeedFilter): Promise<number> {
+  const places = known.map(({ place }) => parsePlace(place)).filter((place): place is FeedPosition => place !== undefined);
+  const last = places.sort(comparePlaces)[0];
+  if (last === undefined) return 0;
+  for await (const { metadata } of store.readAll(reads, { commit: last.commit, prepare: last.prepare }))
+    return Math.max(0, Date.now() - Date.parse(metadata.recordedAt));
+  return 0;
+}
