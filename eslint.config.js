@@ -74,7 +74,7 @@ const law = {
   },
   'libs/ticketing-app': {
     packages: ['date-holidays', 'node:*'],
-    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'webhooks'],
+    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
@@ -122,7 +122,7 @@ const law = {
   },
   'apps/worker': {
     packages: ['node:*'],
-    libs: ['eventsourcing', 'local', 'mongo', 'notifications', 'platform', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
+    libs: ['eventsourcing', 'local', 'mongo', 'notifications', 'platform', 'privacy', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
   },
   'apps/standalone': { packages: ['node:*'], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {

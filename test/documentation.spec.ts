@@ -8,6 +8,7 @@ import {
   credential,
   jsonSchemas,
   onCall,
+  privacy,
   problem,
   publishedSchemas,
   recurrence,
@@ -47,9 +48,20 @@ describe('the documentation', () => {
     const rows = [...page('docs/events.md').matchAll(/^\| (`[A-Z].*?) \| (.+) \|$/gm)];
     const says = new Map(rows.map(([, types = '', text]) => [types, text]));
     for (const [type, event] of Object.entries(ticketEvents)) expect([type, says.get(`\`${type}\``)]).toEqual([type, event.says]);
-    const others = [contract, onCall, team, agent, attention, ticketFilter, credential, webhook, account, problem, recurrence].flatMap(
-      ({ events }) => Object.keys(events),
-    );
+    const others = [
+      contract,
+      onCall,
+      team,
+      agent,
+      attention,
+      ticketFilter,
+      credential,
+      webhook,
+      account,
+      privacy,
+      problem,
+      recurrence,
+    ].flatMap(({ events }) => Object.keys(events));
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
     expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted'].sort());
   });

@@ -7,6 +7,7 @@ import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { type Closable, opening } from '#local';
 import { connectMongo, type Mongo } from '#mongo';
+import { forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
 
 /** What a test has opened, to be closed the other way round. */
 interface Opened extends Closable {
@@ -50,6 +51,22 @@ export async function testStores(where: Where = {}): Promise<TestStores> {
       onClose,
     };
   });
+}
+
+/** The event store as another process has it that encrypts personal data. */
+export async function storeWithKeys({
+  directory,
+  eventStoreUrl,
+  mongo,
+  onClose,
+}: TestStores): Promise<{ store: EventStoreDB; keys: PersonalKeys }> {
+  const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(directory, 'personal-key')));
+  const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys) });
+  onClose(() => store.close());
+  const closing = new AbortController();
+  void forgetErased(store, closing.signal);
+  onClose(async () => closing.abort());
+  return { store, keys };
 }
 
 /** The event store at TIERLINE_EVENTSTORE_URL, which other tests use too; else an embedded node. */

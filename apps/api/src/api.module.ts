@@ -26,6 +26,7 @@ import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { McpController } from './mcp.controller.js';
+import { PrivacyController } from './privacy.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
@@ -56,6 +57,7 @@ import { WebhooksController } from './webhooks.controller.js';
     AgentsController,
     FiltersController,
     ProblemsController,
+    PrivacyController,
     KeysController,
     SessionsController,
     PrincipalController,

@@ -92,6 +92,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   webhook: 'webhook-not-found',
   account: 'account-not-found',
   problemId: 'problem-not-found',
+  client: 'privacy-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {

@@ -444,6 +444,7 @@ const historyNotFound = {
   agentHistory: 'agent-not-found',
   scheduleHistory: 'on-call-not-found',
   problemHistory: 'problem-not-found',
+  privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
   accountHistory: 'account-not-found',
@@ -643,6 +644,18 @@ export function documentProblem(name: 'problems' | 'problem'): MethodDecorator {
     contractAnswer('The answer', one ? ref('ProblemRecord') : page('ProblemRecord'), 200, one ? etag : undefined),
     correlationHeader,
     problems(...everywhere, ...(one ? ['problem-not-found'] : [])),
+  );
+}
+
+export function documentPrivacy(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('privacy'),
+    ApiOperation({ operationId: 'privacy', summary: "What became of the personal data of a client's people" }),
+    reads('privacy'),
+    pathParam('client'),
+    contractAnswer('The answer', ref('Privacy'), 200, etag),
+    correlationHeader,
+    problems(...everywhere, 'privacy-not-found'),
   );
 }
 

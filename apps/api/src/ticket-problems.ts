@@ -34,6 +34,7 @@ export const ticketProblems = {
   'digest-mismatch': { status: 422, title: 'The content does not match its digest' },
   'queue-not-found': { status: 404, title: 'No such queue' },
   'kpi-not-found': { status: 404, title: 'No such KPI' },
+  'privacy-not-found': { status: 404, title: 'Nobody was forgotten there' },
   'problem-not-found': { status: 404, title: 'No such problem' },
   'problem-exists': { status: 409, title: 'The problem exists already' },
   'problem-closed': { status: 409, title: 'The problem is closed' },

@@ -3,6 +3,7 @@ import type { Config, JsonLog } from '#platform';
 import { policies, projectionGroups } from '#ticketing';
 import { sealedCategories } from '#ticketing-app';
 import { Assigner } from './assigner.js';
+import { startEraser } from './eraser.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
@@ -13,7 +14,7 @@ async function start(
   { views = true, policies: reacts = true, timekeeper = true }: WorkerParts,
 ): Promise<Running> {
   return opening(async (onClose) => {
-    const { store, mongo, close } = await connectStores(config, log);
+    const { store, mongo, keys, close } = await connectStores(config, log);
     onClose(close);
     const { db } = mongo;
     const assigner = new Assigner(store, db);
@@ -30,6 +31,8 @@ async function start(
     if (timekeeper) {
       const keeper = startTimekeeper({ store, db, log, assigner });
       onClose(() => keeper.stop());
+      const eraser = startEraser({ store, db, keys, log });
+      onClose(() => eraser.stop());
     }
     if (reacts) {
       // What signs and sends is loaded only where something is sent.

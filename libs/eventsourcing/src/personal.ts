@@ -16,6 +16,9 @@ export interface PersonalCodec {
 /** Tells that personal data in a stream was erased: whoever has kept what the events before it said must read them anew. */
 export const PERSONAL_DATA_ERASED = 'PersonalDataErased';
 
+/** What personal data reads as once its key is destroyed. */
+export const ERASED = '[erased]';
+
 /** The event as it is in the store: what hashes are made of. */
 export function asStored(event: StoredEvent): StoredEvent {
   return event.sealed === undefined ? event : { ...event, ...event.sealed };

@@ -1,4 +1,4 @@
-import { type EventStore, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
+import { type EventStore, PERSONAL_DATA_ERASED, type StoredEvent, StoreUnavailable, streamName } from '#eventsourcing';
 import { Turns } from '#platform';
 import {
   comparePlaces,
@@ -344,6 +344,7 @@ class RecentEvents {
       const filter = { streamPrefixes: publicStreamPrefixes };
       for await (const item of store.subscribe(filter, this.#position, this.#ending.signal)) {
         if (item.kind === 'caught-up') continue;
+        if (item.kind === 'event' && item.event.type === PERSONAL_DATA_ERASED) this.#clear();
         if (item.kind === 'event') for (const event of await logged(item.event)) this.#add(event);
         this.#position = item.kind === 'event' ? item.event.position : item.position;
       }
@@ -352,6 +353,14 @@ class RecentEvents {
     }
     this.#ended = { error };
     for (const { wake } of [...this.#waiting]) wake();
+  }
+
+  /** Drops the window: what was told in it has been erased since. Who has not read it finds it in history. */
+  #clear(): void {
+    this.#first = this.#end;
+    this.#events = [];
+    this.#characters = 0;
+    this.#after = this.#position;
   }
 
   #add(event: LoggedEvent): void {

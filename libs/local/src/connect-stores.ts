@@ -1,6 +1,7 @@
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { type Config, ConfigError, type JsonLog } from '#platform';
+import type { PersonalKeys } from '#privacy';
 import { CannotStart } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 
@@ -8,6 +9,8 @@ import { type Closable, opening } from './opening.js';
 export interface Connections extends Closable {
   readonly store: EventStoreDB;
   readonly mongo: Mongo;
+  /** What personal data is encrypted with. */
+  readonly keys: PersonalKeys;
 }
 
 /**
@@ -34,7 +37,7 @@ export async function connectStores(
     await answers(events).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', eventStoreUrl));
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
-    const { MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
+    const { forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
     const keys = await MasterKeyFile.open(personalKeyFile)
       .then((master) => PersonalKeys.open(mongo, master))
       .catch((error: Error) => {
@@ -43,7 +46,10 @@ export async function connectStores(
     // The same connection, by which personal data is read.
     const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys) });
     onClose(() => store.close());
-    return { store, mongo };
+    const closing = new AbortController();
+    void forgetErased(store, closing.signal);
+    onClose(async () => closing.abort());
+    return { store, mongo, keys };
   });
 }
 

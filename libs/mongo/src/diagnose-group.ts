@@ -72,7 +72,7 @@ export async function diagnoseGroup(options: DiagnoseGroupOptions): Promise<read
   try {
     const withoutIndexes = faces.map((face) => ({ ...face, indexes: [] }));
     await prepareCollections(db, group, withoutIndexes, scratch);
-    const fold = new Fold(options, new GroupDocuments(db, group, { faces, nameOf: scratch }));
+    const fold = new Fold(options, new GroupDocuments(db, options.store, group, { faces, nameOf: scratch }));
     const diagnoses: Diagnosis[] = [];
     for (const collection of collections) {
       // What a fold holds is text: read, it is compared whatever the order of its fields.

@@ -16,10 +16,13 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
+/** Nothing is erased here. */
+const noStore = { readStream: async function* () {} };
+
 let name: string;
 /** In collections whose names end as is said. */
 const documents = (suffix = '') =>
-  new GroupDocuments(database.mongo.db, trailGroup('t', { name, faces: [trailFace(name)] }), {
+  new GroupDocuments(database.mongo.db, noStore, trailGroup('t', { name, faces: [trailFace(name)] }), {
     nameOf: (collection) => `${collection}${suffix}`,
   });
 /** Projects as a process does that has just started. */
@@ -77,7 +80,7 @@ describe('projecting a batch', () => {
       [1, 'Added'],
     ]);
     // The second projector derives the document before from the fold: as text again, so that nothing has changed.
-    for (const event of log) await new GroupDocuments(database.mongo.db, group).project([event]);
+    for (const event of log) await new GroupDocuments(database.mongo.db, noStore, group).project([event]);
     const stored = [{ _id: '1', trail: new Date(0), position: 100, revision: 0 }];
     expect(await docs()).toEqual(stored);
     expect(await docs('_now')).toEqual(stored);

@@ -1,5 +1,13 @@
 import type { Db } from 'mongodb';
-import { streamId, upcast, type Document, type RecordedEvent, type StoredEvent } from '#eventsourcing';
+import {
+  type Document,
+  type EventStore,
+  PERSONAL_DATA_ERASED,
+  type RecordedEvent,
+  type StoredEvent,
+  streamId,
+  upcast,
+} from '#eventsourcing';
 import type { CheckpointWrite } from './control.js';
 import { foldName, keepsFold, positionNumber, type AnyFace, type AnyGroup, type FoldDocument } from './documents.js';
 import { datesBy } from './mongo-schema.js';
@@ -67,6 +75,8 @@ export interface GroupDocumentsOptions {
  * event that a document has seen changes nothing, and a write that comes too late is ignored. Doing a batch again, or two of them at
  * once, therefore does no harm.
  *
+ * Where personal data of an aggregate was erased, its stream is read and folded anew, and all of its documents are written again.
+ *
  * Folds are remembered for as long as this object lives: nobody else may bring the group on meanwhile without this one seeing the same events.
  */
 export class GroupDocuments {
@@ -81,6 +91,7 @@ export class GroupDocuments {
 
   constructor(
     private readonly db: Db,
+    private readonly store: Pick<EventStore, 'readStream'>,
     private readonly group: AnyGroup,
     { faces = group.faces, nameOf = (collection) => collection }: GroupDocumentsOptions = {},
   ) {
@@ -102,11 +113,11 @@ export class GroupDocuments {
     if (events.length === 0) return { count: 0, checkpointed: false };
     const before = await this.#load(events);
     const after = new Map<string, Folded>();
-    const entries: DocumentWrite[] = [];
-    const done = this.#fold(events, before, after, entries);
+    const entries = new Map<string, DocumentWrite>();
+    const done = this.#fold(events, before, after, entries, await this.#readAnew(events));
     const { faces, folds, weights } = this.#writes(before, after);
     try {
-      const checkpointed = await writeDocuments(this.db, [...entries, ...faces], folds, checkpoint?.(done));
+      const checkpointed = await writeDocuments(this.db, [...entries.values(), ...faces], folds, checkpoint?.(done));
       for (const [id, folded] of after) this.#remember(id, folded, weights.get(id));
       return { ...done, checkpointed };
     } catch (error) {
@@ -147,11 +158,27 @@ export class GroupDocuments {
     return { state, position, revision, shown };
   }
 
+  /** For each event that tells that personal data was erased, its stream up to there. */
+  async #readAnew(events: readonly StoredEvent[]): Promise<ReadonlyMap<StoredEvent, readonly StoredEvent[]>> {
+    const streams = new Map<StoredEvent, readonly StoredEvent[]>();
+    for (const event of events) {
+      if (event.type !== PERSONAL_DATA_ERASED) continue;
+      const stream: StoredEvent[] = [];
+      for await (const one of this.store.readStream(event.stream)) {
+        if (one.revision > event.revision) break;
+        if (!one.type.startsWith('foreign:')) stream.push(one);
+      }
+      streams.set(event, stream);
+    }
+    return streams;
+  }
+
   #fold(
     events: readonly StoredEvent[],
     before: ReadonlyMap<string, Folded>,
     after: Map<string, Folded>,
-    entries: DocumentWrite[],
+    entries: Map<string, DocumentWrite>,
+    readAnew: ReadonlyMap<StoredEvent, readonly StoredEvent[]>,
   ): Omit<Projected, 'checkpointed'> {
     let count = 0;
     for (const stored of events) {
@@ -161,16 +188,14 @@ export class GroupDocuments {
         const folded = after.get(id) ?? before.get(id);
         const position = positionNumber(event.position);
         if (folded === undefined || position > folded.position) {
-          const next = this.#next(folded, event, position);
-          const told = this.#eventFaces.map((face): DocumentWrite => ({
-            collection: this.#nameOf(face.name),
-            id: face.key(event),
-            position,
-            document: { ...face.entry(event), position, revision: event.revision },
-            isNew: true,
-          }));
+          const anew = readAnew.get(stored)?.map((one) => upcast(this.group.aggregate, one) as Event);
+          const next = anew === undefined ? this.#next(folded, event, position) : this.#foldedAnew(anew, position, event.revision);
+          const told = (anew ?? [event]).flatMap((one) => this.#entries(one, position, one.revision === event.revision));
           after.set(id, next);
-          entries.push(...told);
+          for (const entry of told) {
+            const key = `${entry.collection} ${entry.id}`;
+            entries.set(key, { ...entry, isNew: entry.isNew || entries.get(key)?.isNew === true });
+          }
         }
         count++;
       } catch (error) {
@@ -178,6 +203,28 @@ export class GroupDocuments {
       }
     }
     return { count };
+  }
+
+  /** What is written of an event. @param position of the event because of which it is written */
+  #entries(event: Event, position: number, isNew: boolean): DocumentWrite[] {
+    return this.#eventFaces.map((face) => ({
+      collection: this.#nameOf(face.name),
+      id: face.key(event),
+      position,
+      document: { ...face.entry(event), position: positionNumber(event.position), revision: event.revision },
+      isNew,
+    }));
+  }
+
+  /** Every document counts as changed: what stands there is overwritten, and a fold that never saw it agrees. */
+  #foldedAnew(events: readonly Event[], position: number, revision: number): Folded {
+    const state = events.reduce<unknown>((state, event) => this.group.fold(state, event) as unknown, this.group.initial);
+    return {
+      state,
+      position,
+      revision,
+      shown: this.#stateFaces.map(({ document }) => ({ document: document(state), position, revision })),
+    };
   }
 
   #next(folded: Folded | undefined, event: Event, position: number): Folded {

@@ -125,14 +125,14 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
 
   /** Projects until the lease ends or the process stops. @returns false when the group is not as it was, so that nothing was done */
   async #own({ partitions }: GroupControl, lease: HeldLease, signal: AbortSignal): Promise<boolean> {
-    const { db, group, batchSize = 1_000 } = this.options;
+    const { db, store, group, batchSize = 1_000 } = this.options;
     // A switch may have begun, or come to an end, in between: look again.
     const control = await groupControls(db).findOne({ _id: group.name });
     const asBefore =
       control !== null && control.pending === null && control.generation === lease.control.generation && control.partitions === partitions;
     if (!asBefore || compared(control, group) !== 'same') return false;
     await prepareCollections(db, group);
-    const documents = new GroupDocuments(db, group);
+    const documents = new GroupDocuments(db, store, group);
     await this.follow(
       lease,
       { streamPrefixes: [group.streamPrefix] },

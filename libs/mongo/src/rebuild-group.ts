@@ -201,7 +201,7 @@ class Course {
     private readonly signal: AbortSignal,
     private readonly lease: HeldLease,
   ) {
-    this.#documents = new GroupDocuments(options.db, options.group, { faces, nameOf: nextName });
+    this.#documents = new GroupDocuments(options.db, options.store, options.group, { faces, nameOf: nextName });
   }
 
   /** Goes on to the present end of the log. */

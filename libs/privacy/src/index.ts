@@ -1,3 +1,4 @@
+export { forgetErased } from './forget-erased.js';
 export { KeyWrapping, MasterKeyFile } from './key-wrapping.js';
-export { ERASED, PersonalEvents, UNREADABLE, WITHHELD } from './personal-events.js';
-export { PersonalKeys, WrongMasterKey } from './personal-keys.js';
+export { PersonalEvents, UNREADABLE, WITHHELD } from './personal-events.js';
+export { type Destroyed, PersonalKeys, WrongMasterKey } from './personal-keys.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { isBroken, NO_EVENTS } from '#audit';
+import { isBroken, NO_EVENTS, verifyPack } from '#audit';
 import {
   type CommandContext,
   type EventStore,
@@ -12,10 +12,11 @@ import {
   type StoredEvent,
   streamName,
 } from '#eventsourcing';
-import { EventStoreDB } from '#eventstoredb';
+import type { EventStoreDB } from '#eventstoredb';
+import { auditLog, exportPack, LogTree, seal, sealingKeyIn } from '#sealing';
 import { ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { type TestStores, testStores } from '../../../test/stores.js';
-import { MasterKeyFile, PersonalEvents, PersonalKeys, UNREADABLE, WITHHELD, WrongMasterKey } from './index.js';
+import { storeWithKeys, type TestStores, testStores } from '../../../test/stores.js';
+import { MasterKeyFile, PersonalKeys, UNREADABLE, WITHHELD, WrongMasterKey } from './index.js';
 
 let stores: TestStores;
 /** Without keys. */
@@ -24,19 +25,12 @@ let raw: EventStoreDB;
 let one: EventStoreDB;
 let other: EventStoreDB;
 
-const masterKey = () => MasterKeyFile.open(join(stores.directory, 'personal-key'));
-async function withKeys(): Promise<EventStoreDB> {
-  const personal = new PersonalEvents(await PersonalKeys.open(stores.mongo, await masterKey()));
-  const store = EventStoreDB.connect(stores.eventStoreUrl, { personal });
-  stores.onClose(() => store.close());
-  return store;
-}
-
 beforeAll(async () => {
-  stores = await testStores();
+  // A tree is of one log.
+  stores = await testStores({ empty: true });
   raw = stores.store;
-  one = await withKeys();
-  other = await withKeys();
+  ({ store: one } = await storeWithKeys(stores));
+  ({ store: other } = await storeWithKeys(stores));
 });
 
 afterAll(() => stores.close());
@@ -124,6 +118,49 @@ it('hashes what is stored: a chain holds with keys and without', async () => {
   }
 });
 
+it('proves a ticket before its personal data is erased and after, by the same bytes', async () => {
+  const { store, keys } = await storeWithKeys(stores);
+  const id = await opened(store);
+  const stream = streamName(ticket, id);
+  const tree = new LogTree(store, stores.mongo.db, ['ticket']);
+  const keyFile = join(stores.directory, 'sealing-key');
+  const pack = async () => {
+    const sealed = await seal({
+      store,
+      tree,
+      key: () => sealingKeyIn(keyFile),
+      publishing: { file: join(stores.directory, 'tree-heads') },
+    });
+    const lines: string[] = [];
+    await exportPack({
+      store,
+      tree,
+      sealed: sealed as NonNullable<typeof sealed>,
+      key: await sealingKeyIn(keyFile),
+      request: { kind: 'ticket', stream, ticket: id },
+      definitions: [],
+      streamsOfTicket: () => [],
+      write: (line) => void lines.push(line),
+    });
+    return lines;
+  };
+  const before = await pack();
+  await keys.destroy({ stream }, 'forgotten', new Date());
+  await send(store, id, 'TellErased', { because: 'forgotten' });
+  const after = await pack();
+  for (const lines of [before, after]) {
+    expect(lines.join('')).not.toMatch(/Jane|laptop/);
+    expect(await verifyPack(Buffer.from(lines.join('')))).toMatchObject({ integrity: true, completeness: true });
+  }
+  const eventsIn = (lines: readonly string[]) => lines.flatMap((line) => (line.includes('"kind":"event"') ? [JSON.parse(line).event] : []));
+  expect(eventsIn(after)[0]).toEqual(eventsIn(before)[0]);
+  expect(await auditLog(store, ['ticket'], new AbortController().signal)).toMatchObject({ brokenChains: [], falseHeads: [], heads: 2 });
+  expect((await readAggregate(store, ticket, id)).state).toMatchObject({
+    summary: '[erased]',
+    reporter: { id: 'j.doe', name: '[erased]' },
+  });
+});
+
 it('encrypts an event alike in two processes that do the same at the same time', async () => {
   const id = randomUUID();
   const stream = streamName(ticket, id);
@@ -141,7 +178,7 @@ it('reads what was written in the clear, and marks what it cannot decrypt', asyn
 
   const id = await opened(one);
   await stores.mongo.db.collection('personal_keys').deleteMany({ stream: streamName(ticket, id) });
-  const { state } = await readAggregate(await withKeys(), ticket, id);
+  const { state } = await readAggregate((await storeWithKeys(stores)).store, ticket, id);
   expect(state).toMatchObject({ reporter: { id: 'j.doe', name: UNREADABLE }, summary: UNREADABLE });
 });
 

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import {
+  ERASED,
   type NewEvent,
   PERSONAL_DATA_ERASED,
   type PersonalCodec,
@@ -13,8 +14,6 @@ import { decrypted, encrypted } from './key-wrapping.js';
 
 /** What stands in the log in the place of personal data, for those who read it without the keys. */
 export const WITHHELD = '[personal]';
-/** What personal data reads as once its key is destroyed. */
-export const ERASED = '[erased]';
 /** What it reads as where its key is missing, or opens it not. */
 export const UNREADABLE = '[unreadable]';
 

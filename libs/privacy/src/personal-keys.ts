@@ -4,6 +4,13 @@ import { StoreUnavailable } from '#eventsourcing';
 import { isDuplicateKey, isUnreachable, type Mongo } from '#mongo';
 import { type KeyWrapping, newDataKey } from './key-wrapping.js';
 
+/** Whose key, and for which stream. */
+export interface KeyOwner {
+  readonly client: string;
+  readonly person: string;
+  readonly stream: string;
+}
+
 /** A data key: of one person, for what is personal in one stream. */
 interface KeyDocument {
   /** Sorts by the time at which it was made. */
@@ -13,19 +20,26 @@ interface KeyDocument {
   readonly stream: string;
   /** Absent once it is destroyed. */
   readonly wrapped?: Stored;
+  readonly madeAt: Date;
   /** When it was destroyed. */
   readonly erasedAt: Date | null;
+  /** Why it was; until the stream tells of it. */
+  readonly untold?: string;
 }
+
+/** A key that was destroyed, and whose stream does not tell of it yet. */
+export interface Destroyed {
+  readonly key: string;
+  readonly stream: string;
+  readonly person: string;
+  readonly because: string;
+}
+
+/** Keys to destroy: of a person, or of a stream. */
+export type Doomed = Pick<KeyOwner, 'client' | 'person'> | Pick<KeyOwner, 'stream'>;
 
 /** The driver reads as `Binary` what was written as a Buffer. */
 type Stored = Buffer | { readonly buffer: Uint8Array };
-
-/** Whose key, and for which stream. */
-export interface KeyOwner {
-  readonly client: string;
-  readonly person: string;
-  readonly stream: string;
-}
 
 export interface DataKey {
   readonly id: string;
@@ -45,7 +59,6 @@ const MOST_STREAMS = 20_000;
 const AHEAD = 256;
 /** A key is on disk before anything is encrypted with it. */
 const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
-/** The document that tells whether the master key is the one that the keys were wrapped with. */
 const PROBE = 'master';
 
 /** The master key is not the one that the data keys were wrapped with. */
@@ -66,20 +79,25 @@ export class PersonalKeys {
 
   private constructor(
     private readonly keys: ReturnType<typeof keyCollection>,
+    private readonly master: ReturnType<typeof masterCollection>,
     private readonly wrapping: KeyWrapping,
   ) {}
 
   /** @throws WrongMasterKey */
   static async open({ db }: Pick<Mongo, 'db'>, wrapping: KeyWrapping): Promise<PersonalKeys> {
     const keys = keyCollection(db);
-    await keys.createIndexes([{ key: { stream: 1, person: 1, erasedAt: 1 }, unique: true }, { key: { client: 1, person: 1 } }]);
-    const probes = db.collection<{ readonly _id: string; readonly wrapped: Stored }>('personal_keys_master');
-    await probes.updateOne({ _id: PROBE }, { $setOnInsert: { wrapped: await wrapping.wrap(newDataKey()) } }, { upsert: true });
-    const probe = await probes.findOne({ _id: PROBE });
-    await wrapping.unwrap(bytes((probe as { readonly wrapped: Stored }).wrapped)).catch((cause: unknown) => {
+    await keys.createIndexes([
+      { key: { stream: 1, person: 1, erasedAt: 1 }, unique: true },
+      { key: { client: 1, person: 1 } },
+      { key: { untold: 1 }, sparse: true },
+    ]);
+    const master = masterCollection(db);
+    await master.updateOne({ _id: PROBE }, { $setOnInsert: { wrapped: await wrapping.wrap(newDataKey()) } }, { upsert: true });
+    const probe = await master.findOne({ _id: PROBE });
+    await wrapping.unwrap(bytes((probe as MasterDocument).wrapped)).catch((cause: unknown) => {
       throw new WrongMasterKey('the keys of personal data were wrapped with another master key', { cause });
     });
-    return new PersonalKeys(keys, wrapping);
+    return new PersonalKeys(keys, master, wrapping);
   }
 
   /** The key to encrypt with; made where there is none. @throws StoreUnavailable */
@@ -87,7 +105,15 @@ export class PersonalKeys {
     for (const [id, known] of this.#known.get(stream) ?? [])
       if (known.person === person && known.wrapped !== undefined) return { id, key: await this.#unwrapped(known) };
     const key = newDataKey();
-    const made: KeyDocument = { _id: v7(), client, person, stream, wrapped: await this.wrapping.wrap(key), erasedAt: null };
+    const made: KeyDocument = {
+      _id: v7(),
+      client,
+      person,
+      stream,
+      wrapped: await this.wrapping.wrap(key),
+      madeAt: new Date(),
+      erasedAt: null,
+    };
     if (await reached(() => this.#insert(made))) {
       this.#remember(made).key = key;
       return { id: made._id, key };
@@ -146,6 +172,31 @@ export class PersonalKeys {
     return known.wrapped === undefined ? 'erased' : this.#unwrapped(known);
   }
 
+  /** Destroys keys that were made until an instant. They are gone when it returns. @throws StoreUnavailable */
+  async destroy(doomed: Doomed, because: string, until: Date): Promise<void> {
+    const update = { $set: { erasedAt: new Date(), untold: because }, $unset: { wrapped: '' } } as const;
+    await reached(() => this.keys.updateMany({ ...doomed, erasedAt: null, madeAt: { $lte: until } }, update, DURABLE));
+  }
+
+  /** What was destroyed and is not told of. @throws StoreUnavailable */
+  async untold(): Promise<readonly Destroyed[]> {
+    const found = await reached(() => this.keys.find({ untold: { $exists: true } }, { sort: { _id: 1 } }).toArray());
+    return found.map(({ _id, stream, person, untold = '' }) => ({ key: _id, stream, person, because: untold }));
+  }
+
+  async told({ key }: Pick<Destroyed, 'key'>): Promise<void> {
+    await reached(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '' } }));
+  }
+
+  /** How far in the log those who are to be forgotten were looked for; kept with the keys, so that older keys look again. */
+  async place(): Promise<string | undefined> {
+    return (await reached(() => this.master.findOne({ _id: PROBE })))?.place;
+  }
+
+  async keepPlace(place: string): Promise<void> {
+    await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { place } }));
+  }
+
   /** Forgets what is known of a stream's keys: some were destroyed. */
   forget(stream: string): void {
     this.#known.delete(stream);
@@ -162,6 +213,17 @@ export class PersonalKeys {
   async #unwrapped(known: Known): Promise<Buffer> {
     return (known.key ??= await this.wrapping.unwrap(known.wrapped as Buffer));
   }
+}
+
+/** What tells whether the master key is the right one, and how far erasing has come. */
+interface MasterDocument {
+  readonly _id: string;
+  readonly wrapped: Stored;
+  readonly place?: string;
+}
+
+function masterCollection(db: Mongo['db']) {
+  return db.collection<MasterDocument>('personal_keys_master');
 }
 
 const ignored = (): void => {};

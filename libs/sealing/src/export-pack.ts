@@ -16,7 +16,7 @@ import {
   type SignerKey,
   type TreeHead,
 } from '#audit';
-import { type EventStore, followChain, type Instant, instantFrom, type StoredEvent } from '#eventsourcing';
+import { asStored, type EventStore, followChain, type Instant, instantFrom, type StoredEvent } from '#eventsourcing';
 import { type LogTree, type PlacedStream, tree } from './log-tree.js';
 import type { Sealed } from './seal.js';
 
@@ -119,7 +119,7 @@ export async function exportPack({
       if (leaf === undefined) throw new Error(`${event.stream}@${event.revision} is not in the tree`);
       counts.events++;
       const proof = (await tree.inclusionProof(leaf, head.size, state.nodes)).map(base64);
-      await put({ kind: 'event', leaf, proof, event: recordOf(event) });
+      await put({ kind: 'event', leaf, proof, event: recordOf(asStored(event)) });
     }
   }
   const sha256 = digest.digest('hex');

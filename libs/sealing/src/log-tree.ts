@@ -1,5 +1,5 @@
 import { leafText, merkleTree, nameDigest, type Nodes, type StreamEnd, streamEndLeaf, utf8 } from '#audit';
-import { type EventStore, type StoredEvent, StreamDeleted } from '#eventsourcing';
+import { asStored, type EventStore, type StoredEvent, StreamDeleted } from '#eventsourcing';
 import { isDuplicateKey, type Mongo } from '#mongo';
 import { nativeSha256 } from './native.js';
 
@@ -7,7 +7,7 @@ export const tree = merkleTree(nativeSha256);
 
 /** The hash of an event's leaf in the tree of the log. */
 export function leafHashOf(event: StoredEvent): Uint8Array {
-  return tree.leafHash(utf8(leafText(event)));
+  return tree.leafHash(utf8(leafText(asStored(event))));
 }
 
 /** Leaves in a row, `TILE` of them in all but the last tile. */

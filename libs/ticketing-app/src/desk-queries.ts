@@ -19,6 +19,8 @@ import {
   onCallViews,
   type OnCallNow,
   type OnCallSchedule,
+  type Privacy,
+  privacy,
   problem,
   type ProblemRecord,
   problems,
@@ -90,6 +92,15 @@ export async function readProblem(
 ): Promise<AtRevision<ProblemRecord> | Refusal<'problem-not-found'>> {
   const { state, revision } = await readAggregate(store, problem, id);
   return state === null ? refuse('problem-not-found', 'There is no such problem') : { state, revision };
+}
+
+/** What became of the personal data of a client's people. */
+export async function readPrivacy(
+  { store }: Sources,
+  { client }: { readonly client: string },
+): Promise<AtRevision<Privacy> | Refusal<'privacy-not-found'>> {
+  const { state, revision } = await readAggregate(store, privacy, client);
+  return state === null ? refuse('privacy-not-found', 'Nobody was forgotten there') : { state, revision };
 }
 
 /** A team, and who of it is there at an instant. */

@@ -27,6 +27,7 @@ export {
 } from './credentials.js';
 export * from './changed-documents.js';
 export * from './desk-queries.js';
+export { eraseForgotten, tellErased, type Erasing } from './erasures.js';
 export * from './history-query.js';
 export * from './flow-query.js';
 export * from './kpi-query.js';

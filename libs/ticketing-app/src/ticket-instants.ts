@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { type EventStore, type Position, refuse, type Refusal, type StoredEvent, streamId, streamName } from '#eventsourcing';
+import {
+  type EventStore,
+  PERSONAL_DATA_ERASED,
+  type Position,
+  refuse,
+  type Refusal,
+  type StoredEvent,
+  streamId,
+  streamName,
+} from '#eventsourcing';
 import { ticket, TICKET_INSTANTS_VERSION, type TicketInstant, type TicketStretch, TicketTimes, ticketViews } from '#ticketing';
 import { isDuplicateKey } from '#mongo';
 import { type ReadModels, reached } from './read-model-database.js';
@@ -135,6 +144,14 @@ export class TicketInstants {
     const changed = new Map<string, TicketStretch & { readonly isNew: boolean }>();
     for (const event of events) {
       const id = streamId(event.stream);
+      if (event.type === PERSONAL_DATA_ERASED) {
+        // All that is known of its past is made anew.
+        for (const [_id, { document }] of changed) if (document.ticketId === id) changed.delete(_id);
+        await this.#collection.deleteMany({ ticketId: id });
+        this.#atHand.delete(id);
+        for (const stretch of await this.#allTimes(id, event.revision)) changed.set(stretch.document._id, { ...stretch, isNew: true });
+        continue;
+      }
       const times = await this.#timesBefore(id, event.revision);
       // Another pass may have gone further.
       if (times.events > event.revision) continue;
@@ -160,6 +177,17 @@ export class TicketInstants {
       if (!isDuplicateKey(error)) throw error;
       return write(false);
     });
+  }
+
+  /** A ticket at all times, up to an event of it. */
+  async #allTimes(id: string, revision: number): Promise<Iterable<TicketStretch>> {
+    const times = new TicketTimes();
+    const stretches = new Map<string, TicketStretch>();
+    for await (const event of this.store.readStream(streamName(ticket, id))) {
+      if (event.revision > revision) break;
+      for (const stretch of times.add(event)) stretches.set(stretch.document._id, stretch);
+    }
+    return stretches.values();
   }
 
   /** The times of a ticket before an event of it. */

@@ -69,7 +69,21 @@ export function progress(db: Db) {
   return db.collection<Progress>('webhook_progress');
 }
 
+/**
+ * Drops what is kept of deliveries about subjects such as `ticket/<id>`.
+ * @returns whether nothing is left: what waits to be sent stays until it is
+ */
+export async function forgetDeliveries(db: Db, subjects: readonly string[]): Promise<boolean> {
+  const subject = { $in: [...subjects] };
+  await deliveries(db).deleteMany({ subject, state: { $ne: 'waiting' } });
+  return (await deliveries(db).findOne({ subject }, { projection: { _id: 1 } })) === null;
+}
+
 /** Makes the indexes that deliveries are found by, where they are missing. */
 export async function prepareDeliveries(db: Db): Promise<void> {
-  await deliveries(db).createIndexes([{ key: { webhook: 1, state: 1, order: 1 } }, { key: { expiresAt: 1 }, expireAfterSeconds: 0 }]);
+  await deliveries(db).createIndexes([
+    { key: { webhook: 1, state: 1, order: 1 } },
+    { key: { subject: 1 } },
+    { key: { expiresAt: 1 }, expireAfterSeconds: 0 },
+  ]);
 }

@@ -2,7 +2,15 @@ export { type DeliveryHealth, deliveryHealth, type DeliveryKind } from './delive
 export { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
 export * from './deliver-webhooks.js';
 export type { Destination, Parcel, Tried } from './destination.js';
-export { type Attempt, type DeliveryDocument, type DeliveryState, deliveries, type Progress, progress } from './documents.js';
+export {
+  type Attempt,
+  type DeliveryDocument,
+  type DeliveryState,
+  deliveries,
+  forgetDeliveries,
+  type Progress,
+  progress,
+} from './documents.js';
 export { Networks } from './networks.js';
 export { type Patience, patience } from './patience.js';
 export { post } from './post.js';

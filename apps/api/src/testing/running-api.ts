@@ -11,7 +11,7 @@ import { OPERATOR, type Principal, projectionGroups } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
 import { WebhookSecrets } from '#webhooks';
 import { eventually } from '../../../../test/eventually.js';
-import { testStores } from '../../../../test/stores.js';
+import { storeWithKeys, type TestStores, testStores } from '../../../../test/stores.js';
 import { type ApiParts, createApi } from '../create-api.js';
 
 /** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL. */
@@ -19,6 +19,8 @@ export interface RunningApi {
   readonly url: string;
   readonly store: EventStoreDB;
   readonly eventStoreUrl: string;
+  /** What it stands on. */
+  readonly stores: TestStores;
   readonly mongo: Mongo;
   /** Where attachments are kept. */
   readonly attachmentsDir: string;
@@ -35,8 +37,10 @@ export async function startApi({
   logLevel = 'warn',
   ...settings
 }: { readonly logLevel?: LogLevel } & Omit<Partial<ApiParts>, 'store' | 'mongo' | 'blobs' | 'log'> = {}): Promise<RunningApi> {
-  const { directory, eventStoreUrl, store, mongo, onClose, close } = await testStores();
+  const stores = await testStores();
+  const { directory, eventStoreUrl, mongo, onClose, close } = stores;
   try {
+    const { store } = await storeWithKeys(stores);
     const logged: string[] = [];
     const log = createLog(logLevel, { write: (line) => void logged.push(line) });
     const owner = randomUUID();
@@ -58,6 +62,7 @@ export async function startApi({
       url: await app.getUrl(),
       store,
       eventStoreUrl,
+      stores,
       mongo,
       attachmentsDir: join(directory, 'attachments'),
       webhookKeyFile: join(directory, 'webhook-key'),

@@ -3,6 +3,7 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentState, type SetAgentContact } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
+import { privacy } from '../desk/privacy.js';
 import { team, type TeamState } from '../desk/team.js';
 import { type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
 import { account, type AccountState } from '../identity/account.js';
@@ -203,6 +204,7 @@ const rows = {
     RestateSla: leads,
     RecognizeRecurrence: system,
     TellOfProblem: system,
+    TellErased: system,
   } satisfies Rows<typeof ticket>,
   contract: { AgreeContract: administrator } satisfies Rows<typeof contract>,
   oncall: {
@@ -258,6 +260,7 @@ const rows = {
     RememberFix: system,
     FollowProblem: system,
   } satisfies Rows<typeof recurrence>,
+  privacy: { ForgetPerson: administrator } satisfies Rows<typeof privacy>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,

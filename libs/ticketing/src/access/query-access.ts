@@ -42,6 +42,8 @@ export const queryAccess = {
   problems: desk,
   problem: desk,
   problemHistory: reader,
+  privacy: { auditor: 'all', administrator: 'all' },
+  privacyHistory: { auditor: 'all', administrator: 'all' },
   events: { ...reader, service: 'all' },
   webhooks: { auditor: 'all', service: 'all', administrator: 'all' },
   webhookHistory: { auditor: 'all', administrator: 'all' },

@@ -2,6 +2,7 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent } from './agent.js';
 import { attention } from './attention.js';
 import { onCall } from './on-call.js';
+import { privacy } from './privacy.js';
 import { team } from './team.js';
 import { webhook } from './webhook.js';
 import { account } from '../identity/account.js';
@@ -23,6 +24,7 @@ export const aggregates = [
   credential,
   webhook,
   account,
+  privacy,
   problem,
   recurrence,
 ] as const;

@@ -9,6 +9,7 @@ import { escalationEvents } from './escalation.js';
 import { handOffEvents } from './hand-off.js';
 import { intakeEvents } from './intake.js';
 import { recurrenceEvents } from './recurrence.js';
+import { privacyEvents } from './privacy.js';
 import { relationEvents } from './relations.js';
 import { resolutionEvents } from './resolution.js';
 import { slaEvents } from './sla.js';
@@ -27,6 +28,7 @@ export const ticketEvents = {
   ...slaEvents,
   ...escalationEvents,
   ...recurrenceEvents,
+  ...privacyEvents,
 };
 
 type Definitions = typeof ticketEvents;

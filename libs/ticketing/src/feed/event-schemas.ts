@@ -3,6 +3,11 @@
  * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
  */
 export const publicEventSchemas = {
+  PersonalDataErased: {
+    type: 'object',
+    properties: { because: { enum: ['forgotten', 'retention'] }, person: { type: 'string' } },
+    required: ['because'],
+  },
   TicketRecurred: {
     type: 'object',
     properties: {

@@ -201,6 +201,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
     contract: { version, tzdata: '2025b', terms },
     effectiveFrom: '2025-12-31T08:00:00.000Z' as Instant,
   })),
+  TellErased: fc.record({ because: fc.constant('forgotten' as const), person: maybe(word) }),
   RestateSla: fc.record({ reason: word, clock: maybe(fc.constantFrom(...CLOCK_KINDS)) }),
   RecordSatisfaction: fc.record({ score: fc.integer({ min: 1, max: 5 }), comment: maybe(word) }),
   LinkTicket: fc.record({ ticketId: other, relation: fc.constantFrom(...LINK_RELATIONS) }),

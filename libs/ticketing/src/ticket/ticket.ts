@@ -6,6 +6,7 @@ import { escalationCommands } from './escalation.js';
 import { handOffCommands } from './hand-off.js';
 import { intakeCommands } from './intake.js';
 import { recurrenceCommands } from './recurrence.js';
+import { privacyCommands } from './privacy.js';
 import { relationCommands } from './relations.js';
 import { resolutionCommands } from './resolution.js';
 import { slaCommands } from './sla.js';
@@ -31,6 +32,7 @@ export const ticket = {
     ...slaCommands,
     ...escalationCommands,
     ...recurrenceCommands,
+    ...privacyCommands,
   },
 } satisfies Aggregate<ClockedTicketState>;
 

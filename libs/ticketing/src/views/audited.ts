@@ -4,6 +4,7 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
 import { type Team, team } from '../desk/team.js';
+import { privacy } from '../desk/privacy.js';
 import { isSubscribed, type Webhook, webhook } from '../desk/webhook.js';
 import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
@@ -21,6 +22,7 @@ import {
   credentialViews,
   filterViews,
   onCallViews,
+  privacyViews,
   problemViews,
   teamViews,
   ticketViews,
@@ -114,6 +116,7 @@ export const auditedAggregates = {
   }),
   agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state, cut: shownAgent }),
   schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
+  privacy: audited(privacy, privacyViews, { notFound: 'privacy-not-found', shows: (state) => state }),
   problem: audited(problem, problemViews, { notFound: 'problem-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',

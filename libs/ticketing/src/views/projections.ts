@@ -2,6 +2,7 @@ import { foldOf, type ProjectionGroup, REACTIONS, type ReactionEvents } from '#e
 import { contract, type ContractEvents, type ContractState } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
+import { privacy, type PrivacyEvents, type PrivacyState } from '../desk/privacy.js';
 import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
@@ -15,6 +16,7 @@ import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
 import { onCallSchedules } from './on-call-schedules.js';
 import { policyReactions } from './policy-reactions.js';
+import { privacies } from './privacies.js';
 import { problems } from './problems.js';
 import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
@@ -160,6 +162,17 @@ export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
   faces: [problems],
 };
 
+/** The read models of privacy. */
+export const privacyViews: ProjectionGroup<PrivacyState, PrivacyEvents> = {
+  name: 'privacy',
+  version: 1,
+  streamPrefix: 'privacy-',
+  aggregate: privacy,
+  initial: privacy.initial,
+  fold: foldOf(privacy),
+  faces: [privacies],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -174,4 +187,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   webhookViews,
   accountViews,
   problemViews,
+  privacyViews,
 ];

@@ -13,6 +13,7 @@ import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { accountSchema } from '../identity/account.js';
+import { privacySchema } from '../desk/privacy.js';
 import { problemSchema } from '../problem/problem.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
@@ -79,6 +80,7 @@ export const publishedSchemas = {
   Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
   ProblemRecord: problemSchema,
+  Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,
   Account: accountSchema,

@@ -1,0 +1,31 @@
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import { entityTag, QueryParameters } from '#http';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { documented } from './documented.js';
+import { PathName } from './path-name.js';
+import { unlessRefused } from './ticket-problems.js';
+
+const noQuery = new QueryParameters({});
+
+/** What became of personal data, by client. */
+@Controller('v1/privacy/:client')
+export class PrivacyController {
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get()
+  @documented((openapi) => openapi.documentPrivacy())
+  async one(
+    @Param('client', new PathName('privacy-not-found', 'Nobody was forgotten there')) client: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.privacy, { client })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+}

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import { streamName } from '#eventsourcing';
+import { diagnoseGroup, rebuildGroup } from '#mongo';
+import { ticket, ticketViews } from '#ticketing';
+import type { Erasing } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
+import { storeWithKeys } from '../../../test/stores.js';
+import { startEraser } from '../../worker/src/eraser.js';
+import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
+
+let api: RunningApi;
+/** The worker, as a process of its own. */
+let worker: Erasing;
+
+beforeAll(async () => {
+  api = await startApi();
+  worker = { ...(await storeWithKeys(api.stores)), db: api.mongo.db };
+});
+
+afterAll(() => api.stop());
+
+const get = (path: string, headers: Record<string, string> = {}) => send(api.url, 'GET', path, { headers });
+const post = async (path: string, body: object) => {
+  const answer = await send(api.url, 'POST', path, { body });
+  if (answer.status >= 300) throw new Error(answer.text);
+  return answer.json;
+};
+
+/** Words that stand nowhere else. */
+const word = () => `q${randomUUID().slice(0, 8)}`;
+
+/** A ticket on which a person has said something by every door. */
+async function spokenOf(person: string) {
+  const secret = { name: word(), summary: word(), description: word(), reply: word(), note: word(), answer: word(), file: word() };
+  const reporter = { id: person, name: secret.name };
+  const { ticketId } = await post('/v1/tickets', {
+    ...openingOf(api.client),
+    ...secret,
+    reporter,
+    name: undefined,
+    reply: undefined,
+    note: undefined,
+    answer: undefined,
+    file: undefined,
+  });
+  const path = `/v1/tickets/${ticketId}`;
+  await post(`${path}/requester-replies`, { text: secret.reply });
+  await post(`${path}/internal-notes`, { text: secret.note });
+  await post(`${path}/public-replies`, { text: secret.answer });
+  const evidence = {
+    name: secret.file,
+    kind: 'log',
+    url: 'https://files.example/1',
+    mediaType: 'text/plain',
+    sha256: 'a'.repeat(64),
+    bytes: 1,
+  };
+  const { revision } = await post(`${path}/evidence`, evidence);
+  return { id: ticketId as string, path, secrets: Object.values(secret), revision: revision as number };
+}
+
+type Spoken = Awaited<ReturnType<typeof spokenOf>>;
+
+/** Every door behind which a ticket is, with what it answers. */
+async function doors({ id, path }: Spoken): Promise<Readonly<Record<string, string>>> {
+  const at = new Date().toISOString();
+  const paths = {
+    ticket: path,
+    list: `/v1/tickets?client=${api.client}`,
+    queue: `/v1/queues/L1?client=${api.client}&limit=200`,
+    board: `/v1/sla-board?client=${api.client}`,
+    history: `${path}/history?limit=200`,
+    why: `${path}/why`,
+    past: `${path}?knownAt=${at}`,
+    'list of the past': `/v1/tickets?client=${api.client}&asOf=${at}`,
+    'queue of the past': `/v1/queues/L1?client=${api.client}&asOf=${at}`,
+    events: `/v1/events?ticket=${id}&from=start`,
+    facts: `/v1/ticket-facts?client=${api.client}`,
+  };
+  const ndjson = { Accept: 'application/x-ndjson' };
+  const asked = [
+    ...Object.entries(paths).map(([name, path]) => [name, path, ['events', 'facts'].includes(name) ? ndjson : {}] as const),
+    ['history as lines', `${path}/history`, ndjson] as const,
+    ['history as CSV', `${path}/history`, { Accept: 'text/csv' }] as const,
+  ];
+  const answers: [string, string][] = [];
+  for (const [name, path, headers] of asked) {
+    const { status, text } = await get(path, headers as Record<string, string>);
+    answers.push([name, status === 200 ? text : `${status} ${text}`]);
+  }
+  const collections = await api.mongo.db.listCollections({ type: 'collection' }, { nameOnly: true }).toArray();
+  for (const { name } of collections)
+    answers.push([`collection ${name}`, JSON.stringify(await api.mongo.db.collection(name).find().toArray())]);
+  return Object.fromEntries(answers);
+}
+
+const leaks = async (spoken: Spoken) =>
+  Object.entries(await doors(spoken)).flatMap(([door, answer]) => (spoken.secrets.some((secret) => answer.includes(secret)) ? [door] : []));
+
+const found = async ({ secrets: [, summary] }: Spoken) => (await get(`/v1/tickets?client=${api.client}&q=${summary}`)).json.items.length;
+
+it('forgets a person at every door, and nobody else', async () => {
+  const [jane, bob] = [await spokenOf('jane'), await spokenOf('bob')];
+  await get(`${bob.path}?atLeast=${bob.revision}`);
+  await get(`/v1/tickets?client=${api.client}&atLeast=${bob.revision}`);
+  await eventually(
+    () => found(bob),
+    (count) => count === 1,
+  );
+  const open = await leaks(jane);
+  expect(open).toEqual(
+    expect.arrayContaining([
+      'ticket',
+      'list',
+      'queue',
+      'history',
+      'past',
+      'list of the past',
+      'queue of the past',
+      'events',
+      'history as CSV',
+      'history as lines',
+      'collection ticket_list',
+      'collection ticket_history',
+      'collection tickets__fold',
+      'collection tickets__instants',
+    ]),
+  );
+
+  // The process that is to erase is dead: who was forgotten can be read until it is back.
+  await post(`/v1/privacy/${api.client}/forgotten-persons`, { person: 'jane', reason: 'By letter' });
+  expect(await leaks(jane)).toEqual(open);
+  const eraser = startEraser({ ...worker, log: console, everyMs: 50 });
+  try {
+    await eventually(
+      () => leaks(jane),
+      (all) => all.length === 0,
+    );
+  } finally {
+    await eraser.stop();
+  }
+  const answers = await doors(jane);
+  for (const door of ['ticket', 'list', 'queue', 'history', 'past', 'list of the past', 'queue of the past', 'events'])
+    expect([door, answers[door]]).toEqual([door, expect.stringContaining('[erased]')]);
+  expect(JSON.parse(answers['ticket'] ?? '')).toMatchObject({
+    summary: '[erased]',
+    description: '[erased]',
+    reporter: { id: 'jane', name: '[erased]' },
+    evidence: [{ name: '[erased]' }],
+  });
+  expect([await found(jane), await found(bob)]).toEqual([0, 1]);
+  expect(await leaks(bob)).toEqual(open);
+  expect((await get(`/v1/privacy/${api.client}`)).json).toMatchObject({
+    forgotten: [{ person: 'jane', reason: 'By letter', by: { id: 'administrator' } }],
+  });
+  expect((await get(`/v1/privacy/${api.client}/history`)).json.items).toMatchObject([
+    { type: 'PersonForgotten', data: { person: 'jane' } },
+  ]);
+
+  // Work goes on, with a key of its own.
+  await post(`${jane.path}/internal-notes`, { text: 'The spare part has come' });
+  expect((await get(`${jane.path}/history`)).json.items.at(-1)).toMatchObject({ data: { text: 'The spare part has come' } });
+
+  const views = { db: api.mongo.db, store: api.store, group: ticketViews };
+  const differences = async () =>
+    (await diagnoseGroup(views)).flatMap((view) => view.differences.filter(({ id }) => id.startsWith(jane.id)));
+  expect(await differences()).toEqual([]);
+  await rebuildGroup({ ...views, owner: randomUUID() });
+  expect(await leaks(jane)).toEqual([]);
+  expect(await differences()).toEqual([]);
+});
+
+it('tells of keys that were destroyed before a crash', async () => {
+  const kim = await spokenOf('kim');
+  await worker.keys.destroy({ stream: streamName(ticket, kim.id) }, 'forgotten', new Date());
+  const eraser = startEraser({ ...worker, log: console, everyMs: 50 });
+  try {
+    await eventually(
+      () => get(`${kim.path}/history`),
+      ({ json }) => json.items.at(-1).type === 'PersonalDataErased',
+    );
+    await eventually(
+      () => leaks(kim),
+      (all) => all.length === 0,
+    );
+  } finally {
+    await eraser.stop();
+  }
+});

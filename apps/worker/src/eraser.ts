@@ -1,0 +1,52 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { formatPosition, parsePosition } from '#eventsourcing';
+import type { ViewLog } from '#mongo';
+import { eraseForgotten, type Erasing, tellErased } from '#ticketing-app';
+
+export interface EraserOptions extends Erasing {
+  readonly log: ViewLog;
+  /** How often what could not be finished is taken up again, in milliseconds (default a minute). */
+  readonly everyMs?: number;
+}
+
+/**
+ * Carries out what events say is to be erased, in the order of the log, and once for good: what a crash has broken off is finished at the next start.
+ * Several may run.
+ */
+export function startEraser({ log, everyMs = 60_000, ...erasing }: EraserOptions): { stop(): Promise<void> } {
+  const { store, keys } = erasing;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  async function follow(): Promise<void> {
+    await tellErased(erasing);
+    const [kept, end] = [parsePosition((await keys.place()) ?? ''), await store.end()];
+    // A log that is shorter than what was read is another one.
+    const after = kept !== undefined && end !== 'start' && kept.commit <= end.commit ? kept : 'start';
+    for await (const item of store.subscribe({ eventTypes: ['PersonForgotten'] }, after, signal)) {
+      if (item.kind === 'caught-up') continue;
+      if (item.kind === 'event') await eraseForgotten(erasing, item.event);
+      await keys.keepPlace(formatPosition(item.kind === 'event' ? item.event.position : item.position));
+    }
+  }
+
+  async function again(what: string, work: () => Promise<void>, everyMs: number): Promise<void> {
+    while (!signal.aborted) {
+      await work().catch((error: unknown) => {
+        if (!signal.aborted) log.warn({ err: error }, `${what}; tried again`);
+      });
+      await pause(everyMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  const running = [
+    again('who was forgotten cannot be read', follow, 1_000),
+    again('what was erased cannot be told', () => tellErased(erasing), everyMs),
+  ];
+  return {
+    stop: async () => {
+      stopping.abort();
+      await Promise.all(running);
+    },
+  };
+}

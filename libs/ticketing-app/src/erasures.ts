@@ -1,0 +1,61 @@
+import { deterministicId, type EventStore, isRefusal, StreamDeleted, type StoredEvent, streamId } from '#eventsourcing';
+import type { Mongo } from '#mongo';
+import type { Destroyed, PersonalKeys } from '#privacy';
+import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, type TicketEvents } from '#ticketing';
+import { forgetDeliveries } from '#webhooks';
+import { runSystemCommand } from './run-command.js';
+import { TICKET_INSTANTS } from './ticket-instants.js';
+
+/** What erasing stands on. */
+export interface Erasing {
+  readonly store: EventStore;
+  readonly db: Mongo['db'];
+  readonly keys: PersonalKeys;
+}
+
+/** Destroys the keys of a person who was forgotten, and tells of it. Keys that were made later belong to who came back. @throws StoreUnavailable */
+export async function eraseForgotten(erasing: Erasing, { data, metadata }: StoredEvent): Promise<void> {
+  const { client, person } = data as PrivacyEvents['PersonForgotten'];
+  const until = new Date(Date.parse(metadata.recordedAt) + CLOCK_SKEW);
+  await erasing.keys.destroy({ client, person }, 'forgotten' satisfies ErasedBecause, until);
+  await tellErased(erasing);
+}
+
+/**
+ * Tells every ticket of whose personal data the keys were destroyed, and drops copies that do not follow from the log by themselves. Whatever broke it
+ * off, it goes on where it was.
+ * @throws StoreUnavailable
+ */
+export async function tellErased({ store, db, keys }: Erasing): Promise<void> {
+  for (const destroyed of await keys.untold()) {
+    const id = streamId(destroyed.stream);
+    if (!(await isTold(store, id, destroyed))) continue;
+    await db.collection(TICKET_INSTANTS).deleteMany({ ticketId: id });
+    if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);
+  }
+}
+
+/** What deliveries of a ticket's events are about: the ticket, or one message of a step. */
+async function subjectsOf(store: EventStore, stream: string): Promise<readonly string[]> {
+  const subjects = [stream.replace('-', '/')];
+  for await (const { type, data } of store.readStream(stream))
+    if (type === 'EscalationStepDispatched')
+      subjects.push(...((data as TicketEvents['EscalationStepDispatched']).notifications ?? []).map(({ id }) => id));
+  return subjects;
+}
+
+/** @returns false while the ticket takes no events */
+async function isTold(store: EventStore, id: string, { key, person, because }: Destroyed): Promise<boolean> {
+  const commandId = deterministicId('erased', key);
+  const actor = { id: 'eraser', kind: 'system' } as const;
+  const body = { because: because as ErasedBecause, person };
+  const context = { commandId, correlationId: commandId, causationId: commandId, actor };
+  try {
+    const done = await runSystemCommand(store, { aggregate: ticket, id, name: 'TellErased', body, context });
+    // Where there is no ticket, a key was made for one that was never opened.
+    return !isRefusal(done) || done.refused === 'ticket-not-found';
+  } catch (error) {
+    if (error instanceof StreamDeleted) return true;
+    throw error;
+  }
+}

@@ -1,0 +1,25 @@
+import { ERASED } from '#eventsourcing';
+import { note } from './definition.js';
+import type { Ticket } from './ticket.js';
+
+/** Why personal data was erased. */
+export type ErasedBecause = 'forgotten' | 'retention';
+
+export const privacyEvents = {
+  PersonalDataErased: note<{ readonly because: ErasedBecause; readonly person?: string }>({
+    says: 'personal data of a person in it can be read no more, in no event and no view: the keys were destroyed',
+    evolve: (ticket, { person }) => (person === undefined || person === ticket.reporter.id ? erased(ticket) : ticket),
+  }),
+};
+
+/** Without the personal data that it has taken over from events: who reads them from now on reads the same. */
+function erased(ticket: Ticket): Ticket {
+  const { reporter, description, evidence } = ticket;
+  return {
+    ...ticket,
+    summary: ERASED,
+    ...(description === undefined ? {} : { description: ERASED }),
+    reporter: reporter.name === undefined ? reporter : { ...reporter, name: ERASED },
+    evidence: evidence.map((one) => ({ ...one, name: ERASED })),
+  };
+}

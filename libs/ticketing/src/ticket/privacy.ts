@@ -1,0 +1,21 @@
+import type { ErasedBecause } from '../events/privacy.js';
+import { present } from '../plain-json.js';
+import { internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
+import { event } from './decisions.js';
+
+/** Tells that keys of personal data in the ticket were destroyed. Sent by whoever destroyed them. */
+export class TellErased extends TicketCommand {
+  because!: ErasedBecause;
+  /** Whose data; everybody's, unless said. */
+  person?: string;
+}
+
+export const privacyCommands = {
+  TellErased: internal({
+    refuses: [],
+    late: true,
+    decide({ because, person }: TellErased) {
+      return [event('PersonalDataErased', present({ because, person }))];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
