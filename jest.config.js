@@ -8,7 +8,7 @@ export default {
   // Many suites wait for disks and processes: both cores of a small machine are worth using.
   maxWorkers: '100%',
   // Far more than a test takes: machines may be busy. Longer than `eventually` waits, whose error says more.
-  testTimeout: 1.5 * Number(process.env.TEST_PATIENCE_MS ?? 60_000),
+  testTimeout: 2 * Number(process.env.TEST_PATIENCE_MS ?? 60_000),
   // Our libraries are read from their sources, so that tests need no build (see "imports" in package.json).
   testEnvironmentOptions: { customExportConditions: ['tierline-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],

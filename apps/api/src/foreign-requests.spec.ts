@@ -14,10 +14,10 @@ let api: RunningApi;
 beforeAll(async () => {
   const limits = new RateLimits({ person: 3, service: 0, address: 5, failures: 2 });
   api = await startApi({ allowedOrigins: [PORTAL], trustProxy: ['127.0.0.1'], limits, logLevel: 'debug' });
-}, 120_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 120_000);
+});
 
 describe('pages of other origins', () => {
   it('change nothing and read nothing', async () => {

@@ -210,7 +210,7 @@ it('takes any JSON as the body of any command', async () => {
   );
   // It came as far as commands that are done, refused by the domain, and refused for their fields.
   expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 404, 409]));
-}, 120_000);
+});
 
 it('takes any bytes as a body, of any type and with any headers', async () => {
   const headerName = fc.constantFrom(
@@ -265,7 +265,7 @@ it('takes any bytes as a body, of any type and with any headers', async () => {
     runs,
   );
   expect([...statuses]).toEqual(expect.arrayContaining([400, 415]));
-}, 120_000);
+});
 
 it('takes any bytes as an attachment, of any media type, with any digest', async () => {
   const digest = fc.oneof(
@@ -290,7 +290,7 @@ it('takes any bytes as an attachment, of any media type, with any digest', async
     runs,
   );
   expect([...statuses]).toEqual(expect.arrayContaining([201, 400]));
-}, 120_000);
+});
 
 it('takes any path, method and query', async () => {
   const method = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND');
@@ -373,7 +373,7 @@ it('takes any path, method and query', async () => {
     }),
     { numRuns: 2 * runs.numRuns, examples: [['GET', '/v1/queues/L1', '?atLeast=9223372036854775807/1']] },
   );
-}, 120_000);
+});
 
 it('takes what is no HTTP at all', async () => {
   const { hostname, port } = new URL(api.url);

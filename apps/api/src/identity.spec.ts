@@ -9,10 +9,10 @@ let opening: object;
 beforeAll(async () => {
   api = await startApi();
   opening = { client: api.client, kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const asOperator = () => {
   const commandId = randomUUID();

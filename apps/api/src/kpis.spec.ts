@@ -40,7 +40,7 @@ beforeAll(async () => {
   await say(third, 'escalations', 4, { tier: 'L2', reason: 'r', handoff });
   await say(third, 'escalations/accept', 5, { agent: { id: 'bo' } });
   await say(third, 'resolution', 6, { cause: 'c', fix: 'f' });
-}, 60_000);
+});
 afterAll(() => api?.stop());
 
 describe('GET /v1/kpis', () => {

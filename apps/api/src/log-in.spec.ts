@@ -13,11 +13,11 @@ let provider: TestProvider;
 beforeAll(async () => {
   provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
   api = await startApi({ identityProvider: new IdentityProvider(provider.config) });
-}, 30_000);
+});
 afterAll(async () => {
   await api?.stop();
   await provider?.close();
-}, 30_000);
+});
 
 const CSRF = { 'X-CSRF-Protection': '1' };
 const person = (more: Partial<Principal> = {}): Principal => ({

@@ -75,10 +75,10 @@ beforeAll(async () => {
     ticketIds.map(async (id) => [id, (await send(api.url, 'POST', '/v1/webhooks', { body: hook })).json.webhook] as const),
   );
   webhookIds = new Map(webhooks);
-}, 60_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 const ME = 'jane';
 

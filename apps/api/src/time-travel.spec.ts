@@ -78,7 +78,7 @@ describe('the past, as it was known then', () => {
     for (const { at, path, answer } of snapshots)
       expect({ at, path, answer: await json(`${path}&knownAt=${at}`) }).toEqual({ at, path, answer });
     expect(snapshots.length).toBe(175);
-  }, 120_000);
+  });
 
   it('is made anew from the log when it was thrown away', async () => {
     const path = `/v1/tickets?client=${api.client}-desk&knownAt=${new Date().toISOString()}`;

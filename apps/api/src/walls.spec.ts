@@ -124,10 +124,10 @@ beforeAll(async () => {
     () => Promise.all(clients.map(({ sha256, tokens }) => get(tokens.agent, `/v1/attachments/${sha256}`))),
     (answers) => answers.every(({ status }) => status === 200),
   );
-}, 120_000);
+});
 afterAll(async () => {
   await api?.stop();
-}, 30_000);
+});
 
 interface Got {
   readonly status: number;

@@ -113,7 +113,7 @@ afterAll(async () => {
   await mail?.close();
   chat?.closeAllConnections();
   chat?.close();
-}, 30_000);
+});
 
 async function deliver(): Promise<void> {
   const { store, mongo } = stores;

@@ -2,16 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent, NotLeaderError } from '@eventstore/db-client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { StoreUnavailable } from '#eventsourcing';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';
 import { startFollower } from './testing/follower.js';
 import { collect, describeEventStore, freshCategory, some } from './testing/event-store-contract.js';
-
-// Far more than they take: machines may be busy.
-jest.setTimeout(30_000);
 
 const serverUrl = process.env['TIERLINE_EVENTSTORE_URL'] ?? process.env['EVENTSTORE_URL'];
 let directory: string;

@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { instantFrom, type StoredEvent } from '#eventsourcing';
 import { foldName, prepareCollections, viewCollection } from './documents.js';
 import { GroupDocuments, ProjectionFailed } from './group-documents.js';
 import { storedTrailEvent, trailFace, trailGroup, type TrailEvents } from './testing/trails.js';
 import { testViews, type TestViews } from '../../../test/stores.js';
-
-// Far more than they take: machines may be busy.
-jest.setTimeout(30_000);
 
 let database: TestViews;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import type { EventStore, NewEvent } from '#eventsourcing';
 import { diagnoseGroup } from './diagnose-group.js';
@@ -25,9 +25,6 @@ import {
 } from './control.js';
 import { foldName, nextName, viewCollection, type AnyGroup } from './documents.js';
 import { waitForRevision } from './wait-for-revision.js';
-
-// Far more than they take: machines may be busy.
-jest.setTimeout(30_000);
 
 let database: TestViews;
 let server: TestEvents;

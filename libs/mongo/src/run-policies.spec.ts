@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type Aggregate,
   type CommandsOf,
@@ -23,9 +23,6 @@ import { type AnyPolicy, runPolicies, type PolicyRunner, type PolicyStatus } fro
 import { KeptLog } from './testing/trails.js';
 import { eventually } from '../../../test/eventually.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
-
-// Far more than they take: machines may be busy.
-jest.setTimeout(30_000);
 
 let server: TestEvents;
 let database: TestViews;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { EventStore, type FeedFilter, type FeedItem, type Position } from '#eventsourcing';
 import { describeEventStore, freshCategory, some } from '../../eventstoredb/src/testing/event-store-contract.js';
@@ -6,9 +6,6 @@ import { shareFeeds } from './shared-feeds.js';
 
 import { eventually } from '../../../test/eventually.js';
 import { testEvents, type TestEvents } from '../../../test/stores.js';
-
-// Far more than they take: machines may be busy.
-jest.setTimeout(30_000);
 
 let server: TestEvents;
 let foreign: EventStoreDBClient;

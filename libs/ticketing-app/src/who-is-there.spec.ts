@@ -8,7 +8,7 @@ import { runSystemCommand } from './run-command.js';
 let events: TestEvents;
 beforeAll(async () => {
   events = await testEvents();
-}, 30_000);
+});
 afterAll(() => events?.close(), 30_000);
 
 async function run<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(

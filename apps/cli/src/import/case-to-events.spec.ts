@@ -241,5 +241,5 @@ describeWith(realLog, 'every case of the real log', (file) => {
     const faults: string[] = [];
     for await (const one of readBpic2013Log(file)) faults.push(...unfaithful(one).map((fault) => `${one.caseId} ${fault}`));
     expect(faults).toEqual([]);
-  }, 120_000);
+  });
 });
