@@ -8,7 +8,7 @@ describe('loadConfig', () => {
       allowedOrigins: [],
       trustProxy: [],
       timeouts: { headersMs: 10_000, requestMs: 60_000, keepAliveMs: 72_000 },
-      rateLimits: { person: 1_200, service: 300_000, address: 600, failures: 20, shared: false },
+      rateLimits: { person: 6_000, service: 300_000, address: 3_000, failures: 100, shared: false },
       cursorKeyFile: './data/cursor-key',
       dataDir: './data',
       attachmentsDir: './data/attachments',

@@ -82,10 +82,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `HEADERS_TIMEOUT` | `10` seconds |
  * | `REQUEST_TIMEOUT` | `60` |
  * | `KEEP_ALIVE_TIMEOUT` | `72` |
- * | `RATE_LIMIT` | `1200` requests a minute |
+ * | `RATE_LIMIT` | `6000` requests a minute |
  * | `RATE_LIMIT_SERVICES` | `300000` |
- * | `RATE_LIMIT_ADDRESSES` | `600` |
- * | `FAILED_LOG_INS` | `20` |
+ * | `RATE_LIMIT_ADDRESSES` | `3000` |
+ * | `FAILED_LOG_INS` | `100` |
  * | `RATE_LIMITS_SHARED` | `false` |
  * | `CURSOR_KEY_FILE` | `cursor-key` in `DATA_DIR` |
  * | `DATA_DIR` | `./data` |

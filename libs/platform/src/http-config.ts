@@ -79,10 +79,10 @@ export function readHttp(read: Read, isUnset: (name: string) => boolean, faults:
       keepAliveMs: read('KEEP_ALIVE_TIMEOUT', TIMEOUTS.keepAliveMs, seconds, SECONDS_RULE),
     },
     rateLimits: {
-      person: read('RATE_LIMIT', 1_200, amount, AMOUNT_RULE),
+      person: read('RATE_LIMIT', 6_000, amount, AMOUNT_RULE),
       service: read('RATE_LIMIT_SERVICES', 300_000, amount, AMOUNT_RULE),
-      address: read('RATE_LIMIT_ADDRESSES', 600, amount, AMOUNT_RULE),
-      failures: read('FAILED_LOG_INS', 20, amount, AMOUNT_RULE),
+      address: read('RATE_LIMIT_ADDRESSES', 3_000, amount, AMOUNT_RULE),
+      failures: read('FAILED_LOG_INS', 100, amount, AMOUNT_RULE),
       shared: read('RATE_LIMITS_SHARED', false, flag, 'must be true or false'),
     },
   };
