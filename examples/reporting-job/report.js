@@ -2,9 +2,13 @@
 // Run it beside `npm start`:   node examples/reporting-job/report.js          tables
 //                              node examples/reporting-job/report.js --csv    one CSV, for a spreadsheet or the next job
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 
-const url = process.env.TIERLINE_MONGODB_URL ?? process.env.MONGODB_URL ?? 'mongodb://127.0.0.1:17017/tierline';
+// `npm start` keeps a user who only reads for jobs like this one.
+const runFile = join(process.env.DATA_DIR ?? 'data', 'tierline.json');
+const url = process.env.TIERLINE_MONGODB_URL ?? process.env.MONGODB_URL ?? JSON.parse(readFileSync(runFile, 'utf8')).reportsUrl;
 const priorities = ['critical', 'high', 'medium', 'low'];
 
 /** How many tickets each tier has, by priority and by how they stand. One document of `tier_queue` is one ticket. */

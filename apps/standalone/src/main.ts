@@ -13,7 +13,7 @@ const firstTicket: TicketCommands['OpenTicket'] = {
   urgency: 'high',
 };
 
-function banner({ api, eventStoreUrl, mongodbUrl, dataDir, firstLogIn }: Standalone, config: Config): string {
+function banner({ api, eventStoreUrl, mongodbUrl, reportsUrl, dataDir, firstLogIn }: Standalone, config: Config): string {
   const tokenFile = join(dataDir ?? resolve(config.dataDir), 'admin.token');
   const key = `-H "Authorization: Bearer $(cat '${tokenFile}')"`;
   const kept = (configured: string | undefined): string => (configured === undefined ? '  (embedded)' : '');
@@ -24,8 +24,8 @@ function banner({ api, eventStoreUrl, mongodbUrl, dataDir, firstLogIn }: Standal
   Docs          ${api}/docs
   EventStoreDB  ${withoutPassword(eventStoreUrl)}${kept(config.eventStoreUrl)}
   MongoDB       ${withoutPassword(mongodbUrl)}${kept(config.mongodbUrl)}
-  Data          ${dataDir ?? 'in the two servers'}
-  Key           ${tokenFile} (of an administrator: for you alone)
+${reportsUrl === undefined ? '' : `  Reports       ${withoutPassword(reportsUrl)}  (reads alone)\n`}  Data          ${dataDir ?? 'in the two servers'}
+${dataDir === undefined ? '' : `  Passwords     in ${join(dataDir, 'tierline.json')}: the URLs above, whole\n`}  Key           ${tokenFile} (of an administrator: for you alone)
   Log level     ${config.logLevel}
 ${firstLogIn === undefined ? '' : `\n  Log in with a browser (once, within the hour; \`npx tierline login-link\` makes another):\n    ${firstLogIn}\n`}
   Open a ticket (again with the same key: nothing is done twice):

@@ -96,6 +96,47 @@ describe('a user and a password', () => {
     await expect(db.command({ listDatabases: 1 })).rejects.toMatchObject({ code: 13 });
   });
 
+  test('of a reader open one database for reading', async () => {
+    const reader = { user: 'reports', password: 'r', database: 'desk' };
+    const { url } = await start({ credentials, reader });
+    const writer = client(url, as(credentials.user, credentials.password));
+    await writer
+      .db('desk')
+      .collection<{ _id: number }>('c')
+      .insertMany([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
+    const reading = client(url, as(reader.user, reader.password));
+    const db = reading.db('desk');
+    const collection = db.collection<{ _id: number }>('c');
+    expect(await collection.find().batchSize(1).toArray()).toHaveLength(3);
+    expect(await collection.aggregate([{ $count: 'n' }]).toArray()).toEqual([{ n: 3 }]);
+    expect([await collection.countDocuments(), await collection.distinct('_id')]).toEqual([3, [1, 2, 3]]);
+    expect(await collection.find().explain()).toMatchObject({ ok: 1 });
+    expect(await db.listCollections({}, { nameOnly: true }).toArray()).toEqual([{ name: 'c', type: 'collection' }]);
+    expect(await collection.indexes()).toHaveLength(1);
+    expect(await db.command({ connectionStatus: 1 })).toMatchObject({
+      authInfo: { authenticatedUsers: [{ user: 'reports', db: 'admin' }], authenticatedUserRoles: [{ role: 'read', db: 'desk' }] },
+    });
+    const refused: (() => Promise<unknown>)[] = [
+      () => collection.insertOne({ _id: 4 }),
+      () => collection.updateMany({}, { $set: { a: 1 } }),
+      () => collection.findOneAndUpdate({}, { $set: { a: 1 } }),
+      () => collection.deleteMany({}),
+      () => collection.bulkWrite([{ deleteOne: { filter: {} } }]),
+      () => reading.db('admin').command({ bulkWrite: 1, ops: [{ delete: 0, filter: {} }], nsInfo: [{ ns: 'desk.c' }] }),
+      () => collection.aggregate([{ $out: 'd' }]).toArray(),
+      () => collection.aggregate([{ $merge: 'c' }]).toArray(),
+      () => collection.createIndex({ a: 1 }),
+      () => collection.drop(),
+      () => db.dropDatabase(),
+      () => db.createCollection('d'),
+      () => db.command({ explain: { delete: 'c', deletes: [{ q: {}, limit: 0 }] } }),
+      () => reading.db('b').collection('c').find().toArray(),
+      () => reading.db('admin').command({ serverStatus: 1 }),
+    ];
+    for (const write of refused) await expect(write()).rejects.toMatchObject({ code: 13, codeName: 'Unauthorized' });
+    expect(await collection.find().toArray()).toEqual([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
+  });
+
   test('nobody signs in where there are no users', async () => {
     const { url } = await start({});
     await expect(client(url, as('a', 'b')).db('a').command({ ping: 1 })).rejects.toMatchObject({ code: 18 });
@@ -240,5 +281,10 @@ describe('TLS', () => {
       { user: 'x', password: 'a\nb' },
     ])
       await expect(start({ credentials: bad })).rejects.toBeInstanceOf(BadCredentials);
+    for (const options of [
+      { reader: { user: 'x', password: 'y', database: 'a' } },
+      { credentials, reader: { ...credentials, database: 'a' } },
+    ])
+      await expect(start(options)).rejects.toBeInstanceOf(BadCredentials);
   });
 });

@@ -24,10 +24,12 @@ export type EmbeddedMongoDBOptions = {
   /** Certificate chain and private key, PEM. With them the node speaks TLS only. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /**
-   * The one user, of the database `admin`. With one the node asks every client to sign in by SCRAM-SHA-256; without, it
+   * The user who may do everything, of the database `admin`. With one the node asks every client to sign in by SCRAM-SHA-256; without, it
    * serves everyone who reaches it. Nothing of it is stored: the user is the one that the latest start was given.
    */
   readonly credentials?: { readonly user: string; readonly password: string };
+  /** Another user of the database `admin`, who may read one database and nothing else; only with `credentials`. */
+  readonly reader?: { readonly user: string; readonly password: string; readonly database: string };
   /** Milliseconds after which a cursor that nobody reads is closed. Default 600000, as on the server. */
   readonly cursorTimeoutMs?: number;
   /** Cursors that may be open at once. Default 1000. */
@@ -78,6 +80,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
     host = '127.0.0.1',
     tls,
     credentials,
+    reader,
     cursorTimeoutMs = 600_000,
     maxOpenCursors = 1000,
     ttlMonitorSleepSecs = 60,
@@ -90,6 +93,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
     host,
     tls,
     credentials,
+    reader,
     cursorTimeoutMs,
     maxOpenCursors,
     ttlMonitorSleepSecs,

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
 import type { Node } from './commands/call.js';
-import { areUsable, verifierOf, type Connection, type Credentials } from './commands/credentials.js';
+import { areUsable, verifierOf, type Connection, type Credentials, type ReaderCredentials } from './commands/credentials.js';
 import { Cursors } from './commands/cursors.js';
 import { runCommand } from './commands/dispatch.js';
 import { monitorExpiry } from './commands/expiry.js';
@@ -22,6 +22,7 @@ export type NodeOptions = {
   readonly host: string;
   readonly tls: Certificate | undefined;
   readonly credentials: Credentials | undefined;
+  readonly reader: ReaderCredentials | undefined;
   readonly cursorTimeoutMs: number;
   readonly maxOpenCursors: number;
   readonly ttlMonitorSleepSecs: number;
@@ -44,6 +45,7 @@ export const runNode = async ({
   host,
   tls,
   credentials,
+  reader,
   cursorTimeoutMs,
   maxOpenCursors,
   ttlMonitorSleepSecs,
@@ -51,8 +53,11 @@ export const runNode = async ({
   maxConnections,
 }: NodeOptions): Promise<RunningNode> => {
   checkListener(NODE, { host, tls, credentials });
-  if (credentials && !areUsable(credentials)) throw new BadCredentials(NODE, 'neither may be empty or contain control characters');
-  const verifier = credentials && (await verifierOf(credentials));
+  const users = [credentials, reader].filter((user) => user !== undefined);
+  if (!users.every(areUsable)) throw new BadCredentials(NODE, 'neither may be empty or contain control characters');
+  if (reader && (credentials === undefined || credentials.user === reader.user))
+    throw new BadCredentials(NODE, 'a user who reads is another one besides the user of the node');
+  const verifiers = await Promise.all(users.map(verifierOf));
   mkdirSync(directory, { recursive: true });
   const unlock = await lockDirectory(directory);
   let store: Store | undefined;
@@ -72,7 +77,7 @@ export const runNode = async ({
       counters: new Map(),
       ttlMonitorSleepSecs,
       space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) },
-      verifier,
+      verifiers,
       connections: () => ({ current: sockets.size, total }),
     };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running, idle);
@@ -171,14 +176,17 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
     }
     working = false;
     if (gone) return;
-    idle.add(socket, node.verifier && connection.user === undefined ? 'silent' : 'known');
+    idle.add(socket, node.verifiers.length > 0 && connection.user === undefined ? 'silent' : 'known');
     socket.resume();
   };
   const receive = (): void => {
     while (buffered >= needed && !gone) {
       const whole = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       chunks = [whole];
-      const length = messageLength(whole, node.verifier && connection.user === undefined ? MAX_STRANGERS_MESSAGE_BYTES : MAX_MESSAGE_BYTES);
+      const length = messageLength(
+        whole,
+        node.verifiers.length > 0 && connection.user === undefined ? MAX_STRANGERS_MESSAGE_BYTES : MAX_MESSAGE_BYTES,
+      );
       if (!length || whole.length < length) {
         needed = length || 4;
         return;

@@ -7,6 +7,8 @@ export interface RunFile {
   readonly api: string;
   readonly eventStoreUrl: string;
   readonly mongodbUrl: string;
+  /** For reporting jobs: the read models of the embedded node, for reading alone. */
+  readonly reportsUrl?: string;
 }
 
 const pathIn = (dataDir: string): string => join(dataDir, 'tierline.json');

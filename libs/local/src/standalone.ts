@@ -25,7 +25,7 @@ export async function startStandalone(config: Config): Promise<Standalone> {
   return opening(async (onClose) => {
     const stores = await openStores(config);
     onClose(() => stores.close());
-    const { eventStoreUrl, mongodbUrl } = stores;
+    const { eventStoreUrl, mongodbUrl, reportsUrl } = stores;
     const onStores = { ...config, eventStoreUrl, mongodbUrl };
     const starting = [startWorkerThread(onStores), startApiThread(onStores, { administratorKey: true })] as const;
     for (const thread of starting)
@@ -37,7 +37,7 @@ export async function startStandalone(config: Config): Promise<Standalone> {
       );
     const [, { url, firstLogIn }] = await Promise.all(starting);
     const first = firstLogIn === undefined ? {} : { firstLogIn };
-    const runFile: RunFile = { pid: process.pid, api: url, eventStoreUrl, mongodbUrl };
+    const runFile: RunFile = { pid: process.pid, api: url, eventStoreUrl, mongodbUrl, ...(reportsUrl !== undefined && { reportsUrl }) };
     if (config.eventStoreUrl !== undefined && config.mongodbUrl !== undefined) return { ...runFile, ...first };
     const dataDir = resolve(config.dataDir);
     await writeRunFile(dataDir, runFile).catch((error: unknown) => {

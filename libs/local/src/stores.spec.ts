@@ -1,9 +1,39 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MongoClient } from 'mongodb';
 import { loadConfig } from '#platform';
 import { CannotStart, explainDataDir } from './cannot-start.js';
 import { openStores } from './stores.js';
+
+describe('embedded stores', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tierline-users-'));
+  afterAll(() => rmSync(dataDir, { recursive: true }));
+  const config = loadConfig({ DATA_DIR: dataDir, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' });
+
+  it('have users of their own: one for Tierline, and one who reads the read models', async () => {
+    const stores = await openStores(config);
+    const clients = [stores.mongodbUrl, stores.reportsUrl ?? '', stores.mongodbUrl.replace(/\/\/.*@/, '//')].map(
+      (url) => new MongoClient(url),
+    );
+    try {
+      const [ours, reports, stranger] = clients.map((client) => client.db().collection<{ _id: number }>('spec'));
+      await ours?.insertOne({ _id: 1 });
+      expect(await reports?.find().toArray()).toEqual([{ _id: 1 }]);
+      await expect(reports?.insertOne({ _id: 2 })).rejects.toMatchObject({ code: 13 });
+      await expect(stranger?.find().toArray()).rejects.toMatchObject({ code: 13 });
+    } finally {
+      for (const client of clients) await client.close();
+      await stores.close();
+    }
+    expect(statSync(join(dataDir, 'stores-key')).mode & 0o777).toBe(0o600);
+    const again = await openStores(config);
+    await again.close();
+    const passwordIn = (url = '') => new URL(url).password;
+    expect(passwordIn(again.mongodbUrl)).toBe(passwordIn(stores.mongodbUrl));
+    expect(passwordIn(stores.reportsUrl)).not.toBe(passwordIn(stores.mongodbUrl));
+  });
+});
 
 describe('a data directory that cannot be used', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-data-'));

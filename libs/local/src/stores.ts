@@ -3,11 +3,14 @@ import { dirname, join, resolve } from 'node:path';
 import type { Config } from '#platform';
 import { CannotStart, DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
+import { type StoreUser, type StoreUsers, storeUsersIn } from './store-users.js';
 
 /** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
 export interface Stores extends Closable {
   readonly eventStoreUrl: string;
   readonly mongodbUrl: string;
+  /** For reporting jobs: the read models of an embedded node, for reading alone. */
+  readonly reportsUrl?: string;
 }
 
 /**
@@ -16,13 +19,13 @@ export interface Stores extends Closable {
  */
 export async function openStores(config: Config): Promise<Stores> {
   return opening(async (onClose) => {
-    const embedded = async (
-      start: (options: { directory: string; port: number }) => Promise<Closable & { readonly url: string }>,
+    const embedded = async <Node extends Closable>(
+      start: (options: Where, users: StoreUsers) => Promise<Node>,
       folder: string,
       what: string,
       variable: string,
       port: number,
-    ): Promise<string> => {
+    ): Promise<Node> => {
       const dataDir = resolve(config.dataDir);
       const directory = join(dataDir, folder);
       try {
@@ -30,38 +33,55 @@ export async function openStores(config: Config): Promise<Stores> {
         await mkdir(directory, { recursive: true, mode: 0o700 });
         // Nobody else looks into it, whatever the modes of the files in it are.
         await chmod(dataDir, 0o700);
-        const node = await start({ directory, port });
+        const node = await start({ directory, port }, await storeUsersIn(dataDir));
         onClose(() => node.close());
-        return node.url;
+        return node;
       } catch (error) {
         throw explained(error as NodeJS.ErrnoException & { pid?: number }, dataDir, what, variable, port);
       }
     };
-    const eventStoreUrl =
-      config.eventStoreUrl ??
-      (await embedded(startEventStore, 'eventstoredb', 'EventStoreDB', 'EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort));
-    const mongodbUrl =
-      config.mongodbUrl ??
-      withDatabase(await embedded(startMongoDB, 'mongodb', 'MongoDB', 'EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort));
-    return { eventStoreUrl, mongodbUrl };
+    const { eventStoreUrl } =
+      config.eventStoreUrl === undefined
+        ? await embedded(startEventStore, 'eventstoredb', 'EventStoreDB', 'EMBEDDED_EVENTSTOREDB_PORT', config.embeddedEventStoreDBPort)
+        : { eventStoreUrl: config.eventStoreUrl };
+    const { mongodbUrl, reportsUrl }: Pick<Stores, 'mongodbUrl' | 'reportsUrl'> =
+      config.mongodbUrl === undefined
+        ? await embedded(startMongoDB, 'mongodb', 'MongoDB', 'EMBEDDED_MONGODB_PORT', config.embeddedMongoDBPort)
+        : { mongodbUrl: config.mongodbUrl };
+    return { eventStoreUrl, mongodbUrl, ...(reportsUrl !== undefined && { reportsUrl }) };
   });
+}
+
+/** Where a node keeps its data and listens. */
+interface Where {
+  readonly directory: string;
+  readonly port: number;
 }
 
 // The nodes are loaded only where they are started.
 
 /** Tierline reads `$all` by event type and needs no links to it; without them the log is less than half as long. */
-const startEventStore = async (options: { directory: string; port: number }) =>
-  (await import('@tierline/embedded-eventstoredb')).startEmbeddedEventStoreDB({ ...options, systemStreams: false });
-
-const startMongoDB = async (options: { directory: string; port: number }) =>
-  (await import('@tierline/embedded-mongodb')).startEmbeddedMongoDB(options);
-
-/** Names the database of the read models, so that other clients that are given the URL find it too. */
-function withDatabase(url: string): string {
-  const named = new URL(url);
-  named.pathname = '/tierline';
-  return named.href;
+async function startEventStore(where: Where): Promise<Closable & Pick<Stores, 'eventStoreUrl'>> {
+  const { startEmbeddedEventStoreDB } = await import('@tierline/embedded-eventstoredb');
+  const node = await startEmbeddedEventStoreDB({ ...where, systemStreams: false });
+  return { eventStoreUrl: node.url, close: () => node.close() };
 }
+
+async function startMongoDB(where: Where, users: StoreUsers): Promise<Closable & Required<Pick<Stores, 'mongodbUrl' | 'reportsUrl'>>> {
+  const { startEmbeddedMongoDB } = await import('@tierline/embedded-mongodb');
+  const node = await startEmbeddedMongoDB({ ...where, credentials: users.tierline, reader: { ...users.reports, database: DATABASE } });
+  // Names the database, so that other clients that are given the URL find it too; the users are not of that one.
+  const urlFor = ({ user, password }: StoreUser): string => {
+    const url = new URL(node.url);
+    Object.assign(url, { username: user, password, pathname: `/${DATABASE}` });
+    url.searchParams.set('authSource', 'admin');
+    return url.href;
+  };
+  return { mongodbUrl: urlFor(users.tierline), reportsUrl: urlFor(users.reports), close: () => node.close() };
+}
+
+/** The database of the read models. */
+const DATABASE = 'tierline';
 
 /** Free bytes that the embedded stores begin with: with less, LMDB's mapped files end the process instead of failing. */
 const LEAST_ROOM = 4 * 1024 * 1024;

@@ -26,7 +26,7 @@ const message = (id: number, done: boolean, text: string): Readonly<Record<strin
 
 /** The server's first message: the salt of the user, or one made up, so that nobody learns which users there are. */
 const begin = (
-  verifier: Verifier | undefined,
+  verifiers: readonly Verifier[],
   connection: Connection,
   database: string,
   fields: Fields,
@@ -38,16 +38,17 @@ const begin = (
   if (!match) throw refused();
   const [, channel, clientFirstBare, name, clientNonce] = match as unknown as [string, string, string, string, string];
   const user = name.replace(/=2C/g, ',').replace(/=3D/g, '=');
-  const known = verifier !== undefined && database === 'admin' && user === verifier.user;
-  if (!verifier) throw refused();
-  const salt = known ? verifier.salt : createHmac('sha256', verifier.secret).update(`${database}.${user}`).digest().subarray(0, SALT_BYTES);
+  const [first] = verifiers;
+  if (!first) throw refused();
+  const verifier = database === 'admin' ? verifiers.find((one) => one.user === user) : undefined;
+  const salt = verifier?.salt ?? createHmac('sha256', first.secret).update(`${database}.${user}`).digest().subarray(0, SALT_BYTES);
   const nonce = `${clientNonce}${randomBytes(24).toString('base64')}`;
   const serverFirst = `r=${nonce},s=${salt.toString('base64')},i=${ITERATIONS}`;
   const id = 1;
   connection.conversation = {
     id,
     step: 'proof',
-    known,
+    verifier,
     clientFirstBare,
     serverFirst,
     channel,
@@ -58,42 +59,42 @@ const begin = (
 };
 
 /** Checks the client's proof; the server's signature in the answer proves the node to the client. */
-const proceed = (verifier: Verifier | undefined, connection: Connection, fields: Fields): Readonly<Record<string, Value>> => {
+const proceed = (connection: Connection, fields: Fields): Readonly<Record<string, Value>> => {
   const { conversation } = connection;
   // Whatever goes wrong, the exchange is over.
   connection.conversation = undefined;
-  if (!conversation || !verifier || fields.doc.get('conversationId') !== conversation.id)
-    throw new ServerError(17, 'No SASL session state found');
+  if (!conversation || fields.doc.get('conversationId') !== conversation.id) throw new ServerError(17, 'No SASL session state found');
   const text = payloadOf(fields);
   if (conversation.step === 'empty') {
     if (text !== '') throw refused();
-    connection.user = verifier.user;
+    connection.user = conversation.verifier;
     return message(conversation.id, true, '');
   }
-  const { known, clientFirstBare, serverFirst, channel, nonce, skipEmpty, id } = conversation;
+  const { verifier, clientFirstBare, serverFirst, channel, nonce, skipEmpty, id } = conversation;
   const proofAt = text.lastIndexOf(',p=');
   const given = attributes(text.slice(0, Math.max(0, proofAt)));
   const proof = Buffer.from(proofAt < 0 ? '' : text.slice(proofAt + 3), 'base64');
-  if (given.get('c') !== Buffer.from(channel).toString('base64') || given.get('r') !== nonce || proof.length !== 32) throw refused();
+  if (given.get('c') !== Buffer.from(channel).toString('base64') || given.get('r') !== nonce || proof.length !== 32 || !verifier)
+    throw refused();
   const exchanged = `${clientFirstBare},${serverFirst},${text.slice(0, proofAt)}`;
   const signature = hmac(verifier.storedKey, exchanged);
   const clientKey = Buffer.from(proof.map((byte, at) => byte ^ (signature[at] as number)));
-  if (!timingSafeEqual(sha256(clientKey), verifier.storedKey) || !known) throw refused();
-  if (skipEmpty) connection.user = verifier.user;
-  else connection.conversation = { id, step: 'empty' };
+  if (!timingSafeEqual(sha256(clientKey), verifier.storedKey)) throw refused();
+  if (skipEmpty) connection.user = verifier;
+  else connection.conversation = { id, step: 'empty', verifier };
   return message(id, skipEmpty, `v=${hmac(verifier.serverKey, exchanged).toString('base64')}`);
 };
 
-const saslStart: Handler = (call) => ok(begin(call.node.verifier, call.connection, call.database, new Fields('saslStart', call.command)));
+const saslStart: Handler = (call) => ok(begin(call.node.verifiers, call.connection, call.database, new Fields('saslStart', call.command)));
 
-const saslContinue: Handler = (call) => ok(proceed(call.node.verifier, call.connection, new Fields('saslContinue', call.command)));
+const saslContinue: Handler = (call) => ok(proceed(call.connection, new Fields('saslContinue', call.command)));
 
 /**
  * The parts of a handshake that are about signing in: the mechanisms, and the answer to a first message that came along
  * to save a way there and back. One that cannot be served is left out, and the client begins anew.
  */
 export const handshakeOf = (
-  verifier: Verifier | undefined,
+  verifiers: readonly Verifier[],
   connection: Connection,
   command: Doc,
 ): Readonly<Record<string, Value | undefined>> => {
@@ -101,17 +102,20 @@ export const handshakeOf = (
   if (asked !== undefined && typeof asked !== 'string') throw badValue('saslSupportedMechs must be a string');
   const first = command.get('speculativeAuthenticate');
   let speculative: Doc | undefined;
-  if (verifier && first instanceof Doc && first.firstKey === 'saslStart') {
+  if (verifiers.length > 0 && first instanceof Doc && first.firstKey === 'saslStart') {
     const database = first.get('db');
     try {
       speculative = Doc.from(
-        begin(verifier, connection, typeof database === 'string' ? database : 'admin', new Fields('saslStart', first)),
+        begin(verifiers, connection, typeof database === 'string' ? database : 'admin', new Fields('saslStart', first)),
       );
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
     }
   }
-  return { saslSupportedMechs: verifier && asked !== undefined ? Arr.of([MECHANISM]) : undefined, speculativeAuthenticate: speculative };
+  return {
+    saslSupportedMechs: verifiers.length > 0 && asked !== undefined ? Arr.of([MECHANISM]) : undefined,
+    speculativeAuthenticate: speculative,
+  };
 };
 
 const logout: Handler = ({ connection }) => {
@@ -122,8 +126,10 @@ const logout: Handler = ({ connection }) => {
 const connectionStatus: Handler = ({ connection: { user } }) =>
   ok({
     authInfo: Doc.from({
-      authenticatedUsers: Arr.of(user === undefined ? [] : [Doc.from({ user, db: 'admin' })]),
-      authenticatedUserRoles: Arr.of(user === undefined ? [] : [Doc.from({ role: 'root', db: 'admin' })]),
+      authenticatedUsers: Arr.of(user === undefined ? [] : [Doc.from({ user: user.user, db: 'admin' })]),
+      authenticatedUserRoles: Arr.of(
+        user === undefined ? [] : [Doc.from(user.reads === undefined ? { role: 'root', db: 'admin' } : { role: 'read', db: user.reads })],
+      ),
     }),
   });
 export const authenticationCommands: Readonly<Record<string, Command>> = {

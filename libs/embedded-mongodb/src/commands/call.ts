@@ -24,8 +24,8 @@ export type Node = {
   readonly ttlMonitorSleepSecs: number;
   /** What a sort may use. */
   readonly space: SortSpace;
-  /** Set where clients must sign in. */
-  readonly verifier: Verifier | undefined;
+  /** Who may sign in; where there is none, everybody is served. */
+  readonly verifiers: readonly Verifier[];
   connections(): { readonly current: number; readonly total: number };
 };
 

@@ -1,8 +1,12 @@
 import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
+import { Arr, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 
-/** The one user of the node; its database is `admin`. */
+/** A user of the node; its database is `admin`. */
 export type Credentials = { readonly user: string; readonly password: string };
+
+/** A user who may read one database and nothing else. */
+export type ReaderCredentials = Credentials & { readonly database: string };
 
 export const MECHANISM = 'SCRAM-SHA-256';
 
@@ -11,9 +15,11 @@ export const ITERATIONS = 15_000;
 
 export const SALT_BYTES = 28;
 
-/** What the node knows of its user: enough to check a proof, not enough to make one (RFC 5802, 3). */
+/** What the node knows of a user: enough to check a proof, not enough to make one (RFC 5802, 3). */
 export type Verifier = {
   readonly user: string;
+  /** The one database that the user may read; undefined: the user may do everything. */
+  readonly reads: string | undefined;
   readonly salt: Buffer;
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
@@ -35,12 +41,19 @@ export const prepared = (password: string): string =>
 export const areUsable = ({ user, password }: Credentials): boolean =>
   user !== '' && prepared(password) !== '' && !/[\p{Cc}\p{Co}\p{Cs}]/u.test(user + prepared(password));
 
-export const verifierOf = async ({ user, password }: Credentials): Promise<Verifier> => {
+export const verifierOf = async ({ user, password, database }: Credentials & Partial<ReaderCredentials>): Promise<Verifier> => {
   const salt = randomBytes(SALT_BYTES);
   const salted = await new Promise<Buffer>((resolve, reject) =>
     pbkdf2(prepared(password), salt, ITERATIONS, 32, 'sha256', (error, key) => (error ? reject(error) : resolve(key))),
   );
-  return { user, salt, storedKey: sha256(hmac(salted, 'Client Key')), serverKey: hmac(salted, 'Server Key'), secret: randomBytes(32) };
+  return {
+    user,
+    reads: database,
+    salt,
+    storedKey: sha256(hmac(salted, 'Client Key')),
+    serverKey: hmac(salted, 'Server Key'),
+    secret: randomBytes(32),
+  };
 };
 
 /** One SCRAM exchange: after the server's first message, or after its last where the client wants an empty one to follow. */
@@ -48,17 +61,18 @@ export type Conversation =
   | {
       readonly id: number;
       readonly step: 'proof';
-      readonly known: boolean;
+      /** Undefined for a user that there is not. */
+      readonly verifier: Verifier | undefined;
       readonly clientFirstBare: string;
       readonly serverFirst: string;
       readonly channel: string;
       readonly nonce: string;
       readonly skipEmpty: boolean;
     }
-  | { readonly id: number; readonly step: 'empty' };
+  | { readonly id: number; readonly step: 'empty'; readonly verifier: Verifier };
 
 /** What a connection is known by. */
-export type Connection = { readonly id: number; user: string | undefined; conversation: Conversation | undefined };
+export type Connection = { readonly id: number; user: Verifier | undefined; conversation: Conversation | undefined };
 
 /** What a client may ask before it has signed in. */
 export const open = new Set([
@@ -76,8 +90,45 @@ export const open = new Set([
 
 export const needsAuthentication = (command: string): boolean => !open.has(command);
 
+/** What a user who may only read a database may ask of it. */
+const reads = new Set([
+  'find',
+  'getMore',
+  'killCursors',
+  'aggregate',
+  'count',
+  'distinct',
+  'listCollections',
+  'listIndexes',
+  'collStats',
+  'dbStats',
+]);
+
+const sessions = new Set(['startSession', 'refreshSessions', 'killSessions']);
+
 /** @throws ServerError 13 Unauthorized */
-export const checkAuthorized = (verifier: Verifier | undefined, connection: Connection, command: string): void => {
-  if (verifier && connection.user === undefined && needsAuthentication(command))
-    throw new ServerError(13, `Command ${command} requires authentication`);
+export const checkAuthorized = (
+  verifiers: readonly Verifier[],
+  { user }: Connection,
+  command: string,
+  database: string,
+  body: Doc,
+): void => {
+  if (verifiers.length === 0 || open.has(command)) return;
+  if (user === undefined) throw new ServerError(13, `Command ${command} requires authentication`);
+  if (user.reads === undefined || sessions.has(command)) return;
+  const explained = command === 'explain' ? body.values[0] : undefined;
+  const asked = explained instanceof Doc ? explained : body;
+  const name = asked === body ? command : asked.firstKey;
+  if (database !== user.reads || !reads.has(name) || writes(asked))
+    throw new ServerError(
+      13,
+      `not authorized on ${database} to execute command ${name}: ${user.user} may read ${user.reads} and nothing else`,
+    );
+};
+
+/** Whether a pipeline has a stage that writes. */
+const writes = (command: Doc): boolean => {
+  const pipeline = command.get('pipeline');
+  return pipeline instanceof Arr && pipeline.values.some((stage) => stage instanceof Doc && ['$out', '$merge'].includes(stage.firstKey));
 };

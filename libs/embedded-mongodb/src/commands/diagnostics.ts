@@ -40,7 +40,7 @@ const hello: Handler = ({ node, connection, command }) => {
     minWireVersion: 0,
     maxWireVersion: MAX_WIRE_VERSION,
     readOnly: false,
-    ...handshakeOf(node.verifier, connection, command),
+    ...handshakeOf(node.verifiers, connection, command),
   });
 };
 
@@ -325,8 +325,8 @@ const onlyAdmin = ({ database }: Call, command: string): void => {
 };
 
 /** The server's parameters that have a meaning here, with what they are. */
-const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifier }: Node): Readonly<Record<string, Value>> => ({
-  authenticationMechanisms: Arr.of(verifier ? ['SCRAM-SHA-256'] : []),
+const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifiers }: Node): Readonly<Record<string, Value>> => ({
+  authenticationMechanisms: Arr.of(verifiers.length > 0 ? ['SCRAM-SHA-256'] : []),
   cursorTimeoutMillis: BigInt(cursors.idleMs),
   featureCompatibilityVersion: Doc.from({ version: VERSION.split('.').slice(0, 2).join('.') }),
   ttlMonitorEnabled: true,

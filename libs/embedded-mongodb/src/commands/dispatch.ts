@@ -84,7 +84,7 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     const known = aliases[name] ?? name;
     const command = commandOf(name);
     if (!command) throw new ServerError(59, `no such command: '${name}'`);
-    checkAuthorized(call.node.verifier, call.connection, known);
+    checkAuthorized(call.node.verifiers, call.connection, known, call.database, call.command);
     call.node.counters.set(counterOf[known] ?? 'command', (call.node.counters.get(counterOf[known] ?? 'command') ?? 0) + 1);
     checkFields(call.command, command);
     const explained = known === 'explain' ? call.command.values[0] : undefined;
