@@ -73,7 +73,7 @@ const law = {
     later: [{ file: 'mail', packages: ['nodemailer'] }],
   },
   'libs/ticketing-app': {
-    packages: ['date-holidays', 'node:*'],
+    packages: ['date-holidays', 'otpauth', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },

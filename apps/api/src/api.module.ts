@@ -5,7 +5,7 @@ import { RateLimits } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { JsonLog } from '#platform';
 import { aggregates } from '#ticketing';
-import type { ReadModels } from '#ticketing-app';
+import { Accounts, type ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
 import { WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
@@ -26,6 +26,7 @@ import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { McpController } from './mcp.controller.js';
+import { OwnAccountController } from './own-account.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
@@ -63,6 +64,7 @@ import { WebhooksController } from './webhooks.controller.js';
     PrincipalController,
     PasswordsController,
     AccountsController,
+    OwnAccountController,
     LogInController,
     EventFeedController,
     WebhooksController,
@@ -78,6 +80,7 @@ export class ApiModule {
     readModels: ReadModels,
     blobs: BlobStore,
     secrets: WebhookSecrets,
+    accounts: Accounts,
     limits: RateLimits,
     log: JsonLog,
     identityProvider?: IdentityProvider,
@@ -88,6 +91,7 @@ export class ApiModule {
       providers: [
         { provide: BlobStore, useValue: blobs },
         { provide: WebhookSecrets, useValue: secrets },
+        { provide: Accounts, useValue: accounts },
         { provide: RateLimits, useValue: limits },
         { provide: JsonLog, useValue: log },
         ApiDocument,

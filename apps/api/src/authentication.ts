@@ -3,11 +3,20 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { countedAddress, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
 import type { Identified, IdentityProvider, Unavailable } from '#oidc';
-import type { JsonLog } from '#platform';
+import type { JsonLog, LogInConfig } from '#platform';
 import { type Credential, credential } from '#ticketing';
-import { credentialIdIn, findCredential, type Revocations, runSystemCommand, type Standing, today } from '#ticketing-app';
+import {
+  credentialIdIn,
+  findCredential,
+  type KnownCredential,
+  type Revocations,
+  runSystemCommand,
+  type Standing,
+  today,
+} from '#ticketing-app';
 import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
 import { HOW, type Known, unauthenticated } from './caller.js';
+import { ticketProblems } from './ticket-problems.js';
 
 /** Routes that answer whoever asks. */
 const OPEN: ReadonlySet<string> = new Set([
@@ -36,6 +45,9 @@ const NOT_VALID = 'The key or token is not valid';
 const REFUSED_FOR_MS = 5_000;
 /** Refused tokens that are remembered: the ones sent last. */
 const MOST_REFUSED = 1_000;
+
+/** What it takes to enrol a second factor, and to log out. */
+const TO_ENROL = /^\/v1\/(own-account|principal$|sessions)/;
 
 /** Not limited: what asks for it restarts whoever does not answer. */
 const HEALTH = /^\/health\//;
@@ -109,6 +121,8 @@ export interface Authentication {
   readonly revocations: Revocations;
   readonly identityProvider?: IdentityProvider;
   readonly limits: RateLimits;
+  /** Sessions of accounts with these roles do nothing until a second factor is enrolled. */
+  readonly logIn: Pick<LogInConfig, 'secondFactorRoles'>;
   readonly log: JsonLog;
 }
 
@@ -116,13 +130,16 @@ export interface Authentication {
  * Says who sent a request before anything else is done with it, and takes it from what they may send. Nothing but what is open goes on without.
  * Call it after `prepareHttp`, before `app.init()`.
  */
-export function authenticate(app: NestFastifyApplication, { store, revocations, identityProvider, limits, log }: Authentication): void {
+export function authenticate(
+  app: NestFastifyApplication,
+  { store, revocations, identityProvider, limits, logIn, log }: Authentication,
+): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const use = new KeyUse(store, log);
   const refused = new RefusedTokens();
 
   /** The credential of a token. @throws Problem unauthenticated, Problem rate-limited, StoreUnavailable */
-  const find = async (token: string, form: Credential['form'], request: FastifyRequest): Promise<Credential> => {
+  const find = async (token: string, form: Credential['form'], request: FastifyRequest): Promise<KnownCredential> => {
     const isKnown = use.isKnown(credentialIdIn(token) ?? '');
     // Who shares an address with somebody that guesses is not kept out by that.
     if (!isKnown) await limits.refuseWaiting(countedAddress(request.ip));
@@ -140,6 +157,9 @@ export function authenticate(app: NestFastifyApplication, { store, revocations, 
       : unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
   };
 
+  const lacksSecondFactor = ({ hasSecondFactor, principal: { roles } }: KnownCredential) =>
+    hasSecondFactor === false && roles.some((role) => logIn.secondFactorRoles.includes(role));
+
   const callerOf = async (request: FastifyRequest, reply: FastifyReply): Promise<Known> => {
     const bearer = bearerTokenIn(request);
     if (bearer === undefined) {
@@ -147,6 +167,10 @@ export function authenticate(app: NestFastifyApplication, { store, revocations, 
       if (token === undefined) throw unauthenticated(HOW);
       const found = await find(token, 'session', request);
       refuseForged(request);
+      if (lacksSecondFactor(found) && !isToEnrol(request)) {
+        const detail = 'Your role takes more than a password: enrol an authenticator first (/login)';
+        throw new Problem('second-factor-missing', ticketProblems['second-factor-missing'], detail);
+      }
       return { ...askerOf(found, request), ended: endOf(found, reply, revocations) };
     }
     if (identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
@@ -197,6 +221,10 @@ function endOf(standing: Standing, reply: FastifyReply, revocations: Revocations
   return ending.signal;
 }
 
+function isToEnrol({ routeOptions }: FastifyRequest): boolean {
+  return TO_ENROL.test(routeOptions.url ?? '');
+}
+
 function isOpen({ method, routeOptions }: FastifyRequest): boolean {
   return OPEN.has(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
 }
@@ -235,13 +263,21 @@ export function providerUnavailable({ unavailable: err }: Unavailable, log: Json
 }
 
 /** @throws Problem forbidden where the key does not open the route */
-function askerOf({ principal, routes, key, form, expiresAt }: Credential, { method, url, headers }: FastifyRequest): Omit<Known, 'ended'> {
+function askerOf(
+  { principal, routes, key, form, account, expiresAt }: Credential,
+  { method, url, headers }: FastifyRequest,
+): Omit<Known, 'ended'> {
   const path = url.split('?', 1)[0] ?? '';
   if (routes !== undefined && !routes.some((route) => opens(route, method, path)))
     throw Problem.of('forbidden', 'The key is not for this route');
   const onBehalfOf = principal.onBehalfOf === true ? readOnBehalfOf(headers)?.id : undefined;
   const credential = { key, form, ...(expiresAt === undefined ? {} : { expiresAt }) };
-  return { principal, credential, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
+  return {
+    principal,
+    credential,
+    ...(form === 'session' && account !== undefined && { account }),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+  };
 }
 
 /** Whether a route of a key, such as `GET /v1/tickets`, is that of a request, or above it. */

@@ -7,6 +7,8 @@ import type { Asker } from '#ticketing-app';
 /** Who sent a request, and what they proved it with where that is a credential of ours. */
 export interface Known extends Asker {
   readonly credential?: Pick<Key, 'key' | 'form' | 'expiresAt'>;
+  /** Id of the account that they have logged in to. */
+  readonly account?: string;
   /** Aborts, with a problem for reason, when they may not have any longer what they ask for. An answer that has begun is then cut off. */
   readonly ended: AbortSignal;
 }

@@ -5,8 +5,8 @@ import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
-import type { JsonLog } from '#platform';
-import { type ReadModels, Revocations } from '#ticketing-app';
+import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
+import { Accounts, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
@@ -28,14 +28,17 @@ export interface ApiParts extends HttpOptions {
   readonly identityProvider?: IdentityProvider;
   /** Origins whose pages may call the API, besides its own. */
   readonly allowedOrigins?: readonly string[];
+  /** What it takes to log in to accounts. */
+  readonly logIn: LogInConfig;
   /** How much each may send; unlimited unless given. */
   readonly limits?: RateLimits;
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED } = parts;
-  const module = ApiModule.on(store, mongo, blobs, secrets, limits, log, identityProvider);
+  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn } = parts;
+  const accounts = new Accounts(store, new TotpCodes(new DerivedSecrets(logIn.keyFile)));
+  const module = ApiModule.on(store, mongo, blobs, secrets, accounts, limits, log, identityProvider);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,
     bodyParser: false,
@@ -44,7 +47,7 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   prepareHttp(app, log, parts);
   await refuseForeignPages(app, allowedOrigins);
   const revocations = await Revocations.begin(store);
-  authenticate(app, { store, revocations, limits, log, ...(identityProvider && { identityProvider }) });
+  authenticate(app, { store, revocations, limits, logIn, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`);
   await app.init();
   app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));

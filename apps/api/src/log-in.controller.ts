@@ -33,6 +33,23 @@ const page = (hasProvider: boolean): string => `<!doctype html>
         <p><label>Password <input id="password" type="password" autocomplete="current-password" required></label></p>
         <p><button>Log in with a password</button></p>
       </form>
+      <form id="with-code" hidden>
+        <p><label>Code of your authenticator, or a recovery code <input id="code" autocomplete="one-time-code" required></label></p>
+        <p><button>Go on</button></p>
+      </form>
+      <section id="authenticator" hidden>
+        <p><button id="begin-totp" type="button">Set up an authenticator app</button></p>
+        <form id="confirm-totp" hidden>
+          <p>Add this key to the app (<a id="totp-uri">open it on this device</a>), then enter the code that it shows.</p>
+          <p><code id="totp-secret"></code></p>
+          <p><label>Code <input id="totp-code" inputmode="numeric" autocomplete="one-time-code" required></label></p>
+          <p><button>Confirm</button></p>
+        </form>
+        <div id="recovery" hidden>
+          <p>Keep these codes. Each works once should you lose the app; they are not shown again.</p>
+          <pre id="recovery-codes"></pre>
+        </div>
+      </section>
       <form id="set-password" hidden>
         <p><label>New password, of 12 characters or more <input id="new-password" type="password" autocomplete="new-password" minlength="12" required></label></p>
         <p><button>Set the password, and log in</button></p>
@@ -46,7 +63,10 @@ const page = (hasProvider: boolean): string => `<!doctype html>
 `;
 
 const style = `body { font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 32rem; padding: 0 1rem; }
-button { font: inherit; padding: .5rem 1rem; }
+button, input { font: inherit; padding: .5rem 1rem; }
+label input { box-sizing: border-box; display: block; width: 100%; }
+code, pre { font-size: 1.1rem; overflow-wrap: anywhere; }
+#with-password, #with-code, #set-password, #authenticator { border-top: 1px solid #ccc; }
 `;
 
 // What follows the # is never sent to a server, so a link is in no log. It is used when somebody presses the button: who only looks at the
@@ -69,17 +89,53 @@ async function show() {
   if (!ok) return say(at('elsewhere') ? 'Nobody is logged in.' : 'Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link');
   const { principal: { id, name = id, roles }, credential } = json;
   say('Logged in as ' + name + ' (' + roles.join(', ') + ').');
+  await showAuthenticator();
   at('log-out').onclick = async () => {
     await ask('DELETE', '/v1/sessions/' + encodeURIComponent(credential.key));
     await show();
   };
 }
-/** Logs in by what the server is told, and says what came of it. */
+/** Offers to set up an authenticator to who has an account without one. */
+async function showAuthenticator() {
+  const own = await ask('GET', '/v1/own-account');
+  at('authenticator').hidden = !own.ok || own.json.totpEnrolledAt !== undefined;
+  at('begin-totp').onclick = async () => {
+    const { ok, json } = await ask('POST', '/v1/own-account/totp');
+    if (!ok) return say(json.detail);
+    at('totp-secret').textContent = json.secret.replace(/.{4}(?=.)/g, '$& ');
+    at('totp-uri').href = json.uri;
+    at('begin-totp').hidden = true;
+    at('confirm-totp').hidden = false;
+    at('confirm-totp').onsubmit = async (event) => {
+      event.preventDefault();
+      const confirmed = await ask('POST', '/v1/own-account/totp/confirmation', { enrolment: json.enrolment, code: at('totp-code').value });
+      at('totp-code').value = '';
+      if (!confirmed.ok) return say(confirmed.json.detail);
+      say('Logging in takes a code of your authenticator from now on.');
+      at('confirm-totp').hidden = true;
+      at('totp-secret').textContent = '';
+      at('recovery-codes').textContent = confirmed.json.recoveryCodes.join('\\n');
+      at('recovery').hidden = false;
+    };
+  };
+}
+/** Logs in by what the server is told, and says what came of it; asks for a code where it takes one. */
 async function enter(path, proof) {
   const { ok, json } = await ask('POST', path, proof);
+  const takesCode = json.code === 'second-factor-required';
+  at('with-code').hidden = !takesCode;
+  if (takesCode) {
+    at('with-password').hidden = true;
+    at('with-code').onsubmit = async (event) => {
+      event.preventDefault();
+      const code = at('code').value;
+      at('code').value = '';
+      await enter(path, { ...proof, code });
+    };
+  } else if (!ok) at('with-password').hidden = false;
   if (ok) await show();
-  else say(json.detail ?? 'The server did not answer.');
-  return ok;
+  else say(takesCode ? 'Now the code of your authenticator.' : (json.detail ?? 'The server did not answer.'));
+  return ok || takesCode;
 }
 at('with-password').onsubmit = async (event) => {
   event.preventDefault();

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { runInNewContext } from 'node:vm';
+import { Secret, TOTP } from 'otpauth';
 import { isRefusal } from '#eventsourcing';
 import { IdentityProvider } from '#oidc';
 import { OPERATOR, type Principal } from '#ticketing';
@@ -12,7 +13,7 @@ let api: RunningApi;
 let provider: TestProvider;
 beforeAll(async () => {
   provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
-  api = await startApi({ identityProvider: new IdentityProvider(provider.config) });
+  api = await startApi({ identityProvider: new IdentityProvider(provider.config), secondFactorRoles: ['auditor'] });
 });
 afterAll(async () => {
   await api?.stop();
@@ -373,6 +374,87 @@ describe('an account', () => {
       () => byPassword(account, PASSWORD),
       ({ status }) => status === 201,
     );
+  });
+
+  describe('with an authenticator', () => {
+    /** A code of now, or of the next step, which is taken as well: however long it takes to send, it is of a step that is. */
+    const codeAt = (secret: string, steps = 0) =>
+      new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + steps * 30_000 });
+    const withCode = (account: string, code?: string) =>
+      ask('POST', '/v1/sessions', {}, { account, password: PASSWORD, ...(code && { code }) });
+
+    /** An account whose person has enrolled an authenticator. */
+    async function enrolled() {
+      const { account, link } = await invited();
+      const session = cookieOf(await setPassword({ link, newPassword: PASSWORD }));
+      const own = (method: string, path = '', body?: object) => ask(method, `/v1/own-account${path}`, { ...session, ...CSRF }, body);
+      const { json: begun } = await own('POST', '/totp');
+      const { secret, enrolment } = begun as { secret: string; enrolment: string };
+      const wrong = await own('POST', '/totp/confirmation', { enrolment, code: '000000' });
+      expect([wrong.status, wrong.json.code]).toEqual([422, 'wrong-code']);
+      const { status, json } = await own('POST', '/totp/confirmation', { enrolment, code: codeAt(secret) });
+      expect([status, begun.uri]).toEqual([200, expect.stringContaining(`otpauth://totp/Tierline:${account}?`)]);
+      return { account, secret, own, session, recoveryCodes: json.recoveryCodes as string[] };
+    }
+
+    it('takes its code, each once, or a recovery code, each once; nothing of them is told', async () => {
+      const { account, secret, own, recoveryCodes } = await enrolled();
+      const without = await withCode(account);
+      expect([without.status, without.json.code, without.headers.get('set-cookie')]).toEqual([401, 'second-factor-required', null]);
+      const code = codeAt(secret, 1);
+      const both = await Promise.all([withCode(account, code), withCode(account, code)]);
+      expect(both.map(({ status }) => status).sort()).toEqual([201, 401]);
+      expect((await withCode(account, code)).json.code).toBe('unauthenticated');
+      const [recovery = ''] = recoveryCodes;
+      expect((await withCode(account, recovery.toUpperCase())).status).toBe(201);
+      expect((await withCode(account, recovery)).status).toBe(401);
+      expect((await own('GET')).json).toMatchObject({ account, recoveryCodesLeft: 9 });
+
+      const history = await send(api.url, 'GET', `/v1/accounts/${account}/history`);
+      expect(history.json.items.map(({ type }: { type: string }) => type)).toContain('AccountTotpEnrolled');
+      expect(history.json.items.at(-1).actor.id).toBe('authentication');
+      let log = '';
+      for await (const { data } of api.store.readStream(`account-${account}`)) log += JSON.stringify(data);
+      for (const told of [secret, ...recoveryCodes]) expect(`${log}${history.text}`).not.toContain(told);
+      expect(history.text).not.toMatch(/[0-9a-f]{64}":|recoveryHashes/);
+    });
+
+    it('takes its code with a link too, which is not used up without', async () => {
+      const { account, secret } = await enrolled();
+      const { token: link } = (await send(api.url, 'POST', `/v1/accounts/${account}/links`)).json;
+      expect((await logIn(link)).json.code).toBe('second-factor-required');
+      expect((await setPassword({ link, newPassword: 'another one, longer' })).json.code).toBe('second-factor-required');
+      expect((await setPassword({ link, code: codeAt(secret, 1), newPassword: 'another one, longer' })).status).toBe(201);
+      expect((await byPassword(account, PASSWORD)).json.code).toBe('unauthenticated');
+    });
+
+    it('loses it to who gives a code, or to an administrator', async () => {
+      const one = await enrolled();
+      expect((await one.own('POST', '/totp')).json.code).toBe('totp-enrolled');
+      expect((await one.own('POST', '/totp/removal', { code: '000000' })).json.code).toBe('second-factor-required');
+      expect((await one.own('POST', '/totp/removal', { code: codeAt(one.secret, 1) })).status).toBe(204);
+      expect((await withCode(one.account)).status).toBe(201);
+      const other = await enrolled();
+      expect((await send(api.url, 'DELETE', `/v1/accounts/${other.account}/totp`)).status).toBe(200);
+      expect((await withCode(other.account)).status).toBe(201);
+    });
+
+    it('guesses of codes are slowed down', async () => {
+      const { account } = await enrolled();
+      const guesses = await Promise.all(Array.from({ length: 8 }, (_, index) => withCode(account, String(100_000 + index))));
+      expect(guesses.filter(({ status }) => status === 429).length).toBeGreaterThan(2);
+    });
+
+    it('may be demanded of a role: until then a session does nothing else', async () => {
+      const { link } = await invited({ roles: ['auditor'], clients: [api.client] });
+      const session = cookieOf(await setPassword({ link, newPassword: PASSWORD }));
+      expect((await ask('GET', '/v1/tickets', session)).json.code).toBe('second-factor-missing');
+      expect((await ask('GET', '/v1/principal', session)).status).toBe(200);
+      const own = (path: string, body?: object) => ask('POST', `/v1/own-account/totp${path}`, { ...session, ...CSRF }, body);
+      const { secret, enrolment } = (await own('')).json;
+      await own('/confirmation', { enrolment, code: codeAt(secret) });
+      expect((await ask('GET', '/v1/tickets', session)).status).toBe(200);
+    });
   });
 
   it('is made and changed within the clients of who does it', async () => {

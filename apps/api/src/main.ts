@@ -4,7 +4,8 @@ import { isIPv6 } from 'node:net';
 import { openBlobStore } from '#blobs';
 import { followCertificate, RateLimits, readCertificate } from '#http';
 import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
-import type { Config, JsonLog } from '#platform';
+import { type Config, ConfigError, type JsonLog } from '#platform';
+import { ROLES } from '#ticketing';
 import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
 import { cursorKeyIn } from './cursor-key.js';
@@ -35,6 +36,8 @@ async function start(
     onClose(() => blobs.close());
     // Loaded where it is used alone.
     const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);
+    const unknown = config.logIn.secondFactorRoles.filter((role) => !ROLES.some((known) => known === role));
+    if (unknown.length > 0) throw new ConfigError([{ field: 'SECOND_FACTOR_ROLES', message: `must be some of ${ROLES.join(', ')}` }]);
     const { tls } = config;
     const certificate =
       tls &&
@@ -46,6 +49,7 @@ async function start(
       mongo,
       blobs,
       secrets: new WebhookSecrets(config.webhooks.keyFile),
+      logIn: config.logIn,
       log,
       allowedOrigins: config.allowedOrigins,
       trustProxy: config.trustProxy,

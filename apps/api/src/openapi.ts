@@ -195,6 +195,7 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
 /** What commands do that have no body to say so. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
+  ResetTotp: 'Removes the authenticator of somebody who has lost it, and their recovery codes: logging in takes no code from then on.',
   ReinstateAccount: 'Lets somebody log in again whose account was suspended.',
   EndSession: 'Ends a session of one’s own: it opens nothing any more.',
   RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
@@ -738,8 +739,68 @@ export function documentPrincipal(): MethodDecorator {
   );
 }
 
-export const documentLogIn = () => documentEntering('logIn', 'LogIn', ['too-many-attempts']);
-export const documentSetPassword = () => documentEntering('setPassword', 'SetPassword', ['too-many-attempts', 'password-too-short']);
+export const documentLogIn = () => documentEntering('logIn', 'LogIn', ['second-factor-required', 'too-many-attempts']);
+export const documentSetPassword = () =>
+  documentEntering('setPassword', 'SetPassword', ['second-factor-required', 'too-many-attempts', 'password-too-short']);
+
+/** An operation on the account that one is logged in to. */
+function documentOwn(
+  operationId: string,
+  text: { readonly summary: string; readonly body?: string },
+  answer: MethodDecorator,
+  codes: readonly string[] = [],
+): MethodDecorator {
+  const { description = text.summary, examples = [] } = schemas[text.body ?? ''] ?? {};
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId, summary: text.summary, description }),
+    reads('ownAccount'),
+    ...(text.body === undefined
+      ? []
+      : [
+          ApiBody({
+            required: true,
+            schema: ref(text.body) as never,
+            examples: { example: { summary: 'As it would be', value: examples[0] } },
+          }),
+        ]),
+    answer,
+    correlationHeader,
+    problems(...everywhere, 'no-account', ...(text.body === undefined ? [] : [...ofBodies, 'chain-broken', 'contended']), ...codes),
+  );
+}
+
+export const documentOwnAccount = () =>
+  documentOwn('ownAccount', { summary: 'The account that one is logged in to' }, contractAnswer('The answer', ref('Account')));
+
+export function documentBeginTotp(): MethodDecorator {
+  const answer = {
+    type: 'object',
+    required: ['enrolment', 'secret', 'uri'],
+    properties: {
+      enrolment: { type: 'string', description: 'What to confirm' },
+      secret: { type: 'string', description: 'What the authenticator is given, in Base32; it is shown once' },
+      uri: { type: 'string', description: 'The same as an otpauth: address, for a QR code' },
+    },
+  };
+  const summary = 'Begins to enrol an authenticator app (TOTP). Nothing changes until it is confirmed';
+  return documentOwn('beginTotp', { summary }, contractAnswer('What the authenticator is given', answer), ['totp-enrolled']);
+}
+
+export function documentConfirmTotp(): MethodDecorator {
+  const recoveryCodes = { type: 'array', items: { type: 'string' }, description: 'Each works once in place of a code' };
+  const answer = { type: 'object', required: ['recoveryCodes'], properties: { recoveryCodes } };
+  const text = { summary: 'Enrols the authenticator that was begun with', body: 'ConfirmTotp' };
+  return documentOwn('confirmTotp', text, contractAnswer('Recovery codes', answer), ['totp-enrolled', 'wrong-code']);
+}
+
+export const documentRemoveTotp = () =>
+  documentOwn(
+    'removeTotp',
+    { summary: 'Removes one’s authenticator', body: 'GiveCode' },
+    ApiResponse({ status: 204, description: 'It is removed, or there was none' }),
+    ['second-factor-required', 'too-many-attempts'],
+  );
 
 /** An operation that begins a session. */
 function documentEntering(operationId: string, body: string, codes: readonly string[]): MethodDecorator {

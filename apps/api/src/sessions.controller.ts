@@ -1,11 +1,11 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { instantFrom, isRefusal, type Refusal } from '#eventsourcing';
 import { countedAddress, JsonBody, Problem, QueryParameters, RateLimits } from '#http';
 import { type QueryOf } from '#platform';
 import { LogIn, SetPassword } from '#ticketing';
-import { type LoggedIn, logIn, type LogInContext, type Proof, queries, setPassword } from '#ticketing-app';
+import { Accounts, type LoggedIn, type LogInContext, type Proof, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { keepSession, refuseCrossOrigin } from './browser-session.js';
 import { Caller, type Known, unauthenticated } from './caller.js';
@@ -20,7 +20,7 @@ const noQuery = new QueryParameters({});
 export class SessionsController {
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Accounts) private readonly accounts: Accounts,
     @Inject(RateLimits) private readonly limits: RateLimits,
   ) {}
 
@@ -33,7 +33,7 @@ export class SessionsController {
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return keep(request, reply, await logIn(this.store, proofIn(body), contextOf(request)), this.limits);
+    return keep(request, reply, await this.accounts.logIn(proofIn(body), contextOf(request)), this.limits);
   }
 
   @Get()
@@ -51,7 +51,7 @@ export class SessionsController {
 @Controller('v1/passwords')
 export class PasswordsController {
   constructor(
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Accounts) private readonly accounts: Accounts,
     @Inject(RateLimits) private readonly limits: RateLimits,
   ) {}
 
@@ -64,7 +64,7 @@ export class PasswordsController {
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return keep(request, reply, await setPassword(this.store, proofIn(proof), newPassword, contextOf(request)), this.limits);
+    return keep(request, reply, await this.accounts.setPassword(proofIn(proof), newPassword, contextOf(request)), this.limits);
   }
 }
 
@@ -89,9 +89,9 @@ function contextOf(request: FastifyRequest): LogInContext {
 }
 
 /** @throws Problem invalid-body */
-function proofIn({ link, account, password }: LogIn): Proof {
-  if (link !== undefined && account === undefined && password === undefined) return { link };
-  if (link === undefined && account !== undefined && password !== undefined) return { account, password };
+function proofIn({ link, account, password, code }: LogIn): Proof {
+  if (link !== undefined && account === undefined && password === undefined) return { link, code };
+  if (link === undefined && account !== undefined && password !== undefined) return { account, password, code };
   throw Problem.of('invalid-body', 'It takes either a link, or an account and its password', {
     faults: [{ field: 'link', message: 'must be there, or account and password' }],
   });
@@ -103,13 +103,16 @@ async function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedI
     await limits.noteFailure(countedAddress(request.ip));
     throw unauthenticated(begun.message);
   }
-  if (isRefusal(begun) && begun.refused === 'too-many-attempts') {
-    const { 'too-many-attempts': kind } = ticketProblems;
-    throw new Problem(begun.refused, kind, begun.message, { headers: { 'Retry-After': String(begun.details?.['retryAfter'] ?? 1) } });
-  }
-  const { key, principal, expiresAt, ...session } = unlessRefused(begun);
+  const { key, principal, expiresAt, ...session } = unlessSlowedDown(begun);
   keepSession(request, reply, session);
   return { key, principal, expiresAt };
+}
+
+/** What is no refusal. @throws Problem, which says when to try again where there were too many attempts */
+export function unlessSlowedDown<Result>(result: Result): Exclude<Result, Refusal> {
+  if (!isRefusal(result) || result.refused !== 'too-many-attempts') return unlessRefused(result);
+  const { 'too-many-attempts': kind } = ticketProblems;
+  throw new Problem(result.refused, kind, result.message, { headers: { 'Retry-After': String(result.details?.['retryAfter'] ?? 1) } });
 }
 
 /** What a browser calls itself. */

@@ -3,6 +3,7 @@ import type { S3Bucket } from '#blobs';
 import type { Fault } from '#eventsourcing';
 import { type HttpConfig, readHttp } from './http-config.js';
 import { type NotificationConfig, readNotifications } from './notification-config.js';
+import { type LogInConfig, readLogIn } from './log-in-config.js';
 import { type OidcConfig, readOidc } from './oidc-config.js';
 import { listOf, network, path, port, PORT_RULE, type Read, webAddress, word } from './values.js';
 
@@ -34,6 +35,7 @@ export interface Config extends HttpConfig {
   /** The master key of personal data; made when it is not there. */
   readonly personalKeyFile: string;
   readonly webhooks: WebhookConfig;
+  readonly logIn: LogInConfig;
   readonly notifications: NotificationConfig;
   readonly logLevel: LogLevel;
 }
@@ -106,6 +108,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
  * | `OIDC_…` | no identity provider: see `readOidc` |
  * | `PERSONAL_KEY_FILE` | `personal-key` in `DATA_DIR` |
+ * | `LOG_IN_KEY_FILE` | `log-in-key` in `DATA_DIR` |
+ * | `SECOND_FACTOR_ROLES` | none |
  * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
  * | `WEBHOOK_NETWORKS` | none but public addresses |
  * | `SMTP_URL`, `MAIL_FROM` | no e-mail |
@@ -196,6 +200,7 @@ export function loadConfig(env: Environment): Config {
     },
     ...(oidc === undefined ? {} : { oidc }),
     personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
+    logIn: readLogIn(read, dataDir, path),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),

@@ -1,14 +1,20 @@
 import { type EventStore, instantFrom, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
-import { account, type AccountState } from '#ticketing';
+import { account, type AccountState, actorOf, type Principal, type SecondFactor } from '#ticketing';
 import { asAuthentication, findCredential, issueLink, type LoggedIn, redeemLink, startSession } from './credentials.js';
 import { LogInAttempts } from './log-in-attempts.js';
 import { BUSY, hashPassword, isPassword } from './passwords.js';
 import { runCommand, type SentContext } from './run-command.js';
+import { newRecoveryCodes, type TotpBegun, TotpCodes } from './totp.js';
 
 const LEAST_CHARACTERS = 12;
 
 /** What somebody proves with that an account is theirs. */
-export type Proof = { readonly link: string } | { readonly account: string; readonly password: string };
+export type Proof = ({ readonly link: string } | { readonly account: string; readonly password: string }) & {
+  /** Of the authenticator, where one is enrolled. */
+  readonly code?: string | undefined;
+};
+
+type PasswordProof = Extract<Proof, { readonly password: string }>;
 
 /** How a log-in came: what is told of it, and what it belongs to. */
 export interface LogInContext {
@@ -17,10 +23,8 @@ export interface LogInContext {
   readonly correlationId: string;
 }
 
-const attempts = new LogInAttempts();
-
-/** The same for an account that is not there, another password and a suspended account, and as slow: nobody finds out who has an account. */
-const notKnown = () => refuse('log-in-failed', 'The account and the password do not go together');
+/** The same for an account that is not there, another password or code and a suspended account, and as slow: nobody finds out who has an account. */
+const notKnown = () => refuse('log-in-failed', 'What was given does not log in to that account');
 
 function tooMany(seconds: number): Refusal<'too-many-attempts'> {
   return refuse('too-many-attempts', `Too many attempts: the next one is looked at in ${seconds} s`, undefined, { retryAfter: seconds });
@@ -36,76 +40,155 @@ export async function issueAccountLink(store: EventStore, id: string, context: S
   return issueLink(store, issuing, asAuthentication(context.correlationId));
 }
 
-/** Logs in. @throws as `runCommand` */
-export async function logIn(store: EventStore, proof: Proof, context: LogInContext): Promise<LoggedIn | Refusal> {
-  if ('link' in proof) {
-    const link = await redeemLink(store, proof.link, context.correlationId);
-    if (isRefusal(link)) return link;
-    return link.account === undefined
-      ? startSession(store, { principal: link.principal, label: `Link: ${context.browser}` }, context.correlationId)
-      : enter(store, link.account, 'link', context);
-  }
-  const refused = await unlessPassword(store, proof);
-  return refused ?? enter(store, proof.account, 'password', context);
+/** What somebody does to their own account. */
+interface OwnContext {
+  readonly principal: Principal;
+  readonly correlationId: string;
 }
 
-/**
- * Sets the password of an account, and logs in to it.
- * @throws as `runCommand`
- */
-export async function setPassword(store: EventStore, proof: Proof, password: string, context: LogInContext): Promise<LoggedIn | Refusal> {
-  // Before a link is used up.
-  const known = 'link' in proof ? (await findCredential(store, proof.link, instantFrom(Date.now())))?.account : proof.account;
-  if ([...password.normalize('NFKC')].length < LEAST_CHARACTERS || password.toLowerCase() === known?.toLowerCase()) {
-    return refuse('password-too-short', 'A password has 12 characters or more, and is not the id of its account', [
-      { field: 'newPassword', message: `must have at least ${LEAST_CHARACTERS} characters` },
-    ]);
+/** Somebody who has proved that an account is theirs. */
+interface Proved {
+  readonly id: string;
+  readonly by: 'link' | 'password';
+  readonly factor: SecondFactor;
+}
+
+/** People who log in to accounts, and what they log in with. */
+export class Accounts {
+  readonly #attempts = new LogInAttempts();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly totp: TotpCodes,
+  ) {}
+
+  /** Logs in. @throws as `runCommand` */
+  async logIn(proof: Proof, context: LogInContext): Promise<LoggedIn | Refusal> {
+    if ('link' in proof) {
+      const id = await this.#accountOfLink(proof.link);
+      if (id !== undefined) {
+        const proved = await this.#byLink(id, proof, context);
+        return isRefusal(proved) ? proved : this.#enter(proved, context);
+      }
+      const link = await redeemLink(this.store, proof.link, context.correlationId);
+      if (isRefusal(link)) return link;
+      return startSession(this.store, { principal: link.principal, label: `Link: ${context.browser}` }, context.correlationId);
+    }
+    const proved = await this.#byPassword(proof);
+    return isRefusal(proved) ? proved : this.#enter(proved, context);
   }
-  let id: string | undefined;
-  if ('link' in proof) {
+
+  /**
+   * Sets the password of an account, and logs in to it.
+   * @throws as `runCommand`
+   */
+  async setPassword(proof: Proof, password: string, context: LogInContext): Promise<LoggedIn | Refusal> {
+    // Before a link is used up.
+    const known = 'link' in proof ? await this.#accountOfLink(proof.link) : proof.account;
+    if ([...password.normalize('NFKC')].length < LEAST_CHARACTERS || password.toLowerCase() === known?.toLowerCase()) {
+      return refuse('password-too-short', 'A password has 12 characters or more, and is not the id of its account', [
+        { field: 'newPassword', message: `must have at least ${LEAST_CHARACTERS} characters` },
+      ]);
+    }
     // A link that only logs in as somebody has no account to set a password of, and is not used up by trying.
     if (known === undefined) return refuse('link-used', 'The link is not valid: it was used, was revoked, is too old, or is of no account');
-    const link = await redeemLink(store, proof.link, context.correlationId);
-    if (isRefusal(link)) return link;
-    id = link.account;
-  } else {
-    const refused = await unlessPassword(store, proof);
-    if (refused !== undefined) return refused;
-    id = proof.account;
+    const proved = await ('link' in proof ? this.#byLink(known, proof, context) : this.#byPassword(proof));
+    if (isRefusal(proved)) return proved;
+    const hash = await hashPassword(password);
+    if (hash === BUSY) return tooMany(1);
+    const sent = asAuthentication(context.correlationId);
+    const set = await runCommand(this.store, { aggregate: account, id: known, name: 'SetAccountPassword', body: { hash }, context: sent });
+    return isRefusal(set) ? notKnown() : this.#enter(proved, context);
   }
-  const hash = await hashPassword(password);
-  if (hash === BUSY || id === undefined) return tooMany(1);
-  const sent = asAuthentication(context.correlationId);
-  const set = await runCommand(store, { aggregate: account, id, name: 'SetAccountPassword', body: { hash }, context: sent });
-  return isRefusal(set) ? notKnown() : enter(store, id, 'link' in proof ? 'link' : 'password', context);
+
+  /** Begins to enrol an authenticator. Nothing is kept of it until it is confirmed. */
+  async beginTotp(id: string): Promise<TotpBegun | Refusal> {
+    const { state } = await readAggregate(this.store, account, id);
+    return state?.totp === undefined ? this.totp.begin(id) : refuse('totp-enrolled', 'An authenticator is enrolled: remove it first');
+  }
+
+  /** Enrols an authenticator. @returns recovery codes, which are known to nobody afterwards; @throws as `runCommand` */
+  async confirmTotp(
+    id: string,
+    { enrolment, code }: { readonly enrolment: string; readonly code: string },
+    context: OwnContext,
+  ): Promise<{ readonly recoveryCodes: readonly string[] } | Refusal> {
+    const totpStep = await this.totp.step(id, enrolment, code);
+    if (totpStep === undefined) return refuse('wrong-code', 'The code is not the one that the authenticator makes now');
+    const { codes, hashes } = newRecoveryCodes();
+    const body = { enrolment, totpStep, recoveryHashes: hashes };
+    const enrolled = await runCommand(this.store, { aggregate: account, id, name: 'EnrolTotp', body, context: asOwner(context) });
+    return isRefusal(enrolled) ? enrolled : { recoveryCodes: codes };
+  }
+
+  /** Removes an authenticator, for who gives a code of it. @throws as `runCommand` */
+  async removeTotp(id: string, code: string, context: OwnContext): Promise<Refusal | undefined> {
+    const wait = this.#attempts.begin(id, performance.now());
+    if (wait > 0) return tooMany(wait);
+    const { state } = await readAggregate(this.store, account, id);
+    const factor = state === null ? undefined : await this.totp.factor(state, code);
+    const removed = await runCommand(this.store, {
+      aggregate: account,
+      id,
+      name: 'RemoveTotp',
+      body: { factor },
+      context: asOwner(context),
+    });
+    if (isRefusal(removed)) return removed;
+    this.#attempts.succeeded(id);
+    return undefined;
+  }
+
+  async #accountOfLink(link: string): Promise<string | undefined> {
+    return (await findCredential(this.store, link, instantFrom(Date.now())))?.account;
+  }
+
+  /** Uses up a link to an account, once what else it takes is there. */
+  async #byLink(id: string, { link, code }: { readonly link: string; readonly code?: string | undefined }, context: LogInContext) {
+    const { state } = await readAggregate(this.store, account, id);
+    if (state === null) return notKnown();
+    if (state.totp !== undefined) {
+      const wait = this.#attempts.begin(id, performance.now());
+      if (wait > 0) return tooMany(wait);
+    }
+    const factor = await this.#factor(state, code);
+    if (isRefusal(factor)) return factor;
+    const redeemed = await redeemLink(this.store, link, context.correlationId);
+    return isRefusal(redeemed) ? redeemed : { id, by: 'link' as const, factor };
+  }
+
+  async #byPassword({ account: id, password, code }: PasswordProof): Promise<Proved | Refusal> {
+    const wait = this.#attempts.begin(id, performance.now());
+    if (wait > 0) return tooMany(wait);
+    const { state }: { readonly state: AccountState } = await readAggregate(this.store, account, id);
+    const right = await isPassword(password, state?.hash);
+    if (right === BUSY) return tooMany(1);
+    if (!right || state === null || state.suspendedAt !== undefined) return notKnown();
+    const factor = await this.#factor(state, code);
+    return isRefusal(factor) ? factor : { id, by: 'password', factor };
+  }
+
+  /** What was given besides a link or a password, where something must be. */
+  async #factor(state: NonNullable<AccountState>, code: string | undefined): Promise<SecondFactor | Refusal> {
+    if (state.totp === undefined) return undefined;
+    if (code === undefined) return refuse('second-factor-required', 'It takes a code of the authenticator as well, or a recovery code');
+    return (await this.totp.factor(state, code)) ?? notKnown();
+  }
+
+  async #enter({ id, by, factor }: Proved, { browser, correlationId }: LogInContext): Promise<LoggedIn | Refusal> {
+    const sent = asAuthentication(correlationId);
+    // Decided on the log: a code that two send at once lets one of them in.
+    const noted = await runCommand(this.store, { aggregate: account, id, name: 'NoteLogIn', body: { by, factor }, context: sent });
+    if (isRefusal(noted)) return notKnown();
+    this.#attempts.succeeded(id);
+    const { state } = await readAggregate(this.store, account, id);
+    if (state === null) return notKnown();
+    const label = `${by === 'link' ? 'Link' : 'Password'}: ${browser}`;
+    return startSession(this.store, { principal: state.principal, label, account: id }, correlationId);
+  }
 }
 
-async function enter(
-  store: EventStore,
-  id: string,
-  by: 'link' | 'password',
-  { browser, correlationId }: LogInContext,
-): Promise<LoggedIn | Refusal> {
-  const sent = asAuthentication(correlationId);
-  const noted = await runCommand(store, { aggregate: account, id, name: 'NoteLogIn', body: { by }, context: sent });
-  if (isRefusal(noted)) return notKnown();
-  const { state } = await readAggregate(store, account, id);
-  if (state === null) return notKnown();
-  const label = `${by === 'link' ? 'Link' : 'Password'}: ${browser}`;
-  return startSession(store, { principal: state.principal, label, account: id }, correlationId);
-}
-
-/** Why it is not known that an account is somebody's; undefined when it is. */
-async function unlessPassword(
-  store: EventStore,
-  { account: id, password }: Extract<Proof, { readonly account: string }>,
-): Promise<Refusal | undefined> {
-  const wait = attempts.begin(id, performance.now());
-  if (wait > 0) return tooMany(wait);
-  const { state }: { readonly state: AccountState } = await readAggregate(store, account, id);
-  const right = await isPassword(password, state?.hash);
-  if (right === BUSY) return tooMany(1);
-  if (!right || state === null || state.suspendedAt !== undefined) return notKnown();
-  attempts.succeeded(id);
-  return undefined;
+/** What logs people in sends what only it can check; that it is done by the owner stands in the event. */
+function asOwner({ principal, correlationId }: OwnContext): SentContext {
+  return { ...asAuthentication(correlationId), onBehalfOf: actorOf(principal) };
 }

@@ -66,6 +66,12 @@ function hashOf({ secret }: Token): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
+/** A credential that is valid. */
+export type KnownCredential = Credential & {
+  /** Whether logging in to its account takes more than a link or a password; undefined where it is of no account. */
+  readonly hasSecondFactor?: boolean;
+};
+
 /** What a credential is issued with. */
 export type Issuing = Omit<CredentialCommands['IssueCredential'], 'hash'>;
 
@@ -85,7 +91,7 @@ export async function issueCredential(
  * The credential that a token is of, if it is valid at an instant. What this process knows of it is believed for some seconds.
  * @throws StoreUnavailable
  */
-export async function findCredential(store: EventStore, text: string, at: Instant): Promise<Credential | undefined> {
+export async function findCredential(store: EventStore, text: string, at: Instant): Promise<KnownCredential | undefined> {
   const token = read(text);
   if (token === undefined) return undefined;
   const { state } = await known(store, credential, token.id);
@@ -104,18 +110,18 @@ export async function credentialOf(store: EventStore, key: string, at: Instant, 
   return state === null ? undefined : ifValid(store, state, at, maxAgeMs);
 }
 
-async function ifValid(store: EventStore, found: Credential, at: Instant, maxAgeMs?: number): Promise<Credential | undefined> {
+async function ifValid(store: EventStore, found: Credential, at: Instant, maxAgeMs?: number): Promise<KnownCredential | undefined> {
   if (!isValid(found, at)) return undefined;
   return found.account === undefined ? found : ofAccount(store, found, found.account, maxAgeMs);
 }
 
 /** A credential with what its account may do now; undefined when the account is suspended, or has another password than when a session began. */
-async function ofAccount(store: EventStore, found: Credential, id: string, maxAgeMs?: number): Promise<Credential | undefined> {
+async function ofAccount(store: EventStore, found: Credential, id: string, maxAgeMs?: number): Promise<KnownCredential | undefined> {
   const { state } = await known(store, account, id, maxAgeMs);
   if (state === null || state.suspendedAt !== undefined) return undefined;
   const { principal, passwordSetAt } = state;
   const isOver = found.form === 'session' && passwordSetAt !== undefined && found.issuedAt < passwordSetAt;
-  return isOver ? undefined : { ...found, principal };
+  return isOver ? undefined : { ...found, principal, hasSecondFactor: state.totp !== undefined };
 }
 
 async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id: string, maxAgeMs = MAX_AGE_MS) {

@@ -207,6 +207,15 @@ export async function readAccount(
     : { state: shownAccount(state), revision };
 }
 
+/** The account that somebody is logged in to. @param asked.id undefined when it is none */
+export async function readOwnAccount(
+  { store }: Sources,
+  { id }: { readonly id: string | undefined },
+): Promise<Account | Refusal<'no-account'>> {
+  const state = id === undefined ? null : (await readAggregate(store, account, id)).state;
+  return state === null ? refuse('no-account', 'This is for who has logged in to an account') : shownAccount(state);
+}
+
 /** A key of somebody who sees no more clients, without its secret. */
 export async function readKey(
   { store, scope }: Sources,

@@ -13,13 +13,15 @@ export {
   type Sources,
   WALLS,
 } from './read-models.js';
-export { issueAccountLink, logIn, type LogInContext, type Proof, setPassword } from './accounts.js';
+export { Accounts, issueAccountLink, type LogInContext, type Proof } from './accounts.js';
+export { TotpCodes } from './totp.js';
 export {
   credentialIdIn,
   findCredential,
   issueCredential,
   issueLink,
   type Issuing,
+  type KnownCredential,
   type LoggedIn,
   SESSION_LASTS_MS,
   startSession,

@@ -28,6 +28,7 @@ import {
   readAttachment,
   readFilter,
   readKey,
+  readOwnAccount,
   readSavedList,
   readContract,
   readContracts,
@@ -191,6 +192,7 @@ export const queries = {
         after,
       }),
   ),
+  ownAccount: queryOfLog('ownAccount', readOwnAccount),
   /** Who asks. */
   principal: queryOfLog('principal', async (_sources, principal: Principal) => principal),
   /** Whether the seals of the log may be read. They are of no client. */

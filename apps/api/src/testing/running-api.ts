@@ -7,7 +7,7 @@ import { type EventStore, isRefusal } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
 import { createLog, type LogLevel } from '#platform';
-import { OPERATOR, type Principal, projectionGroups } from '#ticketing';
+import { OPERATOR, type Principal, projectionGroups, type Role } from '#ticketing';
 import { issueCredential } from '#ticketing-app';
 import { WebhookSecrets } from '#webhooks';
 import { eventually } from '../../../../test/eventually.js';
@@ -35,8 +35,12 @@ export interface RunningApi {
 
 export async function startApi({
   logLevel = 'warn',
+  secondFactorRoles = [],
   ...settings
-}: { readonly logLevel?: LogLevel } & Omit<Partial<ApiParts>, 'store' | 'mongo' | 'blobs' | 'log'> = {}): Promise<RunningApi> {
+}: { readonly logLevel?: LogLevel; readonly secondFactorRoles?: readonly Role[] } & Omit<
+  Partial<ApiParts>,
+  'store' | 'mongo' | 'blobs' | 'logIn' | 'log'
+> = {}): Promise<RunningApi> {
   const stores = await testStores();
   const { directory, eventStoreUrl, mongo, onClose, close } = stores;
   try {
@@ -53,7 +57,8 @@ export async function startApi({
     );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
     const secrets = new WebhookSecrets(join(directory, 'webhook-key'));
-    const app = await createApi({ store, mongo, blobs, secrets, log, ...settings });
+    const logIn = { keyFile: join(directory, 'log-in-key'), secondFactorRoles };
+    const app = await createApi({ store, mongo, blobs, secrets, logIn, log, ...settings });
     onClose(() => app.close());
     const token = await administratorToken(store);
     asAdministrator(app, token);

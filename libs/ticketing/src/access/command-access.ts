@@ -276,6 +276,9 @@ const rows = {
     IssueAccountLink: { administrator: accountBefore },
     SetAccountPassword: system,
     NoteLogIn: system,
+    EnrolTotp: system,
+    RemoveTotp: system,
+    ResetTotp: { administrator: accountBefore },
   } satisfies Rows<typeof account>,
 };
 

@@ -57,6 +57,7 @@ export const queryAccess = {
   accounts: { auditor: 'all', administrator: 'all' },
   sessions: { ...everybody, requester: 'all' },
   principal: { ...everybody, requester: 'all' },
+  ownAccount: { ...everybody, requester: 'all' },
   seals: { ...everybody, requester: 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Reads>>>>>;
 

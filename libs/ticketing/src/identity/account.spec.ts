@@ -66,6 +66,43 @@ describe('an account', () => {
     expect(given(invite).when('IssueAccountLink', {}).events()).toEqual([{ type: 'AccountLinkIssued', data: { account: 'ada' } }]);
   });
 
+  const enrol = ['EnrolTotp', { enrolment: 'e', totpStep: 7, recoveryHashes: ['a', 'b'] }] as const;
+  const required = { refused: 'second-factor-required' };
+
+  it('with an authenticator takes a code that was not used before, of now or later', () => {
+    const enrolled = given(invite, enrol);
+    for (const factor of [undefined, { totpStep: 7 }, { totpStep: 6 }, { recoveryCode: 2 }])
+      expect(enrolled.when('NoteLogIn', { by: 'link', factor }).refusal()).toMatchObject(required);
+    const by = { by: 'password' } as const;
+    expect(enrolled.when('NoteLogIn', { ...by, factor: { totpStep: 8 } }).events()).toEqual([
+      { type: 'AccountLoggedIn', data: { account: 'ada', ...by, totpStep: 8 } },
+    ]);
+    const used = given(
+      invite,
+      enrol,
+      ['NoteLogIn', { ...by, factor: { totpStep: 8 } }],
+      ['NoteLogIn', { ...by, factor: { recoveryCode: 1 } }],
+    );
+    for (const factor of [{ totpStep: 8 }, { recoveryCode: 1 }])
+      expect(used.when('NoteLogIn', { ...by, factor }).refusal()).toMatchObject(required);
+    expect(used.state && shownAccount(used.state)).toMatchObject({ recoveryCodesLeft: 1, totpEnrolledAt: expect.any(String) });
+    expect(JSON.stringify(used.state && shownAccount(used.state))).not.toMatch(/"(totp|recoveryHashes|enrolment)"/);
+    expect(enrolled.when(...enrol).refusal()).toMatchObject({ refused: 'totp-enrolled' });
+  });
+
+  it('loses its authenticator to a code of it, or to an administrator', () => {
+    const removed = [{ type: 'AccountTotpRemoved', data: { account: 'ada' } }];
+    expect(given(invite, enrol).when('RemoveTotp', { factor: undefined }).refusal()).toMatchObject(required);
+    expect(
+      given(invite, enrol)
+        .when('RemoveTotp', { factor: { recoveryCode: 0 } })
+        .events(),
+    ).toEqual(removed);
+    expect(given(invite, enrol).when('ResetTotp', {}).events()).toEqual(removed);
+    expect(given(invite).when('ResetTotp', {}).events()).toEqual([]);
+    expect(given(invite, enrol, ['ResetTotp', {}]).state).toEqual(given(invite).state);
+  });
+
   it('takes no password, no link and no log-in while it is suspended or not there', () => {
     for (const none of [given(), given(invite, suspend)]) {
       expect(none.when(...setPassword).refusal()).toMatchObject({ refused: 'account-not-found' });

@@ -1,8 +1,8 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, SomeOf, Text, TextList } from '../command-fields.js';
-import { present, same } from '../plain-json.js';
-import { about, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { present, same, without } from '../plain-json.js';
+import { about, count, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, type Tier, TIERS } from '../vocabulary.js';
 import { CLIENTS_NOT_NAMED, clientsNamed, type Principal, principalSchema, type Role, ROLES } from './principal.js';
 
@@ -18,6 +18,8 @@ export const accountSchema = about(
     passwordSetAt: optional(about(instant, 'When they last set it')),
     lastLogIn: optional(about(instant, 'When they last logged in')),
     lastLogInBy: optional(about(oneOf(LOG_IN_METHODS), 'With what they last logged in')),
+    totpEnrolledAt: optional(about(instant, 'Since when logging in takes a code of an authenticator (TOTP) as well')),
+    recoveryCodesLeft: optional(about(count, 'Recovery codes that were not used yet')),
     suspendedAt: optional(about(instant, 'Since when nobody logs in with it')),
   }),
   'An account of a person who has no identity provider',
@@ -26,8 +28,26 @@ export const accountSchema = about(
 /** An account as it is shown. */
 export type Account = Static<typeof accountSchema>;
 
-/** An account, with the hash of its password. */
-export type AccountState = (Account & { readonly hash?: string }) | null;
+/** An account, with what is in no answer. */
+export type AccountState = (Account & AccountSecrets) | null;
+
+interface AccountSecrets {
+  /** Of the password. */
+  readonly hash?: string;
+  readonly totp?: Totp;
+}
+
+/** An authenticator that was enrolled. Its secret follows from the id of the enrolment, and is in no event. */
+interface Totp {
+  readonly enrolment: string;
+  /** The last step of time of which a code was used: none of it or of an earlier one is taken again. */
+  readonly lastStep: number;
+  /** SHA-256 of each recovery code, in lower-case hexadecimal; null once it was used. */
+  readonly recoveryHashes: readonly (string | null)[];
+}
+
+/** What was given besides a link or a password: the step of time that a code is of, or which of the recovery codes. Undefined for nothing. */
+export type SecondFactor = { readonly totpStep: number } | { readonly recoveryCode: number } | undefined;
 
 @JSONSchema({
   description: 'Says anew what somebody may do and see: at once, in sessions that go on, too.',
@@ -76,6 +96,22 @@ interface Told {
   readonly principal: Principal;
 }
 
+interface LoggedIn {
+  readonly account: string;
+  readonly by: (typeof LOG_IN_METHODS)[number];
+  /** The step of time of the code that was given. */
+  readonly totpStep?: number;
+  /** Which of the recovery codes was given in its place. */
+  readonly recoveryCode?: number;
+}
+
+interface TotpEnrolment {
+  readonly enrolment: string;
+  /** The step of time of the code that it was confirmed with. */
+  readonly totpStep: number;
+  readonly recoveryHashes: readonly string[];
+}
+
 const events = {
   AccountInvited: event<AccountState, Told>({
     evolve: (_state, told, { actor, effectiveAt }) => ({ ...told, invitedAt: effectiveAt, invitedBy: actor, hasPassword: false }),
@@ -95,14 +131,57 @@ const events = {
   AccountPasswordSet: event<AccountState, { readonly account: string; readonly hash: string }>({
     evolve: (state, { hash }, { effectiveAt }) => state && { ...state, hash, hasPassword: true, passwordSetAt: effectiveAt },
   }),
-  AccountLoggedIn: event<AccountState, { readonly account: string; readonly by: (typeof LOG_IN_METHODS)[number] }>({
-    evolve: (state, { by }, { effectiveAt }) => state && { ...state, lastLogIn: effectiveAt, lastLogInBy: by },
+  AccountLoggedIn: event<AccountState, LoggedIn>({
+    evolve: (state, { by, totpStep, recoveryCode }, { effectiveAt }) =>
+      state && { ...withUsed(state, totpStep, recoveryCode), lastLogIn: effectiveAt, lastLogInBy: by },
+  }),
+  AccountTotpEnrolled: event<AccountState, { readonly account: string } & TotpEnrolment>({
+    evolve: (state, { enrolment, totpStep, recoveryHashes }, { effectiveAt }) =>
+      state && {
+        ...state,
+        totpEnrolledAt: effectiveAt,
+        recoveryCodesLeft: recoveryHashes.length,
+        totp: { enrolment, lastStep: totpStep, recoveryHashes },
+      },
+  }),
+  AccountTotpRemoved: event<AccountState, { readonly account: string }>({
+    evolve: (state) => state && without(state, 'totp', 'totpEnrolledAt', 'recoveryCodesLeft'),
   }),
 };
 
 const command = commandsOn<AccountState, EventsOf<{ readonly events: typeof events }>>();
 
 const noAccount = () => refuse('account-not-found', 'There is no such account');
+const noFactor = () => refuse('second-factor-required', 'It takes a code of the authenticator, or a recovery code; each works once');
+
+const removal = ({ account, totp }: NonNullable<AccountState>) =>
+  totp === undefined ? [] : [{ type: 'AccountTotpRemoved' as const, data: { account } }];
+
+/** Whether what was given besides a link or a password is enough: a code that was not used before, where an authenticator is enrolled. */
+function suffices({ totp }: NonNullable<AccountState>, factor: SecondFactor): boolean {
+  if (totp === undefined) return true;
+  if (factor === undefined) return false;
+  return 'totpStep' in factor ? factor.totpStep > totp.lastStep : typeof totp.recoveryHashes[factor.recoveryCode] === 'string';
+}
+
+function withUsed(
+  state: NonNullable<AccountState>,
+  totpStep: number | undefined,
+  recoveryCode: number | undefined,
+): NonNullable<AccountState> {
+  const { totp, recoveryCodesLeft } = state;
+  return present({
+    ...state,
+    ...(recoveryCode !== undefined && recoveryCodesLeft !== undefined && { recoveryCodesLeft: recoveryCodesLeft - 1 }),
+    ...(totp && {
+      totp: {
+        ...totp,
+        lastStep: totpStep ?? totp.lastStep,
+        recoveryHashes: totp.recoveryHashes.map((hash, index) => (index === recoveryCode ? null : hash)),
+      },
+    }),
+  });
+}
 
 /** An account of a person; of no client. One stream each: `account-<id>`. */
 export const account = {
@@ -170,10 +249,36 @@ export const account = {
       },
     }),
     NoteLogIn: command({
-      refuses: ['account-not-found'],
-      decide({ by }: { readonly by: (typeof LOG_IN_METHODS)[number] }, state) {
+      refuses: ['account-not-found', 'second-factor-required'],
+      decide({ by, factor }: { readonly by: (typeof LOG_IN_METHODS)[number]; readonly factor?: SecondFactor }, state) {
         if (state === null || state.suspendedAt !== undefined) return noAccount();
-        return [{ type: 'AccountLoggedIn', data: { account: state.account, by } }];
+        if (!suffices(state, factor)) return noFactor();
+        return [{ type: 'AccountLoggedIn', data: { account: state.account, by, ...factor } }];
+      },
+    }),
+    /** Who sends it has seen a code of the authenticator. */
+    EnrolTotp: command({
+      refuses: ['account-not-found', 'totp-enrolled'],
+      decide({ enrolment, totpStep, recoveryHashes }: TotpEnrolment, state) {
+        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (state.totp !== undefined) return refuse('totp-enrolled', 'An authenticator is enrolled: remove it first');
+        return [{ type: 'AccountTotpEnrolled', data: { account: state.account, enrolment, totpStep, recoveryHashes } }];
+      },
+    }),
+    /** For its owner, who gives a code of it. */
+    RemoveTotp: command({
+      refuses: ['account-not-found', 'second-factor-required'],
+      decide({ factor }: { readonly factor: SecondFactor }, state) {
+        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        return suffices(state, factor) ? removal(state) : noFactor();
+      },
+    }),
+    /** For an owner who has neither the authenticator nor a recovery code. */
+    ResetTotp: command({
+      route: 'DELETE /v1/accounts/{account}/totp',
+      refuses: ['account-not-found'],
+      decide(_command: Readonly<Record<never, never>>, state) {
+        return state === null ? noAccount() : removal(state);
       },
     }),
   },
@@ -202,7 +307,10 @@ export function principalOfAccount(
   });
 }
 
-/** An account as it is shown: without the hash of its password. */
-export function shownAccount({ hash: _hash, ...account }: NonNullable<AccountState>): Account {
-  return account;
+/** What of an account, or of its events, nobody is shown. */
+export const ACCOUNT_SECRETS = ['hash', 'totp', 'recoveryHashes'] as const;
+
+/** An account as it is shown. */
+export function shownAccount(account: NonNullable<AccountState>): Account {
+  return without(account as Account & Partial<Record<(typeof ACCOUNT_SECRETS)[number], unknown>>, ...ACCOUNT_SECRETS);
 }

@@ -1,5 +1,5 @@
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Name, Text } from '../command-fields.js';
+import { Name, Pattern, Text } from '../command-fields.js';
 
 @JSONSchema({
   description:
@@ -15,6 +15,9 @@ export class LogIn {
 
   @Text({ description: 'Its password', max: 200, optional: true })
   password?: string;
+
+  @Text({ description: 'A code of the authenticator that is enrolled for the account, or a recovery code', max: 40, optional: true })
+  code?: string;
 }
 
 @JSONSchema({
@@ -25,4 +28,26 @@ export class LogIn {
 export class SetPassword extends LogIn {
   @Text({ description: 'The password from now on: 12 characters or more', max: 200 })
   newPassword!: string;
+}
+
+@JSONSchema({
+  description:
+    'Enrols the authenticator that was begun with, once it is seen to make the right codes. From then on logging in takes one. The answer has recovery codes, each of which works once in place of a code; nobody can read them again.',
+  examples: [{ enrolment: '0'.repeat(20), code: '123456' }],
+})
+export class ConfirmTotp {
+  @Pattern(/^[0-9a-f]{20}$/, 'must be the enrolment that was begun', { description: 'Which enrolment, as it was begun' })
+  enrolment!: string;
+
+  @Text({ description: 'A code of the authenticator', max: 40 })
+  code!: string;
+}
+
+@JSONSchema({
+  description: 'Removes one’s authenticator: logging in takes no code from then on.',
+  examples: [{ code: '123456' }],
+})
+export class GiveCode {
+  @Text({ description: 'A code of the authenticator, or a recovery code', max: 40 })
+  code!: string;
 }

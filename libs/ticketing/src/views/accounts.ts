@@ -5,7 +5,7 @@ import { documentSchema } from './stored.js';
 /** One document an account, by its id; without the hash of its password. */
 export const accounts: StateFace<Account | null> = {
   name: 'accounts',
-  version: 1,
+  version: 2,
   schema: () => documentSchema(accountSchema, 'Id of the account'),
   document: (state) => state,
   indexes: [],

@@ -6,7 +6,7 @@ import { onCall } from '../desk/on-call.js';
 import { type Team, team } from '../desk/team.js';
 import { privacy } from '../desk/privacy.js';
 import { isSubscribed, type Webhook, webhook } from '../desk/webhook.js';
-import { account } from '../identity/account.js';
+import { account, ACCOUNT_SECRETS } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { isWithinReach, type Principal, type Scope } from '../identity/principal.js';
 import { present, without } from '../plain-json.js';
@@ -91,8 +91,9 @@ function seesPrincipal(scope: Scope, shown: object): boolean {
   return isWithinReach(scope, (shown as { readonly principal: Principal }).principal);
 }
 
-function withoutHash(_scope: Scope, fields: object): object {
-  return without(fields as object & { readonly hash?: string }, 'hash');
+/** Leaves out hashes, and what they are kept with. */
+function withoutSecrets(_scope: Scope, fields: object): object {
+  return without(fields as Readonly<Record<string, unknown>>, ...ACCOUNT_SECRETS);
 }
 
 /** A ticket as commands see it, with its clocks by what they are of. */
@@ -127,13 +128,13 @@ export const auditedAggregates = {
     notFound: 'key-not-found',
     shows: (state) => state,
     sees: seesPrincipal,
-    cut: withoutHash,
+    cut: withoutSecrets,
   }),
   account: audited(account, accountViews, {
     notFound: 'account-not-found',
     shows: (state) => state,
     sees: seesPrincipal,
-    cut: withoutHash,
+    cut: withoutSecrets,
   }),
   webhook: audited(webhook, webhookViews, {
     notFound: 'webhook-not-found',

@@ -139,7 +139,7 @@ const foldAccount = foldOf(account);
 /** The read models of accounts. */
 export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
   name: 'accounts',
-  version: 1,
+  version: 2,
   streamPrefix: 'account-',
   aggregate: account,
   initial: null,

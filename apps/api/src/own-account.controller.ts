@@ -1,0 +1,66 @@
+import { Body, Controller, Get, HttpCode, Inject, Post, Query, Req } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyRequest } from 'fastify';
+import { JsonBody, QueryParameters } from '#http';
+import { ConfirmTotp, GiveCode } from '#ticketing';
+import { Accounts, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller, type Known } from './caller.js';
+import { documented } from './documented.js';
+import { unlessSlowedDown } from './sessions.controller.js';
+import { unlessRefused } from './ticket-problems.js';
+
+const noQuery = new QueryParameters({});
+
+/** The account that somebody is logged in to, and what else it takes to log in to it. */
+@Controller('v1/own-account')
+export class OwnAccountController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(Accounts) private readonly accounts: Accounts,
+  ) {}
+
+  @Get()
+  @documented((openapi) => openapi.documentOwnAccount())
+  async account(@Query(noQuery) _query: object, @Caller() caller: Known) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.ownAccount, { id: caller.account })));
+  }
+
+  @Post('totp')
+  @HttpCode(200)
+  @documented((openapi) => openapi.documentBeginTotp())
+  async beginTotp(@Query(noQuery) query: object, @Caller() caller: Known) {
+    const { account } = await this.account(query, caller);
+    return unlessRefused(await this.accounts.beginTotp(account));
+  }
+
+  @Post('totp/confirmation')
+  @HttpCode(200)
+  @documented((openapi) => openapi.documentConfirmTotp())
+  async confirmTotp(
+    @Body(new JsonBody(ConfirmTotp)) body: ConfirmTotp,
+    @Query(noQuery) query: object,
+    @Req() request: FastifyRequest,
+    @Caller() caller: Known,
+  ) {
+    const { account } = await this.account(query, caller);
+    return unlessRefused(await this.accounts.confirmTotp(account, body, contextOf(caller, request)));
+  }
+
+  @Post('totp/removal')
+  @HttpCode(204)
+  @documented((openapi) => openapi.documentRemoveTotp())
+  async removeTotp(
+    @Body(new JsonBody(GiveCode)) { code }: GiveCode,
+    @Query(noQuery) query: object,
+    @Req() request: FastifyRequest,
+    @Caller() caller: Known,
+  ): Promise<void> {
+    const { account } = await this.account(query, caller);
+    unlessSlowedDown(await this.accounts.removeTotp(account, code, contextOf(caller, request)));
+  }
+}
+
+function contextOf({ principal }: Known, { correlationId }: FastifyRequest) {
+  return { principal, correlationId };
+}

@@ -1,0 +1,69 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Secret, TOTP } from 'otpauth';
+import type { DerivedSecrets } from '#platform';
+import type { AccountState, SecondFactor } from '#ticketing';
+
+/** Steps of time that the clocks of the two may be apart. */
+const WINDOW = 1;
+const SECRET_BYTES = 20;
+const RECOVERY_CODES = 10;
+/** Letters and digits that are not taken for each other: 32 of them, so that each is five bits. */
+const ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
+
+/** An authenticator on its way to be enrolled. */
+export interface TotpBegun {
+  readonly enrolment: string;
+  /** In Base32, for who types it. */
+  readonly secret: string;
+  /** The same as an `otpauth:` address, for who scans it. */
+  readonly uri: string;
+}
+
+/** Codes of authenticator apps (RFC 6238: SHA-1, six digits, 30 seconds), of secrets that are stored nowhere. */
+export class TotpCodes {
+  constructor(private readonly secrets: DerivedSecrets) {}
+
+  async begin(account: string): Promise<TotpBegun> {
+    const enrolment = randomBytes(10).toString('hex');
+    const totp = await this.#totp(account, enrolment);
+    return { enrolment, secret: totp.secret.base32, uri: totp.toString() };
+  }
+
+  /** The step of time that a code is of; undefined for one that is wrong, or of another time. */
+  async step(account: string, enrolment: string, code: string): Promise<number | undefined> {
+    const timestamp = Date.now();
+    const token = code.replace(/\s/g, '');
+    if (!/^\d{6}$/.test(token)) return undefined;
+    const totp = await this.#totp(account, enrolment);
+    const delta = totp.validate({ token, timestamp, window: WINDOW });
+    return delta === null ? undefined : totp.counter({ timestamp }) + delta;
+  }
+
+  /** What was given besides a link or a password to an account; undefined when it is not of its authenticator, or was used before. */
+  async factor({ account, totp }: NonNullable<AccountState>, code: string | undefined): Promise<SecondFactor> {
+    if (totp === undefined || code === undefined) return undefined;
+    const totpStep = await this.step(account, totp.enrolment, code);
+    if (totpStep !== undefined) return totpStep > totp.lastStep ? { totpStep } : undefined;
+    const recoveryCode = totp.recoveryHashes.indexOf(hashOf(code));
+    return recoveryCode < 0 ? undefined : { recoveryCode };
+  }
+
+  async #totp(account: string, enrolment: string): Promise<TOTP> {
+    const secret = await this.secrets.of(account, `totp ${enrolment}`, SECRET_BYTES);
+    return new TOTP({ issuer: 'Tierline', label: account, secret: new Secret({ buffer: new Uint8Array(secret).buffer }) });
+  }
+}
+
+/** Codes for who has lost their authenticator: 80 random bits each, so that a fast hash is enough. */
+export function newRecoveryCodes(): { readonly codes: readonly string[]; readonly hashes: readonly string[] } {
+  const codes = Array.from({ length: RECOVERY_CODES }, () => {
+    const letters = [...randomBytes(16)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+    return letters.replace(/.{4}(?=.)/g, '$&-');
+  });
+  return { codes, hashes: codes.map(hashOf) };
+}
+
+/** However it was typed. */
+function hashOf(code: string): string {
+  return createHash('sha256').update(code.toLowerCase().replace(/[\s-]/g, '')).digest('hex');
+}
