@@ -76,7 +76,7 @@ export class BatchController {
   async #runItem(
     { command, ticketId: given, body = {}, ifRevision }: BatchItem,
     index: number,
-    { commandId: batchId, onBehalfOf }: CommandHeaders,
+    { commandId: batchId, onBehalfOf, using }: CommandHeaders,
     request: FastifyRequest,
   ): Promise<BatchResult> {
     try {
@@ -98,6 +98,7 @@ export class BatchController {
         commandId,
         principal: callerOf(request).principal,
         ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+        ...(using === undefined ? {} : { using }),
         correlationId: request.correlationId,
         causationId: batchId,
         ...(ifRevision === undefined ? {} : { ifRevisions: [ifRevision] }),

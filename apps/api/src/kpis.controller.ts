@@ -9,6 +9,7 @@ import {
   CLOCK_KINDS,
   DEFAULT_DAYS,
   DIMENSIONS,
+  SERVED_BY,
   type Filters,
   GROUPS,
   kpiById,
@@ -52,6 +53,7 @@ export const dimensionFilters = {
   priority: someOf(PRIORITIES, 'Only of these priorities'),
   channel: someOf(CHANNELS, 'Only what came by these channels'),
   kind: someOf(TICKET_KINDS, 'Only tickets of these kinds'),
+  servedBy: someOf(SERVED_BY, 'Only tickets that people, assistants, both or nobody have served'),
   clock: someOf(CLOCK_KINDS, 'Only promises of these kinds'),
 };
 

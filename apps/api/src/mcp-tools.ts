@@ -39,6 +39,11 @@ const TOOLS = {
   ask_another_tier: 'RequestConsultation',
   hand_off: 'EscalateToTier',
   resolve_ticket: 'ResolveTicket',
+  propose_reply: 'ProposeReply',
+  propose_resolution: 'ProposeResolution',
+  propose_hand_off: 'ProposeHandOff',
+  approve_proposal: 'ApproveProposal',
+  reject_proposal: 'RejectProposal',
   link_tickets: 'LinkTicket',
   find_problems: 'problems',
   read_problem: 'problem',
@@ -84,7 +89,11 @@ export function toolsOf(openApi: object): readonly Tool[] {
 }
 
 /** Headers of commands that a tool takes as arguments, by the argument's name. */
-const HEADERS: Readonly<Record<string, string>> = { 'Idempotency-Key': 'idempotencyKey' };
+const HEADERS: Readonly<Record<string, string>> = {
+  'Idempotency-Key': 'idempotencyKey',
+  'X-Assistant-Model': 'model',
+  'X-Assistant-Prompt': 'prompt',
+};
 
 function toolOf(
   name: string,
@@ -158,6 +167,11 @@ function withParts<Schema extends Json>(schema: Schema, parts: Readonly<Record<s
   return Object.keys($defs).length === 0 ? whole : { ...whole, $defs };
 }
 
+/** A header holds bytes, which Node has as characters: what is sent is UTF-8. */
+function inLatin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
 /** A call with its arguments as a request. What the API does not know, it refuses. */
 export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest {
   const query = new URLSearchParams();
@@ -167,7 +181,7 @@ export function requestOf({ method, path, places }: Tool, given: Json): ToolRequ
   for (const [argument, value] of Object.entries(given)) {
     const place = Object.hasOwn(places, argument) ? places[argument] : undefined;
     if (place?.in === 'path') filled = filled.replace(`{${place.name}}`, encodeURIComponent(String(value)));
-    else if (place?.in === 'header') headers[place.name] = String(value);
+    else if (place?.in === 'header') headers[place.name] = inLatin1(String(value));
     else if (place?.in === 'query' || method === 'GET') for (const one of [value].flat()) query.append(argument, String(one));
     else body[argument] = value;
   }

@@ -80,6 +80,40 @@ describe('an assistant', () => {
     expect((await call(assistant, 'who_am_i', {})).json).toMatchObject({ principal: { kind: 'assistant', roles: ['assistant'] } });
   });
 
+  it('proposes, with model and prompt: a person approves or rejects it, unless the contract lets it do so alone', async () => {
+    const [assistant, agent] = await Promise.all([
+      keyOf('assistant', 'assistant').then(connected),
+      keyOf('person', 'agent').then(connected),
+    ]);
+    const { ticketId: id } = (await call(assistant, 'open_ticket', { ...opening(), category: 'hardware' })).json;
+    const using = { model: 'gpt-örtlich', prompt: 'l1-triage/7' };
+    const handOff = { id, tier: 'L2', reason: 'Needs the server', handoff: { summary: 'No print' } };
+    const lacking = await call(assistant, 'propose_hand_off', handOff);
+    const fields = lacking.json.faults.map(({ field }: { field: string }) => field);
+    expect([lacking.json.code, fields]).toEqual(['hand-off-incomplete', ['handoff.errorMessages', 'handoff.logs', 'handoff.stepsTried']]);
+    const proposed = await call(assistant, 'propose_reply', { id, text: 'Restart it', ...using });
+    const { revision: atLeast } = (await call(assistant, 'propose_resolution', { id, article: 'KB-1', ...using })).json;
+    expect(proposed.json).toMatchObject({ events: [{ type: 'ActProposed', data: { act: 'reply', body: { text: 'Restart it' } } }] });
+    expect((await call(agent, 'read_ticket', { id, atLeast })).json).toMatchObject({ status: 'open', proposals: [{ act: 'reply' }, {}] });
+    const waiting = await call(agent, 'find_tickets', { client: api.client, proposed: true });
+    expect(waiting.json.items).toMatchObject([{ _id: id }]);
+    expect((await call(agent, 'reject_proposal', { id, reason: 'Tried already' })).isError).toBe(false);
+    await call(agent, 'approve_proposal', { id });
+    const { items } = (await call(agent, 'read_ticket_history', { id })).json;
+    const by = items.map((line: { type: string; actor: { kind: string }; using?: object }) => [line.type, line.actor.kind, line.using]);
+    expect(by).toEqual([
+      ['TicketOpened', 'assistant', undefined],
+      ['ActProposed', 'assistant', using],
+      ['ActProposed', 'assistant', using],
+      ['ProposalRejected', 'agent', undefined],
+      ['ProposalApproved', 'agent', undefined],
+      ['TicketResolved', 'agent', undefined],
+    ]);
+    await expect(call(assistant, 'approve_proposal', { id })).rejects.toThrow('not for your role');
+    const volume = await send(api.url, 'GET', `/v1/kpis/ticket-volume?client=${api.client}&groupBy=servedBy&servedBy=both`);
+    expect(volume.json.groups).toMatchObject([{ key: { servedBy: 'both' }, value: 1 }]);
+  });
+
   it('is told what is wrong as the API tells it', async () => {
     const assistant = await connected(await keyOf('assistant', 'assistant'));
     const wrong = async (name: string, given: object) => {
@@ -105,7 +139,7 @@ describe('an assistant', () => {
       offered('person', 'auditor'),
     ]);
     const names = (tools: readonly { name: string }[]) => tools.map(({ name }) => name);
-    expect(names(assistant)).toEqual(expect.arrayContaining(['open_ticket', 'read_queue', 'find_problems']));
+    expect(names(assistant)).toEqual(expect.arrayContaining(['open_ticket', 'read_queue', 'propose_hand_off', 'find_problems']));
     for (const name of ['resolve_ticket', 'hand_off', 'send_reply']) expect(names(assistant)).not.toContain(name);
     expect(names(agent)).toEqual(expect.arrayContaining(['resolve_ticket', 'hand_off', 'send_reply']));
     expect(auditor.every(({ annotations }) => annotations?.readOnlyHint)).toBe(true);

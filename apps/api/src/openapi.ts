@@ -144,6 +144,14 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
       description: 'What they are; `agent` unless said',
       schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
     }),
+    ...['Model', 'Prompt'].map((what) =>
+      ApiHeader({
+        name: `X-Assistant-${what}`,
+        description:
+          what === 'Model' ? 'The language model that an assistant works with' : 'Reference of the prompt that an assistant works with',
+        schema: { type: 'string', maxLength: 200 },
+      }),
+    ),
   ];
 }
 

@@ -41,6 +41,8 @@ export const ticketProblems = {
   'kpi-not-found': { status: 404, title: 'No such KPI' },
   'privacy-not-found': { status: 404, title: 'Nobody was forgotten there' },
   'problem-not-found': { status: 404, title: 'No such problem' },
+  'not-for-assistants': { status: 403, title: 'The contract leaves it to people' },
+  'proposal-not-found': { status: 404, title: 'No such proposal waits for approval' },
   'problem-exists': { status: 409, title: 'The problem exists already' },
   'problem-closed': { status: 409, title: 'The problem is closed' },
   'problem-incomplete': { status: 422, title: 'The problem lacks what must be recorded first' },

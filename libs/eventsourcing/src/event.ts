@@ -15,6 +15,14 @@ export interface Actor {
   readonly name?: string;
 }
 
+/** What an assistant works with. */
+export interface Using {
+  /** The language model. */
+  readonly model?: string;
+  /** Reference of the prompt. */
+  readonly prompt?: string;
+}
+
 /** Where an imported fact comes from, and which of our rules it would have broken had it been a command. */
 export interface ImportedFrom {
   /** The source, such as `bpic2013`. */
@@ -40,6 +48,8 @@ export interface EventMetadata {
   readonly actor: Actor;
   /** Who sent the command on behalf of the actor; absent when the actor did. */
   readonly sentBy?: Actor;
+  /** What it was done with, as an assistant says. */
+  readonly using?: Using;
   /** The client (tenant) whose ticket it is. */
   readonly client: string;
   readonly effectiveAt: Instant;

@@ -13,7 +13,7 @@ import {
 } from './aggregate.js';
 import { appendChained, followChain } from './chained-append.js';
 import { type EventStore, RevisionConflict } from './event-store.js';
-import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent } from './event.js';
+import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent, Using } from './event.js';
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
@@ -26,6 +26,7 @@ export interface CommandContext extends DecisionContext {
   readonly commandDigest?: string;
   /** Who sends it, where that is not the actor. */
   readonly sentBy?: Actor;
+  readonly using?: Using;
   readonly correlationId: string;
   readonly causationId: string;
   readonly recordedAt: Instant;
@@ -252,6 +253,7 @@ function newEvent<Of extends Aggregate>(
       causationId: context.causationId,
       actor: context.actor,
       ...(context.sentBy === undefined ? {} : { sentBy: context.sentBy }),
+      ...(context.using === undefined ? {} : { using: context.using }),
       client,
       effectiveAt: event.effectiveAt ?? context.effectiveAt,
       recordedAt: context.recordedAt,

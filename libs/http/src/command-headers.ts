@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { deterministicId, isName, type Actor } from '#eventsourcing';
+import { deterministicId, isName, type Actor, type Using } from '#eventsourcing';
 import { allowedRevisions, parseTags } from './entity-tags.js';
 import { Problem } from './problem.js';
 
@@ -11,6 +11,8 @@ export interface CommandHeaders {
   readonly commandId: string;
   /** On whose behalf it is sent (X-Actor-Id, X-Actor-Name, X-Actor-Kind), if so said. */
   readonly onBehalfOf?: Actor;
+  /** What it is done with (X-Assistant-Model, X-Assistant-Prompt), if so said. */
+  readonly using?: Using;
   /** Revisions that the thing may be at (If-Match); undefined when any will do. */
   readonly ifRevisions?: readonly number[];
 }
@@ -23,11 +25,23 @@ export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string):
   const key = idempotencyKey(headers['idempotency-key']);
   const ifRevisions = allowedRevisions(parseTags('If-Match', headers['if-match']));
   const onBehalfOf = readOnBehalfOf(headers);
+  const using = readUsing(headers);
   return {
     commandId: key === undefined ? randomUUID() : deterministicId('command', scope, key),
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    ...(using === undefined ? {} : { using }),
     ...(ifRevisions === undefined ? {} : { ifRevisions }),
   };
+}
+
+/** @throws Problem invalid-header */
+function readUsing(headers: IncomingHttpHeaders): Using | undefined {
+  const [model, prompt] = ['X-Assistant-Model', 'X-Assistant-Prompt'].map((header) => {
+    const said = readable(headers[header.toLowerCase()]);
+    if (said !== undefined && (!isName(said) || /\p{C}/u.test(said))) throw invalid(header, 'must be 1 to 200 readable characters');
+    return said;
+  });
+  return model === undefined && prompt === undefined ? undefined : { ...(model && { model }), ...(prompt && { prompt }) };
 }
 
 /** As it is, or in quotes, as the standard to be has it (draft-ietf-httpapi-idempotency-key-header). */

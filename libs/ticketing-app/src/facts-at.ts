@@ -5,7 +5,7 @@ import type { RecordedEvent } from '#eventsourcing';
 import { find, reached, type Sources } from './read-models.js';
 
 /** What every reader of facts needs, whatever it counts. */
-const ALWAYS = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'zone', 'contractVersion', 'position'] as const;
+const ALWAYS = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'servedBy', 'zone', 'contractVersion', 'position'] as const;
 const BATCH = 2_000;
 
 /** Facts with where they come from. */

@@ -182,8 +182,8 @@ async function periodBefore(reader: KpiReader, { from, to, groupBy, filters }: K
 /** Which tickets can count in a period: what the indexes are asked for. */
 export function boundOf({ anchor }: Pick<Kpi, 'anchor'>, { from, to, filters }: Pick<TallyAsked, 'from' | 'to' | 'filters'>): object {
   const within = { $gte: new Date(from), $lt: new Date(to) };
-  const { client, service, priority, channel, kind } = filters;
-  const equal = Object.entries({ client, service, priority, channel, kind }).flatMap(([field, values]) =>
+  const { client, service, priority, channel, kind, servedBy } = filters;
+  const equal = Object.entries({ client, service, priority, channel, kind, servedBy }).flatMap(([field, values]) =>
     values === undefined ? [] : [{ [field]: values.length === 1 ? values[0] : { $in: values } }],
   );
   const anchored = {

@@ -18,6 +18,7 @@ import {
   refuse,
   type Refusal,
   type StateOf,
+  type Using,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
 import { actorOf, canonicalJson, CLOCK_SKEW, commandGrant, isAutomatic, type Principal, systemPrincipal } from '#ticketing';
@@ -29,6 +30,8 @@ export interface SentContext {
   readonly principal: Principal;
   /** On whose behalf the principal sends it; the principal does it, unless said. */
   readonly onBehalfOf?: Actor;
+  /** What it is done with, as an assistant says. */
+  readonly using?: Using;
   readonly correlationId: string;
   /** What led to it: the command itself when a person or a service sent it, an event when a policy did. */
   readonly causationId: string;
@@ -86,7 +89,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
   store: EventStore,
   { aggregate, id: given, name, body, context }: SentCommand<Of, Name>,
 ): Promise<CommandResult<Of, Name>> {
-  const { commandId, principal, onBehalfOf, correlationId, causationId, ifRevisions } = context;
+  const { commandId, principal, onBehalfOf, using, correlationId, causationId, ifRevisions } = context;
   const actor = onBehalfOf ?? actorOf(principal);
   const id = given ?? deterministicId(aggregate.category, commandId);
   return withCorrelation({ correlationId, causationId }, async () => {
@@ -116,6 +119,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
           commandDigest: digest(body),
           actor,
           ...(onBehalfOf === undefined || principal.kind === 'system' ? {} : { sentBy: actorOf(principal) }),
+          ...(using === undefined ? {} : { using }),
           correlationId,
           causationId,
           effectiveAt,

@@ -29,6 +29,7 @@ export const ticketListFilters = {
   component: text('Only tickets about this configuration item'),
   majorIncident: flag('Only major incidents, or none of them'),
   securityIncident: flag('Only security incidents, or none of them'),
+  proposed: flag('Only tickets on which something that an assistant proposes waits for approval, or none of them'),
   openedFrom: dateTime('Opened then or later'),
   openedTo: dateTime('Opened before then'),
   resolvedFrom: dateTime('Resolved then or later; counts also when it was reopened since'),

@@ -33,6 +33,7 @@ export interface TicketListFilter {
   readonly component?: string | undefined;
   readonly majorIncident?: boolean | undefined;
   readonly securityIncident?: boolean | undefined;
+  readonly proposed?: boolean | undefined;
   readonly openedFrom?: Instant | undefined;
   readonly openedTo?: Instant | undefined;
   /** Resolved in that period, also when it was reopened since. */
@@ -134,6 +135,7 @@ const EQUAL = {
   component: 'component',
   majorIncident: 'majorIncident',
   securityIncident: 'securityIncident',
+  proposed: 'proposed',
 } as const;
 const ONE_OF = ['status', 'tier', 'priority', 'kind', 'channel'] as const;
 const PERIODS = ['opened', 'updated'] as const;

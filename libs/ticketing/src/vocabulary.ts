@@ -55,6 +55,14 @@ export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
 export const PROBLEM_STATUSES = ['open', 'known-error', 'fixed', 'closed'] as const;
 export type ProblemStatus = (typeof PROBLEM_STATUSES)[number];
 
+/** What an assistant may propose, and do alone where a contract says so. */
+export const ASSISTANT_ACTS = ['reply', 'resolution', 'hand-off'] as const;
+export type AssistantAct = (typeof ASSISTANT_ACTS)[number];
+
+/** Who has served a ticket: people at the desk, assistants, or both. */
+export const SERVED_BY = ['nobody', 'people', 'assistants', 'both'] as const;
+export type ServedBy = (typeof SERVED_BY)[number];
+
 /** Why a hand-off may leave tiers out on its way up. */
 export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];

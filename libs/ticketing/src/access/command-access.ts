@@ -205,6 +205,11 @@ const rows = {
     RecognizeRecurrence: system,
     TellOfProblem: system,
     TellErased: system,
+    ProposeReply: { ...tier, assistant: ownTier },
+    ProposeResolution: { ...tier, assistant: ownTier },
+    ProposeHandOff: { ...tier, assistant: ownTier },
+    ApproveProposal: tier,
+    RejectProposal: tier,
   } satisfies Rows<typeof ticket>,
   contract: { AgreeContract: administrator } satisfies Rows<typeof contract>,
   oncall: {

@@ -28,6 +28,7 @@ import {
   whole,
 } from '../schema.js';
 import {
+  type AssistantAct,
   HOLD_REASONS,
   IMPACTS,
   PRIORITIES,
@@ -90,6 +91,8 @@ export const ASSIGNMENTS = ['manual', 'automatic'] as const;
 export const priorityByUrgencySchema = forEach(URGENCIES, prioritySchema);
 
 const CATEGORY = /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/;
+
+const assistantsMay = oneOf(['alone', 'approval', 'never']);
 
 const recurrenceSchema = fields({
   tickets: about(whole(2, 100), 'How many incidents open a problem'),
@@ -213,6 +216,16 @@ const terms = fields({
     about(
       name(100),
       'The customer that the client belongs to. Clients whose contracts name the same customer are one: their tickets may be linked and merged',
+    ),
+  ),
+  assistants: optional(
+    about(
+      fields({
+        reply: optional(about(assistantsMay, 'Reply to the requester')),
+        resolution: optional(about(assistantsMay, 'Resolve the ticket')),
+        'hand-off': optional(about(assistantsMay, 'Hand the work up')),
+      } satisfies Readonly<Record<AssistantAct, unknown>>),
+      'What assistants do `alone`, what takes the `approval` of a person (which is so unless said otherwise), and what they `never` do',
     ),
   ),
   recurrence: optional(

@@ -8,6 +8,7 @@ import type { TicketEventDefinition } from './definition.js';
 import { escalationEvents } from './escalation.js';
 import { handOffEvents } from './hand-off.js';
 import { intakeEvents } from './intake.js';
+import { proposalEvents } from './proposals.js';
 import { recurrenceEvents } from './recurrence.js';
 import { privacyEvents } from './privacy.js';
 import { relationEvents } from './relations.js';
@@ -29,6 +30,7 @@ export const ticketEvents = {
   ...escalationEvents,
   ...recurrenceEvents,
   ...privacyEvents,
+  ...proposalEvents,
 };
 
 type Definitions = typeof ticketEvents;

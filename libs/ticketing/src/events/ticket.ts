@@ -4,6 +4,7 @@ import { diagnosticStepSchema, vendorCaseSchema } from '../contract/hand-off.js'
 import { without } from '../plain-json.js';
 import {
   about,
+  anyObject,
   count,
   flag,
   instant,
@@ -19,7 +20,9 @@ import {
   uuid,
 } from '../schema.js';
 import {
+  actorSchema,
   ANALYSIS_METHODS,
+  ASSISTANT_ACTS,
   CHANNELS,
   EVIDENCE_KINDS,
   HOLD_REASONS,
@@ -129,6 +132,17 @@ const problemOfTicketSchema = open({
 /** A problem as its tickets know it. */
 export type ProblemOfTicket = Static<typeof problemOfTicketSchema>;
 
+const proposalSchema = open({
+  proposalId: about(uuid, 'Id of the proposal'),
+  act: about(oneOf(ASSISTANT_ACTS), 'What is to be done'),
+  body: about(anyObject, 'With what: the body of the command that does it'),
+  by: about(refer(actorSchema), 'Who proposed it'),
+  at: about(instant, 'When'),
+});
+
+/** Something that waits for approval. */
+export type Proposal = Static<typeof proposalSchema>;
+
 const handedOverSchema = open({
   escalationId: about(uuid, 'Id of the hand-off'),
   from: about(refer(tierSchema), 'The tier that handed it over'),
@@ -212,6 +226,7 @@ export const ticketFactsSchema = open({
   ),
   recursFrom: optional(about(earlierFixSchema, 'The ticket like it that L2 or L3 has fixed before')),
   problems: optional(about(listOf(problemOfTicketSchema), 'The problems that it is linked to')),
+  proposals: optional(about(listOf(proposalSchema), 'What assistants propose, until it is approved or rejected, oldest first')),
   vendorCase: optional(about(vendorCaseSchema, "The vendor's case that the last hand-off to a vendor named")),
   onsiteVisit: optional(
     about(

@@ -24,7 +24,8 @@ const shown = {
   SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
   /** The mail server's own words stay inside. */
   NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
-  /** Only the desk reads a note. */
+  /** Only the desk reads what is not said yet, or a note. */
+  ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
 };
 

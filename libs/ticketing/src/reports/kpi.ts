@@ -22,7 +22,19 @@ export function tierMoves(stays: Facts['stays']): Facts['stays'] {
 }
 
 /** By what a number can be divided, besides time. */
-export const DIMENSIONS = ['tier', 'team', 'agent', 'client', 'category', 'service', 'priority', 'channel', 'kind', 'clock'] as const;
+export const DIMENSIONS = [
+  'tier',
+  'team',
+  'agent',
+  'client',
+  'category',
+  'service',
+  'priority',
+  'channel',
+  'kind',
+  'servedBy',
+  'clock',
+] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
 /** Half-open, in milliseconds since 1970. */
@@ -30,7 +42,7 @@ export type Span = readonly [from: number, to: number];
 
 /**
  * One thing that a KPI counts: at an instant, or in every period that one of its spans or hits falls in. A ticket's own dimensions (client,
- * category, service, priority, channel, kind) need not be repeated.
+ * category, service, priority, channel, kind, servedBy) need not be repeated.
  */
 export interface Counted {
   readonly at?: number;

@@ -20,7 +20,7 @@ export const DEFAULT_WEIGHTS: Readonly<Record<Tier, number>> = { L0: 0, L1: 1, L
 /** N of the KPIs that look at N days, where nothing else is said. */
 export const DEFAULT_DAYS = 30;
 
-const OF_TICKET = ['client', 'category', 'service', 'priority', 'channel', 'kind'] as const satisfies readonly Dimension[];
+const OF_TICKET = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'servedBy'] as const satisfies readonly Dimension[];
 const EVERY = ['tier', 'team', 'agent', ...OF_TICKET] as const;
 const workEvents = ['TouchTimeStopped', 'TouchTimeDeducted', 'TouchTimeRecorded'] as const;
 const resolvedEvents = ['TicketResolved', 'TicketResolvedWithRootCause', 'TicketReopened', 'TicketClosed'] as const;

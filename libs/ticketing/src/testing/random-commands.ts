@@ -231,6 +231,11 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
       status: fc.constantFrom('open' as const, 'known-error' as const, 'unlinked' as const),
     }),
   }),
+  ProposeReply: fc.record({ text: word }),
+  ProposeResolution: fc.record({ category: maybe(word), article: maybe(word), cause: maybe(word), fix: maybe(word) }),
+  ProposeHandOff: fc.record({ tier: fc.constantFrom(...TIERS), reason: word, handoff: fc.constant(completeHandOff) }),
+  ApproveProposal: fc.record({ proposalId: fc.constant(undefined) }),
+  RejectProposal: fc.record({ proposalId: maybe(other), reason: word }),
   ResolveWithParent: fc.record({ parent: other, category: maybe(word), fix: maybe(word) }),
 };
 

@@ -1,4 +1,4 @@
-import { evolve, type EventOf, type GivenOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { type Actor, evolve, type EventOf, type GivenOf, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import type { OpeningFacts } from '../ticket/intake.js';
 import { type TicketCommandName, type TicketCommands, ticket } from '../ticket/ticket.js';
 import { type Contract, defaultContract, MINUTE, type PinnedContract } from '../contract/contract.js';
@@ -33,6 +33,8 @@ export interface Told {
 export class Life {
   state: ClockedTicketState = null;
   readonly events: Told[] = [];
+  /** Who does what is done next. */
+  actor: Actor = { id: 'ada', kind: 'agent' };
 
   constructor(
     private readonly offered?: PinnedContract,
@@ -49,7 +51,7 @@ export class Life {
   ): readonly EventOf<TicketEvents>[] {
     const context = {
       commandId: `c${this.events.length}`,
-      actor: { id: 'ada', kind: 'agent' as const },
+      actor: this.actor,
       effectiveAt: at(minutes),
       recordedAt: at(minutes),
     };

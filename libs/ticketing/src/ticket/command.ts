@@ -125,5 +125,7 @@ function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionCont
 /** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
 function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
   if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
-  return [...touching.map((touch) => endOfTouch(touch, context)), ...decision];
+  const ended = decision.flatMap(({ type, data }) => (type === 'TouchTimeStopped' ? [data.agent.id] : []));
+  const running = touching.filter(({ agent }) => !ended.includes(agent.id));
+  return [...running.map((touch) => endOfTouch(touch, context)), ...decision];
 }

@@ -5,6 +5,7 @@ import { conversationCommands } from './conversation.js';
 import { escalationCommands } from './escalation.js';
 import { handOffCommands } from './hand-off.js';
 import { intakeCommands } from './intake.js';
+import { proposalCommands } from './proposals.js';
 import { recurrenceCommands } from './recurrence.js';
 import { privacyCommands } from './privacy.js';
 import { relationCommands } from './relations.js';
@@ -33,6 +34,7 @@ export const ticket = {
     ...escalationCommands,
     ...recurrenceCommands,
     ...privacyCommands,
+    ...proposalCommands,
   },
 } satisfies Aggregate<ClockedTicketState>;
 

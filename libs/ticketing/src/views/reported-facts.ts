@@ -1,8 +1,8 @@
-import { epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
+import { type Actor, epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver, type Ticket } from '../events/ticket.js';
 import { present } from '../plain-json.js';
-import { HOLD_REASONS, tierSchema } from '../vocabulary.js';
+import { HOLD_REASONS, SERVED_BY, type ServedBy, tierSchema } from '../vocabulary.js';
 import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 
 /**
@@ -66,6 +66,7 @@ export const reportedFactsSchema = open({
     ),
     'What the requester said of each resolution',
   ),
+  servedBy: about(oneOf(SERVED_BY), 'Who has done something for it: people at the desk, assistants, or both'),
   articles: about(listOf(text), 'Knowledge articles that were used or written on the way, each once'),
 });
 
@@ -81,6 +82,7 @@ const NONE: ReportedFacts = {
   touch: [],
   times: [],
   satisfaction: [],
+  servedBy: 'nobody',
   articles: [],
 };
 
@@ -132,6 +134,8 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
     if (millis > 0) changed.times = added(facts.times, { tier, state, millis }, ['tier', 'state'], 'millis');
   }
 
+  const servedBy = servedByBoth(facts.servedBy, actor.kind);
+  if (servedBy !== facts.servedBy) changed.servedBy = servedBy;
   const articles = articlesOf(event).filter((article) => !facts.articles.includes(article));
   if (articles.length > 0) changed.articles = [...facts.articles, ...articles];
   switch (event.type) {
@@ -153,6 +157,11 @@ export function evolveReported({ before, after, isFirstResponse }: Change, event
     }
   }
   return before !== undefined && Object.keys(changed).length === 0 ? facts : { ...facts, ...changed };
+}
+
+function servedByBoth(before: ServedBy, kind: Actor['kind']): ServedBy {
+  const now = kind === 'agent' ? 'people' : kind === 'assistant' ? 'assistants' : before;
+  return before === 'nobody' || before === now ? now : 'both';
 }
 
 function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Change['after']['ticket'], at: Instant, by: string) {

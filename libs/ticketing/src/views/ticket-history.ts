@@ -17,6 +17,12 @@ export const historyEntrySchema = about(
     causationId: about(text, 'What led to it'),
     actor: about(refer(actorSchema), 'Who did it'),
     sentBy: optional(about(refer(actorSchema), 'Who sent it on behalf of the actor; absent when the actor did')),
+    using: optional(
+      about(
+        open({ model: optional(about(text, 'The language model')), prompt: optional(about(text, 'Reference of the prompt')) }),
+        'What it was done with, as an assistant says',
+      ),
+    ),
     client: about(text, 'The client (tenant)'),
     effectiveAt: about(instant, 'When it happened'),
     recordedAt: about(instant, 'When this system learnt of it'),

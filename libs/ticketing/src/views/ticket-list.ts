@@ -5,7 +5,7 @@ import { PRIORITIES } from '../vocabulary.js';
 import { ticketDetailsSchema } from './ticket-details.js';
 import type { TicketFold } from './ticket-fold.js';
 import { queueEntrySchema } from './tier-queue.js';
-import { about, instant, listOf, open, parts, type Static, text } from '../schema.js';
+import { about, flag, instant, listOf, open, parts, type Static, text } from '../schema.js';
 import { documentSchema } from './stored.js';
 
 export const ticketListLineSchema = about(
@@ -15,6 +15,7 @@ export const ticketListLineSchema = about(
     ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident', 'assignee'),
     ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'closedAt', 'updatedAt'),
     ...parts(queueEntrySchema, 'rank'),
+    proposed: about(flag, 'Whether something that an assistant proposes waits for approval'),
   }),
   'A ticket in the list of all tickets',
 );
@@ -50,6 +51,7 @@ function entry({ ticket, facts: { openedAt, closedAt, updatedAt, words }, report
     rank: majorIncident ? 0 : 1 + PRIORITIES.indexOf(priority),
     majorIncident,
     securityIncident,
+    proposed: ticket.proposals !== undefined,
     team,
     assignee,
     service,
@@ -78,7 +80,7 @@ function branches(category: string): readonly string[] {
  */
 export const ticketList: StateFace<TicketFold | null> = {
   name: 'ticket_list',
-  version: 6,
+  version: 7,
   schema: () => documentSchema(ticketListEntrySchema, 'Id of the ticket'),
   document: (fold) => fold && entry(fold),
   indexes: [

@@ -1,0 +1,34 @@
+import { without } from '../plain-json.js';
+import type { AssistantAct } from '../vocabulary.js';
+import { note } from './definition.js';
+import type { Ticket } from './ticket.js';
+
+interface Settled {
+  readonly proposalId: string;
+  readonly act: AssistantAct;
+}
+
+/** The ticket without a proposal that was decided on. */
+function settled(ticket: Ticket, { proposalId }: Settled): Ticket {
+  const others = ticket.proposals?.filter((one) => one.proposalId !== proposalId) ?? [];
+  return others.length === 0 ? without(ticket, 'proposals') : { ...ticket, proposals: others };
+}
+
+export const proposalEvents = {
+  ActProposed: note<Settled & { readonly body: { readonly text?: string; readonly [field: string]: unknown } }>({
+    says: 'an assistant would reply, resolve or hand off, and with what: a person approves or rejects it, unless the contract lets it do so alone',
+    personal: { fields: ['body.text'] },
+    evolve: (ticket, { proposalId, act, body }, { actor: by, effectiveAt: at }) => ({
+      ...ticket,
+      proposals: [...(ticket.proposals ?? []), { proposalId, act, body, by, at }],
+    }),
+  }),
+  ProposalApproved: note<Settled & { readonly by?: 'contract' }>({
+    says: 'what was proposed is done: a person wants it so, or the contract lets assistants do it alone (`by`)',
+    evolve: settled,
+  }),
+  ProposalRejected: note<Settled & { readonly reason: string }>({
+    says: 'what was proposed is not done, and why',
+    evolve: settled,
+  }),
+};

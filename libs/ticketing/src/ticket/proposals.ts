@@ -1,0 +1,155 @@
+import { deterministicId, isRefusal, refuse, type Refusal, type Route } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Text, Uuid } from '../command-fields.js';
+import { termsOf } from '../contract/contract.js';
+import type { Proposal } from '../events/ticket.js';
+import { same, without } from '../plain-json.js';
+import type { AssistantAct } from '../vocabulary.js';
+import type { ClockedTicket } from './clocked-ticket.js';
+import { command, TicketCommand, type TicketCommandDefinition, type TicketCommandDefinitions } from './command.js';
+import { conversationCommands, SendPublicReply } from './conversation.js';
+import { event } from './decisions.js';
+import { EscalateToTier, handOffCommands } from './hand-off.js';
+import { ResolveTicket, resolutionCommands } from './resolution.js';
+
+@JSONSchema({
+  description:
+    'Proposes a reply to the requester. It is sent once a person approves it; at once, where the contract lets assistants reply alone.',
+  examples: [{ text: 'Please restart the spooler, and print again.' }],
+})
+export class ProposeReply extends SendPublicReply {}
+
+@JSONSchema({
+  description:
+    'Proposes how to resolve the ticket, by the rules of its tier. It is resolved once a person approves it; at once, where the contract lets assistants resolve alone.',
+  examples: [{ category: 'hardware/printer', article: 'KB-0042' }],
+})
+export class ProposeResolution extends ResolveTicket {}
+
+@JSONSchema({
+  description:
+    'Proposes to hand the work up, with what the hand-off contract of the step asks for. It is handed up once a person approves it; at once, where the contract lets assistants hand off alone.',
+  examples: [
+    {
+      tier: 'L2',
+      reason: 'Needs access to the print server',
+      handoff: {
+        summary: 'Invoices stay in the queue of printer FIN-2',
+        errorMessages: ['0x00000709: Operation could not be completed'],
+        logs: ['https://files.example.com/spooler.log'],
+        stepsTried: [{ action: 'Restarted the print spooler', outcome: 'Jobs still stay in the queue' }],
+      },
+    },
+  ],
+})
+export class ProposeHandOff extends EscalateToTier {}
+
+@JSONSchema({
+  description: 'Approves what was proposed: it is done, by the person who approves it.',
+  examples: [{}],
+})
+export class ApproveProposal extends TicketCommand {
+  @Uuid('a proposal', { description: 'Id of the proposal; the oldest one that waits unless said otherwise', optional: true })
+  proposalId?: string;
+}
+
+@JSONSchema({
+  description: 'Rejects what was proposed: it is not done.',
+  examples: [{ reason: 'The printer is being replaced anyway' }],
+})
+export class RejectProposal extends TicketCommand {
+  @Uuid('a proposal', { description: 'Id of the proposal; the oldest one that waits unless said otherwise', optional: true })
+  proposalId?: string;
+
+  @Text({ description: 'Why', example: 'The printer is being replaced anyway', max: 2000 })
+  reason!: string;
+}
+
+/** What each act is once it is done: the command that a person would send. */
+const acts = {
+  reply: conversationCommands.SendPublicReply,
+  resolution: resolutionCommands.ResolveTicket,
+  'hand-off': handOffCommands.EscalateToTier,
+} as const;
+
+type Acts = typeof acts;
+type CodeOf<Act extends AssistantAct> = Acts[Act]['refuses'][number];
+
+/**
+ * The command that proposes an act. It is refused now for whatever the act would be refused for, so that who approves it need not look for
+ * what is missing.
+ */
+function proposing<Act extends AssistantAct, Body extends object>(
+  act: Act,
+  body: new () => Body,
+): TicketCommandDefinition<Body, CodeOf<Act> | 'not-for-assistants', undefined> & { readonly body: new () => Body; readonly route: Route } {
+  const { refuses, decide } = acts[act] as unknown as TicketCommandDefinition<Body, CodeOf<Act>, undefined>;
+  return {
+    body,
+    route: `POST /v1/tickets/{id}/proposals/${act}`,
+    refuses: [...refuses, 'not-for-assistants'],
+    late: false,
+    decide(given, ticket, context) {
+      const done = decide(given, ticket, context);
+      if (ticket === null || isRefusal(done) || done.length === 0) return done;
+      const may = termsOf(ticket).assistants?.[act] ?? 'approval';
+      const isAssistant = context.actor.kind === 'assistant';
+      if (isAssistant && may === 'never')
+        return refuse('not-for-assistants', `By the contract, an assistant does not propose this: ${act}`);
+      const content = asJson(without(given as Body & TicketCommand, 'effectiveAt'));
+      if (ticket.proposals?.some((one) => one.act === act && same(one.body, content))) return [];
+      const proposalId = deterministicId('proposal', context.commandId);
+      const proposed = event('ActProposed', { proposalId, act, body: content });
+      return isAssistant && may === 'alone'
+        ? [proposed, event('ProposalApproved', { proposalId, act, by: 'contract' }), ...done]
+        : [proposed];
+    },
+  };
+}
+
+const NOT_PROPOSED = ['proposal-not-found'] as const;
+
+function proposalIn({ proposals = [] }: ClockedTicket, id: string | undefined): Proposal | Refusal<(typeof NOT_PROPOSED)[number]> {
+  return (
+    proposals.find(({ proposalId }) => id === undefined || proposalId === id) ??
+    refuse('proposal-not-found', 'No such proposal waits for approval')
+  );
+}
+
+export const proposalCommands = {
+  ProposeReply: proposing('reply', ProposeReply),
+  ProposeResolution: proposing('resolution', ProposeResolution),
+  ProposeHandOff: proposing('hand-off', ProposeHandOff),
+
+  ApproveProposal: command({
+    body: ApproveProposal,
+    route: 'POST /v1/tickets/{id}/proposals/approve',
+    refuses: [...acts.reply.refuses, ...acts.resolution.refuses, ...acts['hand-off'].refuses, ...NOT_PROPOSED],
+    late: false,
+    decide({ proposalId: named }, ticket, context) {
+      const proposal = proposalIn(ticket, named);
+      if (isRefusal(proposal)) return proposal;
+      const { proposalId, act, body } = proposal;
+      const done = acts[act].decide(body as never, ticket, context);
+      return isRefusal(done) ? done : [event('ProposalApproved', { proposalId, act }), ...done];
+    },
+  }),
+
+  RejectProposal: command({
+    body: RejectProposal,
+    route: 'POST /v1/tickets/{id}/proposals/reject',
+    refuses: NOT_PROPOSED,
+    late: false,
+    decide({ proposalId: named, reason }, ticket) {
+      const proposal = proposalIn(ticket, named);
+      if (isRefusal(proposal)) return proposal;
+      const { proposalId, act } = proposal;
+      return [event('ProposalRejected', { proposalId, act, reason })];
+    },
+  }),
+} satisfies TicketCommandDefinitions;
+
+/** What was given as an instance of a class, as plain JSON. */
+function asJson(given: object): Readonly<Record<string, unknown>> {
+  return JSON.parse(JSON.stringify(given)) as Readonly<Record<string, unknown>>;
+}
