@@ -297,6 +297,16 @@ const link: fc.Arbitrary<SentCommand[]> = fc
       : { name: 'UnlinkTicket', command: { ticketId, relation }, after: 1000 },
   ]);
 
+/** What is proposed, and then approved or rejected. */
+const proposed: fc.Arbitrary<SentCommand[]> = fc.tuple(
+  sent(['ProposeReply', 'ProposeResolution', 'ProposeHandOff']),
+  fc
+    .boolean()
+    .map((approved): SentCommand =>
+      approved ? { name: 'ApproveProposal', command: {}, after: 1000 } : { name: 'RejectProposal', command: { reason: 'r' }, after: 1000 },
+    ),
+);
+
 /** A ticket's life: an opening, then anything; cancelled or merged rarely, since nothing follows. */
 export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
   .tuple(
@@ -313,6 +323,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },
         { weight: 3, arbitrary: paged },
+        { weight: 3, arbitrary: proposed },
         { weight: 3, arbitrary: takenAway },
       ),
       { maxLength: 40 },

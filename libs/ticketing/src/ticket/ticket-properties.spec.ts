@@ -233,8 +233,10 @@ describe('every life of a ticket', () => {
           'RunEscalations',
           // Each makes another ticket.
           'SplitTicket',
-          // Each answer is to the next question that waits.
+          // Each is about the next one that waits.
           'AnswerConsultation',
+          'ApproveProposal',
+          'RejectProposal',
         ]);
         live(life, (sent, _before, after) => {
           if (telling.has(sent.name) || after === null) return;
