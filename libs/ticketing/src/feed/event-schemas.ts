@@ -3,6 +3,21 @@
  * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
  */
 export const publicEventSchemas = {
+  ActProposed: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] } },
+    required: ['proposalId', 'act'],
+  },
+  ProposalApproved: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, by: { const: 'contract' } },
+    required: ['proposalId', 'act'],
+  },
+  ProposalRejected: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, reason: { type: 'string' } },
+    required: ['proposalId', 'act', 'reason'],
+  },
   PersonalDataErased: {
     type: 'object',
     properties: { because: { enum: ['forgotten', 'retention'] }, person: { type: 'string' } },
@@ -1731,6 +1746,14 @@ export const publicEventSchemas = {
               holdEnds: { enum: ['resume', 'tell'] },
               touchTime: { enum: ['one-ticket', 'several-tickets'] },
               customer: { type: 'string' },
+              assistants: {
+                type: 'object',
+                properties: {
+                  reply: { enum: ['never', 'alone', 'approval'] },
+                  resolution: { enum: ['never', 'alone', 'approval'] },
+                  'hand-off': { enum: ['never', 'alone', 'approval'] },
+                },
+              },
               recurrence: {
                 type: 'object',
                 properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
@@ -2648,6 +2671,14 @@ export const publicEventSchemas = {
           holdEnds: { enum: ['resume', 'tell'] },
           touchTime: { enum: ['one-ticket', 'several-tickets'] },
           customer: { type: 'string' },
+          assistants: {
+            type: 'object',
+            properties: {
+              reply: { enum: ['never', 'alone', 'approval'] },
+              resolution: { enum: ['never', 'alone', 'approval'] },
+              'hand-off': { enum: ['never', 'alone', 'approval'] },
+            },
+          },
           recurrence: {
             type: 'object',
             properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
