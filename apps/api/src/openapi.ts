@@ -21,7 +21,7 @@ import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.j
 import { BODY_LIMIT, CSV, httpProblems, NDJSON, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
 import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
-import { aggregates, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TicketCommand, TIERS } from '#ticketing';
+import { aggregates, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TIERS } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
@@ -38,13 +38,15 @@ const derived = validationMetadatasToSchemas({
   classTransformerMetadataStorage: defaultMetadataStorage,
 }) as unknown as Readonly<Record<string, Schema>>;
 
+const extended = (body: new () => object): string => (Object.getPrototypeOf(body) as { readonly name: string }).name;
+
 /** The command classes and their parts as JSON Schemas, by name: what is documented is what is checked. */
 const schemas = Object.fromEntries(
   Object.entries<object>({
     // A class without fields of its own has those of what it extends, but is left out of what is derived.
     ...Object.fromEntries(
       Object.entries(ticket.commands).flatMap(([name, { body }]) =>
-        body === undefined ? [] : [[name, { ...derived[TicketCommand.name], ...getMetadataSchema(body.prototype, name) }]],
+        body === undefined ? [] : [[name, { ...derived[extended(body)], ...getMetadataSchema(body.prototype, name) }]],
       ),
     ),
     ...derived,

@@ -297,6 +297,9 @@ const link: fc.Arbitrary<SentCommand[]> = fc
       : { name: 'UnlinkTicket', command: { ticketId, relation }, after: 1000 },
   ]);
 
+/** A question to another tier, and its answer. */
+const asked: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['RequestConsultation']), sent(['AnswerConsultation']));
+
 /** What is proposed, and then approved or rejected. */
 const proposed: fc.Arbitrary<SentCommand[]> = fc.tuple(
   sent(['ProposeReply', 'ProposeResolution', 'ProposeHandOff']),
@@ -315,7 +318,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
       fc.oneof(
         { weight: 45, arbitrary: sent(names).map((one) => [one]) },
         { weight: 15, arbitrary: sent(['EscalateToTier', 'AcceptEscalation', 'ReturnEscalation']).map((one) => [one]) },
-        { weight: 6, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
+        { weight: 9, arbitrary: sent(['AssignAutomatically']).map((one) => [one]) },
         { weight: 10, arbitrary: bounce },
         { weight: 3, arbitrary: visit },
         { weight: 3, arbitrary: held },
@@ -323,7 +326,8 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },
         { weight: 3, arbitrary: paged },
-        { weight: 3, arbitrary: proposed },
+        { weight: 2, arbitrary: proposed },
+        { weight: 2, arbitrary: asked },
         { weight: 3, arbitrary: takenAway },
       ),
       { maxLength: 40 },

@@ -9,6 +9,7 @@ import type { ClockedTicket } from './clocked-ticket.js';
 import { command, TicketCommand, type TicketCommandDefinition, type TicketCommandDefinitions } from './command.js';
 import { conversationCommands, SendPublicReply } from './conversation.js';
 import { event } from './decisions.js';
+import { OVER, unlessOver } from './guards.js';
 import { EscalateToTier, handOffCommands } from './hand-off.js';
 import { ResolveTicket, resolutionCommands } from './resolution.js';
 
@@ -138,10 +139,10 @@ export const proposalCommands = {
   RejectProposal: command({
     body: RejectProposal,
     route: 'POST /v1/tickets/{id}/proposals/reject',
-    refuses: NOT_PROPOSED,
+    refuses: [...OVER, ...NOT_PROPOSED],
     late: false,
     decide({ proposalId: named, reason }, ticket) {
-      const proposal = proposalIn(ticket, named);
+      const proposal = unlessOver(ticket) ?? proposalIn(ticket, named);
       if (isRefusal(proposal)) return proposal;
       const { proposalId, act } = proposal;
       return [event('ProposalRejected', { proposalId, act, reason })];
