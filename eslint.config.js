@@ -67,6 +67,10 @@ const law = {
     packages: ['ipaddr.js', 'standardwebhooks', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'mongo', 'platform', 'ticketing'],
   },
+  'libs/inbound-mail': {
+    packages: ['imapflow', 'postal-mime', 'node:*'],
+    libs: ['blobs', 'eventsourcing', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
+  },
   'libs/notifications': {
     packages: ['nodemailer', 'valibot', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'platform', 'ticketing', 'ticketing-app', 'webhooks'],
@@ -106,6 +110,7 @@ const law = {
       'eventsourcing',
       'feeds',
       'http',
+      'inbound-mail',
       'local',
       'oidc',
       'platform',

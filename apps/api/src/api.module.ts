@@ -22,6 +22,7 @@ import { EventFeedController, FeedReaders } from './event-feed.controller.js';
 import { FiltersController } from './filters.controller.js';
 import { historyControllers } from './history.controller.js';
 import { HealthController } from './health.controller.js';
+import { InboundMailController, OWN_ADDRESSES } from './inbound-mail.controller.js';
 import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
@@ -44,6 +45,7 @@ import { WebhooksController } from './webhooks.controller.js';
     ...aggregates.map(commandsController),
     BatchController,
     AttachmentsController,
+    InboundMailController,
     TicketViewsController,
     ...historyControllers,
     SlaController,
@@ -84,6 +86,7 @@ export class ApiModule {
     limits: RateLimits,
     log: JsonLog,
     identityProvider?: IdentityProvider,
+    ownAddresses: readonly string[] = [],
   ): DynamicModule {
     return {
       module: ApiModule,
@@ -96,6 +99,7 @@ export class ApiModule {
         { provide: JsonLog, useValue: log },
         ApiDocument,
         { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
+        { provide: OWN_ADDRESSES, useValue: ownAddresses },
         { provide: FeedReaders, useValue: new FeedReaders() },
       ],
     };

@@ -12,6 +12,7 @@ import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
 import { authenticate } from './authentication.js';
 import { ATTACHMENTS } from './attachments.controller.js';
+import { INBOUND_MAIL_OF_CLIENT, MAIL_TYPE } from './inbound-mail.controller.js';
 import { loadOpenApi } from './documented.js';
 
 /** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
@@ -30,15 +31,17 @@ export interface ApiParts extends HttpOptions {
   readonly allowedOrigins?: readonly string[];
   /** What it takes to log in to accounts. */
   readonly logIn: LogInConfig;
+  /** Addresses that messages of ours come from: what comes from them by e-mail is no requester's. */
+  readonly ownAddresses?: readonly string[];
   /** How much each may send; unlimited unless given. */
   readonly limits?: RateLimits;
 }
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn } = parts;
+  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn, ownAddresses } = parts;
   const accounts = new Accounts(store, new TotpCodes(new DerivedSecrets(logIn.keyFile)));
-  const module = ApiModule.on(store, mongo, blobs, secrets, accounts, limits, log, identityProvider);
+  const module = ApiModule.on(store, mongo, blobs, secrets, accounts, limits, log, identityProvider, ownAddresses);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,
     bodyParser: false,
@@ -48,7 +51,8 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   await refuseForeignPages(app, allowedOrigins);
   const revocations = await Revocations.begin(store);
   authenticate(app, { store, revocations, limits, logIn, log, ...(identityProvider && { identityProvider }) });
-  takeBytes(app, `/${ATTACHMENTS}`);
+  takeBytes(app, `/${ATTACHMENTS}`, 'application/octet-stream');
+  takeBytes(app, INBOUND_MAIL_OF_CLIENT, MAIL_TYPE);
   await app.init();
   app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();

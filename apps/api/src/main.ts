@@ -53,6 +53,7 @@ async function start(
       log,
       allowedOrigins: config.allowedOrigins,
       trustProxy: config.trustProxy,
+      ...(config.notifications.mail && { ownAddresses: [config.notifications.mail.from.toLowerCase()] }),
       timeouts: config.timeouts,
       ...(certificate && { certificate }),
       limits: config.rateLimits.shared ? await RateLimits.shared(config.rateLimits, mongo.db) : new RateLimits(config.rateLimits),

@@ -267,6 +267,36 @@ export function documentUpload(): MethodDecorator {
   );
 }
 
+export function documentMail(): MethodDecorator {
+  const taken = contractAnswer('What became of it: it is a reply to a ticket, or was kept aside', ref('TakenMail'));
+  return applyDecorators(
+    ApiTags('mail'),
+    ApiOperation({
+      operationId: 'takeMail',
+      summary: 'Takes a message of RFC 5322 in: it opens a ticket, or is a reply to one; each once, by its Message-ID',
+    }),
+    reads('takeMail'),
+    ApiParam({ name: 'client', description: 'The client that its sender belongs to', schema: { type: 'string' } }),
+    ApiConsumes('message/rfc822'),
+    ApiBody({ required: true, schema: { type: 'string', format: 'binary' } }),
+    correlationHeader,
+    taken,
+    contractAnswer('It opened a ticket', ref('TakenMail'), 201),
+    problems(...everywhere, 'body-too-large', 'unsupported-media-type'),
+  );
+}
+
+export function documentMailAside(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('mail'),
+    ApiOperation({ operationId: 'mailAside', summary: 'The messages that were not taken, or not wholly, each with its reason' }),
+    reads('mailAside'),
+    contractAnswer('The messages', page('MailAside')),
+    correlationHeader,
+    problems(...everywhere),
+  );
+}
+
 export function documentAttachment(): MethodDecorator {
   return applyDecorators(
     ApiTags('attachments'),
@@ -1157,6 +1187,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     )
     .addTag('commands', 'What people and systems do to tickets')
     .addTag('attachments', 'Small files that evidence refers to')
+    .addTag('mail', 'Messages that come by e-mail')
     .addTag('views', 'What is known')
     .addTag('history', 'Who did what, when, why, and what it changed')
     .addTag('contracts', 'What is promised to clients')
@@ -1257,6 +1288,31 @@ const answerSchemas = {
       bytes: { type: 'integer', minimum: 0 },
       mediaType: { type: 'string' },
       url: { type: 'string', format: 'uri', description: 'What evidence refers to it by', examples: ['attachment:9f86d081…'] },
+    },
+  },
+  TakenMail: {
+    type: 'object',
+    required: ['outcome'],
+    properties: {
+      outcome: { type: 'string', enum: ['opened', 'replied', 'aside'] },
+      ticketId: { type: 'string', format: 'uuid', description: 'The ticket that it opened or that it is a reply to' },
+      reason: { type: 'string', description: 'Of `aside`: why it was not taken, or not wholly' },
+    },
+  },
+  MailAside: {
+    type: 'object',
+    required: ['mail', 'message', 'client', 'outcome', 'at', 'reason', 'sha256'],
+    properties: {
+      mail: { type: 'string', format: 'uuid' },
+      message: { type: 'string', description: 'Its Message-ID' },
+      client: { type: 'string', description: 'The client that its sender belongs to; empty where that is not known' },
+      outcome: { const: 'aside' },
+      at: { type: 'string', format: 'date-time' },
+      ticketId: { type: 'string', format: 'uuid' },
+      reason: { type: 'string' },
+      from: { type: 'string', description: 'The address of its sender' },
+      subject: { type: 'string' },
+      sha256: { type: 'string', description: 'It is kept as it came: GET /v1/attachments/<sha256>' },
     },
   },
   BatchAnswer: {

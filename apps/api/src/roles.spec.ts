@@ -20,7 +20,8 @@ interface Route {
   /** That it answers without a principal. */
   readonly isOpen: boolean;
   readonly example: object | undefined;
-  readonly takesBytes: boolean;
+  /** The media type of its body, where that is no JSON. */
+  readonly bytes: string | undefined;
 }
 
 interface Operation {
@@ -53,7 +54,7 @@ beforeAll(async () => {
       row,
       isOpen: security?.length === 0,
       example: content['application/json']?.examples?.example.value,
-      takesBytes: 'application/octet-stream' in content,
+      bytes: ['application/octet-stream', 'message/rfc822'].find((type) => type in content),
     })),
   );
   const opening = {
@@ -142,7 +143,7 @@ function outcomeOf({
 }
 
 /** Asks a route; of a feed it reads the head. */
-async function ask({ method, path, example, takesBytes }: Route, token: string, ticketId: string, name: string): Promise<Outcome> {
+async function ask({ method, path, example, bytes }: Route, token: string, ticketId: string, name: string): Promise<Outcome> {
   const values: Readonly<Record<string, string>> = {
     id: ticketId,
     agent: ME,
@@ -157,14 +158,10 @@ async function ask({ method, path, example, takesBytes }: Route, token: string, 
     method,
     headers: {
       Authorization: `Bearer ${token}`,
-      ...(takesBytes
-        ? { 'Content-Type': 'application/octet-stream' }
-        : example === undefined
-          ? {}
-          : { 'Content-Type': 'application/json' }),
+      ...(bytes !== undefined ? { 'Content-Type': bytes } : example === undefined ? {} : { 'Content-Type': 'application/json' }),
     },
     signal: ending.signal,
-    ...(takesBytes ? { body: 'content' } : example === undefined ? {} : { body: JSON.stringify(bodyOf(example)) }),
+    ...(bytes !== undefined ? { body: 'content' } : example === undefined ? {} : { body: JSON.stringify(bodyOf(example)) }),
   });
   const { status } = response;
   if (response.headers.get('content-type')?.startsWith('text/event-stream')) {

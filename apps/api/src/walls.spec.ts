@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { isRefusal } from '#eventsourcing';
 import { OPERATOR, projectionGroups, type Role } from '#ticketing';
-import { issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
+import { INBOUND_MAIL, issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -208,7 +208,7 @@ const nobody: Asked = {
 describe('walls between clients', () => {
   it('are there for each view', () => {
     expect(Object.keys(WALLS).sort()).toEqual(
-      [...projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)), TICKET_INSTANTS].sort(),
+      [...projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)), TICKET_INSTANTS, INBOUND_MAIL].sort(),
     );
   });
 

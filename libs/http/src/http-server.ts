@@ -154,10 +154,10 @@ function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
     : Problem.of('unsupported-media-type', `The body must be UTF-8, not ${charset.slice(0, 100)}`);
 }
 
-/** Lets one address take any bytes (application/octet-stream) as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
-export function takeBytes(app: NestFastifyApplication, path: string): void {
+/** Lets one address take bytes of a media type as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
+export function takeBytes(app: NestFastifyApplication, path: string, mediaType: string): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
-  server.addContentTypeParser('application/octet-stream', (request, payload, done) => {
+  server.addContentTypeParser(mediaType, (request, payload, done) => {
     if (request.routeOptions.url === path) done(null, payload);
     else done(Problem.of('unsupported-media-type', 'The body must be JSON, and Content-Type must say so: application/json'));
   });

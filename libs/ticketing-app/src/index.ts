@@ -53,3 +53,4 @@ export * from './ticket-queries.js';
 export * from './ticket-why.js';
 export * from './webhook-queries.js';
 export { contactOf } from './who-is-there.js';
+export { INBOUND_MAIL, inboundMail, type InboundMailRecord } from './inbound-mail-records.js';

@@ -45,7 +45,7 @@ import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readReactions } from './reactions-query.js';
-import { type Page, readByName, type Sources } from './read-models.js';
+import { type Page, readByName, readMailAside, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
@@ -172,6 +172,8 @@ export const queries = {
     simulate(store, request, watched),
   ),
   /** Whether content may be sent. */
+  takeMail: queryOfLog('takeMail', async (_sources, _asked: object) => ({ allowed: true }) as const),
+  mailAside: query('mailAside', readMailAside),
   upload: queryOfLog('upload', async (_sources, _asked: object) => ({ allowed: true }) as const),
   /** Whether content may be read. */
   attachment: queryOfLog('attachment', readAttachment),

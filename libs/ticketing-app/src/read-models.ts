@@ -35,6 +35,7 @@ import {
   webhooks,
 } from '#ticketing';
 import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
+import { INBOUND_MAIL, type InboundMailRecord } from './inbound-mail-records.js';
 import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
@@ -110,6 +111,8 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [credentials.name]: withinReach('principal.clients'),
   [accounts.name]: withinReach('principal.clients'),
   [webhooks.name]: withinReach('clients'),
+  // Of a sender whose client is not known, only who sees all clients.
+  [INBOUND_MAIL]: (clients) => ({ client: { $in: [...clients] } }),
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };
@@ -117,6 +120,11 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
 /** How a webhook that the scope allows is doing; null before it was taken up. */
 export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
   return reached(progress(models[inside].db).findOne({ _id: webhook }));
+}
+
+/** Messages that came by e-mail and were not taken, or not wholly. */
+export function readMailAside(sources: Sources, { limit, after }: { readonly limit: number; readonly after?: string | undefined }) {
+  return readByName<InboundMailRecord>(sources, { view: INBOUND_MAIL, where: { outcome: 'aside' }, limit, after });
 }
 
 /** The events on their way to a webhook that the scope allows, in order. @param after order and id of the last one of the page before */

@@ -51,6 +51,8 @@ export const queryAccess = {
   simulation: { auditor: 'all', lead: 'all', administrator: 'all' },
   upload: { ...everybody, requester: 'all' },
   attachment: everybody,
+  takeMail: { service: 'all', administrator: 'all' },
+  mailAside: { service: 'all', lead: 'all', administrator: 'all' },
   keys: { auditor: 'all', administrator: 'all' },
   keyHistory: { auditor: 'all', administrator: 'all' },
   accountHistory: { auditor: 'all', administrator: 'all' },

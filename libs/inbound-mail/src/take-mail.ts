@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto';
+import type { BlobStore } from '#blobs';
+import {
+  type Actor,
+  deterministicId,
+  type EventStore,
+  isName,
+  isRefusal,
+  readAggregate,
+  type Refusal,
+  saysSomething,
+} from '#eventsourcing';
+import type { Mongo } from '#mongo';
+import { type Principal, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
+import { inboundMail, type InboundMailRecord, runCommand } from '#ticketing-app';
+import { type InboundMail, type MailAttachment, readMail } from './read-mail.js';
+
+/** Largest message in bytes. */
+export const MAIL_LIMIT = 25 * 1024 * 1024;
+const ATTACHMENT_LIMIT = 10 * 1024 * 1024;
+const MOST_ATTACHMENTS = 20;
+const LONGEST_TEXT = 20_000;
+const LONGEST_SUMMARY = 200;
+
+export interface MailParts {
+  readonly store: EventStore;
+  readonly db: Mongo['db'];
+  /** Where attachments are kept, and messages that are kept aside. */
+  readonly blobs: BlobStore;
+}
+
+export interface Receiving {
+  /** Who brings the message, and may act on behalf of its sender. */
+  readonly principal: Principal;
+  readonly correlationId: string;
+  /** The client that a sender belongs to; undefined for a stranger. */
+  clientOf(address: string): string | undefined;
+  /** Addresses that messages of ours come from, in lower case. */
+  readonly own: readonly string[];
+}
+
+/** What became of a message. */
+export type TakenMail = Pick<InboundMailRecord, 'outcome' | 'ticketId' | 'reason'>;
+
+/**
+ * Takes a message in: it opens a ticket, or is a reply to one. Each once, by its Message-ID, however often it comes. What cannot be taken, or not wholly,
+ * is kept aside as it came, with the reason.
+ * @returns a refusal where whoever brings it may not
+ */
+export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Receiving): Promise<TakenMail | Refusal<'forbidden'>> {
+  const mail = await readMail(raw).catch(() => undefined);
+  if (mail === undefined) return aside(parts, raw, 'unreadable');
+  const client = receiving.clientOf(mail.from.address);
+  const because = unwanted(mail, receiving.own) ?? (client === undefined ? 'unknown-sender' : undefined);
+  if (client === undefined || because !== undefined)
+    return aside(parts, raw, because ?? '', { mail, ...(client !== undefined && { client }) });
+  const known = await ticketOf(parts, mail, client);
+  if (known === 'not-of-client') return aside(parts, raw, known, { mail, client });
+
+  const sender = senderOf(mail, client);
+  const send = <Name extends TicketCommandName>(
+    id: string | undefined,
+    name: Name,
+    body: TicketCommands[Name],
+    ...what: readonly string[]
+  ) => {
+    const commandId = deterministicId('mail', client, mail.id, name, ...what);
+    const { principal, correlationId } = receiving;
+    const context = { commandId, principal, onBehalfOf: sender, correlationId, causationId: commandId };
+    return runCommand(parts.store, { aggregate: ticket, id, name, body, context });
+  };
+  const done = await (known === undefined
+    ? send(undefined, 'OpenTicket', openingOf(mail, client, sender))
+    : send(known, 'RecordRequesterReply', { text: textOf(mail), author: personOf(sender) }));
+  if (isRefusal(done)) {
+    if (done.refused === 'forbidden') return done as Refusal<'forbidden'>;
+    return aside(parts, raw, done.refused, { mail, client, ...(known !== undefined && { ticketId: known }) });
+  }
+  const left = mail.text.length > LONGEST_TEXT ? ['text-too-long'] : [];
+  for (const [index, attachment] of mail.attachments.entries()) {
+    const reason =
+      index < MOST_ATTACHMENTS
+        ? await attach(parts, attachment, (body) => send(done.id, 'AttachEvidence', body, String(index), body.name))
+        : 'too-many-attachments';
+    if (reason !== undefined) left.push(reason);
+  }
+  const ticketId = done.id;
+  const [reason] = left;
+  if (reason !== undefined) return aside(parts, raw, reason, { mail, client, ticketId });
+  const outcome = known === undefined ? 'opened' : 'replied';
+  await record(parts, { message: mail.id, client, outcome, ticketId });
+  return { outcome, ticketId };
+}
+
+/** Why a message is not for a ticket: nobody wrote it, or we did. */
+function unwanted({ automatic, from, answers, id }: InboundMail, own: readonly string[]): string | undefined {
+  if (automatic !== undefined) return automatic;
+  const isOurs = (message: string) =>
+    own.some((address) => message.toLowerCase().endsWith(`@${address.slice(address.lastIndexOf('@') + 1)}>`) && OUR_ID.test(message));
+  if (own.includes(from.address) || isOurs(id)) return 'own-message';
+  return answers.some(isOurs) ? 'answers-a-notification' : undefined;
+}
+
+/** As the messages of escalation steps have it. */
+const OUR_ID = /^<[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}@/i;
+const TICKET_ID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const IN_SUBJECT = new RegExp(`\\[#(${TICKET_ID})\\]`, 'i');
+const IN_ADDRESS = new RegExp(`\\+(${TICKET_ID})@`, 'i');
+
+/** The ticket that a message is about, by the token in its subject or an address of it, or by the messages that it answers. */
+async function ticketOf(
+  { store, db }: MailParts,
+  { subject, to, answers }: InboundMail,
+  client: string,
+): Promise<string | 'not-of-client' | undefined> {
+  const token = [IN_SUBJECT.exec(subject), ...to.map((address) => IN_ADDRESS.exec(address))].find((found) => found !== null)?.[1];
+  if (token !== undefined) {
+    const id = token.toLowerCase();
+    const { state } = await readAggregate(store, ticket, id);
+    return state?.client === client ? id : 'not-of-client';
+  }
+  const found = await inboundMail(db)
+    .find({ _id: { $in: answers.map((message) => recordId(client, message)) }, ticketId: { $exists: true } })
+    .toArray();
+  const byMessage = new Map(found.map(({ message, ticketId }) => [message, ticketId]));
+  return answers.map((message) => byMessage.get(message)).find((id) => id !== undefined);
+}
+
+/** An id that says nothing of the address, which stands in the name: that is encrypted. */
+function senderOf({ from: { address, name } }: InboundMail, client: string): Actor {
+  const whole = name === '' ? address : `${name} <${address}>`;
+  return {
+    id: `mail-${deterministicId('mail-sender', client, address)}`,
+    kind: 'requester',
+    name: isName(whole, 200) ? whole : address.slice(0, 200),
+  };
+}
+
+const personOf = ({ id, name }: Actor) => ({ id, ...(name !== undefined && { name }) });
+
+function openingOf(mail: InboundMail, client: string, sender: Actor): TicketCommands['OpenTicket'] {
+  const summary = [...mail.subject.replace(/[\p{C}\s]+/gu, ' ').trim()].slice(0, LONGEST_SUMMARY).join('');
+  return {
+    client,
+    kind: 'incident',
+    summary: saysSomething(summary) ? summary : '(no subject)',
+    description: textOf(mail),
+    reporter: personOf(sender),
+    channel: 'email',
+    impact: 'medium',
+    urgency: 'medium',
+  };
+}
+
+function textOf({ text }: InboundMail): string {
+  const whole = text.slice(0, LONGEST_TEXT).trim();
+  return saysSomething(whole) ? whole : '(no text)';
+}
+
+/** Keeps an attachment, and says to the ticket that it is there. @returns why not, if so */
+async function attach(
+  { blobs }: MailParts,
+  { name, mediaType, content }: MailAttachment,
+  send: (body: TicketCommands['AttachEvidence']) => Promise<object>,
+): Promise<string | undefined> {
+  if (content.length > ATTACHMENT_LIMIT) return 'attachment-too-large';
+  const { sha256, bytes, mediaType: kept } = await blobs.put(once(content), { mediaType, limit: ATTACHMENT_LIMIT });
+  const body = { name, kind: 'other' as const, url: `attachment:${sha256}`, mediaType: kept, sha256, bytes };
+  const done = await send(body);
+  if (!isRefusal(done)) return undefined;
+  if (done.refused !== 'evidence-exists') return done.refused;
+  // Another one has that name.
+  const renamed = await send({ ...body, name: `${name} (${sha256.slice(0, 12)})` });
+  return isRefusal(renamed) ? renamed.refused : undefined;
+}
+
+async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield content;
+}
+
+/** Keeps a message as it came. */
+async function aside(
+  parts: MailParts,
+  raw: Uint8Array,
+  reason: string,
+  { mail, client = '', ticketId }: { readonly mail?: InboundMail; readonly client?: string; readonly ticketId?: string } = {},
+): Promise<TakenMail> {
+  const { sha256 } = await parts.blobs.put(once(raw), { mediaType: 'message/rfc822', limit: MAIL_LIMIT });
+  const message = mail?.id ?? `<${createHash('sha256').update(raw).digest('hex')}@unreadable>`;
+  const about = {
+    ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }),
+    ...(ticketId !== undefined && { ticketId }),
+  };
+  await record(parts, { message, client, outcome: 'aside', reason, sha256, ...about });
+  return { outcome: 'aside', reason, ...(ticketId !== undefined && { ticketId }) };
+}
+
+async function record({ db }: MailParts, what: Omit<InboundMailRecord, 'mail' | 'at'>): Promise<void> {
+  const mail = recordId(what.client, what.message);
+  await inboundMail(db).replaceOne({ _id: mail }, { mail, ...what, at: new Date().toISOString() }, { upsert: true });
+}
+
+function recordId(client: string, message: string): string {
+  return deterministicId('mail', client, message);
+}
