@@ -127,7 +127,20 @@ const law = {
   },
   'apps/worker': {
     packages: ['node:*'],
-    libs: ['eventsourcing', 'local', 'mongo', 'notifications', 'platform', 'privacy', 'sealing', 'ticketing', 'ticketing-app', 'webhooks'],
+    libs: [
+      'blobs',
+      'eventsourcing',
+      'inbound-mail',
+      'local',
+      'mongo',
+      'notifications',
+      'platform',
+      'privacy',
+      'sealing',
+      'ticketing',
+      'ticketing-app',
+      'webhooks',
+    ],
   },
   'apps/standalone': { packages: ['node:*'], libs: ['local', 'platform', 'ticketing'] },
   'apps/cli': {

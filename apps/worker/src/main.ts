@@ -44,6 +44,16 @@ async function start(
       const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
       const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
       onClose(() => notifier.stop());
+      const { mailbox } = config.notifications;
+      if (mailbox !== undefined) {
+        const { mailSenders, pollMailbox } = await import('#inbound-mail');
+        const [{ openBlobStore }, senders] = await Promise.all([import('#blobs'), mailSenders(mailbox.sendersFile)]);
+        const blobs = await openBlobStore(config);
+        onClose(() => blobs.close());
+        const own = mail === undefined ? [] : [mail.from.toLowerCase()];
+        const poller = pollMailbox({ store, db, blobs, log, url: mailbox.url, senders, own });
+        onClose(() => poller.stop());
+      }
     }
     const { everyMinutes, keyFile } = config.sealing;
     if (timekeeper && everyMinutes > 0) {

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
-import { ConfigError } from '#platform';
+import { ConfigError, configFile } from '#platform';
 
 const channelSchema = v.strictObject({
   /** What its incoming webhook understands. */
@@ -20,14 +19,8 @@ const channelsSchema = v.record(v.pipe(v.string(), v.nonEmpty()), channelSchema)
 
 /** The chat channels in a file, by name. @throws ConfigError that names no address */
 export async function chatChannels(file: string): Promise<ReadonlyMap<string, ChatChannel>> {
-  const wrong = (message: string) => new ConfigError([{ field: 'CHAT_CHANNELS_FILE', message }]);
-  let read: unknown;
-  try {
-    read = JSON.parse(await readFile(file, 'utf8'));
-  } catch {
-    throw wrong(`must be a file of JSON that can be read: ${file}`);
-  }
-  const { success, output, issues = [] } = v.safeParse(channelsSchema, read);
+  const { success, output, issues = [] } = v.safeParse(channelsSchema, await configFile('CHAT_CHANNELS_FILE', file));
   if (success) return new Map(Object.entries(output));
-  throw wrong(`is wrong at ${issues.map((issue) => v.getDotPath(issue) ?? 'its beginning').join(', ')}`);
+  const message = `is wrong at ${issues.map((issue) => v.getDotPath(issue) ?? 'its beginning').join(', ')}`;
+  throw new ConfigError([{ field: 'CHAT_CHANNELS_FILE', message }]);
 }

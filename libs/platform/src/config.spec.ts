@@ -135,6 +135,8 @@ describe('loadConfig', () => {
         SMTP_URL: 'smtps://desk:s3cret@mail.example',
         MAIL_FROM: 'desk@example.com',
         CHAT_CHANNELS_FILE: '/run/secrets/channels.json',
+        MAILBOX_URL: 'imaps://desk:s3cret@mail.example/Support',
+        MAIL_SENDERS_FILE: '/etc/tierline/senders.json',
         TREE_HEADS_FILE: '/mnt/worm/heads',
         TREE_HEADS_GIT: '/srv/heads',
         WITNESS_URL: 'https://witness.example',
@@ -169,6 +171,7 @@ describe('loadConfig', () => {
       notifications: {
         mail: { url: 'smtps://desk:s3cret@mail.example', from: 'desk@example.com' },
         channelsFile: '/run/secrets/channels.json',
+        mailbox: { url: 'imaps://desk:s3cret@mail.example/Support', sendersFile: '/etc/tierline/senders.json' },
       },
       sealing: {
         everyMinutes: 15,

@@ -114,6 +114,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `WEBHOOK_NETWORKS` | none but public addresses |
  * | `SMTP_URL`, `MAIL_FROM` | no e-mail |
  * | `CHAT_CHANNELS_FILE` | no chat channels |
+ * | `MAILBOX_URL`, `MAIL_SENDERS_FILE` | no mailbox is polled |
  * | `LOG_LEVEL` | `info` |
  *
  * @throws ConfigError that names every fault, not just the first

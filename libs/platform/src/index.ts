@@ -1,5 +1,6 @@
 export * from './config.js';
 export { DerivedSecrets } from './derived-secrets.js';
+export { configFile } from './config-file.js';
 export { type HttpConfig, type RateLimitConfig, type TimeoutConfig, TIMEOUTS } from './http-config.js';
 export { keptSecret } from './kept-secret.js';
 export type { LogInConfig } from './log-in-config.js';

@@ -1,12 +1,21 @@
 import type { Fault } from '#eventsourcing';
 import type { Read } from './values.js';
 
-/** How messages leave. */
+/** How messages leave and come in. */
 export interface NotificationConfig {
   /** The mail server that messages go through; undefined where there is none. */
   readonly mail?: MailConfig;
   /** The file that names chat channels. */
   readonly channelsFile?: string;
+  /** The mailbox that messages are taken from; undefined where none is polled. */
+  readonly mailbox?: MailboxConfig;
+}
+
+export interface MailboxConfig {
+  /** `imaps://user:password@host/mailbox`, or `imap://…?tls=none`. */
+  readonly url: string;
+  /** The file that says which client a sender belongs to. */
+  readonly sendersFile: string;
 }
 
 export interface MailConfig {
@@ -16,7 +25,7 @@ export interface MailConfig {
   readonly from: string;
 }
 
-/** How messages leave, by the environment. Faults are added to a list. */
+/** How messages leave and come in, by the environment. Faults are added to a list. */
 export function readNotifications(
   read: Read,
   isUnset: (name: string) => boolean,
@@ -30,15 +39,20 @@ export function readNotifications(
     'must be an address such as smtps://user:password@mail.example, or smtp://… with STARTTLS',
   );
   const from = read('MAIL_FROM', undefined, mailAddress, 'must be an e-mail address such as tierline@example.com');
+  const mailboxUrl = read('MAILBOX_URL', undefined, imapUrl, 'must be an address such as imaps://user:password@mail.example/INBOX');
+  const sendersFile = read('MAIL_SENDERS_FILE', undefined, path, 'must be a path');
   const channelsFile = read('CHAT_CHANNELS_FILE', undefined, path, 'must be a path');
   for (const [name, other] of [
     ['SMTP_URL', 'MAIL_FROM'],
     ['MAIL_FROM', 'SMTP_URL'],
+    ['MAILBOX_URL', 'MAIL_SENDERS_FILE'],
+    ['MAIL_SENDERS_FILE', 'MAILBOX_URL'],
   ] as const)
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
   return {
     ...(url !== undefined && from !== undefined && { mail: { url, from } }),
     ...(channelsFile !== undefined && { channelsFile }),
+    ...(mailboxUrl !== undefined && sendersFile !== undefined && { mailbox: { url: mailboxUrl, sendersFile } }),
   };
 }
 
@@ -46,6 +60,14 @@ function smtpUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol, hostname, search } = new URL(text);
   return /^smtps?:$/.test(protocol) && hostname !== '' && /^(\?tls=none)?$/.test(search) ? text : undefined;
+}
+
+/** By TLS from the start, or not at all where that is said. */
+function imapUrl(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const { protocol, hostname, username, search } = new URL(text);
+  const isSafe = protocol === 'imaps:' ? search === '' : protocol === 'imap:' && search === '?tls=none';
+  return isSafe && hostname !== '' && username !== '' ? text : undefined;
 }
 
 function mailAddress(text: string): string | undefined {
