@@ -78,7 +78,7 @@ const law = {
   },
   'libs/ticketing-app': {
     packages: ['date-holidays', 'otpauth', 'node:*'],
-    libs: ['eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
+    libs: ['audit', 'eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },

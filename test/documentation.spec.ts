@@ -63,7 +63,7 @@ describe('the documentation', () => {
       recurrence,
     ].flatMap(({ events }) => Object.keys(events));
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
-    expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted'].sort());
+    expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted', 'AuditorRead'].sort());
   });
 
   it('lists every code of a problem', () => {

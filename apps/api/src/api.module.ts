@@ -11,6 +11,7 @@ import { WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
 import { ApiDocument } from './api-document.js';
 import { AttachmentsController } from './attachments.controller.js';
+import { AuditorReadsController } from './auditor-reads.controller.js';
 import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
@@ -56,6 +57,7 @@ import { WebhooksController } from './webhooks.controller.js';
     OnCallController,
     SealsController,
     ReactionsController,
+    AuditorReadsController,
     TeamsController,
     AgentsController,
     FiltersController,

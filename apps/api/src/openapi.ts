@@ -419,6 +419,12 @@ const views = {
     schema: ref('TicketWhy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
+  auditorReads: {
+    query: 'auditorReads',
+    summary: 'What auditors and administrators have read, newest first: who, what, when, how much',
+    schema: page('AuditorRead'),
+    extra: [problems(...everywhere)],
+  },
   reactions: {
     query: 'reactions',
     summary: 'What policies did about events, newest first: which commands they sent, and what became of each',

@@ -157,6 +157,10 @@ it('forgets a person at every door, and nobody else', async () => {
     { type: 'PersonForgotten', data: { person: 'jane' } },
   ]);
 
+  const readsOf = () => get(`/v1/audit/reads?reader=administrator&query=history&about=${jane.id}`);
+  const reads = await eventually(readsOf, ({ json }) => json.items?.length > 0);
+  expect(reads.json.items[0]).toMatchObject({ query: 'history', id: jane.id, count: 6, reader: { id: 'administrator' } });
+
   // Work goes on, with a key of its own.
   await post(`${jane.path}/internal-notes`, { text: 'The spare part has come' });
   expect((await get(`${jane.path}/history`)).json.items.at(-1)).toMatchObject({ data: { text: 'The spare part has come' } });

@@ -44,6 +44,7 @@ import { exportFacts, readFlow } from './flow-query.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
+import { readAuditorReads } from './auditor-reads-query.js';
 import { readReactions } from './reactions-query.js';
 import { type Page, readByName, readMailAside, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
@@ -136,6 +137,7 @@ export const queries = {
   changedBoard: query('slaBoard', readChangedBoard),
   pastBoard: query('slaBoard', readPastBoard),
   reactions: query('reactions', readReactions),
+  auditorReads: query('auditorReads', readAuditorReads),
   kpis: query('kpis', async (_sources, _asked: object) => listKpis()),
   kpi: query('kpis', readKpi),
   kpiEvidence: query('kpis', readKpiEvidence),

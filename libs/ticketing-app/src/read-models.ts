@@ -17,6 +17,7 @@ import {
   credentials,
   onCallSchedules,
   policyReactions,
+  auditorReads,
   privacies,
   problems,
   type Scope,
@@ -106,6 +107,8 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [contracts.name]: ofClient,
   [problems.name]: ofClient,
   [privacies.name]: ofClient,
+  // Who sees some clients only would read which ids of others were asked about.
+  [auditorReads.name]: () => ({ _id: { $exists: false } }),
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
   [credentials.name]: withinReach('principal.clients'),

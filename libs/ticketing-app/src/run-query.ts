@@ -1,6 +1,7 @@
 import { isRefusal } from '#eventsourcing';
 import { type Forbidden, type Principal, type QueryName, queryScope } from '#ticketing';
 import { unlessOfOtherLog } from './log-guard.js';
+import { isRecorded, RecordedReads } from './recorded-reads.js';
 import { scopedSources, type Sources, type Stores } from './read-models.js';
 
 /** A question that may be asked, with its row in the table of who may ask it. */
@@ -32,7 +33,8 @@ export interface Asker {
 }
 
 /**
- * Answers a query. Every one passes here, whoever asks: what it reads from is cut to what the principal may see.
+ * Answers a query. Every one passes here, whoever asks: what it reads from is cut to what the principal may see, and what auditors and
+ * administrators read is recorded before it is answered.
  * @throws as the query does
  */
 export async function runQuery<Asked, Answer>(
@@ -44,5 +46,7 @@ export async function runQuery<Asked, Answer>(
   const scope = queryScope(principal, name, onBehalfOf);
   if (isRefusal(scope)) return scope;
   if (!fromLog) await unlessOfOtherLog(stores);
-  return read(scopedSources(stores, scope), asked);
+  const answer = await read(scopedSources(stores, scope), asked);
+  if (isRecorded(principal, name)) await RecordedReads.of(stores.store).record(principal, name, asked, answer);
+  return answer;
 }

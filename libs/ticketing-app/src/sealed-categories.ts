@@ -1,5 +1,5 @@
 import { REACTIONS } from '#eventsourcing';
-import { aggregates } from '#ticketing';
+import { aggregates, READS } from '#ticketing';
 
-/** Whose events are leaves of the log's tree: of every aggregate, and how policies reacted. */
-export const sealedCategories: readonly string[] = [...aggregates.map(({ category }) => category), REACTIONS];
+/** Whose events are leaves of the log's tree: of every aggregate, how policies reacted, and what auditors read. */
+export const sealedCategories: readonly string[] = [...aggregates.map(({ category }) => category), REACTIONS, READS];

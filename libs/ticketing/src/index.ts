@@ -72,6 +72,7 @@ export type { HistoryStep } from './views/history-step.js';
 export * from './views/contracts.js';
 export * from './views/credentials.js';
 export * from './views/on-call-schedules.js';
+export * from './views/auditor-reads.js';
 export * from './views/policy-reactions.js';
 export * from './views/privacies.js';
 export * from './views/problems.js';

@@ -42,6 +42,7 @@ export const queryAccess = {
   problems: desk,
   problem: desk,
   problemHistory: reader,
+  auditorReads: { auditor: 'all', administrator: 'all' },
   privacy: { auditor: 'all', administrator: 'all' },
   privacyHistory: { auditor: 'all', administrator: 'all' },
   events: { ...reader, service: 'all' },

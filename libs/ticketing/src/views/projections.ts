@@ -12,6 +12,7 @@ import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '.
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { accounts } from './accounts.js';
 import { agents } from './agents.js';
+import { auditorReads, type ReadEvents, READS } from './auditor-reads.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
 import { onCallSchedules } from './on-call-schedules.js';
@@ -93,6 +94,16 @@ const reactionViews: ProjectionGroup<null, ReactionEvents> = {
   initial: null,
   fold: () => null,
   faces: [policyReactions],
+};
+
+const readViews: ProjectionGroup<null, ReadEvents> = {
+  name: 'auditor_reads',
+  version: 1,
+  streamPrefix: `${READS}-`,
+  aggregate: { events: {} },
+  initial: null,
+  fold: () => null,
+  faces: [auditorReads],
 };
 
 /** The read models of saved filters. */
@@ -188,4 +199,5 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   accountViews,
   problemViews,
   privacyViews,
+  readViews,
 ];

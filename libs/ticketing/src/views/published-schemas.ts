@@ -23,6 +23,7 @@ import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { eventRefSchema } from './event-ref.js';
 import { flowReportSchema } from './flow-report.js';
 import { figureSchema, groupFigureSchema, kpiEvidenceLineSchema, kpiEvidenceSchema, kpiReportSchema, kpiSchema } from './kpi-report.js';
+import { auditorReadSchema } from './auditor-reads.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { restatedTicketSchema } from './restated-ticket.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
@@ -51,6 +52,7 @@ export const publishedSchemas = {
   GroupFigure: groupFigureSchema,
   EventRef: eventRefSchema,
   FlowReport: flowReportSchema,
+  AuditorRead: stored(auditorReadSchema, 'Id of its event'),
   PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
   Contract: contractSchema,
   ClientContract: contractNowSchema,

@@ -1,0 +1,40 @@
+import type { Instant } from '#eventsourcing';
+import type { ViewDocument } from '#mongo';
+import { type AuditorRead, auditorReads } from '#ticketing';
+import { type Page, readPage, type Sources } from './read-models.js';
+
+/** Which reads: all conditions hold at once. */
+export interface ReadsFilter {
+  /** Id of who read. */
+  readonly reader?: string | undefined;
+  readonly query?: string | undefined;
+  /** Id of what was read. */
+  readonly about?: string | undefined;
+  readonly client?: string | undefined;
+  readonly from?: Instant | undefined;
+  readonly to?: Instant | undefined;
+}
+
+export interface ReadsAsked {
+  readonly filter: ReadsFilter;
+  readonly limit: number;
+  /** Position of the last one of the page before. */
+  readonly before?: number | undefined;
+}
+
+/** What auditors and administrators have read, newest first. */
+export function readAuditorReads(
+  sources: Pick<Sources, 'models'>,
+  { filter: { reader, query, about, client, from, to }, limit, before }: ReadsAsked,
+): Promise<Page<ViewDocument<AuditorRead>>> {
+  const conditions = {
+    'reader.id': reader,
+    query,
+    id: about,
+    client,
+    readAt: (from ?? to) ? { ...(from && { $gte: from }), ...(to && { $lt: to }) } : undefined,
+    position: before === undefined ? undefined : { $lt: before },
+  };
+  const filter = Object.fromEntries(Object.entries(conditions).filter(([, condition]) => condition !== undefined));
+  return readPage(sources, auditorReads.name, { filter, sort: { position: -1 }, limit });
+}

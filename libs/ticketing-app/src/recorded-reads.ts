@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { NO_EVENTS } from '#audit';
+import { appendChained, type EventStore, instantFrom, type NewEvent, streamName } from '#eventsourcing';
+import { WITHHELD } from '#privacy';
+import { actorOf, type Principal, type QueryName, type Read, READS } from '#ticketing';
+
+/** What shows nothing but oneself and the system. */
+const OWN: ReadonlySet<QueryName> = new Set<QueryName>(['principal', 'sessions', 'upload', 'seals', 'defaultContract']);
+
+/** Whether what a principal reads is recorded. */
+export function isRecorded({ kind, roles }: Principal, query: QueryName): boolean {
+  return kind !== 'system' && (roles.includes('auditor') || roles.includes('administrator')) && !OWN.has(query);
+}
+
+const kept = new WeakMap<EventStore, RecordedReads>();
+
+/**
+ * Records what auditors and administrators read, before they are answered: what cannot be recorded is not answered. What is read while an append is
+ * on its way goes into the next one, so that many readers cost one append.
+ */
+export class RecordedReads {
+  #waiting: NewEvent[] = [];
+  #next: Promise<void> | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
+  /** A stream of this process alone. */
+  #stream = newStream();
+  #chain = NO_EVENTS;
+
+  private constructor(private readonly store: EventStore) {}
+
+  static of(store: EventStore): RecordedReads {
+    let reads = kept.get(store);
+    if (reads === undefined) kept.set(store, (reads = new RecordedReads(store)));
+    return reads;
+  }
+
+  /** @throws StoreUnavailable */
+  record(principal: Principal, query: QueryName, asked: unknown, answer: unknown): Promise<void> {
+    this.#waiting.push(eventOf(principal, query, plain(asked), countOf(answer)));
+    return (this.#next ??= this.#writing.then(() => this.#append()));
+  }
+
+  #append(): Promise<void> {
+    const events = this.#waiting;
+    this.#waiting = [];
+    this.#next = undefined;
+    const appending = this.#appended(events);
+    this.#writing = appending.catch(() => {});
+    return appending;
+  }
+
+  async #appended(events: readonly NewEvent[]): Promise<void> {
+    try {
+      ({ chain: this.#chain } = await appendChained(this.store, this.#stream, this.#chain, events));
+    } catch (error) {
+      // What has become of it is not known, and so neither where the stream ends.
+      this.#stream = newStream();
+      this.#chain = NO_EVENTS;
+      throw error;
+    }
+  }
+}
+
+function newStream(): string {
+  return streamName({ category: READS }, randomUUID());
+}
+
+function eventOf(principal: Principal, query: QueryName, asked: Readonly<Record<string, unknown>>, count: number | undefined): NewEvent {
+  const id = randomUUID();
+  const now = instantFrom(Date.now());
+  const about = [asked['id'], asked['ticketId'], asked['name'], asked['client']].find((one) => typeof one === 'string');
+  const client = asked['client'] ?? (asked['filter'] as { readonly client?: unknown } | undefined)?.client;
+  const data: Read = {
+    query,
+    asked,
+    ...(about === undefined ? {} : { id: about as string }),
+    ...(count === undefined ? {} : { count }),
+    clients: principal.clients,
+  };
+  return {
+    id,
+    type: 'AuditorRead',
+    data,
+    metadata: {
+      commandId: id,
+      commandType: 'Read',
+      correlationId: id,
+      causationId: id,
+      actor: actorOf(principal),
+      client: typeof client === 'string' ? client : '',
+      effectiveAt: now,
+      recordedAt: now,
+      schemaVersion: 1,
+    },
+  };
+}
+
+/** As JSON: without signals and functions, and without the words of a search, which may be somebody's name. */
+function plain(asked: unknown): Readonly<Record<string, unknown>> {
+  const json = JSON.stringify(asked, (key, value: unknown) => {
+    if (key === 'q' && value !== undefined) return WITHHELD;
+    return typeof value === 'bigint' ? String(value) : value instanceof AbortSignal ? undefined : value;
+  });
+  const parsed: unknown = json === undefined ? {} : JSON.parse(json);
+  return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? { ...parsed } : { asked: parsed };
+}
+
+/** How many things an answer has; undefined where it is still to be read. */
+function countOf(answer: unknown): number | undefined {
+  if (typeof answer !== 'object' || answer === null || Symbol.asyncIterator in answer || 'batches' in answer) return undefined;
+  if ('refused' in answer) return 0;
+  return 'items' in answer && Array.isArray(answer.items) ? answer.items.length : 1;
+}

@@ -1,0 +1,51 @@
+import type { EventFace } from '#eventsourcing';
+import { orAll } from '../identity/principal.js';
+import { about, anyObject, count, instant, open, optional, refer, type Static, text } from '../schema.js';
+import { actorSchema } from '../vocabulary.js';
+import { documentSchema } from './stored.js';
+
+const readSchema = open({
+  query: about(text, 'What was asked, such as `ticket`, `history`, `kpis`'),
+  asked: about(anyObject, 'What it was asked about: ids, filters, page'),
+  id: optional(about(text, 'The id of what was asked about, where it was one thing')),
+  count: optional(about(count, 'How many things were answered; absent where it is a stream')),
+  clients: about(orAll(text), 'The clients whose data the reader may see, or `all`'),
+});
+
+/** Something that an auditor or an administrator read. */
+export type Read = Static<typeof readSchema>;
+
+/** What is recorded of those who may read everything. */
+export interface ReadEvents {
+  readonly AuditorRead: Read;
+}
+
+/** Prefix of the streams of what was read: one for each process that answers. */
+export const READS = 'reads';
+
+export const auditorReadSchema = about(
+  open({
+    ...readSchema.entries,
+    reader: about(refer(actorSchema), 'Who read it'),
+    client: about(text, 'The client (tenant) that was asked about; empty where none was named'),
+    readAt: about(instant, 'When'),
+  }),
+  'Something that an auditor or an administrator read',
+);
+
+export type AuditorRead = Static<typeof auditorReadSchema>;
+
+/** One document for each time that something was read. */
+export const auditorReads: EventFace<ReadEvents> = {
+  name: 'auditor_reads',
+  version: 1,
+  schema: () => documentSchema(auditorReadSchema, 'Id of its event'),
+  key: ({ id }) => id,
+  entry: ({ data, metadata: { actor, client, recordedAt } }): AuditorRead => ({ ...data, reader: actor, client, readAt: recordedAt }),
+  indexes: [
+    { key: { position: 1 } },
+    { key: { 'reader.id': 1, position: 1 } },
+    { key: { id: 1, position: 1 } },
+    { key: { client: 1, position: 1 } },
+  ],
+};
