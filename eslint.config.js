@@ -160,6 +160,11 @@ const law = {
       'csv-parse',
       'fastify',
       'lmdb',
+      // Read mappings of logs.
+      '@marcbachmann/cel-js',
+      'luxon',
+      'valibot',
+      'yaml',
       'pg',
       'reflect-metadata',
       'saxes',

@@ -126,10 +126,7 @@ describe('npx tierline', () => {
     await writeFile(cut, 'case_id,seq\n1,0\n');
     for (const [args, line] of [
       [['replay', '00000000-0000-4000-8000-000000000000'], /^tierline: There is no ticket 00000000-0000-4000-8000-000000000000\n {2}\S/],
-      [
-        ['import', 'bpic2013', join(dataDir, 'absent.xes')],
-        /^tierline: .*absent.xes cannot be read: .*\n {2}`npx tierline import bpic2013 --help`/,
-      ],
+      [['import', 'bpic2013', join(dataDir, 'absent.xes')], /^tierline: .*absent.xes cannot be read: .*\n {2}`npx tierline import --help`/],
       [['import', 'bpic2013', cut], /^tierline: line 1: /],
     ] as const) {
       const { code, stderr, stdout } = await run(...args);

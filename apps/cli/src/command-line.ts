@@ -6,7 +6,8 @@ import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Ter
 import { isRouteOfKey, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
 import { Complaint } from './complaint.js';
 import type { AskForKey } from './key-press.js';
-import { BPIC2013_SOURCE } from './import/bpic2013-log.js';
+import type { ImportWords } from './import-command.js';
+import { READY_MAPPINGS } from './import/ready-mappings.js';
 import type { EventStoreOptions } from './eventstore-command.js';
 import type { NodeOptions } from './node-options.js';
 import type { ExportWords, VerifyWords } from './proof-commands.js';
@@ -163,20 +164,30 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       if (!(await runVerify(pack, options, print))) exitWith(FAILED);
     });
 
-  // Each log that is known is a command of its own below these.
-  program
+  const importCommand = (command: Command, mapping?: string): void => {
+    command
+      .argument('<file>', 'the log, as CSV, NDJSON or XES, gzipped or not')
+      .option('--client <name>', 'the client whose tickets these are, where the mapping names none, or another one')
+      .option('--name <name>', 'name of the source, where several logs have the same mapping: with the case it identifies a ticket')
+      .option('--zone <zone>', 'IANA time zone of times without an offset, where the mapping names none')
+      .option('--dry-run', 'tell what would be made of the file; nothing is written')
+      .action(async (file: string, options: Omit<ImportWords, 'map' | 'file'> & { readonly map?: string; readonly dryRun?: boolean }) => {
+        const { dryRun: dry = false, map = mapping, ...words } = { ...command.parent?.opts<{ readonly dryRun?: boolean }>(), ...options };
+        if (map === undefined) return command.error("error: required option '--map <mapping>' not specified", { exitCode: MISUSED });
+        const { dryRun, runImport } = await import('./import-command.js');
+        if (dry) return dryRun({ ...words, map, file }, around().signal, print);
+        await withSession(async (session, { signal }) => {
+          if (!(await runImport(session, { ...words, map, file }, signal, print))) exitWith(INTERRUPTED);
+        });
+      });
+  };
+  const importing = program
     .command('import')
-    .description("import a log of another service desk's tickets")
-    .command('bpic2013')
-    .description('every case becomes a ticket; run again, it goes on where it stopped, and nothing is imported twice')
-    .argument('<file>', 'the log, as XES or CSV, gzipped or not')
-    .addHelpText('after', `\nThe log is not part of Tierline. Anyone may download it:\n  ${BPIC2013_SOURCE}`)
-    .action((file: string) =>
-      withSession(async (session, { signal }) => {
-        const { runImport } = await import('./import-command.js');
-        if (!(await runImport(session, file, signal, print))) exitWith(INTERRUPTED);
-      }),
-    );
+    .description("import a log of another service desk's tickets: every case becomes a ticket; run again, it goes on where it stopped")
+    .option('--map <mapping>', 'how to read the log: a file, YAML or JSON, or the name of a ready mapping')
+    .addHelpText('after', '\nReady mappings are the commands above; docs/imports.md has how your own are written.');
+  importCommand(importing);
+  for (const [name, title] of Object.entries(READY_MAPPINGS)) importCommand(importing.command(name).description(title), name);
 
   program
     .command('report')

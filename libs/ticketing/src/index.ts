@@ -1,7 +1,7 @@
 export * from './vocabulary.js';
 export { PersonRef } from './command-fields.js';
 export { canonicalJson, isFields } from './plain-json.js';
-export { jsonSchemas } from './json-schema.js';
+export { jsonSchema, jsonSchemas } from './json-schema.js';
 export * from './contract/business-calendar.js';
 export * from './contract/contract-agreement.js';
 export * from './contract/contract.js';

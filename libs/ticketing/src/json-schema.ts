@@ -1,7 +1,7 @@
 import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
 import type { GenericSchema } from 'valibot';
 
-const config = { target: 'draft-2020-12', ignoreActions: ['raw_check'] } satisfies ConversionConfig;
+const config = { target: 'draft-2020-12', ignoreActions: ['raw_check', 'check'] } satisfies ConversionConfig;
 
 /** The JSON Schema (2020-12) of a schema, whole: without references. Rules across fields are code, and not in it. */
 export function jsonSchema(schema: GenericSchema): JsonSchema {

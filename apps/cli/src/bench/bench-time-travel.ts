@@ -1,7 +1,9 @@
 import { type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import { OPERATOR, TIERS } from '#ticketing';
 import { type AppQuery, queries, runQuery, type When } from '#ticketing-app';
-import { importBpic2013 } from '../import/import-bpic2013.js';
+import { BPIC2013 } from '../import/ready-mappings.js';
+import { importLog } from '../import/import-log.js';
+import { readMapping } from '../import/mapping.js';
 import { onOwnStores, type OwnStores } from './on-own-stores.js';
 
 const QUESTIONS = 20;
@@ -12,7 +14,7 @@ const QUESTIONS = 20;
  */
 export async function benchTimeTravel(log: string): Promise<void> {
   await onOwnStores(async ({ store, mongo }) => {
-    await importBpic2013({ file: log, store });
+    await importLog({ file: log, mapping: await readMapping('bpic2013'), source: BPIC2013, store });
     const stores = { store, models: mongo };
     const first = await timed(async () => {
       while (isRefusal(await ask(stores, queries.pastQueue, { tier: 'L1', filter: {}, limit: 50, when: { asOf: instant(0.5) } })));

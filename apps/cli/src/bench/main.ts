@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { BPIC2013_SOURCE } from '../import/bpic2013-log.js';
+import { BPIC2013_SOURCE } from '../import/ready-mappings.js';
 import { benchAudit } from './bench-audit.js';
 import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';

@@ -13,9 +13,9 @@ import {
   defaultContract,
   ticketWithoutClocks,
   type HandedOver,
-  type HoldReason,
   type Impact,
   type Person,
+  type Priority,
   rank,
   ticket,
   type TicketCommandName,
@@ -23,15 +23,21 @@ import {
   type TicketEvents,
   type TicketState,
   type Tier,
+  type Urgency,
+  URGENCIES,
   type Work,
 } from '#ticketing';
-import type { LogCase, LogRow, LogSubStatus } from './log-case.js';
+import type { LogRow } from './mapped-rows.js';
+import type { StepState } from './mapping.js';
+import type { LogCase } from './row-spool.js';
 
-/** Name of the source in the metadata of what was imported from it. */
-export const BPIC2013 = 'bpic2013';
-
-/** The client whose tickets these are. */
-export const BPIC2013_CLIENT = 'volvo-it-belgium';
+/** Where the tickets of a log belong. */
+export interface LogSource {
+  /** Name of the source in the metadata of what was imported from it. With the case it identifies a ticket. */
+  readonly name: string;
+  /** The client whose tickets these are. */
+  readonly client: string;
+}
 
 /** Stands where an event must say something on which the log is silent. */
 export const NOT_RECORDED = 'not recorded in the log';
@@ -50,53 +56,45 @@ export interface ImportedTicket {
 
 /** Deviations that no refusal of the domain stands for: what the command could not even have been written with. */
 export const IMPORT_DEVIATIONS = {
-  /** A hold for which the log names no reason: plain `Wait`. */
+  /** A hold for which the log names no reason. It is taken for the customer, whom most holds wait for. */
   'hold-reason-missing': 'PutOnHold needs a reason',
-  /** Work handed down without the solution. The log never has one. */
+  /** Work handed down without the solution. Logs do not have it. */
   'solution-missing': 'DeescalateToTier needs a solution',
   /** Work handed back to the sending tier, but to another team than the one that sent it. */
   'returned-elsewhere': 'ReturnEscalation gives it back to the sender',
+  /** A priority that does not follow from impact and urgency by the default contract. */
+  'priority-differs': 'OpenTicket and TriageTicket compute it',
 } as const;
 type ImportDeviation = keyof typeof IMPORT_DEVIATIONS;
 
-const TIER_OF_LINE = { 1: 'L1', 2: 'L2', 3: 'L3' } as const satisfies Record<LogRow['supportLine'], Tier>;
-
-/**
- * Why the work waits. `Wait - Implementation` waits for a change to be put in place. Plain `Wait` names no reason; it is taken for
- * the customer, whom four in five of the holds with a reason wait for, and marked.
- */
-export const HOLD_REASONS_OF_LOG: Partial<Record<LogSubStatus, HoldReason>> = {
-  Wait: 'customer',
-  'Wait - User': 'customer',
-  'Wait - Customer': 'customer',
-  'Wait - Vendor': 'vendor',
-  'Wait - Implementation': 'planned-change',
-};
-
 /** The id of a case's ticket. */
-export function ticketIdOfCase(caseId: string): string {
-  return deterministicId(BPIC2013, caseId);
+export function ticketIdOfCase(source: string, caseId: string): string {
+  return deterministicId(source, caseId);
 }
 
 /**
  * What a case tells, as facts of a ticket. After the events of a row the ticket stands as the row says: same tier, same team, same
- * status. Every row has at least one event, and every event says in `imported` which row it comes from and all that the row said.
+ * state. Every row has at least one event, and every event says in `imported` which row it comes from and all that the row said.
  *
  * Each step is put to the domain as the command that it would have been. What the domain allows is taken as it decides; what it
  * refuses is the fact that it was all the same, marked with the code of the refusal; what it calls already so is a note. Decisions
  * of policy that come on top (telling someone higher up after too many returns) were not taken then and are not made up now.
  *
- * Where the log is silent: the urgency is `medium`; the channel is `phone`, because the first line is a help desk that resolves "in
- * call"; the reporter is unknown; hand-offs carry nothing and resolutions name no cause. Who acts is the row's owner, whom a row that
- * queues or assigns a case still names as the one who does so: the next owner shows on the row on which they start. `Siebel` is the
- * ticketing system of the time. A row that is `Unmatched` says nothing that a ticket could show.
+ * Where the log is silent: it is an incident that came by phone, urgency is `medium`, the reporter is unknown, hand-offs carry nothing and
+ * resolutions name no cause; who works on a ticket that names nobody is who did what the row says.
  */
-export function caseToEvents({ caseId, rows }: LogCase): ImportedTicket {
-  const ticketId = ticketIdOfCase(caseId);
+export function caseToEvents({ caseId, rows }: LogCase, source: LogSource): ImportedTicket {
+  const ticketId = ticketIdOfCase(source.name, caseId);
   const events: ImportedEvent[] = [];
   let state: TicketState = null;
-  for (const row of rows) {
-    const telling: RowTelling = new RowTelling(caseId, ticketId, row, state);
+  for (const [seq, row] of rows.entries()) {
+    const telling: RowTelling = new RowTelling(
+      source,
+      { system: source.name, key: caseId, row: seq, said: row.said },
+      ticketId,
+      row,
+      state,
+    );
     telling.tellAll();
     events.push(...telling.events);
     state = telling.state;
@@ -108,80 +106,114 @@ export function caseToEvents({ caseId, rows }: LogCase): ImportedTicket {
 class RowTelling {
   readonly events: ImportedEvent[] = [];
   readonly #tier: Tier;
+  readonly #team: { readonly team?: string };
   readonly #agent: Person;
   readonly #context: DecisionContext;
-  readonly #source: ImportedFrom;
 
   constructor(
-    caseId: string,
+    private readonly log: LogSource,
+    private readonly source: ImportedFrom,
     ticketId: string,
-    readonly row: LogRow,
+    private readonly row: LogRow,
     public state: TicketState,
   ) {
-    this.#tier = TIER_OF_LINE[row.supportLine];
-    this.#agent = { id: row.owner, name: row.owner };
-    const actor: Actor = { ...this.#agent, kind: row.owner === 'Siebel' ? 'system' : 'agent' };
-    this.#context = { commandId: `${ticketId}/${row.seq}`, actor, effectiveAt: row.at };
-    this.#source = { system: BPIC2013, key: caseId, row: row.seq, said: saidBy(row) };
+    this.#tier = row.tier ?? state?.tier ?? 'L1';
+    const team = row.team ?? (state?.tier === this.#tier ? state.team : undefined);
+    this.#team = team === undefined ? {} : { team };
+    this.#agent = person(row.assignee ?? row.actor ?? state?.assignee?.id ?? NOT_RECORDED);
+    const actor: Actor = { ...person(row.actor ?? row.assignee ?? NOT_RECORDED), kind: row.automatic === 'true' ? 'system' : 'agent' };
+    this.#context = { commandId: `${ticketId}/${source.row}`, actor, effectiveAt: row.at };
   }
 
   tellAll(): void {
-    const { status, subStatus } = this.row;
-    const holdReason = HOLD_REASONS_OF_LOG[subStatus];
+    const { state } = this.row;
     if (this.state === null) this.#open();
-    if (status !== 'Unmatched') {
-      this.#takeUp(holdReason);
+    else if (state !== 'none') this.#classify();
+    if (state !== 'none') {
+      this.#takeUp();
       this.#move();
       // A hand-off counts as accepted when, and only when, the log says so.
-      if (status === 'Accepted') this.#accept();
-      if (status === 'Completed') this.#finish();
-      else if (holdReason !== undefined) this.#hold(holdReason);
-      else if (subStatus === 'In Progress') this.#work();
-      else this.#assign();
+      if (state === 'assigned' || state === 'in-progress' || state === 'on-hold') this.#accept();
+      this.#stand(state);
     }
-    if (this.events.length === 0) this.#record({ type: 'ImportedNoteRecorded', data: { text: `${status}/${subStatus}` } });
+    if (this.events.length === 0) this.#record({ type: 'ImportedNoteRecorded', data: { text: Object.values(this.row.said).join(' / ') } });
   }
 
   #open(): void {
-    const { product, team } = this.row;
-    const impact = this.row.impact.toLowerCase() as Impact;
+    const { kind = 'incident', channel = 'phone', reporter = NOT_RECORDED, category, service, component } = this.row;
+    const { priority, impact, urgency } = this.#classification();
     const about = {
-      client: BPIC2013_CLIENT,
-      kind: 'incident',
-      summary: `Incident ${this.#source.key} with ${product}`,
-      reporter: { id: NOT_RECORDED },
-      channel: 'phone',
+      client: this.log.client,
+      kind,
+      summary: this.row.summary ?? this.source.key,
+      reporter: { id: reporter },
+      channel,
       impact,
-      urgency: 'medium',
+      urgency,
       tier: this.#tier,
-      team,
-      component: product,
-    } as const;
-    const priority = defaultContract.priorities[impact].medium;
-    this.#tell('OpenTicket', about, { type: 'TicketOpened', data: { ...about, priority, defaultTerms: DEFAULT_TERMS } });
+      ...this.#team,
+      ...(service && { service }),
+      ...(component && { component }),
+      ...(category && { category }),
+    };
+    const fact = { type: 'TicketOpened', data: { ...about, priority, defaultTerms: DEFAULT_TERMS } } as const;
+    this.#tell('OpenTicket', about, fact, this.#unlikeMatrix());
+  }
+
+  #classify(): void {
+    if (this.state === null) return;
+    const { category, service, component } = this.row;
+    const classification = this.#classification();
+    const said = { ...classification, ...(category && { category }), ...(service && { service }), ...(component && { component }) };
+    const now: Readonly<Record<string, unknown>> = { ...this.state };
+    if (Object.entries(said).every(([field, value]) => now[field] === value)) return;
+    const { majorIncident, securityIncident } = this.state;
+    const known = { service: this.state.service, component: this.state.component, category: this.state.category ?? NOT_RECORDED };
+    const { priority, ...triage } = { ...(withoutAbsent(known) as { category: string }), ...said };
+    const fact = { type: 'TicketTriaged', data: { ...triage, priority, majorIncident, securityIncident } } as const;
+    this.#tell('TriageTicket', triage, fact, this.#unlikeMatrix());
+  }
+
+  /** Where the log names a priority alone, impact and urgency are such that they lead to it. */
+  #classification(): { readonly impact: Impact; readonly urgency: Urgency; readonly priority: Priority } {
+    const { impact: saidImpact, urgency: saidUrgency, priority: said } = this.row;
+    const { state } = this;
+    if (state !== null && saidImpact === undefined && saidUrgency === undefined && (said ?? state.priority) === state.priority)
+      return { impact: state.impact, urgency: state.urgency, priority: state.priority };
+    const impact = saidImpact ?? (said === 'critical' ? 'high' : said) ?? state?.impact ?? 'medium';
+    const matrix = defaultContract.priorities[impact];
+    const leading = said && [said, ...URGENCIES].find((urgency) => matrix[urgency] === said);
+    const urgency = saidUrgency ?? leading ?? state?.urgency ?? 'medium';
+    return { impact, urgency, priority: said ?? matrix[urgency] };
+  }
+
+  #unlikeMatrix(): readonly ImportDeviation[] {
+    const { impact, urgency, priority } = this.#classification();
+    return priority === defaultContract.priorities[impact][urgency] ? [] : ['priority-differs'];
   }
 
   /** Ends what the row shows to be over: a hold, or the ticket's being done with. */
-  #takeUp(hold: HoldReason | undefined): void {
+  #takeUp(): void {
     if (this.state === null) return;
-    const { status, subStatus } = this.row;
-    const { work, tier, team, cycle } = this.state;
-    if (work.status === 'on-hold' && (work.reason !== hold || tier !== this.#tier)) {
+    const { state, holdReason = 'customer' } = this.row;
+    const { work, tier, cycle } = this.state;
+    const held = state === 'on-hold' ? holdReason : undefined;
+    if (work.status === 'on-hold' && (work.reason !== held || tier !== this.#tier)) {
       this.#tell('Resume', {}, { type: 'TicketResumed', data: { after: work.reason } });
-    } else if (isDone(work) && (status === 'Queued' || status === 'Accepted')) {
-      const reason = `Taken up again: ${status}/${subStatus}`;
-      const at = team === undefined ? { tier } : { tier, team };
-      this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...at, cycle: cycle + 1 } });
+    } else if (isDone(work) && !['resolved', 'closed', 'cancelled'].includes(state)) {
+      const reason = `Taken up again: ${state}`;
+      this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...placeOf(this.state), cycle: cycle + 1 } });
     }
   }
 
   /** Brings the ticket to the tier and team of the row. */
   #move(): void {
-    const { team } = this.row;
+    const { team } = this.#team;
     if (this.state === null || (this.state.tier === this.#tier && this.state.team === team)) return;
     const { tier: from, team: fromTeam, work } = this.state;
-    const sent = { from, ...(fromTeam === undefined ? {} : { fromTeam }), to: this.#tier, toTeam: team, reason: NOT_RECORDED };
-    const to = { tier: this.#tier, team, reason: NOT_RECORDED };
+    const toTeam = team === undefined ? {} : { toTeam: team };
+    const sent = { from, ...(fromTeam === undefined ? {} : { fromTeam }), to: this.#tier, ...toTeam, reason: NOT_RECORDED };
+    const to = { tier: this.#tier, ...this.#team, reason: NOT_RECORDED };
     if (from === this.#tier) {
       this.#assign();
     } else if (rank(from) < rank(this.#tier)) {
@@ -196,12 +228,13 @@ class RowTelling {
   }
 
   #giveBack({ escalationId, fromTeam }: HandedOver, from: Tier): void {
-    const { team } = this.row;
+    const { team } = this.#team;
     const pingPong = (this.state?.returns ?? 0) + 1;
+    const toTeam = team === undefined ? {} : { toTeam: team };
     this.#tell(
       'ReturnEscalation',
       { reason: NOT_RECORDED },
-      { type: 'EscalationReturned', data: { escalationId, from, to: this.#tier, toTeam: team, reason: NOT_RECORDED, pingPong } },
+      { type: 'EscalationReturned', data: { escalationId, from, to: this.#tier, ...toTeam, reason: NOT_RECORDED, pingPong } },
       fromTeam === team ? [] : ['returned-elsewhere'],
     );
   }
@@ -213,37 +246,61 @@ class RowTelling {
     this.#tell('AcceptEscalation', { agent }, { type: 'EscalationAccepted', data: { escalationId, ...this.#place(), agent } });
   }
 
+  #stand(state: Exclude<StepState, 'none'>): void {
+    switch (state) {
+      case 'queued':
+        return this.#assign();
+      case 'assigned':
+        return this.#assign(this.row.assignee === undefined ? undefined : person(this.row.assignee));
+      case 'in-progress':
+        return this.#work();
+      case 'on-hold':
+        return this.#hold();
+      case 'resolved':
+        return this.#resolve();
+      case 'closed':
+        return this.#tell('CloseTicket', {}, { type: 'TicketClosed', data: {} });
+      case 'cancelled':
+        return this.#tell('CancelTicket', { reason: NOT_RECORDED }, { type: 'TicketCancelled', data: { reason: NOT_RECORDED } });
+    }
+  }
+
   #work(): void {
     const agent = this.#agent;
     this.#tell('StartWork', { agent }, { type: 'WorkStarted', data: { ...this.#place(), agent } });
   }
 
-  /** To the team, or to a person of it. */
+  /** To the team, or to a person of it; from who has it where the log knows of no team. */
   #assign(assignee?: Person): void {
     const to = assignee === undefined ? {} : { assignee };
-    this.#tell('AssignTicket', { team: this.row.team, ...to }, { type: 'TicketAssigned', data: { ...this.#place(), ...to } });
+    const holder = this.state?.assignee;
+    if (this.#team.team !== undefined || assignee !== undefined) {
+      this.#tell('AssignTicket', { ...this.#team, ...to }, { type: 'TicketAssigned', data: { ...this.#place(), ...to } });
+    } else if (holder !== undefined) {
+      const because = { because: 'requested', reason: NOT_RECORDED } as const;
+      const data = { tier: this.#tier, assignee: holder, ...because };
+      this.#tell('UnassignTicket', { reason: NOT_RECORDED }, { type: 'TicketUnassigned', data });
+    }
   }
 
-  #hold(reason: HoldReason): void {
+  #hold(): void {
     if (this.state?.work.status === 'on-hold') {
       if (this.state.assignee?.id !== this.#agent.id) this.#assign(this.#agent);
       return;
     }
     this.#work();
-    const held = { reason, note: this.row.subStatus };
-    this.#tell('PutOnHold', held, { type: 'TicketPutOnHold', data: held }, this.row.subStatus === 'Wait' ? ['hold-reason-missing'] : []);
+    const { holdReason: reason, said } = this.row;
+    const held = { reason: reason ?? 'customer', note: said.subStatus ?? said.status ?? NOT_RECORDED } as const;
+    this.#tell('PutOnHold', held, { type: 'TicketPutOnHold', data: held }, reason === undefined ? ['hold-reason-missing'] : []);
   }
 
-  #finish(): void {
-    switch (this.row.subStatus) {
-      case 'Closed':
-        return this.#tell('CloseTicket', {}, { type: 'TicketClosed', data: {} });
-      case 'Cancelled':
-        return this.#tell('CancelTicket', { reason: NOT_RECORDED }, { type: 'TicketCancelled', data: { reason: NOT_RECORDED } });
-      default:
-        if (this.state?.work.status === 'resolved') return;
-        return this.#tell('ResolveTicket', {}, { type: 'TicketResolved', data: { ...this.#place(), category: NOT_RECORDED } });
-    }
+  #resolve(): void {
+    if (this.state?.work.status === 'resolved') return;
+    const { closingCategory, closingCause: cause, closingFix: fix, article } = this.row;
+    const category = closingCategory ?? this.row.category ?? this.state?.category;
+    const codes = { ...(cause && { cause }), ...(fix && { fix }), ...(article && { article }) };
+    const fact = { type: 'TicketResolved', data: { ...this.#place(), category: category ?? NOT_RECORDED, ...codes } } as const;
+    this.#tell('ResolveTicket', { ...(category && { category }), ...codes }, fact);
   }
 
   /** Puts a step to the domain. `fact` is what happened, where that is not what the domain decides. */
@@ -266,7 +323,9 @@ class RowTelling {
   }
 
   #record(fact: EventOf<TicketEvents>, deviations: readonly string[] = []): void {
-    const imported = deviations.length === 0 ? this.#source : { ...this.#source, deviations };
+    // What was wrong with the row is said once.
+    const all = this.events.length === 0 ? [...(this.row.faults ?? []), ...deviations] : deviations;
+    const imported = all.length === 0 ? this.source : { ...this.source, deviations: all };
     const { actor, effectiveAt } = this.#context;
     this.events.push({ ...fact, effectiveAt, actor, imported });
     this.state = evolve(ticketWithoutClocks, this.state, fact, {
@@ -275,29 +334,19 @@ class RowTelling {
     });
   }
 
-  #place(): { readonly tier: Tier; readonly team: string } {
-    return { tier: this.#tier, team: this.row.team };
+  #place(): { readonly tier: Tier; readonly team?: string } {
+    return { tier: this.#tier, ...this.#team };
   }
+}
+
+const person = (id: string): Person => ({ id, name: id });
+
+const placeOf = ({ tier, team }: { readonly tier: Tier; readonly team?: string }) => (team === undefined ? { tier } : { tier, team });
+
+function withoutAbsent(object: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(object).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
 }
 
 function isDone({ status }: Work): boolean {
   return status === 'resolved' || status === 'closed' || status === 'cancelled';
-}
-
-/** All that a row says, in the log's words: nothing of the log is lost. */
-function saidBy(row: LogRow): ImportedFrom['said'] {
-  const { saidAt, status, subStatus, impact, product, team, orgLine, functionDiv, owner, ownerCountry, orgCountry } = row;
-  return {
-    at: saidAt,
-    status,
-    subStatus,
-    impact,
-    product,
-    team,
-    orgLine,
-    ...(functionDiv === undefined ? {} : { functionDiv }),
-    owner,
-    ownerCountry,
-    orgCountry,
-  };
 }

@@ -99,3 +99,8 @@ function goodLines(bytes: Buffer): number {
   const lossy = bytes.toString('utf-8', begin);
   return lossy.slice(0, Math.max(0, lossy.indexOf('\uFFFD'))).split('\n').length - 1;
 }
+
+/** Foreign text for a message: on one line, and not too long of it. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

@@ -4,9 +4,10 @@ import { ticket, ticketViews } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
 import { eventually } from '../../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../../test/stores.js';
-import { readBpic2013Log } from '../import/bpic2013-log.js';
 import { caseToEvents, ticketIdOfCase } from '../import/case-to-events.js';
-import { importBpic2013 } from '../import/import-bpic2013.js';
+import { importLog } from '../import/import-log.js';
+import { BPIC2013 } from '../import/ready-mappings.js';
+import { bpic2013, readCases } from '../import/testing/log-files.js';
 import { describeWith, realLog } from '../import/testing/real-log.js';
 import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
 import { readBpic2013Figures, renderFigures, reportBpic2013 } from './report-bpic2013.js';
@@ -26,7 +27,7 @@ describe('the report of the small log, from the read models on their servers', (
     stores = await testStores({ empty: true });
     ({ store, mongo } = stores);
     const log = { info() {}, warn() {}, error: console.error };
-    await importBpic2013({ file: smallLog, store });
+    await importLog({ file: smallLog, mapping: bpic2013, source: BPIC2013, store });
     const projector = projectGroup({ db: mongo.db, store, group: ticketViews, log, owner: 'spec' });
     stores.onClose(() => projector.stop());
     await eventually(
@@ -82,7 +83,7 @@ describe('the report of the small log, from the read models on their servers', (
   });
 
   it('does not count what happened after the import', async () => {
-    const id = ticketIdOfCase('1-100');
+    const id = ticketIdOfCase(BPIC2013.name, '1-100');
     const now = instantFrom(Date.parse('2012-04-03T10:00:00Z'));
     const by = {
       commandId: 'b2f0fc2e-7b7f-4b7c-9f0e-000000000001',
@@ -106,8 +107,8 @@ it('prints that all agree when they do', () => {
 
 describeWith(realLog, 'the figures of the real log', (file) => {
   async function* history(): AsyncGenerator<HistoryLine> {
-    for await (const one of readBpic2013Log(file)) {
-      const { ticketId, events } = caseToEvents(one);
+    for (const one of await readCases(file)) {
+      const { ticketId, events } = caseToEvents(one, BPIC2013);
       for (const event of events) yield { ticketId, ...event };
     }
   }

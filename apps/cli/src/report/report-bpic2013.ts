@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import type { Mongo } from '#mongo';
 import type { Colours } from '#platform';
-import { BPIC2013 } from '../import/case-to-events.js';
+import { BPIC2013 } from '../import/ready-mappings.js';
 import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
 import { courses, type HistoryLine } from './ticket-course.js';
 
@@ -29,7 +29,7 @@ const NEEDED = {
  * MongoDB, in memory that grows by a number a ticket.
  */
 export async function readBpic2013Figures(db: Mongo['db']): Promise<Figure[]> {
-  const fromLog = { 'imported.system': BPIC2013 };
+  const fromLog = { 'imported.system': BPIC2013.name };
   const tickets = await db.collection('ticket_details').countDocuments(fromLog);
   const history = db
     .collection('ticket_history')

@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { epochMillis } from '#eventsourcing';
 import { caseToEvents } from '../import/case-to-events.js';
-import type { LogCase, LogRow } from '../import/log-case.js';
+import type { LogRow } from '../import/mapped-rows.js';
+import { BPIC2013 } from '../import/ready-mappings.js';
+import type { LogCase } from '../import/row-spool.js';
 import { anyCase } from '../import/testing/log-files.js';
 import { bounces, courseOf, courses, type HistoryLine, type TicketCourse } from './ticket-course.js';
 
 function historyOf(one: LogCase): HistoryLine[] {
-  const { ticketId, events } = caseToEvents(one);
+  const { ticketId, events } = caseToEvents(one, BPIC2013);
   return events.map((event) => ({ ticketId, ...event }));
 }
 
@@ -15,24 +17,24 @@ function courseOfRows({ rows }: LogCase): TicketCourse {
   const last = rows.at(-1)!;
   const [first] = rows;
   // A row that is "Unmatched" says nothing of where the work is.
-  const placed = rows.filter(({ status }, index) => index === 0 || status !== 'Unmatched');
+  const placed = rows.filter(({ said }, index) => index === 0 || said.status !== 'Unmatched');
   const steps = placed.slice(1).map((row, index): [LogRow, LogRow] => [placed[index]!, row]);
-  const resolvedAt = rows.findIndex(({ subStatus }) => subStatus === 'Resolved');
+  const resolvedAt = rows.findIndex(({ said }) => said.subStatus === 'Resolved');
   return {
-    impact: first.impact.toLowerCase() as TicketCourse['impact'],
-    impactConstant: rows.every(({ impact }) => impact === first.impact),
-    openedAtTier: `L${first.supportLine}`,
-    movedUp: steps.some(([from, to]) => to.supportLine > from.supportLine),
-    movedDown: steps.some(([from, to]) => to.supportLine < from.supportLine),
-    touchedL3: placed.some(({ supportLine }) => supportLine === 3),
-    teams: placed.map(({ team }) => team).filter((team, index, all) => team !== all[index - 1]),
-    rows: rows.map(({ status, subStatus }) => `${status}/${subStatus}`),
-    firstSaidAt: first.saidAt,
-    lastSaidAt: last.saidAt,
+    impact: first.said.impact!.toLowerCase() as TicketCourse['impact'],
+    impactConstant: rows.every(({ said }) => said.impact === first.said.impact),
+    openedAtTier: first.tier!,
+    movedUp: steps.some(([from, to]) => to.tier! > from.tier!),
+    movedDown: steps.some(([from, to]) => to.tier! < from.tier!),
+    touchedL3: placed.some(({ tier }) => tier === 'L3'),
+    teams: placed.map(({ said }) => said.team!).filter((team, index, all) => team !== all[index - 1]),
+    rows: rows.map(({ said }) => `${said.status}/${said.subStatus}`),
+    firstSaidAt: first.said.at!,
+    lastSaidAt: last.said.at!,
     duration: epochMillis(last.at) - epochMillis(first.at),
-    offsets: new Set(rows.map(({ saidAt }) => saidAt.slice(-6))),
+    offsets: new Set(rows.map(({ said }) => said.at!.slice(-6))),
     resolved: resolvedAt >= 0,
-    reopened: resolvedAt >= 0 && rows.slice(resolvedAt).some(({ status }) => status === 'Queued' || status === 'Accepted'),
+    reopened: resolvedAt >= 0 && rows.slice(resolvedAt).some(({ said }) => said.status === 'Queued' || said.status === 'Accepted'),
   };
 }
 

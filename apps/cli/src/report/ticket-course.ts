@@ -1,3 +1,4 @@
+import { teamAfter } from '../import/course-figures.js';
 import { epochMillis, type ImportedFrom, type Instant } from '#eventsourcing';
 import type { Impact, TicketEvents, Tier } from '#ticketing';
 
@@ -88,20 +89,6 @@ export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefine
 /** How often the work came back to a team from the one team that had it in between: A → B → A. */
 export function bounces({ teams }: Pick<TicketCourse, 'teams'>): number {
   return teams.filter((team, index) => index >= 2 && teams[index - 2] === team).length;
-}
-
-function teamAfter(type: string, data: unknown): string | undefined {
-  switch (type) {
-    case 'TicketOpened':
-    case 'TicketAssigned':
-      return (data as TicketEvents['TicketOpened' | 'TicketAssigned']).team;
-    case 'TicketEscalated':
-    case 'TicketDeescalated':
-    case 'EscalationReturned':
-      return (data as TicketEvents['TicketEscalated' | 'TicketDeescalated' | 'EscalationReturned']).toTeam;
-    default:
-      return undefined;
-  }
 }
 
 /** The courses of all tickets. Holds one ticket's lines at a time, so the lines of a ticket must follow each other. */

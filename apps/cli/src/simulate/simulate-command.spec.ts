@@ -5,7 +5,9 @@ import { noColours } from '#platform';
 import { contractTerms, defaultContract } from '#ticketing';
 import { simulate } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../../test/stores.js';
-import { importBpic2013 } from '../import/import-bpic2013.js';
+import { importLog } from '../import/import-log.js';
+import { BPIC2013 } from '../import/ready-mappings.js';
+import { bpic2013 } from '../import/testing/log-files.js';
 import { runSimulation, type SimulateOptions } from './simulate-command.js';
 
 const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
@@ -20,7 +22,7 @@ let stores: TestStores;
 
 beforeAll(async () => {
   stores = await testStores({ empty: true });
-  await importBpic2013({ file: smallLog, store: stores.store });
+  await importLog({ mapping: bpic2013, source: BPIC2013, file: smallLog, store: stores.store });
 });
 afterAll(() => stores.close(), 30_000);
 

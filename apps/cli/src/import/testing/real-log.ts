@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { BPIC2013_SOURCE } from '../bpic2013-log.js';
+import { BPIC2013_SOURCE } from '../ready-mappings.js';
 
 const existing = (file: string | undefined): string | undefined => (file !== undefined && existsSync(file) ? file : undefined);
 

@@ -1,0 +1,113 @@
+import { rank, type TicketEvents, type Tier } from '#ticketing';
+import type { ImportedEvent } from './case-to-events.js';
+import type { LogCase } from './row-spool.js';
+
+/** A figure as the rows of a log have it, and as the tickets that were made of them have it. */
+export interface CourseFigure {
+  readonly name: string;
+  readonly inLog: number;
+  readonly inTickets: number;
+}
+
+const NAMES = ['rows', 'team changes', 'moves up', 'moves down', 'holds', 'resolutions', 'reopenings'] as const;
+type Name = (typeof NAMES)[number];
+type Counts = Record<Name, number>;
+
+const none = (): Counts => Object.fromEntries(NAMES.map((name) => [name, 0])) as Counts;
+
+/** Counts what happened, once from the rows of cases, once from the events of their tickets: an import that loses or makes up something shows. */
+export class CourseFigures {
+  readonly #inLog = none();
+  readonly #inTickets = none();
+  readonly #told = new Map<string, { told: number; found: number }>();
+
+  add(one: LogCase, events: readonly ImportedEvent[]): void {
+    const inLog = countRows(one);
+    const inTicket = countEvents(events);
+    for (const name of NAMES) {
+      this.#inLog[name] += inLog[name];
+      this.#inTickets[name] += inTicket[name];
+    }
+    for (const [what, name] of [
+      ['reassignments', 'team changes'],
+      ['reopenings', 'reopenings'],
+    ] as const) {
+      const counts = one.rows.flatMap((row) => row.told?.[what] ?? []).filter((count) => Number.isFinite(count));
+      if (counts.length === 0) continue;
+      const { told, found } = this.#told.get(what) ?? { told: 0, found: 0 };
+      this.#told.set(what, { told: told + Math.max(...counts), found: found + inTicket[name] });
+    }
+  }
+
+  figures(): readonly CourseFigure[] {
+    return [
+      ...NAMES.map((name) => ({ name, inLog: this.#inLog[name], inTickets: this.#inTickets[name] })),
+      ...[...this.#told].map(([what, { told, found }]) => ({ name: `${what}, as the log counts them`, inLog: told, inTickets: found })),
+    ];
+  }
+}
+
+function countRows({ rows }: LogCase): Counts {
+  const counts = none();
+  let [tier, team, done, resolved, held]: [Tier | undefined, string | undefined, boolean, boolean, string | undefined] = [
+    undefined,
+    undefined,
+    false,
+    false,
+    undefined,
+  ];
+  for (const [index, row] of rows.entries()) {
+    counts.rows++;
+    // A row that says nothing of the ticket moves nothing, unless it is the first.
+    if (row.state === 'none' && index > 0) continue;
+    const now: Tier = row.tier ?? tier ?? 'L1';
+    const nowTeam: string | undefined = row.team ?? (now === tier ? team : undefined);
+    if (tier !== undefined && rank(now) > rank(tier)) counts['moves up']++;
+    if (tier !== undefined && rank(now) < rank(tier)) counts['moves down']++;
+    if (index > 0 && nowTeam !== undefined && nowTeam !== team) counts['team changes']++;
+    const over = row.state === 'resolved' || row.state === 'closed' || row.state === 'cancelled';
+    if (done && !over && row.state !== 'none') counts.reopenings++;
+    const reason = row.state === 'on-hold' ? `${row.holdReason ?? 'customer'} ${now}` : undefined;
+    if (reason !== undefined && reason !== held) counts.holds++;
+    // What moves to another tier is no longer resolved.
+    if (row.state === 'resolved' && (!resolved || now !== tier)) counts.resolutions++;
+    held = reason;
+    resolved = row.state === 'resolved';
+    done = over;
+    tier = now;
+    team = nowTeam;
+  }
+  return counts;
+}
+
+function countEvents(events: readonly ImportedEvent[]): Counts {
+  const counts = none();
+  counts.rows = new Set(events.map(({ imported }) => imported.row)).size;
+  let team: string | undefined;
+  for (const [index, { type, data }] of events.entries()) {
+    const now = teamAfter(type, data);
+    if (index > 0 && now !== undefined && now !== team) counts['team changes']++;
+    if (now !== undefined) team = now;
+    if (type === 'TicketEscalated') counts['moves up']++;
+    if (type === 'TicketDeescalated' || type === 'EscalationReturned') counts['moves down']++;
+    if (type === 'TicketPutOnHold') counts.holds++;
+    if (type === 'TicketResolved') counts.resolutions++;
+    if (type === 'TicketReopened') counts.reopenings++;
+  }
+  return counts;
+}
+
+/** The team that a ticket went to by an event; undefined where the event says nothing of teams. */
+export function teamAfter(type: string, data: unknown): string | undefined {
+  switch (type) {
+    case 'TicketOpened':
+    case 'TicketAssigned':
+      return (data as TicketEvents['TicketOpened' | 'TicketAssigned']).team;
+    case 'TicketEscalated':
+    case 'TicketDeescalated':
+    case 'EscalationReturned':
+      return (data as TicketEvents['TicketEscalated' | 'TicketDeescalated' | 'EscalationReturned']).toTeam;
+    default:
+      return undefined;
+  }
+}

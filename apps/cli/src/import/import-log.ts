@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { NO_EVENTS } from '#audit';
+import {
+  type Actor,
+  appendChained,
+  deterministicId,
+  eventIdFor,
+  type EventStore,
+  instantFrom,
+  type Instant,
+  type NewEvent,
+  type PersonalFields,
+  personalFieldsOf,
+  schemaVersion,
+  type StateOf,
+  streamName,
+} from '#eventsourcing';
+import { ticket } from '#ticketing';
+import { caseToEvents, type ImportedTicket, type LogSource, NOT_RECORDED } from './case-to-events.js';
+import { type CourseFigure, CourseFigures } from './course-figures.js';
+import { manyAtOnce } from './many-at-once.js';
+import { compileMapping } from './mapped-rows.js';
+import type { Mapping } from './mapping.js';
+import { readLog } from './read-log.js';
+import { hasTime, type LogCase, RowSpool, type TimelessCase } from './row-spool.js';
+
+export interface ImportProgress {
+  /** First the whole log is checked, in bytes of the file; then it is imported, in rows. */
+  readonly phase: 'checking' | 'importing';
+  readonly done: number;
+  readonly of: number;
+}
+
+export interface ImportOptions {
+  /** CSV, NDJSON or XES, gzipped or not. */
+  readonly file: string;
+  readonly mapping: Mapping;
+  readonly source: LogSource;
+  /** Of times without an offset, where the mapping names no zone. */
+  readonly zone?: string;
+  /** Without a store it is only told what the file would make. */
+  readonly store?: EventStore;
+  readonly onProgress?: (progress: ImportProgress) => void;
+  /** Stops the import: cases on their way are finished, others are not begun. Importing again takes up the rest. */
+  readonly signal?: AbortSignal;
+  /** How many cases are on their way to the store at once; 64 unless said otherwise. */
+  readonly concurrency?: number;
+  /** The clock that `recordedAt` is read from. */
+  readonly now?: () => Instant;
+}
+
+export interface ImportResult {
+  /** Of the log. */
+  readonly cases: number;
+  readonly rows: number;
+  /** Cases and events that this run appended, or without a store would append. */
+  readonly imported: number;
+  readonly events: number;
+  /** Cases that the store had already. */
+  readonly alreadyThere: number;
+  /** Cases that the store has from a log or a mapping that said something else of them: left as they are. */
+  readonly different: readonly string[];
+  /** How many of the cases imported now the domain's rules would have refused at some step, or had rows with faults, and which. A case may have several. */
+  readonly deviating: number;
+  readonly deviations: Readonly<Record<string, number>>;
+  /** Rows of which no fact could be made, by why: how many, and the first of them. */
+  readonly leftOut: Readonly<Record<string, LeftOut>>;
+  /** What the rows of the cases imported now say, and what their tickets have. */
+  readonly figures: readonly CourseFigure[];
+  /** False when it was stopped before the end. */
+  readonly complete: boolean;
+}
+
+export interface LeftOut {
+  readonly rows: number;
+  readonly line: number;
+  readonly message: string;
+}
+
+/**
+ * Imports a log: a ticket a case, one atomic append each, so no case is ever there in part. The whole log is read and checked before
+ * anything is appended. Ids follow from what a case says, so importing again, after a crash or for no reason, adds what is missing and
+ * nothing twice. Memory does not grow with the log, but for the ids of its cases.
+ * @throws LogError when something is wrong with the log: then nothing was appended. Complaint when something is wrong with the mapping.
+ * StoreUnavailable when the store stays out of reach.
+ */
+export async function importLog(options: ImportOptions): Promise<ImportResult> {
+  const { file, source, store, onProgress = () => {}, signal, concurrency = 64, now = systemClock } = options;
+  const spool = await RowSpool.open(await textSize(file));
+  try {
+    const survey = await surveyLog(options, spool);
+    const before = store === undefined ? new Map<string, string>() : await importedBefore(store, source.name);
+    const figures = new CourseFigures();
+    const different: string[] = [];
+    const deviations: Record<string, number> = {};
+    let [cases, rowsDone, imported, events, alreadyThere, deviating] = [0, 0, 0, 0, 0, 0];
+    const importCase = async (one: LogCase | TimelessCase): Promise<void> => {
+      if (!hasTime(one)) {
+        survey.leaveOut({ code: 'time-missing', message: `no row of case ${one.caseId} has a time`, line: one.line });
+        return;
+      }
+      cases++;
+      const digest = digestOf(one);
+      const known = before.get(one.caseId);
+      if (known === digest) alreadyThere++;
+      else if (known !== undefined) different.push(one.caseId);
+      else {
+        const told = caseToEvents(one, source);
+        if (store !== undefined)
+          await appendChained(store, streamName(ticket, told.ticketId), NO_EVENTS, newEvents(one, told, source, digest, now()));
+        imported++;
+        events += told.events.length;
+        figures.add(one, told.events);
+        const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));
+        if (codes.size > 0) deviating++;
+        for (const code of codes) deviations[code] = (deviations[code] ?? 0) + 1;
+      }
+      rowsDone += one.rows.length;
+      onProgress({ phase: 'importing', done: rowsDone, of: survey.rows });
+    };
+    const complete = await manyAtOnce(spool.cases(), importCase, concurrency, signal);
+    return {
+      cases,
+      rows: survey.rows,
+      imported,
+      events,
+      alreadyThere,
+      different,
+      deviating,
+      deviations: Object.fromEntries(Object.entries(deviations).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))),
+      leftOut: survey.leftOut,
+      figures: figures.figures(),
+      complete,
+    };
+  } finally {
+    await spool.close();
+  }
+}
+
+/** Reads and checks the whole log, and puts its rows aside. */
+async function surveyLog({ file, mapping, zone, onProgress = () => {}, signal }: ImportOptions, spool: RowSpool) {
+  const { size } = await stat(file);
+  const onBytes = (done: number): void => onProgress({ phase: 'checking', done, of: size });
+  const leftOut: Record<string, LeftOut> = {};
+  const leaveOut = ({ code, message, line }: { readonly code: string; readonly message: string; readonly line: number }): void => {
+    const { rows, ...first } = leftOut[code] ?? { rows: 0, line, message };
+    leftOut[code] = { ...first, rows: rows + 1 };
+  };
+  let rows = 0;
+  for await (const read of readLog(file, mapping, compileMapping(mapping, zone), { onBytes, ...(signal && { signal }) })) {
+    if ('leftOut' in read) leaveOut(read.leftOut);
+    else {
+      rows++;
+      await spool.add(read.caseId, read.row);
+    }
+  }
+  return { rows, leftOut, leaveOut };
+}
+
+/** About how many bytes the text of a file has. Logs are compressed to a twentieth. */
+async function textSize(file: string): Promise<number> {
+  const { size } = await stat(file);
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 0);
+    return bytesRead === 1 && buffer[0] === 0x1f ? 20 * size : size;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * The cases that the store has, with the digests of what was imported. Asked once of the whole log, by the type of the first event
+ * of a ticket, which the server filters: a read of each case's stream takes ten times as long.
+ */
+async function importedBefore(store: EventStore, source: string): Promise<ReadonlyMap<string, string>> {
+  const digests = new Map<string, string>();
+  for await (const { metadata } of store.readAll({ eventTypes: ['TicketOpened'] })) {
+    const { imported, commandType, commandDigest = '' } = metadata;
+    if (commandType === IMPORT_COMMAND && imported?.system === source) digests.set(imported.key, commandDigest);
+  }
+  return digests;
+}
+
+const IMPORT_COMMAND = 'ImportCase';
+
+function newEvents(one: LogCase, { events }: ImportedTicket, source: LogSource, commandDigest: string, recordedAt: Instant): NewEvent[] {
+  const commandId = deterministicId('import', source.name, one.caseId);
+  const { reporter = NOT_RECORDED } = one.rows[0];
+  return events.map(({ type, data, effectiveAt, actor, imported }, index) => ({
+    id: eventIdFor(commandId, index, commandDigest),
+    type,
+    data,
+    metadata: {
+      commandId,
+      commandType: IMPORT_COMMAND,
+      commandDigest,
+      correlationId: commandId,
+      causationId: commandId,
+      actor,
+      client: source.client,
+      effectiveAt,
+      recordedAt,
+      schemaVersion: schemaVersion(ticket, type),
+      imported,
+    },
+    ...(reporter !== NOT_RECORDED && { personal: personalOf(reporter, type, data, actor) }),
+  }));
+}
+
+/** What is personal of an imported event: also what its row said, since any column may be. */
+function personalOf(reporter: string, type: string, data: unknown, actor: Actor): PersonalFields[] {
+  const { events } = ticket;
+  const fields = personalFieldsOf<StateOf<typeof ticket>>({ events, person: () => reporter }, { type, data }, null, actor);
+  return [
+    { person: reporter, fields: [...fields.flatMap((one) => (one.person === reporter ? one.fields : [])), 'metadata.imported.said'] },
+  ];
+}
+
+/** Digest (SHA-256, hexadecimal) of what a case says by its mapping: the same whichever format it was read from. */
+function digestOf({ caseId, rows }: LogCase): string {
+  const said = rows.map(({ line: _, ...row }) => row);
+  return createHash('sha256')
+    .update(JSON.stringify([caseId, said]))
+    .digest('hex');
+}
+
+const systemClock = (): Instant => instantFrom(Date.now());
