@@ -90,8 +90,9 @@ const law = {
   },
   'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 're2js', 'node:*'], libs: [] },
   'libs/local': {
-    packages: ['@tierline/embedded-eventstoredb', '@tierline/embedded-mongodb', 'node:*'],
+    packages: ['@peculiar/x509', '@tierline/embedded-eventstoredb', '@tierline/embedded-mongodb', 'reflect-metadata', 'node:*'],
     libs: ['eventstoredb', 'mongo', 'platform', 'privacy'],
+    later: [{ file: 'store-certificate', packages: ['@peculiar/x509', 'reflect-metadata'] }],
   },
   'apps/api': {
     packages: [

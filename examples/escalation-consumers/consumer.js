@@ -3,10 +3,15 @@
 //
 // Nothing but EventStoreDB's own client is needed. Start it twice to see the work divided; kill one, and the other takes over what it had not acknowledged.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EventStoreDBClient, PARK } from '@eventstore/db-client';
 
-const url = process.env.TIERLINE_EVENTSTORE_URL ?? process.env.EVENTSTORE_URL ?? 'esdb://127.0.0.1:12113?tls=false';
+// `npm start` keeps its stores' URLs, with passwords, for those who may read its data directory.
+const runFile = join(process.env.DATA_DIR ?? 'data', 'tierline.json');
+const url = process.env.TIERLINE_EVENTSTORE_URL ?? process.env.EVENTSTORE_URL ?? JSON.parse(readFileSync(runFile, 'utf8')).eventStoreUrl;
+const host = url.replace(/^[^/]*\/\/(?:[^@/?]*@)?|[/?].*$/g, '');
 const client = EventStoreDBClient.connectionString(url);
 let stopping = false;
 let subscription;
@@ -18,7 +23,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-console.log(`Consumer ${process.pid} of the group escalations at ${url}. Ctrl-C stops.`);
+console.log(`Consumer ${process.pid} of the group escalations at ${host}. Ctrl-C stops.`);
 
 while (!stopping) {
   try {

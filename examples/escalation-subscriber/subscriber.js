@@ -3,12 +3,17 @@
 //
 // It keeps its place in a file. Stop it whenever you like: the next run goes on with the first escalation that this one has not printed.
 
+import { readFileSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EventStoreDBClient, START, eventTypeFilter } from '@eventstore/db-client';
 
-const url = process.env.TIERLINE_EVENTSTORE_URL ?? process.env.EVENTSTORE_URL ?? 'esdb://127.0.0.1:12113?tls=false';
+// `npm start` keeps its stores' URLs, with passwords, for those who may read its data directory.
+const runFile = join(process.env.DATA_DIR ?? 'data', 'tierline.json');
+const url = process.env.TIERLINE_EVENTSTORE_URL ?? process.env.EVENTSTORE_URL ?? JSON.parse(readFileSync(runFile, 'utf8')).eventStoreUrl;
+const host = url.replace(/^[^/]*\/\/(?:[^@/?]*@)?|[/?].*$/g, '');
 const placeFile = process.env.POSITION_FILE ?? fileURLToPath(new URL('position.json', import.meta.url));
 
 /** What to print for each type of event. These keys are also the server-side filter, so nothing else travels over the network. */
@@ -50,7 +55,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-console.log(`Escalations of ${url}, ${place === START ? 'from the start' : `after position ${place.commit}`}. Ctrl-C stops.`);
+console.log(`Escalations of ${host}, ${place === START ? 'from the start' : `after position ${place.commit}`}. Ctrl-C stops.`);
 
 while (!stopping) {
   try {

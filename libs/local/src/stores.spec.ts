@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AccessDeniedError, EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { MongoClient } from 'mongodb';
 import { loadConfig } from '#platform';
 import { CannotStart, explainDataDir } from './cannot-start.js';
@@ -13,10 +14,16 @@ describe('embedded stores', () => {
 
   it('have users of their own: one for Tierline, and one who reads the read models', async () => {
     const stores = await openStores(config);
+    const events = [stores.eventStoreUrl, stores.eventStoreUrl.replace(/\/\/.*@/, '//')].map((url) =>
+      EventStoreDBClient.connectionString(url),
+    );
     const clients = [stores.mongodbUrl, stores.reportsUrl ?? '', stores.mongodbUrl.replace(/\/\/.*@/, '//')].map(
       (url) => new MongoClient(url),
     );
     try {
+      const opened = jsonEvent({ type: 'SpecOpened', data: {} });
+      await expect(events[1]?.appendToStream('spec', opened)).rejects.toThrow(AccessDeniedError);
+      expect(await events[0]?.appendToStream('spec', opened)).toMatchObject({ success: true });
       const [ours, reports, stranger] = clients.map((client) => client.db().collection<{ _id: number }>('spec'));
       await ours?.insertOne({ _id: 1 });
       expect(await reports?.find().toArray()).toEqual([{ _id: 1 }]);
@@ -24,13 +31,14 @@ describe('embedded stores', () => {
       await expect(stranger?.find().toArray()).rejects.toMatchObject({ code: 13 });
     } finally {
       for (const client of clients) await client.close();
+      for (const client of events) await client.dispose();
       await stores.close();
     }
-    expect(statSync(join(dataDir, 'stores-key')).mode & 0o777).toBe(0o600);
+    for (const file of ['stores-key', 'eventstoredb-tls']) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600);
     const again = await openStores(config);
     await again.close();
     const passwordIn = (url = '') => new URL(url).password;
-    expect(passwordIn(again.mongodbUrl)).toBe(passwordIn(stores.mongodbUrl));
+    expect([again.mongodbUrl, again.eventStoreUrl].map(passwordIn)).toEqual([stores.mongodbUrl, stores.eventStoreUrl].map(passwordIn));
     expect(passwordIn(stores.reportsUrl)).not.toBe(passwordIn(stores.mongodbUrl));
   });
 });

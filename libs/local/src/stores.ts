@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Config } from '#platform';
 import { CannotStart, DataDirLocked, explainDataDir, portTaken } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
-import { type StoreUser, type StoreUsers, storeUsersIn } from './store-users.js';
+import { storeCertificateIn, type StoreUser, storeUsersIn } from './store-users.js';
 
 /** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
 export interface Stores extends Closable {
@@ -20,7 +20,7 @@ export interface Stores extends Closable {
 export async function openStores(config: Config): Promise<Stores> {
   return opening(async (onClose) => {
     const embedded = async <Node extends Closable>(
-      start: (options: Where, users: StoreUsers) => Promise<Node>,
+      start: (where: Where, dataDir: string) => Promise<Node>,
       folder: string,
       what: string,
       variable: string,
@@ -33,7 +33,7 @@ export async function openStores(config: Config): Promise<Stores> {
         await mkdir(directory, { recursive: true, mode: 0o700 });
         // Nobody else looks into it, whatever the modes of the files in it are.
         await chmod(dataDir, 0o700);
-        const node = await start({ directory, port }, await storeUsersIn(dataDir));
+        const node = await start({ directory, port }, dataDir);
         onClose(() => node.close());
         return node;
       } catch (error) {
@@ -61,14 +61,19 @@ interface Where {
 // The nodes are loaded only where they are started.
 
 /** Tierline reads `$all` by event type and needs no links to it; without them the log is less than half as long. */
-async function startEventStore(where: Where): Promise<Closable & Pick<Stores, 'eventStoreUrl'>> {
+async function startEventStore(where: Where, dataDir: string): Promise<Closable & Pick<Stores, 'eventStoreUrl'>> {
   const { startEmbeddedEventStoreDB } = await import('@tierline/embedded-eventstoredb');
-  const node = await startEmbeddedEventStoreDB({ ...where, systemStreams: false });
-  return { eventStoreUrl: node.url, close: () => node.close() };
+  const { tierline } = await storeUsersIn(dataDir);
+  const { certFile, ...tls } = await storeCertificateIn(dataDir);
+  const node = await startEmbeddedEventStoreDB({ ...where, systemStreams: false, credentials: tierline, tls });
+  // By name: TLS knows no names that are addresses.
+  const eventStoreUrl = `esdb://${tierline.user}:${tierline.password}@localhost:${node.port}?tls=true&tlsCAFile=${encodeURIComponent(certFile)}`;
+  return { eventStoreUrl, close: () => node.close() };
 }
 
-async function startMongoDB(where: Where, users: StoreUsers): Promise<Closable & Required<Pick<Stores, 'mongodbUrl' | 'reportsUrl'>>> {
+async function startMongoDB(where: Where, dataDir: string): Promise<Closable & Required<Pick<Stores, 'mongodbUrl' | 'reportsUrl'>>> {
   const { startEmbeddedMongoDB } = await import('@tierline/embedded-mongodb');
+  const users = await storeUsersIn(dataDir);
   const node = await startEmbeddedMongoDB({ ...where, credentials: users.tierline, reader: { ...users.reports, database: DATABASE } });
   // Names the database, so that other clients that are given the URL find it too; the users are not of that one.
   const urlFor = ({ user, password }: StoreUser): string => {

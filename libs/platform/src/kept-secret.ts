@@ -6,8 +6,8 @@ import { dirname } from 'node:path';
  * The text of a file that only its owner reads, such as a key. Made where there is none, and on disk when it returns; of several processes that start
  * at once, all take what the first one made.
  */
-export async function keptSecret(file: string, make: () => string): Promise<string> {
-  return (await textIn(file)) ?? (await madeIn(file, make()));
+export async function keptSecret(file: string, make: () => string | Promise<string>): Promise<string> {
+  return (await textIn(file)) ?? (await madeIn(file, await make()));
 }
 
 async function textIn(file: string): Promise<string | undefined> {

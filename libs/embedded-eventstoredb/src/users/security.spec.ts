@@ -138,6 +138,24 @@ describe('a node with TLS and users', () => {
     expect(resolved?.event?.streamId).toBe('secret-1');
   });
 
+  it('opens $all to a user who is no administrator, where its list says so: what an application needs', async () => {
+    const running = await start();
+    const app: Credentials = { username: 'app', password: 'its own' };
+    await asAdministrator(running, 'Create', 'UsersProfileReq', {
+      login_name: 'app',
+      password: app.password,
+      full_name: 'App',
+      groups: [],
+    });
+    const [ours, admins] = [connect(running, app), connect(running, asAdmin)];
+    expect((await ours.appendToStream('ticket-1', opened)).success).toBe(true);
+    await expect(all(ours.readAll())).rejects.toThrow(AccessDeniedError);
+    await admins.setStreamMetadata('$all', { acl: { readRoles: [app.username, '$admins'] } });
+    expect((await all(ours.readAll())).map(({ event }) => event?.type)).toContain('opened');
+    expect(await all(ours.readStream('ticket-1'))).toHaveLength(1);
+    await expect(ours.setStreamMetadata('$all', {})).rejects.toThrow(AccessDeniedError);
+  });
+
   it('listens on every address, and tells clients that look for it the one they came to', async () => {
     const running = await start({ host: '0.0.0.0' });
     expect(running.url).toBe(`esdb://localhost:${running.port}?tls=true`);
