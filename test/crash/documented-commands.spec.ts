@@ -67,6 +67,7 @@ describe('the commands in README and docs', () => {
     // What the commands name in the folder that they are run in.
     await symlink(join(root, 'examples'), join(directory, 'examples'));
     await writeFile(join(directory, 'spooler.log'), 'spooler: 0x00000709\n');
+    await writeFile(join(directory, 'message.eml'), 'From: j.doe@northwind.example\r\nSubject: Cannot print\r\n\r\nIt prints nothing.\r\n');
     await writeFile(join(directory, 'contract.json'), '{ "reopen": "continue" }');
   }, 300_000);
   afterAll(async () => {
