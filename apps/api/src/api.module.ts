@@ -28,7 +28,7 @@ import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
 import { McpController } from './mcp.controller.js';
-import { OwnAccountController } from './own-account.controller.js';
+import { OwnAccountController, PasskeyChallengesController } from './own-account.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
@@ -69,6 +69,7 @@ import { WebhooksController } from './webhooks.controller.js';
     PasswordsController,
     AccountsController,
     OwnAccountController,
+    PasskeyChallengesController,
     LogInController,
     EventFeedController,
     WebhooksController,

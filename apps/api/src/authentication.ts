@@ -35,6 +35,7 @@ const OPEN: ReadonlySet<string> = new Set([
   'GET /login/callback',
   'GET /login/:file',
   'POST /v1/sessions',
+  'POST /v1/passkey-challenges',
   'POST /v1/passwords',
 ]);
 

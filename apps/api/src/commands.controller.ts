@@ -91,6 +91,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   key: 'key-not-found',
   webhook: 'webhook-not-found',
   account: 'account-not-found',
+  passkey: 'passkey-not-found',
   problemId: 'problem-not-found',
   client: 'privacy-not-found',
 };

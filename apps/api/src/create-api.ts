@@ -6,7 +6,7 @@ import type { EventStore } from '#eventsourcing';
 import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
-import { Accounts, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
+import { Accounts, Passkeys, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
@@ -40,7 +40,8 @@ export interface ApiParts extends HttpOptions {
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
   const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn, ownAddresses } = parts;
-  const accounts = new Accounts(store, new TotpCodes(new DerivedSecrets(logIn.keyFile)));
+  const derived = new DerivedSecrets(logIn.keyFile);
+  const accounts = new Accounts(store, new TotpCodes(derived), new Passkeys(derived, logIn.passkeys), logIn.secondFactorRoles);
   const module = ApiModule.on(store, mongo, blobs, secrets, accounts, limits, log, identityProvider, ownAddresses);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,

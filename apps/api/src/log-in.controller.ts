@@ -31,11 +31,15 @@ const page = (hasProvider: boolean): string => `<!doctype html>
       <form id="with-password" hidden>
         <p><label>Account <input id="account" autocomplete="username" required></label></p>
         <p><label>Password <input id="password" type="password" autocomplete="current-password" required></label></p>
-        <p><button>Log in with a password</button></p>
+        <p><button>Log in with a password</button> <button id="with-passkey" type="button" hidden>Log in with a passkey</button></p>
       </form>
       <form id="with-code" hidden>
         <p><label>Code of your authenticator, or a recovery code <input id="code" autocomplete="one-time-code" required></label></p>
         <p><button>Go on</button></p>
+      </form>
+      <form id="add-passkey" hidden>
+        <p><label>Name of this device or key <input id="passkey-label" maxlength="100" required></label></p>
+        <p><button>Add a passkey</button></p>
       </form>
       <section id="authenticator" hidden>
         <p><button id="begin-totp" type="button">Set up an authenticator app</button></p>
@@ -66,7 +70,7 @@ const style = `body { font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; m
 button, input { font: inherit; padding: .5rem 1rem; }
 label input { box-sizing: border-box; display: block; width: 100%; }
 code, pre { font-size: 1.1rem; overflow-wrap: anywhere; }
-#with-password, #with-code, #set-password, #authenticator { border-top: 1px solid #ccc; }
+#with-password, #with-code, #set-password, #add-passkey, #authenticator { border-top: 1px solid #ccc; }
 `;
 
 // What follows the # is never sent to a server, so a link is in no log. It is used when somebody presses the button: who only looks at the
@@ -84,20 +88,49 @@ async function show() {
   const { ok, json } = await ask('GET', '/v1/principal');
   at('log-out').hidden = !ok;
   at('with-password').hidden = ok;
+  // Nothing of who was here before is left on the page.
+  for (const id of ['add-passkey', 'authenticator', 'confirm-totp', 'recovery']) at(id).hidden = true;
+  at('begin-totp').hidden = false;
+  at('recovery-codes').textContent = '';
   if (at('elsewhere')) at('elsewhere').hidden = ok;
   if (!ok && failed) return say('That did not log you in. Try again; the log of the server says why.');
   if (!ok) return say(at('elsewhere') ? 'Nobody is logged in.' : 'Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link');
   const { principal: { id, name = id, roles }, credential } = json;
   say('Logged in as ' + name + ' (' + roles.join(', ') + ').');
-  await showAuthenticator();
+  await showOwnAccount();
   at('log-out').onclick = async () => {
     await ask('DELETE', '/v1/sessions/' + encodeURIComponent(credential.key));
     await show();
   };
 }
-/** Offers to set up an authenticator to who has an account without one. */
-async function showAuthenticator() {
+const hasPasskeys = typeof PublicKeyCredential === 'function' && 'parseRequestOptionsFromJSON' in PublicKeyCredential;
+at('with-passkey').hidden = !hasPasskeys;
+at('with-passkey').onclick = async () => {
+  const { ok, json } = await ask('POST', '/v1/passkey-challenges');
+  if (!ok) return say(json.detail);
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(json);
+  const passkey = await navigator.credentials.get({ publicKey }).catch(() => null);
+  if (passkey === null) return say('No passkey was used.');
+  await enter('/v1/sessions', { passkey: passkey.toJSON() });
+};
+async function addPasskey() {
+  const { ok, json } = await ask('POST', '/v1/own-account/passkeys/options');
+  if (!ok) return say(json.detail);
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json);
+  const made = await navigator.credentials.create({ publicKey }).catch(() => null);
+  if (made === null) return say('No passkey was made.');
+  const added = await ask('POST', '/v1/own-account/passkeys', { label: at('passkey-label').value, response: made.toJSON() });
+  say(added.ok ? 'The passkey logs you in from now on.' : added.json.detail);
+  at('passkey-label').value = '';
+}
+/** Offers passkeys and an authenticator to who has an account. */
+async function showOwnAccount() {
   const own = await ask('GET', '/v1/own-account');
+  at('add-passkey').hidden = !own.ok || !hasPasskeys;
+  at('add-passkey').onsubmit = async (event) => {
+    event.preventDefault();
+    await addPasskey();
+  };
   at('authenticator').hidden = !own.ok || own.json.totpEnrolledAt !== undefined;
   at('begin-totp').onclick = async () => {
     const { ok, json } = await ask('POST', '/v1/own-account/totp');

@@ -7,7 +7,8 @@ import { OPERATOR, type Principal } from '#ticketing';
 import { issueLink } from '#ticketing-app';
 import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
-import { type Answer, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
+import { Authenticator } from './testing/authenticator.js';
+import { type Answer, openingOf, PASSKEY_ORIGIN, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 let provider: TestProvider;
@@ -454,6 +455,88 @@ describe('an account', () => {
       const { secret, enrolment } = (await own('')).json;
       await own('/confirmation', { enrolment, code: codeAt(secret) });
       expect((await ask('GET', '/v1/tickets', session)).status).toBe(200);
+    });
+  });
+
+  describe('with a passkey', () => {
+    /** A person who is logged in, and an authenticator with a passkey of theirs. */
+    async function registered(rights?: object) {
+      const { account, link } = await invited(rights);
+      const session = cookieOf(await setPassword({ link, newPassword: PASSWORD }));
+      const own = (method: string, path = '', body?: object) => ask(method, `/v1/own-account${path}`, { ...session, ...CSRF }, body);
+      const authenticator = new Authenticator(PASSKEY_ORIGIN);
+      const options = (await own('POST', '/passkeys/options')).json;
+      const added = await own('POST', '/passkeys', { label: 'Laptop', response: authenticator.create(options) });
+      expect(added.status).toBe(201);
+      return { account, own, session, authenticator, passkey: added.json.passkey as string };
+    }
+    const challenge = async () => (await ask('POST', '/v1/passkey-challenges')).json;
+    const withPasskey = (passkey: object) => ask('POST', '/v1/sessions', {}, { passkey });
+
+    it('logs in by that alone, as who has added it', async () => {
+      const { account, own, authenticator, passkey } = await registered();
+      for (let time = 0; time < 2; time++) {
+        const session = await withPasskey(authenticator.get(await challenge()));
+        expect([session.status, (await whoIs(session)).json.principal.id]).toEqual([201, account]);
+      }
+      const passkeys = [{ passkey, label: 'Laptop', addedAt: expect.any(String), lastUsedAt: expect.any(String) }];
+      const { text, json } = await own('GET');
+      expect(json).toMatchObject({ passkeys, lastLogInBy: 'passkey' });
+      expect(text).not.toContain('publicKey');
+      const history = await send(api.url, 'GET', `/v1/accounts/${account}/history`);
+      expect(history.text).toContain('AccountPasskeyAdded');
+      expect(history.text).not.toMatch(/publicKey|passkeyKeys/);
+    });
+
+    it('does not log in by what is replayed, forged, or of another site', async () => {
+      const { authenticator, account } = await registered();
+      const other = await registered();
+      const options = await challenge();
+      const good = authenticator.get(options);
+      expect((await withPasskey(good)).status).toBe(201);
+      const tampered = authenticator.get(await challenge()) as { response: { signature: string } };
+      const wrong: object[] = [
+        good,
+        // A challenge works once, even for another answer.
+        authenticator.get(options),
+        authenticator.get(await challenge(), { origin: 'https://evil.example' }),
+        authenticator.get(await challenge(), { rpId: 'evil.example' }),
+        authenticator.get(await challenge(), { unverified: true }),
+        authenticator.get(await challenge(), { counter: 0 }),
+        authenticator.get({ ...(await challenge()), challenge: 'A'.repeat(75) }),
+        authenticator.get(await challenge(), { userHandle: Buffer.from(other.account).toString('base64url') }),
+        new Authenticator(PASSKEY_ORIGIN).get(await challenge(), { userHandle: Buffer.from(account).toString('base64url') }),
+        { ...tampered, response: { ...tampered.response, signature: `${tampered.response.signature.slice(0, -4)}AAAA` } },
+        {},
+        { id: 1, response: 'x' },
+      ];
+      for (const [index, answer] of wrong.entries()) {
+        const { status, json } = await withPasskey(answer);
+        expect([index, status, json.code]).toEqual([index, 401, 'unauthenticated']);
+      }
+      // What it is registered for is of one account.
+      const foreign = (await other.own('POST', '/passkeys/options')).json;
+      const mine = await registered();
+      const made = { label: 'x', response: new Authenticator(PASSKEY_ORIGIN).create(foreign) };
+      expect((await mine.own('POST', '/passkeys', made)).json.code).toBe('passkey-invalid');
+      expect((await withPasskey(authenticator.get(await challenge()))).status).toBe(201);
+    });
+
+    it('is removed by its owner, or by an administrator', async () => {
+      const { account, own, authenticator, passkey } = await registered();
+      expect((await own('DELETE', '/passkeys/none')).status).toBe(404);
+      expect((await own('DELETE', `/passkeys/${passkey}`)).status).toBe(204);
+      expect((await withPasskey(authenticator.get(await challenge()))).status).toBe(401);
+      const other = await registered();
+      expect((await send(api.url, 'DELETE', `/v1/accounts/${other.account}/passkeys/${other.passkey}`)).status).toBe(200);
+      expect((await send(api.url, 'DELETE', `/v1/accounts/${account}/passkeys/${passkey}`)).status).toBe(404);
+    });
+
+    it('is the second factor that a role demands, and a password alone does no more', async () => {
+      const { account, session, authenticator } = await registered({ roles: ['auditor'], clients: [api.client] });
+      expect((await ask('GET', '/v1/tickets', session)).status).toBe(200);
+      expect((await byPassword(account, PASSWORD)).json.code).toBe('second-factor-required');
+      expect((await withPasskey(authenticator.get(await challenge()))).status).toBe(201);
     });
   });
 

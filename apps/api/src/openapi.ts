@@ -205,6 +205,7 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
 /** What commands do that have no body to say so. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
+  RemovePasskey: 'Removes a passkey of somebody: it logs in no more.',
   ResetTotp: 'Removes the authenticator of somebody who has lost it, and their recovery codes: logging in takes no code from then on.',
   ReinstateAccount: 'Lets somebody log in again whose account was suspended.',
   EndSession: 'Ends a session of one’s own: it opens nothing any more.',
@@ -838,6 +839,47 @@ export function documentConfirmTotp(): MethodDecorator {
   const answer = { type: 'object', required: ['recoveryCodes'], properties: { recoveryCodes } };
   const text = { summary: 'Enrols the authenticator that was begun with', body: 'ConfirmTotp' };
   return documentOwn('confirmTotp', text, contractAnswer('Recovery codes', answer), ['totp-enrolled', 'wrong-code']);
+}
+
+const webAuthn = (description: string) => ({ type: 'object', description, additionalProperties: true });
+
+export function documentBeginPasskey(): MethodDecorator {
+  const answer = webAuthn('What `PublicKeyCredential.parseCreationOptionsFromJSON()` takes (WebAuthn)');
+  return documentOwn('beginPasskey', { summary: 'Begins to add a passkey: options for the browser' }, contractAnswer('Options', answer), [
+    'passkey-invalid',
+  ]);
+}
+
+export function documentAddPasskey(): MethodDecorator {
+  const answer = { type: 'object', required: ['passkey'], properties: { passkey: { type: 'string', description: 'Its id' } } };
+  const text = { summary: 'Adds a passkey to one’s account', body: 'AddPasskey' };
+  return documentOwn('addPasskey', text, contractAnswer('The passkey', answer, 201), [
+    'passkey-invalid',
+    'passkey-exists',
+    'too-many-passkeys',
+  ]);
+}
+
+export const documentRemovePasskey = () =>
+  applyDecorators(
+    pathParam('passkey'),
+    documentOwn(
+      'removeOwnPasskey',
+      { summary: 'Removes a passkey of one’s account' },
+      ApiResponse({ status: 204, description: 'It is removed' }),
+      ['passkey-not-found', 'chain-broken', 'contended'],
+    ),
+  );
+
+export function documentPasskeyChallenge(): MethodDecorator {
+  const answer = webAuthn('What `PublicKeyCredential.parseRequestOptionsFromJSON()` takes (WebAuthn)');
+  return applyDecorators(
+    ApiTags('identity'),
+    ApiOperation({ operationId: 'passkeyChallenge', summary: 'Begins to log in with a passkey: options for the browser', ...open }),
+    contractAnswer('Options', answer),
+    correlationHeader,
+    problems(...everywhere),
+  );
 }
 
 export const documentRemoveTotp = () =>

@@ -1,12 +1,13 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyRequest } from 'fastify';
 import { JsonBody, QueryParameters } from '#http';
-import { ConfirmTotp, GiveCode } from '#ticketing';
+import { AddPasskey, ConfirmTotp, GiveCode } from '#ticketing';
 import { Accounts, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller, type Known } from './caller.js';
 import { documented } from './documented.js';
+import { PathName } from './path-name.js';
 import { unlessSlowedDown } from './sessions.controller.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -58,6 +59,53 @@ export class OwnAccountController {
   ): Promise<void> {
     const { account } = await this.account(query, caller);
     unlessSlowedDown(await this.accounts.removeTotp(account, code, contextOf(caller, request)));
+  }
+
+  @Post('passkeys/options')
+  @HttpCode(200)
+  @documented((openapi) => openapi.documentBeginPasskey())
+  async beginPasskey(@Query(noQuery) query: object, @Caller() caller: Known) {
+    const { account } = await this.account(query, caller);
+    return unlessRefused(await this.accounts.beginPasskey(account));
+  }
+
+  @Post('passkeys')
+  @HttpCode(201)
+  @documented((openapi) => openapi.documentAddPasskey())
+  async addPasskey(
+    @Body(new JsonBody(AddPasskey)) body: AddPasskey,
+    @Query(noQuery) query: object,
+    @Req() request: FastifyRequest,
+    @Caller() caller: Known,
+  ) {
+    const { account } = await this.account(query, caller);
+    return unlessRefused(await this.accounts.addPasskey(account, body, contextOf(caller, request)));
+  }
+
+  @Delete('passkeys/:passkey')
+  @HttpCode(204)
+  @documented((openapi) => openapi.documentRemovePasskey())
+  async removePasskey(
+    @Param('passkey', new PathName('passkey-not-found', 'There is no such passkey')) passkey: string,
+    @Query(noQuery) query: object,
+    @Req() request: FastifyRequest,
+    @Caller() caller: Known,
+  ): Promise<void> {
+    const { account } = await this.account(query, caller);
+    unlessRefused(await this.accounts.removePasskey(account, passkey, contextOf(caller, request)));
+  }
+}
+
+/** What browsers are given to log in with a passkey. */
+@Controller('v1/passkey-challenges')
+export class PasskeyChallengesController {
+  constructor(@Inject(Accounts) private readonly accounts: Accounts) {}
+
+  @Post()
+  @HttpCode(200)
+  @documented((openapi) => openapi.documentPasskeyChallenge())
+  challenge(@Query(noQuery) _query: object) {
+    return this.accounts.challenge();
   }
 }
 

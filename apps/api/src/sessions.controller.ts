@@ -5,7 +5,7 @@ import { instantFrom, isRefusal, type Refusal } from '#eventsourcing';
 import { countedAddress, JsonBody, Problem, QueryParameters, RateLimits } from '#http';
 import { type QueryOf } from '#platform';
 import { LogIn, SetPassword } from '#ticketing';
-import { Accounts, type LoggedIn, type LogInContext, type Proof, queries } from '#ticketing-app';
+import { Accounts, type LoggedIn, type LogInContext, type PasskeyProof, type Proof, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { keepSession, refuseCrossOrigin } from './browser-session.js';
 import { Caller, type Known, unauthenticated } from './caller.js';
@@ -33,7 +33,7 @@ export class SessionsController {
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return keep(request, reply, await this.accounts.logIn(proofIn(body), contextOf(request)), this.limits);
+    return keep(request, reply, await this.accounts.logIn(passkeyIn(body) ?? proofIn(body), contextOf(request)), this.limits);
   }
 
   @Get()
@@ -89,11 +89,20 @@ function contextOf(request: FastifyRequest): LogInContext {
 }
 
 /** @throws Problem invalid-body */
-function proofIn({ link, account, password, code }: LogIn): Proof {
+function proofIn({ link, account, password, code, passkey }: LogIn): Proof {
+  if (passkey !== undefined) throw notTogether();
   if (link !== undefined && account === undefined && password === undefined) return { link, code };
   if (link === undefined && account !== undefined && password !== undefined) return { account, password, code };
-  throw Problem.of('invalid-body', 'It takes either a link, or an account and its password', {
-    faults: [{ field: 'link', message: 'must be there, or account and password' }],
+  throw notTogether();
+}
+
+function passkeyIn({ passkey, ...others }: LogIn): PasskeyProof | undefined {
+  return passkey !== undefined && Object.values(others).every((other) => other === undefined) ? { passkey } : undefined;
+}
+
+function notTogether(): Problem {
+  return Problem.of('invalid-body', 'It takes either a link, or an account and its password, or a passkey', {
+    faults: [{ field: 'link', message: 'must be there alone, or account and password, or a passkey' }],
   });
 }
 

@@ -75,7 +75,7 @@ describe('when a store is away', () => {
       mongo,
       blobs,
       secrets: new WebhookSecrets(join(directory, 'webhook-key')),
-      logIn: { keyFile: join(directory, 'log-in-key'), secondFactorRoles: [] },
+      logIn: { keyFile: join(directory, 'log-in-key'), secondFactorRoles: [], passkeys: { rpId: 'localhost', origins: [] } },
       limits: await RateLimits.shared({ person: 0, service: 1_000, address: 0, failures: 0 }, mongo.db),
       log: createLog('warn', { write: (line) => void logged.push(line) }),
     });

@@ -110,6 +110,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `PERSONAL_KEY_FILE` | `personal-key` in `DATA_DIR` |
  * | `LOG_IN_KEY_FILE` | `log-in-key` in `DATA_DIR` |
  * | `SECOND_FACTOR_ROLES` | none |
+ * | `PASSKEY_ORIGINS` | `http://localhost:` and the port |
+ * | `PASSKEY_RP_ID` | the host of the first of them |
  * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
  * | `WEBHOOK_NETWORKS` | none but public addresses |
  * | `SMTP_URL`, `MAIL_FROM` | no e-mail |
@@ -172,8 +174,9 @@ export function loadConfig(env: Environment): Config {
   ] as const)
     if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
   const oidc = readOidc(read, isUnset, faults);
+  const http = readHttp(read, isUnset, faults);
   const config: Config = {
-    ...readHttp(read, isUnset, faults),
+    ...http,
     cursorKeyFile: read('CURSOR_KEY_FILE', `${dataDir}/cursor-key`, path, 'must be a path'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
@@ -201,7 +204,7 @@ export function loadConfig(env: Environment): Config {
     },
     ...(oidc === undefined ? {} : { oidc }),
     personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
-    logIn: readLogIn(read, dataDir, path),
+    logIn: readLogIn(read, faults, dataDir, http.port, path),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),

@@ -1,4 +1,5 @@
-import { listOf, type Read, word } from './values.js';
+import type { Fault } from '#eventsourcing';
+import { listOf, type Read, webAddress, word } from './values.js';
 
 /** What it takes to log in to accounts. */
 export interface LogInConfig {
@@ -6,12 +7,45 @@ export interface LogInConfig {
   readonly keyFile: string;
   /** Roles that take a second factor. */
   readonly secondFactorRoles: readonly string[];
+  readonly passkeys: PasskeySite;
+}
+
+/** The site that passkeys are of. */
+export interface PasskeySite {
+  /** The domain that they are bound to: that of the origins, or one above it. */
+  readonly rpId: string;
+  /** Where browsers may make and use them, such as `https://desk.example`. */
+  readonly origins: readonly string[];
 }
 
 /** What the environment says of logging in to accounts. */
-export function readLogIn(read: Read, dataDir: string, path: (text: string) => string | undefined): LogInConfig {
+export function readLogIn(
+  read: Read,
+  faults: Fault[],
+  dataDir: string,
+  port: number,
+  path: (text: string) => string | undefined,
+): LogInConfig {
+  const origins = read(
+    'PASSKEY_ORIGINS',
+    [`http://localhost:${port}`],
+    (text) => listOf(text, secureOrigin),
+    'must be origins such as https://desk.example, with commas between them',
+  );
+  const [first = ''] = origins;
+  const rpId = read('PASSKEY_RP_ID', new URL(first).hostname, word, 'must be a domain such as desk.example');
+  if (!origins.every((origin) => `.${new URL(origin).hostname}`.endsWith(`.${rpId}`)))
+    faults.push({ field: 'PASSKEY_RP_ID', message: 'must be the domain of all PASSKEY_ORIGINS, or one above it' });
   return {
     keyFile: read('LOG_IN_KEY_FILE', `${dataDir}/log-in-key`, path, 'must be a path'),
     secondFactorRoles: read('SECOND_FACTOR_ROLES', [], (text) => listOf(text, word), 'must be roles such as administrator,lead'),
+    passkeys: { rpId, origins },
   };
+}
+
+/** What browsers take for secure. */
+function secureOrigin(text: string): string | undefined {
+  if (webAddress(text) === undefined) return undefined;
+  const { origin, protocol, hostname } = new URL(text);
+  return origin === text && (protocol === 'https:' || hostname === 'localhost') ? text : undefined;
 }

@@ -1,18 +1,27 @@
-import { type EventStore, instantFrom, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type EventStore, instantFrom, isName, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { account, type AccountState, actorOf, type Principal, type SecondFactor } from '#ticketing';
 import { asAuthentication, findCredential, issueLink, type LoggedIn, redeemLink, startSession } from './credentials.js';
 import { LogInAttempts } from './log-in-attempts.js';
 import { BUSY, hashPassword, isPassword } from './passwords.js';
 import { runCommand, type SentContext } from './run-command.js';
+import type { Passkeys } from './passkeys.js';
 import { newRecoveryCodes, type TotpBegun, TotpCodes } from './totp.js';
 
 const LEAST_CHARACTERS = 12;
+
+/** How somebody logged in, for people. */
+const HOW = { link: 'Link', password: 'Password', passkey: 'Passkey' } as const;
 
 /** What somebody proves with that an account is theirs. */
 export type Proof = ({ readonly link: string } | { readonly account: string; readonly password: string }) & {
   /** Of the authenticator, where one is enrolled. */
   readonly code?: string | undefined;
 };
+
+/** What a browser answers of a passkey. */
+export interface PasskeyProof {
+  readonly passkey: object;
+}
 
 type PasswordProof = Extract<Proof, { readonly password: string }>;
 
@@ -49,7 +58,7 @@ interface OwnContext {
 /** Somebody who has proved that an account is theirs. */
 interface Proved {
   readonly id: string;
-  readonly by: 'link' | 'password';
+  readonly by: keyof typeof HOW;
   readonly factor: SecondFactor;
 }
 
@@ -60,10 +69,17 @@ export class Accounts {
   constructor(
     private readonly store: EventStore,
     private readonly totp: TotpCodes,
+    private readonly passkeys: Passkeys,
+    /** Roles that take a second factor. */
+    private readonly secondFactorRoles: readonly string[],
   ) {}
 
   /** Logs in. @throws as `runCommand` */
-  async logIn(proof: Proof, context: LogInContext): Promise<LoggedIn | Refusal> {
+  async logIn(proof: Proof | PasskeyProof, context: LogInContext): Promise<LoggedIn | Refusal> {
+    if ('passkey' in proof) {
+      const proved = await this.#byPasskey(proof);
+      return isRefusal(proved) ? proved : this.#enter(proved, context);
+    }
     if ('link' in proof) {
       const id = await this.#accountOfLink(proof.link);
       if (id !== undefined) {
@@ -139,6 +155,46 @@ export class Accounts {
     return undefined;
   }
 
+  /** Options for a browser that is to make a passkey. */
+  async beginPasskey(id: string) {
+    const { state } = await readAggregate(this.store, account, id);
+    const options = state && (await this.passkeys.registration(state, state.passkeyKeys));
+    return options ?? refuse('passkey-invalid', 'An account with an id of more than 64 bytes has no passkeys');
+  }
+
+  /** @returns the id of the passkey; @throws as `runCommand` */
+  async addPasskey(
+    id: string,
+    { label, response }: { readonly label: string; readonly response: object },
+    context: OwnContext,
+  ): Promise<{ readonly passkey: string } | Refusal> {
+    const made = await this.passkeys.made(id, response);
+    if (made === undefined) return refuse('passkey-invalid', 'The passkey is not the one that was asked for, or came too late');
+    const body = { label, ...made };
+    const added = await runCommand(this.store, { aggregate: account, id, name: 'AddPasskey', body, context: asOwner(context) });
+    return isRefusal(added) ? added : { passkey: made.passkey };
+  }
+
+  /** @throws as `runCommand` */
+  async removePasskey(id: string, passkey: string, context: OwnContext): Promise<Refusal | undefined> {
+    const sent = { aggregate: account, id, name: 'RemovePasskey', body: { passkey }, context: asOwner(context) } as const;
+    const removed = await runCommand(this.store, sent);
+    return isRefusal(removed) ? removed : undefined;
+  }
+
+  /** Options for a browser that is to log in with a passkey, whosever it is. */
+  challenge() {
+    return this.passkeys.logIn();
+  }
+
+  async #byPasskey({ passkey: response }: PasskeyProof): Promise<Proved | Refusal> {
+    const id = this.passkeys.accountIn(response);
+    if (id === undefined || !isName(id, 100)) return notKnown();
+    const { state }: { readonly state: AccountState } = await readAggregate(this.store, account, id);
+    const factor = await this.passkeys.used(state?.passkeyKeys, response);
+    return factor === undefined || state?.suspendedAt !== undefined ? notKnown() : { id, by: 'passkey', factor };
+  }
+
   async #accountOfLink(link: string): Promise<string | undefined> {
     return (await findCredential(this.store, link, instantFrom(Date.now())))?.account;
   }
@@ -170,7 +226,12 @@ export class Accounts {
 
   /** What was given besides a link or a password, where something must be. */
   async #factor(state: NonNullable<AccountState>, code: string | undefined): Promise<SecondFactor | Refusal> {
-    if (state.totp === undefined) return undefined;
+    const { totp, passkeys = [], principal } = state;
+    if (totp === undefined) {
+      const isDemanded = principal.roles.some((role) => this.secondFactorRoles.includes(role));
+      // Who has none may begin a session, to enrol one.
+      return isDemanded && passkeys.length > 0 ? refuse('second-factor-required', 'It takes the passkey of the account') : undefined;
+    }
     if (code === undefined) return refuse('second-factor-required', 'It takes a code of the authenticator as well, or a recovery code');
     return (await this.totp.factor(state, code)) ?? notKnown();
   }
@@ -183,7 +244,7 @@ export class Accounts {
     this.#attempts.succeeded(id);
     const { state } = await readAggregate(this.store, account, id);
     if (state === null) return notKnown();
-    const label = `${by === 'link' ? 'Link' : 'Password'}: ${browser}`;
+    const label = `${HOW[by]}: ${browser}`;
     return startSession(this.store, { principal: state.principal, label, account: id }, correlationId);
   }
 }

@@ -121,7 +121,7 @@ async function ofAccount(store: EventStore, found: Credential, id: string, maxAg
   if (state === null || state.suspendedAt !== undefined) return undefined;
   const { principal, passwordSetAt } = state;
   const isOver = found.form === 'session' && passwordSetAt !== undefined && found.issuedAt < passwordSetAt;
-  return isOver ? undefined : { ...found, principal, hasSecondFactor: state.totp !== undefined };
+  return isOver ? undefined : { ...found, principal, hasSecondFactor: state.totp !== undefined || (state.passkeys ?? []).length > 0 };
 }
 
 async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id: string, maxAgeMs = MAX_AGE_MS) {

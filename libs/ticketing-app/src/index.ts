@@ -13,7 +13,8 @@ export {
   type Sources,
   WALLS,
 } from './read-models.js';
-export { Accounts, issueAccountLink, type LogInContext, type Proof } from './accounts.js';
+export { Accounts, issueAccountLink, type LogInContext, type PasskeyProof, type Proof } from './accounts.js';
+export { Passkeys } from './passkeys.js';
 export { TotpCodes } from './totp.js';
 export {
   credentialIdIn,

@@ -33,6 +33,9 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
+/** Where browsers use passkeys. */
+export const PASSKEY_ORIGIN = 'http://localhost:3000';
+
 export async function startApi({
   logLevel = 'warn',
   secondFactorRoles = [],
@@ -57,7 +60,7 @@ export async function startApi({
     );
     const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
     const secrets = new WebhookSecrets(join(directory, 'webhook-key'));
-    const logIn = { keyFile: join(directory, 'log-in-key'), secondFactorRoles };
+    const logIn = { keyFile: join(directory, 'log-in-key'), secondFactorRoles, passkeys: { rpId: 'localhost', origins: [PASSKEY_ORIGIN] } };
     const app = await createApi({ store, mongo, blobs, secrets, logIn, log, ...settings });
     onClose(() => app.close());
     const token = await administratorToken(store);

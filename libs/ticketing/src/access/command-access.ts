@@ -284,6 +284,8 @@ const rows = {
     EnrolTotp: system,
     RemoveTotp: system,
     ResetTotp: { administrator: accountBefore },
+    AddPasskey: system,
+    RemovePasskey: { administrator: accountBefore },
   } satisfies Rows<typeof account>,
 };
 

@@ -90,6 +90,34 @@ describe('an account', () => {
     expect(enrolled.when(...enrol).refusal()).toMatchObject({ refused: 'totp-enrolled' });
   });
 
+  it('is logged in to by a passkey alone, for challenges that come later and later', () => {
+    const key = { passkey: 'p', credential: 'c', publicKey: 'k', counter: 0 };
+    const added = given(invite, enrol, ['AddPasskey', { label: 'Laptop', ...key }]);
+    const by = { by: 'passkey' } as const;
+    const use = { passkey: 'p', counter: 3, challengedAt: 10 };
+    expect(added.when('NoteLogIn', { ...by, factor: use }).events()).toEqual([
+      { type: 'AccountLoggedIn', data: { account: 'ada', ...by, ...use } },
+    ]);
+    expect(added.when('NoteLogIn', { ...by, factor: { ...use, passkey: 'q' } }).refusal()).toMatchObject(required);
+    const used = given(invite, ['AddPasskey', { label: 'Laptop', ...key }], ['NoteLogIn', { ...by, factor: use }]);
+    expect(used.when('NoteLogIn', { ...by, factor: use }).refusal()).toMatchObject(required);
+    expect(used.state).toMatchObject({ passkeys: [{ passkey: 'p', lastUsedAt: expect.any(String) }], passkeyKeys: { p: { counter: 3 } } });
+    expect(Object.keys((used.state && shownAccount(used.state)) ?? {})).toEqual(
+      expect.not.arrayContaining(['passkeyKeys', 'challengedAt']),
+    );
+    expect(used.when('AddPasskey', { label: 'x', ...key }).refusal()).toMatchObject({ refused: 'passkey-exists' });
+    expect(used.when('RemovePasskey', { passkey: 'q' }).refusal()).toMatchObject({ refused: 'passkey-not-found' });
+    expect(used.when('RemovePasskey', { passkey: 'p' }).events()).toEqual([
+      { type: 'AccountPasskeyRemoved', data: { account: 'ada', passkey: 'p' } },
+    ]);
+    const many = Array.from({ length: 20 }, (_, index) => ['AddPasskey', { label: 'x', ...key, passkey: `p${index}` }] as const);
+    expect(
+      given(invite, ...many)
+        .when('AddPasskey', { label: 'x', ...key })
+        .refusal(),
+    ).toMatchObject({ refused: 'too-many-passkeys' });
+  });
+
   it('loses its authenticator to a code of it, or to an administrator', () => {
     const removed = [{ type: 'AccountTotpRemoved', data: { account: 'ada' } }];
     expect(given(invite, enrol).when('RemoveTotp', { factor: undefined }).refusal()).toMatchObject(required);

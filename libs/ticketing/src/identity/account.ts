@@ -1,12 +1,21 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { present, same, without } from '../plain-json.js';
-import { about, count, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, type Tier, TIERS } from '../vocabulary.js';
 import { CLIENTS_NOT_NAMED, clientsNamed, type Principal, principalSchema, type Role, ROLES } from './principal.js';
 
-const LOG_IN_METHODS = ['link', 'password'] as const;
+const LOG_IN_METHODS = ['link', 'password', 'passkey'] as const;
+
+const passkeySchema = open({
+  passkey: about(text, 'Its id'),
+  label: about(text, 'What its owner calls it'),
+  addedAt: about(instant, 'When it was added'),
+  lastUsedAt: optional(about(instant, 'When it was last used to log in')),
+});
+
+const MOST_PASSKEYS = 20;
 
 export const accountSchema = about(
   open({
@@ -20,6 +29,7 @@ export const accountSchema = about(
     lastLogInBy: optional(about(oneOf(LOG_IN_METHODS), 'With what they last logged in')),
     totpEnrolledAt: optional(about(instant, 'Since when logging in takes a code of an authenticator (TOTP) as well')),
     recoveryCodesLeft: optional(about(count, 'Recovery codes that were not used yet')),
+    passkeys: optional(about(listOf(passkeySchema), 'The passkeys that it is logged in to with')),
     suspendedAt: optional(about(instant, 'Since when nobody logs in with it')),
   }),
   'An account of a person who has no identity provider',
@@ -35,6 +45,31 @@ interface AccountSecrets {
   /** Of the password. */
   readonly hash?: string;
   readonly totp?: Totp;
+  /** What passkeys are checked with, by their ids. */
+  readonly passkeyKeys?: Readonly<Record<string, PasskeyKey>>;
+  /** When the challenge was made of the last log-in with a passkey, in milliseconds since 1970: none of then or earlier is taken again. */
+  readonly challengedAt?: number;
+}
+
+interface PasskeyKey {
+  /** The id that its authenticator has given it. */
+  readonly credential: string;
+  /** As COSE, in base64url. */
+  readonly publicKey: string;
+  /** How often its authenticator says that it was used; 0 where it does not count. */
+  readonly counter: number;
+}
+
+/** A passkey that a browser has made. */
+export interface NewPasskey extends PasskeyKey {
+  readonly passkey: string;
+}
+
+/** That a passkey was used: its owner was there and verified. */
+export interface PasskeyUse {
+  readonly passkey: string;
+  readonly counter: number;
+  readonly challengedAt: number;
 }
 
 /** An authenticator that was enrolled. Its secret follows from the id of the enrolment, and is in no event. */
@@ -46,8 +81,11 @@ interface Totp {
   readonly recoveryHashes: readonly (string | null)[];
 }
 
-/** What was given besides a link or a password: the step of time that a code is of, or which of the recovery codes. Undefined for nothing. */
-export type SecondFactor = { readonly totpStep: number } | { readonly recoveryCode: number } | undefined;
+/**
+ * What was given besides a link or a password: the step of time that a code is of, or which of the recovery codes. Undefined for nothing. A passkey
+ * stands for both factors.
+ */
+export type SecondFactor = { readonly totpStep: number } | { readonly recoveryCode: number } | PasskeyUse | undefined;
 
 @JSONSchema({
   description: 'Says anew what somebody may do and see: at once, in sessions that go on, too.',
@@ -96,7 +134,7 @@ interface Told {
   readonly principal: Principal;
 }
 
-interface LoggedIn {
+interface LoggedIn extends Partial<PasskeyUse> {
   readonly account: string;
   readonly by: (typeof LOG_IN_METHODS)[number];
   /** The step of time of the code that was given. */
@@ -132,8 +170,8 @@ const events = {
     evolve: (state, { hash }, { effectiveAt }) => state && { ...state, hash, hasPassword: true, passwordSetAt: effectiveAt },
   }),
   AccountLoggedIn: event<AccountState, LoggedIn>({
-    evolve: (state, { by, totpStep, recoveryCode }, { effectiveAt }) =>
-      state && { ...withUsed(state, totpStep, recoveryCode), lastLogIn: effectiveAt, lastLogInBy: by },
+    evolve: (state, { by, ...used }, { effectiveAt }) =>
+      state && { ...withUsed(state, used, effectiveAt), lastLogIn: effectiveAt, lastLogInBy: by },
   }),
   AccountTotpEnrolled: event<AccountState, { readonly account: string } & TotpEnrolment>({
     evolve: (state, { enrolment, totpStep, recoveryHashes }, { effectiveAt }) =>
@@ -147,6 +185,22 @@ const events = {
   AccountTotpRemoved: event<AccountState, { readonly account: string }>({
     evolve: (state) => state && without(state, 'totp', 'totpEnrolledAt', 'recoveryCodesLeft'),
   }),
+  AccountPasskeyAdded: event<AccountState, { readonly account: string; readonly label: string } & NewPasskey>({
+    evolve: (state, { passkey, label, credential, publicKey, counter }, { effectiveAt }) =>
+      state && {
+        ...state,
+        passkeys: [...(state.passkeys ?? []), { passkey, label, addedAt: effectiveAt }],
+        passkeyKeys: { ...state.passkeyKeys, [passkey]: { credential, publicKey, counter } },
+      },
+  }),
+  AccountPasskeyRemoved: event<AccountState, { readonly account: string; readonly passkey: string }>({
+    evolve: (state, { passkey }) =>
+      state && {
+        ...state,
+        passkeys: (state.passkeys ?? []).filter((one) => one.passkey !== passkey),
+        passkeyKeys: without(state.passkeyKeys ?? {}, passkey),
+      },
+  }),
 };
 
 const command = commandsOn<AccountState, EventsOf<{ readonly events: typeof events }>>();
@@ -157,8 +211,12 @@ const noFactor = () => refuse('second-factor-required', 'It takes a code of the 
 const removal = ({ account, totp }: NonNullable<AccountState>) =>
   totp === undefined ? [] : [{ type: 'AccountTotpRemoved' as const, data: { account } }];
 
-/** Whether what was given besides a link or a password is enough: a code that was not used before, where an authenticator is enrolled. */
-function suffices({ totp }: NonNullable<AccountState>, factor: SecondFactor): boolean {
+/**
+ * Whether what was given besides a link or a password is enough: where an authenticator is enrolled, a code that was not used before. A passkey is
+ * enough by itself, for a challenge that is newer than the last one.
+ */
+function suffices({ totp, passkeyKeys = {}, challengedAt = -Infinity }: NonNullable<AccountState>, factor: SecondFactor): boolean {
+  if (factor !== undefined && 'passkey' in factor) return factor.passkey in passkeyKeys && factor.challengedAt > challengedAt;
   if (totp === undefined) return true;
   if (factor === undefined) return false;
   return 'totpStep' in factor ? factor.totpStep > totp.lastStep : typeof totp.recoveryHashes[factor.recoveryCode] === 'string';
@@ -166,10 +224,11 @@ function suffices({ totp }: NonNullable<AccountState>, factor: SecondFactor): bo
 
 function withUsed(
   state: NonNullable<AccountState>,
-  totpStep: number | undefined,
-  recoveryCode: number | undefined,
+  { totpStep, recoveryCode, passkey, counter = 0, challengedAt }: Omit<LoggedIn, 'account' | 'by'>,
+  at: Instant,
 ): NonNullable<AccountState> {
-  const { totp, recoveryCodesLeft } = state;
+  const { totp, recoveryCodesLeft, passkeys, passkeyKeys = {} } = state;
+  const key = passkey === undefined ? undefined : passkeyKeys[passkey];
   return present({
     ...state,
     ...(recoveryCode !== undefined && recoveryCodesLeft !== undefined && { recoveryCodesLeft: recoveryCodesLeft - 1 }),
@@ -179,6 +238,11 @@ function withUsed(
         lastStep: totpStep ?? totp.lastStep,
         recoveryHashes: totp.recoveryHashes.map((hash, index) => (index === recoveryCode ? null : hash)),
       },
+    }),
+    ...(passkey !== undefined && {
+      challengedAt,
+      passkeys: passkeys?.map((one) => (one.passkey === passkey ? { ...one, lastUsedAt: at } : one)),
+      ...(key && { passkeyKeys: { ...passkeyKeys, [passkey]: { ...key, counter } } }),
     }),
   });
 }
@@ -273,6 +337,26 @@ export const account = {
         return suffices(state, factor) ? removal(state) : noFactor();
       },
     }),
+    /** Who sends it has checked what the browser has made. */
+    AddPasskey: command({
+      refuses: ['account-not-found', 'passkey-exists', 'too-many-passkeys'],
+      decide({ label, passkey, credential, publicKey, counter }: { readonly label: string } & NewPasskey, state) {
+        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        const { account, passkeys = [] } = state;
+        if (passkeys.some((one) => one.passkey === passkey)) return refuse('passkey-exists', 'The passkey was added before');
+        if (passkeys.length >= MOST_PASSKEYS) return refuse('too-many-passkeys', `An account has ${MOST_PASSKEYS} passkeys at most`);
+        return [{ type: 'AccountPasskeyAdded', data: { account, label, passkey, credential, publicKey, counter } }];
+      },
+    }),
+    RemovePasskey: command({
+      route: 'DELETE /v1/accounts/{account}/passkeys/{passkey}',
+      refuses: ['account-not-found', 'passkey-not-found'],
+      decide({ passkey }: { readonly passkey: string }, state) {
+        if (state === null) return noAccount();
+        if (!state.passkeys?.some((one) => one.passkey === passkey)) return refuse('passkey-not-found', 'There is no such passkey');
+        return [{ type: 'AccountPasskeyRemoved', data: { account: state.account, passkey } }];
+      },
+    }),
     /** For an owner who has neither the authenticator nor a recovery code. */
     ResetTotp: command({
       route: 'DELETE /v1/accounts/{account}/totp',
@@ -308,7 +392,7 @@ export function principalOfAccount(
 }
 
 /** What of an account, or of its events, nobody is shown. */
-export const ACCOUNT_SECRETS = ['hash', 'totp', 'recoveryHashes'] as const;
+export const ACCOUNT_SECRETS = ['hash', 'totp', 'recoveryHashes', 'passkeyKeys', 'challengedAt', 'credential', 'publicKey'] as const;
 
 /** An account as it is shown. */
 export function shownAccount(account: NonNullable<AccountState>): Account {

@@ -1,9 +1,9 @@
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Name, Pattern, Text } from '../command-fields.js';
+import { Fields, Name, Pattern, Text } from '../command-fields.js';
 
 @JSONSchema({
   description:
-    'Logs in: with a link, which works no more then, or with the id of an account and its password. The answer sets the cookie of a session.',
+    'Logs in: with a link, which works no more then, or with the id of an account and its password, or with a passkey. The answer sets the cookie of a session.',
   examples: [{ link: `tierline_${'0'.repeat(20)}_${'0'.repeat(72)}` }],
 })
 export class LogIn {
@@ -18,6 +18,9 @@ export class LogIn {
 
   @Text({ description: 'A code of the authenticator that is enrolled for the account, or a recovery code', max: 40, optional: true })
   code?: string;
+
+  @Fields({ description: 'In place of all that: what the browser answers of a passkey (`PublicKeyCredential.toJSON()`)', optional: true })
+  passkey?: object;
 }
 
 @JSONSchema({
@@ -50,4 +53,16 @@ export class ConfirmTotp {
 export class GiveCode {
   @Text({ description: 'A code of the authenticator, or a recovery code', max: 40 })
   code!: string;
+}
+
+@JSONSchema({
+  description: 'Adds a passkey to one’s account. It logs in by itself from then on, without a password or a code.',
+  examples: [{ label: 'Laptop', response: { id: 'AQ', rawId: 'AQ', type: 'public-key', clientExtensionResults: {}, response: {} } }],
+})
+export class AddPasskey {
+  @Name({ description: 'What to call it', max: 100 })
+  label!: string;
+
+  @Fields({ description: 'What the browser answers that has made it (`PublicKeyCredential.toJSON()`)' })
+  response!: object;
 }
