@@ -116,7 +116,13 @@ describe('npm start', () => {
       );
       const { items } = JSON.parse(await run(queue)) as { items: { _id: string }[] };
       expect(items.map(({ _id }) => _id)).toEqual([ticketId]);
-      for (const place of [/EventStoreDB +esdb:\/\/127/, /MongoDB +mongodb:\/\/127/, /Docs +http.*\/docs/, /Log level +warn/])
+      for (const place of [
+        /EventStoreDB +esdb:\/\/tierline:\*\*\*@localhost/,
+        /MongoDB +mongodb:\/\/tierline:\*\*\*@127/,
+        /Reports +mongodb:\/\/reports:\*\*\*@127/,
+        /Docs +http.*\/docs/,
+        /Log level +warn/,
+      ])
         expect(program.stdout).toMatch(place);
       expect(program.stdout).toContain(dataDir);
     },
