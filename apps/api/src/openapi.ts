@@ -707,6 +707,33 @@ export function documentPrivacy(): MethodDecorator {
   );
 }
 
+export function documentDue(): MethodDecorator {
+  const due = {
+    type: 'object',
+    required: ['kind', 'days', 'endedBy', 'tickets'],
+    properties: {
+      kind: { type: 'string', description: 'Kind of ticket' },
+      days: { type: 'integer', description: 'Days after the end of a ticket' },
+      endedBy: { type: 'string', format: 'date-time', description: 'Tickets that ended by then are due' },
+      tickets: { type: 'integer', description: 'How many of them have personal data that can be erased' },
+    },
+  };
+  const answer = {
+    type: 'object',
+    required: ['at', 'items'],
+    properties: { at: { type: 'string', format: 'date-time' }, items: { type: 'array', items: due } },
+  };
+  return applyDecorators(
+    ApiTags('privacy'),
+    ApiOperation({ operationId: 'dueForErasure', summary: 'What the retention that is agreed would erase now. It erases nothing' }),
+    reads('privacy'),
+    pathParam('client'),
+    contractAnswer('The answer', answer, 200),
+    correlationHeader,
+    problems(...everywhere, 'privacy-not-found'),
+  );
+}
+
 export function documentIssueKey(): MethodDecorator {
   const { description = '', examples = [] } = schemas['IssueKey'] ?? {};
   const answer = {

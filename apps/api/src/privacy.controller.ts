@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
+import { instantFrom } from '#eventsourcing';
 import { entityTag, QueryParameters } from '#http';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
@@ -10,6 +11,7 @@ import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
+const clientName = new PathName('privacy-not-found', 'Nothing was said of the privacy of that client');
 
 /** What became of personal data, by client. */
 @Controller('v1/privacy/:client')
@@ -19,7 +21,7 @@ export class PrivacyController {
   @Get()
   @documented((openapi) => openapi.documentPrivacy())
   async one(
-    @Param('client', new PathName('privacy-not-found', 'Nobody was forgotten there')) client: string,
+    @Param('client', clientName) client: string,
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
@@ -27,5 +29,11 @@ export class PrivacyController {
     const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.privacy, { client })));
     void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
     return state;
+  }
+
+  @Get('due')
+  @documented((openapi) => openapi.documentDue())
+  async due(@Param('client', clientName) client: string, @Query(noQuery) _query: object, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.dueForErasure, { client, now: instantFrom(Date.now()) })));
   }
 }

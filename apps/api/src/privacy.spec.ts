@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { streamName } from '#eventsourcing';
+import { instantFrom, streamName } from '#eventsourcing';
 import { diagnoseGroup, rebuildGroup } from '#mongo';
-import { ticket, ticketViews } from '#ticketing';
-import type { Erasing } from '#ticketing-app';
+import { OPERATOR, ticket, ticketFacts, ticketViews } from '#ticketing';
+import { eraseWhatIsDue, type Erasing, queries, runQuery } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { storeWithKeys } from '../../../test/stores.js';
 import { startEraser } from '../../worker/src/eraser.js';
@@ -172,6 +172,42 @@ it('forgets a person at every door, and nobody else', async () => {
   await rebuildGroup({ ...views, owner: randomUUID() });
   expect(await leaks(jane)).toEqual([]);
   expect(await differences()).toEqual([]);
+});
+
+it('erases what was kept for as long as was agreed, and says before what that would be', async () => {
+  const [ended, open] = [await spokenOf('lee'), await spokenOf('lee')];
+  await post(`${ended.path}/cancel`, { reason: 'Not needed any more' });
+  const facts = api.mongo.db.collection(ticketFacts.name);
+  await eventually(
+    () => facts.countDocuments({ client: api.client, endedAt: { $exists: true } }),
+    (count) => count === 1,
+  );
+  const retention = await send(api.url, 'PUT', `/v1/privacy/${api.client}/retention`, { body: { incident: 30 } });
+  expect(retention.json).toMatchObject({ events: [{ type: 'RetentionAgreed', data: { retention: { incident: 30 } } }] });
+  await eventually(
+    () => api.mongo.db.collection('privacy').countDocuments({ client: api.client, 'retention.incident': 30 }),
+    (count) => count === 1,
+  );
+  const sources = { store: api.store, models: api.mongo };
+  const dueIn = async (days: number) => {
+    const now = instantFrom(Date.now() + days * 86_400_000);
+    return runQuery(sources, queries.dueForErasure, { principal: OPERATOR }, { client: api.client, now });
+  };
+  expect((await get(`/v1/privacy/${api.client}/due`)).json.items).toMatchObject([{ kind: 'incident', days: 30, tickets: 0 }]);
+  expect(await dueIn(29)).toMatchObject({ items: [{ tickets: 0 }] });
+  expect(await dueIn(31)).toMatchObject({ items: [{ tickets: 1 }] });
+
+  await eraseWhatIsDue(worker, instantFrom(Date.now() + 31 * 86_400_000));
+  await eventually(
+    () => leaks(ended),
+    (all) => all.length === 0,
+  );
+  expect((await get(`${ended.path}/history`)).json.items.at(-1)).toMatchObject({
+    type: 'PersonalDataErased',
+    data: { because: 'retention' },
+  });
+  expect(await dueIn(31)).toMatchObject({ items: [{ tickets: 0 }] });
+  expect((await get(open.path)).text).not.toContain('[erased]');
 });
 
 it('tells of keys that were destroyed before a crash', async () => {

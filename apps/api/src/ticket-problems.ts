@@ -43,7 +43,7 @@ export const ticketProblems = {
   'digest-mismatch': { status: 422, title: 'The content does not match its digest' },
   'queue-not-found': { status: 404, title: 'No such queue' },
   'kpi-not-found': { status: 404, title: 'No such KPI' },
-  'privacy-not-found': { status: 404, title: 'Nobody was forgotten there' },
+  'privacy-not-found': { status: 404, title: 'Nothing was said of the privacy of that client' },
   'problem-not-found': { status: 404, title: 'No such problem' },
   'not-for-assistants': { status: 403, title: 'The contract leaves it to people' },
   'proposal-not-found': { status: 404, title: 'No such proposal waits for approval' },

@@ -1,19 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { formatPosition, parsePosition } from '#eventsourcing';
+import { formatPosition, instantFrom, parsePosition } from '#eventsourcing';
 import type { ViewLog } from '#mongo';
-import { eraseForgotten, type Erasing, tellErased } from '#ticketing-app';
+import { eraseForgotten, eraseWhatIsDue, type Erasing, tellErased } from '#ticketing-app';
 
 export interface EraserOptions extends Erasing {
   readonly log: ViewLog;
   /** How often what could not be finished is taken up again, in milliseconds (default a minute). */
   readonly everyMs?: number;
+  /** How often what has been kept for long enough is erased, in milliseconds (default a day). */
+  readonly retentionEveryMs?: number;
 }
 
 /**
- * Carries out what events say is to be erased, in the order of the log, and once for good: what a crash has broken off is finished at the next start.
+ * Carries out what events say is to be erased, and what retention is agreed, in the order of the log, and once for good: what a crash has broken off is finished at the next start.
  * Several may run.
  */
-export function startEraser({ log, everyMs = 60_000, ...erasing }: EraserOptions): { stop(): Promise<void> } {
+export function startEraser({ log, everyMs = 60_000, retentionEveryMs = 86_400_000, ...erasing }: EraserOptions): {
+  stop(): Promise<void>;
+} {
   const { store, keys } = erasing;
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -41,6 +45,7 @@ export function startEraser({ log, everyMs = 60_000, ...erasing }: EraserOptions
 
   const running = [
     again('who was forgotten cannot be read', follow, 1_000),
+    again('what is kept for too long cannot be erased', () => eraseWhatIsDue(erasing, instantFrom(Date.now())), retentionEveryMs),
     again('what was erased cannot be told', () => tellErased(erasing), everyMs),
   ];
   return {

@@ -1,4 +1,4 @@
 export { forgetErased } from './forget-erased.js';
 export { KeyWrapping, MasterKeyFile } from './key-wrapping.js';
 export { PersonalEvents, UNREADABLE, WITHHELD } from './personal-events.js';
-export { type Destroyed, PersonalKeys, WrongMasterKey } from './personal-keys.js';
+export { type Destroyed, PersonalKeys, streamsWithKeys, WrongMasterKey } from './personal-keys.js';

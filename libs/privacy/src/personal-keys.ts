@@ -228,6 +228,14 @@ function masterCollection(db: Mongo['db']) {
 
 const ignored = (): void => {};
 
+/** Which of some streams have keys that were not destroyed. */
+export async function streamsWithKeys(db: Mongo['db'], streams: readonly string[]): Promise<readonly string[]> {
+  const found = await keyCollection(db)
+    .find({ stream: { $in: [...streams] }, erasedAt: null }, { projection: { stream: 1 } })
+    .toArray();
+  return [...new Set(found.map(({ stream }) => stream))];
+}
+
 function keyCollection(db: Mongo['db']) {
   return db.collection<KeyDocument>('personal_keys');
 }

@@ -100,7 +100,7 @@ export async function readPrivacy(
   { client }: { readonly client: string },
 ): Promise<AtRevision<Privacy> | Refusal<'privacy-not-found'>> {
   const { state, revision } = await readAggregate(store, privacy, client);
-  return state === null ? refuse('privacy-not-found', 'Nobody was forgotten there') : { state, revision };
+  return state === null ? refuse('privacy-not-found', 'Nothing was said of the privacy of that client') : { state, revision };
 }
 
 /** A team, and who of it is there at an instant. */

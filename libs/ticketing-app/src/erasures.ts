@@ -48,7 +48,7 @@ async function subjectsOf(store: EventStore, stream: string): Promise<readonly s
 async function isTold(store: EventStore, id: string, { key, person, because }: Destroyed): Promise<boolean> {
   const commandId = deterministicId('erased', key);
   const actor = { id: 'eraser', kind: 'system' } as const;
-  const body = { because: because as ErasedBecause, person };
+  const body = { because: because as ErasedBecause, ...(because === 'retention' ? {} : { person }) };
   const context = { commandId, correlationId: commandId, causationId: commandId, actor };
   try {
     const done = await runSystemCommand(store, { aggregate: ticket, id, name: 'TellErased', body, context });

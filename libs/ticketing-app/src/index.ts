@@ -40,6 +40,7 @@ export * from './queries.js';
 export * from './reactions-query.js';
 export { discardTicketInstants, TICKET_INSTANTS } from './ticket-instants.js';
 export * from './restatement-query.js';
+export { type Due, eraseWhatIsDue } from './retention.js';
 export { Revocations, type Standing } from './revocations.js';
 export * from './run-command.js';
 export { type AppQuery, type Asker, query, runQuery } from './run-query.js';

@@ -43,6 +43,7 @@ import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { exportFacts, readFlow } from './flow-query.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
+import { readWhatIsDue } from './retention.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readAuditorReads } from './auditor-reads-query.js';
 import { readReactions } from './reactions-query.js';
@@ -165,6 +166,7 @@ export const queries = {
   problems: query('problems', readProblems),
   problem: queryOfLog('problem', readProblem),
   privacy: queryOfLog('privacy', readPrivacy),
+  dueForErasure: query('privacy', readWhatIsDue),
   events: queryOfLog('events', followEvents),
   webhooks: query('webhooks', readWebhooks),
   webhook: query('webhooks', readWebhook),

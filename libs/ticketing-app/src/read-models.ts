@@ -120,6 +120,11 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [onCallSchedules.name]: ofDesk,
 };
 
+/** The database itself, for what is no view. Whoever asks has to keep to the scope. */
+export function databaseOf({ models }: Pick<Sources, 'models'>): ReadModels['db'] {
+  return models[inside].db;
+}
+
 /** How a webhook that the scope allows is doing; null before it was taken up. */
 export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
   return reached(progress(models[inside].db).findOne({ _id: webhook }));

@@ -265,7 +265,7 @@ const rows = {
     RememberFix: system,
     FollowProblem: system,
   } satisfies Rows<typeof recurrence>,
-  privacy: { ForgetPerson: administrator } satisfies Rows<typeof privacy>,
+  privacy: { ForgetPerson: administrator, AgreeRetention: administrator } satisfies Rows<typeof privacy>,
   credential: {
     IssueCredential: { administrator: withinReach },
     NoteCredentialUse: system,

@@ -1,8 +1,9 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Name, Text } from '../command-fields.js';
-import { about, instant, listOf, open, refer, type Static, text } from '../schema.js';
-import { actorSchema } from '../vocabulary.js';
+import { Name, Text, WholeNumber } from '../command-fields.js';
+import { present, same } from '../plain-json.js';
+import { about, count, forSome, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
+import { actorSchema, TICKET_KINDS } from '../vocabulary.js';
 
 const forgottenSchema = open({
   person: about(text, 'Id of the person'),
@@ -11,9 +12,18 @@ const forgottenSchema = open({
   by: about(refer(actorSchema), 'Who had it done'),
 });
 
+/** Kind of ticket → days after its end. */
+const retentionSchema = about(
+  forSome(TICKET_KINDS, about(count, 'Days')),
+  'For how many days after a ticket of a kind has ended its personal data is kept; for good, where it is not said',
+);
+
+export type Retention = Static<typeof retentionSchema>;
+
 export const privacySchema = about(
   open({
     client: about(text, 'Client (tenant)'),
+    retention: optional(retentionSchema),
     forgotten: about(listOf(forgottenSchema), 'Who was forgotten, oldest first'),
   }),
   "What became of the personal data of a client's people",
@@ -37,12 +47,33 @@ export class ForgetPerson {
   reason!: string;
 }
 
+/** A century: more is for good. */
+const MOST_DAYS = 36_500;
+
+@JSONSchema({
+  description:
+    'Agrees for how long personal data is kept after a ticket has ended (closed, cancelled, merged), by kind of ticket; for good, where a kind is not named. ' +
+    'Once a day the keys of what is older are destroyed, for good.',
+  examples: [{ incident: 730, serviceRequest: 365 }],
+})
+export class AgreeRetention {
+  @WholeNumber({ description: 'Days for incidents', min: 1, max: MOST_DAYS, optional: true })
+  incident?: number;
+
+  @WholeNumber({ description: 'Days for service requests', min: 1, max: MOST_DAYS, optional: true })
+  serviceRequest?: number;
+}
+
 const events = {
   PersonForgotten: event<PrivacyState, { readonly client: string; readonly person: string; readonly reason: string }>({
     evolve: (state, { client, person, reason }, { actor, effectiveAt }) => ({
+      ...state,
       client,
       forgotten: [...(state?.forgotten ?? []), { person, reason, at: effectiveAt, by: actor }],
     }),
+  }),
+  RetentionAgreed: event<PrivacyState, { readonly client: string; readonly retention: Retention }>({
+    evolve: (state, { client, retention }) => ({ client, retention, forgotten: state?.forgotten ?? [] }),
   }),
 };
 
@@ -64,6 +95,15 @@ export const privacy = {
       // Also who was forgotten before: they may have come back.
       decide({ person, reason }, _state, { id: client = '' }) {
         return [{ type: 'PersonForgotten', data: { client, person, reason } }];
+      },
+    }),
+    AgreeRetention: command({
+      body: AgreeRetention,
+      route: 'PUT /v1/privacy/{client}/retention',
+      refuses: [],
+      decide({ incident, serviceRequest }, state, { id: client = '' }) {
+        const retention = present({ incident, 'service-request': serviceRequest });
+        return same(retention, state?.retention ?? {}) ? [] : [{ type: 'RetentionAgreed', data: { client, retention } }];
       },
     }),
   },
