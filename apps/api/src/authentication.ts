@@ -33,6 +33,8 @@ const OPEN: ReadonlySet<string> = new Set([
   'GET /login',
   'GET /login/oidc',
   'GET /login/callback',
+  'POST /login/oidc/log-out',
+  'POST /login/oidc/back-channel',
   'GET /login/:file',
   'POST /v1/sessions',
   'POST /v1/passkey-challenges',

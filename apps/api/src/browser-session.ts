@@ -6,6 +6,9 @@ const COOKIE = 'tierline_session';
 /** While somebody is at their identity provider. */
 const PENDING_COOKIE = 'tierline_login';
 const PENDING_LASTS_S = 600;
+/** The ID token of who has logged in at their identity provider: they are logged out there by it. Sent to where that is done alone. */
+const ID_TOKEN_COOKIE = 'tierline_id_token';
+const ID_TOKEN_PATH = '/login/oidc';
 
 /** What a page sends along with what it changes: a form of another site cannot, and its script is not allowed to. */
 export const CSRF_HEADER = 'X-CSRF-Protection';
@@ -38,13 +41,23 @@ export function keepPendingLogIn(request: FastifyRequest, reply: FastifyReply, p
   void reply.header('Set-Cookie', `${PENDING_COOKIE}=${pending}; Max-Age=${pending === '' ? 0 : PENDING_LASTS_S}; ${attributes(request)}`);
 }
 
+export function idTokenIn(request: FastifyRequest): string | undefined {
+  return cookieOf(request, ID_TOKEN_COOKIE);
+}
+
+/** Keeps an ID token as long as the session; takes it away where there is none. */
+export function keepIdToken(request: FastifyRequest, reply: FastifyReply, idToken = ''): void {
+  const lasts = idToken === '' ? 0 : SESSION_LASTS_MS / 1_000;
+  void reply.header('Set-Cookie', `${ID_TOKEN_COOKIE}=${idToken}; Max-Age=${lasts}; ${attributes(request, ID_TOKEN_PATH)}`);
+}
+
 /** A `Set-Cookie` that takes the cookie away. */
 export function noSession(request: FastifyRequest): string {
   return `${COOKIE}=; Max-Age=0; ${attributes(request)}`;
 }
 
-function attributes({ protocol }: FastifyRequest): string {
-  return `Path=/; HttpOnly; SameSite=Lax${protocol === 'https' ? '; Secure' : ''}`;
+function attributes({ protocol }: FastifyRequest, path = '/'): string {
+  return `Path=${path}; HttpOnly; SameSite=Lax${protocol === 'https' ? '; Secure' : ''}`;
 }
 
 /**

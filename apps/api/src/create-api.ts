@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
-import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, UNLIMITED } from '#http';
+import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, takeForm, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
 import { Accounts, Passkeys, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
@@ -54,6 +54,7 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   authenticate(app, { store, revocations, limits, logIn, log, ...(identityProvider && { identityProvider }) });
   takeBytes(app, `/${ATTACHMENTS}`, 'application/octet-stream');
   takeBytes(app, INBOUND_MAIL_OF_CLIENT, MAIL_TYPE);
+  takeForm(app, '/login/oidc/back-channel');
   await app.init();
   app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();

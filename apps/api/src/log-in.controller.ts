@@ -1,12 +1,12 @@
-import { Controller, Get, Header, Inject, Param, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { Problem } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { JsonLog } from '#platform';
-import { startSession } from '#ticketing-app';
+import { endSessionsOfProvider, ReadModels, startSession } from '#ticketing-app';
 import { providerUnavailable } from './authentication.js';
-import { CSRF_HEADER, keepPendingLogIn, keepSession, pendingLogInIn } from './browser-session.js';
+import { CSRF_HEADER, idTokenIn, keepIdToken, keepPendingLogIn, keepSession, pendingLogInIn, refuseForged } from './browser-session.js';
 import { documented } from './documented.js';
 import { browserOf } from './sessions.controller.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -100,7 +100,9 @@ async function show() {
   await showOwnAccount();
   at('log-out').onclick = async () => {
     await ask('DELETE', '/v1/sessions/' + encodeURIComponent(credential.key));
-    await show();
+    const { json } = at('elsewhere') ? await ask('POST', '/login/oidc/log-out') : { json: {} };
+    if (json.address) location.assign(json.address);
+    else await show();
   };
 }
 const hasPasskeys = typeof PublicKeyCredential === 'function' && 'parseRequestOptionsFromJSON' in PublicKeyCredential;
@@ -211,6 +213,7 @@ const files: Readonly<Record<string, { readonly type: string; readonly text: str
 export class LogInController {
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(ReadModels) private readonly models: ReadModels,
     @Inject(IDENTITY_PROVIDER) private readonly provider: IdentityProvider | null,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
@@ -253,9 +256,39 @@ export class LogInController {
     keepSession(
       request,
       reply,
-      unlessRefused(await startSession(this.store, { principal: found.principal, label: how }, request.correlationId)),
+      unlessRefused(
+        await startSession(this.store, { principal: found.principal, label: how, provider: found.provider }, request.correlationId),
+      ),
     );
+    keepIdToken(request, reply, found.idToken);
     void reply.code(302).header('Location', '/login');
+  }
+
+  /** Where a browser goes on that has logged out here, to be logged out at the provider too. */
+  @Post('oidc/log-out')
+  @HttpCode(200)
+  async logOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<{ readonly address?: string }> {
+    refuseForged(request);
+    const idToken = idTokenIn(request);
+    keepIdToken(request, reply);
+    // Who has come by a link or a password is not logged in there.
+    const address = idToken === undefined ? undefined : await this.#provider().logOutAddress(idToken);
+    return address === undefined ? {} : { address };
+  }
+
+  /** What the provider sends when somebody has logged out there. */
+  @Post('oidc/back-channel')
+  @HttpCode(200)
+  async loggedOut(@Body() body: unknown, @Req() { correlationId }: FastifyRequest): Promise<void> {
+    const token = body instanceof URLSearchParams ? body.get('logout_token') : null;
+    const found = await this.#provider().loggedOut(token ?? '');
+    if ('unavailable' in found) throw providerUnavailable(found, this.log);
+    if ('unknown' in found) {
+      this.log.warn({ reason: found.unknown, correlationId }, 'a logout token of the identity provider was refused');
+      throw Problem.of('invalid-body', 'It takes a logout token of the identity provider');
+    }
+    const ended = await endSessionsOfProvider(this.store, this.models, found, correlationId);
+    this.log.info({ ended, correlationId }, 'somebody has logged out at the identity provider');
   }
 
   #provider(): IdentityProvider {

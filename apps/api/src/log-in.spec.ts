@@ -273,6 +273,46 @@ describe('logging in at the identity provider', () => {
     expect((await ask('GET', '/v1/principal', session)).status).toBe(401);
   });
 
+  it('is logged out there after here, and here after there', async () => {
+    const inBrowser = async () => {
+      const { back, cookie } = await away('ada');
+      const answer = await ask('GET', back, cookie);
+      const cookieNamed = (name: string) =>
+        answer.headers
+          .getSetCookie()
+          .find((one) => one.startsWith(name))
+          ?.split(';')[0] ?? '';
+      expect(answer.headers.getSetCookie().join()).toMatch(
+        /tierline_id_token=[\w.-]+; Max-Age=43200; Path=\/login\/oidc; HttpOnly; SameSite=Lax/,
+      );
+      return { session: { Cookie: cookieNamed('tierline_session') }, idToken: { Cookie: cookieNamed('tierline_id_token') } };
+    };
+    const [one, other] = [await inBrowser(), await inBrowser()];
+    expect((await ask('POST', '/login/oidc/log-out', one.idToken)).status).toBe(403);
+    const { json, headers } = await ask('POST', '/login/oidc/log-out', { ...one.idToken, ...CSRF });
+    expect(headers.get('set-cookie')).toMatch(/^tierline_id_token=; Max-Age=0/);
+    expect((await ask('POST', '/login/oidc/log-out', CSRF)).json).toEqual({});
+
+    expect(await provider.logOut(json.address, 'ada')).toMatch(/^http:\/\/127\.0\.0\.1:4000\/login/);
+    const [token = ''] = provider.logOutTokens;
+    const tell = (logOutToken: string) =>
+      send(api.url, 'POST', '/login/oidc/back-channel', {
+        body: new URLSearchParams({ logout_token: logOutToken }).toString(),
+        headers: { Cookie: 'other=1', 'Content-Type': 'application/x-www-form-urlencoded' },
+      });
+    expect((await ask('GET', '/v1/principal', other.session)).status).toBe(200);
+    // By when both sessions are in the view that they are found in.
+    await eventually(
+      async () => (await ask('GET', '/v1/sessions', other.session)).json.items as object[],
+      (items) => items.length >= 2,
+    );
+    expect((await tell(token)).status).toBe(200);
+    // The browser of the first had another session there.
+    expect((await ask('GET', '/v1/principal', one.session)).status).toBe(200);
+    expect((await ask('GET', '/v1/principal', other.session)).status).toBe(401);
+    for (const refused of [token, 'x', '']) expect((await tell(refused)).status).toBe(400);
+  });
+
   it('begins none for what is replayed, forged, or began elsewhere, nor for who has no role', async () => {
     const [mine, theirs, nobody] = [await away('ada'), await away('mallory'), await away('nobody')];
     expect(sessionIn(await ask('GET', mine.back, mine.cookie))).toBeDefined();

@@ -154,12 +154,24 @@ function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
     : Problem.of('unsupported-media-type', `The body must be UTF-8, not ${charset.slice(0, 100)}`);
 }
 
+/** Lets one address take a form, of a few fields, as `URLSearchParams`. Call it as `takeBytes`. */
+export function takeForm(app: NestFastifyApplication, path: string): void {
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const type = 'application/x-www-form-urlencoded';
+  server.addContentTypeParser(type, { parseAs: 'string', bodyLimit: 32_768 }, (request, body: string, done) => {
+    if (request.routeOptions.url === path) done(null, new URLSearchParams(body));
+    else done(mustBeJson());
+  });
+}
+
+const mustBeJson = () => Problem.of('unsupported-media-type', 'The body must be JSON, and Content-Type must say so: application/json');
+
 /** Lets one address take bytes of a media type as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
 export function takeBytes(app: NestFastifyApplication, path: string, mediaType: string): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   server.addContentTypeParser(mediaType, (request, payload, done) => {
     if (request.routeOptions.url === path) done(null, payload);
-    else done(Problem.of('unsupported-media-type', 'The body must be JSON, and Content-Type must say so: application/json'));
+    else done(mustBeJson());
   });
 }
 

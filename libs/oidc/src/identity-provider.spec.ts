@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, randomUUID } from 'node:crypto';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { instantFrom } from '#eventsourcing';
 import { IdentityProvider } from './identity-provider.js';
@@ -137,6 +137,8 @@ describe('logging in with a browser', () => {
     expect(await provider.finishLogIn(back.search, pending)).toEqual({
       principal: { kind: 'person', id: 'ada', name: 'Ada', roles: ['agent'], clients: ['northwind'], tiers: 'all', teams: [] },
       expiresAt: expect.any(String),
+      provider: { subject: 'ada', sid: expect.any(String) },
+      idToken: expect.any(String),
     });
     expect(await provider.finishLogIn(back.search, pending)).toHaveProperty('unknown');
   });
@@ -167,5 +169,40 @@ describe('logging in with a browser', () => {
       fresh.search.replace(/state=[^&]*/, 'state=x'),
     ])
       expect([search, await provider.finishLogIn(search, mine.pending)]).toEqual([search, { unknown: expect.any(String) }]);
+  });
+});
+
+describe('a logout token', () => {
+  /** One that knows the keys after the rotation. */
+  let fresh: IdentityProvider;
+  beforeAll(() => {
+    fresh = new IdentityProvider(server.config);
+  });
+  const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+  const claims = () => ({ aud: server.config.browser?.clientId ?? '', sub: 'ada', sid: 'there', jti: randomUUID(), events });
+
+  it('says who has logged out, once', async () => {
+    const token = await server.signed(claims());
+    expect(await fresh.loggedOut(token)).toEqual({ subject: 'ada', sid: 'there', at: expect.any(Number) });
+    expect(await fresh.loggedOut(token)).toEqual({ unknown: 'the logout token was sent before' });
+    expect(await fresh.loggedOut(await server.signed({ ...claims(), sid: undefined }))).toMatchObject({ subject: 'ada' });
+  });
+
+  it.each<[string, () => Promise<string> | string]>([
+    ['is an ID token', () => server.signed({ ...claims(), events: undefined })],
+    ['is of another event', () => server.signed({ ...claims(), events: { 'http://schemas.openid.net/event/other': {} } })],
+    ['has a nonce', () => server.signed({ ...claims(), nonce: 'n' })],
+    ['names nobody', () => server.signed({ ...claims(), sub: undefined, sid: undefined })],
+    ['has no id', () => server.signed({ ...claims(), jti: undefined })],
+    ['is for another audience', () => server.signed({ ...claims(), aud: AUDIENCE })],
+    ['is of another issuer', () => server.signed({ ...claims(), iss: 'https://evil.example' })],
+    ['is old', () => server.signed({ ...claims(), iat: now() - 600 })],
+    ['is over', () => server.signed({ ...claims(), exp: now() - 120 })],
+    ['has a key id that the provider does not know', () => server.signed(claims(), { kid: 'unknown' })],
+    ['has no signature', () => new UnsecuredJWT(claims()).setIssuer(server.issuer).setIssuedAt().encode()],
+    ['is a word', () => 'x'],
+    ['is empty', () => ''],
+  ])('is refused when it %s', async (_what, make) => {
+    expect(await fresh.loggedOut(await make())).toEqual({ unknown: expect.any(String) });
   });
 });

@@ -3,6 +3,7 @@ import {
   allowInsecureRequests,
   authorizationCodeGrant,
   buildAuthorizationUrl,
+  buildEndSessionUrl,
   calculatePKCECodeChallenge,
   ClientSecretBasic,
   type Configuration,
@@ -36,10 +37,29 @@ export interface Identified {
   readonly expiresAt: Instant;
 }
 
+/** Somebody who has come back from the identity provider. */
+export interface LoggedInThere extends Identified {
+  /** Who they are there, and their session there where the provider names it. */
+  readonly provider: { readonly subject: string; readonly sid?: string };
+  /** What the provider is told to log them out by. */
+  readonly idToken: string;
+}
+
+/** Who has logged out at the identity provider: one of their sessions there, or all. */
+export interface LoggedOutThere {
+  readonly subject?: string;
+  readonly sid?: string;
+  /** When, in milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** How long the identity provider may take to answer, in seconds. */
 const PATIENCE_S = 5;
 /** How far the clocks of the two may be apart, in seconds. */
 const SKEW_S = 30;
+/** How old a logout token may be, in seconds. */
+const LOG_OUT_WITHIN_S = 120;
+const LOGGED_OUT = 'http://schemas.openid.net/event/backchannel-logout';
 /** How long its keys are used before they are asked for again, in milliseconds. */
 const KEYS_LAST_MS = 600_000;
 
@@ -67,6 +87,8 @@ export class IdentityProvider {
   readonly #coolDownMs: number;
   #discovered: Promise<Discovered | Unavailable> | undefined;
   #askAgainAt = -Infinity;
+  /** Logout tokens that were seen, and until when they would be taken. */
+  readonly #seen = new Map<string, number>();
 
   constructor(config: OidcConfig, { coolDownMs = 30_000 }: ProviderOptions = {}) {
     this.#config = config;
@@ -120,7 +142,7 @@ export class IdentityProvider {
    * @param search the query of the address that the browser came back to
    * @param kept what `beginLogIn` gave it to keep
    */
-  async finishLogIn(search: string, kept: string | undefined): Promise<Identified | Unknown | Unavailable> {
+  async finishLogIn(search: string, kept: string | undefined): Promise<LoggedInThere | Unknown | Unavailable> {
     const { redirectUri } = this.#browser();
     const pending = kept === undefined ? undefined : pendingIn(kept);
     if (pending === undefined) return { unknown: 'this browser did not ask to log in, or too long ago' };
@@ -142,12 +164,62 @@ export class IdentityProvider {
         client.serverMetadata().userinfo_endpoint === undefined
           ? {}
           : await fetchUserInfo(client, tokens.access_token, String(claims['sub']));
-      return this.#identified({ ...more, ...claims });
+      const found = this.#identified({ ...more, ...claims });
+      if ('unknown' in found) return found;
+      const { sub, sid } = claims;
+      return {
+        ...found,
+        provider: { subject: String(sub), ...(typeof sid === 'string' && { sid }) },
+        idToken: tokens.id_token ?? '',
+      };
     } catch (error) {
       // What `fetch` throws when nobody answers.
       const isAway = error instanceof TypeError && error.message === 'fetch failed';
       return isAway ? { unavailable: error } : { unknown: (error as Error).message };
     }
+  }
+
+  /** Where to send a browser that has logged out here, so that it is there as well; undefined where the provider has no such address. */
+  async logOutAddress(idToken: string | undefined): Promise<string | undefined> {
+    const { redirectUri } = this.#browser();
+    const found = await this.#discover();
+    if ('unavailable' in found || found.client.serverMetadata().end_session_endpoint === undefined) return undefined;
+    const back = new URL('/login', redirectUri).href;
+    return buildEndSessionUrl(found.client, { post_logout_redirect_uri: back, ...(idToken && { id_token_hint: idToken }) }).href;
+  }
+
+  /** Who has logged out, by a token that the provider itself sends (OpenID Connect Back-Channel Logout 1.0). Each is good once. */
+  async loggedOut(token: string): Promise<LoggedOutThere | Unknown | Unavailable> {
+    const { issuer, algorithms } = this.#config;
+    const { clientId } = this.#browser();
+    const found = await this.#discover();
+    if ('unavailable' in found) return found;
+    try {
+      const { payload } = await jwtVerify(token, found.keys, {
+        issuer,
+        audience: clientId,
+        algorithms: [...algorithms],
+        clockTolerance: SKEW_S,
+        maxTokenAge: LOG_OUT_WITHIN_S,
+        requiredClaims: ['iat', 'jti', 'events'],
+      });
+      const { sub: subject, sid, iat = 0, jti = '', events, nonce } = payload;
+      const isLogOut = typeof events === 'object' && events !== null && LOGGED_OUT in events && nonce === undefined;
+      if (!isLogOut || (subject === undefined && typeof sid !== 'string')) return { unknown: 'it is no logout token' };
+      if (!this.#isNew(jti)) return { unknown: 'the logout token was sent before' };
+      return { ...(subject !== undefined && { subject }), ...(typeof sid === 'string' && { sid }), at: (iat + SKEW_S) * 1_000 };
+    } catch (error) {
+      return error instanceof errors.JOSEError && !isAway(error) ? { unknown: error.message } : { unavailable: error };
+    }
+  }
+
+  /** Whether a logout token was not seen before, while it would be taken. */
+  #isNew(jti: string): boolean {
+    const now = performance.now();
+    for (const [seen, until] of this.#seen) if (until < now) this.#seen.delete(seen);
+    if (this.#seen.has(jti)) return false;
+    this.#seen.set(jti, now + (LOG_OUT_WITHIN_S + 2 * SKEW_S) * 1_000);
+    return true;
   }
 
   #identified(claims: Claims & Pick<JWTPayload, 'exp'>): Identified | Unknown {

@@ -156,7 +156,7 @@ export interface LoggedIn {
  */
 export async function startSession(
   store: EventStore,
-  issuing: Pick<Issuing, 'label' | 'principal' | 'account'>,
+  issuing: Pick<Issuing, 'label' | 'principal' | 'account' | 'provider'>,
   correlationId: string,
 ): Promise<LoggedIn | Refusal> {
   const expiresAt = after(SESSION_LASTS_MS);

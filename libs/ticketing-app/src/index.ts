@@ -36,6 +36,7 @@ export * from './flow-query.js';
 export * from './kpi-query.js';
 export { evaluatedAt, isPast, type When } from './past.js';
 export { countedBy, type CountsAsked } from './past-lists.js';
+export { endSessionsOfProvider, type LoggedOutAtProvider } from './provider-log-out.js';
 export * from './queries.js';
 export * from './reactions-query.js';
 export { discardTicketInstants, TICKET_INSTANTS } from './ticket-instants.js';

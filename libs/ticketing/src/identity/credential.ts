@@ -15,6 +15,12 @@ const credentialFields = {
     about(listOf(text), 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it; all, unless said'),
   ),
   account: optional(about(text, 'Id of the account that it is of: what that may do now holds, in place of what it might then')),
+  provider: optional(
+    about(
+      open({ subject: about(text, 'Who it is there'), sid: optional(about(text, 'Their session there')) }),
+      'The identity provider’s side of a session: it ends when they log out there',
+    ),
+  ),
   expiresAt: optional(about(instant, 'When it ends; never, unless said')),
 };
 
@@ -46,6 +52,7 @@ interface Issued {
   readonly routes?: readonly string[];
   /** Id of the account that it is of. */
   readonly account?: string;
+  readonly provider?: NonNullable<Key['provider']>;
   readonly expiresAt?: Instant;
   /** SHA-256 of the secret, in lower-case hexadecimal. */
   readonly hash: string;
@@ -85,9 +92,9 @@ export const credential = {
     /** The secret is made, and hashed, by who sends it: the domain knows no chance. */
     IssueCredential: command({
       refuses: ['key-exists'],
-      decide({ form, label, principal, routes, account, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
+      decide({ form, label, principal, routes, account, provider, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
         if (state !== null) return refuse('key-exists', 'A key with that name exists already');
-        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, account, expiresAt, hash }) }];
+        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, account, provider, expiresAt, hash }) }];
       },
     }),
     NoteCredentialUse: command({

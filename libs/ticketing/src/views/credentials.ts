@@ -5,8 +5,8 @@ import { documentSchema } from './stored.js';
 /** One document a key, link or session, by its id; without the hash of its secret. */
 export const credentials: StateFace<Key | null> = {
   name: 'credentials',
-  version: 1,
+  version: 2,
   schema: () => documentSchema(keySchema, 'Id of the key'),
   document: (state) => state,
-  indexes: [{ key: { form: 1, 'principal.id': 1, _id: 1 } }],
+  indexes: [{ key: { form: 1, 'principal.id': 1, _id: 1 } }, { key: { 'provider.subject': 1, _id: 1 } }],
 };

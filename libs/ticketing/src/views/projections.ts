@@ -122,7 +122,7 @@ const foldCredential = foldOf(credential);
 /** The read models of keys and sessions. */
 export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
   name: 'credentials',
-  version: 1,
+  version: 2,
   streamPrefix: 'credential-',
   aggregate: credential,
   initial: null,
