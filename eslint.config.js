@@ -77,7 +77,7 @@ const law = {
     later: [{ file: 'mail', packages: ['nodemailer'] }],
   },
   'libs/ticketing-app': {
-    packages: ['@simplewebauthn/server', 'date-holidays', 'otpauth', 'node:*'],
+    packages: ['@simplewebauthn/server', 'date-holidays', 'minisearch', 'otpauth', 'node:*'],
     libs: ['audit', 'eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },

@@ -3,6 +3,7 @@ import { httpProblems } from '#http';
 import {
   account,
   agent,
+  article,
   attention,
   contract,
   credential,
@@ -39,7 +40,13 @@ describe('the documentation', () => {
   const commands = page('docs/commands.md');
 
   it('lists every command with its route', () => {
-    for (const [name, { route }] of Object.entries({ ...ticket.commands, ...team.commands, ...agent.commands, ...problem.commands })) {
+    for (const [name, { route }] of Object.entries({
+      ...ticket.commands,
+      ...team.commands,
+      ...agent.commands,
+      ...problem.commands,
+      ...article.commands,
+    })) {
       if (route !== undefined) expect(commands).toContain(`| ${name} | \`${route.replace('POST ', '')}\` |`);
     }
   });
@@ -61,6 +68,7 @@ describe('the documentation', () => {
       privacy,
       problem,
       recurrence,
+      article,
     ].flatMap(({ events }) => Object.keys(events));
     const listed = rows.flatMap(([, types = '']) => types.replaceAll('`', '').split(', '));
     expect(listed.sort()).toEqual([...Object.keys(ticketEvents), ...others, 'PolicyReacted', 'AuditorRead'].sort());

@@ -10,6 +10,7 @@ import { TicketingModule } from '#ticketing-nest';
 import { WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
 import { ApiDocument } from './api-document.js';
+import { ArticlesController } from './articles.controller.js';
 import { AttachmentsController } from './attachments.controller.js';
 import { AuditorReadsController } from './auditor-reads.controller.js';
 import { BatchController } from './batch.controller.js';
@@ -62,6 +63,7 @@ import { WebhooksController } from './webhooks.controller.js';
     AgentsController,
     FiltersController,
     ProblemsController,
+    ArticlesController,
     PrivacyController,
     KeysController,
     SessionsController,

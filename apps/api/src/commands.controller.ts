@@ -93,6 +93,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   account: 'account-not-found',
   passkey: 'passkey-not-found',
   problemId: 'problem-not-found',
+  article: 'article-not-found',
   client: 'privacy-not-found',
 };
 

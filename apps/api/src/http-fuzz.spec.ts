@@ -301,6 +301,7 @@ it('takes any path, method and query', async () => {
       'queues',
       'filters',
       'problems',
+      'articles',
       'reactions',
       'attachments',
       'on-call',

@@ -45,6 +45,10 @@ const TOOLS = {
   approve_proposal: 'ApproveProposal',
   reject_proposal: 'RejectProposal',
   link_tickets: 'LinkTicket',
+  search_knowledge: 'articles',
+  read_article: 'article',
+  draft_article: 'DraftArticle',
+  judge_article: 'GiveArticleFeedback',
   find_problems: 'problems',
   read_problem: 'problem',
 } as const;

@@ -75,6 +75,8 @@ describe('/openapi.json', () => {
         '/v1/privacy/{client}/forgotten-persons',
         '/v1/filters',
         '/v1/filters/{name}',
+        '/v1/articles',
+        '/v1/articles/{article}',
         '/v1/problems',
         '/v1/problems/{problemId}',
         '/v1/on-call',

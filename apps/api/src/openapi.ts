@@ -117,6 +117,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  article: { description: 'Id of the article', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
@@ -165,6 +166,7 @@ const tagOf: Readonly<Record<string, string>> = {
   agent: 'teams',
   filter: 'filters',
   problem: 'problems',
+  article: 'knowledge',
   credential: 'identity',
   webhook: 'webhooks',
   account: 'identity',
@@ -492,6 +494,7 @@ const historyNotFound = {
   agentHistory: 'agent-not-found',
   scheduleHistory: 'on-call-not-found',
   problemHistory: 'problem-not-found',
+  articleHistory: 'article-not-found',
   privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
@@ -731,6 +734,22 @@ export function documentDue(): MethodDecorator {
     contractAnswer('The answer', answer, 200),
     correlationHeader,
     problems(...everywhere, 'privacy-not-found'),
+  );
+}
+
+export function documentArticle(name: 'articles' | 'article'): MethodDecorator {
+  const one = name === 'article';
+  return applyDecorators(
+    ApiTags('knowledge'),
+    ApiOperation({
+      operationId: name,
+      summary: one ? 'A knowledge article' : 'Knowledge articles, by id in pages, or found by words or for a ticket, best first',
+    }),
+    reads(name),
+    ...(one ? [pathParam('article')] : []),
+    contractAnswer('The answer', one ? ref('Article') : page('Article'), 200, one ? etag : undefined),
+    correlationHeader,
+    problems(...everywhere, ...(one ? ['article-not-found'] : ['ticket-not-found'])),
   );
 }
 
@@ -1270,6 +1289,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('problems', 'Causes of tickets, and what is done about them')
+    .addTag('knowledge', 'Articles that solve tickets')
     .addTag('events', 'What happens')
     .addTag('webhooks', 'Addresses that are sent what happens')
     .addTag('identity', 'Who may do what')

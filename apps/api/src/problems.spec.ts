@@ -82,3 +82,80 @@ describe('problems', () => {
     expect((await post(`${path}/close`, {})).json).toMatchObject({ status: 404, code: 'problem-not-found' });
   });
 });
+
+describe('articles', () => {
+  const draft = async (title: string, text: string, more: object = {}) => {
+    const article = `KB-${randomUUID()}`;
+    await post('/v1/articles', { article, title, text, visibility: 'desk', ...more });
+    return article;
+  };
+  const publish = async (...content: Parameters<typeof draft>) => {
+    const article = await draft(...content);
+    for (const step of ['reviews', 'publish']) expect((await post(`/v1/articles/${article}/${step}`, {})).status).toBe(200);
+    return article;
+  };
+
+  it('are found by words that begin so or are misspelt, in scripts without spaces, and for a ticket', async () => {
+    const mark = `q${randomUUID().slice(0, 8)}`;
+    const printer = await publish(`Printer queue ${mark} hangs`, 'Restart the spooler.');
+    const other = await publish('Mail is late', `Wait for the queue. ${mark}`);
+    const japanese = await publish('印刷できません', `スプーラを再起動してください。${mark}`);
+    await draft(`Printer ${mark}`, 'A draft');
+    const found = async (query: string) =>
+      (await get(`/v1/articles?${query}`)).json.items.map(({ article }: { article: string }) => article);
+    await eventually(
+      () => found(`q=${mark}`),
+      ({ length }) => length === 3,
+    );
+    const best = async (q: string) =>
+      (await found(`q=${encodeURIComponent(q)}&limit=200`)).filter((id: string) => [printer, other, japanese].includes(id));
+    expect((await best('printr'))[0]).toBe(printer);
+    expect((await best('SPOOL'))[0]).toBe(printer);
+    expect((await best('再起動'))[0]).toBe(japanese);
+    expect((await best(`queue ${mark}`)).slice(0, 2)).toEqual([printer, other]);
+    const opening = { kind: 'incident', reporter: { id: 'joe' }, channel: 'chat', impact: 'low', urgency: 'low', client: api.client };
+    const { ticketId } = (await post('/v1/tickets', { ...opening, summary: `The prnter ${mark} does nothing` })).json;
+    await get(`/v1/tickets/${ticketId}?atLeast=0`);
+    expect((await found(`ticket=${ticketId}`))[0]).toBe(printer);
+    expect((await get(`/v1/articles?ticket=${randomUUID()}`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
+
+    expect((await post(`/v1/articles/${printer}/retire`, { reason: 'Gone' })).status).toBe(200);
+    await eventually(
+      () => found(`q=${mark}`),
+      ({ length }) => length === 2,
+    );
+  });
+
+  it('are read by whom they are for', async () => {
+    const mark = `v${randomUUID().slice(0, 8)}`;
+    const client = `${api.client}-readers`;
+    const ids = {
+      desk: await publish('Desk', mark),
+      client: await publish('Client', mark, { client, visibility: 'client' }),
+      everybody: await publish('All', mark, { visibility: 'everybody' }),
+      foreign: await publish('Foreign', mark, { client: `${client}-other`, visibility: 'client' }),
+    };
+    const revision = { text: `${mark} secret` };
+    await post(`/v1/articles/${ids.everybody}/revisions`, revision);
+    const as = async (roles: readonly string[]) => {
+      const { token } = (await post('/v1/api-keys', { label: 'spec', id: 'jane', roles, clients: [client] })).json;
+      return async (path: string) => send(api.url, 'GET', path, { headers: { Authorization: `Bearer ${token}` } });
+    };
+    const [requester, agent] = [await as(['requester']), await as(['agent'])];
+    const seen = async (ask: typeof agent) =>
+      (await ask(`/v1/articles?q=${mark}`)).json.items.map(({ article }: { article: string }) => article).sort();
+    await eventually(
+      () => seen(agent),
+      ({ length }) => length === 3,
+    );
+    expect(await seen(agent)).toEqual([ids.desk, ids.client, ids.everybody].sort());
+    expect(await seen(requester)).toEqual([ids.client, ids.everybody].sort());
+    const status = async (ask: typeof agent, id: string) => (await ask(`/v1/articles/${id}`)).status;
+    expect([await status(agent, ids.desk), await status(agent, ids.foreign)]).toEqual([200, 404]);
+    expect([await status(requester, ids.desk), await status(requester, ids.foreign)]).toEqual([404, 404]);
+    const read = await requester(`/v1/articles/${ids.everybody}`);
+    expect(read.json).toMatchObject({ status: 'published', latest: { version: 1, text: mark } });
+    expect(read.text).not.toContain('secret');
+    expect((await requester(`/v1/articles/${ids.everybody}/history`)).status).toBe(403);
+  });
+});

@@ -1,6 +1,8 @@
 import type { Aggregate, EventStore, SendReaction } from '#eventsourcing';
 import {
   agent,
+  article,
+  type ArticleCommands,
   type AssignmentTasks,
   attention,
   type AttentionCommands,
@@ -14,10 +16,10 @@ import {
 import { runSystemCommand } from '#ticketing-app';
 import type { Assigner } from './assigner.js';
 
-type Commands = TicketCommands & AttentionCommands & ProblemCommands & RecurrenceCommands & AssignmentTasks;
+type Commands = TicketCommands & AttentionCommands & ProblemCommands & RecurrenceCommands & ArticleCommands & AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence];
+const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {

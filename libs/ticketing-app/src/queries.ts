@@ -41,6 +41,7 @@ import {
 } from './desk-queries.js';
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { exportFacts, readFlow } from './flow-query.js';
+import { readArticle, readArticles } from './article-queries.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readWhatIsDue } from './retention.js';
@@ -120,6 +121,7 @@ export const queries = {
   teamHistory: query('teamHistory', historyOf(auditedAggregates.team)),
   agentHistory: query('agentHistory', historyOf(auditedAggregates.agent)),
   scheduleHistory: query('scheduleHistory', historyOf(auditedAggregates.schedule)),
+  articleHistory: query('articleHistory', historyOf(auditedAggregates.article)),
   problemHistory: query('problemHistory', historyOf(auditedAggregates.problem)),
   privacyHistory: query('privacyHistory', historyOf(auditedAggregates.privacy)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
@@ -163,6 +165,8 @@ export const queries = {
   filters: query('filters', listed<TicketFilter>(ticketFilters)),
   filter: queryOfLog('filter', readFilter),
   savedList: queryOfLog('filter', readSavedList),
+  articles: query('articles', readArticles),
+  article: query('article', readArticle),
   problems: query('problems', readProblems),
   problem: queryOfLog('problem', readProblem),
   privacy: queryOfLog('privacy', readPrivacy),

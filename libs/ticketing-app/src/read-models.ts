@@ -13,6 +13,7 @@ import {
 import {
   accounts,
   agents,
+  articles,
   contracts,
   credentials,
   onCallSchedules,
@@ -37,6 +38,7 @@ import {
 } from '#ticketing';
 import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
 import { INBOUND_MAIL, type InboundMailRecord } from './inbound-mail-records.js';
+import { ArticleIndex } from './article-index.js';
 import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
@@ -66,6 +68,8 @@ export interface Sources {
   readonly models: ScopedModels;
   /** What is known of tickets at other times. */
   readonly instants: Pick<TicketInstants, 'caughtUp'>;
+  /** Finds the ids of articles by words. */
+  readonly articles: Pick<ArticleIndex, 'search'>;
   readonly scope: Scope;
 }
 
@@ -75,6 +79,7 @@ export function scopedSources({ store, models }: Stores, scope: Scope): Sources 
     feed: new ScopedFeed(PublicLog.of(store), scope),
     models: { [inside]: { db: models.db, scope } },
     instants: TicketInstants.of(store, models),
+    articles: ArticleIndex.of(models),
     scope,
   };
 }
@@ -106,6 +111,7 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [TICKET_INSTANTS]: ofClient,
   [contracts.name]: ofClient,
   [problems.name]: ofClient,
+  [articles.name]: naming('client'),
   [privacies.name]: ofClient,
   // Who sees some clients only would read which ids of others were asked about.
   [auditorReads.name]: () => ({ _id: { $exists: false } }),
@@ -124,6 +130,11 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
 export function databaseOf({ models }: Pick<Sources, 'models'>): ReadModels['db'] {
   return models[inside].db;
 }
+
+/** View → what of it is a requester's own, where that is not what they have reported. */
+const OWN: Readonly<Record<string, object>> = {
+  [articles.name]: { published: { $exists: true }, visibility: { $in: ['client', 'everybody'] } },
+};
 
 /** How a webhook that the scope allows is doing; null before it was taken up. */
 export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
@@ -154,7 +165,10 @@ export async function deliveriesTo(
 function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {
   const wall = WALLS[name];
   if (wall === undefined) throw new Error(`nothing says which documents of ${name} belong to which client`);
-  const walls = [...(clients === 'all' ? [] : [wall(clients)]), ...(reporter === undefined ? [] : [{ 'reporter.id': reporter }])];
+  const walls = [
+    ...(clients === 'all' ? [] : [wall(clients)]),
+    ...(reporter === undefined ? [] : [OWN[name] ?? { 'reporter.id': reporter }]),
+  ];
   return walls.length === 0 ? filter : { $and: [...walls, filter] };
 }
 

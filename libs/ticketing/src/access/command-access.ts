@@ -10,6 +10,7 @@ import { account, type AccountState } from '../identity/account.js';
 import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { article } from '../knowledge/article.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
 import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
@@ -259,6 +260,15 @@ const rows = {
     ReopenProblem: desk,
     RecordRecurrence: system,
   } satisfies Rows<typeof problem>,
+  article: {
+    DraftArticle: assisted,
+    ReviseArticle: assisted,
+    ReviewArticle: desk,
+    PublishArticle: leads,
+    RetireArticle: leads,
+    GiveArticleFeedback: { service: true, ...assisted },
+    RecordArticleUse: system,
+  } satisfies Rows<typeof article>,
   recurrence: {
     CountTicket: system,
     DiscountTicket: system,

@@ -1,3 +1,4 @@
+import type { Article } from '../knowledge/article.js';
 import type { Agent } from '../desk/agent.js';
 import type { Team } from '../desk/team.js';
 import { type Scope, seesClient } from '../identity/principal.js';
@@ -23,4 +24,11 @@ export function shownAgent<Fields extends Pick<Agent, 'contact'>>(scope: Scope, 
 /** A filter that asks for a client is seen by those who see that one. */
 export function seesFilter(scope: Scope, { query: { client } }: Pick<TicketFilter, 'query'>): boolean {
   return client === undefined || seesClient(scope, client);
+}
+
+/** An article as it may be read: requesters know of what is published alone. */
+export function shownArticle({ reporter }: Scope, article: Article): Article {
+  return reporter === undefined || article.published === undefined
+    ? article
+    : { ...article, status: 'published', latest: article.published };
 }

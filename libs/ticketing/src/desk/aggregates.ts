@@ -7,6 +7,7 @@ import { team } from './team.js';
 import { webhook } from './webhook.js';
 import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
+import { article } from '../knowledge/article.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
@@ -27,4 +28,5 @@ export const aggregates = [
   privacy,
   problem,
   recurrence,
+  article,
 ] as const;

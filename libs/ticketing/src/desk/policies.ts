@@ -1,4 +1,5 @@
 import type { Policy } from '#eventsourcing';
+import { articlesOfTickets } from '../knowledge/article-policies.js';
 import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
@@ -21,4 +22,5 @@ export const policies: readonly Policy<any, any, any>[] = [
   ticketsThatRecur,
   recurrencesToProblems,
   problemsToTickets,
+  articlesOfTickets,
 ];

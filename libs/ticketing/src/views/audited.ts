@@ -10,6 +10,7 @@ import { account, ACCOUNT_SECRETS } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { isWithinReach, type Principal, type Scope } from '../identity/principal.js';
 import { present, without } from '../plain-json.js';
+import { article } from '../knowledge/article.js';
 import { problem } from '../problem/problem.js';
 import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
 import { clockName } from '../sla/sla-clock.js';
@@ -18,6 +19,7 @@ import { changesBetween, type Change } from './changes.js';
 import {
   accountViews,
   agentViews,
+  articleViews,
   contractViews,
   credentialViews,
   filterViews,
@@ -118,6 +120,7 @@ export const auditedAggregates = {
   agent: audited(agent, agentViews, { notFound: 'agent-not-found', shows: (state) => state, cut: shownAgent }),
   schedule: audited(onCall, onCallViews, { notFound: 'on-call-not-found', shows: (state) => state }),
   privacy: audited(privacy, privacyViews, { notFound: 'privacy-not-found', shows: (state) => state }),
+  article: audited(article, articleViews, { notFound: 'article-not-found', shows: (state) => state }),
   problem: audited(problem, problemViews, { notFound: 'problem-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',

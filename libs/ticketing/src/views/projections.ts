@@ -8,11 +8,13 @@ import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
 import { problem, type ProblemEvents, type ProblemState } from '../problem/problem.js';
+import { article, type ArticleEvents, type ArticleState } from '../knowledge/article.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { accounts } from './accounts.js';
 import { agents } from './agents.js';
 import { auditorReads, type ReadEvents, READS } from './auditor-reads.js';
+import { articles } from './articles.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
 import { onCallSchedules } from './on-call-schedules.js';
@@ -184,6 +186,17 @@ export const privacyViews: ProjectionGroup<PrivacyState, PrivacyEvents> = {
   faces: [privacies],
 };
 
+/** The read models of articles. */
+export const articleViews: ProjectionGroup<ArticleState, ArticleEvents> = {
+  name: 'articles',
+  version: 1,
+  streamPrefix: 'article-',
+  aggregate: article,
+  initial: article.initial,
+  fold: foldOf(article),
+  faces: [articles],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -197,6 +210,7 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   credentialViews,
   webhookViews,
   accountViews,
+  articleViews,
   problemViews,
   privacyViews,
   readViews,

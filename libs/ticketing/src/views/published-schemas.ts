@@ -14,6 +14,7 @@ import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { accountSchema } from '../identity/account.js';
 import { privacySchema } from '../desk/privacy.js';
+import { articleSchema } from '../knowledge/article.js';
 import { problemSchema } from '../problem/problem.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
@@ -81,6 +82,7 @@ export const publishedSchemas = {
   TeamNow: teamNowSchema,
   Agent: agentDocumentSchema,
   TicketFilter: ticketFilterSchema,
+  Article: articleSchema,
   ProblemRecord: problemSchema,
   Privacy: privacySchema,
   Key: keySchema,

@@ -1,0 +1,57 @@
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import { entityTag, QueryParameters } from '#http';
+import { flag, oneOf, type QueryOf, text } from '#platform';
+import { ARTICLE_STATUSES } from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { documented } from './documented.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PathName } from './path-name.js';
+import { unlessRefused } from './ticket-problems.js';
+
+const listQuery = {
+  q: text('Only published articles with some of these words, or words like them, best first; one page'),
+  ticket: text('Only published articles that may help with the ticket with this id, best first; one page. Takes the place of `q`'),
+  client: text('Only articles for this client alone'),
+  status: oneOf(ARTICLE_STATUSES, 'Only articles whose latest text is that far'),
+  flagged: flag('Only articles that have solved nothing several times in a row, or none of them'),
+  ...pageParameters,
+};
+const readListQuery = new QueryParameters(listQuery);
+const noQuery = new QueryParameters({});
+const articleId = new PathName('article-not-found', 'There is no such article');
+
+/** Knowledge articles, as they are read. */
+@Controller('v1/articles')
+export class ArticlesController {
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  @Get()
+  @documented((openapi) => openapi.documentArticle('articles'))
+  @documented((openapi) => openapi.documentQuery(readListQuery))
+  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+    const { q, ticket, client, status, flagged } = asked;
+    const list = ['articles', q, ticket, client, status, flagged === undefined ? undefined : String(flagged)];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const page = await this.queries.execute(
+      new RunQuery(caller, queries.articles, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
+    );
+    return pageAnswer(list, unlessRefused(page), ({ article }) => [article]);
+  }
+
+  @Get(':article')
+  @documented((openapi) => openapi.documentArticle('article'))
+  async one(
+    @Param('article', articleId) id: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.article, { id })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+}

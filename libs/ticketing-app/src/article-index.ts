@@ -1,0 +1,76 @@
+import MiniSearch from 'minisearch';
+import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
+import { type Article, articles } from '#ticketing';
+
+type Indexed = Article & { readonly _id: string; readonly position: number };
+
+const words = new Intl.Segmenter(undefined, { granularity: 'word' });
+
+/** The words of a text, also of scripts that have no spaces. */
+function tokenize(text: string): string[] {
+  return [...words.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : []));
+}
+
+/** Without case, and without the diacritics of Latin, Greek and Cyrillic: those of other scripts are signs of their own. */
+function processTerm(word: string): string {
+  return word
+    .normalize('NFD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .normalize('NFC')
+    .toLowerCase();
+}
+
+/** More than these are not looked at: what is best comes first. */
+const MOST_HITS = 1_000;
+
+const kept = new WeakMap<ReadModels, ArticleIndex>();
+
+/**
+ * The words of all published articles, in the memory of this process: it is asked for ids alone, and what of them may be read the view decides.
+ * Brought up to date with the view whenever it is asked.
+ */
+export class ArticleIndex {
+  readonly #index = new MiniSearch<Indexed>({
+    idField: '_id',
+    fields: ['title', 'text'],
+    extractField: ({ _id, published }, field) =>
+      field === '_id' ? _id : ((published as Record<string, unknown> | undefined)?.[field] as string),
+    tokenize,
+    processTerm,
+    // Typing errors, where a word is long enough to be told from others.
+    searchOptions: { boost: { title: 3 }, prefix: (term) => term.length > 2, fuzzy: (term) => (term.length > 4 ? 0.2 : false) },
+  });
+  #position = -1;
+  #following: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly models: ReadModels) {}
+
+  static of(models: ReadModels): ArticleIndex {
+    let index = kept.get(models);
+    if (index === undefined) kept.set(models, (index = new ArticleIndex(models)));
+    return index;
+  }
+
+  /** Articles with some of the words, or words that begin so or are misspelt, best first: their ids. @throws StoreUnavailable */
+  async search(query: string): Promise<readonly string[]> {
+    const follow = () => this.#follow();
+    await (this.#following = this.#following.then(follow, follow));
+    return this.#index
+      .search(query)
+      .slice(0, MOST_HITS)
+      .map(({ id }) => id as string);
+  }
+
+  /** Takes in what has changed in the view. A view that was built anew has the same positions. */
+  async #follow(): Promise<void> {
+    const changed = this.models.db
+      .collection<Indexed>(articles.name)
+      .find({ position: { $gt: this.#position } }, { maxTimeMS: QUERY_WITHIN_MS })
+      .sort({ position: 1 });
+    for (const article of await reached(changed.toArray())) {
+      if (this.#index.has(article._id)) this.#index.discard(article._id);
+      if (article.published !== undefined) this.#index.add(article as Indexed);
+      this.#position = article.position;
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type Article, article, articles, type ArticleStatus, shownArticle } from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { find, type Page, reached, readByName, type Sources } from './read-models.js';
+import { readTicketDetails } from './ticket-queries.js';
+
+/** Which articles are asked for: those that have all of it. */
+export interface ArticlesAsked {
+  /** Words of published ones: best first, one page. */
+  readonly q?: string | undefined;
+  /** Id of a ticket that they may help with, in place of words. */
+  readonly ticket?: string | undefined;
+  readonly client?: string | undefined;
+  readonly status?: ArticleStatus | undefined;
+  readonly flagged?: boolean | undefined;
+  readonly limit: number;
+  /** Id of the article that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Articles by id; those that are searched for by how well they fit. */
+export async function readArticles(
+  sources: Sources,
+  { q, ticket, client, status, flagged, limit, after }: ArticlesAsked,
+): Promise<Page<Article> | Refusal> {
+  const where = Object.fromEntries(Object.entries({ client, status, flagged }).filter(([, value]) => value !== undefined));
+  const words = ticket === undefined ? q : await wordsOf(sources, ticket);
+  if (isRefusal(words)) return words;
+  const { items, more } =
+    words === undefined
+      ? await readByName<Article>(sources, { view: articles.name, where, limit, after })
+      : { items: await search(sources, words, where, limit), more: false };
+  return { items: items.map((one) => shownArticle(sources.scope, one)), more };
+}
+
+async function search(sources: Sources, words: string, where: object, limit: number): Promise<readonly Article[]> {
+  const hits = await sources.articles.search(words);
+  const found = await reached(find<Article>(sources, articles.name, { ...where, _id: { $in: hits } }).toArray());
+  const byId = new Map(found.map((one) => [one._id, one]));
+  return hits.flatMap((id) => byId.get(id) ?? []).slice(0, limit);
+}
+
+/** What a ticket is about, as words to search by. */
+async function wordsOf(sources: Sources, ticketId: string): Promise<string | Refusal> {
+  const found = await readTicketDetails(sources, { ticketId });
+  if (isRefusal(found)) return found;
+  const { summary, description = '', service = '', component = '', category = '' } = found;
+  return [summary, description.slice(0, 2_000), service, component, category].join(' ');
+}
+
+/** An article: as the log has it; for requesters, as it is published. */
+export async function readArticle(
+  sources: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<Article> | Refusal<'article-not-found'>> {
+  const { state, revision } =
+    sources.scope.reporter === undefined ? await readAggregate(sources.store, article, id) : await publishedOne(sources, id);
+  if (state === null) return refuse('article-not-found', 'There is no such article');
+  return { state: shownArticle(sources.scope, state), revision };
+}
+
+async function publishedOne(sources: Sources, id: string): Promise<AtRevision<Article | null>> {
+  const [found] = await reached(find<Article>(sources, articles.name, { _id: id }).toArray());
+  if (found === undefined) return { state: null, revision: -1 };
+  const { _id, position: _position, revision, ...state } = found;
+  return { state, revision };
+}

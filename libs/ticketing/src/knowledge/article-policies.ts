@@ -1,0 +1,36 @@
+import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { ticket } from '../ticket/ticket.js';
+import { article, type ArticleCommands } from './article.js';
+
+function used(
+  { stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>,
+  client: string | undefined,
+  articles: readonly string[],
+  solved: boolean,
+): readonly Reaction<ArticleCommands>[] {
+  if (client === undefined) return [];
+  const body = { ticketId: streamId(stream), client, solved };
+  return articles.map((id) => ({ category: article.category, id, name: 'RecordArticleUse', body }));
+}
+
+/** Tells articles of the tickets that they have solved, and of those before which they were shown in vain. */
+export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, ArticleCommands> = {
+  name: 'articles-of-tickets',
+  aggregate: ticket,
+  concerns: ({ type, data }) =>
+    type === 'TicketOpened' ? data.articlesShown !== undefined : type !== 'TicketResolved' || data.article !== undefined,
+  react: {
+    TicketOpened: (event) => used(event, event.data.client, event.data.articlesShown ?? [], false),
+    TicketResolved: (event, state) => used(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
+    // Old imports have root causes without one.
+    TicketResolvedWithRootCause: (event, state) =>
+      used(
+        event,
+        state?.client,
+        event.data.rootCause?.knowledgeArticle === undefined ? [] : [event.data.rootCause.knowledgeArticle.id],
+        true,
+      ),
+  },
+};

@@ -1,0 +1,127 @@
+import type { RecordedEvent } from '#eventsourcing';
+import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
+import { given as projected } from '../../../eventsourcing/src/testing/given-projected.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { articles } from '../views/articles.js';
+import { articleViews } from '../views/projections.js';
+import { article } from './article.js';
+import { articlesOfTickets } from './article-policies.js';
+
+const given = scenariosOf(article, { id: 'KB-1', actor: { id: 'ada', kind: 'agent' }, start: 0, step: 60_000 });
+const content = { title: 'The queue hangs', text: 'Restart the spooler.' };
+const drafted = ['DraftArticle', { article: 'KB-1', ...content, visibility: 'desk' }] as const;
+const revised = ['ReviseArticle', { text: 'Add it anew.' }] as const;
+const published: readonly Sent<typeof article>[] = [drafted, ['ReviewArticle', {}], ['PublishArticle', {}]];
+const failed = ['RecordArticleUse', { ticketId: 't', client: 'northwind', solved: false }] as const;
+const solved = ['RecordArticleUse', { ticketId: 't', client: 'northwind', solved: true }] as const;
+
+describe('an article', () => {
+  it('is drafted once, by its owner unless another one is named', () => {
+    const [event] = given()
+      .when(...drafted)
+      .events();
+    const data = { article: 'KB-1', visibility: 'desk', owner: { id: 'ada' }, ...content };
+    expect(event).toEqual({ type: 'ArticleDrafted', data });
+    expect(
+      given(drafted)
+        .when(...drafted)
+        .refusal().refused,
+    ).toBe('article-exists');
+    const forClient = { article: 'KB-1', ...content, visibility: 'client' as const };
+    expect(given().when('DraftArticle', forClient).refusal()).toMatchObject({ refused: 'article-invalid', faults: [{ field: 'client' }] });
+    expect(given(drafted).when('ReviseArticle', { visibility: 'client' }).refusal().refused).toBe('article-invalid');
+  });
+
+  it('is published once it was reviewed; a revision is a draft beside what is published, and a retired one comes back by it', () => {
+    expect(given(drafted).when('PublishArticle', {}).refusal().refused).toBe('article-not-reviewed');
+    expect(given(...published).state).toMatchObject({ status: 'published', published: { version: 1, ...content } });
+    expect(
+      given(...published)
+        .when('PublishArticle', {})
+        .events(),
+    ).toEqual([]);
+    const again = given(...published, revised);
+    expect(again.state).toMatchObject({ status: 'draft', latest: { version: 2, text: 'Add it anew.' }, published: { version: 1 } });
+    expect(again.when('ReviseArticle', { text: 'Add it anew.' }).events()).toEqual([]);
+    expect(again.when('PublishArticle', {}).refusal().refused).toBe('article-not-reviewed');
+    const retired = given(...published, ['RetireArticle', { reason: 'Gone' }]);
+    expect(retired.state).not.toHaveProperty('published');
+    expect(retired.when('RetireArticle', { reason: 'Gone' }).events()).toEqual([]);
+    for (const name of ['ReviewArticle', 'PublishArticle'] as const)
+      expect(retired.when(name, {}).refusal().refused).toBe('article-retired');
+    expect(retired.when('ReviseArticle', {}).events()).toMatchObject([{ type: 'ArticleRevised', data: { version: 2 } }]);
+  });
+
+  it('is reviewed again when it is due, and stays published', () => {
+    const reviewBy = '2027-01-01T00:00:00.000Z';
+    expect(given(...published, ['ReviewArticle', { reviewBy }]).state).toMatchObject({ status: 'published', reviewBy });
+    const reviewed = given(drafted, ['ReviewArticle', { reviewBy }]);
+    expect(reviewed.when('ReviewArticle', { reviewBy }).events()).toEqual([]);
+  });
+
+  it('is flagged when it has solved nothing three times in a row, until it does or is revised', () => {
+    expect(given(...published, failed, failed).state).toMatchObject({ failed: 2, flagged: false });
+    const flagged = given(...published, failed, ['GiveArticleFeedback', { helped: false, comment: 'No' }], failed);
+    expect(flagged.state).toMatchObject({ failed: 3, failedInRow: 3, flagged: true });
+    const sent: readonly Sent<typeof article>[] = [...published, failed, failed, failed];
+    for (const mends of [solved, revised, ['GiveArticleFeedback', { helped: true }]] as const)
+      expect(given(...sent, mends).state).toMatchObject({ failed: 3, failedInRow: 0, flagged: false });
+    expect(given(...sent, solved).state?.solved).toBe(1);
+  });
+
+  it('counts nothing of tickets of another client, nor where it is kept elsewhere', () => {
+    const ofContoso = given(['DraftArticle', { article: 'KB-1', ...content, visibility: 'client', client: 'contoso' }]);
+    expect(ofContoso.when(...solved).events()).toEqual([]);
+    expect(
+      given()
+        .when(...solved)
+        .events(),
+    ).toEqual([]);
+  });
+
+  it.each(['ReviseArticle', 'ReviewArticle', 'PublishArticle', 'RetireArticle', 'GiveArticleFeedback'] as const)(
+    'that never was takes no %s',
+    (name) => {
+      expect(
+        given()
+          .when(name, { reason: 'r', helped: true } as never)
+          .refusal().refused,
+      ).toBe('article-not-found');
+    },
+  );
+
+  it('is in the view', () => {
+    const opening = { article: 'KB-1', visibility: 'desk', owner: { id: 'ada' }, ...content };
+    projected(articleViews, [{ type: 'ArticleDrafted', data: opening }]).then(articles, {
+      article: 'KB-1',
+      visibility: 'desk',
+      owner: { id: 'ada' },
+      status: 'draft',
+      latest: { version: 1, ...content },
+      solved: 0,
+      failed: 0,
+      failedInRow: 0,
+      flagged: false,
+    });
+  });
+
+  it('is told of tickets that it has solved, or was shown before in vain', () => {
+    const told = <Type extends keyof TicketEvents>(type: Type, data: Partial<TicketEvents[Type]>) => {
+      const event = { stream: 'ticket-t', type, data, metadata: {} } as unknown as RecordedEvent<TicketEvents> & { readonly type: Type };
+      const state = { client: 'northwind' } as ClockedTicketState;
+      const react = articlesOfTickets.react[type] as unknown as (
+        told: typeof event,
+        state: ClockedTicketState,
+      ) => readonly { body: object; id: string }[];
+      return articlesOfTickets.concerns?.(event) === false ? [] : react(event, state).map(({ id, body }) => ({ id, ...body }));
+    };
+    const use = { ticketId: 't', client: 'northwind' };
+    expect(told('TicketOpened', { client: 'northwind', articlesShown: ['KB-1', 'KB-2'] })).toEqual([
+      { id: 'KB-1', ...use, solved: false },
+      { id: 'KB-2', ...use, solved: false },
+    ]);
+    expect(told('TicketResolved', { article: 'KB-1' })).toEqual([{ id: 'KB-1', ...use, solved: true }]);
+    expect([...told('TicketOpened', {}), ...told('TicketResolved', {}), ...told('TicketResolvedWithRootCause', {})]).toEqual([]);
+  });
+});

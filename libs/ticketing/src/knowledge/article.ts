@@ -1,0 +1,303 @@
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Flag, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
+import { present, same, without } from '../plain-json.js';
+import { about, count, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { type Person, personSchema } from '../vocabulary.js';
+
+/** How far the latest text is. What was published stays so until a later version is, or the article is retired. */
+export const ARTICLE_STATUSES = ['draft', 'reviewed', 'published', 'retired'] as const;
+export type ArticleStatus = (typeof ARTICLE_STATUSES)[number];
+
+/** Who may read what is published: the desk; requesters of its client, too; requesters of every client, too. */
+export const VISIBILITIES = ['desk', 'client', 'everybody'] as const;
+export type Visibility = (typeof VISIBILITIES)[number];
+
+/** So many failures in a row, without a ticket that it solved in between, flag an article. */
+export const FLAGGED_AFTER = 3;
+
+const contentSchema = open({
+  version: about(count, 'Version of the text, from 1'),
+  title: about(text, 'What it is about, in a line'),
+  text: about(text, 'What to do, in Markdown'),
+});
+
+export const articleSchema = about(
+  open({
+    article: about(text, 'Id of the article, such as `KB-0042`'),
+    client: optional(about(text, 'The client (tenant) that it is for; absent: for all of them')),
+    visibility: about(oneOf(VISIBILITIES), 'Who may read it once it is published'),
+    status: about(oneOf(ARTICLE_STATUSES), 'How far its latest text is'),
+    latest: about(contentSchema, 'Its latest text'),
+    published: optional(about(contentSchema, 'The text that is published')),
+    owner: about(refer(personSchema), 'Who answers for it'),
+    reviewBy: optional(about(instant, 'When it is to be looked at again')),
+    solved: about(count, 'How many tickets it has solved'),
+    failed: about(count, 'How many times it did not help'),
+    failedInRow: about(count, 'How many times it did not help since it last did'),
+    flagged: about(flag, 'Whether it has solved nothing several times in a row'),
+  }),
+  'A knowledge article',
+);
+
+export type Article = Static<typeof articleSchema>;
+
+/** Never drafted, or an article. */
+export type ArticleState = Article | null;
+
+@JSONSchema({
+  description: 'Drafts a knowledge article. Its id is in the body; tickets name it by that.',
+  examples: [{ article: 'KB-0042', title: 'The print queue hangs', text: 'Restart the spooler.', visibility: 'desk' }],
+})
+export class DraftArticle {
+  @Name({ description: 'Id of the article', example: 'KB-0042', max: 100 })
+  article!: string;
+
+  @Text({ description: 'What it is about, in a line', example: 'The print queue hangs', max: 200 })
+  title!: string;
+
+  @Text({ description: 'What to do, in Markdown', example: 'Restart the spooler.', max: 50_000 })
+  text!: string;
+
+  @OneOf(VISIBILITIES, {
+    description: 'Who may read it once it is published: the desk, requesters of its client, all requesters',
+    example: 'desk',
+  })
+  visibility!: Visibility;
+
+  @Name({ description: 'The client (tenant) that it is for; for all of them unless named', optional: true, max: 100 })
+  client?: string;
+
+  @Part(() => PersonRef, { description: 'Who answers for it; the actor unless named', optional: true })
+  owner?: PersonRef;
+
+  @DateTime({ description: 'When it is to be looked at again', optional: true })
+  reviewBy?: string;
+}
+
+@JSONSchema({
+  description: 'Writes another version of an article, which is a draft again. What was published stays so meanwhile.',
+  examples: [{ text: 'Restart the spooler, then re-add the printer.' }],
+})
+export class ReviseArticle {
+  @Text({ description: 'What it is about; as before unless said', max: 200, optional: true })
+  title?: string;
+
+  @Text({ description: 'What to do; as before unless said', max: 50_000, optional: true })
+  text?: string;
+
+  @OneOf(VISIBILITIES, { description: 'Who may read it once it is published; as before unless said', optional: true })
+  visibility?: Visibility;
+
+  @Part(() => PersonRef, { description: 'Who answers for it; as before unless said', optional: true })
+  owner?: PersonRef;
+}
+
+@JSONSchema({ description: 'Says that the latest version of an article is right.', examples: [{}] })
+export class ReviewArticle {
+  @DateTime({ description: 'When it is to be looked at again', optional: true })
+  reviewBy?: string;
+}
+
+@JSONSchema({ description: 'Publishes the latest version of an article, once it was reviewed.', examples: [{}] })
+export class PublishArticle {
+  @Text({ description: 'What is new', max: 2000, optional: true })
+  note?: string;
+}
+
+@JSONSchema({
+  description: 'Retires an article: nobody finds it any more. A new version brings it back.',
+  examples: [{ reason: 'Printer gone' }],
+})
+export class RetireArticle {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Says whether an article helped. Several failures in a row flag it.',
+  examples: [{ helped: false, comment: 'There is no such button' }],
+})
+export class GiveArticleFeedback {
+  @Flag({ description: 'Whether it helped' })
+  helped!: boolean;
+
+  @Uuid('a ticket', { description: 'The ticket that it was read for', optional: true })
+  ticketId?: string;
+
+  @Text({ description: 'What is wrong, or good', max: 2000, optional: true })
+  comment?: string;
+}
+
+/** A ticket was solved with the article, or it was shown in vain. Sent by a policy. */
+export interface RecordArticleUse {
+  readonly ticketId: string;
+  readonly client: string;
+  readonly solved: boolean;
+}
+
+/** A change of an article that is there. Without one, the event says nothing. */
+function change<Data>(evolve: (article: Article, data: Data) => Article) {
+  return event<ArticleState, Data>({ evolve: (state, data) => state && evolve(state, data) });
+}
+
+function used(article: Article, solved: boolean): Article {
+  const failedInRow = solved ? 0 : article.failedInRow + 1;
+  return {
+    ...article,
+    solved: article.solved + (solved ? 1 : 0),
+    failed: article.failed + (solved ? 0 : 1),
+    failedInRow,
+    flagged: failedInRow >= FLAGGED_AFTER,
+  };
+}
+
+const events = {
+  ArticleDrafted: event<
+    ArticleState,
+    Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & { readonly title: string; readonly text: string }
+  >({
+    evolve: (_state, { title, text, ...drafted }) => ({
+      ...drafted,
+      status: 'draft',
+      latest: { version: 1, title, text },
+      solved: 0,
+      failed: 0,
+      failedInRow: 0,
+      flagged: false,
+    }),
+  }),
+  ArticleRevised: change<
+    Pick<Article, 'visibility' | 'owner'> & { readonly version: number; readonly title: string; readonly text: string }
+  >((article, { version, title, text, visibility, owner }) => ({
+    ...article,
+    visibility,
+    owner,
+    status: 'draft',
+    latest: { version, title, text },
+    failedInRow: 0,
+    flagged: false,
+  })),
+  ArticleReviewed: change<{ readonly version: number; readonly reviewBy?: Article['reviewBy'] }>((article, { reviewBy }) =>
+    present({ ...article, status: article.status === 'published' ? ('published' as const) : ('reviewed' as const), reviewBy }),
+  ),
+  ArticlePublished: change<{ readonly version: number; readonly note?: string }>((article) => ({
+    ...article,
+    status: 'published',
+    published: article.latest,
+  })),
+  ArticleRetired: change<{ readonly reason: string }>((article) => ({ ...without(article, 'published'), status: 'retired' })),
+  ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => used(article, solved)),
+  ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
+    // Who reads it and is helped has opened no ticket that it could have solved.
+    helped ? { ...article, failedInRow: 0, flagged: false } : used(article, false),
+  ),
+};
+
+const command = commandsOn<ArticleState, EventsOf<{ readonly events: typeof events }>>();
+
+const THERE = ['article-not-found'] as const;
+const notFound = (): Refusal<'article-not-found'> => refuse('article-not-found', 'There is no such article');
+const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The article was retired: revise it first');
+const noClient = (): Refusal<'article-invalid'> =>
+  refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
+const person = ({ id, name }: Person): Person => present({ id, name });
+
+/** A knowledge article: what solves tickets, with its versions. One stream an article: `article-<id>`. */
+export const article = {
+  category: 'article',
+  noun: 'article',
+  idName: 'article',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    DraftArticle: command({
+      body: DraftArticle,
+      route: 'POST /v1/articles',
+      refuses: ['article-exists', 'article-invalid'],
+      decide({ article, title, text, visibility, client, owner, reviewBy }, state, { actor }) {
+        if (state !== null) return refuse('article-exists', `There is an article ${article} already: revise it`);
+        if (visibility === 'client' && client === undefined) return noClient();
+        const drafted = {
+          article,
+          client,
+          visibility,
+          owner: person(owner ?? actor),
+          reviewBy: reviewBy as Article['reviewBy'],
+          title,
+          text,
+        };
+        return [{ type: 'ArticleDrafted', data: present(drafted) }];
+      },
+    }),
+    ReviseArticle: command({
+      body: ReviseArticle,
+      route: 'POST /v1/articles/{article}/revisions',
+      refuses: [...THERE, 'article-invalid'],
+      decide(revision, state) {
+        if (state === null) return notFound();
+        const { latest, client, status } = state;
+        const { title = latest.title, text = latest.text, visibility = state.visibility } = revision;
+        const owner = person(revision.owner ?? state.owner);
+        if (visibility === 'client' && client === undefined) return noClient();
+        const before = { ...latest, visibility: state.visibility, owner: state.owner };
+        if (status !== 'retired' && same(before, { ...latest, title, text, visibility, owner })) return [];
+        return [{ type: 'ArticleRevised', data: { version: latest.version + 1, title, text, visibility, owner } }];
+      },
+    }),
+    ReviewArticle: command({
+      body: ReviewArticle,
+      route: 'POST /v1/articles/{article}/reviews',
+      refuses: [...THERE, 'article-retired'],
+      decide({ reviewBy }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'retired') return retired();
+        if (state.status === 'reviewed' && reviewBy === state.reviewBy) return [];
+        const { version } = state.latest;
+        return [{ type: 'ArticleReviewed', data: present({ version, reviewBy: reviewBy as Article['reviewBy'] }) }];
+      },
+    }),
+    PublishArticle: command({
+      body: PublishArticle,
+      route: 'POST /v1/articles/{article}/publish',
+      refuses: [...THERE, 'article-retired', 'article-not-reviewed'],
+      decide({ note }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'retired') return retired();
+        if (state.status === 'published') return [];
+        const { version } = state.latest;
+        if (state.status === 'draft') return refuse('article-not-reviewed', `Version ${version} of the article was not reviewed yet`);
+        return [{ type: 'ArticlePublished', data: present({ version, note }) }];
+      },
+    }),
+    RetireArticle: command({
+      body: RetireArticle,
+      route: 'POST /v1/articles/{article}/retire',
+      refuses: THERE,
+      decide({ reason }, state) {
+        if (state === null) return notFound();
+        return state.status === 'retired' ? [] : [{ type: 'ArticleRetired', data: { reason } }];
+      },
+    }),
+    GiveArticleFeedback: command({
+      body: GiveArticleFeedback,
+      route: 'POST /v1/articles/{article}/feedback',
+      refuses: THERE,
+      decide({ helped, ticketId, comment }, state) {
+        return state === null ? notFound() : [{ type: 'ArticleJudged', data: present({ helped, ticketId, comment }) }];
+      },
+    }),
+    RecordArticleUse: command({
+      refuses: [],
+      decide({ ticketId, client, solved }: RecordArticleUse, state) {
+        // Tickets may name articles that are kept elsewhere, and never those of another client.
+        const isTheirs = state !== null && (state.client === undefined || state.client === client);
+        return isTheirs ? [{ type: 'ArticleUsed', data: { ticketId, solved } }] : [];
+      },
+    }),
+  },
+} satisfies Aggregate<ArticleState>;
+
+export type ArticleEvents = EventsOf<typeof article>;
+export type ArticleCommands = CommandsOf<typeof article>;

@@ -1,0 +1,12 @@
+import type { StateFace } from '#eventsourcing';
+import { articleSchema, type ArticleState } from '../knowledge/article.js';
+import { documentSchema } from './stored.js';
+
+/** One document an article, by its id. */
+export const articles: StateFace<ArticleState> = {
+  name: 'articles',
+  version: 1,
+  schema: () => documentSchema(articleSchema, 'Id of the article'),
+  document: (state) => state,
+  indexes: [{ key: { client: 1, status: 1 } }, { key: { flagged: 1 } }, { key: { position: 1 } }],
+};
