@@ -1,5 +1,5 @@
 /** Events are JSON: a field that has no value is not there. */
-export function present<Fields extends object>(fields: Fields): Fields {
+export function omitUndefined<Fields extends object>(fields: Fields): Fields {
   // A plain loop: every event and document passes here, and Object.fromEntries is several times slower.
   const kept: Partial<Fields> = {};
   for (const key in fields) if (fields[key] !== undefined) kept[key] = fields[key];

@@ -14,7 +14,7 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
 import { TIERS } from '../vocabulary.js';
 
@@ -125,7 +125,9 @@ export const contract = {
           same(latest.terms, terms) &&
           (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
         if (known) return [];
-        return [{ type: 'ContractAgreed', data: present({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) }];
+        return [
+          { type: 'ContractAgreed', data: omitUndefined({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) },
+        ];
       },
     }),
   },

@@ -113,6 +113,6 @@ const appreciated: readonly ((handOff: HandOff) => boolean)[] = [
 export function handOffQuality(from: Tier, to: Tier, handOff: HandOff): number {
   const required = requiredBy(from, to);
   const fulfilled = required.length === 0 ? 1 : 1 - missingFromHandOff(from, to, handOff).length / required.length;
-  const glad = appreciated.filter((present) => present(handOff)).length / appreciated.length;
+  const glad = appreciated.filter((isPresent) => isPresent(handOff)).length / appreciated.length;
   return Math.round(60 * fulfilled + 40 * glad);
 }

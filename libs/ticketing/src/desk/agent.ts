@@ -11,7 +11,7 @@ import {
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, Text, TextList, Uuid } from '../command-fields.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { CLIENTS_NOT_NAMED, clientsNamed, orAll } from '../identity/principal.js';
 import { asSkills } from '../ticket/assignment-request.js';
@@ -145,7 +145,7 @@ const events = {
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
   }),
   AgentContactSet: event<AgentState, { readonly agent: string; readonly contact?: AgentContact }>({
-    evolve: (state, { contact }) => state && present({ ...without(state, 'contact'), contact }),
+    evolve: (state, { contact }) => state && omitUndefined({ ...without(state, 'contact'), contact }),
   }),
   AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
     evolve: (state, _data, { effectiveAt }) => state && { ...state, active: false, leftAt: effectiveAt, absences: [] },
@@ -195,9 +195,12 @@ export const agent = {
         if (state.absences.length >= MOST_ABSENCES) {
           return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} current and future absences`);
         }
-        const planned = present({ from, until, reason, deputy, handBack });
+        const planned = omitUndefined({ from, until, reason, deputy, handBack });
         const known = state.absences.some((one) =>
-          same(present({ from: one.from, until: one.until, reason: one.reason, deputy: one.deputy, handBack: one.handBack }), planned),
+          same(
+            omitUndefined({ from: one.from, until: one.until, reason: one.reason, deputy: one.deputy, handBack: one.handBack }),
+            planned,
+          ),
         );
         if (known) return [];
         const absence = { id: deterministicId('absence', commandId), ...planned };
@@ -232,9 +235,9 @@ export const agent = {
         if (addresses !== undefined && clients === undefined)
           return refuse('contact-invalid', 'It must be said about whose tickets messages may go there', [CLIENTS_NOT_NAMED]);
         const contact = addresses && clients && { ...addresses, clients };
-        return same(present({ contact: state.contact }), present({ contact }))
+        return same(omitUndefined({ contact: state.contact }), omitUndefined({ contact }))
           ? []
-          : [{ type: 'AgentContactSet', data: present({ agent: state.agent, contact }) }];
+          : [{ type: 'AgentContactSet', data: omitUndefined({ agent: state.agent, contact }) }];
       },
     }),
     OffboardAgent: command({
@@ -243,7 +246,7 @@ export const agent = {
       refuses: ['agent-not-found'],
       decide({ reason }, state) {
         if (state === null) return noAgent();
-        return state.active ? [{ type: 'AgentLeft', data: present({ agent: state.agent, reason }) }] : [];
+        return state.active ? [{ type: 'AgentLeft', data: omitUndefined({ agent: state.agent, reason }) }] : [];
       },
     }),
     /** Records which absences have begun and ended by now. Sent by the timekeeper. */

@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import { absenceAt, type Agent } from './agent.js';
 import type { AssignmentRequest } from '../ticket/assignment-request.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { nextShiftOf, nextStartOf, serves, shiftAt, type Team } from './team.js';
 import type { Candidate, NobodyFound, AssignmentChoice } from '../events/assignment.js';
 
@@ -27,7 +27,7 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
     .filter((one) => (team === undefined ? serves(one, tier, client) : one.team === team))
     .sort((one, other) => (one.team < other.team ? -1 : 1));
   const nobody = (because: NobodyFound['because'], retryAt?: Instant): NobodyFound =>
-    present({ because, teams: asked.map((one) => one.team), retryAt });
+    omitUndefined({ because, teams: asked.map((one) => one.team), retryAt });
   if (asked.length === 0) return nobody('no-team');
   const known = new Map(agents.map((one) => [one.agent, one]));
   const members = asked.flatMap((one) =>

@@ -1,5 +1,5 @@
 import { type Aggregate, type CommandsOf, commandsOn, epochMillis, event, type EventsOf, type Instant } from '#eventsourcing';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 
 /** What the touch time of an agent is measured on. */
@@ -76,7 +76,7 @@ const events = {
     evolve: (state, { agent, ticketId, stretch }) => {
       const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId);
       const counted = stretch === undefined ? state?.counted : [...(state?.counted ?? []), stretch].slice(-MOST_COUNTED);
-      return present({ ...state, agent, on, counted });
+      return omitUndefined({ ...state, agent, on, counted });
     },
   }),
   AgentWentAway: event<AttentionState, GoAway>({
@@ -149,7 +149,7 @@ export const attention = {
           counted.filter((other) => !(stretch.shared && other.shared)),
         );
         const twice = seconds > 0 ? { tier, seconds } : undefined;
-        const data = present({ agent, ticketId, at: stretch.to, because: 'stopped' as const, stretch, twice });
+        const data = omitUndefined({ agent, ticketId, at: stretch.to, because: 'stopped' as const, stretch, twice });
         return [{ type: 'AgentTurnedAway' as const, data }];
       },
     }),

@@ -1,6 +1,6 @@
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Pattern } from '../command-fields.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { about, open, optional, type Static, text } from '../schema.js';
 
 /** One mailbox, without a name, quotes or comments: nothing that could be read as a second address or another header. */
@@ -28,5 +28,5 @@ export class SetTeamContact {
 
 /** The contact that a command names; undefined for none. */
 export function contactOf({ email, channel }: SetTeamContact): Contact | undefined {
-  return email === undefined && channel === undefined ? undefined : present({ email, channel });
+  return email === undefined && channel === undefined ? undefined : omitUndefined({ email, channel });
 }

@@ -24,7 +24,7 @@ import {
 } from '../contract/business-calendar.js';
 import { DateTime, Fields, Name, Part, PersonRef, Uuid } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import {
   about,
   asOne,
@@ -242,7 +242,7 @@ export const onCall = {
         if (from === undefined || to === undefined || from >= to) {
           return refuse('on-call-invalid', 'The override ends before it begins', [{ field: 'to', message: 'must be after from' }]);
         }
-        const override = { person: present({ id, name }), from, to };
+        const override = { person: omitUndefined({ id, name }), from, to };
         const newest = state.overrides.at(-1);
         if (newest !== undefined && same(newest, { id: newest.id, ...override })) return [];
         return [{ type: 'OnCallOverridden', data: { schedule, ...override } }];

@@ -1,7 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, WholeNumber } from '../command-fields.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { about, count, forSome, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, TICKET_KINDS } from '../vocabulary.js';
 
@@ -102,7 +102,7 @@ export const privacy = {
       route: 'PUT /v1/privacy/{client}/retention',
       refuses: [],
       decide({ incident, serviceRequest }, state, { id: client = '' }) {
-        const retention = present({ incident, 'service-request': serviceRequest });
+        const retention = omitUndefined({ incident, 'service-request': serviceRequest });
         return same(retention, state?.retention ?? {}) ? [] : [{ type: 'RetentionAgreed', data: { client, retention } }];
       },
     }),

@@ -27,7 +27,7 @@ import {
 } from '../contract/business-calendar.js';
 import { Fields, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { contactOf, contactSchema, type Contact, SetTeamContact } from './contact.js';
 import {
   about,
@@ -170,7 +170,7 @@ const events = {
     { readonly team: string; readonly name: string; readonly tiers: readonly Tier[]; readonly clients?: readonly string[] }
   >({
     evolve: (state, { team, name, tiers, clients }) =>
-      present({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [], contact: state?.contact }),
+      omitUndefined({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [], contact: state?.contact }),
   }),
   TeamShiftsSet: event<TeamState, { readonly team: string; readonly shifts: readonly Shift[] }>({
     evolve: (state, { shifts }) => state && { ...state, shifts },
@@ -179,7 +179,7 @@ const events = {
     evolve: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
   }),
   TeamContactSet: event<TeamState, { readonly team: string; readonly contact?: Contact }>({
-    evolve: (state, { contact }) => state && present({ ...without(state, 'contact'), contact }),
+    evolve: (state, { contact }) => state && omitUndefined({ ...without(state, 'contact'), contact }),
   }),
   TeamMemberRemoved: event<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
     evolve: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
@@ -204,10 +204,10 @@ export const team = {
       route: 'POST /v1/teams/{team}',
       refuses: [],
       decide({ name, tiers, clients }, state, { id = '' }) {
-        const defined = present({ team: id, name, tiers: TIERS.filter((tier) => tiers.includes(tier)), clients });
+        const defined = omitUndefined({ team: id, name, tiers: TIERS.filter((tier) => tiers.includes(tier)), clients });
         if (state !== null) {
           const { team, name, tiers, clients } = state;
-          if (same(defined, present({ team, name, tiers, clients }))) return [];
+          if (same(defined, omitUndefined({ team, name, tiers, clients }))) return [];
         }
         return [{ type: 'TeamDefined', data: defined }];
       },
@@ -230,9 +230,9 @@ export const team = {
       decide(told, state) {
         if (state === null) return noTeam();
         const contact = contactOf(told);
-        return same(present({ contact: state.contact }), present({ contact }))
+        return same(omitUndefined({ contact: state.contact }), omitUndefined({ contact }))
           ? []
-          : [{ type: 'TeamContactSet', data: present({ team: state.team, contact }) }];
+          : [{ type: 'TeamContactSet', data: omitUndefined({ team: state.team, contact }) }];
       },
     }),
     AddTeamMember: command({
@@ -254,7 +254,9 @@ export const team = {
       refuses: ['team-not-found'],
       decide({ agent, reason }, state) {
         if (state === null) return noTeam();
-        return state.members.includes(agent) ? [{ type: 'TeamMemberRemoved', data: present({ team: state.team, agent, reason }) }] : [];
+        return state.members.includes(agent)
+          ? [{ type: 'TeamMemberRemoved', data: omitUndefined({ team: state.team, agent, reason }) }]
+          : [];
       },
     }),
   },
@@ -299,7 +301,7 @@ const calendars = new WeakMap<Shift, CompiledCalendar>();
 
 function hoursOf(shift: Shift): CompiledCalendar {
   const { zone, week, holidays } = shift;
-  const calendar = calendars.get(shift) ?? calendarFor(present({ zone, week: week === '24x7' ? week : byDate(week), holidays }));
+  const calendar = calendars.get(shift) ?? calendarFor(omitUndefined({ zone, week: week === '24x7' ? week : byDate(week), holidays }));
   calendars.set(shift, calendar);
   return calendar;
 }

@@ -2,7 +2,7 @@ import { epochMillis, type Instant, instantFrom, type Policy, type Reaction, str
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { TicketState } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { type TicketCommands, ticket } from '../ticket/ticket.js';
 import { agent, type AgentEvents, type AgentState } from './agent.js';
 import { attention, type AttentionCommands, type AttentionEvents, type AttentionState } from './attention.js';
@@ -28,13 +28,13 @@ export const touchTimeOfAgents: Policy<TicketEvents, TicketState, AttentionComma
     TouchTimeStarted: ({ stream, data, metadata }, state) => [
       ofAgent(
         'TurnTo',
-        present({ agent: data.agent.id, ticketId: streamId(stream), since: metadata.effectiveAt, shared: isShared(state) }),
+        omitUndefined({ agent: data.agent.id, ticketId: streamId(stream), since: metadata.effectiveAt, shared: isShared(state) }),
       ),
     ],
     TouchTimeStopped: ({ stream, data: { agent, tier, startedAt, seconds } }, state) => [
       ofAgent(
         'TurnAway',
-        present({
+        omitUndefined({
           agent: agent.id,
           ticketId: streamId(stream),
           tier,

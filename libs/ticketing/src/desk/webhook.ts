@@ -13,7 +13,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, Pattern, SomeOf, Text, TextList, Uuid } from '../command-fields.js';
 import { HOUR } from '../contract/contract.js';
 import { CLIENTS_NOT_NAMED, clientsNamed } from '../identity/principal.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { about, count, either, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
 
@@ -194,11 +194,11 @@ export const webhook = {
         const clients = clientsNamed(some, allClients);
         if (clients === undefined) return refuse('webhook-invalid', 'It must be said whose events are sent', [CLIENTS_NOT_NAMED]);
         if (faults.length > 0) return refuse('webhook-invalid', 'Invalid subscription', faults);
-        const filter = present({ types, ticket, tiers, team, priorities });
+        const filter = omitUndefined({ types, ticket, tiers, team, priorities });
         return [
           {
             type: 'WebhookSubscribed',
-            data: present({ webhook: id, url, description, filter, clients, from }),
+            data: omitUndefined({ webhook: id, url, description, filter, clients, from }),
           },
         ];
       },
@@ -254,7 +254,7 @@ export const webhook = {
       decide({ events }, state) {
         if (!isSubscribed(state)) return noWebhook();
         const number = (state.replays.at(-1)?.number ?? 0) + 1;
-        return [{ type: 'DeadLettersReplayed', data: present({ webhook: state.webhook, number, events }) }];
+        return [{ type: 'DeadLettersReplayed', data: omitUndefined({ webhook: state.webhook, number, events }) }];
       },
     }),
     DeleteWebhook: command({

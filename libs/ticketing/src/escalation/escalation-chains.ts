@@ -12,7 +12,7 @@ import {
   passedOverSchema,
   UNDELIVERED,
 } from '../contract/escalation-policy.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
@@ -186,7 +186,7 @@ export function evolveChains(
 }
 
 function started(policy: EscalationPolicy, type: string, revision: number, at: Instant, about: string | undefined): EscalationChain {
-  return present({
+  return omitUndefined({
     id: `${policy.name}/${revision}`,
     policy,
     cause: { type, revision },
@@ -263,14 +263,14 @@ function evolveChain(
     case 'EscalationStepSkipped': {
       if (event.data.chain !== chain.id) return chain;
       const { round, step, because: why, passedOver } = event.data;
-      const outcome = present({ round, step, at, revision, outcome: 'skipped' as const, because: why, passedOver });
+      const outcome = omitUndefined({ round, step, at, revision, outcome: 'skipped' as const, because: why, passedOver });
       const after = why === TOLD_ALREADY ? without(chain, 'atOnce') : { ...chain, atOnce: true as const };
       return advanced({ ...after, from: at, steps: [...chain.steps, outcome] }, { round, step });
     }
     case 'EscalationAcknowledged': {
       if (!event.data.chains.includes(chain.id)) return chain;
       const { acknowledgedFor } = chain.policy;
-      const acknowledged = present({
+      const acknowledged = omitUndefined({
         by: event.data.by,
         at,
         revision,
@@ -298,7 +298,7 @@ function dispatched(
   revision: number,
 ): StepOutcome {
   const sent = notifications?.map((notification) => ({ ...notification, state: 'on-its-way' as const }));
-  return present({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt, notifications: sent });
+  return omitUndefined({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt, notifications: sent });
 }
 
 /** What became of a message is known. Where a step has reached nobody, the one after it comes at once. */
@@ -334,7 +334,7 @@ function hasReachedNobody({ targets, notifications = [] }: Extract<StepOutcome, 
 
 /** A chain whose warning or breach did not happen does nothing more. */
 function restated(chain: EscalationChain, { is, moment }: TicketEvents['SlaRestated'], at: Instant, revision: number): EscalationChain {
-  if (moment === undefined) return { ...chain, restated: present({ verdict: is?.verdict, at, revision }) };
+  if (moment === undefined) return { ...chain, restated: omitUndefined({ verdict: is?.verdict, at, revision }) };
   const { trigger } = chain.policy;
   const percent = trigger.on === 'threshold' ? trigger.percent : undefined;
   if (moment.is !== undefined || moment.percent !== percent) return chain;

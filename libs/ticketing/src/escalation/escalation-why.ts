@@ -11,7 +11,7 @@ import {
   stepPlaceSchema,
 } from './escalation-chains.js';
 import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema, type PassedOver } from '../contract/escalation-policy.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import type { TicketPromises } from './promises.js';
 import { about, count, instant, listOf, literal, oneOfKinds, open, optional, parts, type Static, text } from '../schema.js';
@@ -69,7 +69,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     const outcome = chain.steps.find(({ round, step }) => round === place.round && step === place.step);
     if (outcome?.outcome === 'dispatched') {
       const { at, revision, targets, passedOver, toldAt, onBelief, notifications } = outcome;
-      return present({
+      return omitUndefined({
         ...place,
         fired: true as const,
         at,
@@ -84,7 +84,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     }
     if (outcome?.outcome === 'skipped') {
       const { at, because, revision, passedOver } = outcome;
-      return present({
+      return omitUndefined({
         ...place,
         fired: false as const,
         because,
@@ -105,7 +105,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     const isNext = chain.next?.round === place.round && chain.next.step === place.step;
     const due = isNext ? nextOf(chain) : undefined;
     if (isNext && acknowledged !== undefined) {
-      return present({
+      return omitUndefined({
         ...place,
         fired: false as const,
         because: 'acknowledged',
@@ -114,7 +114,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         answer: `${acknowledgedBy(chain)} until ${due}`,
       });
     }
-    return present({
+    return omitUndefined({
       ...place,
       fired: false as const,
       because: due !== undefined && due <= asOf ? 'overdue' : 'not-due-yet',
@@ -129,7 +129,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         ? 'all its steps are behind it'
         : 'it goes on'
       : `it ended at ${ended.at}: ${ended.because === 'acknowledged' ? acknowledgedBy(chain) : ended.because}`;
-  return present({
+  return omitUndefined({
     policy: policy.name,
     chain: id,
     cause,

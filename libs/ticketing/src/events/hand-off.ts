@@ -1,5 +1,5 @@
 import type { HandOff } from '../contract/hand-off.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Person, SkipReason, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
 import { handedOver, moveTo, withActiveWork } from './ticket.js';
@@ -22,7 +22,10 @@ export const handOffEvents = {
       ...moveTo(ticket, to, toTeam),
       ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
       handedUpBy: [...new Set([...(ticket.handedUpBy ?? []), from])],
-      work: { status: 'escalated', handedOver: present({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }) },
+      work: {
+        status: 'escalated',
+        handedOver: omitUndefined({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }),
+      },
     }),
     endsTouch: true,
     firstResponse: false,

@@ -1,4 +1,4 @@
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import type { Static } from '../schema.js';
 import { note } from './definition.js';
 import type { earlierFixSchema, ProblemOfTicket } from './ticket.js';
@@ -13,7 +13,7 @@ export const recurrenceEvents = {
     says: 'it was linked to a problem, or unlinked; or the problem has moved on: known error with its workaround, fixed, closed',
     evolve: (ticket, { problemId, title, status, workaround }) => {
       const others = ticket.problems?.filter((one) => one.problemId !== problemId) ?? [];
-      if (status !== 'unlinked') return { ...ticket, problems: [...others, present({ problemId, title, status, workaround })] };
+      if (status !== 'unlinked') return { ...ticket, problems: [...others, omitUndefined({ problemId, title, status, workaround })] };
       return others.length === 0 ? without(ticket, 'problems') : { ...ticket, problems: others };
     },
   }),

@@ -1,4 +1,4 @@
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 import { move, note } from './definition.js';
 import { moveTo, type Resolution, resolvedAt, type RootCause } from './ticket.js';
@@ -9,7 +9,7 @@ export const resolutionEvents = {
     evolve: (ticket, { tier, category, article, cause, fix, workaround, parent }, { effectiveAt }) => ({
       ...ticket,
       work: { status: 'resolved', resolvedAt: effectiveAt },
-      resolution: present({ tier, category, article, cause, fix, workaround, parent }),
+      resolution: omitUndefined({ tier, category, article, cause, fix, workaround, parent }),
       resolvedBy: [...ticket.resolvedBy, tier],
     }),
     endsTouch: true,

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import type { DiagnosticStep } from '../contract/hand-off.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import type { HoldReason, Person, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
 import { activeWork, type Evidence, moveTo } from './ticket.js';
@@ -43,7 +43,7 @@ export const workEvents = {
     says: 'the work is paused for a listed reason, perhaps until an instant',
     evolve: (ticket, { reason, until }, { effectiveAt }) => ({
       ...ticket,
-      work: present({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
+      work: omitUndefined({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
     }),
     endsTouch: true,
     firstResponse: false,

@@ -5,7 +5,7 @@ import { agent, type AgentEvents } from '../desk/agent.js';
 import { onCall, type OnCallEvents } from '../desk/on-call.js';
 import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { problem, type ProblemEvents } from '../problem/problem.js';
 import { ticket } from '../ticket/ticket.js';
 import { formatPlace } from './feed-position.js';
@@ -170,7 +170,7 @@ function inEnvelope(
 ): PublicEvent {
   const { effectiveAt, recordedAt, client, actor, correlationId, causationId, imported } = metadata;
   const name = cloudEventType(type);
-  return present({
+  return omitUndefined({
     specversion: '1.0' as const,
     id,
     source: SOURCE,

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import type { ClockIdentity } from '../events/sla.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { clockName, ended } from '../sla/sla-clock.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
@@ -30,6 +30,6 @@ export function clocksMet(before: ClockedTicketState, after: ClockedTicketState)
   return now.flatMap((clock) => {
     const { kind, tier, vendor, cycle, terms, contractVersion = 0, target, elapsed, dueAt, stoppedAt } = clock;
     if (clock.state !== 'met' || stoppedAt === undefined || hadEnded.has(clockName(clock))) return [];
-    return [present({ clock: kind, tier, vendor, cycle, terms, contractVersion, target, elapsed, dueAt, stoppedAt })];
+    return [omitUndefined({ clock: kind, tier, vendor, cycle, terms, contractVersion, target, elapsed, dueAt, stoppedAt })];
   });
 }

@@ -1,7 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, SomeOf, Text, TextList } from '../command-fields.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, type Tier, TIERS } from '../vocabulary.js';
 import { CLIENTS_NOT_NAMED, clientsNamed, type Principal, principalSchema, type Role, ROLES } from './principal.js';
@@ -229,7 +229,7 @@ function withUsed(
 ): NonNullable<AccountState> {
   const { totp, recoveryCodesLeft, passkeys, passkeyKeys = {} } = state;
   const key = passkey === undefined ? undefined : passkeyKeys[passkey];
-  return present({
+  return omitUndefined({
     ...state,
     ...(recoveryCode !== undefined && recoveryCodesLeft !== undefined && { recoveryCodesLeft: recoveryCodesLeft - 1 }),
     ...(totp && {
@@ -285,7 +285,7 @@ export const account = {
       decide({ reason }, state) {
         if (state === null) return noAccount();
         const { account, suspendedAt } = state;
-        return suspendedAt === undefined ? [{ type: 'AccountSuspended', data: present({ account, reason }) }] : [];
+        return suspendedAt === undefined ? [{ type: 'AccountSuspended', data: omitUndefined({ account, reason }) }] : [];
       },
     }),
     ReinstateAccount: command({
@@ -380,7 +380,7 @@ export function principalOfAccount(
 ): Principal | undefined {
   const clients = clientsNamed(some, allClients);
   if (clients === undefined) return undefined;
-  return present({
+  return omitUndefined({
     kind: 'person' as const,
     id,
     name,

@@ -1,5 +1,5 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { about, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema } from '../vocabulary.js';
 import { type Principal, principalSchema } from './principal.js';
@@ -94,7 +94,9 @@ export const credential = {
       refuses: ['key-exists'],
       decide({ form, label, principal, routes, account, provider, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
         if (state !== null) return refuse('key-exists', 'A key with that name exists already');
-        return [{ type: 'CredentialIssued', data: present({ key, form, label, principal, routes, account, provider, expiresAt, hash }) }];
+        return [
+          { type: 'CredentialIssued', data: omitUndefined({ key, form, label, principal, routes, account, provider, expiresAt, hash }) },
+        ];
       },
     }),
     NoteCredentialUse: command({

@@ -1,6 +1,6 @@
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, OneOf, SomeOf, Text, TextList } from '../command-fields.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { type Tier, TIERS } from '../vocabulary.js';
 import { clientsNamed, type Principal, type Role, ROLES } from './principal.js';
 
@@ -72,7 +72,7 @@ export function principalOfKey({
 }: IssueKey): Principal | undefined {
   const clients = clientsNamed(some, allClients);
   if (clients === undefined) return undefined;
-  return present({
+  return omitUndefined({
     kind,
     id,
     name,

@@ -1,7 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Flag, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { type Person, personSchema } from '../vocabulary.js';
 
@@ -179,7 +179,7 @@ const events = {
     flagged: false,
   })),
   ArticleReviewed: change<{ readonly version: number; readonly reviewBy?: Article['reviewBy'] }>((article, { reviewBy }) =>
-    present({ ...article, status: article.status === 'published' ? ('published' as const) : ('reviewed' as const), reviewBy }),
+    omitUndefined({ ...article, status: article.status === 'published' ? ('published' as const) : ('reviewed' as const), reviewBy }),
   ),
   ArticlePublished: change<{ readonly version: number; readonly note?: string }>((article) => ({
     ...article,
@@ -201,7 +201,7 @@ const notFound = (): Refusal<'article-not-found'> => refuse('article-not-found',
 const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The article was retired: revise it first');
 const noClient = (): Refusal<'article-invalid'> =>
   refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
-const person = ({ id, name }: Person): Person => present({ id, name });
+const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
 
 /** A knowledge article: what solves tickets, with its versions. One stream an article: `article-<id>`. */
 export const article = {
@@ -228,7 +228,7 @@ export const article = {
           title,
           text,
         };
-        return [{ type: 'ArticleDrafted', data: present(drafted) }];
+        return [{ type: 'ArticleDrafted', data: omitUndefined(drafted) }];
       },
     }),
     ReviseArticle: command({
@@ -255,7 +255,7 @@ export const article = {
         if (state.status === 'retired') return retired();
         if (state.status === 'reviewed' && reviewBy === state.reviewBy) return [];
         const { version } = state.latest;
-        return [{ type: 'ArticleReviewed', data: present({ version, reviewBy: reviewBy as Article['reviewBy'] }) }];
+        return [{ type: 'ArticleReviewed', data: omitUndefined({ version, reviewBy: reviewBy as Article['reviewBy'] }) }];
       },
     }),
     PublishArticle: command({
@@ -268,7 +268,7 @@ export const article = {
         if (state.status === 'published') return [];
         const { version } = state.latest;
         if (state.status === 'draft') return refuse('article-not-reviewed', `Version ${version} of the article was not reviewed yet`);
-        return [{ type: 'ArticlePublished', data: present({ version, note }) }];
+        return [{ type: 'ArticlePublished', data: omitUndefined({ version, note }) }];
       },
     }),
     RetireArticle: command({
@@ -285,7 +285,7 @@ export const article = {
       route: 'POST /v1/articles/{article}/feedback',
       refuses: THERE,
       decide({ helped, ticketId, comment }, state) {
-        return state === null ? notFound() : [{ type: 'ArticleJudged', data: present({ helped, ticketId, comment }) }];
+        return state === null ? notFound() : [{ type: 'ArticleJudged', data: omitUndefined({ helped, ticketId, comment }) }];
       },
     }),
     RecordArticleUse: command({

@@ -1,7 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, Uuid } from '../command-fields.js';
-import { present, same, without } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import type { TicketState } from '../events/ticket.js';
 import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
@@ -236,7 +236,7 @@ export const problem = {
       refuses: ['problem-exists'],
       decide({ client, title, description, service, component, category }, state, { id: problemId = '' }) {
         if (state !== null) return refuse('problem-exists', 'The problem exists already');
-        return [{ type: 'ProblemOpened', data: present({ problemId, client, title, description, service, component, category }) }];
+        return [{ type: 'ProblemOpened', data: omitUndefined({ problemId, client, title, description, service, component, category }) }];
       },
     }),
     LinkTicketToProblem: command({
@@ -271,7 +271,7 @@ export const problem = {
       decide({ ticketId, reason }, state) {
         if (state === null) return notFound();
         if (!state.tickets.includes(ticketId)) return [];
-        return unlessClosed(state) ?? [{ type: 'TicketUnlinkedFromProblem', data: present({ ticketId, reason }) }];
+        return unlessClosed(state) ?? [{ type: 'TicketUnlinkedFromProblem', data: omitUndefined({ ticketId, reason }) }];
       },
     }),
     RecordWorkaround: command({
@@ -312,7 +312,7 @@ export const problem = {
         if (state === null) return notFound();
         if (state.status === 'closed') return [];
         const prevented: Prevented = { tickets: Math.max(0, state.tickets.length - 1), countedAs: 'linked-after-the-first' };
-        return unlessRecorded(state, 'rootCause', 'fix') ?? [{ type: 'ProblemClosed', data: present({ prevented, note }) }];
+        return unlessRecorded(state, 'rootCause', 'fix') ?? [{ type: 'ProblemClosed', data: omitUndefined({ prevented, note }) }];
       },
     }),
     ReopenProblem: command({

@@ -1,7 +1,7 @@
 import { type Instant, type Policy, type Reaction, type RecordedEvent, type StoredEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import type { TellOfProblem } from '../ticket/recurrence.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
@@ -90,7 +90,7 @@ export const recurrencesToProblems: Policy<RecurrenceEvents, RecurrenceState, Pr
               category: problem.category,
               id: problemId,
               name: 'OpenProblem',
-              body: present({
+              body: omitUndefined({
                 client: state.client,
                 title,
                 service: state.service,
@@ -116,7 +116,7 @@ function tellTickets(
 ): readonly Reaction<TicketCommands & RecurrenceCommands>[] {
   if (state === null) return [];
   const { problemId, title, workaround } = state;
-  const told = present({ problemId, title, status, workaround });
+  const told = omitUndefined({ problemId, title, status, workaround });
   return tickets.map((id) => ({ category: ticket.category, id, name: 'TellOfProblem', body: { problem: told, effectiveAt } }));
 }
 

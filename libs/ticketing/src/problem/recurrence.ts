@@ -10,7 +10,7 @@ import {
 } from '#eventsourcing';
 import { DAY, type Recurrence } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 
 /** What tickets must have in common to be one recurring fault. */
 export interface Fingerprint {
@@ -27,7 +27,7 @@ export function fingerprintOf({
   component,
   category,
 }: Partial<Fingerprint> & Pick<Fingerprint, 'client'>): Fingerprint | undefined {
-  return category === undefined ? undefined : present({ client, service, component, category });
+  return category === undefined ? undefined : omitUndefined({ client, service, component, category });
 }
 
 /** Id of the recurrence that a fingerprint has. */
@@ -125,7 +125,7 @@ export const recurrence = {
         const { tickets, fixes, problemId } = known(state, fingerprint);
         if (tickets.some((one) => one.ticketId === ticketId)) return [];
         const recursFrom = latestFixBefore(openedAt, fixes, terms);
-        const counted = { type: 'TicketCounted' as const, data: present({ fingerprint, ticketId, openedAt, recursFrom }) };
+        const counted = { type: 'TicketCounted' as const, data: omitUndefined({ fingerprint, ticketId, openedAt, recursFrom }) };
         if (problemId !== undefined) return [counted];
         const together = within([...tickets, { ticketId, openedAt }], openedAt, terms);
         if (together.length < terms.tickets) return [counted];

@@ -1,7 +1,7 @@
 import { type EventFacts, epochMillis, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, termsOf } from '../contract/contract.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { clockAt, type SlaClock, slaClockSchema } from './sla-clock.js';
 import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import { personSchema, tierSchema } from '../vocabulary.js';
@@ -159,15 +159,15 @@ function notBefore(last: { readonly from: Instant } | undefined, at: Instant): I
 function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
   switch (work.status) {
     case 'open':
-      return present({ what: 'queue', tier, team, agent: assignee });
+      return omitUndefined({ what: 'queue', tier, team, agent: assignee });
     case 'in-progress':
-      return present({ what: 'work', tier, team, agent: work.agent });
+      return omitUndefined({ what: 'work', tier, team, agent: work.agent });
     case 'escalated': {
       const { escalationId, from, fromTeam } = work.handedOver;
-      return present({ what: 'hand-off', escalationId, from, fromTeam, to: tier, toTeam: team });
+      return omitUndefined({ what: 'hand-off', escalationId, from, fromTeam, to: tier, toTeam: team });
     }
     case 'on-hold':
-      return work.reason === 'vendor' ? present({ what: 'vendor', vendor: vendorCase?.vendor }) : { what: work.reason };
+      return work.reason === 'vendor' ? omitUndefined({ what: 'vendor', vendor: vendorCase?.vendor }) : { what: work.reason };
     case 'resolved':
     case 'closed':
     case 'cancelled':
@@ -179,7 +179,7 @@ function spentNow({ work, tier, team, assignee, vendorCase }: Ticket): SpentOn {
 function autopsyOf(terms: readonly Terms[], course: readonly Going[], clock: SlaClock, asOf: Instant): ClockAutopsy {
   const { kind, tier, vendor, cycle, state, target, breachedAt, restated, startedAt: from, stoppedAt: to = asOf } = clock;
   const spells = spellsOf(terms, course, clock, to);
-  return present({
+  return omitUndefined({
     kind,
     tier,
     vendor,

@@ -1,7 +1,7 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { addOpenTime, endOfBusinessDay, openTimeBetween } from '../contract/business-calendar.js';
 import { calendarOf, type Contract, type Target } from '../contract/contract.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { clockVerdictSchema } from '../events/sla.js';
 import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
 import { CLOCK_KINDS, HOLD_REASONS, type HoldReason, type Priority, prioritySchema, tierSchema } from '../vocabulary.js';
@@ -236,8 +236,8 @@ export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: Moment
 
 /** Clocks as they are stored: without fields that have no value. Those that the document has already stay as they are. */
 export function storable<Clocks extends SlaClocks>(sla: Clocks, stored?: SlaClocks | null): Clocks {
-  const clocks = sla.clocks.map((clock, index) => (clock === stored?.clocks[index] ? clock : present(clock)));
-  return present({ ...sla, clocks });
+  const clocks = sla.clocks.map((clock, index) => (clock === stored?.clocks[index] ? clock : omitUndefined(clock)));
+  return omitUndefined({ ...sla, clocks });
 }
 
 /** Whether a clock has come to its end. */
@@ -259,7 +259,7 @@ function subjectOf(start: ClockStart, { clocks, vendor }: SlaClocks): Subject | 
       return { kind: start.clock, cycle: start.cycle };
     case 'vendor': {
       const earlier = clocks.filter((clock) => clock.kind === 'vendor' && clock.vendor === vendor);
-      return present({ kind: start.clock, vendor, cycle: 1 + earlier.length });
+      return omitUndefined({ kind: start.clock, vendor, cycle: 1 + earlier.length });
     }
     default: {
       const { clock: kind, tier, unlessWorking } = start;

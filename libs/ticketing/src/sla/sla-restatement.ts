@@ -1,6 +1,6 @@
 import type { EventFacts, EventOf, Instant } from '#eventsourcing';
 import type { InForce } from '../contract/contract-agreement.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import type { ClockKind } from '../vocabulary.js';
 import { slaEvents, type ClockVerdict } from '../events/sla.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -25,7 +25,7 @@ export function evolveInHindsight(
   switch (event.type) {
     case 'TicketOpened': {
       const contract = agreed.findLast(({ from }) => from <= effectiveAt)?.contract;
-      return evolvePinnedClocks(sla, { type: event.type, data: present({ ...event.data, contract }) }, facts);
+      return evolvePinnedClocks(sla, { type: event.type, data: omitUndefined({ ...event.data, contract }) }, facts);
     }
     default: {
       const begun = agreed.filter(({ from, contract }) => from <= effectiveAt && contract.version > (sla?.contract?.version ?? 0));
@@ -51,7 +51,7 @@ export function restatements(
     const twin = hindsight.clocks.find((other) => isSame(clock, other));
     if (twin !== undefined && !ended(twin)) return [];
     const is = twin && verdictOf(twin);
-    return sameFigures(was, is) ? [] : [present({ ...identityOf(clock), was, is, tzdata: hindsight.contract?.tzdata })];
+    return sameFigures(was, is) ? [] : [omitUndefined({ ...identityOf(clock), was, is, tzdata: hindsight.contract?.tzdata })];
   });
 }
 
@@ -72,14 +72,14 @@ export function lateRestatements(
     if (was === null) return [];
     const twin = after.clocks.find((one) => isOf(one, told));
     const is = twin && clockEventsUntil(twin, now).find((moment) => momentKey(twin, moment) === toldKey(told))?.effectiveAt;
-    return was === is ? [] : [present({ clock, tier, vendor, cycle, moment: present({ terms, percent, was, is }) })];
+    return was === is ? [] : [omitUndefined({ clock, tier, vendor, cycle, moment: omitUndefined({ terms, percent, was, is }) })];
   });
   const verdicts = known.clocks.flatMap((clock) => {
     if (!ended(clock)) return [];
     const was = clock.restated === undefined ? verdictOf(clock) : clock.restated.is;
     const twin = after.clocks.find((one) => isOf(one, identityOf(clock)));
     const is = twin !== undefined && ended(twin) ? verdictOf(twin) : undefined;
-    return sameFigures(was, is) ? [] : [present({ ...identityOf(clock), was, is })];
+    return sameFigures(was, is) ? [] : [omitUndefined({ ...identityOf(clock), was, is })];
   });
   return [...moments, ...verdicts];
 }
@@ -93,7 +93,7 @@ function isSame(one: SlaClock, other: SlaClock): boolean {
 /** What is made of a clock as it was judged first: a breach stays one, however it ended. */
 export function verdictOf({ contractVersion = 0, state, target, elapsed, dueAt, breachedAt }: SlaClock): ClockVerdict {
   const verdict = breachedAt !== undefined ? 'breached' : state === 'met' ? 'met' : 'cancelled';
-  return present({ contractVersion, verdict, target, elapsed, dueAt, breachedAt });
+  return omitUndefined({ contractVersion, verdict, target, elapsed, dueAt, breachedAt });
 }
 
 /** Another version that comes to the same changes nothing. */

@@ -1,6 +1,6 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '../contract/contract.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
@@ -84,7 +84,7 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
   if (sla === null) {
     if (event.type !== 'TicketOpened' || effects === null) return null;
     const { contract: opensUnder, defaultTerms } = event.data;
-    const opening: ClockFact = present({ at: facts.effectiveAt, effects, opensUnder, defaultTerms });
+    const opening: ClockFact = omitUndefined({ at: facts.effectiveAt, effects, opensUnder, defaultTerms });
     return { ...opened(opening), told: [], quietUntil: quietUntil(effects, facts), facts: [opening], lateAt };
   }
   switch (event.type) {
@@ -97,7 +97,7 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
         const { terms, percent } = moment;
         return { ...sla, told: retold(sla.told, { ...clockOf(event.data), terms, percent, at: moment.is ?? null }) };
       }
-      const restated = present({ at: facts.effectiveAt, reason, is });
+      const restated = omitUndefined({ at: facts.effectiveAt, reason, is });
       return { ...sla, clocks: sla.clocks.map((clock) => (isOf(clock, event.data) ? { ...clock, restated } : clock)) };
     }
     case 'SlaTermsRebased':
@@ -141,7 +141,7 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
 function opened(fact: ClockFact): Folded {
   const { effects, opensUnder: contract, defaultTerms } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
   const { priority = 'low' } = effects;
-  const under = present({ contract, defaultTerms });
+  const under = omitUndefined({ contract, defaultTerms });
   return { ...affectClocks(termsOf(under), { priority, clocks: [] }, effects, fact.at), ...under };
 }
 
@@ -209,15 +209,19 @@ const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
 export function toldMoment({ clock, moment }: UntoldMoment): TicketEvent & { readonly effectiveAt: Instant } {
   const { effectiveAt, terms, target, dueAt } = moment;
   return moment.what === 'breach'
-    ? { type: 'SlaBreached', data: present({ ...identityOf(clock), terms, target, dueAt }), effectiveAt }
-    : { type: 'SlaThresholdReached', data: present({ ...identityOf(clock), terms, percent: moment.percent, target, dueAt }), effectiveAt };
+    ? { type: 'SlaBreached', data: omitUndefined({ ...identityOf(clock), terms, target, dueAt }), effectiveAt }
+    : {
+        type: 'SlaThresholdReached',
+        data: omitUndefined({ ...identityOf(clock), terms, percent: moment.percent, target, dueAt }),
+        effectiveAt,
+      };
 }
 
 /** Each clock that still goes on, with when it is due before and after other terms. */
 export function rebased(sla: PinnedClocks, contract: PinnedContract, at: Instant): TicketEvents['SlaTermsRebased'] {
   const after = rebaseClocks(termsOf(sla), contract.terms, sla, at);
   const clocks = sla.clocks.flatMap((clock, index) =>
-    ended(clock) ? [] : [present({ ...identityOf(clock), oldDue: clock.dueAt, newDue: after.clocks[index]?.dueAt })],
+    ended(clock) ? [] : [omitUndefined({ ...identityOf(clock), oldDue: clock.dueAt, newDue: after.clocks[index]?.dueAt })],
   );
   return { contract, clocks };
 }
@@ -233,11 +237,11 @@ export function isOf({ kind, tier, vendor, cycle }: SlaClock, named: ClockIdenti
 }
 
 export function identityOf({ kind, tier, vendor, cycle }: SlaClock): ClockIdentity {
-  return present({ clock: kind, tier, vendor, cycle });
+  return omitUndefined({ clock: kind, tier, vendor, cycle });
 }
 
 function clockOf({ clock, tier, vendor, cycle }: ClockIdentity): ClockIdentity {
-  return present({ clock, tier, vendor, cycle });
+  return omitUndefined({ clock, tier, vendor, cycle });
 }
 
 function momentOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThresholdReached' | 'SlaBreached' }>): Omit<ToldMoment, 'at'> {

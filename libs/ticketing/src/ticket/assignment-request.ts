@@ -1,6 +1,6 @@
 import type { Contract } from '../contract/contract.js';
 import type { Ticket } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 
 /** What a ticket asks of its agent. */
@@ -20,7 +20,7 @@ export function assignmentRequest(ticket: Ticket, contract: Contract): Assignmen
   const goesOn = work.status === 'open' || work.status === 'in-progress' || work.status === 'escalated' || work.status === 'on-hold';
   if (contract.assignment !== 'automatic' || !goesOn || assignee !== undefined) return undefined;
   const team = ticket.teamChosen ? undefined : ticket.team;
-  return present({ client, tier, team, skills: requiredSkills(ticket, contract), declinedBy });
+  return omitUndefined({ client, tier, team, skills: requiredSkills(ticket, contract), declinedBy });
 }
 
 /** The skills that were stated at triage, else those that the contract asks for in the category and all above it. */

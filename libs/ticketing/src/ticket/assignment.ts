@@ -2,7 +2,7 @@ import { refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import type { AssignmentChoice, NobodyFound } from '../events/assignment.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 import { type AssignmentRequest, assignmentRequest } from './assignment-request.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
@@ -99,7 +99,10 @@ export const assignmentCommands = {
         ? []
         : [
             ...endOfTouchOfHolder(ticket, context, assignee),
-            event('TicketAssigned', present({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && asPerson(assignee) })),
+            event(
+              'TicketAssigned',
+              omitUndefined({ tier: ticket.tier, team: team ?? ticket.team, assignee: assignee && asPerson(assignee) }),
+            ),
           ];
     },
   }),
@@ -116,7 +119,7 @@ export const assignmentCommands = {
       const { tier, assignee } = ticket;
       if (assignee === undefined || (from !== undefined && from !== assignee.id)) return [];
       const team = ticket.teamChosen ? undefined : ticket.team;
-      return [...endOfTouchOfHolder(ticket, context), event('TicketUnassigned', present({ tier, team, assignee, because, reason }))];
+      return [...endOfTouchOfHolder(ticket, context), event('TicketUnassigned', omitUndefined({ tier, team, assignee, because, reason }))];
     },
   }),
 
@@ -131,7 +134,7 @@ export const assignmentCommands = {
       const barred = unlessActive(ticket) ?? unlessAccepted(ticket) ?? unlessLeft(who, context, left) ?? unlessHeld(ticket, who);
       if (barred) return barred;
       const { tier, team, assignee } = ticket;
-      return assignee === undefined ? [event('TicketAssigned', present({ tier, team, assignee: who }))] : [];
+      return assignee === undefined ? [event('TicketAssigned', omitUndefined({ tier, team, assignee: who }))] : [];
     },
   }),
 
@@ -150,9 +153,9 @@ export const assignmentCommands = {
       if (assignee.id === who.id) return [];
       return [
         ...endOfTouchOfHolder(ticket, context),
-        event('TicketTakenOver', present({ tier, team, from: assignee, agent: who, reason })),
+        event('TicketTakenOver', omitUndefined({ tier, team, from: assignee, agent: who, reason })),
         ...(unlessWorkable(ticket) === undefined
-          ? [event('WorkStarted', present({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))]
+          ? [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))]
           : []),
       ];
     },
@@ -172,7 +175,9 @@ export const assignmentCommands = {
         return [event('TicketAssigned', { tier, team, assignee: asPerson(agent), automatic })];
       }
       const { because, teams, retryAt } = found;
-      return ticket.nobodyFound === because ? [] : [event('AssignmentFoundNobody', present({ tier, because, teams, skills, retryAt }))];
+      return ticket.nobodyFound === because
+        ? []
+        : [event('AssignmentFoundNobody', omitUndefined({ tier, because, teams, skills, retryAt }))];
     },
   }),
 } satisfies TicketCommandDefinitions;

@@ -1,7 +1,7 @@
 import { type DecisionContext, type Decision, epochMillis, type EventOf, type Instant } from '#eventsourcing';
 import type { Ticket } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 
 /** What decisions of several topics are made of. */
@@ -14,7 +14,7 @@ export function event<Type extends keyof TicketEvents>(type: Type, data: TicketE
 
 /** A person as events hold one, of whatever class it was given. */
 export function asPerson({ id, name }: Person): Person {
-  return present({ id, name });
+  return omitUndefined({ id, name });
 }
 
 /** The person named, or else the actor. */
@@ -29,7 +29,7 @@ export function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
 
 /** Opens a ticket again that was resolved. */
 export function reopening({ tier, team, cycle }: Ticket, reason: string): EventOf<TicketEvents> {
-  return event('TicketReopened', present({ reason, tier, team, cycle: cycle + 1 }));
+  return event('TicketReopened', omitUndefined({ reason, tier, team, cycle: cycle + 1 }));
 }
 
 /** Whoever has the ticket is taken off it, unless it is given to the same agent again. */
@@ -49,5 +49,5 @@ export function endOfTouch(
   activity?: string,
 ): EventOf<TicketEvents> {
   const seconds = Math.max(0, Math.round((epochMillis(effectiveAt) - epochMillis(since)) / 1000));
-  return event('TouchTimeStopped', present({ tier, agent, startedAt: since, seconds, activity }));
+  return event('TouchTimeStopped', omitUndefined({ tier, agent, startedAt: since, seconds, activity }));
 }

@@ -15,7 +15,7 @@ import { missingFromHandOff } from '../contract/hand-off.js';
 import { type EscalationChain, evolveChains, nextOf, TOLD_ALREADY, toldAlready } from '../escalation/escalation-chains.js';
 import type { ChainStep } from '../events/escalation.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import type { ClockedTicket } from './clocked-ticket.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
@@ -106,9 +106,21 @@ export const escalationCommands = {
           const sent = step.outcome === 'dispatched' ? step.notifications?.find(({ id }) => id === notification) : undefined;
           if (sent?.state !== 'on-its-way') continue;
           const { id, target, by, channel } = sent;
-          const about = present({ chain, policy: policy.name, round: step.round, step: step.step, id, target, by, channel, attempts });
+          const about = omitUndefined({
+            chain,
+            policy: policy.name,
+            round: step.round,
+            step: step.step,
+            id,
+            target,
+            by,
+            channel,
+            attempts,
+          });
           return [
-            failed === undefined ? event('NotificationDelivered', about) : event('NotificationFailed', present({ ...about, ...failed })),
+            failed === undefined
+              ? event('NotificationDelivered', about)
+              : event('NotificationFailed', omitUndefined({ ...about, ...failed })),
           ];
         }
       }
@@ -127,7 +139,7 @@ export const escalationCommands = {
       const acknowledgeable = named.filter(({ ended }) => ended === undefined || ended.because === 'acknowledged');
       // Somebody else's acknowledgement takes a chain over.
       const open = acknowledgeable.filter(({ acknowledged }) => acknowledged?.by.id !== who.id).map(({ id }) => id);
-      if (open.length > 0) return [event('EscalationAcknowledged', present({ chains: open, by: who, note }))];
+      if (open.length > 0) return [event('EscalationAcknowledged', omitUndefined({ chains: open, by: who, note }))];
       return acknowledgeable.length > 0
         ? []
         : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
@@ -156,7 +168,7 @@ function runChain(
   const place = { chain: chainId, policy: policy.name, ...chain.next };
   const step = policy.steps[chain.next.step] as EscalationStep;
   const skip = (because: string, passedOver?: readonly PassedOver[]) => {
-    const skipped = event('EscalationStepSkipped', present({ ...place, because, passedOver }));
+    const skipped = event('EscalationStepSkipped', omitUndefined({ ...place, because, passedOver }));
     const facts = { effectiveAt: due, recordedAt: now };
     const [after] = evolveChains(contract, [chain], skipped, facts, ticket.sla ?? null, ticket.revisions);
     return [{ ...skipped, effectiveAt: due }, ...(after ? runChain(after, ticket, contract, there, context) : [])];
@@ -180,7 +192,7 @@ function runChain(
   );
   const told = notifications.length === 0 ? {} : { notifications, message: messageOf(ticket, contract, place, due, context) };
   return [
-    { ...event('EscalationStepDispatched', present({ ...place, targets, passedOver, notHandedOn, ...told })), effectiveAt: due },
+    { ...event('EscalationStepDispatched', omitUndefined({ ...place, targets, passedOver, notHandedOn, ...told })), effectiveAt: due },
     ...(handOn === undefined || isRefusal(handOn) ? [] : [handOn]),
   ];
 }
@@ -249,12 +261,12 @@ function handOnAutomatically(
   if (barred) return barred;
   const to = nextTier(contract, ticket.tier);
   if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
-  const handOff = completeHandOff(present({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
+  const handOff = completeHandOff(omitUndefined({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
   if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'It is not known which vendor would take it');
   const lacks = missingFromHandOff(ticket.tier, to, handOff, contract.handOffs).map(({ field }) => field.replace('handoff.', ''));
   return event(
     'TicketEscalated',
-    present({
+    omitUndefined({
       escalationId,
       from: ticket.tier,
       fromTeam: ticket.team,

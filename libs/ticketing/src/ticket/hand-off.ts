@@ -5,7 +5,7 @@ import { type Contract, nextTier } from '../contract/contract.js';
 import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { activeWork, handedOver, type HandedOver, isOver, type Ticket } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event, namedOrActor } from './decisions.js';
@@ -242,7 +242,7 @@ export const handOffCommands = {
       return [
         event(
           'TicketEscalated',
-          present({
+          omitUndefined({
             escalationId: deterministicId('escalation', context.commandId),
             from: ticket.tier,
             fromTeam: ticket.team,
@@ -274,7 +274,7 @@ export const handOffCommands = {
       return [
         event(
           'EscalationAccepted',
-          present({
+          omitUndefined({
             escalationId: waiting.escalationId,
             tier: ticket.tier,
             team: ticket.team,
@@ -298,7 +298,7 @@ export const handOffCommands = {
       const pingPong = ticket.returns + 1;
       const returned = event(
         'EscalationReturned',
-        present({
+        omitUndefined({
           escalationId: waiting.escalationId,
           from: ticket.tier,
           to: waiting.from,
@@ -332,7 +332,7 @@ export const handOffCommands = {
       return [
         event(
           'TicketDeescalated',
-          present({ ...from, to: tier, toTeam: team, reason, solution: present({ kind, text, article }), pingPong }),
+          omitUndefined({ ...from, to: tier, toTeam: team, reason, solution: omitUndefined({ kind, text, article }), pingPong }),
         ),
         ...(pingPong === undefined ? [] : beyondPingPong(pingPong, tier, team, contract)),
       ];
@@ -366,7 +366,7 @@ export const handOffCommands = {
       }
       if (ticket.consultations.some((open) => open.tier === tier && open.question === question)) return [];
       const consultationId = deterministicId('consultation', context.commandId);
-      return [event('ConsultationRequested', present({ consultationId, from: ticket.tier, to: tier, toTeam: team, question }))];
+      return [event('ConsultationRequested', omitUndefined({ consultationId, from: ticket.tier, to: tier, toTeam: team, question }))];
     },
   }),
 
@@ -380,7 +380,7 @@ export const handOffCommands = {
       if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
       const barred = unlessOver(ticket);
       if (barred) return barred;
-      return [event('ConsultationAnswered', present({ consultationId: open.id, by: asPerson(context.actor), answer, article }))];
+      return [event('ConsultationAnswered', omitUndefined({ consultationId: open.id, by: asPerson(context.actor), answer, article }))];
     },
   }),
 } satisfies TicketCommandDefinitions;
@@ -414,7 +414,7 @@ export function completeHandOff(given: HandOffBody, ticket: Ticket): HandOff {
   const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
     ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
   const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
-  return present({
+  return omitUndefined({
     summary: given.summary,
     errorMessages: filled(given.errorMessages ?? []),
     logs: filled([...attached('log'), ...(given.logs ?? [])]),

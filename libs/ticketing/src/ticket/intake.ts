@@ -3,7 +3,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { type Contract, DEFAULT_TERMS, entryTier, type PinnedContract, termsOf } from '../contract/contract.js';
 import { resolvedAt } from '../events/ticket.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import {
   type Channel,
   CHANNELS,
@@ -204,13 +204,13 @@ export const intakeCommands = {
         entryReason,
       } = body;
       const defaultTerms = offered === undefined ? DEFAULT_TERMS : undefined;
-      const contract = termsOf(present({ contract: offered, defaultTerms }));
+      const contract = termsOf(omitUndefined({ contract: offered, defaultTerms }));
       const tier = body.splitFrom === undefined ? (body.tier ?? entryTier(contract)) : tierOfPart(body.tier, contract);
       const noTier = unlessTierExists(tier, contract);
       if (noTier) return noTier;
       const barred =
         unlessInContract(body, contract) ??
-        unlessOfOneCustomer(present({ client, contract: offered }), followed, 'follows') ??
+        unlessOfOneCustomer(omitUndefined({ client, contract: offered }), followed, 'follows') ??
         unlessToReopen(followed, effectiveAt) ??
         unlessMayEnter(tier, contract, body, followed);
       if (barred) return barred;
@@ -219,7 +219,7 @@ export const intakeCommands = {
       return [
         event(
           'TicketOpened',
-          present({
+          omitUndefined({
             client,
             kind,
             summary,
@@ -257,7 +257,7 @@ export const intakeCommands = {
       if (barred) return barred;
       const impact = body.impact ?? ticket.impact;
       const urgency = body.urgency ?? ticket.urgency;
-      const triaged = present({
+      const triaged = omitUndefined({
         category: body.category,
         impact,
         urgency,
@@ -270,10 +270,10 @@ export const intakeCommands = {
         skills: body.skills === undefined ? ticket.skills : asSkills(body.skills),
       });
       const known = Object.fromEntries(Object.keys(triaged).map((field) => [field, ticket[field as keyof ClockedTicket]]));
-      if (same(triaged, present(known))) return [];
+      if (same(triaged, omitUndefined(known))) return [];
       const was = subjectOf(ticket);
       const before = was.category === undefined || same(was, subjectOf(triaged)) ? undefined : was;
-      return [event('TicketTriaged', present({ ...triaged, before }))];
+      return [event('TicketTriaged', omitUndefined({ ...triaged, before }))];
     },
   }),
 
@@ -299,7 +299,7 @@ export const intakeCommands = {
 } satisfies TicketCommandDefinitions;
 
 function subjectOf({ category, service, component }: Partial<Pick<ClockedTicket, 'category' | 'service' | 'component'>>) {
-  return present({ category, service, component });
+  return omitUndefined({ category, service, component });
 }
 
 /** A part that is split off enters where the ticket is; what a vendor has, one tier below. */

@@ -1,5 +1,5 @@
 import type { ErasedBecause } from '../events/privacy.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { event } from './decisions.js';
 
@@ -15,7 +15,7 @@ export const privacyCommands = {
     refuses: [],
     late: true,
     decide({ because, person }: TellErased) {
-      return [event('PersonalDataErased', present({ because, person }))];
+      return [event('PersonalDataErased', omitUndefined({ because, person }))];
     },
   }),
 } satisfies TicketCommandDefinitions;

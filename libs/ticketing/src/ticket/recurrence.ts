@@ -1,6 +1,6 @@
 import { isOver } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { event } from './decisions.js';
 import { unlessOver } from './guards.js';
@@ -31,7 +31,7 @@ export const recurrenceCommands = {
     late: true,
     decide({ problem: { problemId, title, status, workaround } }: TellOfProblem, ticket) {
       const known = ticket.problems?.find((one) => one.problemId === problemId);
-      const told = present({ problemId, title, status, workaround });
+      const told = omitUndefined({ problemId, title, status, workaround });
       if (known === undefined ? status === 'unlinked' : same(known, told)) return [];
       // How a problem goes on is no news to who is done with the ticket.
       const isNews = !isOver(ticket) || ((known === undefined || status === 'unlinked') && unlessOver(ticket) === undefined);

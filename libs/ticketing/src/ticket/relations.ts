@@ -3,7 +3,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, OneOf, Text, Uuid } from '../command-fields.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { LINK_RELATIONS, type Person, type Relation } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event } from './decisions.js';
@@ -127,7 +127,7 @@ export const relationCommands = {
       if (relation === 'child-of' && linkedBy('parent-of', ticket).length > 0)
         return refuse('has-children', 'The ticket has children; a parent has no parent');
       if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
-      return [event('TicketLinked', present({ ticketId, relation, mirrored }))];
+      return [event('TicketLinked', omitUndefined({ ticketId, relation, mirrored }))];
     },
   }),
 
@@ -139,7 +139,7 @@ export const relationCommands = {
     decide({ ticketId, relation, reason, mirrored }, ticket) {
       const barred = unlessOver(ticket);
       if (barred) return barred;
-      return hasLink(ticket, ticketId, relation) ? [event('TicketUnlinked', present({ ticketId, relation, reason, mirrored }))] : [];
+      return hasLink(ticket, ticketId, relation) ? [event('TicketUnlinked', omitUndefined({ ticketId, relation, reason, mirrored }))] : [];
     },
   }),
 
@@ -175,7 +175,7 @@ export const relationCommands = {
       if (barred) return barred;
       if (ticket.links.length >= MOST_LINKS) return refuse('too-many-links', `A ticket has at most ${MOST_LINKS} links`);
       const into = deterministicId('split', context.commandId);
-      return [event('TicketSplit', present({ into, summary, description, category, service, component, reason }))];
+      return [event('TicketSplit', omitUndefined({ into, summary, description, category, service, component, reason }))];
     },
   }),
 

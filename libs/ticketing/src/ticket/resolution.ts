@@ -4,7 +4,7 @@ import { Flag, Name, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList }
 import { DAY } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { resolvedAt, type RootCause } from '../events/ticket.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { ANALYSIS_METHODS, type AnalysisMethod, rank, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { endOfHold, event, reopening } from './decisions.js';
@@ -161,7 +161,7 @@ export const resolutionCommands = {
     refuses: [...INACTIVE, 'escalation-pending', 'root-cause-required', 'resolution-incomplete'],
     late: false,
     decide({ category, article, cause, fix, workaround }, ticket) {
-      const resolution = present({ tier: ticket.tier, category: category ?? ticket.category, article, cause, fix, workaround });
+      const resolution = omitUndefined({ tier: ticket.tier, category: category ?? ticket.category, article, cause, fix, workaround });
       if (ticket.work.status === 'resolved' && ticket.resolution !== undefined && same(ticket.resolution, resolution)) return [];
       const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
       if (barred) return barred;
@@ -169,7 +169,7 @@ export const resolutionCommands = {
         return refuse('root-cause-required', `${ticket.tier} resolves with a root cause: use ResolveWithRootCause`);
       const missing = missingFromResolution(ticket.tier, resolution);
       if (missing.length > 0) return refuse('resolution-incomplete', `The resolution at ${ticket.tier} is incomplete`, missing);
-      return [...endOfHold(ticket), event('TicketResolved', present({ ...resolution, team: ticket.team }))];
+      return [...endOfHold(ticket), event('TicketResolved', omitUndefined({ ...resolution, team: ticket.team }))];
     },
   }),
 
@@ -185,7 +185,10 @@ export const resolutionCommands = {
       if (ticket.work.status === 'resolved' && ticket.rootCause !== undefined && same(ticket.rootCause, rootCause)) return [];
       const barred = unlessActive(ticket) ?? unlessAccepted(ticket);
       if (barred) return barred;
-      return [...endOfHold(ticket), event('TicketResolvedWithRootCause', present({ tier: ticket.tier, team: ticket.team, rootCause }))];
+      return [
+        ...endOfHold(ticket),
+        event('TicketResolvedWithRootCause', omitUndefined({ tier: ticket.tier, team: ticket.team, rootCause })),
+      ];
     },
   }),
 
@@ -198,7 +201,10 @@ export const resolutionCommands = {
       const { tier, team } = ticket;
       return [
         ...endOfHold(ticket),
-        event('TicketResolved', present({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent })),
+        event(
+          'TicketResolved',
+          omitUndefined({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent }),
+        ),
       ];
     },
   }),
@@ -233,7 +239,7 @@ export const resolutionCommands = {
       const barred = unlessOver(ticket);
       if (barred) return barred;
       return ticket.work.status === 'resolved'
-        ? [event('TicketClosed', present({ note }))]
+        ? [event('TicketClosed', omitUndefined({ note }))]
         : refuse('not-resolved', 'Only a resolved ticket can be closed');
     },
   }),
@@ -259,7 +265,7 @@ export const resolutionCommands = {
         return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
       if (ticket.judgedCycles.includes(ticket.cycle))
         return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
-      return [event('SatisfactionRecorded', present({ cycle: ticket.cycle, score, comment }))];
+      return [event('SatisfactionRecorded', omitUndefined({ cycle: ticket.cycle, score, comment }))];
     },
   }),
 } satisfies TicketCommandDefinitions;

@@ -1,7 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Text } from '../command-fields.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { about, instant, open, optional, recordOf, refer, type Static, text } from '../schema.js';
 import { actorSchema } from '../vocabulary.js';
 
@@ -78,7 +78,7 @@ export const ticketFilter = {
       decide({ query, description }, state, { id: name = '' }, faults: readonly Fault[] = []) {
         if (faults.length > 0) return refuse('filter-invalid', 'Invalid filter of the ticket list', faults);
         const known = isSaved(state) && same(state.query, query) && state.description === description;
-        return known ? [] : [{ type: 'TicketFilterSaved', data: present({ name, query, description }) }];
+        return known ? [] : [{ type: 'TicketFilterSaved', data: omitUndefined({ name, query, description }) }];
       },
     }),
     DeleteTicketFilter: command({

@@ -2,7 +2,7 @@ import { type Policy, type Reaction, type RecordedEvent, streamId } from '#event
 import { termsOf } from '../contract/contract.js';
 import type { AbsorbTicket } from './relations.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
@@ -54,7 +54,10 @@ export const ticketLinks = withItsCause({
       if (followUp === undefined || state === null) return [];
       const { service, component, category } = state;
       return [
-        toTicket(followUp, 'OpenTicket', { ...following(state, idOf({ stream }), text), ...present({ service, component, category }) }),
+        toTicket(followUp, 'OpenTicket', {
+          ...following(state, idOf({ stream }), text),
+          ...omitUndefined({ service, component, category }),
+        }),
       ];
     },
     TicketUnlinked: ({ stream, data: { ticketId, relation, reason, mirrored } }) =>
@@ -64,7 +67,7 @@ export const ticketLinks = withItsCause({
             toTicket(
               ticketId,
               'UnlinkTicket',
-              present({ ticketId: idOf({ stream }), relation: inverseOf(relation), reason, mirrored: true }),
+              omitUndefined({ ticketId: idOf({ stream }), relation: inverseOf(relation), reason, mirrored: true }),
             ),
           ],
     TicketSplit: ({ stream, data }, state) => {
@@ -78,7 +81,7 @@ export const ticketLinks = withItsCause({
         toTicket(
           into,
           'OpenTicket',
-          present({
+          omitUndefined({
             client,
             kind,
             summary,
@@ -116,7 +119,7 @@ export const ticketLinks = withItsCause({
 /** What the ticket that takes another one in is told of it. */
 function partOf(ticket: Ticket): Pick<AbsorbTicket, 'client' | 'customer' | 'summary' | 'reporter'> {
   const { client, summary, reporter } = ticket;
-  return present({ client, customer: termsOf(ticket).customer, summary, reporter });
+  return omitUndefined({ client, customer: termsOf(ticket).customer, summary, reporter });
 }
 
 /** How a ticket is opened that follows one which can no longer be reopened. */
@@ -156,14 +159,14 @@ export const childrenFollow = withItsCause({
       ]),
     TicketResolved: ({ stream, data: { category, article, cause, fix, workaround } }, state) =>
       ofChildren(state, (child) => [
-        toTicket(child, 'ResolveWithParent', present({ parent: idOf({ stream }), category, article, cause, fix, workaround })),
+        toTicket(child, 'ResolveWithParent', omitUndefined({ parent: idOf({ stream }), category, article, cause, fix, workaround })),
       ]),
     TicketResolvedWithRootCause: ({ stream, data: { rootCause } }, state) =>
       ofChildren(state, (child) => [
         toTicket(
           child,
           'ResolveWithParent',
-          present({
+          omitUndefined({
             parent: idOf({ stream }),
             category: rootCause.category,
             article: rootCause.knowledgeArticle.id,

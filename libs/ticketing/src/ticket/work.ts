@@ -1,7 +1,7 @@
 import { deterministicId, type Instant, parseInstant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
-import { present, same } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
@@ -188,7 +188,7 @@ export const workCommands = {
       if (barred) return barred;
       if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
       const { tier, team } = ticket;
-      return [event('WorkStarted', present({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))];
+      return [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))];
     },
   }),
 
@@ -246,7 +246,7 @@ export const workCommands = {
           return refuse('ticket-on-hold', `The ticket is on hold for ${ticket.work.reason}: resume it first`);
         if (until === undefined || until === ticket.work.until) return [];
       }
-      return [event('TicketPutOnHold', present({ reason, note, until }))];
+      return [event('TicketPutOnHold', omitUndefined({ reason, note, until }))];
     },
   }),
 
@@ -269,7 +269,7 @@ export const workCommands = {
       const { work, assignee } = ticket;
       if (work.status !== 'on-hold' || work.until === undefined || work.until > now || work.expired) return [];
       const { reason, until } = work;
-      const ends = holdEnds === 'tell' ? [event('HoldExpired', present({ reason, until, assignee }))] : endOfHold(ticket);
+      const ends = holdEnds === 'tell' ? [event('HoldExpired', omitUndefined({ reason, until, assignee }))] : endOfHold(ticket);
       return ends.map((one) => ({ ...one, effectiveAt: until }));
     },
   }),
@@ -336,7 +336,7 @@ export const workCommands = {
     late: true,
     decide({ minutes, agent, activity }, ticket, context) {
       const who = namedOrActor(agent, context);
-      return unlessOver(ticket) ?? [event('TouchTimeRecorded', present({ tier: ticket.tier, agent: who, minutes, activity }))];
+      return unlessOver(ticket) ?? [event('TouchTimeRecorded', omitUndefined({ tier: ticket.tier, agent: who, minutes, activity }))];
     },
   }),
 

@@ -1,6 +1,6 @@
 import type { StateFace } from '#eventsourcing';
 import { agentSchema, type AgentState, nextAbsenceMoment } from '../desk/agent.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { about, instant, open, optional, type Static } from '../schema.js';
 import { documentSchema } from './stored.js';
 
@@ -16,6 +16,6 @@ export const agents: StateFace<AgentState> = {
   name: 'agents',
   version: 3,
   schema: () => documentSchema(agentDocumentSchema, 'Id of the agent'),
-  document: (state) => state && present({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) }),
+  document: (state) => state && omitUndefined({ ...state, nextAbsenceMoment: nextAbsenceMoment(state) }),
   indexes: [{ key: { position: 1 } }, { key: { nextAbsenceMoment: 1 } }],
 };

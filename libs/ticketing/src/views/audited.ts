@@ -9,7 +9,7 @@ import { isSubscribed, type Webhook, webhook } from '../desk/webhook.js';
 import { account, ACCOUNT_SECRETS } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { isWithinReach, type Principal, type Scope } from '../identity/principal.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { article } from '../knowledge/article.js';
 import { problem } from '../problem/problem.js';
 import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
@@ -102,7 +102,7 @@ function withoutSecrets(_scope: Scope, fields: object): object {
 function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
   const clocks = promises.clocks.map((clock) => {
     const { state, dueAt, breachedAt, restated } = clock;
-    return [clockName(clock), present({ state, dueAt, breachedAt, restated })];
+    return [clockName(clock), omitUndefined({ state, dueAt, breachedAt, restated })];
   });
   return { ...state, clocks: Object.fromEntries(clocks) };
 }

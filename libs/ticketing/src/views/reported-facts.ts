@@ -1,7 +1,7 @@
 import { type Actor, epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver, type Ticket } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { HOLD_REASONS, SERVED_BY, type ServedBy, tierSchema } from '../vocabulary.js';
 import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 
@@ -178,7 +178,7 @@ function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Cha
           : [...resolutions.slice(0, -1), { ...standing, ...closing }];
       }
       const resolvedTier = (resolvedBy.length > resolutions.length ? resolvedBy.at(-1) : undefined) ?? tier;
-      return [...resolutions, present({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, by, ...closing })];
+      return [...resolutions, omitUndefined({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, by, ...closing })];
     }
     // What is merged has been taken in by another ticket: whatever it was resolved with, it is not reopened.
     case 'merged':

@@ -1,6 +1,6 @@
 import type { Instant, RecordedEvent } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { about, anyObject, count, instant, listOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { clockName } from '../sla/sla-clock.js';
 import { actorSchema } from '../vocabulary.js';
@@ -76,7 +76,7 @@ export function restatedTicket(
     });
   if (state === null) return undefined;
   const changes = changesBetween(then ?? {}, now ?? {});
-  return present({
+  return omitUndefined({
     ticketId,
     client: state.ticket.client,
     asOf,
@@ -92,7 +92,7 @@ export function restatedTicket(
 function shownAt({ ticket: { tier, team, assignee, priority, work }, promises }: TicketFold, at: Instant): object {
   const clocks = clocksAt(promises, at).map((clock) => {
     const { state, target, elapsed, dueAt, breachedAt, restated } = clock;
-    return [clockName(clock), present({ state, target, elapsed, dueAt, breachedAt, verdict: restated?.is?.verdict })];
+    return [clockName(clock), omitUndefined({ state, target, elapsed, dueAt, breachedAt, verdict: restated?.is?.verdict })];
   });
-  return present({ status: work.status, tier, team, assignee, priority, clocks: Object.fromEntries(clocks) as object });
+  return omitUndefined({ status: work.status, tier, team, assignee, priority, clocks: Object.fromEntries(clocks) as object });
 }

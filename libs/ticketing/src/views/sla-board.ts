@@ -1,7 +1,7 @@
 import { type Derived, type Instant, instantFrom, type StateFace } from '#eventsourcing';
 import { addOpenTime } from '../contract/business-calendar.js';
 import { calendarOf, termsOf } from '../contract/contract.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { clockAt, elapsedAt, ended, openTimeOf, pauseSchema, type SlaClock, slaClockSchema, targetOf } from '../sla/sla-clock.js';
 import type { ClocksUnderContract } from '../sla/sla-terms.js';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
@@ -61,7 +61,7 @@ function entry(fold: TicketFold | null, before?: Derived<TicketFold | null>): Sl
   const { client, tier, team, assignee, summary, priority, majorIncident } = ticket;
   const updatedAt = facts.latestAt;
   const same = before?.state?.promises === promises ? (before.document as SlaBoardEntry) : undefined;
-  return present({
+  return omitUndefined({
     client,
     tier,
     team,
@@ -97,7 +97,7 @@ function placeOf(
   if (state !== 'running' || inTimeUntil === undefined) return { due: NEVER_DUE };
   // Those that are no longer ahead were used up before it ran on.
   const warnAt = thresholds.length < termsOf(sla).thresholds.length ? runningSince : thresholds[0]?.at;
-  return present({ due: inTimeUntil, warnAt });
+  return omitUndefined({ due: inTimeUntil, warnAt });
 }
 
 function riskFrom(sla: ClocksUnderContract, tier: Tier, at: Instant): Instant | undefined {
@@ -185,7 +185,7 @@ export function boardLine(entry: SlaBoardEntry, sla: ClocksUnderContract, key: B
   const clock = key === 'any' ? clocks[0] : clocks.find(({ kind }) => kind === key);
   if (clock === undefined) return undefined;
   const left = budget(sla, tier, now, updatedAt);
-  return present({
+  return omitUndefined({
     client,
     tier,
     team,
@@ -206,7 +206,19 @@ function boardClock(sla: ClocksUnderContract, clock: SlaClock, now: Instant): Bo
   const pausedFor = state === 'paused' ? pauses.at(-1)?.reason : undefined;
   const stands: BoardState =
     breachedAt !== undefined ? 'breached' : pausedFor !== undefined ? 'paused' : warned !== undefined ? 'warned' : 'due';
-  return present({ kind, tier, vendor, cycle, state: stands, target, remaining: target - elapsed, dueAt, breachedAt, warned, pausedFor });
+  return omitUndefined({
+    kind,
+    tier,
+    vendor,
+    cycle,
+    state: stands,
+    target,
+    remaining: target - elapsed,
+    dueAt,
+    breachedAt,
+    warned,
+    pausedFor,
+  });
 }
 
 /** One document a ticket, by its id: `GET /v1/sla-board`. */

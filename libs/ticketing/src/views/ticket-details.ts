@@ -1,7 +1,7 @@
 import type { StateFace } from '#eventsourcing';
 import { pinnedContractSchema } from '../contract/contract.js';
 import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { TICKET_STATUSES } from '../vocabulary.js';
 import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
 import { about, instant, oneOf, open, optional, parts, type Static } from '../schema.js';
@@ -37,7 +37,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
     words: _,
     ...told
   } = facts;
-  return present({
+  return omitUndefined({
     ...without(ticket, 'automatic'),
     ...told,
     contract: contract && { version: contract.version, tzdata: contract.tzdata },

@@ -2,7 +2,7 @@ import type { Derived, Instant, StateFace } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import { clockVerdictSchema } from '../events/sla.js';
 import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { ended, type SlaClock, slaClockSchema } from '../sla/sla-clock.js';
 import { isOf } from '../sla/sla-terms.js';
 import { verdictOf } from '../sla/sla-restatement.js';
@@ -107,7 +107,7 @@ function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
   const { mergedAt } = reported;
   const standing = resolvedAt(work) === undefined ? undefined : reported.resolutions.at(-1);
   const endedAt = closedAt ?? cancelledAt ?? (work.status === 'merged' ? mergedAt : undefined);
-  return present({
+  return omitUndefined({
     client,
     kind,
     channel,
@@ -171,7 +171,7 @@ function stays({ stays, handOffs }: TicketFold['facts'], endedAt: Instant | unde
     const next = stays[index + 1]?.since ?? endedAt;
     // Late facts may put a move before the one that led to it: no stay is shorter than nothing.
     const to = next !== undefined && next < since ? since : next;
-    return present({ tier, team, from: since, to, handled: handled(tier, since, index === 0, handOffs) });
+    return omitUndefined({ tier, team, from: since, to, handled: handled(tier, since, index === 0, handOffs) });
   });
 }
 
@@ -189,12 +189,12 @@ function clockOutcome(clock: SlaClock, told: TicketFold['promises']['told']): Cl
   if (!ended(clock)) {
     const breachedAt = clock.breachedAt ?? told.find((moment) => moment.percent === undefined && isOf(clock, moment))?.at ?? undefined;
     if (breachedAt === undefined) return undefined;
-    return present({ ...subject, verdict: 'breached' as const, decidedAt: breachedAt, breachedAt, target });
+    return omitUndefined({ ...subject, verdict: 'breached' as const, decidedAt: breachedAt, breachedAt, target });
   }
   const first = verdictOf(clock);
   const known = restated === undefined ? first : restated.is;
   const decidedAt = known?.breachedAt ?? stoppedAt ?? first.breachedAt ?? startedAt;
-  return present({
+  return omitUndefined({
     ...subject,
     decidedAt,
     ...(known === undefined ? { verdict: 'void' as const } : known),

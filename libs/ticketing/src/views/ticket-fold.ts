@@ -3,7 +3,7 @@ import { handOffQuality } from '../contract/hand-off.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { activeWork, isOver, type Ticket } from '../events/ticket.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { tierSchema } from '../vocabulary.js';
 import { evolveReported, measuredSeconds, type QueueState, type ReportedFacts } from './reported-facts.js';
 import { withWordsOf } from './search-words.js';
@@ -118,7 +118,7 @@ function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event
   const { tier, team, assignee, work } = ticket;
   const queueState = queueStateOf(ticket);
   const sameTier = fold?.ticket.tier === tier;
-  return present({
+  return omitUndefined({
     openedAt: facts?.openedAt ?? at,
     updatedAt: facts !== undefined && facts.updatedAt > recordedAt ? facts.updatedAt : recordedAt,
     latestAt: facts !== undefined && facts.latestAt > at ? facts.latestAt : at,
@@ -131,7 +131,7 @@ function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event
     touchMinutes: (facts?.touchMinutes ?? 0) + (event.type === 'TouchTimeRecorded' ? event.data.minutes : 0),
     touchSeconds: (facts?.touchSeconds ?? 0) + measuredSeconds(event),
     satisfaction: event.type === 'SatisfactionRecorded' ? [...(facts?.satisfaction ?? []), event.data] : (facts?.satisfaction ?? []),
-    stays: staysAfter(facts?.stays ?? [], present({ tier, team, since: at })),
+    stays: staysAfter(facts?.stays ?? [], omitUndefined({ tier, team, since: at })),
     articlesShown: event.type === 'TicketOpened' ? event.data.articlesShown : facts?.articlesShown,
     imported: importedFrom(facts, event),
     queueState,
@@ -171,7 +171,7 @@ function handOffsAfter(records: readonly HandOffRecord[], event: Event): readonl
       const { escalationId, from, fromTeam, to, toTeam, handOff, automatic } = event.data;
       return [
         ...records,
-        present({
+        omitUndefined({
           escalationId,
           from,
           fromTeam,

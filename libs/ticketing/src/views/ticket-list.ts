@@ -1,6 +1,6 @@
 import type { StateFace } from '#eventsourcing';
 import { openingSchema, resolvedAt, ticketFactsSchema } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { PRIORITIES } from '../vocabulary.js';
 import { ticketDetailsSchema } from './ticket-details.js';
 import type { TicketFold } from './ticket-fold.js';
@@ -37,7 +37,7 @@ export type TicketListEntry = Static<typeof ticketListEntrySchema>;
 function entry({ ticket, facts: { openedAt, closedAt, updatedAt, words }, reported: { resolutions } }: TicketFold): TicketListEntry {
   const { client, kind, summary, reporter, channel, work, tier, impact, urgency, priority, majorIncident, securityIncident } = ticket;
   const { team, assignee, service, component, category } = ticket;
-  return present({
+  return omitUndefined({
     client,
     kind,
     summary,

@@ -3,7 +3,7 @@ import { termsOf } from '../contract/contract.js';
 import { nextStepAt } from '../escalation/escalation-chains.js';
 import { ticketPromisesSchema } from '../escalation/promises.js';
 import { openingSchema } from '../events/ticket.js';
-import { present, without } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import { clockAt, elapsedAt, ended, slaClockSchema, storable } from '../sla/sla-clock.js';
 import { type ClocksUnderContract, nextMomentAt, toldKey } from '../sla/sla-terms.js';
 import { documentSchema, stored } from './stored.js';
@@ -59,7 +59,7 @@ function sla({ ticket: { client, work }, promises }: TicketFold): TicketSla {
   const due = promises.clocks
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
-  return present({
+  return omitUndefined({
     ...storable(without(promises, 'facts', 'lateAt', 'over', 'overByPolicy')),
     told: promises.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])),
     client,

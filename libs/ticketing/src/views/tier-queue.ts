@@ -1,6 +1,6 @@
 import type { StateFace } from '#eventsourcing';
 import { openingSchema, ticketFactsSchema } from '../events/ticket.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { HOLD_REASONS, PRIORITIES } from '../vocabulary.js';
 import { QUEUE_STATES } from './reported-facts.js';
 import { detailFactsSchema, type TicketFold } from './ticket-fold.js';
@@ -34,7 +34,7 @@ export type QueueEntry = Static<typeof queueEntrySchema>;
 function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, openedAt } }: TicketFold): QueueEntry {
   const { tier, client, kind, summary, priority, majorIncident, team, assignee, nobodyFound, work } = ticket;
   const queued = queueState !== 'done';
-  return present({
+  return omitUndefined({
     tier,
     queued,
     state: queueState,

@@ -1,6 +1,6 @@
 import { type EventOf, type Instant, isRefusal } from '#eventsourcing';
 import { nextStepAt, stepPlaceSchema } from '../escalation/escalation-chains.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { termsOf } from '../contract/contract.js';
 import { toldMoment, untoldMoments } from '../sla/sla-terms.js';
@@ -74,7 +74,7 @@ export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): Sim
 /** What is due at an instant is done. The work stays where it is: what people would have made of a hand-off nobody knows. */
 function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): SimulatedLife | null {
   const { promises } = life;
-  const state = present({ ...ticket, contract: promises.contract, sla: promises });
+  const state = omitUndefined({ ...ticket, contract: promises.contract, sla: promises });
   const context = { commandId: 'what-if', actor: { id: 'what-if', kind: 'system' as const }, effectiveAt: at };
   const decision = aggregate.commands.RunEscalations.decide({}, state, context, { onCall: somebody(promises) });
   let now: SimulatedLife | null = null;

@@ -2,7 +2,7 @@ import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
-import { present } from '../plain-json.js';
+import { omitUndefined } from '../plain-json.js';
 import {
   CLOCK_KINDS,
   type ClockKind,
@@ -189,7 +189,7 @@ function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[
       // A promise that went on after a reopening is counted once, where it ended.
       if (continuedIn !== undefined) continue;
       const key = clockName(clock);
-      pairs.set(key, { ...(pairs.get(key) ?? present({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
+      pairs.set(key, { ...(pairs.get(key) ?? omitUndefined({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
     }
   }
   return [...pairs.values()].map((pair) => {
@@ -201,7 +201,7 @@ function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[
 function outcomeOf(clock: SlaClock, asOf: Instant): Outcome {
   const { state, target, breachedAt } = clockAt(clock, asOf);
   const verdict = breachedAt !== undefined ? 'breached' : state === 'met' || state === 'cancelled' ? state : 'open';
-  return present({ verdict, target, breachedAt });
+  return omitUndefined({ verdict, target, breachedAt });
 }
 
 /** Whether the proposed contract would have changed anything. */
