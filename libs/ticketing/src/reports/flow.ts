@@ -16,6 +16,7 @@ export const FLOW_FIELDS = [
   'resolutions',
   'resolvedAt',
   'status',
+  'deescalations',
 ] as const satisfies readonly (keyof TicketFacts)[];
 
 /** Adds up how tickets went through the tiers, one by one, in whatever order they come. */
@@ -93,18 +94,30 @@ function judged(found: readonly HandOff[]) {
 }
 
 /** The way of a ticket: in, from tier to tier, and to where it is. */
-function linksOf({ stays, handOffs, resolutions, resolvedAt, status }: Facts): readonly Pick<Link, 'from' | 'to' | 'move'>[] {
+function linksOf({
+  stays,
+  handOffs,
+  resolutions,
+  resolvedAt,
+  status,
+  deescalations,
+}: Facts): readonly Pick<Link, 'from' | 'to' | 'move'>[] {
   const moves = tierMoves(stays);
   const [first] = moves;
   const last = moves.at(-1);
   if (first === undefined || last === undefined) return [];
-  const between = moves.slice(1).map(({ tier, from }, index) => {
+  const moved = moves.slice(1).map(({ tier, from }, index) => {
     const before = moves[index]?.tier ?? tier;
     const isReturn = handOffs.some(({ outcome, settledAt }) => outcome === 'returned' && settledAt !== undefined && +settledAt === +from);
-    const isReopening = resolutions.some(({ reopenedAt }) => reopenedAt !== undefined && +reopenedAt === +from);
-    const down = isReturn ? 'return' : isReopening ? 'reopening' : 'de-escalation';
-    return { from: before, to: tier, move: rank(tier) > rank(before) ? ('escalation' as const) : (down as Link['move']) };
+    const isReopened = resolutions.some(({ reopenedAt }) => reopenedAt !== undefined && +reopenedAt === +from);
+    const move: Link['move'] = rank(tier) > rank(before) ? 'escalation' : isReturn ? 'return' : 'de-escalation';
+    return { from: before, to: tier, move, isReopened };
   });
+  // A ticket may be handed down in the very instant in which it is opened again.
+  let reopenings = moved.filter(({ move }) => move === 'de-escalation').length - deescalations;
+  const between = moved.map(({ isReopened, ...link }) =>
+    link.move === 'de-escalation' && isReopened && reopenings-- > 0 ? { ...link, move: 'reopening' as const } : link,
+  );
   const end = resolvedAt !== undefined ? 'resolved' : status === 'cancelled' || status === 'merged' ? status : 'open';
   return [{ from: 'opened', to: first.tier, move: 'entry' }, ...between, { from: last.tier, to: end, move: 'end' }];
 }
