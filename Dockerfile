@@ -28,10 +28,11 @@ COPY --from=build /app/libs/embedded-mongodb ./libs/embedded-mongodb
 COPY --from=build /app/dist ./dist
 # A volume that is mounted here belongs to the program.
 RUN mkdir -p /var/lib/tierline/attachments && chown -R node:node /var/lib/tierline
+# Keys and attachments, which API and worker share.
+ENV DATA_DIR=/var/lib/tierline
 USER node
 
 FROM program AS api
-ENV DATA_DIR=/var/lib/tierline ATTACHMENTS_DIR=/var/lib/tierline/attachments
 # Without TLS the API answers on loopback only, so nothing is exposed; see docker-compose.yml for how to reach it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; fetch(`${process.env.TLS_CERT_FILE ? 'https' : 'http'}://127.0.0.1:${process.env.PORT ?? 3000}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
