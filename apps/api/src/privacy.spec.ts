@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { FolderBlobStore } from '#blobs';
 import { instantFrom, streamName } from '#eventsourcing';
 import { diagnoseGroup, rebuildGroup } from '#mongo';
 import { OPERATOR, ticket, ticketFacts, ticketViews } from '#ticketing';
@@ -14,7 +15,8 @@ let worker: Erasing;
 
 beforeAll(async () => {
   api = await startApi();
-  worker = { ...(await storeWithKeys(api.stores)), db: api.mongo.db };
+  const blobs = await FolderBlobStore.open(api.attachmentsDir);
+  worker = { ...(await storeWithKeys(api.stores)), db: api.mongo.db, removeContent: (sha256) => blobs.remove(sha256) };
 });
 
 afterAll(() => api.stop());
@@ -47,22 +49,21 @@ async function spokenOf(person: string) {
   await post(`${path}/requester-replies`, { text: secret.reply });
   await post(`${path}/internal-notes`, { text: secret.note });
   await post(`${path}/public-replies`, { text: secret.answer });
-  const evidence = {
-    name: secret.file,
-    kind: 'log',
-    url: 'https://files.example/1',
-    mediaType: 'text/plain',
-    sha256: 'a'.repeat(64),
-    bytes: 1,
-  };
+  const upload = await fetch(`${api.url}/v1/attachments`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/octet-stream' },
+    body: secret.file,
+  });
+  const content = (await upload.json()) as { sha256: string };
+  const evidence = { name: secret.file, kind: 'log', ...content };
   const { revision } = await post(`${path}/evidence`, evidence);
-  return { id: ticketId as string, path, secrets: Object.values(secret), revision: revision as number };
+  return { id: ticketId as string, path, secrets: Object.values(secret), sha256: content.sha256, revision: revision as number };
 }
 
 type Spoken = Awaited<ReturnType<typeof spokenOf>>;
 
 /** Every door behind which a ticket is, with what it answers. */
-async function doors({ id, path }: Spoken): Promise<Readonly<Record<string, string>>> {
+async function doors({ id, path, sha256 }: Spoken): Promise<Readonly<Record<string, string>>> {
   const at = new Date().toISOString();
   const paths = {
     ticket: path,
@@ -75,6 +76,7 @@ async function doors({ id, path }: Spoken): Promise<Readonly<Record<string, stri
     'list of the past': `/v1/tickets?client=${api.client}&asOf=${at}`,
     'queue of the past': `/v1/queues/L1?client=${api.client}&asOf=${at}`,
     events: `/v1/events?ticket=${id}&from=start`,
+    attachment: `/v1/attachments/${sha256}`,
     facts: `/v1/ticket-facts?client=${api.client}`,
   };
   const ndjson = { Accept: 'application/x-ndjson' };

@@ -1,3 +1,4 @@
+import { openBlobStore } from '#blobs';
 import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { policies, projectionGroups } from '#ticketing';
@@ -31,7 +32,9 @@ async function start(
     if (timekeeper) {
       const keeper = startTimekeeper({ store, db, log, assigner });
       onClose(() => keeper.stop());
-      const eraser = startEraser({ store, db, keys, log });
+      const blobs = await openBlobStore(config);
+      onClose(() => blobs.close());
+      const eraser = startEraser({ store, db, keys, log, removeContent: (sha256) => blobs.remove(sha256) });
       onClose(() => eraser.stop());
     }
     if (reacts) {

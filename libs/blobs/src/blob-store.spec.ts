@@ -49,6 +49,14 @@ function isBlobStore(open: () => Promise<BlobStore>): void {
     }
   });
 
+  it('removes content, also what is not there, and takes it again', async () => {
+    const content = randomBytes(1_000);
+    await put(content);
+    for (let time = 0; time < 2; time++) await store.remove(hash(content));
+    expect(await store.get(hash(content))).toBeUndefined();
+    expect(await put(content)).toMatchObject({ isNew: true });
+  });
+
   it('keeps the same content once, as it was brought first', async () => {
     const content = randomBytes(100_000);
     expect(await put(content, { mediaType: 'text/csv' })).toMatchObject({ isNew: true });

@@ -44,6 +44,9 @@ export abstract class BlobStore {
    */
   abstract get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined>;
 
+  /** Removes content for good, if it is there. @throws StoreUnavailable */
+  abstract remove(sha256: string): Promise<void>;
+
   /** Lets go of connections; what is kept stays. */
   async close(): Promise<void> {}
 }

@@ -54,6 +54,15 @@ export class FolderBlobStore extends BlobStore {
     return known && { ...known, content: checked(createReadStream(this.#pathOf(sha256)), sha256) };
   }
 
+  async remove(sha256: string): Promise<void> {
+    const path = this.#pathOf(sha256);
+    await reachable(async () => {
+      // Without content, what is known of it is nothing.
+      await rm(path, { force: true });
+      await rm(`${path}.json`, { force: true });
+    });
+  }
+
   async #about(sha256: string): Promise<Blob | undefined> {
     const path = this.#pathOf(sha256);
     try {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { GetObjectCommand, HeadBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, HeadBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { StoreUnavailable } from '#eventsourcing';
 import { type AboutBlob, type Blob, BlobStore, checked, reachable, spool } from './blob-store.js';
 
@@ -111,6 +111,10 @@ export class S3BlobStore extends BlobStore {
     if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
     const found = await answered(this.client.send(new GetObjectCommand(this.#place(sha256))), [404]);
     return found && { ...blobOf(sha256, found), content: checked(found.Body as Readable, sha256) };
+  }
+
+  async remove(sha256: string): Promise<void> {
+    await answered(this.client.send(new DeleteObjectCommand(this.#place(sha256))), [404]);
   }
 
   override async close(): Promise<void> {

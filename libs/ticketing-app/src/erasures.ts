@@ -1,7 +1,7 @@
-import { deterministicId, type EventStore, isRefusal, StreamDeleted, type StoredEvent, streamId } from '#eventsourcing';
+import { deterministicId, ERASED, type EventStore, readAggregate, isRefusal, StreamDeleted, type StoredEvent, streamId } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import type { Destroyed, PersonalKeys } from '#privacy';
-import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, type TicketEvents } from '#ticketing';
+import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetails, type TicketEvents } from '#ticketing';
 import { forgetDeliveries } from '#webhooks';
 import { runSystemCommand } from './run-command.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
@@ -11,6 +11,8 @@ export interface Erasing {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly keys: PersonalKeys;
+  /** Removes the content of an attachment. */
+  readonly removeContent: (sha256: string) => Promise<void>;
 }
 
 /** Destroys the keys of a person who was forgotten, and tells of it. Keys that were made later belong to who came back. @throws StoreUnavailable */
@@ -26,13 +28,27 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
  * off, it goes on where it was.
  * @throws StoreUnavailable
  */
-export async function tellErased({ store, db, keys }: Erasing): Promise<void> {
+export async function tellErased({ store, db, keys, removeContent }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
     const id = streamId(destroyed.stream);
     if (!(await isTold(store, id, destroyed))) continue;
+    for (const sha256 of await attachmentsErased(store, db, destroyed)) await removeContent(sha256);
     await db.collection(TICKET_INSTANTS).deleteMany({ ticketId: id });
     if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);
   }
+}
+
+/** Attachments of a ticket that no ticket has any more whose personal data can be read. They are the reporter's. */
+async function attachmentsErased(store: EventStore, db: Mongo['db'], { stream, person, because }: Destroyed): Promise<readonly string[]> {
+  const { state } = await readAggregate(store, ticket, streamId(stream));
+  if (state === null || (because !== 'retention' && person !== state.reporter.id)) return [];
+  const erased: string[] = [];
+  for (const { url, sha256 } of state.evidence.filter(({ url }) => url.startsWith('attachment:'))) {
+    const stillThere = { _id: { $ne: streamId(stream) }, evidence: { $elemMatch: { sha256, name: { $ne: ERASED } } } };
+    if (url === `attachment:${sha256}` && (await db.collection<{ _id: string }>(ticketDetails.name).findOne(stillThere)) === null)
+      erased.push(sha256);
+  }
+  return erased;
 }
 
 /** What deliveries of a ticket's events are about: the ticket, or one message of a step. */

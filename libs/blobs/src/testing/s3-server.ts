@@ -69,6 +69,10 @@ export async function startS3Server(): Promise<S3Server> {
       objects.set(key, { content, type: request.headers['content-type'] ?? 'binary/octet-stream' });
       return void reply.writeHead(200, { etag: '"e"' }).end();
     }
+    if (method === 'DELETE') {
+      objects.delete(key);
+      return void reply.writeHead(204).end();
+    }
     const kept = objects.get(key);
     if (kept === undefined) return refuse(404, 'NoSuchKey');
     reply.writeHead(200, { 'content-type': kept.type, 'content-length': kept.content.length });
