@@ -96,6 +96,16 @@ describe('the documented examples', () => {
       ],
       ['OpenTicket', 'AcknowledgeEscalation'],
       ['OpenTicket', 'StartWork', 'RestateSla'],
+      [
+        'OpenTicket',
+        'StartWork',
+        'ProposeReply',
+        'ApproveProposal',
+        'ProposeHandOff',
+        'RejectProposal',
+        'ProposeResolution',
+        'ApproveProposal',
+      ],
     ];
     expect(new Set(lives.flat())).toEqual(new Set(Object.keys(ticket.commands).filter(isPublic)));
 
