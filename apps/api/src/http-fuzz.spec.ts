@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import { ticketDetails, TIERS } from '#ticketing';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { ROLES, ticketDetails, TIERS } from '#ticketing';
+import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 /** No input leads to a 5xx, every error is problem details, and the process lives. */
 
@@ -20,12 +20,17 @@ interface Route {
 }
 /** Every route that there is: a new one is tried without being listed here. */
 let routes: readonly Route[];
+/** Keys of somebody with each role. */
+let keys: readonly string[];
 beforeAll(async () => {
   api = await startApi();
   const opened = await send(api.url, 'POST', '/v1/tickets', {
     body: { client: api.client, kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' },
   });
   ticketId = opened.json.ticketId;
+  keys = await Promise.all(
+    ROLES.map((role) => keyFor(api.store, { kind: 'person', id: role, roles: [role], clients: [api.client], tiers: 'all', teams: [] })),
+  );
   await send(api.url, 'GET', `/v1/tickets/${ticketId}?atLeast=0`);
   const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
   routes = Object.entries(paths).flatMap(([path, methods]) =>
@@ -107,6 +112,12 @@ const latin1 = fc.string({
   maxLength: 60,
 });
 
+/** Who sends it: an administrator, or somebody with any one role. */
+const sender = () =>
+  fc
+    .option(fc.constantFrom(...keys), { nil: undefined, freq: 2 })
+    .map((key): Sent['headers'] => (key === undefined ? {} : { authorization: `Bearer ${key}` }));
+
 /** Words that have a meaning somewhere, so that arbitrary bodies come close to valid ones. */
 const word = fc.constantFrom(
   'L1',
@@ -187,6 +198,7 @@ const almostValid = () =>
     fc.record({
       method: fc.constant(route.method),
       path: aPath(route),
+      as: sender(),
       body: fc.constant({ ...route.example, ...(keep ? fields : {}) }),
     }),
   );
@@ -196,20 +208,17 @@ const runs = { numRuns: Number(process.env.FUZZ_RUNS ?? 150) };
 
 it('takes any JSON as the body of any command', async () => {
   const statuses = new Set<number>();
-  const sendBody = async (method: string, path: string, body: unknown) => {
-    statuses.add(await expectSound({ method, path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }));
+  const sendBody = async ({ method, path, as, body }: Omit<Sent, 'headers' | 'body'> & { as: Sent['headers']; body: unknown }) => {
+    const headers = { ...as, 'content-type': 'application/json' };
+    statuses.add(await expectSound({ method, path, headers, body: JSON.stringify(body) }));
   };
-  const anything = commands().chain((route) => fc.record({ method: fc.constant(route.method), path: aPath(route), body: likelyJson }));
-  await fc.assert(
-    fc.asyncProperty(anything, ({ method, path, body }) => sendBody(method, path, body)),
-    runs,
+  const anything = commands().chain((route) =>
+    fc.record({ method: fc.constant(route.method), path: aPath(route), as: sender(), body: likelyJson }),
   );
-  await fc.assert(
-    fc.asyncProperty(almostValid(), ({ method, path, body }) => sendBody(method, path, body)),
-    { numRuns: 2 * runs.numRuns },
-  );
-  // It came as far as commands that are done, refused by the domain, and refused for their fields.
-  expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 404, 409]));
+  await fc.assert(fc.asyncProperty(anything, sendBody), runs);
+  await fc.assert(fc.asyncProperty(almostValid(), sendBody), { numRuns: 2 * runs.numRuns });
+  // It came as far as commands that are done, refused by the domain, refused for their fields, and for who sends them.
+  expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 403, 404, 409]));
 });
 
 it('takes any bytes as a body, of any type and with any headers', async () => {
@@ -369,10 +378,10 @@ it('takes any path, method and query', async () => {
   );
   const readable = fc.constantFrom('GET', 'HEAD');
   await fc.assert(
-    fc.asyncProperty(readable, views().chain(aPath), query, async (verb, at, asked) => {
-      await expectSound({ method: verb, path: at + asked, headers: {} });
+    fc.asyncProperty(readable, views().chain(aPath), query, sender(), async (verb, at, asked, headers) => {
+      await expectSound({ method: verb, path: at + asked, headers });
     }),
-    { numRuns: 2 * runs.numRuns, examples: [['GET', '/v1/queues/L1', '?atLeast=9223372036854775807/1']] },
+    { numRuns: 2 * runs.numRuns, examples: [['GET', '/v1/queues/L1', '?atLeast=9223372036854775807/1', {}]] },
   );
 });
 

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Aggregate } from '#eventsourcing';
 import { isRefusal } from '#eventsourcing';
-import { actorOf, aggregates, commandAccess, forbidden, OPERATOR, type Principal, queryAccess, type Role, ROLES } from '#ticketing';
-import { issueCredential, startSession } from '#ticketing-app';
+import { actorOf, aggregates, commandAccess, forbidden, type Principal, queryAccess, type Role, ROLES } from '#ticketing';
+import { startSession } from '#ticketing-app';
 import type { RouteAccess } from './openapi.js';
 import { rolesPage } from './testing/roles-page.js';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 /**
  * Every route and every command, sent as each role: what comes back is what the table says. Both are generated from the OpenAPI document and the
@@ -103,21 +103,13 @@ const tokens = new Map<string, Promise<string>>();
 /** A key of somebody with one role, who meets every condition unless said. */
 function tokenOf(role: Role, not: Partial<Principal> = {}): Promise<string> {
   const name = JSON.stringify([role, not]);
-  const token = tokens.get(name) ?? issueToken(role, not);
+  const token = tokens.get(name) ?? keyFor(api.store, principalOf(role, not));
   tokens.set(name, token);
   return token;
 }
 
 function principalOf(role: Role, not: Partial<Principal> = {}): Principal {
   return { kind: 'person', id: ME, roles: [role], clients: 'all', tiers: 'all', teams: [], ...not };
-}
-
-async function issueToken(role: Role, not: Partial<Principal>): Promise<string> {
-  const commandId = randomUUID();
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-  const issued = await issueCredential(api.store, { form: 'key', label: 'matrix', principal: principalOf(role, not) }, context);
-  if (isRefusal(issued)) throw new Error(issued.message);
-  return issued.token;
 }
 
 /** The example of a body, about the client of this test and about oneself. */

@@ -1,4 +1,13 @@
-import { deterministicId, ERASED, type EventStore, readAggregate, isRefusal, StreamDeleted, type StoredEvent, streamId } from '#eventsourcing';
+import {
+  deterministicId,
+  ERASED,
+  type EventStore,
+  readAggregate,
+  isRefusal,
+  StreamDeleted,
+  type StoredEvent,
+  streamId,
+} from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import type { Destroyed, PersonalKeys } from '#privacy';
 import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetails, type TicketEvents } from '#ticketing';

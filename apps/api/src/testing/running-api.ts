@@ -95,6 +95,10 @@ export async function administratorToken(store: EventStore): Promise<string> {
     teams: [],
     onBehalfOf: true,
   };
+  return keyFor(store, principal);
+}
+
+export async function keyFor(store: EventStore, principal: Principal): Promise<string> {
   const commandId = randomUUID();
   const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
   const issued = await issueCredential(store, { form: 'key', label: 'tests', principal }, context);
