@@ -39,10 +39,12 @@ class Mailbox {
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on('error', () => {});
+    const lines = createInterface({ input: socket });
+    // Clients may be gone before they are answered.
+    for (const emitter of [socket, lines]) emitter.on('error', () => {});
     const say = (line: string) => socket.write(`${line}\r\n`);
     say('* OK IMAP4rev1');
-    createInterface({ input: socket }).on('line', (line) => {
+    lines.on('line', (line) => {
       const [tag = '', ...words] = line.split(' ');
       const isUid = words[0]?.toUpperCase() === 'UID';
       const [command = '', range = ''] = (isUid ? words.slice(1) : words).map((word) => word.toUpperCase());
