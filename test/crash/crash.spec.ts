@@ -5,6 +5,7 @@ import { EventStoreDBClient, START, streamNameFilter } from '@eventstore/db-clie
 import { deterministicId, type EventMetadata } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, diagnoseGroup } from '#mongo';
+import { MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
 import { ticketViews } from '#ticketing';
 import { viewsCaughtUp } from '../../apps/cli/src/caught-up.js';
 import { build, keyIn, Program } from './built-program.js';
@@ -188,8 +189,9 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
     expect(new Set(events.map(({ stream, revision }) => `${stream}@${revision}`)).size).toBe(events.length);
 
-    const store = EventStoreDB.connect(eventStoreUrl);
     const mongo = await connectMongo(mongodbUrl);
+    const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(dataDir ?? '', 'personal-key')));
+    const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys) });
     try {
       await viewsCaughtUp({ store, mongo }, false, AbortSignal.timeout(60_000));
       const diagnoses = await diagnoseGroup({ db: mongo.db, store, group: ticketViews });
