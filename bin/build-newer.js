@@ -9,6 +9,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** When a file was last changed; undefined where there is none. */
 const changedAt = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs;
 
+/** Copied as they are. */
+const MAPPINGS = 'apps/cli/mappings';
+
 /** Everything that the build reads. */
 function sources() {
   const folders = ['apps', 'libs'].flatMap((parent) =>
@@ -18,6 +21,7 @@ function sources() {
   );
   return [
     ...['package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
+    ...readdirSync(join(root, MAPPINGS)).map((file) => join(MAPPINGS, file)),
     ...folders.flatMap((folder) => [
       join(folder, 'tsconfig.build.json'),
       ...readdirSync(join(root, folder, 'src'), { recursive: true })

@@ -66,6 +66,8 @@ describe('a backup of a running Tierline', () => {
     await original.program.end('SIGTERM');
 
     expect((await readdir(copy)).sort()).toEqual(expect.arrayContaining(['eventstoredb', 'mongodb']));
+    // Without the master key, which is kept apart, nothing personal can be read.
+    await cp(join(data, 'personal-key'), join(copy, 'personal-key'));
     // The read models are those of the log, and what was lately written is in it.
     expect(await tierline(copy, 'doctor')).toMatchObject({ code: 0 });
     const restored = await start(copy);
@@ -94,7 +96,11 @@ describe('a backup of a running Tierline', () => {
     const until = async (holds: (health: Health) => boolean): Promise<Health> => {
       for (let now = await health(); ; now = await health()) if (holds(now)) return now;
     };
-    const told = await until(({ policies }) => Object.values(policies).every(({ trouble }) => trouble?.code === 'other-log'));
+    // The demo has no problems: their policies have read nothing that is gone.
+    const unread = ['recurrences-to-problems', 'problems-to-tickets'];
+    const told = await until(({ policies }) =>
+      Object.entries(policies).every(([name, { trouble }]) => trouble?.code === 'other-log' || unread.includes(name)),
+    );
     expect(told).toMatchObject({ status: 'down', stores: { readModels: 'other-log' } });
     expect(told.views['ticket_list']).toMatchObject({ state: 'failing', lagMs: null, trouble: { code: 'other-log' } });
     expect(await tierline(data, 'doctor')).toMatchObject({ code: 1, stdout: expect.stringContaining('npx tierline rebuild') as string });

@@ -24,8 +24,8 @@ describe('what npm start builds', () => {
     const { prebuild, postbuild } = scripts;
     const build = `node -e "fs.appendFileSync('builds', '.')"`;
     write('package.json', JSON.stringify({ type: 'module', scripts: { prebuild, build, postbuild } }));
-    for (const source of ['apps/api/src/main.ts', 'apps/api/src/main.spec.ts', 'libs/http/src/json/body.ts', 'tsconfig.json'])
-      write(source, '');
+    const sources = ['apps/api/src/main.ts', 'apps/api/src/main.spec.ts', 'libs/http/src/json/body.ts', 'tsconfig.json'];
+    for (const source of [...sources, 'apps/cli/src/main.ts', 'apps/cli/mappings/log.yaml']) write(source, '');
     expect(builds()).toBe(1);
     expect(builds()).toBe(1);
     touch('libs/http/src/json/body.ts', 1);
@@ -35,6 +35,10 @@ describe('what npm start builds', () => {
     expect(builds()).toBe(2);
     touch('tsconfig.json', 60);
     expect(builds()).toBe(3);
+    touch('tsconfig.json', -60);
+    touch('apps/cli/mappings/log.yaml', 60);
+    expect(builds()).toBe(4);
+    touch('apps/cli/mappings/log.yaml', -60);
   });
 
   it('is everything where the last build failed', () => {

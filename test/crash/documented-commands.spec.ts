@@ -13,6 +13,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'npm run bench': 'takes minutes',
   'npx tierline eventstore': 'runs until it is stopped: eventstore-command.spec.ts',
   'npx tierline mongodb': 'runs until it is stopped: mongodb-command.spec.ts',
+  'npx tierline mcp': 'runs until its input ends: tierline.spec.ts',
   'npx tierline import': 'needs a log: import-log.spec.ts, mappings.spec.ts',
   'npx tierline verify pack.ndjson --key': 'the key is that of the log it was run on: sealing.spec.ts',
   'python3 examples/verify_pack.py': 'ends with 1, as it says, and needs a package of Python: tampered-packs.long.spec.ts',

@@ -73,7 +73,7 @@ export async function backUp(
     await rm(partial, { recursive: true, force: true });
     throw new Complaint(`The backup failed: ${error instanceof Error ? error.message : String(error)}`);
   }
-  print(`The copy is ${to}\n`);
+  print(`The copy is ${to}\nKeys are not in it: keep them apart. Personal data cannot be read without PERSONAL_KEY_FILE.\n`);
 }
 
 /** Uploads that are under way are left out: no event speaks of them. */
