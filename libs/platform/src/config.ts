@@ -5,7 +5,7 @@ import { type HttpConfig, readHttp } from './http-config.js';
 import { type NotificationConfig, readNotifications } from './notification-config.js';
 import { type LogInConfig, readLogIn } from './log-in-config.js';
 import { type OidcConfig, readOidc } from './oidc-config.js';
-import { listOf, network, path, port, PORT_RULE, type Read, webAddress, word } from './values.js';
+import { listOf, network, path, port, PORT_RULE, type Read, requireBoth, webAddress, word } from './values.js';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -144,11 +144,7 @@ export function loadConfig(env: Environment): Config {
   const isUnset = (name: string) => (env[name]?.trim() ?? '') === '';
   if (isUnset('S3_BUCKET') && s3Set.length > 0)
     faults.push({ field: 'S3_BUCKET', message: `is required where there is ${s3Set.map(([name]) => name).join(', ')}` });
-  for (const [name, other] of [
-    ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
-    ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
-  ] as const)
-    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  requireBoth('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', isUnset, faults);
 
   // A genuine EventStoreDB takes every variable that begins with EVENTSTORE_ for an option, and does not start with one that it does not know.
   const named = (name: string, former: string) => (isUnset(name) && !isUnset(former) ? former : name);
@@ -168,11 +164,7 @@ export function loadConfig(env: Environment): Config {
   const headsGit = read('TREE_HEADS_GIT', undefined, path, 'must be a path');
   const witnessUrl = read('WITNESS_URL', undefined, webAddress, 'must be an address such as https://witness.example');
   const witnessKey = read('WITNESS_KEY', undefined, verifierKey, 'must be a public key such as witness.example+0a1b2c3d+AQID…');
-  for (const [name, other] of [
-    ['WITNESS_URL', 'WITNESS_KEY'],
-    ['WITNESS_KEY', 'WITNESS_URL'],
-  ] as const)
-    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  requireBoth('WITNESS_URL', 'WITNESS_KEY', isUnset, faults);
   const oidc = readOidc(read, isUnset, faults);
   const http = readHttp(read, isUnset, faults);
   const config: Config = {
@@ -204,12 +196,12 @@ export function loadConfig(env: Environment): Config {
     },
     ...(oidc === undefined ? {} : { oidc }),
     personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
-    logIn: readLogIn(read, faults, dataDir, http.port, path),
+    logIn: readLogIn(read, faults, dataDir, http.port),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),
     },
-    notifications: readNotifications(read, isUnset, path, faults),
+    notifications: readNotifications(read, isUnset, faults),
     logLevel: read('LOG_LEVEL', 'info', (text) => LOG_LEVELS.find((level) => level === text), `must be one of ${LOG_LEVELS.join(', ')}`),
   };
   const ports = new Map<number, string>();

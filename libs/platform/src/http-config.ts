@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Fault } from '#eventsourcing';
-import { listOf, network, path, port, PORT_RULE, type Read, webAddress } from './values.js';
+import { listOf, network, path, port, PORT_RULE, type Read, requireBoth, webAddress } from './values.js';
 
 /** How the API is reached, and how much of it anybody may have. */
 export interface HttpConfig {
@@ -57,11 +57,7 @@ export function readHttp(read: Read, isUnset: (name: string) => boolean, faults:
   );
   const certFile = read('TLS_CERT_FILE', undefined, path, 'must be a path');
   const keyFile = read('TLS_KEY_FILE', undefined, path, 'must be a path');
-  for (const [name, other] of [
-    ['TLS_CERT_FILE', 'TLS_KEY_FILE'],
-    ['TLS_KEY_FILE', 'TLS_CERT_FILE'],
-  ] as const)
-    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  requireBoth('TLS_CERT_FILE', 'TLS_KEY_FILE', isUnset, faults);
   if (!isLoopback(host) && isUnset('TLS_CERT_FILE') && trustProxy.length === 0)
     faults.push({
       field: 'HOST',

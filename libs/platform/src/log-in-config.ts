@@ -1,5 +1,5 @@
 import type { Fault } from '#eventsourcing';
-import { listOf, type Read, webAddress, word } from './values.js';
+import { listOf, path, type Read, webAddress, word } from './values.js';
 
 /** What it takes to log in to accounts. */
 export interface LogInConfig {
@@ -19,13 +19,7 @@ export interface PasskeySite {
 }
 
 /** What the environment says of logging in to accounts. */
-export function readLogIn(
-  read: Read,
-  faults: Fault[],
-  dataDir: string,
-  port: number,
-  path: (text: string) => string | undefined,
-): LogInConfig {
+export function readLogIn(read: Read, faults: Fault[], dataDir: string, port: number): LogInConfig {
   const origins = read(
     'PASSKEY_ORIGINS',
     [`http://localhost:${port}`],

@@ -1,5 +1,5 @@
 import type { Fault } from '#eventsourcing';
-import type { Read } from './values.js';
+import { path, type Read, requireBoth } from './values.js';
 
 /** How messages leave and come in. */
 export interface NotificationConfig {
@@ -26,12 +26,7 @@ export interface MailConfig {
 }
 
 /** How messages leave and come in, by the environment. Faults are added to a list. */
-export function readNotifications(
-  read: Read,
-  isUnset: (name: string) => boolean,
-  path: (text: string) => string | undefined,
-  faults: Fault[],
-): NotificationConfig {
+export function readNotifications(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): NotificationConfig {
   const url = read(
     'SMTP_URL',
     undefined,
@@ -42,13 +37,8 @@ export function readNotifications(
   const mailboxUrl = read('MAILBOX_URL', undefined, imapUrl, 'must be an address such as imaps://user:password@mail.example/INBOX');
   const sendersFile = read('MAIL_SENDERS_FILE', undefined, path, 'must be a path');
   const channelsFile = read('CHAT_CHANNELS_FILE', undefined, path, 'must be a path');
-  for (const [name, other] of [
-    ['SMTP_URL', 'MAIL_FROM'],
-    ['MAIL_FROM', 'SMTP_URL'],
-    ['MAILBOX_URL', 'MAIL_SENDERS_FILE'],
-    ['MAIL_SENDERS_FILE', 'MAILBOX_URL'],
-  ] as const)
-    if (isUnset(name) && !isUnset(other)) faults.push({ field: name, message: `is required where there is ${other}` });
+  requireBoth('SMTP_URL', 'MAIL_FROM', isUnset, faults);
+  requireBoth('MAILBOX_URL', 'MAIL_SENDERS_FILE', isUnset, faults);
   return {
     ...(url !== undefined && from !== undefined && { mail: { url, from } }),
     ...(channelsFile !== undefined && { channelsFile }),

@@ -1,7 +1,17 @@
 import { isIP } from 'node:net';
+import type { Fault } from '#eventsourcing';
 
 /** Reads one variable of the environment, as `loadConfig` does. */
 export type Read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string) => Value;
+
+/** Adds a fault where one of two variables is set without the other. */
+export function requireBoth(one: string, other: string, isUnset: (name: string) => boolean, faults: Fault[]): void {
+  for (const [name, there] of [
+    [one, other],
+    [other, one],
+  ] as const)
+    if (isUnset(name) && !isUnset(there)) faults.push({ field: name, message: `is required where there is ${there}` });
+}
 
 /** A word of printable ASCII; undefined for what is none. */
 export function word(text: string): string | undefined {
