@@ -1,7 +1,5 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
-import { keptSecret } from './kept-secret.js';
-
-const KEY_BYTES = 32;
+import { hkdfSync } from 'node:crypto';
+import { keptKey } from './kept-secret.js';
 
 /** Secrets that are derived from one key in a file and stored nowhere: neither the log nor a read model knows them. */
 export class DerivedSecrets {
@@ -16,17 +14,10 @@ export class DerivedSecrets {
    * @throws Error when the file cannot be read or made, or holds no key
    */
   async of(thing: string, purpose: string, bytes: number): Promise<Buffer> {
-    this.#key ??= keyIn(this.file).catch((error: unknown) => {
+    this.#key ??= keptKey(this.file).catch((error: unknown) => {
       this.#key = undefined;
       throw error;
     });
     return Buffer.from(hkdfSync('sha256', await this.#key, thing, purpose, bytes));
   }
-}
-
-async function keyIn(file: string): Promise<Buffer> {
-  const text = await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex'));
-  const key = Buffer.from(text.trim(), 'hex');
-  if (key.length !== KEY_BYTES) throw new Error(`${file} holds no key: ${KEY_BYTES} bytes in hexadecimal`);
-  return key;
 }

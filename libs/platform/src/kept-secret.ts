@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -8,6 +8,16 @@ import { dirname } from 'node:path';
  */
 export async function keptSecret(file: string, make: () => string | Promise<string>): Promise<string> {
   return (await textIn(file)) ?? (await madeIn(file, await make()));
+}
+
+const KEY_BYTES = 32;
+
+/** A key of 32 bytes, kept as a secret in hexadecimal. @throws Error when the file cannot be read or made, or holds no key */
+export async function keptKey(file: string): Promise<Buffer> {
+  const text = await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex'));
+  const key = Buffer.from(text.trim(), 'hex');
+  if (key.length !== KEY_BYTES) throw new Error(`${file} holds no key: ${KEY_BYTES} bytes in hexadecimal`);
+  return key;
 }
 
 async function textIn(file: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { keptSecret } from '#platform';
+import { keptKey } from '#platform';
 
 const KEY_BYTES = 32;
 const IV_BYTES = 12;
@@ -20,10 +20,7 @@ export class MasterKeyFile extends KeyWrapping {
 
   /** The key in a file; made where there is none. @throws Error when the file cannot be read or made, or holds no key */
   static async open(file: string): Promise<MasterKeyFile> {
-    const text = await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex'));
-    const key = Buffer.from(text.trim(), 'hex');
-    if (key.length !== KEY_BYTES) throw new Error(`${file} holds no key: ${KEY_BYTES} bytes in hexadecimal`);
-    return new MasterKeyFile(key);
+    return new MasterKeyFile(await keptKey(file));
   }
 
   async wrap(key: Buffer): Promise<Buffer> {
