@@ -1,3 +1,4 @@
+export { Batches } from './batches.js';
 export * from './config.js';
 export { DerivedSecrets } from './derived-secrets.js';
 export { configFile } from './config-file.js';

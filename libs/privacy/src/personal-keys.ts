@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { v7 } from 'uuid';
 import { StoreUnavailable } from '#eventsourcing';
 import { isDuplicateKey, isUnreachable, type Mongo } from '#mongo';
+import { Batches } from '#platform';
 import { type KeyWrapping, newDataKey } from './key-wrapping.js';
 
 /** Whose key, and for which stream. */
@@ -72,10 +73,7 @@ export class WrongMasterKey extends Error {
  */
 export class PersonalKeys {
   readonly #known = new LRUCache<string, Map<string, Known>>({ max: MOST_STREAMS });
-  /** Keys to be inserted, the batch that they are going to be in, and the one before it. */
-  #waiting: KeyDocument[] = [];
-  #next: Promise<ReadonlySet<string>> | undefined;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #made = new Batches((batch: readonly KeyDocument[]) => this.#insert(batch));
 
   private constructor(
     private readonly keys: ReturnType<typeof keyCollection>,
@@ -114,7 +112,9 @@ export class PersonalKeys {
       madeAt: new Date(),
       erasedAt: null,
     };
-    if (await reached(() => this.#insert(made))) {
+    // Many at once when many are made.
+    const refused = await reached(() => this.#made.add(made));
+    if (!refused.has(made._id)) {
       this.#remember(made).key = key;
       return { id: made._id, key };
     }
@@ -124,25 +124,8 @@ export class PersonalKeys {
     return { id: there._id, key: await this.#unwrapped(this.#remember(there)) };
   }
 
-  /** Inserts keys, many at once when many are made. @returns false where the person has a key for the stream already */
-  async #insert(made: KeyDocument): Promise<boolean> {
-    this.#waiting.push(made);
-    // What comes while a batch is written goes into the next one.
-    const batch = (this.#next ??= this.#writing.then(() => this.#insertWaiting()));
-    return !(await batch).has(made._id);
-  }
-
-  /** @returns ids of keys that were not inserted */
-  async #insertWaiting(): Promise<ReadonlySet<string>> {
-    const batch = this.#waiting;
-    this.#waiting = [];
-    const inserting = this.#inserted(batch);
-    this.#writing = inserting.then(ignored, ignored);
-    this.#next = undefined;
-    return inserting;
-  }
-
-  async #inserted(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
+  /** @returns ids of keys that were not inserted: the person has a key for the stream already */
+  async #insert(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
     try {
       await this.keys.insertMany([...batch], DURABLE);
       return new Set();
@@ -225,8 +208,6 @@ interface MasterDocument {
 function masterCollection(db: Mongo['db']) {
   return db.collection<MasterDocument>('personal_keys_master');
 }
-
-const ignored = (): void => {};
 
 /** Which of some streams have keys that were not destroyed. */
 export async function streamsWithKeys(db: Mongo['db'], streams: readonly string[]): Promise<readonly string[]> {

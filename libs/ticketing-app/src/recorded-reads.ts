@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { NO_EVENTS } from '#audit';
 import { appendChained, type EventStore, instantFrom, type NewEvent, streamName } from '#eventsourcing';
+import { Batches } from '#platform';
 import { WITHHELD } from '#privacy';
 import { actorOf, type Principal, type QueryName, type Read, READS } from '#ticketing';
 
@@ -19,9 +20,7 @@ const kept = new WeakMap<EventStore, RecordedReads>();
  * on its way goes into the next one, so that many readers cost one append.
  */
 export class RecordedReads {
-  #waiting: NewEvent[] = [];
-  #next: Promise<void> | undefined;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #events = new Batches((events: readonly NewEvent[]) => this.#append(events));
   /** A stream of this process alone. */
   #stream = newStream();
   #chain = NO_EVENTS;
@@ -36,20 +35,10 @@ export class RecordedReads {
 
   /** @throws StoreUnavailable */
   record(principal: Principal, query: QueryName, asked: unknown, answer: unknown): Promise<void> {
-    this.#waiting.push(eventOf(principal, query, plain(asked), countOf(answer)));
-    return (this.#next ??= this.#writing.then(() => this.#append()));
+    return this.#events.add(eventOf(principal, query, plain(asked), countOf(answer)));
   }
 
-  #append(): Promise<void> {
-    const events = this.#waiting;
-    this.#waiting = [];
-    this.#next = undefined;
-    const appending = this.#appended(events);
-    this.#writing = appending.catch(() => {});
-    return appending;
-  }
-
-  async #appended(events: readonly NewEvent[]): Promise<void> {
+  async #append(events: readonly NewEvent[]): Promise<void> {
     try {
       ({ chain: this.#chain } = await appendChained(this.store, this.#stream, this.#chain, events));
     } catch (error) {
