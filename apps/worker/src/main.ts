@@ -43,14 +43,13 @@ async function start(
       const deliverer = deliverWebhooks({ store, db, log, ...config.webhooks });
       onClose(() => deliverer.stop());
       const { chatChannels, deliverNotifications } = await import('#notifications');
-      const { mail, channelsFile } = config.notifications;
+      const { mail, mailbox, channelsFile } = config.notifications;
       const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
       const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
       onClose(() => notifier.stop());
-      const { mailbox } = config.notifications;
       if (mailbox !== undefined) {
         const { mailSenders, pollMailbox } = await import('#inbound-mail');
-        const [{ openBlobStore }, senders] = await Promise.all([import('#blobs'), mailSenders(mailbox.sendersFile)]);
+        const senders = await mailSenders(mailbox.sendersFile);
         const blobs = await openBlobStore(config);
         onClose(() => blobs.close());
         const own = mail === undefined ? [] : [mail.from.toLowerCase()];
