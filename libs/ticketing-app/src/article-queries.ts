@@ -1,5 +1,5 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
-import { type Article, article, articles, type ArticleStatus, shownArticle } from '#ticketing';
+import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
 import { find, type Page, reached, readByName, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
@@ -23,7 +23,7 @@ export async function readArticles(
   sources: Sources,
   { q, ticket, client, status, flagged, limit, after }: ArticlesAsked,
 ): Promise<Page<Article> | Refusal> {
-  const where = Object.fromEntries(Object.entries({ client, status, flagged }).filter(([, value]) => value !== undefined));
+  const where = omitUndefined({ client, status, flagged });
   const words = ticket === undefined ? q : await wordsOf(sources, ticket);
   if (isRefusal(words)) return words;
   const { items, more } =

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
-import { type AuditorRead, auditorReads } from '#ticketing';
+import { type AuditorRead, auditorReads, omitUndefined } from '#ticketing';
 import { type Page, readPage, type Sources } from './read-models.js';
 
 /** Which reads: all conditions hold at once. */
@@ -27,14 +27,13 @@ export function readAuditorReads(
   sources: Pick<Sources, 'models'>,
   { filter: { reader, query, about, client, from, to }, limit, before }: ReadsAsked,
 ): Promise<Page<ViewDocument<AuditorRead>>> {
-  const conditions = {
+  const filter = omitUndefined({
     'reader.id': reader,
     query,
     id: about,
     client,
     readAt: (from ?? to) ? { ...(from && { $gte: from }), ...(to && { $lt: to }) } : undefined,
     position: before === undefined ? undefined : { $lt: before },
-  };
-  const filter = Object.fromEntries(Object.entries(conditions).filter(([, condition]) => condition !== undefined));
+  });
   return readPage(sources, auditorReads.name, { filter, sort: { position: -1 }, limit });
 }

@@ -2,6 +2,7 @@ import { isRefusal, type Position, type Refusal, streamName } from '#eventsourci
 import type { ViewDocument } from '#mongo';
 import {
   clocksAt,
+  omitUndefined,
   ticket,
   type TicketFold,
   type QueueEntry,
@@ -89,7 +90,6 @@ export async function readTierQueue(
 
 /** The queue of a tier, with what a page comes after, in MongoDB's query language. */
 export function queueCriteria({ tier, filter, after }: Pick<TierQueueAsked, 'tier' | 'filter' | 'after'>) {
-  const wanted = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
   const beyond =
     after === undefined
       ? {}
@@ -100,7 +100,7 @@ export function queueCriteria({ tier, filter, after }: Pick<TierQueueAsked, 'tie
             { rank: after.rank, since: after.since, _id: { $gt: after.id } },
           ],
         };
-  return { filter: { tier, queued: true, ...wanted, ...beyond }, sort: { rank: 1, since: 1, _id: 1 } } as const;
+  return { filter: { tier, queued: true, ...omitUndefined(filter), ...beyond }, sort: { rank: 1, since: 1, _id: 1 } } as const;
 }
 
 /** What has changed in a queue since a position: tickets that are in it now, and those that are not, or no longer. */

@@ -1,6 +1,6 @@
 export * from './vocabulary.js';
 export { PersonRef } from './command-fields.js';
-export { canonicalJson, isFields } from './plain-json.js';
+export { canonicalJson, isFields, omitUndefined } from './plain-json.js';
 export { jsonSchema, jsonSchemas } from './json-schema.js';
 export * from './contract/business-calendar.js';
 export * from './contract/contract-agreement.js';
