@@ -53,8 +53,8 @@ export class PersonalEvents implements PersonalCodec {
     for (const box of boxes) {
       const key = await this.keys.find(event.stream, box.key, ahead);
       const values = key === undefined || key === 'erased' ? undefined : openedFields(key, event.id, box);
-      for (const [index, field] of box.fields.entries())
-        parts = withValueAt(parts, field, values === undefined ? (key === 'erased' ? ERASED : UNREADABLE) : values[index]);
+      const mark = key === 'erased' ? ERASED : UNREADABLE;
+      for (const [index, field] of box.fields.entries()) parts = withValueAt(parts, field, values === undefined ? mark : values[index]);
     }
     return { ...event, ...parts, sealed: { data, metadata: stored } };
   }

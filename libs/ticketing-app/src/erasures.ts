@@ -52,7 +52,7 @@ async function attachmentsErased(store: EventStore, db: Mongo['db'], { stream, p
   const { state } = await readAggregate(store, ticket, streamId(stream));
   if (state === null || (because !== 'retention' && person !== state.reporter.id)) return [];
   const erased: string[] = [];
-  for (const { url, sha256 } of state.evidence.filter(({ url }) => url.startsWith('attachment:'))) {
+  for (const { url, sha256 } of state.evidence) {
     const stillThere = { _id: { $ne: streamId(stream) }, evidence: { $elemMatch: { sha256, name: { $ne: ERASED } } } };
     if (url === `attachment:${sha256}` && (await db.collection<{ _id: string }>(ticketDetails.name).findOne(stillThere)) === null)
       erased.push(sha256);
