@@ -24,7 +24,7 @@ function banner({ api, eventStoreUrl, mongodbUrl, reportsUrl, dataDir, firstLogI
   Docs          ${api}/docs
   EventStoreDB  ${withoutPassword(eventStoreUrl)}${kept(config.eventStoreUrl)}
   MongoDB       ${withoutPassword(mongodbUrl)}${kept(config.mongodbUrl)}
-${reportsUrl === undefined ? '' : `  Reports       ${withoutPassword(reportsUrl)}  (reads alone)\n`}  Data          ${dataDir ?? 'in the two servers'}
+${reportsUrl === undefined ? '' : `  Reports       ${withoutPassword(reportsUrl)}  (read-only)\n`}  Data          ${dataDir ?? 'in the two servers'}
 ${dataDir === undefined ? '' : `  Passwords     in ${join(dataDir, 'tierline.json')}: the URLs above, whole\n`}  Key           ${tokenFile} (of an administrator: for you alone)
   Log level     ${config.logLevel}
 ${firstLogIn === undefined ? '' : `\n  Log in with a browser (once, within the hour; \`npx tierline login-link\` makes another):\n    ${firstLogIn}\n`}
