@@ -32,28 +32,31 @@ async function start(
     if (timekeeper) {
       const keeper = startTimekeeper({ store, db, log, assigner });
       onClose(() => keeper.stop());
-      const blobs = await openBlobStore(config);
-      onClose(() => blobs.close());
-      const eraser = startEraser({ store, db, keys, log, removeContent: (sha256) => blobs.remove(sha256) });
-      onClose(() => eraser.stop());
     }
+    const { mail, mailbox, channelsFile } = config.notifications;
     if (reacts) {
       // What signs and sends is loaded only where something is sent.
       const { deliverWebhooks } = await import('#webhooks');
       const deliverer = deliverWebhooks({ store, db, log, ...config.webhooks });
       onClose(() => deliverer.stop());
       const { chatChannels, deliverNotifications } = await import('#notifications');
-      const { mail, mailbox, channelsFile } = config.notifications;
       const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
       const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
       onClose(() => notifier.stop());
-      if (mailbox !== undefined) {
+    }
+    const polled = reacts ? mailbox : undefined;
+    if (timekeeper || polled !== undefined) {
+      const blobs = await openBlobStore(config);
+      onClose(() => blobs.close());
+      if (timekeeper) {
+        const eraser = startEraser({ store, db, keys, log, removeContent: (sha256) => blobs.remove(sha256) });
+        onClose(() => eraser.stop());
+      }
+      if (polled !== undefined) {
         const { mailSenders, pollMailbox } = await import('#inbound-mail');
-        const senders = await mailSenders(mailbox.sendersFile);
-        const blobs = await openBlobStore(config);
-        onClose(() => blobs.close());
+        const senders = await mailSenders(polled.sendersFile);
         const own = mail === undefined ? [] : [mail.from.toLowerCase()];
-        const poller = pollMailbox({ store, db, blobs, log, url: mailbox.url, senders, own });
+        const poller = pollMailbox({ store, db, blobs, log, url: polled.url, senders, own });
         onClose(() => poller.stop());
       }
     }
