@@ -128,13 +128,7 @@ export function deliverNotifications({
       filter: { types: ['EscalationStepDispatched'] },
       sees: () => true,
       parcels: (logged) => parcelsOf(logged, takes),
-      send: async (parcel, _at, abandoned) => {
-        try {
-          return await send(parcel, abandoned);
-        } catch (error) {
-          return { outcome: 'failed', ms: 0, error: (error as Error).message };
-        }
-      },
+      send: (parcel, _at, abandoned) => send(parcel, abandoned),
       settled,
     };
   }

@@ -55,12 +55,8 @@ export function deliverWebhooks({
       sees: ({ client }) => clients === 'all' || clients.includes(client),
       parcels: ({ event: { id: event, type, subject, position }, json: body }) => [{ event, type, subject, position, body }],
       async send(parcel, at, signal) {
-        try {
-          const headers = await headersOf(webhook, parcel, at);
-          return await post(new URL(url), { networks, headers, body: parcel.body, timeoutMs, signal });
-        } catch (error) {
-          return { outcome: 'failed', ms: 0, error: (error as Error).message };
-        }
+        const headers = await headersOf(webhook, parcel, at);
+        return post(new URL(url), { networks, headers, body: parcel.body, timeoutMs, signal });
       },
       ...(pings > 0 && { test: { number: pings, parcel: ping(id, pings) } }),
     };

@@ -264,7 +264,12 @@ export class Delivery {
     const { parcel } = item;
     const at = new Date();
     try {
-      const { outcome, retryAfterMs, ...result } = await this.to.send(parcel, at, this.#abandon.signal);
+      const tried = this.to.send(parcel, at, this.#abandon.signal);
+      const { outcome, retryAfterMs, ...result } = await tried.catch((error: Error): Tried => ({
+        outcome: 'failed',
+        ms: 0,
+        error: error.message,
+      }));
       // Whether it was taken is not known: it is sent again.
       if (this.#abandon.signal.aborted && outcome === 'failed' && result.status === undefined) return;
       const attempt = { at: at.toISOString(), ...result };

@@ -26,7 +26,7 @@ export interface Destination extends Pick<Webhook, 'generation' | 'from' | 'repl
   readonly filter: EventFilter;
   sees(event: PublicEvent): boolean;
   parcels(logged: LoggedEvent): readonly Parcel[];
-  /** Never throws. @param abandoned aborts when the process is to stop: whether it was taken is then not known */
+  /** An error that it throws is a failed try. @param abandoned aborts when the process is to stop: whether it was taken is then not known */
   send(parcel: Parcel, at: Date, abandoned: AbortSignal): Promise<Tried>;
   /**
    * Told of what was taken, refused or has failed for too long, before that is stored; may come again after a crash.
