@@ -72,9 +72,7 @@ export function deliverNotifications({
   const { store, db, log } = options;
   const networks = new Networks(named);
   // What sends mail is loaded with the first message.
-  let loaded: Promise<typeof import('./mail.js')> | undefined;
-  const mailed = async (config: MailConfig) =>
-    (await (loaded ??= import('./mail.js'))).mailer(config, { silenceMs: timeoutMs, wholeMs: 4 * timeoutMs });
+  const mailed = async (config: MailConfig) => (await import('./mail.js')).mailer(config, { silenceMs: timeoutMs, wholeMs: 4 * timeoutMs });
 
   async function send(parcel: Parcel, abandoned: AbortSignal): Promise<Tried> {
     const sent = JSON.parse(parcel.body) as Sent;
