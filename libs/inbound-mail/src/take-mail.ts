@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { BlobStore } from '#blobs';
 import {
   type Actor,
@@ -186,7 +185,7 @@ async function aside(
   { mail, client = '', ticketId }: { readonly mail?: InboundMail; readonly client?: string; readonly ticketId?: string } = {},
 ): Promise<TakenMail> {
   const { sha256 } = await parts.blobs.put(once(raw), { mediaType: 'message/rfc822', limit: MAIL_LIMIT });
-  const message = mail?.id ?? `<${createHash('sha256').update(raw).digest('hex')}@unreadable>`;
+  const message = mail?.id ?? `<${sha256}@unreadable>`;
   const about = {
     ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }),
     ...(ticketId !== undefined && { ticketId }),
