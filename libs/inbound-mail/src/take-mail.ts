@@ -100,11 +100,12 @@ function unwanted({ automatic, from, answers, id }: InboundMail, own: readonly s
   return answers.some(isOurs) ? 'answers-a-notification' : undefined;
 }
 
+const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 /** As the messages of escalation steps have it. */
-const OUR_ID = /^<[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}@/i;
-const TICKET_ID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-const IN_SUBJECT = new RegExp(`\\[#(${TICKET_ID})\\]`, 'i');
-const IN_ADDRESS = new RegExp(`\\+(${TICKET_ID})@`, 'i');
+const OUR_ID = new RegExp(`^<${UUID}@`, 'i');
+/** The id of a ticket. */
+const IN_SUBJECT = new RegExp(`\\[#(${UUID})\\]`, 'i');
+const IN_ADDRESS = new RegExp(`\\+(${UUID})@`, 'i');
 
 /** The ticket that a message is about, by the token in its subject or an address of it, or by the messages that it answers. */
 async function ticketOf(
