@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { NO_EVENTS } from '#audit';
 import {
   type Actor,
@@ -19,6 +19,7 @@ import {
 import { ticket } from '#ticketing';
 import { caseToEvents, type ImportedTicket, type LogSource, NOT_RECORDED } from './case-to-events.js';
 import { type CourseFigure, CourseFigures } from './course-figures.js';
+import { isGzip } from './log-text.js';
 import { manyAtOnce } from './many-at-once.js';
 import { compileMapping } from './mapped-rows.js';
 import type { Mapping } from './mapping.js';
@@ -161,13 +162,7 @@ async function surveyLog({ file, mapping, zone, onProgress = () => {}, signal }:
 /** About how many bytes the text of a file has. Logs are compressed to a twentieth. */
 async function textSize(file: string): Promise<number> {
   const { size } = await stat(file);
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 0);
-    return bytesRead === 1 && buffer[0] === 0x1f ? 20 * size : size;
-  } finally {
-    await handle.close();
-  }
+  return (await isGzip(file)) ? 20 * size : size;
 }
 
 /**

@@ -82,7 +82,7 @@ async function openBytes(file: string, onBytes?: (bytes: number) => void) {
   return { chunks: through as AsyncIterable<Buffer>, failure: () => failure };
 }
 
-async function isGzip(file: string): Promise<boolean> {
+export async function isGzip(file: string): Promise<boolean> {
   const handle = await open(file);
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
