@@ -11,6 +11,7 @@ import {
 import {
   DEFAULT_TERMS,
   defaultContract,
+  omitUndefined,
   ticketWithoutClocks,
   type HandedOver,
   type Impact,
@@ -169,7 +170,7 @@ class RowTelling {
     if (Object.entries(said).every(([field, value]) => now[field] === value)) return;
     const { majorIncident, securityIncident } = this.state;
     const known = { service: this.state.service, component: this.state.component, category: this.state.category ?? NOT_RECORDED };
-    const { priority, ...triage } = { ...(withoutAbsent(known) as { category: string }), ...said };
+    const { priority, ...triage } = { ...omitUndefined(known), ...said };
     const fact = { type: 'TicketTriaged', data: { ...triage, priority, majorIncident, securityIncident } } as const;
     this.#tell('TriageTicket', triage, fact, this.#unlikeMatrix());
   }
@@ -342,10 +343,6 @@ class RowTelling {
 const person = (id: string): Person => ({ id, name: id });
 
 const placeOf = ({ tier, team }: { readonly tier: Tier; readonly team?: string }) => (team === undefined ? { tier } : { tier, team });
-
-function withoutAbsent(object: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(object).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
-}
 
 function isDone({ status }: Work): boolean {
   return status === 'resolved' || status === 'closed' || status === 'cancelled';
