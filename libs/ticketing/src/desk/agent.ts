@@ -145,7 +145,7 @@ const events = {
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
   }),
   AgentContactSet: event<AgentState, { readonly agent: string; readonly contact?: AgentContact }>({
-    evolve: (state, { contact }) => state && omitUndefined({ ...without(state, 'contact'), contact }),
+    evolve: (state, { contact }) => state && omitUndefined({ ...state, contact }),
   }),
   AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
     evolve: (state, _data, { effectiveAt }) => state && { ...state, active: false, leftAt: effectiveAt, absences: [] },
@@ -235,7 +235,7 @@ export const agent = {
         if (addresses !== undefined && clients === undefined)
           return refuse('contact-invalid', 'It must be said about whose tickets messages may go there', [CLIENTS_NOT_NAMED]);
         const contact = addresses && clients && { ...addresses, clients };
-        return same(omitUndefined({ contact: state.contact }), omitUndefined({ contact }))
+        return same({ contact: state.contact }, { contact })
           ? []
           : [{ type: 'AgentContactSet', data: omitUndefined({ agent: state.agent, contact }) }];
       },

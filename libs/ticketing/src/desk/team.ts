@@ -27,7 +27,7 @@ import {
 } from '../contract/business-calendar.js';
 import { Fields, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
-import { omitUndefined, same, without } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { contactOf, contactSchema, type Contact, SetTeamContact } from './contact.js';
 import {
   about,
@@ -179,7 +179,7 @@ const events = {
     evolve: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
   }),
   TeamContactSet: event<TeamState, { readonly team: string; readonly contact?: Contact }>({
-    evolve: (state, { contact }) => state && omitUndefined({ ...without(state, 'contact'), contact }),
+    evolve: (state, { contact }) => state && omitUndefined({ ...state, contact }),
   }),
   TeamMemberRemoved: event<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
     evolve: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
@@ -230,7 +230,7 @@ export const team = {
       decide(told, state) {
         if (state === null) return noTeam();
         const contact = contactOf(told);
-        return same(omitUndefined({ contact: state.contact }), omitUndefined({ contact }))
+        return same({ contact: state.contact }, { contact })
           ? []
           : [{ type: 'TeamContactSet', data: omitUndefined({ team: state.team, contact }) }];
       },
