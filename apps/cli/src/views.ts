@@ -108,7 +108,7 @@ export async function doctor(
 /** What fails at somebody else's end is for a person to look at, and no fault of the views. */
 function deliveriesInWords(kind: string, { state, lagMs, broken, waiting, dead }: DeliveryHealth): string {
   const isWell = state === 'running' && dead === 0;
-  const left = broken.map((id) => `     ${id}: left alone for now, because it fails\n`).join('');
+  const left = broken.map((id) => `     ${id}: left alone until it is tried again, because it fails\n`).join('');
   return `${isWell ? 'ok  ' : 'look'} ${kind}: ${state}, ${lagMs} ms behind the log, ${waiting} waiting to be sent again, ${dead} given up\n${left}`;
 }
 

@@ -5,11 +5,11 @@ import { deliveries, type Progress, progress } from './documents.js';
 
 /** How deliveries of a kind are doing, in whatever process. */
 export interface DeliveryHealth {
-  /** `failing`: a receiver has failed so often that it is left alone for now; `stopped`: no process delivers to some. */
+  /** `failing`: a receiver has failed so often that it is left alone until it is tried again; `stopped`: no process delivers to some. */
   readonly state: 'running' | 'failing' | 'stopped';
   /** Age of the oldest event that was not read for a destination yet, in milliseconds. */
   readonly lagMs: number;
-  /** Destinations that are left alone for now because they failed. */
+  /** Destinations that failed, and are left alone until they are tried again. */
   readonly broken: readonly string[];
   /** What waits to be sent again, and what was given up; of messages, within a week. */
   readonly waiting: number;
