@@ -49,13 +49,11 @@ export class CourseFigures {
 
 function countRows({ rows }: LogCase): Counts {
   const counts = none();
-  let [tier, team, done, resolved, held]: [Tier | undefined, string | undefined, boolean, boolean, string | undefined] = [
-    undefined,
-    undefined,
-    false,
-    false,
-    undefined,
-  ];
+  let tier: Tier | undefined;
+  let team: string | undefined;
+  let held: string | undefined;
+  let done = false;
+  let resolved = false;
   for (const [index, row] of rows.entries()) {
     counts.rows++;
     // A row that says nothing of the ticket moves nothing, unless it is the first.
