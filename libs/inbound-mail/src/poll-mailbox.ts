@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ImapFlow } from 'imapflow';
 import { isRefusal } from '#eventsourcing';
 import type { ViewLog } from '#mongo';
+import { mailServer } from '#platform';
 import { systemPrincipal } from '#ticketing';
 import { MAIL_LIMIT, type MailParts, takeMail } from './take-mail.js';
 
@@ -30,19 +31,14 @@ const MAILBOX = systemPrincipal({ id: 'mailbox' });
 export function pollMailbox({ log, url, senders, own, everyMs = 60_000, silenceMs = 30_000, ...parts }: PollMailboxOptions): {
   stop(): Promise<void>;
 } {
-  const { protocol, hostname, port, username, password, pathname } = new URL(url);
-  const secure = protocol === 'imaps:';
-  const path = decodeURIComponent(pathname.slice(1)) || 'INBOX';
+  const path = decodeURIComponent(new URL(url).pathname.slice(1)) || 'INBOX';
   const stopping = new AbortController();
   const { signal } = stopping;
   const clientOf = (address: string) => senders.get(address) ?? senders.get(address.slice(address.lastIndexOf('@') + 1));
 
   async function poll(): Promise<void> {
     const mailbox = new ImapFlow({
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: port === '' ? (secure ? 993 : 143) : Number(port),
-      secure,
-      auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
+      ...mailServer(url),
       logger: false,
       disableAutoIdle: true,
       connectionTimeout: silenceMs,

@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import type { MailConfig } from '#platform';
+import { type MailConfig, mailServer } from '#platform';
 import type { Message } from '#ticketing';
 import type { Tried } from '#webhooks';
 
@@ -18,15 +18,11 @@ export interface MailTimes {
 
 /** Sends messages through a mail server, each by a connection of its own. */
 export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTimes) {
-  const { protocol, hostname, port, username, password, searchParams } = new URL(url);
-  const secure = protocol === 'smtps:';
+  const server = mailServer(url);
   const transport = createTransport({
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? (secure ? 465 : 587) : Number(port),
-    secure,
+    ...server,
     // Nothing goes over the network in the clear unless the configuration says so.
-    ...(searchParams.get('tls') === 'none' ? { ignoreTLS: true } : { requireTLS: !secure }),
-    ...(username !== '' && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
+    ...(new URL(url).searchParams.get('tls') === 'none' ? { ignoreTLS: true } : { requireTLS: !server.secure }),
     connectionTimeout: silenceMs,
     greetingTimeout: silenceMs,
     socketTimeout: silenceMs,

@@ -6,7 +6,7 @@ export { type HttpConfig, type RateLimitConfig, type TimeoutConfig, TIMEOUTS } f
 export { keptKey, keptSecret } from './kept-secret.js';
 export type { LogInConfig, PasskeySite } from './log-in-config.js';
 export * from './logging.js';
-export type { MailConfig, NotificationConfig } from './notification-config.js';
+export { type MailConfig, mailServer, type NotificationConfig } from './notification-config.js';
 export type { ClaimsConfig, OidcConfig } from './oidc-config.js';
 export * from './parameters.js';
 export * from './terminal.js';

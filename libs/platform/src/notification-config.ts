@@ -25,6 +25,20 @@ export interface MailConfig {
   readonly from: string;
 }
 
+const PORTS: Readonly<Record<string, number>> = { 'smtp:': 587, 'smtps:': 465, 'imap:': 143, 'imaps:': 993 };
+
+/** The server that an address in the configuration names, and how to log in there, as mail clients take it. */
+export function mailServer(url: string) {
+  const { protocol, hostname, port, username, password } = new URL(url);
+  return {
+    // An address of IPv6 stands in brackets.
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? PORTS[protocol] : Number(port),
+    secure: protocol === 'smtps:' || protocol === 'imaps:',
+    ...(username !== '' && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
+  };
+}
+
 /** How messages leave and come in, by the environment. Faults are added to a list. */
 export function readNotifications(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): NotificationConfig {
   const url = read(
