@@ -24,10 +24,8 @@ export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promis
     .collection<ViewDocument<Webhook>>(webhooks.name)
     .find({}, { projection: { webhook: 1, state: 1 } })
     .toArray();
-  const messages = await progress(db)
-    .find({ _id: { $regex: /^notifications\// } }, { projection: { _id: 1 } })
-    .toArray();
-  const named = (prefix: string) => messages.map(({ _id }) => _id).filter((id) => id.startsWith(`notifications/${prefix}`));
+  const known = await progress(db).find().toArray();
+  const named = (prefix: string) => known.map(({ _id }) => _id).filter((id) => id.startsWith(`notifications/${prefix}`));
   const active = subscribed.filter(({ state }) => state === 'active').map(({ webhook }) => webhook);
   const steps = { eventTypes: ['EscalationStepDispatched'] };
   const kinds = {
@@ -36,18 +34,19 @@ export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promis
     chat: { all: named('chat/'), active: named('chat/'), reads: steps },
   };
   const found = Object.entries(kinds).filter(([, { all }]) => all.length > 0);
-  return Object.fromEntries(await Promise.all(found.map(async ([kind, asked]) => [kind, await healthOf(db, store, asked)] as const)));
+  return Object.fromEntries(
+    await Promise.all(found.map(async ([kind, asked]) => [kind, await healthOf(db, store, known, asked)] as const)),
+  );
 }
 
 async function healthOf(
   db: Mongo['db'],
   store: EventStore,
+  progress: readonly Progress[],
   { all, active, reads }: { readonly all: readonly string[]; readonly active: readonly string[]; readonly reads: FeedFilter },
 ): Promise<DeliveryHealth> {
   const now = new Date();
-  const known = await progress(db)
-    .find({ _id: { $in: [...active] } })
-    .toArray();
+  const known = progress.filter(({ _id }) => active.includes(_id));
   const held = known.filter(({ owner, leaseUntil }) => owner !== null && leaseUntil !== null && leaseUntil > now);
   const broken = known.filter(({ brokenUntil = 0 }) => brokenUntil > now.getTime()).map(({ _id }) => _id);
   const count = (state: 'waiting' | 'dead') => deliveries(db).countDocuments({ webhook: { $in: [...all] }, state });
