@@ -9,8 +9,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** When a file was last changed; undefined where there is none. */
 const changedAt = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs;
 
-/** Copied as they are. */
-const MAPPINGS = 'apps/cli/mappings';
+/** Folders that are copied as they are. */
+const COPIED = ['apps/api/log-in', 'apps/cli/mappings'];
 
 /** Everything that the build reads. */
 function sources() {
@@ -21,7 +21,7 @@ function sources() {
   );
   return [
     ...['package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
-    ...readdirSync(join(root, MAPPINGS)).map((file) => join(MAPPINGS, file)),
+    ...COPIED.flatMap((folder) => readdirSync(join(root, folder)).map((file) => join(folder, file))),
     ...folders.flatMap((folder) => [
       join(folder, 'tsconfig.build.json'),
       ...readdirSync(join(root, folder, 'src'), { recursive: true })
