@@ -3,6 +3,7 @@ import { isForeign, Problem } from '#http';
 import { type LoggedIn, SESSION_LASTS_MS } from '#ticketing-app';
 
 const COOKIE = 'tierline_session';
+const SESSION_LASTS_S = SESSION_LASTS_MS / 1_000;
 /** While somebody is at their identity provider. */
 const PENDING_COOKIE = 'tierline_login';
 const PENDING_LASTS_S = 600;
@@ -33,12 +34,12 @@ function cookieOf({ headers: { cookie = '' } }: FastifyRequest, wanted: string):
 
 /** Sets the cookie. Lax, not Strict: who comes back from their identity provider, or by a link in a mail, is still logged in. */
 export function keepSession(request: FastifyRequest, reply: FastifyReply, { token }: Pick<LoggedIn, 'token'>): void {
-  void reply.header('Set-Cookie', `${COOKIE}=${token}; Max-Age=${SESSION_LASTS_MS / 1_000}; ${attributes(request)}`);
+  void reply.header('Set-Cookie', setting(request, COOKIE, token, SESSION_LASTS_S));
 }
 
 /** Sets the cookie for as long as somebody may be at their identity provider; takes it away where there is nothing to keep. */
 export function keepPendingLogIn(request: FastifyRequest, reply: FastifyReply, pending = ''): void {
-  void reply.header('Set-Cookie', `${PENDING_COOKIE}=${pending}; Max-Age=${pending === '' ? 0 : PENDING_LASTS_S}; ${attributes(request)}`);
+  void reply.header('Set-Cookie', setting(request, PENDING_COOKIE, pending, PENDING_LASTS_S));
 }
 
 export function idTokenIn(request: FastifyRequest): string | undefined {
@@ -47,17 +48,18 @@ export function idTokenIn(request: FastifyRequest): string | undefined {
 
 /** Keeps an ID token as long as the session; takes it away where there is none. */
 export function keepIdToken(request: FastifyRequest, reply: FastifyReply, idToken = ''): void {
-  const lasts = idToken === '' ? 0 : SESSION_LASTS_MS / 1_000;
-  void reply.header('Set-Cookie', `${ID_TOKEN_COOKIE}=${idToken}; Max-Age=${lasts}; ${attributes(request, ID_TOKEN_PATH)}`);
+  void reply.header('Set-Cookie', setting(request, ID_TOKEN_COOKIE, idToken, SESSION_LASTS_S, ID_TOKEN_PATH));
 }
 
 /** A `Set-Cookie` that takes the cookie away. */
 export function noSession(request: FastifyRequest): string {
-  return `${COOKIE}=; Max-Age=0; ${attributes(request)}`;
+  return setting(request, COOKIE);
 }
 
-function attributes({ protocol }: FastifyRequest, path = '/'): string {
-  return `Path=${path}; HttpOnly; SameSite=Lax${protocol === 'https' ? '; Secure' : ''}`;
+/** A `Set-Cookie`; one without a value takes the cookie away. */
+function setting({ protocol }: FastifyRequest, name: string, value = '', lastsS = 0, path = '/'): string {
+  const secure = protocol === 'https' ? '; Secure' : '';
+  return `${name}=${value}; Max-Age=${value === '' ? 0 : lastsS}; Path=${path}; HttpOnly; SameSite=Lax${secure}`;
 }
 
 /**
