@@ -90,20 +90,17 @@ function contextOf(request: FastifyRequest): LogInContext {
 
 /** @throws Problem invalid-body */
 function proofIn({ link, account, password, code, passkey }: LogIn): Proof {
-  if (passkey !== undefined) throw notTogether();
-  if (link !== undefined && account === undefined && password === undefined) return { link, code };
-  if (link === undefined && account !== undefined && password !== undefined) return { account, password, code };
-  throw notTogether();
+  if (passkey === undefined) {
+    if (link !== undefined && account === undefined && password === undefined) return { link, code };
+    if (link === undefined && account !== undefined && password !== undefined) return { account, password, code };
+  }
+  throw Problem.of('invalid-body', 'It takes either a link, or an account and its password, or a passkey', {
+    faults: [{ field: 'link', message: 'must be there alone, or account and password, or a passkey' }],
+  });
 }
 
 function passkeyIn({ passkey, ...others }: LogIn): PasskeyProof | undefined {
   return passkey !== undefined && Object.values(others).every((other) => other === undefined) ? { passkey } : undefined;
-}
-
-function notTogether(): Problem {
-  return Problem.of('invalid-body', 'It takes either a link, or an account and its password, or a passkey', {
-    faults: [{ field: 'link', message: 'must be there alone, or account and password, or a passkey' }],
-  });
 }
 
 /** Keeps a session that has begun in the browser. @throws Problem */
