@@ -8,7 +8,6 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller, type Known } from './caller.js';
 import { documented } from './documented.js';
 import { PathName } from './path-name.js';
-import { unlessSlowedDown } from './sessions.controller.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
@@ -58,7 +57,7 @@ export class OwnAccountController {
     @Caller() caller: Known,
   ): Promise<void> {
     const { account } = await this.account(query, caller);
-    unlessSlowedDown(await this.accounts.removeTotp(account, code, contextOf(caller, request)));
+    unlessRefused(await this.accounts.removeTotp(account, code, contextOf(caller, request)));
   }
 
   @Post('passkeys/options')

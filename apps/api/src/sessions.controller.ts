@@ -11,7 +11,7 @@ import { keepSession, refuseCrossOrigin } from './browser-session.js';
 import { Caller, type Known, unauthenticated } from './caller.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
-import { ticketProblems, unlessRefused } from './ticket-problems.js';
+import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
@@ -109,16 +109,9 @@ async function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedI
     await limits.noteFailure(countedAddress(request.ip));
     throw unauthenticated(begun.message);
   }
-  const { key, principal, expiresAt, ...session } = unlessSlowedDown(begun);
+  const { key, principal, expiresAt, ...session } = unlessRefused(begun);
   keepSession(request, reply, session);
   return { key, principal, expiresAt };
-}
-
-/** What is no refusal. @throws Problem, which says when to try again where there were too many attempts */
-export function unlessSlowedDown<Result>(result: Result): Exclude<Result, Refusal> {
-  if (!isRefusal(result) || result.refused !== 'too-many-attempts') return unlessRefused(result);
-  const { 'too-many-attempts': kind } = ticketProblems;
-  throw new Problem(result.refused, kind, result.message, { headers: { 'Retry-After': String(result.details?.['retryAfter'] ?? 1) } });
 }
 
 /** What a browser calls itself. */

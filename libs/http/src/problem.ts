@@ -95,13 +95,20 @@ export class Problem extends Error {
     return new Problem(code, httpProblems[code], detail, options);
   }
 
-  /** A refused command. A code that `kinds` does not list is a conflict with the state that the thing is in. */
-  static ofRefusal({ refused, message, faults, details }: Refusal, kinds: Readonly<Record<string, ProblemKind>>): Problem {
+  /**
+   * A refused command. A code that `kinds` does not list is a conflict with the state that the thing is in. `retryAfter` among its details, in seconds,
+   * is the header `Retry-After`.
+   */
+  static ofRefusal(
+    { refused, message, faults, details: { retryAfter, ...more } = {} }: Refusal,
+    kinds: Readonly<Record<string, ProblemKind>>,
+  ): Problem {
     const known: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...kinds };
     const kind = Object.hasOwn(known, refused) ? known[refused] : undefined;
     return new Problem(refused, kind ?? { status: 409, title: 'The command was refused' }, message, {
       ...(faults && { faults }),
-      ...(details && { more: details }),
+      more,
+      ...(retryAfter !== undefined && { headers: { 'Retry-After': String(retryAfter) } }),
     });
   }
 
