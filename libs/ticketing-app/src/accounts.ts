@@ -1,5 +1,5 @@
 import { type EventStore, instantFrom, isName, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
-import { account, type AccountState, actorOf, type Principal, type SecondFactor } from '#ticketing';
+import { account, type AccountState, actorOf, isActiveAccount, type Principal, type SecondFactor } from '#ticketing';
 import { asAuthentication, findCredential, issueLink, type LoggedIn, redeemLink, startSession } from './credentials.js';
 import { LogInAttempts } from './log-in-attempts.js';
 import { BUSY, hashPassword, isPassword } from './passwords.js';
@@ -192,7 +192,7 @@ export class Accounts {
     if (id === undefined || !isName(id, 100)) return notKnown();
     const { state }: { readonly state: AccountState } = await readAggregate(this.store, account, id);
     const factor = await this.passkeys.used(state?.passkeyKeys, response);
-    return factor === undefined || state?.suspendedAt !== undefined ? notKnown() : { id, by: 'passkey', factor };
+    return factor === undefined || !isActiveAccount(state) ? notKnown() : { id, by: 'passkey', factor };
   }
 
   async #accountOfLink(link: string): Promise<string | undefined> {
@@ -219,7 +219,7 @@ export class Accounts {
     const { state }: { readonly state: AccountState } = await readAggregate(this.store, account, id);
     const right = await isPassword(password, state?.hash);
     if (right === BUSY) return tooMany(1);
-    if (!right || state === null || state.suspendedAt !== undefined) return notKnown();
+    if (!right || !isActiveAccount(state)) return notKnown();
     const factor = await this.#factor(state, code);
     return isRefusal(factor) ? factor : { id, by: 'password', factor };
   }

@@ -11,7 +11,16 @@ import {
   refuse,
   StoreUnavailable,
 } from '#eventsourcing';
-import { account, type Credential, credential, type CredentialCommands, isValid, type Principal, systemPrincipal } from '#ticketing';
+import {
+  account,
+  type Credential,
+  credential,
+  type CredentialCommands,
+  isActiveAccount,
+  isValid,
+  type Principal,
+  systemPrincipal,
+} from '#ticketing';
 import { runCommand, type SentContext } from './run-command.js';
 
 /** For how long what is known of a credential is believed, in milliseconds, should `Revocations` not have heard of a change. */
@@ -118,7 +127,7 @@ async function ifValid(store: EventStore, found: Credential, at: Instant, maxAge
 /** A credential with what its account may do now; undefined when the account is suspended, or has another password than when a session began. */
 async function ofAccount(store: EventStore, found: Credential, id: string, maxAgeMs?: number): Promise<KnownCredential | undefined> {
   const { state } = await known(store, account, id, maxAgeMs);
-  if (state === null || state.suspendedAt !== undefined) return undefined;
+  if (!isActiveAccount(state)) return undefined;
   const { principal, passwordSetAt } = state;
   const isOver = found.form === 'session' && passwordSetAt !== undefined && found.issuedAt < passwordSetAt;
   return isOver ? undefined : { ...found, principal, hasSecondFactor: state.totp !== undefined || (state.passkeys ?? []).length > 0 };

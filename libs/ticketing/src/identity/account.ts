@@ -205,6 +205,11 @@ const events = {
 
 const command = commandsOn<AccountState, EventsOf<{ readonly events: typeof events }>>();
 
+/** Whether there is an account that somebody may log in to. */
+export function isActiveAccount(state: AccountState): state is NonNullable<AccountState> {
+  return state !== null && state.suspendedAt === undefined;
+}
+
 const noAccount = () => refuse('account-not-found', 'There is no such account');
 const noFactor = () => refuse('second-factor-required', 'It takes a code of the authenticator, or a recovery code; each works once');
 
@@ -300,7 +305,7 @@ export const account = {
     IssueAccountLink: command({
       refuses: ['account-not-found'],
       decide(_command: Readonly<Record<never, never>>, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         return [{ type: 'AccountLinkIssued', data: { account: state.account } }];
       },
     }),
@@ -308,14 +313,14 @@ export const account = {
     SetAccountPassword: command({
       refuses: ['account-not-found'],
       decide({ hash }: { readonly hash: string }, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         return [{ type: 'AccountPasswordSet', data: { account: state.account, hash } }];
       },
     }),
     NoteLogIn: command({
       refuses: ['account-not-found', 'second-factor-required'],
       decide({ by, factor }: { readonly by: (typeof LOG_IN_METHODS)[number]; readonly factor?: SecondFactor }, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         if (!suffices(state, factor)) return noFactor();
         return [{ type: 'AccountLoggedIn', data: { account: state.account, by, ...factor } }];
       },
@@ -324,7 +329,7 @@ export const account = {
     EnrolTotp: command({
       refuses: ['account-not-found', 'totp-enrolled'],
       decide({ enrolment, totpStep, recoveryHashes }: TotpEnrolment, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         if (state.totp !== undefined) return refuse('totp-enrolled', 'An authenticator is enrolled: remove it first');
         return [{ type: 'AccountTotpEnrolled', data: { account: state.account, enrolment, totpStep, recoveryHashes } }];
       },
@@ -333,7 +338,7 @@ export const account = {
     RemoveTotp: command({
       refuses: ['account-not-found', 'second-factor-required'],
       decide({ factor }: { readonly factor: SecondFactor }, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         return suffices(state, factor) ? removal(state) : noFactor();
       },
     }),
@@ -341,7 +346,7 @@ export const account = {
     AddPasskey: command({
       refuses: ['account-not-found', 'passkey-exists', 'too-many-passkeys'],
       decide({ label, passkey, credential, publicKey, counter }: { readonly label: string } & NewPasskey, state) {
-        if (state === null || state.suspendedAt !== undefined) return noAccount();
+        if (!isActiveAccount(state)) return noAccount();
         const { account, passkeys = [] } = state;
         if (passkeys.some((one) => one.passkey === passkey)) return refuse('passkey-exists', 'The passkey was added before');
         if (passkeys.length >= MOST_PASSKEYS) return refuse('too-many-passkeys', `An account has ${MOST_PASSKEYS} passkeys at most`);
