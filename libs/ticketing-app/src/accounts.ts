@@ -76,22 +76,13 @@ export class Accounts {
 
   /** Logs in. @throws as `runCommand` */
   async logIn(proof: Proof | PasskeyProof, context: LogInContext): Promise<LoggedIn | Refusal> {
-    if ('passkey' in proof) {
-      const proved = await this.#byPasskey(proof);
-      return isRefusal(proved) ? proved : this.#enter(proved, context);
-    }
-    if ('link' in proof) {
-      const id = await this.#accountOfLink(proof.link);
-      if (id !== undefined) {
-        const proved = await this.#byLink(id, proof, context);
-        return isRefusal(proved) ? proved : this.#enter(proved, context);
-      }
-      const link = await redeemLink(this.store, proof.link, context.correlationId);
-      if (isRefusal(link)) return link;
-      return startSession(this.store, { principal: link.principal, label: `Link: ${context.browser}` }, context.correlationId);
-    }
-    const proved = await this.#byPassword(proof);
-    return isRefusal(proved) ? proved : this.#enter(proved, context);
+    if ('passkey' in proof) return this.#enter(await this.#byPasskey(proof), context);
+    if ('password' in proof) return this.#enter(await this.#byPassword(proof), context);
+    const id = await this.#accountOfLink(proof.link);
+    if (id !== undefined) return this.#enter(await this.#byLink(id, proof, context), context);
+    const link = await redeemLink(this.store, proof.link, context.correlationId);
+    if (isRefusal(link)) return link;
+    return startSession(this.store, { principal: link.principal, label: `Link: ${context.browser}` }, context.correlationId);
   }
 
   /**
@@ -236,7 +227,9 @@ export class Accounts {
     return (await this.totp.factor(state, code)) ?? notKnown();
   }
 
-  async #enter({ id, by, factor }: Proved, { browser, correlationId }: LogInContext): Promise<LoggedIn | Refusal> {
+  async #enter(proved: Proved | Refusal, { browser, correlationId }: LogInContext): Promise<LoggedIn | Refusal> {
+    if (isRefusal(proved)) return proved;
+    const { id, by, factor } = proved;
     const sent = asAuthentication(correlationId);
     // Decided on the log: a code that two send at once lets one of them in.
     const noted = await runCommand(this.store, { aggregate: account, id, name: 'NoteLogIn', body: { by, factor }, context: sent });
