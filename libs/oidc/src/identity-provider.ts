@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import {
   allowInsecureRequests,
   authorizationCodeGrant,
@@ -102,21 +102,8 @@ export class IdentityProvider {
 
   /** Who sent an access token: a JWT, of RFC 9068 or older. */
   async identify(token: string): Promise<Identified | Unknown | Unavailable> {
-    const { issuer, audience, algorithms } = this.#config;
-    const found = await this.#discover();
-    if ('unavailable' in found) return found;
-    try {
-      const { payload } = await jwtVerify(token, found.keys, {
-        issuer,
-        audience,
-        algorithms: [...algorithms],
-        clockTolerance: SKEW_S,
-        requiredClaims: ['exp', 'sub'],
-      });
-      return this.#identified(payload);
-    } catch (error) {
-      return error instanceof errors.JOSEError && !isAway(error) ? { unknown: error.message } : { unavailable: error };
-    }
+    const verified = await this.#verify(token, { audience: this.#config.audience, requiredClaims: ['exp', 'sub'] });
+    return 'payload' in verified ? this.#identified(verified.payload) : verified;
   }
 
   /** Where to send a browser to log in, and what it has to keep until it comes back. */
@@ -190,24 +177,30 @@ export class IdentityProvider {
 
   /** Who has logged out, by a token that the provider itself sends (OpenID Connect Back-Channel Logout 1.0). Each is good once. */
   async loggedOut(token: string): Promise<LoggedOutThere | Unknown | Unavailable> {
+    const verified = await this.#verify(token, {
+      audience: this.#browser().clientId,
+      maxTokenAge: LOG_OUT_WITHIN_S,
+      requiredClaims: ['iat', 'jti', 'events'],
+    });
+    if (!('payload' in verified)) return verified;
+    const { sub: subject, sid, iat = 0, jti = '', events, nonce } = verified.payload;
+    const isLogOut = typeof events === 'object' && events !== null && LOGGED_OUT in events && nonce === undefined;
+    if (!isLogOut || (subject === undefined && typeof sid !== 'string')) return { unknown: 'it is no logout token' };
+    if (!this.#isNew(jti)) return { unknown: 'the logout token was sent before' };
+    return { ...(subject !== undefined && { subject }), ...(typeof sid === 'string' && { sid }), at: (iat + SKEW_S) * 1_000 };
+  }
+
+  /** What a token says that the provider has signed for somebody. */
+  async #verify(
+    token: string,
+    asked: Pick<JWTVerifyOptions, 'audience' | 'maxTokenAge' | 'requiredClaims'>,
+  ): Promise<{ readonly payload: JWTPayload } | Unknown | Unavailable> {
     const { issuer, algorithms } = this.#config;
-    const { clientId } = this.#browser();
     const found = await this.#discover();
     if ('unavailable' in found) return found;
     try {
-      const { payload } = await jwtVerify(token, found.keys, {
-        issuer,
-        audience: clientId,
-        algorithms: [...algorithms],
-        clockTolerance: SKEW_S,
-        maxTokenAge: LOG_OUT_WITHIN_S,
-        requiredClaims: ['iat', 'jti', 'events'],
-      });
-      const { sub: subject, sid, iat = 0, jti = '', events, nonce } = payload;
-      const isLogOut = typeof events === 'object' && events !== null && LOGGED_OUT in events && nonce === undefined;
-      if (!isLogOut || (subject === undefined && typeof sid !== 'string')) return { unknown: 'it is no logout token' };
-      if (!this.#isNew(jti)) return { unknown: 'the logout token was sent before' };
-      return { ...(subject !== undefined && { subject }), ...(typeof sid === 'string' && { sid }), at: (iat + SKEW_S) * 1_000 };
+      const { payload } = await jwtVerify(token, found.keys, { ...asked, issuer, algorithms: [...algorithms], clockTolerance: SKEW_S });
+      return { payload };
     } catch (error) {
       return error instanceof errors.JOSEError && !isAway(error) ? { unknown: error.message } : { unavailable: error };
     }
