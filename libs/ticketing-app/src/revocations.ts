@@ -1,5 +1,5 @@
 import { setInterval } from 'node:timers/promises';
-import { type EventStore, type Instant, instantFrom, type Position, readAggregate, StoreUnavailable } from '#eventsourcing';
+import { type EventStore, type Instant, instantFrom, type Position, readAggregate, StoreUnavailable, streamId } from '#eventsourcing';
 import { account, canonicalJson, credential, type Credential, type Principal } from '#ticketing';
 import { credentialOf } from './credentials.js';
 
@@ -61,7 +61,7 @@ export class Revocations {
       const { stream } = item.event;
       const aggregate = FOLLOWED.find(({ category }) => stream.startsWith(`${category}-`));
       // What is read is known from then on.
-      if (aggregate !== undefined) await readAggregate(this.store, aggregate, stream.slice(aggregate.category.length + 1)).catch(() => {});
+      if (aggregate !== undefined) await readAggregate(this.store, aggregate, streamId(stream)).catch(() => {});
     }
   }
 
