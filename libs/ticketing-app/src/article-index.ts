@@ -1,15 +1,8 @@
-import MiniSearch from 'minisearch';
+import type MiniSearch from 'minisearch';
 import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { type Article, articles } from '#ticketing';
 
 type Indexed = Article & { readonly _id: string; readonly position: number };
-
-const words = new Intl.Segmenter(undefined, { granularity: 'word' });
-
-/** The words of a text, also of scripts that have no spaces. */
-function tokenize(text: string): string[] {
-  return [...words.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : []));
-}
 
 /** Without case, and without the diacritics of Latin, Greek and Cyrillic: those of other scripts are signs of their own. */
 function processTerm(word: string): string {
@@ -18,6 +11,23 @@ function processTerm(word: string): string {
     .replace(/[\u0300-\u036f]/g, '')
     .normalize('NFC')
     .toLowerCase();
+}
+
+/** An index with nothing in it. Its library and the rules of words are loaded here, for most processes search nothing. */
+async function emptyIndex(): Promise<MiniSearch<Indexed>> {
+  const { default: MiniSearch } = await import('minisearch');
+  const words = new Intl.Segmenter(undefined, { granularity: 'word' });
+  return new MiniSearch<Indexed>({
+    idField: '_id',
+    fields: ['title', 'text'],
+    extractField: ({ _id, published }, field) =>
+      field === '_id' ? _id : ((published as Record<string, unknown> | undefined)?.[field] as string),
+    // The words of a text, also of scripts that have no spaces.
+    tokenize: (text) => [...words.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : [])),
+    processTerm,
+    // Typing errors, where a word is long enough to be told from others.
+    searchOptions: { boost: { title: 3 }, prefix: (term) => term.length > 2, fuzzy: (term) => (term.length > 4 ? 0.2 : false) },
+  });
 }
 
 /** More than these are not looked at: what is best comes first. */
@@ -30,18 +40,9 @@ const kept = new WeakMap<ReadModels, ArticleIndex>();
  * Brought up to date with the view whenever it is asked.
  */
 export class ArticleIndex {
-  readonly #index = new MiniSearch<Indexed>({
-    idField: '_id',
-    fields: ['title', 'text'],
-    extractField: ({ _id, published }, field) =>
-      field === '_id' ? _id : ((published as Record<string, unknown> | undefined)?.[field] as string),
-    tokenize,
-    processTerm,
-    // Typing errors, where a word is long enough to be told from others.
-    searchOptions: { boost: { title: 3 }, prefix: (term) => term.length > 2, fuzzy: (term) => (term.length > 4 ? 0.2 : false) },
-  });
+  #index: MiniSearch<Indexed> | undefined;
   #position = -1;
-  #following: Promise<void> = Promise.resolve();
+  #following: Promise<unknown> = Promise.resolve();
 
   private constructor(private readonly models: ReadModels) {}
 
@@ -54,23 +55,26 @@ export class ArticleIndex {
   /** Articles with some of the words, or words that begin so or are misspelt, best first: their ids. @throws StoreUnavailable */
   async search(query: string): Promise<readonly string[]> {
     const follow = () => this.#follow();
-    await (this.#following = this.#following.then(follow, follow));
-    return this.#index
+    const following = this.#following.then(follow, follow);
+    this.#following = following;
+    return (await following)
       .search(query)
       .slice(0, MOST_HITS)
       .map(({ id }) => id as string);
   }
 
   /** Takes in what has changed in the view. A view that was built anew has the same positions. */
-  async #follow(): Promise<void> {
+  async #follow(): Promise<MiniSearch<Indexed>> {
+    const index = (this.#index ??= await emptyIndex());
     const changed = this.models.db
       .collection<Indexed>(articles.name)
       .find({ position: { $gt: this.#position } }, { maxTimeMS: QUERY_WITHIN_MS })
       .sort({ position: 1 });
     for (const article of await reached(changed.toArray())) {
-      if (this.#index.has(article._id)) this.#index.discard(article._id);
-      if (article.published !== undefined) this.#index.add(article as Indexed);
+      if (index.has(article._id)) index.discard(article._id);
+      if (article.published !== undefined) index.add(article as Indexed);
       this.#position = article.position;
     }
+    return index;
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { Secret, TOTP } from 'otpauth';
+import type { TOTP } from 'otpauth';
 import type { DerivedSecrets } from '#platform';
 import type { AccountState, SecondFactor } from '#ticketing';
 
@@ -49,6 +49,8 @@ export class TotpCodes {
   }
 
   async #totp(account: string, enrolment: string): Promise<TOTP> {
+    // Loaded with the first code, for most processes see none.
+    const { Secret, TOTP } = await import('otpauth');
     const secret = await this.secrets.of(account, `totp ${enrolment}`, SECRET_BYTES);
     return new TOTP({ issuer: 'Tierline', label: account, secret: new Secret({ buffer: new Uint8Array(secret).buffer }) });
   }
