@@ -19,6 +19,7 @@ import {
   onCallViews,
   type OnCallNow,
   type OnCallSchedule,
+  omitUndefined,
   type Privacy,
   privacy,
   problem,
@@ -79,9 +80,7 @@ export function readProblems(
   sources: Sources,
   { client, status, service, component, category, ticket: tickets, limit, after }: ProblemsAsked,
 ): Promise<Page<ProblemRecord>> {
-  const where = Object.fromEntries(
-    Object.entries({ client, status, service, component, category, tickets }).filter(([, value]) => value !== undefined),
-  );
+  const where = omitUndefined({ client, status, service, component, category, tickets });
   return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
 }
 

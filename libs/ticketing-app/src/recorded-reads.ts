@@ -3,7 +3,7 @@ import { NO_EVENTS } from '#audit';
 import { appendChained, type EventStore, instantFrom, type NewEvent, streamName } from '#eventsourcing';
 import { Batches } from '#platform';
 import { WITHHELD } from '#privacy';
-import { actorOf, type Principal, type QueryName, type Read, READS } from '#ticketing';
+import { actorOf, omitUndefined, type Principal, type QueryName, type Read, READS } from '#ticketing';
 
 /** What shows nothing but oneself and the system. */
 const OWN: ReadonlySet<QueryName> = new Set<QueryName>(['principal', 'sessions', 'upload', 'seals', 'defaultContract']);
@@ -59,13 +59,7 @@ function eventOf(principal: Principal, query: QueryName, asked: Readonly<Record<
   const now = instantFrom(Date.now());
   const about = [asked['id'], asked['ticketId'], asked['name'], asked['client']].find((one) => typeof one === 'string');
   const client = asked['client'] ?? (asked['filter'] as { readonly client?: unknown } | undefined)?.client;
-  const data: Read = {
-    query,
-    asked,
-    ...(about === undefined ? {} : { id: about as string }),
-    ...(count === undefined ? {} : { count }),
-    clients: principal.clients,
-  };
+  const data: Read = omitUndefined({ query, asked, id: about, count, clients: principal.clients });
   return {
     id,
     type: 'AuditorRead',

@@ -1,12 +1,11 @@
 import { epochMillis, type Instant, instantFrom, isRefusal, type Refusal, streamName } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import { streamsWithKeys } from '#privacy';
-import { type ErasedBecause, privacies, type Privacy, ticket, ticketFacts, type TicketKind } from '#ticketing';
+import { DAY, type ErasedBecause, privacies, type Privacy, ticket, ticketFacts, type TicketKind } from '#ticketing';
 import { readPrivacy } from './desk-queries.js';
 import { type Erasing, tellErased } from './erasures.js';
 import { databaseOf, reached, type Sources } from './read-models.js';
 
-const DAY_MS = 86_400_000;
 /** Tickets that are looked at together. */
 const PAGE = 500;
 
@@ -22,7 +21,7 @@ export interface Due {
 
 function termsAt({ retention = {} }: Privacy, now: Instant): readonly Omit<Due, 'tickets'>[] {
   return Object.entries(retention).flatMap(([kind, days]) =>
-    days === undefined ? [] : [{ kind: kind as TicketKind, days, endedBy: instantFrom(epochMillis(now) - days * DAY_MS) }],
+    days === undefined ? [] : [{ kind: kind as TicketKind, days, endedBy: instantFrom(epochMillis(now) - days * DAY) }],
   );
 }
 
