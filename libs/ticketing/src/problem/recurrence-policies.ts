@@ -1,5 +1,5 @@
 import { type Instant, type Policy, type Reaction, type RecordedEvent, type StoredEvent, streamId } from '#eventsourcing';
-import { termsOf } from '../contract/contract.js';
+import { type Recurrence, termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
@@ -23,10 +23,18 @@ function toRecurrence<Name extends keyof RecurrenceCommands>(of: Fingerprint, na
   return [{ category: recurrence.category, id: recurrenceId(of), name, body } as Reaction<RecurrenceCommands>];
 }
 
+/** What a ticket counts as, where its contract asks for it; undefined while too little is known of it. */
+function recurring(state: ClockedTicketState): { readonly fingerprint: Fingerprint; readonly terms: Recurrence } | undefined {
+  if (state === null) return undefined;
+  const { recurrence: terms } = termsOf(state);
+  const fingerprint = fingerprintOf(state);
+  return terms && fingerprint && { fingerprint, terms };
+}
+
 function count({ stream }: Stream, state: ClockedTicketState, openedAt: Instant | undefined): readonly Reaction<RecurrenceCommands>[] {
-  const terms = state === null || state.kind !== 'incident' ? undefined : termsOf(state).recurrence;
-  const fingerprint = state === null ? undefined : fingerprintOf(state);
-  if (terms === undefined || fingerprint === undefined || openedAt === undefined) return [];
+  const found = state?.kind === 'incident' ? recurring(state) : undefined;
+  if (found === undefined || openedAt === undefined) return [];
+  const { fingerprint, terms } = found;
   return toRecurrence(fingerprint, 'CountTicket', { fingerprint, ticketId: streamId(stream), openedAt, terms });
 }
 
@@ -34,14 +42,13 @@ function discount({ stream }: Stream, of: Fingerprint | undefined): readonly Rea
   return of === undefined ? [] : toRecurrence(of, 'DiscountTicket', { ticketId: streamId(stream) });
 }
 
-const discountAltogether = (event: Stream, state: ClockedTicketState) =>
-  state !== null && termsOf(state).recurrence !== undefined ? discount(event, fingerprintOf(state)) : [];
+const discountAltogether = (event: Stream, state: ClockedTicketState) => discount(event, recurring(state)?.fingerprint);
 
 function rememberFix(
   { stream, type, data: { tier }, metadata }: OfTicket<'TicketResolved' | 'TicketResolvedWithRootCause'>,
   state: ClockedTicketState,
 ): readonly Reaction<RecurrenceCommands>[] {
-  const fingerprint = state === null || termsOf(state).recurrence === undefined ? undefined : fingerprintOf(state);
+  const fingerprint = recurring(state)?.fingerprint;
   if (fingerprint === undefined || tier === 'L0' || tier === 'L1') return [];
   const rootCause = type === 'TicketResolvedWithRootCause';
   const fix = { ticketId: streamId(stream), tier, fixedAt: metadata.effectiveAt, rootCause };
@@ -111,13 +118,18 @@ export const recurrencesToProblems: Policy<RecurrenceEvents, RecurrenceState, Pr
 function tellTickets(
   { metadata: { effectiveAt } }: RecordedEvent<ProblemEvents>,
   state: ProblemState,
-  tickets = state?.tickets ?? [],
-  status: TellOfProblem['problem']['status'] = state?.status ?? 'open',
+  tickets?: readonly string[],
+  status?: TellOfProblem['problem']['status'],
 ): readonly Reaction<TicketCommands & RecurrenceCommands>[] {
   if (state === null) return [];
   const { problemId, title, workaround } = state;
-  const told = omitUndefined({ problemId, title, status, workaround });
-  return tickets.map((id) => ({ category: ticket.category, id, name: 'TellOfProblem', body: { problem: told, effectiveAt } }));
+  const told = omitUndefined({ problemId, title, status: status ?? state.status, workaround });
+  return (tickets ?? state.tickets).map((id) => ({
+    category: ticket.category,
+    id,
+    name: 'TellOfProblem',
+    body: { problem: told, effectiveAt },
+  }));
 }
 
 const tellAll = (event: RecordedEvent<ProblemEvents>, state: ProblemState) => tellTickets(event, state);
