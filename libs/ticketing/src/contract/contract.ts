@@ -49,10 +49,12 @@ export const DAY = 24 * HOUR;
 /** A promise for longer than this is a slip of the keyboard. */
 const LONGEST = 3650 * DAY;
 
+const millisecondsSchema = whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days');
+
 export const targetSchema = about(
   either(
     [
-      about(whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'), 'Milliseconds of open time'),
+      about(millisecondsSchema, 'Milliseconds of open time'),
       open({ businessDays: about(whole(1, 1000), 'Business days: it ends with the open time of the last of them') }),
     ],
     'must be a whole number of milliseconds above 0, at most 3650 days, or a number of businessDays',
@@ -96,13 +98,10 @@ const assistantsMay = oneOf(['alone', 'approval', 'never']);
 
 const recurrenceSchema = fields({
   tickets: about(whole(2, 100), 'How many incidents open a problem'),
-  within: about(
-    whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'),
-    'Milliseconds within which they come',
-  ),
+  within: about(millisecondsSchema, 'Milliseconds within which they come'),
   recursWithin: optional(
     about(
-      whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days'),
+      millisecondsSchema,
       'Milliseconds after a fix by L2 or L3 within which an incident like it is its recurrence. 90 days, unless said otherwise',
     ),
   ),
