@@ -23,10 +23,10 @@ import {
   type TicketCommands,
   type TicketEvents,
   type TicketState,
+  type TicketStatus,
   type Tier,
   type Urgency,
   URGENCIES,
-  type Work,
 } from '#ticketing';
 import type { LogRow } from './mapped-rows.js';
 import type { StepState } from './mapping.js';
@@ -201,7 +201,7 @@ class RowTelling {
     const held = state === 'on-hold' ? holdReason : undefined;
     if (work.status === 'on-hold' && (work.reason !== held || tier !== this.#tier)) {
       this.#tell('Resume', {}, { type: 'TicketResumed', data: { after: work.reason } });
-    } else if (isDone(work) && !['resolved', 'closed', 'cancelled'].includes(state)) {
+    } else if (isDone(work.status) && !isDone(state)) {
       const reason = `Taken up again: ${state}`;
       this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...placeOf(this.state), cycle: cycle + 1 } });
     }
@@ -340,10 +340,11 @@ class RowTelling {
   }
 }
 
+/** Whether a ticket is done with in a state, of a step or of its own. */
+export function isDone(state: StepState | TicketStatus): boolean {
+  return state === 'resolved' || state === 'closed' || state === 'cancelled';
+}
+
 const person = (id: string): Person => ({ id, name: id });
 
 const placeOf = ({ tier, team }: { readonly tier: Tier; readonly team?: string }) => (team === undefined ? { tier } : { tier, team });
-
-function isDone({ status }: Work): boolean {
-  return status === 'resolved' || status === 'closed' || status === 'cancelled';
-}

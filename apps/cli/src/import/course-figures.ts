@@ -1,5 +1,5 @@
 import { rank, type TicketEvents, type Tier } from '#ticketing';
-import type { ImportedEvent } from './case-to-events.js';
+import { type ImportedEvent, isDone } from './case-to-events.js';
 import type { LogCase } from './row-spool.js';
 
 /** A figure as the rows of a log have it, and as the tickets that were made of them have it. */
@@ -63,8 +63,8 @@ function countRows({ rows }: LogCase): Counts {
     if (tier !== undefined && rank(now) > rank(tier)) counts['moves up']++;
     if (tier !== undefined && rank(now) < rank(tier)) counts['moves down']++;
     if (index > 0 && nowTeam !== undefined && nowTeam !== team) counts['team changes']++;
-    const over = row.state === 'resolved' || row.state === 'closed' || row.state === 'cancelled';
-    if (done && !over && row.state !== 'none') counts.reopenings++;
+    const over = isDone(row.state);
+    if (done && !over) counts.reopenings++;
     const reason = row.state === 'on-hold' ? `${row.holdReason ?? 'customer'} ${now}` : undefined;
     if (reason !== undefined && reason !== held) counts.holds++;
     // What moves to another tier is no longer resolved.

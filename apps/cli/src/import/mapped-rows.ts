@@ -69,6 +69,7 @@ export interface MappedRecord {
   /** Its number in the case, where the log has them. */
   readonly seq?: string;
   readonly rows: readonly UntimedRow[];
+  /** At least one where there is no case or there are no rows. */
   readonly faults: readonly RowFault[];
 }
 
@@ -143,20 +144,12 @@ export function compileMapping(mapping: Mapping, zone?: string): CompiledMapping
       if (at === undefined && stepFaults.length === 0 && steps.length > 1) return [];
       if (at === undefined && stepFaults.length === 0) stepFaults.push({ code: 'time-missing', message: 'it has no time' });
       const state = step.state(cells, stepFaults) ?? 'none';
-      const told = Object.fromEntries([...step.fields].flatMap(([field, read]) => asEntry(field, read(cells, stepFaults))));
+      const values = Object.fromEntries([...step.fields].flatMap(([field, read]) => asEntry(field, read(cells, stepFaults))));
       faults.push(...stepFaults);
-      return [
-        {
-          line,
-          ...(at && { at }),
-          state,
-          said,
-          ...told,
-          ...(Object.keys(counted).length > 0 && { told: counted }),
-        },
-      ];
+      return [{ line, ...(at && { at }), state, said, ...values, ...(Object.keys(counted).length > 0 && { told: counted }) }];
     });
     if (rows.length === 0) faults.push({ code: 'time-missing', message: 'it has no time' });
+    if (caseId === '') faults.push({ code: 'case-missing', message: `${mapping.case} is missing` });
     const codes = [...new Set(faults.map(({ code }) => code))];
     const marked = codes.length === 0 ? rows : rows.map((row) => ({ ...row, faults: codes }));
     return { caseId, ...(seq && { seq }), rows: marked, faults };

@@ -28,12 +28,12 @@ export async function* readLog(
     const { line } = record;
     const mapped = map(record);
     const { caseId, rows, faults } = mapped;
-    const [fault = caseId === '' ? { code: 'case-missing', message: `${mapping.case} is missing` } : undefined] = faults;
+    const [fault] = faults;
     if (order !== undefined) {
       if (fault !== undefined) throw new LogError(line, caseId === '' ? fault.message : `case ${caseId}: ${fault.message}`);
       order.check(line, caseId, mapped.seq, rows);
     }
-    if (caseId === '' || rows.length === 0) yield { leftOut: { ...(fault ?? { code: 'time-missing', message: 'it has no time' }), line } };
+    if (fault !== undefined && (caseId === '' || rows.length === 0)) yield { leftOut: { ...fault, line } };
     else for (const row of rows) yield { caseId, row };
   }
 }
