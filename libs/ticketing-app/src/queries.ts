@@ -15,6 +15,7 @@ import {
   type OnCallDocument,
   onCallSchedules,
   type Principal,
+  type Scope,
   shownAgent,
   shownTeam,
   type Team,
@@ -65,10 +66,15 @@ interface ByName {
   readonly after?: string | undefined;
 }
 
+const asItIs = <Doc>(_scope: Scope, doc: Doc): Doc => doc;
+
+/** A list of a view, each entry as it is shown to who asks. */
 const listed =
-  <Doc extends object>(view: { readonly name: string }) =>
-  (sources: Sources, { limit, after }: ByName): Promise<Page<Doc>> =>
-    readByName<Doc>(sources, { view: view.name, limit, after });
+  <Doc extends object>(view: { readonly name: string }, shown: (scope: Scope, doc: Doc) => Doc = asItIs) =>
+  async (sources: Sources, { limit, after }: ByName): Promise<Page<Doc>> => {
+    const { items, more } = await readByName<Doc>(sources, { view: view.name, limit, after });
+    return { items: items.map((doc) => shown(sources.scope, doc)), more };
+  };
 
 interface FeedAsked {
   readonly filter: EventFilter;
@@ -149,15 +155,9 @@ export const queries = {
   contracts: query('contracts', readContracts),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),
-  teams: query('teams', async (sources, asked: ByName) => {
-    const { items, more } = await listed<Team>(teams)(sources, asked);
-    return { items: items.map((team) => shownTeam(sources.scope, team)), more };
-  }),
+  teams: query('teams', listed<Team>(teams, shownTeam)),
   team: query('team', readTeam),
-  agents: query('agents', async (sources, asked: ByName) => {
-    const { items, more } = await listed<AgentDocument>(agents)(sources, asked);
-    return { items: items.map((agent) => shownAgent(sources.scope, agent)), more };
-  }),
+  agents: query('agents', listed<AgentDocument>(agents, shownAgent)),
   agent: queryOfLog('agent', readAgent),
   onCallSchedules: query('onCallSchedules', listed<OnCallDocument>(onCallSchedules)),
   onCall: query('onCall', readOnCall),
@@ -179,9 +179,10 @@ export const queries = {
   simulation: queryOfLog('simulation', ({ store }, { watched, ...request }: SimulationRequest & { readonly watched: Watched }) =>
     simulate(store, request, watched),
   ),
-  /** Whether content may be sent. */
+  /** Whether a message may be taken in. */
   takeMail: queryOfLog('takeMail', async (_sources, _asked: object) => ({ allowed: true }) as const),
   mailAside: query('mailAside', readMailAside),
+  /** Whether content may be sent. */
   upload: queryOfLog('upload', async (_sources, _asked: object) => ({ allowed: true }) as const),
   /** Whether content may be read. */
   attachment: queryOfLog('attachment', readAttachment),
