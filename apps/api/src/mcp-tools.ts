@@ -125,6 +125,7 @@ function toolOf(
     ...((body['required'] as readonly string[] | undefined) ?? []),
   ];
   const inputSchema = withParts({ type: 'object' as const, properties, required, additionalProperties: false }, components.schemas);
+  const grants = grantsOf(operation);
   const reads = method === 'GET';
   return {
     name,
@@ -134,7 +135,7 @@ function toolOf(
     method,
     path,
     places: Object.fromEntries(taken.map(({ argument, place }) => [argument, place])),
-    isFor: ({ roles }) => roles.some((role) => grantsOf(operation)[role] !== undefined),
+    isFor: ({ roles }) => roles.some((role) => grants[role] !== undefined),
   };
 }
 
