@@ -25,7 +25,7 @@ export class AccountsController {
   ) {}
 
   @Get()
-  @documented((openapi) => openapi.documentAccount('accounts'))
+  @documented((openapi) => openapi.documentRecord('accounts'))
   @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
@@ -34,7 +34,7 @@ export class AccountsController {
   }
 
   @Get(':account')
-  @documented((openapi) => openapi.documentAccount('account'))
+  @documented((openapi) => openapi.documentRecord('account'))
   async one(
     @Param('account', accountName) id: string,
     @Query(noQuery) _query: object,

@@ -30,7 +30,7 @@ export class ArticlesController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentArticle('articles'))
+  @documented((openapi) => openapi.documentRecord('articles'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { q, ticket, client, status, flagged } = asked;
@@ -43,7 +43,7 @@ export class ArticlesController {
   }
 
   @Get(':article')
-  @documented((openapi) => openapi.documentArticle('article'))
+  @documented((openapi) => openapi.documentRecord('article'))
   async one(
     @Param('article', articleId) id: string,
     @Query(noQuery) _query: object,

@@ -20,7 +20,7 @@ export class FiltersController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentFilter('filters'))
+  @documented((openapi) => openapi.documentRecord('filters'))
   @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
@@ -29,7 +29,7 @@ export class FiltersController {
   }
 
   @Get(':name')
-  @documented((openapi) => openapi.documentFilter('filter'))
+  @documented((openapi) => openapi.documentRecord('filter'))
   async one(
     @Param('name', filterName) name: string,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -147,14 +147,16 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
       description: 'What they are; `agent` unless said',
       schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
     }),
-    ...['Model', 'Prompt'].map((what) =>
-      ApiHeader({
-        name: `X-Assistant-${what}`,
-        description:
-          what === 'Model' ? 'The language model that an assistant works with' : 'Reference of the prompt that an assistant works with',
-        schema: { type: 'string', maxLength: 200 },
-      }),
-    ),
+    ApiHeader({
+      name: 'X-Assistant-Model',
+      description: 'The language model that an assistant works with',
+      schema: { type: 'string', maxLength: 200 },
+    }),
+    ApiHeader({
+      name: 'X-Assistant-Prompt',
+      description: 'Reference of the prompt that an assistant works with',
+      schema: { type: 'string', maxLength: 200 },
+    }),
   ];
 }
 
@@ -648,65 +650,102 @@ export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator 
   );
 }
 
-const rosterViews = {
-  teams: { summary: 'Every team, by id', schema: page('Team') },
-  agents: { summary: 'Every agent, by id', schema: page('Agent') },
-  team: { summary: 'A team, and who of it is on shift and not absent', schema: ref('TeamNow') },
-  agent: { summary: 'An agent, with the absences that go on or are to come', schema: ref('Agent') },
-};
+/** What is listed, and read one by one: by the parameter of the path that `id` names. */
+const records = {
+  teams: { tag: 'teams', query: 'teams', summary: 'Every team, by id', schema: page('Team') },
+  team: {
+    tag: 'teams',
+    query: 'team',
+    id: 'team',
+    summary: 'A team, and who of it is on shift and not absent',
+    schema: ref('TeamNow'),
+    codes: ['team-not-found'],
+  },
+  agents: { tag: 'teams', query: 'agents', summary: 'Every agent, by id', schema: page('Agent') },
+  agent: {
+    tag: 'teams',
+    query: 'agent',
+    id: 'agent',
+    summary: 'An agent, with the absences that go on or are to come',
+    schema: ref('Agent'),
+    codes: ['agent-not-found'],
+  },
+  filters: { tag: 'filters', query: 'filters', summary: 'Every saved filter of the ticket list, by name', schema: page('TicketFilter') },
+  filter: {
+    tag: 'filters',
+    query: 'filter',
+    id: 'name',
+    summary: 'A saved filter of the ticket list',
+    schema: ref('TicketFilter'),
+    codes: ['filter-not-found'],
+  },
+  problems: { tag: 'problems', query: 'problems', summary: 'Problems, filtered, by id, in pages', schema: page('ProblemRecord') },
+  problem: {
+    tag: 'problems',
+    query: 'problem',
+    id: 'problemId',
+    summary: 'A problem, and what is done about it',
+    schema: ref('ProblemRecord'),
+    codes: ['problem-not-found'],
+  },
+  articles: {
+    tag: 'knowledge',
+    query: 'articles',
+    summary: 'Knowledge articles, by id in pages, or found by words or for a ticket, best first',
+    schema: page('Article'),
+    codes: ['ticket-not-found'],
+  },
+  article: {
+    tag: 'knowledge',
+    query: 'article',
+    id: 'article',
+    summary: 'A knowledge article',
+    schema: ref('Article'),
+    codes: ['article-not-found'],
+  },
+  accounts: {
+    tag: 'identity',
+    query: 'accounts',
+    summary: 'The accounts of those who see no more clients, by id',
+    schema: page('Account'),
+  },
+  account: {
+    tag: 'identity',
+    query: 'accounts',
+    id: 'account',
+    summary: 'An account: whose it is, what they may do and see',
+    schema: ref('Account'),
+    codes: ['account-not-found'],
+  },
+  privacy: {
+    tag: 'privacy',
+    query: 'privacy',
+    id: 'client',
+    summary: "What became of the personal data of a client's people",
+    schema: ref('Privacy'),
+    codes: ['privacy-not-found'],
+  },
+} satisfies Readonly<Record<string, RecordRead>>;
 
-export function documentRoster(name: keyof typeof rosterViews): MethodDecorator {
-  const { summary, schema } = rosterViews[name];
-  const one = name === 'team' || name === 'agent';
+interface RecordRead {
+  readonly tag: string;
+  readonly query: QueryName;
+  readonly id?: string;
+  readonly summary: string;
+  readonly schema: object;
+  readonly codes?: readonly string[];
+}
+
+export function documentRecord(name: keyof typeof records): MethodDecorator {
+  const { tag, query, id, summary, schema, codes = [] }: RecordRead = records[name];
   return applyDecorators(
-    ApiTags('teams'),
+    ApiTags(tag),
     ApiOperation({ operationId: name, summary }),
-    reads(name),
-    ...(one ? [pathParam(name)] : []),
-    contractAnswer('The answer', schema, 200, one ? etag : undefined),
+    reads(query),
+    ...(id === undefined ? [] : [pathParam(id)]),
+    contractAnswer('The answer', schema, 200, id === undefined ? undefined : etag),
     correlationHeader,
-    problems(...everywhere, ...(one ? [`${name}-not-found`] : [])),
-  );
-}
-
-export function documentFilter(name: 'filters' | 'filter'): MethodDecorator {
-  const one = name === 'filter';
-  return applyDecorators(
-    ApiTags('filters'),
-    ApiOperation({
-      operationId: name,
-      summary: one ? 'A saved filter of the ticket list' : 'Every saved filter of the ticket list, by name',
-    }),
-    reads(name),
-    ...(one ? [pathParam('name')] : []),
-    contractAnswer('The answer', one ? ref('TicketFilter') : page('TicketFilter'), 200, one ? etag : undefined),
-    correlationHeader,
-    problems(...everywhere, ...(one ? ['filter-not-found'] : [])),
-  );
-}
-
-export function documentProblem(name: 'problems' | 'problem'): MethodDecorator {
-  const one = name === 'problem';
-  return applyDecorators(
-    ApiTags('problems'),
-    ApiOperation({ operationId: name, summary: one ? 'A problem, and what is done about it' : 'Problems, filtered, by id, in pages' }),
-    reads(name),
-    ...(one ? [pathParam('problemId')] : []),
-    contractAnswer('The answer', one ? ref('ProblemRecord') : page('ProblemRecord'), 200, one ? etag : undefined),
-    correlationHeader,
-    problems(...everywhere, ...(one ? ['problem-not-found'] : [])),
-  );
-}
-
-export function documentPrivacy(): MethodDecorator {
-  return applyDecorators(
-    ApiTags('privacy'),
-    ApiOperation({ operationId: 'privacy', summary: "What became of the personal data of a client's people" }),
-    reads('privacy'),
-    pathParam('client'),
-    contractAnswer('The answer', ref('Privacy'), 200, etag),
-    correlationHeader,
-    problems(...everywhere, 'privacy-not-found'),
+    problems(...everywhere, ...codes),
   );
 }
 
@@ -734,22 +773,6 @@ export function documentDue(): MethodDecorator {
     contractAnswer('The answer', answer, 200),
     correlationHeader,
     problems(...everywhere, 'privacy-not-found'),
-  );
-}
-
-export function documentArticle(name: 'articles' | 'article'): MethodDecorator {
-  const one = name === 'article';
-  return applyDecorators(
-    ApiTags('knowledge'),
-    ApiOperation({
-      operationId: name,
-      summary: one ? 'A knowledge article' : 'Knowledge articles, by id in pages, or found by words or for a ticket, best first',
-    }),
-    reads(name),
-    ...(one ? [pathParam('article')] : []),
-    contractAnswer('The answer', one ? ref('Article') : page('Article'), 200, one ? etag : undefined),
-    correlationHeader,
-    problems(...everywhere, ...(one ? ['article-not-found'] : ['ticket-not-found'])),
   );
 }
 
@@ -960,22 +983,6 @@ function documentEntering(operationId: string, body: string, codes: readonly str
     ApiResponse({ status: 201, description: 'Logged in', content: { 'application/json': { schema: answer as never } }, headers: cookie }),
     correlationHeader,
     problems(...everywhere, ...ofBodies, 'chain-broken', 'contended', ...codes),
-  );
-}
-
-export function documentAccount(name: 'accounts' | 'account'): MethodDecorator {
-  const one = name === 'account';
-  return applyDecorators(
-    ApiTags('identity'),
-    ApiOperation({
-      operationId: name,
-      summary: one ? 'An account: whose it is, what they may do and see' : 'The accounts of those who see no more clients, by id',
-    }),
-    reads('accounts'),
-    ...(one ? [pathParam('account')] : []),
-    contractAnswer('The answer', one ? ref('Account') : page('Account'), 200, one ? etag : undefined),
-    correlationHeader,
-    problems(...everywhere, ...(one ? ['account-not-found'] : [])),
   );
 }
 

@@ -19,7 +19,7 @@ export class PrivacyController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentPrivacy())
+  @documented((openapi) => openapi.documentRecord('privacy'))
   async one(
     @Param('client', clientName) client: string,
     @Query(noQuery) _query: object,

@@ -31,7 +31,7 @@ export class ProblemsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentProblem('problems'))
+  @documented((openapi) => openapi.documentRecord('problems'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { client, status, service, component, category, ticket } = asked;
@@ -44,7 +44,7 @@ export class ProblemsController {
   }
 
   @Get(':problemId')
-  @documented((openapi) => openapi.documentProblem('problem'))
+  @documented((openapi) => openapi.documentRecord('problem'))
   async one(
     @Param('problemId', problemId) id: string,
     @Query(noQuery) _query: object,

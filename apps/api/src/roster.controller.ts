@@ -26,7 +26,7 @@ export class TeamsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentRoster('teams'))
+  @documented((openapi) => openapi.documentRecord('teams'))
   @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
@@ -35,7 +35,7 @@ export class TeamsController {
   }
 
   @Get(':team')
-  @documented((openapi) => openapi.documentRoster('team'))
+  @documented((openapi) => openapi.documentRecord('team'))
   @documented((openapi) => openapi.documentQuery(readAtQuery))
   async one(
     @Param('team', rosterId('team')) id: string,
@@ -55,7 +55,7 @@ export class AgentsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
   @Get()
-  @documented((openapi) => openapi.documentRoster('agents'))
+  @documented((openapi) => openapi.documentRecord('agents'))
   @documented((openapi) => openapi.documentQuery(plainList))
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
@@ -64,7 +64,7 @@ export class AgentsController {
   }
 
   @Get(':agent')
-  @documented((openapi) => openapi.documentRoster('agent'))
+  @documented((openapi) => openapi.documentRecord('agent'))
   async one(
     @Param('agent', rosterId('agent')) id: string,
     @Query(noQuery) _query: object,
