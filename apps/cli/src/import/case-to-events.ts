@@ -107,7 +107,7 @@ export function caseToEvents({ caseId, rows }: LogCase, source: LogSource): Impo
 class RowTelling {
   readonly events: ImportedEvent[] = [];
   readonly #tier: Tier;
-  readonly #team: { readonly team?: string };
+  readonly #team: string | undefined;
   readonly #agent: Person;
   readonly #context: DecisionContext;
 
@@ -119,8 +119,7 @@ class RowTelling {
     public state: TicketState,
   ) {
     this.#tier = row.tier ?? state?.tier ?? 'L1';
-    const team = row.team ?? (state?.tier === this.#tier ? state.team : undefined);
-    this.#team = team === undefined ? {} : { team };
+    this.#team = row.team ?? (state?.tier === this.#tier ? state.team : undefined);
     this.#agent = person(row.assignee ?? row.actor ?? state?.assignee?.id ?? NOT_RECORDED);
     const actor: Actor = { ...person(row.actor ?? row.assignee ?? NOT_RECORDED), kind: row.automatic === 'true' ? 'system' : 'agent' };
     this.#context = { commandId: `${ticketId}/${source.row}`, actor, effectiveAt: row.at };
@@ -151,11 +150,10 @@ class RowTelling {
       channel,
       impact,
       urgency,
-      tier: this.#tier,
-      ...this.#team,
-      ...(service && { service }),
-      ...(component && { component }),
-      ...(category && { category }),
+      ...this.#place(),
+      service,
+      component,
+      category,
     };
     const fact = { type: 'TicketOpened', data: { ...about, priority, defaultTerms: DEFAULT_TERMS } } as const;
     this.#tell('OpenTicket', about, fact, this.#unlikeMatrix());
@@ -197,24 +195,22 @@ class RowTelling {
   #takeUp(): void {
     if (this.state === null) return;
     const { state, holdReason = 'customer' } = this.row;
-    const { work, tier, cycle } = this.state;
+    const { work, tier, team, cycle } = this.state;
     const held = state === 'on-hold' ? holdReason : undefined;
     if (work.status === 'on-hold' && (work.reason !== held || tier !== this.#tier)) {
       this.#tell('Resume', {}, { type: 'TicketResumed', data: { after: work.reason } });
     } else if (isDone(work.status) && !isDone(state)) {
       const reason = `Taken up again: ${state}`;
-      this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, ...placeOf(this.state), cycle: cycle + 1 } });
+      this.#tell('ReopenTicket', { reason }, { type: 'TicketReopened', data: { reason, tier, team, cycle: cycle + 1 } });
     }
   }
 
   /** Brings the ticket to the tier and team of the row. */
   #move(): void {
-    const { team } = this.#team;
-    if (this.state === null || (this.state.tier === this.#tier && this.state.team === team)) return;
+    if (this.state === null || (this.state.tier === this.#tier && this.state.team === this.#team)) return;
     const { tier: from, team: fromTeam, work } = this.state;
-    const toTeam = team === undefined ? {} : { toTeam: team };
-    const sent = { from, ...(fromTeam === undefined ? {} : { fromTeam }), to: this.#tier, ...toTeam, reason: NOT_RECORDED };
-    const to = { tier: this.#tier, ...this.#team, reason: NOT_RECORDED };
+    const sent = { from, fromTeam, to: this.#tier, toTeam: this.#team, reason: NOT_RECORDED };
+    const to = { ...this.#place(), reason: NOT_RECORDED };
     if (from === this.#tier) {
       this.#assign();
     } else if (rank(from) < rank(this.#tier)) {
@@ -229,14 +225,13 @@ class RowTelling {
   }
 
   #giveBack({ escalationId, fromTeam }: HandedOver, from: Tier): void {
-    const { team } = this.#team;
+    const toTeam = this.#team;
     const pingPong = (this.state?.returns ?? 0) + 1;
-    const toTeam = team === undefined ? {} : { toTeam: team };
     this.#tell(
       'ReturnEscalation',
       { reason: NOT_RECORDED },
-      { type: 'EscalationReturned', data: { escalationId, from, to: this.#tier, ...toTeam, reason: NOT_RECORDED, pingPong } },
-      fromTeam === team ? [] : ['returned-elsewhere'],
+      { type: 'EscalationReturned', data: { escalationId, from, to: this.#tier, toTeam, reason: NOT_RECORDED, pingPong } },
+      fromTeam === toTeam ? [] : ['returned-elsewhere'],
     );
   }
 
@@ -273,10 +268,9 @@ class RowTelling {
 
   /** To the team, or to a person of it; from who has it where the log knows of no team. */
   #assign(assignee?: Person): void {
-    const to = assignee === undefined ? {} : { assignee };
     const holder = this.state?.assignee;
-    if (this.#team.team !== undefined || assignee !== undefined) {
-      this.#tell('AssignTicket', { ...this.#team, ...to }, { type: 'TicketAssigned', data: { ...this.#place(), ...to } });
+    if (this.#team !== undefined || assignee !== undefined) {
+      this.#tell('AssignTicket', { team: this.#team, assignee }, { type: 'TicketAssigned', data: { ...this.#place(), assignee } });
     } else if (holder !== undefined) {
       const because = { because: 'requested', reason: NOT_RECORDED } as const;
       const data = { tier: this.#tier, assignee: holder, ...because };
@@ -299,9 +293,9 @@ class RowTelling {
     if (this.state?.work.status === 'resolved') return;
     const { closingCategory, closingCause: cause, closingFix: fix, article } = this.row;
     const category = closingCategory ?? this.row.category ?? this.state?.category;
-    const codes = { ...(cause && { cause }), ...(fix && { fix }), ...(article && { article }) };
+    const codes = { cause, fix, article };
     const fact = { type: 'TicketResolved', data: { ...this.#place(), category: category ?? NOT_RECORDED, ...codes } } as const;
-    this.#tell('ResolveTicket', { ...(category && { category }), ...codes }, fact);
+    this.#tell('ResolveTicket', { category, ...codes }, fact);
   }
 
   /** Puts a step to the domain. `fact` is what happened, where that is not what the domain decides. */
@@ -311,7 +305,7 @@ class RowTelling {
     fact: EventOf<TicketEvents>,
     deviations: readonly ImportDeviation[] = [],
   ): void {
-    const decision = ticket.commands[name].decide(command as never, this.state, this.#context);
+    const decision = ticket.commands[name].decide(omitUndefined(command) as never, this.state, this.#context);
     // The log says who works on a ticket, but not how hands change: that breaks no rule.
     if (isRefusal(decision))
       return this.#record(
@@ -323,7 +317,8 @@ class RowTelling {
     this.#record(decided ?? fact, deviations);
   }
 
-  #record(fact: EventOf<TicketEvents>, deviations: readonly string[] = []): void {
+  #record({ type, data }: EventOf<TicketEvents>, deviations: readonly string[] = []): void {
+    const fact = { type, data: omitUndefined(data) } as EventOf<TicketEvents>;
     // What was wrong with the row is said once.
     const all = this.events.length === 0 ? [...(this.row.faults ?? []), ...deviations] : deviations;
     const imported = all.length === 0 ? this.source : { ...this.source, deviations: all };
@@ -335,8 +330,8 @@ class RowTelling {
     });
   }
 
-  #place(): { readonly tier: Tier; readonly team?: string } {
-    return { tier: this.#tier, ...this.#team };
+  #place(): { readonly tier: Tier; readonly team: string | undefined } {
+    return { tier: this.#tier, team: this.#team };
   }
 }
 
@@ -346,5 +341,3 @@ export function isDone(state: StepState | TicketStatus): boolean {
 }
 
 const person = (id: string): Person => ({ id, name: id });
-
-const placeOf = ({ tier, team }: { readonly tier: Tier; readonly team?: string }) => (team === undefined ? { tier } : { tier, team });
