@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { instantFrom } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
-import { account, type AccountCommands, credential, OPERATOR } from '#ticketing';
-import { runCommand } from '#ticketing-app';
+import { account, type AccountCommands, credential } from '#ticketing';
+import { asOperator, runCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { FeedReaders } from './event-feed.controller.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
@@ -97,11 +97,6 @@ async function loggedIn(rights: object): Promise<{ readonly account: string; rea
   expect(status).toBe(201);
   return { account, Cookie: headers.get('set-cookie')?.split(';')[0] ?? '' };
 }
-
-const asOperator = () => {
-  const commandId = randomUUID();
-  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-};
 
 const type = (name: string) => `com.tierline.ticket.${name}.v1`;
 const MET = 'com.tierline.sla.met.v1';

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type EventStore, instantFrom, isRefusal } from '#eventsourcing';
-import { OPERATOR, type Principal } from '#ticketing';
-import { findCredential, issueCredential, issueLink, type SentContext } from '#ticketing-app';
+import type { Principal } from '#ticketing';
+import { asOperator, findCredential, issueCredential, issueLink } from '#ticketing-app';
 
 /** What opens everything, and may act on behalf of others. */
 const ADMINISTRATOR: Principal = {
@@ -45,9 +44,4 @@ export async function keepAdministratorKey(store: EventStore, dataDir: string): 
   const link = await issueLink(store, { label: 'First log-in', principal: person }, asOperator());
   if (isRefusal(link)) throw new Error(link.message);
   return link.token;
-}
-
-function asOperator(): SentContext {
-  const commandId = randomUUID();
-  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
 }

@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { isRefusal } from '#eventsourcing';
 import { problemOfStores, RateLimits } from '#http';
-import { OPERATOR } from '#ticketing';
-import { issueCredential, issueLink, reached } from '#ticketing-app';
+import { asOperator, issueLink, reached } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
-import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
+import { keyFor, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
 const PORTAL = 'https://portal.example';
 const EVIL = { Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site' };
@@ -135,16 +134,8 @@ describe('bodies', () => {
 /** Nothing but what is given is sent along: no key. */
 const from = (address: string, headers: Record<string, string> = {}) => ({ Authorization: '', 'X-Forwarded-For': address, ...headers });
 const page = (address: string) => send(api.url, 'GET', '/login', { headers: from(address) });
-const asOperator = () => {
-  const commandId = randomUUID();
-  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-};
 const somebody = () => ({ kind: 'person', id: randomUUID(), roles: ['agent'], clients: [api.client], tiers: 'all', teams: [] }) as const;
-async function keyOf(principal = somebody()): Promise<string> {
-  const issued = await issueCredential(api.store, { form: 'key', label: 'spec', principal }, asOperator());
-  if (isRefusal(issued)) throw new Error(issued.message);
-  return `Bearer ${issued.token}`;
-}
+const keyOf = async (principal = somebody()) => `Bearer ${await keyFor(api.store, principal)}`;
 
 describe('rate limits', () => {
   it('of a person are told with each answer, and hold for whatever keys they have', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Instant, instantFrom, isRefusal, type StoredEvent } from '#eventsourcing';
-import { credential, OPERATOR, type Principal } from '#ticketing';
-import { issueCredential, type Issuing, runCommand } from '#ticketing-app';
+import { credential, type Principal } from '#ticketing';
+import { asOperator, issueCredential, type Issuing, runCommand } from '#ticketing-app';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -13,11 +13,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await api?.stop();
 });
-
-const asOperator = () => {
-  const commandId = randomUUID();
-  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-};
 
 async function issue(principal: Partial<Principal>, more: Partial<Issuing> = {}): Promise<{ token: string; key: string }> {
   const whole: Principal = { kind: 'service', id: 'svc', roles: ['service'], clients: [api.client], tiers: 'all', teams: [], ...principal };

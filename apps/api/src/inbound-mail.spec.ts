@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { isRefusal } from '#eventsourcing';
-import { OPERATOR, type Principal } from '#ticketing';
-import { issueCredential } from '#ticketing-app';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import type { Principal } from '#ticketing';
+import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -130,12 +128,8 @@ describe('messages that come by e-mail', () => {
     });
 
     const as = async (principal: Partial<Principal>) => {
-      const commandId = randomUUID();
-      const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
       const mta = { kind: 'service', id: 'mta', roles: ['service'], clients: [stranger], tiers: 'all', teams: [], ...principal } as const;
-      const issued = await issueCredential(api.store, { form: 'key', label: 'mta', principal: mta }, context);
-      if (isRefusal(issued)) throw new Error(issued.message);
-      return { Authorization: `Bearer ${issued.token}` };
+      return { Authorization: `Bearer ${await keyFor(api.store, mta)}` };
     };
     const mta = await as({ onBehalfOf: true });
     expect((await post(message(), { client: stranger, headers: mta })).status).toBe(201);

@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 import { Secret, TOTP } from 'otpauth';
 import { isRefusal } from '#eventsourcing';
 import { IdentityProvider } from '#oidc';
-import { OPERATOR, type Principal } from '#ticketing';
-import { issueLink } from '#ticketing-app';
+import type { Principal } from '#ticketing';
+import { asOperator, issueLink } from '#ticketing-app';
 import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
 import { Authenticator } from './testing/authenticator.js';
@@ -34,9 +34,7 @@ const person = (more: Partial<Principal> = {}): Principal => ({
 });
 
 async function linkFor(principal = person()): Promise<string> {
-  const commandId = randomUUID();
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-  const issued = await issueLink(api.store, { label: 'spec', principal }, context);
+  const issued = await issueLink(api.store, { label: 'spec', principal }, asOperator());
   if (isRefusal(issued)) throw new Error(issued.message);
   return issued.token;
 }

@@ -2,11 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
-import { isRefusal } from '#eventsourcing';
-import { OPERATOR, type Role } from '#ticketing';
-import { issueCredential } from '#ticketing-app';
+import type { Role } from '#ticketing';
 import { bridgeMcp } from '../../cli/src/mcp-command.js';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 const clients: Client[] = [];
@@ -18,14 +16,8 @@ afterAll(async () => {
   await api?.stop();
 });
 
-async function keyOf(kind: 'assistant' | 'person', role: Role): Promise<string> {
-  const commandId = randomUUID();
-  const principal = { kind, id: `${role}-7`, roles: [role], clients: [api.client], tiers: 'all' as const, teams: [] };
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-  const issued = await issueCredential(api.store, { form: 'key', label: 'spec', principal }, context);
-  if (isRefusal(issued)) throw new Error(issued.message);
-  return issued.token;
-}
+const keyOf = (kind: 'assistant' | 'person', role: Role) =>
+  keyFor(api.store, { kind, id: `${role}-7`, roles: [role], clients: [api.client], tiers: 'all', teams: [] });
 
 /** The protocol's own client, with a key. */
 async function connected(token: string): Promise<Client> {

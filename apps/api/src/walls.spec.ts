@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { isRefusal } from '#eventsourcing';
-import { OPERATOR, projectionGroups, type Role } from '#ticketing';
-import { INBOUND_MAIL, issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
+import { projectionGroups, type Role } from '#ticketing';
+import { asOperator, INBOUND_MAIL, issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -51,10 +51,8 @@ async function done(method: string, path: string, body: object | string, headers
 }
 
 async function keyFor(client: string, mark: string, role: Role): Promise<{ readonly token: string; readonly key: string }> {
-  const commandId = randomUUID();
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
   const principal = { kind: 'service', id: `${mark}-jane`, roles: [role], clients: [client], tiers: 'all', teams: [] } as const;
-  const issued = await issueCredential(api.store, { form: 'key', label: role, principal }, context);
+  const issued = await issueCredential(api.store, { form: 'key', label: role, principal }, asOperator());
   if (isRefusal(issued)) throw new Error(issued.message);
   return issued;
 }

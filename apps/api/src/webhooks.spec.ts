@@ -3,12 +3,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook as Verifier } from 'standardwebhooks';
-import { isRefusal } from '#eventsourcing';
-import { OPERATOR, type Principal, type Role } from '#ticketing';
-import { issueCredential } from '#ticketing-app';
+import type { Principal, Role } from '#ticketing';
 import { type Deliverer, deliverWebhooks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 /** Somebody's server that webhooks are sent to. */
 class Receiver {
@@ -337,12 +335,8 @@ describe('webhooks', () => {
   it('are of those alone who see all that they send', async () => {
     const [mine, theirs] = [newClient(), newClient()];
     const tokenOf = async (role: Role, clients: Principal['clients']) => {
-      const commandId = randomUUID();
-      const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
       const principal: Principal = { kind: 'service', id: 'pager', roles: [role], clients, tiers: 'all', teams: [] };
-      const issued = await issueCredential(api.store, { form: 'key', label: 'pager', principal }, context);
-      if (isRefusal(issued)) throw new Error(issued.message);
-      return { Authorization: `Bearer ${issued.token}` };
+      return { Authorization: `Bearer ${await keyFor(api.store, principal)}` };
     };
     const headers = await tokenOf('service', [mine]);
     const as = (method: string, path: string, body?: unknown) =>

@@ -1,15 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourcing';
-import { credential, OPERATOR, type Principal, shown } from '#ticketing';
-import { issueAccountLink, issueCredential, issueLink, runCommand, type SentContext } from '#ticketing-app';
+import { credential, type Principal, shown } from '#ticketing';
+import { asOperator, issueAccountLink, issueCredential, issueLink, runCommand } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
-
-/** Whoever has the machine is its operator. */
-function asOperator(): SentContext {
-  const commandId = randomUUID();
-  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-}
 
 export interface KeyAsked {
   readonly label: string;

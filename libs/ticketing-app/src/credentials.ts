@@ -18,6 +18,7 @@ import {
   type CredentialCommands,
   isActiveAccount,
   isValid,
+  OPERATOR,
   type Principal,
   systemPrincipal,
 } from '#ticketing';
@@ -186,6 +187,12 @@ export async function redeemLink(store: EventStore, token: string, correlationId
 export function asAuthentication(correlationId: string): SentContext {
   const commandId = randomUUID();
   return { commandId, principal: AUTHENTICATION, correlationId, causationId: commandId };
+}
+
+/** Whoever has the machine, as the sender of a command. */
+export function asOperator(): SentContext {
+  const commandId = randomUUID();
+  return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
 }
 
 function after(milliseconds: number): Instant {

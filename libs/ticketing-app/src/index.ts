@@ -17,6 +17,7 @@ export { Accounts, issueAccountLink, type LogInContext, type PasskeyProof, type 
 export { Passkeys } from './passkeys.js';
 export { TotpCodes } from './totp.js';
 export {
+  asOperator,
   credentialIdIn,
   findCredential,
   issueCredential,

@@ -7,8 +7,8 @@ import { type EventStore, isRefusal } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
 import { createLog, type LogLevel } from '#platform';
-import { OPERATOR, type Principal, projectionGroups, type Role } from '#ticketing';
-import { issueCredential } from '#ticketing-app';
+import { type Principal, projectionGroups, type Role } from '#ticketing';
+import { asOperator, issueCredential } from '#ticketing-app';
 import { WebhookSecrets } from '#webhooks';
 import { eventually } from '../../../../test/eventually.js';
 import { storeWithKeys, type TestStores, testStores } from '../../../../test/stores.js';
@@ -99,9 +99,7 @@ export async function administratorToken(store: EventStore): Promise<string> {
 }
 
 export async function keyFor(store: EventStore, principal: Principal): Promise<string> {
-  const commandId = randomUUID();
-  const context = { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
-  const issued = await issueCredential(store, { form: 'key', label: 'tests', principal }, context);
+  const issued = await issueCredential(store, { form: 'key', label: 'tests', principal }, asOperator());
   if (isRefusal(issued)) throw new Error(issued.message);
   return issued.token;
 }
