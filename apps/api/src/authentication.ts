@@ -1,21 +1,15 @@
-import { deterministicId, type EventStore, instantFrom } from '#eventsourcing';
+import { type EventStore, instantFrom } from '#eventsourcing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { countedAddress, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
 import type { Identified, IdentityProvider, Unavailable } from '#oidc';
 import type { JsonLog, LogInConfig } from '#platform';
-import { type Credential, credential } from '#ticketing';
-import {
-  credentialIdIn,
-  findCredential,
-  type KnownCredential,
-  type Revocations,
-  runSystemCommand,
-  type Standing,
-  today,
-} from '#ticketing-app';
+import type { Credential } from '#ticketing';
+import { credentialIdIn, findCredential, type KnownCredential, type Revocations, type Standing } from '#ticketing-app';
 import { noSession, refuseForged, sessionTokenIn } from './browser-session.js';
 import { HOW, type Known, unauthenticated } from './caller.js';
+import { KeyUse } from './key-use.js';
+import { RefusedTokens } from './refused-tokens.js';
 import { ticketProblems } from './ticket-problems.js';
 
 /** Routes that answer whoever asks. */
@@ -44,78 +38,11 @@ const OPEN: ReadonlySet<string> = new Set([
 const KEYS_BEGIN_WITH = 'tierline_';
 const NOT_VALID = 'The key or token is not valid';
 
-/** How long a token that was refused is not looked for again, in milliseconds. */
-const REFUSED_FOR_MS = 5_000;
-/** Refused tokens that are remembered: the ones sent last. */
-const MOST_REFUSED = 1_000;
-
 /** What it takes to enrol a second factor, and to log out. */
 const TO_ENROL = /^\/v1\/(own-account|principal$|sessions)/;
 
 /** Not limited: what asks for it restarts whoever does not answer. */
 const HEALTH = /^\/health\//;
-
-/** Notes when keys are used: once a day each. */
-class KeyUse {
-  /** The day on which each was used last, as far as this process knows. */
-  readonly #noted = new Map<string, string>();
-  readonly #noting = new Set<Promise<void>>();
-
-  constructor(
-    private readonly store: EventStore,
-    private readonly log: JsonLog,
-  ) {}
-
-  isKnown(key: string): boolean {
-    return this.#noted.has(key);
-  }
-
-  note({ key, lastUsedOn }: Credential): void {
-    const on = today();
-    if (this.#noted.get(key) === on) return;
-    this.#noted.set(key, on);
-    if (lastUsedOn === on) return;
-    const commandId = deterministicId('key-use', key, on);
-    const context = {
-      commandId,
-      actor: { id: 'authentication', kind: 'system' as const },
-      correlationId: commandId,
-      causationId: commandId,
-    };
-    const noting = runSystemCommand(this.store, { aggregate: credential, id: key, name: 'NoteCredentialUse', body: { on }, context })
-      .then(
-        () => {},
-        (error: unknown) => {
-          this.#noted.delete(key);
-          this.log.warn({ err: error, key }, 'that a key was used could not be noted');
-        },
-      )
-      .finally(() => this.#noting.delete(noting));
-    this.#noting.add(noting);
-  }
-
-  async settled(): Promise<void> {
-    await Promise.all(this.#noting);
-  }
-}
-
-/** Tokens that were refused: each is one failed attempt, however often it is sent, and is not looked for again at once. */
-class RefusedTokens {
-  readonly #refusedAt = new Map<string, number>();
-
-  isFresh(token: string, now: number): boolean {
-    return now - (this.#refusedAt.get(token) ?? -Infinity) < REFUSED_FOR_MS;
-  }
-
-  /** @returns whether it is another one than those before */
-  add(token: string, now: number): boolean {
-    // Put at the end: the one that was not sent for longest is first.
-    const isNew = !this.#refusedAt.delete(token);
-    this.#refusedAt.set(token, now);
-    if (this.#refusedAt.size > MOST_REFUSED) this.#refusedAt.delete(this.#refusedAt.keys().next().value as string);
-    return isNew;
-  }
-}
 
 /** What it takes to know who sent a request. */
 export interface Authentication {

@@ -1,0 +1,48 @@
+import { deterministicId, type EventStore } from '#eventsourcing';
+import type { JsonLog } from '#platform';
+import { type Credential, credential } from '#ticketing';
+import { runSystemCommand, today } from '#ticketing-app';
+
+/** Notes when keys are used: once a day each. */
+export class KeyUse {
+  /** The day on which each was used last, as far as this process knows. */
+  readonly #noted = new Map<string, string>();
+  readonly #noting = new Set<Promise<void>>();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly log: JsonLog,
+  ) {}
+
+  isKnown(key: string): boolean {
+    return this.#noted.has(key);
+  }
+
+  note({ key, lastUsedOn }: Credential): void {
+    const on = today();
+    if (this.#noted.get(key) === on) return;
+    this.#noted.set(key, on);
+    if (lastUsedOn === on) return;
+    const commandId = deterministicId('key-use', key, on);
+    const context = {
+      commandId,
+      actor: { id: 'authentication', kind: 'system' as const },
+      correlationId: commandId,
+      causationId: commandId,
+    };
+    const noting = runSystemCommand(this.store, { aggregate: credential, id: key, name: 'NoteCredentialUse', body: { on }, context })
+      .then(
+        () => {},
+        (error: unknown) => {
+          this.#noted.delete(key);
+          this.log.warn({ err: error, key }, 'that a key was used could not be noted');
+        },
+      )
+      .finally(() => this.#noting.delete(noting));
+    this.#noting.add(noting);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#noting);
+  }
+}
