@@ -90,24 +90,25 @@ export function authenticate(
   const lacksSecondFactor = ({ hasSecondFactor, principal: { roles } }: KnownCredential) =>
     hasSecondFactor === false && roles.some((role) => logIn.secondFactorRoles.includes(role));
 
+  const sessionOf = async (request: FastifyRequest): Promise<KnownCredential> => {
+    const token = sessionTokenIn(request);
+    if (token === undefined) throw unauthenticated(HOW);
+    const found = await find(token, 'session', request);
+    refuseForged(request);
+    if (lacksSecondFactor(found) && !isToEnrol(request)) {
+      const detail = 'Your role takes more than a password: enrol an authenticator first (/login)';
+      throw new Problem('second-factor-missing', ticketProblems['second-factor-missing'], detail);
+    }
+    return found;
+  };
+
   const callerOf = async (request: FastifyRequest, reply: FastifyReply): Promise<Known> => {
     const bearer = bearerTokenIn(request);
-    if (bearer === undefined) {
-      const token = sessionTokenIn(request);
-      if (token === undefined) throw unauthenticated(HOW);
-      const found = await find(token, 'session', request);
-      refuseForged(request);
-      if (lacksSecondFactor(found) && !isToEnrol(request)) {
-        const detail = 'Your role takes more than a password: enrol an authenticator first (/login)';
-        throw new Problem('second-factor-missing', ticketProblems['second-factor-missing'], detail);
-      }
-      return { ...askerOf(found, request), ended: endOf(found, reply, revocations) };
+    if (bearer !== undefined && identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
+      const identified = await identify(identityProvider, bearer, log);
+      return { principal: identified.principal, ended: endOf(identified, reply, revocations) };
     }
-    if (identityProvider !== undefined && !bearer.startsWith(KEYS_BEGIN_WITH)) {
-      const { principal, expiresAt } = await identify(identityProvider, bearer, log);
-      return { principal, ended: endOf({ principal, expiresAt }, reply, revocations) };
-    }
-    const found = await find(bearer, 'key', request);
+    const found = bearer === undefined ? await sessionOf(request) : await find(bearer, 'key', request);
     return { ...askerOf(found, request), ended: endOf(found, reply, revocations) };
   };
 
