@@ -144,6 +144,7 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
   const waiting: Request[] = [];
   let working = false;
   let gone = false;
+  const isStranger = (): boolean => node.verifiers.length > 0 && connection.user === undefined;
   idle.add(socket, 'silent');
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
@@ -176,17 +177,14 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
     }
     working = false;
     if (gone) return;
-    idle.add(socket, node.verifiers.length > 0 && connection.user === undefined ? 'silent' : 'known');
+    idle.add(socket, isStranger() ? 'silent' : 'known');
     socket.resume();
   };
   const receive = (): void => {
     while (buffered >= needed && !gone) {
       const whole = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       chunks = [whole];
-      const length = messageLength(
-        whole,
-        node.verifiers.length > 0 && connection.user === undefined ? MAX_STRANGERS_MESSAGE_BYTES : MAX_MESSAGE_BYTES,
-      );
+      const length = messageLength(whole, isStranger() ? MAX_STRANGERS_MESSAGE_BYTES : MAX_MESSAGE_BYTES);
       if (!length || whole.length < length) {
         needed = length || 4;
         return;
