@@ -311,6 +311,17 @@ describe('queries', () => {
       )[0];
     expect(await project({ a: 1 })).toEqual({ _id: 1, a: 1 });
     expect(await project({ _id: 0, 'b.c': 1 })).toEqual({ b: { c: 1 } });
+    const named = await fresh([{ _id: 1, Aa: 1, BB: 2, größe: [3], c: { d: 4 }, é: 5 } as never]);
+    for (const [names, found] of [
+      [['BB'], { BB: 2 }],
+      [['Aa', 'BB', 'c', 'é'], { Aa: 1, BB: 2, c: { d: 4 }, é: 5 }],
+      [['größe', 'missing', 'd'], { größe: [3] }],
+      [['C'], {}],
+    ] as const) {
+      const fields = Object.fromEntries(names.map((name) => [name, 1]));
+      expect(await named.findOne({}, { projection: { _id: 0, ...fields } })).toEqual(found);
+      expect(await named.aggregate([{ $set: { made: 1 } }, { $project: fields }]).next()).toEqual({ _id: 1, ...found });
+    }
     expect(await project({ items: 0, tags: 0, b: 0 })).toEqual({ _id: 1, a: 1 });
     expect(await project({ 'items.n': 1 })).toEqual({ _id: 1, items: [{ n: 1 }, { n: 2 }] });
     expect(await project({ tags: { $slice: -1 }, items: 0, b: 0 })).toEqual({ _id: 1, a: 1, tags: ['y'] });

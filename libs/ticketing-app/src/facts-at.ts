@@ -4,44 +4,44 @@ import { type Facts, foldTicket, ticket, ticketFacts, type TicketFacts, type Tic
 import type { RecordedEvent } from '#eventsourcing';
 import { find, reached, type Sources } from './read-models.js';
 
-/** What every reader of facts needs, whatever it counts. */
-const ALWAYS = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'servedBy', 'zone', 'contractVersion', 'position'] as const;
 const BATCH = 2_000;
 
 /** Facts with where they come from. */
 export type PlacedFacts = Facts & { readonly position: number };
 
 /**
- * The facts of tickets as they were at a position of the log, each ticket once, in no order. What has not changed since is read from its
- * document; what has is folded from the events of the ticket up to there.
+ * The facts of tickets as they were at a position of the log, each ticket once, in batches, in no order. What has not changed since is read from
+ * its document; what has is folded from the events of the ticket up to there.
  * @param where a bound on which tickets are needed, in MongoDB's query language; tickets that changed since come whether or not they are within it
+ * @param fields what is read of each: reading is most of what a report costs
  */
 export async function* factsAt(
   { models, store }: Pick<Sources, 'models' | 'store'>,
   position: Position,
   { where, fields }: { readonly where: object; readonly fields: readonly (keyof TicketFacts)[] },
-): AsyncGenerator<PlacedFacts> {
+): AsyncGenerator<readonly PlacedFacts[]> {
   const at = Number(position.commit);
-  const projection = Object.fromEntries([...ALWAYS, ...fields].map((field) => [field, 1]));
+  const projection = Object.fromEntries([...fields, 'position'].map((field) => [field, 1]));
   /** Those that are done with: a ticket may change while the others are read. */
   const seen = new Set<string>();
-  const changed = async function* (): AsyncGenerator<PlacedFacts> {
+  const changed = async function* (): AsyncGenerator<readonly PlacedFacts[]> {
     const found = find<object>({ models }, ticketFacts.name, { position: { $gt: at } }, { _id: 1 });
     const ids = (await reached(found.toArray())).map(({ _id }) => _id).filter((id) => !seen.has(id));
     for (const id of ids) {
       seen.add(id);
       const facts = await foldedAt(store, id, position);
-      if (facts !== undefined) yield facts;
+      if (facts !== undefined) yield [facts];
     }
   };
   yield* changed();
   const unchanged = find<PlacedFacts>({ models }, ticketFacts.name, where, projection).batchSize(BATCH);
-  for (;;) {
-    const facts = (await reached(unchanged.next())) as PlacedFacts | null;
-    if (facts === null) break;
-    if (facts.position > at || seen.has(facts._id)) continue;
-    seen.add(facts._id);
-    yield facts;
+  while (await reached(unchanged.hasNext())) {
+    const batch = unchanged.readBufferedDocuments() as readonly PlacedFacts[];
+    yield batch.filter((facts) => {
+      const isNew = facts.position <= at && !seen.has(facts._id);
+      if (isNew) seen.add(facts._id);
+      return isNew;
+    });
   }
   yield* changed();
 }

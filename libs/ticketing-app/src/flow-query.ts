@@ -20,12 +20,15 @@ export async function readFlow(sources: Sources, { from, to, filters, at }: Flow
   const [begin, end] = [epochMillis(from), epochMillis(to)];
   const flow = new Flow();
   const where = boundOf({ anchor: 'opened' }, { from: begin, to: end, filters });
-  for await (const facts of factsAt(sources, position, { where, fields: FLOW_FIELDS })) {
-    // Tickets that have changed since come whatever is asked for.
-    const opened = +facts.openedAt;
-    const dimensions = Object.entries(filters) as [keyof typeof filters, readonly string[]][];
-    const fits = dimensions.every(([dimension, wanted]) => isAmong(wanted, dimension, facts[dimension]));
-    if (opened >= begin && opened < end && fits) flow.add(facts);
+  const dimensions = Object.entries(filters) as [keyof typeof filters, readonly string[]][];
+  const fields = [...FLOW_FIELDS, ...dimensions.map(([dimension]) => dimension)];
+  for await (const batch of factsAt(sources, position, { where, fields })) {
+    for (const facts of batch) {
+      // Tickets that have changed since come whatever is asked for.
+      const opened = +facts.openedAt;
+      const fits = dimensions.every(([dimension, wanted]) => isAmong(wanted, dimension, facts[dimension]));
+      if (opened >= begin && opened < end && fits) flow.add(facts);
+    }
   }
   return { from, to, filters: filters as FlowReport['filters'], ...flow.result(), position: formatPosition(position) };
 }

@@ -9,6 +9,7 @@ import {
   defaultContract,
   type EventRef,
   type Facts,
+  fieldsFor,
   type Filters,
   type Group,
   type HistoryEntry,
@@ -139,6 +140,9 @@ export async function readKpiEvidence(
   return { ...report, digest, items, more: lines.length > limit };
 }
 
+/** What a line of evidence tells, besides what counted. */
+const OF_EVIDENCE = ['client', 'contractVersion'] as const;
+
 interface KpiReader {
   tally(asked: TallyAsked, each?: (facts: PlacedFacts, counted: readonly Placed[]) => void): Promise<Tallied>;
 }
@@ -157,15 +161,18 @@ async function readerOf(
     // Whatever comes after the period has no say in it, but for the clients who are still there.
     const where = kpi.once === 'client' ? kpi.relation.where : { ...kpi.relation.where, openedAt: { $lt: new Date(to) } };
     const others: Facts[] = [];
-    for await (const facts of factsAt(sources, position, { where, fields: [...kpi.relation.fields, 'openedAt'] })) others.push(facts);
+    for await (const batch of factsAt(sources, position, { where, fields: [...kpi.relation.fields, 'openedAt'] })) others.push(...batch);
     related = kpi.relation.build(others);
   }
   return {
     async tally(asked, each) {
       const tally = new KpiTally(kpi, asked, context, related);
-      for await (const facts of factsAt(sources, position, { where: boundOf(kpi, asked), fields: kpi.fields })) {
-        const counted = tally.add(facts);
-        each?.(facts, counted);
+      const fields = [...fieldsFor(kpi, asked), ...(each === undefined ? [] : OF_EVIDENCE)];
+      for await (const batch of factsAt(sources, position, { where: boundOf(kpi, asked), fields })) {
+        for (const facts of batch) {
+          const counted = tally.add(facts);
+          each?.(facts, counted);
+        }
       }
       return tally.result();
     },

@@ -707,6 +707,62 @@ export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
   return Doc.read(Buffer.from(writer.bytes.subarray(0, writer.at)));
 };
 
+/** Names of fields by a number that follows from their bytes; see `picked`. */
+export type FieldNames = ReadonlyMap<number, readonly Buffer[]>;
+
+export const fieldNames = (names: Iterable<string>): FieldNames => {
+  const found = new Map<number, Buffer[]>();
+  for (const name of names) {
+    const bytes = Buffer.from(name);
+    const hash = bytes.reduce((sum, byte) => (sum * 31 + byte) | 0, 0);
+    found.set(hash, [...(found.get(hash) ?? []), bytes]);
+  }
+  return found;
+};
+
+/** Some fields of a document, in the document's order; their bytes are copied as they are, and no others are looked into. */
+export const picked = (doc: Doc, names: FieldNames): Doc => {
+  const { source, offset } = doc;
+  if (!source) {
+    const wanted = new Set([...names.values()].flat().map(String));
+    const kept = doc.keys.flatMap((key, index) => (wanted.has(key) ? [index] : []));
+    return Doc.of(
+      kept.map((index) => doc.keys[index] as string),
+      kept.map((index) => doc.values[index] as Value),
+    );
+  }
+  writer.at = 0;
+  writer.int32(0);
+  // Neighbours are copied at once.
+  let from = offset + 4;
+  let to = from;
+  let at = from;
+  for (let type = source[at] as number; type !== 0; type = source[at] as number) {
+    let hash = 0;
+    let end = at + 1;
+    for (let byte = source[end] as number; byte !== 0; byte = source[++end] as number) hash = (hash * 31 + byte) | 0;
+    const next = endOfValue(type, source, end + 1);
+    const candidates = names.get(hash);
+    if (candidates !== undefined && candidates.some((name) => sameBytes(name, source, at + 1, end))) {
+      if (at !== to) {
+        writer.copy(source, from, to);
+        from = at;
+      }
+      to = next;
+    }
+    at = next;
+  }
+  writer.copy(source, from, to);
+  writer.end(0);
+  return Doc.read(Buffer.from(writer.bytes.subarray(0, writer.at)));
+};
+
+const sameBytes = (name: Buffer, bytes: Buffer, start: number, end: number): boolean => {
+  if (name.length !== end - start) return false;
+  for (let at = 0; at < name.length; at++) if (name[at] !== bytes[start + at]) return false;
+  return true;
+};
+
 /** Whether two values are the same to the last bit, as far as that can be told without looking into documents. */
 export const identicalScalars = (a: Value, b: Value): boolean =>
   a === b ||

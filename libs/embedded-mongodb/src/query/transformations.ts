@@ -1,5 +1,5 @@
 import { isNumber, isTrue, numberOf } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, Doc, fieldNames, picked, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compileExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
@@ -285,6 +285,10 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
   const including = mode ? mode === 'including' : id === true;
   if (including && !tree.has('_id') && id !== false) tree.set('_id', { kind: 'keep' });
   if (!including && id === false) tree.set('_id', { kind: 'drop' });
+  if (including && positional === undefined && [...tree.values()].every(({ kind }) => kind === 'keep')) {
+    const names = fieldNames(tree.keys());
+    return (doc) => picked(doc, names);
+  }
   const project: Transformation = (doc, variables) => {
     const context = withRoot(doc, variables);
     return including ? including_(doc, tree, context) : excluding(doc, tree, context);

@@ -36,6 +36,16 @@ export const DIMENSIONS = [
   'clock',
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
+/** Those that are facts of the ticket itself. */
+export const OF_TICKET = [
+  'client',
+  'category',
+  'service',
+  'priority',
+  'channel',
+  'kind',
+  'servedBy',
+] as const satisfies readonly Dimension[];
 
 /** Half-open, in milliseconds since 1970. */
 export type Span = readonly [from: number, to: number];

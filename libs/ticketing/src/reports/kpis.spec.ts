@@ -8,7 +8,8 @@ import { type LivedTicket, randomDesk } from '../testing/random-desk.js';
 import { rank, type Tier, TIERS } from '../vocabulary.js';
 import type { Facts, Kpi } from './kpi.js';
 import { DEFAULT_WEIGHTS, kpis, usualContext } from './kpis.js';
-import { type Filters, type Group, KpiTally, type Tallied } from './tally.js';
+import type { TicketFacts } from '../views/ticket-facts.js';
+import { fieldsFor, type Filters, type Group, KpiTally, type Tallied } from './tally.js';
 
 const DAY = 86_400_000;
 const start = Date.parse('2026-01-01T00:00:00.000Z');
@@ -23,9 +24,15 @@ interface Asked {
 }
 
 function computed(kpi: Kpi, all: readonly Facts[], { from = start, to = now, groupBy = [], filters = {} }: Asked = {}): Tallied {
-  const tally = new KpiTally(kpi, { from, to, groupBy, filters }, usualContext(now, calendarOf), kpi.relation?.build(all));
-  for (const facts of all) tally.add(facts);
+  // With no more of each ticket than is read of it.
+  const related = kpi.relation?.build(all.map((facts) => only(facts, kpi.relation?.fields ?? [])));
+  const tally = new KpiTally(kpi, { from, to, groupBy, filters }, usualContext(now, calendarOf), related);
+  for (const facts of all) tally.add(only(facts, fieldsFor(kpi, { groupBy, filters })));
   return tally.result();
+}
+
+function only(facts: Facts, fields: readonly (keyof TicketFacts)[]): Facts {
+  return Object.fromEntries(Object.entries(facts).filter(([key]) => key === '_id' || fields.some((field) => field === key))) as never;
 }
 
 type Event<Type extends keyof TicketEvents> = Extract<RecordedEvent<TicketEvents>, { type: Type }>;

@@ -1,16 +1,5 @@
 import { rank, type Tier, TIERS } from '../vocabulary.js';
-import {
-  type Context,
-  type Counted,
-  type Dimension,
-  type Facts,
-  type Kpi,
-  kpi,
-  kpiOf,
-  type KpiRelation,
-  type Span,
-  tierMoves,
-} from './kpi.js';
+import { type Context, type Counted, type Facts, type Kpi, kpi, kpiOf, type KpiRelation, OF_TICKET, type Span, tierMoves } from './kpi.js';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -20,7 +9,6 @@ export const DEFAULT_WEIGHTS: Readonly<Record<Tier, number>> = { L0: 0, L1: 1, L
 /** N of the KPIs that look at N days, where nothing else is said. */
 export const DEFAULT_DAYS = 30;
 
-const OF_TICKET = ['client', 'category', 'service', 'priority', 'channel', 'kind', 'servedBy'] as const satisfies readonly Dimension[];
 const EVERY = ['tier', 'team', 'agent', ...OF_TICKET] as const;
 const workEvents = ['TouchTimeStopped', 'TouchTimeDeducted', 'TouchTimeRecorded'] as const;
 const resolvedEvents = ['TicketResolved', 'TicketResolvedWithRootCause', 'TicketReopened', 'TicketClosed'] as const;
@@ -609,7 +597,7 @@ export const kpis: readonly Kpi[] = [
     once: 'each',
     dimensions: ['client', 'service'],
     anchor: 'life',
-    fields: ['majorIncidents'],
+    fields: ['client', 'service', 'majorIncidents'],
     events: ['TicketOpened', 'TicketTriaged', 'MajorIncidentDeclared', 'MajorIncidentStoodDown', ...resolvedEvents],
     count: ({ service, majorIncidents }) =>
       service === undefined

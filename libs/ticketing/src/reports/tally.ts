@@ -1,7 +1,8 @@
 import { instantFrom } from '#eventsourcing';
 import { openTimeBetween } from '../contract/business-calendar.js';
 import { type Bucket, bucketAt, bucketsOf, type Period, PERIODS } from './periods.js';
-import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, type Kpi, type Span } from './kpi.js';
+import type { TicketFacts } from '../views/ticket-facts.js';
+import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, type Kpi, OF_TICKET, type Span } from './kpi.js';
 
 export const GROUPS = [...DIMENSIONS, ...PERIODS] as const;
 export type Group = (typeof GROUPS)[number];
@@ -44,6 +45,13 @@ export interface Placed {
   readonly n: number;
 }
 
+/** Something that counts in a bucket. */
+interface Hit extends Pick<Counted, 'n'> {
+  readonly at: number;
+  readonly also: Counted['also'];
+  readonly bucket: Bucket;
+}
+
 const DAY = 86_400_000;
 /** Age of what is in stock → its name. */
 const AGES = [
@@ -74,6 +82,13 @@ class Cell {
 
 type Key = GroupFigure['key'];
 
+/** The facts that a KPI is told from: those of its formula, and those by which the question divides and filters. */
+export function fieldsFor({ fields }: Pick<Kpi, 'fields'>, { groupBy, filters }: Pick<TallyAsked, 'groupBy' | 'filters'>) {
+  const asked = OF_TICKET.filter((dimension) => groupBy.includes(dimension) || filters[dimension] !== undefined);
+  const zone = PERIODS.some((period) => groupBy.includes(period)) ? (['zone'] as const) : [];
+  return [...new Set<keyof TicketFacts>([...fields, ...asked, ...zone])];
+}
+
 /** Adds up a KPI over a period, ticket by ticket, in whatever order they come. */
 export class KpiTally {
   readonly #total = new Cell({});
@@ -86,6 +101,7 @@ export class KpiTally {
   readonly #dimensions: readonly Dimension[];
   readonly #buckets = new Map<string, readonly Bucket[]>();
   readonly #whole: Bucket;
+  readonly #filters: readonly (readonly [Dimension, readonly string[]])[];
 
   constructor(
     private readonly kpi: Kpi,
@@ -93,52 +109,63 @@ export class KpiTally {
     private readonly context: Context,
     private readonly related: unknown,
   ) {
-    const { groupBy, from, to } = asked;
+    const { groupBy, from, to, filters } = asked;
     this.#period = PERIODS.find((period) => groupBy.includes(period));
     this.#dimensions = DIMENSIONS.filter((dimension) => groupBy.includes(dimension));
     this.#whole = { key: '', from, to };
+    this.#filters = DIMENSIONS.flatMap((dimension) => {
+      const wanted = filters[dimension];
+      return wanted === undefined ? [] : [[dimension, wanted] as const];
+    });
   }
 
   /** @returns what of the ticket counted, in the period as a whole */
   add(facts: Facts): readonly Placed[] {
     const placed: Placed[] = [];
-    /** Cell → what the ticket is in it, where it counts once. */
-    const ofTicket = new Map<Cell, { n: number; also: Record<string, number> }>();
-    const put = (cell: Cell, counted: Counted, n: number, at: number, also = counted.also) => {
-      if (this.kpi.aggregation === 'mean' || this.kpi.aggregation === 'stock')
-        cell.samples.push(counted.since === undefined ? n : at - counted.since);
-      if (this.kpi.once === 'client') {
-        const known = cell.clients.get(facts.client);
-        if (known === undefined || at > known.at || (at === known.at && n < known.n)) cell.clients.set(facts.client, { at, n });
-        return;
-      }
-      if (this.kpi.once === 'each') return cell.add(n, 1, also);
-      const known = ofTicket.get(cell) ?? { n: 0, also: {} };
-      const join = this.kpi.aggregation === 'share' ? Math.max : (one: number, other: number) => one + other;
-      known.n = join(known.n, n);
-      for (const name in also) known.also[name] = join(known.also[name] ?? 0, also[name] ?? 0);
-      ofTicket.set(cell, known);
-    };
-    for (const counted of this.kpi.count(facts, this.context, this.related)) {
-      const passes = this.#passes(facts, counted);
+    const found = this.kpi.count(facts, this.context, this.related);
+    /** Cell → what the ticket is in it, where it counts once, however many things of it do. */
+    const ofTicket =
+      this.kpi.once === 'ticket' && found.length > 1 ? new Map<Cell, { n: number; also: Record<string, number> }>() : undefined;
+    for (const counted of found) {
       if (this.kpi.aggregation === 'proportion') this.#addToWhole(facts, counted);
-      if (!passes) continue;
+      if (!this.#passes(facts, counted)) continue;
       if (this.kpi.aggregation === 'uptime') {
         this.#addService(facts, counted);
         if ((counted.spans ?? []).some((span) => touches(span, this.#whole))) placed.push({ counted, n: counted.n });
         continue;
       }
       for (const { n, at, also } of this.#inBuckets([this.#whole], counted)) {
-        put(this.#total, counted, n, at, also);
+        this.#put(this.#total, facts, counted, { n, at, also }, ofTicket);
         placed.push({ counted, n });
       }
       if (this.asked.groupBy.length === 0) continue;
-      const buckets = this.#bucketsOf(facts.zone);
-      for (const { n, at, also, bucket } of this.#inBuckets(buckets, counted))
-        put(this.#cell(facts, counted, bucket), counted, n, at, also);
+      for (const hit of this.#inBuckets(this.#bucketsOf(facts), counted))
+        this.#put(this.#cell(facts, counted, hit.bucket), facts, counted, hit, ofTicket);
     }
-    for (const [cell, { n, also }] of ofTicket) cell.add(n, 1, also);
+    if (ofTicket !== undefined) for (const [cell, { n, also }] of ofTicket) cell.add(n, 1, also);
     return placed;
+  }
+
+  #put(
+    cell: Cell,
+    { client }: Facts,
+    { since }: Counted,
+    { n, at, also }: Pick<Hit, 'n' | 'at' | 'also'>,
+    ofTicket: Map<Cell, { n: number; also: Record<string, number> }> | undefined,
+  ): void {
+    const { aggregation, once } = this.kpi;
+    if (aggregation === 'mean' || aggregation === 'stock') cell.samples.push(since === undefined ? n : at - since);
+    if (once === 'client') {
+      const known = cell.clients.get(client);
+      if (known === undefined || at > known.at || (at === known.at && n < known.n)) cell.clients.set(client, { at, n });
+    } else if (ofTicket === undefined) cell.add(n, 1, also);
+    else {
+      const known = ofTicket.get(cell) ?? { n: 0, also: {} };
+      const join = aggregation === 'share' ? Math.max : (one: number, other: number) => one + other;
+      known.n = join(known.n, n);
+      for (const name in also) known.also[name] = join(known.also[name] ?? 0, also[name] ?? 0);
+      ofTicket.set(cell, known);
+    }
   }
 
   result(): Tallied {
@@ -169,34 +196,36 @@ export class KpiTally {
   }
 
   /** Where something counts: each bucket once. */
-  *#inBuckets(buckets: readonly Bucket[], counted: Counted): Generator<{ n: number; at: number; also?: Counted['also']; bucket: Bucket }> {
-    const { at, spans = [], hits = [], n } = counted;
+  #inBuckets(buckets: readonly Bucket[], counted: Counted): readonly Hit[] {
+    const { at, spans = [], hits = [], n, also } = counted;
     if (at !== undefined) {
       const bucket = buckets[bucketAt(buckets, at)];
-      if (bucket !== undefined) yield { n, at, bucket, ...(counted.also && { also: counted.also }) };
-      return;
+      return bucket === undefined ? [] : [{ n, at, bucket, also }];
     }
+    const found: Hit[] = [];
     const times = [...spans.flat(), ...hits.map((hit) => hit.at)];
     const first = Math.max(0, bucketAt(buckets, Math.max(Math.min(...times), this.asked.from)));
     const end = Math.max(...times);
     for (let index = first; index < buckets.length; index++) {
       const bucket = buckets[index];
-      if (bucket === undefined || bucket.from > end) return;
+      if (bucket === undefined || bucket.from > end) break;
       if (this.kpi.aggregation === 'stock') {
         // What there is at its end, or now, where that is yet to come.
         const instant = Math.min(bucket.to, this.context.now);
-        if (instant > bucket.from && spans.some(([from, to]) => from <= instant && instant < to)) yield { n, at: instant, bucket };
+        if (instant > bucket.from && spans.some(([from, to]) => from <= instant && instant < to))
+          found.push({ n, at: instant, bucket, also: undefined });
         continue;
       }
       const inside = hits.filter((hit) => bucket.from <= hit.at && hit.at < bucket.to);
       if (inside.length === 0 && !spans.some((span) => touches(span, bucket))) continue;
-      const also: Record<string, number> = {};
-      for (const hit of inside) if (hit.also !== undefined) also[hit.also] = 1;
-      yield { n: inside.length > 0 ? 1 : 0, at: bucket.from, bucket, also };
+      const named: Record<string, number> = {};
+      for (const hit of inside) if (hit.also !== undefined) named[hit.also] = 1;
+      found.push({ n: inside.length > 0 ? 1 : 0, at: bucket.from, bucket, also: named });
     }
+    return found;
   }
 
-  #bucketsOf(zone: string): readonly Bucket[] {
+  #bucketsOf({ zone }: Pick<Facts, 'zone'>): readonly Bucket[] {
     if (this.#period === undefined) return [this.#whole];
     let known = this.#buckets.get(zone);
     if (known === undefined) {
@@ -207,11 +236,15 @@ export class KpiTally {
   }
 
   #cell(facts: Facts, counted: Counted, bucket: Bucket): Cell {
-    const key = this.#key(facts, counted, bucket);
-    const name = JSON.stringify(key);
+    let name = bucket.key;
+    for (const dimension of this.#dimensions) {
+      const value = valueOf(dimension, facts, counted);
+      // With its length, so that no two lists of values have one name.
+      name += value === undefined ? ' -' : ` ${value.length} ${value}`;
+    }
     let cell = this.#cells.get(name);
     if (cell === undefined) {
-      cell = new Cell(key);
+      cell = new Cell(this.#key(facts, counted, bucket));
       this.#cells.set(name, cell);
     }
     return cell;
@@ -225,12 +258,9 @@ export class KpiTally {
   }
 
   #passes(facts: Facts, counted: Counted, except?: Dimension): boolean {
-    for (const dimension of DIMENSIONS) {
-      const wanted = this.asked.filters[dimension];
-      if (wanted === undefined || dimension === except) continue;
-      if (!isAmong(wanted, dimension, valueOf(dimension, facts, counted))) return false;
-    }
-    return true;
+    return this.#filters.every(
+      ([dimension, wanted]) => dimension === except || isAmong(wanted, dimension, valueOf(dimension, facts, counted)),
+    );
   }
 
   #addToWhole(facts: Facts, counted: Counted): void {
@@ -239,7 +269,7 @@ export class KpiTally {
     if (counted.at === undefined || bucketAt([this.#whole], counted.at) < 0) return;
     add(this.#wholeKey({}));
     if (this.asked.groupBy.some((group) => group !== 'tier')) {
-      const buckets = this.#bucketsOf(facts.zone);
+      const buckets = this.#bucketsOf(facts);
       const bucket = buckets[bucketAt(buckets, counted.at)];
       if (bucket !== undefined) add(this.#wholeKey(this.#key(facts, counted, bucket)));
     }
@@ -283,7 +313,7 @@ export class KpiTally {
       const whole = measure(this.#whole);
       total = { up: total.up + whole.up, hours: total.hours + whole.hours };
       if (this.asked.groupBy.length === 0) continue;
-      for (const bucket of this.#bucketsOf(calendar.definition.zone)) {
+      for (const bucket of this.#bucketsOf(calendar.definition)) {
         const { up, hours } = measure(bucket);
         if (hours > 0) add(this.#period === undefined ? key : { ...key, [this.#period]: bucket.key }, up, hours);
       }
