@@ -36,7 +36,7 @@ const law = {
   },
   'libs/eventstoredb': { packages: ['@eventstore/db-client', 'node:*'], libs: ['eventsourcing'] },
   'libs/mongo': { packages: ['mongodb', 'node:*'], libs: ['eventsourcing'] },
-  'libs/privacy': { packages: ['lru-cache', 'uuid', 'node:crypto'], libs: ['eventsourcing', 'mongo', 'platform'] },
+  'libs/privacy': { packages: ['lru-cache', 'uuid', 'node:crypto'], libs: ['blobs', 'eventsourcing', 'mongo', 'platform'] },
   'libs/sealing': { packages: ['node:*'], libs: ['audit', 'eventsourcing', 'mongo', 'platform'] },
   'libs/blobs': { packages: ['@aws-sdk/client-s3', 'node:*'], libs: ['eventsourcing'] },
   'libs/platform': {
@@ -69,7 +69,7 @@ const law = {
   },
   'libs/inbound-mail': {
     packages: ['imapflow', 'postal-mime', 'node:*'],
-    libs: ['blobs', 'eventsourcing', 'mongo', 'platform', 'ticketing', 'ticketing-app'],
+    libs: ['blobs', 'eventsourcing', 'mongo', 'platform', 'privacy', 'ticketing', 'ticketing-app'],
   },
   'libs/notifications': {
     packages: ['nodemailer', 'valibot', 'node:*'],
@@ -115,6 +115,7 @@ const law = {
       'local',
       'oidc',
       'platform',
+      'privacy',
       'sealing',
       'ticketing',
       'ticketing-app',

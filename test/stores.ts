@@ -7,7 +7,7 @@ import { startEmbeddedMongoDB } from '@tierline/embedded-mongodb';
 import { EventStoreDB } from '#eventstoredb';
 import { type Closable, opening } from '#local';
 import { connectMongo, type Mongo } from '#mongo';
-import { forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
+import { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
 
 /** What a test has opened, to be closed the other way round. */
 interface Opened extends Closable {
@@ -59,14 +59,15 @@ export async function storeWithKeys({
   eventStoreUrl,
   mongo,
   onClose,
-}: TestStores): Promise<{ store: EventStoreDB; keys: PersonalKeys }> {
+}: TestStores): Promise<{ store: EventStoreDB; keys: PersonalKeys; attachments: AttachmentKeys }> {
   const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(directory, 'personal-key')));
-  const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys) });
+  const attachments = await AttachmentKeys.open(mongo, keys);
+  const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys, attachments) });
   onClose(() => store.close());
   const closing = new AbortController();
   void forgetErased(store, closing.signal);
   onClose(async () => closing.abort());
-  return { store, keys };
+  return { store, keys, attachments };
 }
 
 /** The event store at TIERLINE_EVENTSTORE_URL, which other tests use too; else an embedded node. */

@@ -5,7 +5,7 @@ import { EventStoreDBClient, START, streamNameFilter } from '@eventstore/db-clie
 import { deterministicId, type EventMetadata } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo, diagnoseGroup } from '#mongo';
-import { MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
+import { AttachmentKeys, MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
 import { ticketViews } from '#ticketing';
 import { viewsCaughtUp } from '../../apps/cli/src/caught-up.js';
 import { build, keyIn, Program } from './built-program.js';
@@ -191,7 +191,8 @@ describe('a process that is killed in the middle of a stream of commands', () =>
 
     const mongo = await connectMongo(mongodbUrl);
     const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(dataDir ?? '', 'personal-key')));
-    const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys) });
+    const personal = new PersonalEvents(keys, await AttachmentKeys.open(mongo, keys));
+    const store = EventStoreDB.connect(eventStoreUrl, { personal });
     try {
       await viewsCaughtUp({ store, mongo }, false, AbortSignal.timeout(60_000));
       const diagnoses = await diagnoseGroup({ db: mongo.db, store, group: ticketViews });

@@ -92,7 +92,8 @@ export class AttachmentsController {
       throw new Problem('attachment-not-found', ticketProblems['attachment-not-found'], 'There is no such attachment');
     void reply.headers({
       ETag: `"${blob.sha256}"`,
-      'Cache-Control': 'private, max-age=31536000, immutable',
+      // It may have to be erased.
+      'Cache-Control': 'private, no-store',
       // It may be anything that somebody sent: never a page of ours.
       'Content-Security-Policy': "sandbox; default-src 'none'",
     });

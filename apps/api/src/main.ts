@@ -5,6 +5,7 @@ import { openBlobStore } from '#blobs';
 import { followCertificate, RateLimits, readCertificate } from '#http';
 import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
 import { type Config, ConfigError, type JsonLog } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { ROLES } from '#ticketing';
 import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
@@ -22,17 +23,18 @@ async function start(
   { administratorKey = false }: ApiParts,
 ): Promise<Running & { readonly firstLogIn?: string }> {
   return opening(async (onClose) => {
-    const { store, mongo, close } = await connectStores(config, log);
+    const { store, mongo, attachments, close } = await connectStores(config, log);
     onClose(close);
     const firstLogIn = administratorKey ? await keepAdministratorKey(store, config.dataDir) : undefined;
     signCursorsWith(await cursorKeyIn(config.cursorKeyFile));
-    const blobs = await openBlobStore(config).catch((error: Error) => {
+    const kept = await openBlobStore(config).catch((error: Error) => {
       const remedy =
         config.s3 === undefined
           ? 'Set ATTACHMENTS_DIR to a directory that can be written.'
           : 'Are S3_URL, S3_BUCKET and the keys right, is the bucket there, and may it be listed, read and written?';
       throw new CannotStart(`Attachments cannot be kept (${error.message}). ${remedy}`, { cause: error });
     });
+    const blobs = new SealedBlobs(kept, attachments);
     onClose(() => blobs.close());
     // Loaded where it is used alone.
     const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);

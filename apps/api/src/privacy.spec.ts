@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FolderBlobStore } from '#blobs';
 import { instantFrom, streamName } from '#eventsourcing';
 import { diagnoseGroup, rebuildGroup } from '#mongo';
+import { SealedBlobs } from '#privacy';
 import { OPERATOR, ticket, ticketFacts, ticketViews } from '#ticketing';
 import { eraseWhatIsDue, type Erasing, queries, runQuery } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
@@ -16,7 +17,8 @@ let worker: Erasing;
 beforeAll(async () => {
   api = await startApi();
   const blobs = await FolderBlobStore.open(api.attachmentsDir);
-  worker = { ...(await storeWithKeys(api.stores)), db: api.mongo.db, removeContent: (sha256) => blobs.remove(sha256) };
+  const { attachments, ...rest } = await storeWithKeys(api.stores);
+  worker = { ...rest, db: api.mongo.db, blobs: new SealedBlobs(blobs, attachments) };
 });
 
 afterAll(() => api.stop());

@@ -18,7 +18,7 @@ export interface EraserOptions extends Erasing {
 export function startEraser({ log, everyMs = 60_000, retentionEveryMs = 86_400_000, ...erasing }: EraserOptions): {
   stop(): Promise<void>;
 } {
-  const { store, keys } = erasing;
+  const { store, keys, blobs } = erasing;
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -46,6 +46,7 @@ export function startEraser({ log, everyMs = 60_000, retentionEveryMs = 86_400_0
   const running = [
     again('who was forgotten cannot be read', follow, 1_000),
     again('what is kept for too long cannot be erased', () => eraseWhatIsDue(erasing, instantFrom(Date.now())), retentionEveryMs),
+    again('what was never attached cannot be removed', () => blobs.releaseUnattached(), retentionEveryMs),
     again('what was erased cannot be told', () => tellErased(erasing), everyMs),
   ];
   return {

@@ -1,6 +1,7 @@
 import { openBlobStore } from '#blobs';
 import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
 import type { Config, JsonLog } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { policies, projectionGroups } from '#ticketing';
 import { sealedCategories } from '#ticketing-app';
 import { Assigner } from './assigner.js';
@@ -15,7 +16,7 @@ async function start(
   { views = true, policies: reacts = true, timekeeper = true }: WorkerParts,
 ): Promise<Running> {
   return opening(async (onClose) => {
-    const { store, mongo, keys, close } = await connectStores(config, log);
+    const { store, mongo, keys, attachments, close } = await connectStores(config, log);
     onClose(close);
     const { db } = mongo;
     const assigner = new Assigner(store, db);
@@ -46,10 +47,10 @@ async function start(
     }
     const polled = reacts ? mailbox : undefined;
     if (timekeeper || polled !== undefined) {
-      const blobs = await openBlobStore(config);
+      const blobs = new SealedBlobs(await openBlobStore(config), attachments);
       onClose(() => blobs.close());
       if (timekeeper) {
-        const eraser = startEraser({ store, db, keys, log, removeContent: (sha256) => blobs.remove(sha256) });
+        const eraser = startEraser({ store, db, keys, blobs, log });
         onClose(() => eraser.stop());
       }
       if (polled !== undefined) {

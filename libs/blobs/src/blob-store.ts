@@ -38,6 +38,9 @@ export abstract class BlobStore {
    */
   abstract put(content: AsyncIterable<Uint8Array>, about: AboutBlob): Promise<Blob & { readonly isNew: boolean }>;
 
+  /** What is known of content by its hash. @throws StoreUnavailable */
+  abstract about(sha256: string): Promise<Blob | undefined>;
+
   /**
    * Content by its hash, checked against it while it is read: when it is no longer the same the reader fails with BlobDamaged before it has all.
    * @throws StoreUnavailable
@@ -50,6 +53,9 @@ export abstract class BlobStore {
   /** Lets go of connections; what is kept stays. */
   async close(): Promise<void> {}
 }
+
+/** Whether a name can be one of content: other names are nobody's, and no paths. */
+export const isDigest = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 
 /**
  * Writes content into a new file, durably, and measures it: what it is named by is known only once it has all come.

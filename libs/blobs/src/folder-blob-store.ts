@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type AboutBlob, type Blob, BlobStore, checked, reachable, spool } from './blob-store.js';
+import { type AboutBlob, type Blob, BlobStore, checked, isDigest, reachable, spool } from './blob-store.js';
 
 /** Uploads that a crash left behind are removed once they are this old, in milliseconds. */
 const ABANDONED = 24 * 60 * 60_000;
@@ -32,7 +32,7 @@ export class FolderBlobStore extends BlobStore {
     try {
       const { sha256, bytes } = await spool(incoming, content, bounds);
       return await reachable(async () => {
-        const known = await this.#about(sha256);
+        const known = await this.about(sha256);
         if (known !== undefined) return { ...known, isNew: false };
         const path = this.#pathOf(sha256);
         await mkdir(dirname(path), { recursive: true });
@@ -49,8 +49,7 @@ export class FolderBlobStore extends BlobStore {
   }
 
   async get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined> {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
-    const known = await reachable(() => this.#about(sha256));
+    const known = await this.about(sha256);
     return known && { ...known, content: checked(createReadStream(this.#pathOf(sha256)), sha256) };
   }
 
@@ -63,16 +62,19 @@ export class FolderBlobStore extends BlobStore {
     });
   }
 
-  async #about(sha256: string): Promise<Blob | undefined> {
-    const path = this.#pathOf(sha256);
-    try {
-      await stat(path);
-      const { mediaType, bytes } = JSON.parse(await readFile(`${path}.json`, 'utf8')) as Pick<Blob, 'mediaType' | 'bytes'>;
-      return { sha256, bytes, mediaType };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+  about(sha256: string): Promise<Blob | undefined> {
+    return reachable(async () => {
+      if (!isDigest(sha256)) return undefined;
+      const path = this.#pathOf(sha256);
+      try {
+        await stat(path);
+        const { mediaType, bytes } = JSON.parse(await readFile(`${path}.json`, 'utf8')) as Pick<Blob, 'mediaType' | 'bytes'>;
+        return { sha256, bytes, mediaType };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
+    });
   }
 
   #pathOf(sha256: string): string {

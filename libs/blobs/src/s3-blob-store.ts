@@ -13,7 +13,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { StoreUnavailable } from '#eventsourcing';
-import { type AboutBlob, type Blob, BlobStore, checked, reachable, spool } from './blob-store.js';
+import { type AboutBlob, type Blob, BlobStore, checked, isDigest, reachable, spool } from './blob-store.js';
 
 /** A bucket of Amazon S3, or of a store that speaks its protocol. */
 export interface S3Bucket {
@@ -72,10 +72,10 @@ export class S3BlobStore extends BlobStore {
     const path = join(this.incoming, randomUUID());
     try {
       const { sha256, bytes } = await spool(path, content, bounds);
-      const known = await this.#about(sha256);
+      const known = await this.about(sha256);
       if (known !== undefined) return { ...known, isNew: false };
       const isNew = await this.#write(path, { sha256, bytes, mediaType });
-      const kept = isNew ? { sha256, bytes, mediaType } : await this.#about(sha256);
+      const kept = isNew ? { sha256, bytes, mediaType } : await this.about(sha256);
       if (kept === undefined) throw new StoreUnavailable('the bucket of attachments: others were writing the same content');
       return { ...kept, isNew };
     } finally {
@@ -115,7 +115,7 @@ export class S3BlobStore extends BlobStore {
   }
 
   async get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined> {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
+    if (!isDigest(sha256)) return undefined;
     const found = await answered(this.client.send(new GetObjectCommand(this.#place(sha256))), [404]);
     return found && { ...blobOf(sha256, found), content: checked(found.Body as Readable, sha256) };
   }
@@ -129,7 +129,8 @@ export class S3BlobStore extends BlobStore {
     await rm(this.incoming, { recursive: true, force: true });
   }
 
-  async #about(sha256: string): Promise<Blob | undefined> {
+  async about(sha256: string): Promise<Blob | undefined> {
+    if (!isDigest(sha256)) return undefined;
     const found = await answered(this.client.send(new HeadObjectCommand(this.#place(sha256))), [404]);
     return found && blobOf(sha256, found);
   }

@@ -69,6 +69,8 @@ export interface PersonalData {
   readonly of?: string;
   /** Paths of fields within the data, such as `reporter.name`. */
   readonly fields: readonly string[];
+  /** The field with the SHA-256 of an attachment that is personal as well. */
+  readonly content?: string;
 }
 
 /** Personal fields of an event. */
@@ -77,6 +79,8 @@ export interface PersonalFields {
   readonly person: string;
   /** Paths from the event, such as `data.reporter.name`. */
   readonly fields: readonly string[];
+  /** SHA-256 of an attachment. */
+  readonly content?: string;
 }
 
 /** Personal fields as they are stored: in their places stands a mark, and what they held is encrypted. */

@@ -32,16 +32,16 @@ export function personalFieldsOf<State>(
   actor: Actor,
 ): readonly PersonalFields[] {
   if (person === undefined) return NONE;
-  const { of, fields = [] } = events[type]?.personal ?? {};
+  const { of, fields = [], content } = events[type]?.personal ?? {};
   const named = of === undefined ? undefined : (valueAt(data, of) as { readonly id?: string } | undefined)?.id;
   const whose = named ?? person(state);
   const there = whose === undefined ? [] : fields.filter((field) => valueAt(data, field) !== undefined);
-  const all = whose === undefined || there.length === 0 ? NONE : [{ person: whose, fields: there.map((field) => `data.${field}`) }];
+  const kept = content === undefined ? {} : { content: valueAt(data, content) as string };
+  const all =
+    whose === undefined || there.length === 0 ? NONE : [{ person: whose, fields: there.map((field) => `data.${field}`), ...kept }];
   if (actor.kind !== 'requester' || actor.name === undefined) return all;
   const name = 'metadata.actor.name';
-  return all[0]?.person === actor.id
-    ? [{ person: actor.id, fields: [...all[0].fields, name] }]
-    : [...all, { person: actor.id, fields: [name] }];
+  return all[0]?.person === actor.id ? [{ ...all[0], fields: [...all[0].fields, name] }] : [...all, { person: actor.id, fields: [name] }];
 }
 
 const NONE: readonly PersonalFields[] = [];

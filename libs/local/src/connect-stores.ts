@@ -1,7 +1,7 @@
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { type Config, ConfigError, type JsonLog } from '#platform';
-import type { PersonalKeys } from '#privacy';
+import type { AttachmentKeys, PersonalKeys } from '#privacy';
 import { CannotStart } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 
@@ -11,6 +11,8 @@ export interface Connections extends Closable {
   readonly mongo: Mongo;
   /** What personal data is encrypted with. */
   readonly keys: PersonalKeys;
+  /** What attachments are encrypted with. */
+  readonly attachments: AttachmentKeys;
 }
 
 /**
@@ -37,19 +39,20 @@ export async function connectStores(
     await answers(events).catch(noAnswer('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', eventStoreUrl));
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
-    const { forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
+    const { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
     const keys = await MasterKeyFile.open(personalKeyFile)
       .then((master) => PersonalKeys.open(mongo, master))
       .catch((error: Error) => {
         throw new CannotStart(`Personal data cannot be read (${error.message}). Is PERSONAL_KEY_FILE right?`, { cause: error });
       });
+    const attachments = await AttachmentKeys.open(mongo, keys);
     // The same connection, by which personal data is read.
-    const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys) });
+    const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys, attachments) });
     onClose(() => store.close());
     const closing = new AbortController();
     void forgetErased(store, closing.signal);
     onClose(async () => closing.abort());
-    return { store, mongo, keys };
+    return { store, mongo, keys, attachments };
   });
 }
 

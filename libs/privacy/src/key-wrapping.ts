@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { keptKey } from '#platform';
 
 const KEY_BYTES = 32;
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
 
 /** Encrypts data keys, so that the store of keys alone opens nothing: by a key in a file, or a key management service. */
 export abstract class KeyWrapping {

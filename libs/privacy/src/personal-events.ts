@@ -9,6 +9,7 @@ import {
   type StoredEvent,
   valueAt,
 } from '#eventsourcing';
+import type { AttachmentKeys } from './attachment-keys.js';
 import { type DataKey, type PersonalKeys } from './personal-keys.js';
 import { decrypted, encrypted } from './key-wrapping.js';
 
@@ -21,7 +22,10 @@ type Parts = Pick<NewEvent, 'data' | 'metadata'>;
 
 /** Encrypts personal fields, each person's with a key of their own for the stream, and decrypts them. */
 export class PersonalEvents implements PersonalCodec {
-  constructor(private readonly keys: PersonalKeys) {}
+  constructor(
+    private readonly keys: PersonalKeys,
+    private readonly attachments: AttachmentKeys,
+  ) {}
 
   seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]> {
     if (events.every(({ personal = [] }) => personal.length === 0)) return events;
@@ -39,8 +43,11 @@ export class PersonalEvents implements PersonalCodec {
     const { client } = event.metadata;
     const boxes: SealedFields[] = [];
     let parts: Parts = event;
-    for (const { person, fields } of personal) {
-      boxes.push(sealedFields(await this.keys.forWriting({ client, person, stream }), event, fields));
+    for (const { person, fields, content } of personal) {
+      const key = await this.keys.forWriting({ client, person, stream });
+      // Before the event is there: an attachment that a ticket has is always erased with it.
+      if (content !== undefined) await this.attachments.attach(content, { stream }, key);
+      boxes.push(sealedFields(key, event, fields));
       for (const field of fields) parts = withValueAt(parts, field, WITHHELD);
     }
     return { ...event, data: parts.data, metadata: { ...parts.metadata, personal: boxes } };

@@ -59,7 +59,7 @@ const MOST_STREAMS = 20_000;
 /** Keys that are read at once while a log is followed: those made after one are used after it, by and large. */
 const AHEAD = 256;
 /** A key is on disk before anything is encrypted with it. */
-const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
+export const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
 const PROBE = 'master';
 
 /** The master key is not the one that the data keys were wrapped with. */
@@ -180,6 +180,19 @@ export class PersonalKeys {
     await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { place } }));
   }
 
+  /** Destroys the keys of a stream that nothing tells of. @throws StoreUnavailable */
+  async discard({ stream }: Pick<KeyOwner, 'stream'>): Promise<void> {
+    await reached(() => this.keys.deleteMany({ stream }, DURABLE));
+    this.forget(stream);
+  }
+
+  /** Keys of streams with a prefix that were made before an instant. @throws StoreUnavailable */
+  async madeBefore(prefix: string, instant: Date): Promise<readonly { readonly key: string; readonly stream: string }[]> {
+    const stream = { $gte: prefix, $lt: `${prefix}\uffff` };
+    const found = await reached(() => this.keys.find({ stream, madeAt: { $lt: instant } }).toArray());
+    return found.map(({ _id: key, stream }) => ({ key, stream }));
+  }
+
   /** Forgets what is known of a stream's keys: some were destroyed. */
   forget(stream: string): void {
     this.#known.delete(stream);
@@ -225,7 +238,7 @@ function bytes(stored: Stored): Buffer {
   return Buffer.isBuffer(stored) ? stored : Buffer.from(stored.buffer);
 }
 
-async function reached<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+export async function reached<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   try {
     return await ask();
   } catch (error) {

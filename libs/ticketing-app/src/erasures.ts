@@ -9,7 +9,7 @@ import {
   streamId,
 } from '#eventsourcing';
 import type { Mongo } from '#mongo';
-import type { Destroyed, PersonalKeys } from '#privacy';
+import type { Destroyed, PersonalKeys, SealedBlobs } from '#privacy';
 import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetails, type TicketEvents } from '#ticketing';
 import { forgetDeliveries } from '#webhooks';
 import { runSystemCommand } from './run-command.js';
@@ -20,8 +20,7 @@ export interface Erasing {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly keys: PersonalKeys;
-  /** Removes the content of an attachment. */
-  readonly removeContent: (sha256: string) => Promise<void>;
+  readonly blobs: SealedBlobs;
 }
 
 /** Destroys the keys of a person who was forgotten, and tells of it. Keys that were made later belong to who came back. @throws StoreUnavailable */
@@ -37,18 +36,23 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
  * off, it goes on where it was.
  * @throws StoreUnavailable
  */
-export async function tellErased({ store, db, keys, removeContent }: Erasing): Promise<void> {
+export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
     const id = streamId(destroyed.stream);
     if (!(await isTold(store, id, destroyed))) continue;
-    for (const sha256 of await attachmentsErased(store, db, destroyed)) await removeContent(sha256);
+    await blobs.release(destroyed.key);
+    for (const sha256 of await plainAttachmentsErased(store, db, destroyed)) await blobs.removePlain(sha256);
     await db.collection(TICKET_INSTANTS).deleteMany({ ticketId: id });
     if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);
   }
 }
 
-/** Attachments of a ticket that no ticket has any more whose personal data can be read. They are the reporter's. */
-async function attachmentsErased(store: EventStore, db: Mongo['db'], { stream, person, because }: Destroyed): Promise<readonly string[]> {
+/** Attachments of a ticket, perhaps kept in the clear, that no ticket has any more whose personal data can be read. They are the reporter's. */
+async function plainAttachmentsErased(
+  store: EventStore,
+  db: Mongo['db'],
+  { stream, person, because }: Destroyed,
+): Promise<readonly string[]> {
   const { state } = await readAggregate(store, ticket, streamId(stream));
   if (state === null || (because !== 'retention' && person !== state.reporter.id)) return [];
   const erased: string[] = [];

@@ -7,6 +7,7 @@ import { type EventStore, isRefusal } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import { type Mongo, projectGroup } from '#mongo';
 import { createLog, type LogLevel } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { type Principal, projectionGroups, type Role } from '#ticketing';
 import { asOperator, issueCredential } from '#ticketing-app';
 import { WebhookSecrets } from '#webhooks';
@@ -47,7 +48,7 @@ export async function startApi({
   const stores = await testStores();
   const { directory, eventStoreUrl, mongo, onClose, close } = stores;
   try {
-    const { store } = await storeWithKeys(stores);
+    const { store, attachments } = await storeWithKeys(stores);
     const logged: string[] = [];
     const log = createLog(logLevel, { write: (line) => void logged.push(line) });
     const owner = randomUUID();
@@ -58,7 +59,7 @@ export async function startApi({
       () => projectors.flatMap((projector) => projector.status()).filter(({ state }) => state !== 'live'),
       ({ length }) => length === 0,
     );
-    const blobs = await FolderBlobStore.open(join(directory, 'attachments'));
+    const blobs = new SealedBlobs(await FolderBlobStore.open(join(directory, 'attachments')), attachments);
     const secrets = new WebhookSecrets(join(directory, 'webhook-key'));
     const logIn = { keyFile: join(directory, 'log-in-key'), secondFactorRoles, passkeys: { rpId: 'localhost', origins: [PASSKEY_ORIGIN] } };
     const app = await createApi({ store, mongo, blobs, secrets, logIn, log, ...settings });

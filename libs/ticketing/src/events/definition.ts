@@ -23,7 +23,11 @@ export interface TicketEventDefinition<Data> {
   /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
   readonly upcasters?: readonly Upcaster[];
   /** What of it is personal: the requester's, unless said. It is encrypted, and erased when the person is forgotten. */
-  readonly personal?: PersonalData & { readonly of?: keyof Data & string; readonly fields: readonly FieldPath<Data>[] };
+  readonly personal?: PersonalData & {
+    readonly of?: keyof Data & string;
+    readonly fields: readonly FieldPath<Data>[];
+    readonly content?: keyof Data & string;
+  };
 }
 
 /** A field of the data, or of an object in it. */

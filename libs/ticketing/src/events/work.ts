@@ -36,7 +36,7 @@ export const workEvents = {
   EvidenceAttached: note<Evidence>({
     says: 'evidence by reference, with the SHA-256 and the size of its content',
     evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
-    personal: { fields: ['name'] },
+    personal: { fields: ['name'], content: 'sha256' },
   }),
 
   TicketPutOnHold: move<{ readonly reason: HoldReason; readonly note: string; readonly until?: Instant }>({

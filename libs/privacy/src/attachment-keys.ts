@@ -1,0 +1,158 @@
+import type { Blob } from '#blobs';
+import { isDuplicateKey, type Mongo } from '#mongo';
+import { type DataKey, DURABLE, type KeyOwner, type PersonalKeys, reached } from './personal-keys.js';
+import { openBox, type SealedBox, sealBox } from './sealed-box.js';
+
+/** Content that is kept encrypted. */
+export interface SealedContent extends Blob {
+  /** SHA-256 of what is kept. */
+  readonly sealedAs: string;
+}
+
+/** The content's own key stands in the box of each holder: a ticket whose evidence it is, a message that it is, or, until then, nobody. */
+interface ContentDocument extends Omit<SealedContent, 'sha256'> {
+  /** SHA-256 of the content. */
+  readonly _id: string;
+  readonly holders: readonly SealedBox[];
+}
+
+/** How long content may wait to be attached, in milliseconds. */
+const UNATTACHED_MS = 7 * 24 * 3_600_000;
+
+/**
+ * What attachments are encrypted with: each with a key of its own, and that with the key of each person and ticket that has it. The same content is kept once;
+ * once all keys of those who had it are destroyed, nothing opens it.
+ */
+export class AttachmentKeys {
+  private constructor(
+    private readonly contents: ReturnType<typeof contentCollection>,
+    private readonly keys: PersonalKeys,
+  ) {}
+
+  static async open({ db }: Pick<Mongo, 'db'>, keys: PersonalKeys): Promise<AttachmentKeys> {
+    const contents = contentCollection(db);
+    await contents.createIndex({ 'holders.key': 1 });
+    return new AttachmentKeys(contents, keys);
+  }
+
+  /**
+   * Takes note of content, and of its key. Where it is kept already, it can be attached once more.
+   * @returns what is kept under that name, and what is not needed any more
+   * @throws StoreUnavailable
+   */
+  async add(fresh: SealedContent, key: Buffer): Promise<{ readonly kept: SealedContent; readonly needless?: string }> {
+    const { sha256, sealedAs, bytes, mediaType } = fresh;
+    const nobody = unattached(sha256);
+    for (;;) {
+      const there = await this.#find(sha256);
+      const known = await this.#keyOf(there);
+      if (there !== null && known !== undefined) {
+        if (await this.#hold(there, known, nobody, await this.keys.forWriting(nobody)))
+          return { kept: contentOf(there), needless: sealedAs };
+        continue;
+      }
+      const holders = [sealBox(await this.keys.forWriting(nobody), nobody, sha256, key)];
+      const document = { _id: sha256, sealedAs, bytes, mediaType, holders };
+      if (there === null) {
+        if (await this.#inserted(document)) return { kept: fresh };
+        continue;
+      }
+      // All who had it are forgotten, and it is about to be removed.
+      const filter = { _id: sha256, sealedAs: there.sealedAs };
+      const { matchedCount } = await reached(() => this.contents.replaceOne(filter, document, DURABLE));
+      if (matchedCount > 0) return { kept: fresh, needless: there.sealedAs };
+    }
+  }
+
+  /** Content, and what opens it; undefined where there is none, or all who had it are forgotten. @throws StoreUnavailable */
+  async find(sha256: string): Promise<{ readonly content: SealedContent; readonly key: Buffer } | undefined> {
+    const there = await this.#find(sha256);
+    const key = await this.#keyOf(there);
+    return there === null || key === undefined ? undefined : { content: contentOf(there), key };
+  }
+
+  /** Has content opened by a person's key from now on, if it is kept here. @throws StoreUnavailable */
+  async attach(sha256: string, owner: Pick<KeyOwner, 'stream'>, key: DataKey): Promise<void> {
+    const there = await this.#find(sha256);
+    const known = await this.#keyOf(there);
+    if (there === null || known === undefined || !(await this.#hold(there, known, owner, key))) return;
+    const { stream } = unattached(sha256);
+    if (!there.holders.some((holder) => holder.stream === stream)) return;
+    await reached(() => this.contents.updateOne({ _id: sha256 }, { $pull: { holders: { stream } } }));
+    await this.keys.discard({ stream });
+  }
+
+  /** Takes what a key opened away from its owner. @returns names of what nobody has any more @throws StoreUnavailable */
+  async release(key: string): Promise<readonly string[]> {
+    const needless: string[] = [];
+    for (const { _id, sealedAs } of await reached(() => this.contents.find({ 'holders.key': key }).toArray())) {
+      const only = { _id, 'holders.key': key, holders: { $size: 1 } };
+      const { deletedCount } = await reached(() => this.contents.deleteOne(only, DURABLE));
+      if (deletedCount > 0) needless.push(sealedAs);
+      else await reached(() => this.contents.updateOne({ _id }, { $pull: { holders: { key } } }, DURABLE));
+    }
+    return needless;
+  }
+
+  /** Destroys the keys of content that was never attached. @returns names of what nobody has any more @throws StoreUnavailable */
+  async releaseUnattached(): Promise<readonly string[]> {
+    const needless: string[] = [];
+    for (const { key, stream } of await this.keys.madeBefore(UNATTACHED, new Date(Date.now() - UNATTACHED_MS))) {
+      needless.push(...(await this.release(key)));
+      await this.keys.discard({ stream });
+    }
+    return needless;
+  }
+
+  /** Takes note that content is gone. @returns the name of what is not needed any more @throws StoreUnavailable */
+  async remove(sha256: string): Promise<string | undefined> {
+    return (await reached(() => this.contents.findOneAndDelete({ _id: sha256 }, DURABLE)))?.sealedAs;
+  }
+
+  #find(sha256: string): Promise<ContentDocument | null> {
+    return reached(() => this.contents.findOne({ _id: sha256 }));
+  }
+
+  async #keyOf(there: ContentDocument | null): Promise<Buffer | undefined> {
+    for (const holder of there?.holders ?? []) {
+      const key = await openBox(this.keys, holder, there?._id ?? '');
+      if (key instanceof Buffer) return key;
+    }
+    return undefined;
+  }
+
+  /** False where the content was removed meanwhile. */
+  async #hold(
+    { _id, sealedAs, holders }: ContentDocument,
+    content: Buffer,
+    owner: Pick<KeyOwner, 'stream'>,
+    key: DataKey,
+  ): Promise<boolean> {
+    if (holders.some((holder) => holder.key === key.id)) return true;
+    const push = { $push: { holders: sealBox(key, owner, _id, content) } };
+    return (await reached(() => this.contents.updateOne({ _id, sealedAs }, push, DURABLE))).matchedCount > 0;
+  }
+
+  async #inserted(document: ContentDocument): Promise<boolean> {
+    try {
+      await reached(() => this.contents.insertOne(document, DURABLE));
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
+  }
+}
+
+const UNATTACHED = 'unattached-';
+
+/** Whose content is until somebody attaches it. */
+const unattached = (sha256: string): KeyOwner => ({ client: '', person: '', stream: `${UNATTACHED}${sha256}` });
+
+function contentOf({ _id: sha256, sealedAs, bytes, mediaType }: ContentDocument): SealedContent {
+  return { sha256, sealedAs, bytes, mediaType };
+}
+
+function contentCollection(db: Mongo['db']) {
+  return db.collection<ContentDocument>('attachment_keys');
+}
