@@ -79,6 +79,7 @@ describe('/openapi.json', () => {
         '/v1/articles/{article}',
         '/v1/problems',
         '/v1/problems/{problemId}',
+        '/v1/preventive-actions',
         '/v1/on-call',
         '/v1/on-call/overrides',
         '/v1/on-call/{schedule}',

@@ -680,6 +680,12 @@ const records = {
     codes: ['filter-not-found'],
   },
   problems: { tag: 'problems', query: 'problems', summary: 'Problems, filtered, by id, in pages', schema: page('ProblemRecord') },
+  preventiveActions: {
+    tag: 'problems',
+    query: 'preventiveActions',
+    summary: 'The preventive actions of all problems, whichever is due first first',
+    schema: page('ActionOfProblem'),
+  },
   problem: {
     tag: 'problems',
     query: 'problem',

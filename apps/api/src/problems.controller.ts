@@ -2,8 +2,9 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { entityTag, QueryParameters } from '#http';
-import { oneOf, type QueryOf, text } from '#platform';
-import { PROBLEM_STATUSES } from '#ticketing';
+import { instantFrom } from '#eventsourcing';
+import { flag, oneOf, type QueryOf, text } from '#platform';
+import { ACTION_STATES, PROBLEM_STATUSES } from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -19,31 +20,59 @@ const listQuery = {
   component: text('Only problems of this configuration item'),
   category: text('Only problems of this category'),
   ticket: text('Only problems that this ticket is linked to'),
+  overdue: flag('Only problems with a preventive action that is overdue, or none of them'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);
+const actionsQuery = {
+  client: text('Only actions of this client'),
+  state: oneOf(ACTION_STATES, 'Only actions that stand there'),
+  owner: text('Only actions of the owner with this id'),
+  overdue: flag('Only actions that are planned and were due before now, or none of them'),
+  ...pageParameters,
+};
+const readActionsQuery = new QueryParameters(actionsQuery);
 const noQuery = new QueryParameters({});
 const problemId = new PathName('problem-not-found', 'There is no such problem');
 
 /** Problems, as they are read. */
-@Controller('v1/problems')
+@Controller('v1')
 export class ProblemsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
 
-  @Get()
+  @Get('problems')
   @documented((openapi) => openapi.documentRecord('problems'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
-    const { client, status, service, component, category, ticket } = asked;
-    const list = ['problems', client, status, service, component, category, ticket];
+    const { client, status, service, component, category, ticket, overdue } = asked;
+    const list = ['problems', client, status, service, component, category, ticket, ...(overdue === undefined ? [] : [String(overdue)])];
     const [after] = placeAfter(list, cursor) ?? [];
     const page = await this.queries.execute(
-      new RunQuery(caller, queries.problems, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
+      new RunQuery(caller, queries.problems, {
+        ...asked,
+        overdue: overdue === undefined ? undefined : { is: overdue, at: instantFrom(Date.now()) },
+        limit,
+        after: after === undefined ? undefined : String(after),
+      }),
     );
     return pageAnswer(list, unlessRefused(page), ({ problemId }) => [problemId]);
   }
 
-  @Get(':problemId')
+  @Get('preventive-actions')
+  @documented((openapi) => openapi.documentRecord('preventiveActions'))
+  @documented((openapi) => openapi.documentQuery(readActionsQuery))
+  async actions(@Query(readActionsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof actionsQuery>, @Caller() caller: Asker) {
+    const { client, state, owner, overdue } = asked;
+    const list = ['preventive-actions', client, state, owner, overdue === undefined ? undefined : String(overdue)];
+    const [dueAt, problemId, action] = (placeAfter(list, cursor) ?? []).map(String);
+    const after = dueAt === undefined ? undefined : ([dueAt, problemId ?? '', action ?? ''] as const);
+    const page = await this.queries.execute(
+      new RunQuery(caller, queries.preventiveActions, { ...asked, now: instantFrom(Date.now()), limit, after }),
+    );
+    return pageAnswer(list, unlessRefused(page), ({ dueAt, problemId, action }) => [dueAt, problemId, action]);
+  }
+
+  @Get('problems/:problemId')
   @documented((openapi) => openapi.documentRecord('problem'))
   async one(
     @Param('problemId', problemId) id: string,

@@ -18,6 +18,9 @@ const ticketOf = async (client: string): Promise<string> => {
   return (await post('/v1/tickets', { ...opening, client })).json.ticketId;
 };
 
+const problemOf = async (client: string): Promise<string> =>
+  (await post('/v1/problems', { client, title: 'Printers stop' })).json.problemId;
+
 describe('problems', () => {
   it('go from their tickets to a fix that would have prevented them, and back when it did not hold', async () => {
     const key = { 'Idempotency-Key': randomUUID() };
@@ -34,7 +37,7 @@ describe('problems', () => {
     expect((await post(`${path}/close`, {})).json).toMatchObject({ status: 422, code: 'problem-incomplete', faults: [{}, {}] });
     expect((await post(`${path}/workaround`, { workaround: 'Restart the spooler' })).status).toBe(200);
     expect((await post(`${path}/root-cause`, { rootCause: 'The driver leaks handles' })).status).toBe(200);
-    const fix = { description: 'Driver 4.2', change: 'CHG-1042' };
+    const fix = { description: 'Driver 4.2', change: 'CHG-1042', before: 'Driver 4.1', after: 'Driver 4.2' };
     expect((await post(`${path}/fix`, fix, { 'If-Match': '"0"' })).json).toMatchObject({ status: 412, code: 'revision-mismatch' });
     expect((await post(`${path}/fix`, fix)).status).toBe(200);
     const prevented = { tickets: 1, countedAs: 'linked-after-the-first' };
@@ -74,6 +77,54 @@ describe('problems', () => {
       status: 400,
       code: 'invalid-query',
     });
+  });
+
+  it('have preventive actions, listed by when they are due, with those that are overdue', async () => {
+    const client = `${api.client}-actions`;
+    const [one, two] = [await problemOf(client), await problemOf(client)];
+    const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+    const plan = async (problemId: string, action: string, dueAt: string, owner = 'grace') =>
+      (await post(`/v1/problems/${problemId}/actions`, { action, description: 'Stage updates', owner: { id: owner }, dueAt })).status;
+    const planned = [
+      await plan(one, 'A', day(2)),
+      await plan(one, 'B', day(-1)),
+      await plan(two, 'A', day(-2), 'ada'),
+      await plan(two, 'C', day(1)),
+    ];
+    expect(planned).toEqual([200, 200, 200, 200]);
+    const [action, outcome] = ['C', 'Staged'];
+    expect((await post(`/v1/problems/${two}/actions/done`, { action, outcome, change: 'CHG-2' })).status).toBe(200);
+    expect((await post(`/v1/problems/${two}/actions/cancel`, { action, reason: 'r' })).json).toMatchObject({
+      status: 409,
+      code: 'action-ended',
+    });
+    const named = (items: readonly { problemId: string; action: string }[]) => items.map((each) => [each.problemId, each.action]);
+    const list = async (query: string) => (await get(`/v1/preventive-actions?client=${client}${query}`)).json;
+    await eventually(
+      () => list('&state=done'),
+      ({ items }) => items.length === 1,
+    );
+    const first = await list('&limit=2');
+    expect(first.items).toMatchObject([{ overdue: true, client, title: 'Printers stop' }, { overdue: true }]);
+    const second = await list(`&limit=2&cursor=${encodeURIComponent(first.next)}`);
+    expect(named([...first.items, ...second.items])).toEqual([
+      [two, 'A'],
+      [one, 'B'],
+      [two, 'C'],
+      [one, 'A'],
+    ]);
+    expect(named((await list('&overdue=true&owner=ada')).items)).toEqual([[two, 'A']]);
+    expect(named((await list('&overdue=false')).items)).toEqual([
+      [two, 'C'],
+      [one, 'A'],
+    ]);
+    expect((await post(`/v1/problems/${two}/actions/cancel`, { action: 'A', reason: 'r' })).status).toBe(200);
+    const overdue = async (is: boolean) => (await get(`/v1/problems?client=${client}&overdue=${is}`)).json.items;
+    await eventually(
+      () => overdue(true),
+      ({ length }) => length === 1,
+    );
+    expect([(await overdue(true))[0].problemId, (await overdue(false))[0].problemId]).toEqual([one, two]);
   });
 
   it('are not there when they never were', async () => {

@@ -169,9 +169,15 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], problem, sha256, k
     key,
   };
   const filled = paths.map((path) => path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? mark));
-  const lists = ['/v1/tickets', '/v1/queues/L1', '/v1/sla-board', '/v1/reactions', '/v1/events', '/v1/problems'].map(
-    (path) => `${path}?client=${name}`,
-  );
+  const lists = [
+    '/v1/tickets',
+    '/v1/queues/L1',
+    '/v1/sla-board',
+    '/v1/reactions',
+    '/v1/events',
+    '/v1/problems',
+    '/v1/preventive-actions',
+  ].map((path) => `${path}?client=${name}`);
   return [
     ...filled,
     ...lists,

@@ -6,14 +6,27 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { SMTPServer } from 'smtp-server';
-import { type Aggregate, type CommandsOf, instantFrom, isRefusal, type StoredEvent, streamName } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import { chatChannels, deliverNotifications } from '#notifications';
 import { createLog } from '#platform';
-import { agent, agentViews, contract, DAY, type EscalationTarget, team, teamViews, ticket, type TicketEvents } from '#ticketing';
+import {
+  agent,
+  agentViews,
+  contract,
+  DAY,
+  type EscalationTarget,
+  problem,
+  problemViews,
+  team,
+  teamViews,
+  ticket,
+  type TicketEvents,
+} from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
 import { type Deliverer, deliveryHealth, patience } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
+import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
 /** What a mailbox does with its n-th message. */
@@ -82,7 +95,7 @@ let deliverer: Deliverer | undefined;
 beforeAll(async () => {
   [stores, mail] = await Promise.all([testStores(), new MailServer().start()]);
   const { store, mongo } = stores;
-  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, teamViews], policies: [], log });
+  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, problemViews, teamViews], policies: [], log });
   stores.onClose(() => worker.stop());
   chat = createServer((request, response) => {
     let body = '';
@@ -271,6 +284,27 @@ describe('messages of escalation steps', () => {
       { step: 0, passedOver: [{ target: person('foreign'), because: 'not-of-client' }] },
       { step: 1, targets: [person('ok')] },
     ]);
+  });
+
+  it('remind owners of preventive actions that are overdue, and the problem says what became of each', async () => {
+    await withMail('owner');
+    const problemId = await tell(problem, undefined, 'OpenProblem', { client, title: 'Printers stop' });
+    const owner = { id: named('owner') };
+    const dueAt = instantFrom(Date.now() - DAY);
+    await tell(problem, problemId, 'PlanPreventiveAction', { action: 'PA-1', description: 'Stage updates', owner, dueAt });
+    await deliver();
+    const timekeeper = startTimekeeper({ store: stores.store, db: stores.mongo.db, log, pollMs: 20 });
+    try {
+      const { state } = await eventually(
+        () => readAggregate(stores.store, problem, problemId),
+        ({ state }) => state?.actions.some(({ reminded }) => reminded?.messages[0]?.state === 'delivered') === true,
+      );
+      expect(state?.actions[0]?.reminded).toMatchObject({ overdue: true, messages: [{ by: 'email', target: person('owner') }] });
+      expect(mail.at(addressOf('owner'))).toHaveLength(1);
+      expect(mail.at(addressOf('owner'))[0]).toContain('Subject: [overdue] PA-1: Printers stop');
+    } finally {
+      await timekeeper.stop();
+    }
   });
 
   it('need channels that are written as they should be, and no complaint tells an address', async () => {

@@ -1,4 +1,4 @@
-import { type Actor, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
+import type { EventStore, Instant } from '#eventsourcing';
 import type { Mongo, ViewDocument } from '#mongo';
 import {
   agent,
@@ -11,12 +11,10 @@ import {
   teams,
   tierQueue,
 } from '#ticketing';
-import { runSystemCommand } from '#ticketing-app';
 import { type Assigner, newAttempt } from './assigner.js';
+import { DueCommands, unlessDeleted } from './due-commands.js';
 
-export const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
-
-/** Absences, or waiting tickets, of one look. */
+/** Waiting tickets of one look. */
 const LOOK = 500;
 
 /**
@@ -27,8 +25,7 @@ export class RosterKeeper {
   readonly #teams;
   readonly #agents;
   readonly #queue;
-  /** Revision that an agent was at when a command was sent: until the view has moved on, nothing new is known. */
-  readonly #handled = new Map<string, number>();
+  readonly #absences;
   /** Where in the log the roster was when it was last looked at. */
   #rosterAt: number | undefined;
   #nextMoment: Instant | undefined;
@@ -36,18 +33,24 @@ export class RosterKeeper {
   #triedUpTo = -1;
 
   constructor(
-    private readonly store: EventStore,
+    store: EventStore,
     db: Mongo['db'],
     private readonly assigner: Assigner,
   ) {
     this.#teams = db.collection<ViewDocument<Team>>(teams.name);
     this.#agents = db.collection<ViewDocument<AgentDocument>>(agents.name);
+    this.#absences = new DueCommands(store, db, {
+      aggregate: agent,
+      view: agents,
+      field: 'nextAbsenceMoment',
+      command: 'RecordAbsenceMoments',
+    });
     this.#queue = db.collection<ViewDocument<QueueEntry>>(tierQueue.name);
   }
 
   /** @returns how many commands were sent */
   async look(now: Instant, signal: AbortSignal): Promise<number> {
-    const told = await this.#tellAbsences(now);
+    const told = await this.#absences.look(now);
     const at = await this.#position();
     if (at !== this.#rosterAt || (this.#nextMoment !== undefined && this.#nextMoment <= now)) {
       this.#nextMoment = nextRosterMoment(await this.assigner.roster(), now);
@@ -59,28 +62,7 @@ export class RosterKeeper {
 
   /** When something will be due by the views as they are: a shift, or an absence that begins or ends. */
   async nextDue(now: Instant): Promise<Instant | undefined> {
-    const [first] = await this.#agents
-      .find({ nextAbsenceMoment: { $gt: now } }, { projection: { nextAbsenceMoment: 1 } })
-      .sort({ nextAbsenceMoment: 1 })
-      .limit(1)
-      .toArray();
-    return [first?.nextAbsenceMoment ?? [], this.#nextMoment ?? []].flat().sort()[0];
-  }
-
-  async #tellAbsences(now: Instant): Promise<number> {
-    const due = await this.#agents
-      .find({ nextAbsenceMoment: { $lte: now } }, { projection: { revision: 1 } })
-      .sort({ nextAbsenceMoment: 1 })
-      .limit(LOOK)
-      .toArray();
-    const fresh = due.filter(({ _id, revision }) => revision > (this.#handled.get(_id) ?? -1));
-    for (const { _id, revision } of fresh) {
-      const commandId = deterministicId('timekeeper', 'agent', _id, String(revision));
-      const context = { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
-      await unlessDeleted(runSystemCommand(this.store, { aggregate: agent, id: _id, name: 'RecordAbsenceMoments', body: {}, context }));
-      this.#handled.set(_id, revision);
-    }
-    return fresh.length;
+    return [(await this.#absences.nextDue(now)) ?? [], this.#nextMoment ?? []].flat().sort()[0];
   }
 
   async #position(): Promise<number> {
@@ -110,11 +92,4 @@ export class RosterKeeper {
     }
     return tried;
   }
-}
-
-/** What was tombstoned keeps its document: nothing is to be done about it, now or later. */
-async function unlessDeleted(sent: Promise<unknown>): Promise<void> {
-  await sent.catch((error: unknown) => {
-    if (!(error instanceof StreamDeleted)) throw error;
-  });
 }

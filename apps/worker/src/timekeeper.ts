@@ -8,6 +8,9 @@ import {
   contracts,
   contractViews,
   pinned,
+  problem,
+  problems,
+  problemViews,
   teamViews,
   ticket,
   type TicketCommands,
@@ -17,7 +20,8 @@ import {
 } from '#ticketing';
 import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
-import { RosterKeeper, TIMEKEEPER } from './roster-keeper.js';
+import { DueCommands, TIMEKEEPER } from './due-commands.js';
+import { RosterKeeper } from './roster-keeper.js';
 
 export interface TimekeeperOptions {
   readonly store: EventStore;
@@ -57,15 +61,16 @@ const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
 
 /**
  * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
- * force, absences, and shifts that tickets wait for. What is due it reads from the
+ * force, absences, shifts that tickets wait for, and reminders of preventive actions. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
-  const news = new ViewNews(shareFeeds(store), db, [ticketViews, contractViews, teamViews, agentViews]);
+  const news = new ViewNews(shareFeeds(store), db, [ticketViews, contractViews, teamViews, agentViews, problemViews]);
   const sources = { store, models: { db } };
   const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
+  const reminders = new DueCommands(store, db, { aggregate: problem, view: problems, field: 'nextReminderAt', command: 'RemindOfActions' });
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
   /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
@@ -76,7 +81,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   const settled = new Map<string, number>();
   let sweptAt = 0;
   let sent = 0;
-  /** What each of the two that look is failing of. */
+  /** What each of those that look is failing of. */
   const trouble = new Map<string, { readonly message: string; readonly at: string }>();
 
   /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
@@ -228,6 +233,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       'roster',
       (now) => roster.look(now, stopping.signal),
       (now) => roster.nextDue(now),
+    ),
+    keepLooking(
+      'reminders',
+      (now) => reminders.look(now),
+      (now) => reminders.nextDue(now),
     ),
   ]);
 

@@ -6,6 +6,8 @@ import {
   agentViews,
   type Message,
   type Notification,
+  problem,
+  type ProblemEvents,
   type RecordNotification,
   seesClient,
   teams,
@@ -50,7 +52,9 @@ const usualPatience: Patience = { ...patience, longestMs: 120_000, giveUpMs: 15 
 
 /** A message as it is kept until it is delivered. */
 interface Sent extends Notification, Message {
-  readonly ticketId: string;
+  /** What it is about, and is told what became of it. */
+  readonly ticketId?: string;
+  readonly problemId?: string;
   readonly client: string;
 }
 
@@ -58,8 +62,8 @@ interface Sent extends Notification, Message {
 const HOPELESS = ['no-address', 'not-configured', 'not-of-client'] as const satisfies readonly Undelivered[];
 
 /**
- * Sends the messages of escalation steps by e-mail and to chat channels: each at least once, with the same id, until it is taken or a quarter of an
- * hour has passed. What became of it is told to its ticket.
+ * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
+ * quarter of an hour has passed. What became of it is recorded with its ticket or problem.
  */
 export function deliverNotifications({
   mail,
@@ -97,21 +101,20 @@ export function deliverNotifications({
   }
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
-    const { id: notification, ticketId } = JSON.parse(body) as Sent;
-    const told: RecordNotification = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
+    const { id: notification, ticketId = '', problemId } = JSON.parse(body) as Sent;
+    const told = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
     const commandId = deterministicId('notified', notification);
     const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: notification };
-    const result = await runSystemCommand(store, {
-      aggregate: ticket,
-      id: ticketId,
-      name: 'RecordNotification',
-      body: told,
-      context,
-    }).catch((error: unknown) => {
+    const recorded =
+      problemId === undefined
+        ? runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context })
+        : runSystemCommand(store, { aggregate: problem, id: problemId, name: 'RecordReminder', body: told, context });
+    const result = await recorded.catch((error: unknown) => {
       if (error instanceof StreamDeleted) return undefined;
       throw error;
     });
-    if (result !== undefined && isRefusal(result)) log.warn({ ticketId, refused: result.refused }, 'a ticket cannot be told of a message');
+    if (result !== undefined && isRefusal(result))
+      log.warn({ ticketId, problemId, refused: result.refused }, 'what became of a message cannot be recorded');
   }
 
   /** @param takes whether a message goes there */
@@ -123,7 +126,7 @@ export function deliverNotifications({
       from: 'start',
       replays: [],
       patience,
-      filter: { types: ['EscalationStepDispatched'] },
+      filter: { types: ['EscalationStepDispatched', 'ProblemActionReminded'] },
       sees: () => true,
       parcels: (logged) => parcelsOf(logged, takes),
       send: (parcel, _at, abandoned) => send(parcel, abandoned),
@@ -153,12 +156,13 @@ export function deliverNotifications({
 }
 
 function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) => boolean): readonly Parcel[] {
-  const { notifications = [], message } = event.data as TicketEvents['EscalationStepDispatched'];
+  const { notifications = [], message } = event.data as TicketEvents['EscalationStepDispatched'] | ProblemEvents['ProblemActionReminded'];
   if (message === undefined) return [];
   const { client, subject: about, position, recordedtime } = event;
-  const ticketId = about.slice(about.indexOf('/') + 1);
+  const [category, subjectId = ''] = about.split('/');
+  const recipient = category === problem.category ? { problemId: subjectId } : { ticketId: subjectId };
   return notifications.filter(takes).map((notification) => {
-    const sent: Sent = { ...notification, ...message, ticketId, client };
+    const sent: Sent = { ...notification, ...message, ...recipient, client };
     // Each by itself: none waits for another one.
     const { id } = notification;
     return { event: id, type: notification.by, subject: id, position, body: JSON.stringify(sent), since: Date.parse(recordedtime) };

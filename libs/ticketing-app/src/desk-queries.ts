@@ -5,6 +5,8 @@ import {
   type Account,
   shownAccount,
   agent,
+  type ActionOfProblem,
+  type ActionState,
   type AgentDocument,
   type AgentState,
   agents,
@@ -13,6 +15,7 @@ import {
   contracts,
   contractViews,
   credential,
+  isOverdue,
   isWithinReach,
   type Key,
   onCall,
@@ -20,6 +23,7 @@ import {
   type OnCallNow,
   type OnCallSchedule,
   omitUndefined,
+  type PreventiveAction,
   type Privacy,
   privacy,
   problem,
@@ -37,7 +41,7 @@ import {
   type TeamNow,
 } from '#ticketing';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
-import { find, type Page, reached, readByIds, readByName, type Sources } from './read-models.js';
+import { find, type Page, reached, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
@@ -70,6 +74,8 @@ export interface ProblemsAsked {
   readonly category?: string | undefined;
   /** Id of a ticket that is linked to it. */
   readonly ticket?: string | undefined;
+  /** Whether one of its preventive actions is overdue at an instant. */
+  readonly overdue?: { readonly is: boolean; readonly at: Instant } | undefined;
   readonly limit: number;
   /** Id of the problem that the page comes after. */
   readonly after?: string | undefined;
@@ -78,10 +84,61 @@ export interface ProblemsAsked {
 /** Problems by id. */
 export function readProblems(
   sources: Sources,
-  { client, status, service, component, category, ticket: tickets, limit, after }: ProblemsAsked,
+  { client, status, service, component, category, ticket: tickets, overdue, limit, after }: ProblemsAsked,
 ): Promise<Page<ProblemRecord>> {
-  const where = omitUndefined({ client, status, service, component, category, tickets });
+  const dueBy = overdue && { $lte: overdue.at };
+  const nextActionDueAt = overdue?.is === false ? { $not: dueBy } : dueBy;
+  const where = omitUndefined({ client, status, service, component, category, tickets, nextActionDueAt });
   return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
+}
+
+/** Which preventive actions are asked for: those that have all of it. */
+export interface ActionsAsked {
+  readonly client?: string | undefined;
+  readonly state?: ActionState | undefined;
+  /** Id of the owner. */
+  readonly owner?: string | undefined;
+  readonly overdue?: boolean | undefined;
+  readonly now: Instant;
+  readonly limit: number;
+  /** The instant that the last one before the page is due, its problem and its name. */
+  readonly after?: readonly [dueAt: string, problemId: string, action: string] | undefined;
+}
+
+/** Preventive actions of all problems, whichever is due first first. */
+export async function readPreventiveActions(
+  sources: Sources,
+  { client, state, owner, overdue, now, limit, after }: ActionsAsked,
+): Promise<Page<ActionOfProblem>> {
+  const late = { 'actions.state': 'planned', 'actions.dueAt': { $lte: now } };
+  const fitting = [
+    ...(state === undefined ? [] : [{ 'actions.state': state }]),
+    ...(owner === undefined ? [] : [{ 'actions.owner.id': owner }]),
+    ...(overdue === undefined ? [] : [overdue ? late : { $nor: [late] }]),
+  ];
+  const [dueAt, problemId, action] = after ?? [];
+  const [later, sameTime] = [{ 'actions.dueAt': { $gt: dueAt } }, { 'actions.dueAt': dueAt }];
+  const next = [later, { ...sameTime, _id: { $gt: problemId } }, { ...sameTime, _id: problemId, 'actions.action': { $gt: action } }];
+  const { items, more } = await readParts<ProblemRecord & { readonly actions: PreventiveAction }>(sources, problems.name, {
+    filter: {
+      ...omitUndefined({ client }),
+      ...(overdue === true ? { nextActionDueAt: { $lte: now } } : { 'actions.0': { $exists: true } }),
+    },
+    part: 'actions',
+    partFilter: { $and: [...fitting, after === undefined ? {} : { $or: next }] },
+    sort: { 'actions.dueAt': 1, _id: 1, 'actions.action': 1 },
+    limit,
+  });
+  return {
+    items: items.map(({ problemId, client, title, actions: one }) => ({
+      problemId,
+      client,
+      title,
+      ...one,
+      overdue: isOverdue(one, now),
+    })),
+    more,
+  };
 }
 
 /** A problem. */

@@ -29,13 +29,14 @@ import {
   pinned,
   type PinnedClocks,
   type PinnedContract,
+  type ProblemState,
   publicEventType,
   ticket,
   type TicketState,
   type WhoHasLeft,
 } from '#ticketing';
 import { readSavedQuery } from './ticket-list-parameters.js';
-import { whoIsThere } from './who-is-there.js';
+import { ownersReached, whoIsThere } from './who-is-there.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
 interface Asking {
@@ -63,6 +64,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
   'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
   'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
+  'owners-of-actions': (store, { state, effectiveAt }) => ownersReached(store, state as ProblemState, effectiveAt),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
   'public-holidays': async (_store, { body }) =>

@@ -270,6 +270,29 @@ export async function readPage<Entry extends object>(
   return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
 }
 
+/** A page of what a list within each document of a view holds: a document once for each of its entries, with the entry in the place of the list. */
+export async function readParts<Doc extends object>(
+  { models }: Pick<Sources, 'models'>,
+  name: string,
+  { filter, part, partFilter, sort, limit }: Wanted & { readonly part: string; readonly partFilter: object },
+): Promise<Page<Doc>> {
+  const { db, scope } = models[inside];
+  const parts = db
+    .collection(name)
+    .aggregate<Doc>(
+      [
+        { $match: withinWalls(name, scope, filter) },
+        { $unwind: `$${part}` },
+        { $match: partFilter },
+        { $sort: { ...sort } },
+        { $limit: limit + 1 },
+      ],
+      { maxTimeMS: QUERY_WITHIN_MS },
+    );
+  const found = await reached(parts.toArray());
+  return { items: found.slice(0, limit), more: found.length > limit };
+}
+
 /** How many documents of a view have each value of a field, by value; those without one have none. */
 export async function countBy(
   { models }: Pick<Sources, 'models'>,

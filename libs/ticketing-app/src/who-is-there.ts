@@ -1,6 +1,7 @@
 import { type EventStore, type Instant, readAggregate, StreamDeleted } from '#eventsourcing';
 import {
   absenceAt,
+  actionsToRemindOf,
   account,
   agent,
   type AgentState,
@@ -10,7 +11,9 @@ import {
   type EscalationTarget,
   inOrder,
   onCall,
+  type OwnersReached,
   type Person,
+  type ProblemState,
   type Reach,
   seesClient,
   targetName,
@@ -40,10 +43,21 @@ export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, 
     ...[...named, ...persons].map((id): EscalationTarget => ({ kind: 'person', person: { id } })),
     ...[...teams].map((team): EscalationTarget => ({ kind: 'team', team })),
   ]) {
-    const found = await contactOf(store, target, ticket?.client ?? '');
-    if (found !== undefined) reach.set(targetName(target), found === 'not-of-client' ? found : meansOf(found));
+    const found = await reachOf(store, target, ticket?.client ?? '');
+    if (found !== undefined) reach.set(targetName(target), found);
   }
   return { onCall, away, empty: await those(teams, (id) => desk.empty(id)), reach: Object.fromEntries(reach) };
+}
+
+/** How the owners of preventive actions that are due by now are reached, as the log has it. */
+export function ownersReached(store: EventStore, problem: ProblemState, now: Instant): Promise<OwnersReached> {
+  const owners = new Set(actionsToRemindOf(problem, now).map(({ owner }) => owner.id));
+  return those(owners, (id) => reachOf(store, { kind: 'person', person: { id } }, problem?.client ?? ''));
+}
+
+async function reachOf(store: EventStore, target: EscalationTarget, client: string): Promise<Reach | undefined> {
+  const found = await contactOf(store, target, client);
+  return found === undefined || found === 'not-of-client' ? found : meansOf(found);
 }
 
 /** Where messages reach a person or a team, of whom it is known; not who may not be told of a client's tickets. */

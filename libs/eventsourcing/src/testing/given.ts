@@ -14,9 +14,14 @@ import {
   type StateOf,
 } from '#eventsourcing';
 
-/** A command by name, with its content, and when it is sent in milliseconds after the start; a step after the one before unless said. */
+/** A command by name, with its content, when it is sent in milliseconds after the start (a step after the one before unless said), and what it needs. */
 export type Sent<Of extends Aggregate> = {
-  [Name in keyof CommandsOf<Of> & string]: readonly [name: Name, command: CommandsOf<Of>[Name], offset?: number];
+  [Name in keyof CommandsOf<Of> & string]: readonly [
+    name: Name,
+    command: CommandsOf<Of>[Name],
+    offset?: number,
+    outside?: GivenOf<Of, Name>,
+  ];
 }[keyof CommandsOf<Of> & string];
 
 /** What surrounds the commands of a spec: who sends them, to which aggregate, from when on, how far apart (milliseconds). */
@@ -35,10 +40,10 @@ export function scenariosOf<Of extends Aggregate>(aggregate: Of, { start, step, 
   return function given(...commands: readonly Sent<Of>[]) {
     let state = aggregate.initial as StateOf<Of>;
     let last = 0;
-    commands.forEach(([name, command, offset], index) => {
+    commands.forEach(([name, command, offset, outside], index) => {
       last = offset ?? last + step;
       const context = contextAt(last, `given-${index}`);
-      const decision = decide(name, command as object, state, context);
+      const decision = decide(name, command as object, state, context, outside);
       if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
       state = decision.reduce<StateOf<Of>>(
         (before, event: AnyEvent) =>

@@ -259,6 +259,11 @@ const rows = {
     CloseProblem: leads,
     ReopenProblem: desk,
     RecordRecurrence: system,
+    PlanPreventiveAction: desk,
+    CompletePreventiveAction: desk,
+    CancelPreventiveAction: desk,
+    RemindOfActions: system,
+    RecordReminder: system,
   } satisfies Rows<typeof problem>,
   article: {
     DraftArticle: assisted,

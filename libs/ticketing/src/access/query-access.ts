@@ -45,6 +45,7 @@ export const queryAccess = {
   problems: desk,
   problem: desk,
   problemHistory: reader,
+  preventiveActions: desk,
   auditorReads: { auditor: 'all', administrator: 'all' },
   privacy: { auditor: 'all', administrator: 'all' },
   privacyHistory: { auditor: 'all', administrator: 'all' },

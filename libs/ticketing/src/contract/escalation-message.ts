@@ -45,7 +45,12 @@ const LONGEST_SUBJECT = 200;
 export function escalationMessage(template: MessageTemplate | undefined, values: Readonly<Record<Placeholder, string>>): Message {
   const { subject = SUBJECT, text = TEXT } = template ?? {};
   const filled = (text: string) => text.replace(PLACEHOLDER, (braces, word: string) => (isPlaceholder(word) ? values[word] : braces));
-  return { subject: [...filled(subject).replace(CONTROLS, ' ')].slice(0, LONGEST_SUBJECT).join(''), text: filled(text) };
+  return { subject: subjectLine(filled(subject)), text: filled(text) };
+}
+
+/** Text as the subject of a message: on one line, not too long. */
+export function subjectLine(text: string): string {
+  return [...text.replace(CONTROLS, ' ')].slice(0, LONGEST_SUBJECT).join('');
 }
 
 function isPlaceholder(word: string): word is Placeholder {

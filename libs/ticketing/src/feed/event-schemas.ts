@@ -2912,6 +2912,130 @@ export const publicEventSchemas = {
     required: ['agent', 'absenceId'],
   },
   AgentLeft: { type: 'object', properties: { agent: { type: 'string' }, reason: { type: 'string' } }, required: ['agent'] },
+  ProblemActionPlanned: {
+    type: 'object',
+    properties: {
+      description: { type: 'string' },
+      action: { type: 'string' },
+      owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['description', 'action', 'owner', 'dueAt'],
+  },
+  ProblemActionDone: {
+    type: 'object',
+    properties: {
+      action: { type: 'string' },
+      change: {
+        type: 'object',
+        properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
+        required: ['description', 'change'],
+      },
+      outcome: { type: 'string' },
+    },
+    required: ['action', 'outcome'],
+  },
+  ProblemActionCancelled: {
+    type: 'object',
+    properties: { action: { type: 'string' }, reason: { type: 'string' } },
+    required: ['action', 'reason'],
+  },
+  ProblemActionReminded: {
+    type: 'object',
+    properties: {
+      action: { type: 'string' },
+      owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      dueAt: { type: 'string', format: 'date-time' },
+      overdue: { type: 'boolean' },
+      notifications: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string' },
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            by: { enum: ['chat', 'email'] },
+            channel: { type: 'string' },
+          },
+          required: ['id', 'target', 'by'],
+        },
+      },
+      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
+    },
+    required: ['action', 'owner', 'dueAt', 'overdue'],
+  },
+  ProblemReminderDelivered: {
+    type: 'object',
+    properties: {
+      action: { type: 'string' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+    },
+    required: ['action', 'id', 'target', 'by', 'attempts'],
+  },
+  ProblemReminderFailed: {
+    type: 'object',
+    properties: {
+      action: { type: 'string' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      detail: { type: 'string' },
+    },
+    required: ['action', 'id', 'target', 'by', 'attempts', 'because'],
+  },
   ProblemOpened: {
     type: 'object',
     properties: {
@@ -2935,7 +3059,7 @@ export const publicEventSchemas = {
   ProblemRootCauseRecorded: { type: 'object', properties: { rootCause: { type: 'string' } }, required: ['rootCause'] },
   ProblemFixRecorded: {
     type: 'object',
-    properties: { description: { type: 'string' }, change: { type: 'string' } },
+    properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
     required: ['description', 'change'],
   },
   ProblemClosed: {

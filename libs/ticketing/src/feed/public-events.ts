@@ -24,6 +24,7 @@ const shown = {
   SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
   /** The mail server's own words stay inside. */
   NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
+  ProblemReminderFailed: (data: Events['ProblemReminderFailed']) => without(data, 'detail'),
   /** Only the desk reads what is not said yet, or a note. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),

@@ -12,7 +12,7 @@ const opened = ['OpenProblem', { client: 'northwind', title: 'Printers stop', ca
 const link = (ticketId: string) => ['LinkTicketToProblem', { ticketId }] as const;
 const workaround = ['RecordWorkaround', { workaround: 'Restart the spooler' }] as const;
 const rootCause = ['RecordRootCause', { rootCause: 'The driver leaks handles' }] as const;
-const change = { description: 'Driver 4.2', change: 'CHG-1042' };
+const change = { description: 'Driver 4.2', change: 'CHG-1042', before: 'Driver 4.1', after: 'Driver 4.2' };
 const fix = ['RecordFix', change] as const;
 const closed: readonly Sent<typeof problem>[] = [opened, link('a'), link('b'), link('c'), rootCause, fix, ['CloseProblem', {}]];
 const reason = 'The same fault under driver 4.2';
@@ -175,7 +175,9 @@ describe('a problem', () => {
     });
   });
 
-  it.each(Object.keys(problem.commands).filter((name) => name !== 'OpenProblem'))('that never was takes no %s', (name) => {
+  it.each(
+    Object.keys(problem.commands).filter((name) => problem.commands[name as 'OpenProblem'].route !== undefined && name !== 'OpenProblem'),
+  )('that never was takes no %s', (name) => {
     expect(
       given()
         .when(name as 'CloseProblem', {})
@@ -190,6 +192,7 @@ describe('a problem', () => {
       status: 'open',
       tickets: ['a'],
       failedFixes: [],
+      actions: [],
       openedBy: { id: 'ada', kind: 'agent' },
       openedAt: instantFrom(0),
     };

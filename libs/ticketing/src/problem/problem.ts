@@ -2,54 +2,10 @@ import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, Uuid } from '../command-fields.js';
 import { omitUndefined, same, without } from '../plain-json.js';
-import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import type { TicketState } from '../events/ticket.js';
 import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
-import { actorSchema, PROBLEM_STATUSES } from '../vocabulary.js';
-
-const fixSchema = open({
-  description: about(text, 'What was changed'),
-  change: about(text, 'Reference of the change'),
-});
-
-type Fix = Static<typeof fixSchema>;
-
-const preventedSchema = about(
-  open({
-    tickets: about(count, 'How many tickets'),
-    countedAs: about(literal('linked-after-the-first'), 'How they were counted: the linked tickets, except the one that was linked first'),
-  }),
-  'The tickets that would not have come if the cause had been removed after the first one',
-);
-
-export const problemSchema = about(
-  open({
-    problemId: about(uuid, 'Id of the problem'),
-    client: about(text, 'Client (tenant) that it belongs to'),
-    title: about(text, 'What it is about, in a line'),
-    description: optional(about(text, 'What it is about, in full')),
-    service: optional(about(text, 'Affected service')),
-    component: optional(about(text, 'Affected configuration item')),
-    category: optional(about(text, 'Category of its tickets')),
-    status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
-    tickets: about(listOf(uuid), 'Ids of its tickets, in the order in which they were linked'),
-    workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
-    rootCause: optional(about(text, 'Why the tickets came')),
-    fix: optional(about(fixSchema, 'What removes the root cause')),
-    fixedAt: optional(about(instant, 'When the fix was done')),
-    failedFixes: about(listOf(fixSchema), 'Fixes that did not hold, oldest first'),
-    prevented: optional(preventedSchema),
-    openedBy: about(refer(actorSchema), 'Who opened it'),
-    openedAt: about(instant, 'When it was opened'),
-    closedAt: optional(about(instant, 'When it was closed, if it is')),
-  }),
-  'A problem: the cause of tickets, and what is done about it',
-);
-
-export type ProblemRecord = Static<typeof problemSchema>;
-
-/** Never opened, or a problem. */
-export type ProblemState = ProblemRecord | null;
+import { actionCommands, actionEvents } from './preventive-actions.js';
+import { type Change, change, notFound, type Prevented, type ProblemRecord, type ProblemState } from './problem-record.js';
 
 @JSONSchema({
   description: 'Opens a problem: the unknown cause of tickets. Its id is in the answer.',
@@ -115,8 +71,9 @@ export class RecordRootCause {
 }
 
 @JSONSchema({
-  description: 'Records what removes the root cause, and by which change. What was recorded before is replaced.',
-  examples: [{ description: 'Driver 4.2 on every print server', change: 'CHG-1042' }],
+  description:
+    'Records what removes the root cause, and by which change, with how it was before and is after it. What was recorded before is replaced.',
+  examples: [{ description: 'Driver 4.2 on every print server', change: 'CHG-1042', before: 'Driver 4.1', after: 'Driver 4.2' }],
 })
 export class RecordFix {
   @Text({ description: 'What was changed', example: 'Driver 4.2 on every print server', max: 20_000 })
@@ -124,6 +81,12 @@ export class RecordFix {
 
   @Name({ description: 'Reference of the change', example: 'CHG-1042' })
   change!: string;
+
+  @Text({ description: 'How it was before the change', example: 'Driver 4.1', max: 2000, optional: true })
+  before?: string;
+
+  @Text({ description: 'How it is after it', example: 'Driver 4.2', max: 2000, optional: true })
+  after?: string;
 }
 
 @JSONSchema({
@@ -150,13 +113,6 @@ export interface RecordRecurrence {
   readonly openedAt: Instant;
 }
 
-type Prevented = Static<typeof preventedSchema>;
-
-/** A change of a problem that is there. Without one, the event says nothing. */
-function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: ProblemRecord['openedAt']) => ProblemRecord) {
-  return event<ProblemState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
-}
-
 const events = {
   ProblemOpened: event<
     ProblemState,
@@ -167,6 +123,7 @@ const events = {
       status: 'open',
       tickets: [],
       failedFixes: [],
+      actions: [],
       openedBy: actor,
       openedAt: effectiveAt,
     }),
@@ -185,7 +142,7 @@ const events = {
     status: problem.status === 'open' ? 'known-error' : problem.status,
   })),
   ProblemRootCauseRecorded: change<{ readonly rootCause: string }>((problem, { rootCause }) => ({ ...problem, rootCause })),
-  ProblemFixRecorded: change<Fix>((problem, fix, fixedAt) => ({ ...problem, fix, fixedAt, status: 'fixed' })),
+  ProblemFixRecorded: change<Change>((problem, fix, fixedAt) => ({ ...problem, fix, fixedAt, status: 'fixed' })),
   ProblemClosed: change<{ readonly prevented: Prevented; readonly note?: string }>((problem, { prevented }, closedAt) => ({
     ...problem,
     prevented,
@@ -201,6 +158,7 @@ const events = {
     failedFixes: problem.fix === undefined ? problem.failedFixes : [...problem.failedFixes, problem.fix],
     status: problem.workaround === undefined ? 'open' : 'known-error',
   })),
+  ...actionEvents,
 };
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof events }>>();
@@ -210,8 +168,6 @@ const UNDER_WORK = [...THERE, 'problem-closed'] as const;
 
 /** More would make every event of the problem slow to read. */
 const MOST_TICKETS = 5000;
-
-const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found', 'There is no such problem');
 
 function unlessClosed({ status }: ProblemRecord): Refusal<'problem-closed'> | undefined {
   return status === 'closed' ? refuse('problem-closed', 'The problem is closed: reopen it first') : undefined;
@@ -298,10 +254,11 @@ export const problem = {
       body: RecordFix,
       route: 'POST /v1/problems/{problemId}/fix',
       refuses: [...UNDER_WORK, 'problem-incomplete'],
-      decide({ description, change }, state) {
+      decide({ description, change, before, after }, state) {
         if (state === null) return notFound();
-        if (state.fix !== undefined && same(state.fix, { description, change })) return [];
-        return unlessClosed(state) ?? unlessRecorded(state, 'rootCause') ?? [{ type: 'ProblemFixRecorded', data: { description, change } }];
+        const fix = omitUndefined({ description, change, before, after });
+        if (state.fix !== undefined && same(state.fix, fix)) return [];
+        return unlessClosed(state) ?? unlessRecorded(state, 'rootCause') ?? [{ type: 'ProblemFixRecorded', data: fix }];
       },
     }),
     CloseProblem: command({
@@ -324,6 +281,7 @@ export const problem = {
         return state.fix === undefined ? [] : [{ type: 'ProblemReopened', data: { reason } }];
       },
     }),
+    ...actionCommands,
   },
 } satisfies Aggregate<ProblemState>;
 

@@ -5,7 +5,8 @@ import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import type { TellOfProblem } from '../ticket/recurrence.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
-import { problem, type ProblemCommands, type ProblemEvents, type ProblemState } from './problem.js';
+import { problem, type ProblemCommands, type ProblemEvents } from './problem.js';
+import type { ProblemState } from './problem-record.js';
 import {
   type Fingerprint,
   fingerprintOf,

@@ -1,12 +1,12 @@
 import type { StateFace } from '#eventsourcing';
-import { problemSchema, type ProblemState } from '../problem/problem.js';
+import { problemSchema, type ProblemState } from '../problem/problem-record.js';
 import { documentSchema } from './stored.js';
 
 /** One document a problem, by its id. */
 export const problems: StateFace<ProblemState> = {
   name: 'problems',
-  version: 2,
+  version: 3,
   schema: () => documentSchema(problemSchema, 'Id of the problem'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, status: 1 } }, { key: { tickets: 1 } }],
+  indexes: [{ key: { client: 1, status: 1 } }, { key: { tickets: 1 } }, { key: { nextActionDueAt: 1 } }, { key: { nextReminderAt: 1 } }],
 };

@@ -7,7 +7,8 @@ import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
-import { problem, type ProblemEvents, type ProblemState } from '../problem/problem.js';
+import { problem, type ProblemEvents } from '../problem/problem.js';
+import type { ProblemState } from '../problem/problem-record.js';
 import { article, type ArticleEvents, type ArticleState } from '../knowledge/article.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
@@ -167,7 +168,7 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
 /** The read models of problems. */
 export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
   name: 'problems',
-  version: 2,
+  version: 3,
   streamPrefix: 'problem-',
   aggregate: problem,
   initial: problem.initial,

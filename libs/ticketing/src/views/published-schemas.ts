@@ -15,7 +15,8 @@ import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { accountSchema } from '../identity/account.js';
 import { privacySchema } from '../desk/privacy.js';
 import { articleSchema } from '../knowledge/article.js';
-import { problemSchema } from '../problem/problem.js';
+import { preventiveActionSchema, problemSchema } from '../problem/problem-record.js';
+import { actionOfProblemSchema } from './preventive-actions.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
 import { principalSchema } from '../identity/principal.js';
@@ -84,6 +85,8 @@ export const publishedSchemas = {
   TicketFilter: ticketFilterSchema,
   Article: articleSchema,
   ProblemRecord: problemSchema,
+  PreventiveAction: preventiveActionSchema,
+  ActionOfProblem: actionOfProblemSchema,
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,

@@ -1,0 +1,68 @@
+import { type Actor, type Aggregate, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
+import type { Mongo, ViewDocument } from '#mongo';
+import { runSystemCommand } from '#ticketing-app';
+
+export const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
+
+/** Documents of one look. */
+const LOOK = 500;
+
+/** A command without a body that an aggregate is sent when an instant of its view has come. */
+interface Due<Of extends Aggregate> {
+  readonly aggregate: Of;
+  readonly view: { readonly name: string };
+  /** The field of the view with the instant. */
+  readonly field: string;
+  readonly command: keyof Of['commands'] & string;
+}
+
+/** Sends what is due to each aggregate whose view has moved on since the last command. Part of the timekeeper. */
+export class DueCommands<Of extends Aggregate> {
+  readonly #documents;
+  /** Revision that an aggregate was at when a command was sent: until the view has moved on, nothing new is known. */
+  readonly #handled = new Map<string, number>();
+
+  constructor(
+    private readonly store: EventStore,
+    db: Mongo['db'],
+    private readonly due: Due<Of>,
+  ) {
+    this.#documents = db.collection<ViewDocument<Readonly<Record<string, Instant>>>>(due.view.name);
+  }
+
+  /** @returns how many commands were sent */
+  async look(now: Instant): Promise<number> {
+    const { aggregate, field, command: name } = this.due;
+    const due = await this.#documents
+      .find({ [field]: { $lte: now } } as object, { projection: { revision: 1 } })
+      .sort({ [field]: 1 })
+      .limit(LOOK)
+      .toArray();
+    const fresh = due.filter(({ _id, revision }) => revision > (this.#handled.get(_id) ?? -1));
+    for (const { _id, revision } of fresh) {
+      const commandId = deterministicId('timekeeper', aggregate.category, _id, String(revision));
+      const context = { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
+      await unlessDeleted(runSystemCommand(this.store, { aggregate, id: _id, name, body: {} as never, context }));
+      this.#handled.set(_id, revision);
+    }
+    return fresh.length;
+  }
+
+  /** When something will be due by the view as it is. */
+  async nextDue(now: Instant): Promise<Instant | undefined> {
+    const { field } = this.due;
+    const [first] = await this.#documents
+      .find({ [field]: { $gt: now } } as object, { projection: { [field]: 1 } })
+      .sort({ [field]: 1 })
+      .limit(1)
+      .toArray();
+    return first?.[field] as Instant | undefined;
+  }
+}
+
+/** What was tombstoned keeps its document: nothing is to be done about it, now or later. */
+export async function unlessDeleted(sent: Promise<unknown>): Promise<void> {
+  await sent.catch((error: unknown) => {
+    if (!(error instanceof StreamDeleted)) throw error;
+  });
+}

@@ -1,0 +1,281 @@
+import {
+  commandsOn,
+  type DecisionContext,
+  deterministicId,
+  epochMillis,
+  type EventsOf,
+  type Instant,
+  instantFrom,
+  parseInstant,
+  refuse,
+  type Refusal,
+} from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Name, Part, PersonRef, Text } from '../command-fields.js';
+import { DAY } from '../contract/contract.js';
+import { type Message, subjectLine } from '../contract/escalation-message.js';
+import type { Notification, Undelivered } from '../contract/escalation-policy.js';
+import { omitUndefined, same, without } from '../plain-json.js';
+import type { Reach } from '../ticket/escalation.js';
+import type { Person } from '../vocabulary.js';
+import { type Change, change, notFound, type PreventiveAction, type ProblemRecord, type ProblemState } from './problem-record.js';
+
+@JSONSchema({
+  description:
+    'Plans what is done so that the problem does not come back, also once it is closed. A planned action of the same name is planned anew. Its owner is reminded a day before it is due, when it is due, and every week from then on.',
+  examples: [
+    { action: 'PA-1', description: 'Stage driver updates on one server first', owner: { id: 'grace' }, dueAt: '2027-02-01T12:00:00Z' },
+  ],
+})
+export class PlanPreventiveAction {
+  @Name({ description: 'Its name, unique in the problem', example: 'PA-1', max: 100 })
+  action!: string;
+
+  @Text({ description: 'What is to be done', example: 'Stage driver updates on one server first', max: 2000 })
+  description!: string;
+
+  @Part(() => PersonRef, { description: 'Who answers for it' })
+  owner!: PersonRef;
+
+  @DateTime({ description: 'When it is to be done by' })
+  dueAt!: string;
+}
+
+@JSONSchema({
+  description: 'A preventive action is done: what was done, and by which change if there was one.',
+  examples: [{ action: 'PA-1', outcome: 'Updates are staged by ring', change: 'CHG-1077', before: 'All at once', after: 'Three rings' }],
+})
+export class CompletePreventiveAction {
+  @Name({ description: 'Name of the action', example: 'PA-1', max: 100 })
+  action!: string;
+
+  @Text({ description: 'What was done', example: 'Updates are staged by ring', max: 2000 })
+  outcome!: string;
+
+  @Name({ description: 'Reference of the change that it was done by', example: 'CHG-1077', optional: true })
+  change?: string;
+
+  @Text({ description: 'How it was before the change', max: 2000, optional: true })
+  before?: string;
+
+  @Text({ description: 'How it is after it', max: 2000, optional: true })
+  after?: string;
+}
+
+@JSONSchema({
+  description: 'A preventive action is not done after all.',
+  examples: [{ action: 'PA-1', reason: 'The servers are replaced' }],
+})
+export class CancelPreventiveAction {
+  @Name({ description: 'Name of the action', example: 'PA-1', max: 100 })
+  action!: string;
+
+  @Text({ description: 'Why', example: 'The servers are replaced', max: 2000 })
+  reason!: string;
+}
+
+/** How an owner is reached, by their id. */
+export type OwnersReached = Readonly<Record<string, Reach>>;
+
+/** Tells what became of a message to an owner. Sent by whoever delivers them. */
+export interface RecordReminder {
+  /** Id of the message. */
+  readonly notification: string;
+  readonly attempts: number;
+  /** Why it did not get through; it did, where nothing is said. */
+  readonly failed?: { readonly because: Undelivered; readonly detail?: string };
+}
+
+type Planned = Pick<PreventiveAction, 'action' | 'description' | 'owner' | 'dueAt'>;
+type About = { readonly action: string; readonly owner: Person; readonly dueAt: Instant };
+type Settled = Pick<PreventiveAction, 'action'> & Notification & { readonly attempts: number };
+
+/** More would make every event of the problem slow to read. */
+const MOST_ACTIONS = 100;
+
+const REMINDED_BEFORE = DAY;
+const REMINDED_EVERY = 7 * DAY;
+
+/** When the owner of an action is reminded for the first time after an instant: a day before it is due, when it is due, and every week from then on. */
+export function nextReminder(dueAt: Instant, after: Instant): Instant {
+  const [due, since] = [epochMillis(dueAt), epochMillis(after)];
+  if (since < due - REMINDED_BEFORE) return instantFrom(due - REMINDED_BEFORE);
+  return instantFrom(since < due ? due : due + REMINDED_EVERY * (Math.floor((since - due) / REMINDED_EVERY) + 1));
+}
+
+/** A planned action is overdue from the instant on at which it is due. */
+export function isOverdue({ state, dueAt }: Pick<PreventiveAction, 'state' | 'dueAt'>, now: Instant): boolean {
+  return state === 'planned' && dueAt <= now;
+}
+
+/** What was overdue when it was planned is reminded of at once. */
+function remindedNext({ dueAt, plannedAt, reminded }: PreventiveAction): Instant {
+  return reminded === undefined && dueAt <= plannedAt ? plannedAt : nextReminder(dueAt, reminded?.at ?? plannedAt);
+}
+
+function withActions(problem: ProblemRecord, actions: readonly PreventiveAction[]): ProblemRecord {
+  const planned = actions.filter(({ state }) => state === 'planned');
+  const first = (instants: readonly Instant[]) => [...instants].sort()[0];
+  const nextActionDueAt = first(planned.map(({ dueAt }) => dueAt));
+  const nextReminderAt = first(planned.map(remindedNext));
+  return omitUndefined({ ...problem, actions, nextActionDueAt, nextReminderAt }) as ProblemRecord;
+}
+
+function changed(problem: ProblemRecord, action: string, evolve: (one: PreventiveAction) => PreventiveAction): ProblemRecord {
+  return withActions(
+    problem,
+    problem.actions.map((one) => (one.action === action ? evolve(one) : one)),
+  );
+}
+
+function settled(
+  problem: ProblemRecord,
+  { action, id }: Settled,
+  became: { readonly state: 'delivered' | 'failed'; readonly because?: Undelivered },
+) {
+  return changed(problem, action, (one) =>
+    one.reminded === undefined
+      ? one
+      : {
+          ...one,
+          reminded: { ...one.reminded, messages: one.reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
+        },
+  );
+}
+
+export const actionEvents = {
+  ProblemActionPlanned: change<Planned>((problem, planned, plannedAt) => {
+    const action: PreventiveAction = { ...planned, state: 'planned', plannedAt };
+    const isThere = problem.actions.some((one) => one.action === planned.action);
+    return isThere ? changed(problem, planned.action, () => action) : withActions(problem, [...problem.actions, action]);
+  }),
+  ProblemActionDone: change<Pick<PreventiveAction, 'action' | 'change'> & { readonly outcome: string }>(
+    (problem, { action, ...done }, endedAt) => changed(problem, action, (one) => ({ ...one, ...done, state: 'done', endedAt })),
+  ),
+  ProblemActionCancelled: change<Pick<PreventiveAction, 'action'> & { readonly reason: string }>((problem, { action, reason }, endedAt) =>
+    changed(problem, action, (one) => ({ ...one, state: 'cancelled', endedAt, outcome: reason })),
+  ),
+  ProblemActionReminded: change<
+    About & { readonly overdue: boolean; readonly notifications?: readonly Notification[]; readonly message?: Message }
+  >((problem, { action, overdue, notifications = [] }, at) =>
+    changed(problem, action, (one) => ({
+      ...one,
+      reminded: { at, overdue, messages: notifications.map((sent) => ({ ...sent, state: 'on-its-way' })) },
+    })),
+  ),
+  ProblemReminderDelivered: change<Settled>((problem, about) => settled(problem, about, { state: 'delivered' })),
+  ProblemReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((problem, about) =>
+    settled(problem, about, { state: 'failed', because: about.because }),
+  ),
+};
+
+const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof actionEvents }>>();
+
+const OF_ACTIONS = ['problem-not-found', 'action-not-found', 'action-ended'] as const;
+
+export const actionCommands = {
+  PlanPreventiveAction: command({
+    body: PlanPreventiveAction,
+    route: 'POST /v1/problems/{problemId}/actions',
+    refuses: ['problem-not-found', 'action-ended', 'too-many-actions'],
+    decide({ action, description, owner, dueAt: due }, state) {
+      if (state === null) return notFound();
+      const planned = { action, description, owner: omitUndefined({ ...owner }), dueAt: parseInstant(due) as Instant };
+      const known = state.actions.find((one) => one.action === action);
+      if (known !== undefined && same(planned, plannedOf(known))) return [];
+      if (known !== undefined && known.state !== 'planned') return ended();
+      if (known === undefined && state.actions.length >= MOST_ACTIONS)
+        return refuse('too-many-actions', `A problem has at most ${MOST_ACTIONS} preventive actions`);
+      return [{ type: 'ProblemActionPlanned', data: planned }];
+    },
+  }),
+  CompletePreventiveAction: command({
+    body: CompletePreventiveAction,
+    route: 'POST /v1/problems/{problemId}/actions/done',
+    refuses: [...OF_ACTIONS, 'change-missing'],
+    decide({ action, outcome, change, before, after }, state) {
+      const known = planned(state, action, 'done');
+      if (known === undefined || 'refused' in known) return known ?? [];
+      if (change === undefined && (before ?? after) !== undefined)
+        return refuse('change-missing', 'How it was before and after is said of a change', [{ field: 'change', message: 'must be named' }]);
+      const made: Change | undefined = change === undefined ? undefined : omitUndefined({ description: outcome, change, before, after });
+      return [{ type: 'ProblemActionDone', data: omitUndefined({ action, outcome, change: made }) }];
+    },
+  }),
+  CancelPreventiveAction: command({
+    body: CancelPreventiveAction,
+    route: 'POST /v1/problems/{problemId}/actions/cancel',
+    refuses: OF_ACTIONS,
+    decide({ action, reason }, state) {
+      const known = planned(state, action, 'cancelled');
+      if (known === undefined || 'refused' in known) return known ?? [];
+      return [{ type: 'ProblemActionCancelled', data: { action, reason } }];
+    },
+  }),
+  RemindOfActions: command({
+    refuses: [],
+    needs: 'owners-of-actions',
+    decide(_command: object, state, { effectiveAt: now }: DecisionContext, reached: OwnersReached = {}) {
+      return actionsToRemindOf(state, now).map((one) => {
+        const { action, owner, dueAt } = one;
+        const overdue = isOverdue(one, now);
+        const reach = Object.hasOwn(reached, owner.id) ? reached[owner.id] : undefined;
+        const notifications = (reach === undefined || reach === 'not-of-client' ? [] : reach).map((means): Notification => ({
+          id: deterministicId('notification', state?.problemId ?? '', action, remindedNext(one), owner.id, means.by),
+          target: { kind: 'person', person: owner },
+          ...means,
+        }));
+        const told = notifications.length === 0 ? {} : { notifications, message: messageOf(state as ProblemRecord, one, overdue) };
+        return { type: 'ProblemActionReminded' as const, data: { action, owner, dueAt, overdue, ...told } };
+      });
+    },
+  }),
+  RecordReminder: command({
+    refuses: [],
+    decide({ notification, attempts, failed }: RecordReminder, state) {
+      for (const { action, reminded } of state?.actions ?? []) {
+        const sent = reminded?.messages.find(({ id }) => id === notification);
+        if (sent?.state !== 'on-its-way') continue;
+        const about = { action, ...without(sent, 'state'), attempts };
+        return failed === undefined
+          ? [{ type: 'ProblemReminderDelivered', data: about }]
+          : [{ type: 'ProblemReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
+      }
+      return [];
+    },
+  }),
+};
+
+/** The actions whose owners are to be reminded by now. */
+export function actionsToRemindOf(state: ProblemState, now: Instant): readonly PreventiveAction[] {
+  return (state?.actions ?? []).filter((one) => one.state === 'planned' && remindedNext(one) <= now);
+}
+
+const plannedOf = ({ action, description, owner, dueAt }: PreventiveAction): Planned => ({ action, description, owner, dueAt });
+
+const ended = (): Refusal<'action-ended'> => refuse('action-ended', 'The preventive action is done or was cancelled');
+
+/** A planned action; undefined where it has ended so already. */
+function planned(
+  state: ProblemState,
+  action: string,
+  becomes: 'done' | 'cancelled',
+): PreventiveAction | Refusal<(typeof OF_ACTIONS)[number]> | undefined {
+  if (state === null) return notFound();
+  const known = state.actions.find((one) => one.action === action);
+  if (known === undefined) return refuse('action-not-found', 'The problem has no such preventive action');
+  if (known.state === 'planned') return known;
+  return known.state === becomes ? undefined : ended();
+}
+
+function messageOf(
+  { problemId, client, title }: ProblemRecord,
+  { action, description, dueAt }: PreventiveAction,
+  overdue: boolean,
+): Message {
+  const isDue = overdue ? 'overdue' : 'due soon';
+  return {
+    subject: subjectLine(`[${isDue}] ${action}: ${title}`),
+    text: `Preventive action ${action} of problem ${problemId} (${client}) is ${isDue}: ${title}\n\n${description}\n\nDue: ${dueAt}`,
+  };
+}

@@ -1,0 +1,101 @@
+import { event, type Instant, refuse, type Refusal } from '#eventsourcing';
+import { notificationSchema, UNDELIVERED } from '../contract/escalation-policy.js';
+import { about, count, flag, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { actorSchema, personSchema, PROBLEM_STATUSES } from '../vocabulary.js';
+
+export const changeSchema = open({
+  description: about(text, 'What was changed'),
+  change: about(text, 'Reference of the change'),
+  before: optional(about(text, 'How it was before')),
+  after: optional(about(text, 'How it is after it')),
+});
+
+/** A change that was made, with its reference. */
+export type Change = Static<typeof changeSchema>;
+
+const preventedSchema = about(
+  open({
+    tickets: about(count, 'How many tickets'),
+    countedAs: about(literal('linked-after-the-first'), 'How they were counted: the linked tickets, except the one that was linked first'),
+  }),
+  'The tickets that would not have come if the cause had been removed after the first one',
+);
+
+/** Where a preventive action stands. */
+export const ACTION_STATES = ['planned', 'done', 'cancelled'] as const;
+export type ActionState = (typeof ACTION_STATES)[number];
+
+const reminderSchema = open({
+  at: about(instant, 'When'),
+  overdue: about(flag, 'Whether it was overdue then'),
+  messages: about(
+    listOf(
+      open({
+        ...notificationSchema.entries,
+        state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
+        because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
+      }),
+    ),
+    'What was sent to the owner; none to one without an address',
+  ),
+});
+
+export const preventiveActionSchema = about(
+  open({
+    action: about(text, 'Its name, unique in the problem'),
+    description: about(text, 'What is to be done'),
+    owner: about(refer(personSchema), 'Who answers for it'),
+    dueAt: about(instant, 'When it is to be done by'),
+    state: about(oneOf(ACTION_STATES), 'Where it stands'),
+    plannedAt: about(instant, 'When it was planned, or planned anew'),
+    endedAt: optional(about(instant, 'When it was done or cancelled')),
+    outcome: optional(about(text, 'What was done, or why it was cancelled')),
+    change: optional(about(changeSchema, 'The change that it was done by')),
+    reminded: optional(about(reminderSchema, 'The last time that its owner was reminded')),
+  }),
+  'What somebody does so that a problem does not come back',
+);
+
+export type PreventiveAction = Static<typeof preventiveActionSchema>;
+
+/** The tickets that a fix would have prevented, and how they were counted. */
+export type Prevented = Static<typeof preventedSchema>;
+
+export const problemSchema = about(
+  open({
+    problemId: about(uuid, 'Id of the problem'),
+    client: about(text, 'Client (tenant) that it belongs to'),
+    title: about(text, 'What it is about, in a line'),
+    description: optional(about(text, 'What it is about, in full')),
+    service: optional(about(text, 'Affected service')),
+    component: optional(about(text, 'Affected configuration item')),
+    category: optional(about(text, 'Category of its tickets')),
+    status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
+    tickets: about(listOf(uuid), 'Ids of its tickets, in the order in which they were linked'),
+    workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
+    rootCause: optional(about(text, 'Why the tickets came')),
+    fix: optional(about(changeSchema, 'What removes the root cause')),
+    fixedAt: optional(about(instant, 'When the fix was done')),
+    failedFixes: about(listOf(changeSchema), 'Fixes that did not hold, oldest first'),
+    prevented: optional(preventedSchema),
+    actions: about(listOf(preventiveActionSchema), 'What is done so that it does not come back, in the order in which it was planned'),
+    nextActionDueAt: optional(about(instant, 'When the first of its planned actions is due')),
+    nextReminderAt: optional(about(instant, 'When the owner of one is reminded next')),
+    openedBy: about(refer(actorSchema), 'Who opened it'),
+    openedAt: about(instant, 'When it was opened'),
+    closedAt: optional(about(instant, 'When it was closed, if it is')),
+  }),
+  'A problem: the cause of tickets, and what is done about it',
+);
+
+export type ProblemRecord = Static<typeof problemSchema>;
+
+/** Never opened, or a problem. */
+export type ProblemState = ProblemRecord | null;
+
+/** A change of a problem that is there. Without one, the event says nothing. */
+export function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: Instant) => ProblemRecord) {
+  return event<ProblemState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
+}
+
+export const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found', 'There is no such problem');
