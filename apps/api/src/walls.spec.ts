@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { isRefusal } from '#eventsourcing';
-import { projectionGroups, type Role } from '#ticketing';
+import { isAutomatic, projectionGroups, type Role } from '#ticketing';
 import { asOperator, INBOUND_MAIL, issueCredential, TICKET_INSTANTS, WALLS } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
@@ -216,33 +216,32 @@ describe('walls between clients', () => {
     );
   });
 
-  it.each(ROLES_THAT_READ)(
-    'hold for a %s on every route, about whatever they ask',
-    async (role) => {
-      let asked = 0;
-      let seen = 0;
-      const mine = clients[ROLES_THAT_READ.indexOf(role) % clients.length] as Client;
-      const foreign = clients.filter((other) => other !== mine);
-      for (const about of clients) {
-        for (const path of questionsAbout(about)) {
-          const { status, text } = await get(mine.tokens[role], path);
-          asked++;
-          if (status >= 500) throw new Error(`${path}: ${status} ${text}`);
-          for (const other of foreign) {
-            // What was asked itself may come back in a message; nothing else of theirs does.
-            const told = path.includes(other.mark) ? text.replaceAll(other.mark, '').replaceAll(other.name, '') : text;
-            for (const secret of [other.mark, ...other.tickets])
-              expect({ path, leaks: told.includes(secret) }).toEqual({ path, leaks: false });
-            if (path.includes(other.mark)) expect({ path, items: /"items":\[\{/.test(text) }).toEqual({ path, items: false });
-          }
-          if (text.includes(mine.mark)) seen++;
+  it.each(ROLES_THAT_READ)('hold for a %s on every route, about whatever they ask', async (role) => {
+    let asked = 0;
+    let seen = 0;
+    const mine = clients[ROLES_THAT_READ.indexOf(role) % clients.length] as Client;
+    const foreign = clients.filter((other) => other !== mine);
+    for (const about of clients) {
+      for (const path of questionsAbout(about)) {
+        // On a full log the past takes a while to be read.
+        const { text } = await eventually(
+          () => get(mine.tokens[role], path),
+          ({ status }) => status < 500,
+        );
+        asked++;
+        for (const other of foreign) {
+          // What was asked itself may come back in a message; nothing else of theirs does.
+          const told = path.includes(other.mark) ? text.replaceAll(other.mark, '').replaceAll(other.name, '') : text;
+          for (const secret of [other.mark, ...other.tickets])
+            expect({ path, leaks: told.includes(secret) }).toEqual({ path, leaks: false });
+          if (path.includes(other.mark)) expect({ path, items: /"items":\[\{/.test(text) }).toEqual({ path, items: false });
         }
+        if (text.includes(mine.mark)) seen++;
       }
-      expect(asked).toBeGreaterThan(120);
-      expect(seen).toBeGreaterThan(0);
-    },
-    120_000,
-  );
+    }
+    expect(asked).toBeGreaterThan(120);
+    expect(seen).toBeGreaterThan(0);
+  });
 
   it('make what is another’s the same as what never was', async () => {
     const [mine, other] = clients as readonly [Client, Client];
@@ -283,7 +282,8 @@ describe('walls between clients', () => {
       Promise.all(
         streams.map(async (stream) => {
           let length = 0;
-          for await (const _ of api.store.readStream(stream)) length++;
+          // What time alone brings about may come meanwhile.
+          for await (const { metadata } of api.store.readStream(stream)) if (!isAutomatic(metadata)) length++;
           return { stream, length };
         }),
       );

@@ -65,7 +65,7 @@ beforeAll(async () => {
     event(2, 'InternalNoteAdded', { text: hostile }),
   ]);
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 async function tierline(...words: string[]): Promise<{ code: number; out: string; errors: string }> {
   const written = { out: '', errors: '' };

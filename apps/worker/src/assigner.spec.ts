@@ -42,7 +42,7 @@ beforeAll(async () => {
     stores.onClose(() => timekeeper.stop());
   }
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 function sent() {
   const commandId = randomUUID();

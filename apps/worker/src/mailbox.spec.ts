@@ -95,7 +95,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stores?.close();
   await mailbox?.close();
-}, 30_000);
+});
 
 describe('a mailbox that is polled', () => {
   it('has its messages taken in, each once and by who may, and marked; also where the connection breaks off', async () => {

@@ -37,7 +37,7 @@ beforeAll(async () => {
   worker = startWorker({ store, db: mongo.db, groups: [], policies, log: createLog('silent') });
   stores.onClose(() => worker.stop());
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
 

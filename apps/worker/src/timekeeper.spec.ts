@@ -39,7 +39,7 @@ beforeAll(async () => {
   stores.onClose(() => worker.stop());
   await agree(hasty, { quietTime: 0 }, instantFrom(Date.now() - DAY));
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 const timekeeper = (): Timekeeper => startTimekeeper({ store, db: mongo.db, log, pollMs: 20 });
 

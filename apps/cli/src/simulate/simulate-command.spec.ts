@@ -24,7 +24,7 @@ beforeAll(async () => {
   stores = await testStores({ empty: true });
   await importLog({ mapping: bpic2013, source: BPIC2013, file: smallLog, store: stores.store });
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 async function printed(changes: Partial<SimulateOptions>): Promise<string> {
   let text = '';
