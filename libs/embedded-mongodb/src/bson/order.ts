@@ -72,8 +72,10 @@ const compareNumbers = (a: number | bigint | Double | Decimal128, b: number | bi
   return leftNaN === rightNaN ? 0 : leftNaN ? -1 : 1;
 };
 
+export type CompareText = (a: string, b: string) => number;
+
 /** By code points, which is the order of the UTF-8 bytes; UTF-16 code units would put astral characters too low. */
-export const compareText = (a: string, b: string): number => {
+export const compareText: CompareText = (a, b) => {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
@@ -90,22 +92,28 @@ export const compareText = (a: string, b: string): number => {
 const textOf = (value: Value): string => (value instanceof SymbolText ? value.text : (value as string));
 
 /** Documents field by field: type, then name, then value. */
-const compareDocuments = (a: Doc, b: Doc): number => {
+const compareDocuments = (a: Doc, b: Doc, texts: CompareText): number => {
   const length = Math.min(a.size, b.size);
   for (let index = 0; index < length; index++) {
     const left = a.values[index] as Value;
     const right = b.values[index] as Value;
     const order =
-      typeRank(left) - typeRank(right) || compareText(a.keys[index] as string, b.keys[index] as string) || compareValues(left, right);
+      typeRank(left) - typeRank(right) ||
+      compareText(a.keys[index] as string, b.keys[index] as string) ||
+      compareValues(left, right, texts);
     if (order !== 0) return order;
   }
   return a.size - b.size;
 };
 
-/** BSON's total order. A missing value (undefined) is above MinKey and below everything else. */
-export const compareValues = (a: Value | undefined, b: Value | undefined): number => {
+/**
+ * BSON's total order. A missing value (undefined) is above MinKey and below everything else.
+ *
+ * @param texts the order of texts, also of those within documents and arrays
+ */
+export const compareValues = (a: Value | undefined, b: Value | undefined, texts: CompareText = compareText): number => {
   if (a === b) return 0;
-  if (typeof a === 'string' && typeof b === 'string') return compareText(a, b);
+  if (typeof a === 'string' && typeof b === 'string') return texts(a, b);
   const rank = typeRank(a);
   const difference = rank - typeRank(b);
   if (difference !== 0) return difference;
@@ -113,14 +121,14 @@ export const compareValues = (a: Value | undefined, b: Value | undefined): numbe
     case 10:
       return compareNumbers(a as number, b as number);
     case 15:
-      return compareText(textOf(a as Value), textOf(b as Value));
+      return texts(textOf(a as Value), textOf(b as Value));
     case 20:
-      return compareDocuments(a as Doc, b as Doc);
+      return compareDocuments(a as Doc, b as Doc, texts);
     case 25: {
       const left = (a as Arr).values;
       const right = (b as Arr).values;
       for (let index = 0; index < left.length && index < right.length; index++) {
-        const order = compareValues(left[index], right[index]);
+        const order = compareValues(left[index], right[index], texts);
         if (order !== 0) return order;
       }
       return left.length - right.length;
@@ -147,21 +155,23 @@ export const compareValues = (a: Value | undefined, b: Value | undefined): numbe
     case 60:
       return compareText((a as Code).text, (b as Code).text);
     case 65:
-      return compareText((a as Code).text, (b as Code).text) || compareDocuments((a as Code).scope as Doc, (b as Code).scope as Doc);
+      return (
+        compareText((a as Code).text, (b as Code).text) || compareDocuments((a as Code).scope as Doc, (b as Code).scope as Doc, compareText)
+      );
     default:
       return 0;
   }
 };
 
-export const equalValues = (a: Value | undefined, b: Value | undefined): boolean => compareValues(a, b) === 0;
+export const equalValues = (a: Value | undefined, b: Value | undefined, texts?: CompareText): boolean => compareValues(a, b, texts) === 0;
 
 /** Whether values in BSON order hold one that is equal. */
-export const containsValue = (sorted: readonly Value[], value: Value): boolean => {
+export const containsValue = (sorted: readonly Value[], value: Value, texts?: CompareText): boolean => {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const order = compareValues(sorted[middle], value);
+    const order = compareValues(sorted[middle], value, texts);
     if (order === 0) return true;
     if (order < 0) low = middle + 1;
     else high = middle;
@@ -169,13 +179,23 @@ export const containsValue = (sorted: readonly Value[], value: Value): boolean =
   return false;
 };
 
+/** What stands for a text in a key, where texts are not ordered by their bytes. */
+export type Texts = (text: string) => string;
+
 /**
  * Keys: bytes whose order (memcmp) is BSON's order, one value after the other, none the prefix of another. Values that
  * compare equal have equal keys (the int32 1, the double 1.0 and the decimal 1.00), so a unique index is exact.
  */
 class KeyWriter extends GrowingBuffer {
+  #texts: Texts | undefined;
+
   constructor() {
     super(4096);
+  }
+
+  begin(texts?: Texts): void {
+    this.at = 0;
+    this.#texts = texts;
   }
 
   byte(value: number): void {
@@ -273,7 +293,7 @@ class KeyWriter extends GrowingBuffer {
     switch (typeof value) {
       case 'string':
         this.byte(60);
-        return this.text(value);
+        return this.text(this.#texts ? this.#texts(value) : value);
       case 'number':
       case 'bigint':
         return this.number(value);
@@ -309,7 +329,7 @@ class KeyWriter extends GrowingBuffer {
     }
     if (value instanceof SymbolText) {
       this.byte(60);
-      return this.text(value.text);
+      return this.text(this.#texts ? this.#texts(value.text) : value.text);
     }
     if (value instanceof Timestamp) {
       this.byte(130);
@@ -353,7 +373,7 @@ export const HIGHEST = 240;
 export const keyBracket = (value: Value): { readonly from: number; readonly to: number } => {
   const rank = typeRank(value);
   if (rank === 10) return { from: 29, to: 31 };
-  keys.at = 0;
+  keys.begin();
   keys.value(value);
   const first = keys.bytes[0] as number;
   return { from: first, to: first + 1 };
@@ -371,8 +391,8 @@ const neighbour = (value: number, step: 1 | -1): number => {
 const keys = new KeyWriter();
 
 /** The key of one value. */
-export const keyOf = (value: Value): Buffer => {
-  keys.at = 0;
+export const keyOf = (value: Value, texts?: Texts): Buffer => {
+  keys.begin(texts);
   keys.value(value);
   const bytes = Buffer.from(keys.bytes.subarray(0, keys.at));
   if (keys.bytes.length > 1024 * 1024) keys.bytes = Buffer.allocUnsafe(4096);
@@ -385,8 +405,9 @@ export const joinedKey = (
   values: readonly Value[],
   descending: (index: number) => boolean,
   suffix: Buffer | undefined,
+  texts?: Texts,
 ): Buffer => {
-  keys.at = 0;
+  keys.begin(texts);
   keys.raw(prefix);
   for (let index = 0; index < values.length; index++) {
     const start = keys.at;

@@ -3,13 +3,14 @@ import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import type { Source } from '../execution/source.js';
+import { withCollation } from '../query/collation.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import { fieldsOf, letOf, paceOf, withOk, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { cursorReply } from './cursors.js';
 import { collectionStatistics } from './diagnostics.js';
 import { explainCommand } from './explain.js';
-import { target } from './namespaces.js';
+import { collationFor, target } from './namespaces.js';
 import { parseTarget } from './output.js';
 import { contextOf, hintOf, runPipeline, spaceOf, type Scope } from './reading.js';
 import { bypass } from './validation.js';
@@ -17,7 +18,6 @@ import { bypass } from './validation.js';
 const aggregate: Handler = async (call) => {
   const { node, database, command } = call;
   const fields = fieldsOf(call);
-  fields.noCollation();
   const on = command.get('aggregate');
   const pipeline = fields.need(command.get('pipeline'), 'pipeline');
   const cursorSpec = fields.document('cursor');
@@ -30,8 +30,13 @@ const aggregate: Handler = async (call) => {
   const lastName = last instanceof Doc ? last.keys[0] : undefined;
   const first = pipeline.values[0];
   const firstName = first instanceof Doc ? first.keys[0] : undefined;
+  const name = isNumber(on) ? '$cmd.aggregate' : target(call);
+  const collation = collationFor(call, name, fields);
+  const compile = <Result>(work: () => Result): Result => withCollation(collation, () => withVariables(Object.keys(variables), work));
   const target_ =
-    lastName === '$merge' || lastName === '$out' ? parseTarget(lastName, (last as Doc).values[0] as Value, database, variables) : undefined;
+    lastName === '$merge' || lastName === '$out'
+      ? withCollation(collation, () => parseTarget(lastName, (last as Doc).values[0] as Value, database, variables))
+      : undefined;
   if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream'))
     throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
   if (firstName === '$documents' || isNumber(on)) {
@@ -41,17 +46,16 @@ const aggregate: Handler = async (call) => {
   }
   if (pipeline.values.some((stage, index) => index > 0 && stage instanceof Doc && stage.firstKey === '$collStats'))
     throw new ServerError(40602, '$collStats is only valid as the first stage in a pipeline');
-  const name = isNumber(on) ? '$cmd.aggregate' : target(call);
   const statistics = firstName === '$collStats' ? collectionStatistics(call, name, (first as Doc).values[0] as Value) : undefined;
   const body = Arr.of(pipeline.values.slice(firstName === '$documents' || statistics ? 1 : 0, target_ ? -1 : undefined));
-  const compiled = withVariables(Object.keys(variables), () => compilePipeline(body));
+  const compiled = compile(() => compilePipeline(body));
   const space = spaceOf(call, fields);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space };
+  const scope: Scope = { reader: snapshot, database, space, collation };
   try {
     let source: Source;
     if (firstName === '$documents') {
-      const given = withVariables(Object.keys(variables), () => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
+      const given = compile(() => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
       if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc))
         throw new ServerError(5858203, `an array is expected`);
       source = compiled.run(listed(given.values as readonly Doc[]), contextOf(scope, variables, 0));

@@ -2,18 +2,28 @@ import { Arr, Binary, Doc, encode, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
-import { readyIndexes } from '../storage/store.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { typeError } from './fields.js';
-import { idIndexSpec, modifyIndex } from './indexes.js';
-import { checkCollectionName, checkDatabase, collectionOf, existing, newCollection, noView, target } from './namespaces.js';
+import { modifyIndex } from './indexes.js';
+import {
+  checkCollectionName,
+  checkDatabase,
+  checkViewCollation,
+  collectionOf,
+  existing,
+  idIndexOf,
+  indexSpecs,
+  newCollection,
+  noView,
+  target,
+} from './namespaces.js';
 import { checkValidation, createOptions } from './validation.js';
 
 const create: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
-  fields.noCollation();
+  const collation = fields.collation();
   for (const key of [
     'capped',
     'timeseries',
@@ -30,10 +40,11 @@ const create: Handler = async (call) => {
     fields.refuse(key);
   fields.refuse('autoIndexId', (value) => value === true);
   const keys = createOptions.filter((key) => call.command.has(key));
-  const options = Doc.of(
+  const settings = Doc.of(
     keys,
     keys.map((key) => call.command.get(key) as Value),
   );
+  const options = collation ? settings.with('collation', collation.spec) : settings;
   checkValidation(options);
   const viewOn = fields.string('viewOn');
   const pipeline = fields.documents('pipeline');
@@ -41,6 +52,8 @@ const create: Handler = async (call) => {
   if (pipeline) compilePipeline(Arr.of(pipeline));
   return call.node.store.write((writer) => {
     const known = collectionOf(writer, call.database, name);
+    const base = viewOn === undefined ? undefined : collectionOf(writer, call.database, viewOn);
+    if (base?.view) checkViewCollation(base, collation ?? undefined);
     if (known) {
       if (encode(known.options).equals(encode(options)) && !known.view && viewOn === undefined) return ok();
       throw new ServerError(48, `Collection ${call.database}.${name} already exists.`);
@@ -100,7 +113,7 @@ const drop: Handler = async (call) => {
     // The server has answered a drop of nothing with success since version 7.
     if (!collection) return ok();
     writer.dropCollection(collection);
-    return ok({ nIndexesWas: collection.view ? undefined : readyIndexes(collection).length + 1, ns: `${call.database}.${name}` });
+    return ok({ nIndexesWas: collection.view ? undefined : indexSpecs(collection).length, ns: `${call.database}.${name}` });
   });
 };
 
@@ -159,7 +172,11 @@ const listCollections: Handler = async (call) => {
           ? Doc.from({
               name: collection.name,
               type: 'view',
-              options: Doc.from({ viewOn: collection.view.on, pipeline: Arr.of(collection.view.pipeline) }),
+              options: Doc.from({
+                viewOn: collection.view.on,
+                pipeline: Arr.of(collection.view.pipeline),
+                collation: collection.collation?.spec,
+              }),
               info: Doc.from({ readOnly: true }),
             })
           : Doc.from({
@@ -167,7 +184,7 @@ const listCollections: Handler = async (call) => {
               type: 'collection',
               options: collection.options,
               info: Doc.from({ readOnly: false, uuid: new Binary(4, collection.uuid) }),
-              idIndex: idIndexSpec,
+              idIndex: idIndexOf(collection),
             }),
       )
       .filter(filter)

@@ -17,7 +17,7 @@ import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
 import { fieldsOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
 import { Fields } from './fields.js';
-import { checkDatabase, collectionOf, existing, noView, target } from './namespaces.js';
+import { checkDatabase, collectionOf, existing, noView, target, indexSpecs } from './namespaces.js';
 
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 25;
@@ -79,7 +79,7 @@ const storageStats = (call: Call, name: string, scale: number): Readonly<Record<
       count: numberValue(documents),
       avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
       storageSize: numberValue(Math.floor(bytes / scale)),
-      nindexes: collection ? indexes.length + 1 : 0,
+      nindexes: collection ? indexSpecs(collection).length : 0,
       capped: false,
       totalIndexSize: numberValue(total),
       totalSize: numberValue(Math.floor(bytes / scale) + total),
@@ -150,7 +150,7 @@ const validate: Handler = async (call) => {
       checkDocument(value, 0, value.length);
       const doc = Doc.read(value);
       for (const index of indexes) {
-        const found = indexKeys(index, doc, idKey).keys;
+        const found = indexKeys(index, doc, idKey, snapshot.texts(index)).keys;
         keys.set(index.number, (keys.get(index.number) as number) + found.length);
         for (const entry of found) {
           if (snapshot.get(entry)?.equals(idKey)) continue;
@@ -197,7 +197,7 @@ const validate: Handler = async (call) => {
       ns: namespaceOf(collection),
       nInvalidDocuments: corrupt,
       nrecords: numberValue(records),
-      nIndexes: indexes.length + 1,
+      nIndexes: indexSpecs(collection).length,
       keysPerIndex: Doc.from({
         _id_: numberValue(records),
         ...Object.fromEntries(details.map((detail) => [detail.name, numberValue(detail.keys)])),
@@ -238,7 +238,7 @@ const dbStats: Handler = (call) => {
       collections++;
       objects += statistics.documents;
       bytes += statistics.bytes;
-      indexes += collection.indexes.length + 1;
+      indexes += indexSpecs(collection).length;
     }
     return ok({
       db: call.database,

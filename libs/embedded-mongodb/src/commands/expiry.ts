@@ -48,6 +48,7 @@ export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
           hint: index.spec.get('key') as Doc,
           sort: [],
           variables: {},
+          collation: undefined,
         }).search();
         count('ttl.deletedDocuments', n);
       }

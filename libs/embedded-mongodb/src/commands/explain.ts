@@ -3,12 +3,13 @@ import { Arr, Doc } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { choosePlan, countByIndex, describePlan, type Counters } from '../execution/planner.js';
+import { withCollation } from '../query/collation.js';
 import { withVariables } from '../query/expressions/expressions.js';
 import { parseFilter } from '../query/filter.js';
 import { fieldsOf, letOf, ok, paceOf, VERSION, type Call, type Command, type Handler } from './call.js';
 import { drain } from './cursors.js';
 import { Fields, typeError } from './fields.js';
-import { collectionOf, noView, target } from './namespaces.js';
+import { collationFor, collectionOf, noView, target } from './namespaces.js';
 import { empty, findSource, hintOf, naturalOrder, runPipeline, spaceOf, type Scope } from './reading.js';
 
 /** Runs a read, or the search of a write, and tells how its documents were found. */
@@ -33,6 +34,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   let sort: Doc | undefined;
   let hint = hintOf(fields);
   let pipeline: Pipeline | undefined;
+  let collation = collationFor(call, name, fields);
   let limit = 0;
   let skip = 0;
   switch (kind) {
@@ -56,10 +58,13 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       const part = statement(kind === 'update' ? 'updates' : 'deletes');
       query = part.document('q') ?? Doc.empty;
       hint = hintOf(part);
+      collation = collationFor(call, name, part);
       break;
     }
     case 'aggregate': {
-      pipeline = withVariables(Object.keys(variables), () => compilePipeline(fields.need(command.get('pipeline'), 'pipeline')));
+      pipeline = withCollation(collation, () =>
+        withVariables(Object.keys(variables), () => compilePipeline(fields.need(command.get('pipeline'), 'pipeline'))),
+      );
       const { head } = pipeline;
       query = head.match.length === 1 ? (head.match[0] as Doc) : head.match.length ? Doc.from({ $and: Arr.of(head.match) }) : Doc.empty;
       sort = head.sort;
@@ -69,10 +74,9 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
     default:
       throw new ServerError(59, `Explain failed due to unknown command: ${kind}`);
   }
-  const filter = parseFilter(query, variables);
-  const order = naturalOrder(sort);
+  const [filter, order] = withCollation(collation, () => [parseFilter(query, variables), naturalOrder(sort)] as const);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields) };
+  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields), collation };
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     const plan = collection && choosePlan(snapshot, collection, filter, order, hint);

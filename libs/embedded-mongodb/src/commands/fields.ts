@@ -1,6 +1,7 @@
 import { isNumber, isTrue, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
+import { parseCollation, type Collation } from '../query/collation.js';
 
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
@@ -79,7 +80,9 @@ export class Fields {
     if (value !== undefined && !harmless(value)) throw new ServerError(238, `${this.#path(key)} is not supported by this node`);
   }
 
-  noCollation(): void {
-    this.refuse('collation', (value) => value instanceof Doc && (!value.size || (value.size === 1 && value.get('locale') === 'simple')));
+  /** The collation that it names: null for the simple one, undefined where it names none. */
+  collation(): Collation | null | undefined {
+    const given = this.document('collation');
+    return given?.size ? (parseCollation(given) ?? null) : undefined;
   }
 }

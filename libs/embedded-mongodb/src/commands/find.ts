@@ -3,18 +3,19 @@ import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { choosePlan, countByIndex, runPlan } from '../execution/planner.js';
+import { withCollation } from '../query/collation.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
 import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
-import { collectionOf, target } from './namespaces.js';
+import { collationFor, collectionOf, target } from './namespaces.js';
 import { empty, findSource, hintOf, naturalOrder, sourceOf, spaceOf, type FindSpec } from './reading.js';
 
 const find: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
-  fields.noCollation();
+  const collation = collationFor(call, name, fields);
   for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const)
     fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
   if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
@@ -22,10 +23,13 @@ const find: Handler = async (call) => {
   for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults']) fields.boolean(key);
   const space = spaceOf(call, fields);
   const variables = letOf(fields);
-  const filter = parseFilter(fields.document('filter') ?? Doc.empty, variables);
-  const sort = naturalOrder(fields.document('sort'));
   const projection = fields.document('projection');
-  if (projection?.size) compileProjection(projection, { filter, variables });
+  const [filter, sort] = withCollation(collation, () => {
+    const query = parseFilter(fields.document('filter') ?? Doc.empty, variables);
+    const order = naturalOrder(fields.document('sort'));
+    if (projection?.size) compileProjection(projection, { filter: query, variables });
+    return [query, order] as const;
+  });
   const spec: FindSpec = {
     filter,
     sort,
@@ -40,7 +44,7 @@ const find: Handler = async (call) => {
   const snapshot = call.node.store.snapshot();
   try {
     const source = collectionOf(snapshot, call.database, name)
-      ? findSource({ reader: snapshot, database: call.database, space }, name, spec)
+      ? findSource({ reader: snapshot, database: call.database, space, collation }, name, spec)
       : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
@@ -52,8 +56,8 @@ const find: Handler = async (call) => {
 const count: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
-  fields.noCollation();
-  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const collation = collationFor(call, name, fields);
+  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
   const limit = Math.abs(numberOf(call.command.get('limit') ?? 0)) || Infinity;
   const skip = fields.count('skip') ?? 0;
   const snapshot = call.node.store.snapshot();
@@ -70,7 +74,7 @@ const count: Handler = async (call) => {
         const test = compileFilter(filter);
         const source = plan
           ? runPlan(snapshot, collection, plan)
-          : sourceOf({ reader: snapshot, database: call.database, space: call.node.space }, name, filter, { NOW: now() });
+          : sourceOf({ reader: snapshot, database: call.database, space: call.node.space, collation }, name, filter, { NOW: now() });
         await drain(source, paceOf(call), (doc) => {
           if (test(doc)) total++;
         });
@@ -85,9 +89,10 @@ const count: Handler = async (call) => {
 const distinct: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
-  fields.noCollation();
+  const collation = collationFor(call, name, fields);
+  const texts = collation?.compare;
   const path = fields.need(fields.string('key'), 'key');
-  const filter = parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() });
+  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();
   try {
@@ -95,13 +100,15 @@ const distinct: Handler = async (call) => {
     let found: Value[] = [];
     let bytes = 0;
     const settle = (): void => {
-      found = found.toSorted(compareValues).filter((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1]));
+      found = found
+        .toSorted((a, b) => compareValues(a, b, texts))
+        .filter((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1], texts));
     };
     if (collection) {
       const test = compileFilter(filter);
       let next = 1000;
       await drain(
-        findSource({ reader: snapshot, database: call.database, space: call.node.space }, name, {
+        findSource({ reader: snapshot, database: call.database, space: call.node.space, collation }, name, {
           filter,
           sort: [],
           skip: 0,

@@ -2,12 +2,22 @@ import { equalValues, isNumber, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { parseFilter, type Filter } from '../query/filter.js';
-import { namespaceOf, readIndex, readyIndexes, type Collection, type Index, type Store, type Writer } from '../storage/store.js';
+import { sameCollation } from '../query/collation.js';
+import {
+  collationIn,
+  namespaceOf,
+  readIndex,
+  readyIndexes,
+  type Collection,
+  type Index,
+  type Store,
+  type Writer,
+} from '../storage/store.js';
 import { fieldsOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import type { Pace } from './cursors.js';
 import { Fields } from './fields.js';
-import { collectionOf, existing, newCollection, noView, target } from './namespaces.js';
+import { collectionOf, existing, indexSpecs, newCollection, noView, target } from './namespaces.js';
 
 const indexFields = [
   'key',
@@ -60,7 +70,7 @@ const checkIndexSpec = (spec: Doc): Doc => {
     seen.add(path);
   });
   const fields = new Fields('createIndexes.indexes', spec);
-  fields.noCollation();
+  const collation = fields.collation();
   fields.refuse('hidden');
   const expireAfterSeconds = spec.get('expireAfterSeconds');
   if (expireAfterSeconds !== undefined) {
@@ -88,6 +98,8 @@ const checkIndexSpec = (spec: Doc): Doc => {
     sparse: fields.boolean('sparse') ? true : undefined,
     partialFilterExpression: partial,
     expireAfterSeconds,
+    // Null where it is to have none although its collection has one.
+    collation: collation === null ? null : collation?.spec,
   });
 };
 
@@ -168,6 +180,12 @@ const createIndexes: Handler = async (call) => {
   }
 };
 
+/** An index has its own collation, or that of its collection. */
+const withCollationOf = ({ collation }: Collection, spec: Doc): Doc => {
+  if (spec.get('collation') === null) return spec.without('collation');
+  return collation && !spec.has('collation') ? spec.with('collation', collation.spec) : spec;
+};
+
 const register = (
   writer: Writer,
   database: string,
@@ -178,18 +196,26 @@ const register = (
   const known = noView(collectionOf(writer, database, name));
   const collection = known ?? newCollection(writer, database, name);
   const indexes: Index[] = [...collection.indexes];
-  const before = readyIndexes(collection).length + 1;
+  const before = indexSpecs(collection).length;
   const wait: Promise<void>[] = [];
   const mine: number[] = [];
-  for (const spec of specs) {
-    const key = spec.get('key') as Doc;
-    if (isIdKey(key)) continue;
+  for (const given of specs) {
+    const key = given.get('key') as Doc;
+    const spec = withCollationOf(collection, given);
+    if (isIdKey(key)) {
+      if (given.has('collation') && !sameCollation(collationIn(spec), collection.collation))
+        throw badValue(
+          `The _id index must have the same collation as the collection. Index collation: ${show(given.get('collation') ?? null)}`,
+        );
+      continue;
+    }
     if (spec.get('name') === '_id_')
       throw badValue(`The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}, found key: ${show(key)}`);
     const pattern = normalKey(key);
     const same = indexes.find(
       (index) =>
         normalKey(index.spec.get('key') as Doc) === pattern &&
+        sameCollation(index.collation, collationIn(spec)) &&
         equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')),
     );
     const named = indexes.find((index) => index.name === spec.get('name'));
@@ -328,7 +354,7 @@ const dropIndexes: Handler = async (call) => {
   return call.node.store.write((writer) => {
     const collection = noView(existing(writer, call.database, name)) as Collection;
     let dropped: readonly Index[];
-    if (wanted === '*') dropped = collection.indexes;
+    if (wanted === '*') dropped = collection.indexes.filter((index) => index.name !== '_id_');
     else {
       const each = wanted instanceof Arr ? wanted.values : [wanted];
       dropped = each.map((one) => {
@@ -347,13 +373,11 @@ const dropIndexes: Handler = async (call) => {
     for (const index of dropped) writer.dropIndex(index);
     writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !dropped.includes(index)) });
     return ok({
-      nIndexesWas: readyIndexes(collection).length + 1,
+      nIndexesWas: indexSpecs(collection).length,
       msg: wanted === '*' ? 'non-_id indexes dropped for collection' : undefined,
     });
   });
 };
-
-export const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
 
 const listIndexes: Handler = async (call) => {
   const name = target(call);
@@ -362,7 +386,7 @@ const listIndexes: Handler = async (call) => {
   try {
     const collection = noView(collectionOf(snapshot, call.database, name));
     if (!collection) throw new ServerError(26, `ns does not exist: ${call.database}.${name}`);
-    const found = [idIndexSpec, ...readyIndexes(collection).map(({ spec }) => spec)];
+    const found = indexSpecs(collection);
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, listed(found), cursorBatch(cursor, 'listIndexes'), false);
   } catch (error) {
     snapshot.close();

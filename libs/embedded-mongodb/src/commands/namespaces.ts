@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { bsonTypeName, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
-import { namespaceOf, type Collection, type Reader, type Writer } from '../storage/store.js';
+import { sameCollation, type Collation } from '../query/collation.js';
+import { collationIn, namespaceOf, readIndex, readyIndexes, type Collection, type Reader, type Writer } from '../storage/store.js';
 import type { Call } from './call.js';
+import type { Fields } from './fields.js';
 
 export const checkDatabase = (database: string): void => {
   if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database))
@@ -41,6 +43,35 @@ export const noView = (collection: Collection | undefined): Collection | undefin
   return collection;
 };
 
+/**
+ * The collation of a command: the one that it names, or that of its collection.
+ *
+ * @throws ServerError 167 where it is not the one that a view was made with
+ */
+export const collationFor = ({ node, database }: Pick<Call, 'node' | 'database'>, name: string, fields: Fields): Collation | undefined => {
+  const given = fields.collation();
+  const collection = node.store.catalog.collections.get(`${database}.${name}`);
+  if (given === undefined) return collection?.collation;
+  if (collection?.view) checkViewCollation(collection, given ?? undefined);
+  return given ?? undefined;
+};
+
+export const checkViewCollation = (view: Collection, collation: Collation | undefined): void => {
+  if (!sameCollation(view.collation, collation))
+    throw new ServerError(167, `Cannot override the default collation of the view ${namespaceOf(view)}`);
+};
+
+/** What is said of the index on _id, which is the collection itself. */
+const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
+
+/** The indexes of a collection that queries may use, as they are listed. */
+export const indexSpecs = (collection: Collection): readonly Doc[] => [
+  idIndexOf(collection),
+  ...readyIndexes(collection).flatMap(({ name, spec }) => (name === '_id_' ? [] : [spec])),
+];
+
+export const idIndexOf = ({ collation }: Collection): Doc => (collation ? idIndexSpec.with('collation', collation.spec) : idIndexSpec);
+
 export const newCollection = (
   writer: Writer,
   database: string,
@@ -53,7 +84,18 @@ export const newCollection = (
   const uuid = randomBytes(16);
   uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;
   uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
-  const collection: Collection = { number: writer.nextNumber(), database, name, options, uuid, indexes: [], view };
+  const collation = collationIn(options);
+  const collection: Collection = {
+    number: writer.nextNumber(),
+    database,
+    name,
+    options,
+    collation,
+    uuid,
+    // The documents themselves are only unique by the bytes of their _id.
+    indexes: collation && !view ? [readIndex(writer.nextNumber(), idIndexSpec.with('unique', true).with('collation', collation.spec))] : [],
+    view,
+  };
   writer.saveCollection(collection);
   return collection;
 };

@@ -3,6 +3,7 @@ import { splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { PAUSE, type Source } from '../execution/source.js';
+import { currentCollation, sameCollation, withCollation } from '../query/collation.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Variables } from '../query/expressions/scope.js';
 import type { Filter } from '../query/filter.js';
@@ -133,9 +134,10 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
   const outer = Object.keys(variables);
   const letValues = withVariables(outer, () => (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value)));
   const names = [...outer, ...letNames];
+  const collation = currentCollation();
   const pipelineUpdate =
     whenMatched instanceof Arr
-      ? (bound: Variables) => withVariables(names, () => compileUpdate(whenMatched, { variables: bound }))
+      ? (bound: Variables) => withCollation(collation, () => withVariables(names, () => compileUpdate(whenMatched, { variables: bound })))
       : undefined;
   if (pipelineUpdate) withVariables(names, () => compileUpdate(whenMatched as Value, {}));
   return async (node, source, pace, bypassed) => {
@@ -145,10 +147,14 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);
           if (
-            (on.length !== 1 || on[0] !== '_id') &&
+            !(on.length === 1 && on[0] === '_id' && sameCollation(collation, collection.collation)) &&
             !readyIndexes(collection).some(
               (index) =>
-                index.unique && !index.partial && index.fields.length === on.length && index.fields.every(({ path }) => on.includes(path)),
+                index.unique &&
+                !index.partial &&
+                sameCollation(collation, index.collation) &&
+                index.fields.length === on.length &&
+                index.fields.every(({ path }) => on.includes(path)),
             )
           )
             throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
@@ -160,7 +166,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
             );
             if (operand === undefined || operand === null || operand instanceof Arr)
               throw new ServerError(51132, `$merge write error: 'on' field cannot be missing, null, undefined or an array`);
-            return { op: 'compare', path, relation: 'eq', operand };
+            return { op: 'compare', path, relation: 'eq', operand, collation };
           });
           const filter: Filter = { op: 'and', of: parts };
           const old = matching(writer, collection, filter).next().value as Doc | undefined;

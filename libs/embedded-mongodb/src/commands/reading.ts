@@ -7,6 +7,7 @@ import { sorted, type SortSpace } from '../execution/sorting.js';
 import { PAUSE, type Source } from '../execution/source.js';
 import type { PipelineContext } from '../execution/stage.js';
 import { isOverdue } from '../query/budget.js';
+import { withCollation, type Collation } from '../query/collation.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
@@ -14,7 +15,7 @@ import { compileProjection } from '../query/transformations.js';
 import type { Collection, Reader } from '../storage/store.js';
 import type { Call } from './call.js';
 import { Fields } from './fields.js';
-import { collectionOf } from './namespaces.js';
+import { checkViewCollation, collectionOf } from './namespaces.js';
 
 /** Runs a source to its end without letting others in: what happens within a transaction. */
 export const rows = function* (source: Source): Generator<Doc, void, undefined> {
@@ -46,7 +47,12 @@ export type FindSpec = {
 };
 
 /** What a query reads, and what it may use for that. */
-export type Scope = { readonly reader: Reader; readonly database: string; readonly space: SortSpace };
+export type Scope = {
+  readonly reader: Reader;
+  readonly database: string;
+  readonly space: SortSpace;
+  readonly collation: Collation | undefined;
+};
 
 /** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
 export const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>
@@ -58,7 +64,7 @@ export const findSource = function* (
   name: string,
   { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec,
 ): Source {
-  const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
+  const project = projection?.size ? withCollation(scope.collation, () => compileProjection(projection, { filter, variables })) : undefined;
   const most = limit || Infinity;
   const { reader, database, space } = scope;
   const collection = collectionOf(reader, database, name);
@@ -101,8 +107,10 @@ export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: 
   const collection = collectionOf(scope.reader, scope.database, name);
   if (!collection) return empty();
   if (!collection.view) return candidates(scope.reader, collection, filter);
-  const pipeline = compilePipeline(Arr.of(collection.view.pipeline));
-  return runPipeline(scope, collection.view.on, pipeline, variables, depth + 1);
+  const { view } = collection;
+  checkViewCollation(collection, scope.collation);
+  const pipeline = withCollation(scope.collation, () => compilePipeline(Arr.of(view.pipeline)));
+  return runPipeline(scope, view.on, pipeline, variables, depth + 1);
 };
 
 export const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
@@ -126,14 +134,13 @@ export const runPipeline = (
   if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);
   const { match, sort, limit } = pipeline.head;
-  const filter = parseFilter(
-    match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined }),
-    variables,
-  );
+  const { collation } = scope;
+  const query = match.length === 1 ? (match[0] as Doc) : Doc.from({ $and: match.length ? Arr.of(match) : undefined });
+  const filter = withCollation(collation, () => parseFilter(query, variables));
   return pipeline.rest(
     findSource(scope, name, {
       filter,
-      sort: parseSort(sort ?? Doc.empty),
+      sort: withCollation(collation, () => parseSort(sort ?? Doc.empty)),
       skip: 0,
       limit: limit ?? 0,
       projection: undefined,

@@ -1,5 +1,6 @@
 import { Doc, show } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
+import { withCollation } from '../query/collation.js';
 import { compileFilter, parseFilter, type Predicate } from '../query/filter.js';
 import type { Collection } from '../storage/store.js';
 import { now } from './call.js';
@@ -22,7 +23,7 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
       validator.size > 0 &&
       options.get('validationLevel') !== 'off' &&
       options.get('validationAction') !== 'warn';
-    test = enforced ? compileFilter(parseFilter(validator, { NOW: now() })) : null;
+    test = enforced ? withCollation(collection.collation, () => compileFilter(parseFilter(validator, { NOW: now() }))) : null;
     // Where it speaks of the present, it is another one each time.
     if (!enforced || !show(validator).includes('$$NOW')) validators.set(collection, test);
   }

@@ -2,6 +2,7 @@ import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { candidates, type Hint } from '../execution/planner.js';
 import { PAUSE } from '../execution/source.js';
+import type { Collation } from '../query/collation.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, type Filter } from '../query/filter.js';
 import type { KeyField } from '../query/keys.js';
@@ -158,6 +159,7 @@ export type Selection = {
   readonly hint: Hint;
   readonly sort: readonly KeyField[];
   readonly variables: Variables;
+  readonly collation: Collation | undefined;
 };
 
 /** What is to be done with the documents of a selection, or in place of them where there are none. */
@@ -234,14 +236,14 @@ const changeByIds = async (target: Target, { filter }: Selection, ids: readonly 
 const foundQuickly = (
   writer: Writer,
   { node, database, name }: Target,
-  { filter, multi, hint, sort, variables }: Selection,
+  { filter, multi, hint, sort, variables, collation }: Selection,
 ): readonly Doc[] | typeof SEARCH_FIRST => {
   const found: Doc[] = [];
   const collection = noView(collectionOf(writer, database, name));
   if (!collection) return found;
   if (sort.length) {
     const first = { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint };
-    for (const row of findSource({ reader: writer, database, space: node.space }, name, first)) {
+    for (const row of findSource({ reader: writer, database, space: node.space, collation }, name, first)) {
       if (row === PAUSE) return SEARCH_FIRST;
       found.push(row);
     }
@@ -260,7 +262,7 @@ const foundQuickly = (
 /** The _ids of what matches, or of the first of it. What comes to match later is left alone, as on the server. */
 const idsOf = async (
   { node, pace, database, name }: Target,
-  { filter, multi, hint, sort, variables }: Selection,
+  { filter, multi, hint, sort, variables, collation }: Selection,
 ): Promise<readonly Value[]> => {
   const snapshot = node.store.snapshot();
   try {
@@ -268,7 +270,7 @@ const idsOf = async (
     const ids: Value[] = [];
     const limit = multi ? 0 : 1;
     await drain(
-      findSource({ reader: snapshot, database, space: node.space }, name, {
+      findSource({ reader: snapshot, database, space: node.space, collation }, name, {
         filter,
         sort,
         skip: 0,

@@ -1,6 +1,7 @@
 import { numberOf } from '../bson/order.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
+import { withCollation } from '../query/collation.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { parseFilter } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
@@ -8,7 +9,7 @@ import { compileProjection } from '../query/transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, upserted } from '../query/update.js';
 import { fieldsOf, letOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { Fields } from './fields.js';
-import { newCollection, target } from './namespaces.js';
+import { collationFor, newCollection, target } from './namespaces.js';
 import { hintOf } from './reading.js';
 import { bypass, validate } from './validation.js';
 import {
@@ -46,7 +47,7 @@ const DELETE_FIELDS = ['q', 'limit', 'collation', 'hint', 'sampleId'];
  * text is parsed.
  */
 export const readUpdate = (where: Target, fields: Fields, variables: Variables): Statement => {
-  fields.noCollation();
+  const collation = collationFor(where, where.name, fields);
   const constants = fields.document('c');
   const bound: Record<string, Value | undefined> = { ...variables };
   constants?.keys.forEach((key, index) => (bound[key] = constants.values[index]));
@@ -54,27 +55,30 @@ export const readUpdate = (where: Target, fields: Fields, variables: Variables):
   const multi = fields.boolean('multi');
   const sort = fields.document('sort');
   if (sort && multi) throw failedToParse('Cannot specify sort with multi=true');
-  return updateStatement(
-    where,
-    {
-      filter: parseFilter(fields.need(fields.document('q'), 'q'), bound),
-      multi,
-      hint: hintOf(fields),
-      sort: sort ? parseSort(sort) : [],
-      variables: bound,
-    },
-    {
-      update: compileUpdate(spec, { arrayFilters: fields.documents('arrayFilters') ?? [], multi, variables: bound }),
-      replacement: isReplacement(spec),
-      upsert: fields.boolean('upsert'),
-    },
+  return withCollation(collation, () =>
+    updateStatement(
+      where,
+      {
+        filter: parseFilter(fields.need(fields.document('q'), 'q'), bound),
+        multi,
+        hint: hintOf(fields),
+        sort: sort ? parseSort(sort) : [],
+        variables: bound,
+        collation,
+      },
+      {
+        update: compileUpdate(spec, { arrayFilters: fields.documents('arrayFilters') ?? [], multi, variables: bound }),
+        replacement: isReplacement(spec),
+        upsert: fields.boolean('upsert'),
+      },
+    ),
   );
 };
 
 export const readDelete = (where: Target, fields: Fields, multi: boolean, variables: Variables): Statement => {
-  fields.noCollation();
-  const filter = parseFilter(fields.need(fields.document('q'), 'q'), variables);
-  return deleteStatement(where, { filter, multi, hint: hintOf(fields), sort: [], variables });
+  const collation = collationFor(where, where.name, fields);
+  const filter = withCollation(collation, () => parseFilter(fields.need(fields.document('q'), 'q'), variables));
+  return deleteStatement(where, { filter, multi, hint: hintOf(fields), sort: [], variables, collation });
 };
 
 const update: Handler = async (call) => {
@@ -124,7 +128,7 @@ const findAndModify: Handler = async (call) => {
   const { node, database } = call;
   const name = target(call);
   const fields = fieldsOf(call);
-  fields.noCollation();
+  const collation = collationFor(call, name, fields);
   const removing = fields.boolean('remove');
   const spec = call.command.get('update');
   const upsert = fields.boolean('upsert');
@@ -135,11 +139,16 @@ const findAndModify: Handler = async (call) => {
     throw failedToParse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
   if (!removing && spec === undefined) throw failedToParse('Either an update or remove=true must be specified');
   const variables = letOf(fields);
-  const filter = parseFilter(fields.document('query') ?? Doc.empty, variables);
-  const sort = parseSort(fields.document('sort') ?? Doc.empty);
-  const projection = fields.document('fields');
-  const project = projection?.size ? compileProjection(projection, { filter, variables }) : undefined;
-  const update_ = removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
+  const { filter, sort, project, update_ } = withCollation(collation, () => {
+    const query = parseFilter(fields.document('query') ?? Doc.empty, variables);
+    const projection = fields.document('fields');
+    return {
+      filter: query,
+      sort: parseSort(fields.document('sort') ?? Doc.empty),
+      project: projection?.size ? compileProjection(projection, { filter: query, variables }) : undefined,
+      update_: removing ? undefined : compileUpdate(spec as Value, { arrayFilters: fields.documents('arrayFilters') ?? [], variables }),
+    };
+  });
   const bypassed = bypass(fields);
   const hint = hintOf(fields);
   const context = { filter, now: Date.now() };
@@ -147,7 +156,7 @@ const findAndModify: Handler = async (call) => {
   const pace = paceOf(call);
   const statement = changing(
     { node, pace, database, name, bypassed },
-    { filter, multi: false, hint, sort, variables },
+    { filter, multi: false, hint, sort, variables, collation },
     {
       change: (writer, collection, doc) => {
         const after = update_ && applyUpdate(update_, doc, { ...context, inserting: false });

@@ -2,6 +2,7 @@ import { isNumber, numberOf } from '../bson/order.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { extremeN, percentiles, plainAccumulator, sharesOf, sumOf, type Start } from '../query/accumulators.js';
+import { currentCollation } from '../query/collation.js';
 import { constantOf } from '../query/expressions/compile.js';
 import { compileExpression } from '../query/expressions/expressions.js';
 import type { Evaluate } from '../query/expressions/scope.js';
@@ -92,7 +93,10 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
       const input = spec.get('input');
       if (input === undefined) throw new ServerError(5787907, `Missing value for 'input'`);
       const evaluate = compileExpression(input);
-      if (name === '$maxN' || name === '$minN') return { evaluate, start: () => extremeN(name === '$maxN' ? 1 : -1)(n) };
+      if (name === '$maxN' || name === '$minN') {
+        const extremes = extremeN(name === '$maxN' ? 1 : -1, currentCollation()?.compare);
+        return { evaluate, start: () => extremes(n) };
+      }
       return {
         evaluate,
         start: () => {

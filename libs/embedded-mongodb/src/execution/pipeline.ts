@@ -1,10 +1,11 @@
 import { Decimal128 } from '../bson/decimal128.js';
-import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf } from '../bson/order.js';
+import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, type Texts } from '../bson/order.js';
 import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
 import { isOverdue } from '../query/budget.js';
+import { currentCollation, equivalents, withCollation, type Collation } from '../query/collation.js';
 import { checkFieldPath, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
@@ -99,9 +100,13 @@ const skip = (count: number): Stage =>
     }
   };
 
-/** A text that equal values share, whatever number type they have: what groups are found by. */
-export const groupKey = (value: Value): string => {
-  if (typeof value === 'string') return `s${value}`;
+/**
+ * A text that equal values share, whatever number type they have: what groups are found by.
+ *
+ * @param texts stands for equal texts under a collation
+ */
+export const groupKey = (value: Value, texts?: Texts): string => {
+  if (typeof value === 'string') return texts ? `s${texts(value)}` : `s${value}`;
   if (typeof value === 'number') return `n${value}`;
   if (value instanceof Double && !(Math.abs(value.value) > Number.MAX_SAFE_INTEGER)) return `n${value.value === 0 ? 0 : value.value}`;
   if (typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return `n${value}`;
@@ -109,7 +114,7 @@ export const groupKey = (value: Value): string => {
     const near = new Double(numberOf(value));
     if (equalValues(near, value)) return groupKey(near);
   }
-  return `k${keyOf(value).toString('latin1')}`;
+  return `k${keyOf(value, texts).toString('latin1')}`;
 };
 
 const group: Compile = (spec) => {
@@ -130,7 +135,9 @@ const group: Compile = (spec) => {
     names.push(name);
     accumulators.push(compileAccumulator(value.keys[0], value.values[0] as Value));
   });
+  const collation = currentCollation();
   return gathering(({ variables }) => {
+    const texts = collation && equivalents(collation);
     const groups = new Map<string, { id: Value; states: readonly Accumulator[] }>();
     const guard = memoryGuard('$group');
     // One object for all documents: no expression keeps it, and a new one each time is a quarter of the stage's cost.
@@ -140,7 +147,7 @@ const group: Compile = (spec) => {
         bound['ROOT'] = doc;
         bound['CURRENT'] = doc;
         const value = key(doc, bound) ?? null;
-        const text = groupKey(value);
+        const text = groupKey(value, texts);
         let found = groups.get(text);
         if (!found) {
           guard(text.length * 2 + 200 + accumulators.length * 100);
@@ -266,10 +273,10 @@ const collected = function* (source: Source, into: Doc[], guard: (bytes: number)
 };
 
 /** Whether a field has one of some values; a pattern is a value here, which finds itself and no texts. */
-const anyOf = (path: string, values: readonly Value[]): Filter => {
+const anyOf = (path: string, values: readonly Value[], collation: Collation | undefined): Filter => {
   const operands = values.filter((value) => !(value instanceof Regex));
   const patterns = values.filter((value) => value instanceof Regex);
-  const plain: Filter = { op: 'in', path, operands };
+  const plain: Filter = { op: 'in', path, operands, collation };
   return patterns.length
     ? { op: 'or', of: [plain, ...patterns.map((operand): Filter => ({ op: 'compare', path, relation: 'eq', operand }))] }
     : plain;
@@ -305,6 +312,7 @@ const lookup: Compile = (spec, name) => {
   const letValues: readonly Evaluate[] = lets instanceof Doc ? lets.values.map((value) => compileExpression(value)) : [];
   const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { nested: true }));
   const asParts = splitPath(as);
+  const collation = currentCollation();
   const localParts = typeof local === 'string' ? splitPath(local) : undefined;
   return function* (source, context) {
     for (const row of source) {
@@ -324,7 +332,7 @@ const lookup: Compile = (spec, name) => {
           else if (value !== undefined) values.push(value);
           return false;
         });
-        filter = anyOf(foreign as string, values.length || followPath(row, localParts) !== undefined ? values : [null]);
+        filter = anyOf(foreign as string, values.length || followPath(row, localParts) !== undefined ? values : [null], collation);
       }
       const test = compileFilter(filter);
       const found: Doc[] = [];
@@ -362,7 +370,9 @@ const graphLookup: Compile = (spec, name) => {
   const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100) : Infinity;
   const restriction = given.get('restrictSearchWithMatch');
   const restrict = restriction instanceof Doc ? compileFilter(parseFilter(restriction)) : undefined;
+  const collation = currentCollation();
   return function* (source, context) {
+    const texts = collation && equivalents(collation);
     for (const row of source) {
       if (row === PAUSE) {
         yield row;
@@ -374,10 +384,10 @@ const graphLookup: Compile = (spec, name) => {
       const begin = start(row, { ...context.variables, ROOT: row, CURRENT: row });
       let frontier: readonly Value[] = begin instanceof Arr ? begin.values : begin === undefined ? [] : [begin];
       for (let depth = 0; depth <= maxDepth && frontier.length; depth++) {
-        const operands = frontier.filter((value) => !asked.has(groupKey(value)));
-        for (const value of operands) asked.add(groupKey(value));
+        const operands = frontier.filter((value) => !asked.has(groupKey(value, texts)));
+        for (const value of operands) asked.add(groupKey(value, texts));
         if (!operands.length) break;
-        const filter = anyOf(connectTo, operands);
+        const filter = anyOf(connectTo, operands, collation);
         const test = compileFilter(filter);
         const next: Value[] = [];
         for (const candidate of context.from(from, filter)) {
@@ -433,6 +443,7 @@ const facet: Compile = (spec) => {
 };
 
 const bucket: Compile = (spec, name) => {
+  const texts = currentCollation()?.compare;
   const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], 40201);
   const groupBy = given.get('groupBy');
   const bounds = given.get('boundaries');
@@ -452,7 +463,7 @@ const bucket: Compile = (spec, name) => {
   if (values.length < 2)
     throw new ServerError(40192, `The $bucket 'boundaries' field must have at least 2 values, but found ${values.length} value(s).`);
   for (let index = 1; index < values.length; index++)
-    if (compareValues(values[index - 1], values[index]) >= 0)
+    if (compareValues(values[index - 1], values[index], texts) >= 0)
       throw new ServerError(
         40194,
         `The 'boundaries' option to $bucket must be sorted, but elements ${index - 1} and ${index} are not in ascending order`,
@@ -460,7 +471,7 @@ const bucket: Compile = (spec, name) => {
   const fallback = given.has('default') ? constantOf(compileExpression(given.get('default') as Value))?.value : undefined;
   if (given.has('default') && fallback === undefined)
     throw new ServerError(40195, `The $bucket 'default' field must be a constant expression`);
-  if (fallback !== undefined && compareValues(fallback, values[0]) >= 0 && compareValues(fallback, values.at(-1)) < 0)
+  if (fallback !== undefined && compareValues(fallback, values[0], texts) >= 0 && compareValues(fallback, values.at(-1), texts) < 0)
     throw new ServerError(
       40199,
       `The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.`,
@@ -480,7 +491,7 @@ const bucket: Compile = (spec, name) => {
         const value = key(doc, bound) ?? null;
         let at = -1;
         for (let index = 0; index + 1 < values.length; index++)
-          if (compareValues(value, values[index]) >= 0 && compareValues(value, values[index + 1]) < 0) at = index;
+          if (compareValues(value, values[index], texts) >= 0 && compareValues(value, values[index + 1], texts) < 0) at = index;
         if (at < 0 && fallback === undefined)
           throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
         let states = buckets.get(at);
@@ -495,12 +506,13 @@ const bucket: Compile = (spec, name) => {
               [at < 0 ? (fallback as Value) : (values[at] as Value), ...states.map((state) => state.result() ?? null)],
             ),
           )
-          .sort((a, b) => compareValues(a.get('_id'), b.get('_id'))),
+          .sort((a, b) => compareValues(a.get('_id'), b.get('_id'), texts)),
     };
   });
 };
 
 const bucketAuto: Compile = (spec, name) => {
+  const texts = currentCollation()?.compare;
   const given = objectSpec(spec, name, ['groupBy', 'buckets', 'output', 'granularity'], ['groupBy', 'buckets'], 40240);
   if (given.has('granularity')) throw new ServerError(238, '$bucketAuto.granularity is not supported by this node');
   const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, 40242);
@@ -519,12 +531,13 @@ const bucketAuto: Compile = (spec, name) => {
         rows.push({ value: key(doc, { ...variables, ROOT: doc, CURRENT: doc }) ?? null, doc });
       },
       *result() {
-        rows.sort((a, b) => compareValues(a.value, b.value));
+        rows.sort((a, b) => compareValues(a.value, b.value, texts));
         const size = Math.max(1, Math.round(rows.length / count));
         for (let start = 0, made = 0; start < rows.length; made++) {
           let end = made + 1 >= count ? rows.length : Math.min(rows.length, start + size);
           // Equal values stay in one bucket.
-          while (end < rows.length && equalValues((rows[end - 1] as { value: Value }).value, (rows[end] as { value: Value }).value)) end++;
+          while (end < rows.length && equalValues((rows[end - 1] as { value: Value }).value, (rows[end] as { value: Value }).value, texts))
+            end++;
           const states = specs.map(({ start: begin }) => begin());
           for (const { doc } of rows.slice(start, end))
             specs.forEach(({ evaluate }, index) =>
@@ -631,8 +644,9 @@ const transformation: Compile = (spec, name) => {
 const matchStage: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15959, `the match filter must be an expression in an object`);
   parseFilter(spec);
+  const collation = currentCollation();
   return function* (source, { variables }) {
-    const test: Predicate = compileFilter(parseFilter(spec, variables));
+    const test: Predicate = withCollation(collation, () => compileFilter(parseFilter(spec, variables)));
     for (const row of source) if (row === PAUSE || test(row)) yield row;
   };
 };

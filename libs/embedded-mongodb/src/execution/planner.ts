@@ -1,7 +1,8 @@
-import { inverted, isNumber, keyBracket, keyOf, numberOf } from '../bson/order.js';
+import { inverted, isNumber, keyBracket, keyOf, numberOf, type Texts } from '../bson/order.js';
 import { indexOfComponent } from '../bson/paths.js';
 import { Arr, Doc, Double, MAX_KEY, MIN_KEY, Regex, show, UNDEFINED, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
+import { isTextual, sameCollation, type Collation } from '../query/collation.js';
 import { compileRelation, type Filter } from '../query/filter.js';
 import type { KeyField } from '../query/keys.js';
 import { literalPrefix } from '../query/patterns.js';
@@ -83,15 +84,26 @@ const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
   return product;
 };
 
-/** The keys that a condition leaves, or undefined where it says nothing about them. */
-const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
+/** How an index orders texts: by a collation, with other texts for them in its keys. */
+type TextOrder = { readonly collation: Collation | undefined; readonly texts: Texts | undefined };
+
+const textOrderOf = (reader: Reader, index: Index | undefined): TextOrder => ({
+  collation: index?.collation,
+  texts: index && reader.texts(index),
+});
+
+/** The keys that a condition leaves in an index, or undefined where it says nothing about them. */
+const intervalsOf = (condition: Condition, { collation, texts }: TextOrder): readonly Interval[] | undefined => {
   switch (condition.op) {
     case 'compare':
-      return ofRelation(condition.relation, condition.operand);
+      if (isTextual(condition.operand) && !sameCollation(condition.collation, collation)) return undefined;
+      return ofRelation(condition.relation, condition.operand, texts);
     case 'in': {
+      if (condition.operands.some(isTextual) && !sameCollation(condition.collation, collation)) return undefined;
+      if (collation && condition.operands.some((operand) => operand instanceof Regex)) return undefined;
       const intervals: Interval[] = [];
       for (const operand of condition.operands) {
-        const found = operand instanceof Regex ? ofRegex(operand) : ofRelation('eq', operand);
+        const found = operand instanceof Regex ? ofRegex(operand) : ofRelation('eq', operand, texts);
         if (!found) return undefined;
         intervals.push(...found);
       }
@@ -101,7 +113,8 @@ const intervalsOf = (condition: Condition): readonly Interval[] | undefined => {
       return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
     }
     case 'regex':
-      return ofRegex(condition.regex);
+      // A pattern is about the text itself.
+      return collation ? undefined : ofRegex(condition.regex);
     default:
       return undefined;
   }
@@ -127,7 +140,7 @@ const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
   ];
 };
 
-const ofRelation = (relation: string, operand: Value): readonly Interval[] | undefined => {
+const ofRelation = (relation: string, operand: Value, texts: Texts | undefined): readonly Interval[] | undefined => {
   // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
   if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
   // Null stands for undefined and missing values as well.
@@ -137,7 +150,7 @@ const ofRelation = (relation: string, operand: Value): readonly Interval[] | und
       : [UNDEFINED, null].map((value) => ({ ...at(Buffer.from([value === null ? 20 : 15]), value), exact: false }));
   let key: Buffer;
   try {
-    key = keyOf(operand);
+    key = keyOf(operand, texts);
   } catch (error) {
     if (error instanceof ServerError) return undefined;
     throw error;
@@ -195,11 +208,11 @@ const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Int
 type FieldBounds = { readonly intervals: readonly Interval[]; readonly used: readonly Filter[] };
 
 /** What an alternative says about one field of an index. */
-const boundsOfField = (conditions: readonly Filter[], path: string, array: boolean): FieldBounds | undefined => {
+const boundsOfField = (conditions: readonly Filter[], path: string, array: boolean, order: TextOrder): FieldBounds | undefined => {
   let bounds: FieldBounds | undefined;
   for (const condition of conditions) {
     if (!('path' in condition) || condition.path !== path) continue;
-    const intervals = intervalsOf(condition);
+    const intervals = intervalsOf(condition, order);
     if (!intervals) continue;
     if (!bounds) bounds = { intervals, used: [condition] };
     // Two elements of one array may satisfy two conditions: their bounds must not be put together. The narrower one is taken.
@@ -236,6 +249,7 @@ const rangesOf = (
   fields: readonly KeyField[],
   arrays: readonly number[],
   prefix: Buffer,
+  order: TextOrder,
 ): AlternativeBounds => {
   let prefixes: readonly Buffer[] = [prefix];
   const single: string[] = [];
@@ -259,7 +273,7 @@ const rangesOf = (
     // Fields below one array are indexed element by element; conditions on them may hold for different elements.
     const shared = array && roots.has(parts[0] as string);
     roots.add(parts[0] as string);
-    const bounds = shared ? undefined : boundsOfField(conditions, path, array);
+    const bounds = shared ? undefined : boundsOfField(conditions, path, array, order);
     if (!bounds) break;
     if (bounds.intervals.length * prefixes.length > MOST_RANGES) break;
     for (const condition of bounds.used) used.add(condition);
@@ -305,9 +319,11 @@ const orderOf = (
   constant: number,
   sort: readonly KeyField[],
   arrays: readonly number[],
+  collation: Collation | undefined,
 ): { readonly sorted: boolean; readonly reverse: boolean } => {
   const no = { sorted: false, reverse: false };
   if (!sort.length) return { sorted: true, reverse: false };
+  if (!sameCollation(sort[0]?.collation, collation)) return no;
   // An array is sorted by its lowest or highest element, whichever its other entries are.
   const array = (path: string): boolean => arrays.some((field) => fields[field]?.path === path);
   if (sort.some(({ path }) => array(path))) return no;
@@ -344,15 +360,16 @@ const implies = (conditions: readonly Filter[], wanted: Filter): boolean => {
   if (wanted.op === 'or') return wanted.of.some((part) => implies(conditions, part));
   if (wanted.op === 'exists') return conditions.some((condition) => demandsPresence(condition, wanted.path));
   if (wanted.op !== 'compare') return false;
-  const test = compileRelation(wanted.relation, wanted.operand);
+  const test = compileRelation(wanted.relation, wanted.operand, wanted.collation);
   return conditions.some((condition) => {
     if (!('path' in condition) || condition.path !== wanted.path) return false;
+    if (condition.op !== 'in' && condition.op !== 'compare') return false;
+    if (isTextual(wanted.operand) && !sameCollation(condition.collation, wanted.collation)) return false;
     if (condition.op === 'in')
       return (
         condition.operands.length > 0 &&
         condition.operands.every((operand) => !(operand instanceof Regex) && operand !== null && !(operand instanceof Arr) && test(operand))
       );
-    if (condition.op !== 'compare') return false;
     if (equalFilters(condition, wanted)) return true;
     if (condition.operand === null || condition.operand instanceof Arr || condition.operand === MIN_KEY || condition.operand === MAX_KEY)
       return false;
@@ -374,6 +391,7 @@ const usable = (index: Index, all: readonly (readonly Filter[])[]): boolean => {
 const idField: readonly KeyField[] = [{ path: '_id', parts: ['_id'], direction: 1 }];
 
 const planWith = (
+  reader: Reader,
   index: Index | undefined,
   collection: Collection,
   all: readonly (readonly Filter[])[],
@@ -382,12 +400,13 @@ const planWith = (
   const fields = index ? index.fields : idField;
   const prefix = index ? indexPrefix(index) : recordPrefix(collection);
   const arrays = index?.arrays ?? [];
-  const bounds = all.map((conditions) => rangesOf(conditions, fields, arrays, prefix));
+  const order = textOrderOf(reader, index);
+  const bounds = all.map((conditions) => rangesOf(conditions, fields, arrays, prefix, order));
   const ranges = merged(bounds.flatMap((bound) => bound.ranges));
   let constant = 0;
   const [first] = bounds;
   if (first) while (bounds.every(({ single }) => single[constant] !== undefined && single[constant] === first.single[constant])) constant++;
-  const { sorted, reverse } = orderOf(fields, constant, sort, arrays);
+  const { sorted, reverse } = orderOf(fields, constant, sort, arrays, order.collation);
   const points = Math.min(...bounds.map((bound) => bound.points));
   const bounded = bounds.every((bound) => bound.bounded);
   return {
@@ -426,13 +445,14 @@ const probe = (reader: Reader, plan: Plan, most = PROBE): number => {
  * the one that the fewest documents fulfil is to be the first.
  */
 const rarestFirst = (reader: Reader, index: Index, collection: Collection, conditions: readonly Filter[]): readonly Filter[] => {
+  const order = textOrderOf(reader, index);
   for (const field of index.arrays) {
     const path = index.fields[field]?.path;
     const values = conditions.filter(
-      (condition) => condition.op === 'compare' && condition.path === path && condition.relation === 'eq' && intervalsOf(condition),
+      (condition) => condition.op === 'compare' && condition.path === path && condition.relation === 'eq' && intervalsOf(condition, order),
     );
     if (values.length < 2) continue;
-    const plans = values.map((value) => ({ value, plan: planWith(index, collection, [[value, ...conditions]], []) }));
+    const plans = values.map((value) => ({ value, plan: planWith(reader, index, collection, [[value, ...conditions]], []) }));
     for (const most of [PROBE, 10 * PROBE]) {
       const [rarest] = plans.map(({ value, plan }) => ({ value, keys: probe(reader, plan, most) })).sort((a, b) => a.keys - b.keys);
       if (rarest && (rarest.keys < most || most > PROBE)) return [rarest.value, ...conditions];
@@ -446,25 +466,40 @@ const boundFields = ({ bounds }: Plan): number => Math.min(...bounds.map((interv
 
 export type Hint = string | Doc | undefined;
 
-const hinted = (collection: Collection, hint: Hint, all: readonly (readonly Filter[])[], sort: readonly KeyField[]): Plan | undefined => {
+const hinted = (
+  reader: Reader,
+  collection: Collection,
+  hint: Hint,
+  all: readonly (readonly Filter[])[],
+  sort: readonly KeyField[],
+): Plan | undefined => {
   if (hint === undefined || (hint instanceof Doc && !hint.size)) return undefined;
   if (hint instanceof Doc && hint.keys[0] === '$natural')
-    return { ...planWith(undefined, collection, [[]], []), reverse: numberOf(hint.values[0]) < 0, sorted: !sort.length, exact: false };
+    return {
+      ...planWith(reader, undefined, collection, [[]], []),
+      reverse: numberOf(hint.values[0]) < 0,
+      sorted: !sort.length,
+      exact: false,
+    };
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
-  if (isId) return planWith(undefined, collection, all, sort);
+  if (isId) return planWith(reader, undefined, collection, all, sort);
   const index = readyIndexes(collection).find((known) =>
     hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint,
   );
   if (!index)
     throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
-  return planWith(index, collection, all, sort);
+  return planWith(reader, index, collection, all, sort);
 };
 
 /** The _id that a filter demands, where it demands one. */
 const demandedId = (filter: Filter): Value | undefined => {
   if (filter.op === 'compare')
-    return filter.path === '_id' && filter.relation === 'eq' && filter.operand !== null && !(filter.operand instanceof Arr)
+    return filter.path === '_id' &&
+      filter.relation === 'eq' &&
+      filter.operand !== null &&
+      !(filter.operand instanceof Arr) &&
+      !(filter.collation && isTextual(filter.operand))
       ? filter.operand
       : undefined;
   if (filter.op !== 'and') return undefined;
@@ -494,9 +529,9 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     };
   }
   const all = alternatives(filter);
-  const forced = hinted(collection, hint, all, sort);
+  const forced = hinted(reader, collection, hint, all, sort);
   if (forced) return forced;
-  const natural = planWith(undefined, collection, all, sort);
+  const natural = planWith(reader, undefined, collection, all, sort);
   const ready = readyIndexes(collection);
   if (natural.stage === 'IDHACK' || !ready.length) return natural;
   const plans = [
@@ -504,7 +539,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     ...ready
       .filter((index) => usable(index, all))
       .map((index) =>
-        planWith(index, collection, all[0] && all.length === 1 ? [rarestFirst(reader, index, collection, all[0])] : all, sort),
+        planWith(reader, index, collection, all[0] && all.length === 1 ? [rarestFirst(reader, index, collection, all[0])] : all, sort),
       ),
   ]
     .map((plan) => ({ plan, score: score(plan, sort) }))
@@ -601,6 +636,7 @@ export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
           stage: 'IXSCAN',
           keyPattern: plan.index.spec.get('key'),
           indexName: plan.index.name,
+          collation: plan.index.collation?.spec,
           isMultiKey: plan.index.arrays.length > 0,
           isUnique: plan.index.unique,
           isSparse: plan.index.sparse,

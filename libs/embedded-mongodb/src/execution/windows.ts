@@ -3,6 +3,7 @@ import { splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, DateTime, Doc, encodedLength, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { plainAccumulator, type Accumulator } from '../query/accumulators.js';
+import { currentCollation } from '../query/collation.js';
 import { monthUnits, shiftMonths } from '../query/dates.js';
 import { constantOf } from '../query/expressions/compile.js';
 import { compileExpression } from '../query/expressions/expressions.js';
@@ -210,6 +211,7 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
   if (!(output instanceof Doc)) throw new ServerError(40414, `BSON field '$setWindowFields.output' is missing but a required field`);
   const sortBy = spec.get('sortBy');
   const sort = sortBy instanceof Doc ? parseSort(sortBy) : [];
+  const texts = currentCollation()?.compare;
   const partition = compileExpression(spec.get('partitionBy') ?? null);
   const computed = output.keys.map((key, index) => [splitPath(key), compileOutput(output.values[index] as Value, sort)] as const);
   return function* (source: Source, { variables }) {
@@ -227,10 +229,10 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
       if (value instanceof Arr) throw new ServerError(14, 'An expression used to partition cannot evaluate to value of type array');
       rows.push({ doc: row, key: sortKey(row, sort), partition: value });
     }
-    rows.sort((a, b) => compareValues(a.partition, b.partition) || compareRows(a.key, b.key, sort));
+    rows.sort((a, b) => compareValues(a.partition, b.partition, texts) || compareRows(a.key, b.key, sort));
     for (let start = 0; start < rows.length;) {
       let end = start + 1;
-      while (end < rows.length && compareValues(rows[start]?.partition, rows[end]?.partition) === 0) end++;
+      while (end < rows.length && compareValues(rows[start]?.partition, rows[end]?.partition, texts) === 0) end++;
       const part = rows.slice(start, end);
       const columns = computed.map(([parts, compute]) => [parts, compute(part, variables)] as const);
       for (const [at, { doc }] of part.entries()) {

@@ -1,8 +1,9 @@
 import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from '../bson/arithmetic.js';
 import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from '../bson/decimal128.js';
-import { compareValues, equalValues, isNullish, isNumber } from '../bson/order.js';
+import { compareValues, equalValues, isNullish, isNumber, type CompareText } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
+import { currentCollation } from './collation.js';
 import { MEMORY_LIMIT } from './sort-order.js';
 
 type Result = Value | undefined;
@@ -94,23 +95,23 @@ const deviation = (sample: boolean) => (): Accumulator => {
   };
 };
 
-const extreme = (sign: 1 | -1) => (): Accumulator => {
+const extreme = (sign: 1 | -1, texts?: CompareText) => (): Accumulator => {
   let best: Result;
   return {
     add: (value) => {
       if (isNullish(value)) return;
-      if (best === undefined || compareValues(value, best) * sign > 0) best = value;
+      if (best === undefined || compareValues(value, best, texts) * sign > 0) best = value;
     },
     result: () => best ?? null,
   };
 };
 
 export const extremeN =
-  (sign: 1 | -1) =>
+  (sign: 1 | -1, texts?: CompareText) =>
   (n: number): Accumulator => {
     let kept: Value[] = [];
     const settle = (): void => {
-      kept = kept.sort((a, b) => compareValues(b, a) * sign).slice(0, n);
+      kept = kept.sort((a, b) => compareValues(b, a, texts) * sign).slice(0, n);
     };
     return {
       add: (value) => {
@@ -149,25 +150,27 @@ const push: Start = (grow = alone('$push')) => {
   };
 };
 
-const addToSet: Start = (grow = alone('$addToSet')) => {
-  const sorted: Value[] = [];
-  return {
-    add: (value) => {
-      if (value === undefined) return;
-      let low = 0;
-      let high = sorted.length;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (compareValues(sorted[middle], value) < 0) low = middle + 1;
-        else high = middle;
-      }
-      if (low < sorted.length && equalValues(sorted[low], value)) return;
-      grow(sizeOf(value));
-      sorted.splice(low, 0, value);
-    },
-    result: () => Arr.of([...sorted]),
+const addToSet =
+  (texts?: CompareText): Start =>
+  (grow = alone('$addToSet')) => {
+    const sorted: Value[] = [];
+    return {
+      add: (value) => {
+        if (value === undefined) return;
+        let low = 0;
+        let high = sorted.length;
+        while (low < high) {
+          const middle = (low + high) >>> 1;
+          if (compareValues(sorted[middle], value, texts) < 0) low = middle + 1;
+          else high = middle;
+        }
+        if (low < sorted.length && equalValues(sorted[low], value, texts)) return;
+        grow(sizeOf(value));
+        sorted.splice(low, 0, value);
+      },
+      result: () => Arr.of([...sorted]),
+    };
   };
-};
 
 const mergeObjects = (): Accumulator => {
   let merged = Doc.empty;
@@ -248,15 +251,22 @@ export const percentiles =
 const simple: Readonly<Record<string, Start>> = {
   $sum: sumOf,
   $avg: average,
-  $min: extreme(-1),
-  $max: extreme(1),
   $first: first,
   $last: last,
   $push: push,
-  $addToSet: addToSet,
   $mergeObjects: mergeObjects,
   $stdDevPop: deviation(false),
   $stdDevSamp: deviation(true),
 };
 
-export const plainAccumulator = (name: string): Start | undefined => (Object.hasOwn(simple, name) ? simple[name] : undefined);
+const comparing: Readonly<Record<string, (texts?: CompareText) => Start>> = {
+  $min: (texts) => extreme(-1, texts),
+  $max: (texts) => extreme(1, texts),
+  $addToSet: addToSet,
+};
+
+/** An accumulator of one argument, under the collation that holds for what is compiled. */
+export const plainAccumulator = (name: string): Start | undefined => {
+  if (Object.hasOwn(comparing, name)) return comparing[name]?.(currentCollation()?.compare);
+  return Object.hasOwn(simple, name) ? simple[name] : undefined;
+};

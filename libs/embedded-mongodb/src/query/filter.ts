@@ -17,6 +17,7 @@ import {
   type Value,
 } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
+import { currentCollation, type Collation } from './collation.js';
 import { compileExpression, withVariables } from './expressions/expressions.js';
 import type { Variables } from './expressions/scope.js';
 import { parseSchema } from './json-schema.js';
@@ -27,8 +28,14 @@ export type Relation = 'eq' | 'lt' | 'lte' | 'gt' | 'gte';
 export type Filter =
   | { readonly op: 'and' | 'or' | 'nor'; readonly of: readonly Filter[] }
   | { readonly op: 'not'; readonly of: Filter }
-  | { readonly op: 'compare'; readonly path: string; readonly relation: Relation; readonly operand: Value }
-  | { readonly op: 'in'; readonly path: string; readonly operands: readonly Value[] }
+  | {
+      readonly op: 'compare';
+      readonly path: string;
+      readonly relation: Relation;
+      readonly operand: Value;
+      readonly collation?: Collation | undefined;
+    }
+  | { readonly op: 'in'; readonly path: string; readonly operands: readonly Value[]; readonly collation?: Collation | undefined }
   | { readonly op: 'exists'; readonly path: string }
   | { readonly op: 'regex'; readonly path: string; readonly regex: Regex; readonly test: Test }
   /** A test of the values at a path; `expand` also visits the elements of an array there. */
@@ -40,11 +47,13 @@ export type Predicate = (doc: Doc) => boolean;
 const isNullish = (value: Value | undefined): boolean => value === undefined || value === null || value === UNDEFINED;
 
 /** A comparison as queries make it: only values of the operand's own type, except beside MinKey and MaxKey. */
-export const compileRelation = (relation: Relation, operand: Value): Test => {
+export const compileRelation = (relation: Relation, operand: Value, collation?: Collation): Test => {
+  const texts = collation?.compare;
   if (operand === null) return relation === 'lt' || relation === 'gt' ? () => false : isNullish;
   if (relation === 'eq') {
-    if (typeof operand === 'string') return (value) => value === operand || (value instanceof SymbolText && value.text === operand);
-    return (value) => value !== undefined && equalValues(value, operand);
+    if (typeof operand === 'string' && !texts)
+      return (value) => value === operand || (value instanceof SymbolText && value.text === operand);
+    return (value) => value !== undefined && equalValues(value, operand, texts);
   }
   if (isNaNValue(operand))
     return relation === 'lt' || relation === 'gt' ? () => false : (value) => value !== undefined && isNaNValue(value);
@@ -58,18 +67,19 @@ export const compileRelation = (relation: Relation, operand: Value): Test => {
           : (order) => order >= 0;
   if (operand === MIN_KEY || operand === MAX_KEY) return (value) => holds(compareValues(value, operand));
   const rank = typeRank(operand);
-  return (value) => value !== undefined && typeRank(value) === rank && holds(compareValues(value, operand)) && !isNaNValue(value);
+  return (value) => value !== undefined && typeRank(value) === rank && holds(compareValues(value, operand, texts)) && !isNaNValue(value);
 };
 
 /** Membership by binary search, so that a list of thousands costs little for each document. */
-const compileMembership = (operands: readonly Value[]): Test => {
-  const sorted = operands.filter((operand) => !(operand instanceof Regex)).toSorted(compareValues);
+const compileMembership = (operands: readonly Value[], collation?: Collation): Test => {
+  const texts = collation?.compare;
+  const sorted = operands.filter((operand) => !(operand instanceof Regex)).toSorted((a, b) => compareValues(a, b, texts));
   const patterns = operands.filter((operand): operand is Regex => operand instanceof Regex).map(compilePattern);
   const nullish = operands.some((operand) => operand === null);
   return (value) => {
     if (nullish && isNullish(value)) return true;
     if (value === undefined) return false;
-    if (containsValue(sorted, value)) return true;
+    if (containsValue(sorted, value, texts)) return true;
     return patterns.some((test) => test(value));
   };
 };
@@ -194,7 +204,7 @@ const clauses = (name: string, operand: Value, variables: Variables): readonly F
 };
 
 /**
- * Parses a query document.
+ * Parses a query document, under the collation that holds for what is compiled.
  *
  * @param variables the values of `$$` variables that `$expr` may use
  * @throws ServerError 2 BadValue and others, as the server has them, for operators that are unknown or malformed
@@ -255,7 +265,7 @@ const matching = (path: string, regex: Regex): Filter => ({ op: 'regex', path, r
 
 const equality = (path: string, operand: Value): Filter => {
   if (operand === UNDEFINED) throw badValue('cannot compare to undefined');
-  return { op: 'compare', path, relation: 'eq', operand };
+  return { op: 'compare', path, relation: 'eq', operand, collation: currentCollation() };
 };
 
 const parseOperators = (path: string, operators: Doc, variables: Variables): readonly Filter[] => {
@@ -282,7 +292,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
     case '$gte':
       if (operand instanceof Regex) throw badValue(`Can't have RegEx as arg to predicate over field '${path}'.`);
       if (operand === UNDEFINED) throw badValue('cannot compare to undefined');
-      return { op: 'compare', path, relation: name.slice(1) as Relation, operand };
+      return { op: 'compare', path, relation: name.slice(1) as Relation, operand, collation: currentCollation() };
     case '$in':
     case '$nin': {
       if (!(operand instanceof Arr)) throw badValue(`${name} needs an array`);
@@ -290,7 +300,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
         if (isOperatorDocument(value)) throw badValue(`cannot nest $ under ${name}`);
         if (value === UNDEFINED) throw badValue(`${name} cannot contain undefined`);
       }
-      const membership: Filter = { op: 'in', path, operands: operand.values };
+      const membership: Filter = { op: 'in', path, operands: operand.values, collation: currentCollation() };
       return name === '$in' ? membership : not(membership);
     }
     case '$exists': {
@@ -414,9 +424,9 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
     case 'document':
       return filter.test;
     case 'compare':
-      return atPath(filter.path, expandLeaves, compileRelation(filter.relation, filter.operand));
+      return atPath(filter.path, expandLeaves, compileRelation(filter.relation, filter.operand, filter.collation));
     case 'in':
-      return atPath(filter.path, expandLeaves, compileMembership(filter.operands));
+      return atPath(filter.path, expandLeaves, compileMembership(filter.operands, filter.collation));
     case 'exists':
       return atPath(filter.path, false, (value) => value !== undefined);
     case 'regex':

@@ -1,9 +1,15 @@
 import { indexOfComponent } from '../bson/paths.js';
 import { Arr, Doc, UNDEFINED, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
+import type { Collation } from './collation.js';
 
 /** One field of an index or a sort: its path and its direction. */
-export type KeyField = { readonly path: string; readonly parts: readonly string[]; readonly direction: 1 | -1 };
+export type KeyField = {
+  readonly path: string;
+  readonly parts: readonly string[];
+  readonly direction: 1 | -1;
+  readonly collation?: Collation | undefined;
+};
 
 /** What an index holds of a document: one row of values for each key; several where a path leads into an array. */
 export type Extracted = {

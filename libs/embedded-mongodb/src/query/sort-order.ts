@@ -2,6 +2,7 @@ import { compareValues, isNumber, numberOf } from '../bson/order.js';
 import { splitPath } from '../bson/paths.js';
 import { Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
+import { currentCollation } from './collation.js';
 import { extractKeys, type KeyField } from './keys.js';
 
 /**
@@ -11,6 +12,7 @@ import { extractKeys, type KeyField } from './keys.js';
  */
 export const parseSort = (sort: Doc): readonly KeyField[] => {
   if (sort.size > 32) throw badValue('too many compound keys');
+  const collation = currentCollation();
   return sort.keys.map((path, index) => {
     const given = sort.values[index] as Value;
     if (given instanceof Doc) {
@@ -24,7 +26,7 @@ export const parseSort = (sort: Doc): readonly KeyField[] => {
     if (path === '') throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
     if (path.startsWith('$'))
       throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
-    return { path, parts: splitPath(path), direction };
+    return { path, parts: splitPath(path), direction, collation };
   });
 };
 
@@ -48,8 +50,9 @@ export const extract = (doc: Doc, fields: readonly KeyField[]): ReturnType<typeo
 
 export const compareRows = (a: readonly Value[], b: readonly Value[], fields: readonly KeyField[]): number => {
   for (let index = 0; index < fields.length; index++) {
-    const order = compareValues(a[index], b[index]);
-    if (order !== 0) return order * (fields[index] as KeyField).direction;
+    const { direction, collation } = fields[index] as KeyField;
+    const order = compareValues(a[index], b[index], collation?.compare);
+    if (order !== 0) return order * direction;
   }
   return 0;
 };
@@ -63,13 +66,11 @@ export const compareBySort =
 /** Bytes that one blocking stage may hold, as the server's default. */
 export const MEMORY_LIMIT = 100 * 1024 * 1024;
 
-/** Values of an array in a document's place, for `$push` with `$sort`. */
-export const sortValues = (values: readonly Value[], by: Value): readonly Value[] => {
-  if (by instanceof Doc) {
-    const fields = parseSort(by);
-    return values.toSorted(compareBySort(fields));
-  }
+/** The order of the values of an array, for `$push` with `$sort`. */
+export const orderOfValues = (by: Value): ((a: Value, b: Value) => number) => {
+  if (by instanceof Doc) return compareBySort(parseSort(by));
   const direction = isNumber(by) ? numberOf(by) : NaN;
   if (direction !== 1 && direction !== -1) throw badValue('The $sort element value must be either 1 or -1');
-  return values.toSorted((a, b) => compareValues(a, b) * direction);
+  const texts = currentCollation()?.compare;
+  return (a, b) => compareValues(a, b, texts) * direction;
 };

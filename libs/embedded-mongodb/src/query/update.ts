@@ -18,6 +18,7 @@ import {
   type Value,
 } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
+import { currentCollation } from './collation.js';
 import { withVariables } from './expressions/expressions.js';
 import type { Variables } from './expressions/scope.js';
 import { compileFilter, demandedValues, parseFilter, type Predicate } from './filter.js';
@@ -31,7 +32,7 @@ import {
   type Place,
   type UpdateContext,
 } from './modifications.js';
-import { sortValues } from './sort-order.js';
+import { orderOfValues } from './sort-order.js';
 import { compileTransformation } from './transformations.js';
 
 export type Update = (doc: Doc, context: UpdateContext) => Doc;
@@ -135,7 +136,7 @@ const wholeOperand = (value: Value, what: string): number => {
 const push = (operand: Value): Change => {
   let each: readonly Value[] = [operand];
   let slice: number | undefined;
-  let sort: Value | undefined;
+  let order: ((a: Value, b: Value) => number) | undefined;
   let position: number | undefined;
   if (operand instanceof Doc && operand.has('$each')) {
     const given = operand.get('$each');
@@ -147,8 +148,7 @@ const push = (operand: Value): Change => {
       if (key === '$slice') slice = wholeOperand(value, '$slice');
       else if (key === '$position') position = wholeOperand(value, '$position');
       else if (key === '$sort') {
-        sort = value;
-        sortValues([], value);
+        order = orderOfValues(value);
       } else if (key !== '$each') throw badValue(`Unrecognized clause in $push: ${key}`);
     });
   }
@@ -157,7 +157,7 @@ const push = (operand: Value): Change => {
     const at =
       position === undefined ? before.length : position < 0 ? Math.max(0, before.length + position) : Math.min(position, before.length);
     let values: readonly Value[] = [...before.slice(0, at), ...each, ...before.slice(at)];
-    if (sort !== undefined) values = sortValues(values, sort);
+    if (order) values = values.toSorted(order);
     if (slice !== undefined) values = slice >= 0 ? values.slice(0, slice) : values.slice(slice);
     return Arr.of(values);
   };
@@ -172,18 +172,19 @@ const addToSet = (operand: Value): Change => {
     if (operand.size > 1) throw badValue(`Found unexpected fields after $each in $addToSet: ${show(operand)}`);
     each = given.values;
   }
+  const texts = currentCollation()?.compare;
   return (old, place) => {
     const values = [...(arrayAt('$addToSet', old, place)?.values ?? [])];
-    const known = values.toSorted(compareValues);
+    const known = values.toSorted((a, b) => compareValues(a, b, texts));
     for (const value of each) {
       let low = 0;
       let high = known.length;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if (compareValues(known[middle], value) < 0) low = middle + 1;
+        if (compareValues(known[middle], value, texts) < 0) low = middle + 1;
         else high = middle;
       }
-      if (low < known.length && equalValues(known[low], value)) continue;
+      if (low < known.length && equalValues(known[low], value, texts)) continue;
       known.splice(low, 0, value);
       values.push(value);
     }
@@ -203,6 +204,7 @@ const pop = (path: string, operand: Value): Change => {
 
 const pull = (operand: Value, variables: Variables): Change => {
   let matches: (element: Value) => boolean;
+  const texts = currentCollation()?.compare;
   const first = operand instanceof Doc ? (operand.keys[0] ?? '') : '';
   // Operators that join conditions are a query on the element, as fields are; others are conditions on it.
   if (operand instanceof Doc && (!first.startsWith('$') || ['$and', '$or', '$nor', '$expr', '$comment'].includes(first))) {
@@ -214,7 +216,7 @@ const pull = (operand: Value, variables: Variables): Change => {
     matches =
       isCondition || !(operand instanceof Arr)
         ? (element) => test(Doc.of(['element'], [element]))
-        : (element) => equalValues(element, operand);
+        : (element) => equalValues(element, operand, texts);
   }
   return (old, place) => {
     const array = arrayAt('$pull', old, place);
@@ -224,9 +226,10 @@ const pull = (operand: Value, variables: Variables): Change => {
 
 const pullAll = (operand: Value): Change => {
   if (!(operand instanceof Arr)) throw badValue(`$pullAll requires an array argument but was given a ${bsonTypeName(operand)}`);
+  const texts = currentCollation()?.compare;
   return (old, place) => {
     const array = arrayAt('$pullAll', old, place);
-    return array && Arr.of(array.values.filter((element) => !operand.values.some((value) => equalValues(value, element))));
+    return array && Arr.of(array.values.filter((element) => !operand.values.some((value) => equalValues(value, element, texts))));
   };
 };
 
@@ -265,6 +268,7 @@ const bit = (path: string, operand: Value): Change => {
 
 const modificationsOf = (operator: string, path: string, operand: Value, variables: Variables): readonly Modification[] => {
   const parts = checkPath(path);
+  const texts = currentCollation()?.compare;
   const make = (change: Change, creates = true, onlyInserting = false): readonly Modification[] => [
     { path, parts, change, creates, onlyInserting },
   ];
@@ -279,9 +283,9 @@ const modificationsOf = (operator: string, path: string, operand: Value, variabl
     case '$mul':
       return make(arithmetic(operator, path, operand));
     case '$min':
-      return make((old) => (old === undefined || compareValues(operand, old) < 0 ? operand : old));
+      return make((old) => (old === undefined || compareValues(operand, old, texts) < 0 ? operand : old));
     case '$max':
-      return make((old) => (old === undefined || compareValues(operand, old) > 0 ? operand : old));
+      return make((old) => (old === undefined || compareValues(operand, old, texts) > 0 ? operand : old));
     case '$currentDate':
       return make(currentDate(path, operand));
     case '$push':

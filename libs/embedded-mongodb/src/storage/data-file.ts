@@ -40,6 +40,7 @@ const kinds: Readonly<Record<number, string>> = {
   0x03: 'a mark',
   0x10: 'a document',
   0x20: 'an index entry',
+  0x30: 'a text of an index',
 };
 
 const damaged = (key: Buffer, page?: number): DamagedRecordError =>

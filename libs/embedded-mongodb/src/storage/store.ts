@@ -1,10 +1,12 @@
-import { joinedKey, keyOf, numberOf } from '../bson/order.js';
+import { joinedKey, keyOf, numberOf, type Texts } from '../bson/order.js';
 import { splitPath } from '../bson/paths.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from '../bson/values.js';
 import { DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
+import { parseCollation, withCollation, type Collation } from '../query/collation.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { extractKeys, type KeyField } from '../query/keys.js';
 import { DataFile, type Entry, type KeyRange } from './data-file.js';
+import { findLabel } from './text-labels.js';
 
 /**
  * What is on disk: ordered keys in one file.
@@ -17,6 +19,7 @@ import { DataFile, type Entry, type KeyRange } from './data-file.js';
  *   03 prefix                      entries that belong to nothing any more: all that begin with the prefix are being removed
  *   10 collection key-of-_id       a document (BSON)
  *   20 index keys [key-of-_id]     an entry of an index; its value is the key of _id, which a unique index has not in its key
+ *   30 index label                 a text that an index with a collation has met, see `text-labels.ts`
  */
 
 /** The longest key of LMDB with pages of 4096 bytes. */
@@ -27,6 +30,7 @@ export type Index = {
   readonly name: string;
   readonly spec: Doc;
   readonly fields: readonly KeyField[];
+  readonly collation: Collation | undefined;
   readonly unique: boolean;
   readonly sparse: boolean;
   readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
@@ -34,6 +38,8 @@ export type Index = {
   readonly arrays: readonly number[];
   /** Whether it still lacks documents: it is kept up to date, but not read. */
   readonly building: boolean;
+  /** Whether its texts are in the order of another version of ICU: it has to be built anew. */
+  readonly outdated: boolean;
 };
 
 export type Collection = {
@@ -43,7 +49,9 @@ export type Collection = {
   /** The options of `create`, as they were given. */
   readonly options: Doc;
   readonly uuid: Buffer;
-  /** Without the index on _id, which the documents themselves are. */
+  /** What commands that name none compare texts under. */
+  readonly collation: Collation | undefined;
+  /** Without the index on _id, which the documents themselves are. Where the collection has a collation, another one keeps them apart under it. */
   readonly indexes: readonly Index[];
   readonly view: { readonly on: string; readonly pipeline: readonly Doc[] } | undefined;
 };
@@ -65,6 +73,8 @@ export interface Reader {
   entries(range: KeyRange): Iterable<Entry>;
   /** The number of entries in a range, counted by the storage engine. */
   count(range: KeyRange): number;
+  /** What stands for texts in the keys of an index with a collation. */
+  texts(index: Index): Texts | undefined;
 }
 
 const prefixed = (kind: number, number: number): Buffer => {
@@ -88,6 +98,7 @@ export const afterPrefix = (prefix: Buffer): Buffer => {
 
 export const recordPrefix = (collection: Collection): Buffer => prefixed(0x10, collection.number);
 export const indexPrefix = (index: Index): Buffer => prefixed(0x20, index.number);
+const labelPrefix = (index: Index): Buffer => prefixed(0x30, index.number);
 
 const meta = (name: string): Buffer => Buffer.from(`\0${name}`);
 const collectionKey = (number: number): Buffer => prefixed(0x01, number);
@@ -128,23 +139,34 @@ const directionOf = (value: Value): number | bigint =>
       ? (value.value as number)
       : 1;
 
+export const collationIn = (options: Doc): Collation | undefined => {
+  const collation = options.get('collation');
+  return collation instanceof Doc ? parseCollation(collation) : undefined;
+};
+
+/** What the order of texts depends on. */
+const ICU = `${process.versions['icu']} ${process.versions['unicode']}`;
+
 export const readIndex = (
   number: number,
   spec: Doc,
-  { arrays = [], building = false }: Partial<Pick<Index, 'arrays' | 'building'>> = {},
+  { arrays = [], building = false, outdated = false }: Partial<Pick<Index, 'arrays' | 'building' | 'outdated'>> = {},
 ): Index => {
   const source = spec.get('partialFilterExpression');
-  const filter = source instanceof Doc ? parseFilter(source) : undefined;
+  const collation = collationIn(spec);
+  const filter = source instanceof Doc ? withCollation(collation, () => parseFilter(source)) : undefined;
   return {
     number,
     name: spec.get('name') as string,
     spec,
     fields: toKeyFields(spec.get('key') as Doc),
+    collation,
     unique: spec.get('unique') === true,
     sparse: spec.get('sparse') === true,
     partial: filter && source instanceof Doc ? { filter, matches: compileFilter(filter), source } : undefined,
     arrays,
     building,
+    outdated,
   };
 };
 
@@ -156,8 +178,15 @@ const writeCollection = (collection: Collection): Buffer =>
       options: collection.options,
       uuid: collection.uuid.toString('hex'),
       indexes: Arr.of(
-        collection.indexes.map(({ number, spec, arrays, building }) =>
-          Doc.from({ number, spec, multikey: arrays.length > 0, arrays: Arr.of(arrays), building: building ? true : undefined }),
+        collection.indexes.map(({ number, spec, arrays, building, collation, outdated }) =>
+          Doc.from({
+            number,
+            spec,
+            multikey: arrays.length > 0,
+            arrays: Arr.of(arrays),
+            building: building ? true : undefined,
+            icu: collation && !outdated ? ICU : undefined,
+          }),
         ),
       ),
       viewOn: collection.view?.on,
@@ -181,11 +210,13 @@ const readCollection = (number: number, bytes: Buffer): Collection => {
     database: doc.get('database') as string,
     name: doc.get('name') as string,
     options: doc.get('options') as Doc,
+    collation: collationIn(doc.get('options') as Doc),
     uuid: Buffer.from(doc.get('uuid') as string, 'hex'),
     indexes: ((doc.get('indexes') as Arr).values as readonly Doc[]).map((index) =>
       readIndex(index.get('number') as number, index.get('spec') as Doc, {
         arrays: readArrays(index),
         building: index.get('building') === true,
+        outdated: (index.get('spec') as Doc).has('collation') && index.get('icu') !== ICU,
       }),
     ),
     view: typeof on === 'string' ? { on, pipeline: (doc.get('pipeline') as Arr).values as readonly Doc[] } : undefined,
@@ -220,6 +251,7 @@ export const indexKeys = (
   index: Index,
   doc: Doc,
   idKey: Buffer,
+  texts: Texts | undefined,
 ): { readonly keys: readonly Buffer[]; readonly rows: readonly (readonly Value[])[]; readonly arrays: readonly number[] } => {
   if (index.partial && !index.partial.matches(doc)) return { keys: [], rows: [], arrays: [] };
   const { rows, arrays, absent } = extractKeys(doc, index.fields);
@@ -228,7 +260,7 @@ export const indexKeys = (
   const { fields } = index;
   const suffix = index.unique ? undefined : idKey;
   const descending = (at: number): boolean => fields[at]?.direction === -1;
-  const found = rows.map((row) => checkKeyLength(joinedKey(prefix, row, descending, suffix), `index ${index.name}`));
+  const found = rows.map((row) => checkKeyLength(joinedKey(prefix, row, descending, suffix, texts), `index ${index.name}`));
   if (found.length === 1) return { keys: found, rows, arrays };
   const distinct = new Map(found.map((key, at) => [key.toString('latin1'), at] as const));
   const kept = [...distinct.values()];
@@ -252,6 +284,45 @@ export const duplicateKey = (
 
 const idPattern = Doc.from({ _id: 1 });
 
+/** Labels that are kept in memory for each index. */
+const MOST_LABELS = 20_000;
+
+/** The labels of texts in indexes with a collation, those that were asked for lately at hand. */
+class Labels {
+  readonly #known = new Map<number, { readonly labels: Map<string, string>; latest?: string }>();
+
+  /** After a transaction that could not be committed, which may have had labels that are not on disk. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  /**
+   * What stands for texts in the keys of an index.
+   *
+   * @param learn keeps the label of a text that is new; without it, a text that is not there gets one for the moment
+   */
+  of(index: Index, entries: (range: KeyRange) => Iterable<Entry>, learn?: (key: Buffer, text: string) => void): Texts | undefined {
+    const { collation } = index;
+    if (!collation) return undefined;
+    return (text) => {
+      let known = this.#known.get(index.number);
+      if (!known) this.#known.set(index.number, (known = { labels: new Map<string, string>() }));
+      const label = known.labels.get(text);
+      if (label !== undefined) return label;
+      const prefix = labelPrefix(index);
+      const found = findLabel(entries, prefix, text, collation.compare, known.latest);
+      if (!found.known) {
+        if (!learn) return found.label;
+        learn(Buffer.concat([prefix, Buffer.from(found.label, 'latin1')]), text);
+        known.latest = found.label;
+      }
+      if (known.labels.size >= MOST_LABELS) known.labels.clear();
+      known.labels.set(text, found.label);
+      return found.label;
+    };
+  }
+}
+
 /** Documents that one transaction indexes at most, and entries that one removes: some milliseconds, then others have their turn. */
 const SLICE = 500;
 const SLICE_MS = 10;
@@ -265,6 +336,7 @@ export class Store {
   /** The catalogs of the latest versions, so that a snapshot finds the one that it was taken with. */
   #catalogs = new Map<number, Catalog>();
   #pending: Catalog;
+  readonly #labels = new Labels();
   #closed = false;
   #writing = 0;
   #reclaiming = false;
@@ -296,10 +368,9 @@ export class Store {
 
   /** Takes away what a process that ended in the middle has left: indexes that were not complete, targets of `$out`. */
   async #tidy(): Promise<void> {
+    const unfinished = ({ building, outdated }: Index): boolean => building && !outdated;
     const { collections } = this.#pending;
-    const left = [...collections.values()].filter(
-      ({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(({ building }) => building),
-    );
+    const left = [...collections.values()].filter(({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(unfinished));
     if (left.length)
       await this.write((writer) => {
         for (const collection of left) {
@@ -307,11 +378,51 @@ export class Store {
             writer.dropCollection(collection);
             continue;
           }
-          for (const index of collection.indexes) if (index.building) writer.dropIndex(index);
-          writer.saveCollection({ ...collection, indexes: readyIndexes(collection) });
+          for (const index of collection.indexes) if (unfinished(index)) writer.dropIndex(index);
+          writer.saveCollection({ ...collection, indexes: collection.indexes.filter((index) => !unfinished(index)) });
         }
       });
+    for (const { number, indexes } of [...this.#pending.collections.values()])
+      if (indexes.some(({ outdated }) => outdated)) await this.#renew(number);
     if (this.#file.count(marks)) void this.#reclaim();
+  }
+
+  /** Builds anew the indexes of a collection whose texts are in the order of another version of ICU. */
+  async #renew(number: number): Promise<void> {
+    const find = (writer: Writer): Collection =>
+      [...writer.catalog.collections.values()].find((collection) => collection.number === number) as Collection;
+    await this.write((writer) => {
+      const collection = find(writer);
+      const indexes = collection.indexes.map((index) => {
+        if (!index.outdated) return index;
+        writer.dropIndex(index);
+        return readIndex(writer.nextNumber(), index.spec, { building: true, outdated: true });
+      });
+      writer.saveCollection({ ...collection, indexes });
+    });
+    try {
+      for (let from: Buffer | undefined, more = true; more; more = from !== undefined)
+        from = await this.write((writer) => {
+          const collection = find(writer);
+          const next = writer.fillIndexes(
+            collection,
+            collection.indexes.filter(({ outdated }) => outdated),
+            from,
+          );
+          const current = find(writer);
+          const indexes = current.indexes.map((index) => (index.outdated ? { ...index, building: false, outdated: false } : index));
+          if (!next) writer.saveCollection({ ...current, indexes });
+          return next;
+        });
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      process.emitWarning(`the embedded MongoDB drops an index: ICU ${ICU} orders its texts otherwise than before, and ${error.message}`);
+      await this.write((writer) => {
+        const collection = find(writer);
+        for (const index of collection.indexes) if (index.outdated) writer.dropIndex(index);
+        writer.saveCollection({ ...collection, indexes: collection.indexes.filter(({ outdated }) => !outdated) });
+      });
+    }
   }
 
   /** Removes what belongs to nothing any more, a little at a time. On a full disk it stops; the next drop or start goes on. */
@@ -345,6 +456,11 @@ export class Store {
     return catalog;
   }
 
+  /** The collections as of now, those of a change that is being flushed among them. */
+  get catalog(): Catalog {
+    return this.#pending;
+  }
+
   /** The state as of now, to be closed after use: while it is open, space that others free is not used again. */
   snapshot(): Snapshot {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');
@@ -358,6 +474,7 @@ export class Store {
         get,
         entries,
         (range) => file.count(range, transaction),
+        (index) => this.#labels.of(index, entries),
         () => transaction.done(),
       );
     } catch (error) {
@@ -381,12 +498,13 @@ export class Store {
         // A transaction that could not be committed has left its catalog behind here: what is on disk decides.
         if ((this.#file.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
           this.#catalogs.clear();
+          this.#labels.forget();
           this.#pending = this.#load(
             (key) => this.#file.get(key),
             (range) => this.#file.entries(range),
           );
         }
-        const writer = new StoreWriter(this.#file, this.#pending);
+        const writer = new StoreWriter(this.#file, this.#pending, this.#labels);
         try {
           outcome = { value: change(writer) };
         } catch (error) {
@@ -446,6 +564,7 @@ export class Snapshot implements Reader {
     readonly get: (key: Buffer) => Buffer | undefined,
     readonly entries: (range: KeyRange) => Iterable<Entry>,
     readonly count: (range: KeyRange) => number,
+    readonly texts: (index: Index) => Texts | undefined,
     readonly release: () => void,
   ) {}
 
@@ -461,10 +580,12 @@ class StoreWriter implements Writer {
   /** Whether there is something to be reclaimed. */
   dropped = false;
   readonly #file: DataFile;
+  readonly #labels: Labels;
   readonly #statistics = new Map<number, { documents: number; bytes: number }>();
 
-  constructor(file: DataFile, catalog: Catalog) {
+  constructor(file: DataFile, catalog: Catalog, labels: Labels) {
     this.#file = file;
+    this.#labels = labels;
     this.catalog = catalog;
   }
 
@@ -478,6 +599,19 @@ class StoreWriter implements Writer {
 
   count(range: KeyRange): number {
     return this.#file.count(range);
+  }
+
+  texts(index: Index): Texts | undefined {
+    return this.#labels.of(index, (range) => this.entries(range));
+  }
+
+  /** As `texts`, and a text that the index has not met gets its label. */
+  #learning(index: Index): Texts | undefined {
+    return this.#labels.of(
+      index,
+      (range) => this.entries(range),
+      (key, text) => this.#put(key, Buffer.from(text)),
+    );
   }
 
   #put(key: Buffer, value: Buffer): void {
@@ -534,7 +668,7 @@ class StoreWriter implements Writer {
     const idKey = keyOf(id);
     const key = checkKeyLength(recordKey(collection, idKey), 'index _id_');
     if (this.get(key)) throw duplicateKey(collection, '_id_', ['_id'], idPattern, [id]);
-    const entries = collection.indexes.map((index) => ({ index, ...indexKeys(index, doc, idKey) }));
+    const entries = collection.indexes.map((index) => ({ index, ...indexKeys(index, doc, idKey, this.#learning(index)) }));
     for (const { index, keys, rows } of entries) if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
     const bytes = encode(doc);
     this.#put(key, bytes);
@@ -548,8 +682,9 @@ class StoreWriter implements Writer {
   replace(collection: Collection, before: Doc, after: Doc): void {
     const idKey = keyOf(before.get('_id') as Value);
     const changes = collection.indexes.map((index) => {
-      const fresh = indexKeys(index, after, idKey);
-      const stale = indexKeys(index, before, idKey);
+      const texts = this.#learning(index);
+      const fresh = indexKeys(index, after, idKey, texts);
+      const stale = indexKeys(index, before, idKey, texts);
       // Most updates leave most indexes alone.
       if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer))
         return { index, arrays: fresh.arrays, keys: [], rows: [], dropped: [] };
@@ -577,7 +712,8 @@ class StoreWriter implements Writer {
 
   remove(collection: Collection, doc: Doc): void {
     const idKey = keyOf(doc.get('_id') as Value);
-    for (const index of collection.indexes) for (const key of indexKeys(index, doc, idKey).keys) this.#removeEntry(index, key, idKey);
+    for (const index of collection.indexes)
+      for (const key of indexKeys(index, doc, idKey, this.#learning(index)).keys) this.#removeEntry(index, key, idKey);
     this.#remove(recordKey(collection, idKey));
     this.#count(collection, -1, -encodedLength(doc));
   }
@@ -626,7 +762,7 @@ class StoreWriter implements Writer {
       const doc = Doc.read(value);
       const idKey = key.subarray(prefix.length);
       for (const index of indexes) {
-        const { keys, rows, arrays } = indexKeys(index, doc, idKey);
+        const { keys, rows, arrays } = indexKeys(index, doc, idKey, this.#learning(index));
         if (index.unique) this.#checkUnique(collection, index, keys, rows, idKey);
         for (const entry of keys) this.#put(entry, idKey);
         this.#noteArrays(collection, index, arrays);
@@ -638,6 +774,7 @@ class StoreWriter implements Writer {
 
   dropIndex(index: Index): void {
     this.#abandon(indexPrefix(index));
+    if (index.collation) this.#abandon(labelPrefix(index));
   }
 
   reclaim(): boolean {

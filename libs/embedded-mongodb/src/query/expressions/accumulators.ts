@@ -10,9 +10,10 @@ const overValues =
   (name: string): Operator =>
   (argument, scope) => {
     const parts = compileArguments(argument, scope, name, 0, Infinity);
+    const start = plainAccumulator(name) as NonNullable<ReturnType<typeof plainAccumulator>>;
     const single = !(argument instanceof Arr) || argument.length === 1;
     return (doc, variables) => {
-      const accumulator = (plainAccumulator(name) as NonNullable<ReturnType<typeof plainAccumulator>>)();
+      const accumulator = start();
       for (const part of parts) {
         const value: Value | undefined = part(doc, variables);
         if (single && value instanceof Arr) for (const element of value.values) accumulator.add(element);

@@ -1,9 +1,13 @@
+import type { CompareText } from '../../bson/order.js';
 import { Arr, bsonTypeName, Doc, type Value } from '../../bson/values.js';
 import { failedToParse, ServerError } from '../../errors.js';
+import { currentCollation } from '../collation.js';
 import { compileIn } from './compile.js';
 import type { Evaluate, Operator, Scope } from './scope.js';
 
 type Result = Value | undefined;
+/** @param texts how texts compare under the collation that holds; undefined: by their bytes */
+type Compute = (values: readonly Result[], name: string, texts: CompareText | undefined) => Result;
 
 export function compileArguments(argument: Value, scope: Scope, name: string, least: number, most: number): readonly Evaluate[] {
   const given = argument instanceof Arr ? argument.values : [argument];
@@ -19,22 +23,24 @@ export function compileArguments(argument: Value, scope: Scope, name: string, le
 }
 
 /** An operator of a number of values between `least` and `most`, which are computed first. */
-export function fixed(least: number, most: number, compute: (values: readonly Result[], name: string) => Result): Operator {
+export function fixed(least: number, most: number, compute: Compute): Operator {
   return (argument, scope, name) => {
+    const texts = currentCollation()?.compare;
     const given = compileArguments(argument, scope, name, least, most);
     const [first, second] = given as readonly [Evaluate, Evaluate];
-    if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name);
-    if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name);
+    if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name, texts);
+    if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name, texts);
     return (doc, variables) =>
       compute(
         given.map((evaluate) => evaluate(doc, variables)),
         name,
+        texts,
       );
   };
 }
 
 /** An operator of any number of values. */
-export function variadic(compute: (values: readonly Result[], name: string) => Result): Operator {
+export function variadic(compute: Compute): Operator {
   return fixed(0, Infinity, compute);
 }
 

@@ -26,7 +26,7 @@ import {
   type Unpacked,
 } from '../../bson/decimal128.js';
 import { expOfDecimal, lnOfDecimal, log10OfDecimal, logOfDecimals, powerOfDecimals, sqrtOfDecimal } from '../../bson/decimal-functions.js';
-import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue } from '../../bson/order.js';
+import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue, type CompareText } from '../../bson/order.js';
 import {
   Arr,
   Binary,
@@ -44,6 +44,7 @@ import {
   type Value,
 } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError, typeMismatch } from '../../errors.js';
+import { currentCollation } from '../collation.js';
 import { formatIsoDate, parseIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort } from '../sort-order.js';
@@ -109,7 +110,7 @@ const wholeMs = (value: Numeric): bigint => {
   return BigInt(Math.round(double));
 };
 
-const comparison = (holds: (order: number) => boolean): Operator => fixed(2, 2, ([a, b]) => holds(compareValues(a, b)));
+const comparison = (holds: (order: number) => boolean): Operator => fixed(2, 2, ([a, b], _, texts) => holds(compareValues(a, b, texts)));
 
 const text = (value: Result, name: string, code = 16702): string => {
   if (typeof value === 'string') return value;
@@ -315,9 +316,9 @@ const mergeObjects = (values: readonly Result[]): Value => {
 };
 
 /** The distinct values, in BSON's order: what the set operators return. */
-export const distinctSorted = (values: readonly Value[]): Value[] => {
-  const sorted = values.toSorted(compareValues);
-  return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1]));
+export const distinctSorted = (values: readonly Value[], texts?: CompareText): Value[] => {
+  const sorted = values.toSorted((a, b) => compareValues(a, b, texts));
+  return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1], texts));
 };
 
 const trimmed =
@@ -579,13 +580,14 @@ const getField: Operator = (argument, scope, name) => {
 };
 
 const nFromArray =
-  (name: string, pick: (values: readonly Value[], count: number) => readonly Value[]): Operator =>
+  (name: string, pick: (values: readonly Value[], count: number, texts: CompareText | undefined) => readonly Value[]): Operator =>
   (argument, scope) => {
+    const texts = currentCollation()?.compare;
     const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
     return (doc, variables) => {
       const count = integer((n as Evaluate)(doc, variables), name, 5787902);
       if (count < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${count}`);
-      return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count));
+      return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count, texts));
     };
   };
 
@@ -593,12 +595,13 @@ const sortArray: Operator = (argument, scope, name) => {
   const spec = fields(argument, name, ['input', 'sortBy'], []);
   const input = compileIn(spec.get('input') as Value, scope);
   const sortBy = spec.get('sortBy') as Value;
+  const texts = currentCollation()?.compare;
   const compare =
     sortBy instanceof Doc
       ? compareBySort(parseSort(sortBy))
       : ((direction) => {
           if (direction !== 1 && direction !== -1) throw new ServerError(2942505, `Illegal sort specification ${show(sortBy)}`);
-          return (a: Value, b: Value) => compareValues(a, b) * direction;
+          return (a: Value, b: Value) => compareValues(a, b, texts) * direction;
         })(isNumber(sortBy) ? doubleOf(sortBy) : NaN);
   return (doc, variables) => {
     const source = input(doc, variables);
@@ -824,7 +827,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     return encodedLength(value);
   }),
   $ceil: onNumber((value) => toWhole(value, 'ceil')),
-  $cmp: fixed(2, 2, ([a, b]) => Math.sign(compareValues(a, b))),
+  $cmp: fixed(2, 2, ([a, b], _, texts) => Math.sign(compareValues(a, b, texts))),
   $concat: variadic((values) => {
     let result = '';
     for (const value of values) {
@@ -874,18 +877,18 @@ export const operators: Readonly<Record<string, Operator>> = {
       return value;
     };
   },
-  $in: fixed(2, 2, ([value, source]) => {
+  $in: fixed(2, 2, ([value, source], _, texts) => {
     if (!(source instanceof Arr))
       throw new ServerError(40081, `$in requires an array as a second argument, found: ${bsonTypeName(source)}`);
-    return source.values.some((element) => equalValues(element, value));
+    return source.values.some((element) => equalValues(element, value, texts));
   }),
-  $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name) => {
+  $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name, texts) => {
     if (isNullish(source)) return null;
     const values = array(source, name, 40090);
     const start = from === undefined ? 0 : integer(from, name, 40096);
     const end = to === undefined ? values.length : integer(to, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires nonnegative indexes`);
-    for (let at = start; at < Math.min(end, values.length); at++) if (equalValues(values[at], wanted)) return at;
+    for (let at = start; at < Math.min(end, values.length); at++) if (equalValues(values[at], wanted, texts)) return at;
     return -1;
   }),
   $indexOfBytes: indexOf(false),
@@ -912,17 +915,17 @@ export const operators: Readonly<Record<string, Operator>> = {
   $lte: comparison((order) => order <= 0),
   $ltrim: trimmed(true, false),
   $map: mapOperator,
-  $maxN: nFromArray('$maxN', (values, count) =>
+  $maxN: nFromArray('$maxN', (values, count, texts) =>
     values
       .filter((value) => !isNullish(value))
-      .toSorted((a, b) => compareValues(b, a))
+      .toSorted((a, b) => compareValues(b, a, texts))
       .slice(0, count),
   ),
   $mergeObjects: variadic(mergeObjects),
-  $minN: nFromArray('$minN', (values, count) =>
+  $minN: nFromArray('$minN', (values, count, texts) =>
     values
       .filter((value) => !isNullish(value))
-      .toSorted(compareValues)
+      .toSorted((a, b) => compareValues(a, b, texts))
       .slice(0, count),
   ),
   $mod: fixed(2, 2, ([a, b]) => {
@@ -979,34 +982,41 @@ export const operators: Readonly<Record<string, Operator>> = {
   $reverseArray: fixed(1, 1, ([value], name) => (isNullish(value) ? null : Arr.of(array(value, name, 34435).toReversed()))),
   $round: fixed(1, 2, ([value, places], name) => rounded(value, places, 'even', name)),
   $rtrim: trimmed(false, true),
-  $setDifference: fixed(2, 2, ([a, b], name) => {
+  $setDifference: fixed(2, 2, ([a, b], name, texts) => {
     if (isNullish(a) || isNullish(b)) return null;
-    const without = distinctSorted(array(b, name, 17049));
+    const without = distinctSorted(array(b, name, 17049), texts);
     const seen: Value[] = [];
     const kept: Value[] = [];
     for (const value of array(a, name, 17048))
-      if (!containsValue(without, value) && !seen.some((known) => equalValues(known, value))) {
+      if (!containsValue(without, value, texts) && !seen.some((known) => equalValues(known, value, texts))) {
         seen.push(value);
         kept.push(value);
       }
     return Arr.of(kept);
   }),
-  $setEquals: fixed(2, Infinity, (values, name) => {
-    const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044))) as [Value[], ...Value[][]];
-    return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index])));
+  $setEquals: fixed(2, Infinity, (values, name, texts) => {
+    const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044), texts)) as [Value[], ...Value[][]];
+    return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index], texts)));
   }),
   $setField: (argument, scope, name) => setField(argument, scope, name, false),
-  $setIntersection: variadic((values, name) => {
+  $setIntersection: variadic((values, name, texts) => {
     if (values.some(isNullish)) return null;
-    const [first = [], ...rest] = values.map((value) => distinctSorted(array(value, name, 17047)));
-    return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value))));
+    const [first = [], ...rest] = values.map((value) => distinctSorted(array(value, name, 17047), texts));
+    return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value, texts))));
   }),
-  $setIsSubset: fixed(2, 2, ([a, b], name) => {
-    const whole = distinctSorted(array(b, name, 17042));
-    return array(a, name, 17046).every((value) => containsValue(whole, value));
+  $setIsSubset: fixed(2, 2, ([a, b], name, texts) => {
+    const whole = distinctSorted(array(b, name, 17042), texts);
+    return array(a, name, 17046).every((value) => containsValue(whole, value, texts));
   }),
-  $setUnion: variadic((values, name) =>
-    values.some(isNullish) ? null : Arr.of(distinctSorted(values.flatMap((value) => array(value, name, 17043)))),
+  $setUnion: variadic((values, name, texts) =>
+    values.some(isNullish)
+      ? null
+      : Arr.of(
+          distinctSorted(
+            values.flatMap((value) => array(value, name, 17043)),
+            texts,
+          ),
+        ),
   ),
   $size: fixed(1, 1, ([value]) => {
     if (!(value instanceof Arr))
