@@ -6,7 +6,6 @@ import { compileMapping } from './mapped-rows.js';
 import { readLog } from './read-log.js';
 import type { LogCase } from './row-spool.js';
 import { anyLog, bpic2013, readCases, temporaryFolder, toCsv, toXes, withoutLines } from './testing/log-files.js';
-import { describeWith, realLog, realLogAsCsv } from './testing/real-log.js';
 
 const csv = readFileSync(new URL('./fixtures/small.csv', import.meta.url), 'utf8');
 const xes = readFileSync(new URL('./fixtures/small.xes', import.meta.url), 'utf8');
@@ -347,13 +346,4 @@ it('stops when it is told to', async () => {
   stop.abort(new Error('enough'));
   const rows = readLog(files.write('stopped', csv), bpic2013, compileMapping(bpic2013), { signal: stop.signal });
   await expect(rows.next()).rejects.toThrow('enough');
-});
-
-describeWith(realLog, 'the real log', (file) => {
-  it('has 7,554 cases with 65,533 rows, the same in both formats', async () => {
-    const cases = await readCases(file);
-    expect([cases.length, cases.flatMap(({ rows }) => rows).length]).toEqual([7554, 65_533]);
-    if (realLogAsCsv !== undefined)
-      expect(JSON.stringify(withoutLines(await readCases(realLogAsCsv)))).toBe(JSON.stringify(withoutLines(cases)));
-  });
 });

@@ -1,0 +1,18 @@
+import { readCases, withoutLines } from './testing/log-files.js';
+import { describeWith, realLog, realLogAsCsv } from './testing/real-log.js';
+import { unfaithful } from './testing/unfaithful.js';
+
+describeWith(realLog, 'the real log', (file) => {
+  it('has 7,554 cases with 65,533 rows, the same in both formats', async () => {
+    const cases = await readCases(file);
+    expect([cases.length, cases.flatMap(({ rows }) => rows).length]).toEqual([7554, 65_533]);
+    if (realLogAsCsv !== undefined)
+      expect(JSON.stringify(withoutLines(await readCases(realLogAsCsv)))).toBe(JSON.stringify(withoutLines(cases)));
+  });
+
+  it('is told row by row, and each ticket stands after each row as the row says', async () => {
+    const faults: string[] = [];
+    for (const one of await readCases(file)) faults.push(...unfaithful(one).map((fault) => `${one.caseId} ${fault}`));
+    expect(faults).toEqual([]);
+  });
+});
