@@ -34,6 +34,7 @@ import { PrivacyController } from './privacy.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
+import { RootCauseReportsController } from './root-cause-reports.controller.js';
 import { ReportsController } from './reports.controller.js';
 import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
@@ -63,6 +64,7 @@ import { WebhooksController } from './webhooks.controller.js';
     AgentsController,
     FiltersController,
     ProblemsController,
+    RootCauseReportsController,
     ArticlesController,
     PrivacyController,
     KeysController,

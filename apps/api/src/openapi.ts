@@ -755,6 +755,24 @@ export function documentRecord(name: keyof typeof records): MethodDecorator {
   );
 }
 
+export function documentRootCauseReport(of: 'ticket' | 'problem'): MethodDecorator {
+  const summary = `The root cause report of a ${of}: what happened, why, what was changed, what prevents it, who knew what when, and the proof`;
+  const page = { schema: { type: 'string' } } as const;
+  return applyDecorators(
+    ApiTags('problems'),
+    ApiOperation({ operationId: `${of}RootCauseReport`, summary }),
+    reads('rootCauseReport'),
+    of === 'ticket' ? idParam : pathParam('problemId'),
+    ApiResponse({
+      status: 200,
+      description: summary,
+      content: { 'application/json': { schema: ref('RootCauseReport') as never }, 'text/markdown': page, 'text/html': page },
+    }),
+    correlationHeader,
+    problems(...everywhere, `${of}-not-found`, 'deleted'),
+  );
+}
+
 export function documentDue(): MethodDecorator {
   const due = {
     type: 'object',

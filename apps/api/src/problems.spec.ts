@@ -79,6 +79,38 @@ describe('problems', () => {
     });
   });
 
+  it('have a root cause report: JSON, Markdown or a page, of the problem and of a ticket', async () => {
+    const client = `${api.client}-report`;
+    const problemId = await problemOf(client);
+    const ticketId = await ticketOf(client);
+    const path = `/v1/problems/${problemId}`;
+    const hostile = '<script>alert(1)</script> | *bold*\u202e';
+    await post(`${path}/tickets`, { ticketId });
+    const whys = [{ why: 'Why?', because: hostile, evidence: [`ticket/${ticketId}/0`] }];
+    expect((await post(`${path}/five-whys`, { whys })).status).toBe(200);
+    const as = (path: string, Accept: string) => send(api.url, 'GET', path, { headers: { Accept } });
+    const { json } = await get(`${path}/report`);
+    expect(json).toMatchObject({
+      subject: `problem/${problemId}`,
+      client,
+      whys: [{ because: hostile, evidence: [{ event: { type: 'TicketOpened' } }] }],
+    });
+    expect(json.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(json.proof.streams).toMatchObject([{ stream: `problem-${problemId}`, revision: 2 }, { stream: `ticket-${ticketId}` }]);
+    const markdown = await as(`${path}/report`, 'text/markdown');
+    expect(markdown.headers.get('content-type')).toBe('text/markdown; charset=utf-8');
+    expect(markdown.text).toContain('\\<script\\>alert(1)\\</script\\> \\| \\*bold\\*\\\\u202e');
+    const html = await as(`${path}/report`, 'text/html,application/xhtml+xml');
+    expect(html.headers.get('content-security-policy')).toContain("style-src 'sha256-");
+    expect(html.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt; | *bold*\\u202e');
+    expect(html.text).not.toContain('<script');
+    expect((await get(`/v1/tickets/${ticketId}/root-cause-report`)).json).toMatchObject({
+      subject: `ticket/${ticketId}`,
+      title: 'No print',
+    });
+    expect((await get(`/v1/tickets/${randomUUID()}/root-cause-report`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
+  });
+
   it('have preventive actions, listed by when they are due, with those that are overdue', async () => {
     const client = `${api.client}-actions`;
     const [one, two] = [await problemOf(client), await problemOf(client)];

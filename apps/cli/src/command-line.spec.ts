@@ -172,6 +172,18 @@ describe('proof', () => {
     const verified = await tierline('verify', pack, '--heads', join(stores.directory, 'tree-heads.ndjson'));
     expect(verified).toMatchObject({ code: 0, out: expect.stringContaining('integrity     holds\ncompleteness  holds') as string });
     expect(JSON.parse((await tierline('verify', '--json', pack)).out)).toMatchObject({ integrity: true, completeness: true, events: 3 });
+    const report = join(stores.directory, 'report.json');
+    expect(await tierline('report', 'root-cause', '--ticket', ticketId, '--format', 'json', '--out', report)).toMatchObject({ code: 0 });
+    expect(await tierline('verify', pack, '--report', report)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('report        holds'),
+    });
+    await writeFile(report, (await readFile(report, 'utf8')).replaceAll('T10:00:00', 'T09:00:00'));
+    const told = await tierline('verify', pack, '--report', report);
+    expect(told).toMatchObject({ code: 1, out: expect.stringContaining(`ticket/${ticketId}/0 is not as in the pack`) });
+    expect(told.out).toContain('its digest is not that of its content');
+    expect((await tierline('report', 'root-cause', '--ticket', ticketId)).out).toContain('# Root cause report: ');
+    expect(await tierline('report', 'root-cause')).toMatchObject({ code: 1 });
     await writeFile(changed, (await readFile(pack, 'utf8')).replace('"impact":"low"', '"impact":"high"'));
     const failed = await tierline('verify', changed);
     expect(failed).toMatchObject({ code: 1, out: expect.stringContaining(`event-not-in-tree ticket-${ticketId}@0 (integrity)`) as string });

@@ -12,6 +12,7 @@ import type { EventStoreOptions } from './eventstore-command.js';
 import type { NodeOptions } from './node-options.js';
 import type { ExportWords, VerifyWords } from './proof-commands.js';
 import { replay } from './replay/replay.js';
+import type { RootCauseWords } from './report/report-root-cause.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
 
@@ -158,6 +159,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       key,
     ])
     .option('--heads <file>', 'tree heads that you had from elsewhere: the pack must not contradict them')
+    .option('--report <file>', 'a root cause report as JSON: whether it tells of events as the pack has them')
     .option('--json', 'the verdict as JSON')
     .action(async (pack: string, options: VerifyWords) => {
       const { runVerify } = await import('./proof-commands.js');
@@ -189,9 +191,21 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   importCommand(importing);
   for (const [name, title] of Object.entries(READY_MAPPINGS)) importCommand(importing.command(name).description(title), name);
 
-  program
-    .command('report')
-    .description('figures from the read models')
+  const reporting = program.command('report').description('figures from the read models, and root cause reports from the log');
+  reporting
+    .command('root-cause')
+    .description('what happened, why, what was changed, what prevents it, who knew what when, and the proof')
+    .option('--ticket <id>', 'of a ticket')
+    .option('--problem <id>', 'of a problem, with its tickets')
+    .addOption(new Option('--format <format>', 'what it is written as').choices(['markdown', 'html', 'json']).default('markdown'))
+    .option('--out <file>', 'where to write it; printed unless given')
+    .action((options: RootCauseWords) =>
+      withSession(async (session) => {
+        const { reportRootCause } = await import('./report/report-root-cause.js');
+        await reportRootCause(session, options, print);
+      }),
+    );
+  reporting
     .command('bpic2013')
     .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
     .action(() =>

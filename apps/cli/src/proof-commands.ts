@@ -20,6 +20,7 @@ import {
 import { contract, defaultContract, ticket } from '#ticketing';
 import { sealedCategories, tzdata } from '#ticketing-app';
 import { Complaint } from './complaint.js';
+import { differencesOfReport } from './verify-report.js';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 
@@ -135,11 +136,13 @@ function requestOf({ ticket: id, client, period }: ExportWords): PackRequest {
 export interface VerifyWords {
   readonly key?: readonly string[];
   readonly heads?: string;
+  /** A root cause report that is compared with the pack. */
+  readonly report?: string;
   readonly json?: boolean;
 }
 
 /** Verifies a proof pack, without stores. @returns whether it holds */
-export async function runVerify(pack: string, { key = [], heads, json = false }: VerifyWords, print: Print): Promise<boolean> {
+export async function runVerify(pack: string, { key = [], heads, report, json = false }: VerifyWords, print: Print): Promise<boolean> {
   const trustedKeys = key.map((text): VerifierKey => {
     const parsed = parseVerifierKey(text);
     if (parsed === undefined)
@@ -153,8 +156,19 @@ export async function runVerify(pack: string, { key = [], heads, json = false }:
     throw new Complaint(`The pack cannot be read: ${error.message}`, '`tierline export` writes one');
   });
   const verdict = verifyPack(content, { trustedKeys, publishedHeads: published, sha256: nativeSha256, ed25519: nativeEd25519 });
-  print(json ? `${JSON.stringify(verdict)}\n` : inWords(verdict, trustedKeys.length > 0));
-  return verdict.integrity && verdict.completeness;
+  const differences = report === undefined ? undefined : await differencesOfReport(report, content);
+  const reported = differences && { report: { holds: differences.length === 0, differences } };
+  print(json ? `${JSON.stringify({ ...verdict, ...reported })}\n` : inWords(verdict, trustedKeys.length > 0) + reportInWords(differences));
+  return verdict.integrity && verdict.completeness && (differences ?? []).length === 0;
+}
+
+function reportInWords(differences: readonly string[] | undefined): string {
+  if (differences === undefined) return '';
+  const lines = [
+    `report        ${differences.length === 0 ? 'holds: it tells of events as the pack has them' : 'FAILS'}`,
+    ...differences.slice(0, 20),
+  ];
+  return `${lines.join('\n              ')}\n`;
 }
 
 function inWords({ integrity, completeness, failures, events, streams, head, provenFrom, keys }: PackVerdict, isTrusted: boolean): string {

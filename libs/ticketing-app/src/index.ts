@@ -44,6 +44,8 @@ export { discardTicketInstants, TICKET_INSTANTS } from './ticket-instants.js';
 export * from './restatement-query.js';
 export { type Due, eraseWhatIsDue } from './retention.js';
 export { Revocations, type Standing } from './revocations.js';
+export { digestOfReport, readRootCauseReport, type RootCauseAsked } from './root-cause-query.js';
+export { REPORT_STYLE, reportAsHtml, reportAsMarkdown } from './root-cause-pages.js';
 export * from './run-command.js';
 export { type AppQuery, type Asker, query, runQuery } from './run-query.js';
 export * from './saved-filters.js';

@@ -46,6 +46,7 @@ import { exportFacts, readFlow } from './flow-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
+import { readRootCauseReport } from './root-cause-query.js';
 import { readWhatIsDue } from './retention.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readAuditorReads } from './auditor-reads-query.js';
@@ -169,6 +170,7 @@ export const queries = {
   articles: query('articles', readArticles),
   article: query('article', readArticle),
   problems: query('problems', readProblems),
+  rootCauseReport: queryOfLog('rootCauseReport', readRootCauseReport),
   preventiveActions: query('preventiveActions', readPreventiveActions),
   problem: queryOfLog('problem', readProblem),
   privacy: queryOfLog('privacy', readPrivacy),

@@ -106,3 +106,5 @@ export * from './reports/flow.js';
 export * from './reports/kpis.js';
 export * from './reports/periods.js';
 export * from './reports/tally.js';
+export { type ProblemLife, reportOfProblem, reportOfTicket, type TicketLife } from './reports/root-cause-report.js';
+export type { ReportedEvent, RootCauseReport } from './views/root-cause-report.js';

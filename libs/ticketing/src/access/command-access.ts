@@ -254,6 +254,7 @@ const rows = {
     LinkTicketToProblem: desk,
     UnlinkTicketFromProblem: desk,
     RecordWorkaround: desk,
+    RecordFiveWhys: desk,
     RecordRootCause: desk,
     RecordFix: desk,
     CloseProblem: leads,

@@ -46,6 +46,7 @@ export const queryAccess = {
   problem: desk,
   problemHistory: reader,
   preventiveActions: desk,
+  rootCauseReport: desk,
   auditorReads: { auditor: 'all', administrator: 'all' },
   privacy: { auditor: 'all', administrator: 'all' },
   privacyHistory: { auditor: 'all', administrator: 'all' },

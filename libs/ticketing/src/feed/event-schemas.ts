@@ -3036,6 +3036,20 @@ export const publicEventSchemas = {
     },
     required: ['action', 'id', 'target', 'by', 'attempts', 'because'],
   },
+  ProblemFiveWhysRecorded: {
+    type: 'object',
+    properties: {
+      whys: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: { why: { type: 'string' }, because: { type: 'string' }, evidence: { type: 'array', items: { type: 'string' } } },
+          required: ['why', 'because'],
+        },
+      },
+    },
+    required: ['whys'],
+  },
   ProblemOpened: {
     type: 'object',
     properties: {

@@ -61,6 +61,15 @@ export type PreventiveAction = Static<typeof preventiveActionSchema>;
 /** The tickets that a fix would have prevented, and how they were counted. */
 export type Prevented = Static<typeof preventedSchema>;
 
+const whySchema = open({
+  why: about(text, 'The question'),
+  because: about(text, 'The answer'),
+  evidence: optional(about(listOf(text), 'What proves it: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or references')),
+});
+
+/** A step of the chain of questions that leads to a root cause. */
+export type Why = Static<typeof whySchema>;
+
 export const problemSchema = about(
   open({
     problemId: about(uuid, 'Id of the problem'),
@@ -73,6 +82,7 @@ export const problemSchema = about(
     status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
     tickets: about(listOf(uuid), 'Ids of its tickets, in the order in which they were linked'),
     workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
+    whys: optional(about(listOf(whySchema), 'From what happened to the root cause, question by question')),
     rootCause: optional(about(text, 'Why the tickets came')),
     fix: optional(about(changeSchema, 'What removes the root cause')),
     fixedAt: optional(about(instant, 'When the fix was done')),
@@ -99,3 +109,10 @@ export function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: In
 }
 
 export const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found', 'There is no such problem');
+
+export const THERE = ['problem-not-found'] as const;
+export const UNDER_WORK = [...THERE, 'problem-closed'] as const;
+
+export function unlessClosed({ status }: ProblemRecord): Refusal<'problem-closed'> | undefined {
+  return status === 'closed' ? refuse('problem-closed', 'The problem is closed: reopen it first') : undefined;
+}

@@ -70,6 +70,25 @@ describe('a problem', () => {
     ]);
   });
 
+  it('keeps questions and answers in order, until they are recorded anew', () => {
+    const whys = [
+      { why: 'Why?', because: 'Handles', evidence: ['spooler.log'] },
+      { why: 'Why handles?', because: 'Driver' },
+    ];
+    const recorded = ['RecordFiveWhys', { whys }] as const;
+    expect(
+      given(opened)
+        .when(...recorded)
+        .events(),
+    ).toEqual([{ type: 'ProblemFiveWhysRecorded', data: { whys } }]);
+    expect(
+      given(opened, recorded)
+        .when(...recorded)
+        .events(),
+    ).toEqual([]);
+    expect(given(opened, recorded, ['RecordFiveWhys', { whys: whys.slice(1) }]).state?.whys).toEqual(whys.slice(1));
+  });
+
   it('is fixed by a change that removes a recorded root cause', () => {
     const refused = { refused: 'problem-incomplete', faults: [{ field: 'rootCause', message: 'must be recorded first' }] };
     expect(
@@ -128,6 +147,7 @@ describe('a problem', () => {
     ['UnlinkTicketFromProblem', { ticketId: 'a' }],
     ['RecordWorkaround', { workaround: 'x' }],
     ['RecordRootCause', { rootCause: 'x' }],
+    ['RecordFiveWhys', { whys: [{ why: 'x', because: 'x' }] }],
     ['RecordFix', { description: 'x', change: 'x' }],
   ] as const)('takes no %s once it is closed, until it is reopened', (name, command) => {
     expect(

@@ -4,8 +4,19 @@ import { Name, Text, Uuid } from '../command-fields.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import type { TicketState } from '../events/ticket.js';
 import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
+import { fiveWhysCommands, fiveWhysEvents } from './five-whys.js';
 import { actionCommands, actionEvents } from './preventive-actions.js';
-import { type Change, change, notFound, type Prevented, type ProblemRecord, type ProblemState } from './problem-record.js';
+import {
+  type Change,
+  change,
+  notFound,
+  type Prevented,
+  type ProblemRecord,
+  type ProblemState,
+  THERE,
+  UNDER_WORK,
+  unlessClosed,
+} from './problem-record.js';
 
 @JSONSchema({
   description: 'Opens a problem: the unknown cause of tickets. Its id is in the answer.',
@@ -158,20 +169,14 @@ const events = {
     failedFixes: problem.fix === undefined ? problem.failedFixes : [...problem.failedFixes, problem.fix],
     status: problem.workaround === undefined ? 'open' : 'known-error',
   })),
+  ...fiveWhysEvents,
   ...actionEvents,
 };
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof events }>>();
 
-const THERE = ['problem-not-found'] as const;
-const UNDER_WORK = [...THERE, 'problem-closed'] as const;
-
 /** More would make every event of the problem slow to read. */
 const MOST_TICKETS = 5000;
-
-function unlessClosed({ status }: ProblemRecord): Refusal<'problem-closed'> | undefined {
-  return status === 'closed' ? refuse('problem-closed', 'The problem is closed: reopen it first') : undefined;
-}
 
 function unlessFull({ tickets }: ProblemRecord): Refusal<'too-many-links'> | undefined {
   return tickets.length < MOST_TICKETS ? undefined : refuse('too-many-links', `A problem has at most ${MOST_TICKETS} tickets`);
@@ -281,6 +286,7 @@ export const problem = {
         return state.fix === undefined ? [] : [{ type: 'ProblemReopened', data: { reason } }];
       },
     }),
+    ...fiveWhysCommands,
     ...actionCommands,
   },
 } satisfies Aggregate<ProblemState>;

@@ -168,7 +168,7 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
 /** The read models of problems. */
 export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
   name: 'problems',
-  version: 3,
+  version: 4,
   streamPrefix: 'problem-',
   aggregate: problem,
   initial: problem.initial,

@@ -25,6 +25,7 @@ import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { eventRefSchema } from './event-ref.js';
 import { flowReportSchema } from './flow-report.js';
 import { figureSchema, groupFigureSchema, kpiEvidenceLineSchema, kpiEvidenceSchema, kpiReportSchema, kpiSchema } from './kpi-report.js';
+import { reportedEventSchema, rootCauseReportSchema } from './root-cause-report.js';
 import { auditorReadSchema } from './auditor-reads.js';
 import { policyReactionSchema } from './policy-reactions.js';
 import { restatedTicketSchema } from './restated-ticket.js';
@@ -86,6 +87,8 @@ export const publishedSchemas = {
   Article: articleSchema,
   ProblemRecord: problemSchema,
   PreventiveAction: preventiveActionSchema,
+  RootCauseReport: rootCauseReportSchema,
+  ReportedEvent: reportedEventSchema,
   ActionOfProblem: actionOfProblemSchema,
   Privacy: privacySchema,
   Key: keySchema,

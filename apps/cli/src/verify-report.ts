@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { isFields, type ReportedEvent, type RootCauseReport } from '#ticketing';
+import { digestOfReport } from '#ticketing-app';
+import { Complaint } from './complaint.js';
+
+/** What a pack says of an event that a report tells of. */
+type Packed = Pick<ReportedEvent, 'type' | 'happenedAt' | 'knownAt' | 'hash'>;
+
+/** Whether a root cause report tells of events as a verified pack has them. @returns what differs: nothing, where the report holds */
+export async function differencesOfReport(file: string, pack: Uint8Array): Promise<readonly string[]> {
+  const report = await readReport(file);
+  const events = eventsOf(pack);
+  const told = [
+    ...report.timeline,
+    ...report.knowledge.toldLate.map(({ event }) => event),
+    ...report.knowledge.people.map(({ act }) => act),
+  ];
+  const streams = report.proof.streams.map(({ stream, revision, hash }) => ({ subject: stream.replace('-', '/'), revision, hash }));
+  return [
+    ...(digestOfReport(report) === report.digest ? [] : ['its digest is not that of its content']),
+    ...new Set(
+      [...streams, ...told].flatMap((one) => {
+        const name = `${one.subject}/${one.revision}`;
+        const packed = events.get(name);
+        if (packed === undefined) return [`${name} is not in the pack`];
+        const { hash, type, happenedAt, knownAt } = { ...packed, ...one };
+        const isSame = hash === packed.hash && type === packed.type && happenedAt === packed.happenedAt && knownAt === packed.knownAt;
+        return isSame ? [] : [`${name} is not as in the pack`];
+      }),
+    ),
+  ];
+}
+
+async function readReport(file: string): Promise<RootCauseReport> {
+  const hint = '`tierline report root-cause --format json` writes one';
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new Complaint(`The report cannot be read: ${error.message}`, hint);
+  });
+  try {
+    const report: unknown = JSON.parse(text);
+    if (isFields(report) && isFields(report['proof']) && isFields(report['knowledge'])) return report as unknown as RootCauseReport;
+  } catch {
+    // No JSON: no report.
+  }
+  throw new Complaint(`${file} is no root cause report`, hint);
+}
+
+function eventsOf(pack: Uint8Array): ReadonlyMap<string, Packed> {
+  const events = new Map<string, Packed>();
+  for (const line of new TextDecoder().decode(pack).split('\n')) {
+    if (line === '') continue;
+    const { event } = JSON.parse(line) as { readonly event?: PackedEvent };
+    if (event === undefined) continue;
+    const { effectiveAt: happenedAt, recordedAt: knownAt, hash } = event.metadata;
+    const packed = { type: event.type, happenedAt, knownAt, ...(hash !== undefined && { hash }) };
+    events.set(`${event.stream.replace('-', '/')}/${event.revision}`, packed as Packed);
+  }
+  return events;
+}
+
+interface PackedEvent {
+  readonly stream: string;
+  readonly revision: number;
+  readonly type: string;
+  readonly metadata: { readonly effectiveAt: string; readonly recordedAt: string; readonly hash?: string };
+}
