@@ -1,9 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { RateLimits } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { JsonLog } from '#platform';
+import { PersonalKeys, SealedBlobs } from '#privacy';
 import { aggregates } from '#ticketing';
 import { Accounts, type ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
@@ -87,7 +87,8 @@ export class ApiModule {
   static on(
     store: EventStore,
     readModels: ReadModels,
-    blobs: BlobStore,
+    blobs: SealedBlobs,
+    keys: PersonalKeys,
     secrets: WebhookSecrets,
     accounts: Accounts,
     limits: RateLimits,
@@ -99,7 +100,8 @@ export class ApiModule {
       module: ApiModule,
       imports: [TicketingModule.on(store, readModels)],
       providers: [
-        { provide: BlobStore, useValue: blobs },
+        { provide: SealedBlobs, useValue: blobs },
+        { provide: PersonalKeys, useValue: keys },
         { provide: WebhookSecrets, useValue: secrets },
         { provide: Accounts, useValue: accounts },
         { provide: RateLimits, useValue: limits },

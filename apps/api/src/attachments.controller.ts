@@ -2,9 +2,10 @@ import { Readable } from 'node:stream';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res, StreamableFile } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
+import { type Blob, BlobDamaged, BlobTooLarge } from '#blobs';
 import { Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -36,7 +37,7 @@ export interface Attachment extends Blob {
 export class AttachmentsController {
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(SealedBlobs) private readonly blobs: SealedBlobs,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
 

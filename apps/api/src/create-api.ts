@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { BlobStore } from '#blobs';
 import type { EventStore } from '#eventsourcing';
 import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseForeignPages, takeBytes, takeForm, UNLIMITED } from '#http';
 import type { IdentityProvider } from '#oidc';
 import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
+import type { PersonalKeys, SealedBlobs } from '#privacy';
 import { Accounts, Passkeys, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
@@ -21,7 +21,9 @@ export interface ApiParts extends HttpOptions {
   /** A `Mongo` connection. */
   readonly mongo: ReadModels;
   /** Where attachments are kept. */
-  readonly blobs: BlobStore;
+  readonly blobs: SealedBlobs;
+  /** What personal data is encrypted with. */
+  readonly keys: PersonalKeys;
   /** What webhooks are signed with. */
   readonly secrets: WebhookSecrets;
   readonly log: JsonLog;
@@ -39,10 +41,10 @@ export interface ApiParts extends HttpOptions {
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn, ownAddresses } = parts;
+  const { store, mongo, blobs, keys, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn, ownAddresses } = parts;
   const derived = new DerivedSecrets(logIn.keyFile);
   const accounts = new Accounts(store, new TotpCodes(derived), new Passkeys(derived, logIn.passkeys), logIn.secondFactorRoles);
-  const module = ApiModule.on(store, mongo, blobs, secrets, accounts, limits, log, identityProvider, ownAddresses);
+  const module = ApiModule.on(store, mongo, blobs, keys, secrets, accounts, limits, log, identityProvider, ownAddresses);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,
     bodyParser: false,

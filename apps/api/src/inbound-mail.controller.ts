@@ -2,13 +2,13 @@ import { Readable } from 'node:stream';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { BlobStore } from '#blobs';
 import { EventStore } from '#eventsourcing';
 import { Problem, QueryParameters } from '#http';
 import type { TakenMail } from '#inbound-mail';
 import type { QueryOf } from '#platform';
+import { PersonalKeys, SealedBlobs } from '#privacy';
 import { elsewhere, seesClient } from '#ticketing';
-import { type Asker, queries, ReadModels } from '#ticketing-app';
+import { type Asker, openMail, queries, ReadModels } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller, callerOf } from './caller.js';
 import { documented } from './documented.js';
@@ -34,7 +34,8 @@ export class InboundMailController {
     @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(ReadModels) private readonly models: ReadModels,
-    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(SealedBlobs) private readonly blobs: SealedBlobs,
+    @Inject(PersonalKeys) private readonly keys: PersonalKeys,
     @Inject(OWN_ADDRESSES) private readonly own: readonly string[],
   ) {}
 
@@ -55,9 +56,9 @@ export class InboundMailController {
     // What reads mail is loaded with the first message.
     const { MAIL_LIMIT, takeMail } = await import('#inbound-mail');
     const raw = await whole(request.body as AsyncIterable<Uint8Array>, MAIL_LIMIT);
-    const { store, blobs, own } = this;
+    const { store, blobs, keys, own } = this;
     const receiving = { principal, correlationId: request.correlationId, clientOf: () => client, own };
-    const taken = unlessRefused(await takeMail({ store, db: this.models.db, blobs }, raw, receiving));
+    const taken = unlessRefused(await takeMail({ store, db: this.models.db, blobs, keys }, raw, receiving));
     if (taken.outcome === 'opened') void reply.code(201).header('Location', `/v1/tickets/${taken.ticketId}`);
     return taken;
   }
@@ -66,8 +67,10 @@ export class InboundMailController {
   @documented((openapi) => openapi.documentMailAside())
   @documented((openapi) => openapi.documentQuery(readListQuery))
   aside(@Query(readListQuery) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
-    const read = async (limit: number, after?: string) =>
-      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.mailAside, { limit, after })));
+    const read = async (limit: number, after?: string) => {
+      const { items, more } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.mailAside, { limit, after })));
+      return { items: await Promise.all(items.map((found) => openMail(this.keys, found))), more };
+    };
     return pageByName('inbound-mail', query, read, ({ mail }) => mail);
   }
 }

@@ -23,7 +23,7 @@ async function start(
   { administratorKey = false }: ApiParts,
 ): Promise<Running & { readonly firstLogIn?: string }> {
   return opening(async (onClose) => {
-    const { store, mongo, attachments, close } = await connectStores(config, log);
+    const { store, mongo, keys, attachments, close } = await connectStores(config, log);
     onClose(close);
     const firstLogIn = administratorKey ? await keepAdministratorKey(store, config.dataDir) : undefined;
     signCursorsWith(await cursorKeyIn(config.cursorKeyFile));
@@ -49,6 +49,7 @@ async function start(
     const api = await createApi({
       store,
       mongo,
+      keys,
       blobs,
       secrets: new WebhookSecrets(config.webhooks.keyFile),
       logIn: config.logIn,

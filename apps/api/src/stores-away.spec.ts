@@ -10,6 +10,7 @@ import { RateLimits } from '#http';
 import { EventStoreDB } from '#eventstoredb';
 import { connectMongo } from '#mongo';
 import { createLog } from '#platform';
+import { AttachmentKeys, MasterKeyFile, PersonalKeys, SealedBlobs } from '#privacy';
 import { startS3Server } from '../../../libs/blobs/src/testing/s3-server.js';
 import { WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
@@ -68,11 +69,13 @@ describe('when a store is away', () => {
     const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 1_500, attemptMs: 1_000 });
     const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
     const bucket = await startS3Server();
-    const blobs = await openBlobStore({ s3: bucket, attachmentsDir: '' });
+    const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(directory, 'personal-key')));
+    const blobs = new SealedBlobs(await openBlobStore({ s3: bucket, attachmentsDir: '' }), await AttachmentKeys.open(mongo, keys));
     const logged: string[] = [];
     const app = await createApi({
       store,
       mongo,
+      keys,
       blobs,
       secrets: new WebhookSecrets(join(directory, 'webhook-key')),
       logIn: { keyFile: join(directory, 'log-in-key'), secondFactorRoles: [], passkeys: { rpId: 'localhost', origins: [] } },
@@ -115,11 +118,12 @@ describe('when a store is away', () => {
         expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
         expect(await answer.json()).toMatchObject({ code: 'store-unavailable' });
       }
-      bucket.interrupt = () => false;
-      expect((await upload()).status).toBe(201);
 
       eventLine.mend();
       viewLine.mend();
+      expect((await upload()).status).toBe(503);
+      bucket.interrupt = () => false;
+      expect((await upload()).status).toBe(201);
       const again = await send(url, 'POST', '/v1/tickets', { body: open, headers: key });
       expect(again.json).toMatchObject({ repeated: true });
       expect((await send(url, 'GET', '/v1/queues/L1')).status).toBe(200);

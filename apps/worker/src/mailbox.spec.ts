@@ -8,10 +8,11 @@ import { FolderBlobStore } from '#blobs';
 import { readAggregate } from '#eventsourcing';
 import { pollMailbox } from '#inbound-mail';
 import { createLog } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { ticket } from '#ticketing';
-import { inboundMail } from '#ticketing-app';
+import { inboundMail, mailId, openMail } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
-import { type TestStores, testStores } from '../../../test/stores.js';
+import { storeWithKeys, type TestStores, testStores } from '../../../test/stores.js';
 
 /**
  * A mailbox that speaks as much of IMAP4rev1 as polling one takes. There is no IMAP server on npm that is small and kept up: the old ones are given up, and
@@ -111,11 +112,23 @@ describe('a mailbox that is polled', () => {
     const strange = message('mallory@elsewhere.example', 'stranger');
     const away = message('j.doe@northwind.example', 'away', 'Auto-Submitted: auto-replied\r\n');
     mailbox.breaksOff = true;
-    const { store, mongo } = stores;
-    const blobs = await FolderBlobStore.open(join(stores.directory, 'attachments'));
+    const { mongo } = stores;
+    const { store, keys, attachments } = await storeWithKeys(stores);
+    const blobs = new SealedBlobs(await FolderBlobStore.open(join(stores.directory, 'attachments')), attachments);
     const log = createLog('silent');
     const senders = new Map([['northwind.example', client]]);
-    const poller = pollMailbox({ store, db: mongo.db, blobs, log, url: mailbox.url, senders, own: [], everyMs: 20, silenceMs: 5_000 });
+    const poller = pollMailbox({
+      store,
+      db: mongo.db,
+      blobs,
+      keys,
+      log,
+      url: mailbox.url,
+      senders,
+      own: [],
+      everyMs: 20,
+      silenceMs: 5_000,
+    });
     try {
       await eventually(
         () => mailbox.messages.filter(({ flags }) => flags.has('\\Seen')).length,
@@ -127,15 +140,20 @@ describe('a mailbox that is polled', () => {
     expect(mailbox.messages.map(({ flags }) => flags.has('\\Flagged'))).toEqual([false, false, true, true]);
     const records = await inboundMail(mongo.db).find().toArray();
     const became = Object.fromEntries(
-      records.map(({ message, outcome, reason, ticketId }) => [message, JSON.parse(JSON.stringify({ outcome, reason, ticketId }))]),
+      records.map(({ mail, outcome, reason, ticketId }) => [mail, JSON.parse(JSON.stringify({ outcome, reason, ticketId }))]),
     );
-    const { ticketId = '' } = became[opening] ?? {};
+    const { ticketId = '' } = became[mailId(client, opening)] ?? {};
     expect(became).toEqual({
-      [opening]: { outcome: 'opened', ticketId },
-      [reply]: { outcome: 'replied', ticketId },
-      [strange]: { outcome: 'aside', reason: 'unknown-sender' },
-      [away]: { outcome: 'aside', reason: 'auto-submitted' },
+      [mailId(client, opening)]: { outcome: 'opened', ticketId },
+      [mailId(client, reply)]: { outcome: 'replied', ticketId },
+      [mailId('', strange)]: { outcome: 'aside', reason: 'unknown-sender' },
+      [mailId(client, away)]: { outcome: 'aside', reason: 'auto-submitted' },
     });
+    const aside = await Promise.all(records.filter(({ outcome }) => outcome === 'aside').map((record) => openMail(keys, record)));
+    expect(aside.map(({ from, subject }) => `${from}: ${subject}`).sort()).toEqual([
+      'j.doe@northwind.example: away',
+      'mallory@elsewhere.example: stranger',
+    ]);
     const { state } = await readAggregate(store, ticket, ticketId);
     expect(state).toMatchObject({ client, summary: 'first', channel: 'email', revisions: 2 });
   });

@@ -57,7 +57,7 @@ async function start(
         const { mailSenders, pollMailbox } = await import('#inbound-mail');
         const senders = await mailSenders(polled.sendersFile);
         const own = mail === undefined ? [] : [mail.from.toLowerCase()];
-        const poller = pollMailbox({ store, db, blobs, log, url: polled.url, senders, own });
+        const poller = pollMailbox({ store, db, blobs, keys, log, url: polled.url, senders, own });
         onClose(() => poller.stop());
       }
     }

@@ -150,6 +150,12 @@ export class PublicLog {
     }
   }
 
+  /** What the event at a position of the log is to other services, as it reads now; nothing where there is none. @throws StoreUnavailable */
+  async at(position: FeedPosition): Promise<readonly LoggedEvent[]> {
+    const stored = await this.store.eventAt(position);
+    return stored === undefined ? [] : this.#logged(stored);
+  }
+
   /** The window of recent events; begins with its first reader, and ends some time after its last one. */
   #recent(): Promise<RecentEvents> {
     if (this.#window !== undefined) return this.#window;

@@ -1,4 +1,3 @@
-import type { BlobStore } from '#blobs';
 import {
   type Actor,
   deterministicId,
@@ -10,8 +9,18 @@ import {
   saysSomething,
 } from '#eventsourcing';
 import type { Mongo } from '#mongo';
+import type { PersonalKeys, SealedBlobs } from '#privacy';
 import { type Principal, ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
-import { inboundMail, type InboundMailRecord, runCommand } from '#ticketing-app';
+import {
+  inboundMail,
+  type InboundMailDocument,
+  type InboundMailRecord,
+  mailId,
+  mailPerson,
+  ownerOf,
+  runCommand,
+  sealHeaders,
+} from '#ticketing-app';
 import { type InboundMail, type MailAttachment, readMail } from './read-mail.js';
 
 /** Largest message in bytes. */
@@ -25,7 +34,8 @@ export interface MailParts {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   /** Where attachments are kept, and messages that are kept aside. */
-  readonly blobs: BlobStore;
+  readonly blobs: SealedBlobs;
+  readonly keys: PersonalKeys;
 }
 
 export interface Receiving {
@@ -87,7 +97,7 @@ export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Rec
   const [reason] = left;
   if (reason !== undefined) return aside(parts, raw, reason, { mail, client, ticketId });
   const outcome = known === undefined ? 'opened' : 'replied';
-  await record(parts, { message: mail.id, client, outcome, ticketId });
+  await record(parts, { mail: mailId(client, mail.id), client, outcome, ticketId });
   return { outcome, ticketId };
 }
 
@@ -119,18 +129,19 @@ async function ticketOf(
     const { state } = await readAggregate(store, ticket, id);
     return state?.client === client ? id : 'not-of-client';
   }
+  const answered = answers.map((message) => mailId(client, message));
   const found = await inboundMail(db)
-    .find({ _id: { $in: answers.map((message) => recordId(client, message)) }, ticketId: { $exists: true } })
+    .find({ _id: { $in: answered }, ticketId: { $exists: true } })
     .toArray();
-  const byMessage = new Map(found.map(({ message, ticketId }) => [message, ticketId]));
-  return answers.map((message) => byMessage.get(message)).find((id) => id !== undefined);
+  const ticketOfMail = new Map(found.map(({ _id, ticketId }) => [_id, ticketId]));
+  return answered.map((mail) => ticketOfMail.get(mail)).find((id) => id !== undefined);
 }
 
-/** An id that says nothing of the address, which stands in the name: that is encrypted. */
+/** The address stands in the name: that is encrypted. */
 function senderOf({ from: { address, name } }: InboundMail, client: string): Actor {
   const whole = name === '' ? address : `${name} <${address}>`;
   return {
-    id: `mail-${deterministicId('mail-sender', client, address)}`,
+    id: mailPerson(client, address),
     kind: 'requester',
     name: isName(whole, 200) ? whole : address.slice(0, 200),
   };
@@ -178,7 +189,7 @@ async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
   yield content;
 }
 
-/** Keeps a message as it came. */
+/** Keeps a message as it came, encrypted for its sender. */
 async function aside(
   parts: MailParts,
   raw: Uint8Array,
@@ -187,19 +198,17 @@ async function aside(
 ): Promise<TakenMail> {
   const { sha256 } = await parts.blobs.put(once(raw), { mediaType: 'message/rfc822', limit: MAIL_LIMIT });
   const message = mail?.id ?? `<${sha256}@unreadable>`;
-  const about = {
-    ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }),
-    ...(ticketId !== undefined && { ticketId }),
-  };
-  await record(parts, { message, client, outcome: 'aside', reason, sha256, ...about });
-  return { outcome: 'aside', reason, ...(ticketId !== undefined && { ticketId }) };
+  const taken = { outcome: 'aside' as const, reason, ...(ticketId !== undefined && { ticketId }) };
+  const person = mail !== undefined && client !== '' ? { person: mailPerson(client, mail.from.address) } : {};
+  const about = { mail: mailId(client, message), client, ...taken, ...person, sha256 };
+  const owner = ownerOf(about);
+  const key = await parts.keys.forWriting(owner);
+  await parts.blobs.attach(sha256, owner, key);
+  const headers = { message, ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }) };
+  await record(parts, { ...about, headers: sealHeaders(key, owner, about.mail, headers) });
+  return taken;
 }
 
-async function record({ db }: MailParts, what: Omit<InboundMailRecord, 'mail' | 'at'>): Promise<void> {
-  const mail = recordId(what.client, what.message);
-  await inboundMail(db).replaceOne({ _id: mail }, { mail, ...what, at: new Date().toISOString() }, { upsert: true });
-}
-
-function recordId(client: string, message: string): string {
-  return deterministicId('mail', client, message);
+async function record({ db }: MailParts, what: Omit<InboundMailDocument, '_id' | 'at'>): Promise<void> {
+  await inboundMail(db).replaceOne({ _id: what.mail }, { ...what, at: new Date().toISOString() }, { upsert: true });
 }

@@ -1,4 +1,4 @@
-import { type Actor, deterministicId, isRefusal, StreamDeleted } from '#eventsourcing';
+import { type Actor, deterministicId, ERASED, isRefusal, StreamDeleted } from '#eventsourcing';
 import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
 import {
@@ -80,7 +80,8 @@ export function deliverNotifications({
 
   async function send(parcel: Parcel, abandoned: AbortSignal): Promise<Tried> {
     const sent = JSON.parse(parcel.body) as Sent;
-    const { id, target, client, by, channel: name = '', subject, text } = sent;
+    const { id, target, client, by, channel: name = '' } = sent;
+    const { subject, text } = sent.text === ERASED ? ofErased(sent) : sent;
     // Where they are reached now, who may be told now: what is told is as it was.
     const contact = await contactOf(store, target, client);
     if (contact === 'not-of-client') return hopeless(contact);
@@ -167,6 +168,11 @@ function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) =
     const { id } = notification;
     return { event: id, type: notification.by, subject: id, position, body: JSON.stringify(sent), since: Date.parse(recordedtime) };
   });
+}
+
+/** What is told where what it said was erased before it could be sent. */
+function ofErased({ ticketId }: Sent): Message {
+  return { subject: `Ticket ${ticketId}`, text: `Ticket ${ticketId} has reached an escalation step. What this message said was erased.` };
 }
 
 function hopeless(why: (typeof HOPELESS)[number]): Tried {

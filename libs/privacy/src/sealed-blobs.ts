@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type AboutBlob, type Blob, BlobDamaged, BlobStore, BlobTooLarge } from '#blobs';
 import type { AttachmentKeys } from './attachment-keys.js';
 import { newDataKey } from './key-wrapping.js';
+import type { DataKey, KeyOwner } from './personal-keys.js';
 import { openSegments, sealSegments } from './segments.js';
 
 /**
@@ -50,6 +51,11 @@ export class SealedBlobs extends BlobStore {
     const sealedAs = await this.keys.remove(sha256);
     if (sealedAs !== undefined) await this.blobs.remove(sealedAs);
     await this.removePlain(sha256);
+  }
+
+  /** Has content opened by a key of its owner from now on. @throws StoreUnavailable */
+  attach(sha256: string, owner: Pick<KeyOwner, 'stream'>, key: DataKey): Promise<void> {
+    return this.keys.attach(sha256, owner, key);
   }
 
   /** Removes content that is kept in the clear. @throws StoreUnavailable */

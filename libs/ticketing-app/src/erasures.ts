@@ -12,6 +12,7 @@ import type { Mongo } from '#mongo';
 import type { Destroyed, PersonalKeys, SealedBlobs } from '#privacy';
 import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetails, type TicketEvents } from '#ticketing';
 import { forgetDeliveries } from '#webhooks';
+import { dropHeaders, mailWithoutKeyOf } from './inbound-mail-records.js';
 import { runSystemCommand } from './run-command.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
 
@@ -27,7 +28,13 @@ export interface Erasing {
 export async function eraseForgotten(erasing: Erasing, { data, metadata }: StoredEvent): Promise<void> {
   const { client, person } = data as PrivacyEvents['PersonForgotten'];
   const until = new Date(Date.parse(metadata.recordedAt) + CLOCK_SKEW);
-  await erasing.keys.destroy({ client, person }, 'forgotten' satisfies ErasedBecause, until);
+  const because = 'forgotten' satisfies ErasedBecause;
+  await erasing.keys.destroy({ client, person }, because, until);
+  for await (const { _id, headers, sha256 } of mailWithoutKeyOf(erasing.db, erasing.keys, { client, person })) {
+    if (headers !== undefined) await erasing.keys.destroy({ stream: headers.stream }, because, until);
+    else await dropHeaders(erasing.db, { _id });
+    if (sha256 !== undefined) await erasing.blobs.removePlain(sha256);
+  }
   await tellErased(erasing);
 }
 
@@ -38,9 +45,15 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
  */
 export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
+    await blobs.release(destroyed.key);
+    // Of a message that is kept aside, and is in no ticket.
+    if (!destroyed.stream.startsWith(`${ticket.category}-`)) {
+      await keys.told(destroyed);
+      continue;
+    }
     const id = streamId(destroyed.stream);
     if (!(await isTold(store, id, destroyed))) continue;
-    await blobs.release(destroyed.key);
+    await dropHeaders(db, { ticketId: id });
     for (const sha256 of await plainAttachmentsErased(store, db, destroyed)) await blobs.removePlain(sha256);
     await db.collection(TICKET_INSTANTS).deleteMany({ ticketId: id });
     if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);

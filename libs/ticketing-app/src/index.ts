@@ -59,4 +59,16 @@ export * from './ticket-queries.js';
 export * from './ticket-why.js';
 export * from './webhook-queries.js';
 export { contactOf } from './who-is-there.js';
-export { INBOUND_MAIL, inboundMail, type InboundMailRecord } from './inbound-mail-records.js';
+export {
+  INBOUND_MAIL,
+  inboundMail,
+  type InboundMailDocument,
+  type InboundMailRecord,
+  type MailAside,
+  type MailHeaders,
+  mailId,
+  mailPerson,
+  openMail,
+  ownerOf,
+  sealHeaders,
+} from './inbound-mail-records.js';

@@ -37,7 +37,7 @@ import {
   webhooks,
 } from '#ticketing';
 import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
-import { INBOUND_MAIL, type InboundMailRecord } from './inbound-mail-records.js';
+import { INBOUND_MAIL, type InboundMailDocument } from './inbound-mail-records.js';
 import { ArticleIndex } from './article-index.js';
 import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
@@ -141,9 +141,9 @@ export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string)
   return reached(progress(models[inside].db).findOne({ _id: webhook }));
 }
 
-/** Messages that came by e-mail and were not taken, or not wholly. */
+/** Messages that came by e-mail and were not taken, or not wholly, as they are kept: see `openMail`. */
 export function readMailAside(sources: Sources, { limit, after }: { readonly limit: number; readonly after?: string | undefined }) {
-  return readByName<InboundMailRecord>(sources, { view: INBOUND_MAIL, where: { outcome: 'aside' }, limit, after });
+  return readByName<InboundMailDocument>(sources, { view: INBOUND_MAIL, where: { outcome: 'aside' }, limit, after });
 }
 
 /** The events on their way to a webhook that the scope allows, in order. @param after order and id of the last one of the page before */

@@ -2,7 +2,7 @@ import { Webhook as Signer } from 'standardwebhooks';
 import type { ViewDocument } from '#mongo';
 import { type EventFilter, type Webhook, webhooks, webhookViews } from '#ticketing';
 import { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
-import type { Destination, Parcel } from './destination.js';
+import { type Destination, NOWHERE, type Parcel } from './destination.js';
 import { Networks } from './networks.js';
 import { patience as usualPatience, type Patience } from './patience.js';
 import { post } from './post.js';
@@ -87,5 +87,5 @@ function ping(webhook: string, number: number): Parcel {
     datacontenttype: 'application/json',
     data: { ping: number },
   };
-  return { event: id, type, subject, position: '0/0', body: JSON.stringify(event) };
+  return { event: id, type, subject, position: NOWHERE, body: JSON.stringify(event) };
 }

@@ -3,7 +3,7 @@ import { type EventStore, OtherLog, parseInstant } from '#eventsourcing';
 import type { PublicLog } from '#feeds';
 import type { Mongo, ViewLog } from '#mongo';
 import { comparePlaces, type FeedPosition, formatPlace, parsePlace } from '#ticketing';
-import type { Destination, Parcel, Tried } from './destination.js';
+import { type Destination, NOWHERE, type Parcel, type Tried } from './destination.js';
 import { type Attempt, deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from './documents.js';
 import { breakAfter, pauseAfter } from './patience.js';
 
@@ -21,6 +21,8 @@ const KEPT_ATTEMPTS = 20;
 const TELL_AGAIN_MS = 1_000;
 /** How long what was delivered can be looked at, in milliseconds. */
 const KEPT_MS = 7 * 24 * 3_600_000;
+/** A body that is older is made anew from the log before it is sent: what the event says may have been erased. In milliseconds. */
+const FRESH_MS = 10_000;
 /** How long requests in flight may take when this process is to stop. */
 const FINISH_WITHIN_MS = 3_000;
 
@@ -34,7 +36,9 @@ export interface DeliveryParts {
 
 /** A parcel on its way, to a generation of the destination. */
 interface Item {
-  readonly parcel: Parcel;
+  readonly parcel: Omit<Parcel, 'body'>;
+  /** What is sent, and when that was read; undefined until it is read. */
+  written: { readonly body: string; readonly at: number } | undefined;
   readonly generation: number;
   attempts: readonly Attempt[];
   tries: number;
@@ -136,8 +140,9 @@ export class Delivery {
         await this.#room(signal);
         if (signal.aborted) return;
         const { event, type, subject, position, body, generation, attempts, tries, failingSince, dueAt = 0, state } = document;
-        const parcel = { event, type, subject, position, body };
-        this.#enqueue({ parcel, generation, attempts, tries, failingSince, dueAt, state, isStored: true });
+        const parcel = { event, type, subject, position };
+        const written = position === NOWHERE && body !== undefined ? { body, at: Infinity } : undefined;
+        this.#enqueue({ parcel, written, generation, attempts, tries, failingSince, dueAt, state, isStored: true });
         this.#loaded = document;
       }
       this.#look();
@@ -200,9 +205,10 @@ export class Delivery {
   }
 
   /** A parcel that was not sent yet. */
-  #fresh(parcel: Parcel): Item {
+  #fresh({ body, since: failingSince, ...parcel }: Parcel): Item {
     const { generation } = this.to;
-    return { parcel, generation, attempts: [], tries: 0, failingSince: parcel.since, dueAt: 0, state: 'waiting', isStored: false };
+    const written = { body, at: parcel.position === NOWHERE ? Infinity : Date.now() };
+    return { parcel, written, generation, attempts: [], tries: 0, failingSince, dueAt: 0, state: 'waiting', isStored: false };
   }
 
   #take(parcel: Parcel, place: FeedPosition | undefined): void {
@@ -261,9 +267,10 @@ export class Delivery {
   }
 
   async #send(item: Item): Promise<void> {
-    const { parcel } = item;
     const at = new Date();
     try {
+      const parcel = await this.#parcelOf(item);
+      if (parcel === undefined) return;
       const tried = this.to.send(parcel, at, this.#abandon.signal);
       const { outcome, retryAfterMs, ...result } = await tried.catch((error: Error): Tried => ({
         outcome: 'failed',
@@ -278,8 +285,26 @@ export class Delivery {
       const state = this.#judge(item, outcome, result.status, retryAfterMs);
       if (state === 'waiting' || (await this.#tell(parcel, outcome, item.tries, attempt))) this.#conclude(item, state);
     } finally {
-      this.#busy.delete(parcel.subject);
+      this.#busy.delete(item.parcel.subject);
       this.#look();
+    }
+  }
+
+  /** What is to be sent, as it reads now; undefined where that cannot be known yet, or there is no such event any more. */
+  async #parcelOf(item: Item): Promise<Parcel | undefined> {
+    const { parcel, written } = item;
+    if (written !== undefined && Date.now() - written.at < FRESH_MS) return { ...parcel, body: written.body };
+    item.written = undefined;
+    try {
+      const place = parsePlace(parcel.position);
+      const logged = place === undefined ? [] : await this.parts.feed.at(place);
+      const found = logged.flatMap((one) => this.to.parcels(one)).find(({ event }) => event === parcel.event);
+      if (found === undefined) this.#conclude(item, 'dead');
+      return found;
+    } catch (error) {
+      this.parts.log.warn({ err: error, destination: this.to.id }, 'an event to deliver cannot be read; tried again');
+      item.dueAt = Date.now() + TELL_AGAIN_MS;
+      return undefined;
     }
   }
 
@@ -329,7 +354,10 @@ export class Delivery {
       if (queue.length === 0) this.#queues.delete(subject);
       this.#queued--;
     } else {
-      for (const behind of this.#queues.get(subject) ?? []) if (!behind.isStored) this.#change(behind);
+      for (const waiting of this.#queues.get(subject) ?? []) {
+        if (waiting.parcel.position !== NOWHERE) waiting.written = undefined;
+        if (!waiting.isStored) this.#change(waiting);
+      }
     }
   }
 
@@ -396,9 +424,10 @@ export class Delivery {
     this.#look();
   }
 
-  #documentOf({ parcel, generation, attempts, tries, failingSince, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
-    const { event, type, subject, position, body } = parcel;
-    const sent = { event, type, subject, position, order: orderOf(position), body };
+  #documentOf({ parcel, written, generation, attempts, tries, failingSince, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
+    const { event, type, subject, position } = parcel;
+    const body = position === NOWHERE && written !== undefined ? { body: written.body } : {};
+    const sent = { event, type, subject, position, order: orderOf(position), ...body };
     const known = { webhook: this.to.id, generation, ...sent, state, attempts, tries };
     // What was told is known elsewhere, and is not sent again by hand.
     const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined);

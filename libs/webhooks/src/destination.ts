@@ -3,8 +3,11 @@ import type { EventFilter, PublicEvent, Webhook } from '#ticketing';
 import type { Attempt, DeliveryDocument } from './documents.js';
 import type { Patience } from './patience.js';
 
-/** What is sent because of an event: byte for byte the same each time. Those of a subject are sent one after another. */
-export type Parcel = Pick<DeliveryDocument, 'event' | 'type' | 'subject' | 'position' | 'body'> & {
+/** The position of what is in no log. */
+export const NOWHERE = '0/0';
+
+/** What is sent because of an event: byte for byte the same each time, unless what the event says was erased. Those of a subject are sent one after another. */
+export type Parcel = Required<Pick<DeliveryDocument, 'event' | 'type' | 'subject' | 'position' | 'body'>> & {
   /** Since when it ought to be there, in milliseconds since 1970, where it is given up by that; else by its first failure. */
   readonly since?: number;
 };

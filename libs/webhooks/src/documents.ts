@@ -30,8 +30,8 @@ export interface DeliveryDocument {
   /** Sorts by position, as text does. */
   readonly order: string;
   readonly state: DeliveryState;
-  /** What is sent: byte for byte the same each time. */
-  readonly body: string;
+  /** What is sent, where it does not follow from the log: of others no copy is kept, since what an event says may be erased. */
+  readonly body?: string;
   /** The latest, oldest first. */
   readonly attempts: readonly Attempt[];
   /** How often it was sent, in all. */
@@ -70,12 +70,13 @@ export function progress(db: Db) {
 }
 
 /**
- * Drops what is kept of deliveries about subjects such as `ticket/<id>`.
+ * Drops what is kept of deliveries about subjects such as `ticket/<id>`, and of those that wait what receivers have answered.
  * @returns whether nothing is left: what waits to be sent stays until it is
  */
 export async function forgetDeliveries(db: Db, subjects: readonly string[]): Promise<boolean> {
   const subject = { $in: [...subjects] };
   await deliveries(db).deleteMany({ subject, state: { $ne: 'waiting' } });
+  await deliveries(db).updateMany({ subject }, { $set: { attempts: [] }, $unset: { body: '' } });
   return (await deliveries(db).findOne({ subject }, { projection: { _id: 1 } })) === null;
 }
 

@@ -43,12 +43,12 @@ export async function startApi({
   ...settings
 }: { readonly logLevel?: LogLevel; readonly secondFactorRoles?: readonly Role[] } & Omit<
   Partial<ApiParts>,
-  'store' | 'mongo' | 'blobs' | 'logIn' | 'log'
+  'store' | 'mongo' | 'keys' | 'blobs' | 'logIn' | 'log'
 > = {}): Promise<RunningApi> {
   const stores = await testStores();
   const { directory, eventStoreUrl, mongo, onClose, close } = stores;
   try {
-    const { store, attachments } = await storeWithKeys(stores);
+    const { store, keys, attachments } = await storeWithKeys(stores);
     const logged: string[] = [];
     const log = createLog(logLevel, { write: (line) => void logged.push(line) });
     const owner = randomUUID();
@@ -62,7 +62,7 @@ export async function startApi({
     const blobs = new SealedBlobs(await FolderBlobStore.open(join(directory, 'attachments')), attachments);
     const secrets = new WebhookSecrets(join(directory, 'webhook-key'));
     const logIn = { keyFile: join(directory, 'log-in-key'), secondFactorRoles, passkeys: { rpId: 'localhost', origins: [PASSKEY_ORIGIN] } };
-    const app = await createApi({ store, mongo, blobs, secrets, logIn, log, ...settings });
+    const app = await createApi({ store, mongo, keys, blobs, secrets, logIn, log, ...settings });
     onClose(() => app.close());
     const token = await administratorToken(store);
     asAdministrator(app, token);
