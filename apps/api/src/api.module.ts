@@ -11,6 +11,7 @@ import { WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
 import { ApiDocument } from './api-document.js';
 import { ArticlesController } from './articles.controller.js';
+import { AlertsController, AlertSourcesController, MaintenanceController } from './alerts.controller.js';
 import { AttachmentsController } from './attachments.controller.js';
 import { AuditorReadsController } from './auditor-reads.controller.js';
 import { BatchController } from './batch.controller.js';
@@ -49,6 +50,9 @@ import { WebhooksController } from './webhooks.controller.js';
     BatchController,
     AttachmentsController,
     InboundMailController,
+    AlertsController,
+    AlertSourcesController,
+    MaintenanceController,
     TicketViewsController,
     ...historyControllers,
     SlaController,

@@ -95,10 +95,12 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   problemId: 'problem-not-found',
   article: 'article-not-found',
   client: 'privacy-not-found',
+  'maintenance/client': 'maintenance-not-found',
+  source: 'alert-source-not-found',
 };
 
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {
-  const code = notFound[field];
+  const code = notFound[`${aggregate.category}/${field}`] ?? notFound[field];
   if (aggregate === ticket) return TicketId;
   if (code === undefined) throw new Error(`it is not known what to answer when there is no such ${field}`);
   return new PathName(code, ticketProblems[code].title);

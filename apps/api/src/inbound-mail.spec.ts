@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Principal } from '#ticketing';
+import { eventually } from '../../../test/eventually.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -143,5 +144,85 @@ describe('messages that come by e-mail', () => {
     expect((await send(api.url, 'POST', '/v1/inbound-mail/c', { body: {} })).json).toMatchObject({ status: 415 });
     const asMessage = { body: message(), headers: { 'Content-Type': 'message/rfc822' } };
     expect((await send(api.url, 'POST', '/v1/tickets', asMessage)).json).toMatchObject({ status: 415 });
+  });
+});
+
+describe('alerts', () => {
+  const put = (source: string, settings: object, client = api.client) =>
+    send(api.url, 'PUT', `/v1/alert-sources/${source}`, { body: { client, settings } });
+  const settings = { format: 'alertmanager', ticketPer: 'alert', onResolve: 'resolve', ticket: { impact: 'low', urgency: 'low' } };
+  const deliver = (source: string, body: unknown, headers: Record<string, string> = {}) =>
+    send(api.url, 'POST', `/v1/alerts/${source}`, { body: body as object, headers });
+  const webhook = (...alerts: readonly object[]) => ({ version: '4', groupKey: 'g', status: 'firing', truncatedAlerts: 1, alerts });
+  const fired = { fingerprint: 'f', status: 'firing', startsAt: '2026-11-20T09:00:00Z', labels: { alertname: 'DiskFull' } };
+
+  it('are decided once, and shown with each decision', async () => {
+    const source = `prometheus-${randomUUID()}`;
+    expect((await put(source, settings)).status).toBe(200);
+    const first = await deliver(source, webhook(fired));
+    const [decided] = first.json.decisions;
+    expect(first).toMatchObject({ status: 200, json: { source, known: 0, truncatedAlerts: 1 } });
+    expect(decided).toMatchObject({ fingerprint: 'f', decision: 'opened', ticketId: expect.any(String) });
+    expect((await deliver(source, webhook(fired))).json).toMatchObject({ decisions: [], known: 1 });
+    const ended = { ...fired, status: 'resolved', endsAt: '2026-11-20T09:30:00Z' };
+    expect((await deliver(source, webhook(ended))).json.decisions).toMatchObject([{ decision: 'resolved', ticketId: decided.ticketId }]);
+    const path = `/v1/alerts/${decided.alertId}`;
+    expect((await send(api.url, 'GET', path)).json).toMatchObject({ source, firing: false, truncatedAlerts: 1, summary: 'DiskFull' });
+    const { items } = (await send(api.url, 'GET', `${path}/history`)).json;
+    expect(items.map(({ type }: { type: string }) => type)).toEqual(['AlertNoted', 'AlertOpened', 'AlertsTruncated', 'AlertResolved']);
+    await eventually(
+      async () => (await send(api.url, 'GET', `/v1/alerts?source=${source}&firing=false`)).json.items,
+      ({ length }) => length === 1,
+    );
+  });
+
+  it('name what is wrong with a source or a delivery, and are taken from who may bring them', async () => {
+    const source = `probe-${randomUUID()}`;
+    expect((await put(source, { ...settings, format: 'json' })).json).toMatchObject({
+      status: 422,
+      code: 'alert-source-invalid',
+      faults: [{ field: 'settings.fields' }],
+    });
+    expect((await deliver(source, webhook())).json).toMatchObject({ status: 404, code: 'alert-source-not-found' });
+    await put(source, settings);
+    for (const body of [[], {}, 'x', { ...webhook(), alerts: [{ ...fired, startsAt: 1 }] }])
+      expect((await deliver(source, body)).json.code).toMatch(/^(alerts-invalid|malformed-json)$/);
+    const asked = async (principal: Partial<Principal>) => {
+      const key = await keyFor(api.store, {
+        kind: 'service',
+        id: 'm',
+        roles: ['service'],
+        clients: 'all',
+        tiers: 'all',
+        teams: [],
+        ...principal,
+      });
+      return (await deliver(source, webhook(fired), { Authorization: `Bearer ${key}` })).status;
+    };
+    expect([await asked({ roles: ['agent'] }), await asked({ clients: ['another'] }), await asked({ clients: [api.client] })]).toEqual([
+      403, 404, 200,
+    ]);
+    await send(api.url, 'DELETE', `/v1/alert-sources/${source}`);
+    expect((await deliver(source, webhook(fired))).status).toBe(404);
+  });
+
+  it('are silenced while their service is in maintenance', async () => {
+    const client = `${api.client}-at-work`;
+    const source = `prometheus-${randomUUID()}`;
+    await put(source, settings, client);
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const plan = (more: object) => send(api.url, 'POST', '/v1/maintenance', { body: { client, title: 'Move', until, ...more } });
+    const [planned] = (await plan({})).json.events;
+    expect((await deliver(source, webhook(fired))).json.decisions).toMatchObject([{ decision: 'silenced' }]);
+    const { window } = planned.data;
+    expect((await send(api.url, 'POST', `/v1/maintenance/${client}/end`, { body: { window } })).status).toBe(200);
+    await eventually(
+      async () => (await deliver(source, webhook(fired))).json.decisions,
+      ([decided]) => decided?.decision === 'opened',
+    );
+    expect((await plan({ until: new Date().toISOString() })).json).toMatchObject({
+      code: 'maintenance-invalid',
+      faults: [{ field: 'until' }],
+    });
   });
 });

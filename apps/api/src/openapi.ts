@@ -21,7 +21,7 @@ import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.j
 import { BODY_LIMIT, CSV, httpProblems, NDJSON, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
 import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
-import { aggregates, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TIERS } from '#ticketing';
+import { aggregates, ALERT_DECISIONS, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TIERS } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
@@ -119,6 +119,8 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   article: { description: 'Id of the article', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  source: { description: 'Name of the source of alerts', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  alertId: { description: 'Id of the alert', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
 const pathParam = (name: string) => ApiParam({ name, ...idParams[name] } as Parameters<typeof ApiParam>[0]);
@@ -169,6 +171,8 @@ const tagOf: Readonly<Record<string, string>> = {
   filter: 'filters',
   problem: 'problems',
   article: 'knowledge',
+  alertsource: 'alerts',
+  maintenance: 'alerts',
   credential: 'identity',
   webhook: 'webhooks',
   account: 'identity',
@@ -218,13 +222,16 @@ const commandsWithoutBody: Readonly<Record<string, string>> = {
   ResumeWebhook: 'Goes on where it was paused.',
   RotateWebhookSecret: 'Signs with another secret: for 24 hours with the one before, too.',
   PingWebhook: 'Sends a test event, once.',
+  RetireAlertSource: 'Refuses the alerts of a source from now on, until it is defined again.',
   DeleteWebhook: 'Sends nothing more, for good.',
   DeleteTicketFilter: 'Deletes a saved filter: what was saved stays in the log.',
 };
 
 /** Name of the schema of what a command answers. */
 function answerName(noun: string): string {
-  return noun === ticket.noun ? 'CommandAnswer' : `${noun.charAt(0).toUpperCase()}${noun.slice(1)}Answer`;
+  if (noun === ticket.noun) return 'CommandAnswer';
+  const words = noun.split(' ').map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`);
+  return `${words.join('')}Answer`;
 }
 
 export function documentBatch(): MethodDecorator {
@@ -288,6 +295,44 @@ export function documentMail(): MethodDecorator {
     taken,
     contractAnswer('It opened a ticket', ref('TakenMail'), 201),
     problems(...everywhere, 'body-too-large', 'unsupported-media-type'),
+  );
+}
+
+export function documentAlertDelivery(): MethodDecorator {
+  const decision = {
+    type: 'object',
+    required: ['alertId', 'fingerprint', 'decision'],
+    properties: {
+      alertId: { type: 'string', format: 'uuid' },
+      fingerprint: { type: 'string' },
+      decision: { type: 'string', enum: [...ALERT_DECISIONS] },
+      because: { type: 'string', description: 'Why it was ignored' },
+      ticketId: { type: 'string', format: 'uuid' },
+    },
+  };
+  const answer = {
+    type: 'object',
+    required: ['source', 'decisions', 'known', 'truncatedAlerts'],
+    properties: {
+      source: { type: 'string' },
+      decisions: { type: 'array', items: decision, description: 'What was decided now' },
+      known: { type: 'integer', description: 'Alerts of which nothing new was told' },
+      truncatedAlerts: { type: 'integer', description: 'Alerts that the sender left out' },
+    },
+  };
+  return applyDecorators(
+    ApiTags('alerts'),
+    ApiOperation({
+      operationId: 'takeAlerts',
+      summary: 'Takes alerts in as their source writes them: the webhook of Alertmanager, version 4, or JSON as the source says',
+    }),
+    reads('takeAlerts'),
+    pathParam('source'),
+    ApiBody({ required: true, schema: { type: 'object' } }),
+    ...commandHeaders('delivery', true).slice(0, 1),
+    correlationHeader,
+    contractAnswer('What was decided about each alert', answer),
+    problems(...everywhere, ...ofBodies, 'idempotency-key-reused', 'alert-source-not-found', 'alerts-invalid'),
   );
 }
 
@@ -497,6 +542,9 @@ const historyNotFound = {
   scheduleHistory: 'on-call-not-found',
   problemHistory: 'problem-not-found',
   articleHistory: 'article-not-found',
+  alertHistory: 'alert-not-found',
+  alertSourceHistory: 'alert-source-not-found',
+  maintenanceHistory: 'maintenance-not-found',
   privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
@@ -708,6 +756,33 @@ const records = {
     summary: 'A knowledge article',
     schema: ref('Article'),
     codes: ['article-not-found'],
+  },
+  alerts: { tag: 'alerts', query: 'alerts', summary: 'Alerts, filtered, by id, in pages', schema: page('Alert') },
+  alert: {
+    tag: 'alerts',
+    query: 'alert',
+    id: 'alertId',
+    summary: 'An alert: what is known of it, and what was decided',
+    schema: ref('Alert'),
+    codes: ['alert-not-found'],
+  },
+  alertSources: { tag: 'alerts', query: 'alertSources', summary: 'Sources of alerts, by name', schema: page('AlertSource') },
+  alertSource: {
+    tag: 'alerts',
+    query: 'alertSource',
+    id: 'source',
+    summary: 'A source of alerts',
+    schema: ref('AlertSource'),
+    codes: ['alert-source-not-found'],
+  },
+  maintenances: { tag: 'alerts', query: 'maintenances', summary: 'Maintenance windows, by client', schema: page('Maintenance') },
+  maintenance: {
+    tag: 'alerts',
+    query: 'maintenance',
+    id: 'client',
+    summary: "Maintenance windows of a client's services",
+    schema: ref('Maintenance'),
+    codes: ['maintenance-not-found'],
   },
   accounts: {
     tag: 'identity',
@@ -1319,6 +1394,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('on-call', 'Who is on call')
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
+    .addTag('alerts', 'What monitoring reports, and when it is silenced')
     .addTag('problems', 'Causes of tickets, and what is done about them')
     .addTag('knowledge', 'Articles that solve tickets')
     .addTag('events', 'What happens')

@@ -1,6 +1,8 @@
 import type { Aggregate, EventStore, SendReaction } from '#eventsourcing';
 import {
   agent,
+  alert,
+  type AlertCommands,
   article,
   type ArticleCommands,
   type AssignmentTasks,
@@ -16,10 +18,16 @@ import {
 import { runSystemCommand } from '#ticketing-app';
 import type { Assigner } from './assigner.js';
 
-type Commands = TicketCommands & AttentionCommands & ProblemCommands & RecurrenceCommands & ArticleCommands & AssignmentTasks;
+type Commands = TicketCommands &
+  AttentionCommands &
+  ProblemCommands &
+  RecurrenceCommands &
+  ArticleCommands &
+  AlertCommands &
+  AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article];
+const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {

@@ -6,6 +6,8 @@ import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
 import {
   agent,
+  alert,
+  alertId,
   type AgentCommands,
   attention,
   contract,
@@ -353,5 +355,43 @@ describe('touch time', () => {
     await tellAgent(absent, 'PlanAbsence', { reason: 'Ill' });
     const ofAgent = (who: string) => (event: StoredEvent) => (event.data as { agent: { id: string } }).agent.id === who;
     for (const who of [left, absent]) await first(id, 'TouchTimeStopped', ofAgent(who));
+  });
+});
+
+describe('an alert', () => {
+  it('opens a ticket without what its contract does not know, and resolves it', async () => {
+    const tellContract = { client, terms: { services: { mail: [] } } };
+    const sent = () => {
+      const commandId = randomUUID();
+      return { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+    };
+    await runSystemCommand(store, { aggregate: contract, id: client, name: 'AgreeContract', body: tellContract, context: sent() });
+    const of = { client, source: 'prometheus', key: randomUUID() };
+    const id = alertId(of);
+    const opening = {
+      client,
+      kind: 'incident',
+      summary: 'Disk full',
+      reporter: { id: 'alert-source:prometheus' },
+      channel: 'monitoring',
+      impact: 'low',
+      urgency: 'low',
+      service: 'files',
+    } as const;
+    const deliver = async (...alerts: readonly object[]) => {
+      const body = { ...of, onResolve: 'resolve', truncatedAlerts: 0, alerts } as never;
+      const done = await runSystemCommand(store, { aggregate: alert, id, name: 'RecordAlerts', body, context: sent() });
+      if (isRefusal(done)) throw new Error(JSON.stringify(done));
+    };
+    const fact = { fingerprint: 'a', startsAt: instantFrom(0), opening };
+    await deliver({ ...fact, status: 'firing' });
+    const { state } = await readAggregate(store, alert, id);
+    const ticketId = state?.ticketId ?? '';
+    const opened = await first(ticketId, 'TicketOpened');
+    expect(opened.data).toMatchObject({ summary: 'Disk full', channel: 'monitoring' });
+    expect(opened.data).not.toHaveProperty('service');
+    await deliver({ ...fact, status: 'resolved', endsAt: instantFrom(60_000) });
+    expect((await first(ticketId, 'TicketResolved')).data).toMatchObject({ alert: id, fix: expect.stringContaining('fires no more') });
+    expect((await readAggregate(store, alert, id)).state).toMatchObject({ firing: false, decision: 'resolved' });
   });
 });

@@ -29,6 +29,7 @@ export {
   startSession,
   today,
 } from './credentials.js';
+export * from './alerts.js';
 export * from './changed-documents.js';
 export * from './desk-queries.js';
 export { eraseForgotten, tellErased, type Erasing } from './erasures.js';

@@ -12,6 +12,8 @@ import {
 import {
   agent,
   type AgentAtWork,
+  type AlertFacts,
+  type AlertState,
   attention,
   type ClockedTicketState,
   contract,
@@ -21,7 +23,9 @@ import {
   everInForce,
   type FeedFacts,
   formatPlace,
+  isOver,
   type LinkTicket,
+  maintenance,
   type MergeTicket,
   type OpeningFacts,
   type OpenTicket,
@@ -31,6 +35,7 @@ import {
   type PinnedContract,
   type ProblemState,
   publicEventType,
+  type RecordAlerts,
   ticket,
   type TicketState,
   type WhoHasLeft,
@@ -70,6 +75,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'public-holidays': async (_store, { body }) =>
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
   'feed-facts': (store, { body }) => feedFacts(store, body as FeedAsked),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };
@@ -84,6 +90,14 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
 /** A ticket as the log has it; null where there is none, or none any more. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
   return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
+}
+
+async function alertFacts(store: EventStore, client: string, state: AlertState): Promise<AlertFacts> {
+  const [{ state: planned }, opened] = await Promise.all([
+    readAggregate(store, maintenance, client, { maxAgeMs: CONTRACT_MAX_AGE_MS }),
+    state?.ticketId === undefined ? null : ticketOf(store, state.ticketId),
+  ]);
+  return { maintenance: planned, ticketIsOver: opened !== null && isOver(opened) };
 }
 
 /** Where commands name events. */

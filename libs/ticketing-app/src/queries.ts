@@ -3,6 +3,8 @@ import type { FeedBatch } from '#feeds';
 import {
   type Account,
   accounts,
+  type AlertSource,
+  alertSources,
   type AgentDocument,
   agents,
   auditedAggregates,
@@ -12,6 +14,8 @@ import {
   type FeedPosition,
   formatPlace,
   type Key,
+  type Maintenance,
+  maintenances,
   type OnCallDocument,
   onCallSchedules,
   type Principal,
@@ -23,6 +27,7 @@ import {
   type TicketFilter,
   ticketFilters,
 } from '#ticketing';
+import { readAlert, readAlerts, readAlertSource, readMaintenance } from './alerts.js';
 import {
   readAccount,
   readAgent,
@@ -132,6 +137,9 @@ export const queries = {
   articleHistory: query('articleHistory', historyOf(auditedAggregates.article)),
   problemHistory: query('problemHistory', historyOf(auditedAggregates.problem)),
   privacyHistory: query('privacyHistory', historyOf(auditedAggregates.privacy)),
+  alertSourceHistory: query('alertSourceHistory', historyOf(auditedAggregates.alertSource)),
+  alertHistory: query('alertHistory', historyOf(auditedAggregates.alert)),
+  maintenanceHistory: query('maintenanceHistory', historyOf(auditedAggregates.maintenance)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
   accountHistory: query('accountHistory', historyOf(auditedAggregates.account)),
@@ -173,6 +181,14 @@ export const queries = {
   rootCauseReport: queryOfLog('rootCauseReport', readRootCauseReport),
   preventiveActions: query('preventiveActions', readPreventiveActions),
   problem: queryOfLog('problem', readProblem),
+  alertSources: query('alertSources', listed<AlertSource>(alertSources)),
+  alertSource: queryOfLog('alertSource', readAlertSource),
+  alerts: query('alerts', readAlerts),
+  alert: queryOfLog('alert', readAlert),
+  maintenances: query('maintenances', listed<Maintenance>(maintenances)),
+  maintenance: queryOfLog('maintenance', readMaintenance),
+  /** Whether alerts may be brought. */
+  takeAlerts: queryOfLog('takeAlerts', async (_sources, _asked: object) => ({ allowed: true }) as const),
   privacy: queryOfLog('privacy', readPrivacy),
   dueForErasure: query('privacy', readWhatIsDue),
   events: queryOfLog('events', followEvents),

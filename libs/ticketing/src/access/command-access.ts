@@ -1,4 +1,7 @@
 import { type Actor, type Aggregate, type CommandsOf, refuse, type Refusal, type StateOf } from '#eventsourcing';
+import { alert } from '../alerts/alert.js';
+import { alertSource } from '../alerts/alert-source.js';
+import { maintenance } from '../alerts/maintenance.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentState, type SetAgentContact } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
@@ -178,6 +181,7 @@ const rows = {
     ResolveTicket: tier,
     ResolveWithRootCause: tier,
     ResolveWithParent: system,
+    ResolveWithAlert: system,
     ReopenTicket: { requester: ownTicket, service: true, ...desk },
     CloseTicket: { requester: ownTicket, ...desk },
     CancelTicket: { requester: ownTicket, ...tier },
@@ -281,6 +285,9 @@ const rows = {
     RememberFix: system,
     FollowProblem: system,
   } satisfies Rows<typeof recurrence>,
+  alertsource: { DefineAlertSource: leads, RetireAlertSource: leads } satisfies Rows<typeof alertSource>,
+  alert: { RecordAlerts: system, RecordAlertTicketRefused: system } satisfies Rows<typeof alert>,
+  maintenance: { PlanMaintenance: desk, EndMaintenance: desk } satisfies Rows<typeof maintenance>,
   privacy: { ForgetPerson: administrator, AgreeRetention: administrator } satisfies Rows<typeof privacy>,
   credential: {
     IssueCredential: { administrator: withinReach },

@@ -1,3 +1,6 @@
+import { alert } from '../alerts/alert.js';
+import { alertSource } from '../alerts/alert-source.js';
+import { maintenance } from '../alerts/maintenance.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from './agent.js';
 import { attention } from './attention.js';
@@ -29,4 +32,7 @@ export const aggregates = [
   problem,
   recurrence,
   article,
+  alertSource,
+  alert,
+  maintenance,
 ] as const;

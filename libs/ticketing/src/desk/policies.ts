@@ -1,4 +1,5 @@
 import type { Policy } from '#eventsourcing';
+import { alertsToTickets } from '../alerts/alert-policies.js';
 import { articlesOfTickets } from '../knowledge/article-policies.js';
 import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
@@ -23,4 +24,5 @@ export const policies: readonly Policy<any, any, any>[] = [
   recurrencesToProblems,
   problemsToTickets,
   articlesOfTickets,
+  alertsToTickets,
 ];

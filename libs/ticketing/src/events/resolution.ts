@@ -5,11 +5,11 @@ import { moveTo, type Resolution, resolvedAt, type RootCause } from './ticket.js
 
 export const resolutionEvents = {
   TicketResolved: move<Resolution & { readonly tier: Tier; readonly team?: string }>({
-    says: 'it was resolved, by the rules of its tier, or with its parent',
-    evolve: (ticket, { tier, category, article, cause, fix, workaround, parent }, { effectiveAt }) => ({
+    says: 'it was resolved, by the rules of its tier, with its parent, or because its alert fires no more',
+    evolve: (ticket, { tier, category, article, cause, fix, workaround, parent, alert }, { effectiveAt }) => ({
       ...ticket,
       work: { status: 'resolved', resolvedAt: effectiveAt },
-      resolution: omitUndefined({ tier, category, article, cause, fix, workaround, parent }),
+      resolution: omitUndefined({ tier, category, article, cause, fix, workaround, parent, alert }),
       resolvedBy: [...ticket.resolvedBy, tier],
     }),
     endsTouch: true,

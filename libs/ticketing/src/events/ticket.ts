@@ -82,6 +82,7 @@ export const resolutionSchema = open({
   fix: optional(about(text, 'What solved it')),
   workaround: optional(about(text, 'What helps until it is solved for good')),
   parent: optional(about(uuid, 'The parent whose resolution it follows')),
+  alert: optional(about(uuid, 'The alert that fired no more')),
 });
 export type Resolution = Static<typeof resolutionSchema>;
 

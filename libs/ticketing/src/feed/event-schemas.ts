@@ -495,6 +495,7 @@ export const publicEventSchemas = {
       fix: { type: 'string' },
       workaround: { type: 'string' },
       parent: { type: 'string' },
+      alert: { type: 'string' },
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       team: { type: 'string' },
     },

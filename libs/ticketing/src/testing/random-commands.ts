@@ -236,6 +236,7 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   ProposeHandOff: fc.record({ tier: fc.constantFrom(...TIERS), reason: word, handoff: fc.constant(completeHandOff) }),
   ApproveProposal: fc.record({ proposalId: fc.constant(undefined) }),
   RejectProposal: fc.record({ proposalId: maybe(other), reason: word }),
+  ResolveWithAlert: fc.record({ alertId: word, note: word }),
   ResolveWithParent: fc.record({ parent: other, category: maybe(word), fix: maybe(word) }),
 };
 
@@ -325,7 +326,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 1, arbitrary: sent(['CancelTicket', 'CompleteMerge']).map((one) => [one]) },
         { weight: 1, arbitrary: merge },
         { weight: 3, arbitrary: link },
-        { weight: 3, arbitrary: paged },
+        { weight: 5, arbitrary: paged },
         { weight: 2, arbitrary: proposed },
         { weight: 2, arbitrary: asked },
         { weight: 3, arbitrary: takenAway },

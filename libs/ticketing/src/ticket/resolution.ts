@@ -118,6 +118,12 @@ export interface ResolveWithParent extends TicketCommand {
   readonly workaround?: string;
 }
 
+/** The alert that opened it fires no more. Sent by the policy of alerts. */
+export interface ResolveWithAlert extends TicketCommand {
+  readonly alertId: string;
+  readonly note: string;
+}
+
 @JSONSchema({
   description: 'Opens a resolved or closed ticket again, within the window of the contract.',
   examples: [{ reason: 'The fault is back' }],
@@ -206,6 +212,16 @@ export const resolutionCommands = {
           omitUndefined({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent }),
         ),
       ];
+    },
+  }),
+
+  ResolveWithAlert: internal({
+    refuses: [],
+    late: false,
+    decide({ alertId, note }: ResolveWithAlert, ticket) {
+      if (unlessActive(ticket) !== undefined) return [];
+      const { tier, team, category } = ticket;
+      return [...endOfHold(ticket), event('TicketResolved', omitUndefined({ tier, team, category, fix: note, alert: alertId }))];
     },
   }),
 

@@ -1,5 +1,6 @@
 import { type Aggregate, instantFrom } from '#eventsourcing';
 import { recorded, type Told } from '../../../eventsourcing/src/testing/given-projected.js';
+import { alert } from '../alerts/alert.js';
 import { aggregates } from '../desk/aggregates.js';
 import { defaultContract } from '../contract/contract.js';
 import type { Scope } from '../identity/principal.js';
@@ -14,8 +15,10 @@ function read(audited: Audited, scope: Scope, events: readonly Told[]) {
 }
 
 describe('the history of an aggregate', () => {
-  it('is there for each that people send commands to', () => {
-    const commanded = (aggregates as readonly Aggregate[]).filter(({ commands }) => Object.values(commands).some(({ route }) => route));
+  it('is there for each that people send commands to, and for alerts', () => {
+    const commanded = (aggregates as readonly Aggregate[]).filter(
+      (one) => one === alert || Object.values(one.commands).some(({ route }) => route),
+    );
     expect(
       Object.values(auditedAggregates)
         .map(({ aggregate }) => aggregate.category)

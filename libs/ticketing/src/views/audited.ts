@@ -1,5 +1,8 @@
 import { type Aggregate, type ProjectionGroup, type StoredEvent, streamName, upcast } from '#eventsourcing';
 import { seesFilter, seesTeam, shownAgent, shownTeam } from '../access/seen.js';
+import { alert } from '../alerts/alert.js';
+import { alertSource } from '../alerts/alert-source.js';
+import { maintenance } from '../alerts/maintenance.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
@@ -19,10 +22,13 @@ import { changesBetween, type Change } from './changes.js';
 import {
   accountViews,
   agentViews,
+  alertSourceViews,
+  alertViews,
   articleViews,
   contractViews,
   credentialViews,
   filterViews,
+  maintenanceViews,
   onCallViews,
   privacyViews,
   problemViews,
@@ -122,6 +128,9 @@ export const auditedAggregates = {
   privacy: audited(privacy, privacyViews, { notFound: 'privacy-not-found', shows: (state) => state }),
   article: audited(article, articleViews, { notFound: 'article-not-found', shows: (state) => state }),
   problem: audited(problem, problemViews, { notFound: 'problem-not-found', shows: (state) => state }),
+  alertSource: audited(alertSource, alertSourceViews, { notFound: 'alert-source-not-found', shows: (state) => state }),
+  alert: audited(alert, alertViews, { notFound: 'alert-not-found', shows: (state) => state }),
+  maintenance: audited(maintenance, maintenanceViews, { notFound: 'maintenance-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),

@@ -1,4 +1,7 @@
 import { foldOf, type ProjectionGroup, REACTIONS, type ReactionEvents } from '#eventsourcing';
+import { alert, type AlertEvents, type AlertState } from '../alerts/alert.js';
+import { alertSource, type AlertSourceEvents, type AlertSourceState } from '../alerts/alert-source.js';
+import { maintenance, type MaintenanceEvents, type MaintenanceState } from '../alerts/maintenance.js';
 import { contract, type ContractEvents, type ContractState } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
@@ -15,6 +18,7 @@ import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.
 import { accounts } from './accounts.js';
 import { agents } from './agents.js';
 import { auditorReads, type ReadEvents, READS } from './auditor-reads.js';
+import { alerts, alertSources, maintenances } from './alerts.js';
 import { articles } from './articles.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
@@ -198,6 +202,39 @@ export const articleViews: ProjectionGroup<ArticleState, ArticleEvents> = {
   faces: [articles],
 };
 
+/** The read models of alerts. */
+export const alertViews: ProjectionGroup<AlertState, AlertEvents> = {
+  name: 'alerts',
+  version: 1,
+  streamPrefix: 'alert-',
+  aggregate: alert,
+  initial: alert.initial,
+  fold: foldOf(alert),
+  faces: [alerts],
+};
+
+/** The read models of sources of alerts. */
+export const alertSourceViews: ProjectionGroup<AlertSourceState, AlertSourceEvents> = {
+  name: 'alert_sources',
+  version: 1,
+  streamPrefix: 'alertsource-',
+  aggregate: alertSource,
+  initial: alertSource.initial,
+  fold: foldOf(alertSource),
+  faces: [alertSources],
+};
+
+/** The read models of maintenance windows. */
+export const maintenanceViews: ProjectionGroup<MaintenanceState, MaintenanceEvents> = {
+  name: 'maintenance',
+  version: 1,
+  streamPrefix: 'maintenance-',
+  aggregate: maintenance,
+  initial: maintenance.initial,
+  fold: foldOf(maintenance),
+  faces: [maintenances],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -213,6 +250,9 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   accountViews,
   articleViews,
   problemViews,
+  alertViews,
+  alertSourceViews,
+  maintenanceViews,
   privacyViews,
   readViews,
 ];

@@ -12,6 +12,9 @@ import { spentOnSchema, ticketAutopsySchema } from '../sla/breach-autopsy.js';
 import { slaClockSchema } from '../sla/sla-clock.js';
 import { simulationSchema } from '../what-if/what-if.js';
 import { ticketFilterSchema } from '../ticket/ticket-filter.js';
+import { alertSchema } from '../alerts/alert.js';
+import { alertSettingsSchema, alertSourceSchema } from '../alerts/alert-source.js';
+import { maintenanceSchema } from '../alerts/maintenance.js';
 import { accountSchema } from '../identity/account.js';
 import { privacySchema } from '../desk/privacy.js';
 import { articleSchema } from '../knowledge/article.js';
@@ -90,6 +93,10 @@ export const publishedSchemas = {
   RootCauseReport: rootCauseReportSchema,
   ReportedEvent: reportedEventSchema,
   ActionOfProblem: actionOfProblemSchema,
+  Alert: alertSchema,
+  AlertSource: alertSourceSchema,
+  AlertSettings: alertSettingsSchema,
+  Maintenance: maintenanceSchema,
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,

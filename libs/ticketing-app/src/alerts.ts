@@ -1,0 +1,138 @@
+import { type Actor, deterministicId, type EventStore, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import {
+  actorOf,
+  type Alert,
+  alert,
+  type AlertDecision,
+  type AlertEvents,
+  alertId,
+  alerts,
+  type AlertSource,
+  alertSource,
+  type Maintenance,
+  maintenance,
+  omitUndefined,
+  type Principal,
+  readDelivery,
+  seesClient,
+} from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { type Page, readByName, type Sources } from './read-models.js';
+import { runSystemCommand } from './run-command.js';
+
+/** Which alerts are asked for: those that have all of it. */
+export interface AlertsAsked {
+  readonly client?: string | undefined;
+  readonly source?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly firing?: boolean | undefined;
+  readonly limit: number;
+  /** Id of the alert that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Alerts by id. */
+export function readAlerts(
+  sources: Sources,
+  { client, source, ticket: ticketId, firing, limit, after }: AlertsAsked,
+): Promise<Page<Alert>> {
+  return readByName<Alert>(sources, { view: alerts.name, where: omitUndefined({ client, source, ticketId, firing }), limit, after });
+}
+
+interface Named {
+  readonly id: string;
+}
+
+export async function readAlert({ store }: Sources, { id }: Named): Promise<AtRevision<Alert> | Refusal<'alert-not-found'>> {
+  const { state, revision } = await readAggregate(store, alert, id);
+  return state === null ? refuse('alert-not-found', 'There is no such alert') : { state, revision };
+}
+
+export async function readAlertSource(
+  { store }: Sources,
+  { id }: Named,
+): Promise<AtRevision<AlertSource> | Refusal<'alert-source-not-found'>> {
+  const { state, revision } = await readAggregate(store, alertSource, id);
+  return state === null ? noSource() : { state, revision };
+}
+
+const noSource = () => refuse('alert-source-not-found', 'There is no such source of alerts');
+
+export async function readMaintenance(
+  { store }: Sources,
+  { id }: Named,
+): Promise<AtRevision<Maintenance> | Refusal<'maintenance-not-found'>> {
+  const { state, revision } = await readAggregate(store, maintenance, id);
+  return state === null ? refuse('maintenance-not-found', 'No maintenance was planned for that client') : { state, revision };
+}
+
+/** What became of a delivery. */
+export interface TakenAlerts {
+  readonly source: string;
+  /** What was decided now; nothing about what was known already. */
+  readonly decisions: readonly {
+    readonly alertId: string;
+    readonly fingerprint: string;
+    readonly decision: AlertDecision;
+    readonly because?: string;
+    readonly ticketId?: string;
+  }[];
+  /** How many of its alerts were known already. */
+  readonly known: number;
+  /** How many alerts the sender left out. */
+  readonly truncatedAlerts: number;
+}
+
+/** Who brings alerts. */
+export interface BringingAlerts {
+  readonly principal: Principal;
+  readonly commandId: string;
+  readonly correlationId: string;
+}
+
+/** Takes a delivery of a source in: what is decided about each alert is recorded before it is answered. */
+export async function takeAlerts(
+  store: EventStore,
+  name: string,
+  body: unknown,
+  { principal, commandId, correlationId }: BringingAlerts,
+): Promise<TakenAlerts | Refusal> {
+  const { state: defined } = await readAggregate(store, alertSource, name);
+  if (defined === null || defined.retiredAt !== undefined || !seesClient(principal, defined.client)) return noSource();
+  const { client, source, settings } = defined;
+  const groups = readDelivery(defined, body);
+  if ('faults' in groups) return refuse('alerts-invalid', 'The body is not as its source writes alerts', groups.faults);
+  const actor: Actor = actorOf(principal);
+  const decisions: TakenAlerts['decisions'][number][] = [];
+  let told = 0;
+  for (const group of groups) {
+    const id = alertId({ client, source, key: group.key });
+    const command = deterministicId('alerts', commandId, id);
+    const done = await runSystemCommand(store, {
+      aggregate: alert,
+      id,
+      name: 'RecordAlerts',
+      body: { ...group, client, source, onResolve: settings.onResolve },
+      context: { commandId: command, actor, correlationId, causationId: commandId },
+    });
+    if (isRefusal(done)) return done;
+    told += group.alerts.length;
+    for (const { type, data } of done.events) {
+      const decision = DECIDED[type];
+      if (decision === undefined) continue;
+      const { fact, ...more } = data as AlertEvents['AlertOpened'] & Partial<AlertEvents['AlertIgnored']>;
+      const { ticketId, because } = more;
+      decisions.push(omitUndefined({ alertId: id, fingerprint: fact.fingerprint, decision, because, ticketId }));
+    }
+  }
+  return { source, decisions, known: told - decisions.length, truncatedAlerts: groups[0]?.truncatedAlerts ?? 0 };
+}
+
+const DECIDED: Readonly<Partial<Record<keyof AlertEvents, AlertDecision>>> = {
+  AlertOpened: 'opened',
+  AlertDeduplicated: 'deduplicated',
+  AlertSilenced: 'silenced',
+  AlertDamped: 'damped',
+  AlertResolved: 'resolved',
+  AlertIgnored: 'ignored',
+};

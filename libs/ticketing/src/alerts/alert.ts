@@ -1,0 +1,283 @@
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  deterministicId,
+  epochMillis,
+  event,
+  type EventOf,
+  type EventsOf,
+  type Instant,
+} from '#eventsourcing';
+import { omitUndefined, without } from '../plain-json.js';
+import { about, count, flag, instant, listOf, oneOf, open, optional, type Static, text, uuid } from '../schema.js';
+import type { TicketState } from '../events/ticket.js';
+import type { OpenTicket } from '../ticket/intake.js';
+import type { AlertFact, AlertGroup, DeliveredAlert } from './alert-deliveries.js';
+import { maintenanceAt, type MaintenanceState } from './maintenance.js';
+
+/** Why an alert that fires has no ticket. */
+const HELD_BACK_BY = ['maintenance', 'flapping', 'refused'] as const;
+
+/** What is decided about an alert that was delivered. */
+export const ALERT_DECISIONS = ['opened', 'deduplicated', 'silenced', 'damped', 'resolved', 'ignored'] as const;
+export type AlertDecision = (typeof ALERT_DECISIONS)[number];
+
+const occurrenceSchema = open({
+  fingerprint: about(text, 'The alert'),
+  startsAt: about(instant, 'Since when it fired'),
+  endsAt: optional(about(instant, 'Until when; it fires, if there is none')),
+});
+
+export const alertSchema = about(
+  open({
+    alertId: about(uuid, 'Its id'),
+    client: about(text, 'The client (tenant) whose services it is about'),
+    source: about(text, 'The source that it comes from'),
+    key: about(text, 'Its fingerprint, or the key of the group of alerts that have one ticket'),
+    summary: about(text, 'What is wrong, in a line'),
+    firing: about(flag, 'Whether it fires; of a group, whether any of its alerts does'),
+    heldBackBy: optional(about(oneOf(HELD_BACK_BY), 'Why it has no ticket although it fires')),
+    ticketId: optional(about(uuid, 'Its ticket; of one that was not resolved with the alert, also afterwards')),
+    occurrences: about(listOf(occurrenceSchema), 'What is known of its firings, the latest 500, sorted by begin'),
+    truncatedAlerts: about(count, 'How many alerts its source left out of a delivery, at most'),
+    decision: about(oneOf(ALERT_DECISIONS), 'What was decided last'),
+    decidedAt: about(instant, 'When'),
+  }),
+  'An alert, or a group of alerts, that has one ticket at a time',
+);
+
+export type Alert = Static<typeof alertSchema>;
+export type AlertState = Alert | null;
+type Occurrence = Alert['occurrences'][number];
+
+/** Alerts of one source that go to one ticket. */
+export interface RecordAlerts extends AlertGroup {
+  readonly client: string;
+  readonly source: string;
+  readonly onResolve: 'resolve' | 'note';
+}
+
+export interface RecordAlertTicketRefused {
+  readonly ticketId: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What is known outside an alert when it is delivered. */
+export interface AlertFacts {
+  readonly maintenance: MaintenanceState;
+  /** Whether its ticket is resolved, cancelled or merged. */
+  readonly ticketIsOver: boolean;
+}
+
+/** Id of the alert that has a key at a source. */
+export function alertId({ client, source, key }: Pick<Alert, 'client' | 'source' | 'key'>): string {
+  return deterministicId('alert', client, source, key);
+}
+
+/** More are not remembered. */
+const MOST_OCCURRENCES = 500;
+
+/** What is known once a fact is told: the same in whatever order facts come, and however often. */
+function learn(known: readonly Occurrence[], { fingerprint, startsAt, endsAt }: AlertFact): readonly Occurrence[] {
+  const isSame = (one: Occurrence) => one.fingerprint === fingerprint && one.startsAt === startsAt;
+  const before = known.find(isSame);
+  const end = [before?.endsAt, endsAt]
+    .filter((one) => one !== undefined)
+    .sort()
+    .at(-1);
+  const place = ({ startsAt, fingerprint }: Occurrence) => `${startsAt} ${fingerprint}`;
+  return [...known.filter((one) => !isSame(one)), omitUndefined({ fingerprint, startsAt, endsAt: end })]
+    .sort((one, other) => (place(one) < place(other) ? -1 : 1))
+    .slice(-MOST_OCCURRENCES);
+}
+
+function latestOf(known: readonly Occurrence[], fingerprint: string): Occurrence | undefined {
+  return known.findLast((one) => one.fingerprint === fingerprint);
+}
+
+function anyFires(known: readonly Occurrence[]): boolean {
+  const latest = new Map(known.map((one) => [one.fingerprint, one]));
+  return [...latest.values()].some(({ endsAt }) => endsAt === undefined);
+}
+
+/** How often an alert has begun to fire in the time before an instant, that instant included. */
+function firingsBefore(known: readonly Occurrence[], { fingerprint }: AlertFact, until: Instant, within: number): number {
+  const end = epochMillis(until);
+  return known.filter((one) => {
+    const begin = epochMillis(one.startsAt);
+    return one.fingerprint === fingerprint && begin <= end && begin > end - within;
+  }).length;
+}
+
+interface Told {
+  readonly fact: AlertFact;
+}
+
+const decided = <Data extends Told>(decision: AlertDecision, evolve: (alert: Alert, data: Data) => Alert = (alert) => alert) =>
+  event<AlertState, Data>({
+    evolve: (state, data, { effectiveAt }) => {
+      if (state === null) return null;
+      const occurrences = learn(state.occurrences, data.fact);
+      const firing = anyFires(occurrences);
+      const next: Alert = { ...evolve(state, data), occurrences, firing, decision, decidedAt: effectiveAt };
+      return firing ? next : without(next, 'heldBackBy');
+    },
+  });
+
+const heldBackBy =
+  (reason: Alert['heldBackBy'] & string) =>
+  (alert: Alert, { fact }: Told): Alert =>
+    fact.status === 'firing' ? { ...alert, heldBackBy: reason } : alert;
+
+type Noted = Pick<Alert, 'alertId' | 'client' | 'source' | 'key' | 'summary'>;
+
+const newAlert = (noted: Noted, decidedAt: Instant): Alert => ({
+  ...noted,
+  firing: false,
+  occurrences: [],
+  truncatedAlerts: 0,
+  decision: 'ignored',
+  decidedAt,
+});
+
+const events = {
+  AlertNoted: event<AlertState, Noted>({ evolve: (state, noted, { effectiveAt }) => state ?? newAlert(noted, effectiveAt) }),
+  AlertOpened: decided<Told & { readonly ticketId: string; readonly opening: OpenTicket }>('opened', (alert, { ticketId, opening }) => ({
+    ...without(alert, 'heldBackBy'),
+    ticketId,
+    summary: opening.summary,
+  })),
+  AlertDeduplicated: decided<Told & { readonly ticketId: string }>('deduplicated', (alert) => without(alert, 'heldBackBy')),
+  AlertSilenced: decided<Told & { readonly window: string; readonly title: string; readonly until: Instant }>(
+    'silenced',
+    heldBackBy('maintenance'),
+  ),
+  AlertDamped: decided<Told & { readonly firings: number; readonly within: number }>('damped', heldBackBy('flapping')),
+  AlertResolved: decided<Told & { readonly ticketId?: string; readonly resolves: boolean }>('resolved', (alert, { resolves }) =>
+    resolves ? without(alert, 'ticketId') : alert,
+  ),
+  AlertIgnored: decided<Told & { readonly because: 'older' | 'resolved-already' | 'others-fire' | 'had-not-fired' }>('ignored'),
+  AlertsTruncated: event<AlertState, { readonly truncatedAlerts: number }>({
+    evolve: (state, { truncatedAlerts }) => state && { ...state, truncatedAlerts },
+  }),
+  AlertTicketRefused: event<AlertState, RecordAlertTicketRefused>({
+    evolve: (state, { ticketId }) =>
+      state?.ticketId === ticketId ? { ...without(state, 'ticketId'), ...(state.firing ? { heldBackBy: 'refused' } : {}) } : state,
+  }),
+};
+
+type AlertEvent = EventOf<EventsOf<{ readonly events: typeof events }>>;
+
+const command = commandsOn<AlertState, EventsOf<{ readonly events: typeof events }>>();
+
+/**
+ * What is known of an alert, or of a group that has one ticket, and what was decided about it. One stream each: `alert-<id>`. Deliveries come
+ * again and out of order: what is told that is known already leads to nothing.
+ */
+export const alert = {
+  category: 'alert',
+  noun: 'alert',
+  idName: 'alertId',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    RecordAlerts: command({
+      refuses: [],
+      needs: 'alert-facts',
+      decide({ client, source, key, alerts, truncatedAlerts, onResolve }: RecordAlerts, state, context, given?: AlertFacts) {
+        const { id = '', commandId, effectiveAt: at, recordedAt = at } = context;
+        const [first] = alerts;
+        if (first === undefined) return [];
+        const noted = { alertId: id, client, source, key, summary: first.opening.summary };
+        const decisions: AlertEvent[] = state === null ? [{ type: 'AlertNoted', data: noted }] : [];
+        let now = state ?? newAlert(noted, at);
+        for (const delivered of alerts) {
+          const ticketIsOpen = now.ticketId !== undefined && (now.ticketId !== state?.ticketId || given?.ticketIsOver !== true);
+          const newTicketId = deterministicId('alert-ticket', commandId, id, String(decisions.length));
+          const event = decide(now, delivered, { at, onResolve, ticketIsOpen, newTicketId, maintenance: given?.maintenance ?? null });
+          if (event === undefined) continue;
+          decisions.push(event);
+          now = events[event.type].evolve(now, event.data as never, { ...context, recordedAt }) ?? now;
+        }
+        if (truncatedAlerts > now.truncatedAlerts) decisions.push({ type: 'AlertsTruncated', data: { truncatedAlerts } });
+        return decisions;
+      },
+    }),
+    RecordAlertTicketRefused: command({
+      refuses: [],
+      needs: 'other-ticket',
+      decide({ ticketId, code, message }: RecordAlertTicketRefused, state, _context, opened: TicketState = null) {
+        return state?.ticketId === ticketId && opened === null ? [{ type: 'AlertTicketRefused', data: { ticketId, code, message } }] : [];
+      },
+    }),
+  },
+} satisfies Aggregate<AlertState>;
+
+export type AlertEvents = EventsOf<typeof alert>;
+export type AlertCommands = CommandsOf<typeof alert>;
+
+interface Deciding {
+  readonly at: Instant;
+  readonly onResolve: 'resolve' | 'note';
+  readonly ticketIsOpen: boolean;
+  readonly newTicketId: string;
+  readonly maintenance: MaintenanceState;
+}
+
+/** What becomes of an alert that was delivered; undefined where nothing is new. */
+function decide(alert: Alert, delivered: DeliveredAlert, deciding: Deciding): AlertEvent | undefined {
+  const { fingerprint, status, startsAt } = delivered;
+  const known = alert.occurrences.find((one) => one.fingerprint === fingerprint && one.startsAt === startsAt);
+  const latest = latestOf(alert.occurrences, fingerprint);
+  const endsAt = status === 'firing' ? undefined : (delivered.endsAt ?? known?.endsAt ?? (startsAt > deciding.at ? startsAt : deciding.at));
+  const fact = omitUndefined({ fingerprint, status, startsAt, endsAt });
+  if (known !== undefined && status === 'firing') {
+    // It fires still, and what held it back may be over.
+    const waits = alert.heldBackBy !== undefined && known === latest && known.endsAt === undefined;
+    return waits ? attend(alert, delivered, fact, deciding, alert.heldBackBy) : undefined;
+  }
+  if (known?.endsAt !== undefined && endsAt !== undefined && endsAt <= known.endsAt) return undefined;
+  const [oldest] = alert.occurrences;
+  if (known === undefined && alert.occurrences.length === MOST_OCCURRENCES && oldest !== undefined && startsAt < oldest.startsAt)
+    return undefined;
+
+  const after = learn(alert.occurrences, fact);
+  const fires = anyFires(after);
+  const ignored = (because: AlertEvents['AlertIgnored']['because']): AlertEvent => ({ type: 'AlertIgnored', data: { fact, because } });
+  if (latest !== undefined && startsAt < latest.startsAt) return ignored('older');
+  if (status === 'firing') return attend({ ...alert, occurrences: after }, delivered, fact, deciding);
+  if (known?.endsAt !== undefined) return ignored('resolved-already');
+  if (!alert.firing) return ignored('had-not-fired');
+  return fires ? ignored('others-fire') : end({ ...alert, occurrences: after }, delivered, fact, deciding);
+}
+
+function attend(
+  alert: Alert,
+  { opening, flapping }: DeliveredAlert,
+  fact: AlertFact,
+  { at, ticketIsOpen, newTicketId, maintenance }: Deciding,
+  before?: Alert['heldBackBy'],
+): AlertEvent | undefined {
+  const window = maintenanceAt(maintenance, opening.service, at);
+  if (window !== undefined)
+    return before === 'maintenance'
+      ? undefined
+      : { type: 'AlertSilenced', data: { fact, window: window.window, title: window.title, until: window.until } };
+  const firings = flapping && firingsBefore(alert.occurrences, fact, before === undefined ? fact.startsAt : at, flapping.within);
+  if (flapping !== undefined && firings !== undefined && firings > flapping.firings)
+    return before === 'flapping' ? undefined : { type: 'AlertDamped', data: { fact, firings, within: flapping.within } };
+  return ticketIsOpen && alert.ticketId !== undefined
+    ? { type: 'AlertDeduplicated', data: { fact, ticketId: alert.ticketId } }
+    : { type: 'AlertOpened', data: { fact, ticketId: newTicketId, opening } };
+}
+
+function end(alert: Alert, { flapping }: DeliveredAlert, fact: AlertFact, { onResolve }: Deciding): AlertEvent {
+  const firings = flapping && firingsBefore(alert.occurrences, fact, fact.endsAt ?? fact.startsAt, flapping.within);
+  if (flapping !== undefined && firings !== undefined && firings > flapping.firings)
+    return { type: 'AlertDamped', data: { fact, firings, within: flapping.within } };
+  const { ticketId } = alert;
+  return { type: 'AlertResolved', data: omitUndefined({ fact, ticketId, resolves: ticketId !== undefined && onResolve === 'resolve' }) };
+}
