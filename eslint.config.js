@@ -44,10 +44,14 @@ const law = {
     // Only a type: what a bucket is.
     libs: ['audit', 'eventsourcing', 'blobs'],
   },
+  'libs/exports': {
+    packages: ['csv-stringify/sync', 'hyparquet-writer'],
+    libs: [],
+    later: [{ file: 'parquet', packages: ['hyparquet-writer'] }],
+  },
   'libs/http': {
     packages: [
       '@nestjs/*',
-      'csv-stringify/sync',
       'fastify',
       'class-validator',
       'class-transformer',
@@ -78,7 +82,7 @@ const law = {
   },
   'libs/ticketing-app': {
     packages: ['@simplewebauthn/server', 'date-holidays', 'minisearch', 'otpauth', 'node:*'],
-    libs: ['audit', 'eventsourcing', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
+    libs: ['audit', 'eventsourcing', 'exports', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },
   'libs/ticketing-nest': { packages: ['@nestjs/*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
@@ -109,6 +113,7 @@ const law = {
       'audit',
       'blobs',
       'eventsourcing',
+      'exports',
       'feeds',
       'http',
       'inbound-mail',
@@ -176,6 +181,7 @@ const law = {
       'audit',
       'eventsourcing',
       'eventstoredb',
+      'exports',
       'http',
       'local',
       'mongo',

@@ -5,8 +5,9 @@ import { Controller, Get, Headers, Inject, type OnModuleDestroy, Query, Req, Res
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Instant, parseInstant } from '#eventsourcing';
+import { NDJSON } from '#exports';
 import type { FeedBatch, LoggedEvent } from '#feeds';
-import { accepted, NDJSON, Problem, QueryParameters } from '#http';
+import { accepted, Problem, QueryParameters } from '#http';
 import { JsonLog, type Parameter, type QueryOf, someOf, text, wholeNumber } from '#platform';
 import {
   type EventFilter,

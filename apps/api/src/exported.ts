@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream';
 import { StreamableFile } from '@nestjs/common';
-import { CSV, type NDJSON } from '#http';
+import { FORMATS, type FormatName } from '#exports';
 
-/** Text that is sent as it is made: a file with a name where it is CSV. */
-export function exported(type: typeof CSV | typeof NDJSON, name: string, text: AsyncIterable<string>): StreamableFile {
-  const content = Readable.from(text, { objectMode: false });
-  return new StreamableFile(
-    content,
-    type === CSV ? { type: `${CSV}; charset=utf-8`, disposition: `attachment; filename="${name}.csv"` } : { type },
-  );
+/** What is sent as it is made: a file with a name, but for lines of JSON. */
+export function exported(format: FormatName, name: string, content: AsyncIterable<string | Uint8Array>): StreamableFile {
+  const { mediaType } = FORMATS[format];
+  const type = mediaType.startsWith('text/') ? `${mediaType}; charset=utf-8` : mediaType;
+  const file = format === 'ndjson' ? {} : { disposition: `attachment; filename="${name}.${format}"` };
+  return new StreamableFile(Readable.from(content, { objectMode: false }), { type, ...file });
 }

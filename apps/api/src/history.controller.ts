@@ -1,7 +1,8 @@
 import { Controller, Get, Headers, Inject, Param, type PipeTransform, Query, Res, type Type } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { accepted, CSV, csvRows, NDJSON, QueryParameters } from '#http';
+import { asLines, CSV, csvRows, NDJSON } from '#exports';
+import { accepted, QueryParameters } from '#http';
 import { dateTime, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, type HistoryName } from '#ticketing';
 import { type Asker, type HistoryLine, queries } from '#ticketing-app';
@@ -102,7 +103,7 @@ function historyController(name: HistoryName): Type {
         unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is whole`);
         // Whatever is wrong is told before the answer begins.
         const lines = inChunks(read, await read(-1, CHUNK));
-        return exported(type, 'history', type === CSV ? asCsv(lines) : asLines(lines));
+        return type === CSV ? exported('csv', 'history', asCsv(lines)) : exported('ndjson', 'history', asLines(lines));
       }
       const list = [name, id, canonicalJson(filter)];
       const [after = -1] = placeAfter(list, cursor) ?? [];
@@ -127,10 +128,6 @@ async function* inChunks(read: (after: number, most: number) => Promise<Chunk>, 
     if (!chunk.more || last === undefined) return;
     chunk = await read(last.revision, CHUNK);
   }
-}
-
-async function* asLines(chunks: AsyncIterable<readonly HistoryLine[]>): AsyncGenerator<string> {
-  for await (const lines of chunks) yield lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
 /** Column → what it has of an event. What has no cell of its own is in `data` and `changes`, as JSON. */

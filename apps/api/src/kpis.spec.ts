@@ -224,4 +224,46 @@ describe('GET /v1/ticket-facts', () => {
     expect(text.split('\r\n')[0]).toMatch(/^_id,client,kind,.*,revision,position$/);
     expect(text).toContain(`,"'=HYPERLINK(""http://x"";""y"")",`);
   });
+
+  it('streams them as Parquet', async () => {
+    const { headers, text } = await facts('application/vnd.apache.parquet');
+    expect(headers.get('content-type')).toBe('application/vnd.apache.parquet');
+    expect(headers.get('content-disposition')).toContain('ticket-facts.parquet');
+    expect(text).toMatch(/^PAR1.*PAR1$/s);
+  });
+});
+
+describe('GET /v1/event-log', () => {
+  const log = (accept: string, after = '') =>
+    send(api.url, 'GET', `/v1/event-log${after && `?after=${after}`}`, { headers: { Accept: accept } });
+
+  it('streams the events of all tickets, those of a ticket one after another, with how it stood after each', async () => {
+    const { headers, text } = await log('application/x-ndjson');
+    const rows = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly ticketId: string; readonly revision: number; readonly position: number });
+    const [id = ''] = ids;
+    const ofTicket = rows.filter(({ ticketId }) => ticketId === id);
+    expect(ofTicket.map(({ revision }) => revision)).toEqual(ofTicket.map((_, index) => index));
+    const first = rows.findIndex(({ ticketId }) => ticketId === id);
+    expect(rows.slice(first, first + ofTicket.length)).toEqual(ofTicket);
+    expect(ofTicket[0]).toMatchObject({ type: 'TicketOpened', client: api.client, status: 'open', tier: 'L1', priority: 'low' });
+    const upTo = Number(headers.get('tierline-up-to')?.split('/')[0]);
+    expect(rows.every(({ position }) => position <= upTo)).toBe(true);
+  });
+
+  it('streams them as XES, and later only tickets that have changed', async () => {
+    const { headers, text } = await log('application/xml');
+    expect(headers.get('content-disposition')).toContain('event-log.xes');
+    expect(text).toContain(`<trace>\n<string key="concept:name" value="${ids[0]}"/>`);
+    const upTo = headers.get('tierline-up-to') ?? '';
+    await send(api.url, 'POST', `/v1/tickets/${ids[0]}/internal-notes`, { body: { text: 'seen', effectiveAt: '2020-06-01T10:00:00Z' } });
+    const next = await eventually(
+      () => log('application/xml', upTo),
+      (answer) => answer.text.includes(ids[0] ?? 'none'),
+    );
+    expect(next.text).toContain('<string key="concept:name" value="InternalNoteAdded"/>');
+    expect(next.text).not.toContain('seen');
+  });
 });

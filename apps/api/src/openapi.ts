@@ -18,7 +18,8 @@ import {
 import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
 import { getMetadataSchema } from 'class-validator-jsonschema/build/decorators.js';
-import { BODY_LIMIT, CSV, httpProblems, NDJSON, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
+import { CSV, type DataSet, FORMATS, formatsOf, NDJSON } from '#exports';
+import { BODY_LIMIT, httpProblems, PROBLEM_JSON, type ProblemKind, type QueryParameters } from '#http';
 import type { Parameters as ParametersOfQuery } from '#platform';
 import type { Aggregate } from '#eventsourcing';
 import { aggregates, ALERT_DECISIONS, type HistoryName, jsonSchemas, publishedSchemas, type QueryName, ticket, TIERS } from '#ticketing';
@@ -554,18 +555,21 @@ const historyNotFound = {
 
 const lines = { type: 'string' };
 
-/** A history. @param parameter the name that the id has in the path */
-export function documentFactsExport(): MethodDecorator {
-  const summary =
-    'The facts of all tickets, streamed in the order of their last change: one line or row each, as the collection `ticket_facts` has them';
+/** Rows of a data set, in the formats that it has. */
+export function documentExport(operationId: string, set: DataSet): MethodDecorator {
+  const columns = set.columns.map(({ name, says }) => `- \`${name}\`: ${says}`).join('\n');
+  const contents = formatsOf(set).map((name) => {
+    const isText = name !== 'parquet';
+    return [FORMATS[name].mediaType, { schema: isText ? lines : { type: 'string', contentEncoding: 'binary' } }];
+  });
   return applyDecorators(
     ApiTags('views'),
-    ApiOperation({ operationId: 'factsExport', summary }),
+    ApiOperation({ operationId, summary: `${set.says}, streamed`, description: `Columns:\n\n${columns}` }),
     reads('kpis'),
     ApiResponse({
       status: 200,
-      description: summary,
-      content: { [NDJSON]: { schema: lines as never }, [CSV]: { schema: lines as never } },
+      description: set.says,
+      content: Object.fromEntries(contents) as never,
       headers: { 'Tierline-Up-To': { description: 'Position that it goes up to: `after` of the next export', schema: { type: 'string' } } },
     }),
     correlationHeader,
@@ -573,6 +577,7 @@ export function documentFactsExport(): MethodDecorator {
   );
 }
 
+/** A history. @param parameter the name that the id has in the path */
 export function documentHistory(name: HistoryName, parameter: string): MethodDecorator {
   const [entry, ...others] = name === 'history' ? ['HistoryEntry', ...ofReads] : ['HistoryStep', 'unknown-revision'];
   const summary = 'Its events in order: who did what, why, when it happened and when it was recorded, and what it changed';

@@ -1,11 +1,11 @@
 import { Controller, Get, Headers, Inject, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { instantFrom } from '#eventsourcing';
-import { accepted, CSV, csvRows, NDJSON, Problem, QueryParameters } from '#http';
+import { instantFrom, type Refusal } from '#eventsourcing';
+import { FORMATS, formatsOf } from '#exports';
+import { accepted, Problem, QueryParameters } from '#http';
 import { dateTime, type QueryOf } from '#platform';
-import { factsColumns } from '#ticketing';
-import { type Asker, type FactsExport, queries } from '#ticketing-app';
+import { type Asker, EVENT_LOG_SET, type Export, type ExportAsked, FACTS_SET, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -26,8 +26,6 @@ const exportQuery = {
   after: { ...atLeastPosition, description: 'Only what has changed after this position: `Tierline-Up-To` of the export before' },
 };
 const readExportQuery = new QueryParameters(exportQuery);
-/** Rows that are written at once. */
-const CHUNK = 500;
 
 /** Reports that are no single number, and the facts themselves. */
 @Controller('v1')
@@ -45,45 +43,38 @@ export class ReportsController {
   }
 
   @Get('ticket-facts')
-  @documented((openapi) => openapi.documentFactsExport())
+  @documented((openapi) => openapi.documentExport('factsExport', FACTS_SET))
   @documented((openapi) => openapi.documentQuery(readExportQuery))
-  async facts(
-    @Query(readExportQuery) { after }: QueryOf<typeof exportQuery>,
+  facts(
+    @Query(readExportQuery) query: QueryOf<typeof exportQuery>,
     @Headers('accept') accept: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const type = accepted(accept, [CSV, NDJSON]) ?? NDJSON;
-    const { upTo, facts } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.factsExport, { after })));
+    return this.#export(new RunQuery(caller, queries.factsExport, query), accept, reply);
+  }
+
+  @Get('event-log')
+  @documented((openapi) => openapi.documentExport('eventLogExport', EVENT_LOG_SET))
+  @documented((openapi) => openapi.documentQuery(readExportQuery))
+  eventLog(
+    @Query(readExportQuery) query: QueryOf<typeof exportQuery>,
+    @Headers('accept') accept: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    return this.#export(new RunQuery(caller, queries.eventLogExport, query), accept, reply);
+  }
+
+  async #export(query: RunQuery<ExportAsked, Export | Refusal>, accept: string | undefined, reply: FastifyReply) {
+    const { set, upTo, batches } = unlessRefused(await this.queries.execute(query));
+    const formats = formatsOf(set);
+    const type = accepted(
+      accept,
+      formats.map((name) => FORMATS[name].mediaType),
+    );
+    const format = formats.find((name) => FORMATS[name].mediaType === type) ?? 'ndjson';
     void reply.headers({ Vary: 'Accept', 'Tierline-Up-To': upTo });
-    return exported(type, 'ticket-facts', type === CSV ? asCsv(facts) : asLines(facts));
+    return exported(format, set.name, FORMATS[format].write(set, batches));
   }
-}
-
-async function* inChunks(facts: FactsExport['facts']): AsyncGenerator<readonly object[]> {
-  let chunk: object[] = [];
-  for await (const one of facts) {
-    if (chunk.push(one) < CHUNK) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-async function* asLines(facts: FactsExport['facts']): AsyncGenerator<string> {
-  for await (const chunk of inChunks(facts)) yield chunk.map((one) => `${JSON.stringify(one)}\n`).join('');
-}
-
-async function* asCsv(facts: FactsExport['facts']): AsyncGenerator<string> {
-  yield csvRows([factsColumns]);
-  for await (const chunk of inChunks(facts)) {
-    yield csvRows(chunk.map((one) => factsColumns.map((column) => cell((one as Readonly<Record<string, unknown>>)[column]))));
-  }
-}
-
-/** Lists and what has fields are JSON. */
-function cell(value: unknown): string {
-  if (value === undefined || value === null) return '';
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instantFrom, type NewEvent } from '#eventsourcing';
@@ -125,7 +125,22 @@ describe('what a requester wrote steers no terminal', () => {
     expect({ code, steers: steers.test(out) }).toEqual({ code: 1, steers: false });
   });
 
+  it('in what was extracted, which is there once it is whole', async () => {
+    const out = join(stores.directory, `${hostile.replaceAll('/', '')}.parquet`);
+    const { code, out: said } = await tierline('extract', 'ticket-facts', '--out', out);
+    expect({ code, steers: steers.test(said) }).toEqual({ code: 0, steers: false });
+    expect(readFileSync(out).subarray(-4).toString()).toBe('PAR1');
+    const [, upTo = ''] = /--after (\d+\/\d+)\n$/.exec(said) ?? [];
+    const log = join(stores.directory, 'events.xes');
+    expect(await tierline('extract', 'event-log', '--out', log)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+ rows in/) });
+    expect(readFileSync(log, 'utf8')).toContain(`<trace>\n<string key="concept:name" value="${ticketId}"/>`);
+    expect(await tierline('extract', 'event-log', '--out', log, '--after', upTo)).toMatchObject({ out: expect.stringMatching(/^0 rows in/) });
+    const wrong = await tierline('extract', 'ticket-facts', '--out', log);
+    expect(wrong).toMatchObject({ code: 1, errors: expect.stringContaining('Formats are ndjson, csv, parquet') });
+  });
+
   it.each([
+    [['extract', hostile, '--out', hostile]],
     [['replay', hostile]],
     [['replay', ticketId, '--as-of', hostile]],
     [['replay', ticketId, `--${hostile}`]],

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { instantFrom, parseInstant, StoreUnavailable, type Instant } from '#eventsourcing';
+import { instantFrom, parseInstant, parsePosition, StoreUnavailable, type Instant, type Position } from '#eventsourcing';
 import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
 import { isRouteOfKey, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
@@ -9,6 +9,7 @@ import type { AskForKey } from './key-press.js';
 import type { ImportWords } from './import-command.js';
 import { READY_MAPPINGS } from './import/ready-mappings.js';
 import type { EventStoreOptions } from './eventstore-command.js';
+import type { ExtractWords } from './extract-command.js';
 import type { NodeOptions } from './node-options.js';
 import type { ExportWords, VerifyWords } from './proof-commands.js';
 import { replay } from './replay/replay.js';
@@ -147,6 +148,20 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       withSession(async (session, { config, signal }) => {
         const { runExport } = await import('./proof-commands.js');
         await runExport(session, config, options, signal, print);
+      }),
+    );
+
+  program
+    .command('extract')
+    .description('write data for other programs: `ticket-facts`, a row a ticket, or `event-log`, a row an event')
+    .argument('<set>', 'ticket-facts or event-log')
+    .requiredOption('--out <file>', 'where to write it; its extension is the format')
+    .option('--format <format>', 'ndjson, csv, parquet, or xes for the event log, where the extension is another')
+    .option('--after <position>', 'only tickets that have changed since: the position that the last one ended with', position)
+    .action((set: string, options: Omit<ExtractWords, 'set'>) =>
+      withSession(async (session, { signal }) => {
+        const { runExtract } = await import('./extract-command.js');
+        await runExtract(session, { set, ...options }, signal, print);
       }),
     );
 
@@ -438,6 +453,12 @@ function period(text: string): { readonly from: Instant; readonly to: Instant } 
   if (from === undefined || to === undefined || more !== undefined || from >= to)
     throw new InvalidArgumentError('It must be two ISO 8601 date-times with offsets, such as 2026-11-01T00:00:00Z/2026-12-01T00:00:00Z.');
   return { from, to };
+}
+
+function position(text: string): Position {
+  const parsed = parsePosition(text);
+  if (parsed === undefined) throw new InvalidArgumentError('It must be a position of the log, such as 1234/1234.');
+  return parsed;
 }
 
 function wholeNumber(text: string): number {

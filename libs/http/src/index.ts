@@ -1,6 +1,6 @@
 export * from './certificate.js';
 export * from './command-headers.js';
-export * from './csv.js';
+export { accepted } from './accepted.js';
 export * from './entity-tags.js';
 export * from './http-server.js';
 export { JsonBody } from './json-body.js';

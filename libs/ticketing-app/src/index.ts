@@ -34,6 +34,7 @@ export * from './changed-documents.js';
 export * from './desk-queries.js';
 export { eraseForgotten, tellErased, type Erasing } from './erasures.js';
 export * from './history-query.js';
+export * from './export-queries.js';
 export * from './flow-query.js';
 export * from './kpi-query.js';
 export { evaluatedAt, isPast, type When } from './past.js';

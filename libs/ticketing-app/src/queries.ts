@@ -47,7 +47,8 @@ import {
   readTeam,
 } from './desk-queries.js';
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
-import { exportFacts, readFlow } from './flow-query.js';
+import { exportEventLog, exportFacts } from './export-queries.js';
+import { readFlow } from './flow-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
@@ -162,6 +163,7 @@ export const queries = {
   kpiEvidence: query('kpis', readKpiEvidence),
   flow: query('kpis', readFlow),
   factsExport: query('kpis', exportFacts),
+  eventLogExport: query('kpis', exportEventLog),
   contracts: query('contracts', readContracts),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),

@@ -107,6 +107,7 @@ export type { EventRef } from './views/event-ref.js';
 export * from './reports/kpi.js';
 export * from './views/flow-report.js';
 export * from './views/kpi-report.js';
+export * from './reports/event-log.js';
 export * from './reports/flow.js';
 export * from './reports/kpis.js';
 export * from './reports/periods.js';

@@ -115,8 +115,10 @@ const person = { id: about(text, 'Id of the person'), name: optional(about(text,
 export const personSchema = about(open(person), "Somebody at the desk, a requester or a vendor's contact");
 export type Person = Static<typeof personSchema>;
 
+export const ACTOR_KINDS = ['agent', 'requester', 'assistant', 'system'] as const;
+
 /** Who did something: see `Actor`. */
 export const actorSchema = about(
-  open({ ...person, kind: about(oneOf(['agent', 'requester', 'assistant', 'system']), 'Which kind of actor') }),
+  open({ ...person, kind: about(oneOf(ACTOR_KINDS), 'Which kind of actor') }),
   'Who did it',
 );

@@ -11,6 +11,7 @@ export const READY_MAPPINGS = {
   glpi: 'GLPI: the list of tickets as CSV, in English',
   'jira-service-management': 'Jira Service Management: the issues of a data pipeline export (CSV)',
   servicenow: 'ServiceNow: event log of the incident table, a row for each update, as in the UCI repository (CSV)',
+  tierline: 'Tierline: the event log of `tierline extract event-log`, as XES, CSV or NDJSON',
   zammad: 'Zammad: tickets of its API with `expand=true`, a JSON object a line',
 } as const;
 

@@ -90,9 +90,6 @@ export const ticketFactsDocumentSchema = about(
   'The facts of a ticket, for reports: dates are dates, durations numbers, ids instead of persons, no free text',
 );
 
-/** The fields of a stored document, in order. */
-export const factsColumns: readonly string[] = ['_id', ...Object.keys(ticketFactsDocumentSchema.entries), 'revision', 'position'];
-
 /** The facts of a ticket that reports are made of. */
 export type TicketFacts = Static<typeof ticketFactsDocumentSchema>;
 export type ClockOutcome = TicketFacts['clocks'][number];

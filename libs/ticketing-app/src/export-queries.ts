@@ -1,0 +1,106 @@
+import { formatPosition, isRefusal, type Position, type RecordedEvent, type Refusal, streamName, upcast } from '#eventsourcing';
+import { type Batches, columnsOf, type DataSet, type Row } from '#exports';
+import {
+  eventLogSchema,
+  loggedEvents,
+  OF_LOGGED_TICKET,
+  ticket,
+  ticketDetails,
+  type TicketEvents,
+  ticketFacts,
+  ticketViews,
+  XES_KEYS,
+} from '#ticketing';
+import { LOG_START, positionFor } from './kpi-query.js';
+import { find, positionOfViews, reached, type Sources } from './read-models.js';
+
+/** The facts of tickets: a row each. */
+export const FACTS_SET: DataSet = {
+  name: 'ticket-facts',
+  says: 'The facts of tickets, a row each, in the order of their last change',
+  columns: columnsOf(ticketFacts.schema()),
+};
+
+/** The events of tickets: a row each. */
+export const EVENT_LOG_SET: DataSet = {
+  name: 'event-log',
+  says: 'The events of tickets, those of a ticket one after another, in the order of the last change of their tickets',
+  columns: columnsOf(eventLogSchema()),
+  log: { case: 'ticketId', ofCase: OF_LOGGED_TICKET, keys: XES_KEYS },
+};
+
+export interface ExportAsked {
+  /** Commit position up to which everything is known already. */
+  readonly after?: Position | undefined;
+}
+
+/** What has changed after a position, each ticket once, in the order of their last change. What changes meanwhile comes with the next export. */
+export interface Export {
+  readonly set: DataSet;
+  /** The position that it goes up to: where the next one begins. */
+  readonly upTo: string;
+  readonly batches: Batches;
+}
+
+const BATCH = 1_000;
+/** Streams that are read at once. */
+const STREAMS = 32;
+
+/** Facts as they are stored. */
+export function exportFacts(sources: Sources, { after }: ExportAsked): Promise<Export | Refusal> {
+  return exported(sources, after, FACTS_SET, (range) => documents(sources, ticketFacts.name, range, {}));
+}
+
+/** Tickets that have changed, with all of their events up to there. */
+export function exportEventLog(sources: Sources, { after }: ExportAsked): Promise<Export | Refusal> {
+  return exported(sources, after, EVENT_LOG_SET, async function* (range) {
+    for await (const batch of documents(sources, ticketDetails.name, range, { position: 1 })) {
+      const ids = batch.map(({ _id }) => _id as string);
+      for (let from = 0; from < ids.length; from += STREAMS) {
+        const tickets = await Promise.all(ids.slice(from, from + STREAMS).map((id) => eventsOf(sources, id, range.to)));
+        yield tickets.flatMap(loggedEvents);
+      }
+    }
+  });
+}
+
+/** Commit positions, the first not included. */
+interface Range {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+async function exported(
+  sources: Sources,
+  after: Position | undefined,
+  set: DataSet,
+  read: (range: Range) => Batches,
+): Promise<Export | Refusal> {
+  let position = (await positionOfViews(sources, ticketViews.name)) ?? LOG_START;
+  if (after !== undefined && after.commit > position.commit) {
+    const known = await positionFor(sources, after);
+    if (isRefusal(known)) return known;
+    position = known;
+  }
+  return { set, upTo: formatPosition(position), batches: read({ from: after?.commit ?? -1n, to: position.commit }) };
+}
+
+/** Documents of a view that changed in a range of the log, in that order, however many there are: they are read as fast as they are taken. */
+async function* documents(sources: Sources, view: string, { from, to }: Range, projection: object): AsyncGenerator<readonly Row[]> {
+  const changed = { position: { $gt: Number(from), $lte: Number(to) } };
+  const cursor = find<object>(sources, view, changed, projection).sort({ position: 1 }).batchSize(BATCH).maxTimeMS(0);
+  try {
+    while (await reached(cursor.hasNext())) yield cursor.readBufferedDocuments() as unknown as readonly Row[];
+  } finally {
+    await cursor.close();
+  }
+}
+
+async function eventsOf({ store }: Sources, id: string, upTo: bigint): Promise<readonly RecordedEvent<TicketEvents>[]> {
+  const events: RecordedEvent<TicketEvents>[] = [];
+  for await (const stored of store.readStream(streamName(ticket, id))) {
+    if (stored.position.commit > upTo) break;
+    events.push(upcast(ticket, stored) as RecordedEvent<TicketEvents>);
+  }
+  return events;
+}

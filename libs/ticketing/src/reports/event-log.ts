@@ -1,0 +1,90 @@
+import { type RecordedEvent, streamId } from '#eventsourcing';
+import type { TicketEvents } from '../events/ticket-events.js';
+import { openingSchema } from '../events/ticket.js';
+import { jsonSchema } from '../json-schema.js';
+import { omitUndefined } from '../plain-json.js';
+import { about, count, instant, oneOf, open, optional, parts, refer, type Static, text, uuid } from '../schema.js';
+import { foldTicket, type TicketFold } from '../views/ticket-fold.js';
+import { ACTOR_KINDS, HOLD_REASONS, TICKET_STATUSES, tierSchema } from '../vocabulary.js';
+
+const eventLogRowSchema = open({
+  ticketId: about(uuid, 'Id of the ticket'),
+  ...parts(openingSchema, 'client', 'kind', 'channel'),
+  revision: about(count, 'Its number in the ticket, from 0'),
+  position: about(count, 'Its position in the log of all events'),
+  eventId: about(uuid, 'Id of the event'),
+  type: about(text, 'Type of the event'),
+  effectiveAt: about(instant, 'When it happened'),
+  recordedAt: about(instant, 'When this system learnt of it'),
+  actor: about(text, 'Id of who did it, or of the policy that did'),
+  actorKind: about(oneOf(ACTOR_KINDS), 'What did it'),
+  status: about(oneOf(TICKET_STATUSES), 'How the ticket stands after it'),
+  holdReason: optional(about(oneOf(HOLD_REASONS), 'Why the ticket is on hold after it')),
+  tier: about(refer(tierSchema), 'The tier that has the ticket after it'),
+  team: optional(about(text, 'The team that has it')),
+  assignee: optional(about(text, 'Id of the agent who has it')),
+  ...parts(openingSchema, 'priority', 'impact', 'urgency', 'category', 'service', 'component'),
+});
+
+/** An event of a ticket as logs for process mining have it: who, what and when, and how the ticket stands after it. No free text. */
+export type EventLogRow = Static<typeof eventLogRowSchema>;
+
+/** What the columns of an event log are. */
+export function eventLogSchema(): object {
+  return jsonSchema(eventLogRowSchema);
+}
+
+/** The columns that are the ticket's: the same for all its events. */
+export const OF_LOGGED_TICKET = ['client', 'kind', 'channel'] as const satisfies readonly (keyof EventLogRow)[];
+
+/** Columns that the standard extensions of XES (IEEE 1849) have a key for. */
+export const XES_KEYS = {
+  ticketId: 'concept:name',
+  eventId: 'identity:id',
+  type: 'concept:name',
+  effectiveAt: 'time:timestamp',
+  actor: 'org:resource',
+  actorKind: 'org:role',
+  team: 'org:group',
+} as const satisfies Partial<Record<keyof EventLogRow, string>>;
+
+/** The events of a ticket, in order, as an event log has them. */
+export function loggedEvents(events: Iterable<RecordedEvent<TicketEvents>>): readonly EventLogRow[] {
+  const logged: EventLogRow[] = [];
+  let fold: TicketFold | null = null;
+  for (const event of events) {
+    fold = foldTicket(fold, event);
+    if (fold !== null) logged.push(loggedEvent(fold, event));
+  }
+  return logged;
+}
+
+function loggedEvent({ ticket }: TicketFold, event: RecordedEvent<TicketEvents>): EventLogRow {
+  const { client, kind, channel, work, tier, team, assignee, priority, impact, urgency, category, service, component } = ticket;
+  const { effectiveAt, recordedAt, actor } = event.metadata;
+  return omitUndefined({
+    ticketId: streamId(event.stream),
+    client,
+    kind,
+    channel,
+    revision: event.revision,
+    position: Number(event.position.commit),
+    eventId: event.id,
+    type: event.type,
+    effectiveAt,
+    recordedAt,
+    actor: actor.id,
+    actorKind: actor.kind,
+    status: work.status,
+    holdReason: work.status === 'on-hold' ? work.reason : undefined,
+    tier,
+    team,
+    assignee: assignee?.id,
+    priority,
+    impact,
+    urgency,
+    category,
+    service,
+    component,
+  });
+}
