@@ -134,7 +134,9 @@ describe('what a requester wrote steers no terminal', () => {
     const log = join(stores.directory, 'events.xes');
     expect(await tierline('extract', 'event-log', '--out', log)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+ rows in/) });
     expect(readFileSync(log, 'utf8')).toContain(`<trace>\n<string key="concept:name" value="${ticketId}"/>`);
-    expect(await tierline('extract', 'event-log', '--out', log, '--after', upTo)).toMatchObject({ out: expect.stringMatching(/^0 rows in/) });
+    expect(await tierline('extract', 'event-log', '--out', log, '--after', upTo)).toMatchObject({
+      out: expect.stringMatching(/^0 rows in/),
+    });
     const wrong = await tierline('extract', 'ticket-facts', '--out', log);
     expect(wrong).toMatchObject({ code: 1, errors: expect.stringContaining('Formats are ndjson, csv, parquet') });
   });
