@@ -55,6 +55,7 @@ describe('the commands in README and docs', () => {
   let api = '';
   let ticket = '';
   let resolved = '';
+  let problem = '';
 
   beforeAll(async () => {
     await build();
@@ -65,6 +66,10 @@ describe('the commands in README and docs', () => {
     await demo.exited;
     ticket = /replay ([0-9a-f-]{36})\s+a fault that went up to the vendor/.exec(demo.stdout)?.[1] ?? '';
     resolved = /replay ([0-9a-f-]{36})\s+a major incident, whose children were resolved/.exec(demo.stdout)?.[1] ?? '';
+    const token = (await readFile(join(directory, 'data', 'admin.token'), 'utf8')).trim();
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
+    const body = JSON.stringify({ client: 'northwind', title: 'Printers stop' });
+    problem = ((await (await fetch(`${api}/v1/problems`, { method: 'POST', headers, body })).json()) as { problemId: string }).problemId;
     // What the commands name in the folder that they are run in.
     await symlink(join(root, 'examples'), join(directory, 'examples'));
     await writeFile(join(directory, 'spooler.log'), 'spooler: 0x00000709\n');
@@ -83,7 +88,7 @@ describe('the commands in README and docs', () => {
         npx() { shift; node '${root}/bin/tierline.js' "$@"; }
         npm() { node '${root}/bin/tierline.js' "$2"; }
         curl() { command curl -sS --max-time 3 -o body -w '%{http_code}' "$@"; local code=$?; [ $code = 28 ] && [ -s body ] && code=0; return $code; }
-        ID='${ticket}' RESOLVED='${resolved}'
+        ID='${ticket}' RESOLVED='${resolved}' PROBLEM_ID='${problem}'
         ${command}`;
       const { PORT: _port, EVENTSTORE_URL: _events, MONGODB_URL: _views, API_URL: _api, ...inherited } = process.env;
       const env = { ...inherited, DATA_DIR: join(directory, 'data'), NO_COLOR: '1', NODE_OPTIONS: '' };
@@ -98,6 +103,7 @@ describe('the commands in README and docs', () => {
       .replace(/(?:localhost|127\.0\.0\.1):3000/g, new URL(api).host)
       .replace(/\s\[(?:--[^\]\n]*|[A-Z]+)\]/g, '')
       .replace(/\bTICKET\b/g, ticket)
+      .replace(/\bPROBLEM\b/g, problem)
       .replace(/\bINSTANT\b/g, new Date(Date.now() + 60_000).toISOString())
       .replace(/\bPACK\b/g, 'readme.ndjson')
       .replace(/\bROLES\b/g, 'service')
@@ -113,7 +119,7 @@ describe('the commands in README and docs', () => {
   });
 
   it('do what they say', async () => {
-    expect([ticket, resolved]).not.toContain('');
+    expect([ticket, resolved, problem]).not.toContain('');
     const failed: object[] = [];
     for (const [page, command] of await documented()) {
       if (Object.keys(NOT_RUN).some((beginning) => command.startsWith(beginning))) continue;

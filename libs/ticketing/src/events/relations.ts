@@ -43,7 +43,7 @@ export const relationEvents = {
 
   TicketMerged: move<{ readonly into: string }>({
     says: 'it goes on in another ticket, which has taken it in',
-    evolve: (ticket, { into }) => ({ ...without(ticket, 'mergingInto'), work: { status: 'merged', into } }),
+    evolve: (ticket, { into }) => ({ ...without(ticket, 'mergingInto', 'proposals'), work: { status: 'merged', into } }),
     movesWhatIsOver: true,
     endsTouch: true,
     firstResponse: false,

@@ -7,7 +7,7 @@ export const resolutionEvents = {
   TicketResolved: move<Resolution & { readonly tier: Tier; readonly team?: string }>({
     says: 'it was resolved, by the rules of its tier, with its parent, or because its alert fires no more',
     evolve: (ticket, { tier, category, article, cause, fix, workaround, parent, alert }, { effectiveAt }) => ({
-      ...ticket,
+      ...without(ticket, 'proposals'),
       work: { status: 'resolved', resolvedAt: effectiveAt },
       resolution: omitUndefined({ tier, category, article, cause, fix, workaround, parent, alert }),
       resolvedBy: [...ticket.resolvedBy, tier],
@@ -21,7 +21,7 @@ export const resolutionEvents = {
   TicketResolvedWithRootCause: move<{ readonly tier: Tier; readonly team?: string; readonly rootCause: RootCause }>({
     says: 'it was resolved with its root cause',
     evolve: (ticket, { tier, rootCause }, { effectiveAt }) => ({
-      ...ticket,
+      ...without(ticket, 'proposals'),
       work: { status: 'resolved', resolvedAt: effectiveAt },
       rootCause,
       resolvedBy: [...ticket.resolvedBy, tier],
@@ -56,7 +56,7 @@ export const resolutionEvents = {
   TicketClosed: move<{ readonly note?: string }>({
     says: 'the resolution is final',
     evolve: (ticket, _data, { effectiveAt }) => ({
-      ...without(ticket, 'repliedAt'),
+      ...without(ticket, 'repliedAt', 'proposals'),
       work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
     }),
     movesWhatIsOver: true,
@@ -68,7 +68,7 @@ export const resolutionEvents = {
 
   TicketCancelled: move<{ readonly reason: string }>({
     says: 'it needs no resolution, and why',
-    evolve: (ticket) => ({ ...ticket, work: { status: 'cancelled' } }),
+    evolve: (ticket) => ({ ...without(ticket, 'proposals'), work: { status: 'cancelled' } }),
     endsTouch: true,
     firstResponse: false,
     endsChains: 'cancelled',

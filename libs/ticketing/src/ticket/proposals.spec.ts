@@ -1,4 +1,5 @@
 import type { Contract } from '../contract/contract.js';
+import { completeHandOff } from '../testing/random-commands.js';
 import { Life, pin } from '../testing/ticket-life.js';
 
 const bot = { id: 'l1-bot', kind: 'assistant' } as const;
@@ -25,12 +26,24 @@ describe('what an assistant proposes', () => {
     expect(life.state?.work.status).toBe('open');
     life.actor = ada;
     const { proposalId } = life.state?.proposals?.[1] ?? {};
-    expect(types(life.do(4, 'ApproveProposal', { proposalId: proposalId ?? '' }))).toEqual(['ProposalApproved', 'TicketResolved']);
-    const approved = life.do(5, 'ApproveProposal', {});
+    const approved = life.do(4, 'ApproveProposal', {});
+    expect(types(life.do(5, 'ApproveProposal', { proposalId: proposalId ?? '' }))).toEqual(['ProposalApproved', 'TicketResolved']);
     expect(approved).toMatchObject([{ data: { act: 'reply' } }, { type: 'PublicReplySent', data: { author: { id: 'ada' } } }]);
     expect(life.state).toMatchObject({ work: { status: 'resolved' } });
     expect(life.state).not.toHaveProperty('proposals');
     expect(() => life.do(6, 'ApproveProposal', {})).toThrow('proposal-not-found');
+  });
+
+  it.each([
+    ['ResolveTicket', resolution],
+    ['CancelTicket', { reason: 'Gone' }],
+  ] as const)('ends with the ticket: by %s', (name, body) => {
+    const life = served();
+    life.do(1, 'ProposeReply', reply);
+    life.actor = ada;
+    life.do(2, name, body as never);
+    expect(life.state).not.toHaveProperty('proposals');
+    expect(() => life.do(3, 'ApproveProposal', {})).toThrow('proposal-not-found');
   });
 
   it('is not done once it is rejected', () => {
@@ -66,13 +79,12 @@ describe('what an assistant proposes', () => {
     expect(() => life.do(1, 'ProposeResolution', {})).toThrow('resolution-incomplete');
   });
 
-  it('is refused when it is approved too late, and waits on', () => {
+  it('is refused when it is approved while it cannot be done, and waits on', () => {
     const life = served();
     life.do(1, 'ProposeResolution', resolution);
     life.actor = ada;
-    life.do(2, 'StartTouchTime', {});
-    life.do(3, 'ResolveTicket', { ...resolution, article: 'KB-2' });
-    expect(() => life.do(4, 'ApproveProposal', {})).toThrow('already-resolved');
+    life.do(2, 'EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff });
+    expect(() => life.do(3, 'ApproveProposal', {})).toThrow('escalation-pending');
     expect(life.state?.proposals).toHaveLength(1);
   });
 

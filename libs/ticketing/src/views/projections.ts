@@ -41,7 +41,7 @@ import { webhooks } from './webhooks.js';
 /** The read models of tickets. The order is the one in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
-  version: 6,
+  version: 7,
   streamPrefix: 'ticket-',
   aggregate: ticketWithoutClocks,
   initial: null,
