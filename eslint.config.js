@@ -71,6 +71,7 @@ const law = {
     packages: ['ipaddr.js', 'standardwebhooks', 'node:*'],
     libs: ['eventsourcing', 'feeds', 'mongo', 'platform', 'ticketing'],
   },
+  'libs/reports': { packages: ['d3-scale', 'd3-shape', 'eta', 'node:*'], libs: ['eventsourcing', 'ticketing', 'ticketing-app'] },
   'libs/inbound-mail': {
     packages: ['imapflow', 'postal-mime', 'node:*'],
     libs: ['blobs', 'eventsourcing', 'mongo', 'platform', 'privacy', 'ticketing', 'ticketing-app'],
@@ -143,6 +144,7 @@ const law = {
       'notifications',
       'platform',
       'privacy',
+      'reports',
       'sealing',
       'ticketing',
       'ticketing-app',

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const changedAt = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs;
 
 /** Folders that are copied as they are. */
-const COPIED = ['apps/api/log-in', 'apps/cli/mappings'];
+const COPIED = ['apps/api/log-in', 'apps/cli/mappings', 'libs/reports/templates'];
 
 /** Everything that the build reads. */
 function sources() {

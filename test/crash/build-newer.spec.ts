@@ -25,7 +25,15 @@ describe('what npm start builds', () => {
     const build = `node -e "fs.appendFileSync('builds', '.')"`;
     write('package.json', JSON.stringify({ type: 'module', scripts: { prebuild, build, postbuild } }));
     const sources = ['apps/api/src/main.ts', 'apps/api/src/main.spec.ts', 'libs/http/src/json/body.ts', 'tsconfig.json'];
-    for (const source of [...sources, 'apps/cli/src/main.ts', 'apps/cli/mappings/log.yaml', 'apps/api/log-in/page.js']) write(source, '');
+    for (const source of [
+      ...sources,
+      'apps/cli/src/main.ts',
+      'apps/cli/mappings/log.yaml',
+      'apps/api/log-in/page.js',
+      'libs/reports/src/index.ts',
+      'libs/reports/templates/report.eta',
+    ])
+      write(source, '');
     expect(builds()).toBe(1);
     expect(builds()).toBe(1);
     touch('libs/http/src/json/body.ts', 1);

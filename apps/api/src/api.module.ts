@@ -37,6 +37,7 @@ import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
 import { RootCauseReportsController } from './root-cause-reports.controller.js';
 import { ReportsController } from './reports.controller.js';
+import { ScheduledReportsController } from './scheduled-reports.controller.js';
 import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
@@ -58,6 +59,7 @@ import { WebhooksController } from './webhooks.controller.js';
     SlaController,
     KpisController,
     ReportsController,
+    ScheduledReportsController,
     SimulationsController,
     ContractsController,
     OnCallController,

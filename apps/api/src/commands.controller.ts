@@ -90,6 +90,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   name: 'filter-not-found',
   key: 'key-not-found',
   webhook: 'webhook-not-found',
+  report: 'report-not-found',
   account: 'account-not-found',
   passkey: 'passkey-not-found',
   problemId: 'problem-not-found',

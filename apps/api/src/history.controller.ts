@@ -52,6 +52,7 @@ const histories = [
   'keyHistory',
   'accountHistory',
   'webhookHistory',
+  'reportHistory',
 ] as const satisfies readonly HistoryName[];
 
 const named = (code: DomainProblemCode) => new PathName(code, ticketProblems[code].title);
@@ -74,6 +75,7 @@ const doors: Readonly<
   filterHistory: { path: 'filters', id: 'name', pipe: named('filter-not-found') },
   keyHistory: { path: 'api-keys', id: 'key', pipe: named('key-not-found') },
   accountHistory: { path: 'accounts', id: 'account', pipe: named('account-not-found') },
+  reportHistory: { path: 'reports', id: 'report', pipe: named('report-not-found') },
   webhookHistory: { path: 'webhooks', id: 'webhook', pipe: named('webhook-not-found') },
 };
 

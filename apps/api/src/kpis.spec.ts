@@ -1,5 +1,11 @@
+import { createHash } from 'node:crypto';
+import { FolderBlobStore } from '#blobs';
+import { parsePosition } from '#eventsourcing';
+import { createLog } from '#platform';
+import { renderReport } from '#reports';
 import { kpis, ticketFacts } from '#ticketing';
-import { boundOf } from '#ticketing-app';
+import { boundOf, readClientReport } from '#ticketing-app';
+import { startReporter } from '../../worker/src/reporter.js';
 import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -265,5 +271,61 @@ describe('GET /v1/event-log', () => {
     );
     expect(next.text).toContain('<string key="concept:name" value="InternalNoteAdded"/>');
     expect(next.text).not.toContain('seen');
+  });
+});
+
+describe('/v1/reports', () => {
+  const name = () => `monthly-${api.client}`;
+  const runs = async () => (await get(`/v1/reports/${name()}/runs`)).json.items;
+
+  it('makes a report that was asked for once, with two reporters, and again as often as it is asked', async () => {
+    const defined = await send(api.url, 'PUT', `/v1/reports/${name()}`, { body: { client: api.client, every: 'month', zone: 'UTC' } });
+    expect(defined.json).toMatchObject({ revision: 0, events: [{ type: 'ReportDefined' }] });
+    const asked = () => send(api.url, 'POST', `/v1/reports/${name()}/runs`, { body: { on: '2020-03-31' } });
+    expect((await asked()).json.events).toMatchObject([{ type: 'ReportRunRequested', data: { from: '2020-03-01T00:00:00.000Z' } }]);
+    const blobs = await FolderBlobStore.open(api.attachmentsDir);
+    const log = createLog('silent', { write: () => {} });
+    const reporters = [1, 2].map(() => startReporter({ store: api.store, db: api.mongo.db, blobs, log }));
+    await eventually(runs, ({ length }) => length === 1);
+    await asked();
+    await eventually(runs, ({ length }) => length === 2);
+    await Promise.all(reporters.map((reporter) => reporter.stop()));
+    expect(await runs()).toMatchObject([
+      { run: 2, request: 2 },
+      { run: 1, request: 1, from: '2020-03-01T00:00:00.000Z', to: '2020-04-01T00:00:00.000Z', evaluatedAt: '2020-04-01T00:00:00.000Z' },
+    ]);
+    expect((await get(`/v1/reports/${name()}`)).json).toMatchObject({ requests: [], lastRun: { run: 2 }, client: api.client });
+    const listed = await eventually(
+      () => get(`/v1/reports?limit=200`),
+      ({ json }) =>
+        json.items.some((one: { report: string; lastRun?: { run: number } }) => one.report === name() && one.lastRun?.run === 2),
+    );
+    expect(listed.status).toBe(200);
+  });
+
+  it('answers the document by its digest, which is made anew from its position, with numbers that the API has again', async () => {
+    const [, first] = await runs();
+    const { status, text, headers } = await get(`/v1/reports/${name()}/runs/1/document`);
+    expect({ status, type: headers.get('content-type'), etag: headers.get('etag') }).toEqual({
+      status: 200,
+      type: 'text/html; charset=utf-8',
+      etag: `"${first.sha256}"`,
+    });
+    expect(createHash('sha256').update(text).digest('hex')).toBe(first.sha256);
+    const { from, to } = first;
+    const asked = { report: name(), client: api.client, every: 'month', zone: 'UTC', from, to, at: parsePosition(first.position) } as const;
+    const report = await readClientReport({ store: api.store, models: { db: api.mongo.db } }, asked);
+    if ('refused' in report) throw new Error(report.message);
+    expect(createHash('sha256').update(renderReport(report)).digest('hex')).toBe(first.sha256);
+    expect(report.course.reduce((sum, { opened }) => sum + opened, 0)).toBe(4);
+    for (const { kpi, digest, total } of report.figures) {
+      const query = new URLSearchParams({ from, to, client: api.client, at: first.position, evaluatedAt: first.evaluatedAt });
+      const again = (await get(`/v1/kpis/${kpi.id}?${query}`)).json;
+      expect({ id: kpi.id, digest: again.digest, total: again.total }).toEqual({ id: kpi.id, digest, total });
+      expect(text).toContain(digest);
+    }
+    expect(await get(`/v1/reports/${name()}/runs/3/document`)).toMatchObject({ status: 404, json: { code: 'report-run-not-found' } });
+    expect(await get(`/v1/reports/${name()}/runs/x/document`)).toMatchObject({ status: 404, json: { code: 'report-run-not-found' } });
+    expect(await get(`/v1/reports/none/runs`)).toMatchObject({ status: 404, json: { code: 'report-not-found' } });
   });
 });

@@ -117,6 +117,8 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   account: { description: 'Id of the account', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   key: { description: 'Id of the key', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   client: { description: 'The client (tenant)', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  report: { description: 'Name of the report', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  run: { description: 'Number of the run', schema: { type: 'string', pattern: '^[1-9][0-9]{0,8}$' } },
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   article: { description: 'Id of the article', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
@@ -176,6 +178,7 @@ const tagOf: Readonly<Record<string, string>> = {
   maintenance: 'alerts',
   credential: 'identity',
   webhook: 'webhooks',
+  report: 'reports',
   account: 'identity',
 };
 
@@ -219,6 +222,9 @@ const commandsWithoutBody: Readonly<Record<string, string>> = {
   ReinstateAccount: 'Lets somebody log in again whose account was suspended.',
   EndSession: 'Ends a session of one’s own: it opens nothing any more.',
   RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
+  PauseReport: 'Makes no more until it is resumed.',
+  ResumeReport: 'Goes on with the present period: those that ended meanwhile are not made up.',
+  RetireReport: 'Makes no more. What was made stays.',
   PauseWebhook: 'Sends nothing more until it is resumed.',
   ResumeWebhook: 'Goes on where it was paused.',
   RotateWebhookSecret: 'Signs with another secret: for 24 hours with the one before, too.',
@@ -362,6 +368,36 @@ export function documentAttachment(): MethodDecorator {
     }),
     correlationHeader,
     problems(...everywhere, 'attachment-not-found'),
+  );
+}
+
+export function documentReportRuns(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('reports'),
+    ApiOperation({ operationId: 'reportRuns', summary: 'The reports that were made, newest first' }),
+    reads('reports'),
+    pathParam('report'),
+    contractAnswer('The runs', page('ReportRun')),
+    correlationHeader,
+    problems(...everywhere, 'report-not-found'),
+  );
+}
+
+export function documentReportDocument(): MethodDecorator {
+  return applyDecorators(
+    ApiTags('reports'),
+    ApiOperation({ operationId: 'reportDocument', summary: 'A report that was made: a page to read and print, always the same bytes' }),
+    reads('reports'),
+    pathParam('report'),
+    pathParam('run'),
+    ApiResponse({
+      status: 200,
+      description: 'The document',
+      content: { 'text/html': { schema: { type: 'string' } } },
+      headers: { ETag: { description: 'Its SHA-256', schema: { type: 'string' } } },
+    }),
+    correlationHeader,
+    problems(...everywhere, 'report-not-found', 'report-run-not-found'),
   );
 }
 
@@ -550,6 +586,7 @@ const historyNotFound = {
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
   accountHistory: 'account-not-found',
+  reportHistory: 'report-not-found',
   webhookHistory: 'webhook-not-found',
 } as const satisfies Readonly<Record<Exclude<HistoryName, 'history'>, keyof typeof ticketProblems>>;
 
@@ -731,6 +768,15 @@ const records = {
     summary: 'A saved filter of the ticket list',
     schema: ref('TicketFilter'),
     codes: ['filter-not-found'],
+  },
+  reports: { tag: 'reports', query: 'reports', summary: 'Scheduled reports, by name', schema: page('Report') },
+  report: {
+    tag: 'reports',
+    query: 'reports',
+    id: 'report',
+    summary: 'A scheduled report, when it is due next, and the last one that was made',
+    schema: ref('Report'),
+    codes: ['report-not-found'],
   },
   problems: { tag: 'problems', query: 'problems', summary: 'Problems, filtered, by id, in pages', schema: page('ProblemRecord') },
   preventiveActions: {
@@ -1403,6 +1449,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('problems', 'Causes of tickets, and what is done about them')
     .addTag('knowledge', 'Articles that solve tickets')
     .addTag('events', 'What happens')
+    .addTag('reports', 'Reports about a client that are made again and again')
     .addTag('webhooks', 'Addresses that are sent what happens')
     .addTag('identity', 'Who may do what')
     .addTag('health', 'How the process is')

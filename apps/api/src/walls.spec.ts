@@ -62,6 +62,7 @@ async function makeClient(seed: number): Promise<Client> {
   const name = `${api.client}-${mark}`;
   await done('POST', '/v1/contracts', { client: name, terms: {} });
   await done('POST', `/v1/teams/team-${mark}`, { name: `Desk ${mark}`, tiers: ['L1'], clients: [name] });
+  await done('PUT', `/v1/reports/report-${mark}`, { client: name, every: 'month', description: mark });
   await done('PUT', `/v1/filters/filter-${mark}`, { query: { client: name }, description: mark });
   const { problemId: problem } = await done('POST', '/v1/problems', { client: name, title: `Printers ${mark}` });
   const content = `content of ${mark}`;
@@ -163,6 +164,7 @@ function questionsAbout({ name, mark, tickets: [ticket = ''], problem, sha256, k
     agent: mark,
     schedule: mark,
     name: `filter-${mark}`,
+    report: `report-${mark}`,
     sha256,
     problemId: problem,
     tier: 'L1',
@@ -270,11 +272,18 @@ describe('walls between clients', () => {
 
   it('keep what is another’s as it is, whatever command is sent to it', async () => {
     const [mine, other] = clients as readonly [Client, Client];
-    const names = { id: other.tickets[0] ?? '', team: `team-${other.mark}`, name: `filter-${other.mark}`, key: other.key };
+    const names = {
+      id: other.tickets[0] ?? '',
+      team: `team-${other.mark}`,
+      name: `filter-${other.mark}`,
+      report: `report-${other.mark}`,
+      key: other.key,
+    };
     const streams = [
       `ticket-${names.id}`,
       `team-${names.team}`,
       `filter-${names.name}`,
+      `report-${names.report}`,
       `credential-${names.key}`,
       `contract-${other.name}`,
     ];

@@ -6,6 +6,7 @@ import { policies, projectionGroups } from '#ticketing';
 import { sealedCategories } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { startEraser } from './eraser.js';
+import { startReporter } from './reporter.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
@@ -47,11 +48,14 @@ async function start(
     }
     const polled = reacts ? mailbox : undefined;
     if (timekeeper || polled !== undefined) {
-      const blobs = new SealedBlobs(await openBlobStore(config), attachments);
+      const plain = await openBlobStore(config);
+      const blobs = new SealedBlobs(plain, attachments);
       onClose(() => blobs.close());
       if (timekeeper) {
         const eraser = startEraser({ store, db, keys, blobs, log });
         onClose(() => eraser.stop());
+        const reporter = startReporter({ store, db, blobs: plain, log });
+        onClose(() => reporter.stop());
       }
       if (polled !== undefined) {
         const { mailSenders, pollMailbox } = await import('#inbound-mail');

@@ -31,6 +31,7 @@ export {
 } from './credentials.js';
 export * from './alerts.js';
 export * from './changed-documents.js';
+export * from './client-report.js';
 export * from './desk-queries.js';
 export { eraseForgotten, tellErased, type Erasing } from './erasures.js';
 export * from './history-query.js';
@@ -42,6 +43,7 @@ export { countedBy, type CountsAsked } from './past-lists.js';
 export { endSessionsOfProvider, type LoggedOutAtProvider } from './provider-log-out.js';
 export * from './queries.js';
 export * from './reactions-query.js';
+export * from './report-queries.js';
 export { discardTicketInstants, TICKET_INSTANTS } from './ticket-instants.js';
 export * from './restatement-query.js';
 export { type Due, eraseWhatIsDue } from './retention.js';

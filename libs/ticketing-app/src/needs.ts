@@ -21,6 +21,8 @@ import {
   comparePlaces,
   evolveInHindsight,
   everInForce,
+  defaultContract,
+  type DefineReport,
   type FeedFacts,
   formatPlace,
   isOver,
@@ -76,6 +78,10 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
   'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
+  'zone-of-client': async (store, { body, effectiveAt }): Promise<string> => {
+    const { client, zone } = body as DefineReport;
+    return zone ?? ((await contractInForceAt(store, client, effectiveAt))?.terms ?? defaultContract).calendar.zone;
+  },
   'feed-facts': (store, { body }) => feedFacts(store, body as FeedAsked),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };

@@ -52,6 +52,7 @@ import { readFlow } from './flow-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
+import { readReport, readReportRun, readReportRuns, readReports } from './report-queries.js';
 import { readRootCauseReport } from './root-cause-query.js';
 import { readWhatIsDue } from './retention.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
@@ -144,6 +145,7 @@ export const queries = {
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
   accountHistory: query('accountHistory', historyOf(auditedAggregates.account)),
+  reportHistory: query('reportHistory', historyOf(auditedAggregates.report)),
   webhookHistory: query('webhookHistory', historyOf(auditedAggregates.webhook)),
   sla: query('sla', readTicketSla),
   autopsy: query('autopsy', readTicketAutopsy),
@@ -164,6 +166,10 @@ export const queries = {
   flow: query('kpis', readFlow),
   factsExport: query('kpis', exportFacts),
   eventLogExport: query('kpis', exportEventLog),
+  reports: query('reports', readReports),
+  report: queryOfLog('reports', readReport),
+  reportRuns: queryOfLog('reports', readReportRuns),
+  reportRun: queryOfLog('reports', readReportRun),
   contracts: query('contracts', readContracts),
   contract: queryOfLog('contract', readContract),
   defaultContract: queryOfLog('defaultContract', async () => defaultContract),

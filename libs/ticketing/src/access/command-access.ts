@@ -7,6 +7,7 @@ import { agent, type AgentState, type SetAgentContact } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
 import { onCall } from '../desk/on-call.js';
 import { privacy } from '../desk/privacy.js';
+import { report } from '../desk/report.js';
 import { team, type TeamState } from '../desk/team.js';
 import { type SubscribeWebhook, webhook, type WebhookState } from '../desk/webhook.js';
 import { account, type AccountState } from '../identity/account.js';
@@ -253,6 +254,14 @@ const rows = {
     ReplayDeadLetters: subscriber,
     DeleteWebhook: subscriber,
   } satisfies Rows<typeof webhook>,
+  report: {
+    DefineReport: leads,
+    PauseReport: leads,
+    ResumeReport: leads,
+    RetireReport: leads,
+    RequestReportRun: leads,
+    RecordReportRun: system,
+  } satisfies Rows<typeof report>,
   problem: {
     OpenProblem: desk,
     LinkTicketToProblem: desk,

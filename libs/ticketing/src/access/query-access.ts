@@ -22,6 +22,8 @@ export const queryAccess = {
   slaBoard: everybody,
   reactions: reader,
   kpis: { auditor: 'all', lead: 'all', administrator: 'all', service: 'all' },
+  reports: { auditor: 'all', lead: 'all', administrator: 'all', service: 'all' },
+  reportHistory: reader,
   contracts: reader,
   contract: reader,
   contractHistory: reader,

@@ -6,6 +6,7 @@ import { agent } from './agent.js';
 import { attention } from './attention.js';
 import { onCall } from './on-call.js';
 import { privacy } from './privacy.js';
+import { report } from './report.js';
 import { team } from './team.js';
 import { webhook } from './webhook.js';
 import { account } from '../identity/account.js';
@@ -27,6 +28,7 @@ export const aggregates = [
   ticketFilter,
   credential,
   webhook,
+  report,
   account,
   privacy,
   problem,

@@ -1,6 +1,6 @@
 import { instantFrom } from '#eventsourcing';
 import { openTimeBetween } from '../contract/business-calendar.js';
-import { type Bucket, bucketAt, bucketsOf, type Period, PERIODS } from './periods.js';
+import { type Bucket, bucketAt, bucketsOf, type Period, PERIODS } from '../periods.js';
 import type { TicketFacts } from '../views/ticket-facts.js';
 import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, type Kpi, OF_TICKET, type Span } from './kpi.js';
 

@@ -7,6 +7,7 @@ import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
 import { type Team, team } from '../desk/team.js';
+import { report } from '../desk/report.js';
 import { privacy } from '../desk/privacy.js';
 import { isSubscribed, type Webhook, webhook } from '../desk/webhook.js';
 import { account, ACCOUNT_SECRETS } from '../identity/account.js';
@@ -32,6 +33,7 @@ import {
   onCallViews,
   privacyViews,
   problemViews,
+  reportViews,
   teamViews,
   ticketViews,
   webhookViews,
@@ -148,6 +150,7 @@ export const auditedAggregates = {
     sees: seesPrincipal,
     cut: withoutSecrets,
   }),
+  report: audited(report, reportViews, { notFound: 'report-not-found', shows: (state) => state }),
   webhook: audited(webhook, webhookViews, {
     notFound: 'webhook-not-found',
     shows: (state) => (isSubscribed(state) ? state : null),

@@ -6,6 +6,7 @@ import { contract, type ContractEvents, type ContractState } from '../contract/c
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
 import { privacy, type PrivacyEvents, type PrivacyState } from '../desk/privacy.js';
+import { report, type ReportEvents, type ReportState } from '../desk/report.js';
 import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
@@ -26,6 +27,7 @@ import { onCallSchedules } from './on-call-schedules.js';
 import { policyReactions } from './policy-reactions.js';
 import { privacies } from './privacies.js';
 import { problems } from './problems.js';
+import { reports } from './reports.js';
 import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
 import { ticketDetails } from './ticket-details.js';
@@ -152,6 +154,17 @@ export const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
   faces: [webhooks],
 };
 
+/** The read models of scheduled reports. */
+export const reportViews: ProjectionGroup<ReportState, ReportEvents> = {
+  name: 'reports',
+  version: 1,
+  streamPrefix: 'report-',
+  aggregate: report,
+  initial: report.initial,
+  fold: foldOf(report),
+  faces: [reports],
+};
+
 const foldAccount = foldOf(account);
 
 /** The read models of accounts. */
@@ -247,6 +260,7 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   filterViews,
   credentialViews,
   webhookViews,
+  reportViews,
   accountViews,
   articleViews,
   problemViews,

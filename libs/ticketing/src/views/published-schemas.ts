@@ -22,6 +22,7 @@ import { preventiveActionSchema, problemSchema } from '../problem/problem-record
 import { actionOfProblemSchema } from './preventive-actions.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
+import { reportRunSchema, reportSchema } from '../desk/report.js';
 import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
@@ -100,6 +101,8 @@ export const publishedSchemas = {
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,
+  Report: reportSchema,
+  ReportRun: reportRunSchema,
   Account: accountSchema,
   Principal: principalSchema,
   Actor: actorSchema,

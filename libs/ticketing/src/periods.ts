@@ -28,6 +28,31 @@ export function bucketsOf(period: Period, zone: string, from: number, to: number
   return buckets;
 }
 
+/** The whole hour, day, ISO week or month of a zone that an instant is in. @param at milliseconds since 1970 */
+export function periodAt(period: Period, zone: string, at: number): Bucket {
+  const begin = beginOf(period, Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone));
+  const end = beginOf(period, begin.add({ [`${period}s`]: 1 }));
+  return { key: nameOf(period, begin), from: begin.epochMilliseconds, to: end.epochMilliseconds };
+}
+
+/**
+ * When clocks in a zone show an hour on the day of an instant; where they skip it, the moment after the gap, and where they show it twice, the first.
+ * @param at milliseconds since 1970
+ */
+export function hourOfDay(zone: string, at: number, hour: number): number {
+  const day = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone).toPlainDate();
+  return day.toZonedDateTime({ timeZone: zone, plainTime: { hour } }).epochMilliseconds;
+}
+
+/** The first moment of a date of a zone, in milliseconds since 1970; undefined for what is no date. @param date `YYYY-MM-DD` */
+export function dateBegins(zone: string, date: string): number | undefined {
+  try {
+    return Temporal.PlainDate.from(date, { overflow: 'reject' }).toZonedDateTime({ timeZone: zone }).epochMilliseconds;
+  } catch {
+    return undefined;
+  }
+}
+
 function beginOf(period: Period, at: Temporal.ZonedDateTime): Temporal.ZonedDateTime {
   switch (period) {
     case 'hour':

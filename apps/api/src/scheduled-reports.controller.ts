@@ -1,0 +1,90 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import { BlobStore } from '#blobs';
+import { entityTag, Problem, QueryParameters } from '#http';
+import { JsonLog, type QueryOf } from '#platform';
+import { type Asker, queries } from '#ticketing-app';
+import { RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { documented } from './documented.js';
+import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
+import { PathName } from './path-name.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const noQuery = new QueryParameters({});
+const reportName = new PathName('report-not-found', ticketProblems['report-not-found'].title);
+
+/** Reports that are made again and again, and what was made. They are defined and changed by commands of theirs. */
+@Controller('v1/reports')
+export class ScheduledReportsController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(JsonLog) private readonly log: JsonLog,
+  ) {}
+
+  @Get()
+  @documented((openapi) => openapi.documentRecord('reports'))
+  @documented((openapi) => openapi.documentQuery(plainList))
+  list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
+    const read = async (limit: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reports, { limit, after })));
+    return pageByName('reports', query, read, ({ report }) => report);
+  }
+
+  @Get(':report')
+  @documented((openapi) => openapi.documentRecord('report'))
+  async one(
+    @Param('report', reportName) report: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.report, { report })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+
+  @Get(':report/runs')
+  @documented((openapi) => openapi.documentReportRuns())
+  @documented((openapi) => openapi.documentQuery(plainList))
+  async runs(
+    @Param('report', reportName) report: string,
+    @Query(plainList) { limit = PAGE, cursor }: QueryOf<typeof pageParameters>,
+    @Caller() caller: Asker,
+  ) {
+    const list = ['report-runs', report];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const asked = { report, limit, after: after === undefined ? undefined : Number(after) };
+    const page = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reportRuns, asked)));
+    return pageAnswer(list, page, ({ run }) => [run]);
+  }
+
+  @Get(':report/runs/:run/document')
+  @documented((openapi) => openapi.documentReportDocument())
+  async document(
+    @Param('report', reportName) report: string,
+    @Param('run') given: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ): Promise<StreamableFile> {
+    // What is no number is that of no run.
+    const run = /^[1-9]\d{0,8}$/.test(given) ? Number(given) : 0;
+    const { sha256 } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reportRun, { report, run })));
+    const blob = await this.blobs.get(sha256);
+    if (blob === undefined)
+      throw new Problem('report-run-not-found', ticketProblems['report-run-not-found'], 'The document is no longer where it was kept');
+    void reply.headers({
+      ETag: `"${sha256}"`,
+      'Cache-Control': 'private, max-age=31536000, immutable',
+      'Content-Security-Policy': "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    });
+    return new StreamableFile(Readable.from(blob.content, { objectMode: false }), {
+      type: blob.mediaType,
+      length: blob.bytes,
+    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'a report could not be read to its end'));
+  }
+}

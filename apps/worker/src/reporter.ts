@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BlobStore } from '#blobs';
+import { type Actor, deterministicId, type EventStore, instantFrom, isRefusal, readAggregate } from '#eventsourcing';
+import { type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
+import { dueRun, omitUndefined, report as aggregate, type ReportNow, reports, reportViews, ticketViews } from '#ticketing';
+import { readClientReport, runSystemCommand, unlessOfOtherLog } from '#ticketing-app';
+
+export interface ReporterOptions {
+  readonly store: EventStore;
+  readonly db: Mongo['db'];
+  /** Where documents are kept, in the clear: they name no person. */
+  readonly blobs: BlobStore;
+  readonly log: ViewLog;
+}
+
+const REPORTER: Actor = { id: 'reporter', kind: 'system' };
+
+/** How long it rests at most where nothing is due, and after a failure, in milliseconds: clocks may be set. */
+const LONGEST_REST_MS = 10_000;
+/** How long it waits for views that are behind, in milliseconds. */
+const BEHIND_MS = 100;
+const LIMIT = 50 * 1024 * 1024;
+
+/**
+ * Makes the scheduled reports that are due, one after another. That one was made is an event of it, decided by its own stream: several reporters, or
+ * one that was killed, make each once. Whatever became due while none ran is due when it starts.
+ */
+export function startReporter({ store, db, blobs, log }: ReporterOptions): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const news = new ViewNews(shareFeeds(store), db, [reportViews, ticketViews]);
+  const view = db.collection<ViewDocument<ReportNow>>(reports.name);
+
+  /** Makes the next report of a schedule. @returns false where none is due, or one cannot be made yet */
+  async function make(name: string): Promise<boolean> {
+    const { state } = await readAggregate(store, aggregate, name);
+    const due = state === null ? undefined : dueRun(state, instantFrom(Date.now()));
+    if (state === null || due === undefined) return false;
+    const { client, every, zone, runs } = state;
+    const asked = { report: name, client, every, zone, ...due, since: runs.at(-1)?.madeAt };
+    const content = await readClientReport({ store, models: { db } }, asked);
+    if (isRefusal(content)) {
+      log.warn({ report: name, refused: content.refused }, `a report cannot be made yet: ${content.message}`);
+      return false;
+    }
+    // What draws is loaded with the first report.
+    const { renderReport } = await import('#reports');
+    const document = Buffer.from(renderReport(content));
+    const { sha256, bytes } = await blobs.put(
+      (async function* () {
+        yield document;
+      })(),
+      { mediaType: 'text/html; charset=utf-8', limit: LIMIT },
+    );
+    const { position, evaluatedAt } = content;
+    const commandId = deterministicId('report', name, due.from, String(due.request ?? ''), sha256);
+    const context = { commandId, actor: REPORTER, correlationId: commandId, causationId: commandId };
+    const body = omitUndefined({ ...due, position, evaluatedAt, sha256, bytes });
+    const result = await runSystemCommand(store, { aggregate, id: name, name: 'RecordReportRun', body, context });
+    // Where another reporter was first, and had another position, this document is nobody's.
+    if (isRefusal(result) || result.events.length === 0) {
+      const { state: now } = await readAggregate(store, aggregate, name);
+      if (!now?.runs.some((run) => run.sha256 === sha256)) await blobs.remove(sha256);
+    }
+    return true;
+  }
+
+  /** @returns when the next one is due */
+  async function look(): Promise<string | undefined> {
+    await unlessOfOtherLog({ store, models: { db } });
+    const now = instantFrom(Date.now());
+    for (const { _id } of await view
+      .find({ dueAt: { $lte: now } }, { projection: { _id: 1 } })
+      .sort({ dueAt: 1 })
+      .toArray()) {
+      while (!stopping.signal.aborted && (await make(_id)));
+    }
+    const [next] = await view
+      .find({ dueAt: { $gt: now } }, { projection: { dueAt: 1 } })
+      .sort({ dueAt: 1 })
+      .limit(1)
+      .toArray();
+    return next?.dueAt;
+  }
+
+  async function keepLooking(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const counted = news.count;
+      let rest = BEHIND_MS;
+      try {
+        // What has happened by now is in the views before it is reported on.
+        if (await news.areShown()) {
+          const dueAt = await look();
+          rest = dueAt === undefined ? LONGEST_REST_MS : Math.max(0, Math.min(LONGEST_REST_MS, Date.parse(dueAt) - Date.now() + 1));
+        }
+        await news.wait(counted, rest, stopping.signal);
+      } catch (error) {
+        log.warn({ err: error }, 'reports cannot be made; tried again');
+        await sleep(LONGEST_REST_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  const running = keepLooking();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await Promise.all([running, news.stop()]);
+    },
+  };
+}

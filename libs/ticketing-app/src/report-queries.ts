@@ -1,0 +1,50 @@
+import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type Report, report as aggregate, type ReportNow, type ReportRun, reports } from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { type Page, readByName, type Sources } from './read-models.js';
+
+interface Named {
+  readonly report: string;
+}
+
+/** The scheduled reports by name. */
+export function readReports(
+  sources: Sources,
+  { limit, after }: { readonly limit: number; readonly after?: string | undefined },
+): Promise<Page<ReportNow>> {
+  return readByName<ReportNow>(sources, { view: reports.name, limit, after });
+}
+
+async function find({ store }: Sources, { report: name }: Named): Promise<AtRevision<Report> | Refusal<'report-not-found'>> {
+  const { state, revision } = await readAggregate(store, aggregate, name);
+  return state === null ? refuse('report-not-found', 'There is no such report') : { state, revision };
+}
+
+/** A scheduled report as the log has it. */
+export async function readReport(sources: Sources, named: Named): Promise<AtRevision<ReportNow> | Refusal<'report-not-found'>> {
+  const found = await find(sources, named);
+  return isRefusal(found) ? found : { state: reports.document(found.state) as ReportNow, revision: found.revision };
+}
+
+/** The reports that were made, newest first. @param asked.after number of the run that the page comes after */
+export async function readReportRuns(
+  sources: Sources,
+  { report, limit, after = Infinity }: Named & { readonly limit: number; readonly after?: number | undefined },
+): Promise<Page<ReportRun> | Refusal<'report-not-found'>> {
+  const found = await find(sources, { report });
+  if (isRefusal(found)) return found;
+  const older = found.state.runs.filter(({ run }) => run < after).reverse();
+  return { items: older.slice(0, limit), more: older.length > limit };
+}
+
+/** A report that was made. */
+export async function readReportRun(
+  sources: Sources,
+  { report, run: number }: Named & { readonly run: number },
+): Promise<(ReportRun & Pick<Report, 'client'>) | Refusal<'report-not-found' | 'report-run-not-found'>> {
+  const found = await find(sources, { report });
+  if (isRefusal(found)) return found;
+  const { client, runs } = found.state;
+  const made = runs.find(({ run }) => run === number);
+  return made === undefined ? refuse('report-run-not-found', 'There is no such run of the report') : { ...made, client };
+}

@@ -1,0 +1,311 @@
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Fault,
+  type Instant,
+  instantFrom,
+  refuse,
+} from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Name, OneOf, Pattern, Text, WholeNumber } from '../command-fields.js';
+import { zoneSchema } from '../contract/business-calendar.js';
+import { dateBegins, hourOfDay, periodAt } from '../periods.js';
+import { omitUndefined, same, without } from '../plain-json.js';
+import { about, count, faultsOf, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { actorSchema } from '../vocabulary.js';
+
+/** What a report is of. */
+export const REPORT_PERIODS = ['day', 'week', 'month'] as const;
+
+/** The hour at which a report is made, unless said: what was told late in the night is in it. */
+const USUAL_HOUR = 6;
+/** After a downtime no more periods than this are made up for, the last ones. */
+const MOST_MADE_UP = 31;
+
+export const reportRunSchema = open({
+  run: about(count, 'Its number, from 1'),
+  from: about(instant, 'Begin of the period'),
+  to: about(instant, 'Its end, which is not in it'),
+  request: optional(about(count, 'Number of the request that it answers; absent where it was due')),
+  position: about(text, 'The position in the log that its numbers are told as of'),
+  evaluatedAt: about(instant, 'What was later had not happened'),
+  sha256: about(text, 'SHA-256 of its document, in hexadecimal'),
+  bytes: about(count, 'Size of its document'),
+  madeAt: about(instant, 'When it was made'),
+});
+
+/** A report that was made. */
+export type ReportRun = Static<typeof reportRunSchema>;
+
+const requestSchema = open({
+  request: about(count, 'Its number, from 1'),
+  from: about(instant, 'Begin of the period'),
+  to: about(instant, 'Its end'),
+  at: about(instant, 'When it was asked for'),
+});
+
+const scheduleSchema = open({
+  report: about(text, 'Its name'),
+  client: about(text, 'The client (tenant) that it is about'),
+  every: about(oneOf(REPORT_PERIODS), 'What each is of, and how often it is made'),
+  zone: about(text, 'Time zone of its days, by its IANA name'),
+  hour: about(count, 'The hour, in that zone, of the day on which a period ends at which it is made'),
+  description: optional(about(text, 'What it is for')),
+});
+
+/** What one says of a scheduled report. */
+type Schedule = Static<typeof scheduleSchema>;
+
+export const reportSchema = about(
+  open({
+    ...scheduleSchema.entries,
+    state: about(oneOf(['active', 'paused', 'retired']), 'Whether it is made'),
+    next: about(instant, 'Begin of the first period that was not made yet'),
+    requests: about(listOf(requestSchema), 'What was asked for and is not made yet, oldest first'),
+    requested: about(count, 'How many times it was asked for'),
+    definedAt: about(instant, 'When it was defined'),
+    definedBy: about(refer(actorSchema), 'Who defined it'),
+    dueAt: optional(about(instant, 'When the next one is due')),
+    lastRun: optional(about(refer(reportRunSchema), 'The last one that was made')),
+  }),
+  'A scheduled report about a client',
+);
+
+/** A scheduled report as it is shown. */
+export type ReportNow = Static<typeof reportSchema>;
+
+/** A scheduled report, with all that were made. */
+export interface Report extends Omit<ReportNow, 'dueAt' | 'lastRun'> {
+  readonly runs: readonly ReportRun[];
+}
+export type ReportState = Report | null;
+
+/** The period that is to be reported on next. */
+export type DueRun = Pick<ReportRun, 'from' | 'to' | 'request'>;
+
+@JSONSchema({
+  description:
+    'Defines a scheduled report about a client, or changes it. It is made once for each day, week (from Monday) or month of the zone, after it has ended.',
+  examples: [{ client: 'northwind', every: 'month', description: 'For the service review' }],
+})
+export class DefineReport {
+  @Name({ description: 'The client (tenant) that it is about. It stays', max: 100, example: 'northwind' })
+  client!: string;
+
+  @OneOf(REPORT_PERIODS, { description: 'What each is of, and how often it is made' })
+  every!: (typeof REPORT_PERIODS)[number];
+
+  @Name({ description: "Time zone by its IANA name; that of the client's contract unless said", max: 100, optional: true })
+  zone?: string;
+
+  @WholeNumber({
+    description: `The hour, in that zone, of the day on which a period ends at which it is made; ${USUAL_HOUR} unless said`,
+    min: 0,
+    max: 23,
+    optional: true,
+  })
+  hour?: number;
+
+  @Text({ description: 'What it is for', max: 500, optional: true })
+  description?: string;
+}
+
+@JSONSchema({
+  description: 'Has a report made now: of the last period that has ended, or of the one that a day is in. The schedule stays as it is.',
+  examples: [{}],
+})
+export class RequestReportRun {
+  @Pattern(/^\d{4}-\d\d-\d\d$/, 'must be a date such as 2026-11-21', {
+    description: 'A date, in the zone of the report, of the period',
+    optional: true,
+  })
+  on?: string;
+}
+
+/** What only the maker of reports says: what it made. */
+export type RecordReportRun = Omit<ReportRun, 'run' | 'madeAt'>;
+
+type Named = Pick<Report, 'report'>;
+type Begun = Schedule & Pick<Report, 'next'>;
+
+const change = <Data>(evolve: (report: Report, data: Data, facts: { readonly effectiveAt: Instant }) => Report) =>
+  event<ReportState, Data>({ evolve: (state, data, facts) => (state === null ? state : evolve(state, data, facts)) });
+
+const events = {
+  ReportDefined: event<ReportState, Begun>({
+    evolve: (state, begun, { actor, effectiveAt }) => ({
+      ...begun,
+      state: 'active',
+      requests: [],
+      requested: state?.requested ?? 0,
+      definedAt: effectiveAt,
+      definedBy: actor,
+      runs: state?.runs ?? [],
+    }),
+  }),
+  ReportChanged: change<Begun>((state, begun) => ({ ...without(state, 'description'), ...begun })),
+  ReportPaused: change<Named>((state) => ({ ...state, state: 'paused' })),
+  ReportResumed: change<Pick<Report, 'report' | 'next'>>((state, { next }) => ({ ...state, state: 'active', next })),
+  ReportRetired: change<Named>((state) => ({ ...state, state: 'retired', requests: [] })),
+  ReportRunRequested: change<Named & Omit<Report['requests'][number], 'at'>>((state, { request, from, to }, { effectiveAt }) => ({
+    ...state,
+    requests: [...state.requests, { request, from, to, at: effectiveAt }],
+    requested: request,
+  })),
+  ReportRunCompleted: change<Named & Omit<ReportRun, 'madeAt'>>((state, { report: _, ...run }, { effectiveAt }) => ({
+    ...state,
+    ...(run.request === undefined ? { next: run.to } : { requests: state.requests.filter(({ request }) => request !== run.request) }),
+    runs: [...state.runs, { ...run, madeAt: effectiveAt }],
+  })),
+};
+
+/** What is to be made by an instant: first what was asked for, then each period that has ended, the oldest first. */
+export function dueRun(report: Report, at: Instant): DueRun | undefined {
+  const [asked] = report.requests;
+  if (asked !== undefined) return { from: asked.from, to: asked.to, request: asked.request };
+  if (report.state !== 'active') return undefined;
+  const ended: { readonly from: number; readonly to: number }[] = [];
+  for (
+    let period = nextPeriod(report);
+    madeAt(report, period) <= epochMillis(at);
+    period = periodAt(report.every, report.zone, period.to)
+  ) {
+    ended.push(period);
+    if (ended.length > MOST_MADE_UP) ended.shift();
+  }
+  const [first] = ended;
+  return first && { from: instantFrom(first.from), to: instantFrom(first.to) };
+}
+
+/** When the next one is due; undefined where none will be. */
+export function reportDueAt(report: Report): Instant | undefined {
+  const [asked] = report.requests;
+  if (asked !== undefined) return asked.at;
+  return report.state === 'active' ? instantFrom(madeAt(report, nextPeriod(report))) : undefined;
+}
+
+/** The period of the same length that ended when another one began. */
+export function periodBefore(
+  { every, zone }: Pick<Report, 'every' | 'zone'>,
+  { from }: Pick<ReportRun, 'from'>,
+): Pick<ReportRun, 'from' | 'to'> {
+  return { from: instantFrom(periodAt(every, zone, epochMillis(from) - 1).from), to: from };
+}
+
+function nextPeriod({ every, zone, next }: Pick<Report, 'every' | 'zone' | 'next'>) {
+  return periodAt(every, zone, epochMillis(next));
+}
+
+function madeAt({ zone, hour }: Pick<Report, 'zone' | 'hour'>, { to }: { readonly to: number }): number {
+  return hourOfDay(zone, to, hour);
+}
+
+/** A report begins with the period in which it is defined, changed or resumed. */
+function beginNow({ every, zone }: Pick<Report, 'every' | 'zone'>, at: Instant): Instant {
+  return instantFrom(periodAt(every, zone, epochMillis(at)).from);
+}
+
+const command = commandsOn<ReportState, EventsOf<{ readonly events: typeof events }>>();
+const noReport = () => refuse('report-not-found', 'There is no such report');
+const invalid = (...faults: readonly Fault[]) => refuse('report-invalid', 'Invalid report', faults);
+type Nothing = Readonly<Record<never, never>>;
+
+/** A report about a client that is made again and again. One stream a report: `report-<name>`. */
+export const report = {
+  category: 'report',
+  noun: 'report',
+  idName: 'report',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    DefineReport: command({
+      body: DefineReport,
+      route: 'PUT /v1/reports/{report}',
+      refuses: ['report-invalid'],
+      needs: 'zone-of-client',
+      decide(
+        { client, every, zone: asked, hour = USUAL_HOUR, description },
+        state,
+        { id = '', effectiveAt },
+        zone: string = asked ?? 'UTC',
+      ) {
+        if (state !== null && state.client !== client) return invalid({ field: 'client', message: `must stay ${state.client}` });
+        const faults = faultsOf(zoneSchema, zone, 'zone');
+        if (faults.length > 0) return invalid(...faults);
+        const schedule: Schedule = omitUndefined({ report: id, client, every, zone, hour, description });
+        const next = beginNow(schedule, effectiveAt);
+        if (!isKept(state)) return [{ type: 'ReportDefined', data: { ...schedule, next } }];
+        if (same(schedule, without(state, 'state', 'next', 'requests', 'requested', 'definedAt', 'definedBy', 'runs'))) return [];
+        const isOtherPeriod = state.every !== every || state.zone !== zone;
+        return [{ type: 'ReportChanged', data: { ...schedule, next: isOtherPeriod ? next : state.next } }];
+      },
+    }),
+    PauseReport: command({
+      route: 'POST /v1/reports/{report}/pause',
+      refuses: ['report-not-found'],
+      decide(_command: Nothing, state) {
+        if (!isKept(state)) return noReport();
+        return state.state === 'paused' ? [] : [{ type: 'ReportPaused', data: { report: state.report } }];
+      },
+    }),
+    ResumeReport: command({
+      route: 'POST /v1/reports/{report}/resume',
+      refuses: ['report-not-found'],
+      decide(_command: Nothing, state, { effectiveAt }) {
+        if (!isKept(state)) return noReport();
+        if (state.state === 'active') return [];
+        const now = beginNow(state, effectiveAt);
+        return [{ type: 'ReportResumed', data: { report: state.report, next: now > state.next ? now : state.next } }];
+      },
+    }),
+    RetireReport: command({
+      route: 'DELETE /v1/reports/{report}',
+      refuses: ['report-not-found'],
+      decide(_command: Nothing, state) {
+        if (state === null) return noReport();
+        return state.state === 'retired' ? [] : [{ type: 'ReportRetired', data: { report: state.report } }];
+      },
+    }),
+    RequestReportRun: command({
+      body: RequestReportRun,
+      route: 'POST /v1/reports/{report}/runs',
+      refuses: ['report-not-found', 'report-invalid', 'report-period-not-over'],
+      decide({ on }, state, { effectiveAt }) {
+        if (!isKept(state)) return noReport();
+        const { every, zone } = state;
+        const now = epochMillis(effectiveAt);
+        const within = on === undefined ? periodAt(every, zone, now).from - 1 : dateBegins(zone, on);
+        if (within === undefined) return invalid({ field: 'on', message: 'must be a date' });
+        const period = periodAt(every, zone, within);
+        if (period.to > now) return refuse('report-period-not-over', `The ${every} ends at ${instantFrom(period.to)}`);
+        const [from, to] = [instantFrom(period.from), instantFrom(period.to)];
+        if (state.requests.some((request) => request.from === from && request.to === to)) return [];
+        return [{ type: 'ReportRunRequested', data: { report: state.report, request: state.requested + 1, from, to } }];
+      },
+    }),
+    RecordReportRun: command({
+      refuses: ['report-not-found'],
+      decide(made: RecordReportRun, state, { effectiveAt }) {
+        if (state === null) return noReport();
+        const due = dueRun(state, effectiveAt);
+        // Another process has made it, or it is not wanted any more.
+        if (due?.from !== made.from || due.to !== made.to || due.request !== made.request) return [];
+        const run = (state.runs.at(-1)?.run ?? 0) + 1;
+        return [{ type: 'ReportRunCompleted', data: { report: state.report, run, ...made } }];
+      },
+    }),
+  },
+} satisfies Aggregate<ReportState>;
+
+export type ReportEvents = EventsOf<typeof report>;
+export type ReportCommands = CommandsOf<typeof report>;
+
+/** Whether it is there, and not retired. */
+export function isKept(state: ReportState): state is Report {
+  return state !== null && state.state !== 'retired';
+}
