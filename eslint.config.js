@@ -188,6 +188,7 @@ const law = {
       'local',
       'mongo',
       'platform',
+      'privacy',
       'sealing',
       'ticketing',
       'ticketing-app',

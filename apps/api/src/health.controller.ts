@@ -2,7 +2,8 @@ import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { EventStore, formatPosition } from '#eventsourcing';
 import { policies, projectionGroups } from '#ticketing';
-import { followersOfOtherLog, groupHealth, healthOfDeliveries, policyHealth, reached, ReadModels } from '#ticketing-app';
+import { sealingHealth } from '#sealing';
+import { followersOfOtherLog, groupHealth, healthOfDeliveries, policyHealth, reached, ReadModels, sealedCategories } from '#ticketing-app';
 import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
@@ -38,6 +39,7 @@ export class HealthController {
     const [eventStore, readModels] = await Promise.all([this.#eventStoreAnswers(), this.#readModelsAnswer()]);
     const up = eventStore && readModels;
     const isOtherLog = up && (await this.#isOtherLog());
+    const sealing = up ? await sealingHealth(this.models.db, this.store, sealedCategories) : undefined;
     void reply.code(up && !isOtherLog ? 200 : 503);
     return {
       status: up && !isOtherLog ? 'up' : 'down',
@@ -47,6 +49,7 @@ export class HealthController {
             views: await this.#views(),
             policies: await this.#policies(),
             deliveries: await healthOfDeliveries(this.models, this.store),
+            ...(sealing && { sealing }),
           }
         : {}),
     };

@@ -1415,7 +1415,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
     ApiOperation({
       operationId: name,
       summary:
-        'Whether the stores are within reach; how views, policies, webhooks and messages are doing, and how far behind the log they are',
+        'Whether the stores are within reach; how views, policies, webhooks, messages and sealing are doing, and how far behind the log they are',
       ...open,
     }),
     ApiResponse({ status: 200, description: 'Both stores are within reach' }),

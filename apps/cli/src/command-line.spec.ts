@@ -212,11 +212,14 @@ describe('proof', () => {
     expect(await tierline('seal', '--new-key', '--rebuild')).toMatchObject({ code: 0 });
     const stream = `ticket-${randomUUID()}`;
     const [opened, noted] = [event(0, 'TicketOpened', { client: 'c' }), event(1, 'InternalNoteAdded', { text: 'n' })];
-    const forged = { ...noted, metadata: { ...noted.metadata, hash: 'a'.repeat(64) } };
+    // Its key is not there, and nobody had it destroyed.
+    const personal = [{ key: randomUUID(), fields: ['data.text'], box: '' }];
+    const forged = { ...noted, metadata: { ...noted.metadata, personal, hash: 'a'.repeat(64) } };
     await stores.store.append(stream, 'no-stream', [opened, forged]);
     const { code, out } = await tierline('doctor');
     expect(code).toBe(1);
     expect(out).toContain(`${stream}: wrong-hash at event 1`);
+    expect(out).toMatch(/^BAD {2}personal data: .* 1 in 1 stream are lost: their keys are missing/m);
   });
 });
 

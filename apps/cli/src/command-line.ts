@@ -117,11 +117,11 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description('compare views with a fresh fold of the log, and check the log itself; exit code 1 when something is wrong')
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
     .action((name: string | undefined) =>
-      withSession(async (session, { signal }) => {
+      withSession(async (session, { config, signal }) => {
         if (!(await doctor(session, name, signal, print))) exitWith(FAILED);
         if (name !== undefined) return;
         const { auditTheLog } = await import('./proof-commands.js');
-        if (!(await auditTheLog(session, signal, print))) exitWith(FAILED);
+        if (!(await auditTheLog(session, config, signal, print))) exitWith(FAILED);
       }),
     );
 
@@ -280,7 +280,9 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description('make the persistent subscription that consumers of escalations share, in the event store; what is there stays')
     .action(() => withSession(async ({ store }) => (await import('./setup-command.js')).setUp(store, print)));
 
-  const keys = program.command('keys').description('keys to the API: whoever has the machine issues and revokes them, as its operator');
+  const keys = program
+    .command('keys')
+    .description('keys to the API, which whoever has the machine issues and revokes as its operator; and those of personal data');
   keys
     .command('issue')
     .description('issue a key, and print it: nothing prints it again')
@@ -311,6 +313,12 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description('a key opens nothing any more; a running API notices within seconds')
     .argument('<key>', 'id of the key: what follows `tierline_`')
     .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).revokeKey(session, key, print)));
+  keys
+    .command('rewrap')
+    .description(
+      'wrap the keys of personal data with the master key in PERSONAL_KEY_FILE that the one in PERSONAL_KEY_FILE_BEFORE has wrapped',
+    )
+    .action(() => withSession(async (session) => (await import('./keys-command.js')).rewrapKeys(session, print)));
 
   program
     .command('login-link')

@@ -2,6 +2,7 @@ import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourc
 import { credential, type Principal, shown } from '#ticketing';
 import { asOperator, issueAccountLink, issueCredential, issueLink, runCommand } from '#ticketing-app';
 import { Complaint } from './complaint.js';
+import { showProgress } from './progress.js';
 import type { Session } from './session.js';
 
 export interface KeyAsked {
@@ -52,6 +53,18 @@ export async function showKey({ store }: Session, key: string, print: (text: str
   const { state } = await readAggregate(store, credential, key);
   if (state === null) throw new Complaint(`There is no key ${key}`);
   print(`${JSON.stringify(shown(state), null, 2)}\n`);
+}
+
+/** Wraps the keys of personal data with the present master key; the one before it is not needed any more. */
+export async function rewrapKeys({ keys }: Session, print: (text: string) => void): Promise<void> {
+  const progress = showProgress('Wrapping keys of personal data', 'keys');
+  try {
+    const rewrapped = await keys.rewrap((looked) => progress.update(looked, undefined));
+    progress.stop();
+    print(`${rewrapped.toLocaleString('en')} keys of personal data were wrapped anew: PERSONAL_KEY_FILE opens all of them\n`);
+  } finally {
+    progress.stop();
+  }
 }
 
 /** Revokes a key: a running API notices within seconds. @throws Complaint when there is none */

@@ -1,7 +1,18 @@
 import { open, readFile } from 'node:fs/promises';
-import { base64, type PackVerdict, parseVerifierKey, type VerifierKey, verifierKeyText, verifyPack } from '#audit';
-import { type Instant, streamName } from '#eventsourcing';
+import {
+  base64,
+  type PackVerdict,
+  parseNote,
+  parseTreeHead,
+  parseVerifierKey,
+  type TreeHead,
+  type VerifierKey,
+  verifierKeyText,
+  verifyPack,
+} from '#audit';
+import { asStored, ERASED, type Instant, type StoredEvent, streamName, valueAt } from '#eventsourcing';
 import type { Config } from '#platform';
+import { UNREADABLE } from '#privacy';
 import {
   auditLog,
   exportPack,
@@ -12,9 +23,12 @@ import {
   type PackRequest,
   publishedHeads,
   publishingOf,
+  readSealLog,
   rotateKey,
   seal,
   type Sealed,
+  type SealingHealth,
+  sealingHealth,
   sealingKeyIn,
 } from '#sealing';
 import { contract, defaultContract, ticket } from '#ticketing';
@@ -192,18 +206,20 @@ function inWords({ integrity, completeness, failures, events, streams, head, pro
   return `${lines.join('\n')}\n`;
 }
 
-/** Checks the log itself: every chain of hashes and every tree head. @returns whether all is well */
-export async function auditTheLog({ store }: Session, signal: AbortSignal, print: Print): Promise<boolean> {
+/** Checks the log itself: every chain of hashes, every tree head, and whether personal data can be read. @returns whether all is well */
+export async function auditTheLog({ store, mongo }: Session, { sealing }: Config, signal: AbortSignal, print: Print): Promise<boolean> {
   const progress = showProgress('Checking the log', 'events');
   try {
-    const { events, streams, brokenChains, heads, falseHeads, sealLog, sealed, since } = await auditLog(
-      store,
-      sealedCategories,
-      signal,
-      (done) => progress.update(done, undefined),
-    );
+    const personal = new PersonalData();
+    const published = await publishedTreeHeads(sealing.headsFile, (await readSealLog(store).catch(() => undefined))?.origin);
+    const onEvent = (event: StoredEvent, done: number): void => {
+      personal.add(event);
+      if (done % 1_000 === 0) progress.update(done, undefined);
+    };
+    const audit = await auditLog(store, sealedCategories, signal, { published, onEvent });
+    const { events, streams, brokenChains, heads, falseHeads, falsePublished, sealLog, sealed, since } = audit;
     progress.stop();
-    const well = brokenChains.length === 0 && falseHeads.length === 0 && sealLog === undefined;
+    const well = brokenChains.length === 0 && falseHeads.length === 0 && falsePublished.length === 0 && sealLog === undefined;
     const lines = [
       `${well ? 'ok  ' : 'BAD '} log: ${count(events, 'event')} in ${count(streams, 'stream')}, ${brokenChains.length === 0 ? 'every chain of hashes holds' : count(brokenChains.length, 'broken chain')}; ${
         since === undefined
@@ -212,11 +228,63 @@ export async function auditTheLog({ store }: Session, signal: AbortSignal, print
       }`,
       ...brokenChains.slice(0, 20).map(({ stream, revision, reason }) => `     ${stream}: ${reason} at event ${revision}`),
       ...falseHeads.slice(0, 20).map((size) => `     the tree head of ${count(size, 'event')} does not fit the log`),
+      ...falsePublished
+        .slice(0, 20)
+        .map((size) => `     the log is not the one of which ${sealing.headsFile} has a tree head of ${count(size, 'event')}`),
       ...(sealLog === undefined ? [] : [`     ${sealLog}`]),
     ];
-    print(`${lines.join('\n')}\n`);
-    return well;
+    const health = await sealingHealth(mongo.db, store, sealedCategories);
+    print(`${lines.join('\n')}\n${health === undefined ? '' : sealingInWords(health)}${personal.inWords()}`);
+    return well && personal.lost === 0;
   } finally {
     progress.stop();
   }
+}
+
+/** The heads in a file that are of a log. */
+async function publishedTreeHeads(file: string, origin: string | undefined): Promise<readonly TreeHead[]> {
+  return (await publishedHeads(file)).flatMap((note) => {
+    const head = parseTreeHead(parseNote(note)?.text ?? '');
+    return head !== undefined && head.origin === origin ? [head] : [];
+  });
+}
+
+/** Whether personal data can be read, counted in encrypted parts of events. */
+class PersonalData {
+  readonly #streams = new Set<string>();
+  #readable = 0;
+  #erased = 0;
+  /** Whose keys are missing, although nobody had them destroyed. */
+  lost = 0;
+
+  add(event: StoredEvent): void {
+    for (const { fields } of asStored(event).metadata.personal ?? []) {
+      const values = fields.map((field) => valueAt(event, field));
+      if (values.includes(UNREADABLE)) {
+        this.lost++;
+        this.#streams.add(event.stream);
+      } else if (values.every((value) => value === ERASED)) this.#erased++;
+      else this.#readable++;
+    }
+  }
+
+  inWords(): string {
+    if (this.lost + this.#erased + this.#readable === 0) return '';
+    const known = `${this.#readable.toLocaleString('en')} encrypted parts of events can be read, ${this.#erased.toLocaleString('en')} were erased`;
+    if (this.lost === 0) return `ok   personal data: ${known}\n`;
+    const some = [...this.#streams].slice(0, 5).join(', ');
+    return (
+      `BAD  personal data: ${known}, ${this.lost.toLocaleString('en')} in ${count(this.#streams.size, 'stream')} are lost: their keys are missing, and nobody had them destroyed\n` +
+      `     ${some}${this.#streams.size > 5 ? ', …' : ''}\n` +
+      '     personal_keys in MongoDB is not the collection that belongs to this log: restore it from a backup\n'
+    );
+  }
+}
+
+/** What fails outside of the stores is for a person to look at, and no fault of the log. */
+function sealingInWords({ state, lagMs, head, trouble }: SealingHealth): string {
+  const last = head === undefined ? 'no tree head yet' : `the last tree head at ${head.at} over ${count(head.size, 'event')}`;
+  const waiting = lagMs === 0 ? 'nothing waits for one' : `the oldest event without one is ${lagMs.toLocaleString('en')} ms old`;
+  const why = trouble === undefined ? '' : `     ${trouble.code} since ${trouble.at}: ${trouble.message}\n`;
+  return `${state === 'running' ? 'ok  ' : 'look'} sealing: ${state}, ${last}, ${waiting}\n${why}`;
 }

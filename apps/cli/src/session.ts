@@ -16,7 +16,7 @@ import type { Config, JsonLog } from '#platform';
 import { Complaint } from './complaint.js';
 
 /** The stores that a command speaks to. */
-export interface Session extends Pick<Connections, 'store' | 'mongo'>, Closable {
+export interface Session extends Pick<Connections, 'store' | 'mongo' | 'keys'>, Closable {
   /** The run file of an `npm start`, when its stores are used. */
   readonly running?: RunFile;
   /**
@@ -35,11 +35,12 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
   return opening(async (onClose) => {
     const found = await findStores(config);
     if (found.stores !== undefined) onClose(found.stores.close);
-    const { store, mongo, close } = await connectStores({ ...config, ...found }, log);
+    const { store, mongo, keys, close } = await connectStores({ ...config, ...found }, log);
     onClose(close);
     return {
       store,
       mongo,
+      keys,
       ...(found.running === undefined ? {} : { running: found.running }),
       async startWorkerIfAlone() {
         if (found.stores === undefined) return false;

@@ -20,7 +20,12 @@ export interface Connections extends Closable {
  * @throws ConfigError when it does not name both; CannotStart when one does not answer
  */
 export async function connectStores(
-  { eventStoreUrl, mongodbUrl, personalKeyFile }: Pick<Config, 'eventStoreUrl' | 'mongodbUrl' | 'personalKeyFile'>,
+  {
+    eventStoreUrl,
+    mongodbUrl,
+    personalKeyFile,
+    personalKeyFileBefore,
+  }: Pick<Config, 'eventStoreUrl' | 'mongodbUrl' | 'personalKeyFile' | 'personalKeyFileBefore'>,
   log: JsonLog,
 ): Promise<Connections> {
   if (eventStoreUrl === undefined || mongodbUrl === undefined) {
@@ -40,7 +45,7 @@ export async function connectStores(
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
     const { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
-    const keys = await MasterKeyFile.open(personalKeyFile)
+    const keys = await MasterKeyFile.open(personalKeyFile, personalKeyFileBefore)
       .then((master) => PersonalKeys.open(mongo, master))
       .catch((error: Error) => {
         throw new CannotStart(`Personal data cannot be read (${error.message}). Is PERSONAL_KEY_FILE right?`, { cause: error });

@@ -34,6 +34,8 @@ export interface Config extends HttpConfig {
   readonly oidc?: OidcConfig;
   /** The master key of personal data; made when it is not there. */
   readonly personalKeyFile: string;
+  /** The master key before it, while `tierline keys rewrap` is not done. */
+  readonly personalKeyFileBefore?: string;
   readonly webhooks: WebhookConfig;
   readonly logIn: LogInConfig;
   readonly notifications: NotificationConfig;
@@ -108,6 +110,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `WITNESS_URL`, `WITNESS_KEY` | no witness |
  * | `OIDC_…` | no identity provider: see `readOidc` |
  * | `PERSONAL_KEY_FILE` | `personal-key` in `DATA_DIR` |
+ * | `PERSONAL_KEY_FILE_BEFORE` | – |
  * | `LOG_IN_KEY_FILE` | `log-in-key` in `DATA_DIR` |
  * | `SECOND_FACTOR_ROLES` | none |
  * | `PASSKEY_ORIGINS` | `http://localhost:` and the port |
@@ -162,6 +165,7 @@ export function loadConfig(env: Environment): Config {
   );
   const dataDir = read('DATA_DIR', './data', path, 'must be a path');
   const headsGit = read('TREE_HEADS_GIT', undefined, path, 'must be a path');
+  const personalKeyFileBefore = read('PERSONAL_KEY_FILE_BEFORE', undefined, path, 'must be a path');
   const witnessUrl = read('WITNESS_URL', undefined, webAddress, 'must be an address such as https://witness.example');
   const witnessKey = read('WITNESS_KEY', undefined, verifierKey, 'must be a public key such as witness.example+0a1b2c3d+AQID…');
   requireBoth('WITNESS_URL', 'WITNESS_KEY', isUnset, faults);
@@ -196,6 +200,7 @@ export function loadConfig(env: Environment): Config {
     },
     ...(oidc === undefined ? {} : { oidc }),
     personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
+    ...(personalKeyFileBefore === undefined ? {} : { personalKeyFileBefore }),
     logIn: readLogIn(read, faults, dataDir, http.port),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),

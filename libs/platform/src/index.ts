@@ -3,7 +3,7 @@ export * from './config.js';
 export { DerivedSecrets } from './derived-secrets.js';
 export { configFile } from './config-file.js';
 export { type HttpConfig, type RateLimitConfig, type TimeoutConfig, TIMEOUTS } from './http-config.js';
-export { keptKey, keptSecret } from './kept-secret.js';
+export { keptKey, keyIn, keptSecret } from './kept-secret.js';
 export type { LogInConfig, PasskeySite } from './log-in-config.js';
 export * from './logging.js';
 export { type MailConfig, mailServer, type NotificationConfig } from './notification-config.js';

@@ -14,7 +14,15 @@ const KEY_BYTES = 32;
 
 /** A key of 32 bytes, kept as a secret in hexadecimal. @throws Error when the file cannot be read or made, or holds no key */
 export async function keptKey(file: string): Promise<Buffer> {
-  const text = await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex'));
+  return keyOf(file, await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex')));
+}
+
+/** A key in a file that has to be there. @throws Error when the file cannot be read, or holds no key */
+export async function keyIn(file: string): Promise<Buffer> {
+  return keyOf(file, await readFile(file, 'utf8'));
+}
+
+function keyOf(file: string, text: string): Buffer {
   const key = Buffer.from(text.trim(), 'hex');
   if (key.length !== KEY_BYTES) throw new Error(`${file} holds no key: ${KEY_BYTES} bytes in hexadecimal`);
   return key;

@@ -1,26 +1,35 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { keptKey } from '#platform';
+import { keptKey, keyIn } from '#platform';
 
 const KEY_BYTES = 32;
 export const IV_BYTES = 12;
 export const TAG_BYTES = 16;
 
-/** Encrypts data keys, so that the store of keys alone opens nothing: by a key in a file, or a key management service. */
+/** Encrypts data keys, so that the store of keys alone opens nothing: by a key in a file, or a key management service (docs/privacy.md). */
 export abstract class KeyWrapping {
   abstract wrap(key: Buffer): Promise<Buffer>;
   /** @throws Error when it was wrapped by another one */
   abstract unwrap(wrapped: Buffer): Promise<Buffer>;
+  /** The same key, wrapped by the present master key; undefined where it is. @throws Error when no master key at hand has wrapped it */
+  abstract rewrap(wrapped: Buffer): Promise<Buffer | undefined>;
 }
 
 /** Wraps by a master key in a file that only its owner reads (AES-256-GCM). */
 export class MasterKeyFile extends KeyWrapping {
-  private constructor(private readonly key: Buffer) {
+  private constructor(
+    private readonly key: Buffer,
+    private readonly before: Buffer | undefined,
+  ) {
     super();
   }
 
-  /** The key in a file; made where there is none. @throws Error when the file cannot be read or made, or holds no key */
-  static async open(file: string): Promise<MasterKeyFile> {
-    return new MasterKeyFile(await keptKey(file));
+  /**
+   * The key in a file; made where there is none.
+   * @param before file with the key before it, whose keys are opened as well
+   * @throws Error when a file cannot be read or made, or holds no key
+   */
+  static async open(file: string, before?: string): Promise<MasterKeyFile> {
+    return new MasterKeyFile(await keptKey(file), before === undefined ? undefined : await keyIn(before));
   }
 
   async wrap(key: Buffer): Promise<Buffer> {
@@ -28,7 +37,21 @@ export class MasterKeyFile extends KeyWrapping {
   }
 
   async unwrap(wrapped: Buffer): Promise<Buffer> {
-    return decrypted(this.key, wrapped);
+    try {
+      return decrypted(this.key, wrapped);
+    } catch (error) {
+      if (this.before === undefined) throw error;
+      return decrypted(this.before, wrapped);
+    }
+  }
+
+  async rewrap(wrapped: Buffer): Promise<Buffer | undefined> {
+    try {
+      decrypted(this.key, wrapped);
+      return undefined;
+    } catch {
+      return this.wrap(await this.unwrap(wrapped));
+    }
   }
 }
 

@@ -12,11 +12,11 @@ import {
   type StoredEvent,
   streamName,
 } from '#eventsourcing';
-import type { EventStoreDB } from '#eventstoredb';
+import { EventStoreDB } from '#eventstoredb';
 import { auditLog, exportPack, LogTree, seal, sealingKeyIn } from '#sealing';
 import { ticket, type TicketCommandName, type TicketCommands } from '#ticketing';
 import { storeWithKeys, type TestStores, testStores } from '../../../test/stores.js';
-import { MasterKeyFile, PersonalKeys, UNREADABLE, WITHHELD, WrongMasterKey } from './index.js';
+import { AttachmentKeys, KeyWrapping, MasterKeyFile, PersonalEvents, PersonalKeys, UNREADABLE, WITHHELD, WrongMasterKey } from './index.js';
 
 let stores: TestStores;
 /** Without keys. */
@@ -185,4 +185,42 @@ it('reads what was written in the clear, and marks what it cannot decrypt', asyn
 it('starts only with the master key that the keys were wrapped with', async () => {
   const wrong = await MasterKeyFile.open(join(stores.directory, 'another-key'));
   await expect(PersonalKeys.open(stores.mongo, wrong)).rejects.toThrow(WrongMasterKey);
+});
+
+it('wraps keys with a new master key, in as many runs as it takes, and brings back none that was destroyed', async () => {
+  const [before, after] = ['personal-key', 'new-personal-key'].map((name) => join(stores.directory, name)) as [string, string];
+  const [kept, erased] = [await opened(one), await opened(one)];
+  const text = async (keys: PersonalKeys, id: string) => {
+    const store = EventStoreDB.connect(stores.eventStoreUrl, {
+      personal: new PersonalEvents(keys, await AttachmentKeys.open(stores.mongo, keys)),
+    });
+    try {
+      return (await readAggregate(store, ticket, id)).state?.summary;
+    } finally {
+      await store.close();
+    }
+  };
+  const both = await PersonalKeys.open(stores.mongo, await MasterKeyFile.open(after, before));
+  expect(await text(both, kept)).toBe("Jane's laptop is dead");
+  // One run breaks off; meanwhile a ticket is opened under the new key, and one is erased.
+  class BreaksOff extends KeyWrapping {
+    left = 3;
+    constructor(private readonly whole: KeyWrapping) {
+      super();
+    }
+    wrap = (key: Buffer) => this.whole.wrap(key);
+    unwrap = (wrapped: Buffer) => this.whole.unwrap(wrapped);
+    rewrap = (wrapped: Buffer) => (this.left-- > 0 ? this.whole.rewrap(wrapped) : Promise.reject(new Error('killed')));
+  }
+  const dying = await PersonalKeys.open(stores.mongo, new BreaksOff(await MasterKeyFile.open(after, before)));
+  await expect(dying.rewrap()).rejects.toThrow(WrongMasterKey);
+  await PersonalKeys.open(stores.mongo, await MasterKeyFile.open(before));
+  await both.destroy({ stream: streamName(ticket, erased) }, 'forgotten', new Date());
+  expect(await both.rewrap()).toBeGreaterThan(0);
+  expect(await both.rewrap()).toBe(0);
+
+  const only = await PersonalKeys.open(stores.mongo, await MasterKeyFile.open(after));
+  expect([await text(only, kept), await text(only, erased)]).toEqual(["Jane's laptop is dead", '[erased]']);
+  await expect(PersonalKeys.open(stores.mongo, await MasterKeyFile.open(before))).rejects.toThrow(WrongMasterKey);
+  await expect(MasterKeyFile.open(after, join(stores.directory, 'no-such-key'))).rejects.toThrow('ENOENT');
 });

@@ -61,6 +61,8 @@ const AHEAD = 256;
 /** A key is on disk before anything is encrypted with it. */
 export const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
 const PROBE = 'master';
+/** Keys that are wrapped anew together. */
+const REWRAPPED_AT_ONCE = 500;
 
 /** The master key is not the one that the data keys were wrapped with. */
 export class WrongMasterKey extends Error {
@@ -92,9 +94,7 @@ export class PersonalKeys {
     const master = masterCollection(db);
     await master.updateOne({ _id: PROBE }, { $setOnInsert: { wrapped: await wrapping.wrap(newDataKey()) } }, { upsert: true });
     const probe = await master.findOne({ _id: PROBE });
-    await wrapping.unwrap(bytes((probe as MasterDocument).wrapped)).catch((cause: unknown) => {
-      throw new WrongMasterKey('the keys of personal data were wrapped with another master key', { cause });
-    });
+    await wrapping.unwrap(bytes((probe as MasterDocument).wrapped)).catch(wrongMasterKey);
     return new PersonalKeys(keys, master, wrapping);
   }
 
@@ -180,6 +180,42 @@ export class PersonalKeys {
     await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { place } }));
   }
 
+  /**
+   * Wraps with the present master key what an earlier one has wrapped. Whatever broke it off, it can begin anew; keys may be made and destroyed meanwhile.
+   * @param onProgress told how many keys were looked at
+   * @returns how many were wrapped anew
+   * @throws WrongMasterKey, StoreUnavailable
+   */
+  async rewrap(onProgress: (keys: number) => void = () => {}): Promise<number> {
+    let [looked, rewrapped] = [0, 0];
+    for (let after = ''; ;) {
+      const page = await reached(() =>
+        this.keys.find({ _id: { $gt: after }, wrapped: { $exists: true } }, { sort: { _id: 1 }, limit: REWRAPPED_AT_ONCE }).toArray(),
+      );
+      const fresh = await Promise.all(
+        page.map(async ({ _id, wrapped }) => ({
+          _id,
+          wrapped: await this.wrapping.rewrap(bytes(wrapped as Stored)).catch(wrongMasterKey),
+        })),
+      );
+      // Not those that were destroyed meanwhile.
+      const writes = fresh.flatMap(({ _id, wrapped }) =>
+        wrapped === undefined ? [] : [{ updateOne: { filter: { _id, wrapped: { $exists: true } }, update: { $set: { wrapped } } } }],
+      );
+      if (writes.length > 0) await reached(() => this.keys.bulkWrite(writes, DURABLE));
+      rewrapped += writes.length;
+      onProgress((looked += page.length));
+      const last = page.at(-1);
+      if (last === undefined) break;
+      after = last._id;
+    }
+    // Last: until then, processes start with the earlier master key alone.
+    const probe = await reached(() => this.master.findOne({ _id: PROBE }));
+    const fresh = probe && (await this.wrapping.rewrap(bytes(probe.wrapped)).catch(wrongMasterKey));
+    if (fresh) await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { wrapped: fresh } }, DURABLE));
+    return rewrapped;
+  }
+
   /** Destroys the keys of a stream that nothing tells of. @throws StoreUnavailable */
   async discard({ stream }: Pick<KeyOwner, 'stream'>): Promise<void> {
     await reached(() => this.keys.deleteMany({ stream }, DURABLE));
@@ -232,6 +268,10 @@ export async function streamsWithKeys(db: Mongo['db'], streams: readonly string[
 
 function keyCollection(db: Mongo['db']) {
   return db.collection<KeyDocument>('personal_keys');
+}
+
+function wrongMasterKey(cause: unknown): never {
+  throw new WrongMasterKey('the keys of personal data were wrapped with another master key', { cause });
 }
 
 function bytes(stored: Stored): Buffer {

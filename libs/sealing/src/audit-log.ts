@@ -1,4 +1,4 @@
-import { type BrokenChain, type Chain, equal, GrowingRoot, isBroken, NO_EVENTS } from '#audit';
+import { type BrokenChain, type Chain, equal, GrowingRoot, isBroken, NO_EVENTS, type TreeHead } from '#audit';
 import { type EventStore, followChain, type StoredEvent } from '#eventsourcing';
 import { leafHashOf, tree } from './log-tree.js';
 import { readSealLog } from './seal-log.js';
@@ -11,6 +11,8 @@ export interface LogAudit {
   readonly heads: number;
   /** Sizes of the heads that the log contradicts. */
   readonly falseHeads: readonly number[];
+  /** Of the heads that were published elsewhere, sizes of those that the log contradicts: it was changed, or put back. */
+  readonly falsePublished: readonly number[];
   /** What the stream of heads itself suffers from. */
   readonly sealLog?: string;
   /** How many events the last true head covers, and when the first head was signed. */
@@ -21,13 +23,17 @@ export interface LogAudit {
 /**
  * Reads the whole log and checks every chain of hashes and every tree head, from the log alone.
  * @param categories whose events are leaves
+ * @param options.published heads of this log that were published elsewhere
  * @throws StoreUnavailable
  */
 export async function auditLog(
   store: EventStore,
   categories: readonly string[],
   signal: AbortSignal,
-  onProgress: (events: number) => void = () => {},
+  {
+    published = [],
+    onEvent = () => {},
+  }: { readonly published?: readonly TreeHead[]; readonly onEvent?: (event: StoredEvent, count: number) => void } = {},
 ): Promise<LogAudit> {
   const sealLog = await readSealLog(store, { everySignature: true }).catch((error: unknown) => {
     if ((error as Error).name === 'SealLogBroken') return (error as Error).message;
@@ -37,26 +43,27 @@ export async function auditLog(
   const chains = new Map<string, Chain | BrokenChain>();
   const root = new GrowingRoot(tree);
   const roots = new Map<number, Uint8Array>();
-  const sizes = new Set(heads.map(({ head }) => head.size));
+  const sizes = new Set([...heads.map(({ head }) => head.size), ...published.map(({ size }) => size)]);
   for await (const event of store.readAll({ streamPrefixes: categories.map((category) => `${category}-`) })) {
     signal.throwIfAborted();
     root.add(leafHashOf(event));
     if (sizes.has(root.size)) roots.set(root.size, root.root());
     const chain = chains.get(event.stream) ?? NO_EVENTS;
     if (!isBroken(chain)) chains.set(event.stream, await followed(store, chain, event));
-    if (root.size % 1_000 === 0) onProgress(root.size);
+    onEvent(event, root.size);
   }
   const brokenChains = [...chains].flatMap(([stream, chain]) => (isBroken(chain) ? [{ ...chain, stream }] : []));
-  const isTrue = ({ head }: (typeof heads)[number]) => equal(roots.get(head.size) ?? new Uint8Array(), head.root);
+  const isTrue = (head: TreeHead) => equal(roots.get(head.size) ?? new Uint8Array(), head.root);
   const since = heads[0]?.head.at;
   return {
     events: root.size,
     streams: chains.size,
     brokenChains,
     heads: heads.length,
-    falseHeads: heads.filter((head) => !isTrue(head)).map(({ head }) => head.size),
+    falseHeads: heads.filter(({ head }) => !isTrue(head)).map(({ head }) => head.size),
+    falsePublished: published.filter((head) => !isTrue(head)).map(({ size }) => size),
     ...(typeof sealLog === 'string' ? { sealLog } : {}),
-    sealed: heads.findLast(isTrue)?.head.size ?? 0,
+    sealed: heads.findLast(({ head }) => isTrue(head))?.head.size ?? 0,
     ...(since === undefined ? {} : { since }),
   };
 }

@@ -1,5 +1,5 @@
 import { leafText, merkleTree, nameDigest, type Nodes, type StreamEnd, streamEndLeaf, utf8 } from '#audit';
-import { asStored, type EventStore, type StoredEvent, StreamDeleted } from '#eventsourcing';
+import { asStored, type EventStore, type Position, type StoredEvent, StreamDeleted } from '#eventsourcing';
 import { isDuplicateKey, type Mongo } from '#mongo';
 import { nativeSha256 } from './native.js';
 
@@ -237,13 +237,17 @@ export class LogTree {
     return tile === null || place < 0 ? undefined : tile._id * TILE + place;
   }
 
+  /** The position of the event of a leaf; undefined where there is no such leaf. */
+  async positionOf(index: number): Promise<Position | undefined> {
+    const tile = await this.#tiles.findOne({ _id: Math.floor(index / TILE) }, { projection: { positions: 1 } });
+    const commit = tile?.positions[index % TILE];
+    return commit === undefined ? undefined : { commit: BigInt(commit), prepare: BigInt(commit) };
+  }
+
   /** The events of the leaves from one index to before another one, in order. */
   async *events(from: number, to: number): AsyncGenerator<StoredEvent> {
     if (from >= to) return;
-    const before = from - 1;
-    const tile = from === 0 ? null : await this.#tiles.findOne({ _id: Math.floor(before / TILE) }, { projection: { positions: 1 } });
-    const commit = tile?.positions[before % TILE];
-    const after = commit === undefined ? undefined : { commit: BigInt(commit), prepare: BigInt(commit) };
+    const after = from === 0 ? undefined : await this.positionOf(from - 1);
     let left = to - from;
     for await (const event of this.store.readAll({ streamPrefixes: this.#prefixes }, after)) {
       yield event;

@@ -20,6 +20,11 @@ export interface Witness {
   readonly key: VerifierKey;
 }
 
+/** A tree head did not get to a place outside; it is in the log. */
+export class NotPublished extends Error {
+  override readonly name = 'NotPublished';
+}
+
 /** The same from configuration, where it was checked. */
 export function publishingOf({
   headsFile: file,
@@ -54,10 +59,16 @@ export async function publishedHeads(file: string): Promise<readonly string[]> {
   });
 }
 
-/** Adds a head to the file, and to the repository, unless it is there already. */
+/** Adds a head to the file, and to the repository, unless it is there already. @throws NotPublished */
 export async function publish({ file, git }: Publishing, note: string, message: string): Promise<void> {
-  await appendOnce(file, note);
-  if (git === undefined) return;
+  const notPublished = (place: string) => (cause: unknown) => {
+    throw new NotPublished(`the tree head was not published to ${place}: ${(cause as Error).message}`, { cause });
+  };
+  await appendOnce(file, note).catch(notPublished(file));
+  if (git !== undefined) await commitOnce(git, note, message).catch(notPublished(`the git repository ${git}`));
+}
+
+async function commitOnce(git: string, note: string, message: string): Promise<void> {
   const published = join(git, 'tree-heads.ndjson');
   await appendOnce(published, note);
   const run = (...words: readonly string[]) => promisify(execFile)('git', ['-C', git, ...words]);

@@ -1,9 +1,11 @@
+import type { TreeHead } from '#audit';
 import type { EventStore } from '#eventsourcing';
 import type { Mongo, ViewLog } from '#mongo';
 import { LogTree } from './log-tree.js';
-import type { Publishing } from './publish.js';
-import { seal } from './seal.js';
+import { NotPublished, type Publishing } from './publish.js';
+import { LogContradictsSeal, seal } from './seal.js';
 import { readSealLog } from './seal-log.js';
+import { type SealingTrouble, tellSealing } from './sealing-health.js';
 import { sealingKeyIn } from './sealing-key.js';
 
 export interface SealerOptions {
@@ -22,28 +24,56 @@ export interface Sealer {
   stop(): Promise<void>;
 }
 
-/** Seals the log whenever the last tree head is older than the interval. Of several that run, one signs. Whatever goes wrong is logged and tried again. */
+/**
+ * Has the tree follow the log, and seals it whenever the last tree head is older than the interval. Of several that run, one signs. Whatever goes wrong is
+ * logged, told (`sealingHealth`) and tried again.
+ */
 export function startSealer({ store, db, log, categories, keyFile, publishing, everyMs }: SealerOptions): Sealer {
   const stopping = new AbortController();
+  const { signal } = stopping;
   const logTree = new LogTree(store, db, categories);
-  let sealing: Promise<void> = Promise.resolve();
-  const look = async (): Promise<void> => {
-    try {
-      const last = (await readSealLog(store)).heads.at(-1)?.head;
-      if (last !== undefined && Date.now() - Date.parse(last.at) < everyMs) return;
-      const sealed = await seal({
-        store,
-        tree: logTree,
-        key: () => sealingKeyIn(keyFile),
-        publishing,
-        onWitnessFailed: (error) => log.warn({ err: error }, 'the witness did not sign the tree head'),
-        signal: stopping.signal,
-      });
-      if (sealed?.isNew) log.info({ size: sealed.head.size }, 'the log was sealed');
-    } catch (error) {
-      if (!stopping.signal.aborted) log.error({ err: error }, 'the log was not sealed');
-    }
+  let trouble: SealingTrouble | undefined;
+  let sealing: Promise<void> = tellSealing(db, { everyMs }).catch(() => {});
+
+  const troubled = (code: SealingTrouble['code'], error: unknown): void => {
+    trouble = { code, message: (error as Error).message, at: new Date().toISOString() };
   };
+
+  /** @returns the last tree head, if there is one */
+  async function sealIfDue(): Promise<TreeHead | undefined> {
+    await logTree.extend(signal);
+    const last = (await readSealLog(store)).heads.at(-1)?.head;
+    const isDue = last === undefined || Date.now() - Date.parse(last.at) >= everyMs;
+    // What could not be published is, as soon as that works.
+    if (!isDue && (trouble === undefined || trouble.code === 'not-witnessed')) return last;
+    trouble = undefined;
+    const onWitnessFailed = (error: unknown): void => {
+      log.warn({ err: error }, 'the witness did not sign the tree head');
+      troubled('not-witnessed', error);
+    };
+    const sealed = await seal({ store, tree: logTree, key: () => sealingKeyIn(keyFile), publishing, onWitnessFailed, signal });
+    if (sealed?.isNew) log.info({ size: sealed.head.size }, 'the log was sealed');
+    return sealed?.head;
+  }
+
+  async function look(): Promise<void> {
+    let head: TreeHead | undefined;
+    try {
+      head = await sealIfDue();
+    } catch (error) {
+      if (signal.aborted) return;
+      const code = error instanceof LogContradictsSeal ? 'log-contradicts-seal' : 'not-sealed';
+      troubled(error instanceof NotPublished ? 'not-published' : code, error);
+      log.error({ err: error }, error instanceof NotPublished ? 'the tree head was not published' : 'the log was not sealed');
+    }
+    try {
+      const sealedTo = head && (await logTree.positionOf(head.size - 1));
+      await tellSealing(db, { everyMs, trouble: trouble ?? null, ...(head && { head: { size: head.size, at: head.at } }), sealedTo });
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, 'how sealing is doing cannot be told');
+    }
+  }
+
   // More often than the interval: processes do not start together.
   const timer = setInterval(() => {
     sealing = sealing.then(look);

@@ -20,6 +20,7 @@ import {
   verifyPack,
 } from '#audit';
 import { appendChained, deterministicId, instantFrom, type NewEvent, type StoredEvent } from '#eventsourcing';
+import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { auditLog } from './audit-log.js';
 import { exportPack, type PackRequest } from './export-pack.js';
@@ -27,6 +28,8 @@ import { leafHashOf, LogTree, tree } from './log-tree.js';
 import { publishedHeads } from './publish.js';
 import { LogContradictsSeal, seal } from './seal.js';
 import { readSealLog, SEAL_STREAM } from './seal-log.js';
+import { startSealer } from './sealer.js';
+import { sealingHealth } from './sealing-health.js';
 import { rotateKey, sealingKeyIn, SealingKeyUnusable } from './sealing-key.js';
 
 /** A log of its own: one tree is of one log. */
@@ -247,6 +250,40 @@ it('a head that was cut off in the file while it was written is published again'
   expect((await publishedHeads(headsFile)).at(-1)).toBe(note);
 });
 
+it('tells how sealing is doing: what is overdue, what cannot be published and why, and when nobody seals', async () => {
+  const { store, mongo, directory } = stores;
+  const { db } = mongo;
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const health = () => sealingHealth(db, store, CATEGORIES);
+  const file = join(directory, 'in-the-way');
+  await writeFile(file, 'a file, and no folder');
+  const parts = { store, db, log, categories: CATEGORIES, keyFile };
+  const failing = startSealer({ ...parts, publishing: { file: headsFile, git: file }, everyMs: 1_000 });
+  await fill(9);
+  const trouble = { code: 'not-published', message: expect.stringContaining(file) as string };
+  try {
+    expect(await eventually(health, (found) => found?.state === 'failing')).toMatchObject({ trouble });
+  } finally {
+    await failing.stop();
+  }
+  // What was not published is as soon as that works, and not only when the next head is due.
+  const sealer = startSealer({ ...parts, publishing: { file: headsFile }, everyMs: 1_000 });
+  try {
+    await eventually(health, (found) => found?.state === 'running' && found.lagMs === 0);
+  } finally {
+    await sealer.stop();
+  }
+  const { heads } = await readSealLog(store);
+  expect((await publishedHeads(headsFile)).at(-1)).toBe(heads.at(-1)?.note);
+  const told = db.collection<{ _id: string }>('audit_sealer');
+  await told.updateOne({ _id: 'sealer' }, { $set: { everyMs: 60_000 }, $unset: { position: '' } });
+  expect(await health()).toMatchObject({ state: 'running' });
+  await told.updateOne({ _id: 'sealer' }, { $set: { everyMs: 1, lookedAt: new Date(Date.now() + 60_000) } });
+  expect(await health()).toMatchObject({ state: 'overdue' });
+  await told.updateOne({ _id: 'sealer' }, { $set: { lookedAt: new Date(0) } });
+  expect(await health()).toMatchObject({ state: 'stopped' });
+});
+
 it('nothing is signed that contradicts what was published', async () => {
   const text = await readFile(headsFile, 'utf8');
   const last = parseNote((await publishedHeads(headsFile)).at(-1)!)!;
@@ -277,6 +314,12 @@ it('an audit of the log names broken chains and false heads', async () => {
   expect(await auditLog(store, CATEGORIES, new AbortController().signal)).toMatchObject({
     brokenChains: [{ stream, revision: 4, reason: 'missing-hash' }],
     falseHeads: [head.size],
+    falsePublished: [],
     sealed: head.size,
+  });
+  // As where the log was put back, and the heads in it with it.
+  const published = [{ ...head, size: head.size + 5 }, { ...head, root: forged.root }, head];
+  expect(await auditLog(store, CATEGORIES, new AbortController().signal, { published })).toMatchObject({
+    falsePublished: [head.size + 5, head.size],
   });
 });
