@@ -1,8 +1,11 @@
-import { MongoClient, type Db, type Document } from 'mongodb';
+import { MongoClient, type Collection, type Db, type Document } from 'mongodb';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Arr, Doc, type Value } from './bson/values.js';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
+import { INTERRUPTED, resumable, withBudget } from './query/budget.js';
+import { compileExpression } from './query/expressions/expressions.js';
 
 /** Time limits end every kind of work; patterns take time in proportion to the text. */
 
@@ -62,6 +65,69 @@ test.each<readonly [string, Document[]]>([
       .aggregate([{ $project: { n: nested(2) } }])
       .toArray(),
   ).toMatchObject([{ n: 80_000 }]);
+});
+
+const evaluated = (
+  expression: Value,
+  list: readonly Value[],
+): { readonly whole: unknown; readonly interrupted: unknown; readonly turns: number } => {
+  const doc = Doc.from({ list: Arr.of(list) });
+  const evaluate = compileExpression(expression);
+  const work = (): unknown => evaluate(doc, { ROOT: doc, CURRENT: doc });
+  const whole = work();
+  const go = resumable(work);
+  let turns = 0;
+  // Each turn is over before it begins.
+  const turn = (): unknown => withBudget(-1_000_000, Infinity, go);
+  let interrupted = turn();
+  for (; interrupted === INTERRUPTED; turns++) interrupted = turn();
+  return { whole, interrupted, turns };
+};
+
+test('an expression that is interrupted comes to what it comes to at once', () => {
+  const map = (input: Value, body: Value): Value => Doc.from({ $map: Doc.from({ input, as: 'x', in: body }) });
+  const sum = (body: Value): Value => Doc.from({ $sum: map('$list', body) });
+  const filter = Doc.from({ $filter: Doc.from({ input: '$list', as: 'y', cond: Doc.from({ $lt: Arr.of(['$$y', '$$x']) }) }) });
+  const reduce = Doc.from({
+    $reduce: Doc.from({ input: map('$list', sum('$$x')), initialValue: 0, in: Doc.from({ $add: Arr.of(['$$value', '$$this']) }) }),
+  });
+  const matches = Doc.from({ $regexFindAll: Doc.from({ input: 'ab'.repeat(1000), regex: 'a.' }) });
+  const list = Array.from({ length: 40 }, (_, n) => (n * 7) % 40);
+  for (const expression of [map('$list', filter), sum(Doc.from({ $size: filter })), reduce, Arr.of([reduce, matches, sum(sum(1))])]) {
+    const { whole, interrupted, turns } = evaluated(expression, list);
+    expect(interrupted).toEqual(whole);
+    expect(turns).toBeGreaterThan(3);
+  }
+});
+
+const heavy: Document = { $sum: { $map: { input: { $range: [0, 10] }, in: nested(2) } } };
+
+test.each<readonly [string, (collection: Collection) => Promise<unknown>, unknown]>([
+  ['a projection', (one) => one.aggregate([{ $project: { _id: 0, sum: heavy } }]).toArray(), [{ sum: 800_000 }]],
+  [
+    'a group',
+    (one) => one.aggregate([{ $group: { _id: null, sum: { $sum: heavy }, n: { $sum: 1 } } }]).toArray(),
+    [{ _id: null, sum: 800_000, n: 1 }],
+  ],
+  ['a condition', (one) => one.countDocuments({ $expr: { $eq: [heavy, 800_000] } }), 1],
+  [
+    'the search of an update',
+    async (one) => (await one.updateOne({ $expr: { $gt: [heavy, 5] } }, { $set: { seen: true } })).modifiedCount,
+    1,
+  ],
+])('%s of one document lets others have the thread', async (_, run, expected) => {
+  const other = await MongoClient.connect(node.url);
+  await other.db('admin').command({ ping: 1 });
+  let running = true;
+  let pings = 0;
+  const result = run(db.collection('one')).finally(() => (running = false));
+  while (running) {
+    await other.db('admin').command({ ping: 1 });
+    pings++;
+  }
+  expect(await result).toEqual(expected);
+  expect(pings).toBeGreaterThan(5);
+  await other.close();
 });
 
 test('$regexFindAll takes time in proportion to the text', async () => {

@@ -13,9 +13,10 @@ import { benchProjector } from './bench-projector.js';
 import { benchSize } from './bench-size.js';
 import { benchTimekeeper } from './bench-timekeeper.js';
 import { benchTimeTravel } from './bench-time-travel.js';
+import { benchTurns } from './bench-turns.js';
 
 /**
- * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [audit] [clocks] [timekeeper] [kpis] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [turns] [audit] [clocks] [timekeeper] [kpis] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   feed: benchFeed,
   projector: benchProjector,
   mongodb: benchMongoDB,
+  turns: benchTurns,
   audit: benchAudit,
   clocks: benchClocks,
   timekeeper: benchTimekeeper,

@@ -2,15 +2,15 @@ import { compareValues, equalValues, numberOf } from '../bson/order.js';
 import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { choosePlan, countByIndex, runPlan } from '../execution/planner.js';
+import { choosePlan, countByIndex } from '../execution/planner.js';
 import { withCollation } from '../query/collation.js';
-import { compileFilter, parseFilter } from '../query/filter.js';
+import { parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
 import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
 import { collationFor, collectionOf, target } from './namespaces.js';
-import { empty, findSource, hintOf, naturalOrder, sourceOf, spaceOf, type FindSpec } from './reading.js';
+import { empty, findSource, hintOf, naturalOrder, spaceOf, type FindSpec } from './reading.js';
 
 const find: Handler = async (call) => {
   const name = target(call);
@@ -71,13 +71,9 @@ const count: Handler = async (call) => {
       else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
         total = call.node.store.statistics(snapshot, collection).documents;
       else {
-        const test = compileFilter(filter);
-        const source = plan
-          ? runPlan(snapshot, collection, plan)
-          : sourceOf({ reader: snapshot, database: call.database, space: call.node.space, collation }, name, filter, { NOW: now() });
-        await drain(source, paceOf(call), (doc) => {
-          if (test(doc)) total++;
-        });
+        const scope = { reader: snapshot, database: call.database, space: call.node.space, collation };
+        const spec = { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) };
+        await drain(findSource(scope, name, spec), paceOf(call), () => void total++);
       }
     }
     return ok({ n: Math.min(limit, Math.max(0, total - skip)) });
@@ -105,7 +101,6 @@ const distinct: Handler = async (call) => {
         .filter((value, index, sorted) => index === 0 || !equalValues(value, sorted[index - 1], texts));
     };
     if (collection) {
-      const test = compileFilter(filter);
       let next = 1000;
       await drain(
         findSource({ reader: snapshot, database: call.database, space: call.node.space, collation }, name, {
@@ -119,7 +114,6 @@ const distinct: Handler = async (call) => {
         }),
         paceOf(call),
         (doc) => {
-          if (!test(doc)) return;
           visitPath(doc, parts, 0, false, (value) => {
             if (value instanceof Arr) found.push(...value.values);
             else if (value !== undefined) found.push(value);

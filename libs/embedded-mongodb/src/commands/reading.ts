@@ -4,9 +4,9 @@ import { badValue, failedToParse, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../execution/planner.js';
 import { sorted, type SortSpace } from '../execution/sorting.js';
-import { PAUSE, type Source } from '../execution/source.js';
+import { inTurns, PAUSE, type Source } from '../execution/source.js';
 import type { PipelineContext } from '../execution/stage.js';
-import { isOverdue } from '../query/budget.js';
+import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { withCollation, type Collation } from '../query/collation.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
@@ -74,7 +74,14 @@ export const findSource = function* (
   const test: Predicate = plan?.exact ? () => true : compileFilter(filter);
   const found = function* (): Source {
     for (const row of source) {
-      if (row === PAUSE || test(row)) yield row;
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      const work = (): boolean => test(row);
+      let matches = withinTurn(work);
+      if (matches === INTERRUPTED) matches = yield* inTurns(work);
+      if (matches) yield row;
       else if (isOverdue()) yield PAUSE;
     }
   };
@@ -82,7 +89,14 @@ export const findSource = function* (
   for (const row of sort.length && !plan?.sorted ? sorted(found(), sort, space, most + skip) : found()) {
     if (row === PAUSE) yield row;
     else {
-      if (passed++ >= skip) yield project ? project(row, variables) : row;
+      if (passed++ >= skip) {
+        if (!project) yield row;
+        else {
+          const work = (): Doc => project(row, variables);
+          const made = withinTurn(work);
+          yield made === INTERRUPTED ? yield* inTurns(work) : made;
+        }
+      }
       if (passed >= skip + most) return;
     }
   }

@@ -2,6 +2,7 @@ import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { candidates, type Hint } from '../execution/planner.js';
 import { PAUSE } from '../execution/source.js';
+import { INTERRUPTED, withinTurn } from '../query/budget.js';
 import type { Collation } from '../query/collation.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, type Filter } from '../query/filter.js';
@@ -252,7 +253,9 @@ const foundQuickly = (
   const test = compileFilter(filter);
   for (const row of candidates(writer, collection, filter, hint)) {
     if (row === PAUSE) return SEARCH_FIRST;
-    if (!test(row)) continue;
+    const matches = withinTurn(() => test(row));
+    if (matches === INTERRUPTED) return SEARCH_FIRST;
+    if (!matches) continue;
     found.push(row);
     if (!multi) break;
   }

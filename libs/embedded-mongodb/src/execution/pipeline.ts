@@ -4,7 +4,7 @@ import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
-import { isOverdue } from '../query/budget.js';
+import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { currentCollation, equivalents, withCollation, type Collation } from '../query/collation.js';
 import { checkFieldPath, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
@@ -14,7 +14,7 @@ import { MEMORY_LIMIT, parseSort } from '../query/sort-order.js';
 import { compileTransformation } from '../query/transformations.js';
 import { compileAccumulator, type AccumulatorSpec } from './group-accumulators.js';
 import { sorted } from './sorting.js';
-import { paced, PAUSE, type Source } from './source.js';
+import { inTurns, paced, PAUSE, type Source } from './source.js';
 import type { PipelineContext, Stage } from './stage.js';
 import { windowStage } from './windows.js';
 
@@ -32,6 +32,22 @@ const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Sta
     }
   };
 
+/** A stage that makes at most one document of each. */
+const mapped = (make: (doc: Doc, context: PipelineContext) => Doc | undefined): Stage =>
+  function* (source, context) {
+    for (const row of source) {
+      if (row === PAUSE) {
+        yield row;
+        continue;
+      }
+      const work = (): Doc | undefined => make(row, context);
+      let made = withinTurn(work);
+      if (made === INTERRUPTED) made = yield* inTurns(work);
+      if (made) yield made;
+      if (isOverdue()) yield PAUSE;
+    }
+  };
+
 /** A stage that needs all documents before it gives the first. */
 const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; result(): Iterable<Doc> }): Stage =>
   function* (source, context) {
@@ -39,7 +55,8 @@ const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; r
     for (const row of source) {
       if (row === PAUSE) yield row;
       else {
-        state.add(row);
+        const work = (): void => state.add(row);
+        if (withinTurn(work) === INTERRUPTED) yield* inTurns(work);
         if (isOverdue()) yield PAUSE;
       }
     }
@@ -142,6 +159,7 @@ const group: Compile = (spec) => {
     const guard = memoryGuard('$group');
     // One object for all documents: no expression keeps it, and a new one each time is a quarter of the stage's cost.
     const bound: Record<string, Value | undefined> = { ...variables };
+    const given: (Value | undefined)[] = [];
     return {
       add: (doc) => {
         bound['ROOT'] = doc;
@@ -154,7 +172,8 @@ const group: Compile = (spec) => {
           groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard)) }));
         }
         for (let index = 0; index < accumulators.length; index++)
-          (found.states[index] as Accumulator).add((accumulators[index] as AccumulatorSpec).evaluate(doc, bound));
+          given[index] = (accumulators[index] as AccumulatorSpec).evaluate(doc, bound);
+        for (let index = 0; index < accumulators.length; index++) (found.states[index] as Accumulator).add(given[index]);
       },
       *result() {
         for (const { id: value, states } of groups.values()) {
@@ -321,9 +340,11 @@ const lookup: Compile = (spec, name) => {
         continue;
       }
       const bound: Record<string, Value | undefined> = { ...context.variables };
-      letNames.forEach(
-        (key, index) => (bound[key] = (letValues[index] as Evaluate)(row, { ...context.variables, ROOT: row, CURRENT: row })),
-      );
+      const lets = (): void =>
+        letNames.forEach(
+          (key, index) => (bound[key] = (letValues[index] as Evaluate)(row, { ...context.variables, ROOT: row, CURRENT: row })),
+        );
+      if (withinTurn(lets) === INTERRUPTED) yield* inTurns(lets);
       let filter: Filter = { op: 'always', value: true };
       if (localParts) {
         const values: Value[] = [];
@@ -496,7 +517,8 @@ const bucket: Compile = (spec, name) => {
           throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
         let states = buckets.get(at);
         if (!states) buckets.set(at, (states = specs.map(({ start }) => start(guard))));
-        specs.forEach(({ evaluate }, index) => (states?.[index] as Accumulator).add(evaluate(doc, bound)));
+        const given = specs.map(({ evaluate }) => evaluate(doc, bound));
+        states.forEach((state, index) => state.add(given[index]));
       },
       result: () =>
         [...buckets]
@@ -527,8 +549,9 @@ const bucketAuto: Compile = (spec, name) => {
     const guard = memoryGuard('$bucketAuto');
     return {
       add: (doc) => {
+        const value = key(doc, { ...variables, ROOT: doc, CURRENT: doc }) ?? null;
         guard(encodedLength(doc) + 64);
-        rows.push({ value: key(doc, { ...variables, ROOT: doc, CURRENT: doc }) ?? null, doc });
+        rows.push({ value, doc });
       },
       *result() {
         rows.sort((a, b) => compareValues(a.value, b.value, texts));
@@ -627,17 +650,15 @@ const redact: Compile = (spec) => {
     });
     return Doc.of(keys, values);
   };
-  return each(function* (doc, { variables }) {
+  return mapped((doc, { variables }) => {
     const result = prune(doc, doc, variables);
-    if (result instanceof Doc) yield result;
+    return result instanceof Doc ? result : undefined;
   });
 };
 
 const transformation: Compile = (spec, name) => {
   const transform = compileTransformation(name, spec);
-  return each(function* (doc, { variables }) {
-    yield transform(doc, variables);
-  });
+  return mapped((doc, { variables }) => transform(doc, variables));
 };
 
 /** A query within a pipeline: the variables of `$expr` are those of its run. */
@@ -645,9 +666,9 @@ const matchStage: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15959, `the match filter must be an expression in an object`);
   parseFilter(spec);
   const collation = currentCollation();
-  return function* (source, { variables }) {
-    const test: Predicate = withCollation(collation, () => compileFilter(parseFilter(spec, variables)));
-    for (const row of source) if (row === PAUSE || test(row)) yield row;
+  return function* (source, context) {
+    const test: Predicate = withCollation(collation, () => compileFilter(parseFilter(spec, context.variables)));
+    yield* mapped((row) => (test(row) ? row : undefined))(source, context);
   };
 };
 

@@ -32,8 +32,7 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
   const runs: Run[] = [];
   const trim = function* (): Generator<typeof PAUSE, Entry | undefined, undefined> {
     entries = yield* sortedInSteps(entries, compare);
-    entries.length = Math.min(entries.length, limit);
-    bytes = entries.reduce((total, { doc }) => total + encodedLength(doc) + ENTRY_BYTES, 0);
+    for (const { doc } of entries.splice(Math.min(entries.length, limit))) bytes -= encodedLength(doc) + ENTRY_BYTES;
     return entries.at(-1);
   };
   try {

@@ -1,5 +1,5 @@
 import { Doc } from '../bson/values.js';
-import { isOverdue } from '../query/budget.js';
+import { INTERRUPTED, isOverdue, resumable } from '../query/budget.js';
 
 /** What a source gives between documents, so that whoever drives it can let others have the thread. */
 export const PAUSE = Symbol('pause');
@@ -12,5 +12,15 @@ export const paced = function* (docs: Iterable<Doc>): Source {
   for (const doc of docs) {
     yield doc;
     if (++given % 64 === 0 || isOverdue()) yield PAUSE;
+  }
+};
+
+/** Some work on a document that was interrupted, with pauses in which others have the thread. */
+export const inTurns = function* <Result>(work: () => Result): Generator<typeof PAUSE, Result, undefined> {
+  const go = resumable(work);
+  for (;;) {
+    yield PAUSE;
+    const result = go();
+    if (result !== INTERRUPTED) return result;
   }
 };

@@ -3,6 +3,7 @@ import { splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, DateTime, Doc, encodedLength, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { plainAccumulator, type Accumulator } from '../query/accumulators.js';
+import { INTERRUPTED, withinTurn } from '../query/budget.js';
 import { currentCollation } from '../query/collation.js';
 import { monthUnits, shiftMonths } from '../query/dates.js';
 import { constantOf } from '../query/expressions/compile.js';
@@ -11,7 +12,7 @@ import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import type { KeyField } from '../query/keys.js';
 import { compareRows, MEMORY_LIMIT, parseSort, sortKey } from '../query/sort-order.js';
 import { compileAccumulator } from './group-accumulators.js';
-import { PAUSE, type Source } from './source.js';
+import { inTurns, PAUSE, type Source } from './source.js';
 import type { Stage } from './stage.js';
 
 type Row = { readonly doc: Doc; readonly key: readonly Value[]; readonly partition: Value };
@@ -225,7 +226,9 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
       bytes += encodedLength(row) + 128;
       if (bytes > MEMORY_LIMIT)
         throw new ServerError(292, `Exceeded memory limit for $setWindowFields, which this node does not spill to disk`);
-      const value = partition(row, { ...variables, ROOT: row, CURRENT: row }) ?? null;
+      const work = (): Value => partition(row, { ...variables, ROOT: row, CURRENT: row }) ?? null;
+      let value = withinTurn(work);
+      if (value === INTERRUPTED) value = yield* inTurns(work);
       if (value instanceof Arr) throw new ServerError(14, 'An expression used to partition cannot evaluate to value of type array');
       rows.push({ doc: row, key: sortKey(row, sort), partition: value });
     }

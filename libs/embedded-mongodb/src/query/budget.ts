@@ -1,18 +1,36 @@
 import { ServerError } from '../errors.js';
 
 /**
- * The time of the command that has the thread. A command works in turns, between which others have the thread; within a
- * turn, loops over many elements say what they spend, so that a time limit also ends the work on a single document.
+ * The time of the command that has the thread. A command works in turns, between which others have the thread. Within a
+ * turn, loops over many elements say what they spend, so that a time limit also ends the work on a single document, and
+ * that work is interrupted when the turn is over. It cannot be stopped halfway and gone on with: it is done again from its
+ * beginning, and loops that have noted how far they were go on from there.
  */
 
 /** Milliseconds of a turn. */
 const TURN_MS = 5;
 /** Steps between two looks at the clock. */
-const STEPS = 1000;
+const STEPS = 200;
 
 let deadline = Infinity;
 let began = 0;
 let left = STEPS;
+let interruptible = false;
+
+/** What a loop has come to. */
+type Noted = { readonly owner: unknown; readonly state: unknown; finished: boolean; inner: Notes };
+/** The loops of some work in the order in which they ran, and which one is next when it is done again. */
+type Notes = { readonly loops: Noted[]; next: number };
+let notes: Notes | undefined;
+/** Rounds of loops that have been noted. */
+let rounds = 0;
+/** Milliseconds after which work is interrupted. */
+let allowed = TURN_MS;
+
+/** The turn was over before some work was done. */
+export const INTERRUPTED = Symbol('interrupted');
+class Interruption extends Error {}
+const interruption = new Interruption();
 
 /**
  * Gives the thread to a command for some work.
@@ -37,8 +55,95 @@ export const spend = (steps: number): void => {
   left -= steps;
   if (left > 0) return;
   left = STEPS;
-  if (performance.now() > deadline) throw timeExpired();
+  const now = performance.now();
+  if (now > deadline) throw timeExpired();
+  if (interruptible && now - began > allowed) throw interruption;
 };
+
+/** Does some work on a document, as far as the turn lasts. The work must change nothing before it is done. */
+export const withinTurn = <Result>(work: () => Result, noted?: Notes): Result | typeof INTERRUPTED => {
+  const before = { interruptible, notes };
+  interruptible = true;
+  notes = noted;
+  if (noted) noted.next = 0;
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Interruption && !before.interruptible) return INTERRUPTED;
+    throw error;
+  } finally {
+    ({ interruptible, notes } = before);
+  }
+};
+
+/** Some work in as many turns as it takes, each of which goes on where the one before was interrupted. */
+export const resumable = <Result>(work: () => Result): (() => Result | typeof INTERRUPTED) => {
+  const noted: Notes = { loops: [], next: 0 };
+  let wanted = TURN_MS;
+  return () => {
+    const before = rounds;
+    allowed = wanted;
+    try {
+      return withinTurn(work, noted);
+    } finally {
+      allowed = TURN_MS;
+      // What is between loops has to fit into one turn.
+      if (rounds === before) wanted *= 2;
+    }
+  };
+};
+
+/**
+ * A loop of an expression.
+ *
+ * @param owner the expression, by which the loop is known when the work is done again
+ * @param begin its state before the first round
+ * @param round changes the state by one round, once all that may be interrupted in it is done, and says whether there is another one
+ */
+export const loop = <State>(owner: unknown, begin: () => State, round: (state: State) => boolean): State => {
+  const outer = notes;
+  if (!outer) {
+    const state = begin();
+    while (round(state));
+    return state;
+  }
+  const before = outer.loops[outer.next];
+  const noted: Noted =
+    before && before.owner === owner ? before : { owner, state: begin(), finished: false, inner: { loops: [], next: 0 } };
+  if (noted !== before) outer.loops.splice(outer.next, Infinity, noted);
+  outer.next++;
+  const state = noted.state as State;
+  noted.inner.next = 0;
+  try {
+    while (!noted.finished) {
+      notes = noted.inner;
+      noted.finished = !round(state);
+      rounds++;
+      if (noted.inner.loops.length) noted.inner = { loops: [], next: 0 };
+    }
+  } finally {
+    notes = outer;
+  }
+  return state;
+};
+
+/** A loop over the elements of an array. */
+export const loopOver = <Value, State>(
+  owner: unknown,
+  values: readonly Value[],
+  begin: State,
+  step: (state: State, element: Value) => State,
+): State =>
+  loop(
+    owner,
+    () => ({ at: 0, state: begin }),
+    (progress) => {
+      if (progress.at >= values.length) return false;
+      progress.state = step(progress.state, values[progress.at] as Value);
+      progress.at++;
+      return true;
+    },
+  ).state;
 
 /** Whether the turn has lasted long enough: whoever can should let others have the thread. */
 export const isOverdue = (): boolean => performance.now() - began > TURN_MS;

@@ -49,7 +49,7 @@ import { formatIsoDate, parseIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
-import { spend } from '../budget.js';
+import { loop, loopOver, spend } from '../budget.js';
 import { compileArguments, fixed, namedArguments, variadic } from './arguments.js';
 import { compileIn, constant, constantOf } from './compile.js';
 import { dateOperators } from './dates.js';
@@ -243,9 +243,10 @@ const mapOperator: Operator = (argument, scope, name) => {
     if (isNullish(source)) return null;
     if (!(source instanceof Arr)) throw new ServerError(16883, `input to $map must be an array not ${bsonTypeName(source)}`);
     return Arr.of(
-      source.values.map((element) => {
+      loopOver<Value, Value[]>(body, source.values, [], (made, element) => {
         spend(1);
-        return body(doc, { ...variables, [as]: element }) ?? null;
+        made.push(body(doc, { ...variables, [as]: element }) ?? null);
+        return made;
       }),
     );
   };
@@ -263,13 +264,14 @@ const filterOperator: Operator = (argument, scope, name) => {
     if (!(source instanceof Arr)) throw new ServerError(28651, `input to $filter must be an array not ${bsonTypeName(source)}`);
     const most = limit?.(doc, variables);
     const count = isNullish(most) ? Infinity : integer(most, '$filter limit', 327391);
-    const kept: Value[] = [];
-    for (const element of source.values) {
-      if (kept.length >= count) break;
-      spend(1);
-      if (isTrue(test(doc, { ...variables, [as]: element }))) kept.push(element);
-    }
-    return Arr.of(kept);
+    return Arr.of(
+      loopOver<Value, Value[]>(test, source.values, [], (kept, element) => {
+        if (kept.length >= count) return kept;
+        spend(1);
+        if (isTrue(test(doc, { ...variables, [as]: element }))) kept.push(element);
+        return kept;
+      }),
+    );
   };
 };
 
@@ -282,13 +284,11 @@ const reduceOperator: Operator = (argument, scope, name) => {
     const source = input(doc, variables);
     if (isNullish(source)) return null;
     if (!(source instanceof Arr)) throw new ServerError(40080, `$reduce requires that 'input' be an array, found: ${show(source)}`);
-    let value = initial(doc, variables);
-    for (const element of source.values) {
+    return loopOver<Value, Result>(body, source.values, initial(doc, variables), (value, element) => {
       // What has been gathered may be copied each time.
       spend(1 + (value instanceof Arr ? value.length : 0));
-      value = body(doc, { ...variables, this: element, value });
-    }
-    return value;
+      return body(doc, { ...variables, this: element, value });
+    });
   };
 };
 
@@ -371,11 +371,22 @@ const replacing =
     };
   };
 
+/** A search for a pattern in a text, from one match to the next. Places are in code points. */
+type Search = { readonly regex: RegExp; readonly input: string; readonly found: Value[]; from: number; idx: number };
+
+/** Adds the next match, as a document. @returns whether there was one */
+const searchOn = (search: Search): boolean => {
+  const { regex, input, found } = search;
+  const match = execRegex(regex, input);
+  if (!match) return false;
+  for (; search.from < match.index; search.idx++) search.from += (input.codePointAt(search.from) as number) > 0xffff ? 2 : 1;
+  found.push(Doc.from({ match: match[0], idx: search.idx, captures: Arr.of(match.slice(1).map((capture) => capture ?? null)) }));
+  if (match[0] === '') regex.lastIndex += (input.codePointAt(regex.lastIndex) ?? 0) > 0xffff ? 2 : 1;
+  return true;
+};
+
 const regexOperator =
-  (
-    finish: (matches: () => IterableIterator<RegExpExecArray> | readonly RegExpExecArray[], input: string) => Result,
-    empty: Result,
-  ): Operator =>
+  (finish: (search: Search, owner: unknown) => Result, empty: Result): Operator =>
   (argument, scope, name) => {
     const { input, regex, options } = namedArguments(argument, scope, name, ['input', 'regex'], ['options']);
     return (doc, variables) => {
@@ -392,25 +403,9 @@ const regexOperator =
         (flags as string) || (pattern instanceof Regex ? pattern.options : ''),
         'g',
       );
-      function* matches(): IterableIterator<RegExpExecArray> {
-        for (let match = execRegex(compiled, input_); match; match = execRegex(compiled, input_)) {
-          spend(10);
-          yield match;
-          if (match[0] === '') compiled.lastIndex += (input_.codePointAt(compiled.lastIndex) ?? 0) > 0xffff ? 2 : 1;
-        }
-      }
-      return finish(matches, input_);
+      return finish({ regex: compiled, input: input_, found: [], from: 0, idx: 0 }, regex);
     };
   };
-
-/** Matches as documents. Their places are in code points, counted from one match to the next. */
-const matchDocuments = function* (matches: Iterable<RegExpExecArray>, input: string): Generator<Doc, void, undefined> {
-  let [from, idx] = [0, 0];
-  for (const match of matches) {
-    for (; from < match.index; idx++) from += (input.codePointAt(from) as number) > 0xffff ? 2 : 1;
-    yield Doc.from({ match: match[0], idx, captures: Arr.of(match.slice(1).map((capture) => capture ?? null)) });
-  }
-};
 
 const conversionFailure = (value: Result, to: string, more = ''): ServerError =>
   new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
@@ -968,15 +963,22 @@ export const operators: Readonly<Record<string, Operator>> = {
   },
   $range: range,
   $reduce: reduceOperator,
-  $regexFind: regexOperator((matches, input) => {
-    for (const found of matchDocuments(matches(), input)) return found;
-    return null;
+  $regexFind: regexOperator((search) => {
+    searchOn(search);
+    return search.found[0] ?? null;
   }, null),
-  $regexFindAll: regexOperator((matches, input) => Arr.of([...matchDocuments(matches(), input)]), Arr.empty),
-  $regexMatch: regexOperator((matches) => {
-    for (const _ of matches()) return true;
-    return false;
-  }, false),
+  $regexFindAll: regexOperator((search, owner) => {
+    const { found } = loop(
+      owner,
+      () => search,
+      (state) => {
+        spend(10);
+        return searchOn(state);
+      },
+    );
+    return Arr.of(found);
+  }, Arr.empty),
+  $regexMatch: regexOperator(({ regex, input }) => execRegex(regex, input) !== null, false),
   $replaceAll: replacing(true),
   $replaceOne: replacing(false),
   $reverseArray: fixed(1, 1, ([value], name) => (isNullish(value) ? null : Arr.of(array(value, name, 34435).toReversed()))),
