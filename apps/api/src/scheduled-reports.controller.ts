@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { BlobStore } from '#blobs';
 import { entityTag, Problem, QueryParameters } from '#http';
 import { JsonLog, type QueryOf } from '#platform';
+import { SealedBlobs } from '#privacy';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -21,7 +21,7 @@ const reportName = new PathName('report-not-found', ticketProblems['report-not-f
 export class ScheduledReportsController {
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(SealedBlobs) private readonly blobs: SealedBlobs,
     @Inject(JsonLog) private readonly log: JsonLog,
   ) {}
 
