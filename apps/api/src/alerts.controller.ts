@@ -2,12 +2,12 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res }
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { flag, type QueryOf, text } from '#platform';
 import { type Asker, queries, takeAlerts, type TakenAlerts } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
-import { sentWith } from './command-answer.js';
+import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -69,7 +69,7 @@ export class AlertsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    return tagged(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alert, { id }))));
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alert, { id }))));
   }
 }
 
@@ -95,7 +95,7 @@ export class AlertSourcesController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    return tagged(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alertSource, { id }))));
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alertSource, { id }))));
   }
 }
 
@@ -121,12 +121,6 @@ export class MaintenanceController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    return tagged(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.maintenance, { id }))));
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.maintenance, { id }))));
   }
-}
-
-/** What was read from the log, with its revision as ETag. */
-function tagged<State>(reply: FastifyReply, { state, revision }: { readonly state: State; readonly revision: number }): State {
-  void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-  return state;
 }

@@ -29,6 +29,7 @@ import { InboundMailController, OWN_ADDRESSES } from './inbound-mail.controller.
 import { KpisController } from './kpis.controller.js';
 import { KeysController } from './keys.controller.js';
 import { IDENTITY_PROVIDER, LogInController } from './log-in.controller.js';
+import { MajorIncidentsController } from './major-incidents.controller.js';
 import { McpController } from './mcp.controller.js';
 import { OwnAccountController, PasskeyChallengesController } from './own-account.controller.js';
 import { PrivacyController } from './privacy.controller.js';
@@ -41,6 +42,7 @@ import { ScheduledReportsController } from './scheduled-reports.controller.js';
 import { SchemasController } from './schemas.controller.js';
 import { SimulationsController } from './simulations.controller.js';
 import { SlaController } from './sla.controller.js';
+import { StatusController } from './status.controller.js';
 import { TicketViewsController } from './ticket-views.controller.js';
 import { WebhooksController } from './webhooks.controller.js';
 
@@ -54,6 +56,8 @@ import { WebhooksController } from './webhooks.controller.js';
     AlertsController,
     AlertSourcesController,
     MaintenanceController,
+    MajorIncidentsController,
+    StatusController,
     TicketViewsController,
     ...historyControllers,
     SlaController,

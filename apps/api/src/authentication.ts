@@ -35,6 +35,9 @@ const OPEN: ReadonlySet<string> = new Set([
   'POST /v1/passwords',
 ]);
 
+/** Routes that answer whoever does not say who they are, too: what they may know is decided there. */
+const FOR_ANYBODY: ReadonlySet<string> = new Set(['GET /v1/status/:client', 'GET /status/:client']);
+
 const KEYS_BEGIN_WITH = 'tierline_';
 const NOT_VALID = 'The key or token is not valid';
 
@@ -115,7 +118,7 @@ export function authenticate(
   server.decorateRequest('caller', null);
   server.addHook('onRequest', async (request, reply) => {
     try {
-      if (isOpen(request)) {
+      if (isAmong(OPEN, request) || (isAmong(FOR_ANYBODY, request) && saysNothing(request))) {
         if (request.method === 'POST') await limits.refuseWaiting(countedAddress(request.ip));
         if (!HEALTH.test(request.url)) await limits.take(reply, 'address', countedAddress(request.ip));
         return undefined;
@@ -156,8 +159,12 @@ function isToEnrol({ routeOptions }: FastifyRequest): boolean {
   return TO_ENROL.test(routeOptions.url ?? '');
 }
 
-function isOpen({ method, routeOptions }: FastifyRequest): boolean {
-  return OPEN.has(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
+function isAmong(routes: ReadonlySet<string>, { method, routeOptions }: FastifyRequest): boolean {
+  return routes.has(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
+}
+
+function saysNothing(request: FastifyRequest): boolean {
+  return !request.headers.authorization && sessionTokenIn(request) === undefined;
 }
 
 /**

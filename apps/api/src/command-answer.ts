@@ -39,3 +39,9 @@ export function answerWithTag<Id extends object>(reply: FastifyReply, id: Id, do
   void reply.header('ETag', entityTag(done.revision));
   return answerOf(id, done);
 }
+
+/** What was read from the log, with its revision as ETag. */
+export function taggedState<State>(reply: FastifyReply, { state, revision }: { readonly state: State; readonly revision: number }): State {
+  void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+  return state;
+}

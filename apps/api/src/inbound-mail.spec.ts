@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Principal } from '#ticketing';
+import { majorIncident, majorIncidentId, type Principal } from '#ticketing';
+import { runSystemCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -224,5 +225,62 @@ describe('alerts', () => {
       code: 'maintenance-invalid',
       faults: [{ field: 'until' }],
     });
+  });
+});
+
+describe('major incidents', () => {
+  it('are read, told to all, stood down and reviewed', async () => {
+    const client = `${api.client}-hit`;
+    const parent = randomUUID();
+    const id = majorIncidentId(parent);
+    const body = { client, service: 'printing', parent, tickets: [], reason: 'Many tickets', proposed: true } as const;
+    const context = { commandId: randomUUID(), actor: { id: 'rule', kind: 'system' }, correlationId: 'c', causationId: 'c' } as const;
+    await runSystemCommand(api.store, { aggregate: majorIncident, id, name: 'BeginMajorIncident', body, context });
+    const path = `/v1/major-incidents/${id}`;
+    const post = async (step: string, body: object) => (await send(api.url, 'POST', `${path}/${step}`, { body })).json;
+    expect(await post('updates', { text: 'Soon' })).toMatchObject({ status: 409, code: 'major-incident-proposed' });
+    expect(await post('confirm', { reason: 'It is one' })).toMatchObject({
+      majorIncident: id,
+      events: [{ type: 'MajorIncidentConfirmed' }],
+    });
+    await post('updates', { text: 'Soon' });
+    expect(await post('review', { summary: 'One disk' })).toMatchObject({ status: 409, code: 'no-review-due' });
+    await post('stand-down', { reason: 'Works again' });
+    const listed = (query: string) => send(api.url, 'GET', `/v1/major-incidents?client=${client}&${query}`);
+    await eventually(
+      async () => (await listed(`review=due&ticket=${parent}`)).json.items,
+      ({ length }) => length === 1,
+    );
+    await post('review', { summary: 'One disk', actions: ['Mirror it'] });
+    expect((await send(api.url, 'GET', path)).json).toMatchObject({
+      status: 'stood-down',
+      updates: [{ text: 'Soon' }],
+      review: { status: 'done', summary: 'One disk', actions: ['Mirror it'] },
+    });
+    expect((await send(api.url, 'GET', `/v1/major-incidents/${randomUUID()}`)).json).toMatchObject({ code: 'major-incident-not-found' });
+  });
+
+  it('have a status page, for everybody where the contract says so', async () => {
+    const client = `${api.client}-shown`;
+    const agree = (statusPage: string) =>
+      send(api.url, 'POST', '/v1/contracts', { body: { client, terms: { statusPage, services: { '<b>': [] } } } });
+    const asked = (path: string, headers: Record<string, string>) => send(api.url, 'GET', path, { headers });
+    const anonymous = (path: string) => asked(path, { Authorization: '' });
+    await agree('identity');
+    expect((await anonymous(`/v1/status/${client}`)).status).toBe(401);
+    expect((await anonymous(`/status/${client}`)).status).toBe(401);
+    const requester = await keyFor(api.store, { kind: 'person', id: 'joe', roles: ['requester'], clients: [client], tiers: [], teams: [] });
+    const headers = { Authorization: `Bearer ${requester}` };
+    expect(await asked(`/v1/status/${client}`, headers)).toMatchObject({
+      status: 200,
+      json: { services: [{ service: '<b>', state: 'up' }] },
+    });
+    expect((await asked(`/v1/status/${api.client}`, headers)).status).toBe(403);
+    await agree('public');
+    const page = await anonymous(`/status/${client}`);
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    const html = page.text;
+    expect(html).toContain('&lt;b&gt;: <span class="up">works</span>');
+    expect(html).not.toContain('<b>');
   });
 });

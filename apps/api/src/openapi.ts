@@ -3,6 +3,7 @@ import {
   ApiBody,
   ApiConsumes,
   ApiExcludeController,
+  ApiExcludeEndpoint,
   ApiExtension,
   ApiHeader,
   ApiOperation,
@@ -123,6 +124,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   article: { description: 'Id of the article', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   source: { description: 'Name of the source of alerts', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  majorIncident: { description: 'Id of the major incident', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   alertId: { description: 'Id of the alert', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
@@ -176,6 +178,7 @@ const tagOf: Readonly<Record<string, string>> = {
   article: 'knowledge',
   alertsource: 'alerts',
   maintenance: 'alerts',
+  majorincident: 'major-incidents',
   credential: 'identity',
   webhook: 'webhooks',
   report: 'reports',
@@ -582,6 +585,7 @@ const historyNotFound = {
   alertHistory: 'alert-not-found',
   alertSourceHistory: 'alert-source-not-found',
   maintenanceHistory: 'maintenance-not-found',
+  majorIncidentHistory: 'major-incident-not-found',
   privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
@@ -834,6 +838,27 @@ const records = {
     summary: "Maintenance windows of a client's services",
     schema: ref('Maintenance'),
     codes: ['maintenance-not-found'],
+  },
+  majorIncidents: {
+    tag: 'major-incidents',
+    query: 'majorIncidents',
+    summary: 'Major incidents, filtered, by id, in pages',
+    schema: page('MajorIncident'),
+  },
+  majorIncident: {
+    tag: 'major-incidents',
+    query: 'majorIncident',
+    id: 'majorIncident',
+    summary: 'A major incident: its tickets, what was broadcast, the review after it',
+    schema: ref('MajorIncident'),
+    codes: ['major-incident-not-found'],
+  },
+  statusPage: {
+    tag: 'major-incidents',
+    query: 'statusPage',
+    id: 'client',
+    summary: "How a client's services are: also for who does not say who they are, where the contract says so. /status/{client} is a page",
+    schema: ref('StatusPage'),
   },
   accounts: {
     tag: 'identity',
@@ -1424,7 +1449,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
 }
 
 // For the pages that no program reads.
-export { ApiExcludeController };
+export { ApiExcludeController, ApiExcludeEndpoint };
 
 /** The OpenAPI 3.1 document of the application's routes. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {
@@ -1446,6 +1471,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('teams', 'Who works at the desk, and when')
     .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('alerts', 'What monitoring reports, and when it is silenced')
+    .addTag('major-incidents', 'What many requesters suffer from')
     .addTag('problems', 'Causes of tickets, and what is done about them')
     .addTag('knowledge', 'Articles that solve tickets')
     .addTag('events', 'What happens')

@@ -8,6 +8,10 @@ import {
   type AssignmentTasks,
   attention,
   type AttentionCommands,
+  majorIncident,
+  type MajorIncidentCommands,
+  outage,
+  type OutageCommands,
   problem,
   type ProblemCommands,
   recurrence,
@@ -24,10 +28,12 @@ type Commands = TicketCommands &
   RecurrenceCommands &
   ArticleCommands &
   AlertCommands &
+  MajorIncidentCommands &
+  OutageCommands &
   AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert];
+const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {

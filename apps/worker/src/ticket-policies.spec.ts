@@ -12,6 +12,9 @@ import {
   attention,
   contract,
   DAY,
+  majorIncident,
+  majorIncidentId,
+  type MajorIncidentCommands,
   policies,
   problem,
   type ProblemCommands,
@@ -393,5 +396,38 @@ describe('an alert', () => {
     await deliver({ ...fact, status: 'resolved', endsAt: instantFrom(60_000) });
     expect((await first(ticketId, 'TicketResolved')).data).toMatchObject({ alert: id, fix: expect.stringContaining('fires no more') });
     expect((await readAggregate(store, alert, id)).state).toMatchObject({ firing: false, decision: 'resolved' });
+  });
+});
+
+describe('many tickets about a service', () => {
+  it('are a major incident: children of the first, told what is broadcast, also the one that comes later', async () => {
+    const hit = `${client}-hit`;
+    const sent = () => {
+      const commandId = randomUUID();
+      return { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+    };
+    const terms = { majorIncidents: { rule: { tickets: 2, within: DAY, then: 'declare' } } };
+    await runSystemCommand(store, { aggregate: contract, id: hit, name: 'AgreeContract', body: { client: hit, terms }, context: sent() });
+    const about = (service: string) => open('No print', { client: hit, service });
+    const [parent, other, child] = [await about('printing'), await about('mail'), await about('printing')];
+    await first(parent, 'MajorIncidentDeclared');
+    expect((await first(child, 'TicketLinked')).data).toMatchObject({ ticketId: parent, relation: 'child-of' });
+    const id = majorIncidentId(parent);
+    const tellIncident = async <Name extends keyof MajorIncidentCommands>(name: Name, body: MajorIncidentCommands[Name]) => {
+      const done = await runSystemCommand(store, { aggregate: majorIncident, id, name, body, context: sent() });
+      if (isRefusal(done)) throw new Error(JSON.stringify(done));
+    };
+    await first(parent, 'TicketLinked');
+    await tellIncident('BroadcastUpdate', { text: 'Back soon' });
+    const late = await about('printing');
+    for (const told of [parent, child, late]) expect((await first(told, 'PublicReplySent')).data).toMatchObject({ text: 'Back soon' });
+    await tellIncident('EndMajorIncident', { reason: 'Works again' });
+    expect((await first(parent, 'MajorIncidentStoodDown')).data).toEqual({ reason: 'Works again' });
+    expect(types(await eventsOf(other))).toEqual(['TicketOpened']);
+    expect((await readAggregate(store, majorIncident, id)).state).toMatchObject({
+      status: 'stood-down',
+      tickets: [child, late],
+      service: 'printing',
+    });
   });
 });

@@ -28,6 +28,7 @@ import {
   isOver,
   type LinkTicket,
   maintenance,
+  type MajorIncident,
   type MergeTicket,
   type OpeningFacts,
   type OpenTicket,
@@ -77,6 +78,8 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'public-holidays': async (_store, { body }) =>
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'major-incident-terms': async (store, { state, effectiveAt }) =>
+    state === null ? undefined : (await contractInForceAt(store, (state as MajorIncident).client, effectiveAt))?.terms.majorIncidents,
   'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
   'zone-of-client': async (store, { body, effectiveAt }): Promise<string> => {
     const { client, zone } = body as DefineReport;

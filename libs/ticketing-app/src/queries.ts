@@ -50,6 +50,7 @@ import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { exportEventLog, exportFacts } from './export-queries.js';
 import { readFlow } from './flow-query.js';
 import { readArticle, readArticles } from './article-queries.js';
+import { readMajorIncident, readMajorIncidents } from './major-incidents.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readReport, readReportRun, readReportRuns, readReports } from './report-queries.js';
@@ -62,6 +63,7 @@ import { type Page, readByName, readMailAside, type Sources } from './read-model
 import { type AppQuery, query, queryOfLog } from './run-query.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
+import { readStatusPage } from './status-page.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
 import { readChangedQueue, readTicketDetails, readTicketSla, readTierQueue } from './ticket-queries.js';
@@ -141,6 +143,7 @@ export const queries = {
   privacyHistory: query('privacyHistory', historyOf(auditedAggregates.privacy)),
   alertSourceHistory: query('alertSourceHistory', historyOf(auditedAggregates.alertSource)),
   alertHistory: query('alertHistory', historyOf(auditedAggregates.alert)),
+  majorIncidentHistory: query('majorIncidentHistory', historyOf(auditedAggregates.majorIncident)),
   maintenanceHistory: query('maintenanceHistory', historyOf(auditedAggregates.maintenance)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
@@ -195,6 +198,9 @@ export const queries = {
   alert: queryOfLog('alert', readAlert),
   maintenances: query('maintenances', listed<Maintenance>(maintenances)),
   maintenance: queryOfLog('maintenance', readMaintenance),
+  majorIncidents: query('majorIncidents', readMajorIncidents),
+  majorIncident: queryOfLog('majorIncident', readMajorIncident),
+  statusPage: query('statusPage', readStatusPage),
   /** Whether alerts may be brought. */
   takeAlerts: queryOfLog('takeAlerts', async (_sources, _asked: object) => ({ allowed: true }) as const),
   privacy: queryOfLog('privacy', readPrivacy),

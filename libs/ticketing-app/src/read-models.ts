@@ -25,6 +25,7 @@ import {
   alertSources,
   maintenances,
   reports,
+  majorIncidents,
   type Scope,
   seesClient,
   slaBoard,
@@ -119,6 +120,7 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [alerts.name]: ofClient,
   [alertSources.name]: ofClient,
   [maintenances.name]: ofClient,
+  [majorIncidents.name]: ofClient,
   [articles.name]: naming('client'),
   [privacies.name]: ofClient,
   // Who sees some clients only would read which ids of others were asked about.

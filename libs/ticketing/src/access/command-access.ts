@@ -15,6 +15,8 @@ import { credential, type CredentialState } from '../identity/credential.js';
 import { isSamePrincipal, isWithinReach, type Principal, type Role, ROLES, seesClient } from '../identity/principal.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import { article } from '../knowledge/article.js';
+import { majorIncident } from '../major-incident/major-incident.js';
+import { outage } from '../major-incident/outage.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
 import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
@@ -297,6 +299,23 @@ const rows = {
   alertsource: { DefineAlertSource: leads, RetireAlertSource: leads } satisfies Rows<typeof alertSource>,
   alert: { RecordAlerts: system, RecordAlertTicketRefused: system } satisfies Rows<typeof alert>,
   maintenance: { PlanMaintenance: desk, EndMaintenance: desk } satisfies Rows<typeof maintenance>,
+  majorincident: {
+    BeginMajorIncident: system,
+    ConfirmMajorIncident: desk,
+    DismissMajorIncident: desk,
+    JoinMajorIncident: system,
+    BroadcastUpdate: desk,
+    EndMajorIncident: leads,
+    PlanIncidentReview: leads,
+    RemindOfIncidentReview: system,
+    RecordIncidentReview: desk,
+  } satisfies Rows<typeof majorIncident>,
+  outage: {
+    CountServiceTicket: system,
+    DiscountServiceTicket: system,
+    FollowMajorIncident: system,
+    LeaveMajorIncident: system,
+  } satisfies Rows<typeof outage>,
   privacy: { ForgetPerson: administrator, AgreeRetention: administrator } satisfies Rows<typeof privacy>,
   credential: {
     IssueCredential: { administrator: withinReach },

@@ -110,6 +110,28 @@ const recurrenceSchema = fields({
 /** When incidents with the same fingerprint are a problem. */
 export type Recurrence = Static<typeof recurrenceSchema>;
 
+const majorIncidentRuleSchema = fields({
+  tickets: about(whole(2, 1000), 'How many incidents about one service'),
+  within: about(millisecondsSchema, 'Milliseconds within which they come'),
+  then: about(oneOf(['propose', 'declare']), '`propose`: somebody confirms it or dismisses it; `declare`: it is one at once'),
+});
+
+/** When incidents about one service are a major incident. */
+export type MajorIncidentRule = Static<typeof majorIncidentRuleSchema>;
+
+const majorIncidentTermsSchema = fields({
+  rule: optional(about(majorIncidentRuleSchema, 'When incidents about one service are a major incident. None are counted, if left out')),
+  reviewWithin: optional(
+    about(
+      millisecondsSchema,
+      'Milliseconds after it is stood down within which a major incident is reviewed. Five days, unless said otherwise',
+    ),
+  ),
+});
+
+/** What is agreed about major incidents. */
+export type MajorIncidentTerms = Static<typeof majorIncidentTermsSchema>;
+
 const terms = fields({
   tiers: about(
     obeys(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
@@ -229,6 +251,13 @@ const terms = fields({
   ),
   recurrence: optional(
     about(recurrenceSchema, 'When incidents of one service, component and category are a problem. Nothing is counted, if left out'),
+  ),
+  majorIncidents: optional(about(majorIncidentTermsSchema, 'When tickets are a major incident, and when it is reviewed')),
+  statusPage: optional(
+    about(
+      oneOf(['public', 'identity']),
+      '`public`: everybody may read how the services are; `identity`, unless said otherwise: whoever may see the client',
+    ),
   ),
   quietTime: optional(
     about(

@@ -12,6 +12,8 @@ import { webhook } from './webhook.js';
 import { account } from '../identity/account.js';
 import { credential } from '../identity/credential.js';
 import { article } from '../knowledge/article.js';
+import { majorIncident } from '../major-incident/major-incident.js';
+import { outage } from '../major-incident/outage.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
@@ -37,4 +39,6 @@ export const aggregates = [
   alertSource,
   alert,
   maintenance,
+  majorIncident,
+  outage,
 ] as const;

@@ -1,6 +1,12 @@
 import type { Policy } from '#eventsourcing';
 import { alertsToTickets } from '../alerts/alert-policies.js';
 import { articlesOfTickets } from '../knowledge/article-policies.js';
+import {
+  majorIncidentsToTickets,
+  majorTickets,
+  outagesToMajorIncidents,
+  ticketsOfServices,
+} from '../major-incident/major-incident-policies.js';
 import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
@@ -25,4 +31,8 @@ export const policies: readonly Policy<any, any, any>[] = [
   problemsToTickets,
   articlesOfTickets,
   alertsToTickets,
+  ticketsOfServices,
+  outagesToMajorIncidents,
+  majorTickets,
+  majorIncidentsToTickets,
 ];

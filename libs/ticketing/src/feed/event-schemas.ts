@@ -1760,6 +1760,18 @@ export const publicEventSchemas = {
                 properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
                 required: ['tickets', 'within'],
               },
+              majorIncidents: {
+                type: 'object',
+                properties: {
+                  rule: {
+                    type: 'object',
+                    properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
+                    required: ['tickets', 'within', 'then'],
+                  },
+                  reviewWithin: { type: 'number' },
+                },
+              },
+              statusPage: { enum: ['public', 'identity'] },
               quietTime: { type: 'number' },
             },
             required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
@@ -2685,6 +2697,18 @@ export const publicEventSchemas = {
             properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
             required: ['tickets', 'within'],
           },
+          majorIncidents: {
+            type: 'object',
+            properties: {
+              rule: {
+                type: 'object',
+                properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
+                required: ['tickets', 'within', 'then'],
+              },
+              reviewWithin: { type: 'number' },
+            },
+          },
+          statusPage: { enum: ['public', 'identity'] },
           quietTime: { type: 'number' },
         },
         required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],

@@ -127,7 +127,7 @@ export const recurrence = {
         const recursFrom = latestFixBefore(openedAt, fixes, terms);
         const counted = { type: 'TicketCounted' as const, data: omitUndefined({ fingerprint, ticketId, openedAt, recursFrom }) };
         if (problemId !== undefined) return [counted];
-        const together = within([...tickets, { ticketId, openedAt }], openedAt, terms);
+        const together = openedTogether([...tickets, { ticketId, openedAt }], openedAt, terms.within);
         if (together.length < terms.tickets) return [counted];
         const detected = {
           problemId: deterministicId('problem', commandId),
@@ -164,8 +164,8 @@ export const recurrence = {
 export type RecurrenceEvents = EventsOf<typeof recurrence>;
 export type RecurrenceCommands = CommandsOf<typeof recurrence>;
 
-/** The largest set of tickets with this one that were opened within the window of one another: facts may be told in any order. */
-function within(tickets: readonly Counted[], openedAt: Instant, { within }: Recurrence): readonly Counted[] {
+/** The largest set of tickets with this one that were opened within so many milliseconds of one another: facts may be told in any order. */
+export function openedTogether(tickets: readonly Counted[], openedAt: Instant, within: number): readonly Counted[] {
   const sorted = [...tickets].sort((one, other) => (one.openedAt < other.openedAt ? -1 : 1));
   const at = epochMillis(openedAt);
   const windows = sorted.flatMap((first) => {

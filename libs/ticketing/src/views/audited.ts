@@ -15,6 +15,7 @@ import { credential } from '../identity/credential.js';
 import { isWithinReach, type Principal, type Scope } from '../identity/principal.js';
 import { omitUndefined, without } from '../plain-json.js';
 import { article } from '../knowledge/article.js';
+import { majorIncident } from '../major-incident/major-incident.js';
 import { problem } from '../problem/problem.js';
 import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
 import { clockName } from '../sla/sla-clock.js';
@@ -30,6 +31,7 @@ import {
   credentialViews,
   filterViews,
   maintenanceViews,
+  majorIncidentViews,
   onCallViews,
   privacyViews,
   problemViews,
@@ -133,6 +135,7 @@ export const auditedAggregates = {
   alertSource: audited(alertSource, alertSourceViews, { notFound: 'alert-source-not-found', shows: (state) => state }),
   alert: audited(alert, alertViews, { notFound: 'alert-not-found', shows: (state) => state }),
   maintenance: audited(maintenance, maintenanceViews, { notFound: 'maintenance-not-found', shows: (state) => state }),
+  majorIncident: audited(majorIncident, majorIncidentViews, { notFound: 'major-incident-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),

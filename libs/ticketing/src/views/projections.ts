@@ -11,6 +11,7 @@ import { team, type TeamEvents, type TeamState } from '../desk/team.js';
 import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
+import { majorIncident, type MajorIncidentEvents, type MajorIncidentState } from '../major-incident/major-incident.js';
 import { problem, type ProblemEvents } from '../problem/problem.js';
 import type { ProblemState } from '../problem/problem-record.js';
 import { article, type ArticleEvents, type ArticleState } from '../knowledge/article.js';
@@ -23,6 +24,7 @@ import { alerts, alertSources, maintenances } from './alerts.js';
 import { articles } from './articles.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
+import { majorIncidents } from './major-incidents.js';
 import { onCallSchedules } from './on-call-schedules.js';
 import { policyReactions } from './policy-reactions.js';
 import { privacies } from './privacies.js';
@@ -248,6 +250,17 @@ export const maintenanceViews: ProjectionGroup<MaintenanceState, MaintenanceEven
   faces: [maintenances],
 };
 
+/** The read models of major incidents. */
+export const majorIncidentViews: ProjectionGroup<MajorIncidentState, MajorIncidentEvents> = {
+  name: 'major_incidents',
+  version: 1,
+  streamPrefix: 'majorincident-',
+  aggregate: majorIncident,
+  initial: majorIncident.initial,
+  fold: foldOf(majorIncident),
+  faces: [majorIncidents],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -267,6 +280,7 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   alertViews,
   alertSourceViews,
   maintenanceViews,
+  majorIncidentViews,
   privacyViews,
   readViews,
 ];

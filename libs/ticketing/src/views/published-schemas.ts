@@ -15,6 +15,8 @@ import { ticketFilterSchema } from '../ticket/ticket-filter.js';
 import { alertSchema } from '../alerts/alert.js';
 import { alertSettingsSchema, alertSourceSchema } from '../alerts/alert-source.js';
 import { maintenanceSchema } from '../alerts/maintenance.js';
+import { majorIncidentSchema } from '../major-incident/major-incident.js';
+import { statusPageSchema } from '../major-incident/status-page.js';
 import { accountSchema } from '../identity/account.js';
 import { privacySchema } from '../desk/privacy.js';
 import { articleSchema } from '../knowledge/article.js';
@@ -98,6 +100,8 @@ export const publishedSchemas = {
   AlertSource: alertSourceSchema,
   AlertSettings: alertSettingsSchema,
   Maintenance: maintenanceSchema,
+  MajorIncident: majorIncidentSchema,
+  StatusPage: statusPageSchema,
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,

@@ -1,0 +1,43 @@
+import { readAggregate, refuse, type Refusal } from '#eventsourcing';
+import {
+  type MAJOR_INCIDENT_STATUSES,
+  type MajorIncident,
+  majorIncident,
+  majorIncidents,
+  omitUndefined,
+  type REVIEW_STATUSES,
+} from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { type Page, readByName, type Sources } from './read-models.js';
+
+/** Which major incidents are asked for: those that have all of it. */
+export interface MajorIncidentsAsked {
+  readonly client?: string | undefined;
+  readonly service?: string | undefined;
+  readonly status?: (typeof MAJOR_INCIDENT_STATUSES)[number] | undefined;
+  /** Where the review after it stands. */
+  readonly review?: (typeof REVIEW_STATUSES)[number] | undefined;
+  /** Id of a ticket that it is worked on, or that is a child of that. */
+  readonly ticket?: string | undefined;
+  readonly limit: number;
+  /** Id of the major incident that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Major incidents by id. */
+export function readMajorIncidents(
+  sources: Sources,
+  { client, service, status, review, ticket, limit, after }: MajorIncidentsAsked,
+): Promise<Page<MajorIncident>> {
+  const $or = ticket === undefined ? undefined : [{ parent: ticket }, { tickets: ticket }];
+  const where = omitUndefined({ client, service, status, 'review.status': review, $or });
+  return readByName<MajorIncident>(sources, { view: majorIncidents.name, where, limit, after });
+}
+
+export async function readMajorIncident(
+  { store }: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<MajorIncident> | Refusal<'major-incident-not-found'>> {
+  const { state, revision } = await readAggregate(store, majorIncident, id);
+  return state === null ? refuse('major-incident-not-found', 'There is no such major incident') : { state, revision };
+}

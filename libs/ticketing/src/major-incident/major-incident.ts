@@ -1,0 +1,332 @@
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  deterministicId,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Instant,
+  instantFrom,
+  parseInstant,
+  refuse,
+} from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { DateTime, Part, PersonRef, Text, TextList } from '../command-fields.js';
+import { DAY, type MajorIncidentTerms } from '../contract/contract.js';
+import { omitUndefined } from '../plain-json.js';
+import { about, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { actorSchema, personSchema } from '../vocabulary.js';
+
+/** `proposed` by a rule until somebody confirms or dismisses it; `declared` until it is stood down. */
+export const MAJOR_INCIDENT_STATUSES = ['proposed', 'declared', 'stood-down', 'dismissed'] as const;
+
+/** Of the review after it: `done`, `overdue` once it is past its due date, `due` before that. */
+export const REVIEW_STATUSES = ['due', 'overdue', 'done'] as const;
+
+const updateSchema = open({
+  text: about(text, 'What the requesters were told'),
+  at: about(instant, 'When'),
+  by: about(refer(actorSchema), 'Who told them'),
+});
+
+const reviewSchema = open({
+  status: about(oneOf(REVIEW_STATUSES), 'Where it stands'),
+  dueAt: about(instant, 'When it must be done'),
+  owner: optional(about(refer(personSchema), 'Who answers for it')),
+  summary: optional(about(text, 'What was found')),
+  actions: optional(about(listOf(text), 'What is done so that it does not happen again')),
+  doneAt: optional(about(instant, 'When it was done')),
+});
+
+export const majorIncidentSchema = about(
+  open({
+    majorIncident: about(uuid, 'Its id'),
+    client: about(text, 'The client (tenant) that is hit'),
+    service: optional(about(text, 'The service that is down')),
+    status: about(oneOf(MAJOR_INCIDENT_STATUSES), 'Where it stands'),
+    parent: about(uuid, 'The ticket that it is worked on'),
+    tickets: about(listOf(uuid), 'Its children, in the order in which they joined'),
+    updates: about(listOf(updateSchema), 'What was broadcast, oldest first'),
+    beganAt: about(instant, 'When it was proposed or declared'),
+    endedAt: optional(about(instant, 'When it was stood down or dismissed')),
+    reason: about(text, 'Why it stands where it does'),
+    review: optional(about(reviewSchema, 'The review after it')),
+    nextReminderAt: optional(about(instant, 'When somebody is reminded of the review, unless it is done by then')),
+  }),
+  'A major incident: what many requesters suffer from, worked on in one ticket',
+);
+
+export type MajorIncident = Static<typeof majorIncidentSchema>;
+export type MajorIncidentState = MajorIncident | null;
+
+/** How a major incident begins: somebody declares a ticket to be one, or a rule does. */
+export interface BeginMajorIncident extends Pick<MajorIncident, 'client' | 'service' | 'parent' | 'tickets' | 'reason'> {
+  /** Whether somebody must confirm it. */
+  readonly proposed?: true;
+}
+
+export interface JoinMajorIncident {
+  readonly ticketId: string;
+}
+
+@JSONSchema({
+  description: 'Confirms a major incident that a rule has proposed: its tickets become one.',
+  examples: [{ reason: 'Nobody in Milan can print' }],
+})
+export class ConfirmMajorIncident {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Says that what a rule has proposed is no major incident.',
+  examples: [{ reason: 'Three printers, three causes' }],
+})
+export class DismissMajorIncident {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+}
+
+@JSONSchema({
+  description: 'Tells the requesters of all its tickets something, and the status page.',
+  examples: [{ text: 'A print server is down. We expect it back within the hour.' }],
+})
+export class BroadcastUpdate {
+  @Text({ description: 'What they read', max: 5000 })
+  text!: string;
+}
+
+@JSONSchema({
+  description: 'Stands a major incident down, on its ticket as well. A review is due from then on.',
+  examples: [{ reason: 'Printing works again' }],
+})
+export class EndMajorIncident {
+  @Text({ description: 'Why', max: 2000 })
+  reason!: string;
+
+  /** Its ticket is over, or was stood down. Has no rule, and so cannot come from outside. */
+  withTicket?: true;
+}
+
+@JSONSchema({
+  description: 'Says who answers for the review, and by when.',
+  examples: [{ owner: { id: 'ada' }, dueAt: '2099-01-01T12:00:00Z' }],
+})
+export class PlanIncidentReview {
+  @Part(() => PersonRef, { description: 'Who answers for it' })
+  owner!: PersonRef;
+
+  @DateTime({ description: 'By when; as before, unless said', optional: true })
+  dueAt?: string;
+}
+
+@JSONSchema({
+  description: 'Records the review of a major incident: what was found, and what is done about it.',
+  examples: [{ summary: 'The spooler had one disk, and nobody watched it.', actions: ['Mirror the disk', 'Alert at 80 %'] }],
+})
+export class RecordIncidentReview {
+  @Text({ description: 'What was found', max: 20_000 })
+  summary!: string;
+
+  @TextList({ description: 'What is done so that it does not happen again', optional: true })
+  actions?: readonly string[];
+}
+
+/** How long after it is stood down the review is due, in milliseconds, unless the contract says otherwise. */
+export const REVIEW_WITHIN = 5 * DAY;
+
+/** More would make every event of it slow to read. */
+const MOST_TICKETS = 2000;
+const MOST_UPDATES = 500;
+
+/** Id of the major incident that a ticket is worked on as. */
+export function majorIncidentId(parent: string): string {
+  return deterministicId('major-incident', parent);
+}
+
+const change = <Data>(
+  evolve: (incident: MajorIncident, data: Data, at: Instant, by: MajorIncident['updates'][number]['by']) => MajorIncident,
+) => event<MajorIncidentState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
+
+const begun = (status: 'proposed' | 'declared') =>
+  event<MajorIncidentState, Omit<BeginMajorIncident, 'proposed'> & Pick<MajorIncident, 'majorIncident'>>({
+    evolve: (state, { tickets, ...data }, { effectiveAt }) => ({
+      ...data,
+      status,
+      tickets: [...new Set([...(state?.tickets ?? []), ...tickets])],
+      updates: state?.updates ?? [],
+      beganAt: effectiveAt,
+    }),
+  });
+
+type Review = NonNullable<MajorIncident['review']>;
+
+/** Somebody is reminded once it is due. */
+function withReview(incident: MajorIncident, changed: Partial<Review>): MajorIncident {
+  if (incident.review === undefined) return incident;
+  const review = { ...incident.review, ...changed };
+  const { nextReminderAt: _, ...rest } = incident;
+  return { ...rest, review, ...(review.status === 'due' && { nextReminderAt: review.dueAt }) };
+}
+
+const events = {
+  MajorIncidentOpened: begun('declared'),
+  MajorIncidentProposed: begun('proposed'),
+  MajorIncidentConfirmed: change<{ readonly reason: string }>((incident, { reason }) => ({ ...incident, reason, status: 'declared' })),
+  MajorIncidentDismissed: change<{ readonly reason: string }>((incident, { reason }, endedAt) => ({
+    ...incident,
+    reason,
+    endedAt,
+    status: 'dismissed',
+  })),
+  TicketJoinedMajorIncident: change<JoinMajorIncident>((incident, { ticketId }) => ({
+    ...incident,
+    tickets: [...incident.tickets, ticketId],
+  })),
+  UpdateBroadcast: change<{ readonly text: string }>((incident, { text }, at, by) => ({
+    ...incident,
+    updates: [...incident.updates, { text, at, by }].slice(-MOST_UPDATES),
+  })),
+  MajorIncidentEnded: change<{ readonly reason: string; readonly reviewDueAt: Instant; readonly withTicket?: true }>(
+    (incident, { reason, reviewDueAt }, endedAt) => ({
+      ...incident,
+      status: 'stood-down',
+      reason,
+      endedAt,
+      review: { status: 'due', dueAt: reviewDueAt },
+      nextReminderAt: reviewDueAt,
+    }),
+  ),
+  IncidentReviewPlanned: change<{ readonly owner: Static<typeof personSchema>; readonly dueAt: Instant }>((incident, { owner, dueAt }) =>
+    withReview(incident, { owner, dueAt, status: 'due' }),
+  ),
+  IncidentReviewOverdue: change<{ readonly dueAt: Instant; readonly owner?: Static<typeof personSchema> }>((incident) =>
+    withReview(incident, { status: 'overdue' }),
+  ),
+  IncidentReviewed: change<{ readonly summary: string; readonly actions?: readonly string[] }>((incident, { summary, actions }, doneAt) =>
+    withReview(incident, { status: 'done', summary, doneAt, ...(actions && { actions }) }),
+  ),
+};
+
+const command = commandsOn<MajorIncidentState, EventsOf<{ readonly events: typeof events }>>();
+
+const THERE = ['major-incident-not-found'] as const;
+const notFound = () => refuse('major-incident-not-found', 'There is no such major incident');
+const isOver = () => refuse('major-incident-over', 'The major incident is over');
+const nothingToReview = () => refuse('no-review-due', 'No review is due: the major incident goes on, or never was one');
+
+/** What many requesters suffer from: of one client, worked on in one ticket whose children the others are. One stream each: `majorincident-<id>`. */
+export const majorIncident = {
+  category: 'majorincident',
+  noun: 'major incident',
+  idName: 'majorIncident',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    BeginMajorIncident: command({
+      refuses: [],
+      decide({ proposed, ...data }: BeginMajorIncident, state, { id = '' }) {
+        if (state?.status === 'declared') return [];
+        if (proposed) return state?.status === 'proposed' ? [] : [{ type: 'MajorIncidentProposed', data: { ...data, majorIncident: id } }];
+        if (state?.status === 'proposed') return [{ type: 'MajorIncidentConfirmed', data: { reason: data.reason } }];
+        return [{ type: 'MajorIncidentOpened', data: { ...data, majorIncident: id } }];
+      },
+    }),
+    ConfirmMajorIncident: command({
+      body: ConfirmMajorIncident,
+      route: 'POST /v1/major-incidents/{majorIncident}/confirm',
+      refuses: [...THERE, 'major-incident-over'],
+      decide({ reason }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'declared') return [];
+        return state.status === 'proposed' ? [{ type: 'MajorIncidentConfirmed', data: { reason } }] : isOver();
+      },
+    }),
+    DismissMajorIncident: command({
+      body: DismissMajorIncident,
+      route: 'POST /v1/major-incidents/{majorIncident}/dismiss',
+      refuses: [...THERE, 'major-incident-over', 'major-incident-declared'],
+      decide({ reason }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'dismissed') return [];
+        if (state.status === 'declared') return refuse('major-incident-declared', 'The major incident was declared: stand it down');
+        return state.status === 'proposed' ? [{ type: 'MajorIncidentDismissed', data: { reason } }] : isOver();
+      },
+    }),
+    JoinMajorIncident: command({
+      refuses: [...THERE, 'major-incident-over', 'too-many-links'],
+      decide({ ticketId }: JoinMajorIncident, state) {
+        if (state === null) return notFound();
+        if (state.parent === ticketId || state.tickets.includes(ticketId)) return [];
+        if (!goesOn(state)) return isOver();
+        if (state.tickets.length >= MOST_TICKETS) return refuse('too-many-links', `A major incident has at most ${MOST_TICKETS} tickets`);
+        return [{ type: 'TicketJoinedMajorIncident', data: { ticketId } }];
+      },
+    }),
+    BroadcastUpdate: command({
+      body: BroadcastUpdate,
+      route: 'POST /v1/major-incidents/{majorIncident}/updates',
+      refuses: [...THERE, 'major-incident-over', 'major-incident-proposed'],
+      decide({ text }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'proposed') return refuse('major-incident-proposed', 'The major incident is only proposed: confirm it first');
+        return state.status === 'declared' ? [{ type: 'UpdateBroadcast', data: { text } }] : isOver();
+      },
+    }),
+    EndMajorIncident: command({
+      body: EndMajorIncident,
+      route: 'POST /v1/major-incidents/{majorIncident}/stand-down',
+      refuses: [...THERE, 'major-incident-proposed'],
+      needs: 'major-incident-terms',
+      decide({ reason, withTicket }, state, { effectiveAt }, terms?: MajorIncidentTerms) {
+        if (state === null) return notFound();
+        if (state.status === 'proposed') return refuse('major-incident-proposed', 'The major incident is only proposed: dismiss it');
+        if (state.status !== 'declared') return [];
+        const reviewDueAt = instantFrom(epochMillis(effectiveAt) + (terms?.reviewWithin ?? REVIEW_WITHIN));
+        return [{ type: 'MajorIncidentEnded', data: omitUndefined({ reason, reviewDueAt, withTicket }) }];
+      },
+    }),
+    PlanIncidentReview: command({
+      body: PlanIncidentReview,
+      route: 'PUT /v1/major-incidents/{majorIncident}/review',
+      refuses: [...THERE, 'no-review-due'],
+      decide({ owner: { id, name }, dueAt: until }, state) {
+        if (state === null) return notFound();
+        const { review } = state;
+        if (review === undefined || review.status === 'done') return nothingToReview();
+        const dueAt = (until === undefined ? undefined : parseInstant(until)) ?? review.dueAt;
+        const known = review.dueAt === dueAt && review.owner?.id === id && review.owner.name === name;
+        return known ? [] : [{ type: 'IncidentReviewPlanned', data: { owner: omitUndefined({ id, name }), dueAt } }];
+      },
+    }),
+    RemindOfIncidentReview: command({
+      refuses: [],
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
+        const { nextReminderAt: dueAt, review } = state ?? {};
+        if (dueAt === undefined || dueAt > effectiveAt) return [];
+        return [{ type: 'IncidentReviewOverdue', data: omitUndefined({ dueAt, owner: review?.owner }) }];
+      },
+    }),
+    RecordIncidentReview: command({
+      body: RecordIncidentReview,
+      route: 'POST /v1/major-incidents/{majorIncident}/review',
+      refuses: [...THERE, 'no-review-due'],
+      decide({ summary, actions }, state) {
+        if (state === null) return notFound();
+        const { review } = state;
+        if (review === undefined) return nothingToReview();
+        const known = review.status === 'done' && review.summary === summary && String(review.actions) === String(actions);
+        return known ? [] : [{ type: 'IncidentReviewed', data: omitUndefined({ summary, actions }) }];
+      },
+    }),
+  },
+} satisfies Aggregate<MajorIncidentState>;
+
+export type MajorIncidentEvents = EventsOf<typeof majorIncident>;
+export type MajorIncidentCommands = CommandsOf<typeof majorIncident>;
+
+function goesOn({ status }: MajorIncident): boolean {
+  return status === 'proposed' || status === 'declared';
+}

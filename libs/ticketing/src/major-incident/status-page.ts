@@ -1,0 +1,87 @@
+import { epochMillis, type Instant } from '#eventsourcing';
+import type { MaintenanceState } from '../alerts/maintenance.js';
+import { DAY } from '../contract/contract.js';
+import { omitUndefined } from '../plain-json.js';
+import { about, instant, listOf, oneOf, open, optional, type Static, text } from '../schema.js';
+import type { MajorIncident } from './major-incident.js';
+
+export const statusPageSchema = about(
+  open({
+    client: about(text, 'The client (tenant)'),
+    at: about(instant, 'As of when'),
+    services: about(
+      listOf(
+        open({
+          service: about(text, 'Name of the service'),
+          state: about(oneOf(['up', 'maintenance', 'down']), '`down` while it has a major incident'),
+        }),
+      ),
+      'Services that the contract names, and those that are spoken of here, sorted by name',
+    ),
+    majorIncidents: about(
+      listOf(
+        open({
+          service: optional(about(text, 'The service that it is about')),
+          beganAt: about(instant, 'When it began'),
+          endedAt: optional(about(instant, 'When it ended, if it has')),
+          updates: about(
+            listOf(open({ at: about(instant, 'When'), text: about(text, 'What was broadcast') })),
+            'What was broadcast, oldest first',
+          ),
+        }),
+      ),
+      'Those that go on, and those that ended within the last week, the latest first',
+    ),
+    maintenance: about(
+      listOf(
+        open({
+          title: about(text, 'What is done'),
+          services: optional(about(listOf(text), 'Services that it is about; all, unless said')),
+          from: about(instant, 'When it begins'),
+          until: about(instant, 'When it ends'),
+        }),
+      ),
+      'Windows that go on or are to come, the first first',
+    ),
+  }),
+  "How a client's services are: what was broadcast, and nothing else of any ticket",
+);
+
+export type StatusPage = Static<typeof statusPageSchema>;
+
+/** For how long what has ended is shown, in milliseconds. */
+const SHOWN_FOR = 7 * DAY;
+
+/** What a status page is made of. */
+export interface StatusFacts {
+  /** Services that the contract names. */
+  readonly services: readonly string[];
+  readonly maintenance: MaintenanceState;
+  /** Major incidents of the client, the latest first. */
+  readonly majorIncidents: readonly MajorIncident[];
+}
+
+/** The status page of a client at an instant. */
+export function statusPageOf(client: string, at: Instant, { services: known, maintenance, majorIncidents }: StatusFacts): StatusPage {
+  const shown = majorIncidents.filter(
+    ({ status, endedAt }) =>
+      status === 'declared' || (status === 'stood-down' && endedAt !== undefined && epochMillis(endedAt) > epochMillis(at) - SHOWN_FOR),
+  );
+  const windows = (maintenance?.windows ?? []).filter(({ until }) => until > at);
+  const down = shown.flatMap(({ status, service }) => (status === 'declared' && service !== undefined ? [service] : []));
+  const isAtWork = (service: string) =>
+    windows.some(({ from, services }) => from <= at && (services === undefined || services.includes(service)));
+  const named = [...known, ...shown.flatMap(({ service }) => service ?? []), ...windows.flatMap(({ services }) => services ?? [])];
+  return {
+    client,
+    at,
+    services: [...new Set(named)].sort().map((service) => ({
+      service,
+      state: down.includes(service) ? 'down' : isAtWork(service) ? 'maintenance' : 'up',
+    })),
+    majorIncidents: shown.map(({ service, beganAt, endedAt, updates }) =>
+      omitUndefined({ service, beganAt, endedAt, updates: updates.map(({ at, text }) => ({ at, text })) }),
+    ),
+    maintenance: windows.map(({ title, services, from, until }) => omitUndefined({ title, services, from, until })),
+  };
+}

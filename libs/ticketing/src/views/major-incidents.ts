@@ -1,0 +1,12 @@
+import type { StateFace } from '#eventsourcing';
+import { majorIncidentSchema, type MajorIncidentState } from '../major-incident/major-incident.js';
+import { documentSchema } from './stored.js';
+
+/** One document a major incident, by its id. */
+export const majorIncidents: StateFace<MajorIncidentState> = {
+  name: 'major_incidents',
+  version: 1,
+  schema: () => documentSchema(majorIncidentSchema, 'Id of the major incident'),
+  document: (state) => state,
+  indexes: [{ key: { client: 1, status: 1 } }, { key: { 'review.status': 1, 'review.dueAt': 1 } }],
+};
