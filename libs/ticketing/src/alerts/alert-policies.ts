@@ -1,5 +1,6 @@
-import { type Policy, type Reaction, streamId } from '#eventsourcing';
+import { type Reaction, streamId } from '#eventsourcing';
 import { without } from '../plain-json.js';
+import { withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import { alert, type AlertCommands, type AlertEvents, type AlertState } from './alert.js';
 
@@ -10,7 +11,7 @@ function toTicket<Name extends keyof TicketCommands>(id: string | undefined, nam
 }
 
 /** Opens the tickets of alerts, notes on them what fires again, and resolves them where their source says so. */
-export const alertsToTickets: Policy<AlertEvents, AlertState, Commands> = {
+export const alertsToTickets = withItsCause<AlertEvents, AlertState, Commands>({
   name: 'alerts-to-tickets',
   aggregate: alert,
   react: {
@@ -34,4 +35,4 @@ export const alertsToTickets: Policy<AlertEvents, AlertState, Commands> = {
       { category: alert.category, id: streamId(stream), name: 'RecordAlertTicketRefused', body: refusal },
     ];
   },
-};
+});

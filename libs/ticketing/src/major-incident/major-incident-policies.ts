@@ -1,9 +1,10 @@
-import { type Instant, type Policy, type Reaction, type StoredEvent, streamId } from '#eventsourcing';
+import { type Instant, type Reaction, type StoredEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import {
   majorIncident,
@@ -46,7 +47,7 @@ function discount({ stream }: Stream, state: ClockedTicketState, service: string
 const discountAltogether = (event: Stream, state: ClockedTicketState) => discount(event, state, state?.service);
 
 /** Counts incidents by service, where the contract has a rule for major incidents. */
-export const ticketsOfServices: Policy<TicketEvents, ClockedTicketState, Commands> = {
+export const ticketsOfServices = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: 'tickets-of-services',
   aggregate: ticket,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.contract?.terms.majorIncidents?.rule !== undefined,
@@ -60,10 +61,10 @@ export const ticketsOfServices: Policy<TicketEvents, ClockedTicketState, Command
     TicketCancelled: discountAltogether,
     TicketMerged: discountAltogether,
   },
-};
+});
 
 /** Many tickets at once are a major incident; those that come while it lasts join it. */
-export const outagesToMajorIncidents: Policy<OutageEvents, OutageState, Commands> = {
+export const outagesToMajorIncidents = withItsCause<OutageEvents, OutageState, Commands>({
   name: 'outages-to-major-incidents',
   aggregate: outage,
   react: {
@@ -79,7 +80,7 @@ export const outagesToMajorIncidents: Policy<OutageEvents, OutageState, Commands
       return [toIncident(id, 'BeginMajorIncident', body)];
     },
   },
-};
+});
 
 function begin({ stream }: Stream, state: ClockedTicketState, reason: string): readonly Reaction<Commands>[] {
   if (state === null || !state.majorIncident || isOver(state)) return [];
@@ -98,7 +99,7 @@ const endOfMajor = (reason: string) => (event: Stream, state: ClockedTicketState
   state?.majorIncident ? end(event, state, reason) : [];
 
 /** A ticket that is declared a major incident is one, until it is stood down or over. */
-export const majorTickets: Policy<TicketEvents, ClockedTicketState, Commands> = {
+export const majorTickets = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: 'major-tickets',
   aggregate: ticket,
   concerns: ({ type, data }) =>
@@ -120,7 +121,7 @@ export const majorTickets: Policy<TicketEvents, ClockedTicketState, Commands> = 
     TicketCancelled: endOfMajor('Its ticket was cancelled'),
     TicketMerged: endOfMajor('Its ticket was merged into another'),
   },
-};
+});
 
 const childOf = (parent: string, child: string) => toTicket(child, 'LinkTicket', { ticketId: parent, relation: 'child-of' });
 
@@ -141,7 +142,7 @@ function left(state: MajorIncidentState) {
 }
 
 /** The tickets of a major incident are declared one, become children of it, and are told what is broadcast. */
-export const majorIncidentsToTickets: Policy<MajorIncidentEvents, MajorIncidentState, Commands> = {
+export const majorIncidentsToTickets = withItsCause<MajorIncidentEvents, MajorIncidentState, Commands>({
   name: 'major-incidents-to-tickets',
   aggregate: majorIncident,
   react: {
@@ -168,4 +169,4 @@ export const majorIncidentsToTickets: Policy<MajorIncidentEvents, MajorIncidentS
       return state === null ? [] : [toTicket(state.parent, 'AddInternalNote', { text })];
     },
   },
-};
+});

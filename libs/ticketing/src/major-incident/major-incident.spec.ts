@@ -19,6 +19,8 @@ const proposed = ['BeginMajorIncident', { ...begin, proposed: true }] as const;
 const declared = ['BeginMajorIncident', begin] as const;
 const ended = ['EndMajorIncident', { reason: 'Works again' }] as const;
 
+const happened = { stream: 'x', metadata: { effectiveAt: minute(0) } };
+
 describe('a rule for major incidents', () => {
   it('proposes one, or declares it, when as many tickets come about a service as it says, in whatever order they are told', () => {
     const detected = (last: ReturnType<typeof count>) =>
@@ -48,7 +50,7 @@ describe('a rule for major incidents', () => {
   it('lets tickets that come later join', () => {
     const react = outagesToMajorIncidents.react.ServiceTicketCounted;
     const { state } = counting(count(a, 0), count(b, 1), count(c, 2), count(d, 3));
-    const event = { stream: 'outage-x', data: { ticketId: d } } as RecordedEvent<never> & never;
+    const event = { ...happened, data: { ticketId: d } } as RecordedEvent<never> & never;
     expect(react?.(event, state)).toMatchObject([{ id, name: 'JoinMajorIncident', body: { ticketId: d } }]);
   });
 });
@@ -99,14 +101,14 @@ describe('a major incident', () => {
     const incident = given(declared, update, ['JoinMajorIncident', { ticketId: d }]);
     expect(incident.state?.updates).toEqual([{ text: 'Back within the hour', at: minute(2), by: { id: 'ada', kind: 'agent' } }]);
     const { UpdateBroadcast, TicketJoinedMajorIncident, MajorIncidentOpened } = majorIncidentsToTickets.react;
-    expect(UpdateBroadcast?.({ data: update[1] } as never, incident.state)).toMatchObject([
+    expect(UpdateBroadcast?.({ ...happened, data: update[1] } as never, incident.state)).toMatchObject([
       { id: a, name: 'SendPublicReply', body: update[1] },
     ]);
-    expect(TicketJoinedMajorIncident?.({ data: { ticketId: d } } as never, incident.state)).toMatchObject([
+    expect(TicketJoinedMajorIncident?.({ ...happened, data: { ticketId: d } } as never, incident.state)).toMatchObject([
       { id: d, name: 'LinkTicket', body: { ticketId: a, relation: 'child-of' } },
       { id: d, name: 'SendPublicReply', body: update[1] },
     ]);
-    expect(MajorIncidentOpened?.({ data: begin } as never, given(declared).state)?.map(({ id, name }) => [id, name])).toEqual([
+    expect(MajorIncidentOpened?.({ ...happened, data: begin } as never, given(declared).state)?.map(({ id, name }) => [id, name])).toEqual([
       [a, 'DeclareMajorIncident'],
       [b, 'LinkTicket'],
       [c, 'LinkTicket'],
@@ -154,7 +156,9 @@ describe('a major incident', () => {
     expect(after.when(...remind).events()).toEqual([{ type: 'IncidentReviewOverdue', data: { dueAt } }]);
     expect(after.when('RemindOfIncidentReview', {}).events()).toEqual([]);
     const { IncidentReviewOverdue } = majorIncidentsToTickets.react;
-    expect(IncidentReviewOverdue?.({ data: { dueAt } } as never, after.state)).toMatchObject([{ id: a, name: 'AddInternalNote' }]);
+    expect(IncidentReviewOverdue?.({ ...happened, data: { dueAt } } as never, after.state)).toMatchObject([
+      { id: a, name: 'AddInternalNote' },
+    ]);
     expect(given(declared, ended, remind).when('RemindOfIncidentReview', {}).events()).toEqual([]);
     const plan = ['PlanIncidentReview', { owner: { id: 'bob' }, dueAt: minute(99) }] as const;
     const planned = given(declared, ended, remind, plan);

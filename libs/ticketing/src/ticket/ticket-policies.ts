@@ -1,4 +1,4 @@
-import { type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { type EventMap, type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
 import type { AbsorbTicket } from './relations.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
@@ -12,7 +12,6 @@ import { inverseOf, type Relation } from '../vocabulary.js';
  * event comes by a policy, moments later.
  */
 
-type TicketPolicy = Policy<TicketEvents, TicketState, TicketCommands>;
 type TicketReaction = Reaction<TicketCommands>;
 
 const ofTickets = { aggregate: ticket };
@@ -25,23 +24,27 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
   return streamId(stream);
 }
 
-/** What follows in other tickets happened when its cause did, whenever the policy gets to it. */
-function withItsCause({ react, ...policy }: TicketPolicy): TicketPolicy {
-  const timed = Object.entries(react).map(([type, reactions]) => [
+/** What follows happened when its cause did, whenever the policy gets to it. */
+export function withItsCause<Events extends EventMap, State, Commands extends object>({
+  react,
+  ...policy
+}: Policy<Events, State, Commands>): Policy<Events, State, Commands> {
+  type React = (event: RecordedEvent<Events>, state: State) => readonly Reaction<Commands>[];
+  const timed = Object.entries<React>(react as never).map(([type, reactions]): [string, React] => [
     type,
-    (event: RecordedEvent<TicketEvents>, state: TicketState) => {
-      const follows = (reactions as (event: RecordedEvent<TicketEvents>, state: TicketState) => readonly TicketReaction[])(event, state);
-      return follows.map(({ body, ...rest }) => ({ ...rest, body: { ...body, effectiveAt: event.metadata.effectiveAt } }));
-    },
+    (event, state) =>
+      reactions(event, state).map(
+        (one) => ({ ...one, body: { ...(one.body as object), effectiveAt: event.metadata.effectiveAt } }) as Reaction<Commands>,
+      ),
   ]);
-  return { ...policy, react: Object.fromEntries(timed) as TicketPolicy['react'] };
+  return { ...policy, react: Object.fromEntries(timed) as never };
 }
 
 /**
  * Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked, and a reply
  * that came too late goes to a ticket that follows. A link that the other cannot take is taken back.
  */
-export const ticketLinks = withItsCause({
+export const ticketLinks = withItsCause<TicketEvents, TicketState, TicketCommands>({
   name: 'ticket-links',
   ...ofTickets,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.follows !== undefined,
@@ -128,7 +131,7 @@ function following({ client, kind, summary, reporter, channel, impact, urgency }
 }
 
 /** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */
-export const ticketMerges = withItsCause({
+export const ticketMerges = withItsCause<TicketEvents, TicketState, TicketCommands>({
   name: 'ticket-merges',
   ...ofTickets,
   react: {
@@ -143,7 +146,7 @@ export const ticketMerges = withItsCause({
 });
 
 /** Children follow their parent: what its requester is told, its major incident, its resolution. Reopening it leaves them as they are. */
-export const childrenFollow = withItsCause({
+export const childrenFollow = withItsCause<TicketEvents, TicketState, TicketCommands>({
   name: 'children-follow',
   ...ofTickets,
   react: {
