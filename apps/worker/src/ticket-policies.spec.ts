@@ -431,3 +431,31 @@ describe('many tickets about a service', () => {
     });
   });
 });
+
+describe('a rule of a contract', () => {
+  it('acts on the ticket that it is about, and on no other', async () => {
+    const ruled = `${client}-ruled`;
+    const commandId = randomUUID();
+    const rules = [
+      {
+        name: 'vpn',
+        on: 'TicketOpened',
+        if: [{ field: 'summary', contains: ['vpn'] }],
+        then: [
+          { do: 'triage', category: 'network/vpn' },
+          { do: 'open', summary: 'Look at the VPN gateway', kind: 'service-request' },
+        ],
+      },
+    ];
+    const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+    const body = { client: ruled, terms: { rules } };
+    await runSystemCommand(store, { aggregate: contract, id: ruled, name: 'AgreeContract', body, context });
+    const [about, other] = [await open('VPN drops', { client: ruled }), await open('No print', { client: ruled })];
+    const triaged = await first(about, 'TicketTriaged');
+    expect(triaged).toMatchObject({ data: { category: 'network/vpn' }, metadata: { actor: { id: 'policy:contract-rules' } } });
+    const { ticketId } = (await first(about, 'TicketLinked')).data as { ticketId: string };
+    // Its summary has the words of the rule: what rules open fires none.
+    expect(types(await eventsOf(ticketId)).filter((type) => type === 'TicketTriaged')).toEqual([]);
+    expect(types(await eventsOf(other))).toEqual(['TicketOpened']);
+  });
+});

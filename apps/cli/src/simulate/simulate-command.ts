@@ -66,7 +66,7 @@ async function readContract(file: string): Promise<Contract> {
 }
 
 function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }: Colours): string {
-  const { tickets, changed, gained, lost, escalations, byKind, byTier, byPriority, byClient } = totals;
+  const { tickets, changed, gained, lost, escalations, rules, byKind, byTier, byPriority, byClient } = totals;
   const table = new Table({
     head: ['', 'met', 'breached', 'open', 'would be met', 'breached', 'open', 'gained', 'lost'].map(bold),
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
@@ -90,6 +90,7 @@ function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }:
     '',
     table.toString(),
     ...(escalations.length === 0 ? [] : ['', steps(escalations, { green, red, bold })]),
+    ...rules.map(({ rule, tickets, fired }) => `rule ${cell(rule)}: would fire ${count(fired, 'time')} on ${count(tickets, 'ticket')}`),
     ...(items.length === 0 ? [] : ['', bold(`Tickets with a difference${shown}:`), ...items.map((ticket) => inALine(ticket, dim))]),
     '',
   ].join('\n');
@@ -110,7 +111,10 @@ function steps(escalations: readonly EscalationTally[], { green, red, bold }: Pi
   return table.toString();
 }
 
-function inALine({ ticketId, client, priority, openedAt, clocks, escalations }: TicketComparison, dim: (text: string) => string): string {
+function inALine(
+  { ticketId, client, priority, openedAt, clocks, escalations, rules }: TicketComparison,
+  dim: (text: string) => string,
+): string {
   const changes = clocks.map(({ kind, tier, vendor, cycle, actual, proposed, breach }) => {
     const at = (breach === 'gained' ? proposed : actual)?.breachedAt;
     return `${breach} ${[kind, tier, vendor, cycle > 1 ? `(${cycle})` : undefined].filter((part) => part !== undefined).join(' ')} ${dim(`at ${at}`)}`;
@@ -119,7 +123,8 @@ function inALine({ ticketId, client, priority, openedAt, clocks, escalations }: 
     const which = `step ${step + 1}${round > 0 ? ` of round ${round + 1}` : ''}${time > 1 ? ` (${time})` : ''}`;
     return `${escalation} ${policy} ${which}${kind === 'functional' ? ` handing on to ${to}` : ''} ${dim(`at ${proposed ?? actual}`)}`;
   });
-  return `  ${ticketId}  ${inOneLine(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired].join('; ')}`;
+  const byRule = rules.map(({ rule, on, at }) => `rule ${inOneLine(rule)} on ${on} ${dim(`at ${at}`)}`);
+  return `  ${ticketId}  ${inOneLine(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired, ...byRule].join('; ')}`;
 }
 
 /** Measured by the table as it is printed. */

@@ -2,6 +2,7 @@ import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCa
 import { messageTemplateSchema } from './escalation-message.js';
 import { escalationPoliciesSchema } from './escalation-policy.js';
 import { handOffRequirementsSchema } from './hand-off.js';
+import { rulesSchema } from './rule.js';
 import { without } from '../plain-json.js';
 import {
   about,
@@ -253,6 +254,7 @@ const terms = fields({
     about(recurrenceSchema, 'When incidents of one service, component and category are a problem. Nothing is counted, if left out'),
   ),
   majorIncidents: optional(about(majorIncidentTermsSchema, 'When tickets are a major incident, and when it is reviewed')),
+  rules: optional(about(rulesSchema, 'What is done by itself when something happens to a ticket')),
   statusPage: optional(
     about(
       oneOf(['public', 'identity']),

@@ -8,6 +8,7 @@ import {
   ticketsOfServices,
 } from '../major-incident/major-incident-policies.js';
 import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
+import { contractRules } from '../ticket/rule-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
 import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
@@ -35,4 +36,5 @@ export const policies: readonly Policy<any, any, any>[] = [
   outagesToMajorIncidents,
   majorTickets,
   majorIncidentsToTickets,
+  contractRules,
 ];

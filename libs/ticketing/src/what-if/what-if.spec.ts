@@ -151,6 +151,7 @@ describe('the sums of a simulation', () => {
       tickets: 3,
       changed: 2,
       escalations: [],
+      rules: [],
       actual: { met: 4, breached: 0, open: 2, cancelled: 0 },
       proposed: { met: 4, breached: 2, open: 2, cancelled: 0 },
       gained: 2,

@@ -2,7 +2,9 @@ import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
+import { rulesThatFire } from '../contract/rule.js';
 import { omitUndefined } from '../plain-json.js';
+import { isForRules } from '../ticket/rule-policies.js';
 import {
   CLOCK_KINDS,
   type ClockKind,
@@ -57,6 +59,12 @@ const clockComparisonSchema = open({
 /** One clock under the contract that its ticket had, and under the proposed one. Absent where that contract promises nothing. */
 export type ClockComparison = Static<typeof clockComparisonSchema>;
 
+const firedRuleSchema = open({
+  rule: about(text, 'Name of the rule'),
+  on: about(text, 'The event that it would have followed'),
+  at: about(instant, 'When'),
+});
+
 const ticketComparisonSchema = open({
   ticketId: about(uuid, 'Id of the ticket'),
   client: about(text, 'The client (tenant)'),
@@ -64,6 +72,7 @@ const ticketComparisonSchema = open({
   openedAt: about(instant, 'When it was opened'),
   clocks: about(listOf(clockComparisonSchema), 'Its clocks'),
   escalations: about(listOf(escalationComparisonSchema), 'What escalation policies did, or would have done'),
+  rules: about(listOf(firedRuleSchema), 'Rules of the proposed contract that would have fired'),
 });
 
 /** What a proposed contract would have made of a ticket whose life was what it was. */
@@ -121,6 +130,8 @@ export interface Replay {
   /** Under the contract that its own events pin. */
   readonly actual: SimulatedLife;
   readonly proposed: SimulatedLife;
+  /** Rules of the proposed contract that would have fired. */
+  readonly rules: TicketComparison['rules'];
 }
 
 /**
@@ -136,7 +147,10 @@ export function evolveReplay(proposed: Contract, replay: Replay | null, event: T
   if (ticket === null || actual === null) return null;
   const would = underProposed(event, termsOf(actual.promises), proposed);
   const after = would === undefined ? before?.proposed : evolveSimulated(before?.proposed ?? null, would, effectiveAt);
-  return after ? { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: after } : null;
+  if (!after) return null;
+  const fired = isForRules(event) ? rulesThatFire(proposed.rules, event.type, ticket) : [];
+  const rules = [...(replay?.rules ?? []), ...fired.map(({ name, on }) => ({ rule: name, on, at: effectiveAt }))];
+  return { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: after, rules };
 }
 
 /** The ticket at an instant, with what the timekeeper would have done before it. */
@@ -147,7 +161,7 @@ function seenToUntil(replay: Replay, until: Instant): Replay {
 
 /** What a proposed contract would have made of a ticket, as it stood at an instant after the last event that was replayed. */
 export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): TicketComparison {
-  const { client, openedAt, actual, proposed } = seenToUntil(replay, asOf);
+  const { client, openedAt, actual, proposed, rules } = seenToUntil(replay, asOf);
   return {
     ticketId,
     client,
@@ -155,6 +169,7 @@ export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): T
     openedAt,
     clocks: compareClocks(actual.promises.clocks, proposed.promises.clocks, asOf),
     escalations: compareEscalations(actual.fired, proposed.fired),
+    rules,
   };
 }
 
@@ -205,8 +220,10 @@ function outcomeOf(clock: SlaClock, asOf: Instant): Outcome {
 }
 
 /** Whether the proposed contract would have changed anything. */
-export function isChanged({ clocks, escalations }: TicketComparison): boolean {
-  return clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined);
+export function isChanged({ clocks, escalations, rules }: TicketComparison): boolean {
+  return (
+    rules.length > 0 || clocks.some(({ breach }) => breach !== undefined) || escalations.some(({ escalation }) => escalation !== undefined)
+  );
 }
 
 const byVerdictSchema = about(forEach(VERDICTS, about(count, 'How many')), 'Clocks by what became of them');
@@ -232,12 +249,19 @@ const escalationTallySchema = open({
 /** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
 export type EscalationTally = Static<typeof escalationTallySchema>;
 
+const ruleTallySchema = open({
+  rule: about(text, 'Name of the rule'),
+  tickets: about(count, 'Tickets that it would have touched'),
+  fired: about(count, 'How often it would have fired'),
+});
+
 const tallyBy = <Entries extends ObjectEntries>(entries: Entries) => listOf(open({ ...tallySchema.entries, ...entries }));
 const totalsSchema = open({
   tickets: about(count, 'Tickets that were replayed'),
-  changed: about(count, 'Tickets with a breach or an escalation that was gained or lost'),
+  changed: about(count, 'Tickets with a breach or an escalation that was gained or lost, or with a rule that fires'),
   ...tallySchema.entries,
   escalations: about(listOf(escalationTallySchema), 'Of each policy by name, those told and the work handed on'),
+  rules: about(listOf(ruleTallySchema), 'Of each rule of the proposed contract that would have fired, by name'),
   byKind: about(tallyBy(parts(slaClockSchema, 'kind')), 'By kind of clock'),
   byTier: about(tallyBy({ tier: refer(tierSchema) }), 'By tier, of the clocks between tiers'),
   byPriority: about(tallyBy({ priority: refer(prioritySchema) }), 'By priority'),
@@ -253,7 +277,7 @@ export const simulationSchema = about(
     totals: about(totalsSchema, 'Of all tickets that were replayed'),
     items: about(
       listOf(ticketComparisonSchema),
-      'Tickets with a breach or an escalation that was gained or lost, each with just those, in the order in which they were recorded',
+      'Tickets with a breach or an escalation that was gained or lost, or with a rule that fires, each with just those, in the order in which they were recorded',
     ),
   }),
   'What would have become of the clocks of past tickets under another contract',
@@ -277,12 +301,18 @@ export class SimulationSums {
   #tickets = 0;
   #changed = 0;
   readonly #cells = new Map<string, Cell>();
+  readonly #rules = new Map<string, { tickets: number; fired: number }>();
   readonly #escalations = new Map<string, { -readonly [Field in keyof EscalationTally]: EscalationTally[Field] }>();
 
   add(comparison: TicketComparison): void {
-    const { client, priority, clocks, escalations } = comparison;
+    const { client, priority, clocks, escalations, rules } = comparison;
     this.#tickets++;
     if (isChanged(comparison)) this.#changed++;
+    for (const rule of new Set(rules.map((one) => one.rule))) {
+      const sums = this.#rules.get(rule) ?? { tickets: 0, fired: 0 };
+      const fired = sums.fired + rules.filter((one) => one.rule === rule).length;
+      this.#rules.set(rule, { tickets: sums.tickets + 1, fired });
+    }
     for (const { policy, kind, actual, proposed, escalation } of escalations) {
       const key = JSON.stringify([policy, kind]);
       const tally = this.#escalations.get(key) ?? { policy, kind, actual: 0, proposed: 0, gained: 0, lost: 0 };
@@ -309,6 +339,7 @@ export class SimulationSums {
       changed: this.#changed,
       ...tally(cells),
       escalations: [...this.#escalations].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, sums]) => ({ ...sums })),
+      rules: [...this.#rules].sort(([one], [other]) => (one < other ? -1 : 1)).map(([rule, sums]) => ({ rule, ...sums })),
       byKind: tallies(cells, 'kind', (kind) => CLOCK_KINDS.indexOf(kind)),
       byTier: tallies(cells, 'tier', rank),
       byPriority: tallies(cells, 'priority', (priority) => PRIORITIES.indexOf(priority)),

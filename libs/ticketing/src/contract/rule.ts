@@ -1,0 +1,151 @@
+import {
+  about,
+  type Breach,
+  fewOf,
+  fields,
+  literal,
+  name,
+  obeys,
+  oneOf,
+  oneOfKinds,
+  optional,
+  type Static,
+  text,
+  that,
+  uuid,
+} from '../schema.js';
+import { IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
+
+/** Events of tickets that rules may be about. */
+export const RULE_TRIGGERS = [
+  'TicketOpened',
+  'TicketTriaged',
+  'TicketEscalated',
+  'EscalationAccepted',
+  'EscalationReturned',
+  'RequesterReplied',
+  'MajorIncidentDeclared',
+  'TicketResolved',
+  'TicketReopened',
+] as const;
+export type RuleTrigger = (typeof RULE_TRIGGERS)[number];
+
+/** What conditions look at, of the ticket right after the event. */
+export const RULE_FIELDS = [
+  'kind',
+  'channel',
+  'summary',
+  'impact',
+  'urgency',
+  'priority',
+  'tier',
+  'team',
+  'service',
+  'component',
+  'category',
+] as const;
+export type RuleField = (typeof RULE_FIELDS)[number];
+
+const values = fewOf(
+  that(text, (value) => value.length <= 200, 'must be at most 200 characters'),
+  1,
+  50,
+  'values',
+);
+
+const conditionSchema = obeys(
+  fields({
+    field: about(oneOf(RULE_FIELDS), 'A field of the ticket'),
+    is: optional(about(values, 'It has one of these values')),
+    isNot: optional(about(values, 'It has none of these values, or no value')),
+    contains: optional(about(values, 'It has one of these in it, in whatever case')),
+  }),
+  ({ is, isNot, contains }): readonly Breach[] =>
+    [is, isNot, contains].filter((one) => one !== undefined).length === 1
+      ? []
+      : [{ at: [], message: 'must have exactly one of is, isNot, contains' }],
+);
+
+export type RuleCondition = Static<typeof conditionSchema>;
+
+const classified = {
+  category: name(200),
+  service: optional(about(name(200), 'Affected service')),
+  component: optional(about(name(200), 'Affected configuration item')),
+};
+
+const actionSchema = oneOfKinds(
+  'do',
+  [
+    fields({
+      do: about(literal('triage'), 'Sets its category, and if wanted more'),
+      ...classified,
+      category: about(classified.category, 'Category'),
+      impact: optional(about(oneOf(IMPACTS), 'How many are affected')),
+      urgency: optional(about(oneOf(URGENCIES), 'How long it can wait')),
+    }),
+    fields({
+      do: about(literal('assign'), 'Gives it to a team or to somebody'),
+      team: optional(about(name(100), 'Id of the team')),
+      assignee: optional(about(name(100), 'Id of the person')),
+    }),
+    fields({
+      do: about(literal('note'), 'Adds a note that the desk reads'),
+      text: about(
+        that(text, (it) => it.length > 0 && it.length <= 2000, 'must be text of 1 to 2000 characters'),
+        'The note',
+      ),
+    }),
+    fields({
+      do: about(literal('open'), 'Opens another ticket of the client, for the same requester, and links it'),
+      summary: about(name(200), 'What is to be done, in a line'),
+      kind: about(oneOf(['incident', 'service-request']), 'What it is'),
+      category: optional(about(classified.category, 'Category')),
+      team: optional(about(name(100), 'Id of the team')),
+    }),
+    fields({
+      do: about(literal('link'), 'Links it to a ticket'),
+      ticketId: about(uuid, 'Id of the other ticket'),
+      relation: about(oneOf(LINK_RELATIONS), 'What it is to the other one'),
+    }),
+  ],
+  'must be one of triage, assign, note, open, link',
+);
+
+export type RuleAction = Static<typeof actionSchema>;
+
+export const ruleSchema = about(
+  fields({
+    name: about(name(100), 'Unique in its contract'),
+    on: about(oneOf(RULE_TRIGGERS), 'The event that it is about'),
+    if: optional(about(fewOf(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
+    then: about(fewOf(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
+  }),
+  'What is done by itself when something happens to a ticket',
+);
+
+/** What is done by itself when something happens to a ticket. */
+export type Rule = Static<typeof ruleSchema>;
+
+export const rulesSchema = obeys(fewOf(ruleSchema, 0, 50, 'rules'), (rules) =>
+  rules.flatMap(({ name }, index) =>
+    rules.findIndex((other) => other.name === name) === index ? [] : [{ at: [index, 'name'], message: 'must be unique in its contract' }],
+  ),
+);
+
+/** The rules that an event of a ticket fires. Pure. @param ticket right after the event */
+export function rulesThatFire(
+  rules: readonly Rule[] | undefined,
+  type: string,
+  ticket: Readonly<Partial<Record<RuleField, string>>>,
+): readonly Rule[] {
+  return (rules ?? []).filter(({ on, if: conditions = [] }) => on === type && conditions.every((condition) => holds(condition, ticket)));
+}
+
+function holds({ field, is, isNot, contains }: RuleCondition, ticket: Readonly<Partial<Record<RuleField, string>>>): boolean {
+  const value = ticket[field];
+  if (isNot !== undefined) return value === undefined || !isNot.includes(value);
+  if (value === undefined) return false;
+  if (is !== undefined) return is.includes(value);
+  return contains?.some((part) => value.toLowerCase().includes(part.toLowerCase())) ?? true;
+}
