@@ -32,6 +32,6 @@ export const whenParameters = {
  */
 export function inPast(when: When, without: Readonly<Record<string, unknown>>): readonly unknown[] {
   if (!isPast(when)) return [];
-  unlessGiven(without, 'asOf and knownAt', 'The past does not change, and is not searched for words');
+  unlessGiven(without, 'asOf and knownAt', 'The past does not change');
   return [when.asOf ?? null, when.knownAt ?? null];
 }

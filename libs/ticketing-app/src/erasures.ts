@@ -14,7 +14,7 @@ import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetai
 import { forgetDeliveries } from '#webhooks';
 import { dropHeaders, mailWithoutKeyOf } from './inbound-mail-records.js';
 import { runSystemCommand } from './run-command.js';
-import { TICKET_INSTANTS } from './ticket-instants.js';
+import { TicketInstants } from './ticket-instants.js';
 
 /** What erasing stands on. */
 export interface Erasing {
@@ -55,7 +55,7 @@ export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<v
     if (!(await isTold(store, id, destroyed))) continue;
     await dropHeaders(db, { ticketId: id });
     for (const sha256 of await plainAttachmentsErased(store, db, destroyed)) await blobs.removePlain(sha256);
-    await db.collection(TICKET_INSTANTS).deleteMany({ ticketId: id });
+    if (!(await TicketInstants.of(store, { db }).forgetErased())) continue;
     if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);
   }
 }

@@ -21,20 +21,23 @@ import { boardCriteria, type SlaBoardAsked, type SlaBoardPage } from './sla-boar
 import { TICKET_INSTANTS } from './ticket-instants.js';
 import {
   type ListedTicket,
+  type ListPlace,
+  ofWords,
   TICKET_ORDERS,
   ticketListCriteria,
   type TicketListAskedFor,
   type TicketListFilter,
+  type TicketOrder,
 } from './ticket-list-query.js';
 import { queueCriteria, type QueuedTicket, type TierQueueAsked } from './ticket-queries.js';
 
-/** The list of tickets at another time. Words are not looked for there. */
+/** The list of tickets at another time. */
 export async function readPastTickets(
   sources: Sources,
   { filter, order, limit, after, when }: TicketListAskedFor & { readonly when: When },
 ): Promise<Page<ListedTicket> | Refusal> {
-  const wanted = { filter: ticketListCriteria(filter, order, after), sort: Object.fromEntries(TICKET_ORDERS[order]), limit };
-  const page = await readInstants(sources, when, wanted);
+  const criteria = () => pastCriteria(sources, when, filter, order, after);
+  const page = await readInstants(sources, when, { filter: criteria, sort: Object.fromEntries(TICKET_ORDERS[order]), limit });
   return isRefusal(page) ? page : { ...page, items: page.items.map((item) => shown<ListedTicket>(item, ticketListLineSchema.entries)) };
 }
 
@@ -67,13 +70,27 @@ export async function readTicketCounts(
   sources: Sources,
   { by, filter, when, atLeast }: CountsAsked,
 ): Promise<readonly Counted[] | Refusal> {
-  const criteria = ticketListCriteria(filter, 'openedAt');
   const past = isPast(when);
   const behind = past ? await sources.instants.caughtUp() : await waitForPosition(sources, ticketViews, atLeast);
   if (behind !== undefined) return behind;
   return past
-    ? countBy(sources, TICKET_INSTANTS, COUNTED_BY[by], atThatTime(when, criteria))
-    : countBy(sources, ticketList.name, COUNTED_BY[by], criteria);
+    ? countBy(sources, TICKET_INSTANTS, COUNTED_BY[by], atThatTime(when, await pastCriteria(sources, when, filter, 'openedAt')))
+    : countBy(sources, ticketList.name, COUNTED_BY[by], ticketListCriteria(filter, 'openedAt'));
+}
+
+/** The filter, with the tickets about which all that is searched for had been said in place of the words: those of a ticket are in no stretch of it. */
+async function pastCriteria(
+  sources: Sources,
+  { asOf = NEVER_DUE, knownAt = NEVER_DUE }: When,
+  { q, ...filter }: TicketListFilter,
+  order: TicketOrder,
+  after?: ListPlace,
+): Promise<object> {
+  const criteria = ticketListCriteria(filter, order, after);
+  if (q === undefined) return criteria;
+  const said = await Promise.all(ofWords(q).map((words) => sources.instants.saying(words, { asOf, knownAt })));
+  const [first = new Set<string>(), ...others] = said;
+  return { $and: [criteria, { _id: { $in: [...first].filter((id) => others.every((ids) => ids.has(id))) } }] };
 }
 
 /** The queue of a tier at another time. */
@@ -112,7 +129,8 @@ export async function readPastBoard(
 }
 
 interface Wanted {
-  readonly filter: object;
+  /** Or what it comes to, once the past is known as far as the log goes. */
+  readonly filter: object | (() => Promise<object>);
   readonly sort: Readonly<Record<string, 1 | -1>>;
   readonly limit: number;
 }
@@ -121,7 +139,8 @@ interface Wanted {
 async function readInstants(sources: Sources, when: When, { filter, sort, limit }: Wanted): Promise<Page<TicketInstant> | Refusal> {
   const behind = await sources.instants.caughtUp();
   if (behind !== undefined) return behind;
-  return readPage<TicketInstant>(sources, TICKET_INSTANTS, { filter: atThatTime(when, filter), sort: byTicket(sort), limit });
+  const criteria = typeof filter === 'function' ? await filter() : filter;
+  return readPage<TicketInstant>(sources, TICKET_INSTANTS, { filter: atThatTime(when, criteria), sort: byTicket(sort), limit });
 }
 
 /** A filter for documents of now, for those of another time. */

@@ -72,7 +72,7 @@ export interface Sources {
   readonly feed: ScopedFeed;
   readonly models: ScopedModels;
   /** What is known of tickets at other times. */
-  readonly instants: Pick<TicketInstants, 'caughtUp'>;
+  readonly instants: Pick<TicketInstants, 'caughtUp' | 'saying'>;
   /** Finds the ids of articles by words. */
   readonly articles: Pick<ArticleIndex, 'search'>;
   readonly scope: Scope;

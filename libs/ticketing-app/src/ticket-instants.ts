@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type EventStore,
+  type Instant,
   PERSONAL_DATA_ERASED,
   type Position,
   refuse,
@@ -9,9 +10,17 @@ import {
   streamId,
   streamName,
 } from '#eventsourcing';
-import { ticket, TICKET_INSTANTS_VERSION, type TicketInstant, type TicketStretch, TicketTimes, ticketViews } from '#ticketing';
+import {
+  ticket,
+  TICKET_INSTANTS_VERSION,
+  type TicketInstant,
+  type TicketSaying,
+  type TicketStretch,
+  TicketTimes,
+  ticketViews,
+} from '#ticketing';
 import { isDuplicateKey } from '#mongo';
-import { type ReadModels, reached } from './read-model-database.js';
+import { QUERY_WITHIN_MS, type ReadModels, reached } from './read-model-database.js';
 
 /** Name of the collection. */
 export const TICKET_INSTANTS = 'tickets__instants';
@@ -31,6 +40,8 @@ const INDEXES = [
   { ticketId: 1 },
   { 'stretch.known': 1 },
 ] as const;
+/** Only sayings have words. */
+const WORDS = { key: { words: 1 }, sparse: true } as const;
 
 /** Throws away what is known of the past: it is read from the log again when it is asked for. */
 export async function discardTicketInstants({ db }: ReadModels): Promise<void> {
@@ -83,6 +94,24 @@ export class TicketInstants {
     return undefined;
   }
 
+  /**
+   * Has what was erased read as such, where anything is kept. Whoever erases sees to it: else it stayed until somebody asks about the past.
+   * @returns false while that takes its time
+   */
+  async forgetErased(): Promise<boolean> {
+    const isKept = (await reached(this.#collection.findOne({}, { projection: { _id: 1 } }))) !== null;
+    return !isKept || (await this.caughtUp()) === undefined;
+  }
+
+  /** Ids of the tickets about which something was said by a time that is asked about. @param words a condition for words, in MongoDB's query language */
+  async saying(words: object, { asOf, knownAt }: { readonly asOf: Instant; readonly knownAt: Instant }): Promise<ReadonlySet<string>> {
+    const said = { ...words, 'said.from': { $lte: asOf }, 'said.known': { $lte: knownAt } };
+    const found = this.models.db
+      .collection<TicketSaying>(TICKET_INSTANTS)
+      .find(said, { projection: { ticketId: 1 }, maxTimeMS: QUERY_WITHIN_MS });
+    return new Set((await reached(found.toArray())).map(({ ticketId }) => ticketId));
+  }
+
   get #collection() {
     return this.models.db.collection<TicketInstant>(TICKET_INSTANTS);
   }
@@ -127,7 +156,7 @@ export class TicketInstants {
   async #begin(): Promise<Progress> {
     this.#atHand.clear();
     await discardTicketInstants(this.models);
-    await this.#collection.createIndexes(INDEXES.map((key) => ({ key: { ...key } })));
+    await this.#collection.createIndexes([...INDEXES.map((key) => ({ key: { ...key } })), { ...WORDS, key: { ...WORDS.key } }]);
     const progress = { _id: PROGRESS, commit: -1, generation: randomUUID() };
     await this.#progresses.replaceOne({ _id: PROGRESS }, progress, { upsert: true });
     return progress;
@@ -161,7 +190,7 @@ export class TicketInstants {
       }
     }
     if (changed.size === 0) return;
-    const insert = ({ document, cuts }: TicketStretch) => ({ insertOne: { document: { ...document, cuts } as TicketInstant } });
+    const insert = ({ document, cuts }: TicketStretch) => ({ insertOne: { document: { ...document, cuts } as object as TicketInstant } });
     // A document never changes, and cuts are only added: it does not matter who writes first.
     const merge = ({ document: { _id, ...fields }, cuts }: TicketStretch) => ({
       updateOne: { filter: { _id }, update: { $setOnInsert: fields, $addToSet: { cuts: { $each: cuts } } } as object, upsert: true },

@@ -168,7 +168,7 @@ export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder,
 }
 
 /** A condition for each word. Words are letters, marks and digits alone, so they mean nothing in a pattern. */
-function ofWords(query: string): readonly object[] {
+export function ofWords(query: string): readonly object[] {
   return query.split(/\s+/).flatMap((asked) => {
     const words = wordsAskedFor(asked);
     const open = asked.endsWith('*') ? words.length - 1 : -1;

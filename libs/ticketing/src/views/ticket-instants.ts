@@ -1,8 +1,9 @@
-import { type RecordedEvent, streamId, type StoredEvent, upcast } from '#eventsourcing';
+import { type Instant, type RecordedEvent, streamId, type StoredEvent, upcast } from '#eventsourcing';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { without } from '../plain-json.js';
 import { ticketViews } from './projections.js';
-import { slaBoard, type SlaBoardEntry } from './sla-board.js';
+import { withWordsOf } from './search-words.js';
+import { NEVER_DUE, slaBoard, type SlaBoardEntry } from './sla-board.js';
 import type { TicketFold } from './ticket-fold.js';
 import { ticketList, type TicketListEntry } from './ticket-list.js';
 import { tierQueue, type QueueEntry } from './tier-queue.js';
@@ -21,19 +22,32 @@ export type TicketInstant = Omit<TicketListEntry, 'words'> &
     readonly stretch: Cut;
   };
 
+/** What an event says for the first time about its ticket, or tells of an earlier time: words that searches look for. It holds from then on. */
+export interface TicketSaying {
+  /** `<ticket id>/<revision>/words`. */
+  readonly _id: string;
+  readonly ticketId: string;
+  readonly revision: number;
+  readonly words: readonly string[];
+  readonly said: Cut;
+}
+
 /** A document, and what has been cut off from it. */
 export interface TicketStretch {
-  readonly document: TicketInstant;
+  readonly document: TicketInstant | TicketSaying;
   readonly cuts: readonly Cut[];
 }
 
 /** Bumped with what they are made of: the documents are then thrown away, and made anew. */
-export const TICKET_INSTANTS_VERSION = [ticketViews.version, ticketList.version, tierQueue.version, slaBoard.version, 2].join('.');
+export const TICKET_INSTANTS_VERSION = [ticketViews.version, ticketList.version, tierQueue.version, slaBoard.version, 3].join('.');
 
 /** The times of one ticket, event by event. */
 export class TicketTimes {
   readonly #timeline = new Timeline<TicketFold | null, TicketEvents>(ticketViews.initial, ticketViews.fold);
   readonly #positions: number[] = [];
+  /** Word → since when it is said. */
+  readonly #said = new Map<string, Instant>();
+  #known: Instant | undefined;
 
   /** How many events it has seen. */
   get events(): number {
@@ -45,10 +59,24 @@ export class TicketTimes {
     const event = upcast(ticketViews.aggregate, stored) as RecordedEvent<TicketEvents>;
     this.#positions.push(Number(event.position.commit));
     const id = streamId(event.stream);
-    return this.#timeline.add(event).flatMap((stretch) => {
+    const stretches = this.#timeline.add(event).flatMap((stretch) => {
       const document = this.#documentOf(id, stretch);
       return document === undefined ? [] : [{ document, cuts: stretch.cuts }];
     });
+    return [...stretches, ...this.#sayingOf(id, event)];
+  }
+
+  #sayingOf(
+    ticketId: string,
+    { revision, data, metadata: { effectiveAt: from, recordedAt } }: RecordedEvent<TicketEvents>,
+  ): readonly TicketStretch[] {
+    // An event is known once all before it are.
+    const known = this.#known !== undefined && this.#known > recordedAt ? this.#known : recordedAt;
+    this.#known = known;
+    const words = withWordsOf([], data).filter((word) => (this.#said.get(word) ?? NEVER_DUE) > from);
+    for (const word of words) this.#said.set(word, from);
+    const document = { _id: `${ticketId}/${revision}/words`, ticketId, revision, words, said: { from, known } };
+    return words.length === 0 ? [] : [{ document, cuts: [] }];
   }
 
   #documentOf(id: string, { state, revision, from, known }: Stretch<TicketFold | null>): TicketInstant | undefined {
