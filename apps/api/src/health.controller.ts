@@ -16,6 +16,8 @@ interface Progress {
   readonly position?: string;
   /** Age of the oldest event that it has not seen, in milliseconds; 0 when it has seen all; null where it has followed another log. */
   readonly lagMs: number | null;
+  /** Of a view: how long after their recording the latest events were in it, in milliseconds. */
+  readonly freshness?: { readonly p50: number; readonly p99: number };
   readonly trouble?: { readonly message: string; readonly at: string; readonly code?: 'other-log' };
 }
 

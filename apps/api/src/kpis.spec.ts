@@ -3,6 +3,10 @@ import { FolderBlobStore } from '#blobs';
 import { parsePosition } from '#eventsourcing';
 import { createLog } from '#platform';
 import { renderReport } from '#reports';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { kpis, ticketFacts } from '#ticketing';
 import { boundOf, readClientReport } from '#ticketing-app';
 import { startReporter } from '../../worker/src/reporter.js';
@@ -328,4 +332,34 @@ describe('/v1/reports', () => {
     expect(await get(`/v1/reports/${name()}/runs/x/document`)).toMatchObject({ status: 404, json: { code: 'report-run-not-found' } });
     expect(await get(`/v1/reports/none/runs`)).toMatchObject({ status: 404, json: { code: 'report-not-found' } });
   });
+});
+describe('examples/reporting-queries', () => {
+  const folder = new URL('../../../examples/reporting-queries/', import.meta.url);
+  const text = (file: string) => readFileSync(new URL(file, folder), 'utf8');
+
+  it('answer two questions with the Node driver', async () => {
+    const url = new URL(api.stores.mongodbUrl);
+    url.pathname = api.mongo.db.databaseName;
+    const env = { PATH: process.env['PATH'], URL: String(url), FROM: '2020-01-01', TO: '2021-01-01' };
+    const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('questions.js', folder))], { env });
+    const lines = stdout.trim().split('\n');
+    const found = lines.map((line) => JSON.parse(line) as { readonly client?: string; readonly month?: string; readonly opened?: number });
+    const opened = found.filter(({ client }) => client === api.client);
+    expect(opened).toContainEqual({ client: api.client, month: '2020-03', opened: expect.any(Number) });
+    expect(found.at(-1)).toEqual({ tier: expect.stringMatching(/^L\d$/), backlog: expect.any(Number), oldest: expect.any(String) });
+  });
+
+  it('ask the same with mongosh and in Python', () => {
+    const stages = (file: string) => text(file).match(/\$[a-z]\w*(\.\w+)?/g);
+    const [ofNode, ...others] = ['questions.js', 'questions.mongosh.js', 'questions.py'].map(stages);
+    for (const other of others) expect(other).toEqual(ofNode);
+  });
+});
+
+it('how soon events are in the views is told with their health', async () => {
+  const { p50, p99 } = await eventually(
+    async () => (await get('/health/ready')).json.views?.ticket_facts_v1.freshness ?? {},
+    ({ p50, p99 }) => p50 <= p99,
+  );
+  expect([p50, p99]).toEqual([expect.any(Number), expect.any(Number)]);
 });

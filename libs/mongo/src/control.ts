@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Collection, Db, Filter } from 'mongodb';
 import { StreamDeleted, type EventStore, type Position, type StoredEvent } from '#eventsourcing';
 import { isDuplicateKey } from './connect.js';
+import { type Freshness, slowest } from './freshness.js';
 import { nextName, type AnyFace, type AnyGroup } from './documents.js';
 
 /** A place in the log as it is stored. Decimal, for 64 bits do not fit a number. */
@@ -48,6 +49,8 @@ export interface FollowerControl {
   readonly handover: { readonly to: string; readonly until: Date } | null;
   /** What it failed of when it last did; null once it goes on. Absent when it never failed. */
   readonly trouble?: Trouble | null;
+  /** Of a partition of a group of views: how soon the latest events were in them. */
+  readonly freshness?: Freshness;
   /** Where it follows for policies: how far each of them is. One that is not there begins at the start. */
   readonly policies?: Readonly<Record<string, PolicyControl>>;
 }
@@ -175,6 +178,8 @@ export interface ViewHealth {
   /** `failing`: tried again and again, see `trouble`; `stopped`: no process has it, or not all of it. */
   readonly state: 'running' | 'failing' | 'stopped';
   readonly trouble?: Trouble;
+  /** Of views that have followed the log live: how soon the latest events were in them. */
+  readonly freshness?: Freshness;
 }
 
 export async function groupHealth(db: Db, group: string): Promise<ViewHealth> {
@@ -194,10 +199,12 @@ export async function policyHealth(db: Db, { name, aggregate }: PolicyName): Pro
 function healthOfAll(controls: readonly FollowerControl[]): ViewHealth {
   const position = furthestOfAll(controls);
   const trouble = controls.find((control) => control.trouble)?.trouble;
-  if (trouble) return { position, state: 'failing', trouble };
+  const freshness = slowest(controls.map((control) => control.freshness));
+  const measured = freshness === undefined ? {} : { freshness };
+  if (trouble) return { position, state: 'failing', trouble, ...measured };
   const held = ({ owner, leaseUntil }: FollowerControl): boolean =>
     owner !== null && leaseUntil !== null && leaseUntil.getTime() > Date.now();
-  return { position, state: controls.length > 0 && controls.every(held) ? 'running' : 'stopped' };
+  return { position, state: controls.length > 0 && controls.every(held) ? 'running' : 'stopped', ...measured };
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   type GroupControl,
 } from './control.js';
 import { prepareCollections, type AnyGroup } from './documents.js';
+import { FreshnessMeter } from './freshness.js';
 import { GroupDocuments } from './group-documents.js';
 import type { HeldLease } from './held-lease.js';
 import { Partitions } from './partitions.js';
@@ -64,6 +65,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
   #projected = 0;
   /** When the oldest event in work was recorded, epoch milliseconds. */
   #oldest: number | undefined;
+  readonly #freshness = new FreshnessMeter();
 
   constructor(
     private readonly options: ProjectGroupOptions,
@@ -143,8 +145,11 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
         if (first !== undefined) this.#oldest = Date.parse(first.metadata.recordedAt);
         const projected = await documents.project(events, checkpoint);
         this.#projected += projected.count;
+        // While it catches up, what it has not seen is old: `lagMs` tells of that.
+        if (this.state === 'live') this.#freshness.visible(events.slice(0, projected.count).map(({ metadata }) => metadata.recordedAt));
         if (projected.failure === undefined) this.#oldest = undefined;
-        return projected;
+        const freshness = this.#freshness.measured();
+        return freshness === undefined ? projected : { ...projected, also: () => ({ freshness }) };
       },
       ({ stream }) => partitionOf(stream, partitions) === this.partition,
     );

@@ -3,6 +3,7 @@ import { BPIC2013_SOURCE } from '../import/ready-mappings.js';
 import { benchAudit } from './bench-audit.js';
 import { benchClocks } from './bench-clocks.js';
 import { benchEventStore } from './bench-eventstore.js';
+import { benchExports } from './bench-exports.js';
 import { benchFeed } from './bench-feed.js';
 import { benchGrowth } from './bench-growth.js';
 import { benchHttp } from './bench-http.js';
@@ -16,7 +17,7 @@ import { benchTimeTravel } from './bench-time-travel.js';
 import { benchTurns } from './bench-turns.js';
 
 /**
- * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [turns] [audit] [clocks] [timekeeper] [kpis] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [turns] [audit] [clocks] [timekeeper] [kpis] [exports] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
@@ -31,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   clocks: benchClocks,
   timekeeper: benchTimekeeper,
   kpis: benchKpis,
+  exports: benchExports,
   import: () => withLog('import', benchImport),
   past: () => withLog('past', benchTimeTravel),
 };
