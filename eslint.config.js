@@ -78,7 +78,7 @@ const law = {
   },
   'libs/notifications': {
     packages: ['nodemailer', 'valibot', 'node:*'],
-    libs: ['eventsourcing', 'feeds', 'platform', 'ticketing', 'ticketing-app', 'webhooks'],
+    libs: ['blobs', 'eventsourcing', 'feeds', 'platform', 'ticketing', 'ticketing-app', 'webhooks'],
     later: [{ file: 'mail', packages: ['nodemailer'] }],
   },
   'libs/ticketing-app': {

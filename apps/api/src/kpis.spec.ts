@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FolderBlobStore } from '#blobs';
 import { parsePosition } from '#eventsourcing';
+import { deliverReports } from '#notifications';
 import { createLog } from '#platform';
 import { renderReport } from '#reports';
 import { execFile } from 'node:child_process';
@@ -283,7 +286,18 @@ describe('/v1/reports', () => {
   const runs = async () => (await get(`/v1/reports/${name()}/runs`)).json.items;
 
   it('makes a report that was asked for once, with two reporters, and again as often as it is asked', async () => {
-    const defined = await send(api.url, 'PUT', `/v1/reports/${name()}`, { body: { client: api.client, every: 'month', zone: 'UTC' } });
+    const deliverTo = [
+      { by: 'folder', folder: 'clients' },
+      { by: 'email', to: { kind: 'team', team: 'none' } },
+    ];
+    const body = { client: api.client, every: 'month', zone: 'UTC', deliverTo };
+    for (const folder of ['../x', 'a/b', '..', ''])
+      expect(
+        await send(api.url, 'PUT', `/v1/reports/${name()}`, { body: { ...body, deliverTo: [{ by: 'folder', folder }] } }),
+      ).toMatchObject({
+        json: { code: 'report-invalid', faults: [{ field: 'deliverTo[0].folder' }] },
+      });
+    const defined = await send(api.url, 'PUT', `/v1/reports/${name()}`, { body });
     expect(defined.json).toMatchObject({ revision: 0, events: [{ type: 'ReportDefined' }] });
     const asked = () => send(api.url, 'POST', `/v1/reports/${name()}/runs`, { body: { on: '2020-03-31' } });
     expect((await asked()).json.events).toMatchObject([{ type: 'ReportRunRequested', data: { from: '2020-03-01T00:00:00.000Z' } }]);
@@ -305,6 +319,28 @@ describe('/v1/reports', () => {
         json.items.some((one: { report: string; lastRun?: { run: number } }) => one.report === name() && one.lastRun?.run === 2),
     );
     expect(listed.status).toBe(200);
+  });
+
+  it('delivers each once to its targets, and records what came of it', async () => {
+    const folder = join(api.stores.directory, 'reports');
+    const blobs = await FolderBlobStore.open(api.attachmentsDir);
+    const log = createLog('silent', { write: () => {} });
+    const deliverers = [1, 2].map(() => deliverReports({ store: api.store, db: api.mongo.db, blobs, log, folder }));
+    const told = await eventually(runs, (all) => all.every(({ deliveries }: { deliveries?: unknown[] }) => deliveries?.length === 2));
+    await Promise.all(deliverers.map((deliverer) => deliverer.stop()));
+    for (const { deliveries } of told) {
+      expect(deliveries).toHaveLength(2);
+      expect(deliveries).toContainEqual({ target: 0, at: expect.any(String) });
+      expect(deliveries).toContainEqual({ target: 1, at: expect.any(String), failed: { because: 'no-address' } });
+    }
+    const files = await readdir(join(folder, 'clients'));
+    expect(files).toEqual([`${name()}-2020-03-01-2020-04-01.html`]);
+    const [{ sha256 }] = told;
+    expect(
+      createHash('sha256')
+        .update(await readFile(join(folder, 'clients', files[0] ?? '')))
+        .digest('hex'),
+    ).toBe(sha256);
   });
 
   it('answers the document by its digest, which is made anew from its position, with numbers that the API has again', async () => {

@@ -47,10 +47,15 @@ async function start(
       onClose(() => notifier.stop());
     }
     const polled = reacts ? mailbox : undefined;
-    if (timekeeper || polled !== undefined) {
+    if (timekeeper || reacts) {
       const plain = await openBlobStore(config);
       const blobs = new SealedBlobs(plain, attachments);
       onClose(() => blobs.close());
+      if (reacts) {
+        const { deliverReports } = await import('#notifications');
+        const deliverer = deliverReports({ store, db, log, blobs: plain, folder: config.reportsDir, mail });
+        onClose(() => deliverer.stop());
+      }
       if (timekeeper) {
         const eraser = startEraser({ store, db, keys, blobs, log });
         onClose(() => eraser.stop());

@@ -8,13 +8,11 @@ import {
   type Notification,
   problem,
   type ProblemEvents,
-  type RecordNotification,
   seesClient,
   teams,
   teamViews,
   ticket,
   type TicketEvents,
-  type Undelivered,
 } from '#ticketing';
 import { contactOf, runSystemCommand } from '#ticketing-app';
 import {
@@ -32,6 +30,7 @@ import {
 } from '#webhooks';
 import type { ChatChannel } from './chat-channels.js';
 import { chatMessage } from './chat-message.js';
+import { failureOf, hopeless } from './undelivered.js';
 
 export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
   /** The mail server; without one, what should go by e-mail does not get through. */
@@ -57,9 +56,6 @@ interface Sent extends Notification, Message {
   readonly problemId?: string;
   readonly client: string;
 }
-
-/** Why a message is not worth a try. The beginning of the attempt's error. */
-const HOPELESS = ['no-address', 'not-configured', 'not-of-client'] as const satisfies readonly Undelivered[];
 
 /**
  * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
@@ -173,18 +169,4 @@ function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) =
 /** What is told where what it said was erased before it could be sent. */
 function ofErased({ ticketId }: Sent): Message {
   return { subject: `Ticket ${ticketId}`, text: `Ticket ${ticketId} has reached an escalation step. What this message said was erased.` };
-}
-
-function hopeless(why: (typeof HOPELESS)[number]): Tried {
-  return { outcome: 'refused', ms: 0, error: why };
-}
-
-function failureOf(
-  outcome: Exclude<Tried['outcome'], 'taken'>,
-  { error, status, excerpt }: Attempt,
-): NonNullable<RecordNotification['failed']> {
-  const hopeless = HOPELESS.find((one) => one === error);
-  if (hopeless !== undefined) return { because: hopeless };
-  const detail = error ?? [status, excerpt].filter((part) => part !== undefined).join(' ');
-  return { because: outcome === 'refused' ? 'refused' : 'given-up', detail };
 }

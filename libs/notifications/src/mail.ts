@@ -8,6 +8,7 @@ export interface Mail extends Message {
   /** Makes its Message-ID: the same however often it is sent. */
   readonly id: string;
   readonly to: string;
+  readonly attachment?: { readonly filename: string; readonly content: Buffer; readonly contentType: string };
 }
 
 /** How long nothing may come from the server before it is given up, and how long all of it may take, in milliseconds. */
@@ -33,7 +34,7 @@ export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTi
   const domain = from.slice(from.lastIndexOf('@') + 1);
 
   /** Never throws. */
-  return async ({ id, to, subject, text }: Mail, abandoned: AbortSignal): Promise<Tried> => {
+  return async ({ id, to, subject, text, attachment }: Mail, abandoned: AbortSignal): Promise<Tried> => {
     const began = performance.now();
     const took = () => ({ ms: Math.round(performance.now() - began) });
     const timeout = AbortSignal.timeout(wholeMs);
@@ -44,6 +45,7 @@ export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTi
         to: { name: '', address: to },
         subject,
         text,
+        ...(attachment !== undefined && { attachments: [{ ...attachment }] }),
         messageId: `<${id}@${domain}>`,
         // Nobody's absence note answers it (RFC 3834).
         headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },

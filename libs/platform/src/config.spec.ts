@@ -12,6 +12,7 @@ describe('loadConfig', () => {
       cursorKeyFile: './data/cursor-key',
       dataDir: './data',
       attachmentsDir: './data/attachments',
+      reportsDir: './data/reports',
       embeddedEventStoreDBPort: 12113,
       embeddedMongoDBPort: 17017,
       partitions: 1,
@@ -155,6 +156,7 @@ describe('loadConfig', () => {
       rateLimits: { person: 60, service: 0, address: 30, failures: 5, shared: true },
       dataDir: '/var/lib/tierline',
       attachmentsDir: '/srv/attachments',
+      reportsDir: '/var/lib/tierline/reports',
       s3: {
         bucket: 'tierline-attachments',
         endpoint: 'https://s3.example:9000',

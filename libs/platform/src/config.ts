@@ -18,6 +18,8 @@ export interface Config extends HttpConfig {
   readonly dataDir: string;
   /** Where attachments are kept, unless in a bucket. */
   readonly attachmentsDir: string;
+  /** What the folders that reports are delivered to are in. */
+  readonly reportsDir: string;
   /** The bucket that attachments are kept in. */
   readonly s3?: S3Bucket;
   /** Connection string of EventStoreDB; without one an embedded node is started. */
@@ -94,6 +96,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `CURSOR_KEY_FILE` | `cursor-key` in `DATA_DIR` |
  * | `DATA_DIR` | `./data` |
  * | `ATTACHMENTS_DIR` | `attachments` in `DATA_DIR` |
+ * | `REPORTS_DIR` | `reports` in `DATA_DIR` |
  * | `S3_BUCKET` | attachments are kept in `ATTACHMENTS_DIR` |
  * | `S3_URL` | Amazon's |
  * | `S3_REGION` | `us-east-1` |
@@ -176,6 +179,7 @@ export function loadConfig(env: Environment): Config {
     cursorKeyFile: read('CURSOR_KEY_FILE', `${dataDir}/cursor-key`, path, 'must be a path'),
     dataDir,
     attachmentsDir: read('ATTACHMENTS_DIR', `${dataDir}/attachments`, path, 'must be a path'),
+    reportsDir: read('REPORTS_DIR', `${dataDir}/reports`, path, 'must be a path'),
     ...(bucket === undefined
       ? {}
       : {

@@ -19,6 +19,15 @@ export function renderReport(report: ClientReport): string {
   return template(contentOf(report));
 }
 
+/** What KPIs are called where that says more to a client than their own title. */
+const TITLES: Readonly<Record<string, string>> = {
+  'ticket-volume': 'Tickets opened',
+  backlog: 'Open at the end',
+  'escalation-rate': 'Handed up',
+  'return-rate': 'Hand-offs returned',
+  'response-time': 'Acceptance took',
+};
+
 /** Whether more of it is better, or less; neither, where it is not here. */
 const BETTER: Readonly<Record<string, 'more' | 'less'>> = {
   'sla-compliance': 'more',
@@ -46,7 +55,8 @@ function contentOf(report: ClientReport): object {
     before: CADENCES[every].before,
     period: periodName(report),
     isQuiet,
-    tiles: [...byId(HEADLINE_KPIS).map(tile), countTile('Tickets resolved', resolved)],
+    // Opened, resolved, open: side by side.
+    tiles: byId(HEADLINE_KPIS).map(tile).toSpliced(1, 0, countTile('Tickets resolved', resolved)),
     courseChart: courseChart(course),
     courseUnit: every === 'day' ? 'hour' : 'day',
     sla: serviceLevels(report.sla),
@@ -117,7 +127,7 @@ function tile({ kpi: { id, title, unit }, total, before }: ReportFigure): Tile {
   const better = BETTER[id];
   const mood =
     better === undefined || change === '' || change === 'unchanged' ? 'same' : grew > 0 === (better === 'more') ? 'better' : 'worse';
-  return { title, value: figure(unit, value), detail, change, mood };
+  return { title: TITLES[id] ?? title, value: figure(unit, value), detail, change, mood };
 }
 
 function countTile(title: string, { total, before }: ClientReport['resolved']): Tile {

@@ -263,6 +263,7 @@ const rows = {
     RetireReport: leads,
     RequestReportRun: leads,
     RecordReportRun: system,
+    RecordReportDelivery: system,
   } satisfies Rows<typeof report>,
   problem: {
     OpenProblem: desk,

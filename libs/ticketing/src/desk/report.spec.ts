@@ -117,6 +117,27 @@ describe('a scheduled report', () => {
     expect(define({ zone: 'Mars/Base' })).toBe('report-invalid');
   });
 
+  it('tells where each was delivered, or why not, once', () => {
+    const deliverTo = [
+      { by: 'folder', folder: 'northwind' },
+      { by: 'email', to: { kind: 'team', team: 'northwind' } },
+    ] as const;
+    const { state } = madeBy(reported('day', '2026-11-20T10:00:00Z', { deliverTo }), '2026-11-21T10:00:00Z');
+    expect(state.runs[0]).toMatchObject({ deliverTo });
+    const moment = '2026-11-21T11:00:00Z';
+    const once = when(state, moment, ['RecordReportDelivery', { run: 1, target: 0 }]) as Report;
+    expect(when(once, moment, ['RecordReportDelivery', { run: 1, target: 0, failed: { because: 'given-up' } }])).toBe(once);
+    const both = when(once, moment, ['RecordReportDelivery', { run: 1, target: 1, failed: { because: 'no-address' } }]) as Report;
+    expect(both.runs[0]?.deliveries).toEqual([
+      { target: 0, at: at(moment) },
+      { target: 1, at: at(moment), failed: { because: 'no-address' } },
+    ]);
+    expect(when(both, moment, ['RecordReportDelivery', { run: 2, target: 0 }])).toBe('report-run-not-found');
+    const elsewhere = { by: 'email', to: { kind: 'on-call', schedule: 'noc' } } as const;
+    const define = { client: 'northwind', every: 'day', zone: 'Europe/Berlin', deliverTo: [elsewhere] } as const;
+    expect(when(null, moment, ['DefineReport', define])).toBe('report-invalid');
+  });
+
   it('keeps what was made when it is retired, and goes on counting when it is defined again', () => {
     const { state } = madeBy(reported('day', '2026-11-20T10:00:00Z'), '2026-11-21T10:00:00Z');
     const moment = '2026-11-22T10:00:00Z';

@@ -11,11 +11,30 @@ import {
   refuse,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Name, OneOf, Pattern, Text, WholeNumber } from '../command-fields.js';
+import { Fields, Name, OneOf, Pattern, Text, WholeNumber } from '../command-fields.js';
 import { zoneSchema } from '../contract/business-calendar.js';
+import { escalationTargetSchema, UNDELIVERED } from '../contract/escalation-policy.js';
 import { dateBegins, hourOfDay, periodAt } from '../periods.js';
 import { omitUndefined, same, without } from '../plain-json.js';
-import { about, count, faultsOf, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import {
+  about,
+  count,
+  faultsOf,
+  fewOf,
+  fields,
+  instant,
+  listOf,
+  literal,
+  matching,
+  obeys,
+  oneOf,
+  oneOfKinds,
+  open,
+  optional,
+  refer,
+  type Static,
+  text,
+} from '../schema.js';
 import { actorSchema } from '../vocabulary.js';
 
 /** What a report is of. */
@@ -25,6 +44,42 @@ export const REPORT_PERIODS = ['day', 'week', 'month'] as const;
 const USUAL_HOUR = 6;
 /** After a downtime no more periods than this are made up for, the last ones. */
 const MOST_MADE_UP = 31;
+
+const FOLDER = /^[\w-][\w. -]{0,99}$/;
+
+export const deliveryTargetSchema = oneOfKinds(
+  'by',
+  [
+    fields({
+      by: about(literal('folder'), 'As a file'),
+      folder: about(matching(FOLDER, 'must be the name of a folder, without slashes'), 'Name of a folder in that of the configuration'),
+    }),
+    fields({ by: about(literal('email'), 'By e-mail'), to: about(escalationTargetSchema, 'A person or a team: to their contact address') }),
+  ],
+  'must be one of folder, email',
+);
+
+/** Where a report is delivered to. */
+export type DeliveryTarget = Static<typeof deliveryTargetSchema>;
+
+const deliveriesSchema = obeys(fewOf(deliveryTargetSchema, 0, 20, 'targets'), (targets) =>
+  targets.flatMap((target, index) =>
+    target.by === 'email' && target.to.kind !== 'person' && target.to.kind !== 'team'
+      ? [{ at: [index, 'to'], message: 'must be a person or a team' }]
+      : [],
+  ),
+);
+
+const deliverySchema = open({
+  target: about(count, 'Which target of `deliverTo`, from 0'),
+  at: about(instant, 'When it was delivered, or given up'),
+  failed: optional(
+    about(
+      open({ because: about(oneOf(UNDELIVERED), 'Why'), detail: optional(about(text, 'What the receiver said')) }),
+      'Why it was not delivered',
+    ),
+  ),
+});
 
 export const reportRunSchema = open({
   run: about(count, 'Its number, from 1'),
@@ -36,6 +91,8 @@ export const reportRunSchema = open({
   sha256: about(text, 'SHA-256 of its document, in hexadecimal'),
   bytes: about(count, 'Size of its document'),
   madeAt: about(instant, 'When it was made'),
+  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Where it is delivered to')),
+  deliveries: optional(about(listOf(deliverySchema), 'Where it was delivered, or why not')),
 });
 
 /** A report that was made. */
@@ -55,6 +112,7 @@ const scheduleSchema = open({
   zone: about(text, 'Time zone of its days, by its IANA name'),
   hour: about(count, 'The hour, in that zone, of the day on which a period ends at which it is made'),
   description: optional(about(text, 'What it is for')),
+  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Where each is delivered to')),
 });
 
 /** What one says of a scheduled report. */
@@ -112,6 +170,14 @@ export class DefineReport {
 
   @Text({ description: 'What it is for', max: 500, optional: true })
   description?: string;
+
+  @Fields({
+    description:
+      'Where each is delivered to: `{"by": "folder", "folder": "northwind"}`, or `{"by": "email", "to": {"kind": "team", "team": "northwind"}}`',
+    list: true,
+    optional: true,
+  })
+  deliverTo?: readonly DeliveryTarget[];
 }
 
 @JSONSchema({
@@ -127,13 +193,26 @@ export class RequestReportRun {
 }
 
 /** What only the maker of reports says: what it made. */
-export type RecordReportRun = Omit<ReportRun, 'run' | 'madeAt'>;
+export type RecordReportRun = Omit<ReportRun, 'run' | 'madeAt' | 'deliverTo' | 'deliveries'>;
+
+/** What only the deliverer says: what came of a target of a run. */
+export type RecordReportDelivery = Omit<NonNullable<ReportRun['deliveries']>[number], 'at'> & Pick<ReportRun, 'run'>;
 
 type Named = Pick<Report, 'report'>;
 type Begun = Schedule & Pick<Report, 'next'>;
 
 const change = <Data>(evolve: (report: Report, data: Data, facts: { readonly effectiveAt: Instant }) => Report) =>
   event<ReportState, Data>({ evolve: (state, data, facts) => (state === null ? state : evolve(state, data, facts)) });
+
+function deliveryTold(
+  state: Report,
+  { run: number, target, failed }: RecordReportDelivery,
+  { effectiveAt }: { readonly effectiveAt: Instant },
+): Report {
+  const delivery = omitUndefined({ target, at: effectiveAt, failed });
+  const runs = state.runs.map((one) => (one.run === number ? { ...one, deliveries: [...(one.deliveries ?? []), delivery] } : one));
+  return { ...state, runs };
+}
 
 const events = {
   ReportDefined: event<ReportState, Begun>({
@@ -147,7 +226,7 @@ const events = {
       runs: state?.runs ?? [],
     }),
   }),
-  ReportChanged: change<Begun>((state, begun) => ({ ...without(state, 'description'), ...begun })),
+  ReportChanged: change<Begun>((state, begun) => ({ ...without(state, 'description', 'deliverTo'), ...begun })),
   ReportPaused: change<Named>((state) => ({ ...state, state: 'paused' })),
   ReportResumed: change<Pick<Report, 'report' | 'next'>>((state, { next }) => ({ ...state, state: 'active', next })),
   ReportRetired: change<Named>((state) => ({ ...state, state: 'retired', requests: [] })),
@@ -156,7 +235,9 @@ const events = {
     requests: [...state.requests, { request, from, to, at: effectiveAt }],
     requested: request,
   })),
-  ReportRunCompleted: change<Named & Omit<ReportRun, 'madeAt'>>((state, { report: _, ...run }, { effectiveAt }) => ({
+  ReportRunDelivered: change<Named & Pick<RecordReportDelivery, 'run' | 'target'>>(deliveryTold),
+  ReportRunUndelivered: change<Named & RecordReportDelivery>(deliveryTold),
+  ReportRunCompleted: change<Named & Omit<ReportRun, 'madeAt' | 'deliveries'>>((state, { report: _, ...run }, { effectiveAt }) => ({
     ...state,
     ...(run.request === undefined ? { next: run.to } : { requests: state.requests.filter(({ request }) => request !== run.request) }),
     runs: [...state.runs, { ...run, madeAt: effectiveAt }],
@@ -229,15 +310,15 @@ export const report = {
       refuses: ['report-invalid'],
       needs: 'zone-of-client',
       decide(
-        { client, every, zone: asked, hour = USUAL_HOUR, description },
+        { client, every, zone: asked, hour = USUAL_HOUR, description, deliverTo },
         state,
         { id = '', effectiveAt },
         zone: string = asked ?? 'UTC',
       ) {
         if (state !== null && state.client !== client) return invalid({ field: 'client', message: `must stay ${state.client}` });
-        const faults = faultsOf(zoneSchema, zone, 'zone');
+        const faults = [...faultsOf(zoneSchema, zone, 'zone'), ...faultsOf(deliveriesSchema, deliverTo ?? [], 'deliverTo')];
         if (faults.length > 0) return invalid(...faults);
-        const schedule: Schedule = omitUndefined({ report: id, client, every, zone, hour, description });
+        const schedule: Schedule = omitUndefined({ report: id, client, every, zone, hour, description, deliverTo });
         const next = beginNow(schedule, effectiveAt);
         if (!isKept(state)) return [{ type: 'ReportDefined', data: { ...schedule, next } }];
         if (same(schedule, without(state, 'state', 'next', 'requests', 'requested', 'definedAt', 'definedBy', 'runs'))) return [];
@@ -296,7 +377,19 @@ export const report = {
         // Another process has made it, or it is not wanted any more.
         if (due?.from !== made.from || due.to !== made.to || due.request !== made.request) return [];
         const run = (state.runs.at(-1)?.run ?? 0) + 1;
-        return [{ type: 'ReportRunCompleted', data: { report: state.report, run, ...made } }];
+        return [{ type: 'ReportRunCompleted', data: omitUndefined({ report: state.report, run, ...made, deliverTo: state.deliverTo }) }];
+      },
+    }),
+    RecordReportDelivery: command({
+      refuses: ['report-run-not-found'],
+      decide({ run, target, failed }: RecordReportDelivery, state) {
+        const made = state?.runs.find((one) => one.run === run);
+        if (state === null || made === undefined) return refuse('report-run-not-found', 'There is no such run of the report');
+        if (made.deliveries?.some((one) => one.target === target)) return [];
+        const told = { report: state.report, run, target };
+        return [
+          failed === undefined ? { type: 'ReportRunDelivered', data: told } : { type: 'ReportRunUndelivered', data: { ...told, failed } },
+        ];
       },
     }),
   },

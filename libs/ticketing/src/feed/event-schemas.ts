@@ -3118,6 +3118,55 @@ export const publicEventSchemas = {
     properties: { reason: { type: 'string' }, ticketId: { description: 'The ticket that came although there was a fix.', type: 'string' } },
     required: ['reason'],
   },
+  ReportRunCompleted: {
+    type: 'object',
+    properties: {
+      report: { type: 'string' },
+      from: { type: 'string', format: 'date-time' },
+      sha256: { type: 'string' },
+      bytes: { type: 'number' },
+      to: { type: 'string', format: 'date-time' },
+      deliverTo: {
+        type: 'array',
+        items: {
+          anyOf: [
+            { type: 'object', properties: { by: { const: 'folder' }, folder: { type: 'string' } }, required: ['by', 'folder'] },
+            {
+              type: 'object',
+              properties: {
+                by: { const: 'email' },
+                to: {
+                  anyOf: [
+                    {
+                      type: 'object',
+                      properties: {
+                        kind: { const: 'person' },
+                        person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                      },
+                      required: ['kind', 'person'],
+                    },
+                    { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                    { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                    {
+                      type: 'object',
+                      properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                      required: ['kind', 'schedule'],
+                    },
+                  ],
+                },
+              },
+              required: ['by', 'to'],
+            },
+          ],
+        },
+      },
+      request: { type: 'number' },
+      run: { type: 'number' },
+      position: { type: 'string' },
+      evaluatedAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['report', 'from', 'sha256', 'bytes', 'to', 'run', 'position', 'evaluatedAt'],
+  },
   SlaMet: {
     type: 'object',
     properties: {

@@ -3,6 +3,7 @@ import type { ContractEvents } from '../contract/contract-agreement.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents } from '../desk/agent.js';
 import { onCall, type OnCallEvents } from '../desk/on-call.js';
+import { report, type ReportEvents } from '../desk/report.js';
 import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined, without } from '../plain-json.js';
@@ -13,9 +14,9 @@ import type { SlaMet } from './sla-met.js';
 import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
-const published = [ticket, contract, onCall, team, agent, problem] as const;
+const published = [ticket, contract, onCall, team, agent, problem, report] as const;
 
-type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents & ProblemEvents;
+type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents & ProblemEvents & ReportEvents;
 
 /** What other services are told of an event where that is not all of its data. */
 const shown = {
@@ -30,8 +31,20 @@ const shown = {
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
 };
 
-/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk. */
-const internal = ['ImportedNoteRecorded', 'AgentContactSet', 'TeamContactSet'] as const satisfies readonly (keyof Events)[];
+/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk, schedules of reports. */
+const internal = [
+  'ImportedNoteRecorded',
+  'AgentContactSet',
+  'TeamContactSet',
+  'ReportDefined',
+  'ReportChanged',
+  'ReportPaused',
+  'ReportResumed',
+  'ReportRetired',
+  'ReportRunRequested',
+  'ReportRunDelivered',
+  'ReportRunUndelivered',
+] as const satisfies readonly (keyof Events)[];
 
 /** What other services are told that no stored event says. */
 interface DerivedEvents {
@@ -79,7 +92,7 @@ export function cloudEventType(type: PublicEventType): string {
   return `com.tierline.${subject.toLowerCase()}.${what.join('-').toLowerCase()}.v${PUBLIC_VERSION}`;
 }
 
-const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem'];
+const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem', 'Report'];
 
 const byCloudEventType = new Map(publicEventTypes.map((type) => [cloudEventType(type), type]));
 

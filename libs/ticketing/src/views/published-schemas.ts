@@ -24,7 +24,7 @@ import { preventiveActionSchema, problemSchema } from '../problem/problem-record
 import { actionOfProblemSchema } from './preventive-actions.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
-import { reportRunSchema, reportSchema } from '../desk/report.js';
+import { deliveryTargetSchema, reportRunSchema, reportSchema } from '../desk/report.js';
 import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
@@ -107,6 +107,7 @@ export const publishedSchemas = {
   Webhook: webhookSchema,
   Report: reportSchema,
   ReportRun: reportRunSchema,
+  ReportTarget: deliveryTargetSchema,
   Account: accountSchema,
   Principal: principalSchema,
   Actor: actorSchema,

@@ -1,0 +1,119 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BlobStore } from '#blobs';
+import { type Actor, deterministicId, isRefusal } from '#eventsourcing';
+import type { LoggedEvent } from '#feeds';
+import type { MailConfig } from '#platform';
+import { type DeliveryTarget, omitUndefined, report, type ReportEvents, reports, reportViews } from '#ticketing';
+import { contactOf, runSystemCommand } from '#ticketing-app';
+import { type Attempt, deliver, type Deliverer, type DeliverOptions, type Parcel, type Patience, patience, type Tried } from '#webhooks';
+import { failureOf, hopeless } from './undelivered.js';
+
+export interface DeliverReportsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
+  /** Where documents are kept. */
+  readonly blobs: Pick<BlobStore, 'get'>;
+  /** What the folders of reports are in. */
+  readonly folder: string;
+  /** The mail server; without one, what should go by e-mail is not delivered. */
+  readonly mail?: MailConfig | undefined;
+  readonly patience?: Patience;
+}
+
+const DELIVERER: Actor = { id: 'report-deliverer', kind: 'system' };
+const DESTINATION = 'reports';
+/** How long a mail server may be silent, and take in all, in milliseconds. */
+const MAIL_TIMES = { silenceMs: 15_000, wholeMs: 120_000 };
+
+/** Each waits by itself, for three days. */
+const usualPatience: Patience = { ...patience, breakAfter: Infinity };
+
+/** A report on its way to one target. */
+interface Sent extends Pick<ReportEvents['ReportRunCompleted'], 'report' | 'run' | 'from' | 'to' | 'sha256'> {
+  readonly client: string;
+  readonly index: number;
+  readonly target: DeliveryTarget;
+}
+
+/** Delivers each report that was made to its folders and by e-mail: at least once, with the same name or message id. What came of it is recorded with it. */
+export function deliverReports({ blobs, folder, mail, patience = usualPatience, ...options }: DeliverReportsOptions): Deliverer {
+  const { store, db, log } = options;
+  let isNeeded = false;
+
+  async function send({ body, event }: Parcel, abandoned: AbortSignal): Promise<Tried> {
+    const began = performance.now();
+    const { sha256, target, client, report: name, from, to } = JSON.parse(body) as Sent;
+    const document = await blobs.get(sha256);
+    if (document === undefined) throw new Error(`the document ${sha256} is not where it was kept`);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of document.content) chunks.push(chunk);
+    const content = Buffer.concat(chunks);
+    // Names of reports are any text; the beginning and end of a period tell its files apart.
+    const file = `${name.replace(/[^\w.-]+/g, '_')}-${from.slice(0, 10)}-${to.slice(0, 10)}.html`;
+    if (target.by === 'folder') {
+      const place = join(folder, target.folder);
+      await mkdir(place, { recursive: true });
+      // Whoever looks at the folder never finds half of it.
+      await writeFile(join(place, `.${file}.${event}`), content);
+      await rename(join(place, `.${file}.${event}`), join(place, file));
+      return { outcome: 'taken', ms: Math.round(performance.now() - began) };
+    }
+    const contact = await contactOf(store, target.to, client);
+    if (contact === 'not-of-client') return hopeless(contact);
+    if (contact?.email === undefined) return hopeless('no-address');
+    if (mail === undefined) return hopeless('not-configured');
+    // What sends mail is loaded with the first message.
+    const { mailer } = await import('./mail.js');
+    const message = {
+      id: event,
+      to: contact.email,
+      subject: `Service report ${name} for ${client}`,
+      text: `The service report of ${client} from ${from} to ${to} is attached.\n\nSHA-256: ${sha256}\n`,
+      attachment: { filename: file, content, contentType: document.mediaType },
+    };
+    return mailer(mail, MAIL_TIMES)(message, abandoned);
+  }
+
+  async function settled({ body }: Parcel, outcome: Tried['outcome'], _tries: number, last: Attempt): Promise<void> {
+    const { report: id, run, index: target } = JSON.parse(body) as Sent;
+    const commandId = deterministicId('report-delivered', id, String(run), String(target));
+    const context = { commandId, actor: DELIVERER, correlationId: commandId, causationId: commandId };
+    const told = omitUndefined({ run, target, failed: outcome === 'taken' ? undefined : failureOf(outcome, last) });
+    const result = await runSystemCommand(store, { aggregate: report, id, name: 'RecordReportDelivery', body: told, context });
+    if (isRefusal(result)) log.warn({ report: id, run, refused: result.refused }, 'what became of a report cannot be recorded');
+  }
+
+  return deliver({
+    ...options,
+    groups: [reportViews],
+    destinations: async () => {
+      // Where none goes anywhere, nothing is read.
+      isNeeded ||= (await db.collection(reports.name).findOne({ deliverTo: { $exists: true } })) !== null;
+      if (!isNeeded) return [];
+      return [
+        {
+          id: DESTINATION,
+          revision: 1,
+          generation: 1,
+          from: 'start',
+          replays: [],
+          patience,
+          filter: { types: ['ReportRunCompleted'] },
+          sees: () => true,
+          parcels: parcelsOf,
+          send: (parcel, _at, abandoned) => send(parcel, abandoned),
+          settled,
+        },
+      ];
+    },
+  });
+}
+
+function parcelsOf({ event }: LoggedEvent): readonly Parcel[] {
+  const { deliverTo = [], report, run, from, to, sha256 } = event.data as ReportEvents['ReportRunCompleted'];
+  return deliverTo.map((target, index) => {
+    const sent: Sent = { report, run, from, to, sha256, client: event.client, index, target };
+    // Each by itself: none waits for another one.
+    const id = deterministicId(event.id, String(index));
+    return { event: id, type: target.by, subject: id, position: event.position, body: JSON.stringify(sent) };
+  });
+}
