@@ -202,7 +202,7 @@ async function aside(
   const person = mail !== undefined && client !== '' ? { person: mailPerson(client, mail.from.address) } : {};
   const about = { mail: mailId(client, message), client, ...taken, ...person, sha256 };
   const owner = ownerOf(about);
-  const key = await parts.keys.forWriting(owner);
+  const key = await parts.keys.forWritingOnce(owner);
   await parts.blobs.attach(sha256, owner, key);
   const headers = { message, ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }) };
   await record(parts, { ...about, headers: sealHeaders(key, owner, about.mail, headers) });

@@ -47,11 +47,11 @@ export class AttachmentKeys {
       const there = await this.#find(sha256);
       const known = await this.#keyOf(there);
       if (there !== null && known !== undefined) {
-        if (await this.#hold(there, known, nobody, await this.keys.forWriting(nobody)))
+        if (await this.#hold(there, known, nobody, await this.keys.forWritingOnce(nobody)))
           return { kept: contentOf(there), needless: sealedAs };
         continue;
       }
-      const holders = [sealBox(await this.keys.forWriting(nobody), nobody, sha256, key)];
+      const holders = [sealBox(await this.keys.forWritingOnce(nobody), nobody, sha256, key)];
       const document = { _id: sha256, sealedAs, bytes, mediaType, holders };
       if (there === null) {
         if (await this.#inserted(document)) return { kept: fresh };

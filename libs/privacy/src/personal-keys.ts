@@ -124,6 +124,26 @@ export class PersonalKeys {
     return { id: there._id, key: await this.#unwrapped(this.#remember(there)) };
   }
 
+  /**
+   * The same where no event of the stream tells when keys were destroyed, so that none may be kept in memory.
+   * @throws StoreUnavailable
+   */
+  async forWritingOnce(owner: KeyOwner): Promise<DataKey> {
+    this.forget(owner.stream);
+    try {
+      return await this.forWriting(owner);
+    } finally {
+      this.forget(owner.stream);
+    }
+  }
+
+  /** The key with an id as it is now, whatever is kept in memory; as of `find`. @throws StoreUnavailable */
+  async findNow(id: string): Promise<Buffer | 'erased' | undefined> {
+    const found = await reached(() => this.keys.findOne({ _id: id }));
+    if (found === null) return undefined;
+    return found.wrapped === undefined ? 'erased' : this.wrapping.unwrap(bytes(found.wrapped));
+  }
+
   /** @returns ids of keys that were not inserted: the person has a key for the stream already */
   async #insert(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
     try {

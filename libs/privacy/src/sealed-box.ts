@@ -18,8 +18,8 @@ export function sealBox({ id, key }: DataKey, { stream }: Pick<KeyOwner, 'stream
 }
 
 /** The content; `erased` where its key was destroyed, undefined where the key is missing or the box was changed. @throws StoreUnavailable */
-export async function openBox(keys: PersonalKeys, { stream, key, box }: SealedBox, about: string): Promise<Buffer | 'erased' | undefined> {
-  const found = await keys.find(stream, key, false);
+export async function openBox(keys: PersonalKeys, { key, box }: SealedBox, about: string): Promise<Buffer | 'erased' | undefined> {
+  const found = await keys.findNow(key);
   if (found === undefined || found === 'erased') return found;
   try {
     return decrypted(found, Buffer.from(box, 'base64'), Buffer.from(about));
