@@ -72,6 +72,21 @@ test.each<readonly [Document, string]>([
   [{ $exp: Decimal128.fromString('-1') }, '0.3678794411714423215955237701614609'],
   [{ $pow: [Decimal128.fromString('2'), Decimal128.fromString('0.5')] }, '1.414213562373095048801688724209698'],
   [{ $pow: [Decimal128.fromString('2'), -1] }, '0.5'],
+  [{ $sin: Decimal128.fromString('1') }, '0.8414709848078965066525023216302990'],
+  [{ $cos: Decimal128.fromString('10') }, '-0.8390715290764524522588639478240648'],
+  [{ $tan: Decimal128.fromString('1') }, '1.557407724654902230506974807458360'],
+  [{ $asin: Decimal128.fromString('0.5') }, '0.5235987755982988730771072305465838'],
+  [{ $acos: Decimal128.fromString('0.5') }, '1.047197551196597746154214461093168'],
+  [{ $acos: Decimal128.fromString('1') }, '0'],
+  [{ $atan: Decimal128.fromString('-20') }, '-1.520837931072953857821315404604907'],
+  [{ $atan2: [Decimal128.fromString('1'), -1] }, '2.356194490192344928846982537459627'],
+  [{ $sinh: Decimal128.fromString('-0.001') }, '-0.001000000166666675000000198412701168'],
+  [{ $cosh: Decimal128.fromString('1') }, '1.543080634815243778477905620757062'],
+  [{ $tanh: Decimal128.fromString('1') }, '0.7615941559557648881194582826047936'],
+  [{ $asinh: Decimal128.fromString('1') }, '0.8813735870195430252326093249797923'],
+  [{ $acosh: Decimal128.fromString('2') }, '1.316957896924816708625046347307968'],
+  [{ $atanh: Decimal128.fromString('0.5') }, '0.5493061443340548456976226184612629'],
+  [{ $degreesToRadians: Decimal128.fromString('180') }, '3.141592653589793238462643383279503'],
 ])('decimals keep their digits in %j', async (expression, expected) => {
   expect(Number(String(await valueOf(expression)))).toBeCloseTo(Number(expected), 10);
   expect(String(await valueOf(expression)).replace(/E[+-]?\d+$/, '')).toBe(expected);
@@ -141,7 +156,69 @@ test('a validator may speak of the present', async () => {
   await expect(collection.insertOne({ at: new Date(Date.now() + 3_600_000) })).rejects.toMatchObject({ code: 121 });
 });
 
+test.each<readonly [Document, number]>([
+  [{ $map: { in: 1 } }, 16880],
+  [{ $map: { input: [], in: 1, more: 1 } }, 16879],
+  [{ $filter: { input: [] } }, 28650],
+  [{ $reduce: { input: [], in: 1 } }, 40078],
+  [{ $let: { vars: {} } }, 16877],
+  [{ $cond: { if: 1, then: 1 } }, 17082],
+  [{ $switch: { branches: [{ case: 1 }] } }, 40065],
+  [{ $zip: {} }, 34465],
+  [{ $trim: { chars: 'a' } }, 50695],
+  [{ $regexMatch: { input: 'a' } }, 31023],
+  [{ $replaceOne: 'a' }, 51751],
+  [{ $sortArray: { input: [] } }, 2942503],
+  [{ $setField: { field: 'a', input: {} } }, 4161103],
+  [{ $dateToString: {} }, 18628],
+  [{ $dateDiff: { startDate: '$$NOW', endDate: '$$NOW' } }, 5166305],
+  [{ $dateAdd: { startDate: '$$NOW', unit: 'day' } }, 5166402],
+  [{ $dateTrunc: { unit: 'day' } }, 5439009],
+  [{ $dateFromParts: { year: 10_000 } }, 40523],
+  [{ $ifNull: [1] }, 1257300],
+  [{ $range: [1.5, 3] }, 34444],
+  [{ $range: [1, 'a'] }, 34445],
+  [{ $substrCP: ['abc', -1, 1] }, 34455],
+  [{ $substrCP: ['abc', 1, 'a'] }, 34452],
+])('%j is refused by %i', async (expression, code) => {
+  await expect(valueOf(expression)).rejects.toMatchObject({ code });
+});
+
+test.each<readonly [Document, number]>([
+  [{ $limit: -1 }, 5107201],
+  [{ $limit: 0 }, 15958],
+  [{ $skip: -1 }, 5107200],
+  [{ $sample: { size: 0 } }, 28747],
+  [{ $unwind: 1 }, 15981],
+  [{ $count: '_id' }, 9039800],
+  [{ $replaceRoot: {} }, 40414],
+  [{ $lookup: { from: 'a', localField: 'a', foreignField: 'b', as: 'c', more: 1 } }, 9],
+  [{ $graphLookup: {} }, 40105],
+  [{ $bucket: { groupBy: '$a', boundaries: [1, 'a'] } }, 40193],
+  [{ $bucket: { groupBy: '$a', boundaries: [1, 2], more: 1 } }, 40197],
+  [{ $bucketAuto: { groupBy: '$a' } }, 40246],
+  [{ $bucketAuto: { groupBy: '$a', buckets: 'a' } }, 40241],
+  [{ $bucketAuto: { groupBy: '$a', buckets: 0 } }, 40243],
+])('the stage %j is refused by %i', async (stage, code) => {
+  await expect((await server.fresh()).aggregate([stage]).toArray()).rejects.toMatchObject({ code });
+});
+
+test('top tells what each collection has been asked for', async () => {
+  const collection = await server.fresh([{ _id: 1 }]);
+  await collection.find().toArray();
+  const { totals } = await server.client.db('admin').command({ top: 1 });
+  expect((totals as Document)[collection.namespace]).toMatchObject({
+    queries: { count: 1 },
+    insert: { count: 1 },
+    remove: { count: 0, time: 0 },
+  });
+});
+
 test.each<readonly [string, number, (name: string) => Document]>([
+  ['a time limit below zero', 2, (name) => ({ find: name, maxTimeMS: -1 })],
+  ['a time limit beyond an int', 2, (name) => ({ find: name, maxTimeMS: 2 ** 31 })],
+  ['a count up to a text', 14, (name) => ({ count: name, limit: 'a' })],
+  ['an index without a name', 9, (name) => ({ createIndexes: name, indexes: [{ key: { a: 1 } }] })],
   [
     'a list as an accumulator',
     40237,

@@ -1,7 +1,7 @@
-import { divideDecimals, doubleOfDecimal, finite, multiplyDecimals, type Unpacked } from './decimal128.js';
+import { decimalOfDouble, divideDecimals, doubleOfDecimal, finite, multiplyDecimals, negateDecimal, type Unpacked } from './decimal128.js';
 
 /**
- * Roots, logarithms and exponentials of decimals, with all the digits that a decimal has. Computed as whole numbers of
+ * Roots, logarithms, exponentials and trigonometry of decimals, with all the digits that a decimal has. Computed as whole numbers of
  * 10^-PLACES, which leaves more than 34 digits also where a result is small.
  */
 const PLACES = 90;
@@ -51,10 +51,12 @@ const fixed = ({ negative, coefficient, exponent }: Finite): bigint => {
   return negative ? -size : size;
 };
 
+const inPlaces = (value: bigint): Unpacked => (value === 0n ? finite(0n, 0) : finite(value, -PLACES));
+
 const NAN: Unpacked = { kind: 'nan' };
 
 /** The natural logarithm of a number above zero. */
-export const lnOfDecimal = (a: Unpacked): Unpacked => (a.kind === 'finite' ? finite(lnOf(a), -PLACES) : a);
+export const lnOfDecimal = (a: Unpacked): Unpacked => (a.kind === 'finite' ? inPlaces(lnOf(a)) : a);
 
 export const log10OfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite') return a;
@@ -75,9 +77,7 @@ export const sqrtOfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite' || a.coefficient === 0n) return a;
   const odd = a.exponent % 2 !== 0;
   const square = a.coefficient * 10n ** BigInt(2 * PLACES + (odd ? 1 : 0));
-  // From above, so that each step is nearer.
-  let root = 10n ** BigInt(Math.ceil(square.toString().length / 2));
-  for (let next = (root + square / root) / 2n; next < root; next = (root + square / root) / 2n) root = next;
+  let root = rootOf(square);
   let exponent = (a.exponent - (odd ? 1 : 0)) / 2 - PLACES;
   const preferred = Math.floor(a.exponent / 2);
   if (root * root === square) for (; exponent < preferred && root % 10n === 0n; exponent++) root /= 10n;
@@ -93,3 +93,160 @@ export const powerOfDecimals = (base: Unpacked, exponent: Unpacked): Unpacked =>
 };
 
 export const logOfDecimals = (a: Unpacked, base: Unpacked): Unpacked => divideDecimals(lnOfDecimal(a), lnOfDecimal(base));
+
+/** The sum with all of its digits; what is not finite stays so. */
+const plus = (a: Unpacked, b: Unpacked): Unpacked => {
+  if (a.kind !== 'finite') return b.kind === 'infinite' && a.kind === 'infinite' && a.negative !== b.negative ? NAN : a;
+  if (b.kind !== 'finite') return b;
+  const exponent = Math.min(a.exponent, b.exponent);
+  const [left, right] = [a, b].map(
+    (part) => (part.negative ? -part.coefficient : part.coefficient) * 10n ** BigInt(part.exponent - exponent),
+  ) as [bigint, bigint];
+  return finite(left + right, exponent);
+};
+
+const HALF = finite(5n, -1);
+const UNIT = finite(1n, 0);
+
+/** Below this, what a function adds to its argument is beyond the digits of the result. */
+const TINY = finite(1n, -18);
+/** Above this, turns are no more told apart. */
+const LARGE = finite(1n, 40);
+const sizeOf = (a: Unpacked): Unpacked => (a.kind === 'nan' ? a : { ...a, negative: false });
+const isBelow = (a: Unpacked, limit: Unpacked): boolean => {
+  const difference = plus(sizeOf(a), negateDecimal(limit));
+  return difference.kind === 'finite' && difference.negative && difference.coefficient !== 0n;
+};
+
+/** The square root of a whole number. */
+const rootOf = (square: bigint): bigint => {
+  if (square === 0n) return 0n;
+  // From above, so that each step is nearer.
+  let root = 10n ** BigInt(Math.ceil(square.toString().length / 2));
+  for (let next = (root + square / root) / 2n; next < root; next = (root + square / root) / 2n) root = next;
+  return root;
+};
+
+/** The arc tangent of a number of 10^-PLACES from 0 to 1: halved until its series is short. */
+const arcOf = (tangent: bigint): bigint => {
+  let rest = tangent;
+  let doublings = 0n;
+  for (; rest > ONE / 16n; doublings++) rest = (rest * ONE) / (ONE + rootOf(ONE * ONE + rest * rest));
+  const square = (rest * rest) / ONE;
+  let [sum, power] = [0n, rest];
+  for (let n = 1n, sign = 1n; power !== 0n; n += 2n, power = (power * square) / ONE, sign = -sign) sum += (sign * power) / n;
+  return sum << doublings;
+};
+
+const PI = 4n * (4n * arcOf(ONE / 5n) - arcOf(ONE / 239n));
+const pi = finite(PI, -PLACES);
+
+/** Sine and cosine. */
+const turnOf = (a: Finite): { readonly sine: bigint; readonly cosine: bigint } => {
+  const angle = fixed(a) % (2n * PI);
+  const square = (angle * angle) / ONE;
+  let [sine, cosine, term] = [0n, 0n, ONE];
+  for (let n = 0n; term !== 0n; n += 2n) {
+    cosine += term;
+    const odd = (term * angle) / (ONE * (n + 1n));
+    sine += odd;
+    term = -(term * square) / (ONE * (n + 1n) * (n + 2n));
+  }
+  return { sine, cosine };
+};
+
+/** A function of the angle; angles so large that a decimal hardly tells their turns apart are those of doubles. */
+const ofTurn =
+  (compute: (turn: { readonly sine: bigint; readonly cosine: bigint }) => Unpacked, nearly: (value: number) => number, odd: boolean) =>
+  (a: Unpacked): Unpacked => {
+    if (a.kind !== 'finite') return NAN;
+    if (odd && isBelow(a, TINY)) return a;
+    if (a.coefficient === 0n) return UNIT;
+    return isBelow(a, LARGE) ? compute(turnOf(a)) : decimalOfDouble(nearly(doubleOfDecimal(a)));
+  };
+
+export const sineOfDecimal = ofTurn(({ sine }) => inPlaces(sine), Math.sin, true);
+export const cosineOfDecimal = ofTurn(({ cosine }) => inPlaces(cosine), Math.cos, false);
+export const tangentOfDecimal = ofTurn(({ sine, cosine }) => divideDecimals(finite(sine, 0), finite(cosine, 0)), Math.tan, true);
+
+/** A function that is odd, from what it is of numbers that are not negative; very small ones are as good as their values. */
+const odd =
+  (ofPositive: (a: Unpacked) => Unpacked) =>
+  (a: Unpacked): Unpacked => {
+    if (a.kind === 'nan' || (a.kind === 'finite' && isBelow(a, TINY))) return a;
+    return a.negative ? negateDecimal(ofPositive(negateDecimal(a))) : ofPositive(a);
+  };
+
+export const arcTangentOfDecimal = odd((a) => {
+  if (a.kind !== 'finite') return multiplyDecimals(pi, HALF);
+  if (isBelow(a, UNIT)) return finite(arcOf(fixed(a)), -PLACES);
+  const inverse = divideDecimals(UNIT, a);
+  return finite(PI / 2n - arcOf(fixed(inverse as Finite)), -PLACES);
+});
+
+/** Of numbers from -1 to 1, by the tangent of half the angle. */
+export const arcCosineOfDecimal = (a: Unpacked): Unpacked => {
+  const [above, below] = [plus(UNIT, a), plus(UNIT, negateDecimal(a))];
+  if (above.kind !== 'finite' || below.kind !== 'finite') return NAN;
+  if (above.coefficient === 0n) return pi;
+  if (below.coefficient === 0n) return finite(0n, 0);
+  const half = arcTangentOfDecimal(sqrtOfDecimal(divideExactly(below, above)));
+  return multiplyDecimals(half, finite(2n, 0));
+};
+
+export const arcSineOfDecimal = odd((a) => {
+  const rest = plus(UNIT, negateDecimal(multiplyDecimals(a, a)));
+  if (rest.kind !== 'finite') return NAN;
+  return rest.coefficient === 0n ? multiplyDecimals(pi, HALF) : arcTangentOfDecimal(divideExactly(a, sqrtOfDecimal(rest)));
+});
+
+/** A quotient with more digits than a decimal has, for what goes on from it. */
+const divideExactly = (a: Unpacked, b: Unpacked): Unpacked => {
+  if (a.kind !== 'finite' || b.kind !== 'finite' || b.coefficient === 0n) return divideDecimals(a, b);
+  const room = PLACES + b.coefficient.toString().length;
+  const quotient = (a.coefficient * 10n ** BigInt(room)) / b.coefficient;
+  return finite(a.negative === b.negative ? quotient : -quotient, a.exponent - b.exponent - room);
+};
+
+/** The angle of a point. */
+export const angleOfDecimals = (y: Unpacked, x: Unpacked): Unpacked => {
+  if (y.kind === 'nan' || x.kind === 'nan') return NAN;
+  const special = (a: Unpacked): boolean => a.kind !== 'finite' || a.coefficient === 0n;
+  if (special(x) || special(y)) {
+    // A multiple of an eighth of a turn.
+    const size = (a: typeof x): number => (a.kind === 'infinite' ? Infinity : special(a) ? 0 : 1) * (a.negative ? -1 : 1);
+    const eighths = Math.round((Math.atan2(size(y), size(x)) * 4) / Math.PI);
+    return multiplyDecimals(pi, finite(BigInt(eighths) * 25n, -2));
+  }
+  const angle = arcTangentOfDecimal(divideExactly(y, x));
+  return x.negative ? plus(angle, y.negative ? negateDecimal(pi) : pi) : angle;
+};
+
+const half = (a: Unpacked): Unpacked => multiplyDecimals(a, HALF);
+const exponentials = (a: Unpacked): readonly [Unpacked, Unpacked] => [expOfDecimal(a), expOfDecimal(negateDecimal(a))];
+
+export const hyperbolicSineOfDecimal = odd((a) => {
+  const [up, down] = exponentials(a);
+  return half(plus(up, negateDecimal(down)));
+});
+export const hyperbolicCosineOfDecimal = (a: Unpacked): Unpacked =>
+  a.kind === 'finite' && a.coefficient === 0n ? UNIT : half(plus(...exponentials(a)));
+export const hyperbolicTangentOfDecimal = odd((a) => {
+  if (a.kind !== 'finite' || !isBelow(a, finite(100n, 0))) return UNIT;
+  const square = expOfDecimal(multiplyDecimals(a, finite(2n, 0)));
+  return divideDecimals(plus(square, negateDecimal(UNIT)), plus(square, UNIT));
+});
+export const areaSineOfDecimal = odd((a) =>
+  a.kind === 'finite' ? lnOfDecimal(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), UNIT)))) : a,
+);
+/** Of numbers from 1 on. */
+export const areaCosineOfDecimal = (a: Unpacked): Unpacked =>
+  a.kind === 'finite' ? lnOfDecimal(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), negateDecimal(UNIT))))) : a;
+/** Of numbers from -1 to 1. */
+export const areaTangentOfDecimal = odd((a) => {
+  const below = plus(UNIT, negateDecimal(a));
+  if (below.kind === 'finite' && below.coefficient === 0n) return { kind: 'infinite', negative: false };
+  return half(lnOfDecimal(divideExactly(plus(UNIT, a), below)));
+});
+export const radiansOfDecimal = (a: Unpacked): Unpacked => divideDecimals(multiplyDecimals(a, pi), finite(180n, 0));
+export const degreesOfDecimal = (a: Unpacked): Unpacked => divideDecimals(multiplyDecimals(a, finite(180n, 0)), pi);

@@ -1,4 +1,4 @@
-import { compareValues, equalValues, numberOf } from '../bson/order.js';
+import { compareValues, equalValues, isNumber, numberOf } from '../bson/order.js';
 import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
@@ -9,6 +9,7 @@ import { compileProjection } from '../query/transformations.js';
 import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
+import { typeError } from './fields.js';
 import { collationFor, collectionOf, target } from './namespaces.js';
 import { empty, findSource, hintOf, naturalOrder, spaceOf, type FindSpec } from './reading.js';
 
@@ -58,7 +59,9 @@ const count: Handler = async (call) => {
   const fields = fieldsOf(call);
   const collation = collationFor(call, name, fields);
   const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
-  const limit = Math.abs(numberOf(call.command.get('limit') ?? 0)) || Infinity;
+  const given = call.command.get('limit') ?? 0;
+  if (!isNumber(given)) throw typeError('count.limit', given, 'long');
+  const limit = Math.abs(numberOf(given)) || Infinity;
   const skip = fields.count('skip') ?? 0;
   const snapshot = call.node.store.snapshot();
   try {

@@ -66,6 +66,9 @@ export const knows = ({ fields }: Command, key: string): boolean => fields === '
 export const checkGeneric = (command: Doc): void => {
   if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  const limit = command.get('maxTimeMS');
+  if (isNumber(limit) && !(Number.isInteger(numberOf(limit)) && numberOf(limit) >= 0 && numberOf(limit) <= 0x7fffffff))
+    throw badValue(`${String(numberOf(limit))} value for maxTimeMS is out of range [0, ${0x7fffffff}]`);
   const session = command.get('lsid');
   if (session !== undefined && !(session instanceof Doc))
     throw new ServerError(14, `BSON field 'lsid' is the wrong type '${bsonTypeName(session)}', expected type 'object'`);

@@ -34,11 +34,6 @@ const indexFields = [
   'comment',
 ];
 
-const defaultIndexName = (key: Doc): string =>
-  key.keys.map((path, index) => `${path}_${indexValueText(key.values[index] as Value)}`).join('_');
-const indexValueText = (value: Value): string =>
-  typeof value === 'string' ? value : isNumber(value) ? String(numberOf(value)) : show(value);
-
 const checkIndexSpec = (spec: Doc): Doc => {
   for (const key of spec.keys)
     if (!indexFields.includes(key))
@@ -83,7 +78,8 @@ const checkIndexSpec = (spec: Doc): Doc => {
     if (key.size !== 1)
       throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
   }
-  const name = fields.string('name') ?? defaultIndexName(key);
+  const name = fields.string('name');
+  if (name === undefined) throw failedToParse("The 'name' field is a required property of an index specification");
   if (!name) throw new ServerError(67, 'index name cannot be empty');
   const partial = fields.document('partialFilterExpression');
   if (partial) {

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Arr, Doc } from '../bson/values.js';
+import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { isNumber, numberOf } from '../bson/order.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
@@ -57,6 +57,32 @@ const currentOp: Handler = (call) => {
   return ok({ inprog: Arr.of(listed) });
 };
 
+/** How long the commands have taken that were about each collection, since the node has started. */
+const top: Handler = (call) => {
+  onlyAdmin(call, 'top');
+  const { running, store } = call.node;
+  const totals: Record<string, Value> = { note: 'all times in microseconds' };
+  for (const [namespace, kinds] of running.usage()) {
+    if (!store.catalog.collections.has(namespace)) continue;
+    const of = (...names: readonly string[]): Doc => {
+      const found = names.map((name) => kinds.get(name) ?? { time: 0, count: 0 });
+      return Doc.from({
+        time: BigInt(found.reduce((total, { time }) => total + time, 0)),
+        count: BigInt(found.reduce((total, { count }) => total + count, 0)),
+      });
+    };
+    const reads = ['queries', 'getmore', 'commands'];
+    const writes = ['insert', 'update', 'remove'];
+    totals[namespace] = Doc.from({
+      total: of(...reads, ...writes),
+      readLock: of(...reads),
+      writeLock: of(...writes),
+      ...Object.fromEntries(['queries', 'getmore', ...writes, 'commands'].map((name) => [name, of(name)])),
+    });
+  }
+  return ok({ totals: Doc.from(totals) });
+};
+
 /** A command that is killed ends at its next pause. */
 const killOp: Handler = (call) => {
   onlyAdmin(call, 'killOp');
@@ -69,4 +95,5 @@ const killOp: Handler = (call) => {
 export const operationCommands: Readonly<Record<string, Command>> = {
   currentOp: { fields: 'any', run: currentOp },
   killOp: { fields: ['op'], run: killOp },
+  top: { fields: [], run: top },
 };

@@ -12,9 +12,22 @@ export type Operation = {
   readonly killed: boolean;
 };
 
+export type Usage = { readonly time: number; readonly count: number };
+
+/** The kinds of commands that `top` tells apart. */
+const KINDS: Readonly<Record<string, string>> = {
+  find: 'queries',
+  getMore: 'getmore',
+  insert: 'insert',
+  update: 'update',
+  delete: 'remove',
+};
+const MOST_NAMESPACES = 10_000;
+
 /** The commands of all connections that are under way. */
 export class Running {
   #last = 0;
+  readonly #usage = new Map<string, Map<string, Usage>>();
   readonly #operations = new Map<number, { -readonly [Field in keyof Operation]: Operation[Field] }>();
 
   begin(connection: number, database: string, command: Doc): Operation {
@@ -23,12 +36,31 @@ export class Running {
     return operation;
   }
 
-  end({ id }: Operation): void {
-    this.#operations.delete(id);
+  end(operation: Operation): void {
+    this.#operations.delete(operation.id);
+    this.#count(operation);
   }
 
   list(): readonly Operation[] {
     return [...this.#operations.values()];
+  }
+
+  /** How often and how long, in microseconds, commands of each kind have been about each namespace. */
+  usage(): ReadonlyMap<string, ReadonlyMap<string, Usage>> {
+    return this.#usage;
+  }
+
+  #count({ database, command, since }: Operation): void {
+    const name = command.firstKey;
+    const target = name === 'getMore' ? command.get('collection') : command.values[0];
+    if (typeof target !== 'string') return;
+    const namespace = `${database}.${target}`;
+    const kinds = this.#usage.get(namespace) ?? new Map<string, Usage>();
+    this.#usage.set(namespace, kinds);
+    const kind = KINDS[name] ?? 'commands';
+    const { time, count } = kinds.get(kind) ?? { time: 0, count: 0 };
+    kinds.set(kind, { time: time + Math.round((performance.now() - since) * 1000), count: count + 1 });
+    if (this.#usage.size > MOST_NAMESPACES) this.#usage.delete(this.#usage.keys().next().value as string);
   }
 
   /** Has it end at its next pause, if it still runs. */

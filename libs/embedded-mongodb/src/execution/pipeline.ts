@@ -1,5 +1,5 @@
 import { Decimal128 } from '../bson/decimal128.js';
-import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, type Texts } from '../bson/order.js';
+import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, typeRank, type Texts } from '../bson/order.js';
 import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
@@ -71,24 +71,33 @@ const memoryGuard = (stage: string): ((bytes: number) => void) => {
   };
 };
 
-const objectSpec = (spec: Value, name: string, allowed: readonly string[], required: readonly string[] = [], code = 9): Doc => {
+/** @param codes of what is no document, has a field that is not known, and lacks one */
+const objectSpec = (
+  spec: Value,
+  name: string,
+  allowed: readonly string[],
+  required: readonly string[] = [],
+  { object = 9, unknown = 40415, missing = 40414 }: { readonly object?: number; readonly unknown?: number; readonly missing?: number } = {},
+): Doc => {
   if (!(spec instanceof Doc))
-    throw new ServerError(code, `the ${name} stage specification must be an object, but found ${bsonTypeName(spec)}`);
-  for (const key of spec.keys) if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+    throw new ServerError(object, `the ${name} stage specification must be an object, but found ${bsonTypeName(spec)}`);
+  for (const key of spec.keys)
+    if (!allowed.includes(key)) throw new ServerError(unknown, `BSON field '${name}.${key}' is an unknown field.`);
   for (const key of required)
-    if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
+    if (!spec.has(key)) throw new ServerError(missing, `BSON field '${name}.${key}' is missing but a required field`);
   return spec;
 };
 
-const wholeNumber = (spec: Value, name: string, least: number, code: number): number => {
+/** @param code of what is no whole number, and `below` of one that is less than the least */
+const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
   const number = isNumber(spec) ? numberOf(spec) : NaN;
   if (!Number.isInteger(number))
     throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
   if (number < least)
     throw new ServerError(
-      number < 0 ? 5107200 : 15958,
+      below,
       least === 1
-        ? `the limit must be positive`
+        ? `${name} must be positive`
         : `invalid argument to ${name} stage: Expected a non-negative number in: ${name}: ${show(spec)}`,
     );
   return number;
@@ -193,6 +202,8 @@ const group: Compile = (spec) => {
 };
 
 const unwind: Compile = (spec) => {
+  if (!(spec instanceof Doc) && typeof spec !== 'string')
+    throw new ServerError(15981, `expected either a string or an object as specification for $unwind stage, got ${bsonTypeName(spec)}`);
   const doc = spec instanceof Doc ? spec : Doc.from({ path: spec });
   for (const key of doc.keys)
     if (!['path', 'includeArrayIndex', 'preserveNullAndEmptyArrays'].includes(key))
@@ -252,7 +263,8 @@ const unsetIn = (doc: Doc, parts: readonly string[], at: number): Doc => {
 
 const counted: Compile = (spec) => {
   if (typeof spec !== 'string') throw new ServerError(40156, 'the count field must be a non-empty string');
-  if (!spec) throw new ServerError(40156, 'the count field must be a non-empty string');
+  if (!spec) throw new ServerError(40157, 'the count field must be a non-empty string');
+  if (spec === '_id') throw new ServerError(9039800, 'the count field cannot be _id');
   if (spec.startsWith('$')) throw new ServerError(40158, 'the count field cannot be a $-prefixed path');
   if (spec.includes('.')) throw new ServerError(40160, `the count field cannot contain '.'`);
   return gathering(() => {
@@ -302,7 +314,7 @@ const anyOf = (path: string, values: readonly Value[], collation: Collation | un
 };
 
 const lookup: Compile = (spec, name) => {
-  const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], 9);
+  const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], { unknown: 9 });
   const from = given.get('from');
   const as = given.get('as');
   if (typeof from !== 'string')
@@ -373,7 +385,7 @@ const graphLookup: Compile = (spec, name) => {
     name,
     ['from', 'startWith', 'connectFromField', 'connectToField', 'as', 'maxDepth', 'depthField', 'restrictSearchWithMatch'],
     ['from', 'startWith', 'connectFromField', 'connectToField', 'as'],
-    40327,
+    { object: 40327, unknown: 40104, missing: 40105 },
   );
   const text = (key: string): string => {
     const value = given.get(key);
@@ -388,7 +400,7 @@ const graphLookup: Compile = (spec, name) => {
   ];
   const start = compileExpression(given.get('startWith') as Value);
   const depthField = given.has('depthField') ? splitPath(text('depthField')) : undefined;
-  const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100) : Infinity;
+  const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100, 40101) : Infinity;
   const restriction = given.get('restrictSearchWithMatch');
   const restrict = restriction instanceof Doc ? compileFilter(parseFilter(restriction)) : undefined;
   const collation = currentCollation();
@@ -465,7 +477,7 @@ const facet: Compile = (spec) => {
 
 const bucket: Compile = (spec, name) => {
   const texts = currentCollation()?.compare;
-  const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], 40201);
+  const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], { object: 40201, unknown: 40197 });
   const groupBy = given.get('groupBy');
   const bounds = given.get('boundaries');
   if (groupBy === undefined || bounds === undefined)
@@ -483,6 +495,12 @@ const bucket: Compile = (spec, name) => {
   const values = evaluatedBounds as readonly Value[];
   if (values.length < 2)
     throw new ServerError(40192, `The $bucket 'boundaries' field must have at least 2 values, but found ${values.length} value(s).`);
+  for (let index = 1; index < values.length; index++)
+    if (typeRank(values[index - 1]) !== typeRank(values[index]))
+      throw new ServerError(
+        40193,
+        `All values in the the 'boundaries' option to $bucket must have the same type. Found conflicting types ${bsonTypeName(values[index - 1])} and ${bsonTypeName(values[index])}.`,
+      );
   for (let index = 1; index < values.length; index++)
     if (compareValues(values[index - 1], values[index], texts) >= 0)
       throw new ServerError(
@@ -535,9 +553,13 @@ const bucket: Compile = (spec, name) => {
 
 const bucketAuto: Compile = (spec, name) => {
   const texts = currentCollation()?.compare;
-  const given = objectSpec(spec, name, ['groupBy', 'buckets', 'output', 'granularity'], ['groupBy', 'buckets'], 40240);
+  const given = objectSpec(spec, name, ['groupBy', 'buckets', 'output', 'granularity'], ['groupBy', 'buckets'], {
+    object: 40240,
+    unknown: 40245,
+    missing: 40246,
+  });
   if (given.has('granularity')) throw new ServerError(238, '$bucketAuto.granularity is not supported by this node');
-  const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, 40242);
+  const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, isNumber(given.get('buckets')) ? 40242 : 40241, 40243);
   const key = compileExpression(given.get('groupBy') as Value);
   const output = given.get('output');
   const names = output instanceof Doc ? output.keys : ['count'];
@@ -585,7 +607,7 @@ const sample: Compile = (spec) => {
   if (size === undefined) throw new ServerError(28749, '$sample stage must specify a size');
   const count = isNumber(size) ? Math.trunc(numberOf(size)) : NaN;
   if (Number.isNaN(count)) throw new ServerError(28746, 'size argument to $sample must be a number');
-  if (count < 0) throw new ServerError(28747, 'size argument to $sample must not be negative');
+  if (count < 1) throw new ServerError(28747, 'size argument to $sample must be a positive integer');
   return gathering(() => {
     const kept: Doc[] = [];
     let seen = 0;
@@ -681,7 +703,7 @@ const stages: Readonly<Record<string, Compile>> = {
   $replaceRoot: transformation,
   $replaceWith: transformation,
   $sort: sortStage,
-  $limit: (spec, name) => limit(wholeNumber(spec, name, 1, 2107201)),
+  $limit: (spec, name) => limit(wholeNumber(spec, name, 1, 5107201, isNumber(spec) && numberOf(spec) === 0 ? 15958 : 5107201)),
   $skip: (spec, name) => skip(wholeNumber(spec, name, 0, 5107200)),
   $group: group,
   $unwind: unwind,

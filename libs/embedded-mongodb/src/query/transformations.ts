@@ -169,7 +169,7 @@ export const compileTransformation = (name: string, spec: Value): Transformation
       if (!(spec instanceof Doc))
         throw new ServerError(40229, `expected an object as specification for $replaceRoot stage, got ${bsonTypeName(spec)}`);
       const root = spec.get('newRoot');
-      if (root === undefined) throw new ServerError(40231, 'no newRoot specified for the $replaceRoot stage');
+      if (root === undefined) throw new ServerError(40414, `BSON field '$replaceRoot.newRoot' is missing but a required field`);
       for (const key of spec.keys)
         if (key !== 'newRoot') throw new ServerError(40415, `BSON field '$replaceRoot.${key}' is an unknown field.`);
       return compileReplaceRoot(root, name);

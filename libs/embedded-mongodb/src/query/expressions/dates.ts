@@ -336,10 +336,16 @@ const dateFromParts: Operator = (argument, scope, name) => {
     };
     const time = { hour: get('hour', 0), minute: get('minute', 0), second: get('second', 0), millisecond: get('millisecond', 0) };
     const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const inRange = (key: string): number => {
+      const year = get(key, 1970);
+      if (year < 1 || year > 9999)
+        throw new ServerError(40523, `'${key}' must evaluate to an integer in the range 1 to 9999, found ${year}`);
+      return year;
+    };
     let local: bigint;
-    if (given['year']) local = instantOf({ year: get('year', 1970), month: get('month', 1), day: get('day', 1), ...time });
+    if (given['year']) local = instantOf({ year: inRange('year'), month: get('month', 1), day: get('day', 1), ...time });
     else {
-      const year = get('isoWeekYear', 1970);
+      const year = inRange('isoWeekYear');
       const fourth = daysOf(year, 1, 4);
       const monday = fourth - ((((fourth + 3) % 7) + 7) % 7);
       const days = monday + (get('isoWeek', 1) - 1) * 7 + get('isoDayOfWeek', 1) - 1;

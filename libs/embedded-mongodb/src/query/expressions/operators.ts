@@ -25,7 +25,29 @@ import {
   unpack,
   type Unpacked,
 } from '../../bson/decimal128.js';
-import { expOfDecimal, lnOfDecimal, log10OfDecimal, logOfDecimals, powerOfDecimals, sqrtOfDecimal } from '../../bson/decimal-functions.js';
+import {
+  angleOfDecimals,
+  arcCosineOfDecimal,
+  arcSineOfDecimal,
+  arcTangentOfDecimal,
+  areaCosineOfDecimal,
+  areaSineOfDecimal,
+  areaTangentOfDecimal,
+  cosineOfDecimal,
+  degreesOfDecimal,
+  expOfDecimal,
+  hyperbolicCosineOfDecimal,
+  hyperbolicSineOfDecimal,
+  hyperbolicTangentOfDecimal,
+  lnOfDecimal,
+  log10OfDecimal,
+  logOfDecimals,
+  powerOfDecimals,
+  radiansOfDecimal,
+  sineOfDecimal,
+  sqrtOfDecimal,
+  tangentOfDecimal,
+} from '../../bson/decimal-functions.js';
 import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue, type CompareText } from '../../bson/order.js';
 import {
   Arr,
@@ -50,7 +72,7 @@ import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
 import { loop, loopOver, spend } from '../budget.js';
-import { compileArguments, fixed, namedArguments, variadic } from './arguments.js';
+import { compileArguments, fixed, namedArguments, namedFields, variadic } from './arguments.js';
 import { compileIn, constant, constantOf } from './compile.js';
 import { dateOperators } from './dates.js';
 import type { Evaluate, Operator, Scope } from './scope.js';
@@ -123,11 +145,12 @@ const array = (value: Result, name: string, code: number): readonly Value[] => {
   throw new ServerError(code, `The argument to ${name} must be an array, but was of type: ${bsonTypeName(value)}`);
 };
 
-const integer = (value: Result, name: string, code: number): number => {
+/** @param notWhole the code for a number that is not whole, where it is another one than for what is no number */
+const integer = (value: Result, name: string, code: number, notWhole = code): number => {
   const number = isNumber(value) ? doubleOf(value) : NaN;
   if (!Number.isInteger(number) || Math.abs(number) > 0x7fffffff)
     throw new ServerError(
-      code,
+      isNumber(value) ? notWhole : code,
       `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`,
     );
   return number;
@@ -171,22 +194,10 @@ const variableName = (value: Value | undefined, fallback: string, name: string):
   return value;
 };
 
-const fields = (argument: Value, name: string, required: readonly string[], optional: readonly string[]): Doc => {
-  namedArgumentsCheck(argument, name, required, optional);
-  return argument as Doc;
-};
-
-const namedArgumentsCheck = (argument: Value, name: string, required: readonly string[], optional: readonly string[]): void => {
-  if (!(argument instanceof Doc)) throw failedToParse(`${name} only supports an object as its argument`);
-  for (const key of argument.keys)
-    if (!required.includes(key) && !optional.includes(key)) throw failedToParse(`Unrecognized parameter to ${name}: ${key}`);
-  for (const key of required) if (!argument.has(key)) throw failedToParse(`Missing '${key}' parameter to ${name}`);
-};
-
 const cond: Operator = (argument, scope, name) => {
   let parts: readonly Value[];
   if (argument instanceof Doc) {
-    namedArgumentsCheck(argument, name, ['if', 'then', 'else'], []);
+    namedFields(argument, name, ['if', 'then', 'else']);
     parts = [argument.get('if') as Value, argument.get('then') as Value, argument.get('else') as Value];
   } else {
     if (!(argument instanceof Arr) || argument.length !== 3)
@@ -201,13 +212,13 @@ const cond: Operator = (argument, scope, name) => {
 };
 
 const switchOperator: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['branches'], ['default']);
+  const spec = namedFields(argument, name, ['branches'], ['default']);
   const branches = spec.get('branches');
   if (!(branches instanceof Arr))
     throw new ServerError(40061, `$switch expected an array for 'branches', found: ${bsonTypeName(branches)}`);
   if (!branches.length) throw new ServerError(40068, '$switch requires at least one branch');
   const compiled = branches.values.map((branch) => {
-    const given = fields(branch, name, ['case', 'then'], []);
+    const given = namedFields(branch, `a branch of ${name}`, ['case', 'then']);
     return [compileIn(given.get('case') as Value, scope), compileIn(given.get('then') as Value, scope)] as const;
   });
   const otherwise = spec.get('default');
@@ -220,7 +231,7 @@ const switchOperator: Operator = (argument, scope, name) => {
 };
 
 const letOperator: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['vars', 'in'], []);
+  const spec = namedFields(argument, name, ['vars', 'in'], []);
   const vars = spec.get('vars');
   if (!(vars instanceof Doc)) throw new ServerError(10065, `invalid parameter: expected an object (vars)`);
   const names = vars.keys.map((key) => variableName(key, key, name));
@@ -234,7 +245,7 @@ const letOperator: Operator = (argument, scope, name) => {
 };
 
 const mapOperator: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['input', 'in'], ['as']);
+  const spec = namedFields(argument, name, ['input', 'in'], ['as']);
   const as = variableName(spec.get('as'), 'this', name);
   const input = compileIn(spec.get('input') as Value, scope);
   const body = compileIn(spec.get('in') as Value, binding(scope, as));
@@ -253,7 +264,7 @@ const mapOperator: Operator = (argument, scope, name) => {
 };
 
 const filterOperator: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['input', 'cond'], ['as', 'limit']);
+  const spec = namedFields(argument, name, ['input', 'cond'], ['as', 'limit']);
   const as = variableName(spec.get('as'), 'this', name);
   const input = compileIn(spec.get('input') as Value, scope);
   const test = compileIn(spec.get('cond') as Value, binding(scope, as));
@@ -276,7 +287,7 @@ const filterOperator: Operator = (argument, scope, name) => {
 };
 
 const reduceOperator: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['input', 'initialValue', 'in'], []);
+  const spec = namedFields(argument, name, ['input', 'initialValue', 'in'], []);
   const input = compileIn(spec.get('input') as Value, scope);
   const initial = compileIn(spec.get('initialValue') as Value, scope);
   const body = compileIn(spec.get('in') as Value, binding(scope, 'this', 'value'));
@@ -587,7 +598,7 @@ const nFromArray =
   };
 
 const sortArray: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['input', 'sortBy'], []);
+  const spec = namedFields(argument, name, ['input', 'sortBy'], []);
   const input = compileIn(spec.get('input') as Value, scope);
   const sortBy = spec.get('sortBy') as Value;
   const texts = currentCollation()?.compare;
@@ -611,7 +622,7 @@ const sortArray: Operator = (argument, scope, name) => {
 };
 
 const zip: Operator = (argument, scope, name) => {
-  const spec = fields(argument, name, ['inputs'], ['defaults', 'useLongestLength']);
+  const spec = namedFields(argument, name, ['inputs'], ['defaults', 'useLongestLength']);
   const inputs = compileIn(spec.get('inputs') as Value, scope);
   const defaults = spec.has('defaults') ? compileIn(spec.get('defaults') as Value, scope) : undefined;
   const longest = spec.get('useLongestLength') === true;
@@ -718,11 +729,17 @@ const indexOf = (points: boolean): Operator =>
 const substring = (points: boolean): Operator =>
   fixed(3, 3, ([source, from, count], name) => {
     const value = coerced(source);
-    if (!isNumber(from) || !isNumber(count))
-      throw new ServerError(points ? 34450 : 16034, `${name}: starting index and length must be numeric`);
-    const start = Math.trunc(doubleOf(from));
-    const length = Math.trunc(doubleOf(count));
-    if (start < 0) throw new ServerError(points ? 34451 : 50752, `${name}: starting index must be non-negative, got ${start}`);
+    for (const [number, code, whole, inBytes] of [
+      [from, 34450, 34451, 16034],
+      [count, 34452, 34453, 16035],
+    ] as const) {
+      if (!isNumber(number)) throw new ServerError(points ? code : inBytes, `${name}: starting index and length must be numeric`);
+      if (points && !Number.isInteger(doubleOf(number)))
+        throw new ServerError(whole, `${name}: starting index and length must be whole, got ${show(number)}`);
+    }
+    const start = Math.trunc(doubleOf(from as Numeric));
+    const length = Math.trunc(doubleOf(count as Numeric));
+    if (start < 0) throw new ServerError(points ? 34455 : 50752, `${name}: starting index must be non-negative, got ${start}`);
     if (points) {
       if (length < 0) throw new ServerError(34454, `${name}: length must be a nonnegative integer.`);
       return codePoints(value)
@@ -740,9 +757,9 @@ const substring = (points: boolean): Operator =>
 const asciiCase = (change: (text: string) => string): Operator => fixed(1, 1, ([value]) => coerced(value).replace(/[A-Za-z]+/g, change));
 
 const range: Operator = fixed(2, 3, ([from, to, by], name) => {
-  const start = integer(from, name, 34443);
-  const end = integer(to, name, 34444);
-  const step = by === undefined ? 1 : integer(by, name, 34447);
+  const start = integer(from, name, 34443, 34444);
+  const end = integer(to, name, 34445, 34446);
+  const step = by === undefined ? 1 : integer(by, name, 34447, 34448);
   if (step === 0) throw new ServerError(34449, '$range requires a non-zero step value');
   const length = Math.max(0, Math.ceil((end - start) / step));
   spend(length);
@@ -862,6 +879,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   $gt: comparison((order) => order > 0),
   $gte: comparison((order) => order >= 0),
   $ifNull: (argument, scope, name) => {
+    if (!(argument instanceof Arr) || argument.length < 2) throw new ServerError(1257300, '$ifNull needs at least two arguments');
     const parts = compileArguments(argument, scope, name, 2, Infinity);
     return (doc, variables) => {
       let value: Result;
@@ -1028,7 +1046,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   $slice: fixed(2, 3, ([source, second, third], name) => {
     if (isNullish(source) || isNullish(second) || third === null) return null;
     const values = array(source, name, 28724);
-    const at = integer(second, name, 28725);
+    const at = integer(second, name, 28725, 28726);
     if (third === undefined) return Arr.of(slice(values, undefined, at));
     const count = integer(third, name, 28727);
     if (count <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${count}`);
@@ -1073,23 +1091,26 @@ export const operators: Readonly<Record<string, Operator>> = {
   $type: isUndefinedField,
   $unsetField: (argument, scope, name) => setField(argument, scope, name, true),
   $zip: zip,
-  $acos: onDouble(Math.acos, (value) => Math.abs(value) <= 1, 50989),
-  $acosh: onDouble(Math.acosh, (value) => value >= 1, 50989),
-  $asin: onDouble(Math.asin, (value) => Math.abs(value) <= 1, 50989),
-  $asinh: onDouble(Math.asinh),
-  $atan: onDouble(Math.atan),
-  $atan2: fixed(2, 2, ([a, b], name) =>
-    isNullish(a) || isNullish(b) ? null : new Double(Math.atan2(doubleOf(numeric(a, name)), doubleOf(numeric(b, name)))),
-  ),
-  $atanh: onDouble(Math.atanh, (value) => Math.abs(value) <= 1, 50989),
-  $cos: onDouble(Math.cos, Number.isFinite, 50989),
-  $cosh: onDouble(Math.cosh),
-  $degreesToRadians: onDouble((value) => (value * Math.PI) / 180),
-  $radiansToDegrees: onDouble((value) => (value * 180) / Math.PI),
-  $sin: onDouble(Math.sin, Number.isFinite, 50989),
-  $sinh: onDouble(Math.sinh),
-  $tan: onDouble(Math.tan, Number.isFinite, 50989),
-  $tanh: onDouble(Math.tanh),
+  $acos: onDouble(Math.acos, (value) => Math.abs(value) <= 1, 50989, arcCosineOfDecimal),
+  $acosh: onDouble(Math.acosh, (value) => value >= 1, 50989, areaCosineOfDecimal),
+  $asin: onDouble(Math.asin, (value) => Math.abs(value) <= 1, 50989, arcSineOfDecimal),
+  $asinh: onDouble(Math.asinh, undefined, undefined, areaSineOfDecimal),
+  $atan: onDouble(Math.atan, undefined, undefined, arcTangentOfDecimal),
+  $atan2: fixed(2, 2, ([a, b], name) => {
+    if (isNullish(a) || isNullish(b)) return null;
+    const [y, x] = [numeric(a, name), numeric(b, name)];
+    if (y instanceof Decimal128 || x instanceof Decimal128) return pack(angleOfDecimals(decimalOf(y), decimalOf(x)));
+    return new Double(Math.atan2(doubleOf(y), doubleOf(x)));
+  }),
+  $atanh: onDouble(Math.atanh, (value) => Math.abs(value) <= 1, 50989, areaTangentOfDecimal),
+  $cos: onDouble(Math.cos, Number.isFinite, 50989, cosineOfDecimal),
+  $cosh: onDouble(Math.cosh, undefined, undefined, hyperbolicCosineOfDecimal),
+  $degreesToRadians: onDouble((value) => (value * Math.PI) / 180, undefined, undefined, radiansOfDecimal),
+  $radiansToDegrees: onDouble((value) => (value * 180) / Math.PI, undefined, undefined, degreesOfDecimal),
+  $sin: onDouble(Math.sin, Number.isFinite, 50989, sineOfDecimal),
+  $sinh: onDouble(Math.sinh, undefined, undefined, hyperbolicSineOfDecimal),
+  $tan: onDouble(Math.tan, Number.isFinite, 50989, tangentOfDecimal),
+  $tanh: onDouble(Math.tanh, undefined, undefined, hyperbolicTangentOfDecimal),
   ...accumulatorExpressions,
   ...dateOperators,
 };
