@@ -14,6 +14,7 @@ import { ArticlesController } from './articles.controller.js';
 import { AlertsController, AlertSourcesController, MaintenanceController } from './alerts.controller.js';
 import { AttachmentsController } from './attachments.controller.js';
 import { AuditorReadsController } from './auditor-reads.controller.js';
+import { AutomationTasksController } from './automation-tasks.controller.js';
 import { BatchController } from './batch.controller.js';
 import { commandsController } from './commands.controller.js';
 import { ContractsController } from './contracts.controller.js';
@@ -57,6 +58,7 @@ import { WebhooksController } from './webhooks.controller.js';
     AlertSourcesController,
     MaintenanceController,
     MajorIncidentsController,
+    AutomationTasksController,
     StatusController,
     TicketViewsController,
     ...historyControllers,

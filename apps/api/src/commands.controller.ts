@@ -98,6 +98,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   client: 'privacy-not-found',
   'maintenance/client': 'maintenance-not-found',
   source: 'alert-source-not-found',
+  task: 'task-not-found',
   majorIncident: 'major-incident-not-found',
 };
 

@@ -314,6 +314,7 @@ it('takes any path, method and query', async () => {
       'alerts',
       'alert-sources',
       'maintenance',
+      'automation-tasks',
       'major-incidents',
       'reactions',
       'attachments',

@@ -125,6 +125,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   source: { description: 'Name of the source of alerts', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   majorIncident: { description: 'Id of the major incident', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  task: { description: 'Id of the task', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   alertId: { description: 'Id of the alert', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   name: { description: 'Name of the filter', schema: { type: 'string', minLength: 1, maxLength: 100 } },
 };
@@ -178,6 +179,7 @@ const tagOf: Readonly<Record<string, string>> = {
   article: 'knowledge',
   alertsource: 'alerts',
   maintenance: 'alerts',
+  automation: 'automation',
   majorincident: 'major-incidents',
   credential: 'identity',
   webhook: 'webhooks',
@@ -585,6 +587,7 @@ const historyNotFound = {
   alertHistory: 'alert-not-found',
   alertSourceHistory: 'alert-source-not-found',
   maintenanceHistory: 'maintenance-not-found',
+  automationTaskHistory: 'task-not-found',
   majorIncidentHistory: 'major-incident-not-found',
   privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
@@ -859,6 +862,20 @@ const records = {
     id: 'client',
     summary: "How a client's services are: also for who does not say who they are, where the contract says so. /status/{client} is a page",
     schema: ref('StatusPage'),
+  },
+  automationTasks: {
+    tag: 'automation',
+    query: 'automationTasks',
+    summary: 'Tasks for runners, filtered, by id, in pages',
+    schema: page('AutomationTask'),
+  },
+  automationTask: {
+    tag: 'automation',
+    query: 'automationTask',
+    id: 'task',
+    summary: 'A task for a runner',
+    schema: ref('AutomationTask'),
+    codes: ['task-not-found'],
   },
   accounts: {
     tag: 'identity',
@@ -1472,6 +1489,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('filters', 'Filters of the ticket list that were given a name')
     .addTag('alerts', 'What monitoring reports, and when it is silenced')
     .addTag('major-incidents', 'What many requesters suffer from')
+    .addTag('automation', 'What runners are asked to do')
     .addTag('problems', 'Causes of tickets, and what is done about them')
     .addTag('knowledge', 'Articles that solve tickets')
     .addTag('events', 'What happens')

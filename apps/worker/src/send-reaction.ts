@@ -7,6 +7,8 @@ import {
   type ArticleCommands,
   type AssignmentTasks,
   attention,
+  automation,
+  type AutomationCommands,
   type AttentionCommands,
   majorIncident,
   type MajorIncidentCommands,
@@ -30,10 +32,11 @@ type Commands = TicketCommands &
   AlertCommands &
   MajorIncidentCommands &
   OutageCommands &
+  AutomationCommands &
   AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage];
+const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage, automation];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {

@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import { type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
 import {
+  automation,
+  automationTasks,
+  automationViews,
   agentViews,
   type ClientContract,
   contractInForce,
@@ -64,13 +67,21 @@ const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
 
 /**
  * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
- * force, absences, shifts that tickets wait for, and reminders of preventive actions and of reviews. What is due it reads from the
+ * force, absences, shifts that tickets wait for, and reminders of preventive actions and of reviews, leases of runners. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
-  const news = new ViewNews(shareFeeds(store), db, [ticketViews, contractViews, teamViews, agentViews, problemViews, majorIncidentViews]);
+  const news = new ViewNews(shareFeeds(store), db, [
+    ticketViews,
+    contractViews,
+    teamViews,
+    agentViews,
+    problemViews,
+    majorIncidentViews,
+    automationViews,
+  ]);
   const sources = { store, models: { db } };
   const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
   const reminders = new DueCommands(store, db, { aggregate: problem, view: problems, field: 'nextReminderAt', command: 'RemindOfActions' });
@@ -80,6 +91,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     field: 'nextReminderAt',
     command: 'RemindOfIncidentReview',
   });
+  const leases = new DueCommands(store, db, { aggregate: automation, view: automationTasks, field: 'leaseUntil', command: 'ExpireLease' });
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
   /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
@@ -252,6 +264,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       'reviews',
       (now) => reviews.look(now),
       (now) => reviews.nextDue(now),
+    ),
+    keepLooking(
+      'leases',
+      (now) => leases.look(now),
+      (now) => leases.nextDue(now),
     ),
   ]);
 

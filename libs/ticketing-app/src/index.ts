@@ -30,6 +30,7 @@ export {
   today,
 } from './credentials.js';
 export * from './alerts.js';
+export * from './automation-tasks.js';
 export * from './changed-documents.js';
 export * from './client-report.js';
 export * from './desk-queries.js';

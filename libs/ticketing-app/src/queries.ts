@@ -51,6 +51,7 @@ import { exportEventLog, exportFacts } from './export-queries.js';
 import { readFlow } from './flow-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { readMajorIncident, readMajorIncidents } from './major-incidents.js';
+import { readAutomationTask, readAutomationTasks } from './automation-tasks.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readReport, readReportRun, readReportRuns, readReports } from './report-queries.js';
@@ -144,6 +145,7 @@ export const queries = {
   alertSourceHistory: query('alertSourceHistory', historyOf(auditedAggregates.alertSource)),
   alertHistory: query('alertHistory', historyOf(auditedAggregates.alert)),
   majorIncidentHistory: query('majorIncidentHistory', historyOf(auditedAggregates.majorIncident)),
+  automationTaskHistory: query('automationTaskHistory', historyOf(auditedAggregates.automationTask)),
   maintenanceHistory: query('maintenanceHistory', historyOf(auditedAggregates.maintenance)),
   filterHistory: query('filterHistory', historyOf(auditedAggregates.filter)),
   keyHistory: query('keyHistory', historyOf(auditedAggregates.key)),
@@ -201,6 +203,8 @@ export const queries = {
   majorIncidents: query('majorIncidents', readMajorIncidents),
   majorIncident: queryOfLog('majorIncident', readMajorIncident),
   statusPage: query('statusPage', readStatusPage),
+  automationTasks: query('automationTasks', readAutomationTasks),
+  automationTask: queryOfLog('automationTask', readAutomationTask),
   /** Whether alerts may be brought. */
   takeAlerts: queryOfLog('takeAlerts', async (_sources, _asked: object) => ({ allowed: true }) as const),
   privacy: queryOfLog('privacy', readPrivacy),

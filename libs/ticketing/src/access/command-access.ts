@@ -2,6 +2,7 @@ import { type Actor, type Aggregate, type CommandsOf, refuse, type Refusal, type
 import { alert } from '../alerts/alert.js';
 import { alertSource } from '../alerts/alert-source.js';
 import { maintenance } from '../alerts/maintenance.js';
+import { automation } from '../automation/automation.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentState, type SetAgentContact } from '../desk/agent.js';
 import { attention } from '../desk/attention.js';
@@ -317,6 +318,12 @@ const rows = {
     FollowMajorIncident: system,
     LeaveMajorIncident: system,
   } satisfies Rows<typeof outage>,
+  automation: {
+    AskRunner: { service: true, ...assisted },
+    ClaimAutomationTask: { service: true, administrator: true },
+    AnswerAutomationTask: { service: true, administrator: true },
+    ExpireLease: system,
+  } satisfies Rows<typeof automation>,
   privacy: { ForgetPerson: administrator, AgreeRetention: administrator } satisfies Rows<typeof privacy>,
   credential: {
     IssueCredential: { administrator: withinReach },

@@ -9,6 +9,7 @@ import {
   oneOf,
   oneOfKinds,
   optional,
+  recordOf,
   type Static,
   text,
   that,
@@ -104,12 +105,17 @@ const actionSchema = oneOfKinds(
       team: optional(about(name(100), 'Id of the team')),
     }),
     fields({
+      do: about(literal('ask'), 'Asks a runner to do something'),
+      action: about(name(100), 'What is to be done, by a name that runners know'),
+      input: optional(about(recordOf(text, 'must be an object with text'), 'What the runner needs for it')),
+    }),
+    fields({
       do: about(literal('link'), 'Links it to a ticket'),
       ticketId: about(uuid, 'Id of the other ticket'),
       relation: about(oneOf(LINK_RELATIONS), 'What it is to the other one'),
     }),
   ],
-  'must be one of triage, assign, note, open, link',
+  'must be one of triage, assign, note, open, ask, link',
 );
 
 export type RuleAction = Static<typeof actionSchema>;

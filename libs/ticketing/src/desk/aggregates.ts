@@ -1,6 +1,7 @@
 import { alert } from '../alerts/alert.js';
 import { alertSource } from '../alerts/alert-source.js';
 import { maintenance } from '../alerts/maintenance.js';
+import { automation } from '../automation/automation.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from './agent.js';
 import { attention } from './attention.js';
@@ -41,4 +42,5 @@ export const aggregates = [
   maintenance,
   majorIncident,
   outage,
+  automation,
 ] as const;

@@ -1,5 +1,6 @@
 import type { Policy } from '#eventsourcing';
 import { alertsToTickets } from '../alerts/alert-policies.js';
+import { automationToTickets } from '../automation/automation-policies.js';
 import { articlesOfTickets } from '../knowledge/article-policies.js';
 import {
   majorIncidentsToTickets,
@@ -37,4 +38,5 @@ export const policies: readonly Policy<any, any, any>[] = [
   majorTickets,
   majorIncidentsToTickets,
   contractRules,
+  automationToTickets,
 ];

@@ -60,7 +60,7 @@ describe('rules of a contract', () => {
     expect(rulesThatFire([one], 'TicketResolved', opening)).toEqual([]);
   });
 
-  it('set fields, assign, note, open and link', () => {
+  it('set fields, assign, note, open, ask a runner and link', () => {
     const done = reactions(
       rule({
         then: [
@@ -68,6 +68,7 @@ describe('rules of a contract', () => {
           { do: 'assign', team: 'network', assignee: 'ada' },
           { do: 'note', text: 'VPN' },
           { do: 'open', summary: 'Look at the gateway', kind: 'service-request' },
+          { do: 'ask', action: 'restart-vpn' },
           { do: 'link', ticketId: 'p', relation: 'caused-by' },
         ],
       }),
@@ -85,6 +86,7 @@ describe('rules of a contract', () => {
         body: expect.objectContaining({ client: 'northwind', summary: 'Look at the gateway', effectiveAt }),
       },
       { category: 'ticket', id: 't', name: 'LinkTicket', body: { ticketId: child, relation: 'relates-to', effectiveAt } },
+      { category: 'automation', id: expect.any(String), name: 'AskRunner', body: { ticketId: 't', action: 'restart-vpn', effectiveAt } },
       { category: 'ticket', id: 't', name: 'LinkTicket', body: { ticketId: 'p', relation: 'caused-by', effectiveAt } },
     ]);
   });

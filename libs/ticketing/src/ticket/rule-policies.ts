@@ -7,6 +7,12 @@ import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
 import { withItsCause } from './ticket-policies.js';
 import { ticket, type TicketCommands } from './ticket.js';
 
+/** What rules ask of runners. */
+interface Asking {
+  readonly AskRunner: { readonly ticketId: string; readonly action: string; readonly input?: object };
+}
+type Commands = TicketCommands & Asking;
+
 const NAME = 'contract-rules';
 
 /** Whether an event is one that rules are about: not what they have brought about themselves. */
@@ -15,7 +21,7 @@ export function isForRules({ metadata }: { readonly metadata: { readonly actor: 
 }
 
 function toTicket<Name extends keyof TicketCommands>(id: string, name: Name, body: TicketCommands[Name]) {
-  return { category: ticket.category, id, name, body } as Reaction<TicketCommands>;
+  return { category: ticket.category, id, name, body } as Reaction<Commands>;
 }
 
 function follow(
@@ -23,7 +29,7 @@ function follow(
   id: string,
   { client, reporter, channel, impact, urgency }: ClockedTicket,
   opened: string,
-): readonly Reaction<TicketCommands>[] {
+): readonly Reaction<Commands>[] {
   switch (action.do) {
     case 'triage': {
       const { category, service, component } = action;
@@ -41,12 +47,16 @@ function follow(
       const opening = omitUndefined({ client, kind, summary, reporter, channel, impact, urgency, category, team });
       return [toTicket(opened, 'OpenTicket', opening), toTicket(id, 'LinkTicket', { ticketId: opened, relation: 'relates-to' })];
     }
+    case 'ask': {
+      const body = omitUndefined({ ticketId: id, action: action.action, input: action.input });
+      return [{ category: 'automation', id: opened, name: 'AskRunner', body }];
+    }
     case 'link':
       return [toTicket(id, 'LinkTicket', { ticketId: action.ticketId, relation: action.relation })];
   }
 }
 
-function fire(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): readonly Reaction<TicketCommands>[] {
+function fire(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): readonly Reaction<Commands>[] {
   if (state === null) return [];
   const id = streamId(event.stream);
   return rulesThatFire(termsOf(state).rules, event.type, state).flatMap(({ name, then }) =>
@@ -55,7 +65,7 @@ function fire(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): re
 }
 
 /** Does what the rules of a ticket's contract say when something happens to it. */
-export const contractRules = withItsCause<TicketEvents, ClockedTicketState, TicketCommands>({
+export const contractRules = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: NAME,
   aggregate: ticket,
   concerns: (event) => isForRules(event) && (event.type !== 'TicketOpened' || event.data.contract?.terms.rules !== undefined),

@@ -3,6 +3,7 @@ import { seesFilter, seesTeam, shownAgent, shownTeam } from '../access/seen.js';
 import { alert } from '../alerts/alert.js';
 import { alertSource } from '../alerts/alert-source.js';
 import { maintenance } from '../alerts/maintenance.js';
+import { automation } from '../automation/automation.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent } from '../desk/agent.js';
 import { onCall } from '../desk/on-call.js';
@@ -27,6 +28,7 @@ import {
   alertSourceViews,
   alertViews,
   articleViews,
+  automationViews,
   contractViews,
   credentialViews,
   filterViews,
@@ -136,6 +138,7 @@ export const auditedAggregates = {
   alert: audited(alert, alertViews, { notFound: 'alert-not-found', shows: (state) => state }),
   maintenance: audited(maintenance, maintenanceViews, { notFound: 'maintenance-not-found', shows: (state) => state }),
   majorIncident: audited(majorIncident, majorIncidentViews, { notFound: 'major-incident-not-found', shows: (state) => state }),
+  automationTask: audited(automation, automationViews, { notFound: 'task-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),

@@ -2,6 +2,7 @@ import { foldOf, type ProjectionGroup, REACTIONS, type ReactionEvents } from '#e
 import { alert, type AlertEvents, type AlertState } from '../alerts/alert.js';
 import { alertSource, type AlertSourceEvents, type AlertSourceState } from '../alerts/alert-source.js';
 import { maintenance, type MaintenanceEvents, type MaintenanceState } from '../alerts/maintenance.js';
+import { automation, type AutomationEvents, type AutomationState } from '../automation/automation.js';
 import { contract, type ContractEvents, type ContractState } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
 import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
@@ -22,6 +23,7 @@ import { agents } from './agents.js';
 import { auditorReads, type ReadEvents, READS } from './auditor-reads.js';
 import { alerts, alertSources, maintenances } from './alerts.js';
 import { articles } from './articles.js';
+import { automationTasks } from './automation-tasks.js';
 import { contracts } from './contracts.js';
 import { credentials } from './credentials.js';
 import { majorIncidents } from './major-incidents.js';
@@ -261,6 +263,17 @@ export const majorIncidentViews: ProjectionGroup<MajorIncidentState, MajorIncide
   faces: [majorIncidents],
 };
 
+/** The read models of tasks for runners. */
+export const automationViews: ProjectionGroup<AutomationState, AutomationEvents> = {
+  name: 'automation_tasks',
+  version: 1,
+  streamPrefix: 'automation-',
+  aggregate: automation,
+  initial: automation.initial,
+  fold: foldOf(automation),
+  faces: [automationTasks],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -281,6 +294,7 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   alertSourceViews,
   maintenanceViews,
   majorIncidentViews,
+  automationViews,
   privacyViews,
   readViews,
 ];

@@ -17,6 +17,7 @@ import { alertSettingsSchema, alertSourceSchema } from '../alerts/alert-source.j
 import { maintenanceSchema } from '../alerts/maintenance.js';
 import { majorIncidentSchema } from '../major-incident/major-incident.js';
 import { statusPageSchema } from '../major-incident/status-page.js';
+import { automationTaskSchema } from '../automation/automation.js';
 import { accountSchema } from '../identity/account.js';
 import { privacySchema } from '../desk/privacy.js';
 import { articleSchema } from '../knowledge/article.js';
@@ -102,6 +103,7 @@ export const publishedSchemas = {
   Maintenance: maintenanceSchema,
   MajorIncident: majorIncidentSchema,
   StatusPage: statusPageSchema,
+  AutomationTask: automationTaskSchema,
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,

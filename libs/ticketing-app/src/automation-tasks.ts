@@ -1,0 +1,32 @@
+import { readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { type Page, readByName, type Sources } from './read-models.js';
+
+/** Which tasks are asked for: those that have all of it. */
+export interface AutomationTasksAsked {
+  readonly client?: string | undefined;
+  readonly status?: (typeof TASK_STATUSES)[number] | undefined;
+  readonly action?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly limit: number;
+  /** Id of the task that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Tasks for runners by id. */
+export function readAutomationTasks(
+  sources: Sources,
+  { client, status, action, ticket: ticketId, limit, after }: AutomationTasksAsked,
+): Promise<Page<AutomationTask>> {
+  const where = omitUndefined({ client, status, action, ticketId });
+  return readByName<AutomationTask>(sources, { view: automationTasks.name, where, limit, after });
+}
+
+export async function readAutomationTask(
+  { store }: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<AutomationTask> | Refusal<'task-not-found'>> {
+  const { state, revision } = await readAggregate(store, automation, id);
+  return state === null ? refuse('task-not-found', 'There is no such task') : { state, revision };
+}

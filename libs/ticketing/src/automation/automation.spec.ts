@@ -1,0 +1,89 @@
+import { instantFrom } from '#eventsourcing';
+import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
+import { HOUR, MINUTE } from '../contract/contract.js';
+import type { TicketState } from '../events/ticket.js';
+import { automation } from './automation.js';
+import { automationToTickets } from './automation-policies.js';
+
+const id = '00000000-0000-4000-8000-0000000000f1';
+const runner = { id: 'runner', kind: 'system' } as const;
+const given = scenariosOf(automation, { id, actor: runner, start: 0, step: MINUTE });
+const ticket = { client: 'northwind' } as NonNullable<TicketState>;
+const ask = ['AskRunner', { ticketId: 't', action: 'restart-service' }, MINUTE, ticket] as const;
+const claim = ['ClaimAutomationTask', { leaseSeconds: 300 }] as const;
+const answer = (outcome: 'done' | 'failed') => ['AnswerAutomationTask', { outcome, output: 'listening' }] as const;
+const reactionsTo = (type: keyof typeof automationToTickets.react, data: object, state = given(ask, claim).state) =>
+  automationToTickets.react[type]?.({ data, metadata: { effectiveAt: instantFrom(0) } } as never, state) ?? [];
+
+describe('a task for runners', () => {
+  it('is asked for a ticket, of its client, and waits an hour at most', () => {
+    const leaseUntil = instantFrom(MINUTE + HOUR);
+    const asked = { task: id, client: 'northwind', ticketId: 't', action: 'restart-service', leaseUntil };
+    expect(given(ask).state).toMatchObject({ ...asked, status: 'waiting', askedBy: runner });
+    expect(given().when('AskRunner', ask[1], 0, null).refusal()).toMatchObject({
+      refused: 'other-ticket-not-found',
+      faults: [{ field: 'ticketId' }],
+    });
+  });
+
+  it('is claimed by one runner, who answers', () => {
+    const leaseUntil = instantFrom(2 * MINUTE + 300_000);
+    expect(given(ask, claim).state).toMatchObject({ status: 'claimed', runner, leaseUntil });
+    expect(
+      given(ask, claim)
+        .when(...claim)
+        .events(),
+    ).toEqual([]);
+    const done = given(ask, claim, answer('done'));
+    expect(done.state).toMatchObject({ status: 'done', output: 'listening' });
+    expect(done.state).not.toHaveProperty('leaseUntil');
+    expect(done.when(...answer('done')).events()).toEqual([]);
+    for (const [before, last, code] of [
+      [[ask], answer('done'), 'task-claimed'],
+      [[ask, claim, answer('failed')], answer('done'), 'task-over'],
+      [[ask, claim, answer('failed')], claim, 'task-over'],
+      [[], claim, 'task-not-found'],
+      [[], answer('done'), 'task-not-found'],
+    ] as const)
+      expect(
+        given(...before)
+          .when(...(last as typeof claim))
+          .refusal().refused,
+      ).toBe(code);
+    const others = scenariosOf(automation, { id, actor: { id: 'other', kind: 'system' }, start: 0, step: MINUTE });
+    const { decide } = automation.commands.AnswerAutomationTask;
+    const context = { id, commandId: 'c', actor: { id: 'other', kind: 'system' }, effectiveAt: instantFrom(0) } as const;
+    expect(decide({ outcome: 'done', output: 'x' }, given(ask, claim).state, context)).toMatchObject({ refused: 'task-claimed' });
+    expect(others().state).toBeNull();
+  });
+
+  it('is for a person when its time runs out, or it fails', () => {
+    const expire = (at: number) => given(ask, claim).when('ExpireLease', {}, at).events();
+    const leaseUntil = instantFrom(2 * MINUTE + 300_000);
+    expect(expire(6 * MINUTE)).toEqual([]);
+    expect(expire(7 * MINUTE)).toEqual([{ type: 'AutomationLeaseExpired', data: { leaseUntil } }]);
+    expect(
+      given(ask)
+        .when('ExpireLease', {}, 2 * HOUR)
+        .events(),
+    ).toHaveLength(1);
+    expect(
+      given(ask, claim, ['ExpireLease', {}, HOUR])
+        .when(...answer('done'))
+        .refusal().refused,
+    ).toBe('task-over');
+    expect(reactionsTo('AutomationLeaseExpired', {})).toMatchObject([{ id: 't', name: 'AddInternalNote' }]);
+    expect(reactionsTo('AutomationAnswered', { outcome: 'failed', output: 'no such unit' })).toMatchObject([
+      { id: 't', name: 'RecordDiagnosticStep', body: { action: 'restart-service (runner)', outcome: 'no such unit' } },
+      { id: 't', name: 'AddInternalNote' },
+    ]);
+  });
+
+  it('that is done is a diagnostic step of its ticket, with its evidence', () => {
+    const evidence = { name: 'log', kind: 'log', url: 'attachment:x', mediaType: 'text/plain', sha256: 'x', bytes: 1 } as const;
+    expect(reactionsTo('AutomationAnswered', { outcome: 'done', output: 'listening', evidence })).toMatchObject([
+      { name: 'RecordDiagnosticStep', body: { outcome: 'listening' } },
+      { name: 'AttachEvidence', body: evidence },
+    ]);
+  });
+});

@@ -1,0 +1,187 @@
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  epochMillis,
+  event,
+  type EventsOf,
+  type Instant,
+  instantFrom,
+  refuse,
+} from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Fields, Name, OneOf, Part, Text, Uuid, WholeNumber } from '../command-fields.js';
+import { HOUR } from '../contract/contract.js';
+import { evidenceSchema, type TicketState } from '../events/ticket.js';
+import { omitUndefined, without } from '../plain-json.js';
+import { about, anyObject, instant, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { AttachEvidence } from '../ticket/work.js';
+import { actorSchema } from '../vocabulary.js';
+
+/** `waiting` for a runner; `claimed` by one under a lease; `done` or `failed` as it says; `expired` when nobody took it, or its lease ran out without an answer. */
+export const TASK_STATUSES = ['waiting', 'claimed', 'done', 'failed', 'expired'] as const;
+
+export const automationTaskSchema = about(
+  open({
+    task: about(uuid, 'Its id'),
+    client: about(text, 'The client (tenant) of its ticket'),
+    ticketId: about(uuid, 'The ticket that it is done for'),
+    action: about(text, 'What a runner is to do'),
+    input: optional(about(anyObject, 'What the runner needs for it')),
+    status: about(oneOf(TASK_STATUSES), 'Where it stands'),
+    askedBy: about(refer(actorSchema), 'Who asked for it'),
+    askedAt: about(instant, 'When'),
+    runner: optional(about(refer(actorSchema), 'Who has claimed it')),
+    leaseUntil: optional(about(instant, 'Until when a runner must claim it, and then answer')),
+    output: optional(about(text, 'What the runner says')),
+    evidence: optional(about(evidenceSchema, 'What the runner attached')),
+    endedAt: optional(about(instant, 'When it was answered, or its lease ran out')),
+  }),
+  'A step that a runner, a program outside, is asked to do for a ticket',
+);
+
+export type AutomationTask = Static<typeof automationTaskSchema>;
+export type AutomationState = AutomationTask | null;
+
+@JSONSchema({
+  description: 'Asks a runner to do something for a ticket. The id of the task is in the answer.',
+  examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', action: 'restart-service', input: { service: 'spooler' } }],
+})
+export class AskRunner {
+  @Uuid('a ticket', { description: 'Id of the ticket' })
+  ticketId!: string;
+
+  @Name({ description: 'What is to be done, by a name that runners know', example: 'restart-service', max: 100 })
+  action!: string;
+
+  @Fields({ description: 'What the runner needs for it', optional: true })
+  input?: object;
+}
+
+@JSONSchema({ description: 'Takes a task that waits: nobody else does, until the lease runs out.', examples: [{ leaseSeconds: 300 }] })
+export class ClaimAutomationTask {
+  @WholeNumber({ description: 'Seconds within which the runner answers', example: 300, min: 1, max: 86_400 })
+  leaseSeconds!: number;
+}
+
+@JSONSchema({
+  description: 'Answers a task that one has claimed. The output becomes a diagnostic step of the ticket; what failed is for a person.',
+  examples: [{ outcome: 'done', output: 'spooler: stopped, started, listening' }],
+})
+export class AnswerAutomationTask {
+  @OneOf(['done', 'failed'], { description: 'Whether it was done', example: 'done' })
+  outcome!: 'done' | 'failed';
+
+  @Text({ description: 'What came of it', max: 2000 })
+  output!: string;
+
+  @Part(() => AttachEvidence, { description: 'Evidence, such as a log that was kept at /v1/attachments', optional: true })
+  evidence?: AttachEvidence;
+}
+
+const change = <Data>(evolve: (task: AutomationTask, data: Data, at: Instant, by: AutomationTask['askedBy']) => AutomationTask) =>
+  event<AutomationState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
+
+type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'leaseUntil'>;
+type Answered = Pick<AutomationTask, 'evidence'> & { readonly outcome: 'done' | 'failed'; readonly output: string };
+
+const events = {
+  AutomationAsked: event<AutomationState, Asked>({
+    evolve: (_state, asked, { actor, effectiveAt }) => ({ ...asked, status: 'waiting', askedBy: actor, askedAt: effectiveAt }),
+  }),
+  AutomationClaimed: change<{ readonly leaseUntil: Instant }>((task, { leaseUntil }, _at, runner) => ({
+    ...task,
+    status: 'claimed',
+    runner,
+    leaseUntil,
+  })),
+  AutomationAnswered: change<Answered>((task, { outcome, output, evidence }, endedAt) => ({
+    ...without(task, 'leaseUntil'),
+    status: outcome,
+    output,
+    ...(evidence && { evidence }),
+    endedAt,
+  })),
+  AutomationLeaseExpired: change<{ readonly leaseUntil: Instant }>((task, _data, endedAt) => ({
+    ...without(task, 'leaseUntil'),
+    status: 'expired',
+    endedAt,
+  })),
+};
+
+const command = commandsOn<AutomationState, EventsOf<{ readonly events: typeof events }>>();
+/** How long a task waits for a runner before it is for a person, in milliseconds. */
+const WAITS = HOUR;
+
+const after = (at: Instant, milliseconds: number): Instant => instantFrom(epochMillis(at) + milliseconds);
+const notFound = () => refuse('task-not-found', 'There is no such task');
+
+/** A step that a runner is asked to do for a ticket. One stream each: `automation-<id>`. */
+export const automation = {
+  category: 'automation',
+  noun: 'task',
+  idName: 'task',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    AskRunner: command({
+      body: AskRunner,
+      route: 'POST /v1/automation-tasks',
+      refuses: ['other-ticket-not-found'],
+      needs: 'other-ticket',
+      decide({ ticketId, action, input }, state, { id: task = '', effectiveAt }, ticket: TicketState = null) {
+        if (state !== null) return [];
+        if (ticket === null) {
+          const faults = [{ field: 'ticketId', message: 'must be the id of a ticket' }];
+          return refuse('other-ticket-not-found', 'There is no ticket with that id', faults);
+        }
+        return [
+          {
+            type: 'AutomationAsked',
+            data: omitUndefined({ task, client: ticket.client, ticketId, action, input, leaseUntil: after(effectiveAt, WAITS) }),
+          },
+        ];
+      },
+    }),
+    ClaimAutomationTask: command({
+      body: ClaimAutomationTask,
+      route: 'POST /v1/automation-tasks/{task}/claim',
+      refuses: ['task-not-found', 'task-claimed', 'task-over'],
+      decide({ leaseSeconds }, state, { effectiveAt, actor }) {
+        if (state === null) return notFound();
+        if (state.status === 'claimed') return state.runner?.id === actor.id ? [] : refuse('task-claimed', 'Another runner has the task');
+        if (state.status !== 'waiting') return refuse('task-over', 'The task is over');
+        return [{ type: 'AutomationClaimed', data: { leaseUntil: after(effectiveAt, leaseSeconds * 1000) } }];
+      },
+    }),
+    AnswerAutomationTask: command({
+      body: AnswerAutomationTask,
+      route: 'POST /v1/automation-tasks/{task}/answer',
+      refuses: ['task-not-found', 'task-claimed', 'task-over'],
+      decide({ outcome, output, evidence }, state, { actor }) {
+        if (state === null) return notFound();
+        if (state.status === outcome && state.output === output) return [];
+        if (state.status !== 'claimed')
+          return state.status === 'waiting' ? refuse('task-claimed', 'Claim the task first') : refuse('task-over', 'The task is over');
+        if (state.runner?.id !== actor.id) return refuse('task-claimed', 'Another runner has the task');
+        return [{ type: 'AutomationAnswered', data: omitUndefined({ outcome, output, evidence: evidence && plain(evidence) }) }];
+      },
+    }),
+    ExpireLease: command({
+      refuses: [],
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
+        const { leaseUntil } = state ?? {};
+        if (leaseUntil === undefined || leaseUntil > effectiveAt) return [];
+        return [{ type: 'AutomationLeaseExpired', data: { leaseUntil } }];
+      },
+    }),
+  },
+} satisfies Aggregate<AutomationState>;
+
+export type AutomationEvents = EventsOf<typeof automation>;
+export type AutomationCommands = CommandsOf<typeof automation>;
+
+function plain({ name, kind, url, mediaType, sha256, bytes }: AttachEvidence) {
+  return { name, kind, url, mediaType, sha256, bytes };
+}

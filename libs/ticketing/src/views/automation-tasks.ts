@@ -1,0 +1,12 @@
+import type { StateFace } from '#eventsourcing';
+import { automationTaskSchema, type AutomationState } from '../automation/automation.js';
+import { documentSchema } from './stored.js';
+
+/** One document a task for runners, by its id. */
+export const automationTasks: StateFace<AutomationState> = {
+  name: 'automation_tasks',
+  version: 1,
+  schema: () => documentSchema(automationTaskSchema, 'Id of the task'),
+  document: (state) => state,
+  indexes: [{ key: { status: 1, action: 1 } }, { key: { ticketId: 1 } }, { key: { leaseUntil: 1 } }],
+};
