@@ -221,6 +221,28 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       }),
     );
   reporting
+    .command('log')
+    .description(
+      'figures, waits, variants and hand-overs of a log: one that was imported, by its name, or with --map one in a file, without stores',
+    )
+    .argument('<log>', 'name of the source, or the file')
+    .option('--map <mapping>', 'how to read the file: a mapping, or the name of a ready one')
+    .option('--zone <zone>', 'IANA time zone of times without an offset, where the mapping names none')
+    .option('--contract <file>', 'what the SLA of its client would have been under these terms (JSON)')
+    .action(async (log: string, { map, zone, contract }: { readonly map?: string; readonly zone?: string; readonly contract?: string }) => {
+      const { renderLog, reportImported, totalsOfFile } = await import('./report/report-log.js');
+      if (map !== undefined) {
+        if (contract !== undefined)
+          throw new Complaint('SLA clocks are those of tickets: import the log first, then report on it by its name');
+        return print(renderLog(await totalsOfFile(log, map, zone, around().signal), colours));
+      }
+      await withSession(async (session, { signal }) => {
+        const { viewsCaughtUp } = await import('./caught-up.js');
+        await viewsCaughtUp(session, await session.startWorkerIfAlone(), signal);
+        await reportImported({ session, system: log, contractFile: contract, colours, print, signal });
+      });
+    });
+  reporting
     .command('bpic2013')
     .description('the figures of the imported log, beside those that are known of it; exit code 1 when they differ')
     .action(() =>

@@ -43,6 +43,8 @@ export interface ImportOptions {
   /** Without a store it is only told what the file would make. */
   readonly store?: EventStore;
   readonly onProgress?: (progress: ImportProgress) => void;
+  /** Told of each ticket that was made. */
+  readonly onTicket?: (told: ImportedTicket) => void;
   /** Stops the import: cases on their way are finished, others are not begun. Importing again takes up the rest. */
   readonly signal?: AbortSignal;
   /** How many cases are on their way to the store at once; 64 unless said otherwise. */
@@ -113,6 +115,7 @@ export async function importLog(options: ImportOptions): Promise<ImportResult> {
         imported++;
         events += told.events.length;
         figures.add(one, told.events);
+        options.onTicket?.(told);
         const codes = new Set(told.events.flatMap((event) => event.imported.deviations ?? []));
         if (codes.size > 0) deviating++;
         for (const code of codes) deviations[code] = (deviations[code] ?? 0) + 1;

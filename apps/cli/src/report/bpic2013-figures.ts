@@ -1,5 +1,6 @@
 import type { Impact } from '#ticketing';
-import { bounces, type TicketCourse } from './ticket-course.js';
+import { DAY, type LogTotals, median, percent, ratio, totalsOf, whole } from './log-totals.js';
+import type { TicketCourse } from './ticket-course.js';
 
 /** A figure as the read models have it, beside the one that is known from outside. */
 export interface Figure {
@@ -11,96 +12,15 @@ export interface Figure {
   readonly agrees: boolean;
 }
 
-const DAY = 86_400_000;
-
-/** All that the figures need: sums, and one number a ticket for the median. */
-interface Totals {
-  cases: number;
-  rows: number;
-  first: string;
-  last: string;
-  readonly offsets: Set<string>;
-  readonly impacts: Map<string, number>;
-  impactChanged: number;
-  readonly said: Map<string, number>;
-  readonly openedAt: Map<string, number>;
-  onlyL1: number;
-  up: number;
-  down: number;
-  touchedL3: number;
-  pingPong: number;
-  bounces: number;
-  neverReassigned: number;
-  reassignments: number;
-  mostReassignments: number;
-  resolved: number;
-  reopened: number;
-  waitedForUser: number;
-  readonly durations: number[];
-}
-
-function add(totals: Totals, course: TicketCourse): void {
-  const back = bounces(course);
-  const reassignments = course.teams.length - 1;
-  totals.cases++;
-  totals.rows += course.rows.length;
-  // Days as they were on the spot, so the times are compared as they were written; a day's offset does not matter here.
-  if (totals.first === '' || course.firstSaidAt < totals.first) totals.first = course.firstSaidAt;
-  if (course.lastSaidAt > totals.last) totals.last = course.lastSaidAt;
-  for (const offset of course.offsets) totals.offsets.add(offset);
-  count(totals.impacts, course.impact);
-  totals.impactChanged += course.impactConstant ? 0 : 1;
-  for (const row of course.rows) count(totals.said, row);
-  count(totals.openedAt, course.openedAtTier);
-  totals.onlyL1 += course.openedAtTier === 'L1' && !course.movedUp ? 1 : 0;
-  totals.up += course.movedUp ? 1 : 0;
-  totals.down += course.movedDown ? 1 : 0;
-  totals.touchedL3 += course.touchedL3 ? 1 : 0;
-  totals.pingPong += back > 0 ? 1 : 0;
-  totals.bounces += back;
-  totals.neverReassigned += reassignments === 0 ? 1 : 0;
-  totals.reassignments += reassignments;
-  totals.mostReassignments = Math.max(totals.mostReassignments, reassignments);
-  totals.resolved += course.resolved ? 1 : 0;
-  totals.reopened += course.reopened ? 1 : 0;
-  totals.waitedForUser += course.rows.includes('Accepted/Wait - User') ? 1 : 0;
-  totals.durations.push(course.duration);
-}
-
 /**
  * The figures of the log, from the courses of its tickets, in the order of the reference.
  * @param tickets how many imported tickets `ticket_details` holds
  */
 export async function bpic2013Figures(courses: AsyncIterable<TicketCourse> | Iterable<TicketCourse>, tickets: number): Promise<Figure[]> {
-  const totals: Totals = {
-    cases: 0,
-    rows: 0,
-    first: '',
-    last: '',
-    offsets: new Set(),
-    impacts: new Map(),
-    impactChanged: 0,
-    said: new Map(),
-    openedAt: new Map(),
-    onlyL1: 0,
-    up: 0,
-    down: 0,
-    touchedL3: 0,
-    pingPong: 0,
-    bounces: 0,
-    neverReassigned: 0,
-    reassignments: 0,
-    mostReassignments: 0,
-    resolved: 0,
-    reopened: 0,
-    waitedForUser: 0,
-    durations: [],
-  };
-  for await (const course of courses) add(totals, course);
-  return figuresOf(totals, tickets);
+  return figuresOf(await totalsOf(courses), tickets);
 }
 
-function figuresOf(totals: Totals, tickets: number): Figure[] {
+function figuresOf(totals: LogTotals, tickets: number): Figure[] {
   const { cases } = totals;
   const figures: Figure[] = [];
   const figure = (name: string, definition: string, reference: string, found: string): void => {
@@ -197,26 +117,4 @@ function figuresOf(totals: Totals, tickets: number): Figure[] {
   );
   figure('Wait - User, cases', 'tickets with a row that says so', '2,495', whole(totals.waitedForUser));
   return figures;
-}
-
-function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-}
-
-function ratio(part: number, of: number): number {
-  return of === 0 ? 0 : part / of;
-}
-
-function percent(part: number, of: number): string {
-  return `${(100 * ratio(part, of)).toFixed(1)} %`;
-}
-
-function whole(value: number): string {
-  return value.toLocaleString('en-US');
 }

@@ -11,6 +11,8 @@ import { bpic2013, readCases } from '../import/testing/log-files.js';
 import { describeWith, realLog } from '../import/testing/real-log.js';
 import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
 import { readBpic2013Figures, renderFigures, reportBpic2013 } from './report-bpic2013.js';
+import { totalsOf } from './log-totals.js';
+import { importedCourses, reportImported, totalsOfFile } from './report-log.js';
 import { courses, type HistoryLine } from './ticket-course.js';
 
 const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
@@ -80,6 +82,30 @@ describe('the report of the small log, from the read models on their servers', (
     expect(printed).toMatch(/cases +│ +7,554 │ +4 │ ✗/);
     expect(printed).toMatch(/impact changes +│ +0 │ +0 │ ✓/);
     expect(printed).toMatch(/\d+ of 41 figures differ from the reference:\n {2}cases: tickets in ticket_history/);
+  });
+
+  it('is made of the same totals as that of any log, from the read models or straight from the file', async () => {
+    const fromModels = await totalsOf(importedCourses(mongo.db, BPIC2013.name));
+    const fromFile = await totalsOfFile(smallLog, 'bpic2013', undefined, new AbortController().signal);
+    // Cases come in another order.
+    expect({ ...fromFile, durations: fromFile.durations.toSorted() }).toEqual({
+      ...fromModels,
+      durations: fromModels.durations.toSorted(),
+    });
+    let printed = '';
+    const options = {
+      system: BPIC2013.name,
+      colours: plain,
+      print: (text: string) => (printed += text),
+      signal: new AbortController().signal,
+    };
+    await reportImported({ ...options, session: { store, mongo } });
+    expect(printed).toMatch(/cases +│ +4/);
+    expect(printed).toMatch(/ping-pong \(A → B → A\) +│ +1 \(25.0 %\), 1 times/);
+    expect(printed).toContain('TicketOpened → ');
+    await expect(reportImported({ ...options, system: 'none', session: { store, mongo } })).rejects.toThrow(
+      'No ticket was imported from none',
+    );
   });
 
   it('does not count what happened after the import', async () => {

@@ -3,43 +3,15 @@ import type { Mongo } from '#mongo';
 import type { Colours } from '#platform';
 import { BPIC2013 } from '../import/ready-mappings.js';
 import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
-import { courses, type HistoryLine } from './ticket-course.js';
-
-/** What of each event crosses the wire. */
-const NEEDED = {
-  _id: 0,
-  ticketId: 1,
-  type: 1,
-  effectiveAt: 1,
-  'data.impact': 1,
-  'data.tier': 1,
-  'data.team': 1,
-  'data.to': 1,
-  'data.toTeam': 1,
-  'imported.row': 1,
-  'imported.said.at': 1,
-  'imported.said.status': 1,
-  'imported.said.subStatus': 1,
-  'imported.said.impact': 1,
-} as const;
+import { importedCourses } from './report-log.js';
 
 /**
  * The figures of the imported log from the read models `ticket_history` and `ticket_details`, each beside its reference. What happened
- * to the tickets after their import does not count. One pass over the history in its own order, folded as it arrives: the same on every
- * MongoDB, in memory that grows by a number a ticket.
+ * to the tickets after their import does not count.
  */
 export async function readBpic2013Figures(db: Mongo['db']): Promise<Figure[]> {
-  const fromLog = { 'imported.system': BPIC2013.name };
-  const tickets = await db.collection('ticket_details').countDocuments(fromLog);
-  const history = db
-    .collection('ticket_history')
-    .find<HistoryLine>(fromLog, { projection: NEEDED, batchSize: 5000 })
-    .sort({ ticketId: 1, revision: 1 });
-  try {
-    return await bpic2013Figures(courses(history), tickets);
-  } finally {
-    await history.close();
-  }
+  const tickets = await db.collection('ticket_details').countDocuments({ 'imported.system': BPIC2013.name });
+  return bpic2013Figures(importedCourses(db, BPIC2013.name), tickets);
 }
 
 /** The figures as a table for people, and a line that sums it up. */

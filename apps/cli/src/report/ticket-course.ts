@@ -36,6 +36,31 @@ export interface TicketCourse {
   readonly resolved: boolean;
   /** It was reopened after that. */
   readonly reopened: boolean;
+  /** The types of its events, one after the other; the same type twice running counts once. */
+  readonly steps: readonly string[];
+  /** State → milliseconds that it was in it, up to its last event. */
+  readonly spent: ReadonlyMap<string, number>;
+}
+
+/** The state that a ticket is in after an event of a type; after others it stays in the one that it was in. */
+const STATES: Readonly<Record<string, string>> = {
+  TicketOpened: 'waiting',
+  TicketUnassigned: 'waiting',
+  TicketReopened: 'waiting',
+  TicketDeescalated: 'waiting',
+  EscalationReturned: 'waiting',
+  TicketEscalated: 'handed over',
+  EscalationAccepted: 'accepted',
+  WorkStarted: 'in work',
+  TicketResumed: 'in work',
+  TicketResolved: 'resolved',
+  TicketResolvedWithRootCause: 'resolved',
+  TicketClosed: 'closed',
+  TicketCancelled: 'cancelled',
+};
+
+function stateAfter(type: string, data: unknown): string | undefined {
+  return type === 'TicketPutOnHold' ? `on hold: ${(data as TicketEvents['TicketPutOnHold']).reason}` : STATES[type];
 }
 
 /** The course that a ticket's imported events tell, in the order of their revisions. Undefined when there is none. */
@@ -53,7 +78,14 @@ export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefine
   let touchedL3 = opened.tier === 'L3';
   let resolved = false;
   let reopened = false;
-  for (const { type, data, imported } of lines) {
+  const steps: string[] = [];
+  const spent = new Map<string, number>();
+  let state = { name: 'waiting', since: epochMillis(first.effectiveAt) };
+  for (const { type, data, effectiveAt, imported } of lines) {
+    if (type !== steps.at(-1)) steps.push(type);
+    const now = epochMillis(effectiveAt);
+    spent.set(state.name, (spent.get(state.name) ?? 0) + Math.max(0, now - state.since));
+    state = { name: stateAfter(type, data) ?? state.name, since: now };
     const { said, row } = imported;
     if (row === rows.length) rows.push(`${said.status}/${said.subStatus}`);
     offsets.add(said.at?.slice(19) ?? '');
@@ -83,6 +115,8 @@ export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefine
     offsets,
     resolved,
     reopened,
+    steps,
+    spent,
   };
 }
 
