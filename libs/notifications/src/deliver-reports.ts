@@ -41,14 +41,14 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
 
   async function send({ body, event }: Parcel, abandoned: AbortSignal): Promise<Tried> {
     const began = performance.now();
-    const { sha256, target, client, report: name, from, to } = JSON.parse(body) as Sent;
+    const { sha256, target, client, report: name, run, from, to } = JSON.parse(body) as Sent;
     const document = await blobs.get(sha256);
     if (document === undefined) throw new Error(`the document ${sha256} is not where it was kept`);
     const chunks: Uint8Array[] = [];
     for await (const chunk of document.content) chunks.push(chunk);
     const content = Buffer.concat(chunks);
-    // Names of reports are any text; the beginning and end of a period tell its files apart.
-    const file = `${name.replace(/[^\w.-]+/g, '_')}-${from.slice(0, 10)}-${to.slice(0, 10)}.html`;
+    // Names of reports are any text; the same period may be reported on again.
+    const file = `${name.replace(/[^\w.-]+/g, '_')}-${from.slice(0, 10)}-${to.slice(0, 10)}-${run}.html`;
     if (target.by === 'folder') {
       const place = join(folder, target.folder);
       await mkdir(place, { recursive: true });
