@@ -34,6 +34,7 @@ import { MajorIncidentsController } from './major-incidents.controller.js';
 import { McpController } from './mcp.controller.js';
 import { OwnAccountController, PasskeyChallengesController } from './own-account.controller.js';
 import { PrivacyController } from './privacy.controller.js';
+import { SelfServiceController } from './self-service.controller.js';
 import { ProblemsController } from './problems.controller.js';
 import { ReactionsController } from './reactions.controller.js';
 import { AgentsController, TeamsController } from './roster.controller.js';
@@ -78,6 +79,7 @@ import { WebhooksController } from './webhooks.controller.js';
     ProblemsController,
     RootCauseReportsController,
     ArticlesController,
+    SelfServiceController,
     PrivacyController,
     KeysController,
     SessionsController,

@@ -95,6 +95,8 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
   passkey: 'passkey-not-found',
   problemId: 'problem-not-found',
   article: 'article-not-found',
+  questionId: 'question-not-found',
+  form: 'form-not-found',
   client: 'privacy-not-found',
   'maintenance/client': 'maintenance-not-found',
   source: 'alert-source-not-found',

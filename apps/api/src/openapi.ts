@@ -122,6 +122,8 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   run: { description: 'Number of the run', schema: { type: 'string', pattern: '^[1-9][0-9]{0,8}$' } },
   webhook: { description: 'Id of the webhook', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   article: { description: 'Id of the article', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  questionId: { description: 'Id of the question', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  form: { description: 'Name of the form', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   source: { description: 'Name of the source of alerts', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   majorIncident: { description: 'Id of the major incident', schema: { type: 'string', minLength: 1, maxLength: 100 } },
@@ -181,6 +183,8 @@ const tagOf: Readonly<Record<string, string>> = {
   maintenance: 'alerts',
   automation: 'automation',
   majorincident: 'major-incidents',
+  question: 'self-service',
+  form: 'self-service',
   credential: 'identity',
   webhook: 'webhooks',
   report: 'reports',
@@ -589,6 +593,8 @@ const historyNotFound = {
   maintenanceHistory: 'maintenance-not-found',
   automationTaskHistory: 'task-not-found',
   majorIncidentHistory: 'major-incident-not-found',
+  questionHistory: 'question-not-found',
+  formHistory: 'form-not-found',
   privacyHistory: 'privacy-not-found',
   filterHistory: 'filter-not-found',
   keyHistory: 'key-not-found',
@@ -786,6 +792,30 @@ const records = {
     codes: ['report-not-found'],
   },
   problems: { tag: 'problems', query: 'problems', summary: 'Problems, filtered, by id, in pages', schema: page('ProblemRecord') },
+  questions: { tag: 'self-service', query: 'questions', summary: 'Questions of requesters, by id', schema: page('Question') },
+  question: {
+    tag: 'self-service',
+    query: 'question',
+    id: 'questionId',
+    summary: 'A question: what was suggested, and what came of it',
+    schema: ref('Question'),
+    codes: ['question-not-found'],
+  },
+  questionCounts: {
+    tag: 'self-service',
+    query: 'questions',
+    summary: 'What came of questions: how many an article answered, and how many became tickets',
+    schema: ref('QuestionCounts'),
+  },
+  forms: { tag: 'self-service', query: 'forms', summary: 'Request forms, by name', schema: page('RequestForm') },
+  form: {
+    tag: 'self-service',
+    query: 'form',
+    id: 'form',
+    summary: 'A request form',
+    schema: ref('RequestForm'),
+    codes: ['form-not-found'],
+  },
   preventiveActions: {
     tag: 'problems',
     query: 'preventiveActions',
@@ -922,6 +952,50 @@ export function documentRecord(name: keyof typeof records): MethodDecorator {
     problems(...everywhere, ...codes),
   );
 }
+
+/** A command of self-service that answers more, or is of another aggregate, than its name says. */
+function documentSelfService(
+  name: 'AskQuestion' | 'RequestByForm',
+  command: string,
+  answer: object,
+  codes: readonly string[],
+): MethodDecorator {
+  const { description = '', examples = [] } = schemas[name] ?? {};
+  return applyDecorators(
+    ApiTags('self-service'),
+    ApiOperation({ operationId: name, summary: summary(description), description }),
+    access({ command }),
+    ...(name === 'RequestByForm' ? [pathParam('form')] : []),
+    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'As it would be', value: examples[0] } } }),
+    ...commandHeaders('question', true),
+    correlationHeader,
+    contractAnswer('Done', answer, 201, etag),
+    problems(...everywhere, ...ofBodies, ...ofCommands, ...codes),
+  );
+}
+
+export function documentAskQuestion(): MethodDecorator {
+  const suggestion = {
+    type: 'object',
+    required: ['article', 'title', 'text'],
+    properties: {
+      article: { type: 'string', description: 'Id of the article' },
+      title: { type: 'string', description: 'Its title' },
+      text: { type: 'string', description: 'Its text' },
+    },
+  };
+  const suggestions = { type: 'array', items: suggestion, description: 'Articles that requesters may read, best first' };
+  const answer = { allOf: [ref('QuestionAnswer'), { type: 'object', required: ['suggestions'], properties: { suggestions } }] };
+  return documentSelfService('AskQuestion', 'RecordQuestion', answer, []);
+}
+
+export const documentRequestByForm = () =>
+  documentSelfService('RequestByForm', 'OpenTicket', ref('CommandAnswer'), [
+    ...(ticket.commands.OpenTicket.refuses as readonly string[]),
+    'form-not-found',
+    'form-withdrawn',
+    'answers-invalid',
+  ]);
 
 export function documentRootCauseReport(of: 'ticket' | 'problem'): MethodDecorator {
   const summary = `The root cause report of a ${of}: what happened, why, what was changed, what prevents it, who knew what when, and the proof`;

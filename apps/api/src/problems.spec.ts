@@ -166,6 +166,96 @@ describe('problems', () => {
   });
 });
 
+describe('self-service', () => {
+  const keyed = async (roles: readonly string[], id: string) => {
+    const { token } = (await post('/v1/api-keys', { label: 'spec', id, roles, clients: [api.client] })).json;
+    return async (method: string, path: string, body?: object) =>
+      send(api.url, method, path, { body, headers: { Authorization: `Bearer ${token}` } });
+  };
+
+  it('suggests what requesters may read, and tells who was helped from who opened a ticket', async () => {
+    const mark = `w${randomUUID().slice(0, 8)}`;
+    const ids: string[] = [];
+    for (const more of [{ visibility: 'everybody' }, { visibility: 'desk' }, { visibility: 'client', client: `${api.client}-other` }]) {
+      const article = `KB-${randomUUID()}`;
+      await post('/v1/articles', { article, title: `Queue ${mark}`, text: 'Restart it', ...more });
+      for (const step of ['reviews', 'publish']) await post(`/v1/articles/${article}/${step}`, {});
+      ids.push(article);
+    }
+    const [requester, desk] = [await keyed(['requester'], 'jane'), await keyed(['agent'], 'ada')];
+    const ask = (of: typeof desk, more: object = {}) =>
+      of('POST', '/v1/questions', { client: api.client, question: `queue ${mark}`, ...more });
+    await eventually(
+      async () => (await ask(desk)).json.suggestions,
+      ({ length }) => length === 1,
+    );
+    const asked = await ask(requester);
+    expect([asked.status, asked.json.suggestions]).toMatchObject([201, [{ article: ids[0], title: `Queue ${mark}`, text: 'Restart it' }]]);
+    expect(asked.text).not.toContain(`"question"`);
+    expect((await ask(requester, { reporter: { id: 'joe' } })).json).toMatchObject({ status: 403 });
+    const path = `/v1/questions/${asked.json.questionId}`;
+    expect((await requester('POST', `${path}/helped`, { article: ids[1] })).json).toMatchObject({ code: 'article-not-shown' });
+    expect((await requester('POST', `${path}/helped`, { article: ids[0] })).status).toBe(200);
+    expect((await (await keyed(['requester'], 'joe'))('POST', `${path}/helped`, { article: ids[0] })).status).toBe(404);
+    const other = await ask(requester);
+    const opening = {
+      kind: 'incident',
+      summary: 'Hangs',
+      reporter: { id: 'jane' },
+      channel: 'portal',
+      impact: 'low',
+      urgency: 'low',
+      client: api.client,
+    };
+    const opened = await requester('POST', '/v1/tickets', { ...opening, question: other.json.questionId });
+    expect(opened.json.events[0].data).toMatchObject({ articlesShown: [ids[0]], question: other.json.questionId });
+    expect((await desk('POST', '/v1/tickets', { ...opening, question: randomUUID() })).json).toMatchObject({ code: 'question-not-found' });
+    const counts = async () => (await desk('GET', `/v1/question-counts?client=${api.client}`)).json;
+    expect(await eventually(counts, ({ helped }) => helped === 1)).toMatchObject({ helped: 1, tickets: 0, deflection: 1 });
+    expect((await desk('GET', `/v1/questions?client=${api.client}&status=helped`)).json.items).toMatchObject([
+      { article: ids[0], reporter: { id: 'jane' } },
+    ]);
+    expect((await requester('GET', '/v1/questions')).status).toBe(403);
+  });
+
+  it('opens tickets by forms, once their answers are as the fields say', async () => {
+    const form = `laptop-${randomUUID()}`;
+    const fields = [{ name: 'size', label: 'Which size?', kind: 'choice', options: ['13', '15'], required: true }];
+    const content = {
+      title: 'Laptop',
+      service: 'workplace',
+      kind: 'service-request',
+      impact: 'low',
+      urgency: 'low',
+      summary: 'Laptop {size}',
+      fields,
+    };
+    expect((await post(`/v1/forms/${form}`, { ...content, fields: [{}] })).json).toMatchObject({ status: 422, code: 'form-invalid' });
+    expect((await post(`/v1/forms/${form}`, content)).status).toBe(200);
+    const requester = await keyed(['requester'], 'jane');
+    const shown = await eventually(
+      () => requester('GET', `/v1/forms/${form}`),
+      ({ status }) => status === 200,
+    );
+    expect(shown.json).toMatchObject({ version: 1, fields });
+    const request = { client: api.client, reporter: { id: 'jane' } };
+    const wrong = await requester('POST', `/v1/forms/${form}/requests`, { ...request, answers: { size: '14' } });
+    expect(wrong.json).toMatchObject({ status: 422, code: 'answers-invalid', faults: [{ field: 'answers.size' }] });
+    const done = await requester('POST', `/v1/forms/${form}/requests`, { ...request, answers: { size: '13' } });
+    expect([done.status, done.json.events[0].data]).toMatchObject([
+      201,
+      { summary: 'Laptop 13', channel: 'portal', form: { form, version: 1 }, description: expect.stringContaining('Which size?\n13') },
+    ]);
+    expect((await post('/v1/tickets', { ...request, form: { form, version: 1 } })).json).toMatchObject({ code: 'invalid-body' });
+    await post(`/v1/forms/${form}/withdraw`, {});
+    await eventually(
+      () => requester('POST', `/v1/forms/${form}/requests`, { ...request, answers: { size: '13' } }),
+      ({ status }) => status === 409,
+    );
+    expect((await get(`/v1/forms?service=workplace&withdrawn=true&limit=200`)).json.items).toMatchObject([{}]);
+  });
+});
+
 describe('articles', () => {
   const draft = async (title: string, text: string, more: object = {}) => {
     const article = `KB-${randomUUID()}`;

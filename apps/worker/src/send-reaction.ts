@@ -16,6 +16,8 @@ import {
   type OutageCommands,
   problem,
   type ProblemCommands,
+  question,
+  type QuestionCommands,
   recurrence,
   type RecurrenceCommands,
   ticket,
@@ -33,10 +35,11 @@ type Commands = TicketCommands &
   MajorIncidentCommands &
   OutageCommands &
   AutomationCommands &
+  QuestionCommands &
   AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage, automation];
+const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage, automation, question];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Actor, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
+import {
+  type Actor,
+  type Aggregate,
+  type CommandsOf,
+  instantFrom,
+  isRefusal,
+  readAggregate,
+  type StoredEvent,
+  streamName,
+} from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
@@ -16,7 +25,9 @@ import {
   majorIncidentId,
   type MajorIncidentCommands,
   policies,
+  article,
   problem,
+  question,
   type ProblemCommands,
   type ProblemOfTicket,
   ticket,
@@ -206,6 +217,36 @@ describe('tickets that recur', () => {
     const { state: reopened } = await readAggregate(store, problem, problemId);
     expect(reopened).toMatchObject({ tickets: [one, two, three], failedFixes: [{ change: 'CHG-1' }], status: 'known-error' });
     expect(types(await eventsOf(other))).toEqual(['TicketOpened', 'TicketTriaged']);
+  });
+});
+
+describe('questions in self-service', () => {
+  it('become tickets with the articles that were suggested, and articles learn which helped', async () => {
+    const send = async <Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+      aggregate: Of,
+      id: string | undefined,
+      name: Name,
+      body: CommandsOf<Of>[Name],
+    ) => {
+      const commandId = randomUUID();
+      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+      const done = await runSystemCommand(store, { aggregate, id, name, body, context });
+      if (isRefusal(done)) throw new Error(JSON.stringify(done));
+      return done.id;
+    };
+    const id = `KB-${randomUUID()}`;
+    await send(article, id, 'DraftArticle', { article: id, title: 't', text: 't', visibility: 'everybody' });
+    const asked = { client, articles: [id] };
+    const [one, two] = [await send(question, undefined, 'RecordQuestion', asked), await send(question, undefined, 'RecordQuestion', asked)];
+    const opened = await open('Jams', { question: one });
+    await eventually(
+      async () => (await readAggregate(store, question, one)).state?.ticketId,
+      (ticketId) => ticketId === opened,
+    );
+    const failed = async () => (await readAggregate(store, article, id)).state?.failedInRow;
+    await eventually(failed, (count) => count === 1);
+    await send(question, two, 'MarkHelpful', { article: id });
+    await eventually(failed, (count) => count === 0);
   });
 });
 

@@ -1,7 +1,7 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { find, type Page, reached, readByName, type Sources } from './read-models.js';
+import { find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 
 /** Which articles are asked for: those that have all of it. */
@@ -54,14 +54,9 @@ export async function readArticle(
   { id }: { readonly id: string },
 ): Promise<AtRevision<Article> | Refusal<'article-not-found'>> {
   const { state, revision } =
-    sources.scope.reporter === undefined ? await readAggregate(sources.store, article, id) : await publishedOne(sources, id);
+    sources.scope.reporter === undefined
+      ? await readAggregate(sources.store, article, id)
+      : await readOne<Article>(sources, { view: articles.name, id });
   if (state === null) return refuse('article-not-found', 'There is no such article');
   return { state: shownArticle(sources.scope, state), revision };
-}
-
-async function publishedOne(sources: Sources, id: string): Promise<AtRevision<Article | null>> {
-  const [found] = await reached(find<Article>(sources, articles.name, { _id: id }).toArray());
-  if (found === undefined) return { state: null, revision: -1 };
-  const { _id, position: _position, revision, ...state } = found;
-  return { state, revision };
 }

@@ -46,7 +46,7 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
 export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
     await blobs.release(destroyed.key);
-    // Of a message that is kept aside, and is in no ticket.
+    // Of a message that is kept aside, or of a question: it is in no ticket.
     if (!destroyed.stream.startsWith(`${ticket.category}-`)) {
       await keys.told(destroyed);
       continue;

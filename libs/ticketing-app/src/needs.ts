@@ -39,6 +39,7 @@ import {
   type ProblemState,
   publicEventType,
   type RecordAlerts,
+  question,
   ticket,
   type TicketState,
   type WhoHasLeft,
@@ -61,9 +62,17 @@ type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
 /** What commands need from outside their aggregate, by the name in their `needs`. */
 const lookUps: Readonly<Record<string, LookUp>> = {
   opening: async (store, { body, effectiveAt }): Promise<OpeningFacts> => {
-    const { client, follows } = body as OpenTicket;
-    const [contract, followed] = await Promise.all([contractInForceAt(store, client, effectiveAt), follows && ticketOf(store, follows)]);
-    return { ...(contract && { contract }), ...(follows !== undefined && { followed: followed || null }) };
+    const { client, follows, question: asked } = body as OpenTicket;
+    const [contract, followed, found] = await Promise.all([
+      contractInForceAt(store, client, effectiveAt),
+      follows && ticketOf(store, follows),
+      asked === undefined ? undefined : readAggregate(store, question, asked).catch(ofDeletedStream),
+    ]);
+    return {
+      ...(contract && { contract }),
+      ...(follows !== undefined && { followed: followed || null }),
+      ...(found && { question: found.state }),
+    };
   },
   'other-ticket': (store, { body }) => {
     const named = body as Partial<LinkTicket & MergeTicket>;

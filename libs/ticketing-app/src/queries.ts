@@ -56,6 +56,7 @@ import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readReport, readReportRun, readReportRuns, readReports } from './report-queries.js';
 import { readRootCauseReport } from './root-cause-query.js';
+import { readForm, readForms, readQuestion, readQuestionCounts, readQuestions, readSuggestions } from './self-service-queries.js';
 import { readWhatIsDue } from './retention.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readAuditorReads } from './auditor-reads-query.js';
@@ -191,6 +192,14 @@ export const queries = {
   articles: query('articles', readArticles),
   article: query('article', readArticle),
   problems: query('problems', readProblems),
+  suggestions: query('articles', readSuggestions),
+  questions: query('questions', readQuestions),
+  question: query('question', readQuestion),
+  questionCounts: query('questions', readQuestionCounts),
+  questionHistory: query('questionHistory', historyOf(auditedAggregates.question)),
+  forms: query('forms', readForms),
+  form: query('form', readForm),
+  formHistory: query('formHistory', historyOf(auditedAggregates.form)),
   rootCauseReport: queryOfLog('rootCauseReport', readRootCauseReport),
   preventiveActions: query('preventiveActions', readPreventiveActions),
   problem: queryOfLog('problem', readProblem),

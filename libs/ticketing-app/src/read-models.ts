@@ -27,6 +27,8 @@ import {
   automationTasks,
   reports,
   majorIncidents,
+  questions,
+  requestForms,
   type Scope,
   seesClient,
   slaBoard,
@@ -124,6 +126,8 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [automationTasks.name]: ofClient,
   [majorIncidents.name]: ofClient,
   [articles.name]: naming('client'),
+  [questions.name]: ofClient,
+  [requestForms.name]: naming('client'),
   [privacies.name]: ofClient,
   // Who sees some clients only would read which ids of others were asked about.
   [auditorReads.name]: () => ({ _id: { $exists: false } }),
@@ -350,6 +354,17 @@ export function readByName<Doc extends object>(
 ): Promise<Page<Doc>> {
   const filter = after === undefined ? where : { ...where, _id: { $gt: after } };
   return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
+}
+
+/** A document of a view as it was folded, and the revision that it has seen; for who sees none of the events. */
+export async function readOne<Doc extends object>(
+  sources: Pick<Sources, 'models'>,
+  { view, id }: { readonly view: string; readonly id: string },
+): Promise<{ readonly state: Doc | null; readonly revision: number }> {
+  const [found] = await reached(find<Doc>(sources, view, { _id: id }).toArray());
+  if (found === undefined) return { state: null, revision: -1 };
+  const { _id, position: _position, revision, ...state } = found;
+  return { state: state as unknown as Doc, revision };
 }
 
 /** The documents of a view that have some of these ids, by id, as they were folded. */

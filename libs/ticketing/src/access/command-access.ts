@@ -20,6 +20,8 @@ import { majorIncident } from '../major-incident/major-incident.js';
 import { outage } from '../major-incident/outage.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
+import { question, type QuestionState } from '../self-service/question.js';
+import { requestForm } from '../self-service/request-form.js';
 import { isSaved, ticketFilter, type TicketFilterState, type TicketListText } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 import type { Tier } from '../vocabulary.js';
@@ -36,6 +38,17 @@ const ownTicket: Condition<ClockedTicketState, object> = hiding({
 const ownReport: Condition<ClockedTicketState, { readonly reporter: { readonly id: string } }> = {
   needs: 'with themselves as the reporter',
   holds: ({ body, actor }) => body.reporter.id === actor.id,
+};
+
+/** One that the sender has asked. */
+const ownQuestion: Condition<QuestionState, object> = hiding({
+  needs: 'for questions of their own',
+  holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
+});
+
+const askedByThemselves: Condition<unknown, { readonly reporter?: { readonly id: string } }> = {
+  needs: 'for themselves',
+  holds: ({ body, actor }) => body.reporter === undefined || body.reporter.id === actor.id,
 };
 
 /** At a tier of one's own: the one that has it, or handed it over, or is asked. */
@@ -292,6 +305,12 @@ const rows = {
     GiveArticleFeedback: { service: true, ...assisted },
     RecordArticleUse: system,
   } satisfies Rows<typeof article>,
+  question: {
+    RecordQuestion: { requester: askedByThemselves, service: true, ...assisted },
+    MarkHelpful: { requester: ownQuestion, service: true, ...assisted },
+    RecordTicketOfQuestion: system,
+  } satisfies Rows<typeof question>,
+  form: { DefineForm: leads, WithdrawForm: leads } satisfies Rows<typeof requestForm>,
   recurrence: {
     CountTicket: system,
     DiscountTicket: system,

@@ -17,6 +17,8 @@ import { majorIncident } from '../major-incident/major-incident.js';
 import { outage } from '../major-incident/outage.js';
 import { problem } from '../problem/problem.js';
 import { recurrence } from '../problem/recurrence.js';
+import { question } from '../self-service/question.js';
+import { requestForm } from '../self-service/request-form.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 
@@ -43,4 +45,6 @@ export const aggregates = [
   majorIncident,
   outage,
   automation,
+  question,
+  requestForm,
 ] as const;

@@ -10,6 +10,7 @@ import {
 } from '../major-incident/major-incident-policies.js';
 import { problemsToTickets, recurrencesToProblems, ticketsThatRecur } from '../problem/recurrence-policies.js';
 import { contractRules } from '../ticket/rule-policies.js';
+import { articlesOfQuestions, ticketsOfQuestions } from '../self-service/question-policies.js';
 import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-policies.js';
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
 import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
@@ -39,4 +40,6 @@ export const policies: readonly Policy<any, any, any>[] = [
   majorIncidentsToTickets,
   contractRules,
   automationToTickets,
+  ticketsOfQuestions,
+  articlesOfQuestions,
 ];

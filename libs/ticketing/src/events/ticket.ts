@@ -55,6 +55,8 @@ export const openingSchema = open({
   service: optional(about(text, 'The service that it is about')),
   component: optional(about(text, 'The component of that service')),
   category: optional(about(text, 'Its category, such as `hardware/printer`')),
+  question: optional(about(uuid, 'The question in self-service that no article has answered')),
+  form: optional(about(open({ form: about(text, 'Its name'), version: about(count, 'Its version') }), 'The form by which it was opened')),
   follows: optional(about(uuid, 'The ticket that this one follows, when that one could no longer be reopened')),
   defaultTerms: optional(about(count, 'Version of the default contract, where the client had no contract of its own; absent: the first')),
 });

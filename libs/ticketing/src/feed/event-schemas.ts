@@ -3,847 +3,6 @@
  * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
  */
 export const publicEventSchemas = {
-  ActProposed: {
-    type: 'object',
-    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] } },
-    required: ['proposalId', 'act'],
-  },
-  ProposalApproved: {
-    type: 'object',
-    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, by: { const: 'contract' } },
-    required: ['proposalId', 'act'],
-  },
-  ProposalRejected: {
-    type: 'object',
-    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, reason: { type: 'string' } },
-    required: ['proposalId', 'act', 'reason'],
-  },
-  PersonalDataErased: {
-    type: 'object',
-    properties: { because: { enum: ['forgotten', 'retention'] }, person: { type: 'string' } },
-    required: ['because'],
-  },
-  TicketRecurred: {
-    type: 'object',
-    properties: {
-      ticketId: { type: 'string' },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      fixedAt: { type: 'string', format: 'date-time' },
-      rootCause: { type: 'boolean' },
-    },
-    required: ['ticketId', 'tier', 'fixedAt', 'rootCause'],
-  },
-  TicketToldOfProblem: {
-    type: 'object',
-    properties: {
-      workaround: { type: 'string' },
-      problemId: { type: 'string' },
-      title: { type: 'string' },
-      status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
-    },
-    required: ['problemId', 'title', 'status'],
-  },
-  EscalationStepDispatched: {
-    type: 'object',
-    properties: {
-      chain: { type: 'string' },
-      policy: { type: 'string' },
-      round: { type: 'number' },
-      step: { type: 'number' },
-      targets: {
-        type: 'array',
-        items: {
-          anyOf: [
-            {
-              type: 'object',
-              properties: {
-                kind: { const: 'person' },
-                person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-              },
-              required: ['kind', 'person'],
-            },
-            { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-            { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-          ],
-        },
-      },
-      passedOver: {
-        description: 'Targets that were nobody: the step reached only the others.',
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
-          },
-          required: ['target', 'because'],
-        },
-      },
-      notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
-      notifications: {
-        description:
-          'The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone.',
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            id: { type: 'string' },
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            by: { enum: ['chat', 'email'] },
-            channel: { type: 'string' },
-          },
-          required: ['id', 'target', 'by'],
-        },
-      },
-      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
-    },
-    required: ['chain', 'policy', 'round', 'step', 'targets'],
-  },
-  EscalationStepSkipped: {
-    type: 'object',
-    properties: {
-      chain: { type: 'string' },
-      policy: { type: 'string' },
-      round: { type: 'number' },
-      step: { type: 'number' },
-      because: { type: 'string' },
-      passedOver: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
-          },
-          required: ['target', 'because'],
-        },
-      },
-    },
-    required: ['chain', 'policy', 'round', 'step', 'because'],
-  },
-  NotificationDelivered: {
-    type: 'object',
-    properties: {
-      chain: { type: 'string' },
-      policy: { type: 'string' },
-      round: { type: 'number' },
-      step: { type: 'number' },
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-    },
-    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts'],
-  },
-  NotificationFailed: {
-    type: 'object',
-    properties: {
-      chain: { type: 'string' },
-      policy: { type: 'string' },
-      round: { type: 'number' },
-      step: { type: 'number' },
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-      detail: { type: 'string' },
-    },
-    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts', 'because'],
-  },
-  EscalationAcknowledged: {
-    type: 'object',
-    properties: {
-      chains: { type: 'array', items: { type: 'string' } },
-      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      note: { type: 'string' },
-    },
-    required: ['chains', 'by'],
-  },
-  EscalationAcknowledgementLapsed: {
-    type: 'object',
-    properties: { chain: { type: 'string' }, policy: { type: 'string' } },
-    required: ['chain', 'policy'],
-  },
-  SlaThresholdReached: {
-    type: 'object',
-    properties: {
-      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      vendor: { type: 'string' },
-      cycle: { type: 'number' },
-      terms: { type: 'number' },
-      percent: { type: 'number' },
-      target: { type: 'number' },
-      dueAt: { type: 'string', format: 'date-time' },
-    },
-    required: ['clock', 'cycle', 'terms', 'percent', 'target'],
-  },
-  SlaBreached: {
-    type: 'object',
-    properties: {
-      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      vendor: { type: 'string' },
-      cycle: { type: 'number' },
-      terms: { type: 'number' },
-      target: { type: 'number' },
-      dueAt: { type: 'string', format: 'date-time' },
-    },
-    required: ['clock', 'cycle', 'terms', 'target'],
-  },
-  SlaTermsRebased: {
-    type: 'object',
-    properties: {
-      contractVersion: { type: 'number' },
-      clocks: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-            tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-            vendor: { type: 'string' },
-            cycle: { type: 'number' },
-            oldDue: { type: 'string', format: 'date-time' },
-            newDue: { type: 'string', format: 'date-time' },
-          },
-          required: ['clock', 'cycle'],
-        },
-      },
-    },
-    required: ['contractVersion', 'clocks'],
-  },
-  SlaRestated: {
-    type: 'object',
-    properties: {
-      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      vendor: { type: 'string' },
-      cycle: { type: 'number' },
-      was: {
-        description: 'The verdict that was known of the clock.',
-        type: 'object',
-        properties: {
-          contractVersion: { type: 'number' },
-          verdict: { enum: ['cancelled', 'met', 'breached'] },
-          target: { type: 'number' },
-          elapsed: { type: 'number' },
-          dueAt: { type: 'string', format: 'date-time' },
-          breachedAt: { type: 'string', format: 'date-time' },
-        },
-        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
-      },
-      is: {
-        description: 'Absent where no such clock would have run, or it has not ended.',
-        type: 'object',
-        properties: {
-          contractVersion: { type: 'number' },
-          verdict: { enum: ['cancelled', 'met', 'breached'] },
-          target: { type: 'number' },
-          elapsed: { type: 'number' },
-          dueAt: { type: 'string', format: 'date-time' },
-          breachedAt: { type: 'string', format: 'date-time' },
-        },
-        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
-      },
-      moment: {
-        description:
-          'A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did.',
-        type: 'object',
-        properties: {
-          terms: { type: 'number' },
-          percent: { type: 'number' },
-          was: { type: 'string', format: 'date-time' },
-          is: { type: 'string', format: 'date-time' },
-        },
-        required: ['terms', 'was'],
-      },
-      because: {
-        description: 'Revision and type of the event, in this stream, that was told late and shows it.',
-        type: 'object',
-        properties: { revision: { type: 'number' }, type: { type: 'string' } },
-        required: ['revision', 'type'],
-      },
-      tzdata: {
-        description: 'Version of the time zone data that it was recomputed with; absent under the default contract.',
-        type: 'string',
-      },
-      reason: { type: 'string' },
-    },
-    required: ['clock', 'cycle', 'reason'],
-  },
-  TicketLinked: {
-    type: 'object',
-    properties: {
-      ticketId: { type: 'string' },
-      relation: {
-        enum: [
-          'relates-to',
-          'duplicate-of',
-          'duplicated-by',
-          'child-of',
-          'parent-of',
-          'caused-by',
-          'cause-of',
-          'follow-up-of',
-          'followed-up-by',
-          'split-from',
-          'split-into',
-        ],
-      },
-      mirrored: { description: 'The other one said so first.', const: true },
-    },
-    required: ['ticketId', 'relation'],
-  },
-  TicketUnlinked: {
-    type: 'object',
-    properties: {
-      ticketId: { type: 'string' },
-      relation: {
-        enum: [
-          'relates-to',
-          'duplicate-of',
-          'duplicated-by',
-          'child-of',
-          'parent-of',
-          'caused-by',
-          'cause-of',
-          'follow-up-of',
-          'followed-up-by',
-          'split-from',
-          'split-into',
-        ],
-      },
-      reason: { type: 'string' },
-      mirrored: { const: true },
-    },
-    required: ['ticketId', 'relation'],
-  },
-  TicketRelationRefused: {
-    type: 'object',
-    properties: {
-      ticketId: { type: 'string' },
-      relation: {
-        enum: [
-          'relates-to',
-          'duplicate-of',
-          'duplicated-by',
-          'child-of',
-          'parent-of',
-          'caused-by',
-          'cause-of',
-          'follow-up-of',
-          'followed-up-by',
-          'split-from',
-          'split-into',
-          'merged-into',
-        ],
-      },
-      code: { type: 'string' },
-      message: { type: 'string' },
-    },
-    required: ['ticketId', 'relation', 'code', 'message'],
-  },
-  TicketMergeRequested: {
-    type: 'object',
-    properties: { into: { type: 'string' }, reason: { type: 'string' } },
-    required: ['into', 'reason'],
-  },
-  TicketAbsorbed: {
-    type: 'object',
-    properties: {
-      ticketId: { type: 'string' },
-      summary: { type: 'string' },
-      reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      reason: { type: 'string' },
-    },
-    required: ['ticketId', 'summary', 'reporter', 'reason'],
-  },
-  TicketMerged: { type: 'object', properties: { into: { type: 'string' } }, required: ['into'] },
-  TicketSplit: {
-    type: 'object',
-    properties: {
-      into: { type: 'string' },
-      summary: { type: 'string' },
-      description: { type: 'string' },
-      category: { type: 'string' },
-      service: { type: 'string' },
-      component: { type: 'string' },
-      reason: { type: 'string' },
-    },
-    required: ['into', 'summary', 'reason'],
-  },
-  PublicReplySent: {
-    type: 'object',
-    properties: {
-      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      text: { type: 'string' },
-    },
-    required: ['author', 'text'],
-  },
-  RequesterReplied: {
-    type: 'object',
-    properties: {
-      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      text: { type: 'string' },
-      followUp: { type: 'string' },
-    },
-    required: ['author', 'text'],
-  },
-  InternalNoteAdded: {
-    type: 'object',
-    properties: { author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] } },
-    required: ['author'],
-  },
-  VendorReplied: {
-    type: 'object',
-    properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, text: { type: 'string' } },
-    required: ['vendor', 'caseReference', 'text'],
-  },
-  TicketResolved: {
-    type: 'object',
-    properties: {
-      category: { type: 'string' },
-      article: { type: 'string' },
-      cause: { type: 'string' },
-      fix: { type: 'string' },
-      workaround: { type: 'string' },
-      parent: { type: 'string' },
-      alert: { type: 'string' },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-    },
-    required: ['tier'],
-  },
-  TicketResolvedWithRootCause: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      rootCause: {
-        type: 'object',
-        properties: {
-          category: { type: 'string' },
-          analysis: {
-            type: 'object',
-            properties: {
-              method: { enum: ['5-whys', 'narrative'] },
-              text: { type: 'string' },
-              citedEvents: { type: 'array', items: { type: 'number' } },
-            },
-            required: ['method', 'text', 'citedEvents'],
-          },
-          permanentFix: { type: 'string' },
-          workaround: { type: 'string' },
-          preventiveActions: {
-            type: 'array',
-            items: { type: 'object', properties: { action: { type: 'string' }, owner: { type: 'string' } }, required: ['action', 'owner'] },
-          },
-          changeReference: { type: 'string' },
-          knowledgeArticle: {
-            type: 'object',
-            properties: { id: { type: 'string' }, action: { enum: ['written', 'updated'] } },
-            required: ['id', 'action'],
-          },
-          lowerTierCanResolve: { type: 'boolean' },
-        },
-        required: ['category', 'analysis', 'preventiveActions', 'knowledgeArticle', 'lowerTierCanResolve'],
-      },
-    },
-    required: ['tier', 'rootCause'],
-  },
-  TicketReopened: {
-    type: 'object',
-    properties: {
-      reason: { type: 'string' },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      cycle: { type: 'number' },
-    },
-    required: ['reason', 'tier', 'cycle'],
-  },
-  TicketClosed: { type: 'object', properties: { note: { type: 'string' } } },
-  TicketCancelled: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
-  SatisfactionRecorded: {
-    type: 'object',
-    properties: { cycle: { type: 'number' }, score: { type: 'number' }, comment: { type: 'string' } },
-    required: ['cycle', 'score'],
-  },
-  TicketEscalated: {
-    type: 'object',
-    properties: {
-      escalationId: { type: 'string' },
-      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      fromTeam: { type: 'string' },
-      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      toTeam: { type: 'string' },
-      reason: { type: 'string' },
-      skipped: { enum: ['major-incident', 'recurrence', 'security-incident'] },
-      handOff: {
-        type: 'object',
-        properties: {
-          summary: { type: 'string' },
-          errorMessages: { type: 'array', items: { type: 'string' } },
-          logs: { description: 'References (URLs or names of attached evidence) to logs.', type: 'array', items: { type: 'string' } },
-          stepsTried: {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: { action: { type: 'string' }, outcome: { type: 'string' } },
-              required: ['action', 'outcome'],
-            },
-          },
-          stepsToReproduce: { description: 'Steps that reproduce the fault …', type: 'array', items: { type: 'string' } },
-          notReproducibleBecause: { description: "… or why it can't be reproduced.", type: 'string' },
-          diagnosticData: { type: 'array', items: { type: 'string' } },
-          environment: { type: 'string' },
-          vendor: {
-            type: 'object',
-            properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, contract: { type: 'string' } },
-            required: ['vendor', 'caseReference', 'contract'],
-          },
-        },
-      },
-      automatic: {
-        description: 'A policy handed it on: which, and what the hand-off lacks that the contract asks for.',
-        type: 'object',
-        properties: { policy: { type: 'string' }, chain: { type: 'string' }, lacks: { type: 'array', items: { type: 'string' } } },
-        required: ['policy', 'chain', 'lacks'],
-      },
-    },
-    required: ['escalationId', 'from', 'to', 'reason', 'handOff'],
-  },
-  EscalationAccepted: {
-    type: 'object',
-    properties: {
-      escalationId: { type: 'string' },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
-    },
-    required: ['escalationId', 'tier', 'agent'],
-  },
-  EscalationReturned: {
-    type: 'object',
-    properties: {
-      escalationId: { type: 'string' },
-      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      toTeam: { type: 'string' },
-      reason: { type: 'string' },
-      pingPong: { type: 'number' },
-    },
-    required: ['escalationId', 'from', 'to', 'reason', 'pingPong'],
-  },
-  TicketDeescalated: {
-    type: 'object',
-    properties: {
-      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      fromTeam: { type: 'string' },
-      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      toTeam: { type: 'string' },
-      reason: { type: 'string' },
-      solution: {
-        type: 'object',
-        properties: { kind: { enum: ['solution', 'procedure'] }, text: { type: 'string' }, article: { type: 'string' } },
-        required: ['kind', 'text'],
-      },
-      pingPong: { description: 'How many times it went back to a tier that had handed it up, when it does so now.', type: 'number' },
-    },
-    required: ['from', 'to', 'reason', 'solution'],
-  },
-  HierarchicalEscalationRaised: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      cause: { enum: ['requested', 'ping-pong-limit'] },
-      to: { type: 'string' },
-      reason: { type: 'string' },
-    },
-    required: ['tier', 'cause', 'reason'],
-  },
-  ConsultationRequested: {
-    type: 'object',
-    properties: {
-      consultationId: { type: 'string' },
-      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      toTeam: { type: 'string' },
-      question: { type: 'string' },
-    },
-    required: ['consultationId', 'from', 'to', 'question'],
-  },
-  ConsultationAnswered: {
-    type: 'object',
-    properties: {
-      consultationId: { type: 'string' },
-      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      answer: { type: 'string' },
-      article: { type: 'string' },
-    },
-    required: ['consultationId', 'by', 'answer'],
-  },
-  WorkStarted: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
-    },
-    required: ['tier', 'agent'],
-  },
-  DiagnosticStepRecorded: {
-    type: 'object',
-    properties: { tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] }, action: { type: 'string' }, outcome: { type: 'string' } },
-    required: ['tier', 'action', 'outcome'],
-  },
-  EvidenceAttached: {
-    type: 'object',
-    properties: {
-      name: { type: 'string' },
-      kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
-      url: { type: 'string' },
-      mediaType: { type: 'string' },
-      sha256: { type: 'string' },
-      bytes: { type: 'number' },
-    },
-    required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
-  },
-  TicketPutOnHold: {
-    type: 'object',
-    properties: {
-      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
-      note: { type: 'string' },
-      until: { type: 'string', format: 'date-time' },
-    },
-    required: ['reason', 'note'],
-  },
-  HoldExpired: {
-    type: 'object',
-    properties: {
-      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
-      until: { type: 'string', format: 'date-time' },
-      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-    },
-    required: ['reason', 'until'],
-  },
-  TicketResumed: {
-    type: 'object',
-    properties: { after: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
-    required: ['after'],
-  },
-  OnsiteVisitPlanned: {
-    type: 'object',
-    properties: {
-      visitId: { type: 'string' },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      location: { type: 'string' },
-      plannedFor: { type: 'string', format: 'date-time' },
-    },
-    required: ['visitId', 'agent', 'location', 'plannedFor'],
-  },
-  OnsiteVisitBegun: { type: 'object', properties: { visitId: { type: 'string' } }, required: ['visitId'] },
-  OnsiteVisitDone: {
-    type: 'object',
-    properties: { visitId: { type: 'string' }, outcome: { type: 'string' } },
-    required: ['visitId', 'outcome'],
-  },
-  TouchTimeRecorded: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      minutes: { type: 'number' },
-      activity: { type: 'string' },
-    },
-    required: ['tier', 'agent', 'minutes'],
-  },
-  TouchTimeStarted: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-    },
-    required: ['tier', 'agent'],
-  },
-  TouchTimeStopped: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      startedAt: { type: 'string', format: 'date-time' },
-      seconds: { type: 'number' },
-      activity: { type: 'string' },
-    },
-    required: ['tier', 'agent', 'startedAt', 'seconds'],
-  },
-  TouchTimeDeducted: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      startedAt: { type: 'string', format: 'date-time' },
-      seconds: { type: 'number' },
-    },
-    required: ['tier', 'agent', 'startedAt', 'seconds'],
-  },
-  TicketAssigned: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      automatic: {
-        description: 'It was assigned automatically: what decided, between how many, and what was asked for.',
-        type: 'object',
-        properties: {
-          shift: { type: 'string' },
-          rule: { enum: ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] },
-          candidates: { type: 'number' },
-          openTickets: { description: 'Open tickets of the chosen one, before this one.', type: 'number' },
-          skills: { type: 'array', items: { type: 'string' } },
-        },
-        required: ['shift', 'rule', 'candidates', 'openTickets', 'skills'],
-      },
-    },
-    required: ['tier'],
-  },
-  TicketUnassigned: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { description: 'The team that it stays with, if somebody gave it to one.', type: 'string' },
-      assignee: {
-        description: 'Who had it.',
-        type: 'object',
-        properties: { id: { type: 'string' }, name: { type: 'string' } },
-        required: ['id'],
-      },
-      because: { enum: ['requested', 'left', 'absent', 'removed-from-team'] },
-      reason: { type: 'string' },
-    },
-    required: ['tier', 'assignee', 'because', 'reason'],
-  },
-  TicketTakenOver: {
-    type: 'object',
-    properties: {
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { type: 'string' },
-      from: {
-        description: 'Who had it, and is told.',
-        type: 'object',
-        properties: { id: { type: 'string' }, name: { type: 'string' } },
-        required: ['id'],
-      },
-      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      reason: { type: 'string' },
-    },
-    required: ['tier', 'from', 'agent', 'reason'],
-  },
-  AssignmentFoundNobody: {
-    type: 'object',
-    properties: {
-      because: { enum: ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] },
-      teams: { description: 'Ids of the teams that would do.', type: 'array', items: { type: 'string' } },
-      retryAt: {
-        description:
-          'When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes.',
-        type: 'string',
-        format: 'date-time',
-      },
-      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      skills: { type: 'array', items: { type: 'string' } },
-    },
-    required: ['because', 'teams', 'tier', 'skills'],
-  },
   TicketOpened: {
     type: 'object',
     properties: {
@@ -862,6 +21,8 @@ export const publicEventSchemas = {
       service: { type: 'string' },
       component: { type: 'string' },
       category: { type: 'string' },
+      question: { type: 'string' },
+      form: { type: 'object', properties: { form: { type: 'string' }, version: { type: 'number' } }, required: ['form', 'version'] },
       follows: { type: 'string' },
       defaultTerms: { type: 'number' },
       contract: {
@@ -1771,6 +932,103 @@ export const publicEventSchemas = {
                   reviewWithin: { type: 'number' },
                 },
               },
+              rules: {
+                type: 'array',
+                items: {
+                  type: 'object',
+                  properties: {
+                    name: { type: 'string' },
+                    on: {
+                      enum: [
+                        'TicketOpened',
+                        'TicketTriaged',
+                        'TicketEscalated',
+                        'EscalationAccepted',
+                        'EscalationReturned',
+                        'RequesterReplied',
+                        'MajorIncidentDeclared',
+                        'TicketResolved',
+                        'TicketReopened',
+                      ],
+                    },
+                    if: {
+                      type: 'array',
+                      items: {
+                        type: 'object',
+                        properties: {
+                          field: {
+                            enum: [
+                              'kind',
+                              'summary',
+                              'channel',
+                              'impact',
+                              'urgency',
+                              'priority',
+                              'tier',
+                              'team',
+                              'service',
+                              'component',
+                              'category',
+                            ],
+                          },
+                          is: { type: 'array', items: { type: 'string' } },
+                          isNot: { type: 'array', items: { type: 'string' } },
+                          contains: { type: 'array', items: { type: 'string' } },
+                        },
+                        required: ['field'],
+                      },
+                    },
+                    then: {
+                      type: 'array',
+                      items: {
+                        anyOf: [
+                          {
+                            type: 'object',
+                            properties: {
+                              category: { type: 'string' },
+                              impact: { enum: ['low', 'medium', 'high', 'major'] },
+                              urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+                              service: { type: 'string' },
+                              component: { type: 'string' },
+                              do: { const: 'triage' },
+                            },
+                            required: ['category', 'do'],
+                          },
+                          {
+                            type: 'object',
+                            properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
+                            required: ['do'],
+                          },
+                          { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
+                          {
+                            type: 'object',
+                            properties: {
+                              do: { const: 'open' },
+                              summary: { type: 'string' },
+                              kind: { enum: ['incident', 'service-request'] },
+                              category: { type: 'string' },
+                              team: { type: 'string' },
+                            },
+                            required: ['do', 'summary', 'kind'],
+                          },
+                          {
+                            type: 'object',
+                            properties: {
+                              do: { const: 'link' },
+                              ticketId: { type: 'string' },
+                              relation: {
+                                enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'],
+                              },
+                            },
+                            required: ['do', 'ticketId', 'relation'],
+                          },
+                        ],
+                      },
+                    },
+                  },
+                  required: ['name', 'on', 'then'],
+                },
+              },
               statusPage: { enum: ['public', 'identity'] },
               quietTime: { type: 'number' },
             },
@@ -1810,7 +1068,848 @@ export const publicEventSchemas = {
     },
     required: ['category', 'impact', 'urgency', 'priority', 'majorIncident', 'securityIncident'],
   },
+  TicketEscalated: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fromTeam: { type: 'string' },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      skipped: { enum: ['major-incident', 'recurrence', 'security-incident'] },
+      handOff: {
+        type: 'object',
+        properties: {
+          summary: { type: 'string' },
+          errorMessages: { type: 'array', items: { type: 'string' } },
+          logs: { description: 'References (URLs or names of attached evidence) to logs.', type: 'array', items: { type: 'string' } },
+          stepsTried: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { action: { type: 'string' }, outcome: { type: 'string' } },
+              required: ['action', 'outcome'],
+            },
+          },
+          stepsToReproduce: { description: 'Steps that reproduce the fault …', type: 'array', items: { type: 'string' } },
+          notReproducibleBecause: { description: "… or why it can't be reproduced.", type: 'string' },
+          diagnosticData: { type: 'array', items: { type: 'string' } },
+          environment: { type: 'string' },
+          vendor: {
+            type: 'object',
+            properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, contract: { type: 'string' } },
+            required: ['vendor', 'caseReference', 'contract'],
+          },
+        },
+      },
+      automatic: {
+        description: 'A policy handed it on: which, and what the hand-off lacks that the contract asks for.',
+        type: 'object',
+        properties: { policy: { type: 'string' }, chain: { type: 'string' }, lacks: { type: 'array', items: { type: 'string' } } },
+        required: ['policy', 'chain', 'lacks'],
+      },
+    },
+    required: ['escalationId', 'from', 'to', 'reason', 'handOff'],
+  },
+  EscalationAccepted: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
+    },
+    required: ['escalationId', 'tier', 'agent'],
+  },
+  EscalationReturned: {
+    type: 'object',
+    properties: {
+      escalationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      pingPong: { type: 'number' },
+    },
+    required: ['escalationId', 'from', 'to', 'reason', 'pingPong'],
+  },
+  RequesterReplied: {
+    type: 'object',
+    properties: {
+      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      text: { type: 'string' },
+      followUp: { type: 'string' },
+    },
+    required: ['author', 'text'],
+  },
   MajorIncidentDeclared: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  TicketResolved: {
+    type: 'object',
+    properties: {
+      category: { type: 'string' },
+      article: { type: 'string' },
+      cause: { type: 'string' },
+      fix: { type: 'string' },
+      workaround: { type: 'string' },
+      parent: { type: 'string' },
+      alert: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+    },
+    required: ['tier'],
+  },
+  TicketReopened: {
+    type: 'object',
+    properties: {
+      reason: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      cycle: { type: 'number' },
+    },
+    required: ['reason', 'tier', 'cycle'],
+  },
+  ActProposed: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] } },
+    required: ['proposalId', 'act'],
+  },
+  ProposalApproved: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, by: { const: 'contract' } },
+    required: ['proposalId', 'act'],
+  },
+  ProposalRejected: {
+    type: 'object',
+    properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, reason: { type: 'string' } },
+    required: ['proposalId', 'act', 'reason'],
+  },
+  PersonalDataErased: {
+    type: 'object',
+    properties: { because: { enum: ['forgotten', 'retention'] }, person: { type: 'string' } },
+    required: ['because'],
+  },
+  TicketRecurred: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fixedAt: { type: 'string', format: 'date-time' },
+      rootCause: { type: 'boolean' },
+    },
+    required: ['ticketId', 'tier', 'fixedAt', 'rootCause'],
+  },
+  TicketToldOfProblem: {
+    type: 'object',
+    properties: {
+      workaround: { type: 'string' },
+      problemId: { type: 'string' },
+      title: { type: 'string' },
+      status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
+    },
+    required: ['problemId', 'title', 'status'],
+  },
+  EscalationStepDispatched: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      targets: {
+        type: 'array',
+        items: {
+          anyOf: [
+            {
+              type: 'object',
+              properties: {
+                kind: { const: 'person' },
+                person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+              },
+              required: ['kind', 'person'],
+            },
+            { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+            { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+          ],
+        },
+      },
+      passedOver: {
+        description: 'Targets that were nobody: the step reached only the others.',
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
+          },
+          required: ['target', 'because'],
+        },
+      },
+      notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
+      notifications: {
+        description:
+          'The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone.',
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string' },
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            by: { enum: ['chat', 'email'] },
+            channel: { type: 'string' },
+          },
+          required: ['id', 'target', 'by'],
+        },
+      },
+      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'targets'],
+  },
+  EscalationStepSkipped: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      because: { type: 'string' },
+      passedOver: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
+          },
+          required: ['target', 'because'],
+        },
+      },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'because'],
+  },
+  NotificationDelivered: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts'],
+  },
+  NotificationFailed: {
+    type: 'object',
+    properties: {
+      chain: { type: 'string' },
+      policy: { type: 'string' },
+      round: { type: 'number' },
+      step: { type: 'number' },
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      detail: { type: 'string' },
+    },
+    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts', 'because'],
+  },
+  EscalationAcknowledged: {
+    type: 'object',
+    properties: {
+      chains: { type: 'array', items: { type: 'string' } },
+      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      note: { type: 'string' },
+    },
+    required: ['chains', 'by'],
+  },
+  EscalationAcknowledgementLapsed: {
+    type: 'object',
+    properties: { chain: { type: 'string' }, policy: { type: 'string' } },
+    required: ['chain', 'policy'],
+  },
+  SlaThresholdReached: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      terms: { type: 'number' },
+      percent: { type: 'number' },
+      target: { type: 'number' },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['clock', 'cycle', 'terms', 'percent', 'target'],
+  },
+  SlaBreached: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      terms: { type: 'number' },
+      target: { type: 'number' },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['clock', 'cycle', 'terms', 'target'],
+  },
+  SlaTermsRebased: {
+    type: 'object',
+    properties: {
+      contractVersion: { type: 'number' },
+      clocks: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+            tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+            vendor: { type: 'string' },
+            cycle: { type: 'number' },
+            oldDue: { type: 'string', format: 'date-time' },
+            newDue: { type: 'string', format: 'date-time' },
+          },
+          required: ['clock', 'cycle'],
+        },
+      },
+    },
+    required: ['contractVersion', 'clocks'],
+  },
+  SlaRestated: {
+    type: 'object',
+    properties: {
+      clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      vendor: { type: 'string' },
+      cycle: { type: 'number' },
+      was: {
+        description: 'The verdict that was known of the clock.',
+        type: 'object',
+        properties: {
+          contractVersion: { type: 'number' },
+          verdict: { enum: ['cancelled', 'met', 'breached'] },
+          target: { type: 'number' },
+          elapsed: { type: 'number' },
+          dueAt: { type: 'string', format: 'date-time' },
+          breachedAt: { type: 'string', format: 'date-time' },
+        },
+        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+      },
+      is: {
+        description: 'Absent where no such clock would have run, or it has not ended.',
+        type: 'object',
+        properties: {
+          contractVersion: { type: 'number' },
+          verdict: { enum: ['cancelled', 'met', 'breached'] },
+          target: { type: 'number' },
+          elapsed: { type: 'number' },
+          dueAt: { type: 'string', format: 'date-time' },
+          breachedAt: { type: 'string', format: 'date-time' },
+        },
+        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+      },
+      moment: {
+        description:
+          'A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did.',
+        type: 'object',
+        properties: {
+          terms: { type: 'number' },
+          percent: { type: 'number' },
+          was: { type: 'string', format: 'date-time' },
+          is: { type: 'string', format: 'date-time' },
+        },
+        required: ['terms', 'was'],
+      },
+      because: {
+        description: 'Revision and type of the event, in this stream, that was told late and shows it.',
+        type: 'object',
+        properties: { revision: { type: 'number' }, type: { type: 'string' } },
+        required: ['revision', 'type'],
+      },
+      tzdata: {
+        description: 'Version of the time zone data that it was recomputed with; absent under the default contract.',
+        type: 'string',
+      },
+      reason: { type: 'string' },
+    },
+    required: ['clock', 'cycle', 'reason'],
+  },
+  TicketLinked: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+        ],
+      },
+      mirrored: { description: 'The other one said so first.', const: true },
+    },
+    required: ['ticketId', 'relation'],
+  },
+  TicketUnlinked: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+        ],
+      },
+      reason: { type: 'string' },
+      mirrored: { const: true },
+    },
+    required: ['ticketId', 'relation'],
+  },
+  TicketRelationRefused: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      relation: {
+        enum: [
+          'relates-to',
+          'duplicate-of',
+          'duplicated-by',
+          'child-of',
+          'parent-of',
+          'caused-by',
+          'cause-of',
+          'follow-up-of',
+          'followed-up-by',
+          'split-from',
+          'split-into',
+          'merged-into',
+        ],
+      },
+      code: { type: 'string' },
+      message: { type: 'string' },
+    },
+    required: ['ticketId', 'relation', 'code', 'message'],
+  },
+  TicketMergeRequested: {
+    type: 'object',
+    properties: { into: { type: 'string' }, reason: { type: 'string' } },
+    required: ['into', 'reason'],
+  },
+  TicketAbsorbed: {
+    type: 'object',
+    properties: {
+      ticketId: { type: 'string' },
+      summary: { type: 'string' },
+      reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      reason: { type: 'string' },
+    },
+    required: ['ticketId', 'summary', 'reporter', 'reason'],
+  },
+  TicketMerged: { type: 'object', properties: { into: { type: 'string' } }, required: ['into'] },
+  TicketSplit: {
+    type: 'object',
+    properties: {
+      into: { type: 'string' },
+      summary: { type: 'string' },
+      description: { type: 'string' },
+      category: { type: 'string' },
+      service: { type: 'string' },
+      component: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['into', 'summary', 'reason'],
+  },
+  PublicReplySent: {
+    type: 'object',
+    properties: {
+      author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      text: { type: 'string' },
+    },
+    required: ['author', 'text'],
+  },
+  InternalNoteAdded: {
+    type: 'object',
+    properties: { author: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] } },
+    required: ['author'],
+  },
+  VendorReplied: {
+    type: 'object',
+    properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, text: { type: 'string' } },
+    required: ['vendor', 'caseReference', 'text'],
+  },
+  TicketResolvedWithRootCause: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      rootCause: {
+        type: 'object',
+        properties: {
+          category: { type: 'string' },
+          analysis: {
+            type: 'object',
+            properties: {
+              method: { enum: ['5-whys', 'narrative'] },
+              text: { type: 'string' },
+              citedEvents: { type: 'array', items: { type: 'number' } },
+            },
+            required: ['method', 'text', 'citedEvents'],
+          },
+          permanentFix: { type: 'string' },
+          workaround: { type: 'string' },
+          preventiveActions: {
+            type: 'array',
+            items: { type: 'object', properties: { action: { type: 'string' }, owner: { type: 'string' } }, required: ['action', 'owner'] },
+          },
+          changeReference: { type: 'string' },
+          knowledgeArticle: {
+            type: 'object',
+            properties: { id: { type: 'string' }, action: { enum: ['written', 'updated'] } },
+            required: ['id', 'action'],
+          },
+          lowerTierCanResolve: { type: 'boolean' },
+        },
+        required: ['category', 'analysis', 'preventiveActions', 'knowledgeArticle', 'lowerTierCanResolve'],
+      },
+    },
+    required: ['tier', 'rootCause'],
+  },
+  TicketClosed: { type: 'object', properties: { note: { type: 'string' } } },
+  TicketCancelled: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  SatisfactionRecorded: {
+    type: 'object',
+    properties: { cycle: { type: 'number' }, score: { type: 'number' }, comment: { type: 'string' } },
+    required: ['cycle', 'score'],
+  },
+  TicketDeescalated: {
+    type: 'object',
+    properties: {
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      fromTeam: { type: 'string' },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      reason: { type: 'string' },
+      solution: {
+        type: 'object',
+        properties: { kind: { enum: ['solution', 'procedure'] }, text: { type: 'string' }, article: { type: 'string' } },
+        required: ['kind', 'text'],
+      },
+      pingPong: { description: 'How many times it went back to a tier that had handed it up, when it does so now.', type: 'number' },
+    },
+    required: ['from', 'to', 'reason', 'solution'],
+  },
+  HierarchicalEscalationRaised: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      cause: { enum: ['requested', 'ping-pong-limit'] },
+      to: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'cause', 'reason'],
+  },
+  ConsultationRequested: {
+    type: 'object',
+    properties: {
+      consultationId: { type: 'string' },
+      from: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      toTeam: { type: 'string' },
+      question: { type: 'string' },
+    },
+    required: ['consultationId', 'from', 'to', 'question'],
+  },
+  ConsultationAnswered: {
+    type: 'object',
+    properties: {
+      consultationId: { type: 'string' },
+      by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      answer: { type: 'string' },
+      article: { type: 'string' },
+    },
+    required: ['consultationId', 'by', 'answer'],
+  },
+  WorkStarted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
+    },
+    required: ['tier', 'agent'],
+  },
+  DiagnosticStepRecorded: {
+    type: 'object',
+    properties: { tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] }, action: { type: 'string' }, outcome: { type: 'string' } },
+    required: ['tier', 'action', 'outcome'],
+  },
+  EvidenceAttached: {
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
+      url: { type: 'string' },
+      mediaType: { type: 'string' },
+      sha256: { type: 'string' },
+      bytes: { type: 'number' },
+    },
+    required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
+  },
+  TicketPutOnHold: {
+    type: 'object',
+    properties: {
+      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
+      note: { type: 'string' },
+      until: { type: 'string', format: 'date-time' },
+    },
+    required: ['reason', 'note'],
+  },
+  HoldExpired: {
+    type: 'object',
+    properties: {
+      reason: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] },
+      until: { type: 'string', format: 'date-time' },
+      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['reason', 'until'],
+  },
+  TicketResumed: {
+    type: 'object',
+    properties: { after: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+    required: ['after'],
+  },
+  OnsiteVisitPlanned: {
+    type: 'object',
+    properties: {
+      visitId: { type: 'string' },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      location: { type: 'string' },
+      plannedFor: { type: 'string', format: 'date-time' },
+    },
+    required: ['visitId', 'agent', 'location', 'plannedFor'],
+  },
+  OnsiteVisitBegun: { type: 'object', properties: { visitId: { type: 'string' } }, required: ['visitId'] },
+  OnsiteVisitDone: {
+    type: 'object',
+    properties: { visitId: { type: 'string' }, outcome: { type: 'string' } },
+    required: ['visitId', 'outcome'],
+  },
+  TouchTimeRecorded: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      minutes: { type: 'number' },
+      activity: { type: 'string' },
+    },
+    required: ['tier', 'agent', 'minutes'],
+  },
+  TouchTimeStarted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['tier', 'agent'],
+  },
+  TouchTimeStopped: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      startedAt: { type: 'string', format: 'date-time' },
+      seconds: { type: 'number' },
+      activity: { type: 'string' },
+    },
+    required: ['tier', 'agent', 'startedAt', 'seconds'],
+  },
+  TouchTimeDeducted: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      startedAt: { type: 'string', format: 'date-time' },
+      seconds: { type: 'number' },
+    },
+    required: ['tier', 'agent', 'startedAt', 'seconds'],
+  },
+  TicketAssigned: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      automatic: {
+        description: 'It was assigned automatically: what decided, between how many, and what was asked for.',
+        type: 'object',
+        properties: {
+          shift: { type: 'string' },
+          rule: { enum: ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] },
+          candidates: { type: 'number' },
+          openTickets: { description: 'Open tickets of the chosen one, before this one.', type: 'number' },
+          skills: { type: 'array', items: { type: 'string' } },
+        },
+        required: ['shift', 'rule', 'candidates', 'openTickets', 'skills'],
+      },
+    },
+    required: ['tier'],
+  },
+  TicketUnassigned: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { description: 'The team that it stays with, if somebody gave it to one.', type: 'string' },
+      assignee: {
+        description: 'Who had it.',
+        type: 'object',
+        properties: { id: { type: 'string' }, name: { type: 'string' } },
+        required: ['id'],
+      },
+      because: { enum: ['requested', 'left', 'absent', 'removed-from-team'] },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'assignee', 'because', 'reason'],
+  },
+  TicketTakenOver: {
+    type: 'object',
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      team: { type: 'string' },
+      from: {
+        description: 'Who had it, and is told.',
+        type: 'object',
+        properties: { id: { type: 'string' }, name: { type: 'string' } },
+        required: ['id'],
+      },
+      agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      reason: { type: 'string' },
+    },
+    required: ['tier', 'from', 'agent', 'reason'],
+  },
+  AssignmentFoundNobody: {
+    type: 'object',
+    properties: {
+      because: { enum: ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] },
+      teams: { description: 'Ids of the teams that would do.', type: 'array', items: { type: 'string' } },
+      retryAt: {
+        description:
+          'When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes.',
+        type: 'string',
+        format: 'date-time',
+      },
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      skills: { type: 'array', items: { type: 'string' } },
+    },
+    required: ['because', 'teams', 'tier', 'skills'],
+  },
   MajorIncidentStoodDown: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   ContractAgreed: {
     type: 'object',
@@ -2706,6 +2805,103 @@ export const publicEventSchemas = {
                 required: ['tickets', 'within', 'then'],
               },
               reviewWithin: { type: 'number' },
+            },
+          },
+          rules: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: {
+                name: { type: 'string' },
+                on: {
+                  enum: [
+                    'TicketOpened',
+                    'TicketTriaged',
+                    'TicketEscalated',
+                    'EscalationAccepted',
+                    'EscalationReturned',
+                    'RequesterReplied',
+                    'MajorIncidentDeclared',
+                    'TicketResolved',
+                    'TicketReopened',
+                  ],
+                },
+                if: {
+                  type: 'array',
+                  items: {
+                    type: 'object',
+                    properties: {
+                      field: {
+                        enum: [
+                          'kind',
+                          'summary',
+                          'channel',
+                          'impact',
+                          'urgency',
+                          'priority',
+                          'tier',
+                          'team',
+                          'service',
+                          'component',
+                          'category',
+                        ],
+                      },
+                      is: { type: 'array', items: { type: 'string' } },
+                      isNot: { type: 'array', items: { type: 'string' } },
+                      contains: { type: 'array', items: { type: 'string' } },
+                    },
+                    required: ['field'],
+                  },
+                },
+                then: {
+                  type: 'array',
+                  items: {
+                    anyOf: [
+                      {
+                        type: 'object',
+                        properties: {
+                          category: { type: 'string' },
+                          impact: { enum: ['low', 'medium', 'high', 'major'] },
+                          urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+                          service: { type: 'string' },
+                          component: { type: 'string' },
+                          do: { const: 'triage' },
+                        },
+                        required: ['category', 'do'],
+                      },
+                      {
+                        type: 'object',
+                        properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
+                        required: ['do'],
+                      },
+                      { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
+                      {
+                        type: 'object',
+                        properties: {
+                          do: { const: 'open' },
+                          summary: { type: 'string' },
+                          kind: { enum: ['incident', 'service-request'] },
+                          category: { type: 'string' },
+                          team: { type: 'string' },
+                        },
+                        required: ['do', 'summary', 'kind'],
+                      },
+                      {
+                        type: 'object',
+                        properties: {
+                          do: { const: 'link' },
+                          ticketId: { type: 'string' },
+                          relation: {
+                            enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'],
+                          },
+                        },
+                        required: ['do', 'ticketId', 'relation'],
+                      },
+                    ],
+                  },
+                },
+              },
+              required: ['name', 'on', 'then'],
             },
           },
           statusPage: { enum: ['public', 'identity'] },

@@ -69,7 +69,11 @@ export class Life {
     return decision;
   }
 
-  open(priority: 'critical' | 'low' = 'critical', fields: Partial<TicketCommands['OpenTicket']> = {}): this {
+  open(
+    priority: 'critical' | 'low' = 'critical',
+    fields: Partial<TicketCommands['OpenTicket']> = {},
+    more: Omit<OpeningFacts, 'contract'> = {},
+  ): this {
     const [impact, urgency] = priority === 'critical' ? (['high', 'critical'] as const) : (['low', 'low'] as const);
     const asked = {
       client: 'northwind',
@@ -80,7 +84,7 @@ export class Life {
       impact,
       urgency,
     } as const;
-    this.do(0, 'OpenTicket', { ...asked, ...fields });
+    this.do(0, 'OpenTicket', { ...asked, ...fields }, { ...(this.offered && { contract: this.offered }), ...more });
     return this;
   }
 

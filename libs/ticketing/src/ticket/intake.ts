@@ -100,6 +100,12 @@ export class OpenTicket extends TicketCommand {
   })
   articlesShown?: string[];
 
+  @Uuid('a question', {
+    description: 'Id of the question that no article has answered: the articles that were suggested for it are attached',
+    optional: true,
+  })
+  question?: string;
+
   @Uuid('a ticket', {
     description: 'Id of the ticket that this one follows, when that one can no longer be reopened',
     optional: true,
@@ -115,6 +121,9 @@ export class OpenTicket extends TicketCommand {
   @Text({ description: 'Why a lead lets it enter above L1 and above the tier of entry of its contract', max: 2000, optional: true })
   entryReason?: string;
 
+  /** The form that was filled in. Has no rule, and so cannot come from outside. */
+  form?: { readonly form: string; readonly version: number };
+
   /** The ticket that it was a part of. Has no rule, and so cannot come from outside. */
   splitFrom?: string;
 }
@@ -125,6 +134,8 @@ export interface OpeningFacts {
   readonly contract?: PinnedContract;
   /** The ticket that it says it follows: null where there is none. */
   readonly followed?: ClockedTicketState;
+  /** The question that it names: null where there is none. */
+  readonly question?: { readonly client: string; readonly articles: readonly string[] } | null;
 }
 
 @JSONSchema({
@@ -181,9 +192,9 @@ export const intakeCommands = {
   OpenTicket: opening({
     body: OpenTicket,
     route: 'POST /v1/tickets',
-    refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, ...UNRELATABLE, 'ticket-exists', 'tier-skipped', 'can-be-reopened'],
+    refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, ...UNRELATABLE, 'ticket-exists', 'tier-skipped', 'can-be-reopened', 'question-not-found'],
     needs: 'opening',
-    decide(body, state, { effectiveAt }, { contract: offered, followed }: OpeningFacts = {}) {
+    decide(body, state, { effectiveAt }, { contract: offered, followed, question: asked }: OpeningFacts = {}) {
       const {
         client,
         kind,
@@ -197,7 +208,8 @@ export const intakeCommands = {
         service,
         component,
         category,
-        articlesShown,
+        question,
+        form,
         follows,
         majorIncident,
         securityIncident,
@@ -212,10 +224,12 @@ export const intakeCommands = {
         unlessInContract(body, contract) ??
         unlessOfOneCustomer(omitUndefined({ client, contract: offered }), followed, 'follows') ??
         unlessToReopen(followed, effectiveAt) ??
-        unlessMayEnter(tier, contract, body, followed);
+        unlessMayEnter(tier, contract, body, followed) ??
+        unlessAsked(client, asked);
       if (barred) return barred;
       if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
       const priority = contract.priorities[impact][urgency];
+      const shown = [...new Set([...(body.articlesShown ?? []), ...(asked?.articles ?? [])])];
       return [
         event(
           'TicketOpened',
@@ -234,7 +248,9 @@ export const intakeCommands = {
             service,
             component,
             category,
-            articlesShown,
+            articlesShown: shown.length === 0 ? undefined : shown,
+            question,
+            form,
             follows,
             majorIncident: majorIncident || undefined,
             securityIncident: securityIncident || undefined,
@@ -326,6 +342,11 @@ function unlessMayEnter(
         `A ticket enters at ${entry}. Only a major or security incident or the recurrence of a closed root cause enters at ${tier}, or what a lead gives an entryReason for`,
         fault(`must be ${entry}, L1 or L0, unless there is an entryReason`),
       );
+}
+
+function unlessAsked(client: string, asked: OpeningFacts['question']): Refusal<'question-not-found'> | undefined {
+  if (asked === undefined || asked?.client === client) return undefined;
+  return refuse('question-not-found', 'There is no such question', [{ field: 'question', message: 'must be a question of the client' }]);
 }
 
 function unlessToReopen(followed: ClockedTicketState | undefined, at: Instant): Refusal<'can-be-reopened'> | undefined {

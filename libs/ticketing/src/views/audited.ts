@@ -18,6 +18,8 @@ import { omitUndefined, without } from '../plain-json.js';
 import { article } from '../knowledge/article.js';
 import { majorIncident } from '../major-incident/major-incident.js';
 import { problem } from '../problem/problem.js';
+import { question } from '../self-service/question.js';
+import { requestForm } from '../self-service/request-form.js';
 import { type TicketFilter, ticketFilter } from '../ticket/ticket-filter.js';
 import { clockName } from '../sla/sla-clock.js';
 import { ticket } from '../ticket/ticket.js';
@@ -34,10 +36,12 @@ import {
   filterViews,
   maintenanceViews,
   majorIncidentViews,
+  formViews,
   onCallViews,
   privacyViews,
   problemViews,
   reportViews,
+  questionViews,
   teamViews,
   ticketViews,
   webhookViews,
@@ -139,6 +143,8 @@ export const auditedAggregates = {
   maintenance: audited(maintenance, maintenanceViews, { notFound: 'maintenance-not-found', shows: (state) => state }),
   majorIncident: audited(majorIncident, majorIncidentViews, { notFound: 'major-incident-not-found', shows: (state) => state }),
   automationTask: audited(automation, automationViews, { notFound: 'task-not-found', shows: (state) => state }),
+  question: audited(question, questionViews, { notFound: 'question-not-found', shows: (state) => state }),
+  form: audited(requestForm, formViews, { notFound: 'form-not-found', shows: (state) => state }),
   filter: audited(ticketFilter, filterViews, {
     notFound: 'filter-not-found',
     shows: (state) => (state === 'deleted' ? null : state),

@@ -53,8 +53,8 @@ const { ticketId: _, ...metadata } = historyEntrySchema.entries;
 /** An event of anything else than a ticket as its history has it. */
 export const historyStepSchema = about(
   open({ ...metadata, ...readEvent }),
-  'An event of a contract, a team, an agent, a schedule, a filter, a problem, an article, a key or a webhook, with all that is known about it, and what it changed. Its ' +
-    'aggregate’s id has the name that it has in answers: `client`, `team`, `agent`, `schedule`, `name`, `problemId`, `article`, `key`, `webhook`',
+  'An event of a contract, a team, an agent, a schedule, a filter, a problem, an article, a question, a form, a key or a webhook, with all that is known about it, and what it changed. Its ' +
+    'aggregate’s id has the name that it has in answers: `client`, `team`, `agent`, `schedule`, `name`, `problemId`, `article`, `questionId`, `form`, `key`, `webhook`',
 );
 
 /** An event as a history has it, besides the id of its aggregate. */

@@ -16,6 +16,8 @@ import { majorIncident, type MajorIncidentEvents, type MajorIncidentState } from
 import { problem, type ProblemEvents } from '../problem/problem.js';
 import type { ProblemState } from '../problem/problem-record.js';
 import { article, type ArticleEvents, type ArticleState } from '../knowledge/article.js';
+import { question, type QuestionEvents, type QuestionState } from '../self-service/question.js';
+import { requestForm, type RequestFormEvents, type RequestFormState } from '../self-service/request-form.js';
 import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { accounts } from './accounts.js';
@@ -32,6 +34,8 @@ import { policyReactions } from './policy-reactions.js';
 import { privacies } from './privacies.js';
 import { problems } from './problems.js';
 import { reports } from './reports.js';
+import { questions } from './questions.js';
+import { requestForms } from './request-forms.js';
 import { slaBoard } from './sla-board.js';
 import { teams } from './teams.js';
 import { ticketDetails } from './ticket-details.js';
@@ -274,6 +278,28 @@ export const automationViews: ProjectionGroup<AutomationState, AutomationEvents>
   faces: [automationTasks],
 };
 
+/** The read models of questions in self-service. */
+export const questionViews: ProjectionGroup<QuestionState, QuestionEvents> = {
+  name: 'questions',
+  version: 1,
+  streamPrefix: 'question-',
+  aggregate: question,
+  initial: question.initial,
+  fold: foldOf(question),
+  faces: [questions],
+};
+
+/** The read models of request forms. */
+export const formViews: ProjectionGroup<RequestFormState, RequestFormEvents> = {
+  name: 'request_forms',
+  version: 1,
+  streamPrefix: 'form-',
+  aggregate: requestForm,
+  initial: requestForm.initial,
+  fold: foldOf(requestForm),
+  faces: [requestForms],
+};
+
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
@@ -295,6 +321,8 @@ export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   maintenanceViews,
   majorIncidentViews,
   automationViews,
+  questionViews,
+  formViews,
   privacyViews,
   readViews,
 ];

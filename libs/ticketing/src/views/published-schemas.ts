@@ -23,6 +23,8 @@ import { privacySchema } from '../desk/privacy.js';
 import { articleSchema } from '../knowledge/article.js';
 import { preventiveActionSchema, problemSchema } from '../problem/problem-record.js';
 import { actionOfProblemSchema } from './preventive-actions.js';
+import { questionCountsSchema, questionSchema } from '../self-service/question.js';
+import { requestFormSchema } from '../self-service/request-form.js';
 import { keySchema } from '../identity/credential.js';
 import { webhookSchema } from '../desk/webhook.js';
 import { deliveryTargetSchema, reportRunSchema, reportSchema } from '../desk/report.js';
@@ -104,6 +106,9 @@ export const publishedSchemas = {
   MajorIncident: majorIncidentSchema,
   StatusPage: statusPageSchema,
   AutomationTask: automationTaskSchema,
+  Question: questionSchema,
+  QuestionCounts: questionCountsSchema,
+  RequestForm: requestFormSchema,
   Privacy: privacySchema,
   Key: keySchema,
   Webhook: webhookSchema,

@@ -1,0 +1,160 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { deterministicId, isRefusal } from '#eventsourcing';
+import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
+import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
+import { AskQuestion, openingByForm, question, QUESTION_STATUSES, RequestByForm, ticket } from '#ticketing';
+import { type Asker, queries } from '#ticketing-app';
+import { RunCommand, RunQuery } from '#ticketing-nest';
+import { Caller } from './caller.js';
+import { answerWithTag, sentWith } from './command-answer.js';
+import { documented } from './documented.js';
+import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PathName } from './path-name.js';
+import { ticketProblems, unlessRefused } from './ticket-problems.js';
+
+const questionsQuery = {
+  client: text('Only questions of this client'),
+  status: oneOf(QUESTION_STATUSES, 'Only questions of which that has come'),
+  ...pageParameters,
+};
+const readQuestionsQuery = new QueryParameters(questionsQuery);
+const countsQuery = {
+  client: text('Only questions of this client'),
+  from: dateTime('Only questions that were asked then or later'),
+  to: dateTime('Only questions that were asked before then'),
+};
+const readCountsQuery = new QueryParameters(countsQuery);
+const formsQuery = {
+  client: text('Only forms for this client alone'),
+  service: text('Only forms of this service'),
+  withdrawn: flag('Only forms that take no more requests, or none of them'),
+  ...pageParameters,
+};
+const readFormsQuery = new QueryParameters(formsQuery);
+const noQuery = new QueryParameters({});
+const questionId = new PathName('question-not-found', 'There is no such question');
+const formName = new PathName('form-not-found', 'There is no such form');
+
+/** Self-service (L0): questions with suggestions, and forms whose answers open tickets. */
+@Controller('v1')
+export class SelfServiceController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(CommandBus) private readonly commands: CommandBus,
+  ) {}
+
+  @Post('questions')
+  @HttpCode(201)
+  @documented((openapi) => openapi.documentAskQuestion())
+  async ask(
+    @Body(new JsonBody(AskQuestion)) { question: words, ...asked }: AskQuestion,
+    @Req() request: FastifyRequest,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const sent = sentWith(request, 'questions');
+    const id = deterministicId(question.category, sent.commandId);
+    // What was suggested when it was asked is suggested again: the knowledge base may have moved on.
+    const before = await this.queries.execute(new RunQuery(caller, queries.question, { id }));
+    const known = isRefusal(before) ? undefined : before.state;
+    const suggested = { client: asked.client, ...(known === undefined ? { words } : { articles: known.articles }) };
+    const suggestions = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.suggestions, suggested)));
+    const { service, component, category, reporter } = asked;
+    const articles = known?.articles ?? suggestions.map(({ article }) => article);
+    const body = {
+      client: asked.client,
+      articles,
+      ...(service !== undefined && { service }),
+      ...(component !== undefined && { component }),
+      ...(category !== undefined && { category }),
+      ...(reporter !== undefined && { reporter: { id: reporter.id } }),
+    };
+    const done = unlessRefused(await this.commands.execute(new RunCommand(question, undefined, 'RecordQuestion', body, sent)));
+    void reply.header('Location', `/v1/questions/${done.id}`);
+    return { ...answerWithTag(reply, { questionId: done.id }, done), suggestions };
+  }
+
+  @Get('questions')
+  @documented((openapi) => openapi.documentRecord('questions'))
+  @documented((openapi) => openapi.documentQuery(readQuestionsQuery))
+  async list(@Query(readQuestionsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof questionsQuery>, @Caller() caller: Asker) {
+    const list = ['questions', asked.client, asked.status];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const page = await this.queries.execute(
+      new RunQuery(caller, queries.questions, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
+    );
+    return pageAnswer(list, unlessRefused(page), ({ questionId }) => [questionId]);
+  }
+
+  @Get('question-counts')
+  @documented((openapi) => openapi.documentRecord('questionCounts'))
+  @documented((openapi) => openapi.documentQuery(readCountsQuery))
+  async counts(@Query(readCountsQuery) asked: QueryOf<typeof countsQuery>, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.questionCounts, asked)));
+  }
+
+  @Get('questions/:questionId')
+  @documented((openapi) => openapi.documentRecord('question'))
+  async one(
+    @Param('questionId', questionId) id: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.question, { id })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+
+  @Get('forms')
+  @documented((openapi) => openapi.documentRecord('forms'))
+  @documented((openapi) => openapi.documentQuery(readFormsQuery))
+  async forms(@Query(readFormsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof formsQuery>, @Caller() caller: Asker) {
+    const list = ['forms', asked.client, asked.service, asked.withdrawn === undefined ? undefined : String(asked.withdrawn)];
+    const [after] = placeAfter(list, cursor) ?? [];
+    const page = await this.queries.execute(
+      new RunQuery(caller, queries.forms, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
+    );
+    return pageAnswer(list, unlessRefused(page), ({ form }) => [form]);
+  }
+
+  @Get('forms/:form')
+  @documented((openapi) => openapi.documentRecord('form'))
+  async form(
+    @Param('form', formName) name: string,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name })));
+    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
+    return state;
+  }
+
+  @Post('forms/:form/requests')
+  @HttpCode(201)
+  @documented((openapi) => openapi.documentRequestByForm())
+  async request(
+    @Param('form', formName) name: string,
+    @Body(new JsonBody(RequestByForm)) body: RequestByForm,
+    @Req() request: FastifyRequest,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ) {
+    const { state } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name })));
+    if (state.withdrawn) throw new Problem('form-withdrawn', ticketProblems['form-withdrawn'], 'The form takes no more requests');
+    if (state.client !== undefined && state.client !== body.client)
+      throw new Problem('form-not-found', ticketProblems['form-not-found'], 'There is no such form');
+    const opening = openingByForm(state, body);
+    if ('faults' in opening)
+      throw new Problem('answers-invalid', ticketProblems['answers-invalid'], 'The form is not filled in as it must be', opening);
+    const sent = sentWith(request, `forms/${name}/requests`);
+    const done = unlessRefused(await this.commands.execute(new RunCommand(ticket, undefined, 'OpenTicket', opening, sent)));
+    void reply.header('Location', `/v1/tickets/${done.id}`);
+    return answerWithTag(reply, { ticketId: done.id }, done);
+  }
+}

@@ -1,0 +1,116 @@
+import { type Instant, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import {
+  type Article,
+  articles,
+  countQuestions,
+  omitUndefined,
+  type Question,
+  question,
+  type QuestionCounts,
+  questions,
+  type QuestionStatus,
+  type RequestForm,
+  requestForm,
+  requestForms,
+} from '#ticketing';
+import type { AtRevision } from './desk-queries.js';
+import { find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
+
+/** An article that may answer a question. */
+export interface Suggestion {
+  readonly article: string;
+  readonly title: string;
+  readonly text: string;
+}
+
+/** Articles for words, or those with these ids. */
+export interface SuggestionsAsked {
+  readonly client: string;
+  readonly words?: string;
+  readonly articles?: readonly string[];
+}
+
+/** More are of no use to who asks. */
+const MOST_SUGGESTIONS = 5;
+
+/** Published articles that requesters of a client may read, best first: whoever asks for them. */
+export async function readSuggestions(
+  sources: Sources,
+  { client, words = '', articles: ids }: SuggestionsAsked,
+): Promise<readonly Suggestion[]> {
+  const hits = ids ?? (await sources.articles.search(words));
+  const theirs = {
+    published: { $exists: true },
+    $or: [
+      { visibility: 'everybody', client: { $exists: false } },
+      { visibility: { $ne: 'desk' }, client },
+    ],
+  };
+  const found = await reached(find<Article>(sources, articles.name, { ...theirs, _id: { $in: [...hits] } }).toArray());
+  const byId = new Map(found.map((one) => [one._id, one]));
+  const fitting = hits.flatMap((id) => byId.get(id) ?? []).slice(0, MOST_SUGGESTIONS);
+  return fitting.flatMap(({ article, published }) =>
+    published === undefined ? [] : [{ article, title: published.title, text: published.text }],
+  );
+}
+
+/** Which questions are asked for: those that have all of it. */
+export interface QuestionsAsked {
+  readonly client?: string | undefined;
+  readonly status?: QuestionStatus | undefined;
+  readonly limit: number;
+  /** Id of the question that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Questions by id. */
+export function readQuestions(sources: Sources, { client, status, limit, after }: QuestionsAsked): Promise<Page<Question>> {
+  return readByName<Question>(sources, { view: questions.name, where: omitUndefined({ client, status }), limit, after });
+}
+
+/** A question: as the log has it; for requesters, their own as it is shown. */
+export async function readQuestion(
+  sources: Sources,
+  { id }: { readonly id: string },
+): Promise<AtRevision<Question> | Refusal<'question-not-found'>> {
+  const { state, revision } =
+    sources.scope.reporter === undefined
+      ? await readAggregate(sources.store, question, id)
+      : await readOne<Question>(sources, { view: questions.name, id });
+  return state === null ? refuse('question-not-found', 'There is no such question') : { state, revision };
+}
+
+/** What came of the questions that were asked in a period. */
+export async function readQuestionCounts(
+  sources: Sources,
+  { client, from, to }: { readonly client?: string | undefined; readonly from?: Instant | undefined; readonly to?: Instant | undefined },
+): Promise<QuestionCounts> {
+  const askedAt = omitUndefined({ $gte: from, $lt: to });
+  const where = omitUndefined({ client, askedAt: Object.keys(askedAt).length === 0 ? undefined : askedAt });
+  const found = await reached(find<Question>(sources, questions.name, where, { status: 1 }).toArray());
+  return countQuestions(found);
+}
+
+/** Which forms are asked for: those that have all of it. */
+export interface FormsAsked {
+  readonly client?: string | undefined;
+  readonly service?: string | undefined;
+  readonly withdrawn?: boolean | undefined;
+  readonly limit: number;
+  /** Name of the form that the page comes after. */
+  readonly after?: string | undefined;
+}
+
+/** Forms by name. */
+export function readForms(sources: Sources, { client, service, withdrawn, limit, after }: FormsAsked): Promise<Page<RequestForm>> {
+  return readByName<RequestForm>(sources, { view: requestForms.name, where: omitUndefined({ client, service, withdrawn }), limit, after });
+}
+
+/** A form. */
+export async function readForm(
+  { store }: Sources,
+  { name }: { readonly name: string },
+): Promise<AtRevision<RequestForm> | Refusal<'form-not-found'>> {
+  const { state, revision } = await readAggregate(store, requestForm, name);
+  return state === null ? refuse('form-not-found', 'There is no such form') : { state, revision };
+}

@@ -1,0 +1,160 @@
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Name, Part, PersonRef, Text } from '../command-fields.js';
+import { omitUndefined } from '../plain-json.js';
+import { about, count, instant, listOf, nullable, number, oneOf, open, optional, type Static, text, uuid } from '../schema.js';
+
+/** Where a question stands: nothing has come of it yet, an article helped, or a ticket was opened. */
+export const QUESTION_STATUSES = ['open', 'helped', 'ticket'] as const;
+export type QuestionStatus = (typeof QUESTION_STATUSES)[number];
+
+export const questionSchema = about(
+  open({
+    questionId: about(uuid, 'Id of the question'),
+    client: about(text, 'Client (tenant) of who asked'),
+    reporter: about(open({ id: about(text, 'Id of the person') }), 'Who asked'),
+    service: optional(about(text, 'Service that it is about')),
+    component: optional(about(text, 'Configuration item that it is about')),
+    category: optional(about(text, 'Category that it is about')),
+    articles: about(listOf(text), 'Ids of the articles that were suggested, best first'),
+    status: about(oneOf(QUESTION_STATUSES), 'What has come of it'),
+    article: optional(about(text, 'The article that helped')),
+    ticketId: optional(about(uuid, 'The ticket that was opened instead')),
+    askedAt: about(instant, 'When it was asked'),
+    endedAt: optional(about(instant, 'When something came of it')),
+  }),
+  'A question of a requester: what was suggested, and what came of it. What they wrote is not kept, unless they open a ticket',
+);
+
+export type Question = Static<typeof questionSchema>;
+
+/** Never asked, or a question. */
+export type QuestionState = Question | null;
+
+@JSONSchema({
+  description:
+    'Asks what the knowledge base knows: the answer suggests articles that requesters may read. What is written is not kept. `helped` tells that one of them solved it; a ticket that names the question has the articles attached.',
+  examples: [{ client: 'northwind', question: 'The printer queue hangs', service: 'printing', reporter: { id: 'j.doe' } }],
+})
+export class AskQuestion {
+  @Name({ description: 'Client (tenant) of who asks', example: 'northwind', max: 100 })
+  client!: string;
+
+  @Text({ description: 'What they want to know, in their words', example: 'The printer queue hangs', max: 2000 })
+  question!: string;
+
+  @Name({ description: 'Service that it is about', example: 'printing', optional: true })
+  service?: string;
+
+  @Name({ description: 'Configuration item that it is about', optional: true })
+  component?: string;
+
+  @Name({ description: 'Category that it is about', optional: true })
+  category?: string;
+
+  @Part(() => PersonRef, { description: 'Who asks; the actor unless said otherwise', optional: true })
+  reporter?: PersonRef;
+}
+
+@JSONSchema({
+  description: 'An article that was suggested has answered the question: no ticket is needed.',
+  examples: [{ article: 'KB-0042' }],
+})
+export class MarkHelpful {
+  @Name({ description: 'Id of the article', example: 'KB-0042' })
+  article!: string;
+}
+
+/** Keeps a question with what was suggested. */
+export interface RecordQuestion extends Pick<Question, 'client' | 'articles'> {
+  readonly service?: string;
+  readonly component?: string;
+  readonly category?: string;
+  readonly reporter?: { readonly id: string };
+}
+
+/** A ticket was opened for it. Sent by a policy. */
+export interface RecordTicketOfQuestion {
+  readonly ticketId: string;
+}
+
+const events = {
+  QuestionAsked: event<QuestionState, Omit<Question, 'status' | 'article' | 'ticketId' | 'askedAt' | 'endedAt'>>({
+    evolve: (_state, asked, { effectiveAt: askedAt }) => ({ ...asked, status: 'open', askedAt }),
+  }),
+  QuestionAnswered: event<QuestionState, { readonly article: string }>({
+    evolve: (state, { article }, { effectiveAt: endedAt }) => state && { ...state, status: 'helped', article, endedAt },
+  }),
+  QuestionBecameTicket: event<QuestionState, { readonly ticketId: string }>({
+    evolve: (state, { ticketId }, { effectiveAt: endedAt }) => state && { ...state, status: 'ticket', ticketId, endedAt },
+  }),
+};
+
+const command = commandsOn<QuestionState, EventsOf<{ readonly events: typeof events }>>();
+
+const notFound = (): Refusal<'question-not-found'> => refuse('question-not-found', 'There is no such question');
+
+/** A question in the portal, before there is a ticket (L0). One stream a question: `question-<id>`. */
+export const question = {
+  category: 'question',
+  noun: 'question',
+  idName: 'questionId',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  person: (state) => state?.reporter.id,
+  events,
+  commands: {
+    RecordQuestion: command({
+      refuses: [],
+      decide({ client, service, component, category, articles, reporter }: RecordQuestion, state, { id: questionId = '', actor }) {
+        if (state !== null) return [];
+        const asked = { questionId, client, reporter: { id: (reporter ?? actor).id }, service, component, category, articles };
+        return [{ type: 'QuestionAsked', data: omitUndefined(asked) }];
+      },
+    }),
+    MarkHelpful: command({
+      body: MarkHelpful,
+      route: 'POST /v1/questions/{questionId}/helped',
+      refuses: ['question-not-found', 'question-ended', 'article-not-shown'],
+      decide({ article }, state) {
+        if (state === null) return notFound();
+        if (state.status === 'helped') return [];
+        if (state.status === 'ticket') return refuse('question-ended', 'A ticket was opened for the question');
+        if (!state.articles.includes(article))
+          return refuse('article-not-shown', 'The article was not suggested for the question', [
+            { field: 'article', message: 'must be one that was suggested' },
+          ]);
+        return [{ type: 'QuestionAnswered', data: { article } }];
+      },
+    }),
+    RecordTicketOfQuestion: command({
+      refuses: [],
+      decide({ ticketId }: RecordTicketOfQuestion, state) {
+        // Who opens a ticket after all was not helped.
+        return state === null || state.status === 'ticket' ? [] : [{ type: 'QuestionBecameTicket', data: { ticketId } }];
+      },
+    }),
+  },
+} satisfies Aggregate<QuestionState>;
+
+export type QuestionEvents = EventsOf<typeof question>;
+export type QuestionCommands = CommandsOf<typeof question>;
+
+/** What came of some questions. */
+export const questionCountsSchema = open({
+  asked: about(count, 'Questions'),
+  helped: about(count, 'Those that an article answered: deflections'),
+  tickets: about(count, 'Those that a ticket was opened for'),
+  open: about(count, 'Those of which nothing has come'),
+  deflection: about(nullable(number), 'Helped ÷ (helped + tickets); null where there are none'),
+});
+
+export type QuestionCounts = Static<typeof questionCountsSchema>;
+
+/** Counts what came of questions. */
+export function countQuestions(questions: Iterable<Pick<Question, 'status'>>): QuestionCounts {
+  const counts = { open: 0, helped: 0, ticket: 0 };
+  for (const { status } of questions) counts[status]++;
+  const { open, helped, ticket: tickets } = counts;
+  return { asked: open + helped + tickets, helped, tickets, open, deflection: helped + tickets === 0 ? null : helped / (helped + tickets) };
+}

@@ -1,0 +1,329 @@
+import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
+import { JSONSchema } from 'class-validator-jsonschema';
+import { Fields, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
+import { omitUndefined, same } from '../plain-json.js';
+import {
+  about,
+  count,
+  faultsOf,
+  fewOf,
+  fields,
+  flag,
+  integer,
+  matching,
+  name,
+  obeys,
+  oneOf,
+  open,
+  optional,
+  type Static,
+  text,
+} from '../schema.js';
+import { type Impact, IMPACTS, TICKET_KINDS, type TicketKind, type Urgency, URGENCIES } from '../vocabulary.js';
+import type { OpenTicket } from '../ticket/intake.js';
+
+/** What a field of a form takes. */
+const FIELD_KINDS = ['text', 'long-text', 'number', 'date', 'choice', 'choices', 'flag'] as const;
+
+const fieldSchema = obeys(
+  fields({
+    name: about(matching(/^[a-z][a-zA-Z0-9]{0,49}$/, 'must be a name such as costCentre'), 'Names it in answers'),
+    label: about(name(100), 'What requesters read'),
+    kind: about(oneOf(FIELD_KINDS), 'What it takes'),
+    required: optional(about(flag, 'Whether it must be answered; it need not unless said')),
+    help: optional(about(name(500), 'What helps to answer it')),
+    options: optional(about(fewOf(name(100), 1, 100, 'options'), 'Of a choice, or several choices: what there is to choose from')),
+    min: optional(about(integer, 'The least number, or the fewest characters of a text')),
+    max: optional(about(integer, 'The greatest number, or the most characters of a text')),
+    onlyIf: optional(
+      about(
+        fields({ field: about(text, 'Name of a field before it'), is: about(text, 'The answer; of a flag `true` or `false`') }),
+        'It is asked, and must be answered if it is required, only if another field is answered so',
+      ),
+    ),
+  }),
+  ({ kind, options, min, max }) => [
+    ...((kind === 'choice' || kind === 'choices') === (options !== undefined)
+      ? []
+      : [{ at: ['options'], message: 'must be there for a choice, and for nothing else' }]),
+    ...(min !== undefined && max !== undefined && min > max ? [{ at: ['max'], message: 'must not be below min' }] : []),
+  ],
+);
+
+/** A field of a form. */
+export type FormField = Static<typeof fieldSchema>;
+
+const formFieldsSchema = obeys(fewOf(fieldSchema, 1, 50, 'fields'), (all) =>
+  all.flatMap(({ name, onlyIf }, index) => {
+    const before = all.slice(0, index).map((one) => one.name);
+    return [
+      ...(before.includes(name) ? [{ at: [index, 'name'], message: 'must not be the name of another field' }] : []),
+      ...(onlyIf === undefined || before.includes(onlyIf.field)
+        ? []
+        : [{ at: [index, 'onlyIf', 'field'], message: 'must be the name of a field before it' }]),
+    ];
+  }),
+);
+
+export const requestFormSchema = about(
+  open({
+    form: about(text, 'Its name'),
+    version: about(count, 'Version of its fields, from 1'),
+    title: about(text, 'What it is for'),
+    client: optional(about(text, 'The client that it is for; for all without one')),
+    service: about(text, 'The service that tickets of it are about'),
+    component: optional(about(text, 'The configuration item that they are about')),
+    category: optional(about(text, 'Their category')),
+    kind: about(oneOf(TICKET_KINDS), 'What they are'),
+    impact: about(oneOf(IMPACTS), 'Their impact'),
+    urgency: about(oneOf(URGENCIES), 'Their urgency'),
+    summary: about(text, 'Their summary; `{name}` stands for the answer to a field'),
+    fields: about(formFieldsSchema, 'What is asked, in order'),
+    withdrawn: about(flag, 'Whether it takes no more requests'),
+  }),
+  'A form whose answers open tickets',
+);
+
+export type RequestForm = Static<typeof requestFormSchema>;
+
+/** Never defined, or a form. */
+export type RequestFormState = RequestForm | null;
+
+@JSONSchema({
+  description: 'Defines a form whose answers open tickets, or its next version.',
+  examples: [
+    {
+      title: 'A new laptop',
+      service: 'workplace',
+      category: 'hardware/laptop',
+      kind: 'service-request',
+      impact: 'low',
+      urgency: 'low',
+      summary: 'Laptop for {forWhom}',
+      fields: [
+        { name: 'forWhom', label: 'Who is it for?', kind: 'text', required: true, max: 100 },
+        { name: 'size', label: 'Which size?', kind: 'choice', options: ['13 inch', '15 inch'], required: true },
+      ],
+    },
+  ],
+})
+export class DefineForm {
+  @Name({ description: 'What it is for', example: 'A new laptop' })
+  title!: string;
+
+  @Name({ description: 'The client that it is for; for all unless said', max: 100, optional: true })
+  client?: string;
+
+  @Name({ description: 'The service that tickets of it are about', example: 'workplace' })
+  service!: string;
+
+  @Name({ description: 'The configuration item that they are about', optional: true })
+  component?: string;
+
+  @Name({ description: 'Their category', example: 'hardware/laptop', optional: true })
+  category?: string;
+
+  @OneOf(TICKET_KINDS, { description: 'What they are', example: 'service-request' })
+  kind!: TicketKind;
+
+  @OneOf(IMPACTS, { description: 'Their impact', example: 'low' })
+  impact!: Impact;
+
+  @OneOf(URGENCIES, { description: 'Their urgency', example: 'low' })
+  urgency!: Urgency;
+
+  @Text({ description: 'Their summary; `{name}` stands for the answer to a field', example: 'Laptop for {forWhom}', max: 200 })
+  summary!: string;
+
+  @Fields({ description: 'What is asked, in order', list: true })
+  fields!: readonly object[];
+}
+
+@JSONSchema({ description: 'A form takes no more requests, until it is defined anew.', examples: [{}] })
+export class WithdrawForm {
+  @Text({ description: 'Why', max: 2000, optional: true })
+  reason?: string;
+}
+
+@JSONSchema({
+  description: 'Answers a form: a ticket is opened that says what was answered.',
+  examples: [{ client: 'northwind', reporter: { id: 'j.doe', name: 'Jane Doe' }, answers: { forWhom: 'Ada', size: '13 inch' } }],
+})
+export class RequestByForm {
+  @Name({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
+  client!: string;
+
+  @Part(() => PersonRef, { description: 'Who asks' })
+  reporter!: PersonRef;
+
+  @Fields({ description: 'An answer for each field, by its name' })
+  answers!: Readonly<Record<string, unknown>>;
+
+  @Uuid('a question', { description: 'The question that no article has answered', optional: true })
+  question?: string;
+}
+
+const events = {
+  FormDefined: event<RequestFormState, Omit<RequestForm, 'withdrawn'>>({
+    evolve: (_state, defined) => ({ ...defined, withdrawn: false }),
+  }),
+  FormWithdrawn: event<RequestFormState, { readonly reason?: string }>({
+    evolve: (state) => state && { ...state, withdrawn: true },
+  }),
+};
+
+const command = commandsOn<RequestFormState, EventsOf<{ readonly events: typeof events }>>();
+
+/** A form whose answers open tickets, with its versions. One stream a form: `form-<name>`. */
+export const requestForm = {
+  category: 'form',
+  noun: 'form',
+  idName: 'form',
+  initial: null,
+  client: (state) => state?.client ?? '',
+  events,
+  commands: {
+    DefineForm: command({
+      body: DefineForm,
+      route: 'POST /v1/forms/{form}',
+      refuses: ['form-invalid'],
+      decide({ title, client, service, component, category, kind, impact, urgency, summary, fields }, state, { id: form = '' }) {
+        const named = new Set(fields.map((one) => (one as { readonly name?: unknown }).name));
+        const unknown = [...summary.matchAll(PLACEHOLDER)].filter(([, name]) => !named.has(name));
+        const faults = [
+          ...faultsOf(formFieldsSchema, fields, 'fields'),
+          ...(unknown.length === 0 ? [] : [{ field: 'summary', message: `must not have ${unknown[0]?.[0]}: it is no field` }]),
+          // Whose it is decides who sees its history.
+          ...(state === null || state.client === client ? [] : [{ field: 'client', message: 'must be as before' }]),
+        ];
+        if (faults.length > 0) return refuse('form-invalid', 'Invalid form', faults);
+        const content = omitUndefined({
+          title,
+          client,
+          service,
+          component,
+          category,
+          kind,
+          impact,
+          urgency,
+          summary,
+          fields: fields as readonly FormField[],
+        });
+        const before = state && { ...content, form, version: state.version, withdrawn: false };
+        if (before !== null && same(before, state as RequestForm)) return [];
+        return [{ type: 'FormDefined', data: { form, version: (state?.version ?? 0) + 1, ...content } }];
+      },
+    }),
+    WithdrawForm: command({
+      body: WithdrawForm,
+      route: 'POST /v1/forms/{form}/withdraw',
+      refuses: ['form-not-found'],
+      decide({ reason }, state) {
+        if (state === null) return refuse('form-not-found', 'There is no such form');
+        return state.withdrawn ? [] : [{ type: 'FormWithdrawn', data: omitUndefined({ reason }) }];
+      },
+    }),
+  },
+} satisfies Aggregate<RequestFormState>;
+
+export type RequestFormEvents = EventsOf<typeof requestForm>;
+export type RequestFormCommands = CommandsOf<typeof requestForm>;
+
+const PLACEHOLDER = /\{(\w+)\}/g;
+const LONGEST_SUMMARY = 200;
+const LONGEST_TEXT = { text: 500, 'long-text': 5_000 } as const;
+
+/** Which form a ticket was opened by. */
+export interface FilledForm {
+  readonly form: string;
+  readonly version: number;
+}
+
+type Opening = Omit<OpenTicket, 'effectiveAt'>;
+
+/** What opens the ticket of a form that was filled in, or what is wrong with the answers. */
+export function openingByForm(
+  form: RequestForm,
+  { client, reporter, answers, question }: RequestByForm,
+): Opening | { readonly faults: readonly Fault[] } {
+  const asked = form.fields.filter(({ onlyIf }) => onlyIf === undefined || inWords(answers[onlyIf.field]) === onlyIf.is);
+  const known = new Set(asked.map((field) => field.name));
+  const faults = [
+    ...asked.flatMap((field) => faultOf(field, own(answers, field.name)) ?? []),
+    ...Object.keys(answers).flatMap((name) => (known.has(name) ? [] : [{ field: `answers.${name}`, message: 'is not asked' }])),
+  ];
+  if (faults.length > 0) return { faults };
+  const { service, component, category, kind, impact, urgency, version, title } = form;
+  const answered = asked.flatMap(({ name, label }) => {
+    const answer = own(answers, name);
+    return answer === undefined ? [] : [`${label}\n${inWords(answer)}`];
+  });
+  const summary = form.summary.replace(PLACEHOLDER, (_, name: string) => inWords(own(answers, name)).replace(/\s+/g, ' '));
+  return omitUndefined({
+    client,
+    kind,
+    summary: [...summary].slice(0, LONGEST_SUMMARY).join(''),
+    description: [`${title} (form ${form.form}, version ${version})`, ...answered].join('\n\n'),
+    reporter,
+    channel: 'portal' as const,
+    impact,
+    urgency,
+    service,
+    component,
+    category,
+    question,
+    form: { form: form.form, version },
+  }) as Opening;
+}
+
+function own(answers: Readonly<Record<string, unknown>>, name: string): unknown {
+  const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
+  return answer === null ? undefined : answer;
+}
+
+function inWords(answer: unknown): string {
+  if (Array.isArray(answer)) return answer.map(inWords).join(', ');
+  return answer === undefined ? '' : String(answer as string | number | boolean);
+}
+
+function faultOf({ name, required = false, ...field }: FormField, answer: unknown): Fault | undefined {
+  const message = answer === undefined || answer === '' ? (required ? 'must be answered' : undefined) : ruleOf(field, answer);
+  return message === undefined ? undefined : { field: `answers.${name}`, message };
+}
+
+/** What an answer must be and is not. */
+function ruleOf({ kind, options = [], min, max }: Omit<FormField, 'name'>, answer: unknown): string | undefined {
+  const unless = (holds: boolean, rule: string) => (holds ? undefined : rule);
+  switch (kind) {
+    case 'text':
+    case 'long-text': {
+      const [least, most] = [min ?? 1, Math.min(max ?? Infinity, LONGEST_TEXT[kind])];
+      const isText = typeof answer === 'string' && /\S/.test(answer) && (kind === 'long-text' || !/[\r\n]/.test(answer));
+      return unless(isText && answer.length >= least && answer.length <= most, `must be text of ${least} to ${most} characters`);
+    }
+    case 'number': {
+      const [least, most] = [min ?? -Infinity, max ?? Infinity];
+      const bounds = [...(min === undefined ? [] : [`from ${min}`]), ...(max === undefined ? [] : [`to ${max}`])].join(' ');
+      return unless(
+        typeof answer === 'number' && Number.isFinite(answer) && answer >= least && answer <= most,
+        `must be a number ${bounds}`.trimEnd(),
+      );
+    }
+    case 'date':
+      return unless(isDate(answer), 'must be a date such as 2026-11-28');
+    case 'choice':
+      return unless(typeof answer === 'string' && options.includes(answer), `must be one of ${options.join(', ')}`);
+    case 'choices': {
+      const isSome = Array.isArray(answer) && answer.length > 0 && new Set(answer).size === answer.length;
+      return unless(isSome && answer.every((one) => options.includes(one as string)), `must be some of ${options.join(', ')}, each once`);
+    }
+    case 'flag':
+      return unless(typeof answer === 'boolean', 'must be true or false');
+  }
+}
+
+function isDate(answer: unknown): boolean {
+  if (typeof answer !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(answer)) return false;
+  const at = Date.parse(`${answer}T00:00:00Z`);
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(answer);
+}
