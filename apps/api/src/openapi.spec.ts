@@ -77,6 +77,7 @@ describe('/openapi.json', () => {
         '/v1/filters/{name}',
         '/v1/articles',
         '/v1/articles/{article}',
+        '/v1/capacity',
         '/v1/questions',
         '/v1/questions/{questionId}',
         '/v1/questions/{questionId}/helped',

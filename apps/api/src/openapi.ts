@@ -546,6 +546,12 @@ const views = {
     schema: ref('FlowReport'),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
+  capacity: {
+    query: 'kpis',
+    summary: 'What a desk lacks for the tickets that come: skills, who can learn from whom, load beside shifts, bus factors',
+    schema: ref('CapacityReport'),
+    extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
+  },
   kpiEvidence: {
     query: 'kpis',
     summary: 'The tickets and events that a number was made of',

@@ -1,10 +1,10 @@
 import { Controller, Get, Headers, Inject, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { instantFrom, type Refusal } from '#eventsourcing';
+import { type Instant, instantFrom, type Refusal } from '#eventsourcing';
 import { FORMATS, formatsOf } from '#exports';
 import { accepted, Problem, QueryParameters } from '#http';
-import { dateTime, type QueryOf } from '#platform';
+import { dateTime, type QueryOf, text } from '#platform';
 import { type Asker, EVENT_LOG_SET, type Export, type ExportAsked, FACTS_SET, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -22,6 +22,13 @@ const flowQuery = {
   at: { ...atLeastPosition, description: 'Position of the log that it is told as of; as far as the views have come unless given' },
 };
 const readFlowQuery = new QueryParameters(flowQuery);
+const capacityQuery = {
+  from: flowQuery.from,
+  to: flowQuery.to,
+  client: text('Only tickets of this client'),
+  at: flowQuery.at,
+};
+const readCapacityQuery = new QueryParameters(capacityQuery);
 const exportQuery = {
   after: { ...atLeastPosition, description: 'Only what has changed after this position: `Tierline-Up-To` of the export before' },
 };
@@ -38,8 +45,18 @@ export class ReportsController {
   async flow(@Query(readFlowQuery) query: QueryOf<typeof flowQuery>, @Caller() caller: Asker) {
     const { to = instantFrom(Date.now()), at } = query;
     const from = query.from ?? monthBefore(to);
-    if (from >= to) throw Problem.of('invalid-query', 'The period is empty', { faults: [{ field: 'from', message: 'must be before to' }] });
+    unlessEmpty(from, to);
     return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.flow, { from, to, filters: filtersIn(query), at })));
+  }
+
+  @Get('capacity')
+  @documented((openapi) => openapi.documentView('capacity'))
+  @documented((openapi) => openapi.documentQuery(readCapacityQuery))
+  async capacity(@Query(readCapacityQuery) query: QueryOf<typeof capacityQuery>, @Caller() caller: Asker) {
+    const { to = instantFrom(Date.now()), client, at } = query;
+    const from = query.from ?? monthBefore(to);
+    unlessEmpty(from, to);
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.capacity, { from, to, client, at })));
   }
 
   @Get('ticket-facts')
@@ -77,4 +94,9 @@ export class ReportsController {
     void reply.headers({ Vary: 'Accept', 'Tierline-Up-To': upTo });
     return exported(format, set.name, FORMATS[format].write(set, batches));
   }
+}
+
+/** @throws Problem invalid-query */
+function unlessEmpty(from: Instant, to: Instant): void {
+  if (from >= to) throw Problem.of('invalid-query', 'The period is empty', { faults: [{ field: 'from', message: 'must be before to' }] });
 }

@@ -49,6 +49,7 @@ import {
 import { listKpis, readKpi, readKpiEvidence } from './kpi-query.js';
 import { exportEventLog, exportFacts } from './export-queries.js';
 import { readFlow } from './flow-query.js';
+import { readCapacity } from './capacity-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { readMajorIncident, readMajorIncidents } from './major-incidents.js';
 import { readAutomationTask, readAutomationTasks } from './automation-tasks.js';
@@ -189,6 +190,7 @@ export const queries = {
   filters: query('filters', listed<TicketFilter>(ticketFilters)),
   filter: queryOfLog('filter', readFilter),
   savedList: queryOfLog('filter', readSavedList),
+  capacity: query('kpis', readCapacity),
   articles: query('articles', readArticles),
   article: query('article', readArticle),
   problems: query('problems', readProblems),

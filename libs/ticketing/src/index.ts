@@ -121,6 +121,8 @@ export * from './views/flow-report.js';
 export * from './views/kpi-report.js';
 export * from './reports/event-log.js';
 export * from './reports/flow.js';
+export * from './reports/capacity.js';
+export type { CapacityReport } from './views/capacity-report.js';
 export * from './reports/kpis.js';
 export * from './periods.js';
 export * from './reports/tally.js';

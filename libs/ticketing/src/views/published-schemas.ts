@@ -32,6 +32,7 @@ import { principalSchema } from '../identity/principal.js';
 import { agentDocumentSchema } from './agents.js';
 import { historyStepSchema, ticketStepSchema } from './history-step.js';
 import { eventRefSchema } from './event-ref.js';
+import { capacityReportSchema } from './capacity-report.js';
 import { flowReportSchema } from './flow-report.js';
 import { figureSchema, groupFigureSchema, kpiEvidenceLineSchema, kpiEvidenceSchema, kpiReportSchema, kpiSchema } from './kpi-report.js';
 import { reportedEventSchema, rootCauseReportSchema } from './root-cause-report.js';
@@ -64,6 +65,7 @@ export const publishedSchemas = {
   GroupFigure: groupFigureSchema,
   EventRef: eventRefSchema,
   FlowReport: flowReportSchema,
+  CapacityReport: capacityReportSchema,
   AuditorRead: stored(auditorReadSchema, 'Id of its event'),
   PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
   Contract: contractSchema,

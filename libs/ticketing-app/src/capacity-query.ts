@@ -1,0 +1,55 @@
+import { epochMillis, formatPosition, type Instant, isRefusal, type Position, readAggregate, type Refusal } from '#eventsourcing';
+import {
+  type AgentDocument,
+  agents,
+  CAPACITY_FIELDS,
+  capacityOf,
+  type CapacityReport,
+  contract,
+  contractInForce,
+  type Contract,
+  defaultContract,
+  type Facts,
+  omitUndefined,
+  requiredSkills,
+  type Team,
+  teams,
+} from '#ticketing';
+import { factsAt } from './facts-at.js';
+import { boundOf, positionFor } from './kpi-query.js';
+import { find, reached, type Sources } from './read-models.js';
+
+export interface CapacityAsked {
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly client?: string | undefined;
+  /** The position that it is told as of; as far as the views have come, unless given. */
+  readonly at?: Position | undefined;
+}
+
+/** What the desk lacks for the tickets that were opened in a period, by its teams, agents and contracts of now. */
+export async function readCapacity(sources: Sources, { from, to, client, at }: CapacityAsked): Promise<CapacityReport | Refusal> {
+  const position = await positionFor(sources, at);
+  if (isRefusal(position)) return position;
+  const [begin, end] = [epochMillis(from), epochMillis(to)];
+  const filters = client === undefined ? {} : { client: [client] };
+  const where = boundOf({ anchor: 'opened' }, { from: begin, to: end, filters });
+  const tickets: Facts[] = [];
+  for await (const batch of factsAt(sources, position, { where, fields: CAPACITY_FIELDS }))
+    // Tickets that have changed since come whatever is asked for.
+    for (const facts of batch)
+      if (+facts.openedAt >= begin && +facts.openedAt < end && (client === undefined || facts.client === client)) tickets.push(facts);
+  const terms = new Map<string, Contract>();
+  for (const name of new Set(tickets.map((one) => one.client))) {
+    const { state } = await readAggregate(sources.store, contract, name);
+    terms.set(name, contractInForce(state, to)?.terms ?? defaultContract);
+  }
+  const zone = client === undefined ? 'Etc/UTC' : (terms.get(client) ?? defaultContract).calendar.zone;
+  const [known, people] = await Promise.all([
+    reached(find<Team>(sources, teams.name, {}).toArray()),
+    reached(find<AgentDocument>(sources, agents.name, {}).toArray()),
+  ]);
+  const skillsOf = (of: string, category: string) => requiredSkills({ category }, terms.get(of) ?? defaultContract);
+  const told = capacityOf(tickets, { from: begin, to: end, zone, teams: known, agents: people, skillsOf });
+  return omitUndefined({ from, to, client, zone, ...told, position: formatPosition(position) });
+}
