@@ -1014,6 +1014,15 @@ export const publicEventSchemas = {
                           {
                             type: 'object',
                             properties: {
+                              do: { const: 'ask' },
+                              action: { type: 'string' },
+                              input: { type: 'object', additionalProperties: { type: 'string' } },
+                            },
+                            required: ['do', 'action'],
+                          },
+                          {
+                            type: 'object',
+                            properties: {
                               do: { const: 'link' },
                               ticketId: { type: 'string' },
                               relation: {
@@ -2885,6 +2894,15 @@ export const publicEventSchemas = {
                           team: { type: 'string' },
                         },
                         required: ['do', 'summary', 'kind'],
+                      },
+                      {
+                        type: 'object',
+                        properties: {
+                          do: { const: 'ask' },
+                          action: { type: 'string' },
+                          input: { type: 'object', additionalProperties: { type: 'string' } },
+                        },
+                        required: ['do', 'action'],
                       },
                       {
                         type: 'object',
