@@ -39,7 +39,18 @@ type Commands = TicketCommands &
   AssignmentTasks;
 
 /** The aggregates that policies send commands to. */
-const commanded: readonly Aggregate[] = [ticket, attention, problem, recurrence, article, alert, majorIncident, outage, automation, question];
+const commanded: readonly Aggregate[] = [
+  ticket,
+  attention,
+  problem,
+  recurrence,
+  article,
+  alert,
+  majorIncident,
+  outage,
+  automation,
+  question,
+];
 
 /** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {
