@@ -19,6 +19,7 @@ import {
   alertId,
   type AgentCommands,
   attention,
+  automation,
   contract,
   DAY,
   majorIncident,
@@ -399,6 +400,27 @@ describe('touch time', () => {
     await tellAgent(absent, 'PlanAbsence', { reason: 'Ill' });
     const ofAgent = (who: string) => (event: StoredEvent) => (event.data as { agent: { id: string } }).agent.id === who;
     for (const who of [left, absent]) await first(id, 'TouchTimeStopped', ofAgent(who));
+  });
+});
+
+describe('a task for a runner', () => {
+  it('becomes a diagnostic step of its ticket, or a note where it failed', async () => {
+    const ticketId = await open();
+    const task = randomUUID();
+    const send = async <Name extends keyof CommandsOf<typeof automation>>(name: Name, body: CommandsOf<typeof automation>[Name]) => {
+      const commandId = randomUUID();
+      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+      const done = await runSystemCommand(store, { aggregate: automation, id: task, name, body, context });
+      if (isRefusal(done)) throw new Error(JSON.stringify(done));
+    };
+    await send('AskRunner', { ticketId, action: 'restart-service' });
+    await send('ClaimAutomationTask', { leaseSeconds: 300 });
+    await send('AnswerAutomationTask', { outcome: 'failed', output: 'spooler: will not start' });
+    expect((await first(ticketId, 'DiagnosticStepRecorded')).data).toMatchObject({
+      action: 'restart-service (Ada)',
+      outcome: 'spooler: will not start',
+    });
+    expect((await first(ticketId, 'InternalNoteAdded')).data).toMatchObject({ text: expect.stringContaining('a person must see to it') });
   });
 });
 

@@ -4,16 +4,14 @@ import { ticket, ticketViews } from '#ticketing';
 import { execute, instantFrom, isRefusal } from '#eventsourcing';
 import { eventually } from '../../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../../test/stores.js';
-import { caseToEvents, ticketIdOfCase } from '../import/case-to-events.js';
+import { ticketIdOfCase } from '../import/case-to-events.js';
 import { importLog } from '../import/import-log.js';
 import { BPIC2013 } from '../import/ready-mappings.js';
-import { bpic2013, readCases } from '../import/testing/log-files.js';
-import { describeWith, realLog } from '../import/testing/real-log.js';
-import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
+import { bpic2013 } from '../import/testing/log-files.js';
+import type { Figure } from './bpic2013-figures.js';
 import { readBpic2013Figures, renderFigures, reportBpic2013 } from './report-bpic2013.js';
 import { totalsOf } from './log-totals.js';
 import { importedCourses, reportImported, totalsOfFile } from './report-log.js';
-import { courses, type HistoryLine } from './ticket-course.js';
 
 const smallLog = new URL('../import/fixtures/small.csv', import.meta.url).pathname;
 const plain = noColours;
@@ -129,19 +127,4 @@ describe('the report of the small log, from the read models on their servers', (
 it('prints that all agree when they do', () => {
   const figure = { name: 'cases', definition: 'tickets', reference: '1', found: '1', agrees: true };
   expect(renderFigures([figure], plain)).toContain('All 1 figures agree with the reference.');
-});
-
-describeWith(realLog, 'the figures of the real log', (file) => {
-  async function* history(): AsyncGenerator<HistoryLine> {
-    for (const one of await readCases(file)) {
-      const { ticketId, events } = caseToEvents(one, BPIC2013);
-      for (const event of events) yield { ticketId, ...event };
-    }
-  }
-
-  it('all agree with the reference', async () => {
-    const figures = await bpic2013Figures(courses(history()), 7554);
-    expect(figures.filter(({ agrees }) => !agrees)).toEqual([]);
-    expect(figures).toHaveLength(41);
-  });
 });
