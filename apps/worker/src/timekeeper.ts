@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import { type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
+import { type AnyGroup, type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
 import {
   automation,
   automationTasks,
@@ -56,6 +56,14 @@ type TimedCommand = {
 
 type Timed = 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms' | 'EndHold';
 
+/** Looks for what is due of one kind. */
+interface Looking {
+  /** Sends the commands that are due. @returns how many */
+  look(now: Instant, signal: AbortSignal): Promise<number>;
+  /** When something will be due by the views as they are. */
+  nextDue(now: Instant): Promise<Instant | undefined>;
+}
+
 /** Tickets of one look, and commands in work at once. */
 const LOOK = 500;
 const AT_ONCE = 16;
@@ -73,25 +81,8 @@ const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
-  const news = new ViewNews(shareFeeds(store), db, [
-    ticketViews,
-    contractViews,
-    teamViews,
-    agentViews,
-    problemViews,
-    majorIncidentViews,
-    automationViews,
-  ]);
+  const feeds = shareFeeds(store);
   const sources = { store, models: { db } };
-  const roster = new RosterKeeper(store, db, assigner ?? new Assigner(store, db));
-  const reminders = new DueCommands(store, db, { aggregate: problem, view: problems, field: 'nextReminderAt', command: 'RemindOfActions' });
-  const reviews = new DueCommands(store, db, {
-    aggregate: majorIncident,
-    view: majorIncidents,
-    field: 'nextReminderAt',
-    command: 'RemindOfIncidentReview',
-  });
-  const leases = new DueCommands(store, db, { aggregate: automation, view: automationTasks, field: 'leaseUntil', command: 'ExpireLease' });
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
   /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
@@ -213,31 +204,27 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return [...(await Promise.all(firsts)).flat(), ...comingIntoForce.filter((from) => from >= now)].sort()[0];
   }
 
-  async function keepLooking(
-    what: string,
-    look: (now: Instant) => Promise<number>,
-    nextDue: (now: Instant) => Promise<Instant | undefined>,
-  ): Promise<void> {
+  /** @param groups the views that it looks at: it rests while they stay as they are, and nothing is due */
+  async function keepLooking(what: string, groups: readonly AnyGroup[], looking: Looking): Promise<void> {
+    const news = new ViewNews(feeds, db, groups);
     let pause = pollMs;
     while (!stopping.signal.aborted) {
       const began = performance.now();
+      // Where looking itself takes that long, others need the stores too; and views are written a moment after the event.
+      const untilNext = () => Math.max(pollMs / 10, pollMs - (performance.now() - began));
       try {
         const counted = news.count;
         const areShown = await news.areShown();
         const now = instantFrom(Date.now());
-        const done = await look(now);
-        // What has come due meanwhile has waited already; but where looking itself takes that long, others need the stores too.
-        pause = done >= LOOK ? 0 : Math.max(pollMs / 10, pollMs - (performance.now() - began));
+        const done = await looking.look(now, stopping.signal);
         trouble.delete(what);
         if (done === 0 && areShown) {
-          const due = await nextDue(now);
+          const due = await looking.nextDue(now);
           const rest = due === undefined ? LONGEST_REST_MS : Math.min(LONGEST_REST_MS, Date.parse(due) - Date.now() + 1);
-          if (rest > pause) {
-            await news.wait(counted, rest, stopping.signal);
-            // Views are written a moment after the event.
-            pause = pollMs / 10;
-          }
+          if (rest > untilNext()) await news.wait(counted, rest, stopping.signal);
         }
+        // What has come due meanwhile has waited already.
+        pause = done >= LOOK ? 0 : untilNext();
       } catch (error) {
         trouble.set(what, { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) });
         pause = Math.min(LONGEST_PAUSE_MS, Math.max(pollMs, pause * 2));
@@ -245,30 +232,32 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       }
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
+    await news.stop();
   }
 
   // Side by side: a shift may begin with hundreds of tickets that have waited for it, and clocks do not wait for them.
   const running = Promise.all([
-    keepLooking('tickets', look, nextDue),
-    keepLooking(
-      'roster',
-      (now) => roster.look(now, stopping.signal),
-      (now) => roster.nextDue(now),
-    ),
+    keepLooking('tickets', [ticketViews, contractViews], { look, nextDue }),
+    keepLooking('roster', [ticketViews, teamViews, agentViews], new RosterKeeper(store, db, assigner ?? new Assigner(store, db))),
     keepLooking(
       'reminders',
-      (now) => reminders.look(now),
-      (now) => reminders.nextDue(now),
+      [problemViews],
+      new DueCommands(store, db, { aggregate: problem, view: problems, field: 'nextReminderAt', command: 'RemindOfActions' }),
     ),
     keepLooking(
       'reviews',
-      (now) => reviews.look(now),
-      (now) => reviews.nextDue(now),
+      [majorIncidentViews],
+      new DueCommands(store, db, {
+        aggregate: majorIncident,
+        view: majorIncidents,
+        field: 'nextReminderAt',
+        command: 'RemindOfIncidentReview',
+      }),
     ),
     keepLooking(
       'leases',
-      (now) => leases.look(now),
-      (now) => leases.nextDue(now),
+      [automationViews],
+      new DueCommands(store, db, { aggregate: automation, view: automationTasks, field: 'leaseUntil', command: 'ExpireLease' }),
     ),
   ]);
 
@@ -279,7 +268,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     },
     stop: async () => {
       stopping.abort();
-      await Promise.all([running, news.stop()]);
+      await running;
     },
   };
 }
