@@ -165,7 +165,8 @@ describe('automatic assignment', () => {
     expect((await eventsOf(printer)).at(-1)?.data).toEqual({
       tier: 'L2',
       because: 'nobody-skilled',
-      teams: [desk.id('experts')],
+      // On a shared server others have teams for all clients.
+      teams: expect.arrayContaining([desk.id('experts')]),
       skills: ['printing'],
     });
     await desk.agent('yuki', 'RegisterAgent', { name: 'yuki', skills: ['Printing'] });
