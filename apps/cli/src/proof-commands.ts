@@ -283,7 +283,7 @@ class PersonalData {
 
 /** What fails outside of the stores is for a person to look at, and no fault of the log. */
 function sealingInWords({ state, lagMs, head, trouble }: SealingHealth): string {
-  const last = head === undefined ? 'no tree head yet' : `the last tree head at ${head.at} over ${count(head.size, 'event')}`;
+  const last = head === undefined ? 'it has seen no tree head yet' : `the last tree head at ${head.at} over ${count(head.size, 'event')}`;
   const waiting = lagMs === 0 ? 'nothing waits for one' : `the oldest event without one is ${lagMs.toLocaleString('en')} ms old`;
   const why = trouble === undefined ? '' : `     ${trouble.code} since ${trouble.at}: ${trouble.message}\n`;
   return `${state === 'running' ? 'ok  ' : 'look'} sealing: ${state}, ${last}, ${waiting}\n${why}`;
