@@ -28,7 +28,7 @@ import {
 } from '#ticketing';
 import { factsAt } from './facts-at.js';
 import { readFlow } from './flow-query.js';
-import { positionFor, readKpi } from './kpi-query.js';
+import { type KpiAsked, positionFor, readKpis } from './kpi-query.js';
 import { scopedSources, type Sources, type Stores } from './read-models.js';
 
 /** What a client reads first, and what was handed from tier to tier. */
@@ -104,26 +104,28 @@ export async function readClientReport(stores: Stores, asked: ClientReportAsked)
   const at = await positionFor(sources, asked.at);
   if (isRefusal(at)) return at;
   const before = periodBefore({ every, zone }, { from });
-  const kpi = (id: string, period: Period, groupBy: Parameters<typeof readKpi>[1]['groupBy'] = []) =>
-    readKpi(sources, {
-      id,
-      ...period,
-      groupBy,
-      filters: { client: [client] },
-      compare: false,
-      at,
-      evaluatedAt: period.to,
-    });
-  const figures: ReportFigure[] = [];
-  for (const id of [...HEADLINE_KPIS, ...HAND_OFF_KPIS]) {
-    const [now, then] = [await kpi(id, { from, to }), await kpi(id, before)];
-    if (isRefusal(now)) return now;
-    if (isRefusal(then)) return then;
-    figures.push({ kpi: now.kpi, digest: now.digest, total: now.total, before: then.total });
-  }
-  const sla = await kpi('sla-compliance', { from, to }, ['clock', 'priority']);
-  if (isRefusal(sla)) return sla;
-  const flow = await readFlow(sources, { from, to, filters: { client: [client] }, at });
+  const filters = { client: [client] };
+  const kpi = (period: Period, id: string, groupBy: KpiAsked['groupBy'] = []) => ({
+    id,
+    ...period,
+    groupBy,
+    filters,
+    compare: false,
+    evaluatedAt: period.to,
+  });
+  const ids = [...HEADLINE_KPIS, ...HAND_OFF_KPIS];
+  const period = { from, to };
+  const told = await readKpis(sources, [kpi(period, 'sla-compliance', ['clock', 'priority']), ...ids.map((id) => kpi(period, id))], at);
+  if (isRefusal(told)) return told;
+  const [sla, ...now] = told;
+  const then = await readKpis(
+    sources,
+    ids.map((id) => kpi(before, id)),
+    at,
+  );
+  if (isRefusal(then)) return then;
+  const figures = now.map(({ kpi, digest, total }, index) => ({ kpi, digest, total, before: (then[index] as KpiReport).total }));
+  const flow = await readFlow(sources, { from, to, filters, at });
   if (isRefusal(flow)) return flow;
   const mttr = figures.find((figure) => figure.kpi.id === 'mttr');
   return {

@@ -20,8 +20,8 @@ import {
   kpis,
   KpiTally,
   type Placed,
-  type Tallied,
   type TallyAsked,
+  type TicketFacts,
   ticketHistory,
   ticketViews,
   usualContext,
@@ -61,26 +61,49 @@ export function listKpis(): { readonly items: readonly KpiReport['kpi'][] } {
 
 /** A KPI over a period, as of a position of the log. */
 export async function readKpi(sources: Sources, asked: KpiAsked): Promise<KpiReport | Refusal> {
-  const kpi = kpiById(asked.id);
-  if (kpi === undefined) return noKpi();
-  const position = await positionFor(sources, asked.at);
+  const found = await readKpis(sources, [asked], asked.at);
+  return isRefusal(found) ? found : found[0];
+}
+
+/** KPIs, each as it is asked for, as of one position of the log. Facts that several are told from are read once. */
+export async function readKpis<const All extends readonly Omit<KpiAsked, 'at'>[]>(
+  sources: Sources,
+  all: All,
+  at: Position | undefined,
+): Promise<{ readonly [Place in keyof All]: KpiReport } | Refusal> {
+  const known = all.flatMap((asked) => {
+    const kpi = kpiById(asked.id);
+    return kpi === undefined ? [] : [{ asked, kpi }];
+  });
+  if (known.length < all.length) return noKpi();
+  const position = await positionFor(sources, at);
   if (isRefusal(position)) return position;
-  const { from, to, groupBy, filters, evaluatedAt } = asked;
-  const reader = await readerOf(sources, kpi, asked, position);
-  const told = await reader.tally({ from: epochMillis(from), to: epochMillis(to), groupBy, filters });
-  const period = { from, to, ...told };
-  const before = asked.compare ? await periodBefore(reader, asked) : undefined;
-  const filtered = filters as KpiReport['filters'];
-  const report = {
-    kpi: shownKpi(kpi),
-    ...period,
-    groupBy,
-    filters: filtered,
-    ...(before && { before }),
-    position: formatPosition(position),
-    evaluatedAt,
-  };
-  return { ...report, digest: digestOf(asked, report) };
+  const running: Running[] = [];
+  const told: (() => KpiReport)[] = [];
+  for (const { asked, kpi } of known) {
+    const { from, to, groupBy, filters, evaluatedAt } = asked;
+    const begin = await tallierOf(sources, kpi, asked, position);
+    const now = begin({ from: epochMillis(from), to: epochMillis(to), groupBy, filters });
+    const earlier = asked.compare ? periodBefore(asked) : undefined;
+    const then = earlier && begin({ ...earlier, groupBy, filters });
+    running.push(now, ...(then === undefined ? [] : [then]));
+    told.push(() => {
+      const report = {
+        kpi: shownKpi(kpi),
+        from,
+        to,
+        ...now.tally.result(),
+        groupBy,
+        filters: filters as KpiReport['filters'],
+        ...(earlier && then && { before: { from: instantFrom(earlier.from), to: from, ...then.tally.result() } }),
+        position: formatPosition(position),
+        evaluatedAt,
+      };
+      return { ...report, digest: digestOf(asked, report) };
+    });
+  }
+  await tallyAll(sources, position, running);
+  return told.map((report) => report()) as { readonly [Place in keyof All]: KpiReport };
 }
 
 /** The tickets that a number was made of, a page at a time. */
@@ -93,17 +116,19 @@ export async function readKpiEvidence(
   const position = await positionFor(sources, asked.at);
   if (isRefusal(position)) return position;
   const { from, to, filters, evaluatedAt, limit, after = '' } = asked;
-  const reader = await readerOf(sources, kpi, asked, position);
+  const begin = await tallierOf(sources, kpi, asked, position);
   let lines: { readonly facts: PlacedFacts; readonly counted: readonly Placed[] }[] = [];
   const first = (most: number) => {
     lines.sort((one, other) => (one.facts._id < other.facts._id ? -1 : 1));
     lines = lines.slice(0, most);
   };
-  const { total } = await reader.tally({ from: epochMillis(from), to: epochMillis(to), groupBy: [], filters }, (facts, counted) => {
+  const running = begin({ from: epochMillis(from), to: epochMillis(to), groupBy: [], filters }, (facts, counted) => {
     if (counted.length === 0 || facts._id <= after) return;
     lines.push({ facts, counted });
     if (lines.length > 50 * limit) first(limit + 1);
   });
+  await tallyAll(sources, position, [running]);
+  const { total } = running.tally.result();
   first(limit + 1);
   const shown = lines.slice(0, limit);
   const events = await eventsBehind(
@@ -143,17 +168,23 @@ export async function readKpiEvidence(
 /** What a line of evidence tells, besides what counted. */
 const OF_EVIDENCE = ['client', 'contractVersion'] as const;
 
-interface KpiReader {
-  tally(asked: TallyAsked, each?: (facts: PlacedFacts, counted: readonly Placed[]) => void): Promise<Tallied>;
+type Each = (facts: PlacedFacts, counted: readonly Placed[]) => void;
+
+/** A KPI that is added up over a period, with the facts that it needs. */
+interface Running {
+  readonly tally: KpiTally;
+  readonly where: object;
+  readonly fields: readonly (keyof TicketFacts)[];
+  readonly each: Each | undefined;
 }
 
 /** What a KPI is computed with is read once, whatever periods are looked at. */
-async function readerOf(
+async function tallierOf(
   sources: Sources,
   kpi: Kpi,
   { evaluatedAt, days, to }: Pick<KpiAsked, 'evaluatedAt' | 'days' | 'to'>,
   position: Position,
-): Promise<KpiReader> {
+): Promise<(asked: TallyAsked, each?: Each) => Running> {
   const calendarOf = kpi.aggregation === 'uptime' ? await calendars(sources, evaluatedAt) : () => calendarFor(defaultContract.calendar);
   const context: Context = usualContext(epochMillis(evaluatedAt), calendarOf, days === undefined ? {} : { days });
   let related: unknown;
@@ -164,26 +195,39 @@ async function readerOf(
     for await (const batch of factsAt(sources, position, { where, fields: [...kpi.relation.fields, 'openedAt'] })) others.push(...batch);
     related = kpi.relation.build(others);
   }
-  return {
-    async tally(asked, each) {
-      const tally = new KpiTally(kpi, asked, context, related);
-      const fields = [...fieldsFor(kpi, asked), ...(each === undefined ? [] : OF_EVIDENCE)];
-      for await (const batch of factsAt(sources, position, { where: boundOf(kpi, asked), fields })) {
-        for (const facts of batch) {
+  return (asked, each) => ({
+    tally: new KpiTally(kpi, asked, context, related),
+    where: boundOf(kpi, asked),
+    fields: [...fieldsFor(kpi, asked), ...(each === undefined ? [] : OF_EVIDENCE)],
+    each,
+  });
+}
+
+/** Adds up KPIs as of a position: the facts of those that look at the same tickets are read once. */
+async function tallyAll(sources: Sources, position: Position, all: readonly Running[]): Promise<void> {
+  const together = new Map<string, Running[]>();
+  for (const one of all) {
+    const bound = JSON.stringify(one.where);
+    together.set(bound, [...(together.get(bound) ?? []), one]);
+  }
+  for (const some of together.values()) {
+    const { where } = some[0] as Running;
+    const fields = some.flatMap((one) => one.fields);
+    for await (const batch of factsAt(sources, position, { where, fields })) {
+      for (const facts of batch) {
+        for (const { tally, each } of some) {
           const counted = tally.add(facts);
           each?.(facts, counted);
         }
       }
-      return tally.result();
-    },
-  };
+    }
+  }
 }
 
-/** The period of the same length before. */
-async function periodBefore(reader: KpiReader, { from, to, groupBy, filters }: KpiAsked): Promise<KpiReport['before']> {
+/** The period of the same length before, in milliseconds since 1970. */
+function periodBefore({ from, to }: Pick<KpiAsked, 'from' | 'to'>): Pick<TallyAsked, 'from' | 'to'> {
   const [begin, end] = [epochMillis(from), epochMillis(to)];
-  const earlier = { from: begin - (end - begin), to: begin };
-  return { from: instantFrom(earlier.from), to: from, ...(await reader.tally({ ...earlier, groupBy, filters })) };
+  return { from: begin - (end - begin), to: begin };
 }
 
 /** Which tickets can count in a period: what the indexes are asked for. */
