@@ -15,8 +15,7 @@ import {
   type Team,
   teams,
 } from '#ticketing';
-import { factsAt } from './facts-at.js';
-import { boundOf, positionFor } from './kpi-query.js';
+import { openedTickets, positionFor } from './kpi-query.js';
 import { find, reached, type Sources } from './read-models.js';
 
 export interface CapacityAsked {
@@ -33,12 +32,8 @@ export async function readCapacity(sources: Sources, { from, to, client, at }: C
   if (isRefusal(position)) return position;
   const [begin, end] = [epochMillis(from), epochMillis(to)];
   const filters = client === undefined ? {} : { client: [client] };
-  const where = boundOf({ anchor: 'opened' }, { from: begin, to: end, filters });
   const tickets: Facts[] = [];
-  for await (const batch of factsAt(sources, position, { where, fields: CAPACITY_FIELDS }))
-    // Tickets that have changed since come whatever is asked for.
-    for (const facts of batch)
-      if (+facts.openedAt >= begin && +facts.openedAt < end && (client === undefined || facts.client === client)) tickets.push(facts);
+  for await (const batch of openedTickets(sources, position, { from: begin, to: end, filters }, CAPACITY_FIELDS)) tickets.push(...batch);
   const terms = new Map<string, Contract>();
   for (const name of new Set(tickets.map((one) => one.client))) {
     const { state } = await readAggregate(sources.store, contract, name);

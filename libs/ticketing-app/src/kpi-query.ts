@@ -13,6 +13,7 @@ import {
   type Filters,
   type Group,
   type HistoryEntry,
+  isAmong,
   type Kpi,
   kpiById,
   type KpiEvidence,
@@ -42,6 +43,9 @@ export interface KpiAsked {
   readonly at?: Position | undefined;
   readonly evaluatedAt: Instant;
 }
+
+/** Filters by what is the ticket's own. */
+export type FiltersOfTicket = Pick<Filters, 'client' | 'service' | 'priority' | 'channel' | 'kind' | 'category'>;
 
 export interface EvidenceAsked extends Omit<KpiAsked, 'groupBy' | 'compare'> {
   readonly limit: number;
@@ -245,6 +249,27 @@ export function boundOf({ anchor }: Pick<Kpi, 'anchor'>, { from, to, filters }: 
     life: [{ openedAt: { $lt: new Date(to) } }, { $or: [{ endedAt: null }, { endedAt: { $gte: new Date(from) } }] }],
   }[anchor];
   return { $and: [...anchored, ...equal] };
+}
+
+/** The facts of the tickets that were opened in a period and that filters leave, in batches, as of a position. */
+export async function* openedTickets(
+  sources: Sources,
+  position: Position,
+  { from, to, filters }: Pick<TallyAsked, 'from' | 'to'> & { readonly filters: FiltersOfTicket },
+  fields: readonly (keyof TicketFacts)[],
+): AsyncGenerator<readonly PlacedFacts[]> {
+  const dimensions = Object.entries(filters) as [keyof FiltersOfTicket, readonly string[]][];
+  const where = boundOf({ anchor: 'opened' }, { from, to, filters });
+  const needed = ['openedAt' as const, ...fields, ...dimensions.map(([dimension]) => dimension)];
+  for await (const batch of factsAt(sources, position, { where, fields: needed })) {
+    // Tickets that have changed since come whatever is asked for.
+    yield batch.filter(
+      (facts) =>
+        +facts.openedAt >= from &&
+        +facts.openedAt < to &&
+        dimensions.every(([dimension, wanted]) => isAmong(wanted, dimension, facts[dimension])),
+    );
+  }
 }
 
 async function calendars(sources: Sources, at: Instant): Promise<Context['calendarOf']> {
