@@ -1,28 +1,26 @@
-import { type Reaction, streamId } from '#eventsourcing';
+import { streamId } from '#eventsourcing';
 import { without } from '../plain-json.js';
-import { withItsCause } from '../ticket/ticket-policies.js';
-import { ticket, type TicketCommands } from '../ticket/ticket.js';
+import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
+import type { TicketCommands } from '../ticket/ticket.js';
 import { alert, type AlertCommands, type AlertEvents, type AlertState } from './alert.js';
 
 type Commands = TicketCommands & AlertCommands;
-
-function toTicket<Name extends keyof TicketCommands>(id: string | undefined, name: Name, body: TicketCommands[Name]) {
-  return id === undefined ? [] : [{ category: ticket.category, id, name, body } as Reaction<Commands>];
-}
 
 /** Opens the tickets of alerts, notes on them what fires again, and resolves them where their source says so. */
 export const alertsToTickets = withItsCause<AlertEvents, AlertState, Commands>({
   name: 'alerts-to-tickets',
   aggregate: alert,
   react: {
-    AlertOpened: ({ data: { ticketId, opening } }) => toTicket(ticketId, 'OpenTicket', opening),
-    AlertDeduplicated: ({ data: { ticketId, fact } }) =>
+    AlertOpened: ({ data: { ticketId, opening } }) => [toTicket(ticketId, 'OpenTicket', opening)],
+    AlertDeduplicated: ({ data: { ticketId, fact } }) => [
       toTicket(ticketId, 'AddInternalNote', { text: `The alert ${fact.fingerprint} fires since ${fact.startsAt}` }),
+    ],
     AlertResolved: ({ stream, data: { ticketId, resolves, fact } }) => {
+      if (ticketId === undefined) return [];
       const text = `The alert ${fact.fingerprint} fires no more since ${fact.endsAt ?? fact.startsAt}`;
       return resolves
-        ? toTicket(ticketId, 'ResolveWithAlert', { alertId: streamId(stream), note: text })
-        : toTicket(ticketId, 'AddInternalNote', { text });
+        ? [toTicket(ticketId, 'ResolveWithAlert', { alertId: streamId(stream), note: text })]
+        : [toTicket(ticketId, 'AddInternalNote', { text })];
     },
   },
   refused: ({ id, name, body }, { refused: code, message }, { stream }) => {
@@ -31,7 +29,7 @@ export const alertsToTickets = withItsCause<AlertEvents, AlertState, Commands>({
     const plain = without(body as TicketCommands['OpenTicket'], 'category', 'service', 'component', 'tier');
     const refusal = { ticketId: id, code, message };
     return [
-      ...toTicket(id, 'OpenTicket', plain),
+      toTicket(id, 'OpenTicket', plain),
       { category: alert.category, id: streamId(stream), name: 'RecordAlertTicketRefused', body: refusal },
     ];
   },

@@ -1,11 +1,6 @@
-import type { Reaction } from '#eventsourcing';
-import { withItsCause } from '../ticket/ticket-policies.js';
-import { ticket, type TicketCommands } from '../ticket/ticket.js';
+import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
+import type { TicketCommands } from '../ticket/ticket.js';
 import { automation, type AutomationEvents, type AutomationState } from './automation.js';
-
-function toTicket<Name extends keyof TicketCommands>(id: string, name: Name, body: TicketCommands[Name]) {
-  return { category: ticket.category, id, name, body } as Reaction<TicketCommands>;
-}
 
 /** What runners answer becomes a diagnostic step of the ticket, with its evidence; what they do not do is for a person. */
 export const automationToTickets = withItsCause<AutomationEvents, AutomationState, TicketCommands>({

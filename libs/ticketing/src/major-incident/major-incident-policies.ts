@@ -4,7 +4,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
-import { withItsCause } from '../ticket/ticket-policies.js';
+import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import {
   majorIncident,
@@ -18,10 +18,6 @@ import { outage, type OutageCommands, type OutageEvents, outageId, type OutageSt
 type Stream = Pick<StoredEvent, 'stream'>;
 
 type Commands = TicketCommands & OutageCommands & MajorIncidentCommands;
-
-function toTicket<Name extends keyof TicketCommands>(id: string, name: Name, body: TicketCommands[Name]) {
-  return { category: ticket.category, id, name, body } as Reaction<Commands>;
-}
 
 function toOutage<Name extends keyof OutageCommands>(of: Service, name: Name, body: OutageCommands[Name]) {
   return { category: outage.category, id: outageId(of), name, body } as Reaction<Commands>;

@@ -4,7 +4,7 @@ import { RULE_TRIGGERS, type RuleAction, rulesThatFire } from '../contract/rule.
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
-import { withItsCause } from './ticket-policies.js';
+import { toTicket, withItsCause } from './ticket-policies.js';
 import { ticket, type TicketCommands } from './ticket.js';
 
 /** What rules ask of runners. */
@@ -18,10 +18,6 @@ const NAME = 'contract-rules';
 /** Whether an event is one that rules are about: not what they have brought about themselves. */
 export function isForRules({ metadata }: { readonly metadata: { readonly actor: { readonly id: string } } }): boolean {
   return metadata.actor.id !== `policy:${NAME}`;
-}
-
-function toTicket<Name extends keyof TicketCommands>(id: string, name: Name, body: TicketCommands[Name]) {
-  return { category: ticket.category, id, name, body } as Reaction<Commands>;
 }
 
 function follow(

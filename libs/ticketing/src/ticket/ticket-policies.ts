@@ -16,8 +16,9 @@ type TicketReaction = Reaction<TicketCommands>;
 
 const ofTickets = { aggregate: ticket };
 
-function toTicket<Name extends TicketCommandName>(id: string, name: Name, body: TicketCommands[Name]): TicketReaction {
-  return { category: 'ticket', id, name, body } as TicketReaction;
+/** A command that a policy sends to a ticket. */
+export function toTicket<Name extends TicketCommandName>(id: string, name: Name, body: TicketCommands[Name]): TicketReaction {
+  return { category: ticket.category, id, name, body } as TicketReaction;
 }
 
 function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
