@@ -1,24 +1,33 @@
-import { foldOf, type ProjectionGroup, REACTIONS, type ReactionEvents } from '#eventsourcing';
-import { alert, type AlertEvents, type AlertState } from '../alerts/alert.js';
-import { alertSource, type AlertSourceEvents, type AlertSourceState } from '../alerts/alert-source.js';
-import { maintenance, type MaintenanceEvents, type MaintenanceState } from '../alerts/maintenance.js';
-import { automation, type AutomationEvents, type AutomationState } from '../automation/automation.js';
-import { contract, type ContractEvents, type ContractState } from '../contract/contract-agreement.js';
-import { agent, type AgentEvents, type AgentState } from '../desk/agent.js';
-import { onCall, type OnCallEvents, type OnCallSchedule } from '../desk/on-call.js';
-import { privacy, type PrivacyEvents, type PrivacyState } from '../desk/privacy.js';
-import { report, type ReportEvents, type ReportState } from '../desk/report.js';
-import { team, type TeamEvents, type TeamState } from '../desk/team.js';
-import { webhook, type WebhookEvents, type WebhookState } from '../desk/webhook.js';
+import {
+  type Aggregate,
+  type EventsOf,
+  type Foldable,
+  foldOf,
+  type ProjectionGroup,
+  REACTIONS,
+  type ReactionEvents,
+  type StateFace,
+  type StateOf,
+} from '#eventsourcing';
+import { alert } from '../alerts/alert.js';
+import { alertSource } from '../alerts/alert-source.js';
+import { maintenance } from '../alerts/maintenance.js';
+import { automation } from '../automation/automation.js';
+import { contract } from '../contract/contract-agreement.js';
+import { agent } from '../desk/agent.js';
+import { onCall } from '../desk/on-call.js';
+import { privacy } from '../desk/privacy.js';
+import { report } from '../desk/report.js';
+import { team } from '../desk/team.js';
+import { webhook } from '../desk/webhook.js';
 import { account, type Account, type AccountEvents, type AccountState, shownAccount } from '../identity/account.js';
 import { credential, type CredentialEvents, type CredentialState, type Key, shown } from '../identity/credential.js';
-import { majorIncident, type MajorIncidentEvents, type MajorIncidentState } from '../major-incident/major-incident.js';
-import { problem, type ProblemEvents } from '../problem/problem.js';
-import type { ProblemState } from '../problem/problem-record.js';
-import { article, type ArticleEvents, type ArticleState } from '../knowledge/article.js';
-import { question, type QuestionEvents, type QuestionState } from '../self-service/question.js';
-import { requestForm, type RequestFormEvents, type RequestFormState } from '../self-service/request-form.js';
-import { ticketFilter, type TicketFilterEvents, type TicketFilterState } from '../ticket/ticket-filter.js';
+import { majorIncident } from '../major-incident/major-incident.js';
+import { problem } from '../problem/problem.js';
+import { article } from '../knowledge/article.js';
+import { question } from '../self-service/question.js';
+import { requestForm } from '../self-service/request-form.js';
+import { ticketFilter } from '../ticket/ticket-filter.js';
 import { type TicketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { accounts } from './accounts.js';
 import { agents } from './agents.js';
@@ -59,49 +68,27 @@ export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   faces: [ticketHistory, ticketSla, slaBoard, tierQueue, ticketList, ticketFacts, ticketDetails],
 };
 
+/** The read models of an aggregate that has one face: the group has its name. */
+function viewsOf<Folded extends Foldable & Pick<Aggregate, 'category'> & { readonly initial: StateOf<Folded> }>(
+  aggregate: Folded,
+  face: StateFace<StateOf<Folded>>,
+  version: number,
+): ProjectionGroup<StateOf<Folded>, EventsOf<Folded>> {
+  const { category, initial } = aggregate;
+  return { name: face.name, version, streamPrefix: `${category}-`, aggregate, initial, fold: foldOf(aggregate), faces: [face] };
+}
+
 /** The read models of contracts. */
-export const contractViews: ProjectionGroup<ContractState, ContractEvents> = {
-  name: 'contracts',
-  version: 2,
-  streamPrefix: 'contract-',
-  aggregate: contract,
-  initial: contract.initial,
-  fold: foldOf(contract),
-  faces: [contracts],
-};
+export const contractViews = viewsOf(contract, contracts, 2);
 
 /** The read models of on-call schedules. */
-export const onCallViews: ProjectionGroup<OnCallSchedule, OnCallEvents> = {
-  name: 'on_call_schedules',
-  version: 3,
-  streamPrefix: 'oncall-',
-  aggregate: onCall,
-  initial: onCall.initial,
-  fold: foldOf(onCall),
-  faces: [onCallSchedules],
-};
+export const onCallViews = viewsOf(onCall, onCallSchedules, 3);
 
 /** The read models of teams. */
-export const teamViews: ProjectionGroup<TeamState, TeamEvents> = {
-  name: 'teams',
-  version: 2,
-  streamPrefix: 'team-',
-  aggregate: team,
-  initial: team.initial,
-  fold: foldOf(team),
-  faces: [teams],
-};
+export const teamViews = viewsOf(team, teams, 2);
 
 /** The read models of agents. */
-export const agentViews: ProjectionGroup<AgentState, AgentEvents> = {
-  name: 'agents',
-  version: 2,
-  streamPrefix: 'agent-',
-  aggregate: agent,
-  initial: agent.initial,
-  fold: foldOf(agent),
-  faces: [agents],
-};
+export const agentViews = viewsOf(agent, agents, 2);
 
 const reactionViews: ProjectionGroup<null, ReactionEvents> = {
   name: 'policy_reactions',
@@ -124,15 +111,7 @@ const readViews: ProjectionGroup<null, ReadEvents> = {
 };
 
 /** The read models of saved filters. */
-export const filterViews: ProjectionGroup<TicketFilterState, TicketFilterEvents> = {
-  name: 'ticket_filters',
-  version: 2,
-  streamPrefix: 'filter-',
-  aggregate: ticketFilter,
-  initial: ticketFilter.initial,
-  fold: foldOf(ticketFilter),
-  faces: [ticketFilters],
-};
+export const filterViews = viewsOf(ticketFilter, ticketFilters, 2);
 
 const foldCredential = foldOf(credential);
 
@@ -152,26 +131,10 @@ export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
 };
 
 /** The read models of webhooks. */
-export const webhookViews: ProjectionGroup<WebhookState, WebhookEvents> = {
-  name: 'webhooks',
-  version: 1,
-  streamPrefix: 'webhook-',
-  aggregate: webhook,
-  initial: webhook.initial,
-  fold: foldOf(webhook),
-  faces: [webhooks],
-};
+export const webhookViews = viewsOf(webhook, webhooks, 1);
 
 /** The read models of scheduled reports. */
-export const reportViews: ProjectionGroup<ReportState, ReportEvents> = {
-  name: 'reports',
-  version: 1,
-  streamPrefix: 'report-',
-  aggregate: report,
-  initial: report.initial,
-  fold: foldOf(report),
-  faces: [reports],
-};
+export const reportViews = viewsOf(report, reports, 1);
 
 const foldAccount = foldOf(account);
 
@@ -191,114 +154,34 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
 };
 
 /** The read models of problems. */
-export const problemViews: ProjectionGroup<ProblemState, ProblemEvents> = {
-  name: 'problems',
-  version: 4,
-  streamPrefix: 'problem-',
-  aggregate: problem,
-  initial: problem.initial,
-  fold: foldOf(problem),
-  faces: [problems],
-};
+export const problemViews = viewsOf(problem, problems, 4);
 
 /** The read models of privacy. */
-export const privacyViews: ProjectionGroup<PrivacyState, PrivacyEvents> = {
-  name: 'privacy',
-  version: 1,
-  streamPrefix: 'privacy-',
-  aggregate: privacy,
-  initial: privacy.initial,
-  fold: foldOf(privacy),
-  faces: [privacies],
-};
+export const privacyViews = viewsOf(privacy, privacies, 1);
 
 /** The read models of articles. */
-export const articleViews: ProjectionGroup<ArticleState, ArticleEvents> = {
-  name: 'articles',
-  version: 1,
-  streamPrefix: 'article-',
-  aggregate: article,
-  initial: article.initial,
-  fold: foldOf(article),
-  faces: [articles],
-};
+export const articleViews = viewsOf(article, articles, 1);
 
 /** The read models of alerts. */
-export const alertViews: ProjectionGroup<AlertState, AlertEvents> = {
-  name: 'alerts',
-  version: 1,
-  streamPrefix: 'alert-',
-  aggregate: alert,
-  initial: alert.initial,
-  fold: foldOf(alert),
-  faces: [alerts],
-};
+export const alertViews = viewsOf(alert, alerts, 1);
 
 /** The read models of sources of alerts. */
-export const alertSourceViews: ProjectionGroup<AlertSourceState, AlertSourceEvents> = {
-  name: 'alert_sources',
-  version: 1,
-  streamPrefix: 'alertsource-',
-  aggregate: alertSource,
-  initial: alertSource.initial,
-  fold: foldOf(alertSource),
-  faces: [alertSources],
-};
+export const alertSourceViews = viewsOf(alertSource, alertSources, 1);
 
 /** The read models of maintenance windows. */
-export const maintenanceViews: ProjectionGroup<MaintenanceState, MaintenanceEvents> = {
-  name: 'maintenance',
-  version: 1,
-  streamPrefix: 'maintenance-',
-  aggregate: maintenance,
-  initial: maintenance.initial,
-  fold: foldOf(maintenance),
-  faces: [maintenances],
-};
+export const maintenanceViews = viewsOf(maintenance, maintenances, 1);
 
 /** The read models of major incidents. */
-export const majorIncidentViews: ProjectionGroup<MajorIncidentState, MajorIncidentEvents> = {
-  name: 'major_incidents',
-  version: 1,
-  streamPrefix: 'majorincident-',
-  aggregate: majorIncident,
-  initial: majorIncident.initial,
-  fold: foldOf(majorIncident),
-  faces: [majorIncidents],
-};
+export const majorIncidentViews = viewsOf(majorIncident, majorIncidents, 1);
 
 /** The read models of tasks for runners. */
-export const automationViews: ProjectionGroup<AutomationState, AutomationEvents> = {
-  name: 'automation_tasks',
-  version: 1,
-  streamPrefix: 'automation-',
-  aggregate: automation,
-  initial: automation.initial,
-  fold: foldOf(automation),
-  faces: [automationTasks],
-};
+export const automationViews = viewsOf(automation, automationTasks, 1);
 
 /** The read models of questions in self-service. */
-export const questionViews: ProjectionGroup<QuestionState, QuestionEvents> = {
-  name: 'questions',
-  version: 1,
-  streamPrefix: 'question-',
-  aggregate: question,
-  initial: question.initial,
-  fold: foldOf(question),
-  faces: [questions],
-};
+export const questionViews = viewsOf(question, questions, 1);
 
 /** The read models of request forms. */
-export const formViews: ProjectionGroup<RequestFormState, RequestFormEvents> = {
-  name: 'request_forms',
-  version: 1,
-  streamPrefix: 'form-',
-  aggregate: requestForm,
-  initial: requestForm.initial,
-  fold: foldOf(requestForm),
-  faces: [requestForms],
-};
+export const formViews = viewsOf(requestForm, requestForms, 1);
 
 /** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
