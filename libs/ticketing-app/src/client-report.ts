@@ -1,15 +1,4 @@
-import {
-  epochMillis,
-  formatPosition,
-  type Instant,
-  instantFrom,
-  isRefusal,
-  type Position,
-  type RecordedEvent,
-  type Refusal,
-  streamName,
-  upcast,
-} from '#eventsourcing';
+import { epochMillis, formatPosition, type Instant, instantFrom, isRefusal, type Position, type Refusal } from '#eventsourcing';
 import {
   breachAutopsy,
   type Bucket,
@@ -23,13 +12,12 @@ import {
   type Report,
   type ReportRun,
   type SpentOn,
-  ticket,
-  type TicketEvents,
 } from '#ticketing';
 import { factsAt } from './facts-at.js';
 import { readFlow } from './flow-query.js';
 import { type KpiAsked, positionFor, readKpis } from './kpi-query.js';
 import { scopedSources, type Sources, type Stores } from './read-models.js';
+import { readTicketEvents } from './ticket-events.js';
 
 /** What a client reads first, and what was handed from tier to tier. */
 export const HEADLINE_KPIS = [
@@ -199,12 +187,7 @@ async function reasonOf(
   { ticketId, kind, tier, vendor, cycle, breachedAt }: Omit<ReportedBreach, 'because'> & Pick<Clock, 'cycle'>,
   { commit }: Position,
 ): Promise<ReportedBreach['because']> {
-  const events: RecordedEvent<TicketEvents>[] = [];
-  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
-    if (stored.position.commit > commit) break;
-    events.push(upcast(ticket, stored));
-  }
-  const clock = breachAutopsy(events, breachedAt)?.findLast(
+  const clock = breachAutopsy(await readTicketEvents(store, ticketId, commit), breachedAt)?.findLast(
     (one) => one.kind === kind && one.tier === tier && one.vendor === vendor && one.cycle === cycle,
   );
   const [most] = clock?.parts ?? [];

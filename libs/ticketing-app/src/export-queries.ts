@@ -1,18 +1,9 @@
-import { formatPosition, isRefusal, type Position, type RecordedEvent, type Refusal, streamName, upcast } from '#eventsourcing';
+import { formatPosition, isRefusal, type Position, type Refusal } from '#eventsourcing';
 import { type Batches, columnsOf, type DataSet, type Row } from '#exports';
-import {
-  eventLogSchema,
-  loggedEvents,
-  OF_LOGGED_TICKET,
-  ticket,
-  ticketDetails,
-  type TicketEvents,
-  ticketFacts,
-  ticketViews,
-  XES_KEYS,
-} from '#ticketing';
+import { eventLogSchema, loggedEvents, OF_LOGGED_TICKET, ticketDetails, ticketFacts, ticketViews, XES_KEYS } from '#ticketing';
 import { LOG_START, positionFor } from './kpi-query.js';
 import { find, positionOfViews, reached, type Sources } from './read-models.js';
+import { readTicketEvents } from './ticket-events.js';
 
 /** The facts of tickets: a row each. */
 export const FACTS_SET: DataSet = {
@@ -57,7 +48,7 @@ export function exportEventLog(sources: Sources, { after }: ExportAsked): Promis
     for await (const batch of documents(sources, ticketDetails.name, range, { position: 1 })) {
       const ids = batch.map(({ _id }) => _id as string);
       for (let from = 0; from < ids.length; from += STREAMS) {
-        const tickets = await Promise.all(ids.slice(from, from + STREAMS).map((id) => eventsOf(sources, id, range.to)));
+        const tickets = await Promise.all(ids.slice(from, from + STREAMS).map((id) => readTicketEvents(sources.store, id, range.to)));
         yield tickets.flatMap(loggedEvents);
       }
     }
@@ -94,13 +85,4 @@ async function* documents(sources: Sources, view: string, { from, to }: Range, p
   } finally {
     await cursor.close();
   }
-}
-
-async function eventsOf({ store }: Sources, id: string, upTo: bigint): Promise<readonly RecordedEvent<TicketEvents>[]> {
-  const events: RecordedEvent<TicketEvents>[] = [];
-  for await (const stored of store.readStream(streamName(ticket, id))) {
-    if (stored.position.commit > upTo) break;
-    events.push(upcast(ticket, stored) as RecordedEvent<TicketEvents>);
-  }
-  return events;
 }

@@ -1,8 +1,8 @@
-import { type Position, streamName, upcast } from '#eventsourcing';
+import type { Position } from '#eventsourcing';
 import { datesBy } from '#mongo';
-import { type Facts, foldTicket, ticket, ticketFacts, type TicketFacts, type TicketEvents, type TicketFold } from '#ticketing';
-import type { RecordedEvent } from '#eventsourcing';
+import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold } from '#ticketing';
 import { find, reached, type Sources } from './read-models.js';
+import { readTicketEvents } from './ticket-events.js';
 
 const BATCH = 2_000;
 
@@ -48,15 +48,10 @@ export async function* factsAt(
 
 /** The facts of a ticket as they followed from its events up to a position; undefined when it was not there yet. */
 async function foldedAt(store: Sources['store'], id: string, { commit }: Position): Promise<PlacedFacts | undefined> {
-  let fold: TicketFold | null = null;
-  let last = -1;
-  for await (const stored of store.readStream(streamName(ticket, id))) {
-    if (stored.position.commit > commit) break;
-    fold = foldTicket(fold, upcast(ticket, stored) as RecordedEvent<TicketEvents>);
-    last = Number(stored.position.commit);
-  }
-  const document = ticketFacts.document(fold);
-  return document === null ? undefined : ({ ...asStored(document), _id: id, position: last } as unknown as PlacedFacts);
+  const events = await readTicketEvents(store, id, commit);
+  const document = ticketFacts.document(events.reduce<TicketFold | null>(foldTicket, null));
+  const position = Number(events.at(-1)?.position.commit);
+  return document === null ? undefined : ({ ...asStored(document), _id: id, position } as unknown as PlacedFacts);
 }
 
 let dated: ((document: object) => object) | undefined;

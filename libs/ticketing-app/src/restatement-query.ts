@@ -1,7 +1,8 @@
-import { type Instant, type RecordedEvent, type Refusal, streamName, upcast } from '#eventsourcing';
-import { type RestatedTicket, restatedTicket, ticket, type TicketEvents, type TicketInstant, ticketViews } from '#ticketing';
+import type { Instant, Refusal } from '#eventsourcing';
+import { type RestatedTicket, restatedTicket, type TicketInstant } from '#ticketing';
 import { noTicket } from './past.js';
 import { type Page, readPage, type Sources } from './read-models.js';
+import { readTicketEvents } from './ticket-events.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
 
 interface Between {
@@ -73,9 +74,5 @@ async function restated(
   ticketId: string,
   times: { readonly asOf: Instant; readonly knownAt: Instant },
 ): Promise<RestatedTicket | undefined> {
-  const events: RecordedEvent<TicketEvents>[] = [];
-  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
-    events.push(upcast(ticketViews.aggregate, stored) as RecordedEvent<TicketEvents>);
-  }
-  return restatedTicket(ticketId, events, times);
+  return restatedTicket(ticketId, await readTicketEvents(store, ticketId), times);
 }

@@ -1,6 +1,7 @@
-import { type Instant, instantFrom, type RecordedEvent, refuse, type Refusal, streamName, upcast } from '#eventsourcing';
-import { breachAutopsy, ticket, type TicketAutopsy, type TicketEvents } from '#ticketing';
+import { type Instant, instantFrom, refuse, type Refusal } from '#eventsourcing';
+import { breachAutopsy, type TicketAutopsy } from '#ticketing';
 import type { Sources } from './read-models.js';
+import { readTicketEvents } from './ticket-events.js';
 
 /** Where the time of a ticket's clocks went, from its events themselves. */
 export async function readTicketAutopsy(
@@ -14,10 +15,7 @@ export async function readTicketAutopsy(
     readonly asOf?: Instant | undefined;
   },
 ): Promise<TicketAutopsy | Refusal> {
-  const events: RecordedEvent<TicketEvents>[] = [];
-  for await (const stored of store.readStream(streamName(ticket, ticketId))) {
-    events.push(upcast(ticket, stored));
-  }
+  const events = await readTicketEvents(store, ticketId);
   if (events.length === 0) return refuse('ticket-not-found', 'There is no such ticket');
   const clocks = breachAutopsy(events, asOf);
   const last = events.findLast(({ metadata }) => metadata.effectiveAt <= asOf);
