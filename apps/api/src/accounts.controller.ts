@@ -2,12 +2,12 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from 
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore } from '#eventsourcing';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
 import { type Asker, issueAccountLink, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
-import { sentWith } from './command-answer.js';
+import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -41,9 +41,7 @@ export class AccountsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.account, { id })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.account, { id }))));
   }
 
   /** A link by which its person logs in, or sets a password. */

@@ -1,12 +1,13 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { flag, oneOf, type QueryOf, text } from '#platform';
 import { ARTICLE_STATUSES } from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { PathName } from './path-name.js';
@@ -50,8 +51,6 @@ export class ArticlesController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.article, { id })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.article, { id }))));
   }
 }

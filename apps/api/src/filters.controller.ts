@@ -1,11 +1,12 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -37,7 +38,6 @@ export class FiltersController {
     @Caller() caller: Asker,
   ) {
     const { filter, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.filter, { name })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return filter;
+    return taggedState(reply, { state: filter, revision });
   }
 }

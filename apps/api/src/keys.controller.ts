@@ -8,7 +8,7 @@ import { CLIENTS_NOT_NAMED, isRouteOfKey, IssueKey, principalOfKey } from '#tick
 import { type Asker, issueCredential, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
-import { sentWith } from './command-answer.js';
+import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -62,9 +62,7 @@ export class KeysController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.key, { key })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.key, { key }))));
   }
 }
 

@@ -2,10 +2,11 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { instantFrom } from '#eventsourcing';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -26,9 +27,7 @@ export class PrivacyController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.privacy, { client })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.privacy, { client }))));
   }
 
   @Get('due')

@@ -2,12 +2,13 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { instantFrom } from '#eventsourcing';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { dateTime, type QueryOf } from '#platform';
 import type { TeamNow } from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -43,9 +44,7 @@ export class TeamsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ): Promise<TeamNow> {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.team, { id, at })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.team, { id, at }))));
   }
 }
 
@@ -71,8 +70,6 @@ export class AgentsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.agent, { id })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.agent, { id }))));
   }
 }

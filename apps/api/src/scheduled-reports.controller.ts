@@ -2,12 +2,13 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { entityTag, Problem, QueryParameters } from '#http';
+import { Problem, QueryParameters } from '#http';
 import { JsonLog, type QueryOf } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { type Asker, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -42,9 +43,7 @@ export class ScheduledReportsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.report, { report })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.report, { report }))));
   }
 
   @Get(':report/runs')

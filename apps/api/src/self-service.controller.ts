@@ -2,13 +2,13 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res }
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { deterministicId, isRefusal } from '#eventsourcing';
-import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
+import { JsonBody, Problem, QueryParameters } from '#http';
 import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
 import { AskQuestion, openingByForm, question, QUESTION_STATUSES, RequestByForm, ticket } from '#ticketing';
 import { type Asker, queries } from '#ticketing-app';
 import { RunCommand, RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
-import { answerWithTag, sentWith } from './command-answer.js';
+import { answerWithTag, sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { PathName } from './path-name.js';
@@ -104,9 +104,7 @@ export class SelfServiceController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.question, { id })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.question, { id }))));
   }
 
   @Get('forms')
@@ -129,9 +127,7 @@ export class SelfServiceController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name }))));
   }
 
   @Post('forms/:form/requests')

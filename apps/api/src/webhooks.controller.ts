@@ -1,12 +1,13 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
-import { entityTag, QueryParameters } from '#http';
+import { QueryParameters } from '#http';
 import { oneOf, type QueryOf } from '#platform';
 import { type Asker, queries, type WebhookDelivery } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { type DeliveryDocument, WebhookSecrets } from '#webhooks';
 import { Caller } from './caller.js';
+import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
 import { PathName } from './path-name.js';
@@ -45,9 +46,7 @@ export class WebhooksController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
-    const { state, revision } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.webhook, { webhook })));
-    void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
-    return state;
+    return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.webhook, { webhook }))));
   }
 
   @Get(':webhook/secret')
