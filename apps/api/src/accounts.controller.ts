@@ -30,7 +30,7 @@ export class AccountsController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.accounts, { limit, after })));
-    return pageByName('accounts', query, read, ({ account }) => account);
+    return pageByName(['accounts'], query, read, ({ account }) => account);
   }
 
   @Get(':account')

@@ -9,7 +9,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
+import { pageByName, pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -51,14 +51,11 @@ export class AlertsController {
   @Get()
   @documented((openapi) => openapi.documentRecord('alerts'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { client, source, ticket, firing } = asked;
-    const list = ['alerts', client, source, ticket, firing];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.alerts, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ alertId }) => [alertId]);
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alerts, { ...asked, limit: most, after })));
+    return pageByName(['alerts', client, source, ticket, firing], { limit, cursor }, read, ({ alertId }) => alertId);
   }
 
   @Get(':alertId')
@@ -84,7 +81,7 @@ export class AlertSourcesController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.alertSources, { limit, after })));
-    return pageByName('alert-sources', query, read, ({ source }) => source);
+    return pageByName(['alert-sources'], query, read, ({ source }) => source);
   }
 
   @Get(':source')
@@ -110,7 +107,7 @@ export class MaintenanceController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.maintenances, { limit, after })));
-    return pageByName('maintenance', query, read, ({ client }) => client);
+    return pageByName(['maintenance'], query, read, ({ client }) => client);
   }
 
   @Get(':client')

@@ -9,7 +9,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -33,14 +33,12 @@ export class ArticlesController {
   @Get()
   @documented((openapi) => openapi.documentRecord('articles'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { q, ticket, client, status, flagged } = asked;
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.articles, { ...asked, limit: most, after })));
     const list = ['articles', q, ticket, client, status, flagged === undefined ? undefined : String(flagged)];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.articles, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ article }) => [article]);
+    return pageByName(list, { limit, cursor }, read, ({ article }) => article);
   }
 
   @Get(':article')

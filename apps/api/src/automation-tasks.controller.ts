@@ -9,7 +9,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -32,14 +32,11 @@ export class AutomationTasksController {
   @Get()
   @documented((openapi) => openapi.documentRecord('automationTasks'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { client, status, action, ticket } = asked;
-    const list = ['automation-tasks', client, status, action, ticket];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.automationTasks, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ task }) => [task]);
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.automationTasks, { ...asked, limit: most, after })));
+    return pageByName(['automation-tasks', client, status, action, ticket], { limit, cursor }, read, ({ task }) => task);
   }
 
   @Get(':task')

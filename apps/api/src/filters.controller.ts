@@ -26,7 +26,7 @@ export class FiltersController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.filters, { limit, after })));
-    return pageByName('filters', query, read, ({ name }) => name);
+    return pageByName(['filters'], query, read, ({ name }) => name);
   }
 
   @Get(':name')

@@ -71,7 +71,7 @@ export class InboundMailController {
       const { items, more } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.mailAside, { limit, after })));
       return { items: await Promise.all(items.map((found) => openMail(this.keys, found))), more };
     };
-    return pageByName('inbound-mail', query, read, ({ mail }) => mail);
+    return pageByName(['inbound-mail'], query, read, ({ mail }) => mail);
   }
 }
 

@@ -51,7 +51,7 @@ export class KeysController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.keys, { limit, after })));
-    return pageByName('keys', query, read, ({ key }) => key);
+    return pageByName(['keys'], query, read, ({ key }) => key);
   }
 
   @Get(':key')

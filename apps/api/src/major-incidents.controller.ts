@@ -9,7 +9,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -33,14 +33,16 @@ export class MajorIncidentsController {
   @Get()
   @documented((openapi) => openapi.documentRecord('majorIncidents'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { client, service, status, review, ticket } = asked;
-    const list = ['major-incidents', client, service, status, review, ticket];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.majorIncidents, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.majorIncidents, { ...asked, limit: most, after })));
+    return pageByName(
+      ['major-incidents', client, service, status, review, ticket],
+      { limit, cursor },
+      read,
+      ({ majorIncident }) => majorIncident,
     );
-    return pageAnswer(list, unlessRefused(page), ({ majorIncident }) => [majorIncident]);
   }
 
   @Get(':majorIncident')

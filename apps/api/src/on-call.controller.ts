@@ -36,7 +36,7 @@ export class OnCallController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.onCallSchedules, { limit, after })));
-    return pageByName('on-call', query, read, ({ schedule }) => schedule);
+    return pageByName(['on-call'], query, read, ({ schedule }) => schedule);
   }
 
   @Get(':schedule')

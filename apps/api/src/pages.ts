@@ -65,17 +65,17 @@ export function pageAnswer<Entry>(query: readonly unknown[], { items, more }: Pa
 
 /**
  * A page of a list that goes by name.
- * @param list tells its cursors from those of other lists
+ * @param list what is asked for: a cursor fits the same list only
  * @param read the entries after a name, or the first
  */
 export async function pageByName<Entry>(
-  list: string,
+  list: readonly unknown[],
   { limit = PAGE, cursor }: QueryOf<typeof pageParameters>,
   read: (limit: number, after?: string) => Promise<Page<Entry>>,
   nameOf: (entry: Entry) => string,
 ) {
-  const [after] = placeAfter([list], cursor) ?? [];
-  return pageAnswer([list], await read(limit, after === undefined ? undefined : String(after)), (last) => [nameOf(last)]);
+  const [after] = placeAfter(list, cursor) ?? [];
+  return pageAnswer(list, await read(limit, after === undefined ? undefined : String(after)), (last) => [nameOf(last)]);
 }
 
 /** From where on changes of a list are asked for. */

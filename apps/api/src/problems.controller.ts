@@ -10,7 +10,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -44,19 +44,13 @@ export class ProblemsController {
   @Get('problems')
   @documented((openapi) => openapi.documentRecord('problems'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  async list(@Query(readListQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { client, status, service, component, category, ticket, overdue } = asked;
     const list = ['problems', client, status, service, component, category, ticket, ...(overdue === undefined ? [] : [String(overdue)])];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.problems, {
-        ...asked,
-        overdue: overdue === undefined ? undefined : { is: overdue, at: instantFrom(Date.now()) },
-        limit,
-        after: after === undefined ? undefined : String(after),
-      }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ problemId }) => [problemId]);
+    const late = overdue === undefined ? undefined : { is: overdue, at: instantFrom(Date.now()) };
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.problems, { ...asked, overdue: late, limit: most, after })));
+    return pageByName(list, { limit, cursor }, read, ({ problemId }) => problemId);
   }
 
   @Get('preventive-actions')
@@ -64,7 +58,7 @@ export class ProblemsController {
   @documented((openapi) => openapi.documentQuery(readActionsQuery))
   async actions(@Query(readActionsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof actionsQuery>, @Caller() caller: Asker) {
     const { client, state, owner, overdue } = asked;
-    const list = ['preventive-actions', client, state, owner, overdue === undefined ? undefined : String(overdue)];
+    const list = ['preventive-actions', client, state, owner, overdue];
     const [dueAt, problemId, action] = (placeAfter(list, cursor) ?? []).map(String);
     const after = dueAt === undefined ? undefined : ([dueAt, problemId ?? '', action ?? ''] as const);
     const page = await this.queries.execute(

@@ -32,7 +32,7 @@ export class TeamsController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.teams, { limit, after })));
-    return pageByName('teams', query, read, ({ team }) => team);
+    return pageByName(['teams'], query, read, ({ team }) => team);
   }
 
   @Get(':team')
@@ -59,7 +59,7 @@ export class AgentsController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.agents, { limit, after })));
-    return pageByName('agents', query, read, ({ agent }) => agent);
+    return pageByName(['agents'], query, read, ({ agent }) => agent);
   }
 
   @Get(':agent')

@@ -32,7 +32,7 @@ export class ScheduledReportsController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reports, { limit, after })));
-    return pageByName('reports', query, read, ({ report }) => report);
+    return pageByName(['reports'], query, read, ({ report }) => report);
   }
 
   @Get(':report')

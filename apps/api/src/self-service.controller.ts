@@ -10,7 +10,7 @@ import { RunCommand, RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { answerWithTag, sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
+import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
@@ -80,13 +80,10 @@ export class SelfServiceController {
   @Get('questions')
   @documented((openapi) => openapi.documentRecord('questions'))
   @documented((openapi) => openapi.documentQuery(readQuestionsQuery))
-  async list(@Query(readQuestionsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof questionsQuery>, @Caller() caller: Asker) {
-    const list = ['questions', asked.client, asked.status];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.questions, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ questionId }) => [questionId]);
+  list(@Query(readQuestionsQuery) { limit, cursor, ...asked }: QueryOf<typeof questionsQuery>, @Caller() caller: Asker) {
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.questions, { ...asked, limit: most, after })));
+    return pageByName(['questions', asked.client, asked.status], { limit, cursor }, read, ({ questionId }) => questionId);
   }
 
   @Get('question-counts')
@@ -110,13 +107,10 @@ export class SelfServiceController {
   @Get('forms')
   @documented((openapi) => openapi.documentRecord('forms'))
   @documented((openapi) => openapi.documentQuery(readFormsQuery))
-  async forms(@Query(readFormsQuery) { limit = PAGE, cursor, ...asked }: QueryOf<typeof formsQuery>, @Caller() caller: Asker) {
-    const list = ['forms', asked.client, asked.service, asked.withdrawn === undefined ? undefined : String(asked.withdrawn)];
-    const [after] = placeAfter(list, cursor) ?? [];
-    const page = await this.queries.execute(
-      new RunQuery(caller, queries.forms, { ...asked, limit, after: after === undefined ? undefined : String(after) }),
-    );
-    return pageAnswer(list, unlessRefused(page), ({ form }) => [form]);
+  forms(@Query(readFormsQuery) { limit, cursor, ...asked }: QueryOf<typeof formsQuery>, @Caller() caller: Asker) {
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.forms, { ...asked, limit: most, after })));
+    return pageByName(['forms', asked.client, asked.service, asked.withdrawn], { limit, cursor }, read, ({ form }) => form);
   }
 
   @Get('forms/:form')

@@ -43,7 +43,7 @@ export class SessionsController {
     const asked = { principal: caller.principal, at: instantFrom(Date.now()) };
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.sessions, { ...asked, limit, after })));
-    return pageByName('sessions', query, read, ({ key }) => key);
+    return pageByName(['sessions'], query, read, ({ key }) => key);
   }
 }
 

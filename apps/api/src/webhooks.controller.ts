@@ -9,7 +9,7 @@ import { type DeliveryDocument, WebhookSecrets } from '#webhooks';
 import { Caller } from './caller.js';
 import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
-import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter, plainList } from './pages.js';
+import { pageByName, pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -35,7 +35,7 @@ export class WebhooksController {
   list(@Query(plainList) query: QueryOf<typeof pageParameters>, @Caller() caller: Asker) {
     const read = async (limit: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.webhooks, { limit, after })));
-    return pageByName('webhooks', query, read, ({ webhook }) => webhook);
+    return pageByName(['webhooks'], query, read, ({ webhook }) => webhook);
   }
 
   @Get(':webhook')
@@ -62,20 +62,13 @@ export class WebhooksController {
   @documented((openapi) => openapi.documentQuery(readDeliveriesQuery))
   async deliveries(
     @Param('webhook', aWebhook) webhook: string,
-    @Query(readDeliveriesQuery) { state = 'dead', limit = PAGE, cursor }: QueryOf<typeof deliveriesQuery>,
+    @Query(readDeliveriesQuery) { state = 'dead', limit, cursor }: QueryOf<typeof deliveriesQuery>,
     @Caller() caller: Asker,
   ) {
-    const asked = ['deliveries', webhook, state];
-    const [after] = placeAfter(asked, cursor) ?? [];
-    const query = new RunQuery(caller, queries.deliveries, {
-      webhook,
-      state,
-      limit,
-      after: after === undefined ? undefined : String(after),
-    });
-    const page = unlessRefused(await this.queries.execute(query));
-    const { items, next } = pageAnswer(asked, page, ({ order, _id }) => [`${order} ${_id}`]);
-    return { items: items.map(shown), ...(next && { next }) };
+    const read = async (most: number, after?: string) =>
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.deliveries, { webhook, state, limit: most, after })));
+    const page = await pageByName(['deliveries', webhook, state], { limit, cursor }, read, ({ order, _id }) => `${order} ${_id}`);
+    return { ...page, items: page.items.map(shown) };
   }
 }
 
