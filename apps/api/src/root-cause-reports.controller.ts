@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
@@ -7,6 +6,7 @@ import { type Asker, queries, REPORT_STYLE, reportAsHtml, reportAsMarkdown, type
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
+import { pagePolicy } from './page-policy.js';
 import { PathName } from './path-name.js';
 import { TicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -16,7 +16,7 @@ const problemId = new PathName('problem-not-found', 'There is no such problem');
 
 const HTML = 'text/html';
 const MARKDOWN = 'text/markdown';
-const styleHash = createHash('sha256').update(REPORT_STYLE).digest('base64');
+const policy = pagePolicy(REPORT_STYLE);
 
 /** Root cause reports: as JSON, as Markdown, or as a page that prints. */
 @Controller('v1')
@@ -53,10 +53,7 @@ export class RootCauseReportsController {
     switch (accepted(accept, [HTML, MARKDOWN])) {
       case HTML:
         void reply.type(`${HTML}; charset=utf-8`);
-        void reply.header(
-          'Content-Security-Policy',
-          `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-        );
+        void reply.header('Content-Security-Policy', policy);
         return reportAsHtml(report);
       case MARKDOWN:
         void reply.type(`${MARKDOWN}; charset=utf-8`);

@@ -1,14 +1,15 @@
-import { createHash } from 'node:crypto';
 import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyRequest } from 'fastify';
 import { EventStore, instantFrom } from '#eventsourcing';
 import { QueryParameters } from '#http';
+import { escapeHtml } from '#platform';
 import { elsewhere, seesClient, type StatusPage, systemPrincipal } from '#ticketing';
 import { isStatusPublic, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { callerOf } from './caller.js';
 import { documented } from './documented.js';
+import { pagePolicy } from './page-policy.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -21,7 +22,7 @@ const ANYBODY = systemPrincipal({ id: 'status-page' });
 const style = `body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; background: #fff }
 li { margin: .25rem 0 } time { color: #555 } .down { color: #a00000; font-weight: 600 } .maintenance { color: #7a5200; font-weight: 600 } .up { color: #00602b }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #161616 } time { color: #aaa } .down { color: #ff8a80 } .maintenance { color: #ffcc80 } .up { color: #a5d6a7 } }`;
-const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+const policy = pagePolicy(style);
 
 /** How a client's services are: for everybody where the contract says so, else for those who may see the client. */
 @Controller()
@@ -54,8 +55,6 @@ export class StatusController {
   }
 }
 
-const SIGNS: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-const shown = (text: string) => text.replace(/[&<>"']/g, (sign) => SIGNS[sign] ?? sign);
 const time = (at: string) => `<time datetime="${at}">${at.slice(0, 16).replace('T', ' ')} UTC</time>`;
 const list = (items: readonly string[], none: string) =>
   items.length === 0 ? `<p>${none}</p>` : `<ul>${items.map((item) => `<li>${item}</li>`).join('')}</ul>`;
@@ -64,12 +63,12 @@ const STATES = { up: 'works', maintenance: 'in maintenance', down: 'major incide
 function statusPage({ client, at, services, majorIncidents, maintenance }: StatusPage): string {
   const incidents = majorIncidents.map(({ service, beganAt, endedAt, updates }) => {
     const since = `${time(beganAt)} ${endedAt === undefined ? '– goes on' : `– ${time(endedAt)}`}`;
-    const told = updates.toReversed().map((update) => `${time(update.at)} ${shown(update.text)}`);
-    return `<h3 class="${endedAt === undefined ? 'down' : 'up'}">${shown(service ?? 'Major incident')}</h3><p>${since}</p>${list(told, 'No updates yet.')}`;
+    const told = updates.toReversed().map((update) => `${time(update.at)} ${escapeHtml(update.text)}`);
+    return `<h3 class="${endedAt === undefined ? 'down' : 'up'}">${escapeHtml(service ?? 'Major incident')}</h3><p>${since}</p>${list(told, 'No updates yet.')}`;
   });
   const windows = maintenance.map(
     ({ title, services: some, from, until }) =>
-      `${time(from)} – ${time(until)} ${shown(title)}${some === undefined ? '' : ` (${shown(some.join(', '))})`}`,
+      `${time(from)} – ${time(until)} ${escapeHtml(title)}${some === undefined ? '' : ` (${escapeHtml(some.join(', '))})`}`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -77,16 +76,16 @@ function statusPage({ client, at, services, majorIncidents, maintenance }: Statu
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="refresh" content="60">
-<title>Status of ${shown(client)}</title>
+<title>Status of ${escapeHtml(client)}</title>
 <style>${style}</style>
 </head>
 <body>
 <main>
-<h1>Status of ${shown(client)}</h1>
+<h1>Status of ${escapeHtml(client)}</h1>
 <p>As of ${time(at)}</p>
 <h2>Services</h2>
 ${list(
-  services.map(({ service, state }) => `${shown(service)}: <span class="${state}">${STATES[state]}</span>`),
+  services.map(({ service, state }) => `${escapeHtml(service)}: <span class="${state}">${STATES[state]}</span>`),
   'No service is known by name.',
 )}
 <h2>Major incidents</h2>

@@ -2,6 +2,7 @@ export { Batches } from './batches.js';
 export * from './config.js';
 export { DerivedSecrets } from './derived-secrets.js';
 export { configFile } from './config-file.js';
+export { escapeHtml } from './html.js';
 export { type HttpConfig, type RateLimitConfig, type TimeoutConfig, TIMEOUTS } from './http-config.js';
 export { keptKey, keyIn, keptSecret } from './kept-secret.js';
 export type { LogInConfig, PasskeySite } from './log-in-config.js';

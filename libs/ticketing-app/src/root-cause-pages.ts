@@ -1,5 +1,5 @@
 import type { Actor, Instant } from '#eventsourcing';
-import { spelledOut } from '#platform';
+import { escapeHtml, spelledOut } from '#platform';
 import type { ReportedEvent, RootCauseReport } from '#ticketing';
 
 /** A part of a report, before it is Markdown or HTML. Its texts are as people wrote them. */
@@ -214,12 +214,8 @@ ${blocks.join('\n')}
 `;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
 function asHtml(text: string): string {
-  return shown(text)
-    .replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign)
-    .replace(/\n/g, '<br>');
+  return escapeHtml(shown(text)).replace(/\n/g, '<br>');
 }
 
 /** Signs that could steer or disguise what is shown are spelled out. */
