@@ -64,7 +64,7 @@ const fill = async (db: Db): Promise<void> => {
 
 /** The clients, in a process of their own: one that works, one that pings all the while. */
 async function clients(url: string): Promise<void> {
-  const [{ db }, other] = await Promise.all([connectMongo(url, 'turns'), connectMongo(url, 'turns')]);
+  const [{ db }, { db: other }] = await Promise.all([connectMongo(url, 'turns'), connectMongo(url, 'turns')]);
   await fill(db);
   const tell = (message: string): void => void process.send?.(message);
   for (const [name, run] of Object.entries(work)) {
@@ -74,7 +74,7 @@ async function clients(url: string): Promise<void> {
     const done = run(db, {}).finally(() => (running = false));
     while (running) {
       const began = performance.now();
-      await other.db.command({ ping: 1 });
+      await other.command({ ping: 1 });
       waits.push(performance.now() - began);
     }
     await done;
@@ -93,7 +93,11 @@ async function clients(url: string): Promise<void> {
     .aggregate([{ $project: { n: nested(5) } }])
     .toArray()
     .catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const isUnderWay = async (): Promise<boolean> => {
+    const { inprog } = await other.admin().command({ currentOp: 1, 'command.aggregate': 'one' });
+    return (inprog as readonly unknown[]).length > 0;
+  };
+  while (!(await isUnderWay()));
   tell('close');
 }
 
