@@ -199,6 +199,10 @@ describe('proof', () => {
     const told = await tierline('verify', pack, '--report', report);
     expect(told).toMatchObject({ code: 1, out: expect.stringContaining(`ticket/${ticketId}/0 is not as in the pack`) });
     expect(told.out).toContain('its digest is not that of its content');
+    await writeFile(changed, 'no pack\n');
+    const unreadable = await tierline('verify', changed, '--report', report);
+    expect(unreadable).toMatchObject({ code: 1, out: expect.stringContaining('integrity     FAILS') });
+    expect(unreadable.out).toContain(`ticket/${ticketId}/0 is not in the pack`);
     expect((await tierline('report', 'root-cause', '--ticket', ticketId)).out).toContain('# Root cause report: ');
     expect(await tierline('report', 'root-cause')).toMatchObject({ code: 1 });
     await writeFile(changed, (await readFile(pack, 'utf8')).replace('"impact":"low"', '"impact":"high"'));

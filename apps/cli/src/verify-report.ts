@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { isFields, type ReportedEvent, type RootCauseReport } from '#ticketing';
+import { eventsOfPack } from '#audit';
+import type { EventMetadata } from '#eventsourcing';
+import { isFields, omitUndefined, type ReportedEvent, type RootCauseReport } from '#ticketing';
 import { digestOfReport } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 
 /** What a pack says of an event that a report tells of. */
 type Packed = Pick<ReportedEvent, 'type' | 'happenedAt' | 'knownAt' | 'hash'>;
 
-/** Whether a root cause report tells of events as a verified pack has them. @returns what differs: nothing, where the report holds */
+/** Whether a root cause report tells of events as a pack has them. @returns what differs: nothing, where the report holds */
 export async function differencesOfReport(file: string, pack: Uint8Array): Promise<readonly string[]> {
   const report = await readReport(file);
-  const events = eventsOf(pack);
+  const events = packedEvents(pack);
   const told = [
     ...report.timeline,
     ...report.knowledge.toldLate.map(({ event }) => event),
@@ -45,22 +47,11 @@ async function readReport(file: string): Promise<RootCauseReport> {
   throw new Complaint(`${file} is no root cause report`, hint);
 }
 
-function eventsOf(pack: Uint8Array): ReadonlyMap<string, Packed> {
-  const events = new Map<string, Packed>();
-  for (const line of new TextDecoder().decode(pack).split('\n')) {
-    if (line === '') continue;
-    const { event } = JSON.parse(line) as { readonly event?: PackedEvent };
-    if (event === undefined) continue;
-    const { effectiveAt: happenedAt, recordedAt: knownAt, hash } = event.metadata;
-    const packed = { type: event.type, happenedAt, knownAt, ...(hash !== undefined && { hash }) };
-    events.set(`${event.stream.replace('-', '/')}/${event.revision}`, packed as Packed);
-  }
-  return events;
-}
-
-interface PackedEvent {
-  readonly stream: string;
-  readonly revision: number;
-  readonly type: string;
-  readonly metadata: { readonly effectiveAt: string; readonly recordedAt: string; readonly hash?: string };
+function packedEvents(pack: Uint8Array): ReadonlyMap<string, Packed> {
+  return new Map(
+    Array.from(eventsOfPack(pack), ({ stream, revision, type, metadata }) => {
+      const { effectiveAt: happenedAt, recordedAt: knownAt, hash } = metadata as Partial<EventMetadata>;
+      return [`${stream.replace('-', '/')}/${revision}`, omitUndefined({ type, happenedAt, knownAt, hash }) as Packed];
+    }),
+  );
 }

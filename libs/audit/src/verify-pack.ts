@@ -298,6 +298,15 @@ export function verifyPack(
   };
 }
 
+/** The events of a pack, as far as it can be read. Whether they hold, `verifyPack` tells. */
+export function* eventsOfPack(pack: Uint8Array): Generator<EventRecord> {
+  for (let at = 0, next = pack.indexOf(10); next >= 0; at = next + 1, next = pack.indexOf(10, at)) {
+    const line = parseLine(pack.subarray(at, next));
+    if (line === undefined) return;
+    if (line.kind === 'event') yield line.event;
+  }
+}
+
 const ORDER: Readonly<Record<PackLine['kind'], number>> = {
   manifest: 0,
   key: 1,
