@@ -17,18 +17,15 @@ import {
   seesClient,
 } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { type Page, readByName, type Sources } from './read-models.js';
+import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 import { runSystemCommand } from './run-command.js';
 
 /** Which alerts are asked for: those that have all of it. */
-export interface AlertsAsked {
+export interface AlertsAsked extends ByName {
   readonly client?: string | undefined;
   readonly source?: string | undefined;
   readonly ticket?: string | undefined;
   readonly firing?: boolean | undefined;
-  readonly limit: number;
-  /** Id of the alert that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Alerts by id. */

@@ -1,11 +1,11 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 
 /** Which articles are asked for: those that have all of it. */
-export interface ArticlesAsked {
+export interface ArticlesAsked extends ByName {
   /** Words of published ones: best first, one page. */
   readonly q?: string | undefined;
   /** Id of a ticket that they may help with, in place of words. */
@@ -13,9 +13,6 @@ export interface ArticlesAsked {
   readonly client?: string | undefined;
   readonly status?: ArticleStatus | undefined;
   readonly flagged?: boolean | undefined;
-  readonly limit: number;
-  /** Id of the article that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Articles by id; those that are searched for by how well they fit. */

@@ -1,17 +1,14 @@
 import { readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { type Page, readByName, type Sources } from './read-models.js';
+import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 
 /** Which tasks are asked for: those that have all of it. */
-export interface AutomationTasksAsked {
+export interface AutomationTasksAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: (typeof TASK_STATUSES)[number] | undefined;
   readonly action?: string | undefined;
   readonly ticket?: string | undefined;
-  readonly limit: number;
-  /** Id of the task that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Tasks for runners by id. */

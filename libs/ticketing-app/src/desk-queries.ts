@@ -41,7 +41,7 @@ import {
   type TeamNow,
 } from '#ticketing';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
-import { find, type Page, reached, readByIds, readByName, readParts, type Sources } from './read-models.js';
+import { type ByName, find, type Page, reached, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
@@ -66,7 +66,7 @@ export async function readContract(
 }
 
 /** Which problems are asked for: those that have all of it. */
-export interface ProblemsAsked {
+export interface ProblemsAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: ProblemStatus | undefined;
   readonly service?: string | undefined;
@@ -76,9 +76,6 @@ export interface ProblemsAsked {
   readonly ticket?: string | undefined;
   /** Whether one of its preventive actions is overdue at an instant. */
   readonly overdue?: { readonly is: boolean; readonly at: Instant } | undefined;
-  readonly limit: number;
-  /** Id of the problem that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Problems by id. */
@@ -183,13 +180,10 @@ export async function readAgent(
   return state === null ? refuse('agent-not-found', 'There is no such agent') : { state: shownAgent(scope, state), revision };
 }
 
-/**
- * What is agreed with each client, by name, now or at another time. A page of another time is short where a client had agreed nothing yet.
- * @param asked.after the name that the page comes after
- */
+/** What is agreed with each client, by name, now or at another time. A page of another time is short where a client had agreed nothing yet. */
 export async function readContracts(
   sources: Sources,
-  { limit, after, ...when }: { readonly limit: number; readonly after?: string | undefined } & When,
+  { limit, after, ...when }: ByName & When,
 ): Promise<Page<ClientContract> & { readonly end?: string }> {
   const page = await readByName<ClientContract>(sources, { view: contracts.name, limit, after });
   const end = page.items.at(-1)?.client;

@@ -8,10 +8,10 @@ import {
   type REVIEW_STATUSES,
 } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { type Page, readByName, type Sources } from './read-models.js';
+import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 
 /** Which major incidents are asked for: those that have all of it. */
-export interface MajorIncidentsAsked {
+export interface MajorIncidentsAsked extends ByName {
   readonly client?: string | undefined;
   readonly service?: string | undefined;
   readonly status?: (typeof MAJOR_INCIDENT_STATUSES)[number] | undefined;
@@ -19,9 +19,6 @@ export interface MajorIncidentsAsked {
   readonly review?: (typeof REVIEW_STATUSES)[number] | undefined;
   /** Id of a ticket that it is worked on, or that is a child of that. */
   readonly ticket?: string | undefined;
-  readonly limit: number;
-  /** Id of the major incident that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Major incidents by id. */

@@ -19,6 +19,8 @@ import {
   type OnCallDocument,
   onCallSchedules,
   type Principal,
+  type ReportNow,
+  reports,
   type Scope,
   shownAgent,
   shownTeam,
@@ -26,6 +28,8 @@ import {
   teams,
   type TicketFilter,
   ticketFilters,
+  type Webhook,
+  webhooks,
 } from '#ticketing';
 import { readAlert, readAlerts, readAlertSource, readMaintenance } from './alerts.js';
 import {
@@ -55,14 +59,14 @@ import { readMajorIncident, readMajorIncidents } from './major-incidents.js';
 import { readAutomationTask, readAutomationTasks } from './automation-tasks.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
-import { readReport, readReportRun, readReportRuns, readReports } from './report-queries.js';
+import { readReport, readReportRun, readReportRuns } from './report-queries.js';
 import { readRootCauseReport } from './root-cause-query.js';
 import { readForm, readForms, readQuestion, readQuestionCounts, readQuestions, readSuggestions } from './self-service-queries.js';
 import { readWhatIsDue } from './retention.js';
 import { readRestatedTicket, readRestatedTickets } from './restatement-query.js';
 import { readAuditorReads } from './auditor-reads-query.js';
 import { readReactions } from './reactions-query.js';
-import { type Page, readByName, readMailAside, type Sources } from './read-models.js';
+import { type ByName, type Page, readByName, readMailAside, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
 import { simulate, type SimulationRequest, type Watched } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
@@ -71,14 +75,7 @@ import { readTicketAutopsy } from './ticket-autopsy.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
 import { readChangedQueue, readTicketDetails, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
-import { readDeliveries, readSecretVersions, readWebhook, readWebhooks } from './webhook-queries.js';
-
-/** A page of a list that goes by name. */
-interface ByName {
-  readonly limit: number;
-  /** The name that the page comes after. */
-  readonly after?: string | undefined;
-}
+import { readDeliveries, readSecretVersions, readWebhook } from './webhook-queries.js';
 
 const asItIs = <Doc>(_scope: Scope, doc: Doc): Doc => doc;
 
@@ -173,7 +170,7 @@ export const queries = {
   flow: query('kpis', readFlow),
   factsExport: query('kpis', exportFacts),
   eventLogExport: query('kpis', exportEventLog),
-  reports: query('reports', readReports),
+  reports: query('reports', listed<ReportNow>(reports)),
   report: queryOfLog('reports', readReport),
   reportRuns: queryOfLog('reports', readReportRuns),
   reportRun: queryOfLog('reports', readReportRun),
@@ -221,7 +218,7 @@ export const queries = {
   privacy: queryOfLog('privacy', readPrivacy),
   dueForErasure: query('privacy', readWhatIsDue),
   events: queryOfLog('events', followEvents),
-  webhooks: query('webhooks', readWebhooks),
+  webhooks: query('webhooks', listed<Webhook>(webhooks)),
   webhook: query('webhooks', readWebhook),
   webhookSecret: queryOfLog('webhookSecret', readSecretVersions),
   deliveries: query('webhooks', readDeliveries),

@@ -158,7 +158,7 @@ export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string)
 }
 
 /** Messages that came by e-mail and were not taken, or not wholly, as they are kept: see `openMail`. */
-export function readMailAside(sources: Sources, { limit, after }: { readonly limit: number; readonly after?: string | undefined }) {
+export function readMailAside(sources: Sources, { limit, after }: ByName) {
   return readByName<InboundMailDocument>(sources, { view: INBOUND_MAIL, where: { outcome: 'aside' }, limit, after });
 }
 
@@ -262,6 +262,13 @@ export interface Page<Entry> {
   readonly more: boolean;
 }
 
+/** A page of a list that is sorted by name or id. */
+export interface ByName {
+  readonly limit: number;
+  /** The name or id that the page comes after. */
+  readonly after?: string | undefined;
+}
+
 /** Which entries of a view, in which order, and how many of them. */
 interface Wanted {
   readonly filter: object;
@@ -342,15 +349,10 @@ export async function readTickets<Doc extends object>(
   return { items: await reached(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
 }
 
-/** The documents of a view whose ids are names, by name, as they were folded. @param asked.where a filter @param asked.after the name that the page comes after */
+/** The documents of a view by id, as they were folded. @param asked.where a filter */
 export function readByName<Doc extends object>(
   sources: Pick<Sources, 'models'>,
-  {
-    view,
-    where = {},
-    limit,
-    after,
-  }: { readonly view: string; readonly where?: object; readonly limit: number; readonly after?: string | undefined },
+  { view, where = {}, limit, after }: { readonly view: string; readonly where?: object } & ByName,
 ): Promise<Page<Doc>> {
   const filter = after === undefined ? where : { ...where, _id: { $gt: after } };
   return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });

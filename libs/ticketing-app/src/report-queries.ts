@@ -1,18 +1,10 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Report, report as aggregate, type ReportNow, type ReportRun, reports } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { type Page, readByName, type Sources } from './read-models.js';
+import type { Page, Sources } from './read-models.js';
 
 interface Named {
   readonly report: string;
-}
-
-/** The scheduled reports by name. */
-export function readReports(
-  sources: Sources,
-  { limit, after }: { readonly limit: number; readonly after?: string | undefined },
-): Promise<Page<ReportNow>> {
-  return readByName<ReportNow>(sources, { view: reports.name, limit, after });
 }
 
 async function find({ store }: Sources, { report: name }: Named): Promise<AtRevision<Report> | Refusal<'report-not-found'>> {

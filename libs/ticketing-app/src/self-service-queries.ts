@@ -14,7 +14,7 @@ import {
   requestForms,
 } from '#ticketing';
 import type { AtRevision } from './desk-queries.js';
-import { find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 
 /** An article that may answer a question. */
 export interface Suggestion {
@@ -55,12 +55,9 @@ export async function readSuggestions(
 }
 
 /** Which questions are asked for: those that have all of it. */
-export interface QuestionsAsked {
+export interface QuestionsAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: QuestionStatus | undefined;
-  readonly limit: number;
-  /** Id of the question that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Questions by id. */
@@ -92,13 +89,10 @@ export async function readQuestionCounts(
 }
 
 /** Which forms are asked for: those that have all of it. */
-export interface FormsAsked {
+export interface FormsAsked extends ByName {
   readonly client?: string | undefined;
   readonly service?: string | undefined;
   readonly withdrawn?: boolean | undefined;
-  readonly limit: number;
-  /** Name of the form that the page comes after. */
-  readonly after?: string | undefined;
 }
 
 /** Forms by name. */

@@ -1,8 +1,8 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
-import { isSubscribed, isWithinReach, webhook as aggregate, type Webhook, webhooks } from '#ticketing';
+import { isSubscribed, isWithinReach, webhook as aggregate, type Webhook } from '#ticketing';
 import type { DeliveryDocument, DeliveryState } from '#webhooks';
 import type { AtRevision } from './desk-queries.js';
-import { deliveriesTo, type Page, progressOf, readByName, type Sources } from './read-models.js';
+import { deliveriesTo, type Page, progressOf, type Sources } from './read-models.js';
 
 /** A webhook, and how it is doing. */
 export interface WebhookNow extends Webhook {
@@ -26,10 +26,6 @@ async function find({ store, scope }: Sources, { webhook: id }: Named): Promise<
   return isSubscribed(state) && scope.reporter === undefined && isWithinReach(scope, state)
     ? { state, revision }
     : refuse('webhook-not-found', 'There is no such webhook');
-}
-
-export function readWebhooks(sources: Sources, { limit, after }: { readonly limit: number; readonly after?: string | undefined }) {
-  return readByName<Webhook>(sources, { view: webhooks.name, limit, after });
 }
 
 export async function readWebhook(sources: Sources, named: Named): Promise<AtRevision<WebhookNow> | Refusal<'webhook-not-found'>> {
