@@ -16,7 +16,7 @@ import {
   readDelivery,
   seesClient,
 } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 import { runSystemCommand } from './run-command.js';
 
@@ -40,27 +40,18 @@ interface Named {
   readonly id: string;
 }
 
-export async function readAlert({ store }: Sources, { id }: Named): Promise<AtRevision<Alert> | Refusal<'alert-not-found'>> {
-  const { state, revision } = await readAggregate(store, alert, id);
-  return state === null ? refuse('alert-not-found', 'There is no such alert') : { state, revision };
+export function readAlert(sources: Sources, { id }: Named): Promise<AtRevision<Alert> | Refusal<'alert-not-found'>> {
+  return readKnown(sources, alert, id, refuse('alert-not-found', 'There is no such alert'));
 }
 
-export async function readAlertSource(
-  { store }: Sources,
-  { id }: Named,
-): Promise<AtRevision<AlertSource> | Refusal<'alert-source-not-found'>> {
-  const { state, revision } = await readAggregate(store, alertSource, id);
-  return state === null ? noSource() : { state, revision };
+export function readAlertSource(sources: Sources, { id }: Named): Promise<AtRevision<AlertSource> | Refusal<'alert-source-not-found'>> {
+  return readKnown(sources, alertSource, id, noSource());
 }
 
 const noSource = () => refuse('alert-source-not-found', 'There is no such source of alerts');
 
-export async function readMaintenance(
-  { store }: Sources,
-  { id }: Named,
-): Promise<AtRevision<Maintenance> | Refusal<'maintenance-not-found'>> {
-  const { state, revision } = await readAggregate(store, maintenance, id);
-  return state === null ? refuse('maintenance-not-found', 'No maintenance was planned for that client') : { state, revision };
+export function readMaintenance(sources: Sources, { id }: Named): Promise<AtRevision<Maintenance> | Refusal<'maintenance-not-found'>> {
+  return readKnown(sources, maintenance, id, refuse('maintenance-not-found', 'No maintenance was planned for that client'));
 }
 
 /** What became of a delivery. */

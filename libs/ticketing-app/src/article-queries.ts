@@ -1,6 +1,6 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import type { AtRevision } from './at-revision.js';
 import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 

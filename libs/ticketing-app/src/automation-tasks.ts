@@ -1,6 +1,6 @@
-import { readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { refuse, type Refusal } from '#eventsourcing';
 import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 
 /** Which tasks are asked for: those that have all of it. */
@@ -20,10 +20,9 @@ export function readAutomationTasks(
   return readByName<AutomationTask>(sources, { view: automationTasks.name, where, limit, after });
 }
 
-export async function readAutomationTask(
-  { store }: Sources,
+export function readAutomationTask(
+  sources: Sources,
   { id }: { readonly id: string },
 ): Promise<AtRevision<AutomationTask> | Refusal<'task-not-found'>> {
-  const { state, revision } = await readAggregate(store, automation, id);
-  return state === null ? refuse('task-not-found', 'There is no such task') : { state, revision };
+  return readKnown(sources, automation, id, refuse('task-not-found', 'There is no such task'));
 }

@@ -40,17 +40,12 @@ import {
   ticketDetails,
   type TeamNow,
 } from '#ticketing';
+import { type AtRevision, readKnown } from './at-revision.js';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
 import { type ByName, find, type Page, reached, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
-
-/** An aggregate as the log has it now, with its revision. */
-export interface AtRevision<State> {
-  readonly state: State;
-  readonly revision: number;
-}
 
 /** What is agreed with a client, now or at another time. */
 export async function readContract(
@@ -139,21 +134,19 @@ export async function readPreventiveActions(
 }
 
 /** A problem. */
-export async function readProblem(
-  { store }: Sources,
+export function readProblem(
+  sources: Sources,
   { id }: { readonly id: string },
 ): Promise<AtRevision<ProblemRecord> | Refusal<'problem-not-found'>> {
-  const { state, revision } = await readAggregate(store, problem, id);
-  return state === null ? refuse('problem-not-found', 'There is no such problem') : { state, revision };
+  return readKnown(sources, problem, id, refuse('problem-not-found', 'There is no such problem'));
 }
 
 /** What became of the personal data of a client's people. */
-export async function readPrivacy(
-  { store }: Sources,
+export function readPrivacy(
+  sources: Sources,
   { client }: { readonly client: string },
 ): Promise<AtRevision<Privacy> | Refusal<'privacy-not-found'>> {
-  const { state, revision } = await readAggregate(store, privacy, client);
-  return state === null ? refuse('privacy-not-found', 'Nothing was said of the privacy of that client') : { state, revision };
+  return readKnown(sources, privacy, client, refuse('privacy-not-found', 'Nothing was said of the privacy of that client'));
 }
 
 /** A team, and who of it is there at an instant. */

@@ -1,4 +1,4 @@
-import { readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { refuse, type Refusal } from '#eventsourcing';
 import {
   type MAJOR_INCIDENT_STATUSES,
   type MajorIncident,
@@ -7,7 +7,7 @@ import {
   omitUndefined,
   type REVIEW_STATUSES,
 } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 
 /** Which major incidents are asked for: those that have all of it. */
@@ -31,10 +31,9 @@ export function readMajorIncidents(
   return readByName<MajorIncident>(sources, { view: majorIncidents.name, where, limit, after });
 }
 
-export async function readMajorIncident(
-  { store }: Sources,
+export function readMajorIncident(
+  sources: Sources,
   { id }: { readonly id: string },
 ): Promise<AtRevision<MajorIncident> | Refusal<'major-incident-not-found'>> {
-  const { state, revision } = await readAggregate(store, majorIncident, id);
-  return state === null ? refuse('major-incident-not-found', 'There is no such major incident') : { state, revision };
+  return readKnown(sources, majorIncident, id, refuse('major-incident-not-found', 'There is no such major incident'));
 }

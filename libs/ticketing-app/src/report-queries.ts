@@ -1,15 +1,14 @@
-import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { isRefusal, refuse, type Refusal } from '#eventsourcing';
 import { type Report, report as aggregate, type ReportNow, type ReportRun, reports } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import { type AtRevision, readKnown } from './at-revision.js';
 import type { Page, Sources } from './read-models.js';
 
 interface Named {
   readonly report: string;
 }
 
-async function find({ store }: Sources, { report: name }: Named): Promise<AtRevision<Report> | Refusal<'report-not-found'>> {
-  const { state, revision } = await readAggregate(store, aggregate, name);
-  return state === null ? refuse('report-not-found', 'There is no such report') : { state, revision };
+function find(sources: Sources, { report: name }: Named): Promise<AtRevision<Report> | Refusal<'report-not-found'>> {
+  return readKnown(sources, aggregate, name, refuse('report-not-found', 'There is no such report'));
 }
 
 /** A scheduled report as the log has it. */

@@ -13,7 +13,7 @@ import {
   requestForm,
   requestForms,
 } from '#ticketing';
-import type { AtRevision } from './desk-queries.js';
+import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 
 /** An article that may answer a question. */
@@ -101,10 +101,9 @@ export function readForms(sources: Sources, { client, service, withdrawn, limit,
 }
 
 /** A form. */
-export async function readForm(
-  { store }: Sources,
+export function readForm(
+  sources: Sources,
   { name }: { readonly name: string },
 ): Promise<AtRevision<RequestForm> | Refusal<'form-not-found'>> {
-  const { state, revision } = await readAggregate(store, requestForm, name);
-  return state === null ? refuse('form-not-found', 'There is no such form') : { state, revision };
+  return readKnown(sources, requestForm, name, refuse('form-not-found', 'There is no such form'));
 }

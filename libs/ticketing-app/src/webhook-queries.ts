@@ -1,7 +1,7 @@
 import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { isSubscribed, isWithinReach, webhook as aggregate, type Webhook } from '#ticketing';
 import type { DeliveryDocument, DeliveryState } from '#webhooks';
-import type { AtRevision } from './desk-queries.js';
+import type { AtRevision } from './at-revision.js';
 import { deliveriesTo, type Page, progressOf, type Sources } from './read-models.js';
 
 /** A webhook, and how it is doing. */
