@@ -26,13 +26,13 @@ export async function readArticles(
   const { items, more } =
     words === undefined
       ? await readByName<Article>(sources, { view: articles.name, where, limit, after })
-      : { items: await search(sources, words, where, limit), more: false };
+      : { items: await bestFirst(sources, await sources.articles.search(words), where, limit), more: false };
   return { items: items.map((one) => shownArticle(sources.scope, one)), more };
 }
 
-async function search(sources: Sources, words: string, where: object, limit: number): Promise<readonly Article[]> {
-  const hits = await sources.articles.search(words);
-  const found = await reached(find<Article>(sources, articles.name, { ...where, _id: { $in: hits } }).toArray());
+/** The first articles of some ids, in their order, that a filter and the scope leave. */
+export async function bestFirst(sources: Sources, hits: readonly string[], where: object, limit: number): Promise<readonly Article[]> {
+  const found = await reached(find<Article>(sources, articles.name, { ...where, _id: { $in: [...hits] } }).toArray());
   const byId = new Map(found.map((one) => [one._id, one]));
   return hits.flatMap((id) => byId.get(id) ?? []).slice(0, limit);
 }

@@ -1,7 +1,5 @@
 import { type Instant, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import {
-  type Article,
-  articles,
   countQuestions,
   omitUndefined,
   type Question,
@@ -13,6 +11,7 @@ import {
   requestForm,
   requestForms,
 } from '#ticketing';
+import { bestFirst } from './article-queries.js';
 import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
 
@@ -46,9 +45,7 @@ export async function readSuggestions(
       { visibility: { $ne: 'desk' }, client },
     ],
   };
-  const found = await reached(find<Article>(sources, articles.name, { ...theirs, _id: { $in: [...hits] } }).toArray());
-  const byId = new Map(found.map((one) => [one._id, one]));
-  const fitting = hits.flatMap((id) => byId.get(id) ?? []).slice(0, MOST_SUGGESTIONS);
+  const fitting = await bestFirst(sources, hits, theirs, MOST_SUGGESTIONS);
   return fitting.flatMap(({ article, published }) =>
     published === undefined ? [] : [{ article, title: published.title, text: published.text }],
   );
