@@ -171,6 +171,12 @@ describe('a major incident', () => {
         .when(...review)
         .events(),
     ).toEqual([]);
+    const parted = { summary: 'One disk', actions: ['Mirror it', 'watch it'] };
+    expect(
+      given(declared, ended, ['RecordIncidentReview', { ...parted, actions: ['Mirror it,watch it'] }])
+        .when('RecordIncidentReview', parted)
+        .events(),
+    ).toEqual([{ type: 'IncidentReviewed', data: parted }]);
     for (const command of [plan, review])
       expect(
         given(declared)

@@ -14,7 +14,7 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Part, PersonRef, Text, TextList } from '../command-fields.js';
 import { DAY, type MajorIncidentTerms } from '../contract/contract.js';
-import { omitUndefined } from '../plain-json.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { about, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
 
@@ -317,7 +317,7 @@ export const majorIncident = {
         if (state === null) return notFound();
         const { review } = state;
         if (review === undefined) return nothingToReview();
-        const known = review.status === 'done' && review.summary === summary && String(review.actions) === String(actions);
+        const known = review.status === 'done' && same({ summary, actions }, { summary: review.summary, actions: review.actions });
         return known ? [] : [{ type: 'IncidentReviewed', data: omitUndefined({ summary, actions }) }];
       },
     }),
