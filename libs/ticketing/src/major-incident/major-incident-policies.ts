@@ -3,7 +3,7 @@ import { termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
-import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { type ClockedTicketState, openedAtOf } from '../ticket/clocked-ticket.js';
 import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import {
@@ -51,8 +51,7 @@ export const ticketsOfServices = withItsCause<TicketEvents, ClockedTicketState, 
     TicketOpened: (event, state) => count(event, state, event.metadata.effectiveAt),
     TicketTriaged: (event, state) => {
       const was = event.data.before?.service;
-      const openedAt = state?.sla?.clocks.find(({ kind }) => kind === 'response')?.startedAt;
-      return [...(was === state?.service ? [] : discount(event, state, was)), ...count(event, state, openedAt)];
+      return [...(was === state?.service ? [] : discount(event, state, was)), ...count(event, state, openedAtOf(state))];
     },
     TicketCancelled: discountAltogether,
     TicketMerged: discountAltogether,

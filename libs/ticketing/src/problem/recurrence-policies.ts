@@ -2,7 +2,7 @@ import { type Instant, type Policy, type Reaction, type RecordedEvent, type Stor
 import { type Recurrence, termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
-import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import { type ClockedTicketState, openedAtOf } from '../ticket/clocked-ticket.js';
 import type { TellOfProblem } from '../ticket/recurrence.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import { problem, type ProblemCommands, type ProblemEvents } from './problem.js';
@@ -66,8 +66,7 @@ export const ticketsThatRecur: Policy<TicketEvents, ClockedTicketState, Recurren
     TicketTriaged: (event, state) => {
       const { before } = event.data;
       const was = before === undefined || state === null ? undefined : fingerprintOf({ client: state.client, ...before });
-      const openedAt = state?.sla?.clocks.find(({ kind }) => kind === 'response')?.startedAt;
-      const counted = count(event, state, openedAt);
+      const counted = count(event, state, openedAtOf(state));
       return counted.length === 0 ? [] : [...discount(event, was), ...counted];
     },
     TicketCancelled: discountAltogether,

@@ -1,4 +1,4 @@
-import type { EventOf } from '#eventsourcing';
+import type { EventOf, Instant } from '#eventsourcing';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { openedTicket, type Ticket } from '../events/ticket.js';
 import { evolveTicket, folding, type TicketEvents } from '../events/ticket-events.js';
@@ -11,6 +11,11 @@ export interface ClockedTicket extends Ticket {
 
 /** No ticket yet, or one. */
 export type ClockedTicketState = ClockedTicket | null;
+
+/** When a ticket was opened, which is when its response clock began; undefined where only the rules of the work are asked. */
+export function openedAtOf(state: ClockedTicketState): Instant | undefined {
+  return state?.sla?.clocks.find(({ kind }) => kind === 'response')?.startedAt;
+}
 
 /** The events of a ticket, folded with its clocks. */
 export const clockedTicketEvents = folding<ClockedTicketState>((ticket, type, data, facts) => {
