@@ -420,7 +420,8 @@ function isZone(zone: unknown): zone is string {
   }
 }
 
-function isDate(date: unknown): date is string {
+/** Whether a value is a date that exists, as `YYYY-MM-DD`. */
+export function isDate(date: unknown): date is string {
   if (typeof date !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(date)) return false;
   try {
     return Temporal.PlainDate.from(date, { overflow: 'reject' }).toString() === date;

@@ -1,5 +1,5 @@
 import { epochMillis, type Instant } from '#eventsourcing';
-import type { MaintenanceState } from '../alerts/maintenance.js';
+import { maintenanceAt, type MaintenanceState } from '../alerts/maintenance.js';
 import { DAY } from '../contract/contract.js';
 import { omitUndefined } from '../plain-json.js';
 import { about, instant, listOf, oneOf, open, optional, type Static, text } from '../schema.js';
@@ -69,15 +69,13 @@ export function statusPageOf(client: string, at: Instant, { services: known, mai
   );
   const windows = (maintenance?.windows ?? []).filter(({ until }) => until > at);
   const down = shown.flatMap(({ status, service }) => (status === 'declared' && service !== undefined ? [service] : []));
-  const isAtWork = (service: string) =>
-    windows.some(({ from, services }) => from <= at && (services === undefined || services.includes(service)));
   const named = [...known, ...shown.flatMap(({ service }) => service ?? []), ...windows.flatMap(({ services }) => services ?? [])];
   return {
     client,
     at,
     services: [...new Set(named)].sort().map((service) => ({
       service,
-      state: down.includes(service) ? 'down' : isAtWork(service) ? 'maintenance' : 'up',
+      state: down.includes(service) ? 'down' : maintenanceAt(maintenance, service, at) ? 'maintenance' : 'up',
     })),
     majorIncidents: shown.map(({ service, beganAt, endedAt, updates }) =>
       omitUndefined({ service, beganAt, endedAt, updates: updates.map(({ at, text }) => ({ at, text })) }),

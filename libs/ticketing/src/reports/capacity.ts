@@ -1,4 +1,5 @@
 import { instantFrom } from '#eventsourcing';
+import { HOUR } from '../contract/contract.js';
 import type { Agent } from '../desk/agent.js';
 import { serves, shiftAt, type Team } from '../desk/team.js';
 import type { CapacityReport } from '../views/capacity-report.js';
@@ -8,8 +9,16 @@ import type { Facts } from './kpi.js';
 
 /** The facts that capacity follows from. */
 export const CAPACITY_FIELDS = [
-  ...(['openedAt', 'client', 'category', 'stays', 'touch', 'touchSeconds', 'resolvedTier', 'resolvedAgent', 'rootCause'] as const),
-] satisfies readonly (keyof TicketFacts)[];
+  'openedAt',
+  'client',
+  'category',
+  'stays',
+  'touch',
+  'touchSeconds',
+  'resolvedTier',
+  'resolvedAgent',
+  'rootCause',
+] as const satisfies readonly (keyof TicketFacts)[];
 
 /** What is known besides the tickets. */
 export interface CapacityContext {
@@ -79,7 +88,6 @@ function learning(tickets: readonly Facts[]): Told['learning'] {
   return [...pairs.values()].sort(mostFirst(({ tickets }) => tickets));
 }
 
-const HOUR = 3_600_000;
 /** In every zone hours begin at quarters of an hour of UTC. */
 const QUARTER = HOUR / 4;
 const DAYS_OF_WEEK = 7;

@@ -1,6 +1,7 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
+import { isDate } from '../contract/business-calendar.js';
 import { omitUndefined, same } from '../plain-json.js';
 import {
   about,
@@ -320,10 +321,4 @@ function ruleOf({ kind, options = [], min, max }: Omit<FormField, 'name'>, answe
     case 'flag':
       return unless(typeof answer === 'boolean', 'must be true or false');
   }
-}
-
-function isDate(answer: unknown): boolean {
-  if (typeof answer !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(answer)) return false;
-  const at = Date.parse(`${answer}T00:00:00Z`);
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(answer);
 }
