@@ -5,8 +5,8 @@ export default {
   // What takes minutes has a run of its own: `npm run test:long`.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/crash/', '\\.long\\.spec\\.ts$'],
   testEnvironment: 'node',
-  // Many suites wait for disks and processes: both cores of a small machine are worth using.
-  maxWorkers: '100%',
+  // Many suites wait for disks and processes: with one worker more than cores, none is idle on a small machine.
+  maxWorkers: '150%',
   // Far more than a test takes: machines may be busy. Longer than `eventually` waits, whose error says more.
   testTimeout: 2 * Number(process.env.TEST_PATIENCE_MS ?? 60_000),
   // Our libraries are read from their sources, so that tests need no build (see "imports" in package.json).

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Aggregate, Route } from '#eventsourcing';
 import { aggregates, cloudEventType, policies, projectionGroups, publicEventTypes, type PublicCommandName, ticket } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { type RunningApi, send, startApi, visible } from './testing/running-api.js';
 
 let api: RunningApi;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
@@ -209,12 +209,7 @@ describe('the answers', () => {
       'Problem',
     ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
     const example = (name: string) => document.components.schemas[name].examples[0];
-    /** What a view answers once it is as far as it was asked to be. */
-    const shown = async (view: string) => {
-      let answer = await send(api.url, 'GET', view);
-      while (answer.status === 503) answer = await send(api.url, 'GET', view);
-      return answer;
-    };
+    const shown = (view: string) => visible(api.url, view);
     const lives = [
       [
         'TriageTicket',

@@ -8,7 +8,7 @@ import { eraseWhatIsDue, type Erasing, queries, runQuery } from '#ticketing-app'
 import { eventually } from '../../../test/eventually.js';
 import { storeWithKeys } from '../../../test/stores.js';
 import { startEraser } from '../../worker/src/eraser.js';
-import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
+import { openingOf, type RunningApi, send, startApi, visible } from './testing/running-api.js';
 
 let api: RunningApi;
 /** The worker, as a process of its own. */
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
-const get = (path: string, headers: Record<string, string> = {}) => send(api.url, 'GET', path, { headers });
+const get = (path: string, headers?: Record<string, string>) => visible(api.url, path, headers);
 const post = async (path: string, body: object) => {
   const answer = await send(api.url, 'POST', path, { body });
   if (answer.status >= 300) throw new Error(answer.text);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { discardTicketInstants } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
-import { type RunningApi, send, startApi } from './testing/running-api.js';
+import { type RunningApi, send, startApi, visible } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -11,12 +11,7 @@ afterAll(async () => {
   await api?.stop();
 });
 
-/** An answer as soon as the past, or a view, is far enough: a busy machine takes its time. */
-const get = (path: string) =>
-  eventually(
-    () => send(api.url, 'GET', path),
-    ({ status }) => status !== 503,
-  );
+const get = (path: string) => visible(api.url, path);
 const json = async (path: string) => (await get(path)).json;
 const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
 

@@ -157,6 +157,13 @@ export async function everyPage<Entry>(url: string, path: string, limit = 200): 
   return all;
 }
 
+/** An answer once the view, or the past, goes as far as it was asked to: on a busy machine, or a full log, one is told to ask again. */
+export const visible = (url: string, path: string, headers: Record<string, string> = {}): Promise<Answer> =>
+  eventually(
+    () => send(url, 'GET', path, { headers }),
+    ({ status }) => status !== 503,
+  );
+
 /** The body of a ticket that needs nothing in particular. */
 export function openingOf(client: string) {
   return { client, kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' } as const;
