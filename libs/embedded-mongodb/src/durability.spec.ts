@@ -125,6 +125,36 @@ describe('format 1', () => {
   });
 });
 
+test('while it holds collations the file has a format that versions without them refuse', async () => {
+  const directory = fresh();
+  const format = async (): Promise<number> => {
+    const file = open<Buffer, Buffer>({
+      path: join(directory, 'mongodb.mdb'),
+      noSubdir: true,
+      readOnly: true,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+    } as never);
+    const value = file.get(Buffer.from('\0format') as never) as Buffer;
+    await file.close();
+    return value.readDoubleBE(0);
+  };
+  const collation = { locale: 'en', strength: 2 };
+  const formats: number[] = [];
+  for (const change of [
+    (db: Db) => db.collection('tickets').createIndex({ title: 1 }),
+    (db: Db) => db.collection('tickets').createIndex({ title: 1 }, { collation, name: 'folded' }),
+    (db: Db) => db.collection('tickets').insertOne({ title: 'A' }),
+    (db: Db) => db.collection('tickets').dropIndex('folded'),
+    (db: Db) => db.createCollection('folded', { collation }),
+    (db: Db) => db.dropCollection('folded'),
+  ] as readonly ((db: Db) => Promise<unknown>)[]) {
+    await withNode(directory, change);
+    formats.push(await format());
+  }
+  expect(formats).toEqual([2, 3, 3, 2, 3, 2]);
+});
+
 /** Changes one byte wherever the file holds a text. */
 const damage = (directory: string, text: string): void => {
   const path = join(directory, 'mongodb.mdb');

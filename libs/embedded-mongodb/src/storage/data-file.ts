@@ -4,7 +4,7 @@ import { isLmdbError, type Gap } from '@tierline/embedded-host';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { dataDamaged, DamagedRecordError, DataUnreadable, ServerError } from '../errors.js';
 import { copyInto } from './backup.js';
-import { FILE, FORMAT, formatKey, inspectData, upgradeKey } from './data-format.js';
+import { FILE, formatKey, FORMATS, hasChecksums, inspectData, upgradeKey, type Format } from './data-format.js';
 import { checksumOf } from './checksums.js';
 
 /** Records that an upgrade rewrites in one transaction. */
@@ -74,7 +74,7 @@ const create = async (path: string): Promise<void> => {
   for (const left of [draft, `${draft}-lock`]) rmSync(left, { force: true });
   const db = openLmdb(draft, (bytes) => copied(bytes, 0, bytes.length));
   try {
-    await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
+    await db.transaction(() => void db.put(formatKey, number64(FORMATS.plain)));
   } finally {
     await db.close();
   }
@@ -142,9 +142,10 @@ export class DataFile {
     }
     try {
       const format = db.get(formatKey)?.readDoubleBE(0);
-      if (format === undefined) await db.transaction(() => void db.put(formatKey, number64(FORMAT)));
-      else if (format === 1 || (format === FORMAT && db.get(upgradeKey))) await upgrade(db);
-      else if (format !== FORMAT) throw new DataUnreadable(directory, `it has format ${format}, this version reads 1 and ${FORMAT}`);
+      if (format === undefined) await db.transaction(() => void db.put(formatKey, number64(FORMATS.plain)));
+      else if (format === FORMATS.unsealed || (format === FORMATS.plain && db.get(upgradeKey))) await upgrade(db);
+      else if (!hasChecksums(format))
+        throw new DataUnreadable(directory, `it has format ${format}, this version reads 1 to ${FORMATS.collated}`);
     } catch (error) {
       await db.close();
       throw error;
@@ -204,6 +205,11 @@ export class DataFile {
   /** Only within a transaction. */
   remove(key: Buffer): void {
     void this.#db.remove(key);
+  }
+
+  /** Says which versions can read the file. Only within a transaction. */
+  putFormat(format: Format): void {
+    void this.#db.put(formatKey, number64(format));
   }
 
   /** A state that stays as it is until it is done; while it is open, space that others free is not used again. */
@@ -267,7 +273,7 @@ const upgrade = async (db: RootDatabase<Buffer, Buffer>): Promise<void> => {
   for (let more = true; more;) {
     await db.transaction(() => {
       const from = db.get(upgradeKey);
-      if (!from) void db.put(formatKey, number64(FORMAT));
+      if (!from) void db.put(formatKey, number64(FORMATS.plain));
       const start = from ?? Buffer.from([0]);
       const slice = [
         ...db.getRange({ start, exclusiveStart: true, end: Buffer.from([0xff]), limit: UPGRADE_SLICE } as never),

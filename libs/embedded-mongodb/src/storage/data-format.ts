@@ -10,12 +10,16 @@ export const FILE = 'mongodb.mdb';
 
 /**
  * The version of the file's layout. In format 1 a value stood alone; since format 2 four bytes follow it, the CRC-32 of
- * key and value, little-endian. The two keys below have none: they tell how the others are to be read.
+ * key and value, little-endian. The two keys below have none: they tell how the others are to be read. A file has format 3
+ * while a collection or an index in it has a collation, which versions for format 2 would not see.
  */
-export const FORMAT = 2;
+export const FORMATS = { unsealed: 1, plain: 2, collated: 3 } as const;
+export type Format = typeof FORMATS.plain | typeof FORMATS.collated;
 export const formatKey = Buffer.from('\0format');
 /** How far an upgrade has come: the last key that has the present format. Gone when it is through. */
 export const upgradeKey = Buffer.from('\0upgrade');
+
+export const hasChecksums = (format: number | undefined): format is Format => format === FORMATS.plain || format === FORMATS.collated;
 
 /**
  * Reads the whole data file of a directory and checks all that LMDB would believe.
@@ -41,7 +45,7 @@ export const inspectData = (directory: string): readonly Gap[] => {
         return true;
       }
     }
-    if (format !== FORMAT || (upgraded && key.compare(upgraded) > 0)) return true;
+    if (!hasChecksums(format) || (upgraded && key.compare(upgraded) > 0)) return true;
     const end = value.length - 4;
     const checksum = end < 0 ? -1 : value.readUInt32LE(end);
     const bytes = value.subarray(0, Math.max(0, end));

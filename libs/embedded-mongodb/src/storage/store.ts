@@ -6,6 +6,7 @@ import { parseCollation, withCollation, type Collation } from '../query/collatio
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { extractKeys, type KeyField } from '../query/keys.js';
 import { DataFile, type Entry, type KeyRange } from './data-file.js';
+import { FORMATS } from './data-format.js';
 import { findLabel } from './text-labels.js';
 
 /**
@@ -169,6 +170,8 @@ export const readIndex = (
     outdated,
   };
 };
+
+const isCollated = ({ collation, indexes }: Collection): boolean => collation !== undefined || indexes.some((index) => index.collation);
 
 const writeCollection = (collection: Collection): Buffer =>
   encode(
@@ -721,6 +724,7 @@ class StoreWriter implements Writer {
   #setCatalog(collections: ReadonlyMap<string, Collection>): void {
     this.catalog = { version: this.catalog.version + 1, collections };
     this.#put(meta('version'), number64(this.catalog.version));
+    this.#file.putFormat([...collections.values()].some(isCollated) ? FORMATS.collated : FORMATS.plain);
   }
 
   saveCollection(collection: Collection): void {
