@@ -12,7 +12,6 @@ import {
   readAggregate,
   type Refusal,
   StoreUnavailable,
-  StreamDeleted,
 } from '#eventsourcing';
 import type { Mongo, ViewDocument } from '#mongo';
 import {
@@ -43,6 +42,7 @@ import {
   type Workload,
 } from '#ticketing';
 import { groupPosition, runSystemCommand } from '#ticketing-app';
+import { unlessDeleted } from './due-commands.js';
 
 /** What became of a task: the events that it led to. */
 type Done = { readonly events: readonly unknown[] };
@@ -226,18 +226,17 @@ export class Assigner {
     reason: string,
     sender: Sender,
   ): Promise<Done> {
-    const result = await runSystemCommand(this.store, {
-      aggregate: ticket,
-      id: ticketId,
-      name: 'UnassignTicket',
-      body: { reason, because, from },
-      context: { ...sender, commandId: deterministicId('unassign', sender.commandId, ticketId) },
-    }).catch((error: unknown) => {
-      // A stream that was tombstoned keeps its document.
-      if (!(error instanceof StreamDeleted)) throw error;
-      return NOTHING;
-    });
-    return isRefusal(result) ? NOTHING : result;
+    const context = { ...sender, commandId: deterministicId('unassign', sender.commandId, ticketId) };
+    const result = await unlessDeleted(
+      runSystemCommand(this.store, {
+        aggregate: ticket,
+        id: ticketId,
+        name: 'UnassignTicket',
+        body: { reason, because, from },
+        context,
+      }),
+    );
+    return result === undefined || isRefusal(result) ? NOTHING : result;
   }
 }
 

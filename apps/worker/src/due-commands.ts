@@ -1,8 +1,7 @@
-import { type Actor, type Aggregate, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
+import { type Aggregate, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
 import type { Mongo, ViewDocument } from '#mongo';
+import { TIMEKEEPER } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
-
-export const TIMEKEEPER: Actor = { id: 'timekeeper', kind: 'system' };
 
 /** Documents of one look. */
 const LOOK = 500;
@@ -61,8 +60,11 @@ export class DueCommands<Of extends Aggregate> {
 }
 
 /** What was tombstoned keeps its document: nothing is to be done about it, now or later. */
-export async function unlessDeleted(sent: Promise<unknown>): Promise<void> {
-  await sent.catch((error: unknown) => {
-    if (!(error instanceof StreamDeleted)) throw error;
-  });
+export async function unlessDeleted<Sent>(sent: Promise<Sent>): Promise<Sent | undefined> {
+  try {
+    return await sent;
+  } catch (error) {
+    if (error instanceof StreamDeleted) return undefined;
+    throw error;
+  }
 }

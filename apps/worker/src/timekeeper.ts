@@ -23,10 +23,11 @@ import {
   ticketSla,
   type TicketSla,
   ticketViews,
+  TIMEKEEPER,
 } from '#ticketing';
 import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
-import { DueCommands, TIMEKEEPER } from './due-commands.js';
+import { DueCommands, unlessDeleted } from './due-commands.js';
 import { RosterKeeper } from './roster-keeper.js';
 
 export interface TimekeeperOptions {
@@ -109,17 +110,8 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         if (stopping.signal.aborted) return;
         const { key, name, body } = command(doc);
         const commandId = deterministicId('timekeeper', doc._id, key);
-        const result = await runSystemCommand(store, {
-          aggregate: ticket,
-          id: doc._id,
-          name,
-          body,
-          context: { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId },
-        }).catch((error: unknown) => {
-          // A stream that was tombstoned keeps its document: nothing is to be done about it, now or later.
-          if ((error as Error | null)?.name !== 'StreamDeleted') throw error;
-          return undefined;
-        });
+        const context = { commandId, actor: TIMEKEEPER, correlationId: commandId, causationId: commandId };
+        const result = await unlessDeleted(runSystemCommand(store, { aggregate: ticket, id: doc._id, name, body, context }));
         sent++;
         handled.set(doc._id, doc.revision);
         if (result !== undefined && isRefusal(result))
