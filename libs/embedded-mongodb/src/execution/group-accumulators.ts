@@ -1,10 +1,10 @@
-import { isNumber, numberOf } from '../bson/order.js';
-import { Arr, Doc, show, type Value } from '../bson/values.js';
+import { isNullish, isNumber, numberOf } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { extremeN, percentiles, plainAccumulator, sharesOf, sumOf, type Start } from '../query/accumulators.js';
 import { currentCollation } from '../query/collation.js';
 import { constantOf } from '../query/expressions/compile.js';
-import { compileExpression } from '../query/expressions/expressions.js';
+import { compileExpression, isGrouped } from '../query/expressions/expressions.js';
 import type { Evaluate } from '../query/expressions/scope.js';
 import { compareRows, parseSort, sortKey } from '../query/sort-order.js';
 
@@ -16,12 +16,13 @@ export type AccumulatorSpec = {
 
 const countOf = (spec: Doc, name: string): number => {
   const given = spec.get('n');
-  if (given === undefined) throw new ServerError(5787906, `Missing value for 'n' in ${name}`);
+  if (given === undefined)
+    throw new ServerError(name === '$topN' || name === '$bottomN' ? 5788003 : 5787906, `Missing value for 'n' in ${name}`);
   const value = constantOf(compileExpression(given))?.value;
   const n = isNumber(value) ? numberOf(value) : NaN;
   if (!Number.isInteger(n))
-    throw new ServerError(5787902, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
-  if (n < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${n}`);
+    throw new ServerError(7548606, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
+  if (n < 1) throw new ServerError(7548606, `'n' must be greater than 0, found ${n}`);
   return n;
 };
 
@@ -73,6 +74,18 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorS
  */
 export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
   const plain = plainAccumulator(name);
+  if (plain && name === '$mergeObjects' && isGrouped()) {
+    const evaluate = compileExpression(argument instanceof Arr && argument.length === 1 ? (argument.values[0] as Value) : argument);
+    return {
+      evaluate: (doc, variables) => {
+        const value = evaluate(doc, variables);
+        if (!isNullish(value) && !(value instanceof Doc))
+          throw new ServerError(5911200, `$mergeObjects only supports objects, not ${bsonTypeName(value)}`);
+        return value;
+      },
+      start: plain,
+    };
+  }
   if (plain) {
     if (argument instanceof Arr) {
       if (argument.length !== 1) throw new ServerError(40237, `The ${name} accumulator is a unary operator`);

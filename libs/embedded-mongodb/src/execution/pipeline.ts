@@ -7,7 +7,7 @@ import type { Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { currentCollation, equivalents, withCollation, type Collation } from '../query/collation.js';
 import { checkFieldPath, constantOf, followPath } from '../query/expressions/compile.js';
-import { compileExpression, withVariables } from '../query/expressions/expressions.js';
+import { compileExpression, withinGroup, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { MEMORY_LIMIT, parseSort } from '../query/sort-order.js';
@@ -159,7 +159,8 @@ const group: Compile = (spec) => {
       throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
     if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
     names.push(name);
-    accumulators.push(compileAccumulator(value.keys[0], value.values[0] as Value));
+    const [accumulator, argument] = [value.keys[0], value.values[0] as Value];
+    accumulators.push(withinGroup(() => compileAccumulator(accumulator, argument)));
   });
   const collation = currentCollation();
   return gathering(({ variables }) => {
@@ -519,7 +520,7 @@ const bucket: Compile = (spec, name) => {
   const key = compileExpression(groupBy);
   const names = output instanceof Doc ? output.keys : ['count'];
   const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
-    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
+    withinGroup(() => compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value)),
   );
   return gathering(({ variables }) => {
     const buckets = new Map<number, readonly Accumulator[]>();

@@ -221,8 +221,13 @@ export const sumOf = (): Accumulator => {
 
 /** The shares that `p` of a $percentile names. */
 export const sharesOf = (p: Value | undefined): readonly number[] => {
-  const shares = p instanceof Arr ? p.values.map((share) => (isNumber(share) ? doubleOf(share) : NaN)) : [];
-  if (!shares.length || shares.some((share) => !(share >= 0 && share <= 1)))
+  if (!(p instanceof Arr) || !p.length)
+    throw new ServerError(7750301, `The 'p' field in $percentile must be a non-empty array of constants`);
+  const shares = p.values.map((share) => {
+    if (!isNumber(share)) throw new ServerError(7750302, `The 'p' field in $percentile must be an array of numbers, found ${show(share)}`);
+    return doubleOf(share);
+  });
+  if (shares.some((share) => !(share >= 0 && share <= 1)))
     throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
   return shares;
 };

@@ -319,9 +319,10 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       return test(true, modTest(operand));
     case '$size': {
       const size = numberOf(operand);
-      if (!isNumber(operand)) throw failedToParse(`Failed to parse $size. Expected a number in: $size: ${show(operand)}`);
-      if (!Number.isInteger(size)) throw failedToParse(`Failed to parse $size. Expected an integer: $size: ${show(operand)}`);
-      if (size < 0) throw failedToParse(`Failed to parse $size. Expected a non-negative number in: $size: ${show(operand)}`);
+      if (!isNumber(operand)) throw badValue(`Failed to parse $size. Expected a number in: $size: ${show(operand)}`);
+      if (!Number.isInteger(size) || Math.abs(size) > 0x7fffffff)
+        throw badValue(`Failed to parse $size. Expected an integer that fits 32 bits: $size: ${show(operand)}`);
+      if (size < 0) throw badValue(`Failed to parse $size. Expected a non-negative number in: $size: ${show(operand)}`);
       return test(false, (value) => value instanceof Arr && value.length === size);
     }
     case '$regex': {

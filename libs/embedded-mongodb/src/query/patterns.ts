@@ -12,6 +12,7 @@ export const compileJsRegex = (pattern: string, options: string, more = ''): Reg
   for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
   if (pattern.length > 32764) throw invalid('regular expression is too large');
   if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
+  if (hasVariableLookbehind(pattern)) throw invalid('lookbehind assertion is not fixed length');
   const leading = /^\(\?([imsx]+)\)/.exec(pattern);
   const set = options + (leading?.[1] ?? '');
   const source = translated(unquoted(pattern.slice(leading?.[0].length ?? 0)), set);
@@ -23,6 +24,24 @@ export const compileJsRegex = (pattern: string, options: string, more = ''): Reg
 };
 
 const invalid = (reason: string): ServerError => new ServerError(51091, `Regular expression is invalid: ${reason}`);
+
+/** Whether a lookbehind can match texts of several lengths, which JavaScript allows and PCRE does not. */
+const hasVariableLookbehind = (pattern: string): boolean => {
+  if (!pattern.includes('(?<')) return false;
+  let depth = 0;
+  /** The depth of the lookbehind that is open. */
+  let within = 0;
+  for (const [token] of pattern.matchAll(/\\[\s\S]|\[(?:\\[\s\S]|[^\]])*\]|\(\?<[=!]|\((?:\?[:=!>])?|[\s\S]/g)) {
+    if (token.startsWith('(')) {
+      depth++;
+      if (token.startsWith('(?<') && !within) within = depth;
+    } else if (token === ')') {
+      if (depth === within) within = 0;
+      depth--;
+    } else if (within && '*+?'.includes(token)) return true;
+  }
+  return false;
+};
 
 /** `\Q…\E`, within which nothing is special, written with escapes. */
 const unquoted = (pattern: string): string =>

@@ -30,6 +30,18 @@ export const parseSort = (sort: Doc): readonly KeyField[] => {
   });
 };
 
+/** What is wrong with the order that `$push` and `$sortArray` take as a document, or undefined. */
+export const sortClauseProblem = (sort: Doc): string | undefined => {
+  if (!sort.size) return 'The sort pattern is empty when it should be a set of fields.';
+  for (let index = 0; index < sort.size; index++) {
+    const [path, direction] = [sort.keys[index] as string, sort.values[index] as Value];
+    if (!isNumber(direction) || Math.abs(numberOf(direction)) !== 1) return 'The sort element value must be either 1 or -1';
+    if (!path) return 'The sort field cannot be empty';
+    if (path.split('.').includes('')) return `The sort field is a dotted field but has an empty part: ${path}`;
+  }
+  return undefined;
+};
+
 /** The values that a document is sorted by: of several keys (an array) the one that comes first. */
 export const sortKey = (value: Value, fields: readonly KeyField[]): readonly Value[] => {
   if (!(value instanceof Doc)) return fields.map(() => null);
@@ -68,7 +80,11 @@ export const MEMORY_LIMIT = 100 * 1024 * 1024;
 
 /** The order of the values of an array, for `$push` with `$sort`. */
 export const orderOfValues = (by: Value): ((a: Value, b: Value) => number) => {
-  if (by instanceof Doc) return compareBySort(parseSort(by));
+  if (by instanceof Doc) {
+    const problem = sortClauseProblem(by);
+    if (problem) throw badValue(problem);
+    return compareBySort(parseSort(by));
+  }
   const direction = isNumber(by) ? numberOf(by) : NaN;
   if (direction !== 1 && direction !== -1) throw badValue('The $sort element value must be either 1 or -1');
   const texts = currentCollation()?.compare;

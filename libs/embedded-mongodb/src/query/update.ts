@@ -207,7 +207,7 @@ const pull = (operand: Value, variables: Variables): Change => {
   const texts = currentCollation()?.compare;
   const first = operand instanceof Doc ? (operand.keys[0] ?? '') : '';
   // Operators that join conditions are a query on the element, as fields are; others are conditions on it.
-  if (operand instanceof Doc && (!first.startsWith('$') || ['$and', '$or', '$nor', '$expr', '$comment'].includes(first))) {
+  if (operand instanceof Doc && (!first.startsWith('$') || ['$and', '$or', '$nor', '$not', '$expr', '$comment'].includes(first))) {
     const test = compileFilter(parseFilter(operand, variables));
     matches = (element) => element instanceof Doc && test(element);
   } else {
@@ -234,14 +234,18 @@ const pullAll = (operand: Value): Change => {
 };
 
 const bit = (path: string, operand: Value): Change => {
-  if (!(operand instanceof Doc) || !operand.size)
+  if (!(operand instanceof Doc))
     throw badValue(
       `The $bit modifier is not compatible with a ${bsonTypeName(operand)}. You must pass in an embedded document: {$bit: {field: {and/or/xor: #}}`,
+    );
+  if (!operand.size)
+    throw failedToParse(
+      `You must pass in at least one bitwise operation. The format is: {$bit: {field: {and/or/xor: #}}, not {$bit: {${path}: {}}}`,
     );
   operand.keys.forEach((key, index) => {
     const value = operand.values[index];
     if (!['and', 'or', 'xor'].includes(key))
-      throw badValue(
+      throw failedToParse(
         `The $bit modifier only supports 'and', 'or', and 'xor', not '${key}' which is an unknown operator: {${key}: ${show(value)}}`,
       );
     if (typeof value !== 'number' && typeof value !== 'bigint')
@@ -250,7 +254,7 @@ const bit = (path: string, operand: Value): Change => {
       );
   });
   return (old, { doc }) => {
-    const start = old ?? 0;
+    const start = old === undefined ? 0 : old;
     if (typeof start !== 'number' && typeof start !== 'bigint')
       throw badValue(
         `Cannot apply $bit to a value of non-integral type.${describeId(doc)} has the field ${path} of non-integer type ${bsonTypeName(old)}`,
@@ -376,6 +380,8 @@ const parseArrayFilters = (arrayFilters: readonly Doc[], variables: Variables): 
         if (!key.startsWith('$')) names.add(key.split('.')[0] as string);
       });
     collect(given);
+    for (const name of ['$text', '$where', '$geoNear', '$near'])
+      if (given.has(name)) throw badValue(`Error parsing array filter :: caused by :: ${name} is not allowed in this context`);
     if (names.size !== 1)
       throw failedToParse(
         names.size

@@ -45,9 +45,8 @@ export function variadic(compute: Compute): Operator {
 }
 
 /** What a server answers where an operator is not given a document, a field that it does not know, or lacks one; others fail to parse. */
-const CODES: Readonly<
-  Record<string, { readonly object?: number; readonly unknown?: number; readonly missing?: Readonly<Record<string, number>> }>
-> = {
+type Codes = { readonly object?: number; readonly unknown?: number; readonly missing?: Readonly<Record<string, number>> };
+const CODES: Readonly<Record<string, Codes>> = {
   $cond: { unknown: 17083, missing: { if: 17080, then: 17081, else: 17082 } },
   $dateAdd: { unknown: 5166401, missing: { startDate: 5166402, unit: 5166402, amount: 5166402 } },
   $dateDiff: { object: 5166301, unknown: 5166302, missing: { startDate: 5166303, endDate: 5166304, unit: 5166305 } },
@@ -74,15 +73,21 @@ const CODES: Readonly<
   $switch: { object: 40060, unknown: 40067, missing: { branches: 40068 } },
   $trim: { object: 50696, unknown: 50694, missing: { input: 50695 } },
   $unsetField: { object: 4161100, unknown: 4161101, missing: { field: 4161102, input: 4161109 } },
-  $zip: { unknown: 34464, missing: { inputs: 34465 } },
+  $zip: { object: 34460, unknown: 34464, missing: { inputs: 34465 } },
   'a branch of $switch': { object: 40062, unknown: 40063, missing: { case: 40064, then: 40065 } },
 };
 
+const PARTS_OF_DATES = new Set(
+  '$year $month $dayOfMonth $hour $minute $second $millisecond $dayOfYear $dayOfWeek $week $isoWeek $isoWeekYear $isoDayOfWeek'.split(' '),
+);
+const CODES_OF_PARTS: Codes = { unknown: 40535, missing: { date: 40539 } };
+
+const NO_CODES: Codes = {};
 const FAILED_TO_PARSE = 9;
 
 /** The document that an operator takes: a field beyond the allowed ones is refused. */
 export function namedFields(argument: Value, name: string, required: readonly string[], optional: readonly string[] = []): Doc {
-  const { object, unknown, missing } = CODES[name] ?? {};
+  const { object, unknown, missing } = CODES[name] ?? (PARTS_OF_DATES.has(name) ? CODES_OF_PARTS : NO_CODES);
   if (!(argument instanceof Doc))
     throw new ServerError(object ?? FAILED_TO_PARSE, `${name} requires an object as an argument, found: ${bsonTypeName(argument)}`);
   for (const key of argument.keys)

@@ -46,6 +46,7 @@ export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | u
   (evaluate as { constant?: { value: Value | undefined } }).constant;
 
 const compilePath = (text: string, scope: Scope): Evaluate => {
+  if (text === '$') throw new ServerError(16872, "'$' by itself is not a valid FieldPath");
   if (!text.startsWith('$$')) {
     const parts = checkFieldPath(text.slice(1));
     const first = parts[0] as string;
@@ -71,8 +72,7 @@ const fieldOf = (value: Value | undefined, name: string, parts: readonly string[
  * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
  */
 export const compileIn = (expression: Value, scope: Scope): Evaluate => {
-  if (typeof expression === 'string')
-    return expression.startsWith('$') && expression.length > 1 ? compilePath(expression, scope) : constant(expression);
+  if (typeof expression === 'string') return expression.startsWith('$') ? compilePath(expression, scope) : constant(expression);
   if (expression instanceof Arr) {
     const elements = expression.values.map((element) => compileIn(element, scope));
     if (elements.every(constantOf)) return constant(Arr.of(elements.map((element) => constantOf(element)?.value ?? null)));

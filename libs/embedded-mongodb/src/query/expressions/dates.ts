@@ -1,5 +1,6 @@
+import { compareDecimals, Decimal128, roundDecimal, unpack } from '../../bson/decimal128.js';
 import { isNullish, isNumber, numberOf } from '../../bson/order.js';
-import { bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from '../../bson/values.js';
+import { Arr, bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../../errors.js';
 import { calendarOf, daysOf, instantOf, monthUnits, parseIsoDate, shiftMonths, type Calendar } from '../dates.js';
 import { compileArguments, namedArguments } from './arguments.js';
@@ -19,6 +20,11 @@ const offsetOfText = (text: string): bigint | undefined => {
   return BigInt((parts[1] === '-' ? -1 : 1) * (Number(parts[2]) * 60 + Number(parts[3] ?? 0)) * 60_000);
 };
 
+/** Intl takes the names of zones in any case, a server in theirs alone: America/Port-au-Prince, GB-Eire, EST5EDT. */
+const isZoneName = (name: string): boolean =>
+  /^[A-Z]/.test(name) &&
+  name.split(/[/_-]/).every((part) => /^([A-Z0-9+]|au$|es$|of$|$)/.test(part) && (!/^[A-Z]{4,}$/.test(part) || part === 'CHAT'));
+
 const zoneNamed = (name: string): Zone => {
   const known = zones.get(name);
   if (known) return known;
@@ -29,7 +35,7 @@ const zoneNamed = (name: string): Zone => {
   else {
     let format: Intl.DateTimeFormat;
     try {
-      if (!/^[A-Za-z]/.test(name)) throw new RangeError(name);
+      if (!isZoneName(name)) throw new RangeError(name);
       format = new Intl.DateTimeFormat('en-US', {
         timeZone: name,
         hourCycle: 'h23',
@@ -88,17 +94,26 @@ const zoneOf = (value: Result, name: string): Zone | null => {
   return zoneNamed(value);
 };
 
-const instant = (value: Value, name: string): bigint => {
+/** @param code of what is neither a date nor holds one */
+const instant = (value: Value, name: string, code = 16006): bigint => {
   if (value instanceof DateTime) return value.ms;
   if (value instanceof Timestamp) return (value.bits >> 32n) * 1000n;
   if (value instanceof ObjectId) return BigInt(value.bytes.readUInt32BE(0)) * 1000n;
-  throw new ServerError(16006, `can't convert from BSON type ${bsonTypeName(value)} to Date in ${name}`);
+  throw new ServerError(code, `can't convert from BSON type ${bsonTypeName(value)} to Date in ${name}`);
 };
 
 const integerOf = (value: Value, what: string, code = 40515): number => {
   const number = isNumber(value) ? numberOf(value) : NaN;
   if (!Number.isInteger(number)) throw new ServerError(code, `${what} must evaluate to an integer, found ${bsonTypeName(value)}`);
   return number;
+};
+
+const isWhole = (value: Value): boolean => {
+  if (value instanceof Decimal128) {
+    const number = unpack(value);
+    return number.kind === 'finite' && compareDecimals(roundDecimal(number, 'trunc'), number) === 0;
+  }
+  return isNumber(value) && Number.isInteger(numberOf(value));
 };
 
 const dayOfYear = ({ year, month, day }: Calendar): number => daysOf(year, month, day) - daysOf(year, 1, 1) + 1;
@@ -132,7 +147,9 @@ const parts: Readonly<Record<string, (calendar: Calendar) => Value>> = {
 /** An operator on a date that is given as it is, or as `{ date, timezone }`. */
 const partOperator: Operator = (argument, scope, name) => {
   const part = parts[name] as (calendar: Calendar) => Value;
-  const named = argument instanceof Doc && !(argument.keys[0] ?? '$').startsWith('$');
+  const named = argument instanceof Doc && !argument.keys[0]?.startsWith('$');
+  if (argument instanceof Arr && argument.length !== 1)
+    throw new ServerError(40536, `${name} accepts exactly one argument if given an array, but was given ${argument.length}`);
   const given = named
     ? namedArguments(argument, scope, name, ['date'], ['timezone'])
     : { date: compileArguments(argument, scope, name, 1, 1)[0], timezone: undefined };
@@ -228,11 +245,24 @@ const dateToString: Operator = (argument, scope, name) => {
   };
 };
 
+/** The Monday that an ISO 8601 year begins with, in days since 1970. */
+const mondayOfIsoYear = (year: number): number => {
+  const fourth = daysOf(year, 1, 4);
+  return fourth - ((((fourth + 3) % 7) + 7) % 7);
+};
+
 /** Reads a text by a format of `$dateFromString`. */
 const parseByFormat = (text: string, pattern: string): { readonly calendar: Calendar; readonly offset: bigint | undefined } | undefined => {
   const fields: string[] = [];
   const shapes: Readonly<Record<string, string>> = {
+    B: `(${monthNames.join('|')})`,
+    G: '(\\d{4})',
+    V: '(\\d{1,2})',
     Y: '(\\d{4})',
+    Z: '([+-]\\d{1,4})',
+    b: `(${months.join('|')})`,
+    j: '(\\d{1,3})',
+    u: '([1-7])',
     m: '(\\d{1,2})',
     d: '(\\d{1,2})',
     H: '(\\d{1,2})',
@@ -252,19 +282,21 @@ const parseByFormat = (text: string, pattern: string): { readonly calendar: Cale
     if (letter === '%') source += '%';
     else {
       const shape = shapes[letter];
-      if (!shape) throw new ServerError(238, `the format character '%${letter}' of $dateFromString is not supported by this node`);
+      if (!shape) throw new ServerError(18536, `Invalid format character '%${letter}' in format string`);
       source += shape;
       fields.push(letter);
     }
   }
-  const match = new RegExp(`^${source}$`).exec(text);
+  const match = new RegExp(`^${source}$`, 'i').exec(text);
   if (!match) return undefined;
   const get = (letter: string, fallback: number): number =>
     fields.includes(letter) ? Number(match[fields.indexOf(letter) + 1]) : fallback;
-  const zone = fields.includes('z') ? match[fields.indexOf('z') + 1] : undefined;
-  const calendar = {
+  const textOf = (letter: string): string | undefined => (fields.includes(letter) ? match[fields.indexOf(letter) + 1] : undefined);
+  const zone = textOf('z');
+  const monthName = textOf('b') ?? textOf('B');
+  let calendar: Calendar = {
     year: get('Y', 1970),
-    month: get('m', 1),
+    month: monthName ? months.findIndex((month) => monthName.toLowerCase().startsWith(month.toLowerCase())) + 1 : get('m', 1),
     day: get('d', 1),
     hour: get('H', 0),
     minute: get('M', 0),
@@ -281,7 +313,15 @@ const parseByFormat = (text: string, pattern: string): { readonly calendar: Cale
     calendar.second > 59
   )
     return undefined;
-  return { calendar, offset: zone === undefined ? undefined : zone === 'Z' ? 0n : offsetOfText(zone) };
+  // A server counts the days of a year from 0 here, and from 1 where it writes them.
+  if (fields.includes('j')) calendar = { ...calendar, month: 1, day: get('j', 0) + 1 };
+  else if (fields.includes('V') || fields.includes('u')) {
+    const monday = mondayOfIsoYear(get('G', 1970));
+    calendar = { ...calendar, year: 1970, month: 1, day: 1 + monday + (get('V', 1) - 1) * 7 + get('u', 1) - 1 };
+  } else if (fields.includes('G')) calendar = { ...calendar, year: get('G', 1970) };
+  const minutes = textOf('Z');
+  if (minutes !== undefined) return { calendar, offset: BigInt(Number(minutes)) * 60_000n };
+  return { calendar, offset: zone === undefined ? undefined : zone.toUpperCase() === 'Z' ? 0n : offsetOfText(zone) };
 };
 
 const dateFromString: Operator = (argument, scope, name) => {
@@ -292,6 +332,9 @@ const dateFromString: Operator = (argument, scope, name) => {
     if (isNullish(text)) return given['onNull'] ? given['onNull'](doc, variables) : null;
     if (!zone) return null;
     const pattern = given['format']?.(doc, variables);
+    if (!isNullish(pattern) && typeof pattern !== 'string')
+      throw new ServerError(40684, `$dateFromString requires that 'format' be a string, found: ${bsonTypeName(pattern)}`);
+    if (given['format'] && isNullish(pattern)) return null;
     const read = (): bigint => {
       if (typeof text !== 'string')
         throw new ServerError(241, `$dateFromString requires that 'dateString' be a string, found: ${bsonTypeName(text)}`);
@@ -323,8 +366,13 @@ const dateFromString: Operator = (argument, scope, name) => {
 const dateFromParts: Operator = (argument, scope, name) => {
   const names = ['year', 'month', 'day', 'isoWeekYear', 'isoWeek', 'isoDayOfWeek', 'hour', 'minute', 'second', 'millisecond', 'timezone'];
   const given = namedArguments(argument, scope, name, [], names);
-  if (!given['year'] === !given['isoWeekYear'])
-    throw new ServerError(40516, `$dateFromParts requires either 'year' or 'isoWeekYear' to be present`);
+  const refuse = (keys: readonly string[], code: number): void => {
+    for (const key of keys)
+      if (given[key]) throw new ServerError(code, `$dateFromParts does not allow mixing natural dates with ISO dates: '${key}'`);
+  };
+  if (given['year']) refuse(['isoWeekYear', 'isoWeek', 'isoDayOfWeek'], 40489);
+  else if (given['isoWeekYear']) refuse(['month', 'day'], 40525);
+  else throw new ServerError(40516, `$dateFromParts requires either 'year' or 'isoWeekYear' to be present`);
   return (doc, variables) => {
     let missing = false;
     const get = (key: string, fallback: number): number => {
@@ -346,9 +394,7 @@ const dateFromParts: Operator = (argument, scope, name) => {
     if (given['year']) local = instantOf({ year: inRange('year'), month: get('month', 1), day: get('day', 1), ...time });
     else {
       const year = inRange('isoWeekYear');
-      const fourth = daysOf(year, 1, 4);
-      const monday = fourth - ((((fourth + 3) % 7) + 7) % 7);
-      const days = monday + (get('isoWeek', 1) - 1) * 7 + get('isoDayOfWeek', 1) - 1;
+      const days = mondayOfIsoYear(year) + (get('isoWeek', 1) - 1) * 7 + get('isoDayOfWeek', 1) - 1;
       local = instantOf({ year: 1970, month: 1, day: 1 + days, ...time });
     }
     return missing || !zone ? null : new DateTime(fromLocal(local, zone));
@@ -362,6 +408,8 @@ const dateToParts: Operator = (argument, scope, name) => {
     const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
     const iso = given['iso8601']?.(doc, variables);
     if (isNullish(date) || !zone || iso === null) return null;
+    if (iso !== undefined && typeof iso !== 'boolean')
+      throw new ServerError(40521, `iso8601 must evaluate to a bool, found ${bsonTypeName(iso)}`);
     const ms = instant(date, name);
     const calendar = calendarOf(ms + zone(ms));
     const { hour, minute, second, millisecond, year, month, day } = calendar;
@@ -390,8 +438,9 @@ const fixedUnits: Readonly<Record<string, bigint>> = {
 
 const unitOf = (value: Result, name: string): string | null => {
   if (isNullish(value)) return null;
-  if (typeof value !== 'string' || !(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value)))
-    throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${String(value)}`);
+  if (typeof value !== 'string') throw new ServerError(5439013, `${name} requires 'unit' to be a string, but got ${bsonTypeName(value)}`);
+  if (!(Object.hasOwn(fixedUnits, value) || Object.hasOwn(monthUnits, value)))
+    throw failedToParse(`${name} parameter 'unit' value cannot be recognized as a time unit: ${value}`);
   return value;
 };
 
@@ -400,9 +449,10 @@ const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'frida
 const startOfWeekOf = (value: Result, name: string): number | null => {
   if (value === undefined) return 0;
   if (isNullish(value)) return null;
-  const at =
-    typeof value === 'string' ? weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase()) : -1;
-  if (at < 0) throw failedToParse(`${name} parameter 'startOfWeek' value cannot be recognized as a day of a week: ${String(value)}`);
+  if (typeof value !== 'string')
+    throw new ServerError(5439015, `${name} requires 'startOfWeek' to be a string, but got ${bsonTypeName(value)}`);
+  const at = weekdays.findIndex((day) => day === value.toLowerCase() || day.slice(0, 3) === value.toLowerCase());
+  if (at < 0) throw new ServerError(5439016, `${name} parameter 'startOfWeek' value cannot be recognized as a day of a week: ${value}`);
   return at;
 };
 
@@ -416,8 +466,9 @@ const shiftDate =
       const amount = (given['amount'] as Evaluate)(doc, variables);
       const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
       if (isNullish(start) || !unit || isNullish(amount) || !zone) return null;
-      const by = integerOf(amount, `${name} 'amount'`, 5166405) * sign;
-      const ms = instant(start, name);
+      const ms = instant(start, name, 5166403);
+      if (!isWhole(amount)) throw new ServerError(5166405, `${name} requires 'amount' to be a whole number, found ${bsonTypeName(amount)}`);
+      const by = numberOf(amount) * sign;
       const months_ = monthUnits[unit];
       let result: bigint;
       if (months_) result = fromLocal(shiftMonths(ms + zone(ms), by * months_), zone);
@@ -442,7 +493,7 @@ const dateDiff: Operator = (argument, scope, name) => {
     const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
     const first = given['startOfWeek'] ? startOfWeekOf(given['startOfWeek'](doc, variables) ?? null, name) : 0;
     if (isNullish(start) || isNullish(end) || !unit || !zone || first === null) return null;
-    const [from, to] = [instant(start, name), instant(end, name)];
+    const [from, to] = [instant(start, name, 5166307), instant(end, name, 5166307)];
     const [localFrom, localTo] = [from + zone(from), to + zone(to)];
     const months_ = monthUnits[unit];
     if (months_) return BigInt(Math.floor(monthsOf(calendarOf(localTo)) / months_) - Math.floor(monthsOf(calendarOf(localFrom)) / months_));
@@ -453,6 +504,9 @@ const dateDiff: Operator = (argument, scope, name) => {
     return floorDiv(to + zone(from), size) - floorDiv(localFrom, size);
   };
 };
+
+/** The longest bin of a unit that a server computes with. */
+const largestBin = (unit: string): number => (unit in monthUnits ? 100_000_000_000 : 2 ** 63 / Number(fixedUnits[unit]));
 
 const dateTrunc: Operator = (argument, scope, name) => {
   const given = namedArguments(argument, scope, name, ['date', 'unit'], ['binSize', 'timezone', 'startOfWeek']);
@@ -465,7 +519,9 @@ const dateTrunc: Operator = (argument, scope, name) => {
     if (isNullish(date) || !unit || isNullish(size) || !zone || first === null) return null;
     const bin = integerOf(size, `$dateTrunc 'binSize'`, 5439017);
     if (bin < 1) throw new ServerError(5439018, `$dateTrunc requires 'binSize' to be greater than 0, but got value ${bin}`);
-    const ms = instant(date, name);
+    if (bin > largestBin(unit))
+      throw new ServerError(unit in monthUnits ? 5439006 : 5439002, `$dateTrunc: the bin of ${bin} ${unit}s is too large`);
+    const ms = instant(date, name, 5166307);
     const local = ms + zone(ms);
     const months_ = monthUnits[unit];
     // Bins are counted from 2000-01-01; weeks from the first such weekday of that year on.

@@ -3,7 +3,7 @@ import { compileIn } from './compile.js';
 import { operators } from './operators.js';
 import type { Evaluate, Scope, Variables } from './scope.js';
 
-let ambient: Scope = { names: new Set(), operators };
+let ambient: Scope = { names: new Set(), operators, grouped: false };
 
 /** Compiles something with names bound that come from outside of it: a command's `let`, or that of a `$lookup`. */
 export const withVariables = <Result>(names: Iterable<string>, compile: () => Result): Result => {
@@ -15,6 +15,20 @@ export const withVariables = <Result>(names: Iterable<string>, compile: () => Re
     ambient = before;
   }
 };
+
+/** Compiles the accumulators of a `$group`. */
+export const withinGroup = <Result>(compile: () => Result): Result => {
+  const before = ambient;
+  ambient = { ...before, grouped: true };
+  try {
+    return compile();
+  } finally {
+    ambient = before;
+  }
+};
+
+/** Whether an accumulator of a `$group` is being compiled. */
+export const isGrouped = (): boolean => ambient.grouped;
 
 /**
  * Compiles an aggregation expression.

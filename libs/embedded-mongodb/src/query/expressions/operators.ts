@@ -69,7 +69,7 @@ import { badValue, failedToParse, ServerError, typeMismatch } from '../../errors
 import { currentCollation } from '../collation.js';
 import { formatIsoDate, parseIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
-import { compareBySort, parseSort } from '../sort-order.js';
+import { compareBySort, parseSort, sortClauseProblem } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
 import { loop, loopOver, spend } from '../budget.js';
 import { compileArguments, fixed, namedArguments, namedFields, variadic } from './arguments.js';
@@ -79,9 +79,9 @@ import type { Evaluate, Operator, Scope } from './scope.js';
 
 type Result = Value | undefined;
 
-const numeric = (value: Result, name: string): Numeric => {
+const numeric = (value: Result, name: string, code = 28765): Numeric => {
   const number = asNumeric(value);
-  if (number === undefined) throw new ServerError(28765, `${name} only supports numeric types, not ${bsonTypeName(value)}`);
+  if (number === undefined) throw new ServerError(code, `${name} only supports numeric types, not ${bsonTypeName(value)}`);
   return number;
 };
 
@@ -223,6 +223,14 @@ const switchOperator: Operator = (argument, scope, name) => {
   });
   const otherwise = spec.get('default');
   const fallback = otherwise === undefined ? undefined : compileIn(otherwise, scope);
+  if (
+    !fallback &&
+    compiled.every(([test]) => {
+      const known = constantOf(test);
+      return known && !isTrue(known.value);
+    })
+  )
+    throw new ServerError(40069, 'One cannot execute a switch statement where all the cases evaluate to false without a default.');
   return (doc, variables) => {
     for (const [test, value] of compiled) if (isTrue(test(doc, variables))) return value(doc, variables);
     if (!fallback) throw new ServerError(40066, '$switch could not find a matching branch for an input, and no default was specified.');
@@ -275,6 +283,7 @@ const filterOperator: Operator = (argument, scope, name) => {
     if (!(source instanceof Arr)) throw new ServerError(28651, `input to $filter must be an array not ${bsonTypeName(source)}`);
     const most = limit?.(doc, variables);
     const count = isNullish(most) ? Infinity : integer(most, '$filter limit', 327391);
+    if (count < 1) throw new ServerError(327392, `$filter: 'limit' must be greater than 0, found ${count}`);
     return Arr.of(
       loopOver<Value, Value[]>(test, source.values, [], (kept, element) => {
         if (kept.length >= count) return kept;
@@ -367,7 +376,7 @@ const replacing =
       ] as const)
         if (!isNullish(value) && typeof value !== 'string')
           throw new ServerError(
-            key === 'input' ? 51746 : key === 'find' ? 51745 : 51744,
+            key === 'input' ? 10503904 : key === 'find' ? 10503901 : 10503902,
             `${name} requires that '${key}' be a string, found: ${show(value)}`,
           );
       if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
@@ -396,6 +405,18 @@ const searchOn = (search: Search): boolean => {
   return true;
 };
 
+/** @throws ServerError 51109 to 51111 and 51108, where a query has other codes */
+const expressionRegex = (pattern: string | Regex, flags: string | undefined, name: string): RegExp => {
+  const source = typeof pattern === 'string' ? pattern : pattern.pattern;
+  if (source.includes('\0')) throw new ServerError(51109, `${name}: the pattern cannot contain an embedded null byte`);
+  if (flags?.includes('\0')) throw new ServerError(51110, `${name}: the options cannot contain an embedded null byte`);
+  try {
+    return compileJsRegex(source, flags ?? (pattern instanceof Regex ? pattern.options : ''), 'g');
+  } catch (error) {
+    throw error instanceof ServerError && error.code === 51091 ? new ServerError(51111, `${name}: ${error.message}`) : error;
+  }
+};
+
 const regexOperator =
   (finish: (search: Search, owner: unknown) => Result, empty: Result): Operator =>
   (argument, scope, name) => {
@@ -404,17 +425,15 @@ const regexOperator =
       const source = (input as Evaluate)(doc, variables);
       const pattern = (regex as Evaluate)(doc, variables);
       const flags = options?.(doc, variables);
-      if (isNullish(source) || isNullish(pattern)) return empty;
-      const input_ = text(source, name, 51104);
-      if (typeof pattern !== 'string' && !(pattern instanceof Regex))
+      // What is wrong is said in this order, also where something else is null.
+      if (!isNullish(pattern) && typeof pattern !== 'string' && !(pattern instanceof Regex))
         throw new ServerError(51105, `${name} needs 'regex' to be of type string or regex`);
       if (!isNullish(flags) && typeof flags !== 'string') throw new ServerError(51106, `${name} needs 'options' to be of type string`);
-      const compiled = compileJsRegex(
-        typeof pattern === 'string' ? pattern : pattern.pattern,
-        (flags as string) || (pattern instanceof Regex ? pattern.options : ''),
-        'g',
-      );
-      return finish({ regex: compiled, input: input_, found: [], from: 0, idx: 0 }, regex);
+      if (pattern instanceof Regex && pattern.options && !isNullish(flags))
+        throw new ServerError(51107, `${name}: regex options cannot be specified both in BSON regex and 'options'`);
+      const compiled = isNullish(pattern) ? undefined : expressionRegex(pattern, flags ?? undefined, name);
+      const given = isNullish(source) ? undefined : text(source, name, 51104);
+      return compiled && given !== undefined ? finish({ regex: compiled, input: given, found: [], from: 0, idx: 0 }, regex) : empty;
     };
   };
 
@@ -537,8 +556,17 @@ const typeNumbers: Readonly<Record<number, string>> = {
   19: 'decimal',
 };
 
-const convertTo = (type: string): Operator =>
-  fixed(1, 1, ([value]) => (isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value)));
+const convertTo =
+  (type: string): Operator =>
+  (argument, scope, name) => {
+    if (argument instanceof Arr && argument.length !== 1)
+      throw new ServerError(50723, `${name} requires a single argument, got ${argument.length}`);
+    const [input] = compileArguments(argument, scope, name, 1, 1) as readonly [Evaluate];
+    return (doc, variables) => {
+      const value = input(doc, variables);
+      return isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value);
+    };
+  };
 
 const convertOperator: Operator = (argument, scope, name) => {
   const { input, to, onError, onNull } = namedArguments(argument, scope, name, ['input', 'to'], ['onError', 'onNull']);
@@ -558,10 +586,22 @@ const convertOperator: Operator = (argument, scope, name) => {
   };
 };
 
+/** The field that $setField is about: a text, or a $literal of one. */
+const fieldNameOf = (given: Value, field: Evaluate, name: string): string => {
+  if (typeof given === 'string' && given.startsWith('$'))
+    throw new ServerError(4161108, `'${given}' is a field path reference which is not allowed in the 'field' argument of ${name}`);
+  const literal = given instanceof Doc && (given.firstKey === '$literal' || given.firstKey === '$const');
+  if (given instanceof Arr || (given instanceof Doc && given.size && !literal))
+    throw new ServerError(4161106, `${name} requires 'field' to evaluate to a constant, but got a non-constant argument`);
+  const key = constantOf(field)?.value;
+  if (typeof key !== 'string')
+    throw new ServerError(4161107, `${name} requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
+  return key;
+};
+
 const setField = (argument: Value, scope: Scope, name: string, removing: boolean): Evaluate => {
   const { field, input, value } = namedArguments(argument, scope, name, removing ? ['field', 'input'] : ['field', 'input', 'value']);
-  const key = field && constantOf(field)?.value;
-  if (typeof key !== 'string') throw new ServerError(4161106, `${name} requires 'field' to evaluate to a constant string`);
+  const key = fieldNameOf((argument as Doc).get('field') as Value, field as Evaluate, name);
   return (doc, variables) => {
     const target = (input as Evaluate)(doc, variables);
     if (isNullish(target)) return null;
@@ -572,13 +612,12 @@ const setField = (argument: Value, scope: Scope, name: string, removing: boolean
 };
 
 const getField: Operator = (argument, scope, name) => {
-  const spec =
-    argument instanceof Doc && !(argument.keys[0] ?? '').startsWith('$') ? argument : Doc.from({ field: argument, input: '$$CURRENT' });
+  const spec = argument instanceof Doc && !argument.keys[0]?.startsWith('$') ? argument : Doc.from({ field: argument, input: '$$CURRENT' });
   const { field, input } = namedArguments(spec, scope, name, ['field', 'input']);
   return (doc, variables) => {
     const key = (field as Evaluate)(doc, variables);
     if (typeof key !== 'string')
-      throw new ServerError(5654602, `$getField requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
+      throw new ServerError(3041704, `$getField requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
     const target = (input as Evaluate)(doc, variables);
     if (isNullish(target)) return target === undefined ? undefined : null;
     return target instanceof Doc ? target.get(key) : undefined;
@@ -591,8 +630,8 @@ const nFromArray =
     const texts = currentCollation()?.compare;
     const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
     return (doc, variables) => {
-      const count = integer((n as Evaluate)(doc, variables), name, 5787902);
-      if (count < 1) throw new ServerError(5787908, `'n' must be greater than 0, found ${count}`);
+      const count = integer((n as Evaluate)(doc, variables), name, 7548606);
+      if (count < 1) throw new ServerError(7548606, `'n' must be greater than 0, found ${count}`);
       return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count, texts));
     };
   };
@@ -602,13 +641,18 @@ const sortArray: Operator = (argument, scope, name) => {
   const input = compileIn(spec.get('input') as Value, scope);
   const sortBy = spec.get('sortBy') as Value;
   const texts = currentCollation()?.compare;
-  const compare =
-    sortBy instanceof Doc
-      ? compareBySort(parseSort(sortBy))
-      : ((direction) => {
-          if (direction !== 1 && direction !== -1) throw new ServerError(2942505, `Illegal sort specification ${show(sortBy)}`);
-          return (a: Value, b: Value) => compareValues(a, b, texts) * direction;
-        })(isNumber(sortBy) ? doubleOf(sortBy) : NaN);
+  const compare = ((): ((a: Value, b: Value) => number) => {
+    if (sortBy instanceof Doc) {
+      const problem = sortClauseProblem(sortBy);
+      if (problem) throw new ServerError(2942505, `$sortArray requires 'sortBy' to be valid: ${problem}`);
+      return compareBySort(parseSort(sortBy));
+    }
+    if (!isNumber(sortBy))
+      throw new ServerError(2942507, `$sortArray requires 'sortBy' to be a document or number, found: ${bsonTypeName(sortBy)}`);
+    const direction = doubleOf(sortBy);
+    if (direction !== 1 && direction !== -1) throw new ServerError(2942506, `$sortArray: the order must be 1 or -1, found ${show(sortBy)}`);
+    return (a, b) => compareValues(a, b, texts) * direction;
+  })();
   return (doc, variables) => {
     const source = input(doc, variables);
     if (isNullish(source)) return null;
@@ -623,15 +667,23 @@ const sortArray: Operator = (argument, scope, name) => {
 
 const zip: Operator = (argument, scope, name) => {
   const spec = namedFields(argument, name, ['inputs'], ['defaults', 'useLongestLength']);
-  const inputs = compileIn(spec.get('inputs') as Value, scope);
-  const defaults = spec.has('defaults') ? compileIn(spec.get('defaults') as Value, scope) : undefined;
-  const longest = spec.get('useLongestLength') === true;
-  if (defaults && !longest) throw new ServerError(34466, '$zip may not specify defaults without setting useLongestLength to true');
+  const listOf = (key: string, code: number): readonly Evaluate[] => {
+    const list = spec.get(key);
+    if (!(list instanceof Arr)) throw new ServerError(code, `${key} must be an array of expressions, found: ${bsonTypeName(list)}`);
+    return list.values.map((value) => compileIn(value, scope));
+  };
+  const inputs = listOf('inputs', 34461);
+  const defaults = spec.has('defaults') ? listOf('defaults', 34462) : undefined;
+  const longest = spec.get('useLongestLength') ?? false;
+  if (typeof longest !== 'boolean') throw new ServerError(34463, `useLongestLength must be a bool, found: ${bsonTypeName(longest)}`);
+  if (!inputs.length) throw new ServerError(34465, '$zip requires at least one input array');
+  if (defaults?.length && !longest) throw new ServerError(34466, '$zip may not specify defaults without setting useLongestLength to true');
+  if (defaults?.length && defaults.length !== inputs.length) throw new ServerError(34467, 'defaults and inputs must have the same length');
   return (doc, variables) => {
-    const given = array(inputs(doc, variables), name, 34461);
+    const given = inputs.map((input) => input(doc, variables));
     if (given.some(isNullish)) return null;
     const columns = given.map((column) => array(column, name, 34468));
-    const fillers = defaults ? array(defaults(doc, variables), name, 34462) : [];
+    const fillers = (defaults ?? []).map((value) => value(doc, variables) ?? null);
     const length = columns.length ? Math[longest ? 'max' : 'min'](...columns.map((column) => column.length)) : 0;
     return Arr.of(Array.from({ length }, (_, row) => Arr.of(columns.map((column, index) => column[row] ?? fillers[index] ?? null))));
   };
@@ -652,18 +704,18 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
   });
 
 /** A logarithm: of a decimal with all the digits that a decimal has. */
-const logarithmic = (compute: (value: number) => number, onDecimal: (value: Unpacked) => Unpacked): Operator =>
+const logarithmic = (code: number, compute: (value: number) => number, onDecimal: (value: Unpacked) => Unpacked): Operator =>
   onNumber((value, name) => {
-    const double = logarithm(value, name);
+    const double = logarithm(value, name, code);
     return value instanceof Decimal128 ? pack(onDecimal(unpack(value))) : new Double(compute(double));
   });
 
-const logarithm = (value: Numeric, name: string): number => {
+const logarithm = (value: Numeric, name: string, code: number): number => {
   const decimal = value instanceof Decimal128 ? unpack(value) : undefined;
   // Below the smallest double there are still decimals.
   const double = decimal?.kind === 'finite' && decimal.coefficient !== 0n && !decimal.negative ? 1 : doubleOf(value);
   if (!(double > 0) && !Number.isNaN(double))
-    throw new ServerError(28766, `${name}'s argument must be a positive number, but is ${show(value)}`);
+    throw new ServerError(code, `${name}'s argument must be a positive number, but is ${show(value)}`);
   return double;
 };
 
@@ -749,8 +801,10 @@ const substring = (points: boolean): Operator =>
     const bytes = Buffer.from(value);
     const part = length < 0 ? bytes.subarray(start) : bytes.subarray(start, start + length);
     const end = start + part.length;
-    if (((bytes[start] ?? 0) & 0xc0) === 0x80 || ((bytes[end] ?? 0) & 0xc0) === 0x80)
-      throw new ServerError(28656, `${name}: Invalid range, starting or ending index is in the middle of a UTF-8 character.`);
+    if (((bytes[start] ?? 0) & 0xc0) === 0x80)
+      throw new ServerError(28656, `${name}: Invalid range, starting index is a UTF-8 continuation byte.`);
+    if (((bytes[end] ?? 0) & 0xc0) === 0x80)
+      throw new ServerError(28657, `${name}: Invalid range, ending index is in the middle of a UTF-8 character.`);
     return part.toString();
   });
 
@@ -770,35 +824,51 @@ const range: Operator = fixed(2, 3, ([from, to, by], name) => {
 const split: Operator = fixed(2, 2, ([value, separator], name) => {
   if (isNullish(value) || isNullish(separator)) return null;
   const source = text(value, name, 40085);
-  const by = text(separator, name, 40086);
+  const by = text(separator, name, 10503900);
   if (!by) throw new ServerError(40087, '$split requires a non-empty separator');
   return Arr.of(source.split(by));
 });
 
 const toObject = (source: Result): Result => {
   if (isNullish(source)) return null;
-  const pairs = array(source, '$arrayToObject', 40386).map((element): readonly [string, Value] => {
+  const elements = array(source, '$arrayToObject', 40386);
+  // The first element tells in which of the two forms all are given.
+  const [form] = elements;
+  const pairs = elements.map((element): readonly [string, Value] => {
+    if (form instanceof Arr && !(element instanceof Arr))
+      throw new ServerError(40396, `$arrayToObject requires a consistent input format, found: array and ${bsonTypeName(element)}`);
+    if (form instanceof Doc && !(element instanceof Doc))
+      throw new ServerError(40391, `$arrayToObject requires a consistent input format, found: object and ${bsonTypeName(element)}`);
     if (element instanceof Arr) {
       const [key, value] = element.values;
       if (element.length !== 2) throw new ServerError(40397, '$arrayToObject requires an array of size 2 arrays');
       if (typeof key !== 'string')
         throw new ServerError(40395, '$arrayToObject requires an array of key-value pairs, where the key must be of type string');
+      if (key.includes('\0')) throw new ServerError(4940400, '$arrayToObject: a key cannot contain an embedded null byte');
       return [key, value as Value];
     }
     if (!(element instanceof Doc))
       throw new ServerError(40398, `Unrecognised input type format for $arrayToObject: ${bsonTypeName(element)}`);
     const key = element.get('k');
     const value = element.get('v');
-    if (element.size !== 2 || value === undefined) throw new ServerError(40392, "$arrayToObject requires an object keys of 'k' and 'v'");
+    if (element.size !== 2) throw new ServerError(40392, "$arrayToObject requires an object with two fields, 'k' and 'v'");
+    if (key === undefined || value === undefined)
+      throw new ServerError(40393, "$arrayToObject requires an object with the fields 'k' and 'v'");
     if (typeof key !== 'string')
       throw new ServerError(
         40394,
         "$arrayToObject requires an object with keys 'k' and 'v', where the value of 'k' must be of type string",
       );
+    if (key.includes('\0')) throw new ServerError(4940401, '$arrayToObject: a key cannot contain an embedded null byte');
     return [key, value];
   });
   return objectOf(pairs);
 };
+
+const setEquals: Operator = fixed(2, Infinity, (values, name, texts) => {
+  const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044), texts)) as [Value[], ...Value[][]];
+  return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index], texts)));
+});
 
 const isUndefinedField: Operator = fixed(1, 1, ([value]) => bsonTypeName(value));
 
@@ -819,7 +889,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   $arrayElemAt: fixed(2, 2, ([source, at], name) => {
     if (isNullish(source) || isNullish(at)) return null;
     const values = array(source, name, 28689);
-    const index = integer(at, name, 28691);
+    const index = integer(at, name, 28690, 28691);
     return values.at(index);
   }),
   $arrayToObject: fixed(1, 1, ([source]) => toObject(source)),
@@ -861,14 +931,15 @@ export const operators: Readonly<Record<string, Operator>> = {
   $cond: cond,
   $const: (argument) => constant(argument),
   $convert: convertOperator,
-  $divide: fixed(2, 2, ([a, b]) => {
-    if (isNullish(a) || isNullish(b)) return null;
-    const [left, right] = [asNumeric(a), asNumeric(b)];
-    if (left === undefined || right === undefined)
-      throw typeMismatch(`$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
-    if (isZero(right)) throw badValue("can't $divide by zero");
-    return divide(left, right);
-  }),
+  $divide: (argument, scope, name) =>
+    fixed(2, 2, ([a, b]) => {
+      if (isNullish(a) || isNullish(b)) return null;
+      const [left, right] = [asNumeric(a), asNumeric(b)];
+      if (left === undefined || right === undefined)
+        throw typeMismatch(`$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+      if (isZero(right)) throw new ServerError(scope.grouped ? 4848401 : 2, "can't $divide by zero");
+      return divide(left, right);
+    })(argument, scope, name),
   $eq: comparison((order) => order === 0),
   $exp: onDouble(Math.exp, undefined, undefined, expOfDecimal),
   $filter: filterOperator,
@@ -898,9 +969,9 @@ export const operators: Readonly<Record<string, Operator>> = {
   $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name, texts) => {
     if (isNullish(source)) return null;
     const values = array(source, name, 40090);
-    const start = from === undefined ? 0 : integer(from, name, 40096);
-    const end = to === undefined ? values.length : integer(to, name, 40096);
-    if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires nonnegative indexes`);
+    const start = from === undefined ? 0 : integer(from, name, 9711600);
+    const end = to === undefined ? values.length : integer(to, name, 9711600);
+    if (start < 0 || end < 0) throw new ServerError(9711601, `${name} requires nonnegative indexes`);
     for (let at = start; at < Math.min(end, values.length); at++) if (equalValues(values[at], wanted, texts)) return at;
     return -1;
   }),
@@ -912,18 +983,18 @@ export const operators: Readonly<Record<string, Operator>> = {
   $lastN: nFromArray('$lastN', (values, count) => values.slice(-count)),
   $let: letOperator,
   $literal: (argument) => constant(argument),
-  $ln: logarithmic(Math.log, lnOfDecimal),
+  $ln: logarithmic(28766, Math.log, lnOfDecimal),
   $log: fixed(2, 2, ([value, base], name) => {
     if (isNullish(value) || isNullish(base)) return null;
-    const by = doubleOf(numeric(base, name));
+    const number = numeric(value, name, 28756);
+    const by = doubleOf(numeric(base, name, 28757));
+    const double = logarithm(number, name, 28758);
     if (by <= 0 || by === 1) throw new ServerError(28759, `$log's base must be a positive number not equal to 1, but is ${show(base)}`);
-    const number = numeric(value, name);
-    const double = logarithm(number, name);
     if (number instanceof Decimal128 || base instanceof Decimal128)
       return pack(logOfDecimals(decimalOf(number), decimalOf(numeric(base, name))));
     return new Double(Math.log(double) / Math.log(by));
   }),
-  $log10: logarithmic(Math.log10, log10OfDecimal),
+  $log10: logarithmic(28761, Math.log10, log10OfDecimal),
   $lt: comparison((order) => order < 0),
   $lte: comparison((order) => order <= 0),
   $ltrim: trimmed(true, false),
@@ -941,14 +1012,19 @@ export const operators: Readonly<Record<string, Operator>> = {
       .toSorted((a, b) => compareValues(a, b, texts))
       .slice(0, count),
   ),
-  $mod: fixed(2, 2, ([a, b]) => {
-    if (isNullish(a) || isNullish(b)) return null;
-    const [left, right] = [asNumeric(a), asNumeric(b)];
-    if (left === undefined || right === undefined)
-      throw new ServerError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
-    if (isZero(right)) throw new ServerError(16610, "can't $mod by zero");
-    return remainder(left, right);
-  }),
+  $mod: (argument, scope, name) =>
+    fixed(2, 2, ([a, b]) => {
+      if (isNullish(a) || isNullish(b)) return null;
+      const [left, right] = [asNumeric(a), asNumeric(b)];
+      if (left === undefined || right === undefined)
+        throw new ServerError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
+      if (isZero(right))
+        throw new ServerError(
+          scope.grouped ? 4848403 : left instanceof Decimal128 || right instanceof Decimal128 ? 5733415 : 16610,
+          "can't $mod by zero",
+        );
+      return remainder(left, right);
+    })(argument, scope, name),
   $multiply: variadic((values) => {
     let product: Numeric = 1;
     for (const value of values) {
@@ -972,7 +1048,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     return (doc, variables) => parts.some((part) => isTrue(part(doc, variables)));
   },
   $pow: fixed(2, 2, ([base, exponent], name) =>
-    isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name), numeric(exponent, name)),
+    isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name, 28762), numeric(exponent, name, 28763)),
   ),
   $rand: (argument) => {
     if (argument instanceof Doc ? argument.size : !(argument instanceof Arr) || argument.length)
@@ -1014,10 +1090,11 @@ export const operators: Readonly<Record<string, Operator>> = {
       }
     return Arr.of(kept);
   }),
-  $setEquals: fixed(2, Infinity, (values, name, texts) => {
-    const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044), texts)) as [Value[], ...Value[][]];
-    return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index], texts)));
-  }),
+  $setEquals: (argument, scope, name) => {
+    if (!(argument instanceof Arr) || argument.length < 2)
+      throw new ServerError(17045, `$setEquals needs at least two arguments, had: ${argument instanceof Arr ? argument.length : 1}`);
+    return setEquals(argument, scope, name);
+  },
   $setField: (argument, scope, name) => setField(argument, scope, name, false),
   $setIntersection: variadic((values, name, texts) => {
     if (values.some(isNullish)) return null;
@@ -1048,7 +1125,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     const values = array(source, name, 28724);
     const at = integer(second, name, 28725, 28726);
     if (third === undefined) return Arr.of(slice(values, undefined, at));
-    const count = integer(third, name, 28727);
+    const count = integer(third, name, 28727, 28728);
     if (count <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${count}`);
     return Arr.of(slice(values, at, count));
   }),
@@ -1117,7 +1194,10 @@ export const operators: Readonly<Record<string, Operator>> = {
 
 function rounded(value: Result, places: Result, mode: 'even' | 'trunc', name: string): Result {
   if (isNullish(value) || places === null) return null;
-  const at = places === undefined ? 0 : integer(places, name, 51082);
+  if (places instanceof Double && !Number.isFinite(places.value))
+    throw new ServerError(31109, `${name}: the number of places must be finite, got ${show(places)}`);
+  const number = numeric(value, name, 51081);
+  const at = places === undefined ? 0 : integer(places, name, 16004, 51082);
   if (at < -20 || at > 100) throw new ServerError(51083, `cannot apply ${name} with precision value ${at} value must be in [-20, 100]`);
-  return atPlaces(numeric(value, name), at, mode);
+  return atPlaces(number, at, mode);
 }

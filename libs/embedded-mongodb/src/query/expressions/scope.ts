@@ -9,4 +9,9 @@ export type Evaluate = (doc: Value | undefined, variables: Variables) => Value |
 export type Operator = (argument: Value, scope: Scope, name: string) => Evaluate;
 
 /** Where an expression stands: a `$$name` that is not bound there, and an operator that is not known, are refused when it is compiled. */
-export type Scope = { readonly names: ReadonlySet<string>; readonly operators: Readonly<Record<string, Operator>> };
+export type Scope = {
+  readonly names: ReadonlySet<string>;
+  readonly operators: Readonly<Record<string, Operator>>;
+  /** Whether it is an accumulator of `$group` or `$bucket`: there some errors have codes of their own on a server. */
+  readonly grouped: boolean;
+};
