@@ -104,7 +104,11 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
   let otherDatabase = database;
   if (into instanceof Doc) {
     const fields = new Fields(stage, into).only(['db', 'coll']);
+    for (const key of ['db', 'coll'])
+      if (stage === '$out' && !into.has(key)) throw new ServerError(40414, `BSON field '$out.${key}' is missing but a required field`);
     name = fields.string('coll');
+    if (stage === '$merge' && name === undefined)
+      throw new ServerError(5786801, "$merge 'into' field must specify a 'coll' that is not empty, null or undefined");
     otherDatabase = fields.string('db') ?? database;
   }
   if (typeof name !== 'string')
@@ -112,24 +116,40 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
       stage === '$out' ? 16990 : 51178,
       `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`,
     );
+  if (stage === '$merge' && !name) throw new ServerError(5786800, "$merge 'into' field cannot be an empty string");
   const collectionName = checkCollectionName(otherDatabase, name);
-  if (collectionName.startsWith('system.')) throw new ServerError(17385, `Can't ${stage} to special collection: ${name}`);
+  if (collectionName.startsWith('system.'))
+    throw new ServerError(stage === '$out' ? 17385 : 31319, `Can't ${stage} to special collection: ${name}`);
+  if (['admin', 'config', 'local'].includes(otherDatabase))
+    throw new ServerError(stage === '$out' ? 31321 : 31320, `Cannot ${stage} to internal database: ${otherDatabase}`);
   if (stage === '$out')
     return (node, source, pace, bypassed) => replaceCollection(node, otherDatabase, collectionName, source, pace, bypassed);
   const fields = new Fields('$merge', spec instanceof Doc ? spec : Doc.empty).only(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
   const given = fields.doc.get('on');
-  const on = given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : [];
-  if (!on.length || on.some((path) => typeof path !== 'string'))
-    throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
-  const whenMatched = fields.doc.get('whenMatched') ?? 'merge';
+  const on =
+    given === undefined ? ['_id'] : typeof given === 'string' ? [given] : given instanceof Arr ? (given.values as string[]) : undefined;
+  if (!on) throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
+  if (!on.length) throw new ServerError(51187, "If explicitly specifying $merge 'on', must include at least one field");
+  if (on.some((path) => typeof path !== 'string')) throw new ServerError(51134, "$merge 'on' array elements must be strings");
+  if (new Set(on).size !== on.length) throw new ServerError(31465, "Found a duplicate field in $merge's 'on'");
+  const whenMatched = fields.doc.has('whenMatched') ? (fields.doc.get('whenMatched') as Value) : 'merge';
+  if (typeof whenMatched !== 'string' && !(whenMatched instanceof Arr))
+    throw new ServerError(51191, `$merge 'whenMatched' field must be either a string or an array, but found ${bsonTypeName(whenMatched)}`);
   const whenNotMatched = fields.string('whenNotMatched') ?? 'insert';
-  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string))
+  if (!(whenMatched instanceof Arr) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched))
     throw badValue(`Enumeration value '${show(whenMatched)}' for field 'whenMatched' is not a valid value.`);
   if (!['insert', 'discard', 'fail'].includes(whenNotMatched))
     throw badValue(`Enumeration value '${whenNotMatched}' for field '$merge.whenNotMatched' is not a valid value.`);
   const lets = fields.document('let');
   if (lets && !(whenMatched instanceof Arr))
     throw new ServerError(51199, `Cannot use 'let' variables with 'whenMatched: ${show(whenMatched)}' mode`);
+  if (lets?.has('new')) throw new ServerError(51273, "'let' may not define a value for the reserved 'new' variable");
+  const mode = whenMatched instanceof Arr ? 'pipeline' : whenMatched;
+  if ((mode === 'fail' && whenNotMatched !== 'insert') || (mode === 'keepExisting' && whenNotMatched !== 'insert'))
+    throw new ServerError(
+      51181,
+      `Combination of $merge modes 'whenMatched: ${mode}' and 'whenNotMatched: ${whenNotMatched}' is not supported`,
+    );
   const letNames = lets ? lets.keys : ['new'];
   const outer = Object.keys(variables);
   const letValues = withVariables(outer, () => (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value)));
@@ -144,6 +164,8 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
     const store = (docs: readonly Doc[]): Promise<void> =>
       node.store.write((writer) => {
         forWriting(writer, otherDatabase, collectionName);
+        /** A document that is there already keeps none of the others from being inserted. */
+        let duplicate: ServerError | undefined;
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);
           if (
@@ -182,7 +204,10 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
             writer.insert(collection, fresh);
             continue;
           }
-          if (whenMatched === 'fail') throw duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
+          if (whenMatched === 'fail') {
+            duplicate ??= duplicateKey(collection, '_id_', ['_id'], Doc.from({ _id: 1 }), [old.get('_id') as Value]);
+            continue;
+          }
           if (whenMatched === 'keepExisting') continue;
           const bound: Record<string, Value | undefined> = { ...variables };
           letNames.forEach(
@@ -203,6 +228,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
           validate(collection, after, bypassed, old);
           writer.replace(collection, old, after);
         }
+        if (duplicate) throw duplicate;
       });
     await inBatches(source, pace, store);
   };

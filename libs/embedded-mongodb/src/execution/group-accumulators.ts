@@ -135,9 +135,15 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
     }
     case '$median':
     case '$percentile': {
-      const spec = only(argument, name, name === '$median' ? ['input', 'method'] : ['input', 'p', 'method']);
-      const input = spec.get('input');
-      if (input === undefined || spec.get('method') !== 'approximate') throw badValue(`${name} needs 'input' and method 'approximate'`);
+      const fields = name === '$median' ? ['input', 'method'] : ['input', 'p', 'method'];
+      if (!(argument instanceof Doc)) throw new ServerError(7429703, `specification must be an object; found ${name}: ${show(argument)}`);
+      const spec = argument;
+      for (const key of spec.keys)
+        if (!fields.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+      for (const key of fields)
+        if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
+      const input = spec.get('input') as Value;
+      if (spec.get('method') !== 'approximate') throw badValue("Currently only 'approximate' can be used as percentile 'method'.");
       const shares = name === '$median' ? [0.5] : sharesOf(spec.get('p'));
       return { evaluate: compileExpression(input), start: percentiles(shares, name === '$percentile') };
     }

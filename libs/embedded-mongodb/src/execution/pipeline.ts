@@ -91,7 +91,8 @@ const objectSpec = (
 /** @param code of what is no whole number, and `below` of one that is less than the least */
 const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
   const number = isNumber(spec) ? numberOf(spec) : NaN;
-  if (!Number.isInteger(number))
+  // A long that is not exact as a double is a whole number all the same, 2^63 no long.
+  if (!Number.isInteger(number) || (number >= 2 ** 63 && typeof spec !== 'bigint'))
     throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
   if (number < least)
     throw new ServerError(
@@ -143,6 +144,29 @@ export const groupKey = (value: Value, texts?: Texts): string => {
   return `k${keyOf(value, texts).toString('latin1')}`;
 };
 
+/** The accumulator of a field of a group. */
+const accumulatorAt = (name: string, value: Value): AccumulatorSpec => {
+  if (name.includes('.')) throw new ServerError(40235, `The field name '${name}' cannot contain '.'`);
+  if (name.startsWith('$')) throw new ServerError(40236, `The field name '${name}' cannot be an operator name`);
+  if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$'))
+    throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
+  if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
+  return compileAccumulator(value.keys[0], value.values[0] as Value);
+};
+
+/** What `$bucket` and `$bucketAuto` gather for each bucket. @param code of an output that is no document */
+const outputOf = (
+  stage: string,
+  output: Value | undefined,
+  code: number,
+): { readonly names: readonly string[]; readonly specs: readonly AccumulatorSpec[] } => {
+  const fields = output ?? (output === undefined ? Doc.from({ count: Doc.from({ $sum: 1 }) }) : null);
+  if (!(fields instanceof Doc))
+    throw new ServerError(code, `The ${stage} 'output' field must be an object, but found type: ${bsonTypeName(fields)}.`);
+  if (fields.has('_id')) throw new ServerError(15948, "a group's _id may only be specified once");
+  return { names: fields.keys, specs: fields.keys.map((name, index) => accumulatorAt(name, fields.values[index] as Value)) };
+};
+
 const group: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15947, "a group's fields must be specified in an object");
   const id = spec.get('_id');
@@ -152,15 +176,8 @@ const group: Compile = (spec) => {
   const accumulators: AccumulatorSpec[] = [];
   spec.keys.forEach((name, index) => {
     if (name === '_id') return;
-    if (name.includes('.')) throw new ServerError(40235, `The field name '${name}' cannot contain '.'`);
-    if (name.startsWith('$')) throw new ServerError(40236, `The field name '${name}' cannot be an operator name`);
-    const value = spec.values[index];
-    if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$'))
-      throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
-    if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
     names.push(name);
-    const [accumulator, argument] = [value.keys[0], value.values[0] as Value];
-    accumulators.push(withinGroup(() => compileAccumulator(accumulator, argument)));
+    accumulators.push(withinGroup(() => accumulatorAt(name, spec.values[index] as Value)));
   });
   const collation = currentCollation();
   return gathering(({ variables }) => {
@@ -267,6 +284,7 @@ const counted: Compile = (spec) => {
   if (!spec) throw new ServerError(40157, 'the count field must be a non-empty string');
   if (spec === '_id') throw new ServerError(9039800, 'the count field cannot be _id');
   if (spec.startsWith('$')) throw new ServerError(40158, 'the count field cannot be a $-prefixed path');
+  if (spec.includes('\0')) throw new ServerError(40159, 'the count field cannot contain a null byte');
   if (spec.includes('.')) throw new ServerError(40160, `the count field cannot contain '.'`);
   return gathering(() => {
     let total = 0;
@@ -444,19 +462,27 @@ const graphLookup: Compile = (spec, name) => {
   };
 };
 
+const NOT_IN_FACETS: ReadonlySet<string> = new Set(
+  '$changeStreamSplitLargeEvent $collStats $documents $facet $geoNear $indexStats $merge $out $planCacheStats $querySettings $search $searchMeta $vectorSearch'.split(
+    ' ',
+  ),
+);
+
 const facet: Compile = (spec) => {
   if (!(spec instanceof Doc) || !spec.size) throw new ServerError(40169, 'the $facet specification must be a non-empty object');
   const parts = spec.keys.map((key, index) => {
     const pipeline = spec.values[index] as Value;
+    if (!key) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
     if (key.includes('.'))
       throw new ServerError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
     checkFieldPath(key);
     if (!(pipeline instanceof Arr))
       throw new ServerError(40170, `arguments to $facet must be arrays, ${key} is type ${bsonTypeName(pipeline)}`);
     for (const stage of pipeline.values) {
-      const name = stage instanceof Doc ? stage.keys[0] : undefined;
-      if (['$facet', '$out', '$merge', '$collStats', '$indexStats'].includes(name as string))
-        throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
+      if (!(stage instanceof Doc))
+        throw new ServerError(40171, `elements of arrays in $facet spec must be objects, ${key} has one of type ${bsonTypeName(stage)}`);
+      const [name] = stage.keys;
+      if (name && NOT_IN_FACETS.has(name)) throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
     }
     return [key, compilePipeline(pipeline, { nested: true })] as const;
   });
@@ -516,12 +542,8 @@ const bucket: Compile = (spec, name) => {
       40199,
       `The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.`,
     );
-  const output = given.get('output');
   const key = compileExpression(groupBy);
-  const names = output instanceof Doc ? output.keys : ['count'];
-  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
-    withinGroup(() => compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value)),
-  );
+  const { names, specs } = withinGroup(() => outputOf(name, given.get('output'), 40196));
   return gathering(({ variables }) => {
     const buckets = new Map<number, readonly Accumulator[]>();
     const guard = memoryGuard('$bucket');
@@ -562,11 +584,7 @@ const bucketAuto: Compile = (spec, name) => {
   if (given.has('granularity')) throw new ServerError(238, '$bucketAuto.granularity is not supported by this node');
   const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, isNumber(given.get('buckets')) ? 40242 : 40241, 40243);
   const key = compileExpression(given.get('groupBy') as Value);
-  const output = given.get('output');
-  const names = output instanceof Doc ? output.keys : ['count'];
-  const specs = (output instanceof Doc ? output.values : [Doc.from({ $sum: 1 })]).map((value) =>
-    compileAccumulator((value as Doc).keys[0] as string, (value as Doc).values[0] as Value),
-  );
+  const { names, specs } = outputOf(name, given.get('output'), 40244);
   return gathering(({ variables }) => {
     const rows: { value: Value; doc: Doc }[] = [];
     const guard = memoryGuard('$bucketAuto');
@@ -638,7 +656,7 @@ const unionWith: Compile = (spec, name) => {
   const coll = given.get('coll');
   if (typeof coll !== 'string')
     throw failedToParse(`BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
-  const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true });
+  const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true, within: name });
   return function* (source, context) {
     yield* source;
     yield* stages.run(context.from(coll, { op: 'always', value: true }), context);
@@ -750,7 +768,10 @@ const stageOf = (stage: Value): readonly [string, Value] => {
  *
  * @throws ServerError 40324 for a stage that this node does not have
  */
-export const compilePipeline = (pipeline: Value, { nested = false }: { readonly nested?: boolean } = {}): Pipeline => {
+export const compilePipeline = (
+  pipeline: Value,
+  { nested = false, within }: { readonly nested?: boolean; readonly within?: string } = {},
+): Pipeline => {
   if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
   if (pipeline.length > 1000) throw new ServerError(7749501, 'Pipeline length must be no longer than 1000 stages');
   const given = pipeline.values.map(stageOf);
@@ -759,8 +780,9 @@ export const compilePipeline = (pipeline: Value, { nested = false }: { readonly 
     if (!compile) {
       if (name === '$out' || name === '$merge')
         throw nested
-          ? new ServerError(51047, `${name} is not allowed within a nested pipeline`)
+          ? new ServerError(within === '$unionWith' ? 31441 : 51047, `${name} is not allowed within a nested pipeline`)
           : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
+      if (name === '$documents') throw new ServerError(40602, `${name} is only valid as the first stage in a pipeline`);
       throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
     }
     return compile(spec, name, nested);

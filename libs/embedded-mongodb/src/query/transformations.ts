@@ -1,7 +1,8 @@
 import { isNumber, isTrue, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, fieldNames, picked, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
-import { compileExpression, withVariables } from './expressions/expressions.js';
+import { checkFieldPath } from './expressions/compile.js';
+import { compileExpression, isExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
 import { compileFilter, parseFilter, type Filter } from './filter.js';
 import { positionOf } from './modifications.js';
@@ -22,15 +23,9 @@ const isComputed = (node: Node): boolean =>
   node.kind === 'compute' || (node.kind === 'tree' && [...node.children.values()].some(isComputed));
 
 const place = (tree: Map<string, Node>, path: string, node: Node, whole: string): void => {
+  if (path === whole) checkFieldPath(path);
   const dot = path.indexOf('.');
   const name = dot < 0 ? path : path.slice(0, dot);
-  if (!name)
-    throw new ServerError(
-      40352,
-      path === '' && whole === '' ? 'FieldPath cannot be constructed with empty string' : `FieldPath field names may not be empty strings.`,
-    );
-  if (name.startsWith('$'))
-    throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   const known = tree.get(name);
   if (dot < 0) {
     if (known) throw new ServerError(31250, `Path collision at ${whole}`);
@@ -119,9 +114,22 @@ const compileAddFields = (spec: Value, name: string): Transformation => {
   const collect = (doc: Doc, before: string): void =>
     doc.keys.forEach((key, index) => {
       const value = doc.values[index] as Value;
+      if (before && key.includes('.'))
+        throw new ServerError(40183, `Invalid ${name} :: caused by :: cannot use dotted field name '${key}' in a sub object`);
       const path = before + key;
-      if (value instanceof Doc && value.size && !(value.keys[0] as string).startsWith('$')) collect(value, `${path}.`);
-      else place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
+      if (value instanceof Doc && value.size > 1 && value.keys.some((one) => one.startsWith('$')))
+        throw new ServerError(
+          40181,
+          `Invalid ${name} :: caused by :: an expression specification must contain exactly one field, the name of the expression: ${show(value)}`,
+        );
+      if (value instanceof Doc && value.size && !(value.keys[0] as string).startsWith('$')) return collect(value, `${path}.`);
+      try {
+        place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
+      } catch (error) {
+        if (error instanceof ServerError && (error.code === 31249 || error.code === 31250))
+          throw new ServerError(40176, `Invalid ${name} :: caused by :: specification contains two conflicting paths: ${path}`);
+        throw error;
+      }
     });
   collect(spec, '');
   return (doc, variables) => adding(doc, tree, withRoot(doc, variables)) as Doc;
@@ -274,8 +282,13 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
           visit(value, `${path}.`);
           return;
         }
+        if (!isExpression(first)) throw new ServerError(31325, `Invalid $project :: caused by :: Unknown expression ${first}`);
       }
-      if (mode === 'excluding') throw new ServerError(31252, `Cannot use an expression ${path}: ${show(value)} in an exclusion projection`);
+      if (mode === 'excluding')
+        throw new ServerError(
+          value instanceof Doc ? 31252 : 31310,
+          `Cannot use an expression ${path}: ${show(value)} in an exclusion projection`,
+        );
       choose('including', path);
       if (path === '_id') id = undefined;
       place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);

@@ -37,6 +37,9 @@ export const isGrouped = (): boolean => ambient.grouped;
  */
 export const compileExpression = (expression: Value): Evaluate => compileIn(expression, ambient);
 
+/** Whether a name is that of an operator. */
+export const isExpression = (name: string): boolean => Object.hasOwn(operators, name);
+
 /** Runs an expression on a document with the variables that every expression has. */
 export const evaluateOn = (evaluate: Evaluate, doc: Doc, variables: Variables): Value | undefined =>
   evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc });

@@ -1,0 +1,68 @@
+import { BSON } from 'mongodb';
+import { Doc, type Value } from '../bson/values.js';
+import { parseTarget } from '../commands/output.js';
+import { compilePipeline } from './pipeline.js';
+
+const { Decimal128, Double } = BSON;
+const read = (value: unknown): Value => Doc.read(Buffer.from(BSON.serialize({ value }))).get('value') as Value;
+const byPath = { groupBy: '$v', boundaries: [1, 9] };
+
+test.each<readonly [stage: object, code: number]>([
+  [{ $project: { a: 0, b: '$a' } }, 31310],
+  [{ $project: { a: 0, b: null } }, 31310],
+  [{ $project: { a: 0, b: { $add: [1] } } }, 31252],
+  [{ $project: { a: { $unknown: 1 } } }, 31325],
+  [{ $project: { '.a': 1 } }, 15998],
+  [{ $project: { 'a.': 1 } }, 40353],
+  [{ $project: { 'a.$b': 1 } }, 16410],
+  [{ $addFields: { a: 1, 'a.b': 1 } }, 40176],
+  [{ $addFields: { a: { 'b.c': 1 } } }, 40183],
+  [{ $addFields: { a: { $add: 1, b: 1 } } }, 40181],
+  [{ $addFields: { a: { $unknown: 1 } } }, 168],
+  [{ $unset: 'a.' }, 40353],
+  [{ $limit: Decimal128.fromString('9223372036854775808') }, 5107201],
+  [{ $skip: new Double(2 ** 63) }, 5107200],
+  [{ $count: 'a\0' }, 40159],
+  [{ $facet: { a: [1] } }, 40171],
+  [{ $facet: { '': [] } }, 15998],
+  [{ $facet: { a: [{ $geoNear: {} }] } }, 40600],
+  [{ $bucket: { ...byPath, output: 1 } }, 40196],
+  [{ $bucket: { ...byPath, output: null } }, 40196],
+  [{ $bucket: { ...byPath, output: { a: 1 } } }, 40234],
+  [{ $bucket: { ...byPath, output: { 'a.b': { $sum: 1 } } } }, 40235],
+  [{ $bucket: { ...byPath, output: { $a: { $sum: 1 } } } }, 40236],
+  [{ $bucket: { ...byPath, output: { _id: { $sum: 1 } } } }, 15948],
+  [{ $bucketAuto: { groupBy: '$v', buckets: 2, output: 1 } }, 40244],
+  [{ $group: { _id: 1, n: { $firstN: { n: 0, input: '$v' } } } }, 7548606],
+  [{ $group: { _id: 1, n: { $firstN: { input: '$v' } } } }, 5787906],
+  [{ $group: { _id: 1, n: { $topN: { sortBy: { v: 1 }, output: '$v' } } } }, 5788003],
+  [{ $group: { _id: 1, n: { $percentile: { input: '$v', p: [], method: 'approximate' } } } }, 7750301],
+  [{ $group: { _id: 1, n: { $percentile: { input: '$v', p: [2], method: 'approximate' } } } }, 7750303],
+  [{ $group: { _id: 1, n: { $median: { input: '$v' } } } }, 40414],
+  [{ $unionWith: { coll: 'c', pipeline: [{ $out: 'd' }] } }, 31441],
+])('the stage %j is refused with %d', (stage, code) => {
+  expect(() => compilePipeline(read([stage]))).toThrow(expect.objectContaining({ code }));
+});
+
+test('$documents is refused with 40602 where it is not the first stage', () => {
+  expect(() => compilePipeline(read([{ $match: {} }, { $documents: [] }]))).toThrow(expect.objectContaining({ code: 40602 }));
+});
+
+test.each<readonly [stage: string, target: unknown, code: number]>([
+  ['$out', { db: 'admin', coll: 'c' }, 31321],
+  ['$out', { coll: 'c' }, 40414],
+  ['$merge', { into: '' }, 5786800],
+  ['$merge', { into: { db: 'd' } }, 5786801],
+  ['$merge', { into: { db: 'local', coll: 'c' } }, 31320],
+  ['$merge', { into: 'system.c' }, 31319],
+  ['$merge', { into: 'c', on: 1 }, 51186],
+  ['$merge', { into: 'c', on: [] }, 51187],
+  ['$merge', { into: 'c', on: [1] }, 51134],
+  ['$merge', { into: 'c', on: ['a', 'a'] }, 31465],
+  ['$merge', { into: 'c', whenMatched: null }, 51191],
+  ['$merge', { into: 'c', whenMatched: 'delete' }, 2],
+  ['$merge', { into: 'c', whenMatched: 'fail', whenNotMatched: 'discard' }, 51181],
+  ['$merge', { into: 'c', whenMatched: [], let: { new: 1 } }, 51273],
+])('%s to %j is refused with %d', (stage, given, code) => {
+  expect(() => parseTarget(stage, read(given), 'd', {})).toThrow(expect.objectContaining({ code }));
+});
