@@ -1,7 +1,7 @@
-import { DateTime, Doc, Double, type Value } from '../bson/values.js';
-import { failedToParse } from '../errors.js';
+import { Arr, DateTime, Doc, Double, type Value } from '../bson/values.js';
+import { failedToParse, ServerError } from '../errors.js';
 import type { SortSpace } from '../execution/sorting.js';
-import { compileExpression } from '../query/expressions/expressions.js';
+import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Variables } from '../query/expressions/scope.js';
 import type { Store } from '../storage/store.js';
 import type { Connection, Verifier } from './credentials.js';
@@ -55,13 +55,33 @@ export const paceOf = (call: Call): Pace =>
 
 export const now = (): DateTime => new DateTime(BigInt(Date.now()));
 
+/** @throws ServerError where the value of a variable depends on a document, or on the time */
+const checkConstant = (value: Value, name: string): void => {
+  if (value instanceof Arr) for (const element of value.values) checkConstant(element, name);
+  else if (value instanceof Doc) {
+    if (value.firstKey !== '$literal') for (const inner of value.values) checkConstant(inner, name);
+  } else if (typeof value === 'string' && value.startsWith('$')) {
+    if (value.startsWith('$$NOW')) throw new ServerError(51144, `Builtin variable '$$NOW' is not available in the definition of '${name}'`);
+    if (!value.startsWith('$$') || /^\$\$(ROOT|CURRENT)\b/.test(value))
+      throw new ServerError(4890500, `Command let Expression tried to access a field, but this is not allowed: ${name}`);
+  }
+};
+
 /** The variables of a command's `let`. */
 export const letOf = (fields: Fields): Variables => {
   const variables: Record<string, Value | undefined> = { NOW: now() };
   const given = fields.document('let');
+  const before: string[] = [];
   given?.keys.forEach((key, index) => {
-    if (!/^[a-z]\w*$/.test(key)) throw failedToParse(`'${key}' starts with an invalid character for a user variable name`);
-    variables[key] = compileExpression(given.values[index] as Value)(Doc.empty, { ...variables, ROOT: Doc.empty, CURRENT: Doc.empty });
+    if (['NOW', 'CLUSTER_TIME', 'JS_SCOPE', 'IS_MR', 'USER_ROLES'].includes(key))
+      throw new ServerError(4738901, `Attempt to set internal constant: ${key}`);
+    if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(key))
+      throw failedToParse(`'${key}' starts with an invalid character for a user variable name`);
+    const value = given.values[index] as Value;
+    checkConstant(value, key);
+    const evaluate = withVariables(before, () => compileExpression(value));
+    variables[key] = evaluate(Doc.empty, { ...variables, ROOT: Doc.empty, CURRENT: Doc.empty });
+    before.push(key);
   });
   return variables;
 };

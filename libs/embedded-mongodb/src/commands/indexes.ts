@@ -16,7 +16,7 @@ import {
 import { fieldsOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import type { Pace } from './cursors.js';
-import { Fields } from './fields.js';
+import { Fields, typeError } from './fields.js';
 import { collectionOf, existing, indexSpecs, newCollection, noView, target } from './namespaces.js';
 
 const indexFields = [
@@ -34,17 +34,25 @@ const indexFields = [
   'comment',
 ];
 
+/** The types of fields that are not objects. */
+const INDEX_TYPES: Readonly<Record<string, string>> = { name: 'string', unique: 'bool', sparse: 'bool' };
+
 const checkIndexSpec = (spec: Doc): Doc => {
+  const key = spec.get('key');
+  if (spec.has('wildcardProjection') && key instanceof Doc && !key.keys.some((path) => path.split('.').includes('$**')))
+    throw badValue(`The field 'wildcardProjection' is only allowed in an 'wildcard' index. Specification: ${show(spec)}`);
+  for (const name of ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'collation'])
+    if (spec.get(name) === null) throw typeError(`createIndexes.indexes.${name}`, null, INDEX_TYPES[name] ?? 'object');
   for (const key of spec.keys)
     if (!indexFields.includes(key))
       throw new ServerError(197, `The field '${key}' is not valid for an index specification. Specification: ${show(spec)}`);
-  const key = spec.get('key');
   if (!(key instanceof Doc)) throw failedToParse("The 'key' property is a required property of an index specification");
   if (!key.size) throw new ServerError(67, 'Index keys cannot be empty.');
   if (key.size > 32) throw new ServerError(13103, 'too many compound keys');
   const seen = new Set<string>();
   key.keys.forEach((path, index) => {
     const value = key.values[index] as Value;
+    if (value === 'wildcard') throw new ServerError(7246202, "'wildcard' is not the name of an index type");
     if (typeof value === 'string')
       throw new ServerError(
         67,
@@ -78,7 +86,16 @@ const checkIndexSpec = (spec: Doc): Doc => {
     if (key.size !== 1)
       throw new ServerError(67, `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${show(spec)}`);
   }
+  const version = spec.get('v');
+  if (version !== undefined) {
+    if (!isNumber(version)) throw typeError('createIndexes.indexes.v', version, 'int');
+    if (numberOf(version) !== 1 && numberOf(version) !== 2)
+      throw new ServerError(67, `Invalid index specification ${show(spec)}; cannot create an index with v=${show(version)}`);
+  }
+  const collationSpec = spec.get('collation');
+  if (collationSpec instanceof Doc && !collationSpec.size) throw badValue("The field 'collation' cannot be an empty object.");
   const name = fields.string('name');
+  if (name === '*') throw badValue("The index name '*' is not valid.");
   if (name === undefined) throw failedToParse("The 'name' field is a required property of an index specification");
   if (!name) throw new ServerError(67, 'index name cannot be empty');
   const partial = fields.document('partialFilterExpression');
@@ -198,6 +215,8 @@ const register = (
   for (const given of specs) {
     const key = given.get('key') as Doc;
     const spec = withCollationOf(collection, given);
+    if (key.size === 1 && key.firstKey === '_id' && !isIdKey(key))
+      throw badValue(`The field 'key' for an _id index must be {_id: 1}, but got ${show(key)}`);
     if (isIdKey(key)) {
       if (given.has('collation') && !sameCollation(collationIn(spec), collection.collation))
         throw badValue(
@@ -346,7 +365,13 @@ const checkModifiedExpiry = (seconds: Value): void => {
 
 const dropIndexes: Handler = async (call) => {
   const name = target(call);
-  const wanted = call.command.get('index');
+  const wanted = fieldsOf(call).need(call.command.get('index'), 'index');
+  if (
+    typeof wanted !== 'string' &&
+    !(wanted instanceof Doc) &&
+    !(wanted instanceof Arr && wanted.values.every((one) => typeof one === 'string'))
+  )
+    throw typeError('dropIndexes.index', wanted, 'string, object or array of strings');
   return call.node.store.write((writer) => {
     const collection = noView(existing(writer, call.database, name)) as Collection;
     let dropped: readonly Index[];

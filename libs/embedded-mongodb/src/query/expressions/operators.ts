@@ -14,17 +14,7 @@ import {
   toWhole,
   type Numeric,
 } from '../../bson/arithmetic.js';
-import {
-  Decimal128,
-  divideDecimals,
-  finite,
-  formatDecimal,
-  pack,
-  parseDecimal,
-  roundDecimal,
-  unpack,
-  type Unpacked,
-} from '../../bson/decimal128.js';
+import { Decimal128, divideDecimals, finite, pack, unpack, type Unpacked } from '../../bson/decimal128.js';
 import {
   angleOfDecimals,
   arcCosineOfDecimal,
@@ -58,22 +48,22 @@ import {
   Doc,
   Double,
   encodedLength,
-  ObjectId,
   Regex,
   show,
   SymbolText,
   Timestamp,
   type Value,
 } from '../../bson/values.js';
-import { badValue, failedToParse, ServerError, typeMismatch } from '../../errors.js';
+import { failedToParse, ServerError, typeMismatch } from '../../errors.js';
 import { currentCollation } from '../collation.js';
-import { formatIsoDate, parseIsoDate } from '../dates.js';
+import { formatIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort, sortClauseProblem } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
 import { loop, loopOver, spend } from '../budget.js';
 import { compileArguments, fixed, namedArguments, namedFields, variadic } from './arguments.js';
 import { compileIn, constant, constantOf } from './compile.js';
+import { convertOperator, convertTo, numberText, toText, toUuid } from './conversions.js';
 import { dateOperators } from './dates.js';
 import type { Evaluate, Operator, Scope } from './scope.js';
 
@@ -166,20 +156,6 @@ const coerced = (value: Result): string => {
   if (value instanceof Code) return value.text;
   if (value instanceof Timestamp) return show(value);
   throw new ServerError(16007, `can't convert from BSON type ${bsonTypeName(value)} to String`);
-};
-
-const numberText = (value: Numeric): string => {
-  if (value instanceof Decimal128) return formatDecimal(unpack(value));
-  if (!(value instanceof Double)) return String(value);
-  const double = value.value;
-  if (!Number.isFinite(double)) return String(double);
-  if (Object.is(double, -0)) return '-0';
-  // As few digits as tell it from its neighbours, with an exponent of at least two digits where it is below -4 or from 16 on.
-  const [digits = '', power = '0'] = double.toExponential().split('e');
-  const exponent = Number(power);
-  if (exponent >= -4 && exponent < 16)
-    return exponent < 0 ? double.toFixed(digits.replace(/\D/g, '').length - 1 - exponent) : String(double);
-  return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
 };
 
 const codePoints = (value: string): readonly string[] => Array.from(value);
@@ -436,155 +412,6 @@ const regexOperator =
       return compiled && given !== undefined ? finish({ regex: compiled, input: given, found: [], from: 0, idx: 0 }, regex) : empty;
     };
   };
-
-const conversionFailure = (value: Result, to: string, more = ''): ServerError =>
-  new ServerError(241, more || `Unsupported conversion from ${bsonTypeName(value)} to ${to} in $convert with no onError value`);
-
-const wholeNumber = (value: Numeric, low: bigint, high: bigint): bigint => {
-  let whole: bigint;
-  if (value instanceof Decimal128) {
-    const unpacked = roundDecimal(unpack(value), 'trunc');
-    if (unpacked.kind !== 'finite')
-      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
-    if (unpacked.exponent > 40) throw new ServerError(241, 'Conversion would overflow target type in $convert with no onError value');
-    whole =
-      (unpacked.negative ? -1n : 1n) *
-      (unpacked.exponent >= 0
-        ? unpacked.coefficient * 10n ** BigInt(unpacked.exponent)
-        : unpacked.coefficient / 10n ** BigInt(-unpacked.exponent));
-  } else if (value instanceof Double) {
-    if (!Number.isFinite(value.value))
-      throw new ServerError(241, 'Attempt to convert NaN or infinity value to integer type in $convert with no onError value');
-    whole = BigInt(Math.trunc(value.value));
-  } else whole = BigInt(value);
-  if (whole < low || whole > high)
-    throw new ServerError(241, `Conversion would overflow target type in $convert with no onError value: ${show(value)}`);
-  return whole;
-};
-
-/** $convert to one type; null stays null before it gets here. */
-const conversions: Readonly<Record<string, (value: Value) => Value>> = {
-  double: (value) => {
-    if (isNumber(value)) return value instanceof Double ? value : new Double(doubleOf(value));
-    if (typeof value === 'boolean') return new Double(value ? 1 : 0);
-    if (value instanceof DateTime) return new Double(Number(value.ms));
-    if (typeof value === 'string') {
-      const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$|^[+-]?nan$/i.test(value)
-        ? Number(value.replace(/inf(inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN'))
-        : undefined;
-      if (parsed === undefined)
-        throw conversionFailure(value, 'double', `Failed to parse number '${value}' in $convert with no onError value`);
-      return new Double(parsed);
-    }
-    throw conversionFailure(value, 'double');
-  },
-  int: (value) => {
-    if (isNumber(value)) return Number(wholeNumber(value, -0x80000000n, 0x7fffffffn));
-    if (typeof value === 'boolean') return value ? 1 : 0;
-    if (typeof value === 'string') {
-      if (!/^[+-]?\d+$/.test(value) || BigInt(value) > 0x7fffffffn || BigInt(value) < -0x80000000n)
-        throw conversionFailure(value, 'int', `Failed to parse number '${value}' in $convert with no onError value`);
-      return Number(value);
-    }
-    throw conversionFailure(value, 'int');
-  },
-  long: (value) => {
-    if (isNumber(value)) return wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn);
-    if (typeof value === 'boolean') return value ? 1n : 0n;
-    if (value instanceof DateTime) return value.ms;
-    if (typeof value === 'string') {
-      if (!/^[+-]?\d+$/.test(value) || BigInt.asIntN(64, BigInt(value.replace('+', ''))) !== BigInt(value.replace('+', '')))
-        throw conversionFailure(value, 'long', `Failed to parse number '${value}' in $convert with no onError value`);
-      return BigInt(value.replace('+', ''));
-    }
-    throw conversionFailure(value, 'long');
-  },
-  decimal: (value) => {
-    if (isNumber(value)) return value instanceof Decimal128 ? value : pack(decimalOf(value));
-    if (typeof value === 'boolean') return pack(finite(value ? 1n : 0n, 0));
-    if (value instanceof DateTime) return pack(finite(value.ms, 0));
-    if (typeof value === 'string') {
-      const parsed = parseDecimal(value);
-      if (!parsed) throw conversionFailure(value, 'decimal', `Failed to parse number '${value}' in $convert with no onError value`);
-      return pack(parsed);
-    }
-    throw conversionFailure(value, 'decimal');
-  },
-  bool: (value) => isTrue(value),
-  string: (value) => {
-    if (typeof value === 'string') return value;
-    if (isNumber(value)) return numberText(value);
-    if (typeof value === 'boolean') return String(value);
-    if (value instanceof ObjectId) return value.bytes.toString('hex');
-    if (value instanceof DateTime) return formatIsoDate(value.ms);
-    if (value instanceof SymbolText) return value.text;
-    throw conversionFailure(value, 'string');
-  },
-  objectId: (value) => {
-    if (value instanceof ObjectId) return value;
-    if (typeof value === 'string') {
-      if (!/^[0-9a-f]{24}$/i.test(value))
-        throw conversionFailure(value, 'objectId', `Failed to parse objectId '${value}' in $convert with no onError value`);
-      return new ObjectId(Buffer.from(value, 'hex'));
-    }
-    throw conversionFailure(value, 'objectId');
-  },
-  date: (value) => {
-    if (value instanceof DateTime) return value;
-    if (value instanceof ObjectId) return new DateTime(BigInt(value.bytes.readUInt32BE(0)) * 1000n);
-    if (value instanceof Timestamp) return new DateTime((value.bits >> 32n) * 1000n);
-    if (typeof value === 'bigint' || value instanceof Double || value instanceof Decimal128)
-      return new DateTime(wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn));
-    if (typeof value === 'string') {
-      const ms = parseIsoDate(value);
-      if (ms === undefined)
-        throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
-      return new DateTime(ms);
-    }
-    throw conversionFailure(value, 'date');
-  },
-};
-
-const typeNumbers: Readonly<Record<number, string>> = {
-  1: 'double',
-  2: 'string',
-  7: 'objectId',
-  8: 'bool',
-  9: 'date',
-  16: 'int',
-  18: 'long',
-  19: 'decimal',
-};
-
-const convertTo =
-  (type: string): Operator =>
-  (argument, scope, name) => {
-    if (argument instanceof Arr && argument.length !== 1)
-      throw new ServerError(50723, `${name} requires a single argument, got ${argument.length}`);
-    const [input] = compileArguments(argument, scope, name, 1, 1) as readonly [Evaluate];
-    return (doc, variables) => {
-      const value = input(doc, variables);
-      return isNullish(value) ? null : (conversions[type] as (value: Value) => Value)(value);
-    };
-  };
-
-const convertOperator: Operator = (argument, scope, name) => {
-  const { input, to, onError, onNull } = namedArguments(argument, scope, name, ['input', 'to'], ['onError', 'onNull']);
-  return (doc, variables) => {
-    const value = (input as Evaluate)(doc, variables);
-    const target = (to as Evaluate)(doc, variables);
-    if (isNullish(target)) return null;
-    const type = isNumber(target) ? typeNumbers[doubleOf(target)] : target;
-    if (typeof type !== 'string' || !Object.hasOwn(conversions, type)) throw badValue(`Unknown type name: ${show(target)}`);
-    if (isNullish(value)) return onNull ? onNull(doc, variables) : null;
-    try {
-      return (conversions[type] as (value: Value) => Value)(value);
-    } catch (error) {
-      if (onError && error instanceof ServerError) return onError(doc, variables);
-      throw error;
-    }
-  };
-};
 
 /** The field that $setField is about: a text, or a $literal of one. */
 const fieldNameOf = (given: Value, field: Evaluate, name: string): string => {
@@ -870,6 +697,14 @@ const setEquals: Operator = fixed(2, Infinity, (values, name, texts) => {
   return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index], texts)));
 });
 
+const ofTimestamp = (code: number, part: (bits: bigint) => bigint): Operator =>
+  fixed(1, 1, ([value], name) => {
+    if (isNullish(value)) return null;
+    if (!(value instanceof Timestamp))
+      throw new ServerError(code, `Argument to ${name} must be a timestamp, but is ${bsonTypeName(value)}`);
+    return part(value.bits);
+  });
+
 const isUndefinedField: Operator = fixed(1, 1, ([value]) => bsonTypeName(value));
 
 /** Every expression operator of this node, by name. */
@@ -1115,6 +950,10 @@ export const operators: Readonly<Record<string, Operator>> = {
           ),
         ),
   ),
+  $sigmoid: (argument, scope) => {
+    const of = (name: string, ...values: readonly Value[]): Doc => Doc.of([name], [Arr.of(values)]);
+    return compileIn(of('$divide', 1, of('$add', 1, of('$exp', of('$multiply', -1, argument)))), scope);
+  },
   $size: fixed(1, 1, ([value]) => {
     if (!(value instanceof Arr))
       throw new ServerError(17124, `The argument to $size must be an array, but was of type: ${bsonTypeName(value)}`);
@@ -1161,10 +1000,13 @@ export const operators: Readonly<Record<string, Operator>> = {
   $toLong: convertTo('long'),
   $toLower: asciiCase((letters) => letters.toLowerCase()),
   $toObjectId: convertTo('objectId'),
-  $toString: convertTo('string'),
+  $toString: toText,
+  $toUUID: toUuid,
   $toUpper: asciiCase((letters) => letters.toUpperCase()),
   $trim: trimmed(true, true),
   $trunc: fixed(1, 2, ([value, places], name) => rounded(value, places, 'trunc', name)),
+  $tsIncrement: ofTimestamp(5687302, (bits) => bits & 0xffffffffn),
+  $tsSecond: ofTimestamp(5687301, (bits) => bits >> 32n),
   $type: isUndefinedField,
   $unsetField: (argument, scope, name) => setField(argument, scope, name, true),
   $zip: zip,
