@@ -33,6 +33,8 @@ const TOOLS = {
   triage_ticket: 'TriageTicket',
   start_work: 'StartWork',
   record_diagnostic_step: 'RecordDiagnosticStep',
+  start_runbook: 'StartRunbook',
+  tick_runbook_step: 'TickRunbookStep',
   attach_evidence: 'AttachEvidence',
   add_note: 'AddInternalNote',
   send_reply: 'SendPublicReply',

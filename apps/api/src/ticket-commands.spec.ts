@@ -94,6 +94,7 @@ describe('the documented examples', () => {
         'ResolveTicket',
         'RecordSatisfaction',
       ],
+      ['OpenTicket', 'StartRunbook', 'TickRunbookStep'],
       ['OpenTicket', 'AcknowledgeEscalation'],
       ['OpenTicket', 'StartWork', 'RestateSla'],
       [
@@ -120,6 +121,10 @@ describe('the documented examples', () => {
     const { json: document } = await send(api.url, 'GET', '/openapi.json');
     /** What the examples of relations name by an invented id. */
     const other = (await post('/v1/tickets', { ...open, client })).json.ticketId;
+    /** What the example of a runbook names by an id that another test may have, too. */
+    const article = `KB-${randomUUID()}`;
+    await post('/v1/articles', { article, title: 't', text: 't', visibility: 'desk', steps: [{ title: 'Restart the spooler' }] });
+    for (const done of ['reviews', 'publish']) await post(`/v1/articles/${article}/${done}`, {});
     for (const life of lives) {
       let ticketId = '';
       let revision = -1;
@@ -132,6 +137,7 @@ describe('the documented examples', () => {
         const path = ticket.commands[name].route.replace('POST ', '');
         const opens = path === '/v1/tickets';
         const { value } = document.paths[path].post.requestBody.content['application/json'].examples.example;
+        if (name === 'StartRunbook') value.article = article;
         for (const field of ['ticketId', 'into']) if (field in value) value[field] = other;
         if ('client' in value) value.client = client;
         const answer = await post(path.replace('{id}', ticketId), value);

@@ -4,6 +4,7 @@ import {
   type Actor,
   type Aggregate,
   type CommandsOf,
+  deterministicId,
   instantFrom,
   isRefusal,
   readAggregate,
@@ -403,19 +404,58 @@ describe('touch time', () => {
   });
 });
 
+/** Sends a command to a thing that is no ticket. */
+async function sendTo<Of extends Aggregate, Name extends keyof CommandsOf<Of> & string>(
+  aggregate: Of,
+  id: string,
+  name: Name,
+  body: CommandsOf<Of>[Name],
+): Promise<void> {
+  const commandId = randomUUID();
+  const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+  const done = await runSystemCommand(store, { aggregate, id, name, body, context });
+  if (isRefusal(done)) throw new Error(JSON.stringify(done));
+}
+
+describe('a runbook on a ticket', () => {
+  it('has a runner do its step, whose answer ticks it off, and solves the ticket when it was followed to its end', async () => {
+    const id = `KB-${randomUUID()}`;
+    const steps = [{ title: 'Restart', runner: { action: 'restart-service', input: { service: 'spooler' } } }, { title: 'Print a page' }];
+    await sendTo(article, id, 'DraftArticle', { article: id, title: 'Queue', text: 't', visibility: 'desk', steps });
+    await sendTo(article, id, 'ReviewArticle', {});
+    await sendTo(article, id, 'PublishArticle', {});
+    const ticketId = await open();
+    await tell(ticketId, 'StartRunbook', { article: id });
+    const { run } = (await first(ticketId, 'RunbookStarted')).data as { run: string };
+    const task = deterministicId('runbook-step', run, '1');
+    const asked = await eventually(
+      () => readAggregate(store, automation, task),
+      ({ state }) => state !== null,
+    );
+    expect(asked.state).toMatchObject({ status: 'waiting', ticketId, action: 'restart-service', runbook: { run, step: 1 } });
+    await sendTo(automation, task, 'ClaimAutomationTask', { leaseSeconds: 300 });
+    await sendTo(automation, task, 'AnswerAutomationTask', { outcome: 'done', output: 'listening' });
+    expect((await first(ticketId, 'DiagnosticStepRecorded')).data).toMatchObject({
+      action: 'Restart',
+      outcome: 'listening',
+      runbook: { run, step: 1, result: 'done' },
+    });
+    await tell(ticketId, 'TickRunbookStep', { step: 2, result: 'done', outcome: 'It prints' });
+    await tell(ticketId, 'ResolveTicket', { category: 'printing' });
+    await eventually(
+      () => readAggregate(store, article, id),
+      ({ state }) => state?.solved === 1,
+    );
+  });
+});
+
 describe('a task for a runner', () => {
   it('becomes a diagnostic step of its ticket, or a note where it failed', async () => {
     const ticketId = await open();
     const task = randomUUID();
-    const send = async <Name extends keyof CommandsOf<typeof automation>>(name: Name, body: CommandsOf<typeof automation>[Name]) => {
-      const commandId = randomUUID();
-      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-      const done = await runSystemCommand(store, { aggregate: automation, id: task, name, body, context });
-      if (isRefusal(done)) throw new Error(JSON.stringify(done));
-    };
-    await send('AskRunner', { ticketId, action: 'restart-service' });
-    await send('ClaimAutomationTask', { leaseSeconds: 300 });
-    await send('AnswerAutomationTask', { outcome: 'failed', output: 'spooler: will not start' });
+    await sendTo(automation, task, 'AskRunner', { ticketId, action: 'restart-service' });
+    await sendTo(automation, task, 'ClaimAutomationTask', { leaseSeconds: 300 });
+    await sendTo(automation, task, 'AnswerAutomationTask', { outcome: 'failed', output: 'spooler: will not start' });
     expect((await first(ticketId, 'DiagnosticStepRecorded')).data).toMatchObject({
       action: 'restart-service (Ada)',
       outcome: 'spooler: will not start',

@@ -13,15 +13,21 @@ function processTerm(word: string): string {
     .toLowerCase();
 }
 
+/** What is found by a field: of steps, what is done and how. */
+function wordsOf(published: Indexed['published'] | undefined, field: string): string {
+  const { title = '', text = '', steps = [] } = published ?? {};
+  if (field !== 'steps') return field === 'title' ? title : text;
+  return steps.map((step) => `${step.title} ${step.instruction ?? ''}`).join(' ');
+}
+
 /** An index with nothing in it. Its library and the rules of words are loaded here, for most processes search nothing. */
 async function emptyIndex(): Promise<MiniSearch<Indexed>> {
   const { default: MiniSearch } = await import('minisearch');
   const words = new Intl.Segmenter(undefined, { granularity: 'word' });
   return new MiniSearch<Indexed>({
     idField: '_id',
-    fields: ['title', 'text'],
-    extractField: ({ _id, published }, field) =>
-      field === '_id' ? _id : ((published as Record<string, unknown> | undefined)?.[field] as string),
+    fields: ['title', 'text', 'steps'],
+    extractField: ({ _id, published }, field) => (field === '_id' ? _id : wordsOf(published, field)),
     // The words of a text, also of scripts that have no spaces.
     tokenize: (text) => [...words.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : [])),
     processTerm,

@@ -11,6 +11,7 @@ import {
 } from '#eventsourcing';
 import {
   agent,
+  article,
   type AgentAtWork,
   type AlertFacts,
   type AlertState,
@@ -37,8 +38,10 @@ import {
   type PinnedClocks,
   type PinnedContract,
   type ProblemState,
+  type PublishedRunbook,
   publicEventType,
   type RecordAlerts,
+  type StartRunbook,
   question,
   ticket,
   type TicketState,
@@ -78,6 +81,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     const named = body as Partial<LinkTicket & MergeTicket>;
     return ticketOf(store, named.into ?? named.ticketId ?? '');
   },
+  runbook: (store, { body }) => publishedRunbook(store, (body as StartRunbook).article),
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
   'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
   'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
@@ -108,6 +112,14 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
 /** A ticket as the log has it; null where there is none, or none any more. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
   return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
+}
+
+async function publishedRunbook(store: EventStore, id: string): Promise<PublishedRunbook | undefined> {
+  const { state } = await readAggregate(store, article, id).catch(ofDeletedStream);
+  const { published, client } = state ?? {};
+  if (state === null || published?.steps === undefined) return undefined;
+  const { version, title, steps } = published;
+  return { article: state.article, version, title, steps, ...(client !== undefined && { client }) };
 }
 
 async function alertFacts(store: EventStore, client: string, state: AlertState): Promise<AlertFacts> {

@@ -29,6 +29,7 @@ export type { AgentAtWork, WhoHasLeft } from './ticket/guards.js';
 export { TicketCommand } from './ticket/command.js';
 export type { OpeningFacts, OpenTicket } from './ticket/intake.js';
 export type { LinkTicket, MergeTicket } from './ticket/relations.js';
+export type { PublishedRunbook, StartRunbook } from './ticket/runbook.js';
 export * from './ticket/command-batch.js';
 export * from './ticket/ticket-filter.js';
 export * from './alerts/alert.js';

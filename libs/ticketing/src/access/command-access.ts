@@ -184,6 +184,8 @@ const rows = {
     AcknowledgeEscalation: desk,
     StartWork: tier,
     RecordDiagnosticStep: { service: true, ...assisted },
+    StartRunbook: { service: true, ...assisted },
+    TickRunbookStep: { service: true, ...assisted },
     AttachEvidence: { requester: ownTicket, service: true, ...assisted },
     PutOnHold: tier,
     EndHold: system,

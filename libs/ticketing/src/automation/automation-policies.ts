@@ -1,6 +1,11 @@
+import { deterministicId, type Reaction, streamId } from '#eventsourcing';
+import { nextStep } from '../events/runbook.js';
+import type { TicketEvents } from '../events/ticket-events.js';
+import type { TicketState } from '../events/ticket.js';
+import { omitUndefined } from '../plain-json.js';
 import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
-import type { TicketCommands } from '../ticket/ticket.js';
-import { automation, type AutomationEvents, type AutomationState } from './automation.js';
+import { ticket, type TicketCommands } from '../ticket/ticket.js';
+import { automation, type AutomationCommands, type AutomationEvents, type AutomationState } from './automation.js';
 
 /** What runners answer becomes a diagnostic step of the ticket, with its evidence; what they do not do is for a person. */
 export const automationToTickets = withItsCause<AutomationEvents, AutomationState, TicketCommands>({
@@ -9,9 +14,14 @@ export const automationToTickets = withItsCause<AutomationEvents, AutomationStat
   react: {
     AutomationAnswered: ({ data: { outcome, output, evidence } }, state) => {
       if (state === null) return [];
-      const { ticketId, action, runner } = state;
+      const { ticketId, action, runner, runbook } = state;
       return [
-        toTicket(ticketId, 'RecordDiagnosticStep', { action: `${action} (${runner?.name ?? runner?.id})`.slice(0, 2000), outcome: output }),
+        runbook
+          ? toTicket(ticketId, 'TickRunbookStep', { ...runbook, result: outcome, outcome: output })
+          : toTicket(ticketId, 'RecordDiagnosticStep', {
+              action: `${action} (${runner?.name ?? runner?.id})`.slice(0, 2000),
+              outcome: output,
+            }),
         ...(evidence === undefined ? [] : [toTicket(ticketId, 'AttachEvidence', evidence)]),
         ...(outcome === 'done' ? [] : [toTicket(ticketId, 'AddInternalNote', { text: `${action} failed: a person must see to it` })]),
       ];
@@ -20,5 +30,28 @@ export const automationToTickets = withItsCause<AutomationEvents, AutomationStat
       state === null
         ? []
         : [toTicket(state.ticketId, 'AddInternalNote', { text: `${state.action} was not done in time: a person must see to it` })],
+  },
+});
+
+/** Asks a runner for the next step of a runbook, where that is one for runners. Each step is asked for once: one that failed is for a person. */
+function askForNext(run: string, state: TicketState, ticketId: string): readonly Reaction<AutomationCommands>[] {
+  const started = state?.runbooks?.find((one) => one.run === run);
+  const next = started && nextStep(started);
+  if (next?.step.runner === undefined || next.step.status !== 'waiting') return [];
+  const { number: step } = next;
+  const { action, input } = next.step.runner;
+  const body = omitUndefined({ ticketId, action, input, runbook: { run, step } });
+  return [{ category: automation.category, id: deterministicId('runbook-step', run, String(step)), name: 'AskRunner', body }];
+}
+
+/** Asks runners for the steps of runbooks that they do, each when those before it are done or skipped. */
+export const runbooksToRunners = withItsCause<TicketEvents, TicketState, AutomationCommands>({
+  name: 'runbooks-to-runners',
+  aggregate: ticket,
+  concerns: ({ type, data }) => type !== 'DiagnosticStepRecorded' || data.runbook?.result === 'done',
+  react: {
+    RunbookStarted: ({ stream, data: { run } }, state) => askForNext(run, state, streamId(stream)),
+    RunbookStepSkipped: ({ stream, data: { run } }, state) => askForNext(run, state, streamId(stream)),
+    DiagnosticStepRecorded: ({ stream, data: { runbook } }, state) => (runbook ? askForNext(runbook.run, state, streamId(stream)) : []),
   },
 });

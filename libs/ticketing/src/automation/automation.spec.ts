@@ -1,6 +1,7 @@
 import { instantFrom } from '#eventsourcing';
 import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
 import { HOUR, MINUTE } from '../contract/contract.js';
+import type { RunbookRun } from '../events/runbook.js';
 import type { TicketState } from '../events/ticket.js';
 import { automation } from './automation.js';
 import { automationToTickets } from './automation-policies.js';
@@ -24,6 +25,22 @@ describe('a task for runners', () => {
       refused: 'other-ticket-not-found',
       faults: [{ field: 'ticketId' }],
     });
+  });
+
+  it('may be a step of a runbook on the ticket, which its answer ticks off', () => {
+    const runbook = { run: '00000000-0000-4000-8000-0000000000a7', step: 1 };
+    const withRun: typeof ticket = {
+      ...ticket,
+      runbooks: [{ run: runbook.run, steps: [{ title: 'a', status: 'waiting' }] } as unknown as RunbookRun],
+    };
+    const asking = (ref: object, of = withRun) => given().when('AskRunner', { ...ask[1], runbook: { ...runbook, ...ref } }, 0, of);
+    expect(asking({}).events()).toMatchObject([{ type: 'AutomationAsked', data: { runbook } }]);
+    expect(asking({ step: 2 }).refusal()).toMatchObject({ refused: 'runbook-step-not-found', faults: [{ field: 'runbook.step' }] });
+    expect(asking({}, ticket).refusal()).toMatchObject({ refused: 'runbook-step-not-found', faults: [{ field: 'runbook.run' }] });
+    const { state } = given(['AskRunner', { ...ask[1], runbook }, MINUTE, withRun], claim);
+    expect(reactionsTo('AutomationAnswered', { outcome: 'done', output: 'listening' }, state)).toMatchObject([
+      { id: 't', name: 'TickRunbookStep', body: { ...runbook, result: 'done', outcome: 'listening' } },
+    ]);
   });
 
   it('is claimed by one runner, who answers', () => {

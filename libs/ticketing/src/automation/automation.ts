@@ -14,7 +14,7 @@ import { Fields, Name, OneOf, Part, Text, Uuid, WholeNumber } from '../command-f
 import { HOUR } from '../contract/contract.js';
 import { evidenceSchema, type TicketState } from '../events/ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
-import { about, anyObject, instant, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import { about, anyObject, count, instant, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { AttachEvidence } from '../ticket/work.js';
 import { actorSchema } from '../vocabulary.js';
 
@@ -28,6 +28,12 @@ export const automationTaskSchema = about(
     ticketId: about(uuid, 'The ticket that it is done for'),
     action: about(text, 'What a runner is to do'),
     input: optional(about(anyObject, 'What the runner needs for it')),
+    runbook: optional(
+      about(
+        open({ run: about(uuid, 'Id of the run'), step: about(count, 'Number of the step, from 1') }),
+        'The step of a runbook on the ticket that it does',
+      ),
+    ),
     status: about(oneOf(TASK_STATUSES), 'Where it stands'),
     askedBy: about(refer(actorSchema), 'Who asked for it'),
     askedAt: about(instant, 'When'),
@@ -43,6 +49,14 @@ export const automationTaskSchema = about(
 export type AutomationTask = Static<typeof automationTaskSchema>;
 export type AutomationState = AutomationTask | null;
 
+export class StepRefBody {
+  @Uuid('a run of a runbook', { description: 'Id of the run' })
+  run!: string;
+
+  @WholeNumber({ description: 'Number of the step, from 1', example: 2, min: 1, max: 100 })
+  step!: number;
+}
+
 @JSONSchema({
   description: 'Asks a runner to do something for a ticket. The id of the task is in the answer.',
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', action: 'restart-service', input: { service: 'spooler' } }],
@@ -56,6 +70,9 @@ export class AskRunner {
 
   @Fields({ description: 'What the runner needs for it', optional: true })
   input?: object;
+
+  @Part(() => StepRefBody, { description: 'The step of a runbook on the ticket that is ticked off with the answer', optional: true })
+  runbook?: StepRefBody;
 }
 
 @JSONSchema({ description: 'Takes a task that waits: nobody else does, until the lease runs out.', examples: [{ leaseSeconds: 300 }] })
@@ -82,7 +99,7 @@ export class AnswerAutomationTask {
 const change = <Data>(evolve: (task: AutomationTask, data: Data, at: Instant, by: AutomationTask['askedBy']) => AutomationTask) =>
   event<AutomationState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
 
-type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'leaseUntil'>;
+type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'runbook' | 'leaseUntil'>;
 type Answered = Pick<AutomationTask, 'evidence'> & { readonly outcome: 'done' | 'failed'; readonly output: string };
 
 const events = {
@@ -128,20 +145,22 @@ export const automation = {
     AskRunner: command({
       body: AskRunner,
       route: 'POST /v1/automation-tasks',
-      refuses: ['other-ticket-not-found'],
+      refuses: ['other-ticket-not-found', 'runbook-step-not-found'],
       needs: 'other-ticket',
-      decide({ ticketId, action, input }, state, { id: task = '', effectiveAt }, ticket: TicketState = null) {
+      decide({ ticketId, action, input, runbook: ref }, state, { id: task = '', effectiveAt }, ticket: TicketState = null) {
         if (state !== null) return [];
         if (ticket === null) {
           const faults = [{ field: 'ticketId', message: 'must be the id of a ticket' }];
           return refuse('other-ticket-not-found', 'There is no ticket with that id', faults);
         }
-        return [
-          {
-            type: 'AutomationAsked',
-            data: omitUndefined({ task, client: ticket.client, ticketId, action, input, leaseUntil: after(effectiveAt, WAITS) }),
-          },
-        ];
+        const run = ref && ticket.runbooks?.find(({ run }) => run === ref.run);
+        if (ref && run?.steps[ref.step - 1] === undefined) {
+          const faults = [{ field: run ? 'runbook.step' : 'runbook.run', message: 'must be a step of a runbook on the ticket' }];
+          return refuse('runbook-step-not-found', 'The ticket has no such step of a runbook', faults);
+        }
+        const runbook = ref && { run: ref.run, step: ref.step };
+        const asked = { task, client: ticket.client, ticketId, action, input, runbook, leaseUntil: after(effectiveAt, WAITS) };
+        return [{ type: 'AutomationAsked', data: omitUndefined(asked) }];
       },
     }),
     ClaimAutomationTask: command({

@@ -1,6 +1,6 @@
 import type { Policy } from '#eventsourcing';
 import { alertsToTickets } from '../alerts/alert-policies.js';
-import { automationToTickets } from '../automation/automation-policies.js';
+import { automationToTickets, runbooksToRunners } from '../automation/automation-policies.js';
 import { articlesOfTickets } from '../knowledge/article-policies.js';
 import {
   majorIncidentsToTickets,
@@ -40,6 +40,7 @@ export const policies: readonly Policy<any, any, any>[] = [
   majorIncidentsToTickets,
   contractRules,
   automationToTickets,
+  runbooksToRunners,
   ticketsOfQuestions,
   articlesOfQuestions,
 ];

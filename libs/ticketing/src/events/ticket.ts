@@ -39,6 +39,7 @@ import {
   tierSchema,
   URGENCIES,
 } from '../vocabulary.js';
+import { runbookRunSchema } from './runbook.js';
 
 export const openingSchema = open({
   client: about(text, 'The client (tenant)'),
@@ -202,6 +203,7 @@ export const ticketFactsSchema = open({
   securityIncident: about(flag, 'Whether it is a security incident'),
   work: about(workSchema, 'Where it stands in its life'),
   stepsTried: about(listOf(diagnosticStepSchema), 'Diagnostic steps, oldest first'),
+  runbooks: optional(about(listOf(runbookRunSchema), 'Runbooks that were started, oldest first, with how far their steps are')),
   evidence: about(listOf(evidenceSchema), 'Files that prove something, oldest first'),
   settledEscalation: optional(
     about(

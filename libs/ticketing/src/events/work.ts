@@ -3,6 +3,7 @@ import type { DiagnosticStep } from '../contract/hand-off.js';
 import { omitUndefined, without } from '../plain-json.js';
 import type { HoldReason, Person, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
+import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, ticked } from './runbook.js';
 import { activeWork, type Evidence, moveTo } from './ticket.js';
 
 export const workEvents = {
@@ -28,9 +29,43 @@ export const workEvents = {
     }),
   }),
 
-  DiagnosticStepRecorded: note<{ readonly tier: Tier } & DiagnosticStep>({
-    says: 'what was tried, and what came of it',
-    evolve: (ticket, { action, outcome }) => ({ ...ticket, stepsTried: [...ticket.stepsTried, { action, outcome }] }),
+  DiagnosticStepRecorded: note<
+    { readonly tier: Tier } & DiagnosticStep & {
+        /** The step of a runbook that it ticks off. */
+        readonly runbook?: StepRef & { readonly result: Exclude<StepResult, 'skipped'> };
+      }
+  >({
+    says: 'what was tried, and what came of it; with `runbook`, a step of a runbook is ticked off by it',
+    evolve: (ticket, { action, outcome, runbook }, { actor: by, effectiveAt: at }) => ({
+      ...ticket,
+      stepsTried: [...ticket.stepsTried, { action, outcome }],
+      ...(runbook && { runbooks: ticked(ticket.runbooks ?? [], runbook, { result: runbook.result, outcome, by, at }) }),
+    }),
+  }),
+
+  RunbookStarted: note<Pick<RunbookRun, 'run' | 'article' | 'version' | 'title'> & { readonly steps: readonly RunbookStep[] }>({
+    says: 'the steps of a [runbook](knowledge.md#runbooks) are to be done, as that version of the article has them',
+    evolve: (ticket, { steps, ...runbook }, { actor, effectiveAt }) => ({
+      ...ticket,
+      runbooks: [
+        ...(ticket.runbooks ?? []),
+        {
+          ...runbook,
+          startedBy: actor,
+          startedAt: effectiveAt,
+          cycle: ticket.cycle,
+          steps: steps.map((step) => ({ ...step, status: 'waiting' as const })),
+        },
+      ],
+    }),
+  }),
+
+  RunbookStepSkipped: note<StepRef & { readonly reason: string }>({
+    says: 'a step of a runbook is not to be done, and why',
+    evolve: (ticket, { reason: outcome, ...ref }, { actor: by, effectiveAt: at }) => ({
+      ...ticket,
+      runbooks: ticked(ticket.runbooks ?? [], ref, { result: 'skipped', outcome, by, at }),
+    }),
   }),
 
   EvidenceAttached: note<Evidence>({

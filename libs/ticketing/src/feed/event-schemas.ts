@@ -1212,12 +1212,12 @@ export const publicEventSchemas = {
   TicketToldOfProblem: {
     type: 'object',
     properties: {
+      title: { type: 'string' },
       workaround: { type: 'string' },
       problemId: { type: 'string' },
-      title: { type: 'string' },
       status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
     },
-    required: ['problemId', 'title', 'status'],
+    required: ['title', 'problemId', 'status'],
   },
   EscalationStepDispatched: {
     type: 'object',
@@ -1757,8 +1757,49 @@ export const publicEventSchemas = {
   },
   DiagnosticStepRecorded: {
     type: 'object',
-    properties: { tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] }, action: { type: 'string' }, outcome: { type: 'string' } },
+    properties: {
+      tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+      action: { type: 'string' },
+      outcome: { type: 'string' },
+      runbook: {
+        description: 'The step of a runbook that it ticks off.',
+        type: 'object',
+        properties: { run: { type: 'string' }, step: { type: 'number' }, result: { enum: ['done', 'failed'] } },
+        required: ['run', 'step', 'result'],
+      },
+    },
     required: ['tier', 'action', 'outcome'],
+  },
+  RunbookStarted: {
+    type: 'object',
+    properties: {
+      version: { type: 'number' },
+      run: { type: 'string' },
+      article: { type: 'string' },
+      title: { type: 'string' },
+      steps: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            title: { type: 'string' },
+            instruction: { type: 'string' },
+            runner: {
+              type: 'object',
+              properties: { action: { type: 'string' }, input: { type: 'object', properties: {} } },
+              required: ['action'],
+            },
+          },
+          required: ['title'],
+        },
+      },
+    },
+    required: ['version', 'run', 'article', 'title', 'steps'],
+  },
+  RunbookStepSkipped: {
+    type: 'object',
+    properties: { run: { type: 'string' }, step: { type: 'number' }, reason: { type: 'string' } },
+    required: ['run', 'step', 'reason'],
   },
   EvidenceAttached: {
     type: 'object',
@@ -3297,10 +3338,10 @@ export const publicEventSchemas = {
       service: { type: 'string' },
       component: { type: 'string' },
       category: { type: 'string' },
-      problemId: { type: 'string' },
       title: { type: 'string' },
+      problemId: { type: 'string' },
     },
-    required: ['client', 'problemId', 'title'],
+    required: ['client', 'title', 'problemId'],
   },
   TicketLinkedToProblem: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
   TicketUnlinkedFromProblem: {
@@ -3337,6 +3378,7 @@ export const publicEventSchemas = {
     properties: {
       report: { type: 'string' },
       from: { type: 'string', format: 'date-time' },
+      run: { type: 'number' },
       sha256: { type: 'string' },
       bytes: { type: 'number' },
       to: { type: 'string', format: 'date-time' },
@@ -3375,11 +3417,10 @@ export const publicEventSchemas = {
         },
       },
       request: { type: 'number' },
-      run: { type: 'number' },
       position: { type: 'string' },
       evaluatedAt: { type: 'string', format: 'date-time' },
     },
-    required: ['report', 'from', 'sha256', 'bytes', 'to', 'run', 'position', 'evaluatedAt'],
+    required: ['report', 'from', 'run', 'sha256', 'bytes', 'to', 'position', 'evaluatedAt'],
   },
   SlaMet: {
     type: 'object',

@@ -15,15 +15,23 @@ function used(
   return articles.map((id) => ({ category: article.category, id, name: 'RecordArticleUse', body }));
 }
 
-/** Tells articles of the tickets that they have solved, and of those before which they were shown in vain. */
+/** Tells articles of the tickets that they have solved, of those before which they were shown in vain, and of steps that failed. */
 export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, ArticleCommands> = {
   name: 'articles-of-tickets',
   aggregate: ticket,
   concerns: ({ type, data }) =>
-    type === 'TicketOpened' ? data.articlesShown !== undefined : type !== 'TicketResolved' || data.article !== undefined,
+    type === 'TicketOpened'
+      ? data.articlesShown !== undefined
+      : type === 'TicketResolved'
+        ? data.article !== undefined
+        : type !== 'DiagnosticStepRecorded' || data.runbook?.result === 'failed',
   react: {
     TicketOpened: (event) => used(event, event.data.client, event.data.articlesShown ?? [], false),
     TicketResolved: (event, state) => used(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
+    DiagnosticStepRecorded: (event, state) => {
+      const followed = state?.runbooks?.find(({ run }) => run === event.data.runbook?.run);
+      return used(event, state?.client, followed === undefined ? [] : [followed.article], false);
+    },
     // Old imports have root causes without one.
     TicketResolvedWithRootCause: (event, state) =>
       used(

@@ -53,6 +53,20 @@ describe('an article', () => {
     expect(retired.when('ReviseArticle', {}).events()).toMatchObject([{ type: 'ArticleRevised', data: { version: 2 } }]);
   });
 
+  it('is a runbook with its steps, which a revision keeps unless it says others', () => {
+    const steps = [
+      { title: 'Look' },
+      { title: 'Restart', instruction: 'Once', runner: { action: 'restart-service', input: { service: 'spooler' } } },
+    ];
+    const runbook: Sent<typeof article> = ['DraftArticle', { article: 'KB-1', ...content, visibility: 'desk', steps }];
+    const drafted = given(runbook);
+    expect(drafted.state?.latest).toEqual({ version: 1, ...content, steps });
+    expect(drafted.when('ReviseArticle', { steps }).events()).toEqual([]);
+    expect(given(runbook, revised).state?.latest).toMatchObject({ version: 2, text: 'Add it anew.', steps });
+    expect(given(runbook, ['ReviseArticle', { steps: [{ title: 'Wait' }] }]).state?.latest.steps).toEqual([{ title: 'Wait' }]);
+    expect(given(runbook, ['ReviseArticle', { steps: [] }]).state?.latest).toEqual({ version: 2, ...content });
+  });
+
   it('is reviewed again when it is due, and stays published', () => {
     const reviewBy = '2027-01-01T00:00:00.000Z';
     expect(given(...published, ['ReviewArticle', { reviewBy }]).state).toMatchObject({ status: 'published', reviewBy });

@@ -1,8 +1,9 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Flag, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
+import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid } from '../command-fields.js';
+import { type RunbookStep, runbookStepSchema } from '../events/runbook.js';
 import { omitUndefined, same, without } from '../plain-json.js';
-import { about, count, flag, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { type Person, personSchema } from '../vocabulary.js';
 
 /** How far the latest text is. What was published stays so until a later version is, or the article is retired. */
@@ -20,6 +21,7 @@ const contentSchema = open({
   version: about(count, 'Version of the text, from 1'),
   title: about(text, 'What it is about, in a line'),
   text: about(text, 'What to do, in Markdown'),
+  steps: optional(about(listOf(runbookStepSchema), 'What to do, step by step: with them it is a runbook')),
 });
 
 export const articleSchema = about(
@@ -41,9 +43,29 @@ export const articleSchema = about(
 );
 
 export type Article = Static<typeof articleSchema>;
+type Content = Article['latest'];
 
 /** Never drafted, or an article. */
 export type ArticleState = Article | null;
+
+export class RunnerStepBody {
+  @Name({ description: 'What a runner does, by a name that runners know', example: 'restart-service', max: 100 })
+  action!: string;
+
+  @Fields({ description: 'What the runner needs for it', optional: true })
+  input?: object;
+}
+
+export class RunbookStepBody {
+  @Name({ description: 'What is done, in a line', example: 'Restart the spooler' })
+  title!: string;
+
+  @Text({ description: 'How, in Markdown', max: 5000, optional: true })
+  instruction?: string;
+
+  @Part(() => RunnerStepBody, { description: 'A runner does it; a person unless said', optional: true })
+  runner?: RunnerStepBody;
+}
 
 @JSONSchema({
   description: 'Drafts a knowledge article. Its id is in the body; tickets name it by that.',
@@ -65,6 +87,9 @@ export class DraftArticle {
   })
   visibility!: Visibility;
 
+  @PartList(() => RunbookStepBody, { description: 'What to do, step by step: with them it is a runbook', optional: true })
+  steps?: RunbookStepBody[];
+
   @Name({ description: 'The client (tenant) that it is for; for all of them unless named', optional: true, max: 100 })
   client?: string;
 
@@ -85,6 +110,9 @@ export class ReviseArticle {
 
   @Text({ description: 'What to do; as before unless said', max: 50_000, optional: true })
   text?: string;
+
+  @PartList(() => RunbookStepBody, { description: 'Its steps; as before unless said, and none with an empty list', optional: true })
+  steps?: RunbookStepBody[];
 
   @OneOf(VISIBILITIES, { description: 'Who may read it once it is published; as before unless said', optional: true })
   visibility?: Visibility;
@@ -153,28 +181,25 @@ function used(article: Article, solved: boolean): Article {
 }
 
 const events = {
-  ArticleDrafted: event<
-    ArticleState,
-    Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & { readonly title: string; readonly text: string }
-  >({
-    evolve: (_state, { title, text, ...drafted }) => ({
-      ...drafted,
-      status: 'draft',
-      latest: { version: 1, title, text },
-      solved: 0,
-      failed: 0,
-      failedInRow: 0,
-      flagged: false,
-    }),
-  }),
-  ArticleRevised: change<
-    Pick<Article, 'visibility' | 'owner'> & { readonly version: number; readonly title: string; readonly text: string }
-  >((article, { version, title, text, visibility, owner }) => ({
+  ArticleDrafted: event<ArticleState, Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & Omit<Content, 'version'>>(
+    {
+      evolve: (_state, { title, text, steps, ...drafted }) => ({
+        ...drafted,
+        status: 'draft',
+        latest: omitUndefined({ version: 1, title, text, steps }),
+        solved: 0,
+        failed: 0,
+        failedInRow: 0,
+        flagged: false,
+      }),
+    },
+  ),
+  ArticleRevised: change<Pick<Article, 'visibility' | 'owner'> & Content>((article, { visibility, owner, ...latest }) => ({
     ...article,
     visibility,
     owner,
     status: 'draft',
-    latest: { version, title, text },
+    latest,
     failedInRow: 0,
     flagged: false,
   })),
@@ -202,6 +227,13 @@ const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The
 const noClient = (): Refusal<'article-invalid'> =>
   refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
 const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
+/** No steps make no runbook. */
+const stepsOf = (steps: readonly RunbookStepBody[] = []): readonly RunbookStep[] | undefined =>
+  steps.length === 0
+    ? undefined
+    : steps.map(({ title, instruction, runner }) =>
+        omitUndefined({ title, instruction, runner: runner && omitUndefined({ action: runner.action, input: runner.input }) }),
+      );
 
 /** A knowledge article: what solves tickets, with its versions. One stream an article: `article-<id>`. */
 export const article = {
@@ -216,7 +248,7 @@ export const article = {
       body: DraftArticle,
       route: 'POST /v1/articles',
       refuses: ['article-exists', 'article-invalid'],
-      decide({ article, title, text, visibility, client, owner, reviewBy }, state, { actor }) {
+      decide({ article, title, text, visibility, client, owner, reviewBy, steps }, state, { actor }) {
         if (state !== null) return refuse('article-exists', `There is an article ${article} already: revise it`);
         if (visibility === 'client' && client === undefined) return noClient();
         const drafted = {
@@ -227,6 +259,7 @@ export const article = {
           reviewBy: reviewBy as Article['reviewBy'],
           title,
           text,
+          steps: stepsOf(steps),
         };
         return [{ type: 'ArticleDrafted', data: omitUndefined(drafted) }];
       },
@@ -241,9 +274,11 @@ export const article = {
         const { title = latest.title, text = latest.text, visibility = state.visibility } = revision;
         const owner = person(revision.owner ?? state.owner);
         if (visibility === 'client' && client === undefined) return noClient();
+        const steps = revision.steps === undefined ? latest.steps : stepsOf(revision.steps);
         const before = { ...latest, visibility: state.visibility, owner: state.owner };
-        if (status !== 'retired' && same(before, { ...latest, title, text, visibility, owner })) return [];
-        return [{ type: 'ArticleRevised', data: { version: latest.version + 1, title, text, visibility, owner } }];
+        const after = omitUndefined({ ...latest, title, text, steps, visibility, owner });
+        if (status !== 'retired' && same(before, after)) return [];
+        return [{ type: 'ArticleRevised', data: { ...after, version: latest.version + 1 } }];
       },
     }),
     ReviewArticle: command({

@@ -14,6 +14,7 @@ import {
   TIERS,
   URGENCIES,
 } from '../vocabulary.js';
+import { STEP_RESULTS } from '../events/runbook.js';
 import { notificationId } from '../ticket/escalation.js';
 import type { HandOffBody } from '../ticket/hand-off.js';
 import type { TicketCommandName, TicketCommands } from '../ticket/ticket.js';
@@ -121,6 +122,8 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   }),
   StartWork: fc.record({ agent: maybe(person) }),
   RecordDiagnosticStep: fc.record({ action: word, outcome: word }),
+  StartRunbook: fc.record({ article: word }),
+  TickRunbookStep: fc.record({ step: fc.integer({ min: 1, max: 3 }), result: fc.constantFrom(...STEP_RESULTS), outcome: word }),
   AttachEvidence: fc.record({
     name: word,
     kind: fc.constantFrom(...EVIDENCE_KINDS),
@@ -298,6 +301,9 @@ const link: fc.Arbitrary<SentCommand[]> = fc
       : { name: 'UnlinkTicket', command: { ticketId, relation }, after: 1000 },
   ]);
 
+/** A runbook that is started, and a step of it. */
+const followed: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['StartRunbook']), sent(['TickRunbookStep']));
+
 /** A question to another tier, and its answer. */
 const asked: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['RequestConsultation']), sent(['AnswerConsultation']));
 
@@ -329,6 +335,7 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
         { weight: 5, arbitrary: paged },
         { weight: 2, arbitrary: proposed },
         { weight: 2, arbitrary: asked },
+        { weight: 2, arbitrary: followed },
         { weight: 3, arbitrary: takenAway },
       ),
       { maxLength: 40 },

@@ -2,6 +2,7 @@ import { type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
+import { articleFollowed } from '../events/runbook.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { resolvedAt, type RootCause } from '../events/ticket.js';
 import { omitUndefined, same } from '../plain-json.js';
@@ -166,7 +167,8 @@ export const resolutionCommands = {
     route: 'POST /v1/tickets/{id}/resolution',
     refuses: [...INACTIVE, 'escalation-pending', 'root-cause-required', 'resolution-incomplete'],
     late: false,
-    decide({ category, article, cause, fix, workaround }, ticket) {
+    decide({ category, article: named, cause, fix, workaround }, ticket) {
+      const article = named ?? articleFollowed(ticket);
       const resolution = omitUndefined({ tier: ticket.tier, category: category ?? ticket.category, article, cause, fix, workaround });
       if (ticket.work.status === 'resolved' && ticket.resolution !== undefined && same(ticket.resolution, resolution)) return [];
       const barred = unlessActive(ticket) ?? unlessAccepted(ticket);

@@ -13,6 +13,7 @@ import { officeHours, randomLife, type SentCommand } from '../testing/random-com
 import { evolveInHindsight } from '../sla/sla-restatement.js';
 import type { PinnedClocks } from '../sla/sla-terms.js';
 import { targetName, type WhoIsThere } from './escalation.js';
+import type { PublishedRunbook } from './runbook.js';
 import { ticket } from './ticket.js';
 import type { TicketState } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -46,6 +47,13 @@ const there: WhoIsThere = {
   reach: { [targetName({ kind: 'team', team: 'alpha' })]: [{ by: 'email' }] },
 };
 
+const runbook: PublishedRunbook = {
+  article: 'alpha',
+  version: 1,
+  title: 't',
+  steps: [{ title: 'a' }, { title: 'b', instruction: 'i', runner: { action: 'c', input: { d: 1 } } }],
+};
+
 /** What a command is given that needs something from outside the ticket. */
 function outside(sent: SentCommand, index: number, hindsight: PinnedClocks | null): unknown {
   switch (sent.name) {
@@ -55,6 +63,8 @@ function outside(sent: SentCommand, index: number, hindsight: PinnedClocks | nul
       return hindsight;
     case 'RunEscalations':
       return index % 2 === 0 ? there : undefined;
+    case 'StartRunbook':
+      return runbook;
     default:
       return undefined;
   }

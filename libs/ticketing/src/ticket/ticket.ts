@@ -10,6 +10,7 @@ import { recurrenceCommands } from './recurrence.js';
 import { privacyCommands } from './privacy.js';
 import { relationCommands } from './relations.js';
 import { resolutionCommands } from './resolution.js';
+import { runbookCommands } from './runbook.js';
 import { slaCommands } from './sla.js';
 import { workCommands } from './work.js';
 
@@ -26,6 +27,7 @@ export const ticket = {
     ...intakeCommands,
     ...assignmentCommands,
     ...workCommands,
+    ...runbookCommands,
     ...handOffCommands,
     ...resolutionCommands,
     ...conversationCommands,

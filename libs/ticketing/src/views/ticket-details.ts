@@ -49,7 +49,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
 /** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
 export const ticketDetails: StateFace<TicketFold | null> = {
   name: 'ticket_details',
-  version: 10,
+  version: 11,
   schema: () => documentSchema(ticketDetailsSchema, 'Id of the ticket'),
   document: (fold) => fold && details(fold),
   indexes: [
