@@ -72,16 +72,56 @@ function afterEvent(ticket: Ticket, event: TicketMove, more: object = {}): Ticke
     const after = apply(ticket, event);
     return automatic === undefined ? after : { ...after, automatic: { ...automatic, before: apply(automatic.before, event) } };
   }
-  const { effectiveAt, recordedAt } = event.facts;
+  const { effectiveAt } = event.facts;
   if (isAutomatic(event.facts)) {
     // What the ticket carries besides is kept in one place, the ticket as it is.
     const { before = without(ticket, ...(Object.keys(more) as never[])), moves = [] } = automatic ?? {};
     return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
   }
-  const later = automatic === undefined || effectiveAt >= recordedAt ? [] : movesAfter(automatic, effectiveAt);
-  if (automatic === undefined || later.length === 0) return { ...apply(without(ticket, 'automatic'), event), movedAt: effectiveAt };
-  const before = { ...apply(asOf(automatic, effectiveAt), event), movedAt: effectiveAt };
-  return { ...later.reduce(replay, before), automatic: { before, moves: later } };
+  const retold = retelling(ticket, event);
+  if (retold === undefined) return { ...apply(without(ticket, 'automatic'), event), movedAt: effectiveAt };
+  const { told, later, after } = retold;
+  return { ...after, automatic: { before: told, moves: later } };
+}
+
+/** A move that moved something: the ticket before it and after it. */
+export interface Step {
+  readonly move: TicketMove;
+  readonly before: Ticket;
+  readonly after: Ticket;
+}
+
+/** What happened since `automatic.before`, once a fact that was told late has taken its place before some moves of policies and time. */
+export interface Retelling {
+  /** Up to the fact, and with it. */
+  readonly steps: readonly Step[];
+  /** The ticket right after it. */
+  readonly told: Ticket;
+  /** The moves that come after it, whether they moved anything or not. */
+  readonly later: readonly TicketMove[];
+  /** Those that moved something. */
+  readonly laterSteps: readonly Step[];
+  readonly after: Ticket;
+}
+
+/** @returns undefined where the event comes after all moves of policies and time */
+export function retelling({ automatic }: Ticket, event: TicketMove): Retelling | undefined {
+  const { effectiveAt, recordedAt } = event.facts;
+  if (automatic === undefined || effectiveAt >= recordedAt || isAutomatic(event.facts) || definitionOf(event.type).note) return undefined;
+  const later = movesAfter(automatic, effectiveAt);
+  if (later.length === 0) return undefined;
+  const { before } = automatic;
+  const earlier = stepsOf(before, movesUntil(automatic, effectiveAt));
+  const meanwhile = earlier.at(-1)?.after ?? before;
+  const told = { ...apply(meanwhile, event), movedAt: effectiveAt };
+  const laterSteps = stepsOf(told, later);
+  return {
+    steps: [...earlier, { move: event, before: meanwhile, after: told }],
+    told,
+    later,
+    laterSteps,
+    after: laterSteps.at(-1)?.after ?? told,
+  };
 }
 
 /** With no more of its metadata than evolving asks for. */
@@ -94,23 +134,29 @@ function apply(ticket: Ticket, { type, data, facts }: TicketMove): Ticket {
 }
 
 /** Where the ticket was over in truth when a policy moved it, it moved nothing. */
-function replay(ticket: Ticket, move: TicketMove): Ticket {
-  return isOver(ticket) && !definitionOf(move.type).movesWhatIsOver ? ticket : apply(ticket, move);
+function stepsOf(ticket: Ticket, moves: readonly TicketMove[]): readonly Step[] {
+  const steps: Step[] = [];
+  for (const move of moves) {
+    const before = steps.at(-1)?.after ?? ticket;
+    if (!isOver(before) || definitionOf(move.type).movesWhatIsOver) steps.push({ move, before, after: apply(before, move) });
+  }
+  return steps;
+}
+
+function movesUntil({ moves }: Automatic, at: Instant): readonly TicketMove[] {
+  return moves.filter(({ facts }) => facts.effectiveAt <= at);
 }
 
 function movesAfter({ moves }: Automatic, at: Instant): readonly TicketMove[] {
   return moves.filter(({ facts }) => facts.effectiveAt > at);
 }
 
-function asOf({ before, moves }: Automatic, at: Instant): Ticket {
-  return moves.filter(({ facts }) => facts.effectiveAt <= at).reduce(replay, before);
-}
-
 /** The ticket as it was in truth at an instant: without what policies and time did to it later. */
 export function inTruthAt(ticket: Ticket, at: Instant): Ticket {
   const { automatic, movedAt, revisions } = ticket;
   if (automatic === undefined || movesAfter(automatic, at).length === 0) return ticket;
-  return { ...asOf(automatic, at), movedAt, revisions };
+  const truth = stepsOf(automatic.before, movesUntil(automatic, at)).at(-1)?.after ?? automatic.before;
+  return { ...truth, movedAt, revisions };
 }
 
 /** The events as a fold over another state than the ticket's. */

@@ -60,3 +60,66 @@ describe('when a ticket was resolved and closed, and by whom', () => {
     expect(line).not.toHaveProperty('closedAt');
   });
 });
+
+describe('what a policy did to a ticket that was over in truth', () => {
+  const person = (minute: number, type: string, data: object, recorded: number) => ({
+    type,
+    at: at(minute),
+    data,
+    metadata: { recordedAt: at(recorded) },
+  });
+  const handedOn = {
+    type: 'TicketEscalated',
+    at: at(600),
+    data: {
+      escalationId: '7b0a5e0a-9d0b-5d58-8a3c-0c7a4e3d2f10',
+      from: 'L1',
+      to: 'L2',
+      reason: 'r',
+      handOff: { summary: 's', errorMessages: [], logs: [], stepsTried: [] },
+      automatic: { policy: 'boss', missing: [] },
+    },
+    metadata: { recordedAt: at(600), actor: { id: 'policy:escalation', kind: 'system' as const } },
+  };
+  const told: readonly [number, string, object][] = [
+    [5, 'WorkStarted', { tier: 'L1', agent: { id: 'ada' } }],
+    [10, 'TicketPutOnHold', { reason: 'customer', note: 'n' }],
+    [570, 'TicketResumed', {}],
+    [575, 'TicketAssigned', { tier: 'L1', assignee: { id: 'bob' } }],
+    [580, 'TicketResolved', { tier: 'L1', category: 'network' }],
+  ];
+  const onTime = told.map(([minute, type, data]) => person(minute, type, data, minute));
+  const late = told.map(([minute, type, data], index) => person(minute, type, data, 601 + index));
+  const ofRecord = ['updatedAt', 'position', 'revision', 'revisions'] as const;
+  const factsOf = (...life: Parameters<typeof given>[1]) => {
+    const { document } = given(ticketViews, [opening, ...life]);
+    return [document(ticketFacts), document(ticketDetails)].map((shown) => ({
+      ...shown,
+      ...Object.fromEntries(ofRecord.map((key) => [key, undefined])),
+    }));
+  };
+
+  it('is in no figure: stays, hand-offs, holds and times are those of a life that was told on time', () => {
+    expect(factsOf(handedOn, ...late)).toEqual(factsOf(...onTime));
+    const reopened = (recorded: number) => person(590, 'TicketReopened', { reason: 'again', tier: 'L1', cycle: 2 }, recorded);
+    const again = (recorded: number) => person(595, 'TicketResolved', { tier: 'L1', category: 'network' }, recorded);
+    expect(factsOf(handedOn, ...late, reopened(610), again(611))).toEqual(factsOf(...onTime, reopened(590), again(595)));
+  });
+
+  it('counts while it is open, with what was told late before it', () => {
+    const [facts] = factsOf(handedOn, ...late.slice(0, 2), note(3, 605), ...late.slice(2, 4));
+    expect(facts).toMatchObject({
+      stays: [
+        { tier: 'L1', from: at(0), to: at(600) },
+        { tier: 'L2', from: at(600) },
+      ],
+      holds: [{ reason: 'customer', from: at(10), to: at(570) }],
+      escalations: 1,
+      times: [
+        { tier: 'L1', state: 'waiting', millis: 30 * 60_000 },
+        { tier: 'L1', state: 'working', millis: 10 * 60_000 },
+        { tier: 'L1', state: 'on-hold', millis: 560 * 60_000 },
+      ],
+    });
+  });
+});

@@ -1,7 +1,7 @@
-import { evolve, type Instant, type RecordedEvent } from '#eventsourcing';
+import { type EventMetadata, type EventOf, evolve, type Instant, type RecordedEvent } from '#eventsourcing';
 import { handOffQuality } from '../contract/hand-off.js';
 import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
-import { type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
+import { definitionOf, retelling, type Step, type TicketEvents, ticketEvents, ticketWithoutClocks } from '../events/ticket-events.js';
 import { activeWork, isOver, type Ticket } from '../events/ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
 import { tierSchema } from '../vocabulary.js';
@@ -92,9 +92,23 @@ export interface TicketFold {
   readonly promises: TicketPromises;
   readonly facts: ReaderFacts;
   readonly reported: ReportedFacts;
+  /** As of before what policies and time did that a late fact may still come before: see `Ticket.automatic`. */
+  readonly told?: Moved;
+}
+
+/** What depends on the order in which things happened, and not on that in which they were told. */
+const MOVED_FACTS = [
+  ...(['escalations', 'deescalations', 'handOffs', 'stays', 'queueState', 'atTierSince', 'since', 'assignedAt'] as const),
+  ...(['closedAt', 'cancelledAt'] as const),
+];
+const MOVED_REPORTS = ['mergedAt', 'resolutions', 'reassignments', 'replies', 'holds', 'majorIncidents', 'times'] as const;
+interface Moved {
+  readonly facts: Pick<ReaderFacts, (typeof MOVED_FACTS)[number]>;
+  readonly reported: Pick<ReportedFacts, (typeof MOVED_REPORTS)[number]>;
 }
 
 type Event = RecordedEvent<TicketEvents>;
+type ReadEvent = EventOf<TicketEvents> & { readonly metadata: Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'actor' | 'imported'> };
 
 /** The fold after one more event; null before the opening. */
 export function foldTicket(fold: TicketFold | null, event: Event): TicketFold | null {
@@ -102,17 +116,69 @@ export function foldTicket(fold: TicketFold | null, event: Event): TicketFold | 
   const promises = evolvePromises(fold?.promises ?? null, event, event.metadata, event.revision);
   if (state === null || promises === null) return null;
   const ticket = state.contract === undefined ? state : without(state, 'contract');
+  const after = readAfter(fold ?? undefined, ticket, event);
+  const retold = fold === null ? undefined : retoldBy(fold, event);
+  if (retold !== undefined) return { ticket, promises, ...withMoved(after, retold.now), told: retold.told };
+  const told = toldAfter(fold, ticket, event);
+  return told === undefined ? { ticket, promises, ...after } : { ticket, promises, ...after, told };
+}
+
+/** What readers want to know of a ticket, beside the ticket. */
+type Read = Pick<TicketFold, 'facts' | 'reported'>;
+type ReadTicket = Read & Pick<TicketFold, 'ticket'>;
+
+function readAfter(fold: ReadTicket | undefined, ticket: TicketFold['ticket'], event: ReadEvent): Read {
   const facts = factsAfter(fold, ticket, event);
-  const before = fold === null ? undefined : { ticket: fold.ticket, standing: standing(fold), reported: fold.reported };
+  const before = fold && { ticket: fold.ticket, standing: standing(fold), reported: fold.reported };
   const after = { ticket, standing: standing({ ticket, facts }) };
-  return { ticket, promises, facts, reported: evolveReported({ before, after, isFirstResponse: isFirstResponse(event) }, event) };
+  return { facts, reported: evolveReported({ before, after, isFirstResponse: isFirstResponse(event) }, event) };
 }
 
 function standing({ ticket: { tier }, facts: { queueState, since } }: Pick<TicketFold, 'ticket' | 'facts'>) {
   return { tier, queueState, since };
 }
 
-function factsAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): ReaderFacts {
+/** Facts of before the moves of policies and time that a late fact may still come before; undefined where there are none. */
+function toldAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): Moved | undefined {
+  if (fold === null || ticket.automatic === undefined) return undefined;
+  const { told = moved(fold) } = fold;
+  const { automatic } = fold.ticket;
+  if (automatic === undefined || !isKnown(event) || !definitionOf(event.type).note) return told;
+  return moved(readAfter({ ticket: automatic.before, ...withMoved(fold, told) }, ticket.automatic.before, event));
+}
+
+/** The facts once one that was told late has taken its place before moves of policies or time; undefined where it comes after all. */
+function retoldBy(fold: TicketFold, event: Event) {
+  if (fold.told === undefined || !isKnown(event)) return undefined;
+  const retold = retelling(fold.ticket, { ...event, facts: event.metadata });
+  if (retold === undefined) return undefined;
+  const told = readOver(withMoved(fold, fold.told), retold.steps);
+  return { told: moved(told), now: moved(readOver(told, retold.laterSteps)) };
+}
+
+function readOver(read: Read, steps: readonly Step[]): Read {
+  const taken = ({ move: { type, data, facts: metadata } }: Step) => ({ type, data, metadata }) as ReadEvent;
+  return steps.reduce((so, step) => readAfter({ ticket: step.before, ...so }, step.after, taken(step)), read);
+}
+
+function moved({ facts, reported }: Read): Moved {
+  return { facts: pick(facts, MOVED_FACTS), reported: pick(reported, MOVED_REPORTS) };
+}
+
+function withMoved({ facts, reported }: Read, moved: Moved): Read {
+  return {
+    facts: { ...without(facts, ...MOVED_FACTS), ...moved.facts },
+    reported: { ...without(reported, ...MOVED_REPORTS), ...moved.reported },
+  };
+}
+
+function pick<Fields extends object, Key extends keyof Fields>(fields: Fields, keys: readonly Key[]): Pick<Fields, Key> {
+  const picked: Partial<Fields> = {};
+  for (const key of keys) if (fields[key] !== undefined) picked[key] = fields[key];
+  return picked as Pick<Fields, Key>;
+}
+
+function factsAfter(fold: ReadTicket | undefined, ticket: TicketFold['ticket'], event: ReadEvent): ReaderFacts {
   const facts = fold?.facts;
   const { effectiveAt: at, recordedAt } = event.metadata;
   const { tier, team, assignee, work } = ticket;
@@ -147,8 +213,12 @@ function earliest(one: Instant | undefined, other: Instant): Instant {
 }
 
 /** Events of newer versions may be of types that are not known here. */
-function isFirstResponse({ type }: Event): boolean {
-  return Object.hasOwn(ticketEvents, type) && ticketEvents[type].firstResponse === true;
+function isFirstResponse(event: ReadEvent): boolean {
+  return isKnown(event) && ticketEvents[event.type].firstResponse === true;
+}
+
+function isKnown({ type }: Pick<ReadEvent, 'type'>): boolean {
+  return Object.hasOwn(ticketEvents, type);
 }
 
 function queueStateOf(ticket: TicketFold['ticket']): QueueState {
@@ -164,7 +234,7 @@ function staysAfter(stays: readonly Stay[], now: Stay): readonly Stay[] {
   return last !== undefined && last.tier === now.tier && last.team === now.team ? stays : [...stays, now];
 }
 
-function handOffsAfter(records: readonly HandOffRecord[], event: Event): readonly HandOffRecord[] {
+function handOffsAfter(records: readonly HandOffRecord[], event: ReadEvent): readonly HandOffRecord[] {
   const at = event.metadata.effectiveAt;
   switch (event.type) {
     case 'TicketEscalated': {
@@ -200,7 +270,7 @@ function handOffsAfter(records: readonly HandOffRecord[], event: Event): readonl
   }
 }
 
-function importedFrom(facts: ReaderFacts | undefined, { metadata: { imported } }: Event): ReaderFacts['imported'] {
+function importedFrom(facts: ReaderFacts | undefined, { metadata: { imported } }: ReadEvent): ReaderFacts['imported'] {
   if (imported === undefined) return facts?.imported;
   const deviations = [...new Set([...(facts?.imported?.deviations ?? []), ...(imported.deviations ?? [])])].sort();
   return { system: imported.system, key: imported.key, deviations };
